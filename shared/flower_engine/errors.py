@@ -1,0 +1,76 @@
+"""Every error that Flower raises on purpose.
+
+FlowerError
+├── SettingsError          a setting is wrong; names the variable
+├── DefinitionError        a workflow cannot be run as defined; names the row
+│   └── TooLargeError      more tasks or edges than a flow may have
+├── UnknownWorkflowError   no such workflow
+├── UnknownFlowError       no such flow
+├── ProgramError           a program cannot be found, registered or called
+│   └── ParameterError     a parameter does not convert; names parameter, value and type
+├── StoreError             a store cannot be used
+│   ├── HomeInUseError     another process runs on this data folder
+│   ├── InstallationError  Redis and Postgres do not belong together
+│   └── LostError          Redis lost its state or went back in time
+└── NewerEventError        an event of a newer version of Flower was met
+"""
+
+
+class FlowerError(Exception):
+    """Root of Flower's own errors: the message names the ids and says what to do."""
+
+
+class SettingsError(FlowerError):
+    """A setting is missing or wrong."""
+
+
+class DefinitionError(FlowerError):
+    """A workflow cannot be run as it is defined.
+
+    ``problems`` holds one sentence per problem; each names the row (workflow and task_seq).
+    """
+
+    def __init__(self, workflow: str, problems: list[str]) -> None:
+        self.workflow = workflow
+        self.problems = problems
+        super().__init__(f"workflow {workflow!r} cannot be run: " + "; ".join(problems))
+
+
+class TooLargeError(DefinitionError):
+    """A workflow has more tasks or edges than a flow may have."""
+
+
+class UnknownWorkflowError(FlowerError):
+    """No task definition has this workflow's name."""
+
+
+class UnknownFlowError(FlowerError):
+    """No flow has this id."""
+
+
+class ProgramError(FlowerError):
+    """A program cannot be found, registered or called."""
+
+
+class ParameterError(ProgramError):
+    """A parameter's value does not convert to the type that the program asks for."""
+
+
+class StoreError(FlowerError):
+    """Redis or Postgres cannot be used as it is."""
+
+
+class HomeInUseError(StoreError):
+    """Another process already runs on this data folder."""
+
+
+class InstallationError(StoreError):
+    """Redis and Postgres do not belong to the same installation."""
+
+
+class LostError(StoreError):
+    """Redis lost its state or went back in time; it must be recovered before work goes on."""
+
+
+class NewerEventError(FlowerError):
+    """An event was written by a newer version of Flower than this one."""

@@ -1,0 +1,67 @@
+"""Every Redis key of Flower, as Python names them; ``lua/_common.lua`` is the other place that does.
+
+All keys of a partition share the hash tag ``{flower:P}`` and so live on one cluster node.
+``docs/keys.md`` explains each.
+"""
+
+GROUP = "workers"
+
+
+def escape(name: str) -> str:
+    """A name as a part of a lane's name: ``:`` and ``%`` are percent-encoded, so that parts stay apart."""
+    return name.replace("%", "%25").replace(":", "%3A")
+
+
+def unescape(part: str) -> str:
+    """The name that :func:`escape` was given."""
+    return part.replace("%3A", ":").replace("%25", "%")
+
+
+def lane_name(queue: str, priority: int, workflow: str, program: str) -> str:
+    """Where tasks that are alike for flow control wait: ``queue:priority:workflow:program``."""
+    return f"{escape(queue)}:{priority}:{escape(workflow)}:{escape(program)}"
+
+
+class Keys:
+    """The keys of one partition."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self._prefix = prefix = f"{{flower:{partition}}}:"
+        self.meta = prefix + "meta"
+        self.log = prefix + "log"
+        self.fanout = prefix + "fanout"
+        self.queues = prefix + "queues"
+        self.workers = prefix + "workers"
+        self.endings = prefix + "endings"
+
+    def flow(self, flow_id: str) -> str:
+        return f"{self._prefix}flow:{flow_id}"
+
+    def ended(self, flow_id: str) -> str:
+        return f"{self._prefix}ended:{flow_id}"
+
+    def work(self, queue: str) -> str:
+        return f"{self._prefix}work:{escape(queue)}"
+
+    def ready(self, queue: str) -> str:
+        return f"{self._prefix}ready:{escape(queue)}"
+
+    def share(self, queue: str, priority: int, workflow: str) -> str:
+        return f"{self._prefix}share:{escape(queue)}:{priority}:{escape(workflow)}"
+
+    def lane(self, name: str) -> str:
+        """The lane of this :func:`lane_name`."""
+        return f"{self._prefix}lane:{name}"
+
+    def turns(self, queue: str) -> str:
+        return f"{self._prefix}turns:{escape(queue)}"
+
+    def bell(self, queue: str, program: str) -> str:
+        return f"{self._prefix}bell:{escape(queue)}:{escape(program)}"
+
+    def worker(self, worker: str) -> str:
+        return f"{self._prefix}worker:{worker}"
+
+    def call(self, worker: str) -> str:
+        return f"{self._prefix}call:{worker}"

@@ -1,0 +1,40 @@
+-- Shared by every transition (the loader prepends this file). Reads only; nothing here writes.
+--
+-- KEYS[1] is the partition's meta hash and ARGV[1] the caller's generation. All other keys are derived
+-- from KEYS[1], so they carry the same hash tag:
+--   meta                 generation, installation, order (registrations), turn (claims), fanout (its length)
+--   log                  stream of events            endings   list of ended flows, oldest first
+--   flow:<flow>          a flow under way            ended:<flow>   "<version> <last lease>"
+--   fanout               list "<flow>:<task>:<byte>": dependents still to be released
+--   queues, workers      which exist; worker:<id> what it serves; call:<id> its last call
+--   work:<queue>         leased tasks                bell:<queue>:<program>   wakes a waiting worker
+--   ready:<queue>        shares with ready tasks     turns:<queue>   when each share was served last
+--   share:<queue>:<priority>:<workflow>  its lanes   lane:<share>:<program>   ready tasks
+-- Names inside a key have ':' and '%' percent-encoded (they arrive so).
+local call = redis.call
+local prefix = string.sub(KEYS[1], 1, -5)
+local log_key = prefix .. 'log'
+local sub, match, concat, floor = string.sub, string.match, table.concat, math.floor
+
+-- Redis TIME in milliseconds, as digits.
+local function redis_ms()
+  local time = call('TIME')
+  return string.format('%d', time[1] * 1000 + floor(time[2] / 1000))
+end
+
+-- Calls a command with many values in steps that fit Lua's stack.
+local CHUNK = 1000
+local function call_chunked(command, key, values, step)
+  local count = #values
+  if count <= CHUNK then
+    return call(command, key, unpack(values))
+  end
+  for first = 1, count, step do
+    call(command, key, unpack(values, first, math.min(first + step - 1, count)))
+  end
+end
+
+-- A member of a lane or a work entry is "<flow id>:<task>"; flow ids have 36 characters.
+local function split_member(member)
+  return sub(member, 1, 36), sub(member, 38)
+end

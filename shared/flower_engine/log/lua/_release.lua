@@ -1,0 +1,80 @@
+-- Releases dependents in bounded steps, so that a very wide fan-out never blocks Redis for long.
+--
+-- A task that becomes final with few dependents releases them at once. One with many leaves a note in
+-- the list "fanout", "<flow>:<task>:<byte of its dependents to go on from>", and every later call takes
+-- up to RELEASE_STEP dependents from the notes before it claims.
+local RELEASE_STEP = 500
+local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
+local notes = {} -- written by save_notes
+
+-- Counts one dependency less for each of these tasks; those with none left are pushed to their lanes.
+local function release_some(flow, tasks)
+  local names = {}
+  for index = 1, #tasks do
+    names[2 * index - 1] = 'o' .. tasks[index]
+    names[2 * index] = 'l' .. tasks[index]
+  end
+  local got = call('HMGET', flow.key, unpack(names))
+  local changed, open_now = flow.changed, flow.open
+  for index = 1, #tasks do
+    local task = tasks[index]
+    local open = (open_now[task] or tonumber(got[2 * index - 1])) - 1
+    open_now[task] = open
+    local n = #changed
+    changed[n + 1] = 'o' .. task
+    changed[n + 2] = open
+    if open == 0 then
+      push(got[2 * index], flow, task)
+    end
+  end
+end
+
+-- The task is final: its dependents ("2,3") go on now, or in steps when there are many.
+local function release(flow, task, dependents)
+  if #dependents > WIDE_BYTES then
+    notes[#notes + 1] = flow.id .. ':' .. task .. ':1'
+    return
+  end
+  local tasks = {}
+  for dependent in string.gmatch(dependents, '%d+') do
+    tasks[#tasks + 1] = dependent
+  end
+  release_some(flow, tasks)
+end
+
+-- Takes one step of the oldest note. `waiting` is how many notes there are; returns how many remain.
+local function release_step(waiting)
+  if waiting == 0 then
+    return 0
+  end
+  local fanout = prefix .. 'fanout'
+  local id, task, from = match(call('LINDEX', fanout, 0), '^(.-):(%d+):(%d+)$')
+  local flow = load_flow(id)
+  local next_byte
+  if flow then
+    local dependents = call('HGET', flow.key, 'd' .. task)
+    local tasks = {}
+    local at = tonumber(from)
+    while at <= #dependents and #tasks < RELEASE_STEP do
+      local dependent, after = match(dependents, '^(%d+),?()', at)
+      tasks[#tasks + 1] = dependent
+      at = after
+    end
+    release_some(flow, tasks)
+    next_byte = at <= #dependents and at or nil
+  end
+  if next_byte then
+    call('LSET', fanout, 0, id .. ':' .. task .. ':' .. string.format('%d', next_byte))
+    return waiting
+  end
+  call('LPOP', fanout)
+  call('HINCRBY', KEYS[1], 'fanout', -1)
+  return waiting - 1
+end
+
+local function save_notes()
+  if #notes > 0 then
+    call('RPUSH', prefix .. 'fanout', unpack(notes))
+    call('HINCRBY', KEYS[1], 'fanout', #notes)
+  end
+end

@@ -1,0 +1,173 @@
+#!lua flags=allow-oom
+-- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
+-- include _common _flows _lanes _release _choose
+--
+-- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
+-- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
+-- together. Safe to send twice: the same call number gives the first reply again, an older one "stale".
+-- Works when memory is short: finishing is what frees it.
+-- ARGV: generation, worker, call number, wanted (free slots),
+--   number of queues, queues..., number of programs, programs...,
+--   then for each outcome: lease, "<flow>:<task>", queue, kind (finished | suspended | returned), JSON
+-- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, ...}, "more" | "none"},
+--   or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
+--   release still, so the next call need not wait for a bell.
+-- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
+local head = call('HMGET', KEYS[1], 'generation', 'turn', 'fanout')
+if head[1] ~= ARGV[1] then
+  return { 'lost' }
+end
+local worker, number = ARGV[2], tonumber(ARGV[3])
+local call_key = prefix .. 'call:' .. worker
+local last = call('GET', call_key)
+if last then
+  local last_number, words, claims, more = match(last, '^(%d+) (%S*) (%S*) (%S+)$')
+  last_number = tonumber(last_number)
+  if number < last_number then
+    return { 'stale' }
+  elseif number == last_number then
+    local said, again = {}, {}
+    for word in string.gmatch(words, '[^,]+') do
+      said[#said + 1] = word
+    end
+    for lease, queue, attempt, member in string.gmatch(claims, '([^,/]+)/([^,/]*)/(%d+)/([^,]+)') do
+      local id, task = split_member(member)
+      local state = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task)
+      if state[1] and match(state[1], '^1 %d+ %d+ (.*)$') == lease then
+        local n = #again
+        again[n + 1], again[n + 2], again[n + 3], again[n + 4], again[n + 5] = lease, member, queue, attempt, state[2]
+      end
+    end
+    return { 'ok', said, again, more }
+  end
+end
+
+local now = redis_ms()
+local wanted = tonumber(ARGV[4])
+local first_queue, last_queue = 6, 5 + tonumber(ARGV[5])
+local first_program = last_queue + 2
+local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
+local serves = {}
+for index = first_program, last_program do
+  serves[ARGV[index]] = true
+end
+
+-- Outcomes: check each against its task's lease, then count it.
+local words, gone = {}, {}
+
+local function refuse(id, task, lease, kind)
+  append('{"type":"outcome.refused","at":' .. now .. ',"flow":"' .. id .. '","task":' .. task .. ',"lease":"' .. lease
+    .. '","worker":"' .. worker .. '","outcome":"' .. kind .. '"}')
+  return 'stale'
+end
+
+local function finish(lease, member, queue, kind, payload)
+  local id, task = split_member(member)
+  local flow = load_flow(id)
+  if not flow then
+    local ended = call('GET', prefix .. 'ended:' .. id)
+    if not ended then
+      return 'absent'
+    elseif match(ended, ' (.*)$') == lease then
+      return 'duplicate'
+    end
+    return refuse(id, task, lease, kind)
+  end
+  local state, dependents = load_task(flow, task, 'd')
+  if state.lease ~= lease then
+    return refuse(id, task, lease, kind)
+  elseif state.status ~= '1' then
+    return 'duplicate'
+  end
+  local entries = gone[queue]
+  if not entries then
+    entries = {}
+    gone[queue] = entries
+  end
+  entries[#entries + 1] = lease
+  local fields = ',"task":' .. task .. ',"attempt":' .. state.attempt .. ',"lease":"' .. lease .. '"'
+  if kind == 'finished' then
+    set_state(flow, task, '3', state.attempt, state.lost, lease)
+    flow.left = flow.left - 1
+    flow.done = flow.done + 1
+    flow.last = lease
+    append(event_head('task.finished', now, flow) .. fields .. ',"result":' .. payload
+      .. (flow.left == 0 and ',"ends":true}' or '}'))
+    if dependents then
+      release(flow, task, dependents)
+    end
+  elseif kind == 'suspended' then
+    set_state(flow, task, '2', state.attempt, state.lost, lease)
+    append(event_head('task.suspended', now, flow) .. fields .. ',"error":' .. payload .. '}')
+  else
+    set_state(flow, task, '0', state.attempt, state.lost, '-')
+    append(event_head('task.returned', now, flow) .. fields .. '}')
+    push(call('HGET', flow.key, 'l' .. task), flow, task)
+  end
+  return 'ok'
+end
+
+for index = last_program + 1, #ARGV, 5 do
+  words[#words + 1] = finish(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4])
+end
+for queue, leases in pairs(gone) do
+  local work = prefix .. 'work:' .. queue
+  call('XACK', work, 'workers', unpack(leases))
+  call('XDEL', work, unpack(leases))
+end
+local waiting = release_step(tonumber(head[3] or 0))
+save_lanes()
+
+-- Claims: lease, start and log what the choice gives.
+local claims, remembered, taken = {}, {}, {}
+
+local function start(queue, member)
+  local id, task = split_member(member)
+  local flow = load_flow(id)
+  if not flow then
+    return -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
+  end
+  local state, message = load_task(flow, task, 'm')
+  local attempt = state.attempt + 1
+  local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
+  set_state(flow, task, '1', attempt, state.lost, lease)
+  append(event_head('task.started', now, flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
+    .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
+  local n = #claims
+  claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4], claims[n + 5] = lease, member, queue, attempt, message
+  remembered[#remembered + 1] = lease .. '/' .. queue .. '/' .. attempt .. '/' .. member
+end
+
+local turn = tonumber(head[2] or 0)
+local first_turn = turn
+for index = first_queue, last_queue do
+  if wanted <= 0 then
+    break
+  end
+  local queue, chosen, got = ARGV[index], {}, nil
+  got, turn = choose(queue, wanted, serves, turn, chosen, taken)
+  wanted = wanted - got
+  for at = 1, #chosen, 2 do
+    start(queue, chosen[at])
+  end
+  if got > 0 then
+    call('XREADGROUP', 'GROUP', 'workers', worker, 'COUNT', got, 'STREAMS', prefix .. 'work:' .. queue, '>')
+  end
+  if wanted > 0 then
+    local bells = {} -- what this worker serves is empty: bells for it would wake in vain
+    for program = first_program, last_program do
+      bells[#bells + 1] = prefix .. 'bell:' .. queue .. ':' .. ARGV[program]
+    end
+    call('DEL', unpack(bells))
+  end
+end
+ring(taken)
+save_flows(now)
+save_notes()
+if turn > first_turn then
+  call('HSET', KEYS[1], 'turn', turn)
+end
+local more = (waiting > 0 or #notes > 0) and 'more' or 'none'
+call('SET', call_key, ARGV[3] .. ' ' .. concat(words, ',') .. ' ' .. concat(remembered, ',') .. ' ' .. more,
+  'EX', 86400)
+return { 'ok', words, claims, more }

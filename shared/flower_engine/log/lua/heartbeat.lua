@@ -1,0 +1,35 @@
+#!lua flags=allow-oom
+-- heartbeat: a worker lives and keeps its leases.
+-- include _common
+--
+-- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Safe to
+-- send twice.
+-- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it,
+--   then for each queue: queue, number of leases, leases...
+-- Reply: {"ok", {leases that are gone}} or {"lost"}. Cost: linear in leases.
+if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+  return { 'lost' }
+end
+local worker = ARGV[2]
+call('ZADD', prefix .. 'workers', redis_ms(), worker)
+call('SET', prefix .. 'worker:' .. worker, ARGV[3], 'PX', ARGV[4])
+local gone, at = {}, 5
+while at <= #ARGV do
+  local work, last = prefix .. 'work:' .. ARGV[at], at + 1 + tonumber(ARGV[at + 1])
+  for first = at + 2, last, CHUNK do
+    local step = math.min(last, first + CHUNK - 1)
+    local values = { work, 'workers', worker, 0, unpack(ARGV, first, step) }
+    values[#values + 1] = 'JUSTID'
+    local held = {}
+    for _, lease in ipairs(call('XCLAIM', unpack(values))) do
+      held[lease] = true
+    end
+    for index = first, step do
+      if not held[ARGV[index]] then
+        gone[#gone + 1] = ARGV[index]
+      end
+    end
+  end
+  at = last + 1
+end
+return { 'ok', gone }

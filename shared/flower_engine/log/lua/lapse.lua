@@ -1,0 +1,79 @@
+#!lua flags=allow-oom
+-- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
+-- include _common _flows _lanes
+--
+-- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
+-- place together. After a stall (no tick for longer than the allowed gap) nothing lapses for one lease
+-- time, so that living workers can send their heartbeats first. Safe to send twice.
+-- ARGV: generation, lease time in ms, allowed gap between ticks in ms, lost workers that make poison,
+--   most leases to handle, queues...
+-- Reply: {"ok", {queue, member, worker, "lapsed" | "suspended", ...}}, {"stalled", ms still to wait} or
+--   {"lost"}. Cost: linear in lapsed leases.
+local head = call('HMGET', KEYS[1], 'generation', 'tick', 'grace')
+if head[1] ~= ARGV[1] then
+  return { 'lost' }
+end
+local now = redis_ms()
+local lease_ms, most = tonumber(ARGV[2]), tonumber(ARGV[5])
+local grace = tonumber(head[3] or 0)
+if now - (head[2] or 0) > tonumber(ARGV[3]) then
+  grace = now + lease_ms
+end
+call('HSET', KEYS[1], 'tick', now, 'grace', string.format('%d', grace))
+if grace > tonumber(now) then
+  return { 'stalled', string.format('%d', grace - now) }
+end
+
+local handled, gone = {}, {}
+
+local function lapse(queue, lease, worker, member)
+  local id, task = split_member(member)
+  local flow = load_flow(id)
+  local state, lane = nil, nil
+  if flow then
+    state, lane = load_task(flow, task, 'l')
+  end
+  if not state or state.status ~= '1' or state.lease ~= lease then
+    return -- an entry that no task points to: only to be removed
+  end
+  local lost = state.lost + 1
+  local fields = ',"task":' .. task .. ',"attempt":' .. state.attempt .. ',"lease":"' .. lease .. '"'
+  local what = 'lapsed'
+  if lost < tonumber(ARGV[4]) then
+    set_state(flow, task, '0', state.attempt, lost, '-')
+    append(event_head('task.lapsed', now, flow) .. fields .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
+    push(lane, flow, task)
+  else
+    what = 'suspended'
+    set_state(flow, task, '2', state.attempt, lost, lease)
+    append(event_head('task.suspended', now, flow) .. fields .. ',"error":{"type":"WorkerLost","message":"'
+      .. lost .. ' workers were lost while they ran this task, the last one ' .. worker
+      .. '; it is suspended so that it takes no more workers with it"}}')
+  end
+  local n = #handled
+  handled[n + 1], handled[n + 2], handled[n + 3], handled[n + 4] = queue, member, worker, what
+end
+
+for index = 6, #ARGV do
+  local queue = ARGV[index]
+  local work = prefix .. 'work:' .. queue
+  if most > 0 and call('EXISTS', work) == 1 then
+    for _, pending in ipairs(call('XPENDING', work, 'workers', 'IDLE', lease_ms, '-', '+', most)) do
+      local lease = pending[1]
+      local entry = call('XRANGE', work, lease, lease)[1]
+      if entry then
+        lapse(queue, lease, pending[2], entry[2][2])
+      end
+      gone[#gone + 1] = { work, lease }
+      most = most - 1
+    end
+  end
+end
+for _, entry in ipairs(gone) do
+  call('XACK', entry[1], 'workers', entry[2])
+  call('XDEL', entry[1], entry[2])
+end
+save_lanes()
+ring()
+save_flows(now)
+return { 'ok', handled }

@@ -1,0 +1,81 @@
+"""A partition as a service sees it: its keys and the generation that fences its calls."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flower_engine.errors import InstallationError, LostError
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import Keys
+from flower_engine.log.scripts import Script
+
+_install = Script("install")
+_halt = Script("halt")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition of an installation, at one generation."""
+
+    number: int
+    installation: str
+    generation: str
+    keys: Keys = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", Keys(self.number))
+
+    def check(self, reply: list[Any]) -> list[Any]:
+        """A transition's reply, if it is not ``lost``.
+
+        Raises:
+            LostError: Redis no longer has the state that this service was started on.
+        """
+        if reply[0] == b"lost":
+            raise LostError(
+                f"Redis has lost the state of partition {self.number} (installation {self.installation},"
+                f" generation {self.generation}), or it was halted or recovered: see hash"
+                f" {self.keys.meta!r}. This service stops; recover Redis from the archive, then start again"
+            )
+        return reply
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a partition's ``meta`` says of the installation it belongs to."""
+
+    installation: str
+    generation: str
+    partitions: int
+    halted_why: str
+
+
+async def read_meta(client: AsyncRedis, number: int) -> Meta | None:
+    """The partition's meta, or None where there is none."""
+    fields = ("installation", "generation", "partitions", "halted_why")
+    got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *fields)
+    installation, generation, partitions, why = (value.decode() if value else "" for value in got)
+    if not installation:
+        return None
+    return Meta(installation, generation, int(partitions or 0), why)
+
+
+async def install(client: AsyncRedis, number: int, installation: str, partitions: int) -> Meta:
+    """Makes the partition's meta, unless somebody did; returns the one that holds.
+
+    Raises:
+        InstallationError: it was made for another number of partitions.
+    """
+    keys = Keys(number)
+    reply: list[bytes] = await _install.run(client, keys.meta, ["", installation, number, partitions])
+    meta = Meta(reply[1].decode(), reply[2].decode(), int(reply[3]), "")
+    if meta.partitions != partitions:
+        raise InstallationError(
+            f"Redis holds an installation of {meta.partitions} partitions; FLOWER_PARTITIONS is {partitions}."
+            " The number is fixed at first start: set it back"
+        )
+    return meta
+
+
+async def halt(client: AsyncRedis, partition: Partition, why: str) -> None:
+    """Makes every later transition of this partition answer ``lost``."""
+    await _halt.run(client, partition.keys.meta, [partition.generation, why])

@@ -1,0 +1,54 @@
+"""Lua transitions: files composed with their includes, run by content hash.
+
+A transition's first line is its shebang; a line ``-- include _a _b`` names the helpers that are put
+between the shebang and the body. Content-hashed scripts let two versions of a service run side by side.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError
+
+from flower_engine.log.client import AsyncRedis, send, send_blocking
+
+Arg = str | bytes | int
+_INCLUDE = re.compile(r"^-- include (.+)$", re.MULTILINE)
+
+
+class Script:
+    """One transition, sent as EVALSHA with the partition's ``meta`` as its one key.
+
+    redis-py may send it again after a lost reply; every transition is safe to run twice.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = _compose(name)
+        self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+
+    async def run(self, client: AsyncRedis, meta: str, args: Sequence[Arg]) -> Any:
+        """The script's raw reply (bytes, ints and lists)."""
+        try:
+            return await send(client, "EVALSHA", self.sha, 1, meta, *args)
+        except NoScriptError:  # a fresh or restarted server
+            return await send(client, "EVAL", self.text, 1, meta, *args)
+
+    def run_blocking(self, client: Redis, meta: str, args: Sequence[Arg]) -> Any:
+        """The same from a thread that has no event loop."""
+        try:
+            return send_blocking(client, "EVALSHA", self.sha, 1, meta, *args)
+        except NoScriptError:
+            return send_blocking(client, "EVAL", self.text, 1, meta, *args)
+
+
+def _compose(name: str) -> bytes:
+    folder = files("flower_engine.log") / "lua"
+    shebang, _, body = (folder / f"{name}.lua").read_text().partition("\n")
+    included = _INCLUDE.search(body)
+    helpers = included[1].split() if included else []
+    parts = [(folder / f"{helper}.lua").read_text() for helper in helpers]
+    return "\n".join([shebang, *parts, body]).encode()

@@ -1,0 +1,87 @@
+"""The transitions of the watcher and the projector's trimming: lapse and trim."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import escape, unescape
+from flower_engine.log.partition import Partition
+from flower_engine.log.scripts import Script
+
+_lapse = Script("lapse")
+_trim = Script("trim")
+
+
+class Lapse(msgspec.Struct, frozen=True):
+    """A lease that ended because its worker was lost; ``suspended``: one too many, it is poison."""
+
+    queue: str
+    flow: str
+    task: int
+    worker: str
+    suspended: bool
+
+
+class Lapses(msgspec.Struct, frozen=True):
+    """The reply of lapse; ``stalled_ms`` > 0: nothing may lapse for so long, after a stall."""
+
+    lapses: list[Lapse]
+    stalled_ms: int = 0
+
+
+async def queues_of(client: AsyncRedis, partition: Partition) -> list[str]:
+    """Every queue that a worker ever attended, by name."""
+    names: set[bytes] = await send(client, "SMEMBERS", partition.keys.queues)
+    return sorted(unescape(name.decode()) for name in names)
+
+
+async def lapse(
+    client: AsyncRedis,
+    partition: Partition,
+    *,
+    queues: Sequence[str],
+    lease_ms: int,
+    tick_gap_ms: int,
+    max_lost: int,
+    most: int = 100,
+) -> Lapses:
+    """Ends leases without a heartbeat for ``lease_ms``; call it more often than every ``tick_gap_ms``."""
+    args = [partition.generation, lease_ms, tick_gap_ms, max_lost, most]
+    reply = partition.check(
+        await _lapse.run(client, partition.keys.meta, [*args, *(escape(queue) for queue in queues)])
+    )
+    if reply[0] == b"stalled":
+        return Lapses([], int(reply[1]))
+    flat: list[bytes] = reply[1]
+    return Lapses(
+        [
+            Lapse(
+                queue=unescape(flat[at].decode()),
+                flow=flat[at + 1][:36].decode(),
+                task=int(flat[at + 1][37:]),
+                worker=flat[at + 2].decode(),
+                suspended=flat[at + 3] == b"suspended",
+            )
+            for at in range(0, len(flat), 4)
+        ]
+    )
+
+
+async def trim(
+    client: AsyncRedis,
+    partition: Partition,
+    *,
+    keep_from: str,
+    archived: str,
+    ended_keep_ms: int,
+    most: int = 1_000,
+) -> tuple[int, int]:
+    """Trims the log before ``keep_from`` (at most ``archived``, the projected position).
+
+    Returns how many log entries were trimmed and how many ended flows were forgotten.
+    """
+    args = [partition.generation, partition.installation, keep_from, archived.partition("-")[0]]
+    reply = await _trim.run(client, partition.keys.meta, [*args, ended_keep_ms, most])
+    _, trimmed, forgotten = partition.check(reply)
+    return trimmed, forgotten

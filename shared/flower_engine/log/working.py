@@ -1,0 +1,188 @@
+"""The transitions of a worker: attend, finish_and_claim, heartbeat, leave."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from redis import Redis
+
+from flower_engine.errors import StoreError
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import escape, unescape
+from flower_engine.log.partition import Partition
+from flower_engine.log.scripts import Arg, Script
+
+_attend = Script("attend")
+_finish_and_claim = Script("finish_and_claim")
+_heartbeat = Script("heartbeat")
+_leave = Script("leave")
+
+
+class OutcomeKind(StrEnum):
+    """What became of an attempt."""
+
+    FINISHED = "finished"  # payload: the result
+    SUSPENDED = "suspended"  # payload: a TaskError
+    RETURNED = "returned"  # handed back by a stopping worker; payload: ignored
+
+
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """A task that this worker was given, with the lease that proves it. ``message`` is a TaskMessage."""
+
+    lease: bytes
+    member: bytes
+    queue: bytes
+    attempt: int
+    message: bytes
+
+    @property
+    def flow(self) -> str:
+        return self.member[:36].decode()
+
+    @property
+    def task(self) -> int:
+        return int(self.member[37:])
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/sanitise.py``)."""
+
+    claim: Claim
+    kind: OutcomeKind
+    payload: bytes = b"null"
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """The reply of finish_and_claim.
+
+    ``words`` (ok | duplicate | stale | absent) answer the outcomes in order. ``more`` says that tasks are
+    still being made ready, so the next call should come at once rather than wait for a bell.
+    """
+
+    words: list[str]
+    claims: list[Claim]
+    more: bool
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What a worker serves: the queues, in the order it prefers, and the programs."""
+
+    queues: tuple[str, ...]
+    programs: tuple[str, ...]
+
+    def args(self) -> list[Arg]:
+        """As finish_and_claim wants it; compute once."""
+        queues = [escape(queue) for queue in self.queues]
+        programs = [escape(program) for program in self.programs]
+        return [len(queues), *queues, len(programs), *programs]
+
+
+async def attend(client: AsyncRedis, partition: Partition, queues: Sequence[str]) -> None:
+    """Makes the queues' work streams and groups exist; call it before the first claim."""
+    reply = await _attend.run(
+        client, partition.keys.meta, [partition.generation, *(escape(queue) for queue in queues)]
+    )
+    partition.check(reply)
+
+
+async def finish_and_claim(
+    client: AsyncRedis,
+    partition: Partition,
+    worker: str,
+    number: int,
+    *,
+    outcomes: Sequence[Outcome],
+    wanted: int,
+    service_args: Sequence[Arg],
+) -> Exchange:
+    """Hands in outcomes and takes up to ``wanted`` tasks, in one atomic call.
+
+    ``number`` rises by one with each call of this worker to this partition; a call whose reply was lost is
+    sent again with its number AND its arguments, and then gives the first reply again.
+
+    Raises:
+        LostError: Redis lost its state.
+        StoreError: the number was used before by a later call.
+    """
+    args: list[Arg] = [partition.generation, worker, number, wanted, *service_args]
+    for outcome in outcomes:
+        claim = outcome.claim
+        args += (claim.lease, claim.member, claim.queue, outcome.kind, outcome.payload)
+    reply = partition.check(await _finish_and_claim.run(client, partition.keys.meta, args))
+    if reply[0] == b"stale":
+        raise StoreError(f"worker {worker}: call {number} to partition {partition.number} is out of date")
+    flat: list[Any] = reply[2]
+    claims = [
+        Claim(flat[at], flat[at + 1], flat[at + 2], int(flat[at + 3]), flat[at + 4])
+        for at in range(0, len(flat), 5)
+    ]
+    return Exchange([word.decode() for word in reply[1]], claims, reply[3] == b"more")
+
+
+def heartbeat(
+    client: Redis,
+    partition: Partition,
+    worker: str,
+    *,
+    info: bytes,
+    remember_ms: int,
+    leases: Mapping[bytes, Sequence[bytes]],
+) -> list[bytes]:
+    """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive; returns those gone.
+
+    ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``.
+    """
+    args: list[Arg] = [partition.generation, worker, info, remember_ms]
+    for queue, held in leases.items():
+        args += (queue, len(held), *held)
+    return partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]
+
+
+async def leave(client: AsyncRedis, partition: Partition, worker: str, queues: Sequence[str]) -> None:
+    """Signs a worker off that holds nothing any more."""
+    reply = await _leave.run(
+        client, partition.keys.meta, [partition.generation, worker, *(escape(queue) for queue in queues)]
+    )
+    partition.check(reply)
+
+
+async def wait_for_bell(
+    client: AsyncRedis, partition: Partition, service: Service, timeout_seconds: float
+) -> bool:
+    """Waits until something may be ready for this worker; True when a bell rang. Claim anyway after it."""
+    bells = [partition.keys.bell(queue, program) for queue in service.queues for program in service.programs]
+    return await send(client, "BLPOP", *bells, timeout_seconds) is not None
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What operators see of a worker."""
+
+    worker: str
+    host: str
+    pid: int
+    started_ms: int
+    slots: int
+    queues: tuple[str, ...]
+    programs: tuple[str, ...]
+    seen_ms: int = 0
+
+
+async def live_workers(client: AsyncRedis, partition: Partition) -> list[WorkerInfo]:
+    """The workers whose last heartbeat is still remembered, by name."""
+    seen: list[bytes] = await send(client, "ZRANGE", partition.keys.workers, 0, -1, "WITHSCORES")
+    names = [name.decode() for name in seen[::2]]
+    if not names:
+        return []
+    infos: list[bytes | None] = await send(client, "MGET", *(partition.keys.worker(name) for name in names))
+    found = [
+        msgspec.structs.replace(msgspec.json.decode(info, type=WorkerInfo), seen_ms=int(float(at)))
+        for info, at in zip(infos, seen[1::2], strict=True)
+        if info is not None
+    ]
+    return sorted(found, key=lambda worker: worker.worker)
+
+
+def queue_name(claim: Claim) -> str:
+    """The name of the queue that a claim came from."""
+    return unescape(claim.queue.decode())
