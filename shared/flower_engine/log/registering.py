@@ -36,17 +36,15 @@ class FlowPlan:
         roots = [task.seq for task in tasks if not task.depends_on]
         wide = len(roots) > WIDE_ROOTS
         lanes = {task.seq: _lane(workflow, task) for task in tasks}
-        fields: list[Arg] = ["v", 1, "left", len(tasks), "done", 0]
+        fields: list[Arg] = []
         for task in tasks:
             fields += (f"m{task.seq}", _message(workflow, task), f"l{task.seq}", lanes[task.seq])
-            if task.depends_on:
+            if len(task.depends_on) > 1:
                 fields += (f"o{task.seq}", len(task.depends_on))
             if dependents[task.seq]:
                 fields += (f"d{task.seq}", ",".join(map(str, dependents[task.seq])))
         if wide:  # each root waits for a task 0 that is already final
             fields += ("d0", ",".join(map(str, roots)))
-            for root in roots:
-                fields += (f"o{root}", 1)
         tail = b',"workflow":' + _encode(workflow) + b',"tasks":' + _encode(tasks) + b"}"
         args: list[Arg] = [len(tasks), tail, int(wide), 0 if wide else len(roots)]
         for root in () if wide else roots:

@@ -1,50 +1,53 @@
 -- Flows under way, read once and written once for each call.
 --
--- flow:<flow> is a hash. For the flow: v (version), left (tasks not final), done (final ones), order.
+-- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>".
 -- For task N: mN message for the worker, lN lane, dN dependents "2,3" (absent: none),
---   oN open dependencies (absent: 0), sN "<status> <attempt> <lost> <lease>" (absent: never started).
-local NEVER = '0 0 0 -'
+--   oN open dependencies (absent: there are less than two, so the first that is satisfied frees it),
+--   sN "<status> <attempt> <lost> <lease>" (absent: never started).
+local NEVER, STATE = '0 0 0 -', '^(%d+) (%d+) (%d+) (.*)$'
+local COUNTERS = '^(%d+) (%d+) (%d+) (%d+)$'
 local flows, flow_ids = {}, {}
 
--- The flow, or nil when it is not under way.
-local function load_flow(id)
+-- The flow, or nil when it is not under way; with it the task's state and one more field of the task.
+-- STATE takes a state apart: status, attempt, lost, lease.
+local function load_task(id, task, field)
   local flow = flows[id]
   if flow == nil then
     local key = prefix .. 'flow:' .. id
-    local head = call('HMGET', key, 'v', 'left', 'done', 'order')
-    if not head[1] then
+    local got = call('HMGET', key, 'c', 's' .. task, field .. task)
+    if not got[1] then
       flows[id] = false
       return nil
     end
+    local v, left, done, order = match(got[1], COUNTERS)
+    local state = got[2] or NEVER
     flow = {
-      id = id, key = key, v = tonumber(head[1]), left = tonumber(head[2]), done = tonumber(head[3]),
-      order = tonumber(head[4]), state = {}, open = {}, changed = {},
+      id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
+      state = { [task] = state }, open = {}, changed = {},
     }
     flows[id] = flow
     flow_ids[#flow_ids + 1] = id
+    return flow, state, got[3]
+  elseif not flow then
+    return nil
   end
-  return flow or nil
-end
-
--- What the flow keeps of a task: its state (status, attempt, lost, lease as strings) and one more field.
-local function load_task(flow, task, field)
-  local known = flow.state[task]
-  if known then
-    return known, call('HGET', flow.key, field .. task)
+  local state = flow.state[task]
+  if state then
+    return flow, state, call('HGET', flow.key, field .. task)
   end
   local got = call('HMGET', flow.key, 's' .. task, field .. task)
-  local status, attempt, lost, lease = match(got[1] or NEVER, '^(%d+) (%d+) (%d+) (.*)$')
-  known = { status = status, attempt = attempt, lost = lost, lease = lease }
-  flow.state[task] = known
-  return known, got[2]
+  state = got[1] or NEVER
+  flow.state[task] = state
+  return flow, state, got[2]
 end
 
 local function set_state(flow, task, status, attempt, lost, lease)
-  flow.state[task] = { status = status, attempt = attempt, lost = lost, lease = lease }
+  local state = status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease
+  flow.state[task] = state
   local changed = flow.changed
   local n = #changed
   changed[n + 1] = 's' .. task
-  changed[n + 2] = status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease
+  changed[n + 2] = state
 end
 
 -- Counts the event and gives its head up to the version; the caller adds fields and the closing brace.
@@ -68,12 +71,8 @@ local function save_flows(now)
     elseif #flow.changed > 0 then
       local changed = flow.changed
       local n = #changed
-      changed[n + 1] = 'v'
-      changed[n + 2] = flow.v
-      changed[n + 3] = 'left'
-      changed[n + 4] = flow.left
-      changed[n + 5] = 'done'
-      changed[n + 6] = flow.done
+      changed[n + 1] = 'c'
+      changed[n + 2] = flow.v .. ' ' .. flow.left .. ' ' .. flow.done .. ' ' .. flow.order
       call_chunked('HSET', flow.key, changed, CHUNK)
     end
   end

@@ -18,12 +18,15 @@ local function release_some(flow, tasks)
   local changed, open_now = flow.changed, flow.open
   for index = 1, #tasks do
     local task = tasks[index]
-    local open = (open_now[task] or tonumber(got[2 * index - 1])) - 1
-    open_now[task] = open
-    local n = #changed
-    changed[n + 1] = 'o' .. task
-    changed[n + 2] = open
-    if open == 0 then
+    local open = open_now[task] or got[2 * index - 1]
+    if open then
+      open = open - 1
+      open_now[task] = open
+      local n = #changed
+      changed[n + 1] = 'o' .. task
+      changed[n + 2] = open
+    end
+    if not open or open == 0 then
       push(got[2 * index], flow, task)
     end
   end
@@ -49,10 +52,9 @@ local function release_step(waiting)
   end
   local fanout = prefix .. 'fanout'
   local id, task, from = match(call('LINDEX', fanout, 0), '^(.-):(%d+):(%d+)$')
-  local flow = load_flow(id)
+  local flow, _, dependents = load_task(id, task, 'd')
   local next_byte
   if flow then
-    local dependents = call('HGET', flow.key, 'd' .. task)
     local tasks = {}
     local at = tonumber(from)
     while at <= #dependents and #tasks < RELEASE_STEP do

@@ -63,7 +63,7 @@ end
 
 local function finish(lease, member, queue, kind, payload)
   local id, task = split_member(member)
-  local flow = load_flow(id)
+  local flow, state, dependents = load_task(id, task, 'd')
   if not flow then
     local ended = call('GET', prefix .. 'ended:' .. id)
     if not ended then
@@ -73,10 +73,10 @@ local function finish(lease, member, queue, kind, payload)
     end
     return refuse(id, task, lease, kind)
   end
-  local state, dependents = load_task(flow, task, 'd')
-  if state.lease ~= lease then
+  local status, attempt, lost, current = match(state, STATE)
+  if current ~= lease then
     return refuse(id, task, lease, kind)
-  elseif state.status ~= '1' then
+  elseif status ~= '1' then
     return 'duplicate'
   end
   local entries = gone[queue]
@@ -85,9 +85,9 @@ local function finish(lease, member, queue, kind, payload)
     gone[queue] = entries
   end
   entries[#entries + 1] = lease
-  local fields = ',"task":' .. task .. ',"attempt":' .. state.attempt .. ',"lease":"' .. lease .. '"'
+  local fields = ',"task":' .. task .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
   if kind == 'finished' then
-    set_state(flow, task, '3', state.attempt, state.lost, lease)
+    set_state(flow, task, '3', attempt, lost, lease)
     flow.left = flow.left - 1
     flow.done = flow.done + 1
     flow.last = lease
@@ -97,10 +97,10 @@ local function finish(lease, member, queue, kind, payload)
       release(flow, task, dependents)
     end
   elseif kind == 'suspended' then
-    set_state(flow, task, '2', state.attempt, state.lost, lease)
+    set_state(flow, task, '2', attempt, lost, lease)
     append(event_head('task.suspended', now, flow) .. fields .. ',"error":' .. payload .. '}')
   else
-    set_state(flow, task, '0', state.attempt, state.lost, '-')
+    set_state(flow, task, '0', attempt, lost, '-')
     append(event_head('task.returned', now, flow) .. fields .. '}')
     push(call('HGET', flow.key, 'l' .. task), flow, task)
   end
@@ -123,14 +123,14 @@ local claims, remembered, taken = {}, {}, {}
 
 local function start(queue, member)
   local id, task = split_member(member)
-  local flow = load_flow(id)
+  local flow, state, message = load_task(id, task, 'm')
   if not flow then
     return -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
   end
-  local state, message = load_task(flow, task, 'm')
-  local attempt = state.attempt + 1
+  local _, attempt, lost = match(state, STATE)
+  attempt = attempt + 1
   local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
-  set_state(flow, task, '1', attempt, state.lost, lease)
+  set_state(flow, task, '1', attempt, lost, lease)
   append(event_head('task.started', now, flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
     .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
   local n = #claims

@@ -28,24 +28,21 @@ local handled, gone = {}, {}
 
 local function lapse(queue, lease, worker, member)
   local id, task = split_member(member)
-  local flow = load_flow(id)
-  local state, lane = nil, nil
-  if flow then
-    state, lane = load_task(flow, task, 'l')
-  end
-  if not state or state.status ~= '1' or state.lease ~= lease then
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, current = match(state or NEVER, STATE)
+  if status ~= '1' or current ~= lease then
     return -- an entry that no task points to: only to be removed
   end
-  local lost = state.lost + 1
-  local fields = ',"task":' .. task .. ',"attempt":' .. state.attempt .. ',"lease":"' .. lease .. '"'
+  lost = lost + 1
+  local fields = ',"task":' .. task .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
   local what = 'lapsed'
   if lost < tonumber(ARGV[4]) then
-    set_state(flow, task, '0', state.attempt, lost, '-')
+    set_state(flow, task, '0', attempt, lost, '-')
     append(event_head('task.lapsed', now, flow) .. fields .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
     push(lane, flow, task)
   else
     what = 'suspended'
-    set_state(flow, task, '2', state.attempt, lost, lease)
+    set_state(flow, task, '2', attempt, lost, lease)
     append(event_head('task.suspended', now, flow) .. fields .. ',"error":{"type":"WorkerLost","message":"'
       .. lost .. ' workers were lost while they ran this task, the last one ' .. worker
       .. '; it is suspended so that it takes no more workers with it"}}')

@@ -17,7 +17,7 @@ end
 local now = redis_ms()
 local plans, at = {}, 3
 for index = 1, tonumber(ARGV[2]) do
-  local plan = { tasks = tonumber(ARGV[at]), tail = ARGV[at + 1], wide = ARGV[at + 2] == '1' }
+  local plan = { tasks = tonumber(ARGV[at]), counters = '1 ' .. ARGV[at] .. ' 0 ', tail = ARGV[at + 1], wide = ARGV[at + 2] == '1' }
   local roots = tonumber(ARGV[at + 3])
   plan.first_root, plan.last_root = at + 4, at + 3 + 2 * roots
   local fields = tonumber(ARGV[plan.last_root + 1])
@@ -38,7 +38,7 @@ for index = at, #ARGV, 2 do
     call('XADD', log_key, '*', 'e', '{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id
       .. '","v":1,"order":' .. digits .. plan.tail)
     local first = plan.first
-    call('HSET', key, 'order', digits, unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
+    call('HSET', key, 'c', plan.counters .. digits, unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
     for step = first + CHUNK, plan.last, CHUNK do
       call('HSET', key, unpack(ARGV, step, math.min(plan.last, step + CHUNK - 1)))
     end
