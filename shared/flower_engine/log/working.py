@@ -28,7 +28,10 @@ class OutcomeKind(StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """A task that this worker was given, with the lease that proves it. ``message`` is a TaskMessage."""
+    """A task that this worker was given, with the lease that proves it. ``message`` is a TaskMessage.
+
+    A lease id is unique within its queue and partition only.
+    """
 
     lease: bytes
     member: bytes
@@ -128,15 +131,18 @@ def heartbeat(
     info: bytes,
     remember_ms: int,
     leases: Mapping[bytes, Sequence[bytes]],
-) -> list[bytes]:
-    """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive; returns those gone.
+) -> list[tuple[bytes, bytes]]:
+    """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive.
+
+    Returns (queue, lease) of those that are gone. A lease id is unique within its queue only.
 
     ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``.
     """
     args: list[Arg] = [partition.generation, worker, info, remember_ms]
     for queue, held in leases.items():
         args += (queue, len(held), *held)
-    return partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]
+    gone: list[bytes] = partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]
+    return list(zip(gone[::2], gone[1::2], strict=True))
 
 
 async def leave(client: AsyncRedis, partition: Partition, worker: str, queues: Sequence[str]) -> None:

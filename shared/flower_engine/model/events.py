@@ -76,9 +76,10 @@ class TaskError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TaskSuspended(TaskEvent, frozen=True, tag="task.suspended"):
-    """Failed for good, or lost too many workers: Running -> Suspend."""
+    """Failed for good, or lost too many workers (then ``lost`` counts them): Running -> Suspend."""
 
     error: TaskError
+    lost: int = 0
 
 
 class TaskReturned(TaskEvent, frozen=True, tag="task.returned"):

@@ -137,6 +137,7 @@ def _apply(
             task.status = Status.SUSPEND
             task.suspended_ms = event.at
             task.error = event.error
+            task.lost = event.lost or task.lost
         case TaskReturned():
             task.status = Status.WAIT
         case TaskLapsed():

@@ -6,7 +6,7 @@
 -- send twice.
 -- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it,
 --   then for each queue: queue, number of leases, leases...
--- Reply: {"ok", {leases that are gone}} or {"lost"}. Cost: linear in leases.
+-- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases.
 if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
   return { 'lost' }
 end
@@ -26,6 +26,7 @@ while at <= #ARGV do
     end
     for index = first, step do
       if not held[ARGV[index]] then
+        gone[#gone + 1] = ARGV[at]
         gone[#gone + 1] = ARGV[index]
       end
     end

@@ -43,7 +43,7 @@ local function lapse(queue, lease, worker, member)
   else
     what = 'suspended'
     set_state(flow, task, '2', attempt, lost, lease)
-    append(event_head('task.suspended', now, flow) .. fields .. ',"error":{"type":"WorkerLost","message":"'
+    append(event_head('task.suspended', now, flow) .. fields .. ',"lost":' .. lost .. ',"error":{"type":"WorkerLost","message":"'
       .. lost .. ' workers were lost while they ran this task, the last one ' .. worker
       .. '; it is suspended so that it takes no more workers with it"}}')
   end

@@ -1,0 +1,112 @@
+"""The invariants that hold between the fold of a partition's log and what Redis holds (DESIGN, section 7).
+
+Written once: tests call it after each step, fault tests at their end. The fold itself (``fold.py``)
+refuses logs that break the order of tasks, the fencing of outcomes or the finality of an end.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.live import LiveFlow, LiveState, LiveTask
+from flower_engine.model.status import Status
+
+_AHEAD_CAP = 1023
+_AHEAD = 2**42
+_TURNS = 2**44
+
+
+def differences(flows: Mapping[str, FlowState], live: LiveState) -> list[str]:
+    """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task."""
+    return [*_flows(flows, live), *_places(flows, live), *_lanes(live)]
+
+
+def lane_score(flow: FlowState, task: TaskState, done: int) -> int:
+    """The score of a task that became ready when ``done`` tasks of its flow were final."""
+    return (_AHEAD_CAP - min(done, _AHEAD_CAP)) * _AHEAD + flow.order + task.planned.seq
+
+
+def _flows(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
+    for unknown in (live.flows.keys() | live.ended) - flows.keys():
+        yield f"flow {unknown} is in Redis but was never registered"
+    for flow in flows.values():
+        held = live.flows.get(flow.flow)
+        if flow.ended_ms is not None:
+            if held is not None:
+                yield f"flow {flow.flow} has ended but is still under way in Redis"
+        elif held is None:
+            yield f"flow {flow.flow} is under way but not in Redis"
+        elif flow.flow in live.ended:
+            yield f"flow {flow.flow} is under way but marked as ended"
+        else:
+            yield from _flow(flow, held, live)
+
+
+def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
+    expected = (flow.version, flow.left, flow.done, flow.order)
+    found = (held.version, held.left, held.done, held.order)
+    if expected != found:
+        yield f"flow {flow.flow}: (version, left, done, order) is {found}, its events say {expected}"
+    for task, held_task in zip(flow.tasks, held.tasks, strict=True):
+        yield from _task(flow, task, held_task, live)
+
+
+def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> Iterator[str]:
+    where = f"flow {flow.flow} task {task.planned.seq}"
+    lease = task.lease if task.status is not Status.WAIT else ""
+    expected = (task.status, task.attempt, task.lost, lease)
+    found = (held.status, held.attempt, held.lost, held.lease)
+    if expected != found:
+        yield f"{where}: (status, attempt, lost, lease) is {found}, its events say {expected}"
+    is_releasing = any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on)
+    if held.open is not None and held.open != task.open and not is_releasing:
+        yield f"{where}: {held.open} open dependencies, its events say {task.open}"
+
+
+def _places(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
+    """Invariant 5: every task that is not final is in exactly one place."""
+    places: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for lane, waiting in live.lanes.items():
+        for entry in waiting:
+            places[entry.flow, entry.task].append(f"lane {lane}")
+    for queue, leases in live.leases.items():
+        for lease in leases:
+            places[lease.flow, lease.task].append(f"lease {lease.lease} of {queue} for {lease.worker}")
+    for flow in flows.values():
+        for task in flow.tasks:
+            found = places.pop((flow.flow, task.planned.seq), [])
+            if found != (expected := _expected_places(flow, task, live)) and expected is not None:
+                yield f"flow {flow.flow} task {task.planned.seq} is in {found}, should be in {expected}"
+    for (flow_id, seq), found in places.items():
+        yield f"flow {flow_id} task {seq} does not exist, but is in {found}"
+
+
+def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[str] | None:
+    """None: it may be in its lane or not yet, because its dependencies are just being released."""
+    planned = task.planned
+    if task.status is Status.RUNNING:
+        return [f"lease {task.lease} of {planned.queue} for {task.worker}"]
+    if not task.is_ready:
+        return []
+    dependencies = planned.depends_on or (0,)
+    if any((flow.flow, dependency) in live.releasing for dependency in dependencies):
+        return None
+    return [f"lane {live.flows[flow.flow].tasks[planned.seq - 1].lane}"]
+
+
+def _lanes(live: LiveState) -> Iterator[str]:
+    """Every lane is where claims look for it, with its best task's score."""
+    shares: dict[str, dict[str, int]] = defaultdict(dict)
+    for lane, waiting in live.lanes.items():
+        shares[lane.rpartition(":")[0]][lane] = min(entry.score for entry in waiting)
+    if shares != live.shares:
+        yield f"shares are {live.shares}, the lanes say {dict(shares)}"
+    ready: dict[str, dict[str, int]] = defaultdict(dict)
+    for share in shares:
+        queue, priority, _ = share.split(":")
+        ready[queue][share] = int(priority) + 20
+    found = {
+        queue: {share: score // _TURNS for share, score in held.items()} for queue, held in live.ready.items()
+    }
+    if ready != found:
+        yield f"ready shares are {found} (by rank), the lanes say {dict(ready)}"

@@ -1,0 +1,59 @@
+"""What a partition's Redis holds at one moment, as plain data; the other side of every comparison."""
+
+import msgspec
+
+from flower_engine.model.status import Status
+
+
+class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task in its flow's hash; ``open`` is None where no count is kept (fewer than two dependencies)."""
+
+    status: Status = Status.WAIT
+    attempt: int = 0
+    lost: int = 0
+    lease: str = ""
+    lane: str = ""
+    open: int | None = None
+
+
+class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``."""
+
+    version: int
+    left: int
+    done: int
+    order: int
+    tasks: list[LiveTask]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A task in a lane."""
+
+    flow: str
+    task: int
+    score: int
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """An entry of a work stream; ``worker`` is None when it is pending for nobody."""
+
+    lease: str
+    flow: str
+    task: int
+    worker: str | None
+
+
+class LiveState(msgspec.Struct, frozen=True, kw_only=True):
+    """One partition at one moment.
+
+    ``lanes`` by lane name; ``shares`` by share name: lane -> score; ``ready`` by queue: share -> score;
+    ``leases`` by queue; ``releasing``: (flow, task) whose dependents are still being released.
+    """
+
+    flows: dict[str, LiveFlow]
+    ended: set[str]
+    lanes: dict[str, list[Waiting]]
+    shares: dict[str, dict[str, int]]
+    ready: dict[str, dict[str, int]]
+    leases: dict[str, list[Lease]]
+    releasing: set[tuple[str, int]]

@@ -1,0 +1,218 @@
+"""Makes what a program returned or raised into JSON of bounded size that Postgres' jsonb accepts.
+
+Jsonb refuses NUL and lone surrogates (both become U+FFFD here) and very deep nesting (cut here). NaN and
+infinities become null, as in JavaScript. Nothing here does I/O, except that a traceback reads source lines.
+"""
+
+import re
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any, cast
+
+import msgspec
+
+from flower_engine.errors import ProgramError
+from flower_engine.model.events import TaskError
+
+MAX_RESULT_BYTES = 1 << 20
+MAX_TRACEBACK_CHARACTERS = 64 * 1024
+MAX_MESSAGE_CHARACTERS = 8 * 1024
+MAX_DEPTH = 100
+MAX_INTEGER_BITS = 1024  # as large as a double can be; readers of JSON break on longer numbers
+
+_MAX_NODES = (
+    MAX_RESULT_BYTES // 2
+)  # each takes two bytes at least, so with more the result is too large anyway
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_LONG_NUMBER = re.compile(rb"\d{309}")
+_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_FRAMES_OF_ENGINE = ("flower_worker.", "flower_engine.")
+_BUILT_IN_PROGRAMS = "flower_engine.programs.builtin"
+
+
+def encode_result(value: object) -> bytes:
+    """The JSON of a program's return value.
+
+    Raises:
+        ProgramError: it has no JSON form, or is larger than ``MAX_RESULT_BYTES``.
+    """
+    if value is None:
+        return b"null"
+    try:
+        encoded = _encode(value)
+        safe = _is_safe(value, encoded)
+    except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
+        encoded, safe = b"", False
+    if not safe:
+        encoded = _encode(_Cleaner().clean(value, 0, "result"))
+    if len(encoded) > MAX_RESULT_BYTES:
+        raise _too_large(f"{len(encoded)} bytes")
+    return encoded
+
+
+def encode_error(error: BaseException) -> bytes:
+    """The JSON of a TaskError that tells what a program raised; it never fails itself.
+
+    Frames of the engine that lie around the program's own are left out of the traceback.
+    """
+    return _encode(
+        TaskError(
+            type=clean_text(_type_name(type(error)), MAX_MESSAGE_CHARACTERS),
+            message=clean_text(_message(error), MAX_MESSAGE_CHARACTERS),
+            traceback=clean_text(_traceback(error), MAX_TRACEBACK_CHARACTERS),
+        )
+    )
+
+
+def clean_text(text: str, most: int) -> str:
+    """Text that jsonb accepts; of more than ``most`` characters the middle is cut out, with a mark."""
+    if len(text) > most:
+        half = most // 2
+        text = f"{text[:half]}\n... [{len(text) - 2 * half} characters cut] ...\n{text[-half:]}"
+    if "\0" in text:
+        text = text.replace("\0", _REPLACEMENT)
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _is_safe(value: object, encoded: bytes) -> bool:
+    """Whether jsonb and every reader take these bytes as they are; False when in doubt."""
+    if b"\\u0000" in encoded:
+        return False
+    if type(value) in (str, bool, float):
+        return True
+    if len(encoded) > 309 and _LONG_NUMBER.search(encoded):
+        return False
+    if type(value) is int:
+        return True
+    msgspec.json.decode(encoded)  # a msgspec.Raw inside the value may hold anything
+    return _is_shallow(encoded)
+
+
+def _is_shallow(encoded: bytes) -> bool:
+    """Whether this valid JSON is nested at most ``MAX_DEPTH`` deep."""
+    if encoded.count(b"[") + encoded.count(b"{") <= MAX_DEPTH:
+        return True
+    brackets = _STRINGS.sub(b"", encoded).translate(_TO_BRACKETS, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")  # takes the innermost level away
+        if not brackets:
+            return True
+    return False
+
+
+class _Cleaner:
+    """Rebuilds a value from what jsonb holds; slow, and only for values that need it."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def clean(self, value: Any, depth: int, path: str) -> Any:
+        """The value rebuilt; ``path`` says where it stands in the result."""
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise _too_large(f"more than {_MAX_NODES} values")
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return clean_text(str.__str__(value), 2 * MAX_RESULT_BYTES)  # __str__: subclasses become plain
+        if isinstance(value, float):
+            return float(value)
+        if isinstance(value, int):
+            return _clean_integer(value)
+        if depth >= MAX_DEPTH:
+            return f"[nested deeper than {MAX_DEPTH}]"
+        if isinstance(value, Mapping):
+            return self._clean_mapping(cast("Mapping[Any, Any]", value), depth, path)
+        if isinstance(value, list | tuple | set | frozenset):
+            items = enumerate(cast("Iterable[Any]", value))
+            return [self.clean(item, depth + 1, f"{path}[{index}]") for index, item in items]
+        return self._clean_other(value, depth, path)
+
+    def _clean_mapping(self, value: Mapping[Any, Any], depth: int, path: str) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for key, item in value.items():
+            name = clean_text(key if isinstance(key, str) else str(key), MAX_MESSAGE_CHARACTERS)
+            cleaned[name] = self.clean(item, depth + 1, f"{path}[{name!r}]")
+        return cleaned
+
+    def _clean_other(self, value: Any, depth: int, path: str) -> Any:
+        """Structs, dataclasses, dates, bytes, enums...: one step closer to JSON, then cleaned again."""
+        try:
+            if isinstance(value, msgspec.Raw):
+                plain: Any = msgspec.json.decode(value)
+            else:
+                plain = msgspec.to_builtins(value, enc_hook=_to_json, str_keys=True)
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            raise ProgramError(
+                f"{path} is a {_type_name(type(value))}, which has no JSON form ({error}); return text,"
+                " numbers, lists, dicts, dates, dataclasses or structs"
+            ) from error
+        return self.clean(plain, depth, path)
+
+
+def _clean_integer(value: int) -> int | str:
+    if value.bit_length() <= MAX_INTEGER_BITS:
+        return int(value)
+    try:
+        return str(value)
+    except ValueError:  # Python refuses to write more than some thousand digits
+        return f"[integer of {value.bit_length()} bits]"
+
+
+def _to_json(value: Any) -> Any:
+    """The JSON form of types that msgspec does not know: paths, mappings, pydantic models."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json")
+    raise TypeError(f"objects of type {_type_name(type(value))} are not JSON")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_to_json).encode
+
+
+def _too_large(size: str) -> ProgramError:
+    return ProgramError(
+        f"the result is {size} of JSON; at most {MAX_RESULT_BYTES} bytes are kept. Store it elsewhere and"
+        " return where it is"
+    )
+
+
+def _type_name(kind: Any) -> str:
+    if kind.__module__ in ("builtins", "flower_engine.errors"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as broken:  # noqa: BLE001 # __str__ is the program's code: anything may come
+        return f"[its message cannot be shown: __str__ raised {_type_name(type(broken))}]"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        lines = traceback.format_exception(type(error), error, _of_program(error.__traceback__))
+        return "".join(lines)
+    except BaseException as broken:  # noqa: BLE001 # properties of the exception are the program's code, too
+        return f"[no traceback: formatting it raised {_type_name(type(broken))}]"
+
+
+def _of_program(frames: TracebackType | None) -> TracebackType | None:
+    """The traceback without its first frames as long as they are the engine's."""
+    while frames is not None:
+        module = str(frames.tb_frame.f_globals.get("__name__", ""))
+        if not module.startswith(_FRAMES_OF_ENGINE) or module == _BUILT_IN_PROGRAMS:
+            break
+        frames = frames.tb_next
+    return frames
