@@ -7,14 +7,21 @@ All keys of a partition share the hash tag ``{flower:P}`` and so live on one clu
 GROUP = "workers"
 
 
+_ESCAPED = "%:/, "  # "%" first; the others separate parts, in keys and in what ``call:<worker>`` remembers
+
+
 def escape(name: str) -> str:
-    """A name as a part of a lane's name: ``:`` and ``%`` are percent-encoded, so that parts stay apart."""
-    return name.replace("%", "%25").replace(":", "%3A")
+    """A name as a part of a key: what separates parts is percent-encoded, so that parts stay apart."""
+    for character in _ESCAPED:
+        name = name.replace(character, f"%{ord(character):02X}")
+    return name
 
 
 def unescape(part: str) -> str:
     """The name that :func:`escape` was given."""
-    return part.replace("%3A", ":").replace("%25", "%")
+    for character in reversed(_ESCAPED):
+        part = part.replace(f"%{ord(character):02X}", character)
+    return part
 
 
 def lane_name(queue: str, priority: int, workflow: str, program: str) -> str:

@@ -10,16 +10,27 @@
 --   work:<queue>         leased tasks                bell:<queue>:<program>   wakes a waiting worker
 --   ready:<queue>        shares with ready tasks     turns:<queue>   when each share was served last
 --   share:<queue>:<priority>:<workflow>  its lanes   lane:<share>:<program>   ready tasks
--- Names inside a key have ':' and '%' percent-encoded (they arrive so).
+-- Names inside a key have '%', ':', '/', ',' and ' ' percent-encoded (they arrive so).
 local call = redis.call
 local prefix = string.sub(KEYS[1], 1, -5)
 local log_key = prefix .. 'log'
 local sub, match, concat, floor = string.sub, string.match, table.concat, math.floor
 
+-- A whole number as digits. Lua's own conversion goes through sprintf, and a batch repeats small numbers.
+local digits_of = {}
+local function digits(number)
+  local text = digits_of[number]
+  if not text then
+    text = string.format('%d', number)
+    digits_of[number] = text
+  end
+  return text
+end
+
 -- Redis TIME in milliseconds, as digits.
 local function redis_ms()
   local time = call('TIME')
-  return string.format('%d', time[1] * 1000 + floor(time[2] / 1000))
+  return digits(time[1] * 1000 + floor(time[2] / 1000))
 end
 
 -- Calls a command with many values in steps that fit Lua's stack.

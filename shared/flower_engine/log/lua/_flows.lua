@@ -23,7 +23,7 @@ local function load_task(id, task, field)
     local state = got[2] or NEVER
     flow = {
       id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
-      state = { [task] = state }, open = {}, changed = {},
+      state = { [task] = state }, message = {}, open = {}, changed = {},
     }
     flows[id] = flow
     flow_ids[#flow_ids + 1] = id
@@ -33,7 +33,7 @@ local function load_task(id, task, field)
   end
   local state = flow.state[task]
   if state then
-    return flow, state, call('HGET', flow.key, field .. task)
+    return flow, state, field == 'm' and flow.message[task] or call('HGET', flow.key, field .. task)
   end
   local got = call('HMGET', flow.key, 's' .. task, field .. task)
   state = got[1] or NEVER
@@ -53,7 +53,7 @@ end
 -- Counts the event and gives its head up to the version; the caller adds fields and the closing brace.
 local function event_head(kind, now, flow)
   flow.v = flow.v + 1
-  return '{"type":"' .. kind .. '","at":' .. now .. ',"flow":"' .. flow.id .. '","v":' .. flow.v
+  return '{"type":"' .. kind .. '","at":' .. now .. ',"flow":"' .. flow.id .. '","v":' .. digits(flow.v)
 end
 
 local function append(event)
@@ -66,13 +66,13 @@ local function save_flows(now)
     local flow = flows[flow_ids[index]]
     if flow.left == 0 then
       call('UNLINK', flow.key)
-      call('SET', prefix .. 'ended:' .. flow.id, flow.v .. ' ' .. flow.last)
+      call('SET', prefix .. 'ended:' .. flow.id, digits(flow.v) .. ' ' .. flow.last)
       call('RPUSH', prefix .. 'endings', now .. ' ' .. flow.id)
     elseif #flow.changed > 0 then
       local changed = flow.changed
       local n = #changed
       changed[n + 1] = 'c'
-      changed[n + 2] = flow.v .. ' ' .. flow.left .. ' ' .. flow.done .. ' ' .. flow.order
+      changed[n + 2] = digits(flow.v) .. ' ' .. digits(flow.left) .. ' ' .. digits(flow.done) .. ' ' .. flow.order
       call_chunked('HSET', flow.key, changed, CHUNK)
     end
   end

@@ -13,12 +13,16 @@ local pushed, pushed_lanes = {}, {}
 local function push(lane, flow, task)
   local list = pushed[lane]
   if not list then
-    list = {}
+    list = { lowest = 2 ^ 53 }
     pushed[lane] = list
     pushed_lanes[#pushed_lanes + 1] = lane
   end
+  local score = (AHEAD_CAP - math.min(flow.done, AHEAD_CAP)) * AHEAD + flow.order + task
+  if score < list.lowest then
+    list.lowest = score
+  end
   local n = #list
-  list[n + 1] = (AHEAD_CAP - math.min(flow.done, AHEAD_CAP)) * AHEAD + flow.order + task
+  list[n + 1] = string.format('%d', score)
   list[n + 2] = flow.id .. ':' .. task
 end
 
@@ -27,15 +31,9 @@ local function save_lanes()
   for index = 1, #pushed_lanes do
     local lane = pushed_lanes[index]
     local list = pushed[lane]
-    local lowest = list[1]
-    for at = 3, #list, 2 do
-      if list[at] < lowest then
-        lowest = list[at]
-      end
-    end
     call_chunked('ZADD', prefix .. 'lane:' .. lane, list, CHUNK)
     local share, queue, priority = match(lane, '^(([^:]*):([^:]*):[^:]*):')
-    call('ZADD', prefix .. 'share:' .. share, 'LT', lowest, lane)
+    call('ZADD', prefix .. 'share:' .. share, 'LT', string.format('%d', list.lowest), lane)
     local ready = prefix .. 'ready:' .. queue
     if not call('ZSCORE', ready, share) then
       -- A share that comes back keeps its old turn, so leaving and returning gains nothing.

@@ -8,17 +8,18 @@ local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local notes = {} -- written by save_notes
 
 -- Counts one dependency less for each of these tasks; those with none left are pushed to their lanes.
+-- Their states and messages are read as well: the claim that follows often takes just them.
 local function release_some(flow, tasks)
   local names = {}
   for index = 1, #tasks do
-    names[2 * index - 1] = 'o' .. tasks[index]
-    names[2 * index] = 'l' .. tasks[index]
+    local task, n = tasks[index], #names
+    names[n + 1], names[n + 2], names[n + 3], names[n + 4] = 'o' .. task, 'l' .. task, 's' .. task, 'm' .. task
   end
   local got = call('HMGET', flow.key, unpack(names))
   local changed, open_now = flow.changed, flow.open
   for index = 1, #tasks do
-    local task = tasks[index]
-    local open = open_now[task] or got[2 * index - 1]
+    local task, at = tasks[index], 4 * index
+    local open = open_now[task] or got[at - 3]
     if open then
       open = open - 1
       open_now[task] = open
@@ -27,7 +28,9 @@ local function release_some(flow, tasks)
       changed[n + 2] = open
     end
     if not open or open == 0 then
-      push(got[2 * index], flow, task)
+      flow.state[task] = flow.state[task] or got[at - 1] or NEVER
+      flow.message[task] = got[at]
+      push(got[at - 2], flow, task)
     end
   end
 end
@@ -76,7 +79,7 @@ end
 
 local function save_notes()
   if #notes > 0 then
-    call('RPUSH', prefix .. 'fanout', unpack(notes))
+    call_chunked('RPUSH', prefix .. 'fanout', notes, CHUNK)
     call('HINCRBY', KEYS[1], 'fanout', #notes)
   end
 end

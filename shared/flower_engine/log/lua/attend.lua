@@ -1,8 +1,9 @@
-#!lua
+#!lua flags=allow-oom
 -- attend: a worker begins to serve queues: their work streams and consumer groups exist from here on.
 -- include _common
 --
--- Guarantees: nothing but existence; safe to send twice.
+-- Guarantees: nothing but existence; safe to send twice. Works when memory is short: the worker that
+-- starts then is the one that frees it.
 -- ARGV: generation, queues...
 -- Reply: {"ok"} or {"lost"}. Cost: linear in queues.
 if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then

@@ -112,8 +112,11 @@ for index = last_program + 1, #ARGV, 5 do
 end
 for queue, leases in pairs(gone) do
   local work = prefix .. 'work:' .. queue
-  call('XACK', work, 'workers', unpack(leases))
-  call('XDEL', work, unpack(leases))
+  for first = 1, #leases, CHUNK do
+    local step = math.min(first + CHUNK - 1, #leases)
+    call('XACK', work, 'workers', unpack(leases, first, step))
+    call('XDEL', work, unpack(leases, first, step))
+  end
 end
 local waiting = release_step(tonumber(head[3] or 0))
 save_lanes()
@@ -128,7 +131,7 @@ local function start(queue, member)
     return -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
   end
   local _, attempt, lost = match(state, STATE)
-  attempt = attempt + 1
+  attempt = digits(attempt + 1)
   local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
   set_state(flow, task, '1', attempt, lost, lease)
   append(event_head('task.started', now, flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
@@ -153,7 +156,7 @@ for index = first_queue, last_queue do
   if got > 0 then
     call('XREADGROUP', 'GROUP', 'workers', worker, 'COUNT', got, 'STREAMS', prefix .. 'work:' .. queue, '>')
   end
-  if wanted > 0 then
+  if wanted > 0 and first_program <= last_program then
     local bells = {} -- what this worker serves is empty: bells for it would wake in vain
     for program = first_program, last_program do
       bells[#bells + 1] = prefix .. 'bell:' .. queue .. ':' .. ARGV[program]

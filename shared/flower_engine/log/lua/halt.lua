@@ -8,5 +8,7 @@
 if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
   return { 'lost' }
 end
-call('HSET', KEYS[1], 'generation', 'halted', 'halted_generation', ARGV[1], 'halted_why', ARGV[2])
+-- No generation at all, rather than another one: a service that starts now must not take it for its own.
+call('HDEL', KEYS[1], 'generation')
+call('HSET', KEYS[1], 'halted_generation', ARGV[1], 'halted_why', ARGV[2])
 return { 'ok' }

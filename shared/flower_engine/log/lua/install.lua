@@ -6,7 +6,8 @@
 -- ARGV: "" (there is no generation yet), installation id, partition, partitions in all
 -- Reply: {"ok" | "exists", installation id, generation, partitions}. Cost: constant.
 if call('EXISTS', KEYS[1]) == 1 then
-  return { 'exists', unpack(call('HMGET', KEYS[1], 'installation', 'generation', 'partitions')) }
+  local meta = call('HMGET', KEYS[1], 'installation', 'generation', 'partitions')
+  return { 'exists', meta[1], meta[2] or '', meta[3] } -- a halted partition has no generation
 end
 call('HSET', KEYS[1], 'installation', ARGV[2], 'generation', '1', 'partitions', ARGV[4], 'state_version', '1')
 call('XADD', log_key, '*', 'e', '{"type":"log.opened","at":' .. redis_ms() .. ',"installation":"' .. ARGV[2]

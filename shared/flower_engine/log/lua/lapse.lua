@@ -33,10 +33,10 @@ local function lapse(queue, lease, worker, member)
   if status ~= '1' or current ~= lease then
     return -- an entry that no task points to: only to be removed
   end
-  lost = lost + 1
+  lost = digits(lost + 1)
   local fields = ',"task":' .. task .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
   local what = 'lapsed'
-  if lost < tonumber(ARGV[4]) then
+  if tonumber(lost) < tonumber(ARGV[4]) then
     set_state(flow, task, '0', attempt, lost, '-')
     append(event_head('task.lapsed', now, flow) .. fields .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
     push(lane, flow, task)

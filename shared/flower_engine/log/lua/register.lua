@@ -34,11 +34,10 @@ for index = at, #ARGV, 2 do
   if call('EXISTS', key, prefix .. 'ended:' .. id) > 0 then
     words[#words + 1] = 'duplicate'
   else
-    local digits = string.format('%d', order)
     call('XADD', log_key, '*', 'e', '{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id
-      .. '","v":1,"order":' .. digits .. plan.tail)
+      .. '","v":1,"order":' .. digits(order) .. plan.tail)
     local first = plan.first
-    call('HSET', key, 'c', plan.counters .. digits, unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
+    call('HSET', key, 'c', plan.counters .. digits(order), unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
     for step = first + CHUNK, plan.last, CHUNK do
       call('HSET', key, unpack(ARGV, step, math.min(plan.last, step + CHUNK - 1)))
     end
@@ -54,7 +53,7 @@ for index = at, #ARGV, 2 do
   end
 end
 if order > tonumber(head[2] or 0) then
-  call('HSET', KEYS[1], 'order', string.format('%d', order))
+  call('HSET', KEYS[1], 'order', digits(order))
 end
 if #notes > 0 then
   call_chunked('RPUSH', prefix .. 'fanout', notes, CHUNK)
