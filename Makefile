@@ -1,0 +1,73 @@
+# Everything a person does with this checkout. Without a target: help.
+# PYTHON=python3.12 chooses the Python that .venv is made with.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench format lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  make /'
+
+demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from start to end
+	@$(BIN)/flower demo
+
+run: .venv/.runs ## the engine with its data in .flower/, API on 127.0.0.1:8000; Ctrl-C stops it
+	@$(BIN)/flower up
+
+test: .venv/.tests ## the whole test suite
+	@$(BIN)/pytest
+
+check: .venv/.tests ## format, lint, types, import contracts, unit tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports --no-cache --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+	@$(BIN)/pytest tests/unit
+
+bench: .venv/.runs ## the speed of this machine, against a floor measured in the same run
+	@$(BIN)/python -m benchmarks
+
+format: .venv/.tests ## write the code in the one format
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+lock: ## take the newest versions that pyproject.toml allows into the lock files
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/pip install -qq . && $(call freeze,run) > requirements.lock.new
+	@.venv-lock/bin/pip install -qq '.[dev]' && $(call freeze,test) | grep -vxFf requirements.lock.new > requirements-dev.lock.new
+	@mv requirements.lock.new requirements.lock && mv requirements-dev.lock.new requirements-dev.lock
+	@rm -rf .venv-lock
+
+freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make lock'."; \
+	.venv-lock/bin/pip freeze --exclude flower-engine; }
+
+clean: ## remove what was made here, except the data in .flower/
+	@rm -rf .venv .venv-lock build dist .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
+
+# The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.
+
+.venv/.runs: pyproject.toml requirements.lock | .venv/bin/python
+	@echo "installing Flower into .venv ..."
+	@$(call install,--no-deps -r requirements.lock)
+	@$(call install,--no-deps -e .)
+	@touch $@
+
+.venv/.tests: .venv/.runs requirements-dev.lock
+	@echo "installing the tools for tests and checks into .venv ..."
+	@$(call install,--no-deps -r requirements-dev.lock)
+	@touch $@
+
+.venv/bin/python:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Flower needs Python 3.11 or newer, which '$(or $(PYTHON),python3)' is not;" \
+			"name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv) || { \
+		echo "could not make .venv: is Python's venv module there (Debian: apt install python3-venv)?" >&2; \
+		exit 1; }
+
+install = $(if $(UV),$(UV) pip install --quiet --python .venv/bin/python $(1),.venv/bin/python -m pip install -qq --disable-pip-version-check $(1))

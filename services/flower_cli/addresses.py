@@ -1,0 +1,63 @@
+"""Finding the addresses of the stores, and showing them."""
+
+from collections.abc import Mapping
+
+from flower_engine.embedded.home import Home, RunningStores
+from flower_engine.errors import StoreError
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.telemetry import mask_password
+
+
+def with_stores(settings: Settings) -> Settings:
+    """The settings with both addresses filled in: those given, else those of a running ``flower up``.
+
+    Raises:
+        StoreError: an address is not given and no engine runs on the data folder; says how to go on.
+    """
+    if settings.redis_url and settings.database_url:
+        return settings
+    running = _running(settings)
+    return settings.model_copy(
+        update={
+            "redis_url": settings.redis_url or running.redis_url,
+            "database_url": settings.database_url or running.database_url,
+        }
+    )
+
+
+def address_lines(addresses: Mapping[str, str | None]) -> str:
+    """The addresses for reading: passwords hidden, each with how to connect to it."""
+    redis_url, database_url = addresses.get("redis_url"), addresses.get("database_url")
+    rows: list[tuple[str, str]] = []
+    if api_url := addresses.get("api_url"):
+        rows += [("API", api_url), ("", f"{api_url}/docs")]
+    if redis_url:
+        rows += [("Redis", mask_password(redis_url)), ("", _redis_command(redis_url))]
+    if database_url:
+        rows += [("Postgres", mask_password(database_url)), ("", f"psql '{mask_password(database_url)}'")]
+    return "\n".join(f"{name:<10}{text}" for name, text in rows)
+
+
+def _running(settings: Settings) -> RunningStores:
+    home = Home(settings.home)
+    running = home.announced()
+    if running is None:
+        missing = [
+            name
+            for name, given in (
+                ("FLOWER_REDIS_URL", settings.redis_url),
+                ("FLOWER_DATABASE_URL", settings.database_url),
+            )
+            if not given
+        ]
+        raise StoreError(
+            f"no engine runs on the data folder {home.path}: start one with 'flower up' (or name its folder "
+            f"with --home or FLOWER_HOME), or set {' and '.join(missing)} to the servers to use"
+        )
+    return running
+
+
+def _redis_command(url: str) -> str:
+    if url.startswith("unix://"):  # redis-cli takes no such URL
+        return f"redis-cli -s {url.removeprefix('unix://').split('?')[0]}"
+    return f"redis-cli -u {mask_password(url)}"

@@ -1,0 +1,57 @@
+"""The ``flower`` command: one file a subject, put together here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flower_cli import demo, services, up, urls
+from flower_cli.console import fail, out
+from flower_engine.errors import FlowerError, SettingsError
+
+_USAGE = 2
+
+app = typer.Typer(
+    name="flower",
+    help="Flower, a workflow engine. Settings come from FLOWER_* variables; flags override them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        out.print(f"flower {version('flower-engine')}")
+        raise typer.Exit
+
+
+@app.callback()
+def flower(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Flower, a workflow engine. Settings come from FLOWER_* variables; flags override them."""
+
+
+up.add_to(app)
+services.add_to(app)
+urls.add_to(app)
+demo.add_to(app)
+
+
+def main() -> None:
+    """Run the command. Exit codes: 1 for an error of Flower, 2 for wrong usage or settings."""
+    try:
+        app()
+    except SettingsError as error:
+        fail(str(error))
+        sys.exit(_USAGE)
+    except FlowerError as error:
+        fail(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

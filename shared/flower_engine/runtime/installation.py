@@ -1,0 +1,205 @@
+"""The installation: which Redis and which Postgres belong together, made once and checked at every start."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import psycopg
+from redis.exceptions import RedisError
+
+from flower_engine.errors import InstallationError, LostError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Meta, Partition, install, read_meta
+from flower_engine.log.reading import read_log
+from flower_engine.model.events import LogOpened, decode_event
+from flower_engine.projection.database import Connection, Pool, is_outage
+from flower_engine.projection.migrations import migrate
+from flower_engine.projection.positions import Projected, add_positions, lock_positions, read_positions
+from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.2
+_FIRST_GENERATION = "1"
+
+
+async def open_partitions(client: AsyncRedis, settings: Settings) -> list[Partition]:
+    """The installation's partitions, from Redis alone; for the worker and the watcher.
+
+    Waits, and says so, while Redis is away or loads its data, and until the API or the projector has made
+    the installation.
+
+    Raises:
+        InstallationError: it has another number of partitions than ``settings``.
+        LostError: Redis lost events and was halted.
+    """
+    said = False
+    while True:
+        metas = await _patiently("Redis", lambda: _read_metas(client, settings))
+        if None not in metas:
+            return _partitions(metas, settings)
+        _check_partitions(metas, settings)
+        if not said:
+            said = True
+            _log.info("waiting for an installation in Redis: the API or the projector makes it")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def ensure_installation(client: AsyncRedis, pool: Pool, settings: Settings) -> list[Partition]:
+    """The installation's partitions, with Postgres' tables brought to this version; for API and projector.
+
+    The installation is made where neither store has one. Waits, and says so, while a store is away.
+
+    Raises:
+        InstallationError: the stores do not belong together, or to another number of partitions; or Postgres
+            refuses to make or change the tables.
+        LostError: Redis lost its state, or went back in time, and must be recovered.
+    """
+
+    async def bring_up_to_date() -> None:
+        async with pool.connection() as connection:
+            await migrate(connection)
+
+    async def settle() -> list[Partition]:
+        async with pool.connection() as connection:
+            return await _settle(client, connection, settings)
+
+    await _patiently("Redis", lambda: read_meta(client, 0))
+    await _patiently("Postgres", bring_up_to_date)
+    return await _patiently("Redis or Postgres", settle)
+
+
+async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
+    rows = await read_positions(connection)
+    if rows:
+        return _matched(await _read_metas(client, settings), rows, settings)
+    async with connection.transaction():
+        await lock_positions(connection)
+        rows = await read_positions(connection)  # somebody may just have made it
+        metas = await _read_metas(client, settings)
+        if rows:
+            return _matched(metas, rows, settings)
+        partitions = await _make(client, metas, settings)
+        await add_positions(connection, [_not_yet_projected(one, settings) for one in partitions])
+    _log.info("made installation %s with %d partitions", partitions[0].installation, settings.partitions)
+    return partitions
+
+
+async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
+    """Makes what is missing in Redis. Postgres follows in the caller's transaction: a crash between the two
+    leaves partitions whose logs hold nothing but their opening, and those are taken over here."""
+    _check_partitions(metas, settings)
+    for number, meta in enumerate(metas):
+        if meta is not None and not await _has_only_begun(client, number, meta):
+            raise InstallationError(
+                f"Redis holds installation {meta.installation} with a history, and Postgres holds none:"
+                " FLOWER_DATABASE_URL names another database, or Postgres lost its data. Set the right URL,"
+                " or restore Postgres"
+            )
+    known = next((meta.installation for meta in metas if meta is not None), None)
+    installation = known or str(uuid.uuid4())
+    made = [
+        await install(client, number, installation, settings.partitions)
+        for number in range(settings.partitions)
+    ]
+    return _partitions(made, settings)
+
+
+async def _has_only_begun(client: AsyncRedis, number: int, meta: Meta) -> bool:
+    partition = Partition(number, meta.installation, meta.generation)
+    entries = await read_log(client, partition, None, 2)
+    if len(entries) != 1 or meta.generation != _FIRST_GENERATION:
+        return False
+    return isinstance(decode_event(entries[0].raw), LogOpened)
+
+
+def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: Settings) -> list[Partition]:
+    """The partitions, where every one of Redis agrees with its row of Postgres."""
+    count = rows[0].partitions
+    if count != settings.partitions:
+        raise _wrong_count("Postgres", count, settings)
+    _check_partitions(metas, settings)
+    missing = [str(number) for number, meta in enumerate(metas) if meta is None]
+    if missing:
+        raise LostError(
+            f"Redis has no installation in partition {', '.join(missing)}, and Postgres holds installation"
+            f" {rows[0].installation}: FLOWER_REDIS_URL names another Redis, or Redis lost its data. Set the"
+            " right URL, or recover Redis from the archive"
+        )
+    for row, one in zip(rows, _partitions(metas, settings), strict=True):
+        if one.installation != row.installation:
+            raise InstallationError(
+                f"Redis holds installation {one.installation} and Postgres installation {row.installation}:"
+                " FLOWER_REDIS_URL and FLOWER_DATABASE_URL do not belong together. Set the right ones"
+            )
+        if one.generation != row.generation:
+            raise LostError(
+                f"partition {one.number} is at generation {one.generation} in Redis and at generation"
+                f" {row.generation} in Postgres: one of them went back in time, or a recovery did not end."
+                " Recover Redis from the archive"
+            )
+    return _partitions(metas, settings)
+
+
+def _partitions(metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
+    """The partitions of these metas, none of which is missing."""
+    _check_partitions(metas, settings)
+    partitions: list[Partition] = []
+    for number, meta in enumerate(metas):
+        assert meta is not None
+        if not meta.generation:
+            raise LostError(f"partition {number} was halted: {meta.halted_why}")
+        partitions.append(Partition(number, meta.installation, meta.generation))
+    installations = sorted({one.installation for one in partitions})
+    if len(installations) > 1:
+        raise InstallationError(
+            f"Redis holds partitions of different installations: {', '.join(installations)}. Give each"
+            " installation a Redis (or a database number) of its own"
+        )
+    return partitions
+
+
+def _check_partitions(metas: Sequence[Meta | None], settings: Settings) -> None:
+    for meta in metas:
+        if meta is not None and meta.partitions != settings.partitions:
+            raise _wrong_count("Redis", meta.partitions, settings)
+
+
+def _wrong_count(store: str, count: int, settings: Settings) -> InstallationError:
+    return InstallationError(
+        f"{store} holds an installation of {count} partitions; FLOWER_PARTITIONS is {settings.partitions}."
+        " The number is fixed at first start: set it back"
+    )
+
+
+def _not_yet_projected(partition: Partition, settings: Settings) -> Projected:
+    return Projected(
+        partition=partition.number,
+        position=None,
+        installation=partition.installation,
+        generation=partition.generation,
+        partitions=settings.partitions,
+    )
+
+
+async def _read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | None]:
+    return [await read_meta(client, number) for number in range(settings.partitions)]
+
+
+async def _patiently(store: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What the attempt gives, however long the store is away."""
+    patience = Patience(_log, store)
+    while True:
+        try:
+            result = await attempt()
+        except (psycopg.Error, RedisError, OSError) as error:
+            if isinstance(error, psycopg.Error) and not is_outage(error):
+                raise InstallationError(f"Postgres cannot be used as it is: {error}") from error
+            await asyncio.sleep(patience.failed(error))
+        else:
+            patience.worked()
+            return result

@@ -1,0 +1,53 @@
+"""``flower demo`` shows a workflow from its definition to its rows, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from cli.up_process import CANNOT_RUN, stub_services
+
+
+def demo(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo with its throwaway folder inside ``folder``."""
+    return subprocess.run(
+        [sys.executable, "-m", "flower_cli", "demo"],
+        env={**os.environ, "TMPDIR": str(folder), **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_example_runs_from_its_definition_to_its_rows(tmp_path: Path) -> None:
+    # What is set for a real engine is not for this one.
+    ended = demo(tmp_path, FLOWER_REDIS_URL="redis://elsewhere.example", FLOWER_PORT="1")
+    assert ended.returncode == 0, ended.stderr
+    for number, program in enumerate(
+        ("EchoRandomTimeSleep", "EchoParamTimeSleep", "HTTPPostRequest"), start=1
+    ):
+        assert f"task {number} {program}: Finish" in ended.stdout
+    assert "kr_task_stat" in ended.stdout
+    assert '{"SLEEP_TIME_SECOND": "3"}' in ended.stdout
+    assert "make run" in ended.stdout
+    assert_nothing_left(tmp_path)
+
+
+def test_an_engine_that_does_not_start_is_a_clear_error(tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    stubs = stub_services(tmp_path / "stubs", register=CANNOT_RUN)
+    ended = demo(folder, PYTHONPATH=str(stubs))
+    assert ended.returncode == 1
+    assert "error: the engine ended while it was starting" in ended.stderr
+    assert "api cannot run (3 attempts): Redis went back in time: restore it" in ended.stderr
+    assert_nothing_left(folder)
+
+
+def assert_nothing_left(folder: Path) -> None:
+    assert list(folder.iterdir()) == []
+    running = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    assert [command for command in running if str(folder) in command] == []

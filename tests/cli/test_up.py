@@ -1,0 +1,163 @@
+"""``flower up`` starts everything, keeps it running, and ends it, whatever happens to it or its children."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cli.up_process import CANNOT_RUN, NEVER_ENDS, stub_services, up, urls, wait_until
+from flower_engine.log.client import connect_blocking, send_blocking
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for all tests here: each leaves it usable for the next."""
+    return tmp_path_factory.mktemp("up") / "home"
+
+
+@pytest.fixture(scope="module")
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub_services(tmp_path_factory.mktemp("stubs"))
+
+
+def end_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that are still alive after they had time to end."""
+    return psutil.wait_procs(processes, timeout=30)[1]
+
+
+def test_it_runs_stores_and_services_and_leaves_nothing(home: Path, stubs: Path, tmp_path: Path) -> None:
+    with up(home, tmp_path / "log", "--queue", "a", "--queue", "b", stubs=stubs) as running:
+        printed = running.wait_until_running()
+        addresses = urls(home)
+        for url in addresses.values():
+            assert url in printed
+        names = {child.name() for child in running.children()}
+        assert {"valkey-server", "postgres"} <= names
+        children = running.children()
+        assert running.stop() == 0
+        assert end_of(children) == []
+        log = running.log()
+    assert "Redis: embedded" in log
+    assert "Postgres: embedded" in log
+    assert f"queues ('a', 'b'), redis {addresses['redis_url']}" in log
+    assert log.count("drained") == 3
+    assert log.rstrip().endswith("stopped")
+
+
+def test_ctrl_c_ends_it_well(home: Path, stubs: Path, tmp_path: Path) -> None:
+    with up(home, tmp_path / "log", stubs=stubs) as running:
+        running.wait_until_running()
+        assert running.stop(signal.SIGINT) == 0
+
+
+def test_a_second_one_on_the_same_folder_or_port_is_refused(home: Path, stubs: Path, tmp_path: Path) -> None:
+    with up(home, tmp_path / "log", stubs=stubs) as running:
+        running.wait_until_running()
+        with up(home, tmp_path / "second", stubs=stubs) as second:
+            assert second.process.wait(timeout=60) == 1
+            assert f"{home} is in use by process {running.process.pid}" in second.log()
+        port = urls(home)["api_url"].rpartition(":")[2]
+        with up(tmp_path / "other", tmp_path / "third", "--port", port, stubs=stubs) as third:
+            assert third.process.wait(timeout=60) == 2
+            assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in third.log()
+            assert "embedded" not in third.log()  # it was said before anything started
+
+
+def test_after_kill_9_nothing_is_left_and_the_next_has_the_data(
+    home: Path, stubs: Path, tmp_path: Path
+) -> None:
+    with up(home, tmp_path / "log", stubs=stubs) as running:
+        running.wait_until_running()
+        addresses = urls(home)
+        with connect_blocking(addresses["redis_url"]) as client:
+            send_blocking(client, "SET", "kept", "yes")
+        with psycopg.connect(addresses["database_url"]) as connection:
+            connection.execute("CREATE TABLE kept ()")
+        children = running.children()
+        running.process.kill()
+        running.process.wait()
+    with up(home, tmp_path / "log", stubs=stubs) as running:
+        running.wait_until_running()
+        assert end_of(children) == []
+        addresses = urls(home)
+        with connect_blocking(addresses["redis_url"]) as client:
+            assert send_blocking(client, "GET", "kept") == b"yes"
+        with psycopg.connect(addresses["database_url"]) as connection:
+            connection.execute("DROP TABLE kept")
+
+
+def test_a_child_that_is_killed_comes_back(home: Path, stubs: Path, tmp_path: Path) -> None:
+    with up(home, tmp_path / "log", stubs=stubs) as running:
+        running.wait_until_running()
+        before = urls(home)
+        for name in ("worker", "postgres", "valkey-server"):
+            killed = running.pid_of(name)
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            wait_until(lambda name=name, killed=killed: running.pid_of(name) not in {None, killed})
+        with connect_blocking(before["redis_url"]) as client:
+            wait_until(lambda: _answers(client))
+        assert urls(home) == before
+        assert running.stop() == 0
+
+
+def test_a_service_that_cannot_run_ends_it_with_that_message(home: Path, stubs: Path, tmp_path: Path) -> None:
+    broken = stub_services(tmp_path / "stubs", projector=CANNOT_RUN)
+    with up(home, tmp_path / "log", stubs=broken) as running:
+        assert running.process.wait(timeout=60) == 1
+        last = running.log().rstrip().splitlines()[-1]
+    assert last == "error: projector cannot run (3 attempts): Redis went back in time: restore it"
+
+
+def test_a_second_signal_does_not_wait_for_the_services(home: Path, tmp_path: Path) -> None:
+    stuck = stub_services(tmp_path / "stubs", worker=NEVER_ENDS)
+    with up(home, tmp_path / "log", "--grace-seconds", "600", stubs=stuck) as running:
+        running.wait_until_running()
+        children = running.children()
+        running.process.terminate()
+        wait_until(lambda: "stopping the services" in running.log())
+        assert running.stop() == 0
+        assert end_of(children) == []
+
+
+def test_given_stores_are_used_instead(
+    stubs: Path, tmp_path: Path, redis_url: str, database_url: str
+) -> None:
+    environment = {"FLOWER_REDIS_URL": redis_url, "FLOWER_DATABASE_URL": database_url}
+    with up(tmp_path / "home", tmp_path / "log", stubs=stubs, environment=environment) as running:
+        running.wait_until_running()
+        found = urls(tmp_path / "home")
+        assert (found["redis_url"], found["database_url"]) == (redis_url, database_url)
+        assert not {"valkey-server", "postgres"} & {child.name() for child in running.children()}
+        assert running.stop() == 0
+    assert "Redis: external" in running.log()
+
+
+def test_several_workers_run_at_once(home: Path, stubs: Path, tmp_path: Path) -> None:
+    with up(home, tmp_path / "log", "--workers", "2", stubs=stubs) as running:
+        running.wait_until_running()
+        workers = [child for child in running.children() if child.cmdline()[-1:] == ["worker"]]
+        assert len(workers) == 2
+
+
+def test_a_command_without_stores_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flower_cli", "urls", "--home", str(tmp_path / "home")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "flower up" in ended.stderr
+    assert "FLOWER_REDIS_URL and FLOWER_DATABASE_URL" in ended.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(send_blocking(client, "PING"))
+    except RedisError:
+        return False

@@ -1,0 +1,135 @@
+"""Runs ``flower up`` as a user does, with small services in place of the real ones."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+
+import psutil
+
+SERVES_READYZ = """
+import asyncio
+
+async def serve(settings, stop):
+    async def answer(reader, writer):
+        await reader.readline()
+        writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, settings.host, settings.port)
+    await stop.wait()
+    server.close()
+"""
+WAITS = """
+import logging
+
+async def serve(settings, stop):
+    logging.info("queues %s, redis %s", settings.queues, settings.redis_url)
+    await stop.wait()
+    logging.info("drained")
+"""
+CANNOT_RUN = """
+from flower_engine.errors import LostError
+
+async def serve(settings, stop):
+    raise LostError("Redis went back in time: restore it")
+"""
+NEVER_ENDS = """
+import asyncio
+
+async def serve(settings, stop):
+    await asyncio.sleep(1000)
+"""
+
+
+def stub_services(folder: Path, **instead: str) -> Path:
+    """A folder for PYTHONPATH with a small package for each service; ``instead`` replaces some of them."""
+    texts = {"register": SERVES_READYZ, "worker": WAITS, "projector": WAITS, "watcher": WAITS, **instead}
+    for name, text in texts.items():
+        package = folder / f"flower_{name}"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").touch()
+        (package / "service.py").write_text(text)
+    return folder
+
+
+class UpProcess:
+    """A running ``flower up``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], home: Path, log: Path) -> None:
+        self.process = process
+        self.home = home
+        self._log = log
+
+    def wait_until_running(self) -> str:
+        """What it prints once the API is ready."""
+        assert self.process.stdout is not None
+        printed = b""
+        for line in self.process.stdout:
+            printed += line
+            if line.startswith(b"Data"):
+                return printed.decode()
+        raise AssertionError(f"it ended: {self.log()}")
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def pid_of(self, name: str) -> int | None:
+        """The process of a store or service, if it runs now."""
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if name == child.name() or child.cmdline()[-2:] == ["flower_cli", name]:
+                    return child.pid
+        return None
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def up(
+    home: Path,
+    log: Path,
+    *flags: str,
+    stubs: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Generator[UpProcess]:
+    """``flower up`` on a folder, its log (standard error) in a file; stopped if it still runs at the end."""
+    variables = {**os.environ, **(environment or {})}
+    if stubs:
+        variables["PYTHONPATH"] = str(stubs)
+    command = [sys.executable, "-m", "flower_cli", "up", "--home", str(home), "--port", "0", *flags]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, env=variables) as process,
+    ):
+        try:
+            yield UpProcess(process, home, log)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(timeout=60)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return as soon as the condition holds."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def urls(home: Path) -> dict[str, str]:
+    """What ``flower urls --json`` prints."""
+    command = [sys.executable, "-m", "flower_cli", "urls", "--home", str(home), "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
