@@ -1,0 +1,138 @@
+"""Following a partition's log: reads the next events, writes them, and reads ahead meanwhile."""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition, halt
+from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.projection.batch import Batch, make_batch
+from flower_engine.projection.database import Connection
+from flower_engine.projection.positions import Projected, read_positions
+from flower_engine.projection.writer import Writer, prepare_session
+
+_log = logging.getLogger(__name__)
+
+_FIRST_EVENTS = 100  # what the first read asks for, before the size of events is known
+_BATCH_BYTES = 8 * 1024 * 1024
+
+
+class Follower:
+    """Projects one partition over one connection, from the position that Postgres has."""
+
+    def __init__(
+        self, client: AsyncRedis, connection: Connection, partition: Partition, most_events: int
+    ) -> None:
+        self._client = client
+        self._connection = connection
+        self._partition = partition
+        self._most_events = most_events
+        self._count = min(_FIRST_EVENTS, most_events)
+        self._writer: Writer | None = None
+        self._ahead: Batch | None = None
+
+    @property
+    def position(self) -> str | None:
+        """The position up to which the partition is projected, as far as this follower knows."""
+        return self._writer.position if self._writer else None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the next batch was read ahead."""
+        return self._ahead is not None
+
+    async def run_once(self) -> int:
+        """Projects the next batch; returns how many events it had, 0 where the log has no more now.
+
+        After an error, make a new follower: it reads the position again.
+
+        Raises:
+            LostError: the entry at the position is gone; the partition is halted.
+            NewerEventError: the next event is of a newer version; everything before it is projected.
+            InstallationError: Postgres belongs to another installation.
+        """
+        writer = self._writer = self._writer or await self._start()
+        batch, self._ahead = self._ahead or await self._read(writer), None
+        if batch is None:
+            return 0
+        ahead = asyncio.create_task(self._read_ahead(batch))
+        try:
+            written = await writer.write(batch)
+            self._ahead = await ahead
+        finally:
+            ahead.cancel()
+        if written:
+            return len(batch.entries)
+        _log.info("another projector is at work on partition %d, too", self._partition.number)
+        self._writer = self._ahead = None
+        return 0
+
+    async def check(self) -> None:
+        """Makes sure that the position is still the one in Postgres; else it is read anew.
+
+        Raises:
+            InstallationError, LostError: Postgres belongs to another installation, or was recovered.
+        """
+        held = await self._read_position()
+        if self._writer and held.position != self._writer.position:
+            self._writer = self._ahead = None
+
+    async def _start(self) -> Writer:
+        await prepare_session(self._connection)
+        return Writer(self._connection, await self._read_position())
+
+    async def _read_position(self) -> Projected:
+        one = self._partition
+        for row in await read_positions(self._connection):
+            if row.partition != one.number:
+                continue
+            if row.installation != one.installation:
+                raise InstallationError(
+                    f"Postgres now holds installation {row.installation}, not {one.installation}: nothing"
+                    " more is projected. Start this service again with the right FLOWER_DATABASE_URL"
+                )
+            if row.generation != one.generation:
+                raise LostError(
+                    f"partition {one.number} is at generation {row.generation} in Postgres, not"
+                    f" {one.generation}: Redis was recovered. Start this service again"
+                )
+            return row
+        raise InstallationError(
+            f"Postgres has no position of partition {one.number}: kr_projection was changed"
+        )
+
+    async def _read(self, writer: Writer) -> Batch | None:
+        """What follows the position; None: nothing, or the position is not where it was believed to be."""
+        try:
+            entries = await read_log(self._client, self._partition, writer.position, self._count)
+        except LostError as error:
+            # Whoever moved the position on may have trimmed the entry since. Where the position is still the
+            # same, nobody has.
+            held = await self._read_position()
+            if held.position != writer.position:
+                self._writer = None
+                return None
+            await halt(self._client, self._partition, str(error))
+            raise
+        return await self._batch_of(entries)
+
+    async def _read_ahead(self, batch: Batch) -> Batch | None:
+        """What follows a batch that is being written, where more waits; errors are left to the next read."""
+        if len(batch.entries) < self._count:
+            return None
+        try:
+            return await self._batch_of(
+                await read_log(self._client, self._partition, batch.position, self._count)
+            )
+        except (LostError, NewerEventError, RedisError, OSError):
+            return None
+
+    async def _batch_of(self, entries: list[LogEntry]) -> Batch | None:
+        if not entries:
+            return None
+        size_bytes = sum(len(entry.raw) for entry in entries) // len(entries)
+        self._count = max(1, min(self._most_events, _BATCH_BYTES // size_bytes))
+        return await make_batch(self._partition.number, entries)

@@ -1,0 +1,71 @@
+"""Trimming: drops log entries that are archived, and forgets flows that ended long ago."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.log.watching import trim
+from flower_engine.runtime.settings import Settings
+
+_INTERVAL_SECONDS = 1.0
+_MOST_FLOWS = 1_000
+_MANY_ENTRIES = 5_000  # Redis drops up to 10,000 in one call, in whole nodes
+_MOST_CALLS = 20  # in a row; each blocks Redis for a millisecond or so
+_STEPS_OF_TAIL = 100  # how finely the tail is measured
+
+
+class Trimmer:
+    """Trims one partition's log behind what was archived since this was made.
+
+    It knows no older positions, and makes none up: what an earlier projector left is trimmed with the rest.
+    """
+
+    def __init__(
+        self,
+        client: AsyncRedis,
+        partition: Partition,
+        settings: Settings,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._partition = partition
+        self._tail_events = settings.log_tail_events
+        self._ended_keep_ms = int(settings.ended_keep_seconds * 1000)
+        self._monotonic = monotonic
+        self._due = monotonic()
+        self._events = 0
+        self._marks: deque[tuple[int, str]] = deque()  # (events archived up to here, position), oldest first
+        self._keep_from = "0"
+
+    def archived(self, position: str, events: int) -> None:
+        """So many more events are archived, up to this position."""
+        self._events += events
+        step = self._tail_events // _STEPS_OF_TAIL
+        if not self._marks or self._events - self._marks[-1][0] >= step:
+            self._marks.append((self._events, position))
+        while self._marks and self._events - self._marks[0][0] >= self._tail_events:
+            self._keep_from = self._marks.popleft()[1]
+
+    async def run_once(self, position: str) -> None:
+        """Trims, where a second has passed since the last time; ``position`` is the archived one.
+
+        Raises:
+            LostError: Redis lost its state, or was halted.
+        """
+        if self._monotonic() < self._due:
+            return
+        for _ in range(_MOST_CALLS):
+            trimmed, forgotten = await trim(
+                self._client,
+                self._partition,
+                keep_from=self._keep_from,
+                archived=position,
+                ended_keep_ms=self._ended_keep_ms,
+                most=_MOST_FLOWS,
+            )
+            if trimmed < _MANY_ENTRIES and forgotten < _MOST_FLOWS:
+                break
+        self._due = self._monotonic() + _INTERVAL_SECONDS

@@ -1,0 +1,88 @@
+"""The archive (``kr_event``): its rows as COPY wants them, and a flow's history read back."""
+
+import struct
+from typing import get_args
+
+import msgspec
+
+from flower_engine.model.events import AnyEvent, LogOpened
+from flower_engine.model.ids import created_ms, is_flow_id
+from flower_engine.projection import fields
+from flower_engine.projection.database import Connection
+from flower_engine.projection.fields import NULL
+from flower_engine.projection.refused import flow_and_type
+
+COPY_EVENTS = (
+    "COPY kr_event (partition, position_ms, position_seq, task_flow_id, type, event, raw, error)"
+    " FROM STDIN (FORMAT BINARY)"
+)
+_row_head = struct.Struct(">hiiiqiq").pack  # columns; partition, position_ms, position_seq as fields
+_TYPE_FIELDS = {kind: fields.text(str(kind.__struct_config__.tag)) for kind in get_args(AnyEvent)}
+_CLOCK_SLACK_MS = 86_400_000  # the clock of whoever made a flow's id may differ from Redis' by so much
+
+_HISTORY = """
+SELECT position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8')), error FROM kr_event
+WHERE task_flow_id = %(flow)s
+  AND position_ms >= coalesce((SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(guess_ms)s)
+  AND position_ms <= coalesce((SELECT last_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(end_ms)s)
+ORDER BY position_ms, position_seq
+"""
+
+
+class ArchivedEvent(msgspec.Struct, frozen=True):
+    """An event of the archive; where Postgres refused it, ``raw`` may be anything and ``error`` says why."""
+
+    position: str
+    raw: bytes
+    error: str | None = None
+
+
+async def history(connection: Connection, flow_id: str) -> list[ArchivedEvent]:
+    """The flow's archived events in log order; [] where there are none.
+
+    To go on with the log, read the partition's position first: what lies behind it may be in both.
+    """
+    guess_ms = created_ms(flow_id) - _CLOCK_SLACK_MS if is_flow_id(flow_id) else 0
+    values = {"flow": flow_id, "guess_ms": guess_ms, "end_ms": 2**63 - 1}
+    rows = await connection.execute(_HISTORY, values)
+    return [ArchivedEvent(f"{ms}-{seq}", bytes(raw), error) async for ms, seq, raw, error in rows]
+
+
+class ArchiveRows:
+    """The rows of one partition's events for ``COPY_EVENTS``."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._rows = [fields.COPY_HEAD]
+        self._flow_fields: dict[str, bytes] = {}
+
+    def add(self, ms: int, seq: int, raw: bytes, event: AnyEvent) -> None:
+        """An event as it is, at the position ``<ms>-<seq>``."""
+        if isinstance(event, LogOpened):
+            flow_field = NULL
+        else:
+            found = self._flow_fields.get(event.flow)
+            flow_field = found or self._flow_fields.setdefault(event.flow, fields.text(event.flow))
+        self._rows += (
+            _row_head(8, 4, self._partition, 8, ms, 8, seq),
+            flow_field,
+            _TYPE_FIELDS[type(event)],
+            fields.jsonb(raw),
+            NULL + NULL,
+        )
+
+    def add_refused(self, ms: int, seq: int, raw: bytes, why: str) -> None:
+        """The bytes of an event that cannot be read or that Postgres refuses, and the reason."""
+        flow, kind = flow_and_type(raw)
+        self._rows += (
+            _row_head(8, 4, self._partition, 8, ms, 8, seq),
+            fields.text(flow) if flow else NULL,
+            fields.text(kind) if kind else NULL,
+            NULL,
+            fields.json(raw),
+            fields.text(why),
+        )
+
+    def data(self) -> bytes:
+        """What ``COPY_EVENTS`` wants."""
+        return b"".join([*self._rows, fields.COPY_TAIL])

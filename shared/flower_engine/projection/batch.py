@@ -1,0 +1,100 @@
+"""A batch: events that are archived and folded into the tables together."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from flower_engine.errors import NewerEventError
+from flower_engine.model.events import decode_event
+from flower_engine.projection.archive import ArchiveRows
+from flower_engine.projection.changes import Changes
+from flower_engine.projection.days import DAY_MS
+from flower_engine.projection.refused import UNREADABLE, outline, without_values
+
+_BREATH_EVENTS = 500  # between these the event loop goes on: the batch before this one is being written
+
+
+class Entry(Protocol):
+    """An event as it lies in the log: its position ("<ms>-<seq>") and its JSON."""
+
+    @property
+    def position(self) -> str: ...
+
+    @property
+    def raw(self) -> bytes: ...
+
+
+class Batch:
+    """Events of a partition, in log order, with what they add to the archive and change in the tables."""
+
+    def __init__(self, partition: int, entries: Sequence[Entry]) -> None:
+        self.partition = partition
+        self.entries = entries
+        self.archive = ArchiveRows(partition)
+        self.changes = Changes()
+
+    @property
+    def position(self) -> str:
+        """The position of its last event."""
+        return self.entries[-1].position
+
+    def span_ms(self) -> tuple[int, int]:
+        """The milliseconds of its first and last position."""
+        return _numbers(self.entries[0].position)[0], _numbers(self.position)[0]
+
+    def days(self) -> set[int]:
+        """The days, counted from 1970, that it has positions of."""
+        return {_numbers(entry.position)[0] // DAY_MS for entry in self.entries}
+
+
+async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
+    """The batch of these entries (at least one); it ends before the first event of a newer version.
+
+    Bytes that are no event are archived as such, and counted as far as they can be read.
+
+    Raises:
+        NewerEventError: the very first event is of a newer version.
+    """
+    batch = Batch(partition, entries)
+    for index, entry in enumerate(entries):
+        if index and index % _BREATH_EVENTS == 0:
+            await asyncio.sleep(0)
+        ms, seq = _numbers(entry.position)
+        try:
+            event = decode_event(entry.raw)
+        except NewerEventError:
+            if index == 0:
+                raise
+            batch.entries = entries[:index]
+            break
+        except UNREADABLE as error:
+            why = f"unreadable: {error}"
+            batch.archive.add_refused(ms, seq, entry.raw, why)
+            event = outline(entry.raw, why)
+        else:
+            batch.archive.add(ms, seq, entry.raw, event)
+        if event is not None:
+            batch.changes.add(event, ms)
+    return batch
+
+
+def make_refused_batch(partition: int, entry: Entry, why: str, *, counted: bool) -> Batch:
+    """The batch of one event that Postgres refused: archived as bytes with the reason.
+
+    ``counted``: its values are left out but its change of status counts; else it changes nothing.
+    """
+    batch = Batch(partition, [entry])
+    ms, seq = _numbers(entry.position)
+    batch.archive.add_refused(ms, seq, entry.raw, why)
+    if counted:
+        try:
+            event = without_values(decode_event(entry.raw), why)
+        except UNREADABLE:
+            return batch
+        batch.changes.add(event, ms)
+    return batch
+
+
+def _numbers(position: str) -> tuple[int, int]:
+    ms, _, seq = position.partition("-")
+    return int(ms), int(seq)

@@ -1,0 +1,290 @@
+"""Workflow definitions in ``ms_task_definition``: the rows that people and the API write.
+
+A task's parameters stand in two places that are read as one: the seed's five pairs of columns, which hold
+strings, and ``parameters`` (jsonb), which holds everything else. Where both name a parameter, jsonb wins:
+it is the typed one. People edit these rows with SQL, so reading trusts nothing and names the row.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.definition import (
+    DEFAULT_QUEUE,
+    MAX_TASKS,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.projection.database import Connection
+
+CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each changed workflow
+MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
+_MAX_INTEGER = 2**31 - 1  # what an element of the column depends_on holds
+MAX_DEPTH = 100  # of nested lists and objects in a parameter
+PAIRS = 5
+PAIR_LENGTH = 1024  # characters that a column of a pair holds
+_MANY_ROWS = 500  # from here on the event loop goes on while a thread reads them
+
+Row = tuple[Any, ...]
+
+_READ = """
+SELECT task_seq, program, task_priority, queue, depends_on, parameters::text,
+       param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+       param4_key, param4_value, param5_key, param5_value
+FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s
+"""
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7303))"  # our number for locks on workflows
+
+_DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
+
+_WRITE = """
+INSERT INTO ms_task_definition (
+    task_id, task_seq, program, task_priority, queue, depends_on, parameters,
+    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+    param4_key, param4_value, param5_key, param5_value)
+SELECT %s, task_seq, program, task_priority, queue, depends_on, parameters,
+    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+    param4_key, param4_value, param5_key, param5_value
+FROM jsonb_to_recordset(%s::text::jsonb) AS row (
+    task_seq numeric, program text, task_priority numeric, queue text, depends_on integer[], parameters jsonb,
+    param1_key text, param1_value text, param2_key text, param2_value text, param3_key text,
+    param3_value text, param4_key text, param4_value text, param5_key text, param5_value text)
+"""
+
+_LIST = """
+SELECT task_id, count(*) FROM ms_task_definition WHERE task_id > %s
+GROUP BY task_id ORDER BY task_id LIMIT %s
+"""
+
+
+class WorkflowSummary(msgspec.Struct, frozen=True):
+    """A workflow's name and how many task definitions it has."""
+
+    name: str
+    tasks: int
+
+
+class EncodedWorkflow(msgspec.Struct, frozen=True):
+    """A checked workflow; its rows are one value of JSON that Postgres unpacks, so the statement is fixed."""
+
+    name: str
+    rows: str
+
+
+async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition | None:
+    """The workflow of this name as its rows define it, or None; not yet validated as a whole.
+
+    Raises:
+        TooLargeError: it has more rows than a flow may have tasks.
+        DefinitionError: rows that cannot be understood; every one is named.
+    """
+    cursor = await connection.execute(_READ, (name, MAX_TASKS + 1))
+    rows = await cursor.fetchall()
+    if not rows:
+        return None
+    if len(rows) > MAX_TASKS:
+        raise TooLargeError(name, [f"it has more than {MAX_TASKS} tasks, which is what a flow may have"])
+    if len(rows) > _MANY_ROWS:
+        return await asyncio.to_thread(_definition_of, name, rows)
+    return _definition_of(name, rows)
+
+
+async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
+    """The workflow as :func:`put_workflow` takes it.
+
+    Raises:
+        DefinitionError: it cannot be run as defined; every problem found is named.
+    """
+    if len(definition.tasks) > _MANY_ROWS:
+        return await asyncio.to_thread(_encoded, definition)
+    return _encoded(definition)
+
+
+async def put_workflow(connection: Connection, workflow: EncodedWorkflow) -> bool:
+    """Defines the workflow anew, replacing all its rows in one transaction; True if it did not exist.
+
+    Raises:
+        psycopg.errors.UniqueViolation: somebody wrote one of its rows with SQL at the same moment.
+    """
+    async with connection.transaction():
+        await connection.execute(_LOCK, (workflow.name,))
+        deleted = await connection.execute(_DELETE, (workflow.name,))
+        await connection.execute(_WRITE, (workflow.name, workflow.rows))
+    return deleted.rowcount == 0
+
+
+async def delete_workflow(connection: Connection, name: str) -> bool:
+    """Deletes the workflow's definition, not its flows; False if there was none."""
+    async with connection.transaction():
+        await connection.execute(_LOCK, (name,))
+        deleted = await connection.execute(_DELETE, (name,))
+    return deleted.rowcount > 0
+
+
+async def list_workflows(connection: Connection, *, after: str = "", limit: int) -> list[WorkflowSummary]:
+    """Up to ``limit`` workflows whose names sort after ``after``, by name."""
+    cursor = await connection.execute(_LIST, (after, limit))
+    return [WorkflowSummary(name, tasks) for name, tasks in await cursor.fetchall()]
+
+
+def check_definition(definition: WorkflowDefinition) -> None:
+    """Refuses what :func:`plan_flow` refuses, and parameters that the tables cannot keep.
+
+    Raises:
+        DefinitionError: every problem found, each naming its row.
+    """
+    problems: list[str] = []
+    try:
+        plan_flow(definition)
+    except TooLargeError:
+        raise
+    except DefinitionError as error:
+        problems += error.problems
+    for task in definition.tasks:
+        row = _row_name(definition.name, task.seq)
+        if abs(task.seq) > MAX_TASK_SEQ:
+            problems.append(f"{row} has a task_seq beyond {MAX_TASK_SEQ}")
+        if any(abs(dependency) > _MAX_INTEGER for dependency in task.depends_on or ()):
+            problems.append(f"{row} depends on a task_seq beyond {_MAX_INTEGER}: use smaller task_seqs")
+        problems += (f"{row} {problem}" for problem in _problems_of_parameters(task.parameters))
+    if problems:
+        raise DefinitionError(definition.name, problems)
+
+
+def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
+    check_definition(definition)
+    rows = msgspec.json.encode([_row_of(task) for task in definition.tasks])
+    return EncodedWorkflow(definition.name, rows.decode())
+
+
+def _row_of(task: TaskDefinition) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "task_seq": task.seq,
+        "program": task.program,
+        "task_priority": task.priority,
+        "queue": None if task.queue == DEFAULT_QUEUE else task.queue,
+        "depends_on": task.depends_on,
+    }
+    others: dict[str, Any] = {}
+    pair = 0
+    for key, value in task.parameters.items():
+        if pair < PAIRS and isinstance(value, str) and 0 < len(key) <= PAIR_LENGTH >= len(value):
+            pair += 1
+            row[f"param{pair}_key"], row[f"param{pair}_value"] = key, value
+        else:
+            others[key] = value
+    row["parameters"] = others or None
+    return row
+
+
+def _definition_of(name: str, rows: Sequence[Row]) -> WorkflowDefinition:
+    problems: list[str] = []
+    tasks = [_task_of(name, row, problems) for row in rows]
+    if problems:
+        raise DefinitionError(name, problems)
+    return WorkflowDefinition(name=name, tasks=tuple(tasks))
+
+
+def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
+    """The task that a row defines; what cannot be understood is added to ``problems``."""
+    seq_number, program, priority_number, queue, depends_on, parameters, *pairs = row
+    said = len(problems)
+    seq = _whole(seq_number)
+    if seq is None:
+        problems.append(f"has a task_seq that is not a whole number up to {MAX_TASK_SEQ}")
+    priority = _whole(priority_number)
+    if priority is None:
+        problems.append(f"has priority {priority_number}, which is not a whole number")
+    dependencies: list[Any] = [] if depends_on is None else depends_on
+    if not all(isinstance(dependency, int) for dependency in dependencies):
+        problems.append("has a depends_on that is not a plain list of task_seqs")
+    merged = _pairs_of(pairs, problems)
+    if parameters is not None:
+        merged |= _parameters_of(parameters, problems)
+    row_name = _row_name(name, seq_number if seq is None else seq)
+    problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
+    return TaskDefinition(
+        seq=seq or 0,
+        program=program,
+        priority=priority or 0,
+        parameters=merged,
+        depends_on=None if depends_on is None else tuple(dependencies),
+        queue=DEFAULT_QUEUE if queue is None else queue,
+    )
+
+
+def _whole(number: Decimal) -> int | None:
+    if not number.is_finite() or abs(number) > MAX_TASK_SEQ or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
+def _pairs_of(pairs: Sequence[str | None], problems: list[str]) -> dict[str, Any]:
+    """The pairs of columns as parameters. A key without a value is a null, neither of both is no pair."""
+    found: dict[str, Any] = {}
+    for number in range(1, PAIRS + 1):
+        key, value = pairs[2 * number - 2 : 2 * number]
+        if not key:
+            if value:
+                problems.append(f"has param{number}_value but no param{number}_key")
+        elif key in found:
+            problems.append(f"has the parameter {key!r} twice, the second time as param{number}_key")
+        else:
+            found[key] = value
+    return found
+
+
+def _parameters_of(text: str, problems: list[str]) -> dict[str, Any]:
+    """The column ``parameters`` as parameters."""
+    try:
+        parameters = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        problems.append(f"has parameters that are not a JSON object of usable values: {error}")
+        return {}
+    problems += _problems_of_parameters(parameters)
+    return parameters
+
+
+def _problems_of_parameters(parameters: dict[str, Any]) -> Iterator[str]:
+    for key, value in parameters.items():
+        problem = "has a NUL or a surrogate in its name" if _is_unstorable(key) else _problem_of(value)
+        if problem:
+            yield f"has a parameter {key[:100]!r} that {problem}"
+
+
+def _problem_of(value: Any) -> str | None:
+    """Why the tables cannot keep this value of JSON, if they cannot; goes down level by level."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                if _is_unstorable(item):
+                    return "holds a NUL or a surrogate, which Postgres cannot keep"
+            elif isinstance(item, dict):
+                below += item.keys()
+                below += item.values()  # pyright: ignore[reportUnknownMemberType] # JSON, of any shape
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, float) and item - item != 0:
+                return "is not a finite number"
+        if not below:
+            return None
+        level = below
+    return f"is nested deeper than {MAX_DEPTH} levels"
+
+
+def _is_unstorable(text: str) -> bool:
+    if text.isascii():
+        return "\0" in text
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _row_name(name: str, seq: object) -> str:
+    return f"row (task_id {name!r}, task_seq {seq})"

@@ -1,0 +1,127 @@
+"""What people ask of the projection: flows, one flow with its tasks, its history, and how far it is."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg.sql import SQL
+
+from flower_engine.model.status import Status
+from flower_engine.projection.database import Connection
+from flower_engine.projection.views import EventView, FlowSummary, FlowView, failed_tasks
+
+# Postgres builds the JSON: one statement sees one moment, and parameters and results are never decoded.
+# Times are seconds since the Unix epoch in it, which leaves the server's time zone out.
+_SUMMARY = SQL("""
+    'taskFlowId', flow.task_flow_id, 'taskId', flow.task_id, 'execStatus', flow.exec_status,
+    'status', CASE flow.exec_status WHEN 0 THEN 'Wait' WHEN 1 THEN 'Running' WHEN 2 THEN 'Suspend'
+        WHEN 3 THEN 'Finish' ELSE 'Ignore' END,
+    'partition', flow.partition, 'version', flow.version, 'taskCount', flow.tasks, 'waiting', flow.waiting,
+    'running', flow.running, 'suspended', flow.suspended, 'finished', flow.finished, 'ignored', flow.ignored,
+    'registeredTs', extract(epoch FROM flow.registered_ts),
+    'startedTs', extract(epoch FROM flow.started_ts), 'finishedTs', extract(epoch FROM flow.finished_ts),
+    'suspendedTs', extract(epoch FROM flow.suspended_ts)
+""")
+_TASK = SQL("""
+    'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'program', coalesce(task.program, ''),
+    'queue', coalesce(task.queue, 'default'), 'execStatus', task.exec_status,
+    'status', CASE task.exec_status WHEN 0 THEN 'Wait' WHEN 1 THEN 'Running' WHEN 2 THEN 'Suspend'
+        WHEN 3 THEN 'Finish' ELSE 'Ignore' END,
+    'taskPriority', task.task_priority, 'dependsOn', coalesce(task.depends_on, '{}'), 'waitReason', NULL,
+    'attempt', coalesce(task.attempt, 0), 'lost', coalesce(task.lost, 0), 'worker', task.worker,
+    'registeredTs', extract(epoch FROM task.registered_ts),
+    'startedTs', extract(epoch FROM task.started_ts), 'finishedTs', extract(epoch FROM task.finished_ts),
+    'suspendedTs', extract(epoch FROM task.suspended_ts), 'parameters', task.parameters,
+    'result', task.result, 'error', task.error
+""")
+_FLOW = SQL("""
+SELECT json_build_object({summary}, 'failedTasks', json_build_array(), 'tasks', (
+    SELECT coalesce(json_agg(json_build_object({task}) ORDER BY task.task_exec_seq), json_build_array())
+    FROM kr_task_stat AS task WHERE task.task_flow_id = flow.task_flow_id))::text
+FROM kr_flow_stat AS flow WHERE flow.task_flow_id = %s
+""").format(summary=_SUMMARY, task=_TASK)
+_FLOWS = SQL("""
+SELECT json_build_object({summary})::text FROM kr_flow_stat AS flow WHERE {conditions}
+ORDER BY flow.registered_ts DESC, flow.task_flow_id DESC LIMIT %(limit)s
+""")
+_POSITION = "SELECT position FROM kr_projection WHERE partition = %s"
+_EVENTS = """
+SELECT position_ms, position_seq, event::text, error FROM kr_event
+WHERE task_flow_id = %s AND partition = %s AND position_ms >= %s AND (position_ms, position_seq) > (%s, %s)
+ORDER BY position_ms, position_seq LIMIT %s
+"""
+_FIRST_MS = "SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %s"
+
+_flow_decoder = msgspec.json.Decoder(FlowView, strict=False)
+_summary_decoder = msgspec.json.Decoder(FlowSummary, strict=False)
+
+
+class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which flows are asked for; None and () ask for all."""
+
+    workflow: str | None = None
+    statuses: tuple[Status, ...] = ()
+    since: datetime | None = None
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a list of flows, newest first, goes on: behind this flow."""
+
+    registered_ts: datetime
+    flow: str
+
+
+async def read_position(connection: Connection, partition: int) -> str | None:
+    """The position up to which the partition is projected; None: nothing yet."""
+    row = await (await connection.execute(_POSITION, (partition,))).fetchone()
+    return row[0] if row else None
+
+
+async def read_flow(connection: Connection, flow_id: str) -> FlowView | None:
+    """The flow with its tasks, all at one moment, or None; wait reasons are left open."""
+    row = await (await connection.execute(_FLOW, (flow_id,))).fetchone()
+    if row is None:
+        return None
+    flow = _flow_decoder.decode(row[0])
+    flow.failed_tasks = failed_tasks(flow.tasks)
+    return flow
+
+
+async def list_flows(
+    connection: Connection, asked: FlowFilter, *, behind: Place | None, limit: int
+) -> list[FlowSummary]:
+    """Up to ``limit`` flows, newest first."""
+    conditions = [SQL("true")]
+    values: dict[str, Any] = {"limit": limit}
+    if asked.workflow is not None:
+        conditions.append(SQL("flow.task_id = %(workflow)s"))
+        values["workflow"] = asked.workflow
+    if asked.statuses:
+        conditions.append(SQL("flow.exec_status = ANY(%(statuses)s::numeric[])"))
+        values["statuses"] = [int(status) for status in asked.statuses]
+    if asked.since is not None:
+        conditions.append(SQL("flow.registered_ts >= %(since)s"))
+        values["since"] = asked.since
+    if behind is not None:
+        conditions.append(SQL("(flow.registered_ts, flow.task_flow_id) < (%(behind_ts)s, %(behind_id)s)"))
+        values |= {"behind_ts": behind.registered_ts, "behind_id": behind.flow}
+    statement = _FLOWS.format(summary=_SUMMARY, conditions=SQL(" AND ").join(conditions))
+    rows = await (await connection.execute(statement, values)).fetchall()
+    return [_summary_decoder.decode(row[0]) for row in rows]
+
+
+async def read_events(
+    connection: Connection, flow_id: str, partition: int, *, after: tuple[int, int], limit: int
+) -> list[EventView]:
+    """Up to ``limit`` archived events of the flow behind the position ``after`` (ms, number), in order."""
+    first = await (await connection.execute(_FIRST_MS, (flow_id,))).fetchone()
+    if first is None:
+        return []
+    values = (flow_id, partition, max(first[0], after[0]), *after, limit)
+    rows = await (await connection.execute(_EVENTS, values)).fetchall()
+    return [_event_view(*row) for row in rows]
+
+
+def _event_view(ms: int, number: int, event: str | None, error: str | None) -> EventView:
+    raw = msgspec.Raw(b"null" if event is None else event.encode())
+    return EventView(position=f"{ms}-{number}", archived=True, event=raw, error=error)

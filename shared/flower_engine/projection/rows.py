@@ -1,0 +1,223 @@
+"""What a batch changes, as rows for COPY (new flows and their tasks) and arrays for UPDATE (known ones)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.events import FlowRegistered, TaskError
+from flower_engine.model.status import Status, flow_status
+from flower_engine.projection import fields
+from flower_engine.projection.changes import FlowChange, TaskChange
+from flower_engine.projection.database import Packed
+from flower_engine.projection.fields import NULL, array
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+
+COPY_TASKS = (
+    "COPY kr_task_stat (task_exec_seq, depends_task_exec_seq, task_id, task_seq, task_priority, parameters,"
+    " depends_on, program, queue, task_flow_id, registered_ts, exec_status, attempt, lost, worker,"
+    " started_ts, finished_ts, suspended_ts, result, error) FROM STDIN (FORMAT BINARY)"
+)
+_task_head = fields.row_head(20)
+
+COPY_FLOWS = (
+    "COPY kr_flow_stat (partition, tasks, version, waiting, running, suspended, finished, ignored, first_ms,"
+    " last_ms, task_flow_id, task_id, exec_status, registered_ts, started_ts, finished_ts, suspended_ts)"
+    " FROM STDIN (FORMAT BINARY)"
+)
+
+# Every status and time that an event ever set stays set: NULL in a change means "not said", so it is kept.
+UPDATE_TASKS = """
+UPDATE kr_task_stat AS known SET
+    exec_status = change.exec_status,
+    attempt = coalesce(change.attempt, known.attempt),
+    lost = coalesce(change.lost, known.lost),
+    worker = coalesce(change.worker, known.worker),
+    started_ts = coalesce(change.started_ts, known.started_ts),
+    finished_ts = coalesce(change.finished_ts, known.finished_ts),
+    suspended_ts = coalesce(change.suspended_ts, known.suspended_ts),
+    result = coalesce(change.result, known.result),
+    error = coalesce(change.error, known.error)
+FROM unnest(%b::varchar[], %b::numeric[], %b::numeric[], %b::integer[], %b::integer[], %b::text[],
+    %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::jsonb[], %b::jsonb[]) AS change (
+    task_flow_id, task_exec_seq, exec_status, attempt, lost, worker,
+    started_ts, finished_ts, suspended_ts, result, error)
+WHERE known.task_flow_id = change.task_flow_id AND known.task_exec_seq = change.task_exec_seq
+"""
+
+UPDATE_FLOWS = """
+UPDATE kr_flow_stat AS known SET
+    exec_status = CASE
+        WHEN known.suspended + change.suspended > 0 THEN 2
+        WHEN known.waiting + change.waiting + known.running + change.running = 0 THEN 3
+        WHEN known.waiting + change.waiting = known.tasks THEN 0
+        ELSE 1 END,
+    version = greatest(known.version, change.version),
+    waiting = known.waiting + change.waiting,
+    running = known.running + change.running,
+    suspended = known.suspended + change.suspended,
+    finished = known.finished + change.finished,
+    ignored = known.ignored + change.ignored,
+    last_ms = greatest(known.last_ms, change.last_ms),
+    started_ts = coalesce(known.started_ts, change.started_ts),
+    finished_ts = coalesce(change.finished_ts, known.finished_ts),
+    suspended_ts = coalesce(change.suspended_ts, known.suspended_ts)
+FROM unnest(%b::varchar[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::integer[],
+    %b::integer[], %b::bigint[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[]) AS change (
+    task_flow_id, version, waiting, running, suspended, finished,
+    ignored, last_ms, started_ts, finished_ts, suspended_ts)
+WHERE known.task_flow_id = change.task_flow_id
+"""
+
+_UNTOUCHED = b"".join([fields.numeric(Status.WAIT), fields.integer(0), fields.integer(0), NULL * 6])
+
+
+def new_tasks(flows: Iterable[FlowChange]) -> bytes:
+    """The data of ``COPY_TASKS``: every task of the flows registered in this batch."""
+    rows = [fields.COPY_HEAD]
+    for flow in flows:
+        registered = flow.registered
+        if registered is None:
+            continue
+        flow_fields = fields.text(flow.flow) + fields.timestamptz(registered.at)
+        changed = flow.tasks
+        workflow = fields.short_text(registered.workflow)
+        for planned in registered.tasks:
+            task = changed.get(planned.seq)
+            rows += (
+                _planned(workflow, planned),
+                flow_fields,
+                _UNTOUCHED if task is None else _standing(task),
+            )
+    rows.append(fields.COPY_TAIL)
+    return b"".join(rows)
+
+
+def new_flows(flows: Iterable[FlowChange], partition: int) -> bytes:
+    """The data of ``COPY_FLOWS``: the flows registered in this batch."""
+    rows = [fields.COPY_HEAD]
+    for flow in flows:
+        registered = flow.registered
+        if registered is not None:
+            rows += (_flow_numbers(flow, len(registered.tasks), partition), _flow_texts(flow, registered))
+    rows.append(fields.COPY_TAIL)
+    return b"".join(rows)
+
+
+def changed_tasks(flows: Iterable[FlowChange]) -> list[Packed]:
+    """The parameters of ``UPDATE_TASKS``: tasks of flows registered earlier; empty where there are none."""
+    flow_ids: list[bytes] = []
+    numbers: list[int] = []
+    tasks: list[TaskChange] = []
+    for flow in flows:
+        if flow.registered is None and flow.tasks:
+            flow_ids += [fields.text(flow.flow)] * len(flow.tasks)
+            numbers += flow.tasks.keys()
+            tasks += flow.tasks.values()
+    if not tasks:
+        return []
+    return [
+        array(fields.VARCHAR, flow_ids),
+        array(fields.NUMERIC, [fields.numeric(number) for number in numbers]),
+        array(fields.NUMERIC, [fields.numeric(task.status) for task in tasks]),
+        _column(fields.INTEGER, fields.integer, [task.attempt for task in tasks]),
+        _column(fields.INTEGER, fields.integer, [task.lost for task in tasks]),
+        _column(fields.TEXT, fields.short_text, [task.worker for task in tasks]),
+        _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.started_ms for task in tasks]),
+        _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.finished_ms for task in tasks]),
+        _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.suspended_ms for task in tasks]),
+        _column(fields.JSONB, fields.jsonb, [task.result for task in tasks]),
+        _column(fields.JSONB, _error, [task.error for task in tasks]),
+    ]
+
+
+def changed_flows(flows: Iterable[FlowChange]) -> list[Packed]:
+    """The parameters of ``UPDATE_FLOWS``: flows registered earlier; empty where there are none."""
+    known = [flow for flow in flows if flow.registered is None]
+    if not known:
+        return []
+    integer, timestamptz = fields.integer, fields.timestamptz
+    return [
+        array(fields.VARCHAR, [fields.text(flow.flow) for flow in known]),
+        array(fields.INTEGER, [integer(flow.version) for flow in known]),
+        array(fields.INTEGER, [integer(flow.waiting) for flow in known]),
+        array(fields.INTEGER, [integer(flow.running) for flow in known]),
+        array(fields.INTEGER, [integer(flow.suspended) for flow in known]),
+        array(fields.INTEGER, [integer(flow.finished) for flow in known]),
+        array(fields.INTEGER, [integer(flow.ignored) for flow in known]),
+        array(fields.BIGINT, [fields.bigint(flow.last_ms) for flow in known]),
+        _column(fields.TIMESTAMPTZ, timestamptz, [flow.started_ms for flow in known]),
+        _column(fields.TIMESTAMPTZ, timestamptz, [flow.finished_ms for flow in known]),
+        _column(fields.TIMESTAMPTZ, timestamptz, [flow.suspended_ms for flow in known]),
+    ]
+
+
+def _planned(workflow: bytes, task: PlannedTask) -> bytes:
+    """The fields of a row that follow from the definition."""
+    return b"".join([
+        _task_head,
+        fields.numeric(task.seq),
+        fields.numeric(max(task.depends_on, default=-1)),
+        workflow,
+        fields.numeric(task.task_seq),
+        fields.numeric(task.priority),
+        fields.json(_encode(task.parameters)),
+        fields.array_field(fields.INTEGER, [fields.integer(seq) for seq in task.depends_on]),
+        fields.short_text(task.program),
+        fields.short_text(task.queue),
+    ])  # fmt: skip
+
+
+def _standing(task: TaskChange) -> bytes:
+    """The fields of a row that say how the task stands."""
+    integer, timestamptz = fields.integer, fields.timestamptz
+    return b"".join([
+        fields.numeric(task.status),
+        integer(task.attempt or 0),
+        integer(task.lost or 0),
+        _optional(fields.short_text, task.worker),
+        _optional(timestamptz, task.started_ms),
+        _optional(timestamptz, task.finished_ms),
+        _optional(timestamptz, task.suspended_ms),
+        _optional(fields.jsonb, task.result),
+        _optional(_error, task.error),
+    ])  # fmt: skip
+
+
+def _flow_numbers(flow: FlowChange, tasks: int, partition: int) -> bytes:
+    counts = (flow.waiting, flow.running, flow.suspended, flow.finished, flow.ignored)
+    numbers = (partition, tasks, flow.version, *counts)
+    head = fields.row_head(17) + b"".join(map(fields.integer, numbers))
+    return head + fields.bigint(flow.first_ms) + fields.bigint(flow.last_ms)
+
+
+def _flow_texts(flow: FlowChange, registered: FlowRegistered) -> bytes:
+    status = flow_status(
+        tasks=len(registered.tasks), waiting=flow.waiting, running=flow.running, suspended=flow.suspended
+    )
+    return b"".join([
+        fields.text(flow.flow),
+        fields.short_text(registered.workflow),
+        fields.numeric(status),
+        fields.timestamptz(registered.at),
+        _optional(fields.timestamptz, flow.started_ms),
+        _optional(fields.timestamptz, flow.finished_ms),
+        _optional(fields.timestamptz, flow.suspended_ms),
+    ])  # fmt: skip
+
+
+def _error(error: TaskError) -> bytes:
+    return fields.jsonb(_encode(error))
+
+
+def _optional(field: Callable[[T], bytes], value: T | None) -> bytes:
+    return NULL if value is None else field(value)
+
+
+def _column(element_type: int, field: Callable[[T], bytes], values: Sequence[T | None]) -> Packed:
+    """An array parameter; where no value is said at all, an empty one, which unnest fills up with NULL."""
+    found = [NULL if value is None else field(value) for value in values]
+    return array(element_type, found if any(value is not None for value in values) else [])

@@ -1,0 +1,204 @@
+"""What a flow looks like to whoever asks: the structs that the API sends, as JSON in camelCase.
+
+Times are named after the columns of ``kr_task_stat`` (``registered_ts``: ``registeredTs``) and are UTC.
+Parameters and results stay the JSON that they are in the tables, undecoded.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from flower_engine.model.events import TaskError
+from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.status import Status
+
+
+class View(msgspec.Struct, rename="camel"):
+    """The root of these structs."""
+
+
+class DependenciesOpen(View, tag="dependencies", tag_field="reason"):
+    """It waits for other tasks of its flow, given by their taskExecSeq."""
+
+    depends_on: list[int]
+
+
+class NoWorker(View, tag="noWorker", tag_field="reason"):
+    """It is ready, but no live worker serves its program and queue."""
+
+    program: str
+    queue: str
+
+
+class Ready(View, tag="ready", tag_field="reason"):
+    """It is ready and waits for a free slot of a worker."""
+
+
+class Unknown(View, tag="unknown", tag_field="reason"):
+    """It is ready; whether a worker serves it cannot be said now."""
+
+    detail: str
+
+
+StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore"]
+_WORDS: dict[Status, StatusWord] = {
+    Status.WAIT: "Wait",
+    Status.RUNNING: "Running",
+    Status.SUSPEND: "Suspend",
+    Status.FINISH: "Finish",
+    Status.IGNORE: "Ignore",
+}
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+WaitReason = DependenciesOpen | NoWorker | Ready | Unknown
+
+
+class FlowSummary(View):
+    """A flow without its tasks."""
+
+    task_flow_id: str
+    task_id: str
+    status: StatusWord
+    exec_status: int
+    partition: int
+    version: int
+    task_count: int
+    waiting: int
+    running: int
+    suspended: int
+    finished: int
+    ignored: int
+    registered_ts: Moment
+    started_ts: Moment | None
+    finished_ts: Moment | None
+    suspended_ts: Moment | None
+
+
+class TaskView(View):
+    """One task of a flow."""
+
+    task_exec_seq: int
+    task_seq: int
+    program: str
+    queue: str
+    status: StatusWord
+    exec_status: int
+    task_priority: int
+    depends_on: list[int]
+    wait_reason: WaitReason | None
+    attempt: int
+    lost: int
+    worker: str | None
+    registered_ts: Moment
+    started_ts: Moment | None
+    finished_ts: Moment | None
+    suspended_ts: Moment | None
+    parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+    result: msgspec.Raw
+    error: TaskError | None
+
+
+class FailedTask(View):
+    """What to look at first: a task that failed for good, and why."""
+
+    task_exec_seq: int
+    task_seq: int
+    program: str
+    attempt: int
+    error: TaskError | None
+
+
+class FlowView(FlowSummary):
+    """A flow with its tasks; those that failed are named first."""
+
+    failed_tasks: list[FailedTask]
+    tasks: list[TaskView]
+
+
+class EventView(View):
+    """One event of a flow's history; ``error`` says why Postgres refused an event, and then it is null."""
+
+    position: str
+    archived: bool
+    event: msgspec.Raw
+    error: str | None
+
+
+def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:
+    """Those of the tasks that failed for good."""
+    return [
+        FailedTask(
+            task_exec_seq=task.task_exec_seq,
+            task_seq=task.task_seq,
+            program=task.program,
+            attempt=task.attempt,
+            error=task.error,
+        )
+        for task in tasks
+        if task.exec_status == Status.SUSPEND
+    ]
+
+
+def view_of_state(flow: FlowState, partition: int) -> FlowView:
+    """The same view, from the fold of a flow's events, for flows that Postgres does not have yet."""
+    status = flow.status
+    count = [task.status for task in flow.tasks].count
+    started = [task.started_ms for task in flow.tasks if task.started_ms is not None]
+    suspended = [task.suspended_ms for task in flow.tasks if task.suspended_ms is not None]
+    tasks = [_view_of_task(task, flow.registered_ms) for task in flow.tasks]
+    return FlowView(
+        task_flow_id=flow.flow,
+        task_id=flow.workflow,
+        status=_WORDS[status],
+        exec_status=status,
+        partition=partition,
+        version=flow.version,
+        task_count=len(flow.tasks),
+        waiting=count(Status.WAIT),
+        running=count(Status.RUNNING),
+        suspended=count(Status.SUSPEND),
+        finished=count(Status.FINISH),
+        ignored=count(Status.IGNORE),
+        registered_ts=moment(flow.registered_ms),
+        started_ts=_moment(min(started, default=None)),
+        finished_ts=_moment(flow.ended_ms),
+        suspended_ts=_moment(max(suspended, default=None)),
+        failed_tasks=failed_tasks(tasks),
+        tasks=tasks,
+    )
+
+
+def moment(ms: int) -> datetime:
+    """Milliseconds since the Unix epoch as a time in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else moment(ms)
+
+
+def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
+    planned = task.planned
+    return TaskView(
+        task_exec_seq=planned.seq,
+        task_seq=planned.task_seq,
+        program=planned.program,
+        queue=planned.queue,
+        status=_WORDS[task.status],
+        exec_status=task.status,
+        task_priority=planned.priority,
+        depends_on=list(planned.depends_on),
+        wait_reason=None,
+        attempt=task.attempt,
+        lost=task.lost,
+        worker=task.worker or None,
+        registered_ts=moment(registered_ms),
+        started_ts=_moment(task.started_ms),
+        finished_ts=_moment(task.finished_ms),
+        suspended_ts=_moment(task.suspended_ms),
+        parameters=msgspec.Raw(msgspec.json.encode(planned.parameters)),
+        result=msgspec.Raw(task.result or b"null"),
+        error=task.error,
+    )

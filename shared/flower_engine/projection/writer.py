@@ -1,0 +1,139 @@
+"""Writes batches: archive, tables and position move in one transaction, exactly once.
+
+What makes it exact is the transaction's first statement, which moves the position from where this writer
+believes it to be; if it is elsewhere, because another projector moved it or a COMMIT went through whose
+answer was lost, nothing else is done. The row stays locked until the end, so writers take turns.
+"""
+
+import logging
+import struct
+from collections.abc import Sequence
+from typing import LiteralString
+
+import msgspec
+import psycopg
+
+from flower_engine.projection.archive import COPY_EVENTS
+from flower_engine.projection.batch import Batch, make_batch, make_refused_batch
+from flower_engine.projection.database import Connection, Packed, is_refusal
+from flower_engine.projection.days import DAY_MS, DAYS_AHEAD, make_days
+from flower_engine.projection.positions import Projected, move_position
+from flower_engine.projection.rows import (
+    COPY_FLOWS,
+    COPY_TASKS,
+    UPDATE_FLOWS,
+    UPDATE_TASKS,
+    changed_flows,
+    changed_tasks,
+    new_flows,
+    new_tasks,
+)
+
+_log = logging.getLogger(__name__)
+
+# The statements look every row up by its key, whatever the statistics of a growing table say. A process that
+# is stopped in the middle gives its lock back after a while, and one that was idle for so long its election.
+_SESSION = """
+SET plan_cache_mode = force_generic_plan;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_seqscan = off;
+SET jit = off;
+SET idle_in_transaction_session_timeout = '30s';
+SET idle_session_timeout = '60s';
+"""
+
+
+class Writer:
+    """Writes one partition's batches over a connection of its own."""
+
+    def __init__(self, connection: Connection, held: Projected) -> None:
+        self._connection = connection
+        self._held = held
+        self._days: set[int] = set()
+
+    @property
+    def position(self) -> str | None:
+        """The position up to which the partition is projected, as far as this writer knows."""
+        return self._held.position
+
+    async def write(self, batch: Batch) -> bool:
+        """Writes a batch that follows the position; False: the position is elsewhere, nothing was written.
+
+        A batch with a value that Postgres refuses is cut in halves until the event is alone; that one is
+        archived as bytes with the reason, and counted without the value.
+        """
+        await self._settle_days(batch)
+        try:
+            return await self._write_whole(batch)
+        except (psycopg.Error, struct.error) as error:
+            if not _blames_a_value(error):
+                raise
+            why = _reason(error)
+        entries = batch.entries
+        if len(entries) == 1:
+            return await self._write_refused(batch, why)
+        middle = len(entries) // 2
+        for part in (entries[:middle], entries[middle:]):
+            if not await self.write(await make_batch(batch.partition, part)):
+                return False
+        return True
+
+    async def _write_refused(self, batch: Batch, why: str) -> bool:
+        entry = batch.entries[0]
+        _log.warning("event %s of partition %d is kept as bytes: %s", entry.position, batch.partition, why)
+        try:
+            return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=True))
+        except (psycopg.Error, struct.error) as error:
+            if not _blames_a_value(error):
+                raise
+        return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=False))
+
+    async def _write_whole(self, batch: Batch) -> bool:
+        connection, flows = self._connection, batch.changes.flows.values()
+        async with connection.transaction():
+            if not await move_position(connection, self._held, batch.position):
+                return False
+            await self._copy(COPY_EVENTS, batch.archive.data())
+            if any(flow.registered for flow in flows):
+                await self._copy(COPY_TASKS, new_tasks(flows))
+                await self._copy(COPY_FLOWS, new_flows(flows, batch.partition))
+            await self._update(UPDATE_TASKS, changed_tasks(flows))
+            await self._update(UPDATE_FLOWS, changed_flows(flows))
+        self._held = msgspec.structs.replace(self._held, position=batch.position)
+        return True
+
+    async def _copy(self, statement: LiteralString, data: bytes) -> None:
+        async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            await copy.write(data)
+
+    async def _update(self, statement: LiteralString, parameters: Sequence[Packed]) -> None:
+        if parameters:
+            await self._connection.execute(statement, parameters, prepare=True)
+
+    async def _settle_days(self, batch: Batch) -> None:
+        """Makes tables for the days of the batch and those after it, where they are not known to be there."""
+        first, last = (ms // DAY_MS for ms in batch.span_ms())
+        if first in self._days and last + 1 in self._days:
+            return
+        wanted = {*batch.days(), *range(last, last + DAYS_AHEAD + 1)} - self._days
+        self._days |= await make_days(self._connection, sorted(wanted))
+
+
+async def prepare_session(connection: Connection) -> None:
+    """Sets a connection up for a writer."""
+    await connection.execute(_SESSION)
+
+
+def _blames_a_value(error: Exception) -> bool:
+    return isinstance(error, struct.error) or is_refusal(error)
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line, without a NUL, so that it can be kept."""
+    if isinstance(error, psycopg.Error):
+        said = error.diag
+        text = ": ".join(part for part in (said.message_primary, said.message_detail) if part)
+    else:
+        text = f"a number is out of range ({error})"
+    return " ".join(text.replace("\0", "").split())

@@ -1,0 +1,102 @@
+"""The projected tables, as rows to compare: what they hold, and what a log's fold says they must hold."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from flower_engine.model.events import AnyEvent, TaskStarted
+from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.status import Status
+from flower_engine.projection.database import Connection
+
+Row = dict[str, Any]
+
+_MS = "(extract(epoch FROM {0}) * 1000)::bigint AS {0}"
+_TIMES = [_MS.format(name) for name in ("registered_ts", "started_ts", "finished_ts", "suspended_ts")]
+_TASKS = (
+    "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,"
+    " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, worker, result, error,"
+    f" {', '.join(_TIMES)} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
+)
+_FLOWS = (
+    "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks, waiting,"
+    f" running, suspended, finished, ignored, {', '.join(_TIMES)} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
+)
+
+
+async def held(connection: Connection) -> tuple[list[Row], list[Row]]:
+    """The rows of ``kr_flow_stat`` and ``kr_task_stat``."""
+    flows, tasks = [
+        [row[0] async for row in await connection.execute(statement.encode())]
+        for statement in (_FLOWS, _TASKS)
+    ]
+    return flows, tasks
+
+
+def expected(events: Sequence[AnyEvent]) -> tuple[list[Row], list[Row]]:
+    """The rows that these events add up to."""
+    flows = sorted(fold(events).values(), key=lambda flow: flow.flow)
+    first_start_ms = {
+        event.flow: event.at for event in reversed(events) if isinstance(event, TaskStarted)
+    }
+    return (
+        [_flow_row(flow, first_start_ms.get(flow.flow)) for flow in flows],
+        [_task_row(flow, task) for flow in flows for task in flow.tasks],
+    )
+
+
+async def archived(connection: Connection) -> list[tuple[str, Any]]:
+    """The archive: (position, event) in log order."""
+    rows = await connection.execute(
+        "SELECT position_ms || '-' || position_seq, event FROM kr_event ORDER BY position_ms, position_seq"
+    )
+    return await rows.fetchall()
+
+
+def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
+    count = [task.status for task in flow.tasks].count
+    suspended = [task.suspended_ms for task in flow.tasks if task.suspended_ms is not None]
+    return {
+        "task_flow_id": flow.flow,
+        "task_id": flow.workflow,
+        "exec_status": int(flow.status),
+        "partition": 0,
+        "version": flow.version,
+        "tasks": len(flow.tasks),
+        "waiting": count(Status.WAIT),
+        "running": count(Status.RUNNING),
+        "suspended": count(Status.SUSPEND),
+        "finished": count(Status.FINISH),
+        "ignored": count(Status.IGNORE),
+        "registered_ts": flow.registered_ms,
+        "started_ts": started_ms,
+        "finished_ts": flow.ended_ms,
+        "suspended_ts": max(suspended, default=None),
+    }
+
+
+def _task_row(flow: FlowState, task: TaskState) -> Row:
+    planned = task.planned
+    return {
+        "task_flow_id": flow.flow,
+        "task_exec_seq": planned.seq,
+        "depends_task_exec_seq": max(planned.depends_on, default=-1),
+        "task_id": flow.workflow,
+        "task_seq": planned.task_seq,
+        "exec_status": int(task.status),
+        "task_priority": planned.priority,
+        "parameters": planned.parameters,
+        "registered_ts": flow.registered_ms,
+        "started_ts": task.started_ms,
+        "finished_ts": task.finished_ms,
+        "suspended_ts": task.suspended_ms,
+        "depends_on": list(planned.depends_on),
+        "program": planned.program,
+        "queue": planned.queue,
+        "attempt": task.attempt,
+        "lost": task.lost,
+        "worker": task.worker or None,
+        "result": msgspec.json.decode(task.result) if task.result is not None else None,
+        "error": msgspec.to_builtins(task.error) if task.error is not None else None,
+    }

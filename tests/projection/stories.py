@@ -1,0 +1,146 @@
+"""Stories: logs of events that follow from each other, as the transitions would write them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from flower_engine.log.reading import LogEntry
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowRegistered,
+    LogOpened,
+    OutcomeRefused,
+    TaskError,
+    TaskFinished,
+    TaskLapsed,
+    TaskReturned,
+    TaskStarted,
+    TaskSuspended,
+    encode_event,
+)
+from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.ids import make_flow_id
+from flower_engine.model.status import Status
+
+FIRST_MS = 1_790_000_000_000
+
+SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (  # for each task the tasks it depends on
+    ((),),
+    ((), (1,), (2,)),
+    ((), (1,), (1,), (2, 3)),
+    ((), (), (), (1, 3)),
+)
+
+
+def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
+    """Planned tasks of this shape, no two alike."""
+    return tuple(
+        PlannedTask(
+            seq=seq,
+            task_seq=seq * 10,
+            program=f"Program{seq}",
+            priority=seq - 2,
+            queue="default" if seq % 2 else "other",
+            depends_on=tuple(depends_on),
+            parameters={"A": "ä\t\\\n", "n": seq} if seq > 1 else {},
+        )
+        for seq, depends_on in enumerate(shape, start=1)
+    )
+
+
+@dataclass
+class Story:
+    """A log that grows. Times rise by a millisecond with every third event, so that some share one."""
+
+    events: list[AnyEvent] = field(default_factory=list[AnyEvent])
+    leases: int = 0
+
+    @property
+    def now_ms(self) -> int:
+        return FIRST_MS + len(self.events) // 3
+
+    @property
+    def entries(self) -> list[LogEntry]:
+        """The events as they lie in the log."""
+        return [
+            LogEntry(f"{FIRST_MS + index // 3}-{index % 3}", encode_event(event))
+            for index, event in enumerate(self.events)
+        ]
+
+    def open(self) -> None:
+        self.events.append(LogOpened(at=self.now_ms, installation="here", generation=1, partition=0))
+
+    def register(self, shape: Sequence[Sequence[int]] = SHAPES[1], workflow: str = "example") -> str:
+        """Registers a flow; returns its id."""
+        flow = make_flow_id(self.now_ms, 0, len(self.events) + 1)
+        self.events.append(
+            FlowRegistered(at=self.now_ms, flow=flow, v=1, workflow=workflow, order=0, tasks=plan(shape))
+        )
+        return flow
+
+    def start(self, flow: str, task: int, worker: str = "worker-1") -> None:
+        state = self._flow(flow)
+        self.leases += 1
+        self.events.append(
+            TaskStarted(
+                at=self.now_ms,
+                flow=flow,
+                v=state.version + 1,
+                task=task,
+                attempt=state.task(task).attempt + 1,
+                lease=f"{self.leases}-0",
+                worker=worker,
+            )
+        )
+
+    def finish(self, flow: str, task: int, result: bytes = b"null") -> None:
+        ends = self._flow(flow).left == 1
+        self._end(flow, task, TaskFinished, result=msgspec.Raw(result), ends=ends)
+
+    def suspend(self, flow: str, task: int, message: str = "no", lost: int = 0) -> None:
+        error = TaskError(type="ValueError", message=message, traceback="Traceback ...")
+        self._end(flow, task, TaskSuspended, error=error, lost=lost)
+
+    def give_back(self, flow: str, task: int) -> None:
+        self._end(flow, task, TaskReturned)
+
+    def lapse(self, flow: str, task: int) -> None:
+        state = self._flow(flow).task(task)
+        self._end(flow, task, TaskLapsed, worker=state.worker, lost=state.lost + 1)
+
+    def refuse(self, flow: str, task: int) -> None:
+        self.events.append(
+            OutcomeRefused(
+                at=self.now_ms, flow=flow, task=task, lease="0-1", worker="late", outcome="finished"
+            )
+        )
+
+    def run(self, flow: str) -> None:
+        """Runs the flow to its end."""
+        while self._flow(flow).left:
+            task = next(task.planned.seq for task in self._flow(flow).tasks if task.is_ready)
+            self.start(flow, task)
+            self.finish(flow, task, b'{"rows":7}')
+
+    def flows(self) -> dict[str, FlowState]:
+        return fold(self.events)
+
+    def tasks_of(self, status: Status) -> list[tuple[str, int]]:
+        """(flow, task) of every task that stands so; of those that wait, the ready ones."""
+        return [
+            (flow.flow, task.planned.seq)
+            for flow in self.flows().values()
+            for task in flow.tasks
+            if task.status is status and (status is not Status.WAIT or task.is_ready)
+        ]
+
+    def _flow(self, flow: str) -> FlowState:
+        return self.flows()[flow]
+
+    def _end(self, flow: str, task: int, kind: type, **rest: object) -> None:
+        state = self._flow(flow)
+        running: TaskState = state.task(task)
+        head = {"at": self.now_ms, "flow": flow, "v": state.version + 1, "task": task}
+        self.events.append(kind(**head, attempt=running.attempt, lease=running.lease, **rest))

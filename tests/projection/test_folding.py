@@ -1,0 +1,104 @@
+"""The tables equal the fold of the log, however the log is cut into batches."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flower_engine.model.fold import fold
+from flower_engine.model.status import Status
+from flower_engine.projection.batch import make_batch
+from flower_engine.projection.database import Connection
+from flower_engine.projection.positions import Projected
+from flower_engine.projection.writer import Writer
+from projection.rows import archived, expected, held
+from projection.stories import SHAPES, Story
+
+RESULTS = (b"null", b'{"text":"\\"\\\\ \xc3\xa4","n":[1,2.5,true]}', b'"x"', b"0")
+
+
+def tell(steps: Sequence[tuple[str, int]]) -> Story:
+    """A story of these steps; the number of a step chooses among what is possible then."""
+    story = Story()
+    story.open()
+    for verb, number in steps:
+        ready, running = story.tasks_of(Status.WAIT), story.tasks_of(Status.RUNNING)
+        if verb == "register":
+            story.register(SHAPES[number % len(SHAPES)], workflow=f"workflow {number % 3}")
+        elif verb == "start" and ready:
+            story.start(*ready[number % len(ready)], worker=f"worker-{number % 3}")
+        elif verb == "refuse" and story.flows():
+            story.refuse(list(story.flows())[number % len(story.flows())], 1)
+        elif running:
+            flow, task = running[number % len(running)]
+            match verb:
+                case "finish":
+                    story.finish(flow, task, RESULTS[number % len(RESULTS)])
+                case "suspend":
+                    story.suspend(flow, task, message="\t'\\ \"", lost=number % 3)
+                case "give back":
+                    story.give_back(flow, task)
+                case "lapse":
+                    story.lapse(flow, task)
+                case _:
+                    pass
+    return story
+
+
+VERBS = ("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse")
+STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)
+
+
+def cut(story: Story, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(first, behind last) of batches of these sizes, again and again."""
+    first = 0
+    for size in itertools.cycle(sizes):
+        if first >= len(story.events):
+            return
+        yield first, min(first + size, len(story.events))
+        first += size
+
+
+@given(steps=STEPS, sizes=st.lists(st.integers(1, 15), min_size=1, max_size=4))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_tables_equal_the_fold_after_every_batch(
+    tables: Connection, steps: list[tuple[str, int]], sizes: list[int]
+) -> None:
+    story = tell([("register", 1), *steps])
+    await _is_projected_rightly(tables, story, sizes)
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+async def test_a_flow_of_every_fate_is_projected_rightly(tables: Connection, size: int) -> None:
+    story = Story()
+    story.open()
+    flow = story.register(SHAPES[2])
+    other = story.register(SHAPES[0])
+    story.start(flow, 1)
+    story.lapse(flow, 1)
+    story.start(flow, 1)
+    story.give_back(flow, 1)
+    story.start(flow, 1)
+    story.finish(flow, 1, b"[1]")
+    story.start(flow, 2)
+    story.start(flow, 3)
+    story.suspend(flow, 3)
+    story.finish(flow, 2)
+    story.run(other)
+    story.refuse(other, 1)
+    await _is_projected_rightly(tables, story, [size])
+
+
+async def _is_projected_rightly(tables: Connection, story: Story, sizes: Sequence[int]) -> None:
+    await tables.execute("TRUNCATE kr_task_stat, kr_flow_stat, kr_event, kr_projection")
+    row = Projected(partition=0, position=None, installation="here", generation="1", partitions=1)
+    await tables.execute("INSERT INTO kr_projection VALUES (0, NULL, 'here', 1, 1)")
+    writer, entries = Writer(tables, row), story.entries
+    for first, last in cut(story, sizes):
+        assert await writer.write(await make_batch(0, entries[first:last]))
+        assert writer.position == entries[last - 1].position
+        assert await held(tables) == expected(story.events[:last])
+    assert [position for position, _ in await archived(tables)] == [entry.position for entry in entries]
+    assert fold(story.events)
