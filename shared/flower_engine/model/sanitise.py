@@ -7,7 +7,6 @@ infinities become null, as in JavaScript. Nothing here does I/O, except that a t
 import re
 import traceback
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 from types import TracebackType
 from typing import Any, cast
 
@@ -22,9 +21,7 @@ MAX_MESSAGE_CHARACTERS = 8 * 1024
 MAX_DEPTH = 100
 MAX_INTEGER_BITS = 1024  # as large as a double can be; readers of JSON break on longer numbers
 
-_MAX_NODES = (
-    MAX_RESULT_BYTES // 2
-)  # each takes two bytes at least, so with more the result is too large anyway
+_MAX_VALUES = 100_000  # that are cleaned one by one: a result must not keep an event loop for long
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LONG_NUMBER = re.compile(rb"\d{309}")
@@ -115,8 +112,8 @@ class _Cleaner:
     def clean(self, value: Any, depth: int, path: str) -> Any:
         """The value rebuilt; ``path`` says where it stands in the result."""
         self._nodes += 1
-        if self._nodes > _MAX_NODES:
-            raise _too_large(f"more than {_MAX_NODES} values")
+        if self._nodes > _MAX_VALUES:
+            raise _too_large(f"more than {_MAX_VALUES} values that must be cleaned")
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
@@ -167,8 +164,9 @@ def _clean_integer(value: int) -> int | str:
 
 def _to_json(value: Any) -> Any:
     """The JSON form of types that msgspec does not know: paths, mappings, pydantic models."""
-    if isinstance(value, PurePath):
-        return str(value)
+    path = getattr(value, "__fspath__", None)
+    if path is not None:
+        return path()
     if isinstance(value, Mapping):
         return dict(cast("Mapping[Any, Any]", value))
     dump = getattr(value, "model_dump", None)
@@ -182,7 +180,7 @@ _encode = msgspec.json.Encoder(enc_hook=_to_json).encode
 
 def _too_large(size: str) -> ProgramError:
     return ProgramError(
-        f"the result is {size} of JSON; at most {MAX_RESULT_BYTES} bytes are kept. Store it elsewhere and"
+        f"the result is {size}; at most {MAX_RESULT_BYTES} bytes of JSON are kept. Store it elsewhere and"
         " return where it is"
     )
 
@@ -202,8 +200,8 @@ def _message(error: BaseException) -> str:
 
 def _traceback(error: BaseException) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, _of_program(error.__traceback__))
-        return "".join(lines)
+        frames = _of_program(error.__traceback__)
+        return "".join(traceback.format_exception(type(error), error, frames)) if frames else ""
     except BaseException as broken:  # noqa: BLE001 # properties of the exception are the program's code, too
         return f"[no traceback: formatting it raised {_type_name(type(broken))}]"
 

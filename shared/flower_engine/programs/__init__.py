@@ -1,0 +1,1 @@
+"""What a program author uses, and the programs that Flower brings along."""

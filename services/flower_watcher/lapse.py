@@ -1,0 +1,79 @@
+"""The lapse loop of one partition: leases without a heartbeat end, and their tasks wait for a new attempt."""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.log.watching import Lapse, lapse, queues_of
+from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_INTERVAL_SECONDS = 0.5
+_LOOKS_A_LEASE = 8  # so that a task of a lost worker waits little longer than the lease time
+_INTERVALS_TO_A_STALL = 4
+_MOST_AT_ONCE = 100
+
+
+class LapseLoop:
+    """Looks for lapsed leases, often enough that a longer silence means a stall of Redis or of everything."""
+
+    def __init__(self, client: AsyncRedis, partition: Partition, settings: Settings) -> None:
+        self._client = client
+        self._partition = partition
+        self._settings = settings
+        self.interval_seconds = min(_LONGEST_INTERVAL_SECONDS, settings.lease_seconds / _LOOKS_A_LEASE)
+        self._patience = Patience(_log, f"Redis (partition {partition.number})")
+        self._stalled = False
+
+    async def run(self) -> None:
+        """Looks until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        while True:
+            try:
+                ended = await self.run_once()
+            except (RedisError, OSError) as error:
+                await asyncio.sleep(self._patience.failed(error))
+            else:
+                self._patience.worked()
+                if len(ended) < _MOST_AT_ONCE:
+                    await asyncio.sleep(self.interval_seconds)
+
+    async def run_once(self) -> list[Lapse]:
+        """Ends the leases that have lapsed; none for one lease time after a stall."""
+        found = await lapse(
+            self._client,
+            self._partition,
+            queues=await queues_of(self._client, self._partition),
+            lease_ms=self._settings.lease_ms,
+            tick_gap_ms=int(self.interval_seconds * _INTERVALS_TO_A_STALL * 1000),
+            max_lost=self._settings.max_lost,
+            most=_MOST_AT_ONCE,
+        )
+        self._say_stall(found.stalled_ms)
+        for ended in found.lapses:
+            _log.warning(
+                "flow %s task %d: worker %s was lost (no heartbeat for %g s); %s",
+                ended.flow,
+                ended.task,
+                ended.worker,
+                self._settings.lease_seconds,
+                "suspended as poison" if ended.suspended else "it waits for a new attempt",
+            )
+        return found.lapses
+
+    def _say_stall(self, stalled_ms: int) -> None:
+        if stalled_ms and not self._stalled:
+            _log.info(
+                "nobody watched partition %d for a while, or Redis stood still: no lease lapses for %.1f s",
+                self._partition.number,
+                stalled_ms / 1000,
+            )
+        self._stalled = stalled_ms > 0

@@ -1,0 +1,51 @@
+"""The watcher service: two loops for each partition."""
+
+import asyncio
+import logging
+
+from flower_engine.log.client import AsyncRedis, connect
+from flower_engine.runtime.installation import open_partitions
+from flower_engine.runtime.settings import Settings
+from flower_watcher.lapse import LapseLoop
+from flower_watcher.workers import WorkersLoop
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Watches until ``stop`` is set.
+
+    Raises:
+        InstallationError: Redis holds another kind of installation than the settings say.
+        LostError: Redis lost its state.
+    """
+    assert settings.redis_url is not None
+    client = connect(settings.redis_url)
+    watching = asyncio.create_task(_watch(client, settings))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+    finally:
+        for task in (watching, stopping):
+            task.cancel()
+        await asyncio.gather(watching, stopping, return_exceptions=True)
+        await client.aclose()
+
+
+async def _watch(client: AsyncRedis, settings: Settings) -> None:
+    partitions = await open_partitions(client, settings)
+    _log.info("watching %d partitions; a lease lasts %g s", len(partitions), settings.lease_seconds)
+    loops = [
+        loop
+        for partition in partitions
+        for loop in (LapseLoop(client, partition, settings), WorkersLoop(client, partition, settings))
+    ]
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

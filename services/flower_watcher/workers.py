@@ -1,0 +1,68 @@
+"""The loop that forgets workers of one partition that are gone for good and hold nothing any more."""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import GROUP
+from flower_engine.log.partition import Partition
+from flower_engine.log.watching import queues_of
+from flower_engine.log.working import leave
+from flower_engine.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class WorkersLoop:
+    """Forgets workers whose heartbeats are forgotten, once their leases have lapsed."""
+
+    def __init__(self, client: AsyncRedis, partition: Partition, settings: Settings) -> None:
+        self._client = client
+        self._partition = partition
+        self._interval_seconds = settings.lease_seconds
+
+    async def run(self) -> None:
+        """Forgets until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        while True:
+            try:
+                await self.run_once()
+            except (RedisError, OSError) as error:
+                _log.debug("looking for lost workers failed: %s", error)  # the lapse loop says it
+            await asyncio.sleep(self._interval_seconds)
+
+    async def run_once(self) -> list[str]:
+        """Forgets those that are gone and hold nothing; returns their ids."""
+        forgotten: list[str] = []
+        gone = await self._gone()
+        if gone:
+            queues = await queues_of(self._client, self._partition)
+            for worker in gone:
+                if not await self._holds_leases(worker, queues):
+                    await leave(self._client, self._partition, worker, queues)
+                    _log.info("worker %s is gone and holds nothing: forgotten", worker)
+                    forgotten.append(worker)
+        return forgotten
+
+    async def _gone(self) -> list[str]:
+        keys = self._partition.keys
+        names: list[bytes] = await send(self._client, "ZRANGE", keys.workers, 0, -1)
+        workers = [name.decode() for name in names]
+        if not workers:
+            return []
+        infos: list[bytes | None] = await send(
+            self._client, "MGET", *(keys.worker(worker) for worker in workers)
+        )
+        return [worker for worker, info in zip(workers, infos, strict=True) if info is None]
+
+    async def _holds_leases(self, worker: str, queues: list[str]) -> bool:
+        for queue in queues:
+            work = self._partition.keys.work(queue)
+            if await send(self._client, "XPENDING", work, GROUP, "-", "+", 1, worker):
+                return True
+        return False

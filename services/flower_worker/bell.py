@@ -1,0 +1,60 @@
+"""The bell loop: while the worker has free slots and knows of no task for them, it waits here.
+
+A partition has one for the programs that need no process, and one for those that do.
+"""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.working import Service, wait_for_bell
+from flower_worker.exchange import ExchangeLoop
+from flower_worker.slots import Slots
+
+_log = logging.getLogger(__name__)
+_LONGEST_SECONDS = 2.0  # then claim anyway: a bell only wakes
+_AFTER_ERROR_SECONDS = 0.2
+
+
+class BellLoop:
+    """Wakes an exchange loop when something may be ready."""
+
+    def __init__(
+        self, client: AsyncRedis, exchange: ExchangeLoop, slots: Slots, service: Service, *, heavy: bool
+    ) -> None:
+        """``heavy`` says that the service's programs need a process."""
+        self._client = client
+        self._exchange = exchange
+        self._slots = slots
+        self._service = service
+        self._heavy = heavy
+        self._idle = asyncio.Event()
+        exchange.when_idle.append(self._idle.set)
+
+    async def run(self) -> None:
+        """Waits and wakes until cancelled."""
+        while True:
+            await self._idle.wait()
+            self._idle.clear()
+            await self.run_once()
+
+    async def run_once(self) -> None:
+        """Waits for one bell, or two seconds, if there are slots for what it would announce."""
+        share = self._exchange.share
+        if share.heavy_due if self._heavy else share.due:
+            return  # the exchange loop claims as soon as it may
+        if not (self._slots.room(share) if self._heavy else self._slots.free(share)):
+            share.deaf = True  # so that it is woken, and we with it, when slots become free
+            return
+        try:
+            await wait_for_bell(self._client, self._exchange.partition, self._service, _LONGEST_SECONDS)
+        except (RedisError, OSError) as error:
+            _log.debug("waiting for a bell failed: %s", error)  # the exchange loop says what it waits for
+            await asyncio.sleep(_AFTER_ERROR_SECONDS)
+        if self._heavy:
+            share.heavy_due = True
+        else:
+            share.due = True
+        self._exchange.wake()

@@ -1,0 +1,247 @@
+"""The finish-and-claim loop of one partition: hands in the outcomes there are, takes what slots are free.
+
+One call is in flight at a time; outcomes that come meanwhile go with the next. A call whose connection
+failed is sent again, the same in every byte, until it is answered, so each outcome counts once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.keys import escape
+from flower_engine.log.partition import Partition
+from flower_engine.log.scripts import Arg
+from flower_engine.log.working import Claim, Exchange, Outcome, OutcomeKind, finish_and_claim
+from flower_engine.runtime.patience import Patience
+from flower_worker.attempts import Attempt, Told
+from flower_worker.execute import Executor
+from flower_worker.slots import Ask, AskKind, Share, Slots
+
+_log = logging.getLogger(__name__)
+
+_MOST_OUTCOMES = 250  # a call should not keep Redis from others for long
+_MOST_CLAIMS = 250
+_MOST_BYTES = 4 << 20  # of results in one call
+_NOTHING = Ask(0, AskKind.ALL)
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """One call, as it is sent and sent again."""
+
+    number: int
+    batch: list[Attempt]
+    outcomes: list[Outcome]
+    ask: Ask
+    reserved: int
+    heavy_reserved: int
+
+
+class ExchangeLoop:
+    """One partition's part of the worker: its leases, their outcomes, and the calls that exchange them."""
+
+    def __init__(
+        self,
+        client: AsyncRedis,
+        partition: Partition,
+        worker: str,
+        *,
+        queues: Sequence[str],
+        services: Mapping[AskKind, Sequence[Arg]],
+        slots: Slots,
+        executor: Executor,
+    ) -> None:
+        self.partition = partition
+        self.share = Share(self.wake)
+        self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
+        self.quiet = asyncio.Event()  # no lease is held
+        self.quiet.set()
+        self.handed_in = asyncio.Event()  # every outcome so far is answered
+        self.handed_in.set()
+        self._client = client
+        self._worker = worker
+        self._services = services
+        self._slots = slots
+        self._executor = executor
+        self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues}
+        self._done: list[Attempt] = []
+        self._claiming = True
+        self._number = 0
+        self._woken = asyncio.Event()
+        self._patience = Patience(_log, f"Redis (partition {partition.number})")
+        slots.add(self.share)
+
+    async def run(self) -> None:
+        """Exchanges until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        while True:
+            self._woken.clear()
+            if not await self.run_once():
+                for tell in self.when_idle:
+                    tell()
+                await self._woken.wait()
+
+    async def run_once(self) -> bool:
+        """One call, if there is anything to hand in or to ask for; whether there was."""
+        call = self._compose()
+        if call is None:
+            return False
+        self._accept(call, await self._send(call))
+        return True
+
+    def wake(self) -> None:
+        """Something may have changed: look whether there is a reason for a call."""
+        self._woken.set()
+
+    def stop_claiming(self) -> None:
+        """From here on only outcomes are handed in."""
+        self._claiming = False
+
+    def finish(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        """Takes an attempt's outcome, to be handed in at once; None drops the attempt."""
+        attempt.outcome = outcome
+        if outcome is not None:
+            self._done.append(attempt)
+            self.handed_in.clear()
+        else:
+            self.share.used -= 1
+            self.share.heavy_used -= attempt.heavy
+            self._slots.wake_rivals(self.share)
+        self._woken.set()
+
+    def leases(self) -> dict[bytes, list[bytes]]:
+        """The leases held, by queue, as the heartbeat wants them; may be called from another thread."""
+        return {queue: list(held) for queue, held in self._held.items() if held}
+
+    def running(self) -> list[Attempt]:
+        """The attempts without an outcome."""
+        return [attempt for held in self._held.values() for attempt in held.values() if not attempt.outcome]
+
+    def lose(self, gone: Sequence[tuple[bytes, bytes]]) -> None:
+        """Stops the attempts whose leases (queue, lease) are gone, unless their outcome was under way."""
+        for queue, lease in gone:
+            attempt = self._held[queue].get(lease)
+            if attempt is None or attempt.outcome is not None:
+                continue
+            self._forget(attempt)
+            if self._executor.stop(attempt, Told.LOST):
+                _log.warning("%s lost its lease %s: it is stopped", attempt, lease.decode())
+            else:
+                _log.warning(
+                    "%s lost its lease %s; it runs on a thread, cannot be stopped, and keeps a slot until it"
+                    " ends; its outcome will be refused",
+                    *(attempt, lease.decode()),
+                )
+
+    def _compose(self) -> _Call | None:
+        share, slots = self.share, self._slots
+        batch = self._next_batch()
+        heavy = 0
+        if batch:
+            if slots.processes:
+                heavy = sum(attempt.heavy for attempt in batch)
+                share.heavy_due = share.heavy_due or heavy > 0
+            share.due = True  # what was finished may have made others ready
+            share.used -= len(batch)
+            share.heavy_used -= heavy
+        ask = (slots.ask(share) if self._claiming else None) or _NOTHING
+        if not batch and ask is _NOTHING:
+            return None
+        if ask.wanted > _MOST_CLAIMS:
+            ask = Ask(_MOST_CLAIMS, ask.kind)
+        wanted_heavy = ask.wanted if slots.processes and ask.kind is not AskKind.LIGHT else 0
+        # Until the call is answered nobody else may have the slots of what it hands in or asks for.
+        reserved, heavy_reserved = max(ask.wanted, len(batch)), max(wanted_heavy, heavy)
+        share.used += reserved
+        share.heavy_used += heavy_reserved
+        self._number += 1
+        outcomes = [attempt.outcome for attempt in batch if attempt.outcome is not None]
+        return _Call(self._number, batch, outcomes, ask, reserved, heavy_reserved)
+
+    def _next_batch(self) -> list[Attempt]:
+        done = self._done
+        if not done:
+            return []
+        count, size = 0, 0
+        for attempt in done[:_MOST_OUTCOMES]:
+            assert attempt.outcome is not None
+            size += len(attempt.outcome.payload)
+            if count and size > _MOST_BYTES:
+                break
+            count += 1
+        self._done = done[count:]
+        return done[:count]
+
+    async def _send(self, call: _Call) -> Exchange:
+        while True:
+            try:
+                reply = await finish_and_claim(
+                    self._client,
+                    self.partition,
+                    self._worker,
+                    call.number,
+                    outcomes=call.outcomes,
+                    wanted=call.ask.wanted,
+                    service_args=self._services[call.ask.kind],
+                )
+            except (RedisError, OSError) as error:
+                await asyncio.sleep(self._patience.failed(error))
+            else:
+                self._patience.worked()
+                return reply
+
+    def _accept(self, call: _Call, reply: Exchange) -> None:
+        share = self.share
+        share.used -= call.reserved
+        share.heavy_used -= call.heavy_reserved
+        for attempt in call.batch:
+            self._forget(attempt)
+        if reply.words.count("ok") != len(reply.words):
+            _say_refusals(call, reply.words)
+        self._note_what_is_due(call.ask, reply)
+        for claim in reply.claims:
+            self._start(claim)
+        if not self._done:
+            self.handed_in.set()
+        if not any(self._held.values()):
+            self.quiet.set()
+        self._slots.wake_rivals(share)
+
+    def _start(self, claim: Claim) -> None:
+        attempt = Attempt(claim, self)
+        self._held[claim.queue][claim.lease] = attempt
+        self.quiet.clear()
+        self.share.used += 1
+        if self._claiming:
+            self._executor.start(attempt)
+            self.share.heavy_used += attempt.heavy
+        else:
+            self.finish(attempt, Outcome(claim, OutcomeKind.RETURNED))
+
+    def _note_what_is_due(self, ask: Ask, reply: Exchange) -> None:
+        if ask.wanted:
+            more = reply.more or len(reply.claims) == ask.wanted
+            if ask.kind is not AskKind.HEAVY:
+                self.share.due = more
+            if ask.kind is not AskKind.LIGHT:
+                self.share.heavy_due = more
+
+    def _forget(self, attempt: Attempt) -> None:
+        self._held[attempt.claim.queue].pop(attempt.claim.lease, None)
+
+
+def _say_refusals(call: _Call, words: Sequence[str]) -> None:
+    for attempt, word in zip(call.batch, words, strict=True):
+        if word == "ok":
+            continue
+        assert attempt.outcome is not None
+        _log.warning(
+            "the outcome %s of %s was answered %r: its lease %s was no longer the task's",
+            *(attempt.outcome.kind, attempt, word, attempt.claim.lease.decode()),
+        )

@@ -1,0 +1,95 @@
+"""The heartbeat loop, on its own thread and connection: a blocked event loop must not lose leases."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+from redis import Redis
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import connect_blocking
+from flower_engine.log.working import WorkerInfo, heartbeat
+from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.settings import Settings
+from flower_worker.exchange import ExchangeLoop
+
+_log = logging.getLogger(__name__)
+
+
+class HeartbeatLoop:
+    """Keeps the worker known and its leases alive; tells the exchange loops which leases are gone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        info: WorkerInfo,
+        exchanges: Sequence[ExchangeLoop],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
+        self.began = asyncio.Event()  # operators and the API can see the worker
+        self._settings = settings
+        self._worker = info.worker
+        self._info = msgspec.json.encode(info)
+        self._exchanges = exchanges
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._patience = Patience(_log, "Redis (heartbeats)")
+        self._beaten = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Ends the loop; a heartbeat under way is waited for so long."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, timeout_seconds)
+
+    def run_once(self, client: Redis) -> None:
+        """One heartbeat a partition."""
+        for exchange in self._exchanges:
+            gone = heartbeat(
+                client,
+                exchange.partition,
+                self._worker,
+                info=self._info,
+                remember_ms=self._settings.lease_ms,
+                leases=exchange.leases(),
+            )
+            if gone:
+                self._tell(exchange.lose, gone)
+
+    def _run(self) -> None:
+        assert self._settings.redis_url is not None
+        with connect_blocking(self._settings.redis_url) as client:
+            while not self._stop.is_set():
+                try:
+                    self.run_once(client)
+                except (RedisError, OSError) as error:
+                    self._stop.wait(self._patience.failed(error))
+                except Exception as error:  # noqa: BLE001 # without heartbeats the worker must not go on
+                    self._tell(self._on_failure, error)
+                    return
+                else:
+                    self._note_success()
+                    self._stop.wait(self._settings.heartbeat_seconds)
+
+    def _note_success(self) -> None:
+        self._patience.worked()
+        now = time.monotonic()
+        if now - self._beaten > self._settings.lease_seconds:
+            _log.warning("%.1f s passed between two heartbeats: leases may have lapsed", now - self._beaten)
+        self._beaten = now
+        if not self.began.is_set():
+            self._tell(self.began.set)
+
+    def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(callback, *arguments)

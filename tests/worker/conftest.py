@@ -1,0 +1,75 @@
+"""A partition for every test of the worker, and workers that are ended after it."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flower_engine.log.client import connect, connect_blocking
+from flower_engine.log.partition import Partition, install
+from flower_engine.runtime.settings import Settings
+from scripts.engine import Engine
+from worker.running import PROGRAMS, InProcess, OwnProcess
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def make_settings(redis_url: str) -> MakeSettings:
+    """Settings with short times, and the test's own where they are given."""
+
+    def make(**given: Any) -> Settings:
+        usual = {
+            "redis_url": redis_url,
+            "programs": (PROGRAMS,),
+            "concurrency": 10,
+            "processes": 2,
+            "lease_seconds": 1.0,
+            "heartbeat_seconds": 0.1,
+            "grace_seconds": 30.0,
+        }
+        return Settings(**usual | given)
+
+    return make
+
+
+@pytest.fixture
+async def engine(redis_url: str) -> AsyncIterator[Engine]:
+    """An empty partition."""
+    async with connect(redis_url) as client:
+        with connect_blocking(redis_url) as blocking:
+            meta = await install(client, 0, "test-installation", 1)
+            yield Engine(client, blocking, Partition(0, meta.installation, meta.generation))
+
+
+@pytest.fixture
+async def start_worker(
+    engine: Engine, make_settings: MakeSettings
+) -> AsyncIterator[Callable[..., InProcess]]:
+    """Starts a worker in this process."""
+    started: list[InProcess] = []
+
+    def start(**given: Any) -> InProcess:
+        started.append(InProcess(make_settings(**given)))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        await worker.kill()
+
+
+@pytest.fixture
+def spawn_worker(
+    engine: Engine, make_settings: MakeSettings, tmp_path: Path
+) -> Iterator[Callable[..., OwnProcess]]:
+    """Starts a worker as a process of its own."""
+    started: list[OwnProcess] = []
+
+    def spawn(**given: Any) -> OwnProcess:
+        started.append(OwnProcess(make_settings(**given), tmp_path / f"worker-{len(started)}.log"))
+        return started[-1]
+
+    yield spawn
+    for worker in started:
+        worker.kill()

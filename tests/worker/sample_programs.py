@@ -1,0 +1,154 @@
+"""Programs for the tests of the worker; it imports this module like a user's."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from flower_engine import Context, program
+
+
+@program
+async def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@program
+async def where_async() -> list[object]:
+    return [os.getpid(), threading.current_thread() is threading.main_thread()]
+
+
+@program
+def where_thread() -> list[object]:
+    return [os.getpid(), threading.current_thread() is threading.main_thread()]
+
+
+@program(kind="process")
+def where_process() -> list[object]:
+    return [os.getpid(), threading.current_thread() is threading.main_thread()]
+
+
+@program
+async def who_async(context: Context) -> dict[str, object]:
+    return msgspec.to_builtins(context)
+
+
+@program
+def who_thread(context: Context) -> dict[str, object]:
+    return msgspec.to_builtins(context)
+
+
+@program(kind="process")
+def who_process(context: Context) -> dict[str, object]:
+    return msgspec.to_builtins(context)
+
+
+@program
+async def fail_async(message: str) -> None:
+    raise LookupError(message)
+
+
+@program
+def fail_thread(message: str) -> None:
+    raise LookupError(message)
+
+
+@program(kind="process")
+def fail_process(message: str) -> None:
+    raise LookupError(message)
+
+
+@program
+async def exit_async() -> None:
+    sys.exit("bye")
+
+
+@program
+def exit_thread() -> None:
+    sys.exit("bye")
+
+
+@program(kind="process")
+def exit_process() -> None:
+    sys.exit("bye")
+
+
+@program
+async def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@program
+async def cancel_itself() -> None:
+    raise asyncio.CancelledError
+
+
+@program
+async def return_object() -> object:
+    return object()
+
+
+@program(kind="process")
+def end_process(signal_number: int = 0) -> None:
+    if signal_number:
+        os.kill(os.getpid(), signal_number)
+    os._exit(0)
+
+
+@program
+async def kill_worker() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@program
+async def block_loop(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251 # that is what the test is about
+
+
+@program
+async def wait_async(folder: Path, context: Context) -> str:
+    """Waits until the file ``go`` is there; leaves a file for each thing that happens to it."""
+    _note(folder, "began", context)
+    try:
+        while not (folder / "go").exists():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.01)
+    except asyncio.CancelledError:
+        _note(folder, "cancelled", context)
+        raise
+    return context.worker
+
+
+@program
+def wait_thread(folder: Path, context: Context) -> str:
+    _note(folder, "began", context)
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return context.worker
+
+
+@program(kind="process")
+def wait_process(folder: Path, context: Context) -> str:
+    _note(folder, "began", context)
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return context.worker
+
+
+@program
+async def ignore_cancellation(folder: Path, context: Context) -> str:
+    _note(folder, "began", context)
+    while not (folder / "go").exists():  # noqa: ASYNC110, ASYNC240
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            _note(folder, "cancelled", context)
+    return "went on"
+
+
+def _note(folder: Path, what: str, context: Context) -> None:
+    (folder / f"{what}-{context.task}-{context.attempt}").write_text(str(os.getpid()))
