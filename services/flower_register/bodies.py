@@ -1,0 +1,70 @@
+"""Bodies of requests: bounded, and JSON that every later reader can read."""
+
+from typing import Any
+
+import msgspec
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flower_register.problems import ProblemError
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+
+
+class StrictRequest(Request):
+    """A request whose body is bounded, and whose JSON has no NaN, lone surrogates or endless nesting."""
+
+    _bytes: bytes | None = None
+
+    async def body(self) -> bytes:
+        if self._bytes is None:
+            self._bytes = await self._read()
+            if self._bytes and not self._is_json():
+                raise ProblemError(
+                    415,
+                    "unsupported-media-type",
+                    "the body must be JSON, with Content-Type: application/json",
+                )
+        return self._bytes
+
+    async def json(self) -> Any:
+        try:
+            return msgspec.json.decode(await self.body())
+        except RecursionError:
+            raise ProblemError(400, "invalid-json", "the body is nested too deeply") from None
+        except ValueError as error:  # not UTF-8, or not JSON
+            raise ProblemError(400, "invalid-json", f"the body is not JSON: {error}") from None
+
+    async def _read(self) -> bytes:
+        announced = self.headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks: list[bytes] = []
+        size_bytes = 0
+        async for chunk in self.stream():
+            size_bytes += len(chunk)
+            if size_bytes > MAX_BODY_BYTES:
+                raise _too_large()
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _is_json(self) -> bool:
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its request as a :class:`StrictRequest`."""
+
+    def get_route_handler(self) -> Any:
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return handle_strictly
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(413, "too-large", f"the body is longer than {MAX_BODY_BYTES} bytes")

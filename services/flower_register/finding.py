@@ -1,0 +1,153 @@
+"""Finds a flow and its history: in Postgres, and in what the log has beyond it."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
+from redis.exceptions import RedisError
+
+from flower_engine.errors import LostError, UnknownFlowError
+from flower_engine.log.partition import Partition, read_meta
+from flower_engine.log.reading import LogEntry
+from flower_engine.log.working import live_workers
+from flower_engine.model.events import decode_event
+from flower_engine.model.fold import fold
+from flower_engine.projection.queries import read_events, read_flow, read_position
+from flower_engine.projection.views import EventView, FlowView, view_of_state
+from flower_register.problems import ProblemError
+from flower_register.stores import Stores
+from flower_register.tail import Tail, as_numbers, is_known, read_new, read_tail
+from flower_register.waiting import Served, explain, has_ready_tasks, served_by
+
+_MOST_EVENTS = 200_000  # of the log, read to find one flow
+_MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
+_TRIES = 3
+
+Found = TypeVar("Found")
+
+
+class History(msgspec.Struct):
+    """A page of a flow's events; ``next`` is the position behind which the next page begins, if any."""
+
+    partition: int
+    events: list[EventView]
+    next: str | None
+
+
+async def find_flow(stores: Stores, flow_id: str) -> FlowView:
+    """The flow with its tasks and why they wait; it is found once its registration was acknowledged.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        ProblemError: the projection is so far behind that to look for the flow in the log would take long.
+    """
+    partition = stores.partition_of(flow_id)
+    flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
+    explain(flow, await _served(stores, partition, flow))
+    return flow
+
+
+async def find_history(stores: Stores, flow_id: str, after: str | None, limit: int) -> History:
+    """A page of the flow's events behind a position, archived ones and those that only the log has yet.
+
+    A page may be short, even empty, and still have a next one: the log is read in bounded steps.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+    """
+    partition = stores.partition_of(flow_id)
+    return await _unless_trimmed(lambda: _find_history(stores, partition, flow_id, after, limit))
+
+
+async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:
+    """The log may be projected further and trimmed while it is read: then Postgres has the rest now."""
+    for _ in range(_TRIES - 1):
+        with suppress(LostError):
+            return await find()
+    return await find()
+
+
+async def _find_flow(stores: Stores, partition: Partition, flow_id: str) -> FlowView:
+    async with stores.postgres() as connection:
+        # The position is read first: what of the flow Postgres does not have then lies behind it in the log.
+        projected = await read_position(connection, partition.number)
+        flow = await read_flow(connection, flow_id)
+    if flow is not None:
+        return flow
+    await _refuse_unknown(stores, partition, flow_id)
+    async with stores.log_readers:
+        entries = await read_new(stores.redis, partition, flow_id, projected=projected, most=_MOST_EVENTS)
+    if entries:
+        state = fold(decode_event(entry.raw) for entry in entries)[flow_id]
+        return view_of_state(state, partition.number)
+    raise ProblemError(
+        503,
+        "projection-behind",
+        f"flow {flow_id} is registered, and more than {_MOST_EVENTS} events after it are not projected"
+        " yet: is the projector running?",
+        headers={"Retry-After": "5"},
+        store="Postgres",
+    )
+
+
+async def _find_history(
+    stores: Stores, partition: Partition, flow_id: str, after: str | None, limit: int
+) -> History:
+    async with stores.postgres() as connection:
+        projected = await read_position(connection, partition.number)  # first: see above
+        events = await read_events(
+            connection, flow_id, partition.number, after=as_numbers(after), limit=limit + 1
+        )
+    end = None
+    if len(events) <= limit:
+        last = events[-1].position if events else after
+        tail = await _tail(stores, partition, flow_id, projected, after=last)
+        events += (_not_archived(entry) for entry in tail.entries)
+        end = None if tail.is_all else tail.end
+    if len(events) > limit:
+        events, end = events[:limit], events[limit - 1].position
+    return History(partition.number, events, end)
+
+
+async def _tail(
+    stores: Stores, partition: Partition, flow_id: str, projected: str | None, *, after: str | None
+) -> Tail:
+    most = _MOST_EVENTS_A_PAGE
+    if after is None:  # nothing of it is projected; it is likely new, and near the end of the log
+        await _refuse_unknown(stores, partition, flow_id)
+    async with stores.log_readers:
+        if after is None:
+            entries = await read_new(stores.redis, partition, flow_id, projected=projected, most=most)
+            if entries:
+                return Tail(entries, None, is_all=True)
+        return await read_tail(stores.redis, partition, flow_id, projected=projected, after=after, most=most)
+
+
+def _not_archived(entry: LogEntry) -> EventView:
+    return EventView(position=entry.position, archived=False, event=msgspec.Raw(entry.raw), error=None)
+
+
+async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) -> None:
+    """Returns if Redis knows the flow, or would not know it any more.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        LostError: Redis lost its state, so it cannot be said.
+    """
+    if await is_known(stores.redis, partition, flow_id):
+        return
+    meta = await read_meta(stores.redis, partition.number)
+    if meta is None or meta.generation != partition.generation:
+        partition.check([b"lost"])
+    raise UnknownFlowError(f"no flow has the id {flow_id!r}")
+
+
+async def _served(stores: Stores, partition: Partition, flow: FlowView) -> Served | None:
+    if not has_ready_tasks(flow):
+        return set()
+    try:
+        async with stores.log_readers:
+            return served_by(await live_workers(stores.redis, partition))
+    except RedisError:
+        return None

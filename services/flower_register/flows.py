@@ -1,0 +1,105 @@
+"""``/flows``: what became of flows, and their history."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import FastAPI, Query
+from pydantic import BeforeValidator
+from starlette.responses import Response
+
+from flower_engine.model.status import Status
+from flower_engine.projection.queries import FlowFilter, Place, list_flows
+from flower_engine.projection.views import FlowSummary, FlowView
+from flower_register.finding import find_flow, find_history
+from flower_register.openapi import replies, reply
+from flower_register.problems import ProblemError
+from flower_register.schemas import EventsPage, FlowIdPath, FlowsPage, WorkflowName
+from flower_register.stores import Stores
+
+_STATUSES = {
+    **{status.word: status for status in Status},
+    **{str(int(status)): status for status in Status},
+}
+StatusName = Annotated[
+    Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
+    BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
+]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def add_flows(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show flows."""
+
+    @app.get(
+        "/flows",
+        summary="List flows, newest first",
+        responses=replies({200: (FlowsPage, "A page of flows")}, problems=(422, 503)),
+    )
+    async def get_flows(
+        workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
+        status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
+        since: Annotated[datetime | None, Query(description="registered then or later (UTC)")] = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """Flows as they are projected: one registered a moment ago may be missing for as long."""
+        asked = FlowFilter(
+            workflow=workflow,
+            statuses=tuple(_STATUSES[name] for name in status or ()),
+            since=since if since is None or since.tzinfo else since.replace(tzinfo=UTC),
+        )
+        behind = None if cursor is None else _place(cursor)
+        async with stores.postgres() as connection:
+            flows = await list_flows(connection, asked, behind=behind, limit=limit + 1)
+        is_last = len(flows) <= limit
+        return reply(FlowsPage(flows[:limit], None if is_last else _cursor(flows[limit - 1])))
+
+    @app.get(
+        "/flows/{task_flow_id}",
+        summary="Show a flow with its tasks",
+        responses=replies({200: (FlowView, "The flow")}, problems=(404, 503)),
+    )
+    async def get_flow(task_flow_id: FlowIdPath) -> Response:
+        """Tasks that failed for good come first, in `failedTasks`; each task in Wait says why it waits."""
+        return reply(await find_flow(stores, task_flow_id.lower()))
+
+    @app.get(
+        "/flows/{task_flow_id}/events",
+        summary="Show a flow's history",
+        responses=replies({200: (EventsPage, "A page of its events")}, problems=(404, 422, 503)),
+    )
+    async def get_events(
+        task_flow_id: FlowIdPath,
+        after: Annotated[
+            str | None,
+            Query(pattern=r"^[0-9]{1,15}-[0-9]{1,15}$", description="a position; `next` of the page before"),
+        ] = None,
+        limit: Limit = 1_000,
+    ) -> Response:
+        """Events in order, from the archive and from what of the log is not archived yet."""
+        flow_id = task_flow_id.lower()
+        history = await find_history(stores, flow_id, after, limit)
+        return reply(EventsPage(flow_id, history.partition, history.events, history.next))
+
+
+def _cursor(flow: FlowSummary) -> str:
+    place = msgspec.json.encode(Place(flow.registered_ts, flow.task_flow_id))
+    return urlsafe_b64encode(place).decode().rstrip("=")
+
+
+def _place(cursor: str) -> Place:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = msgspec.json.decode(urlsafe_b64decode(padded), type=Place)
+        if place.registered_ts.tzinfo is None or "\0" in place.flow:
+            raise ValueError
+    except ValueError:
+        raise ProblemError(
+            422,
+            "invalid-request",
+            "cursor: this is not a cursor that a page gave as its `next`",
+            problems=[{"detail": "cursor: not a cursor", "parameter": "cursor"}],
+        ) from None
+    return place

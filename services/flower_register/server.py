@@ -1,0 +1,88 @@
+"""uvicorn inside our own loop: our signals, our socket, a graceful end."""
+
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Generator
+
+import uvicorn
+from fastapi import FastAPI
+
+from flower_engine.errors import SettingsError
+
+_log = logging.getLogger(__name__)
+
+_KEEP_ALIVE_SECONDS = 65  # longer than the minute for which proxies and clients keep idle connections
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; port 0 takes a free one.
+
+    Raises:
+        SettingsError: it cannot be bound.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"the API cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another"
+            " address with FLOWER_HOST and FLOWER_PORT (0: any free port)"
+        ) from error
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The URL of the address that the socket is bound to."""
+    host, port, *_ = bound.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """Serves an app on a bound socket until :meth:`stop`."""
+
+    def __init__(
+        self,
+        app: FastAPI,
+        bound: socket.socket,
+        grace_seconds: float,
+        on_listening: Callable[[str], None] | None,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(grace_seconds)),
+            )
+        )
+        self._bound = bound
+        self._on_listening = on_listening
+
+    async def run_until_stopped(self) -> None:
+        """Serves; ends when requests under way are answered, or the grace time is over."""
+        await self.serve(sockets=[self._bound])
+
+    def stop(self) -> None:
+        """Asks it to end."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        url = url_of(self._bound)
+        _log.info("listening on %s", url)
+        if self._on_listening is not None:
+            self._on_listening(url)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leaves signals alone: they belong to whoever runs the service."""
+        yield

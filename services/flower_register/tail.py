@@ -1,0 +1,108 @@
+"""The end of the log, not projected yet: makes a flow visible once it is acknowledged."""
+
+import msgspec
+from redis.asyncio import Redis
+
+from flower_engine.log.client import send
+from flower_engine.log.partition import Partition
+from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.model.events import FlowRegistered, decode_event
+
+_PAGE_EVENTS = 1_000
+
+
+class Tail(msgspec.Struct):
+    """A flow's events behind a position. ``end``: how far was read; ``is_all``: to the end of the log."""
+
+    entries: list[LogEntry]
+    end: str | None
+    is_all: bool
+
+
+async def is_known(redis: Redis, partition: Partition, flow_id: str) -> bool:
+    """Whether Redis knows the flow: it is under way, or ended within the last hour or so."""
+    keys = partition.keys
+    return await send(redis, "EXISTS", keys.flow(flow_id), keys.ended(flow_id)) > 0
+
+
+async def read_new(
+    redis: Redis, partition: Partition, flow_id: str, *, projected: str | None, most: int
+) -> list[LogEntry]:
+    """All events of a flow none of which is projected; [] if it was not registered within the last ``most``.
+
+    Reads backwards to its registration, so it costs what happened since then, not what is not projected.
+
+    Raises:
+        LostError: as :func:`read_tail`.
+    """
+    needle = flow_id.encode()
+    found: list[LogEntry] = []
+    begin, end, read = f"({projected}" if projected else "-", "+", 0
+    while read < most:
+        page = _entries(await send(redis, "XREVRANGE", partition.keys.log, end, begin, "COUNT", _PAGE_EVENTS))
+        read += len(page)
+        for entry in page:
+            if needle in entry.raw and _is_of(entry, flow_id):
+                found.append(entry)
+                if isinstance(decode_event(entry.raw), FlowRegistered):
+                    await read_log(redis, partition, projected, 1)
+                    return found[::-1]
+        if len(page) < _PAGE_EVENTS:
+            await read_log(redis, partition, projected, 1)
+            break
+        end = f"({page[-1].position}"
+    return []
+
+
+async def read_tail(
+    redis: Redis, partition: Partition, flow_id: str, *, projected: str | None, after: str | None, most: int
+) -> Tail:
+    """The flow's events behind ``projected`` and, if given, ``after``; reads ``most`` events or few more.
+
+    Raises:
+        LostError: the entry at the projected position is gone: it was trimmed, or Redis was lost.
+    """
+    needle = flow_id.encode()
+    tail = Tail([], max(after, projected, key=as_numbers), is_all=False)
+    read = 0
+    while read < most and not tail.is_all:
+        page = await _read_behind(redis, partition, tail.end)
+        read += len(page)
+        tail.entries += (entry for entry in page if needle in entry.raw and _is_of(entry, flow_id))
+        tail.is_all = len(page) < _PAGE_EVENTS
+        if page:
+            tail.end = page[-1].position
+    await read_log(redis, partition, projected, 1)  # it is there: so nothing behind it was trimmed meanwhile
+    return tail
+
+
+def as_numbers(position: str | None) -> tuple[int, int]:
+    """A position as numbers that sort as the log does; None is before all."""
+    if position is None:
+        return (0, 0)
+    ms, _, number = position.partition("-")
+    return int(ms), int(number or 0)
+
+
+class _Owner(msgspec.Struct):
+    flow: str | None = None
+
+
+_owner_decoder = msgspec.json.Decoder(_Owner)
+
+
+def _is_of(entry: LogEntry, flow_id: str) -> bool:
+    """Whether the event is of this flow, and does not only mention it (in a parameter or a result)."""
+    try:
+        return _owner_decoder.decode(entry.raw).flow == flow_id
+    except ValueError:  # no JSON: the projector will say so
+        return False
+
+
+async def _read_behind(redis: Redis, partition: Partition, position: str | None) -> list[LogEntry]:
+    begin = f"({position}" if position else "-"
+    return _entries(await send(redis, "XRANGE", partition.keys.log, begin, "+", "COUNT", _PAGE_EVENTS))
+
+
+def _entries(found: list[tuple[bytes, dict[bytes, bytes]]]) -> list[LogEntry]:
+    return [LogEntry(at.decode(), fields[b"e"]) for at, fields in found]

@@ -1,0 +1,115 @@
+"""``/workflows``: what can be run."""
+
+from typing import Annotated
+
+import psycopg
+from fastapi import FastAPI, Query
+from starlette.responses import Response
+
+from flower_engine.errors import UnknownWorkflowError
+from flower_engine.projection.definitions import (
+    delete_workflow,
+    encode_workflow,
+    list_workflows,
+    put_workflow,
+    read_workflow,
+)
+from flower_register.openapi import replies, reply
+from flower_register.problems import ProblemError
+from flower_register.schemas import (
+    TaskIdPath,
+    WorkflowBody,
+    WorkflowEntry,
+    WorkflowName,
+    WorkflowsPage,
+    WorkflowView,
+)
+from flower_register.stores import Stores
+
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def add_workflows(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show and change definitions."""
+
+    @app.get(
+        "/workflows",
+        summary="List workflows by name",
+        responses=replies({200: (WorkflowsPage, "A page of workflows")}, problems=(422, 503)),
+    )
+    async def get_workflows(
+        cursor: Annotated[WorkflowName | None, Query(description="`next` of the page before")] = None,
+        limit: Limit = 100,
+    ) -> Response:
+        async with stores.postgres() as connection:
+            found = await list_workflows(connection, after=cursor or "", limit=limit + 1)
+        entries = [WorkflowEntry(workflow.name, workflow.tasks) for workflow in found[:limit]]
+        return reply(WorkflowsPage(entries, None if len(found) <= limit else entries[-1].task_id))
+
+    @app.get(
+        "/workflows/{task_id:path}",
+        summary="Show a workflow's definition",
+        responses=replies({200: (WorkflowView, "The definition")}, problems=(404, 422, 503)),
+    )
+    async def get_workflow(task_id: TaskIdPath) -> Response:
+        """422 if its rows, edited with SQL, cannot be understood."""
+        name = task_id.removesuffix("/")
+        async with stores.postgres() as connection:
+            definition = await read_workflow(connection, name)
+        if definition is None:
+            raise _unknown(name)
+        return reply(WorkflowView.of(definition))
+
+    @app.put(
+        "/workflows/{task_id:path}",
+        summary="Define or replace a workflow",
+        responses=replies(
+            {
+                200: (WorkflowView, "The workflow is replaced as a whole"),
+                201: (WorkflowView, "The workflow is defined"),
+            },
+            problems=(400, 409, 413, 415, 422, 503),
+        ),
+    )
+    async def put(task_id: TaskIdPath, body: WorkflowBody) -> Response:
+        """Replaces all its rows in one transaction. Flows under way keep the definition they began with."""
+        name = task_id.removesuffix("/")
+        if body.task_id not in (None, name):
+            raise ProblemError(
+                422, "invalid-request", f"taskId is {body.task_id!r}, but the path says {name!r}"
+            )
+        definition = body.to_model(name)
+        encoded = await encode_workflow(definition)
+        try:
+            async with stores.postgres() as connection:
+                is_new = await put_workflow(connection, encoded)
+        except psycopg.errors.UniqueViolation:
+            raise ProblemError(
+                409,
+                "conflict",
+                f"somebody else wrote rows of workflow {name!r} at the same moment; try again",
+            ) from None
+        finally:
+            stores.plans.forget(name)  # the notification comes too, but the next call may come before it
+        return reply(WorkflowView.of(definition), 201 if is_new else 200)
+
+    @app.delete(
+        "/workflows/{task_id:path}",
+        summary="Delete a workflow's definition",
+        status_code=204,
+        responses=replies({}, problems=(404, 422, 503)),
+    )
+    async def delete(task_id: TaskIdPath) -> Response:
+        """Its flows stay, and those under way go on."""
+        name = task_id.removesuffix("/")
+        try:
+            async with stores.postgres() as connection:
+                if not await delete_workflow(connection, name):
+                    raise _unknown(name)
+        finally:
+            stores.plans.forget(name)
+        return Response(status_code=204)
+
+
+def _unknown(name: str) -> UnknownWorkflowError:
+    return UnknownWorkflowError(f"no task definition has the task_id {name!r}")

@@ -1,0 +1,51 @@
+"""An API for a test module, and one of its own for a test that does harm to the stores."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg
+import pytest
+
+from api.serving import RunningApi
+from flower_engine.log.client import connect_blocking, send_blocking
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str) -> Iterator[str]:
+    """An empty database, for a module."""
+    name = f"api_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        yield postgres_url.replace("@/flower", f"@/{name}")
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="module")
+def api(valkey_url: str, module_database_url: str) -> Iterator[RunningApi]:
+    """A running API that the tests of a module share; they use workflows of their own."""
+    with connect_blocking(valkey_url) as client:
+        send_blocking(client, "FLUSHALL")
+    with RunningApi(redis_url=valkey_url, database_url=module_database_url) as running:
+        yield running
+
+
+@pytest.fixture
+def start_api(redis_url: str, database_url: str) -> Iterator[Callable[..., RunningApi]]:
+    """Starts an API on stores that are the test's own, with the settings given."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> RunningApi:
+            usual = {"redis_url": redis_url, "database_url": database_url}
+            return stack.enter_context(RunningApi(**usual | settings))
+
+        yield start
+
+
+@pytest.fixture
+def own_api(start_api: Callable[..., RunningApi]) -> RunningApi:
+    """A running API on stores that are the test's own."""
+    return start_api()

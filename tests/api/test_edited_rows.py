@@ -1,0 +1,116 @@
+"""Rows of ms_task_definition that people edited with SQL may hold anything."""
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from api.serving import RunningApi, details
+
+_COLUMNS = "task_id, task_seq, program, task_priority"
+
+
+def _insert(api: RunningApi, workflow: str, **columns: Any) -> None:
+    row = {"task_seq": 1, "program": "A", "task_priority": 0} | columns
+    names = ", ".join(["task_id", *row])
+    marks = ", ".join(["%s"] * (len(row) + 1))
+    api.sql(f"INSERT INTO ms_task_definition ({names}) VALUES ({marks})", workflow, *row.values())  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"task_seq": "1.5"}, "task_seq 1.5) has a task_seq that is not a whole number"),
+        ({"task_seq": "NaN"}, "task_seq NaN) has a task_seq that is not a whole number"),
+        ({"task_seq": "Infinity"}, "task_seq Infinity) has a task_seq that is not a whole number"),
+        ({"task_seq": "1e1000"}, "has a task_seq that is not a whole number up to"),
+        ({"task_priority": "0.1"}, "task_seq 1) has priority 0.1"),
+        ({"task_priority": "NaN"}, "task_seq 1) has priority NaN"),
+        ({"task_priority": "-21"}, "task_seq 1) has priority -21, outside -20..19"),
+        ({"program": ""}, "task_seq 1) names no program"),
+        ({"queue": ""}, "task_seq 1) names no queue"),
+        ({"param2_value": "v"}, "task_seq 1) has param2_value but no param2_key"),
+        ({"param2_key": "", "param2_value": "v"}, "task_seq 1) has param2_value but no param2_key"),
+        ({"param1_key": "K", "param3_key": "K"}, "task_seq 1) has the parameter 'K' twice"),
+        ({"parameters": "[1]"}, "task_seq 1) has parameters that are not a JSON object"),
+        ({"parameters": "null"}, "task_seq 1) has parameters that are not a JSON object"),
+        ({"parameters": '{"K": 1e5000}'}, "task_seq 1) has parameters that are not a JSON object of usable"),
+        ({"parameters": '{"K": ' + "[" * 500 + "]" * 500 + "}"}, "'K' that is nested deeper than 100 levels"),
+        ({"parameters": '{"K": ' + "[" * 3000 + "]" * 3000 + "}"}, "task_seq 1) has parameters that are not"),
+        ({"depends_on": "{{1,2},{3,4}}"}, "task_seq 1) has a depends_on that is not a plain list"),
+        ({"depends_on": "{NULL}"}, "task_seq 1) has a depends_on that is not a plain list"),
+        ({"depends_on": "{2}"}, "task_seq 1) depends on task_seq 2, which does not exist"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(api: RunningApi, columns: dict[str, Any], said: str) -> None:
+    api.sql("DELETE FROM ms_task_definition")
+    _insert(api, "edited", **columns)
+    reply = api.client.post("/register/edited")
+    assert reply.status_code == 422
+    (problem,) = details(reply)
+    assert problem.startswith("row (task_id 'edited', task_seq ")
+    assert said in problem
+
+
+def test_all_rows_that_cannot_be_understood_are_named_when_the_definition_is_shown(api: RunningApi) -> None:
+    _insert(api, "shown", task_seq="0.5")
+    _insert(api, "shown", task_seq=2, task_priority="0.5", param1_value="v")
+    _insert(api, "shown", task_seq=3)
+    reply = api.client.get("/workflows/shown")
+    assert reply.status_code == 422
+    assert len(details(reply)) == 3
+
+
+def test_pairs_and_json_are_read_as_one_and_json_wins(api: RunningApi) -> None:
+    _insert(
+        api,
+        "merged",
+        task_seq="1.0",
+        task_priority="10.00",
+        param1_key="A",
+        param1_value="1",
+        param3_key="B",
+        param3_value="2",
+        param4_key="NOTHING",
+        param5_key="",
+        param5_value="",
+        parameters='{"B": 3, "C": [true], "big": 123456789012345678901234567890}',
+    )
+    (task,) = api.client.get("/workflows/merged").json()["tasks"]
+    assert task["parameters"] == {
+        "A": "1",
+        "B": 3,
+        "NOTHING": None,
+        "C": [True],
+        "big": 123456789012345678901234567890,
+    }
+    assert (task["taskSeq"], task["taskPriority"], task["queue"], task["dependsOn"]) == (
+        1,
+        10,
+        "default",
+        None,
+    )
+    assert api.flow(api.register("merged"))["tasks"][0]["parameters"] == task["parameters"]
+
+
+def test_too_many_rows_are_refused_without_reading_them_all(api: RunningApi) -> None:
+    api.sql(
+        f"INSERT INTO ms_task_definition ({_COLUMNS})"  # noqa: S608
+        " SELECT 'endless', number, 'A', 0 FROM generate_series(1, 20000) AS number"
+    )
+    reply = api.client.post("/register/endless")
+    assert reply.status_code == 422
+    assert "more than 10000 tasks" in details(reply)[0]
+
+
+def test_the_seeds_example_rows_are_a_workflow(api: RunningApi) -> None:
+    api.sql((files("flower_schema") / "example.sql").read_text())
+    tasks = api.client.get("/workflows/example").json()["tasks"]
+    assert [task["program"] for task in tasks] == [
+        "EchoRandomTimeSleep",
+        "EchoParamTimeSleep",
+        "HTTPPostRequest",
+    ]
+    flow = api.flow(api.register("example"))
+    assert [task["dependsOn"] for task in flow["tasks"]] == [[], [1], [2]]
+    assert flow["tasks"][1]["parameters"] == {"SLEEP_TIME_SECOND": "3"}
