@@ -119,7 +119,7 @@ class Transitions(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.blocking.flushall()
+        self.blocking.flushall()  # pyright: ignore[reportUnknownMemberType]
         meta = self.run(install(self.client, 0, "test", 1))
         self.partition = Partition(0, meta.installation, meta.generation)
         self.run(attend(self.client, self.partition, QUEUES))
@@ -152,11 +152,9 @@ class Transitions(RuleBasedStateMachine):
     def finish_and_claim(self, data: st.DataObject, who: int, wanted: int, sends: int) -> None:
         worker = self.workers[who]
         outcomes = [
-            Outcome(claim, kind, ERROR if kind is OutcomeKind.SUSPENDED else b"null")
-            for claim in data.draw(
-                st.lists(st.sampled_from(worker.held), unique_by=id) if worker.held else st.just([])
-            )
-            for kind in [data.draw(st.sampled_from([*[OutcomeKind.FINISHED] * 3, *OutcomeKind]))]
+            _outcome(claim, data.draw(st.sampled_from([*[OutcomeKind.FINISHED] * 3, *OutcomeKind])))
+            for claim in worker.held
+            if data.draw(st.booleans())
         ]
         replies = self._call(worker, outcomes, wanted, sends)
         assert replies[0].words == ["ok"] * len(outcomes)
@@ -170,10 +168,7 @@ class Transitions(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(OutcomeKind))
     def hand_in_late_outcomes(self, kind: OutcomeKind) -> None:
         for worker in self.workers:
-            late = [
-                Outcome(claim, kind, ERROR if kind is OutcomeKind.SUSPENDED else b"null")
-                for claim in worker.lapsed
-            ]
+            late = [_outcome(claim, kind) for claim in worker.lapsed]
             if late:
                 reply = self._call(worker, late, 0, 1)[0]
                 assert set(reply.words) <= {"stale", "duplicate"}

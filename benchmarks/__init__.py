@@ -1,0 +1,1 @@
+"""Benchmarks of Flower: run ``make bench``; results are dated and name their environment."""

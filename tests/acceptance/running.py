@@ -1,0 +1,158 @@
+"""A whole engine of real processes for a test: its own stores, and services to start, kill and stop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import psycopg
+
+from acceptance.verifying import Verdict, verify
+from flower_cli.api_address import ApiAddress
+from flower_cli.supervisor import service_command
+from flower_engine.embedded.home import Home
+from flower_engine.embedded.processes import end, spawn, tail
+from flower_engine.embedded.stores import Addresses, Stores
+from flower_engine.runtime.settings import load_settings
+
+_PATIENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL AND task_flow_id = ANY(%s)"
+
+
+class RunningEngine:
+    """Services by name; each writes what it says to ``<folder>/<name>.log``."""
+
+    def __init__(
+        self, folder: Path, stores: Stores, addresses: Addresses, environment: dict[str, str]
+    ) -> None:
+        self._folder = folder
+        self._stores = stores
+        self.addresses = addresses
+        self._api = ApiAddress.choose("127.0.0.1", 0)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")},
+            "FLOWER_HOME": str(folder / "home"),
+            "FLOWER_REDIS_URL": addresses.redis_url,
+            "FLOWER_DATABASE_URL": addresses.database_url,
+            "FLOWER_PORT": str(self._api.port),
+            "FLOWER_LEASE_SECONDS": "2",
+            "FLOWER_HEARTBEAT_SECONDS": "0.4",
+            "FLOWER_MAX_LOST": "5",
+            **environment,
+        }
+        self.partitions = int(environment.get("FLOWER_PARTITIONS", "1"))
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.client = httpx.Client(base_url=self._api.url, timeout=30.0)
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls, folder: Path, *services: str, **environment: str) -> Generator[Self]:
+        """Stores and the named services, ended when the block is left."""
+        with Home(folder / "home") as home:
+            stores = Stores(home, load_settings(home=home.path))
+            with stores as addresses:
+                engine = cls(folder, stores, addresses, environment)
+                try:
+                    for name in services:
+                        engine.start(name)
+                    if "api" in services:
+                        engine.wait_until_ready()
+                    with engine.client:
+                        yield engine
+                finally:
+                    engine.stop_all()
+
+    def start(self, name: str, *words: str) -> None:
+        """Starts a service; a name such as ``worker-2`` is the second one of its kind."""
+        with (self._folder / f"{name}.log").open("ab") as output:
+            self._processes[name] = spawn(
+                service_command(name.partition("-")[0], *words),
+                folder=Path.cwd(),
+                output=output,
+                dies_by=signal.SIGKILL,
+                environment=self._environment,
+            )
+
+    def kill(self, name: str) -> None:
+        """kill -9, and nothing else."""
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self, name: str) -> int:
+        """SIGTERM; returns the exit code."""
+        process = self._processes.pop(name)
+        end(process, signal.SIGTERM, patience_seconds=_PATIENCE_SECONDS)
+        return process.returncode
+
+    def stop_all(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for name in list(self._processes):
+            self.stop(name)
+
+    def is_running(self, name: str) -> bool:
+        return self._processes[name].poll() is None
+
+    def kill_valkey(self) -> None:
+        """kill -9 of the server; ``restart_stores`` brings it back."""
+        server = self._stores.valkey_pid
+        assert server is not None
+        os.kill(server, signal.SIGKILL)
+
+    def restart_stores(self) -> None:
+        """Starts again what was killed, as ``flower up`` does by itself."""
+        self.wait_for("a store to be gone", lambda: bool(self._stores.restart_ended()))
+
+    def define(self, workflow: str, tasks: Sequence[dict[str, Any]]) -> None:
+        self.client.put(f"/workflows/{workflow}", json={"tasks": list(tasks)}).raise_for_status()
+
+    def register(self, workflow: str, count: int) -> list[str]:
+        """Registers ``count`` flows in bulk calls; returns the acknowledged ids."""
+        flows: list[str] = []
+        for first in range(0, count, 100):
+            entries = [{"taskId": workflow}] * min(100, count - first)
+            reply = self.client.post("/register", json=entries)
+            reply.raise_for_status()
+            flows += [entry["taskFlowId"] for entry in reply.json()]
+        return flows
+
+    def wait_until_ended(self, flows: Sequence[str]) -> None:
+        """Waits until the projection shows the end of all these flows."""
+        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
+            self.wait_for(
+                f"the end of {len(flows)} flows",
+                lambda: connection.execute(_ENDED, [list(flows)]).fetchone() == (len(flows),),
+            )
+
+    def wait_until_some_ended(self, flows: Sequence[str], count: int) -> None:
+        """Waits until the projection shows the end of so many of these flows."""
+        self.wait_for(f"the end of {count} flows", lambda: self.ended(flows) >= count)
+
+    def ended(self, flows: Sequence[str]) -> int:
+        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
+            row = connection.execute(_ENDED, [list(flows)]).fetchone()
+            return int(row[0]) if row else 0
+
+    def wait_until_ready(self) -> None:
+        self.wait_for("the API to be ready", lambda: self._api.missing() is None)
+
+    def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
+        """Polls until the condition holds; fails with the logs of all services."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not condition():
+            if time.monotonic() >= deadline:
+                logs = "\n".join(f"{log.name}:\n{tail(log, lines=15)}" for log in self._folder.glob("*.log"))
+                raise AssertionError(f"waited {_PATIENCE_SECONDS:g} s for {what}\n{logs}")
+            time.sleep(_POLL_SECONDS)
+
+    def verify(self) -> Verdict:
+        """Checks every invariant over log, Redis and Postgres, now that nothing runs."""
+        return asyncio.run(verify(self.addresses, self.partitions))

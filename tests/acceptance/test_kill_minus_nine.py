@@ -1,0 +1,104 @@
+"""kill -9 of any process in the middle of the work: nothing acknowledged is lost, nothing counts twice."""
+
+from pathlib import Path
+
+import httpx
+
+from acceptance.running import RunningEngine
+from flower_engine.model.events import TaskLapsed
+from flower_engine.model.status import Status
+
+ALL = ("api", "projector", "watcher", "worker")
+FLOWS = 1_000
+
+
+def _nap(seq: int, seconds: float) -> dict[str, object]:
+    return {
+        "taskSeq": seq,
+        "program": "EchoParamTimeSleep",
+        "taskPriority": 0,
+        "parameters": {"SLEEP_TIME_SECOND": str(seconds)},
+    }
+
+
+NAPS = [_nap(seq, 0.02) for seq in (1, 2, 3)]
+
+
+def test_a_killed_workers_tasks_run_again_elsewhere_and_count_once(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("long", [_nap(1, 1.0), _nap(2, 0.0)])
+        flows = engine.register("long", 50)
+        engine.wait_for("the worker to hold tasks", lambda: "Running" in _statuses(engine))
+        engine.kill("worker")
+        engine.start("worker-2")
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert {verdict.flows[flow].status for flow in flows} == {Status.FINISH}
+    lapsed = [event for event in verdict.events if isinstance(event, TaskLapsed)]
+    assert lapsed, "the killed worker held tasks"
+    assert len(verdict.starts) == 2 * len(flows) + len(lapsed)
+
+
+def _statuses(engine: RunningEngine) -> set[str]:
+    reply = engine.client.get("/flows").raise_for_status().json()
+    return {flow["status"] for flow in reply["flows"]}
+
+
+def test_a_killed_projector_projects_everything_once(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("naps", NAPS)
+        flows = engine.register("naps", FLOWS)
+        for count in (FLOWS // 8, FLOWS // 4):
+            engine.wait_until_some_ended(flows, count)
+            engine.kill("projector")
+            engine.start("projector")
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(flows)
+
+
+def test_registrations_acknowledged_by_a_killed_api_are_kept(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("naps", NAPS)
+        acknowledged: list[str] = []
+        for _ in range(3):
+            acknowledged += engine.register("naps", 300)
+            engine.kill("api")
+            engine.start("api")
+            engine.wait_until_ready()
+        engine.wait_until_ended(acknowledged)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(acknowledged) <= set(verdict.flows)
+
+
+def test_a_killed_valkey_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("naps", NAPS)
+        acknowledged = engine.register("naps", FLOWS)
+        for count in (FLOWS // 8, FLOWS // 4):
+            engine.wait_until_some_ended(acknowledged, count)
+            engine.kill_valkey()
+            engine.restart_stores()
+            acknowledged += _register_until_it_works(engine)
+        engine.wait_until_ended(acknowledged)
+        verdict = engine.verify()
+        assert all(engine.is_running(name) for name in ALL), "every service came back by itself"
+    assert verdict.problems == []
+    assert set(acknowledged) <= set(verdict.flows)
+
+
+def _register_until_it_works(engine: RunningEngine) -> list[str]:
+    flows: list[str] = []
+
+    def registered() -> bool:
+        try:
+            flows.extend(engine.register("naps", 10))
+        except httpx.HTTPError:
+            return False
+        return True
+
+    engine.wait_for("registration to work again", registered)
+    return flows

@@ -1,0 +1,100 @@
+"""After the storm: the archive is the whole log, folds without contradiction, and both stores equal it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from flower_engine.embedded.stores import Addresses
+from flower_engine.log.client import AsyncRedis, connect
+from flower_engine.log.live_state import read_live_state
+from flower_engine.log.partition import Partition, read_meta
+from flower_engine.log.reading import read_log
+from flower_engine.model.events import AnyEvent, TaskStarted, decode_event
+from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.invariants import differences
+
+_CAUGHT_UP_ATTEMPTS = 200
+_CAUGHT_UP_SECONDS = 0.05
+_ARCHIVE = (
+    "SELECT position_ms || '-' || position_seq, event::text FROM kr_event WHERE partition = %s"
+    " ORDER BY position_ms, position_seq"
+)
+_TASKS = (
+    "SELECT t.task_flow_id, t.task_exec_seq::int, t.exec_status::int, t.attempt, t.lost,"
+    " coalesce(t.worker, ''), t.task_id, t.program, (extract(epoch FROM t.started_ts) * 1000)::bigint,"
+    " (extract(epoch FROM t.finished_ts) * 1000)::bigint"
+    " FROM kr_task_stat t JOIN kr_flow_stat f USING (task_flow_id) WHERE f.partition = %s"
+)
+_FLOWS = "SELECT task_flow_id, exec_status::int, version, finished FROM kr_flow_stat WHERE partition = %s"
+
+
+@dataclass
+class Verdict:
+    """What the log adds up to, and each thing that contradicts it."""
+
+    flows: dict[str, FlowState] = field(default_factory=dict[str, FlowState])
+    events: list[AnyEvent] = field(default_factory=list[AnyEvent])
+    problems: list[str] = field(default_factory=list[str])
+
+    @property
+    def starts(self) -> list[TaskStarted]:
+        return [event for event in self.events if isinstance(event, TaskStarted)]
+
+
+async def verify(addresses: Addresses, partitions: int) -> Verdict:
+    """Compares log, archive, Redis and tables; call it when nothing runs but the projector."""
+    verdict = Verdict()
+    client = connect(addresses.redis_url)
+    with psycopg.connect(addresses.database_url, autocommit=True) as connection:
+        for number in range(partitions):
+            meta = await read_meta(client, number)
+            assert meta is not None
+            partition = Partition(number, meta.installation, meta.generation)
+            await _catch_up(client, connection, partition)
+            await _verify_partition(verdict, client, connection, partition)
+    await client.aclose()
+    return verdict
+
+
+async def _catch_up(client: AsyncRedis, connection: psycopg.Connection[Any], partition: Partition) -> None:
+    for _ in range(_CAUGHT_UP_ATTEMPTS):
+        row = connection.execute(
+            "SELECT position FROM kr_projection WHERE partition = %s", [partition.number]
+        ).fetchone()
+        assert row is not None
+        if not await read_log(client, partition, row[0], 1):
+            return
+        await asyncio.sleep(_CAUGHT_UP_SECONDS)
+    raise AssertionError(f"partition {partition.number} is not projected to the end of its log")
+
+
+async def _verify_partition(
+    verdict: Verdict, client: AsyncRedis, connection: psycopg.Connection[Any], partition: Partition
+) -> None:
+    archive = connection.execute(_ARCHIVE, [partition.number]).fetchall()
+    events = [decode_event(text.encode()) for _, text in archive]
+    flows = fold(events)  # raises where a task started too early or an outcome counted twice
+    verdict.events += events
+    verdict.flows |= flows
+    log = await read_log(client, partition, None, 10_000_000)
+    archived = {position for position, _ in archive}
+    verdict.problems += [
+        f"{entry.position} is not archived" for entry in log if entry.position not in archived
+    ]
+    verdict.problems += differences(flows, await read_live_state(client, partition))
+    tasks = set(connection.execute(_TASKS, [partition.number]).fetchall())
+    expected = {_task_row(flow, task) for flow in flows.values() for task in flow.tasks}
+    verdict.problems += [f"kr_task_stat has {row}" for row in tasks - expected]
+    verdict.problems += [f"kr_task_stat lacks {row}" for row in expected - tasks]
+    rows = set(connection.execute(_FLOWS, [partition.number]).fetchall())
+    expected_rows = {(f.flow, int(f.status), f.version, f.done) for f in flows.values()}
+    verdict.problems += [f"kr_flow_stat has {row}" for row in rows - expected_rows]
+    verdict.problems += [f"kr_flow_stat lacks {row}" for row in expected_rows - rows]
+
+
+def _task_row(flow: FlowState, task: TaskState) -> tuple[Any, ...]:
+    planned = task.planned
+    return (flow.flow, planned.seq, int(task.status), task.attempt, task.lost, task.worker, flow.workflow,
+            planned.program, task.started_ms, task.finished_ms)  # fmt: skip

@@ -1,0 +1,254 @@
+"""One partition on a real server, with short names for its transitions."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from redis import Redis
+
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import GROUP
+from flower_engine.log.live_state import read_live_state
+from flower_engine.log.partition import Partition
+from flower_engine.log.reading import read_log
+from flower_engine.log.registering import FlowPlan, register
+from flower_engine.log.watching import Lapses, lapse
+from flower_engine.log.working import (
+    Claim,
+    Exchange,
+    Outcome,
+    OutcomeKind,
+    Service,
+    WorkerInfo,
+    attend,
+    finish_and_claim,
+    heartbeat,
+)
+from flower_engine.model.definition import DEFAULT_QUEUE, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
+from flower_engine.model.fold import FlowState, fold
+from flower_engine.model.ids import make_flow_id
+from flower_engine.model.invariants import differences
+
+A_MINUTE_MS = 60_000
+_STAYS = {"meta", "log", "work", "queues", "turns", "endings", "ended", "call", "workers", "worker"}
+
+
+def task(
+    seq: int, *depends_on: int, program: str = "A", priority: int = 0, queue: str = DEFAULT_QUEUE
+) -> TaskDefinition:
+    """A task with exactly these dependencies."""
+    return TaskDefinition(seq=seq, program=program, priority=priority, queue=queue, depends_on=depends_on)
+
+
+def chain(length: int) -> list[TaskDefinition]:
+    """Tasks one after another."""
+    return [task(1), *(task(seq, seq - 1) for seq in range(2, length + 1))]
+
+
+def fan(width: int) -> list[TaskDefinition]:
+    """One task, then ``width`` beside each other, then one that waits for them all."""
+    middle = range(2, width + 2)
+    return [task(1), *(task(seq, 1) for seq in middle), task(width + 2, *middle)]
+
+
+class Engine:
+    """What the tests do to a partition; workers' call numbers are counted here."""
+
+    def __init__(self, client: AsyncRedis, blocking: Redis, partition: Partition) -> None:
+        self.client = client
+        self.blocking = blocking
+        self.partition = partition
+        self.keys = partition.keys
+        self.programs: set[str] = {"A"}
+        self._flow_numbers = itertools.count(1)
+        self._last_numbers: dict[str, int] = {}
+
+    # What a register does
+
+    def plan(self, *tasks: TaskDefinition, workflow: str = "etl") -> FlowPlan:
+        self.programs |= {row.program for row in tasks}
+        return FlowPlan(workflow, plan_flow(WorkflowDefinition(name=workflow, tasks=tasks)))
+
+    def new_id(self) -> str:
+        return make_flow_id(0, self.partition.number, next(self._flow_numbers))
+
+    async def register(self, *tasks: TaskDefinition, workflow: str = "etl") -> str:
+        """Registers one flow of these tasks; its id."""
+        (flow,) = await self.register_many(1, *tasks, workflow=workflow)
+        return flow
+
+    async def register_many(self, count: int, *tasks: TaskDefinition, workflow: str = "etl") -> list[str]:
+        plan = self.plan(*tasks, workflow=workflow)
+        flows = [self.new_id() for _ in range(count)]
+        words = await register(self.client, self.partition, [(flow, plan) for flow in flows])
+        assert words == ["ok"] * count
+        return flows
+
+    # What a worker does
+
+    async def attend(self, *queues: str) -> None:
+        await attend(self.client, self.partition, queues)
+
+    async def call(
+        self,
+        worker: str,
+        number: int,
+        *,
+        outcomes: Sequence[Outcome] = (),
+        wanted: int = 0,
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+        programs: Iterable[str] | None = None,
+    ) -> Exchange:
+        """One finish_and_claim with a call number of the test's choice."""
+        service = Service(tuple(queues), tuple(sorted(self.programs if programs is None else programs)))
+        self._last_numbers[worker] = max(number, self._last_numbers.get(worker, 0))
+        return await finish_and_claim(
+            self.client,
+            self.partition,
+            worker,
+            number,
+            outcomes=outcomes,
+            wanted=wanted,
+            service_args=service.args(),
+        )
+
+    async def exchange(
+        self,
+        worker: str = "w1",
+        *,
+        outcomes: Sequence[Outcome] = (),
+        wanted: int = 0,
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+        programs: Iterable[str] | None = None,
+    ) -> Exchange:
+        """One finish_and_claim with the worker's next call number."""
+        number = self._last_numbers.get(worker, 0) + 1
+        return await self.call(
+            worker, number, outcomes=outcomes, wanted=wanted, queues=queues, programs=programs
+        )
+
+    async def claim(self, wanted: int = 100, worker: str = "w1", **service: Any) -> list[Claim]:
+        return (await self.exchange(worker, wanted=wanted, **service)).claims
+
+    async def finish(self, *claims: Claim, worker: str = "w1", payload: bytes = b"null") -> list[str]:
+        return await self._hand_in(OutcomeKind.FINISHED, claims, worker, payload)
+
+    async def suspend(
+        self, *claims: Claim, worker: str = "w1", payload: bytes = b'{"type":"E","message":"no"}'
+    ) -> list[str]:
+        return await self._hand_in(OutcomeKind.SUSPENDED, claims, worker, payload)
+
+    async def give_back(self, *claims: Claim, worker: str = "w1") -> list[str]:
+        return await self._hand_in(OutcomeKind.RETURNED, claims, worker, b"null")
+
+    async def _hand_in(
+        self, kind: OutcomeKind, claims: Sequence[Claim], worker: str, payload: bytes
+    ) -> list[str]:
+        outcomes = [Outcome(claim, kind, payload) for claim in claims]
+        return (await self.exchange(worker, outcomes=outcomes)).words
+
+    async def work_off(self, worker: str = "w1", *, slots: int = 100, **service: Any) -> list[Claim]:
+        """Runs everything that this worker can run; what it ran, in order."""
+        ran: list[Claim] = []
+        outcomes: list[Outcome] = []
+        while True:
+            got = await self.exchange(worker, outcomes=outcomes, wanted=slots, **service)
+            assert got.words == ["ok"] * len(outcomes)
+            if not got.claims and not got.more:
+                return ran
+            ran += got.claims
+            outcomes = [Outcome(claim, OutcomeKind.FINISHED) for claim in got.claims]
+
+    def heartbeat(
+        self, worker: str, *claims: Claim, remember_ms: int = A_MINUTE_MS
+    ) -> list[tuple[bytes, bytes]]:
+        leases: dict[bytes, list[bytes]] = {}
+        for claim in claims:
+            leases.setdefault(claim.queue, []).append(claim.lease)
+        info = WorkerInfo(
+            worker=worker, host="h", pid=1, started_ms=1, slots=1, queues=(DEFAULT_QUEUE,), programs=("A",)
+        )
+        return heartbeat(
+            self.blocking,
+            self.partition,
+            worker,
+            info=msgspec.json.encode(info),
+            remember_ms=remember_ms,
+            leases=leases,
+        )
+
+    # What the watcher does
+
+    async def lapse(
+        self,
+        *,
+        lease_ms: int = A_MINUTE_MS,
+        max_lost: int = 3,
+        most: int = 100,
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+    ) -> Lapses:
+        return await lapse(
+            self.client,
+            self.partition,
+            queues=queues,
+            lease_ms=lease_ms,
+            tick_gap_ms=A_MINUTE_MS,
+            max_lost=max_lost,
+            most=most,
+        )
+
+    async def tick(self) -> None:
+        """A watcher that ticks: from here on a call of lapse sees no stall."""
+        assert (await self.lapse(lease_ms=0, queues=())).stalled_ms == 0
+
+    async def lose(self, *claims: Claim, worker: str = "w1") -> None:
+        """Makes the leases look as if their worker had sent no heartbeat for two minutes."""
+        for claim in claims:
+            work = self.keys.work("") + claim.queue.decode()
+            await send(self.client, "XCLAIM", work, GROUP, worker, 0, claim.lease, "IDLE", 2 * A_MINUTE_MS)
+
+    # What an observer sees
+
+    async def raw_events(self) -> list[bytes]:
+        return [entry.raw for entry in await read_log(self.client, self.partition, None, 1_000_000)]
+
+    async def events(self) -> list[AnyEvent]:
+        return [decode_event(raw) for raw in await self.raw_events()]
+
+    async def refused(self) -> list[OutcomeRefused]:
+        return [event for event in await self.events() if isinstance(event, OutcomeRefused)]
+
+    async def flows(self) -> dict[str, FlowState]:
+        """The fold of the log."""
+        return fold(await self.events())
+
+    async def flow(self, flow: str) -> FlowState:
+        return (await self.flows())[flow]
+
+    async def key_names(self) -> set[str]:
+        """Every key, without the partition's prefix."""
+        prefix = self.keys.meta.removesuffix("meta")
+        keys: list[bytes] = await send(self.client, "KEYS", prefix + "*")
+        return {key.decode().removeprefix(prefix) for key in keys}
+
+    async def bells(self) -> dict[str, int]:
+        """How many bells hang, by ``queue:program``."""
+        names = [name for name in await self.key_names() if name.startswith("bell:")]
+        prefix = self.keys.meta.removesuffix("meta")
+        return {name.removeprefix("bell:"): await send(self.client, "LLEN", prefix + name) for name in names}
+
+    async def check(self) -> None:
+        """Redis is what the log says; and when all flows have ended, nothing of them is left behind."""
+        flows = await self.flows()
+        assert differences(flows, await read_live_state(self.client, self.partition)) == []
+        if not flows or any(flow.ended_ms is None for flow in flows.values()):
+            return
+        assert await self.claim(1, worker="the last one") == []  # takes down bells that still hang
+        left = {name for name in await self.key_names() if name.partition(":")[0] not in _STAYS}
+        assert left == set()
+        for queue in (name for name in await self.key_names() if name.startswith("work:")):
+            work = self.keys.work("") + queue.removeprefix("work:")
+            assert await send(self.client, "XLEN", work) == 0
+            assert (await send(self.client, "XPENDING", work, GROUP))["pending"] == 0

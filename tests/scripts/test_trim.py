@@ -1,0 +1,127 @@
+"""trim: archived log entries go, the entry at the position stays, ended flows are forgotten in time."""
+
+import pytest
+
+from flower_engine.errors import LostError
+from flower_engine.log.client import send
+from flower_engine.log.reading import read_log
+from flower_engine.log.registering import register
+from flower_engine.log.watching import trim
+from scripts.engine import A_MINUTE_MS, Engine, task
+
+EVENTS = 2_000
+pytestmark = pytest.mark.leaves_damage  # the trimmed log no longer folds
+
+
+async def positions(engine: Engine) -> list[str]:
+    return [entry.position for entry in await read_log(engine.client, engine.partition, None, 1_000_000)]
+
+
+async def trim_to(
+    engine: Engine, position: str, *, archived: str | None = None, ended_keep_ms: int = 0, most: int = 1_000
+) -> tuple[int, int]:
+    return await trim(
+        engine.client,
+        engine.partition,
+        keep_from=position,
+        archived=archived or position,
+        ended_keep_ms=ended_keep_ms,
+        most=most,
+    )
+
+
+async def end_one(engine: Engine) -> str:
+    """A flow that ended in an earlier millisecond than everything after it."""
+    flow = await engine.register(task(1, program="A"))
+    await engine.work_off(programs=["A"])
+    (ending,) = await send(engine.client, "LRANGE", engine.keys.endings, -1, -1)
+    ended_ms = int(ending.split()[0])
+    seconds, micros = ended_ms // 1000, 0
+    while seconds * 1000 + micros // 1000 <= ended_ms:
+        seconds, micros = await send(engine.client, "TIME")
+    return flow
+
+
+async def next_position(engine: Engine) -> str:
+    """The position of an event that happens now."""
+    await engine.register(task(1, program="B"))
+    return (await positions(engine))[-1]
+
+
+async def test_the_entry_at_the_position_and_all_after_it_stay(engine: Engine) -> None:
+    await engine.register_many(EVENTS, task(1))
+    before = await positions(engine)
+    kept = before[EVENTS // 2 :]
+    trimmed, _ = await trim_to(engine, kept[0])
+    left = await positions(engine)
+    assert trimmed == len(before) - len(left) > 0
+    assert left[-len(kept) :] == kept
+    after = await read_log(engine.client, engine.partition, kept[0], 10)
+    assert [entry.position for entry in after] == kept[1:11]
+
+
+async def test_a_reader_whose_entry_is_gone_is_told_that_redis_was_lost(engine: Engine) -> None:
+    await engine.register_many(EVENTS, task(1))
+    before = await positions(engine)
+    await trim_to(engine, before[-1])
+    with pytest.raises(LostError, match=f"no longer has its entry {before[0]}"):
+        await read_log(engine.client, engine.partition, before[0], 10)
+
+
+async def test_trimming_everything_archived_still_leaves_the_position(engine: Engine) -> None:
+    await engine.register_many(EVENTS, task(1))
+    last = (await positions(engine))[-1]
+    await trim_to(engine, last)
+    assert await read_log(engine.client, engine.partition, last, 10) == []
+
+
+async def test_an_ended_flow_is_forgotten_once_archived_and_old(engine: Engine) -> None:
+    flow = await end_one(engine)
+    position = await next_position(engine)
+    assert await trim_to(engine, position) == (0, 1)
+    assert f"ended:{flow}" not in await engine.key_names()
+    assert await send(engine.client, "LLEN", engine.keys.endings) == 0
+
+
+async def test_an_ended_flow_is_kept_until_its_end_is_archived(engine: Engine) -> None:
+    before = await next_position(engine)
+    flow = await end_one(engine)
+    after = await next_position(engine)
+    assert await trim_to(engine, before) == (0, 0)
+    assert await trim_to(engine, before, archived=after) == (0, 1)
+    assert f"ended:{flow}" not in await engine.key_names()
+
+
+async def test_an_ended_flow_is_kept_for_the_time_asked_for(engine: Engine) -> None:
+    flow = await end_one(engine)
+    position = await next_position(engine)
+    assert await trim_to(engine, position, ended_keep_ms=A_MINUTE_MS) == (0, 0)
+    assert f"ended:{flow}" in await engine.key_names()
+    plan = engine.plan(task(1))
+    assert await register(engine.client, engine.partition, [(flow, plan)]) == ["duplicate"]
+
+
+async def test_no_more_flows_are_forgotten_in_a_call_than_asked_for(engine: Engine) -> None:
+    for _ in range(5):
+        await end_one(engine)
+    position = await next_position(engine)
+    found = [(await trim_to(engine, position, most=2))[1] for _ in range(4)]
+    assert found == [2, 2, 1, 0]
+
+
+async def test_trimming_again_changes_nothing(engine: Engine) -> None:
+    await engine.register_many(EVENTS, task(1))
+    position = (await positions(engine))[EVENTS // 2]
+    await trim_to(engine, position)
+    left = await positions(engine)
+    assert await trim_to(engine, position) == (0, 0)
+    assert await positions(engine) == left
+
+
+async def test_nothing_is_trimmed_for_another_installation(engine: Engine) -> None:
+    await engine.register_many(EVENTS, task(1))
+    before = await positions(engine)
+    await send(engine.client, "HSET", engine.keys.meta, "installation", "another")
+    with pytest.raises(LostError):
+        await trim_to(engine, before[-1])
+    assert await positions(engine) == before
