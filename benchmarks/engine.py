@@ -17,7 +17,7 @@ from flower_engine.log.client import connect
 
 _STOP_SECONDS = 30.0
 # The whole run stays in the log, so that it can be read back.
-_ENVIRONMENT = {"FLOWER_LOG_TAIL_EVENTS": "10000000"}
+_TAIL_EVENTS = "10000000"
 
 
 class BenchEngine:
@@ -37,7 +37,7 @@ class BenchEngine:
     @contextlib.contextmanager
     def started(cls) -> Generator[Self]:
         """Starts an engine and ends it when the block is left."""
-        with DemoEngine.started("--workers", "0", environment=_ENVIRONMENT) as demo:
+        with DemoEngine.started("--workers", "0", FLOWER_LOG_TAIL_EVENTS=_TAIL_EVENTS) as demo:
             engine = cls(demo)
             try:
                 yield engine

@@ -87,9 +87,7 @@ async def backlog(engine: BenchEngine, flows: int, tasks: int, wait: Callable[[s
     return [
         Figure(f"{what}, to the last one projected", to_projected, "tasks/s", 6_000),
         Figure(f"{what}, to the last finish event", to_finish, "tasks/s", 0),
-        Figure(
-            f"{what}, Redis CPU", cpu_seconds / tasks * 1e6, "us/task", 45, higher_is_better=False
-        ),
+        Figure(f"{what}, Redis CPU", cpu_seconds / tasks * 1e6, "us/task", 45, higher_is_better=False),
     ]
 
 

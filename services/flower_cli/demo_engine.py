@@ -46,29 +46,34 @@ class DemoEngine:
     """A running engine; leaves nothing behind."""
 
     def __init__(self, process: subprocess.Popen[bytes], home: Home, log: Path) -> None:
+        self.home = home
         self._process = process
         self._log = log
-        self._running = self._wait_until_announced(home)
-        assert self._running.api_url is not None
+        self.stores = self._wait_until_announced(home)
+        assert self.stores.api_url is not None
         # No proxy of the environment may stand between this machine and itself.
-        self.client = httpx.Client(base_url=self._running.api_url, timeout=10.0, trust_env=False)
-        self._wait_until_ready(httpx.URL(self._running.api_url))
+        self.client = httpx.Client(base_url=self.stores.api_url, timeout=10.0, trust_env=False)
+        self._wait_until_ready(httpx.URL(self.stores.api_url))
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls) -> Generator[Self]:
-        """Start an engine and end it when the block is left."""
+    def started(cls, *words: str, **settings: str) -> Generator[Self]:
+        """Start an engine and end it when the block is left.
+
+        ``words`` are further ones for ``flower up``, ``settings`` its ``FLOWER_*`` variables.
+        """
         with tempfile.TemporaryDirectory(prefix="flower-demo-") as folder:
             home, log = Home(Path(folder) / "home"), Path(folder) / "up.log"
             with log.open("wb") as output:
                 process = spawn(
-                    service_command("up", "--home", str(home.path), "--port", "0"),
+                    service_command("up", "--home", str(home.path), "--port", "0", *words),
                     folder=Path.cwd(),
                     output=output,
                     dies_by=signal.SIGTERM,
                     # What is set for a real engine is not for this one.
                     environment={
-                        name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")
+                        **{name: text for name, text in os.environ.items() if not name.startswith("FLOWER_")},
+                        **settings,
                     },
                 )
             try:
@@ -95,7 +100,7 @@ class DemoEngine:
         names = ", ".join(ROW_COLUMNS)
         query = f"SELECT {names} FROM kr_task_stat WHERE task_flow_id = %s ORDER BY task_exec_seq"  # noqa: S608
         deadline = time.monotonic() + _PROJECTED_SECONDS
-        with psycopg.connect(self._running.database_url, autocommit=True) as connection:
+        with psycopg.connect(self.stores.database_url, autocommit=True) as connection:
             while True:
                 rows = connection.execute(query.encode(), [flow_id]).fetchall()
                 if len([row for row in rows if row[-1] is not None]) == count:

@@ -62,7 +62,7 @@ class PartitionLoop:
                 turn = await self.run_once()
                 await self._rest(turn, began, stop)
         finally:
-            await self._disconnect()
+            await self.close()
 
     async def run_once(self) -> Turn:
         """Projects the next batch, if there is one and this is the elected projector; trims what is due.
@@ -75,7 +75,7 @@ class PartitionLoop:
         try:
             turn = await self._take_turn()
         except (psycopg.Error, RedisError, OSError) as error:
-            await self._disconnect()
+            await self.close()
             if isinstance(error, psycopg.Error) and not is_outage(error):
                 raise InstallationError(f"Postgres' tables cannot be used as they are: {error}") from error
             patience = self._postgres if isinstance(error, psycopg.Error) else self._redis
@@ -123,7 +123,8 @@ class PartitionLoop:
         ):  # the next turn says what is wrong; this only keeps it from spinning
             await _rest_until(stop, _STANDBY_SECONDS)
 
-    async def _disconnect(self) -> None:
+    async def close(self) -> None:
+        """Gives the election and the connection back; the next turn makes them anew."""
         connection, self._connection, self._active = self._connection, None, None
         if connection is not None:
             await connection.close()

@@ -135,9 +135,10 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
         UnknownFlowError: there is no such flow.
         LostError: Redis lost its state, so it cannot be said.
     """
-    if await is_known(stores.redis, partition, flow_id):
-        return
-    meta = await read_meta(stores.redis, partition.number)
+    async with stores.log_readers:
+        if await is_known(stores.redis, partition, flow_id):
+            return
+        meta = await read_meta(stores.redis, partition.number)
     if meta is None or meta.generation != partition.generation:
         partition.check([b"lost"])
     raise UnknownFlowError(f"no flow has the id {flow_id!r}")

@@ -26,6 +26,8 @@ StatusName = Annotated[
     Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
     BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
 ]
+_CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+_TIME = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
@@ -40,7 +42,10 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
     async def get_flows(
         workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
         status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
-        since: Annotated[datetime | None, Query(description="registered then or later (UTC)")] = None,
+        since: Annotated[
+            str | None,
+            Query(pattern=_TIME, description="registered then or later; UTC where no offset is given"),
+        ] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
         limit: Limit = 100,
     ) -> Response:
@@ -48,7 +53,7 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         asked = FlowFilter(
             workflow=workflow,
             statuses=tuple(_STATUSES[name] for name in status or ()),
-            since=since if since is None or since.tzinfo else since.replace(tzinfo=UTC),
+            since=None if since is None else _time(since),
         )
         behind = None if cursor is None else _place(cursor)
         async with stores.postgres() as connection:
@@ -84,6 +89,14 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         return reply(EventsPage(flow_id, history.partition, history.events, history.next))
 
 
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _wrong("since", f"this is no time: {error}") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def _cursor(flow: FlowSummary) -> str:
     place = msgspec.json.encode(Place(flow.registered_ts, flow.task_flow_id))
     return urlsafe_b64encode(place).decode().rstrip("=")
@@ -96,10 +109,10 @@ def _place(cursor: str) -> Place:
         if place.registered_ts.tzinfo is None or "\0" in place.flow:
             raise ValueError
     except ValueError:
-        raise ProblemError(
-            422,
-            "invalid-request",
-            "cursor: this is not a cursor that a page gave as its `next`",
-            problems=[{"detail": "cursor: not a cursor", "parameter": "cursor"}],
-        ) from None
+        raise _wrong("cursor", "this is not a cursor that a page gave as its `next`") from None
     return place
+
+
+def _wrong(parameter: str, what: str) -> ProblemError:
+    fault = {"detail": f"{parameter}: {what}", "parameter": parameter}
+    return ProblemError(422, "invalid-request", fault["detail"], problems=[fault])

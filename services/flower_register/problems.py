@@ -123,7 +123,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if isinstance(error, ProblemError):
         return answer(error)
-    path = request.url.path
+    path = request.url.path[:200]
     if error.status_code == 404:
         return answer(
             ProblemError(404, "not-found", f"there is nothing at {path}; /docs lists what there is")

@@ -6,6 +6,7 @@ import logging
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.tasks import cancel_all
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.workers import WorkersLoop
 
@@ -28,9 +29,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if watching.done():
             watching.result()
     finally:
-        for task in (watching, stopping):
-            task.cancel()
-        await asyncio.gather(watching, stopping, return_exceptions=True)
+        await cancel_all([watching, stopping])
         await client.aclose()
 
 
@@ -46,6 +45,4 @@ async def _watch(client: AsyncRedis, settings: Settings) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)

@@ -63,6 +63,6 @@ class WorkersLoop:
     async def _holds_leases(self, worker: str, queues: list[str]) -> bool:
         for queue in queues:
             work = self._partition.keys.work(queue)
-            if await send(self._client, "XPENDING", work, GROUP, "-", "+", 1, worker):
+            if await self._client.xpending_range(work, GROUP, "-", "+", 1, worker):
                 return True
         return False

@@ -14,13 +14,11 @@ _HAND_IN_SECONDS = 5.0  # for the last outcomes to reach Redis
 
 
 async def drain(exchanges: Sequence[ExchangeLoop], executor: Executor, grace_seconds: float) -> bool:
-    """Lets attempts end, or hands them back; whether no lease is left.
+    """Lets attempts end, or hands them back; whether no lease is left. Nothing is claimed any more.
 
     An attempt on a thread cannot be stopped. Handing it back would let a second one run beside it, so its
     lease is left to lapse, which is after this process has ended.
     """
-    for exchange in exchanges:
-        exchange.stop_claiming()
     running = _running(exchanges)
     if running:
         _log.info("%d attempts are running; they may end within %g s", len(running), grace_seconds)

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
-from flower_engine.runtime.installation import open_partitions
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis, connect
@@ -14,8 +13,10 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.working import Service, attend, leave
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Kind, Registry
+from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.tasks import cancel_all
 from flower_worker.bell import BellLoop
 from flower_worker.drain import drain, stop_attempts
 from flower_worker.exchange import ExchangeLoop
@@ -103,9 +104,10 @@ class _Worker:
                 return
             loops += [asyncio.create_task(loop.run()) for loop in (*self._exchanges, *self._bells)]
             await self._until(asyncio.create_task(stop.wait()), loops)
+            for exchange in self._exchanges:
+                exchange.stop_claiming()
             _log.info("worker %s stops: it takes no more tasks", self._info.worker)
-            for bell in loops[len(self._exchanges) :]:
-                bell.cancel()
+            await cancel_all(loops[len(self._exchanges) :])
             draining = asyncio.create_task(
                 drain(self._exchanges, self._executor, self._settings.grace_seconds)
             )
@@ -149,8 +151,7 @@ class _Worker:
                 if finished.done():
                     finished.result()
         finally:
-            if not end.done():
-                end.cancel()
+            await cancel_all([end])
 
     async def _leave(self) -> None:
         """Signs off; if Redis does not answer, the worker is forgotten when its heartbeats are."""
@@ -163,9 +164,7 @@ class _Worker:
 
     async def _end(self, loops: Sequence[asyncio.Task[None]]) -> None:
         """Nothing of the worker is left running but attempts that cannot be stopped."""
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await cancel_all(loops)
         await self._heartbeats.stop(_LEAVE_SECONDS)
         await self._executor.close()
         if not self._failure.cancel():
@@ -176,13 +175,12 @@ class _Worker:
             self._failure.set_exception(error)
 
 
-async def _unless(stop: asyncio.Event, work: Awaitable[T]) -> T | None:
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of the work, or None (and the work cancelled) if it is time to stop."""
-    working = asyncio.ensure_future(work)
+    working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
     finally:
-        working.cancel()
-        stopping.cancel()
+        await cancel_all([working, stopping])

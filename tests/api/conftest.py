@@ -39,7 +39,7 @@ def start_api(redis_url: str, database_url: str) -> Iterator[Callable[..., Runni
     with ExitStack() as stack:
 
         def start(**settings: Any) -> RunningApi:
-            usual = {"redis_url": redis_url, "database_url": database_url}
+            usual: dict[str, Any] = {"redis_url": redis_url, "database_url": database_url}
             return stack.enter_context(RunningApi(**usual | settings))
 
         yield start

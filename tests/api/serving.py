@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -26,8 +26,8 @@ PATIENCE_SECONDS = 30.0
 class RunningApi:
     """Serves from construction to :meth:`stop`."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.settings = Settings(port=0, **settings)
+    def __init__(self, *, port: int = 0, **settings: Any) -> None:
+        self.settings = Settings(port=port, **settings)
         self._listening: Future[str] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -86,7 +86,7 @@ class RunningApi:
     # What the other services do
 
     @asynccontextmanager
-    async def engine(self, partition: int = 0) -> AsyncIterator[Engine]:
+    async def engine(self, partition: int = 0) -> AsyncGenerator[Engine]:
         """The transitions of one partition."""
         assert self.settings.redis_url is not None
         async with connect(self.settings.redis_url) as client:

@@ -13,7 +13,7 @@ WHERE application_name = 'flower api listener' AND datname = current_database()
 """
 
 _END_ALL = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE application_name LIKE 'flower api%%' AND datname = %s
 """
 
@@ -132,5 +132,7 @@ def test_an_edit_while_postgres_was_unreachable_is_seen_when_it_is_back(
     url = own_api.settings.database_url or ""
     with psycopg.connect(url, autocommit=True) as editor, Away(own_api, postgres_url):
         editor.execute("UPDATE ms_task_definition SET program = 'B'")
-        assert _programs(own_api, "returning") == ["A"]
+        flow_id = own_api.register("returning")
+    own_api.wait_for(lambda: own_api.client.get("/readyz").status_code == 200)
+    assert [task["program"] for task in own_api.flow(flow_id)["tasks"]] == ["A"]
     _eventually_programs(own_api, "returning", ["B"])

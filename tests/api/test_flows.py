@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.serving import RunningApi, details
+from flower_engine.log.client import send
 from flower_engine.model.ids import make_flow_id
 
 _MOMENT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"
@@ -149,7 +150,7 @@ async def test_a_flow_is_found_whatever_of_the_log_is_projected_and_trimmed(own_
     late = own_api.client.post("/register", json=[{"taskId": "many"}] * 1_000).json()
     flows += [entry["taskFlowId"] for entry in late]
     async with own_api.engine() as engine:
-        await engine.client.execute_command("XTRIM", engine.keys.log, "MAXLEN", 2_001)
+        await send(engine.client, "XTRIM", engine.keys.log, "MAXLEN", 2_001)
     for flow_id in (flows[0], flows[999], flows[1_000], flows[1_500], flows[-1]):
         assert own_api.flow(flow_id)["taskFlowId"] == flow_id
         events = own_api.client.get(f"/flows/{flow_id}/events").json()["events"]

@@ -1,6 +1,7 @@
 """POST /register: the seed's replies, bulk calls, and flows that are really there."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_bulk_call_may_be_empty_and_must_not_be_endless(api: RunningApi) -> No
 
 
 async def test_a_flow_of_ten_thousand_tasks_is_registered_as_a_whole(api: RunningApi) -> None:
-    rows = [{"dependsOn": []}, *({"dependsOn": [1]} for _ in range(9_998))]
+    rows: list[dict[str, Any]] = [{"dependsOn": []}, *({"dependsOn": [1]} for _ in range(9_998))]
     api.define("wide", *rows, {"dependsOn": list(range(2, 10_000))})
     flow_id = api.register("wide")
     async with api.engine() as engine:

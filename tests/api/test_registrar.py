@@ -104,26 +104,28 @@ async def test_a_call_that_is_sent_twice_registers_once(
 async def test_a_call_takes_a_bounded_number_of_flows(
     registrar: Registrar, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registrar_module, "MOST_IN_A_CALL", 10)
+    monkeypatch.setattr(registrar_module, "TASKS_PER_CALL", 10)
     await asyncio.gather(
         *(registrar.start_many([PLAN] * 4) for _ in range(4)), registrar.start_many([PLAN] * 25)
     )
-    assert calls.sizes == [8, 8, 25]
+    assert calls.sizes == [8, 8, 10, 10, 5]
 
 
-async def test_an_error_is_told_to_those_it_concerns(
+async def test_an_error_is_told_to_all_who_wait_and_to_nobody_later(
     registrar: Registrar, calls: Calls, redis: Redis, partition: Partition
 ) -> None:
     calls.fail_next = RedisConnectionError("gone")
     calls.go_on.clear()
     failing = asyncio.create_task(registrar.start(PLAN))
     await calls.in_flight.wait()
-    later = asyncio.create_task(registrar.start(PLAN))
+    waiting = asyncio.create_task(registrar.start(PLAN))
     await asyncio.sleep(0)
     calls.go_on.set()
-    with pytest.raises(RedisConnectionError, match="gone"):
-        await failing
-    assert await _registered(redis, partition) == [await later]
+    for call in (failing, waiting):
+        with pytest.raises(RedisConnectionError, match="gone"):
+            await call
+    later = await registrar.start(PLAN)
+    assert await _registered(redis, partition) == [later]
 
 
 async def test_a_caller_who_goes_away_leaves_the_others_alone(
@@ -151,13 +153,14 @@ async def test_redis_that_does_not_answer_is_not_waited_for_for_ever(
 async def test_callers_are_sent_away_when_too_many_wait(
     registrar: Registrar, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registrar_module, "MOST_WAITING", 5)
+    monkeypatch.setattr(registrar_module, "MOST_WAITING_TASKS", 5)
     calls.go_on.clear()
-    waiting = [asyncio.create_task(registrar.start_many([PLAN] * 3)) for _ in range(3)]
+    waiting = [asyncio.create_task(registrar.start_many([PLAN] * 3))]
     await calls.in_flight.wait()
+    waiting += (asyncio.create_task(registrar.start_many([PLAN] * 3)) for _ in range(2))
     await asyncio.sleep(0)
-    (outcome,) = set(await registrar.start_many([PLAN]))
+    (outcome,) = await registrar.start_many([PLAN])
     assert isinstance(outcome, ProblemError)
-    assert outcome.status_code == 503
+    assert (outcome.status_code, "6 tasks wait" in outcome.detail) == (503, True)
     calls.go_on.set()
     await asyncio.gather(*waiting)

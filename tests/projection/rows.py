@@ -16,13 +16,13 @@ _MS = "(extract(epoch FROM {0}) * 1000)::bigint AS {0}"
 _TIMES = [_MS.format(name) for name in ("registered_ts", "started_ts", "finished_ts", "suspended_ts")]
 _TASKS = (
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,"
-    " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, worker, result, error,"
-    f" {', '.join(_TIMES)} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
-)
+    " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, worker, result,"
+    " error, {times} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
+).format(times=", ".join(_TIMES))
 _FLOWS = (
-    "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks, waiting,"
-    f" running, suspended, finished, ignored, {', '.join(_TIMES)} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
-)
+    "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
+    " waiting, running, suspended, finished, ignored, {times} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
+).format(times=", ".join(_TIMES))
 
 
 async def held(connection: Connection) -> tuple[list[Row], list[Row]]:
@@ -37,9 +37,7 @@ async def held(connection: Connection) -> tuple[list[Row], list[Row]]:
 def expected(events: Sequence[AnyEvent]) -> tuple[list[Row], list[Row]]:
     """The rows that these events add up to."""
     flows = sorted(fold(events).values(), key=lambda flow: flow.flow)
-    first_start_ms = {
-        event.flow: event.at for event in reversed(events) if isinstance(event, TaskStarted)
-    }
+    first_start_ms = {event.flow: event.at for event in reversed(events) if isinstance(event, TaskStarted)}
     return (
         [_flow_row(flow, first_start_ms.get(flow.flow)) for flow in flows],
         [_task_row(flow, task) for flow in flows for task in flow.tasks],

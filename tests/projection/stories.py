@@ -1,5 +1,7 @@
 """Stories: logs of events that follow from each other, as the transitions would write them."""
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +27,7 @@ from flower_engine.model.ids import make_flow_id
 from flower_engine.model.status import Status
 
 FIRST_MS = 1_790_000_000_000
+_numbers = itertools.count(1)
 
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (  # for each task the tasks it depends on
     ((),),
@@ -32,6 +35,10 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (  # for each task the tasks i
     ((), (1,), (1,), (2, 3)),
     ((), (), (), (1, 3)),
 )
+
+_AT_THE_END = re.compile(
+    rb'(\{"type":"[a-z.]+")(.*)(,"at":\d+)\}', re.DOTALL
+)  # the transitions write it first
 
 
 def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
@@ -65,7 +72,9 @@ class Story:
     def entries(self) -> list[LogEntry]:
         """The events as they lie in the log."""
         return [
-            LogEntry(f"{FIRST_MS + index // 3}-{index % 3}", encode_event(event))
+            LogEntry(
+                f"{FIRST_MS + index // 3}-{index % 3}", _AT_THE_END.sub(rb"\1\3\2}", encode_event(event))
+            )
             for index, event in enumerate(self.events)
         ]
 
@@ -74,7 +83,7 @@ class Story:
 
     def register(self, shape: Sequence[Sequence[int]] = SHAPES[1], workflow: str = "example") -> str:
         """Registers a flow; returns its id."""
-        flow = make_flow_id(self.now_ms, 0, len(self.events) + 1)
+        flow = make_flow_id(self.now_ms, 0, next(_numbers))
         self.events.append(
             FlowRegistered(at=self.now_ms, flow=flow, v=1, workflow=workflow, order=0, tasks=plan(shape))
         )
@@ -123,6 +132,12 @@ class Story:
             task = next(task.planned.seq for task in self._flow(flow).tasks if task.is_ready)
             self.start(flow, task)
             self.finish(flow, task, b'{"rows":7}')
+
+    def flow_of(self, index: int) -> str:
+        """The flow that an event is of."""
+        event = self.events[index]
+        assert not isinstance(event, LogOpened)
+        return event.flow
 
     def flows(self) -> dict[str, FlowState]:
         return fold(self.events)

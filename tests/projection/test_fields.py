@@ -11,8 +11,8 @@ NUMBERS = [0, 1, -1, 9, -20, 9_999, 10_000, 10_001, -10_000, 123_456_789, 100_00
 
 
 async def _through(tables: Connection, cast: str, element_type: int, found: list[bytes]) -> list[Any]:
-    statement = f"SELECT value FROM unnest(%b::{cast}[]) WITH ORDINALITY AS row (value, number) ORDER BY number"
-    rows = await tables.execute(statement.encode(), [fields.array(element_type, found)])
+    statement = "SELECT value FROM unnest(%b::{}[]) WITH ORDINALITY AS row (value, number) ORDER BY number"
+    rows = await tables.execute(statement.format(cast).encode(), [fields.array(element_type, found)])
     return [value for (value,) in await rows.fetchall()]
 
 

@@ -52,7 +52,7 @@ async def test_an_applied_migration_that_was_changed_is_refused(tables: Connecti
 
 async def test_tables_of_a_newer_version_are_refused(tables: Connection) -> None:
     await tables.execute("INSERT INTO flower_migration (name, sha256) VALUES ('0999_later', 'x')")
-    with pytest.raises(InstallationError, match="0999_later.*Upgrade this service"):
+    with pytest.raises(InstallationError, match=r"0999_later.*Upgrade this service"):
         await migrate(tables)
 
 

@@ -56,7 +56,8 @@ async def test_a_table_of_the_seed_begins_with_the_seeds_columns_and_has_its_key
     found = await tables.execute(
         "SELECT usage.column_name FROM information_schema.table_constraints AS made"
         " JOIN information_schema.key_column_usage AS usage USING (constraint_name, table_name)"
-        " WHERE made.constraint_type = 'PRIMARY KEY' AND made.table_name = %s ORDER BY usage.ordinal_position",
+        " WHERE made.constraint_type = 'PRIMARY KEY' AND made.table_name = %s"
+        " ORDER BY usage.ordinal_position",
         [table],
     )
     assert [name for (name,) in await found.fetchall()] == key
@@ -64,8 +65,8 @@ async def test_a_table_of_the_seed_begins_with_the_seeds_columns_and_has_its_key
 
 async def test_the_numerics_of_the_seed_have_no_limit(tables: Connection) -> None:
     found = await tables.execute(
-        "SELECT count(*) FROM information_schema.columns WHERE data_type = 'numeric' AND table_schema = 'public'"
-        " AND numeric_precision IS NOT NULL"
+        "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND data_type = 'numeric' AND numeric_precision IS NOT NULL"
     )
     assert await found.fetchone() == (0,)
 

@@ -8,7 +8,7 @@ import pytest
 
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition, install
-from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings import Settings, load_settings
 from scripts.engine import Engine
 from worker.running import PROGRAMS, InProcess, OwnProcess
 
@@ -20,7 +20,7 @@ def make_settings(redis_url: str) -> MakeSettings:
     """Settings with short times, and the test's own where they are given."""
 
     def make(**given: Any) -> Settings:
-        usual = {
+        usual: dict[str, Any] = {
             "redis_url": redis_url,
             "programs": (PROGRAMS,),
             "concurrency": 10,
@@ -29,7 +29,7 @@ def make_settings(redis_url: str) -> MakeSettings:
             "heartbeat_seconds": 0.1,
             "grace_seconds": 30.0,
         }
-        return Settings(**usual | given)
+        return load_settings(**usual | given)
 
     return make
 

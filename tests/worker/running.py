@@ -33,7 +33,9 @@ run(serve, load_settings())
 Condition = Callable[[], bool | Awaitable[bool]]
 
 
-def row(seq: int, program: str, *depends_on: int, queue: str = "default", **parameters: Any) -> TaskDefinition:
+def row(
+    seq: int, program: str, *depends_on: int, queue: str = "default", **parameters: Any
+) -> TaskDefinition:
     """A task definition of a program with parameters."""
     return TaskDefinition(seq=seq, program=program, depends_on=depends_on, queue=queue, parameters=parameters)
 

@@ -115,7 +115,7 @@ async def wait_async(folder: Path, context: Context) -> str:
     """Waits until the file ``go`` is there; leaves a file for each thing that happens to it."""
     _note(folder, "began", context)
     try:
-        while not (folder / "go").exists():  # noqa: ASYNC110, ASYNC240
+        while not (folder / "go").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     except asyncio.CancelledError:
         _note(folder, "cancelled", context)
@@ -142,7 +142,7 @@ def wait_process(folder: Path, context: Context) -> str:
 @program
 async def ignore_cancellation(folder: Path, context: Context) -> str:
     _note(folder, "began", context)
-    while not (folder / "go").exists():  # noqa: ASYNC110, ASYNC240
+    while not (folder / "go").exists():
         try:
             await asyncio.sleep(0.01)
         except asyncio.CancelledError:

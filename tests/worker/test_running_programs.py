@@ -29,8 +29,8 @@ async def results(engine: Engine, flow: str) -> dict[int, Any]:
 
 
 def the_error(flow: FlowState, task: int = 1) -> Any:
-    error = flow.tasks[task - 1].error
-    assert flow.tasks[task - 1].status is Status.SUSPEND
+    error = flow.task(task).error
+    assert flow.task(task).status is Status.SUSPEND
     assert error is not None
     return error
 
@@ -97,7 +97,7 @@ async def test_an_exception_suspends_the_task_and_is_kept(
     error = the_error(suspended)
     assert (error.type, error.message) == ("LookupError", "no such\ufffdbook")
     assert f"in fail_{kind}" in error.traceback and "flower_worker" not in error.traceback
-    assert suspended.tasks[0].status is Status.WAIT
+    assert suspended.task(2).status is Status.WAIT
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_a_task_that_nobody_serves_waits(engine: Engine, start_worker: Sta
     start_worker()
     await until_settled(engine, await engine.register(row(1, "Noop")))
     for flow in (unserved, elsewhere):
-        assert (await engine.flow(flow)).tasks[0].status is Status.WAIT
+        assert (await engine.flow(flow)).task(1).status is Status.WAIT
     start_worker(queues=("elsewhere",))
     await until_settled(engine, elsewhere)
 

@@ -95,9 +95,7 @@ async def _leases(client: AsyncRedis, key: str) -> list[Lease]:
     groups: list[Any] = await send(client, "XINFO GROUPS", key)
     pending: dict[bytes, bytes] = {}
     if groups:
-        items: list[dict[str, bytes]] = await client.xpending_range(  # pyright: ignore[reportUnknownMemberType]
-            key, GROUP, "-", "+", 1_000_000
-        )
+        items: list[Any] = list(await client.xpending_range(key, GROUP, "-", "+", 1_000_000))
         for item in items:
             pending[item["message_id"]] = item["consumer"]
     found: list[Lease] = []

@@ -10,7 +10,6 @@ from flower_engine.model.ids import created_ms, is_flow_id
 from flower_engine.projection import fields
 from flower_engine.projection.database import Connection
 from flower_engine.projection.fields import NULL
-from flower_engine.projection.refused import flow_and_type
 
 COPY_EVENTS = (
     "COPY kr_event (partition, position_ms, position_seq, task_flow_id, type, event, raw, error)"
@@ -71,9 +70,10 @@ class ArchiveRows:
             NULL + NULL,
         )
 
-    def add_refused(self, ms: int, seq: int, raw: bytes, why: str) -> None:
+    def add_refused(
+        self, ms: int, seq: int, raw: bytes, why: str, *, flow: str | None, kind: str | None
+    ) -> None:
         """The bytes of an event that cannot be read or that Postgres refuses, and the reason."""
-        flow, kind = flow_and_type(raw)
         self._rows += (
             _row_head(8, 4, self._partition, 8, ms, 8, seq),
             fields.text(flow) if flow else NULL,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import decode_event
+from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.projection.archive import ArchiveRows
 from flower_engine.projection.changes import Changes
 from flower_engine.projection.days import DAY_MS
-from flower_engine.projection.refused import UNREADABLE, outline, without_values
+from flower_engine.projection.refused import UNREADABLE, flow_and_type, outline, without_values
 
 _BREATH_EVENTS = 500  # between these the event loop goes on: the batch before this one is being written
 
@@ -32,6 +32,16 @@ class Batch:
         self.entries = entries
         self.archive = ArchiveRows(partition)
         self.changes = Changes()
+
+    def add_refused(self, entry: Entry, why: str, event: AnyEvent | None) -> None:
+        """Archives an event as bytes with the reason, and counts what is given of it."""
+        ms, seq = _numbers(entry.position)
+        flow, kind = flow_and_type(entry.raw)
+        self.archive.add_refused(ms, seq, entry.raw, why, flow=flow, kind=kind)
+        if event is not None:
+            self.changes.add(event, ms)
+        elif flow is not None:
+            self.changes.touch(flow, ms)
 
     @property
     def position(self) -> str:
@@ -69,11 +79,9 @@ async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
             break
         except UNREADABLE as error:
             why = f"unreadable: {error}"
-            batch.archive.add_refused(ms, seq, entry.raw, why)
-            event = outline(entry.raw, why)
+            batch.add_refused(entry, why, outline(entry.raw, why))
         else:
             batch.archive.add(ms, seq, entry.raw, event)
-        if event is not None:
             batch.changes.add(event, ms)
     return batch
 
@@ -84,14 +92,13 @@ def make_refused_batch(partition: int, entry: Entry, why: str, *, counted: bool)
     ``counted``: its values are left out but its change of status counts; else it changes nothing.
     """
     batch = Batch(partition, [entry])
-    ms, seq = _numbers(entry.position)
-    batch.archive.add_refused(ms, seq, entry.raw, why)
+    event: AnyEvent | None = None
     if counted:
         try:
             event = without_values(decode_event(entry.raw), why)
         except UNREADABLE:
-            return batch
-        batch.changes.add(event, ms)
+            event = outline(entry.raw, why)
+    batch.add_refused(entry, why, event)
     return batch
 
 

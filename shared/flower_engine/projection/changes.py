@@ -71,15 +71,20 @@ class Changes:
     def __init__(self) -> None:
         self.flows: dict[str, FlowChange] = {}
 
+    def touch(self, flow_id: str, position_ms: int) -> FlowChange:
+        """The flow has an event at a position of this millisecond."""
+        flow = self.flows.get(flow_id)
+        if flow is None:
+            flow = self.flows[flow_id] = FlowChange(flow_id, position_ms, position_ms)
+        else:
+            flow.last_ms = position_ms
+        return flow
+
     def add(self, event: AnyEvent, position_ms: int) -> None:
         """Count the next event, which lies at a position of this millisecond."""
         if isinstance(event, LogOpened):
             return
-        flow = self.flows.get(event.flow)
-        if flow is None:
-            flow = self.flows[event.flow] = FlowChange(event.flow, position_ms, position_ms)
-        else:
-            flow.last_ms = position_ms
+        flow = self.touch(event.flow, position_ms)
         if isinstance(event, OutcomeRefused):
             return
         flow.version = event.v

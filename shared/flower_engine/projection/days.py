@@ -4,7 +4,8 @@ Where one is missing, ``kr_event_default`` takes the events: nothing here may ev
 """
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from psycopg import errors, sql
@@ -16,28 +17,52 @@ _log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 DAYS_AHEAD = 2
 _LAST_DAY = 2_932_896  # 9999-12-31
-_LOCK_TIMEOUT = "1s"  # somebody reads the default table: the day's events go there until the next attempt
+_LOCK_TIMEOUT = "300ms"  # while somebody reads the default table, the events go there
+_RETRY_SECONDS = 60.0
 
 
-async def make_days(connection: Connection, days: Iterable[int]) -> set[int]:
-    """Makes the tables of these days (counted from 1970) that are not there; returns those that are settled.
+class Days:
+    """The days whose tables one writer knows to be settled."""
 
-    A day is settled too when the default table has events of it already: they and the rest stay there.
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._settled: set[int] = set()
+        self._monotonic = monotonic
+        self._try_at = monotonic()
+
+    def are_settled(self, first: int, last: int) -> bool:
+        """Whether the days from the first event to the one after the last event's need no thought."""
+        return (
+            first in self._settled and last in self._settled and last + 1 in self._settled
+        ) or self._monotonic() < self._try_at
+
+    async def settle(self, connection: Connection, days: Iterable[int]) -> None:
+        """Makes the tables of these days and of those ahead, where they are not there.
+
+        Where one cannot be made now, nothing more is tried for a while.
+        """
+        wanted = set(days)
+        wanted.update(range(max(wanted), max(wanted) + DAYS_AHEAD + 1))
+        for day in sorted(wanted - self._settled):
+            if not await make_day(connection, day):
+                self._try_at = self._monotonic() + _RETRY_SECONDS
+                return
+            self._settled.add(day)
+
+
+async def make_day(connection: Connection, day: int) -> bool:
+    """Makes a day's table; False where that is not possible now.
+
+    Where the default table has events of the day already, they and the rest stay there, and that is well.
     """
-    settled: set[int] = set()
-    for day in days:
-        try:
-            if 0 <= day <= _LAST_DAY:
-                await _make_day(connection, day)
-            settled.add(day)
-        except errors.CheckViolation:
-            _log.info("the events of %s stay in kr_event_default, where there are some already", _name(day))
-            settled.add(day)
-        except (errors.LockNotAvailable, errors.InsufficientPrivilege) as error:
-            _log.warning(
-                "no table %s could be made, kr_event_default stands in for it: %s", _name(day), error
-            )
-    return settled
+    try:
+        if 0 <= day <= _LAST_DAY:
+            await _make_day(connection, day)
+    except errors.CheckViolation:
+        _log.info("the events of %s stay in kr_event_default, where there are some already", _name(day))
+    except (errors.LockNotAvailable, errors.InsufficientPrivilege) as error:
+        _log.warning("no table %s could be made, kr_event_default stands in for it: %s", _name(day), error)
+        return False
+    return True
 
 
 async def _make_day(connection: Connection, day: int) -> None:

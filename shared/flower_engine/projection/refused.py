@@ -20,11 +20,11 @@ from flower_engine.model.events import (
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What ``decode_event`` raises for bytes that are no event, beside NewerEventError."""
 
-# Values of people's making come last in an event; what stands before them is made by the transitions.
+# Values of people's making come behind what the transitions say, but for a few plain fields at the end.
 _VALUE = re.compile(rb',"(?:result|error)":')
+_TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"at":\d+)?\}$')
 _FLOW = re.compile(rb'"flow":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 _TYPE = re.compile(rb'"type":"([a-z.]{1,64})"')
-_ENDS = b',"ends":true}'
 
 
 def without_values(event: AnyEvent, why: str) -> AnyEvent:
@@ -41,15 +41,13 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
 
 def outline(raw: bytes, why: str) -> AnyEvent | None:
     """The event without its values, where these are all that cannot be read; else None."""
-    value = _VALUE.search(raw)
-    if value is None:
+    value, tail = _VALUE.search(raw), _TAIL.search(raw)
+    if value is None or tail is None or value.end() > tail.start():
         return None
-    if value.group().startswith(b',"error"'):
-        rest = b',"error":' + msgspec.json.encode(_left_out(why)) + b"}"
-    else:
-        rest = _ENDS if raw.endswith(_ENDS) else b"}"
+    error = msgspec.json.encode(_left_out(why))
+    stand_in = value.group() + error if value.group() == b',"error":' else b""
     try:
-        return decode_event(raw[: value.start()] + rest)
+        return decode_event(raw[: value.start()] + stand_in + tail.group())
     except (*UNREADABLE, NewerEventError):
         return None
 

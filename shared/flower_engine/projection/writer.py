@@ -16,7 +16,7 @@ import psycopg
 from flower_engine.projection.archive import COPY_EVENTS
 from flower_engine.projection.batch import Batch, make_batch, make_refused_batch
 from flower_engine.projection.database import Connection, Packed, is_refusal
-from flower_engine.projection.days import DAY_MS, DAYS_AHEAD, make_days
+from flower_engine.projection.days import DAY_MS, Days
 from flower_engine.projection.positions import Projected, move_position
 from flower_engine.projection.rows import (
     COPY_FLOWS,
@@ -47,10 +47,10 @@ SET idle_session_timeout = '60s';
 class Writer:
     """Writes one partition's batches over a connection of its own."""
 
-    def __init__(self, connection: Connection, held: Projected) -> None:
+    def __init__(self, connection: Connection, held: Projected, days: Days | None = None) -> None:
         self._connection = connection
         self._held = held
-        self._days: set[int] = set()
+        self._days = days or Days()
 
     @property
     def position(self) -> str | None:
@@ -63,7 +63,9 @@ class Writer:
         A batch with a value that Postgres refuses is cut in halves until the event is alone; that one is
         archived as bytes with the reason, and counted without the value.
         """
-        await self._settle_days(batch)
+        first_ms, last_ms = batch.span_ms()
+        if not self._days.are_settled(first_ms // DAY_MS, last_ms // DAY_MS):
+            await self._days.settle(self._connection, batch.days())
         try:
             return await self._write_whole(batch)
         except (psycopg.Error, struct.error) as error:
@@ -110,14 +112,6 @@ class Writer:
     async def _update(self, statement: LiteralString, parameters: Sequence[Packed]) -> None:
         if parameters:
             await self._connection.execute(statement, parameters, prepare=True)
-
-    async def _settle_days(self, batch: Batch) -> None:
-        """Makes tables for the days of the batch and those after it, where they are not known to be there."""
-        first, last = (ms // DAY_MS for ms in batch.span_ms())
-        if first in self._days and last + 1 in self._days:
-            return
-        wanted = {*batch.days(), *range(last, last + DAYS_AHEAD + 1)} - self._days
-        self._days |= await make_days(self._connection, sorted(wanted))
 
 
 async def prepare_session(connection: Connection) -> None:

@@ -9,14 +9,15 @@ from typing import TypeVar
 import psycopg
 from redis.exceptions import RedisError
 
-from flower_engine.errors import InstallationError, LostError
+from flower_engine.errors import InstallationError, LostError, NewerEventError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Meta, Partition, install, read_meta
 from flower_engine.log.reading import read_log
 from flower_engine.model.events import LogOpened, decode_event
-from flower_engine.projection.database import Connection, Pool, is_outage
+from flower_engine.projection.database import Connection, Pool, connect, is_outage
 from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions, lock_positions, read_positions
+from flower_engine.projection.refused import UNREADABLE
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 
@@ -61,7 +62,8 @@ async def ensure_installation(client: AsyncRedis, pool: Pool, settings: Settings
     """
 
     async def bring_up_to_date() -> None:
-        async with pool.connection() as connection:
+        # A connection of its own: what keeps Postgres from being used is then said in its own words.
+        async with await connect(str(pool.conninfo), "migration") as connection:
             await migrate(connection)
 
     async def settle() -> list[Partition]:
@@ -114,7 +116,10 @@ async def _has_only_begun(client: AsyncRedis, number: int, meta: Meta) -> bool:
     entries = await read_log(client, partition, None, 2)
     if len(entries) != 1 or meta.generation != _FIRST_GENERATION:
         return False
-    return isinstance(decode_event(entries[0].raw), LogOpened)
+    try:
+        return isinstance(decode_event(entries[0].raw), LogOpened)
+    except (*UNREADABLE, NewerEventError):
+        return False
 
 
 def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: Settings) -> list[Partition]:

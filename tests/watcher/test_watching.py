@@ -1,0 +1,191 @@
+"""The watcher ends the leases of lost workers, and forgets the workers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from flower_engine.errors import LostError
+from flower_engine.log.client import connect, connect_blocking, send
+from flower_engine.log.partition import Partition, halt, install
+from flower_engine.log.watching import Lapse
+from flower_engine.model.events import TaskLapsed
+from flower_engine.model.status import Status
+from flower_engine.runtime.settings import Settings, load_settings
+from flower_watcher.lapse import LapseLoop
+from flower_watcher.service import serve
+from flower_watcher.workers import WorkersLoop
+from scripts.engine import Engine, task
+from worker.running import PATIENCE_SECONDS, eventually
+
+
+@pytest.fixture
+async def engine(redis_url: str) -> AsyncIterator[Engine]:
+    """An empty partition whose queue ``default`` is attended."""
+    async with connect(redis_url) as client:
+        with connect_blocking(redis_url) as blocking:
+            meta = await install(client, 0, "test-installation", 1)
+            engine = Engine(client, blocking, Partition(0, meta.installation, meta.generation))
+            await engine.attend("default")
+            yield engine
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return load_settings(redis_url=redis_url, lease_seconds=60.0, heartbeat_seconds=1.0, max_lost=2)
+
+
+async def test_a_lapsed_lease_ends_and_is_named(
+    engine: Engine, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow = await engine.register(task(1))
+    (claim,) = await engine.claim()
+    watching = LapseLoop(engine.client, engine.partition, settings)
+    await engine.tick()
+    await engine.lose(claim)
+    assert await watching.run_once() == [Lapse("default", flow, 1, "w1", suspended=False)]
+    assert (await engine.flow(flow)).task(1).status is Status.WAIT
+    assert all(part in caplog.text for part in (flow, "task 1", "w1"))
+
+
+async def test_one_lost_worker_too_many_suspends_the_task(engine: Engine, settings: Settings) -> None:
+    flow = await engine.register(task(1))
+    watching = LapseLoop(engine.client, engine.partition, settings)
+    await engine.tick()
+    for suspended in (False, True):
+        (claim,) = await engine.claim()
+        await engine.lose(claim)
+        (lapse,) = await watching.run_once()
+        assert lapse.suspended is suspended
+    error = (await engine.flow(flow)).task(1).error
+    assert error is not None and error.type == "WorkerLost"
+
+
+async def test_nothing_lapses_after_a_stall(
+    engine: Engine, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    flow = await engine.register(task(1))
+    (claim,) = await engine.claim()
+    watching = LapseLoop(engine.client, engine.partition, settings)
+    await engine.tick()
+    await engine.lose(claim)
+    long_ago = int(await send(engine.client, "HGET", engine.keys.meta, "tick")) - 10_000
+    await send(engine.client, "HSET", engine.keys.meta, "tick", long_ago)
+    assert await watching.run_once() == []
+    assert (await engine.flow(flow)).task(1).status is Status.RUNNING
+    assert "Redis stood still" in caplog.text
+
+
+async def test_two_watchers_end_a_lease_once(engine: Engine, settings: Settings) -> None:
+    await engine.register_many(20, task(1))
+    claims = await engine.claim()
+    await engine.tick()
+    await engine.lose(*claims)
+    loops = [LapseLoop(engine.client, engine.partition, settings) for _ in range(2)]
+    ended = await asyncio.gather(*(loop.run_once() for loop in loops))
+    assert sum(map(len, ended)) == 20
+    assert sum(isinstance(event, TaskLapsed) for event in await engine.events()) == 20
+
+
+async def test_the_watcher_looks_often_enough_for_short_leases(engine: Engine, redis_url: str) -> None:
+    short = load_settings(redis_url=redis_url, lease_seconds=0.8, heartbeat_seconds=0.1)
+    assert LapseLoop(engine.client, engine.partition, short).interval_seconds <= 0.1
+
+
+async def workers(engine: Engine) -> list[bytes]:
+    return await send(engine.client, "ZRANGE", engine.keys.workers, 0, -1)
+
+
+async def test_a_worker_that_is_gone_and_holds_nothing_is_forgotten(
+    engine: Engine, settings: Settings
+) -> None:
+    await engine.register(task(1))
+    claims = await engine.claim(worker="gone")
+    await engine.finish(*claims, worker="gone")
+    for worker in ("gone", "alive"):
+        engine.heartbeat(worker)
+    await send(engine.client, "DEL", engine.keys.worker("gone"))
+    watching = WorkersLoop(engine.client, engine.partition, settings)
+    assert await watching.run_once() == ["gone"]
+    assert await workers(engine) == [b"alive"]
+    consumers = await send(engine.client, "XINFO", "CONSUMERS", engine.keys.work("default"), "workers")
+    assert consumers == []
+    assert await watching.run_once() == []
+
+
+async def test_a_worker_that_is_gone_is_remembered_while_it_holds_leases(
+    engine: Engine, settings: Settings
+) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim(worker="gone")
+    engine.heartbeat("gone")
+    await send(engine.client, "DEL", engine.keys.worker("gone"))
+    watching = WorkersLoop(engine.client, engine.partition, settings)
+    assert await watching.run_once() == []
+    assert await workers(engine) == [b"gone"]
+    await engine.tick()
+    await engine.lose(claim, worker="gone")
+    await engine.lapse()
+    assert await watching.run_once() == ["gone"]
+
+
+async def waits(engine: Engine, flow: str) -> bool:
+    return (await engine.flow(flow)).task(1).status is Status.WAIT
+
+
+async def ticked(engine: Engine) -> bool:
+    return bool(await send(engine.client, "HEXISTS", engine.keys.meta, "tick"))
+
+
+async def ran(service: asyncio.Task[None]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await service
+
+
+async def test_the_service_watches_until_it_is_stopped(engine: Engine, settings: Settings) -> None:
+    flow = await engine.register(task(1))
+    (claim,) = await engine.claim()
+    await engine.tick()
+    stop = asyncio.Event()
+    service = asyncio.create_task(serve(settings, stop))
+    try:
+        await engine.lose(claim)
+        await eventually(lambda: waits(engine, flow))
+        stop.set()
+        await ran(service)
+    finally:
+        service.cancel()
+
+
+async def test_the_service_goes_on_when_its_connections_are_cut(engine: Engine, settings: Settings) -> None:
+    flow = await engine.register(task(1))
+    (claim,) = await engine.claim()
+    await engine.tick()
+    stop = asyncio.Event()
+    service = asyncio.create_task(serve(settings, stop))
+    try:
+        for _ in range(5):
+            await send(engine.client, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await asyncio.sleep(0.02)
+        await engine.lose(claim)
+        await eventually(lambda: waits(engine, flow))
+    finally:
+        stop.set()
+        await ran(service)
+
+
+async def test_the_service_stops_when_redis_lost_its_state(engine: Engine, settings: Settings) -> None:
+    service = asyncio.create_task(serve(settings, asyncio.Event()))
+    await eventually(lambda: ticked(engine))
+    await halt(engine.client, engine.partition, "a test")
+    with pytest.raises(LostError):
+        await ran(service)
+
+
+async def test_a_service_that_waits_for_redis_can_be_stopped() -> None:
+    stop = asyncio.Event()
+    service = asyncio.create_task(serve(load_settings(redis_url="redis://127.0.0.1:9/0"), stop))
+    await asyncio.sleep(0)
+    stop.set()
+    await ran(service)

@@ -1,0 +1,112 @@
+"""A worker waits for Redis and for an installation, and goes on when they are there."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flower_engine.embedded.home import Home
+from flower_engine.embedded.valkey import EmbeddedValkey
+from flower_engine.log.client import connect, connect_blocking
+from flower_engine.log.partition import Partition, install
+from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.tasks import cancel_all
+from scripts.engine import Engine
+from worker.conftest import MakeSettings
+from worker.running import InProcess, eventually, row, the_worker, until_settled
+
+
+async def test_a_worker_goes_on_after_a_restart_of_redis(
+    tmp_path: Path, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Home(tmp_path / "home") as home:
+        valkey = EmbeddedValkey(home)
+        url = valkey.start()
+        async with connect(url) as client:
+            with connect_blocking(url) as blocking, contextlib.ExitStack() as stopping:
+                stopping.callback(valkey.stop)
+                meta = await install(client, 0, "test-installation", 1)
+                engine = Engine(client, blocking, Partition(0, meta.installation, meta.generation))
+                worker = InProcess(make_settings(redis_url=url))
+                try:
+                    await until_settled(engine, await engine.register(row(1, "Noop")))
+                    valkey.stop()
+                    await eventually(lambda: "does not answer" in caplog.text)
+                    valkey.start()
+                    (ended,) = await until_settled(engine, await engine.register(row(1, "Noop")))
+                    assert ended.ended_ms is not None
+                    await eventually(lambda: "answers again" in caplog.text)
+                    await worker.stop()
+                finally:
+                    await worker.kill()
+
+
+async def test_a_worker_waits_for_an_installation(
+    redis_url: str, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    worker = InProcess(make_settings())
+    try:
+        await eventually(lambda: "installation" in caplog.text)
+        async with connect(redis_url) as client:
+            with connect_blocking(redis_url) as blocking:
+                meta = await install(client, 0, "test-installation", 1)
+                engine = Engine(client, blocking, Partition(0, meta.installation, meta.generation))
+                await the_worker(engine)
+        await worker.stop()
+    finally:
+        await worker.kill()
+
+
+async def test_a_worker_that_still_waits_can_be_stopped(make_settings: MakeSettings) -> None:
+    await InProcess(make_settings(redis_url="redis://127.0.0.1:9/0")).stop()
+
+
+async def test_one_worker_serves_two_partitions(
+    redis_url: str, make_settings: MakeSettings, start_worker: Callable[..., InProcess]
+) -> None:
+    async with connect(redis_url) as client:
+        with connect_blocking(redis_url) as blocking:
+            await client.flushall()  # pyright: ignore[reportUnknownMemberType]
+            engines: list[Engine] = []
+            for number in (0, 1):
+                meta = await install(client, number, "test-installation", 2)
+                engines.append(
+                    Engine(client, blocking, Partition(number, meta.installation, meta.generation))
+                )
+            flows = [await engine.register_many(20, row(1, "Noop"), row(2, "Noop", 1)) for engine in engines]
+            worker = start_worker(partitions=2, concurrency=3)
+            for engine, registered in zip(engines, flows, strict=True):
+                await until_settled(engine, *registered)
+            await worker.stop()
+
+
+def test_patience_speaks_once_and_waits_longer_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    patience = Patience(logging.getLogger("test"), "Redis")
+    waits = [patience.failed(ConnectionError("no")) for _ in range(12)]
+    assert waits == sorted(waits) and 0 < waits[0] < waits[-1] == 2.0
+    assert caplog.text.count("Redis does not answer") == 1
+    patience.worked()
+    patience.worked()
+    assert caplog.text.count("Redis answers again") == 1
+    assert patience.failed(ConnectionError("no")) == waits[0]
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
+    cancelled = 0
+
+    async def stubborn() -> None:
+        nonlocal cancelled
+        while cancelled < 2:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled += 1
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await cancel_all([task])
+    assert cancelled == 2

@@ -1,0 +1,112 @@
+"""A worker that is told to stop lets attempts end, or hands them back, and signs off."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flower_engine.log.client import send
+from flower_engine.log.keys import GROUP
+from flower_engine.log.working import live_workers
+from flower_engine.model.events import TaskReturned, TaskSuspended
+from flower_engine.model.status import Status
+from scripts.engine import Engine
+from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until, until_settled
+
+StartWorker = Callable[..., InProcess]
+SpawnWorker = Callable[..., OwnProcess]
+
+
+async def consumers(engine: Engine) -> int:
+    return len(await send(engine.client, "XINFO", "CONSUMERS", engine.keys.work("default"), GROUP))
+
+
+async def pending(engine: Engine) -> int:
+    return (await send(engine.client, "XPENDING", engine.keys.work("default"), GROUP))["pending"]
+
+
+async def test_attempts_end_within_the_grace_time_and_nothing_new_begins(
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
+) -> None:
+    flows = await engine.register_many(
+        3,
+        row(1, "wait_async", FOLDER=str(tmp_path)),
+        row(2, "wait_thread", FOLDER=str(tmp_path)),
+        row(3, "Noop", 1),
+    )
+    worker = spawn_worker()
+    await the_worker(engine)
+    await until(engine, lambda found: all(found[flow].task(1).attempt == 1 for flow in flows))
+    worker.send(signal.SIGTERM)
+    await eventually(lambda: "takes no more tasks" in worker.log())
+    (tmp_path / "go").touch()
+    assert await worker.ended() == 0
+    for flow in flows:
+        state = await engine.flow(flow)
+        assert [task.status for task in state.tasks] == [Status.FINISH, Status.FINISH, Status.WAIT]
+    assert await live_workers(engine.client, engine.partition) == []
+    assert (await consumers(engine), await pending(engine)) == (0, 0)
+
+
+async def test_attempts_that_can_be_stopped_are_handed_back_after_the_grace_time(
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
+) -> None:
+    flow = await engine.register(
+        row(1, "wait_async", FOLDER=str(tmp_path)), row(2, "wait_process", FOLDER=str(tmp_path))
+    )
+    worker = spawn_worker(grace_seconds=0.1)
+    for task in (1, 2):
+        await eventually((tmp_path / f"began-{task}-1").exists)
+    assert await worker.stop() == 0
+    assert (tmp_path / "cancelled-1-1").exists()
+    returned = [event.task for event in await engine.events() if isinstance(event, TaskReturned)]
+    assert sorted(returned) == [1, 2]
+    assert (await consumers(engine), await pending(engine)) == (0, 0)
+    (tmp_path / "go").touch()
+    spawn_worker()
+    (ended,) = await until_settled(engine, flow)
+    assert [task.attempt for task in ended.tasks] == [2, 2]
+
+
+async def test_a_stuck_thread_keeps_its_lease_but_not_the_process(
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
+) -> None:
+    flow = await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
+    worker = spawn_worker(grace_seconds=0.1)
+    await eventually((tmp_path / "began-1-1").exists)
+    assert await worker.stop() == 0
+    assert "its lease is left to lapse" in worker.log()
+    assert (await engine.flow(flow)).task(1).status is Status.RUNNING
+    assert (await consumers(engine), await pending(engine)) == (1, 1)
+
+
+async def test_a_program_that_ignores_its_end_is_left_to_lapse(
+    engine: Engine, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flower_worker.drain._STOP_SECONDS", 0.1)
+    monkeypatch.setattr("flower_worker.drain._HAND_IN_SECONDS", 0.1)
+    flow = await engine.register(row(1, "ignore_cancellation", FOLDER=str(tmp_path)))
+    worker = start_worker(grace_seconds=0)
+    await eventually((tmp_path / "began-1-1").exists)
+    await worker.stop()
+    assert (tmp_path / "cancelled-1-1").exists()
+    assert (await engine.flow(flow)).task(1).status is Status.RUNNING
+    (tmp_path / "go").touch()
+
+
+async def test_stopping_suspends_no_task(engine: Engine, start_worker: StartWorker, tmp_path: Path) -> None:
+    await engine.register_many(5, row(1, "wait_async", FOLDER=str(tmp_path)))
+    worker = start_worker(grace_seconds=0)
+    await eventually((tmp_path / "began-1-1").exists)
+    await worker.stop()
+    events = await engine.events()
+    assert not [event for event in events if isinstance(event, TaskSuspended)]
+    assert (await consumers(engine), await pending(engine)) == (0, 0)
+
+
+async def test_an_idle_worker_stops_at_once(engine: Engine, start_worker: StartWorker) -> None:
+    worker = start_worker(grace_seconds=3600)
+    await the_worker(engine)
+    await worker.stop()
+    assert await live_workers(engine.client, engine.partition) == []

@@ -1,0 +1,173 @@
+"""What a worker does with its leases: it keeps them alive, gives up those that are gone, counts once."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flower_engine.errors import LostError
+from flower_engine.log.client import send
+from flower_engine.log.keys import GROUP
+from flower_engine.log.partition import halt
+from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskLapsed, TaskStarted
+from flower_engine.model.status import Status
+from flower_watcher.lapse import LapseLoop
+from scripts.engine import Engine
+from worker.conftest import MakeSettings
+from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until, until_settled
+
+StartWorker = Callable[..., InProcess]
+SpawnWorker = Callable[..., OwnProcess]
+
+
+async def count(engine: Engine, kind: type) -> int:
+    return sum(isinstance(event, kind) for event in await engine.events())
+
+
+async def lapse_now(engine: Engine) -> None:
+    """Takes every lease away, as the watcher does when a worker was silent for too long."""
+    await engine.tick()
+    work = engine.keys.work("default")
+    held = await engine.client.xpending_range(work, GROUP, "-", "+", 100)
+    for entry in held:
+        await send(
+            engine.client, "XCLAIM", work, GROUP, entry["consumer"], 0, entry["message_id"], "IDLE", 120_000
+        )
+    assert len((await engine.lapse()).lapses) == len(held)
+
+
+async def test_each_outcome_counts_once_though_connections_are_cut(
+    engine: Engine, start_worker: StartWorker
+) -> None:
+    flows = await engine.register_many(200, row(1, "Noop"), row(2, "add", 1, a=1), row(3, "Noop", 2))
+    start_worker()
+    working = asyncio.create_task(until_settled(engine, *flows))
+    cuts = 0
+    while not working.done():
+        cuts += await send(engine.client, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await asyncio.sleep(0.02)
+    await working
+    assert cuts > 0
+    assert await count(engine, TaskFinished) == await count(engine, TaskStarted) == 600
+    assert await count(engine, OutcomeRefused) == 0
+
+
+async def test_a_blocked_event_loop_loses_no_lease(
+    engine: Engine, spawn_worker: SpawnWorker, make_settings: MakeSettings
+) -> None:
+    flow = await engine.register(row(1, "block_loop", SECONDS="2.5"))
+    watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, make_settings()).run())
+    try:
+        spawn_worker()
+        (ended,) = await until_settled(engine, flow)
+    finally:
+        watching.cancel()
+    assert ended.ended_ms is not None
+    assert (await count(engine, TaskStarted), await count(engine, TaskLapsed)) == (1, 0)
+
+
+async def test_a_lost_attempt_is_cancelled_and_says_nothing(
+    engine: Engine, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    flow = await engine.register(row(1, "wait_async", FOLDER=str(tmp_path)))
+    start_worker(concurrency=1)
+    await eventually((tmp_path / "began-1-1").exists)
+    await lapse_now(engine)
+    await eventually((tmp_path / "cancelled-1-1").exists)
+    await eventually((tmp_path / "began-1-2").exists)  # the slot was free again
+    (tmp_path / "go").touch()
+    (ended,) = await until_settled(engine, flow)
+    assert ended.task(1).attempt == 2
+    assert await count(engine, OutcomeRefused) == 0
+
+
+async def test_a_lost_attempt_on_a_thread_goes_on_and_its_outcome_is_refused(
+    engine: Engine, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    flow = await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
+    start_worker(concurrency=1)
+    await eventually((tmp_path / "began-1-1").exists)
+    first = (await the_worker(engine)).worker
+    await lapse_now(engine)
+    start_worker(concurrency=1)
+    await eventually((tmp_path / "began-1-2").exists)  # by the second: the first one's slot is still taken
+    (tmp_path / "go").touch()
+    await until_settled(engine, flow)
+    await eventually(lambda: _refused(engine))
+    (refused,) = await engine.refused()
+    ended = await engine.flow(flow)
+    assert (refused.flow, refused.task, refused.worker) == (flow, 1, first)
+    assert ended.task(1).attempt == 2 and ended.task(1).worker != first
+    assert await count(engine, TaskFinished) == 1
+
+
+async def _refused(engine: Engine) -> bool:
+    return await count(engine, OutcomeRefused) > 0
+
+
+async def test_a_lost_attempt_in_a_process_is_killed(
+    engine: Engine, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    flow = await engine.register(row(1, "wait_process", FOLDER=str(tmp_path)))
+    start_worker(processes=1)
+    await eventually((tmp_path / "began-1-1").exists)
+    await lapse_now(engine)
+    await eventually((tmp_path / "began-1-2").exists)
+    (tmp_path / "go").touch()
+    await until_settled(engine, flow)
+    assert await count(engine, OutcomeRefused) == 0
+    first, second = ((tmp_path / f"began-1-{attempt}").read_text() for attempt in (1, 2))
+    assert first != second
+
+
+async def test_a_stopped_worker_is_overtaken_and_finds_its_lease_gone(
+    engine: Engine, spawn_worker: SpawnWorker, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    flow = await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
+    watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, make_settings()).run())
+    try:
+        first = spawn_worker(concurrency=1)
+        await eventually((tmp_path / "began-1-1").exists)
+        first.send(signal.SIGSTOP)
+        await until(engine, lambda flows: flows[flow].task(1).status is Status.WAIT)
+        spawn_worker(concurrency=1)
+        await eventually((tmp_path / "began-1-2").exists)
+        (tmp_path / "go").touch()
+        await until_settled(engine, flow)
+        first.send(signal.SIGCONT)
+        await eventually(lambda: _refused(engine))
+    finally:
+        watching.cancel()
+    assert (await engine.flow(flow)).task(1).attempt == 2
+    assert await count(engine, TaskFinished) == 1
+    await eventually(lambda: "lost its lease" in first.log() or "was answered" in first.log())
+
+
+async def test_a_task_that_ends_its_workers_is_suspended_as_poison(
+    engine: Engine, spawn_worker: SpawnWorker, make_settings: MakeSettings
+) -> None:
+    flow = await engine.register(row(1, "kill_worker"))
+    settings = make_settings(max_lost=2)
+    watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, settings).run())
+    try:
+        for _ in range(2):
+            assert await spawn_worker().ended() == -signal.SIGKILL
+        (suspended,) = await until_settled(engine, flow)
+    finally:
+        watching.cancel()
+    error = suspended.task(1).error
+    assert error is not None and error.type == "WorkerLost"
+
+
+async def test_a_worker_stops_when_redis_lost_its_state(
+    engine: Engine, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    await engine.register(row(1, "wait_async", FOLDER=str(tmp_path)))
+    worker = start_worker()
+    await eventually((tmp_path / "began-1-1").exists)
+    await halt(engine.client, engine.partition, "a test")
+    with pytest.raises(LostError):
+        await worker.task
+    assert (tmp_path / "cancelled-1-1").exists()

@@ -1,0 +1,92 @@
+"""Child processes: made as needed, used again, killed on cancellation, gone with their worker."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from flower_engine.log.registering import TaskMessage
+from flower_engine.log.working import OutcomeKind
+from flower_engine.model.events import TaskError
+from flower_worker.child_messages import Job
+from flower_worker.processes import Processes
+from scripts.engine import Engine
+from worker.running import PROGRAMS, OwnProcess, eventually, row
+
+
+def job(program: str, **parameters: object) -> Job:
+    message = TaskMessage(workflow="w", task_seq=1, program=program, parameters=parameters)
+    return Job("flow", 1, 1, "worker", msgspec.json.encode(message))
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[Processes]:
+    made = Processes([PROGRAMS])
+    yield made
+    await made.close()
+
+
+async def pid_of_child(processes: Processes) -> int:
+    kind, payload = await processes.run(job("where_process"))
+    assert kind is OutcomeKind.FINISHED
+    return msgspec.json.decode(payload)[0]
+
+
+async def test_a_child_is_used_again(processes: Processes) -> None:
+    assert await pid_of_child(processes) == await pid_of_child(processes)
+
+
+async def test_an_idle_child_that_died_fails_nothing(processes: Processes) -> None:
+    first = await pid_of_child(processes)
+    os.kill(first, signal.SIGKILL)
+    assert await pid_of_child(processes) != first
+
+
+async def test_a_cancelled_job_kills_its_child(processes: Processes, tmp_path: Path) -> None:
+    running = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path))))
+    await eventually((tmp_path / "began-1-1").exists)
+    child = int((tmp_path / "began-1-1").read_text())
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not psutil.pid_exists(child)
+
+
+async def test_jobs_run_beside_each_other(processes: Processes, tmp_path: Path) -> None:
+    first = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path))))
+    await eventually((tmp_path / "began-1-1").exists)
+    await pid_of_child(processes)
+    (tmp_path / "go").touch()
+    assert await first == (OutcomeKind.FINISHED, b'"worker"')
+
+
+async def test_a_job_that_no_child_can_take_up_is_suspended_with_the_reason() -> None:
+    kind, payload = await Processes(["no.such.module"]).run(job("where_process"))
+    error = msgspec.json.decode(payload, type=TaskError)
+    assert kind is OutcomeKind.SUSPENDED
+    assert error.type == "ProcessLost" and "before it could run this attempt" in error.message
+
+
+async def test_a_signal_to_the_group_is_left_to_the_worker(processes: Processes, tmp_path: Path) -> None:
+    running = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path))))
+    await eventually((tmp_path / "began-1-1").exists)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(int((tmp_path / "began-1-1").read_text()), number)
+    (tmp_path / "go").touch()
+    assert (await running)[0] is OutcomeKind.FINISHED
+
+
+async def test_children_end_with_a_worker_that_is_killed(
+    engine: Engine, spawn_worker: Callable[..., OwnProcess], tmp_path: Path
+) -> None:
+    await engine.register(row(1, "wait_process", FOLDER=str(tmp_path)))
+    worker = spawn_worker()
+    await eventually((tmp_path / "began-1-1").exists)
+    worker.kill()
+    child = int((tmp_path / "began-1-1").read_text())
+    await eventually(lambda: not psutil.pid_exists(child))
