@@ -13,7 +13,6 @@ from types import FrameType
 
 import msgspec
 
-from flower_engine.errors import ParameterError
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.sanitise import encode_error
 from flower_engine.programs.loading import load_programs
@@ -44,15 +43,15 @@ def main(descriptor: int) -> None:
 
 
 def _run(registry: Registry, job: Job) -> Done:
-    message = decode_message(job.message)
-    program = registry.get(message.program)
     try:
+        message = decode_message(job.message)
+        program = registry.get(message.program)
         if program is None:
             raise unknown_program(message.program)
         arguments = make_arguments(
             program, message, flow=job.flow, task=job.task, attempt=job.attempt, worker=job.worker
         )
-    except ParameterError as error:
+    except Exception as error:  # noqa: BLE001 # what is wrong with the job is its outcome
         return OutcomeKind.SUSPENDED, encode_error(error)
     return call_blocking(program, arguments)
 

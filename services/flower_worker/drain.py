@@ -27,6 +27,9 @@ async def drain(exchanges: Sequence[ExchangeLoop], executor: Executor, grace_sec
         await _within(_HAND_IN_SECONDS, (exchange.handed_in for exchange in exchanges))
     for attempt in _running(exchanges):
         _log.warning("%s could not be stopped; its lease is left to lapse", attempt)
+    unanswered = sum(exchange.unanswered() for exchange in exchanges)
+    if unanswered:
+        _log.warning("%d outcomes could not be handed in; these tasks will run again", unanswered)
     return all(exchange.quiet.is_set() for exchange in exchanges)
 
 

@@ -57,7 +57,7 @@ class ExchangeLoop:
         self.partition = partition
         self.share = Share(self.wake)
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
-        self.quiet = asyncio.Event()  # no lease is held
+        self.quiet = asyncio.Event()  # no lease is held, and no call is under way that may bring one
         self.quiet.set()
         self.handed_in = asyncio.Event()  # every outcome so far is answered
         self.handed_in.set()
@@ -69,6 +69,7 @@ class ExchangeLoop:
         self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues}
         self._done: list[Attempt] = []
         self._claiming = True
+        self._calling = False
         self._number = 0
         self._woken = asyncio.Event()
         self._patience = Patience(_log, f"Redis (partition {partition.number})")
@@ -123,6 +124,10 @@ class ExchangeLoop:
         """The attempts without an outcome."""
         return [attempt for held in self._held.values() for attempt in held.values() if not attempt.outcome]
 
+    def unanswered(self) -> int:
+        """How many attempts ended whose outcome Redis has not answered yet."""
+        return sum(1 for held in self._held.values() for attempt in held.values() if attempt.outcome)
+
     def lose(self, gone: Sequence[tuple[bytes, bytes]]) -> None:
         """Stops the attempts whose leases (queue, lease) are gone, unless their outcome was under way."""
         for queue, lease in gone:
@@ -138,6 +143,7 @@ class ExchangeLoop:
                     " ends; its outcome will be refused",
                     *(attempt, lease.decode()),
                 )
+        self._note_quiet()
 
     def _compose(self) -> _Call | None:
         share, slots = self.share, self._slots
@@ -161,6 +167,8 @@ class ExchangeLoop:
         share.used += reserved
         share.heavy_used += heavy_reserved
         self._number += 1
+        self._calling = True
+        self.quiet.clear()
         outcomes = [attempt.outcome for attempt in batch if attempt.outcome is not None]
         return _Call(self._number, batch, outcomes, ask, reserved, heavy_reserved)
 
@@ -209,14 +217,13 @@ class ExchangeLoop:
             self._start(claim)
         if not self._done:
             self.handed_in.set()
-        if not any(self._held.values()):
-            self.quiet.set()
+        self._calling = False
+        self._note_quiet()
         self._slots.wake_rivals(share)
 
     def _start(self, claim: Claim) -> None:
         attempt = Attempt(claim, self)
         self._held[claim.queue][claim.lease] = attempt
-        self.quiet.clear()
         self.share.used += 1
         if self._claiming:
             self._executor.start(attempt)
@@ -234,6 +241,10 @@ class ExchangeLoop:
 
     def _forget(self, attempt: Attempt) -> None:
         self._held[attempt.claim.queue].pop(attempt.claim.lease, None)
+
+    def _note_quiet(self) -> None:
+        if not self._calling and not any(self._held.values()):
+            self.quiet.set()
 
 
 def _say_refusals(call: _Call, words: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.errors import ParameterError
 from flower_engine.log.registering import TaskMessage
 from flower_engine.log.working import Outcome, OutcomeKind
 from flower_engine.model.events import TaskError
@@ -50,7 +49,7 @@ class Executor:
             else:
                 arguments = self._arguments(attempt, program, message)
                 self._threads.submit(self._thread_job(attempt, program, arguments))
-        except (ParameterError, msgspec.MsgspecError) as error:
+        except Exception as error:  # noqa: BLE001 # a claim that breaks must not break the worker, or all of them
             self._finish(attempt, (OutcomeKind.SUSPENDED, encode_error(error)))
 
     def stop(self, attempt: Attempt, told: Told) -> bool:

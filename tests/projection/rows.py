@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from psycopg.sql import SQL, Identifier
 
 from flower_engine.model.events import AnyEvent, TaskStarted
 from flower_engine.model.fold import FlowState, TaskState, fold
@@ -12,24 +13,25 @@ from flower_engine.projection.database import Connection
 
 Row = dict[str, Any]
 
-_MS = "(extract(epoch FROM {0}) * 1000)::bigint AS {0}"
-_TIMES = [_MS.format(name) for name in ("registered_ts", "started_ts", "finished_ts", "suspended_ts")]
-_TASKS = (
+_TIMES = SQL(", ").join(
+    SQL("(extract(epoch FROM {0}) * 1000)::bigint AS {0}").format(Identifier(name))
+    for name in ("registered_ts", "started_ts", "finished_ts", "suspended_ts")
+)
+_TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,"
     " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, worker, result,"
-    " error, {times} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
-).format(times=", ".join(_TIMES))
-_FLOWS = (
+    " error, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
+).format(_TIMES)
+_FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
-    " waiting, running, suspended, finished, ignored, {times} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
-).format(times=", ".join(_TIMES))
+    " waiting, running, suspended, finished, ignored, {} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
+).format(_TIMES)
 
 
 async def held(connection: Connection) -> tuple[list[Row], list[Row]]:
     """The rows of ``kr_flow_stat`` and ``kr_task_stat``."""
     flows, tasks = [
-        [row[0] async for row in await connection.execute(statement.encode())]
-        for statement in (_FLOWS, _TASKS)
+        [row[0] async for row in await connection.execute(statement)] for statement in (_FLOWS, _TASKS)
     ]
     return flows, tasks
 

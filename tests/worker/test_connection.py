@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
@@ -19,29 +19,61 @@ from worker.conftest import MakeSettings
 from worker.running import InProcess, eventually, row, the_worker, until_settled
 
 
+@contextlib.asynccontextmanager
+async def own_valkey(folder: Path) -> AsyncGenerator[tuple[EmbeddedValkey, str, Engine]]:
+    """A server that this test may stop."""
+    with Home(folder / "home") as home:
+        valkey = EmbeddedValkey(home)
+        url = valkey.start()
+        try:
+            async with connect(url) as client:
+                with connect_blocking(url) as blocking:
+                    meta = await install(client, 0, "test-installation", 1)
+                    yield (
+                        valkey,
+                        url,
+                        Engine(client, blocking, Partition(0, meta.installation, meta.generation)),
+                    )
+        finally:
+            valkey.stop()
+
+
 async def test_a_worker_goes_on_after_a_restart_of_redis(
     tmp_path: Path, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Home(tmp_path / "home") as home:
-        valkey = EmbeddedValkey(home)
-        url = valkey.start()
-        async with connect(url) as client:
-            with connect_blocking(url) as blocking, contextlib.ExitStack() as stopping:
-                stopping.callback(valkey.stop)
-                meta = await install(client, 0, "test-installation", 1)
-                engine = Engine(client, blocking, Partition(0, meta.installation, meta.generation))
-                worker = InProcess(make_settings(redis_url=url))
-                try:
-                    await until_settled(engine, await engine.register(row(1, "Noop")))
-                    valkey.stop()
-                    await eventually(lambda: "does not answer" in caplog.text)
-                    valkey.start()
-                    (ended,) = await until_settled(engine, await engine.register(row(1, "Noop")))
-                    assert ended.ended_ms is not None
-                    await eventually(lambda: "answers again" in caplog.text)
-                    await worker.stop()
-                finally:
-                    await worker.kill()
+    async with own_valkey(tmp_path) as (valkey, url, engine):
+        worker = InProcess(make_settings(redis_url=url))
+        try:
+            await until_settled(engine, await engine.register(row(1, "Noop")))
+            valkey.stop()
+            await eventually(lambda: "does not answer" in caplog.text)
+            valkey.start()
+            (ended,) = await until_settled(engine, await engine.register(row(1, "Noop")))
+            assert ended.ended_ms is not None
+            await eventually(lambda: "answers again" in caplog.text)
+            await worker.stop()
+        finally:
+            await worker.kill()
+
+
+async def test_a_worker_can_be_stopped_while_redis_is_down(
+    tmp_path: Path,
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("flower_worker.drain._HAND_IN_SECONDS", 0.1)
+    async with own_valkey(tmp_path) as (valkey, url, engine):
+        await engine.register(row(1, "wait_async", FOLDER=str(tmp_path)))
+        worker = InProcess(make_settings(redis_url=url, grace_seconds=0))
+        try:
+            await eventually((tmp_path / "began-1-1").exists)
+            valkey.stop()
+            await worker.stop()
+        finally:
+            await worker.kill()
+    assert (tmp_path / "cancelled-1-1").exists()
+    assert "1 outcomes could not be handed in" in caplog.text
 
 
 async def test_a_worker_waits_for_an_installation(

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from flower_engine.errors import ProgramError
+from flower_engine.log.client import send
 from flower_engine.log.working import live_workers
 from flower_engine.model.events import TaskFinished
 from flower_engine.model.fold import FlowState
@@ -137,6 +138,21 @@ async def test_a_process_that_dies_fails_only_its_own_attempt(
     error = the_error(suspended)
     assert error.type == "ProcessLost" and says in error.message
     assert all(flow.ended_ms is not None for flow in ended)
+
+
+@pytest.mark.parametrize("program", ["add", "wait_process"])
+async def test_parameters_nested_too_deep_to_read_suspend_the_task(
+    engine: Engine, start_worker: StartWorker, program: str
+) -> None:
+    flow = await engine.register(row(1, program))
+    message = b'{"workflow":"etl","task_seq":1,"program":"%s","parameters":{"a":%s}}' % (
+        program.encode(),
+        b"[" * 20_000 + b"]" * 20_000,
+    )
+    await send(engine.client, "HSET", engine.keys.flow(flow), "m1", message)
+    start_worker()
+    (suspended,) = await until_settled(engine, flow)
+    assert the_error(suspended).type == "RecursionError"
 
 
 async def test_the_worker_is_known_with_what_it_serves(engine: Engine, start_worker: StartWorker) -> None:

@@ -40,9 +40,11 @@ local function take_from_share(share, wanted, serves, out, taken)
       at = at + 2
       count = count + 1
     end
-    call('ZREMRANGEBYRANK', lane_key, 0, count - 1)
-    got = got + count
-    taken[lane] = (taken[lane] or 0) + count
+    if count > 0 then -- else its score in the share was wrong, and is mended below
+      call('ZREMRANGEBYRANK', lane_key, 0, count - 1)
+      got = got + count
+      taken[lane] = (taken[lane] or 0) + count
+    end
     local head = heads[2 * count + 2]
     if head then
       scores[best] = tonumber(head)

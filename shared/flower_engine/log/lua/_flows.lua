@@ -10,44 +10,48 @@ local flows, flow_ids = {}, {}
 
 -- The flow, or nil when it is not under way; with it the task's state and one more field of the task.
 -- STATE takes a state apart: status, attempt, lost, lease.
+-- What is known of a flow lies in one table: its counters by name, fields of its hash by theirs.
 local function load_task(id, task, field)
   local flow = flows[id]
+  local state_name, field_name = 's' .. task, field .. task
   if flow == nil then
     local key = prefix .. 'flow:' .. id
-    local got = call('HMGET', key, 'c', 's' .. task, field .. task)
+    local got = call('HMGET', key, 'c', state_name, field_name)
     if not got[1] then
       flows[id] = false
       return nil
     end
     local v, left, done, order = match(got[1], COUNTERS)
+    flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order, changed = {} }
     local state = got[2] or NEVER
-    flow = {
-      id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
-      state = { [task] = state }, message = {}, open = {}, changed = {},
-    }
+    flow[state_name] = state
     flows[id] = flow
     flow_ids[#flow_ids + 1] = id
     return flow, state, got[3]
   elseif not flow then
     return nil
   end
-  local state = flow.state[task]
+  local state = flow[state_name]
   if state then
-    return flow, state, field == 'm' and flow.message[task] or call('HGET', flow.key, field .. task)
+    return flow, state, flow[field_name] or call('HGET', flow.key, field_name)
   end
-  local got = call('HMGET', flow.key, 's' .. task, field .. task)
+  local got = call('HMGET', flow.key, state_name, field_name)
   state = got[1] or NEVER
-  flow.state[task] = state
+  flow[state_name] = state
   return flow, state, got[2]
 end
 
-local function set_state(flow, task, status, attempt, lost, lease)
-  local state = status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease
-  flow.state[task] = state
+-- Changes a field of the flow's hash; save_flows writes it.
+local function set(flow, name, value)
+  flow[name] = value
   local changed = flow.changed
   local n = #changed
-  changed[n + 1] = 's' .. task
-  changed[n + 2] = state
+  changed[n + 1] = name
+  changed[n + 2] = value
+end
+
+local function set_state(flow, task, status, attempt, lost, lease)
+  set(flow, 's' .. task, status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
 
 -- Counts the event and gives its head up to the version; the caller adds fields and the closing brace.

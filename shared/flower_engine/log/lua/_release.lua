@@ -7,8 +7,23 @@ local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local notes = {} -- written by save_notes
 
--- Counts one dependency less for each of these tasks; those with none left are pushed to their lanes.
--- Their states and messages are read as well: the claim that follows often takes just them.
+-- Counts one dependency less for a task; one with none left is pushed to its lane. Its state and message
+-- are kept: the claim that follows often takes just that task.
+local function release_one(flow, task, open, lane, state, message)
+  local open_name = 'o' .. task
+  open = flow[open_name] or open
+  if open then
+    open = open - 1
+    set(flow, open_name, open)
+  end
+  if not open or open == 0 then
+    local state_name = 's' .. task
+    flow[state_name] = flow[state_name] or state or NEVER
+    flow['m' .. task] = message
+    push(lane, flow, task)
+  end
+end
+
 local function release_some(flow, tasks)
   local names = {}
   for index = 1, #tasks do
@@ -16,22 +31,9 @@ local function release_some(flow, tasks)
     names[n + 1], names[n + 2], names[n + 3], names[n + 4] = 'o' .. task, 'l' .. task, 's' .. task, 'm' .. task
   end
   local got = call('HMGET', flow.key, unpack(names))
-  local changed, open_now = flow.changed, flow.open
   for index = 1, #tasks do
-    local task, at = tasks[index], 4 * index
-    local open = open_now[task] or got[at - 3]
-    if open then
-      open = open - 1
-      open_now[task] = open
-      local n = #changed
-      changed[n + 1] = 'o' .. task
-      changed[n + 2] = open
-    end
-    if not open or open == 0 then
-      flow.state[task] = flow.state[task] or got[at - 1] or NEVER
-      flow.message[task] = got[at]
-      push(got[at - 2], flow, task)
-    end
+    local at = 4 * index
+    release_one(flow, tasks[index], got[at - 3], got[at - 2], got[at - 1], got[at])
   end
 end
 
@@ -39,13 +41,16 @@ end
 local function release(flow, task, dependents)
   if #dependents > WIDE_BYTES then
     notes[#notes + 1] = flow.id .. ':' .. task .. ':1'
-    return
+  elseif not string.find(dependents, ',', 1, true) then
+    local got = call('HMGET', flow.key, 'o' .. dependents, 'l' .. dependents, 's' .. dependents, 'm' .. dependents)
+    release_one(flow, dependents, got[1], got[2], got[3], got[4])
+  else
+    local tasks = {}
+    for dependent in string.gmatch(dependents, '%d+') do
+      tasks[#tasks + 1] = dependent
+    end
+    release_some(flow, tasks)
   end
-  local tasks = {}
-  for dependent in string.gmatch(dependents, '%d+') do
-    tasks[#tasks + 1] = dependent
-  end
-  release_some(flow, tasks)
 end
 
 -- Takes one step of the oldest note. `waiting` is how many notes there are; returns how many remain.
