@@ -14,8 +14,9 @@ from flower_engine.projection.queries import FlowFilter, Place, list_flows
 from flower_engine.projection.views import FlowSummary, FlowView
 from flower_register.finding import find_flow, find_history
 from flower_register.openapi import replies, reply
+from flower_register.paths import FlowIdPath
 from flower_register.problems import ProblemError
-from flower_register.schemas import EventsPage, FlowIdPath, FlowsPage, WorkflowName
+from flower_register.schemas import EventsPage, FlowsPage, WorkflowName
 from flower_register.stores import Stores
 
 _STATUSES = {

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from flower_engine.errors import UnknownWorkflowError
 from flower_engine.log.registering import FlowPlan
 from flower_register.openapi import replies, reply
+from flower_register.paths import TaskIdPath, workflow_of
 from flower_register.problems import problem_of
 from flower_register.schemas import (
     MAX_REGISTRATIONS,
@@ -17,7 +18,6 @@ from flower_register.schemas import (
     Registered,
     Registration,
     RegistrationFailed,
-    TaskIdPath,
 )
 from flower_register.stores import Stores
 
@@ -44,7 +44,7 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
         return reply(entries)
 
     @app.post(
-        "/register/{task_id:path}",
+        "/register/{task_id:rest}",
         summary="Start a flow",
         responses=replies(
             {
@@ -56,7 +56,7 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
     )
     async def register(task_id: TaskIdPath) -> Response:
         """A flow of the workflow whose rows in ms_task_definition have this task_id."""
-        workflow = task_id.removesuffix("/")
+        workflow = workflow_of(task_id)
         try:
             plan = await stores.plans.get(workflow)
         except UnknownWorkflowError:

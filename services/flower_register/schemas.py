@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -22,17 +21,6 @@ MAX_REGISTRATIONS = 1_000
 NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
 
 WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
-TaskIdPath = Annotated[
-    str,
-    Path(
-        alias="task_id",
-        min_length=1,
-        max_length=MAX_NAME_LENGTH,
-        pattern=NAME_PATTERN,
-        description="The workflow. It may hold slashes; one at the end is not a part of it.",
-    ),
-]
-FlowIdPath = Annotated[str, Path(alias="task_flow_id", description="The flow, as its registration named it.")]
 
 
 class Taken(BaseModel):

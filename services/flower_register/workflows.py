@@ -15,9 +15,9 @@ from flower_engine.projection.definitions import (
     read_workflow,
 )
 from flower_register.openapi import replies, reply
+from flower_register.paths import TaskIdPath, workflow_of
 from flower_register.problems import ProblemError
 from flower_register.schemas import (
-    TaskIdPath,
     WorkflowBody,
     WorkflowEntry,
     WorkflowName,
@@ -47,13 +47,13 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         return reply(WorkflowsPage(entries, None if len(found) <= limit else entries[-1].task_id))
 
     @app.get(
-        "/workflows/{task_id:path}",
+        "/workflows/{task_id:rest}",
         summary="Show a workflow's definition",
         responses=replies({200: (WorkflowView, "The definition")}, problems=(404, 422, 503)),
     )
     async def get_workflow(task_id: TaskIdPath) -> Response:
         """422 if its rows, edited with SQL, cannot be understood."""
-        name = task_id.removesuffix("/")
+        name = workflow_of(task_id)
         async with stores.postgres() as connection:
             definition = await read_workflow(connection, name)
         if definition is None:
@@ -61,7 +61,7 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         return reply(WorkflowView.of(definition))
 
     @app.put(
-        "/workflows/{task_id:path}",
+        "/workflows/{task_id:rest}",
         summary="Define or replace a workflow",
         responses=replies(
             {
@@ -73,7 +73,7 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
     )
     async def put(task_id: TaskIdPath, body: WorkflowBody) -> Response:
         """Replaces all its rows in one transaction. Flows under way keep the definition they began with."""
-        name = task_id.removesuffix("/")
+        name = workflow_of(task_id)
         if body.task_id not in (None, name):
             raise ProblemError(
                 422, "invalid-request", f"taskId is {body.task_id!r}, but the path says {name!r}"
@@ -94,14 +94,14 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         return reply(WorkflowView.of(definition), 201 if is_new else 200)
 
     @app.delete(
-        "/workflows/{task_id:path}",
+        "/workflows/{task_id:rest}",
         summary="Delete a workflow's definition",
         status_code=204,
         responses=replies({}, problems=(404, 422, 503)),
     )
     async def delete(task_id: TaskIdPath) -> Response:
         """Its flows stay, and those under way go on."""
-        name = task_id.removesuffix("/")
+        name = workflow_of(task_id)
         try:
             async with stores.postgres() as connection:
                 if not await delete_workflow(connection, name):

@@ -1,11 +1,13 @@
 """Registration and definitions that change, and a Postgres that goes away, on real stores."""
 
-from typing import Any
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from api.serving import RunningApi, details
+from flower_engine.projection.database import connect
+from flower_engine.projection.migrations import migrate
 
 _END_LISTENER = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -98,13 +100,22 @@ class Away:
             admin.execute(_END_ALL, (self._name,))
 
 
+@pytest.fixture
+async def defined(database_url: str) -> None:
+    """Workflows from before the API starts, so that no notification of them is still on its way."""
+    async with await connect(database_url, "test") as connection:
+        await migrate(connection)
+        await connection.execute(
+            "INSERT INTO ms_task_definition VALUES ('cached', 1, 'A', 0), ('not-cached', 1, 'A', 0)"
+        )
+
+
+@pytest.mark.usefixtures("defined")
 def test_registration_goes_on_from_the_cache_while_postgres_is_away(
-    own_api: RunningApi, postgres_url: str
+    start_api: Callable[..., RunningApi], postgres_url: str
 ) -> None:
-    own_api.define("cached", {}, {})
-    own_api.define("not-cached", {})
+    own_api = start_api()
     own_api.register("cached")
-    problem: dict[str, Any] = {}
     with Away(own_api, postgres_url):
         flows = [own_api.register("cached") for _ in range(20)]
         bulk = own_api.client.post("/register", json=[{"taskId": "cached"}, {"taskId": "not-cached"}]).json()
@@ -124,15 +135,16 @@ def test_registration_goes_on_from_the_cache_while_postgres_is_away(
     assert {own_api.flow(flow)["taskId"] for flow in flows} == {"cached"}
 
 
+@pytest.mark.usefixtures("defined")
 def test_an_edit_while_postgres_was_unreachable_is_seen_when_it_is_back(
-    own_api: RunningApi, postgres_url: str
+    start_api: Callable[..., RunningApi], postgres_url: str
 ) -> None:
-    own_api.define("returning", {})
-    own_api.register("returning")
+    own_api = start_api()
+    own_api.register("cached")
     url = own_api.settings.database_url or ""
     with psycopg.connect(url, autocommit=True) as editor, Away(own_api, postgres_url):
         editor.execute("UPDATE ms_task_definition SET program = 'B'")
-        flow_id = own_api.register("returning")
+        flow_id = own_api.register("cached")
     own_api.wait_for(lambda: own_api.client.get("/readyz").status_code == 200)
     assert [task["program"] for task in own_api.flow(flow_id)["tasks"]] == ["A"]
-    _eventually_programs(own_api, "returning", ["B"])
+    _eventually_programs(own_api, "cached", ["B"])

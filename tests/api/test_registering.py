@@ -64,6 +64,13 @@ async def test_a_workflow_may_have_any_printable_name(api: RunningApi, name: str
     assert (flow.workflow, flow.task(1).planned.parameters) == (name, {"K": name})
 
 
+def test_a_line_end_is_a_part_of_the_name(api: RunningApi) -> None:
+    api.define("line", {})
+    for path in ("line%0A", "line%0Aend", "%0Aline", "line%0A/"):
+        assert api.client.post(f"/register/{path}").status_code == 404
+    assert api.client.put("/workflows/a%0Ab", json={"tasks": []}).status_code == 422
+
+
 @pytest.mark.parametrize("path", ["x" * 257, "%00", "a%00b", "ü" * 300])
 def test_a_name_that_no_workflow_can_have_is_refused(api: RunningApi, path: str) -> None:
     reply = api.client.post(f"/register/{path}")

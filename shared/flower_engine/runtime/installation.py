@@ -40,7 +40,7 @@ async def open_partitions(client: AsyncRedis, settings: Settings) -> list[Partit
     """
     said = False
     while True:
-        metas = await _patiently("Redis", lambda: _read_metas(client, settings))
+        metas = await _patiently(lambda: _read_metas(client, settings))
         if None not in metas:
             return _partitions(metas, settings)
         _check_partitions(metas, settings)
@@ -70,9 +70,9 @@ async def ensure_installation(client: AsyncRedis, pool: Pool, settings: Settings
         async with pool.connection() as connection:
             return await _settle(client, connection, settings)
 
-    await _patiently("Redis", lambda: read_meta(client, 0))
-    await _patiently("Postgres", bring_up_to_date)
-    return await _patiently("Redis or Postgres", settle)
+    await _patiently(lambda: read_meta(client, 0))
+    await _patiently(bring_up_to_date)
+    return await _patiently(settle)
 
 
 async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
@@ -195,16 +195,19 @@ async def _read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | Non
     return [await read_meta(client, number) for number in range(settings.partitions)]
 
 
-async def _patiently(store: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """What the attempt gives, however long the store is away."""
-    patience = Patience(_log, store)
+async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What the attempt gives, however long a store is away."""
+    redis, postgres = Patience(_log, "Redis"), Patience(_log, "Postgres")
     while True:
         try:
             result = await attempt()
-        except (psycopg.Error, RedisError, OSError) as error:
-            if isinstance(error, psycopg.Error) and not is_outage(error):
+        except (RedisError, OSError) as error:
+            await asyncio.sleep(redis.failed(error))
+        except psycopg.Error as error:
+            if not is_outage(error):
                 raise InstallationError(f"Postgres cannot be used as it is: {error}") from error
-            await asyncio.sleep(patience.failed(error))
+            await asyncio.sleep(postgres.failed(error))
         else:
-            patience.worked()
+            redis.worked()
+            postgres.worked()
             return result

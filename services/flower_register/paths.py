@@ -1,0 +1,41 @@
+"""Ids in paths."""
+
+from typing import Annotated
+
+from fastapi import Path
+from starlette.convertors import Convertor, register_url_convertor
+
+from flower_engine.model.definition import MAX_NAME_LENGTH
+from flower_register.schemas import NAME_PATTERN
+
+
+class _Rest(Convertor[str]):
+    """The rest of a path, line ends included; Starlette's own ``path`` cuts the last one off."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
+
+TaskIdPath = Annotated[
+    str,
+    Path(
+        alias="task_id",
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        pattern=NAME_PATTERN,
+        description="The workflow. It may hold slashes; one at the end is not a part of it.",
+    ),
+]
+FlowIdPath = Annotated[str, Path(alias="task_flow_id", description="The flow, as its registration named it.")]
+
+
+def workflow_of(task_id: str) -> str:
+    """The workflow that a path names: without the slash that may end it."""
+    return task_id.removesuffix("/")
