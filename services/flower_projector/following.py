@@ -133,6 +133,6 @@ class Follower:
     async def _batch_of(self, entries: list[LogEntry]) -> Batch | None:
         if not entries:
             return None
-        size_bytes = sum(len(entry.raw) for entry in entries) // len(entries)
-        self._count = max(1, min(self._most_events, _BATCH_BYTES // size_bytes))
+        size_bytes = sum(len(entry.raw) for entry in entries) / len(entries)
+        self._count = max(1, min(self._most_events, int(_BATCH_BYTES / (size_bytes + 1))))
         return await make_batch(self._partition.number, entries)

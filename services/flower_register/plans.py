@@ -6,7 +6,6 @@ begins with an empty cache; when Postgres cannot be reached at all, registration
 """
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,8 +13,6 @@ from contextlib import suppress
 from flower_engine.errors import UnknownWorkflowError
 from flower_engine.log.registering import FlowPlan
 from flower_engine.model.definition import WorkflowDefinition, plan_flow
-
-_log = logging.getLogger(__name__)
 
 Read = Callable[[str], Awaitable[WorkflowDefinition | None]]
 

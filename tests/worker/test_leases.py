@@ -43,12 +43,14 @@ async def test_each_outcome_counts_once_though_connections_are_cut(
 ) -> None:
     flows = await engine.register_many(200, row(1, "Noop"), row(2, "add", 1, a=1), row(3, "Noop", 2))
     start_worker()
-    working = asyncio.create_task(until_settled(engine, *flows))
     cuts = 0
-    while not working.done():
+
+    async def all_ended_though_cut() -> bool:
+        nonlocal cuts
         cuts += await send(engine.client, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        await asyncio.sleep(0.02)
-    await working
+        return await send(engine.client, "LLEN", engine.keys.endings) == len(flows)
+
+    await eventually(all_ended_though_cut)
     assert cuts > 0
     assert await count(engine, TaskFinished) == await count(engine, TaskStarted) == 600
     assert await count(engine, OutcomeRefused) == 0

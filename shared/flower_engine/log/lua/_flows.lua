@@ -54,12 +54,13 @@ local function set_state(flow, task, status, attempt, lost, lease)
   set(flow, 's' .. task, status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
 
--- Counts the event and gives its head up to the version; the caller adds fields and the closing brace.
-local function event_head(kind, now, flow)
+-- Counts an event of the flow; the version, as digits, that the event carries.
+local function next_version(flow)
   flow.v = flow.v + 1
-  return '{"type":"' .. kind .. '","at":' .. now .. ',"flow":"' .. flow.id .. '","v":' .. digits(flow.v)
+  return digits(flow.v)
 end
 
+-- The events are put together in one expression each: Lua hashes and keeps every string it makes.
 local function append(event)
   call('XADD', log_key, '*', 'e', event)
 end

@@ -18,27 +18,45 @@ if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
 local worker, number = ARGV[2], tonumber(ARGV[3])
+
+-- The call record, call:<worker>, is "<number> <word,...> <queue/first lease/last lease/leases,...> <more>".
+local function words_of(text)
+  local words = {}
+  for word in string.gmatch(text, '[^,]+') do
+    words[#words + 1] = word
+  end
+  return words
+end
+
+-- The claims that the last call granted, but for those that lapsed since. A call's leases of a queue are
+-- neighbours in its work stream, so first and last tell them all.
+local function still_held(granted)
+  local claims = {}
+  for queue, first, last, count in string.gmatch(granted, '([^,/]+)/([^,/]+)/([^,/]+)/(%d+)') do
+    local work = prefix .. 'work:' .. queue
+    for _, pending in ipairs(call('XPENDING', work, 'workers', first, last, count, worker)) do
+      local lease = pending[1]
+      local member = call('XRANGE', work, lease, lease)[1][2][2]
+      local id, task = split_member(member)
+      local got = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task)
+      local n = #claims
+      claims[n + 1], claims[n + 2], claims[n + 3] = lease, member, queue
+      local _, attempt = match(got[1], STATE)
+      claims[n + 4], claims[n + 5] = attempt, got[2]
+    end
+  end
+  return claims
+end
+
 local call_key = prefix .. 'call:' .. worker
 local last = call('GET', call_key)
 if last then
-  local last_number, words, claims, more = match(last, '^(%d+) (%S*) (%S*) (%S+)$')
+  local last_number, words, granted, more = match(last, '^(%d+) (%S*) (%S*) (%S+)$')
   last_number = tonumber(last_number)
   if number < last_number then
     return { 'stale' }
   elseif number == last_number then
-    local said, again = {}, {}
-    for word in string.gmatch(words, '[^,]+') do
-      said[#said + 1] = word
-    end
-    for lease, queue, attempt, member in string.gmatch(claims, '([^,/]+)/([^,/]*)/(%d+)/([^,]+)') do
-      local id, task = split_member(member)
-      local state = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task)
-      if state[1] and match(state[1], '^1 %d+ %d+ (.*)$') == lease then
-        local n = #again
-        again[n + 1], again[n + 2], again[n + 3], again[n + 4], again[n + 5] = lease, member, queue, attempt, state[2]
-      end
-    end
-    return { 'ok', said, again, more }
+    return { 'ok', words_of(words), still_held(granted), more }
   end
 end
 
@@ -54,9 +72,10 @@ end
 
 -- Outcomes: check each against its task's lease, then count it.
 local words, gone = {}, {}
+local at_flow = '","at":' .. now .. ',"flow":"'
 
 local function refuse(id, task, lease, kind)
-  append('{"type":"outcome.refused","at":' .. now .. ',"flow":"' .. id .. '","task":' .. task .. ',"lease":"' .. lease
+  append('{"type":"outcome.refused' .. at_flow .. id .. '","task":' .. task .. ',"lease":"' .. lease
     .. '","worker":"' .. worker .. '","outcome":"' .. kind .. '"}')
   return 'stale'
 end
@@ -85,23 +104,25 @@ local function finish(lease, member, queue, kind, payload)
     gone[queue] = entries
   end
   entries[#entries + 1] = lease
-  local fields = ',"task":' .. task .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
   if kind == 'finished' then
     set_state(flow, task, '3', attempt, lost, lease)
     flow.left = flow.left - 1
     flow.done = flow.done + 1
     flow.last = lease
-    append(event_head('task.finished', now, flow) .. fields .. ',"result":' .. payload
+    append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","result":' .. payload
       .. (flow.left == 0 and ',"ends":true}' or '}'))
     if dependents then
       release(flow, task, dependents)
     end
   elseif kind == 'suspended' then
     set_state(flow, task, '2', attempt, lost, lease)
-    append(event_head('task.suspended', now, flow) .. fields .. ',"error":' .. payload .. '}')
+    append('{"type":"task.suspended' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","error":' .. payload .. '}')
   else
     set_state(flow, task, '0', attempt, lost, '-')
-    append(event_head('task.returned', now, flow) .. fields .. '}')
+    append('{"type":"task.returned' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"}')
     push(call('HGET', flow.key, 'l' .. task), flow, task)
   end
   return 'ok'
@@ -122,7 +143,7 @@ local waiting = release_step(tonumber(head[3] or 0))
 save_lanes()
 
 -- Claims: lease, start and log what the choice gives.
-local claims, remembered, taken = {}, {}, {}
+local claims, granted, taken = {}, {}, {}
 
 local function start(queue, member)
   local id, task = split_member(member)
@@ -134,11 +155,10 @@ local function start(queue, member)
   attempt = digits(attempt + 1)
   local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
   set_state(flow, task, '1', attempt, lost, lease)
-  append(event_head('task.started', now, flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
-    .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
+  append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4], claims[n + 5] = lease, member, queue, attempt, message
-  remembered[#remembered + 1] = lease .. '/' .. queue .. '/' .. attempt .. '/' .. member
 end
 
 local turn = tonumber(head[2] or 0)
@@ -150,10 +170,12 @@ for index = first_queue, last_queue do
   local queue, chosen, got = ARGV[index], {}, nil
   got, turn = choose(queue, wanted, serves, turn, chosen, taken)
   wanted = wanted - got
+  local before = #claims
   for at = 1, #chosen, 2 do
     start(queue, chosen[at])
   end
-  if got > 0 then
+  if #claims > before then
+    granted[#granted + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 4] .. '/' .. got
     call('XREADGROUP', 'GROUP', 'workers', worker, 'COUNT', got, 'STREAMS', prefix .. 'work:' .. queue, '>')
   end
   if wanted > 0 and first_program <= last_program then
@@ -171,6 +193,6 @@ if turn > first_turn then
   call('HSET', KEYS[1], 'turn', turn)
 end
 local more = (waiting > 0 or #notes > 0) and 'more' or 'none'
-call('SET', call_key, ARGV[3] .. ' ' .. concat(words, ',') .. ' ' .. concat(remembered, ',') .. ' ' .. more,
+call('SET', call_key, ARGV[3] .. ' ' .. concat(words, ',') .. ' ' .. concat(granted, ',') .. ' ' .. more,
   'EX', 86400)
 return { 'ok', words, claims, more }

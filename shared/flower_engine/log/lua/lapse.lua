@@ -34,16 +34,17 @@ local function lapse(queue, lease, worker, member)
     return -- an entry that no task points to: only to be removed
   end
   lost = digits(lost + 1)
-  local fields = ',"task":' .. task .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
+  local about = '","at":' .. now .. ',"flow":"' .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
   local what = 'lapsed'
   if tonumber(lost) < tonumber(ARGV[4]) then
     set_state(flow, task, '0', attempt, lost, '-')
-    append(event_head('task.lapsed', now, flow) .. fields .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
+    append('{"type":"task.lapsed' .. about .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
     push(lane, flow, task)
   else
     what = 'suspended'
     set_state(flow, task, '2', attempt, lost, lease)
-    append(event_head('task.suspended', now, flow) .. fields .. ',"lost":' .. lost .. ',"error":{"type":"WorkerLost","message":"'
+    append('{"type":"task.suspended' .. about .. ',"lost":' .. lost .. ',"error":{"type":"WorkerLost","message":"'
       .. lost .. ' workers were lost while they ran this task, the last one ' .. worker
       .. '; it is suspended so that it takes no more workers with it"}}')
   end
