@@ -1,5 +1,6 @@
 """A private Valkey: durable, and open to its owner only."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -14,6 +15,10 @@ from redis.retry import Retry
 from flower_engine.embedded import binaries
 from flower_engine.embedded.processes import spawn
 from flower_engine.embedded.server import Server
+
+_MALLOC = "glibc.malloc.tcache_count=2000"
+"""A script makes and frees many small strings at once. glibc keeps 7 of a size at hand; with more, a task costs
+Redis 7 % fewer instructions. Other C libraries do not read it."""
 
 
 class EmbeddedValkey(Server):
@@ -47,7 +52,10 @@ class EmbeddedValkey(Server):
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         command = [binaries.valkey_server(), *words]
-        return spawn(command, folder=self._data, output=output, dies_by=self.ending[0])
+        environment = {"GLIBC_TUNABLES": _MALLOC, **os.environ}
+        return spawn(
+            command, folder=self._data, output=output, dies_by=self.ending[0], environment=environment
+        )
 
     def _why_not_ready(self, sockets: Path) -> str | None:
         path = str(sockets / self.socket)
