@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from flower_engine.log.keys import Keys
+from flower_engine.log.scripts import Script
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.status import Status
 from flower_register.app import create_app
@@ -45,9 +46,8 @@ def test_every_status_is_in_the_glossary(status: Status) -> None:
 
 @pytest.mark.parametrize("file", TRANSITIONS, ids=lambda file: file.name)
 def test_the_lifecycle_names_the_events_that_a_transition_writes(file: Path) -> None:
-    written = set(
-        re.findall(r"""['"](?:\{"type":")?((?:log|flow|task|outcome)\.[a-z]+)['"]""", file.read_text())
-    )
+    text = Script(file.stem).text.decode()  # with its includes
+    written = set(re.findall(r"""\{"type":"((?:log|flow|task|outcome)\.[a-z]+)""", text))
     (row,) = re.findall(rf"^\| `{file.name}` .*$", (DOCS / "lifecycle.md").read_text(), re.MULTILINE)
     assert set(re.findall(r"`((?:log|flow|task|outcome)\.[a-z]+)`", row)) == written
 

@@ -17,8 +17,8 @@ from flower_engine.embedded.processes import spawn
 from flower_engine.embedded.server import Server
 
 _MALLOC = "glibc.malloc.tcache_count=2000"
-"""A script makes and frees many small strings at once. glibc keeps 7 of a size at hand; with more, a task costs
-Redis 7 % fewer instructions. Other C libraries do not read it."""
+"""A script makes and frees many small strings at once. glibc keeps 7 of a size at hand; with more, a task
+costs Redis 7 % fewer instructions. Other C libraries do not read it."""
 
 
 class EmbeddedValkey(Server):

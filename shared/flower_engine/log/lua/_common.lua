@@ -27,11 +27,9 @@ local function digits(number)
   return text
 end
 
--- Redis TIME in milliseconds, as digits.
-local function redis_ms()
-  local time = call('TIME')
-  return digits(time[1] * 1000 + floor(time[2] / 1000))
-end
+-- Redis TIME in milliseconds, as digits; it stands still while a script runs.
+local time = call('TIME')
+local now = digits(time[1] * 1000 + floor(time[2] / 1000))
 
 -- Calls a command with many values in steps that fit Lua's stack.
 local CHUNK = 1000

@@ -61,12 +61,14 @@ local function next_version(flow)
 end
 
 -- The events are put together in one expression each: Lua hashes and keeps every string it makes.
+local at_flow = '","at":' .. now .. ',"flow":"'
+
 local function append(event)
   call('XADD', log_key, '*', 'e', event)
 end
 
 -- Writes every loaded flow's changes: one HSET a flow; a flow with nothing left ends.
-local function save_flows(now)
+local function save_flows()
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow.left == 0 then

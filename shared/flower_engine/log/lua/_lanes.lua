@@ -62,3 +62,15 @@ local function ring(taken)
     end
   end
 end
+
+-- Takes away the bells of a queue for these programs (ARGV from first to last): a claim found their lanes
+-- empty, so the bells would wake in vain.
+local function silence_bells(queue, first, last)
+  local bells = {}
+  for program = first, last do
+    bells[#bells + 1] = prefix .. 'bell:' .. queue .. ':' .. ARGV[program]
+  end
+  if #bells > 0 then
+    call('DEL', unpack(bells))
+  end
+end

@@ -11,7 +11,7 @@ if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
   return { 'lost' }
 end
 local worker = ARGV[2]
-call('ZADD', prefix .. 'workers', redis_ms(), worker)
+call('ZADD', prefix .. 'workers', now, worker)
 call('SET', prefix .. 'worker:' .. worker, ARGV[3], 'PX', ARGV[4])
 local gone, at = {}, 5
 while at <= #ARGV do

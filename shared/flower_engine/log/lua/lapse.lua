@@ -13,7 +13,6 @@ local head = call('HMGET', KEYS[1], 'generation', 'tick', 'grace')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
-local now = redis_ms()
 local lease_ms, most = tonumber(ARGV[2]), tonumber(ARGV[5])
 local grace = tonumber(head[3] or 0)
 if now - (head[2] or 0) > tonumber(ARGV[3]) then
@@ -73,5 +72,5 @@ for _, entry in ipairs(gone) do
 end
 save_lanes()
 ring()
-save_flows(now)
+save_flows()
 return { 'ok', handled }

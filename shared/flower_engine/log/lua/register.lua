@@ -14,7 +14,6 @@ local head = call('HMGET', KEYS[1], 'generation', 'order')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
-local now = redis_ms()
 local plans, at = {}, 3
 for index = 1, tonumber(ARGV[2]) do
   local plan = { tasks = tonumber(ARGV[at]), counters = '1 ' .. ARGV[at] .. ' 0 ', tail = ARGV[at + 1], wide = ARGV[at + 2] == '1' }

@@ -14,7 +14,7 @@ if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] then
   return { 'lost' }
 end
 local trimmed = call('XTRIM', log_key, 'MINID', '~', ARGV[3])
-local before = math.min(tonumber(ARGV[4]), redis_ms() - tonumber(ARGV[5]))
+local before = math.min(tonumber(ARGV[4]), now - tonumber(ARGV[5]))
 local forgotten, endings = {}, prefix .. 'endings'
 for _, ending in ipairs(call('LRANGE', endings, 0, tonumber(ARGV[6]) - 1)) do
   local at, id = match(ending, '^(%d+) (.*)$')
