@@ -7,8 +7,11 @@ local function start(queue, member)
   if not flow then
     return -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
   end
-  local _, attempt, lost = match(state, STATE)
-  attempt = digits(attempt + 1)
+  local attempt, lost = '1', '0'
+  if state ~= NEVER then
+    local _, before, so_far = match(state, STATE)
+    attempt, lost = digits(before + 1), so_far
+  end
   local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
   set_state(flow, task, '1', attempt, lost, lease)
   append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
