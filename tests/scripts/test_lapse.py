@@ -163,3 +163,46 @@ async def test_a_lapse_in_the_middle_of_a_wide_release_orphans_nothing(engine: E
     assert len((await engine.lapse()).lapses) == 10
     ran = await engine.work_off("w2")
     assert len(ran) == 1_200
+
+
+async def test_a_killer_takes_none_of_its_neighbours_with_it(engine: Engine) -> None:
+    flows = await engine.register_many(20, task(1))
+    killer = flows[7]
+    await engine.tick()
+    for number in range(100):
+        worker = f"w{number}"
+        claims = await engine.claim(worker=worker)
+        if not claims:
+            break
+        if any(claim.flow == killer for claim in claims):
+            await engine.lose(*claims, worker=worker)
+            await engine.lapse(max_lost=3)
+        else:
+            await engine.finish(*claims, worker=worker)
+    statuses = {flow: (await engine.flow(flow)).status for flow in flows}
+    assert statuses == dict.fromkeys(flows, Status.FINISH) | {killer: Status.SUSPEND}
+
+
+async def test_a_worker_holds_one_suspect_at_a_time(engine: Engine) -> None:
+    await engine.register_many(3, task(1))
+    await engine.tick()
+    await engine.lose(*await engine.claim(worker="dead"), worker="dead")
+    await engine.lapse(max_lost=2)  # one more loss makes each of the three poison
+    (held,) = await engine.claim(worker="w1")
+    assert await engine.claim(worker="w1") == []
+    (other,) = await engine.claim(worker="w2")
+    assert await engine.finish(held, worker="w1") == ["ok"]
+    (last,) = await engine.claim(worker="w1")
+    assert await engine.finish(last, worker="w1") == ["ok"]
+    assert await engine.finish(other, worker="w2") == ["ok"]
+
+
+async def test_a_suspect_that_is_handed_back_stays_one(engine: Engine) -> None:
+    await engine.register_many(2, task(1))
+    await engine.tick()
+    await engine.lose(*await engine.claim(worker="dead"), worker="dead")
+    await engine.lapse(max_lost=2)
+    (held,) = await engine.claim(worker="w1")
+    await engine.give_back(held, worker="w1")
+    assert len(await engine.claim(worker="w1")) == 1
+    await engine.work_off("w1")

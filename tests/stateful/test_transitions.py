@@ -97,7 +97,7 @@ class Transitions(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.client = connect(self.url)
         self.blocking = connect_blocking(self.url)
-        self.oracle = Oracle()
+        self.oracle = Oracle(MAX_LOST)
         self.position: str | None = None
         self.registered: list[tuple[str, FlowPlan]] = []
         self.numbers = itertools.count(1)
@@ -186,7 +186,7 @@ class Transitions(RuleBasedStateMachine):
         )
         assert sorted(gone) == sorted((claim.queue, claim.lease) for claim in worker.lapsed)
 
-    @rule(queue=st.sampled_from(QUEUES), most=st.integers(1, 3), times=st.integers(1, 2))
+    @rule(queue=st.sampled_from(QUEUES), most=st.integers(1, 6), times=st.integers(1, 2))
     def lapse(self, queue: str, most: int, times: int) -> None:
         for _ in range(times):
             reply = self.run(
@@ -212,7 +212,9 @@ class Transitions(RuleBasedStateMachine):
         started = self._read_log()
         claimed = [(claim.flow, claim.task) for claim in reply.claims]
         assert claimed == [(event.flow, event.task) for event in started]
-        assert claimed == self.oracle.take(wanted, worker.service.queues, worker.service.programs)
+        assert claimed == self.oracle.take(
+            worker.name, wanted, worker.service.queues, worker.service.programs
+        )
         for claim, event in zip(reply.claims, started, strict=True):
             assert (claim.lease.decode(), claim.attempt, event.worker) == (
                 event.lease,
@@ -233,7 +235,7 @@ def test_transitions_follow_the_model(redis_url: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=30,
             phases=(Phase.generate, Phase.shrink),
             deadline=None,

@@ -7,7 +7,8 @@ All keys of a partition share the hash tag ``{flower:P}`` and so live on one clu
 GROUP = "workers"
 
 
-_ESCAPED = "%:/, "  # "%" first; the others separate parts, in keys and in what ``call:<worker>`` remembers
+# "%" first; the others separate parts, in keys and in what ``call:<worker>`` remembers, or mark suspects.
+_ESCAPED = "%:/, !"
 
 
 def escape(name: str) -> str:
@@ -40,6 +41,7 @@ class Keys:
         self.fanout = prefix + "fanout"
         self.queues = prefix + "queues"
         self.workers = prefix + "workers"
+        self.suspects = prefix + "suspects"
         self.endings = prefix + "endings"
 
     def flow(self, flow_id: str) -> str:

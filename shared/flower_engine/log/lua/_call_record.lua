@@ -17,13 +17,15 @@ local function still_held(granted)
     local work = prefix .. 'work:' .. queue
     for _, pending in ipairs(call('XPENDING', work, 'workers', first, last, count, ARGV[2])) do
       local lease = pending[1]
-      local member = call('XRANGE', work, lease, lease)[1][2][2]
+      local entry = call('XRANGE', work, lease, lease)[1]
+      local member = entry and entry[2][2] or ''
       local id, task = split_member(member)
       local got = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task)
-      local n = #claims
-      claims[n + 1], claims[n + 2], claims[n + 3] = lease, member, queue
-      local _, attempt = match(got[1], STATE)
-      claims[n + 4], claims[n + 5] = attempt, got[2]
+      local _, attempt, _, current = match(got[1] or NEVER, STATE)
+      if current == lease then -- else it is an entry that no task points to
+        local n = #claims
+        claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4], claims[n + 5] = lease, member, queue, attempt, got[2]
+      end
     end
   end
   return claims

@@ -2,8 +2,22 @@
 --
 -- Strict priority, then turns among workflows (the share served least recently), then, within a
 -- workflow's turn, the best task over all its lanes. While several shares of one priority wait, each is
--- served QUANTUM tasks a turn.
+-- served QUANTUM tasks a turn. A share that holds nothing for this worker is passed over, which costs two
+-- reads each time.
 local QUANTUM = 8
+
+-- A claim takes one suspect at most: forgets the other lanes of suspects; returns how many they were.
+local function drop_suspect_lanes(lanes, scores)
+  local dropped = 0
+  for index = #lanes, 1, -1 do
+    if is_suspect_lane(lanes[index]) then
+      table.remove(lanes, index)
+      table.remove(scores, index)
+      dropped = dropped + 1
+    end
+  end
+  return dropped
+end
 
 -- Takes up to `wanted` tasks of one share into `out` ({member, lane, ...}); returns how many, and whether
 -- the share has nothing left.
@@ -12,7 +26,7 @@ local function take_from_share(share, wanted, serves, out, taken)
   local found = call('ZRANGE', share_key, 0, -1, 'WITHSCORES')
   local lanes, scores, others = {}, {}, 0
   for index = 1, #found, 2 do
-    if serves[match(found[index], '[^:]*$')] then
+    if may_take(found[index], serves) then
       lanes[#lanes + 1] = found[index]
       scores[#scores + 1] = tonumber(found[index + 1])
     else
@@ -31,7 +45,8 @@ local function take_from_share(share, wanted, serves, out, taken)
     end
     local lane = lanes[best]
     local lane_key = prefix .. 'lane:' .. lane
-    local most = math.min(wanted - got, CHUNK)
+    local suspect = is_suspect_lane(lane)
+    local most = suspect and 1 or math.min(wanted - got, CHUNK)
     local heads = call('ZRANGE', lane_key, 0, most, 'WITHSCORES') -- one more than may be taken
     local count, at = 0, #out
     while count < most and heads[2 * count + 1] and (not bound or tonumber(heads[2 * count + 2]) <= bound) do
@@ -44,6 +59,9 @@ local function take_from_share(share, wanted, serves, out, taken)
       call('ZREMRANGEBYRANK', lane_key, 0, count - 1)
       got = got + count
       taken[lane] = (taken[lane] or 0) + count
+      if suspect then
+        may_take_suspect = false
+      end
     end
     local head = heads[2 * count + 2]
     if head then
@@ -53,6 +71,9 @@ local function take_from_share(share, wanted, serves, out, taken)
       table.remove(lanes, best)
       table.remove(scores, best)
       changed[lane] = false
+    end
+    if suspect and count > 0 then
+      others = others + drop_suspect_lanes(lanes, scores)
     end
   end
   for index = 1, #found, 2 do

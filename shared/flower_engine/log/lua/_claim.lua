@@ -1,7 +1,7 @@
 -- Claims: leases, starts and logs what the choice gives.
 local claims, granted = {}, {} -- {lease, member, queue, attempt, message, ...}; for the call record
 
-local function start(queue, member)
+local function start(queue, member, lane)
   local id, task = split_member(member)
   local flow, state, message = load_task(id, task, 'm')
   if not flow then
@@ -14,6 +14,9 @@ local function start(queue, member)
   end
   local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
   set_state(flow, task, '1', attempt, lost, lease)
+  if lost ~= '0' and is_suspect_lane(lane) then
+    hold_suspect(ARGV[2], queue, lease)
+  end
   append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
     .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. ARGV[2] .. '"}')
   local n = #claims
@@ -25,7 +28,7 @@ local function claim(queue, wanted, serves, turn, taken)
   local chosen, before, got = {}, #claims, nil
   got, turn = choose(queue, wanted, serves, turn, chosen, taken)
   for at = 1, #chosen, 2 do
-    start(queue, chosen[at])
+    start(queue, chosen[at], chosen[at + 1])
   end
   if #claims > before then
     granted[#granted + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 4] .. '/' .. got

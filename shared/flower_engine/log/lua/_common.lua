@@ -6,6 +6,7 @@
 --   log                  stream of events            endings   list of ended flows, oldest first
 --   flow:<flow>          a flow under way            ended:<flow>   "<version> <last lease>"
 --   fanout               list "<flow>:<task>:<byte>": dependents still to be released
+--   suspects             hash: the suspect that a worker holds
 --   queues, workers      which exist; worker:<id> what it serves; call:<id> its last call
 --   work:<queue>         leased tasks                bell:<queue>:<program>   wakes a waiting worker
 --   ready:<queue>        shares with ready tasks     turns:<queue>   when each share was served last

@@ -49,7 +49,7 @@ local function ring(taken)
     local lane = pushed_lanes[index]
     local left = #pushed[lane] / 2 - (taken and taken[lane] or 0)
     if left > 0 then
-      local queue, program = match(lane, '^([^:]*):[^:]*:[^:]*:(.*)$')
+      local queue, program = match(lane, '^([^:]*):[^:]*:[^:]*:!?(.*)$')
       local bell = prefix .. 'bell:' .. queue .. ':' .. program
       local missing = math.min(left, BELLS - call('LLEN', bell))
       if missing > 0 then

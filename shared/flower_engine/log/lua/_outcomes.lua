@@ -32,6 +32,9 @@ local function finish(lease, member, queue, kind, payload)
     gone[queue] = entries
   end
   entries[#entries + 1] = lease
+  if lost ~= '0' then
+    drop_suspect(ARGV[2], queue, lease)
+  end
   if kind == 'finished' then
     set_state(flow, task, '3', attempt, lost, lease)
     flow.left = flow.left - 1

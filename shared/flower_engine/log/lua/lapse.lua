@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- include _common _flows _lanes
+-- include _common _flows _lanes _suspects
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap) nothing lapses for one lease
@@ -13,7 +13,7 @@ local head = call('HMGET', KEYS[1], 'generation', 'tick', 'grace')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
-local lease_ms, most = tonumber(ARGV[2]), tonumber(ARGV[5])
+local lease_ms, most_lost, most = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local grace = tonumber(head[3] or 0)
 if now - (head[2] or 0) > tonumber(ARGV[3]) then
   grace = now + lease_ms
@@ -36,7 +36,12 @@ local function lapse(queue, lease, worker, member)
   local about = '","at":' .. now .. ',"flow":"' .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
     .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
   local what = 'lapsed'
-  if tonumber(lost) < tonumber(ARGV[4]) then
+  drop_suspect(worker, queue, lease)
+  if tonumber(lost) < most_lost then
+    if tonumber(lost) == most_lost - 1 then
+      lane = suspect_lane(lane)
+      set(flow, 'l' .. task, lane)
+    end
     set_state(flow, task, '0', attempt, lost, '-')
     append('{"type":"task.lapsed' .. about .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
     push(lane, flow, task)

@@ -16,5 +16,6 @@ for index = 3, #ARGV do
   end
 end
 call('ZREM', prefix .. 'workers', worker)
+call('HDEL', prefix .. 'suspects', worker)
 call('UNLINK', prefix .. 'worker:' .. worker, prefix .. 'call:' .. worker)
 return { 'ok' }
