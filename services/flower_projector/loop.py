@@ -93,7 +93,7 @@ class PartitionLoop:
         if self._active is None:
             if not await try_elect(self._connection, number):
                 return Turn.STANDBY
-            _log.info("projecting partition %d", number)
+            _log.info("elected for partition %d", number)
             self._active = _Active(self._client, self._connection, self._partition, self._settings)
         return await self._active.run_once()
 
@@ -118,10 +118,8 @@ class PartitionLoop:
         waiting.cancel()
         stopping.cancel()
         waited, _ = await asyncio.gather(waiting, stopping, return_exceptions=True)
-        if isinstance(
-            waited, Exception
-        ):  # the next turn says what is wrong; this only keeps it from spinning
-            await _rest_until(stop, _STANDBY_SECONDS)
+        if isinstance(waited, Exception):
+            await _rest_until(stop, _STANDBY_SECONDS)  # the next turn says what is wrong
 
     async def close(self) -> None:
         """Gives the election and the connection back; the next turn makes them anew."""

@@ -1,6 +1,7 @@
 """The projector service: one loop for each partition."""
 
 import asyncio
+import gc
 import logging
 
 from flower_engine.log.client import AsyncRedis, connect
@@ -12,6 +13,10 @@ from flower_projector.loop import PartitionLoop
 
 _log = logging.getLogger(__name__)
 
+# A batch is tens of thousands of objects that live until it is written. Looking for cycles among them after
+# every 700 new ones, as Python does by default, was measured to take a fifth of the projector's time.
+_GC_THRESHOLDS = (50_000, 20, 100)
+
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Projects until ``stop`` is set; any number of these may run, one is active for each partition.
@@ -21,6 +26,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         LostError: Redis lost its state, or went back in time.
         NewerEventError: an event of a newer version was met; everything before it is projected.
     """
+    gc.set_threshold(*_GC_THRESHOLDS)
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     opening = asyncio.create_task(_open(client, settings))
@@ -45,6 +51,7 @@ async def _open(client: AsyncRedis, settings: Settings) -> list[Partition]:
 async def _project(
     client: AsyncRedis, partitions: list[Partition], settings: Settings, stop: asyncio.Event
 ) -> None:
+    _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
     loops = [PartitionLoop(client, partition, settings) for partition in partitions]
     tasks = [asyncio.create_task(loop.run(stop)) for loop in loops]
     try:

@@ -14,6 +14,7 @@ from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions, read_positions
+from flower_engine.runtime import installation
 from flower_engine.runtime.installation import ensure_installation, open_partitions
 from flower_engine.runtime.settings import Settings
 from projection.waiting import until
@@ -173,6 +174,27 @@ async def test_a_worker_waits_until_the_installation_is_made_and_says_so(
     assert not waiting.done()
     made = await ensure_installation(client, pool, settings)
     assert named(await waiting) == named(made)
+
+
+async def test_a_worker_that_waits_long_says_again_and_again_that_the_installation_may_be_lost(
+    client: AsyncRedis,
+    pool: Pool,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(installation, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(installation, "_SAY_AGAIN_SECONDS", 0.0)
+    await ensure_installation(client, pool, settings)
+    await send(client, "FLUSHALL")
+    waiting = asyncio.create_task(open_partitions(client, settings))
+
+    async def is_said_twice() -> bool:
+        return caplog.text.count("it was lost: see the projector's log") > 1
+
+    await until(is_said_twice)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def test_a_store_that_is_away_is_waited_for_by_name(

@@ -78,7 +78,7 @@ async def test_a_writer_whose_backend_is_terminated_in_the_middle_has_written_no
             return await found.fetchone() == (True,)
 
         await until(is_blocked)
-        await watcher.execute("SELECT pg_terminate_backend(%s)", [pid])
+        await watcher.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
         with pytest.raises(psycopg.OperationalError):
             await writing
         await holder.execute("ROLLBACK")

@@ -19,7 +19,7 @@ class Partition:
     number: int
     installation: str
     generation: str
-    keys: Keys = field(init=False, repr=False)
+    keys: Keys = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", Keys(self.number))

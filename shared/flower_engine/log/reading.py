@@ -8,7 +8,10 @@ from flower_engine.log.partition import Partition
 
 
 class LogEntry(msgspec.Struct, frozen=True, gc=False):
-    """One event as it lies in the log: its position's stream id ("<ms>-<n>") and its JSON."""
+    """One event as it lies in the log: its position's stream id ("<ms>-<n>") and its JSON.
+
+    ``raw`` is empty where somebody else wrote an entry without an event.
+    """
 
     position: str
     raw: bytes
@@ -29,7 +32,7 @@ async def read_log(
     found: list[tuple[bytes, dict[bytes, bytes]]] = await send(
         client, "XRANGE", partition.keys.log, first, "+", "COUNT", count + extra
     )
-    entries = [LogEntry(position.decode(), fields[b"e"]) for position, fields in found]
+    entries = [LogEntry(position.decode(), fields.get(b"e", b"")) for position, fields in found]
     if position is None:
         return entries
     if not entries or entries[0].position != position:

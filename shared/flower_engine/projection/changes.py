@@ -42,7 +42,7 @@ class TaskChange(msgspec.Struct, gc=False):
     error: TaskError | None = None
 
 
-class FlowChange(msgspec.Struct):
+class FlowChange(msgspec.Struct, gc=False):
     """What the batch changes of a flow.
 
     Counts are differences; where the flow is registered in this batch (``registered``) they start at 0 and

@@ -96,12 +96,14 @@ async def list_flows(
     if asked.workflow is not None:
         conditions.append(SQL("flow.task_id = %(workflow)s"))
         values["workflow"] = asked.workflow
-    if len(asked.statuses) == 1:  # so that an index gives them in order
-        conditions.append(SQL("flow.exec_status = %(status)s"))
-        values["status"] = int(asked.statuses[0])
-    elif asked.statuses:
+    if asked.statuses:
         conditions.append(SQL("flow.exec_status = ANY(%(statuses)s::numeric[])"))
         values["statuses"] = [int(status) for status in asked.statuses]
+        # These follow from the status, and name the partial indexes that hold the few flows in question.
+        if not any(status.is_final for status in asked.statuses):
+            conditions.append(SQL("flow.finished_ts IS NULL"))
+        if set(asked.statuses) == {Status.SUSPEND}:
+            conditions.append(SQL("flow.suspended_ts IS NOT NULL"))
     if asked.since is not None:
         conditions.append(SQL("flow.registered_ts >= %(since)s"))
         values["since"] = asked.since

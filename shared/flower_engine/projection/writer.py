@@ -39,8 +39,8 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_seqscan = off;
 SET jit = off;
-SET idle_in_transaction_session_timeout = '30s';
-SET idle_session_timeout = '60s';
+SET idle_in_transaction_session_timeout = '10s';
+SET idle_session_timeout = '20s';
 """
 
 
@@ -127,7 +127,7 @@ def _reason(error: Exception) -> str:
     """The error in one line, without a NUL, so that it can be kept."""
     if isinstance(error, psycopg.Error):
         said = error.diag
-        text = ": ".join(part for part in (said.message_primary, said.message_detail) if part)
+        text = ": ".join(part for part in (said.message_primary, said.message_detail) if part) or str(error)
     else:
         text = f"a number is out of range ({error})"
     return " ".join(text.replace("\0", "").split())
