@@ -6,7 +6,7 @@ import logging
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.tasks import cancel_all
+from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.workers import WorkersLoop
 
@@ -22,14 +22,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
-    watching = asyncio.create_task(_watch(client, settings))
-    stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if watching.done():
-            watching.result()
+        await unless_stopped(stop, _watch(client, settings))
     finally:
-        await cancel_all([watching, stopping])
         await client.aclose()
 
 

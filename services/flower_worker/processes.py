@@ -16,7 +16,7 @@ from flower_worker.calling import Done
 from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, frame
 
 _log = logging.getLogger(__name__)
-_KILL_SECONDS = 5.0
+_END_SECONDS = 5.0
 
 
 class Processes:
@@ -36,7 +36,7 @@ class Processes:
         async with _killed_on_error(child):
             finished = await child.result() if child.busy else None
         if finished is None:
-            return OutcomeKind.SUSPENDED, msgspec.json.encode(_lost(child, await child.kill()))
+            return OutcomeKind.SUSPENDED, msgspec.json.encode(_lost(child, await child.how_it_ended()))
         self._idle.append(child)
         return OutcomeKind(finished.kind), finished.payload
 
@@ -78,6 +78,7 @@ class _Child:
     @classmethod
     async def start(cls, modules: tuple[str, ...]) -> "_Child":
         ours, theirs = socket.socketpair()
+        process: asyncio.subprocess.Process | None = None
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
@@ -87,7 +88,11 @@ class _Child:
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
         except BaseException:
-            ours.close()  # if the child was made, this ends it
+            ours.close()
+            if process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
             raise
         child = cls(process, reader, writer)
         async with _killed_on_error(child):
@@ -110,13 +115,24 @@ class _Child:
         self.busy = False
         return finished
 
-    async def kill(self) -> str:
-        """Ends the child, unless it has ended; returns how it ended."""
+    async def kill(self) -> None:
+        """Ends the child, unless it has ended."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._watch), _KILL_SECONDS)
+        await self._ended()
+
+    async def how_it_ended(self) -> str:
+        """How a child ended that closed its socket; it is killed only if it does not end by itself.
+
+        (To kill a child that is just ending makes asyncio lose its exit code.)
+        """
+        if not await self._ended():
+            await self.kill()
         return _how_it_ended(self.process.returncode)
+
+    async def _ended(self) -> bool:
+        await asyncio.wait([self._watch], timeout=_END_SECONDS)
+        return self._watch.done()
 
     async def _send(self, message: Hello | Job) -> bool:
         try:

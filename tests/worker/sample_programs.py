@@ -151,4 +151,6 @@ async def ignore_cancellation(folder: Path, context: Context) -> str:
 
 
 def _note(folder: Path, what: str, context: Context) -> None:
-    (folder / f"{what}-{context.task}-{context.attempt}").write_text(str(os.getpid()))
+    whole = folder / f"{what}-{context.flow}-{context.task}"
+    whole.write_text(str(os.getpid()))
+    whole.rename(folder / f"{what}-{context.task}-{context.attempt}")  # who sees it finds its text in it

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,5 +40,14 @@ def _load(module: str) -> None:
         if module.endswith(".py") or "/" in module:
             hint = "; give its dotted name, such as my.module"
         raise ProgramError(
-            f"module {module!r} of FLOWER_PROGRAMS does not import: {type(error).__name__}: {error}{hint}"
+            f"module {module!r} of FLOWER_PROGRAMS does not import:"
+            f" {type(error).__name__}: {error}{_place(error)}{hint}"
         ) from error
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, unless that is in Python's own import system."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or frames[-1].filename.startswith("<frozen"):
+        return ""
+    return f" (in {frames[-1].filename}, line {frames[-1].lineno})"

@@ -1,10 +1,22 @@
 """Ending asyncio tasks so that they have really ended."""
 
 import asyncio
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Coroutine
+from typing import Any, TypeVar
 
 _AGAIN_SECONDS = 0.2
+T = TypeVar("T")
+
+
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of the work; None, and the work cancelled, if ``stop`` is set before it ends."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        await cancel_all([working, stopping])
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -1,0 +1,162 @@
+"""One worker: its loops put together, and the order in which they begin and end."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.log.working import Service, attend, leave
+from flower_engine.programs.registry import Kind, Registry
+from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.tasks import cancel_all, unless_stopped
+from flower_worker.bell import BellLoop
+from flower_worker.drain import drain, stop_attempts
+from flower_worker.exchange import ExchangeLoop
+from flower_worker.execute import Executor
+from flower_worker.heartbeat import HeartbeatLoop
+from flower_worker.identity import make_worker_info
+from flower_worker.processes import Processes
+from flower_worker.slots import AskKind, Slots
+from flower_worker.threads import Threads
+
+_log = logging.getLogger(__name__)
+_LEAVE_SECONDS = 2.0
+
+
+class Worker:
+    """An exchange loop and its bells for each partition, heartbeats for all, and what runs the programs."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, client: AsyncRedis, partitions: Sequence[Partition]
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._partitions = partitions
+        self._info = make_worker_info(settings, registry)
+        self._executor = Executor(
+            registry, self._info.worker, Threads(settings.concurrency), Processes(settings.programs)
+        )
+        self._make_loops(registry)
+        self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._fail)
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._running: list[asyncio.Task[None]] = []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until told to stop, then drains; on a failure it stops what runs and raises it."""
+        try:
+            if await unless_stopped(stop, self._begin()):
+                await self._work(stop)
+                await self._drain()
+        except BaseException:
+            await stop_attempts(self._exchanges, self._executor)
+            raise
+        finally:
+            await self._end()
+
+    def _make_loops(self, registry: Registry) -> None:
+        settings = self._settings
+        light = tuple(sorted(program.name for program in registry if program.kind is not Kind.PROCESS))
+        heavy = tuple(sorted(program.name for program in registry if program.kind is Kind.PROCESS))
+        slots = Slots(settings.concurrency, (settings.processes or os.cpu_count() or 1) if heavy else 0)
+        services = {
+            AskKind.ALL: Service(settings.queues, light + heavy).args(),
+            AskKind.LIGHT: Service(settings.queues, light).args(),
+            AskKind.HEAVY: Service(settings.queues, heavy).args(),
+        }
+        self._exchanges = [
+            ExchangeLoop(
+                self._client,
+                partition,
+                self._info.worker,
+                queues=settings.queues,
+                services=services,
+                slots=slots,
+                executor=self._executor,
+            )
+            for partition in self._partitions
+        ]
+        self._bells = [
+            BellLoop(
+                self._client, exchange, slots, Service(settings.queues, programs), heavy=programs is heavy
+            )
+            for exchange in self._exchanges
+            for programs in (light, heavy)
+            if programs
+        ]
+
+    async def _begin(self) -> bool:
+        """Queues exist and the worker is known before it claims its first task."""
+        patience = Patience(_log, "Redis")
+        for partition in self._partitions:
+            while True:
+                try:
+                    await attend(self._client, partition, self._settings.queues)
+                    break
+                except (RedisError, OSError) as error:
+                    await asyncio.sleep(patience.failed(error))
+        self._heartbeats.start()
+        await self._until(asyncio.create_task(self._heartbeats.began.wait()))
+        _log.info(
+            "worker %s serves queues %s with %d slots: %s",
+            self._info.worker,
+            ", ".join(self._info.queues),
+            self._info.slots,
+            ", ".join(self._info.programs),
+        )
+        return True
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        self._running = [asyncio.create_task(exchange.run()) for exchange in self._exchanges]
+        bells = [asyncio.create_task(bell.run()) for bell in self._bells]
+        try:
+            await self._until(asyncio.create_task(stop.wait()), *bells)
+        finally:
+            for exchange in self._exchanges:
+                exchange.stop_claiming()
+            await cancel_all(bells)
+
+    async def _drain(self) -> None:
+        _log.info("worker %s stops: it takes no more tasks", self._info.worker)
+        draining = asyncio.create_task(drain(self._exchanges, self._executor, self._settings.grace_seconds))
+        await self._until(draining)
+        await self._heartbeats.stop(_LEAVE_SECONDS)  # a heartbeat after it has left would bring it back
+        if draining.result():
+            await self._leave()
+
+    async def _until(self, end: asyncio.Task[Any], *others: asyncio.Task[None]) -> None:
+        """Waits for the end; raises at once what ends a loop before that."""
+        loops = (self._failure, *self._running, *others)
+        try:
+            await asyncio.wait({end, *loops}, return_when=asyncio.FIRST_COMPLETED)
+            for loop in loops:
+                if loop.done():
+                    loop.result()
+        finally:
+            await cancel_all([end])
+
+    async def _leave(self) -> None:
+        """Signs off; if Redis does not answer, the worker is forgotten when its heartbeats are."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                for partition in self._partitions:
+                    await leave(self._client, partition, self._info.worker, self._settings.queues)
+        except (RedisError, OSError) as error:
+            _log.warning("worker %s could not sign off: %s", self._info.worker, error)
+
+    async def _end(self) -> None:
+        """Nothing of the worker is left running but attempts that cannot be stopped."""
+        await cancel_all(self._running)
+        await self._heartbeats.stop(_LEAVE_SECONDS)
+        await self._executor.close()
+        if not self._failure.cancel():
+            self._failure.exception()  # it was raised already, or came too late to matter
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
