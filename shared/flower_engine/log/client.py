@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import hiredis
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -15,13 +16,17 @@ _ATTEMPTS = 3  # after these, the service's own loop says what it waits for and 
 
 def connect(url: str) -> AsyncRedis:
     """An asyncio client; replies are bytes. No I/O happens until the first command."""
-    return AsyncRedis.from_url(  # pyright: ignore[reportUnknownMemberType]
+    client = AsyncRedis.from_url(  # pyright: ignore[reportUnknownMemberType]
         url,
         protocol=2,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         socket_timeout=REPLY_TIMEOUT_SECONDS,
         retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.01, cap=0.2), _ATTEMPTS),
     )
+    pool = client.connection_pool
+    kind = pool.connection_class
+    pool.connection_class = type(f"Packed{kind.__name__}", (kind,), {"pack_command": _pack_command})
+    return client
 
 
 def connect_blocking(url: str) -> Redis:
@@ -46,3 +51,11 @@ async def send(client: AsyncRedis, *command: str | bytes | int | float) -> Any:
 def send_blocking(client: Redis, *command: str | bytes | int | float) -> Any:
     """The same from a thread that has no event loop."""
     return client.execute_command(*command)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _pack_command(_connection: object, name: str | bytes, *values: str | bytes | int | float) -> list[bytes]:
+    """Packs a command in C. redis-py's asyncio connections do it in Python, which costs a worker a fifth of
+    its time on a call of a hundred tasks; its blocking ones use hiredis by themselves."""
+    words = name.encode().split() if isinstance(name, str) else name.split()
+    packed: bytes = hiredis.pack_command((*words, *values))  # pyright: ignore # its stub takes one word
+    return [packed]
