@@ -18,8 +18,11 @@ demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from s
 run: .venv/.runs ## the engine with its data in .flower/, API on 127.0.0.1:8000; Ctrl-C stops it
 	@$(BIN)/flower up
 
+# Many tests wait for real processes, so a few more at once than there are cores do well.
+JOBS ?= 3
+
 test: .venv/.tests ## the whole test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 check: .venv/.tests ## format, lint, types, import contracts, unit tests
 	@$(BIN)/ruff format --check --quiet .

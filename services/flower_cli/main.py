@@ -6,10 +6,8 @@ from typing import Annotated
 import typer
 
 from flower_cli import demo, services, up, urls
-from flower_cli.console import fail, out
-from flower_engine.errors import FlowerError, SettingsError
-
-_USAGE = 2
+from flower_cli.console import out, report
+from flower_engine.errors import FlowerError
 
 app = typer.Typer(
     name="flower",
@@ -47,11 +45,7 @@ def main() -> None:
     """Run the command. Exit codes: 1 for an error of Flower, 2 for wrong usage or settings."""
     try:
         app()
-    except SettingsError as error:
-        fail(str(error))
-        sys.exit(_USAGE)
     except FlowerError as error:
-        fail(str(error))
-        sys.exit(1)
+        sys.exit(report(error))
     except KeyboardInterrupt:
         sys.exit(130)

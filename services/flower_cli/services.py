@@ -82,6 +82,7 @@ def watcher(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
 
 def _run(service: str, serve: "Serve", **flags: Any) -> None:
     from flower_cli.addresses import with_stores
+    from flower_cli.console import report_as_line
     from flower_cli.supervisor import SUPERVISED
     from flower_engine.runtime.lifecycle import run
     from flower_engine.runtime.settings import load_settings, unknown_variables
@@ -92,4 +93,4 @@ def _run(service: str, serve: "Serve", **flags: Any) -> None:
     if SUPERVISED not in os.environ:  # else the supervisor has said it for all
         for sentence in unknown_variables():
             logging.getLogger(__name__).warning(sentence)
-    run(serve, with_stores(settings))
+    run(serve, with_stores(settings), report_as_line)

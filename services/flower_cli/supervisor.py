@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from flower_cli.console import ERROR
+from flower_cli.console import error_of
 from flower_engine.embedded.processes import ProcessMark, spawn
 from flower_engine.errors import FlowerError
 
@@ -27,7 +27,9 @@ LineSink = Callable[[str, str], None]
 """Takes the name of a child and a line that it printed. Called from a thread of each child."""
 
 _FAILURES = 3
-"""So many ends in a row with an error, each soon after the start, and the supervisor gives up."""
+"""So many ends in a row with an error of Flower, each soon after the start, and the supervisor gives up."""
+
+_HOPELESS = (1, 2)  # the exit codes that go with such an error
 
 _SOON_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.25
@@ -56,7 +58,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts the children, and starts again what dies.
+    """Starts the children, and starts again what dies; gives up only where a service says it cannot run.
 
     Call it from one thread that lives as long: children end with the thread that started them.
     """
@@ -87,7 +89,7 @@ class Supervisor:
         """Look after every child once: note which ended, start again those whose pause is over.
 
         Raises:
-            ServiceFailedError: a child ends with an error each time it is started; says what it printed.
+            ServiceFailedError: a child says each time it is started that it cannot run; quotes its words.
         """
         for child in self._children:
             if child.process and child.process.poll() is not None:
@@ -120,7 +122,7 @@ class Supervisor:
             dies_by=signal.SIGTERM,
             environment=self._environment,
         )
-        child.started = time.monotonic()
+        child.started, child.last_line = time.monotonic(), ""
         child.reader = threading.Thread(target=self._read, args=(child, child.process), daemon=True)
         child.reader.start()
         self._write_marks()
@@ -138,12 +140,11 @@ class Supervisor:
         lived_seconds = time.monotonic() - child.started
         if lived_seconds >= _SOON_SECONDS:
             child.failures, child.pause_seconds = 0, _FIRST_PAUSE_SECONDS
-        # A killed process (a negative code) is always started again: it did not choose to end.
-        child.failures = child.failures + 1 if code > 0 else 0
+        # Any other end may be the work of a user's program, which must not take the engine with it.
+        error = error_of(child.last_line) if code in _HOPELESS else None
+        child.failures = child.failures + 1 if error is not None else 0
         if child.failures >= _FAILURES:
-            raise ServiceFailedError(
-                f"{child.name} cannot run ({child.failures} attempts): {child.last_line.removeprefix(ERROR)}"
-            )
+            raise ServiceFailedError(f"{child.name} cannot run ({child.failures} attempts): {error}")
         _log.warning(
             "%s ended %s; starting it again in %.2g s", child.name, describe_end(code), child.pause_seconds
         )

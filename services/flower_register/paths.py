@@ -30,12 +30,12 @@ TaskIdPath = Annotated[
         min_length=1,
         max_length=MAX_NAME_LENGTH,
         pattern=NAME_PATTERN,
-        description="The workflow. It may hold slashes; one at the end is not a part of it.",
+        description="The workflow. It may hold slashes, but not end in one.",
     ),
 ]
 FlowIdPath = Annotated[str, Path(alias="task_flow_id", description="The flow, as its registration named it.")]
 
 
 def workflow_of(task_id: str) -> str:
-    """The workflow that a path names: without the slash that may end it."""
+    """The workflow that a path names. One slash may follow it, which is no part of any name."""
     return task_id.removesuffix("/")

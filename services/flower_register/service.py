@@ -12,7 +12,7 @@ from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.settings import Settings
 from flower_register.app import create_app
 from flower_register.server import Server, bind
-from flower_register.stores import Stores
+from flower_register.stores import STATEMENT_SECONDS, Stores
 
 
 async def serve(
@@ -30,7 +30,7 @@ async def serve(
     assert settings.redis_url is not None and settings.database_url is not None
     bound = bind(settings.host, settings.port)
     redis = connect(settings.redis_url)
-    pool = make_pool(settings.database_url, "api")
+    pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
     stores = Stores(redis, pool, settings.database_url, SystemClock())
     server = Server(create_app(stores), bound, settings.grace_seconds, on_listening)
     stopped = asyncio.create_task(stop.wait())

@@ -20,7 +20,8 @@ from flower_register.registrar import Registrar
 
 _WAIT_SECONDS = 2.0  # for a free connection; a client does better to try again than to wait longer
 _WAIT_AWAY_SECONDS = 0.3  # the same while the listener says that Postgres is away
-_QUERY_SECONDS = 20.0
+_QUERY_SECONDS = 20.0  # for all statements of a request, and for a Postgres that stands still
+STATEMENT_SECONDS = 19.0  # for one statement: Postgres ends it itself, and the connection is kept
 _MOST_LOG_READERS = 16  # each may hold a connection to Redis and a page of the log
 
 

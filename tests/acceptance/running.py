@@ -17,7 +17,7 @@ from acceptance.verifying import Verdict, verify
 from flower_cli.api_address import ApiAddress
 from flower_cli.supervisor import service_command
 from flower_engine.embedded.home import Home
-from flower_engine.embedded.processes import end, spawn, tail
+from flower_engine.embedded.processes import spawn, tail
 from flower_engine.embedded.stores import Addresses, Stores
 from flower_engine.runtime.settings import load_settings
 
@@ -49,12 +49,16 @@ class RunningEngine:
         }
         self.partitions = int(environment.get("FLOWER_PARTITIONS", "1"))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logged_before: dict[str, int] = {}
         self.client = httpx.Client(base_url=self._api.url, timeout=30.0)
 
     @classmethod
     @contextlib.contextmanager
     def started(cls, folder: Path, *services: str, **environment: str) -> Generator[Self]:
-        """Stores and the named services, ended when the block is left."""
+        """Stores and the named services, ended when the block is left.
+
+        Whatever the block did to them, those that still run then must end well (exit code 0).
+        """
         with Home(folder / "home") as home:
             stores = Stores(home, load_settings(home=home.path))
             with stores as addresses:
@@ -66,12 +70,16 @@ class RunningEngine:
                         engine.wait_until_ready()
                     with engine.client:
                         yield engine
+                    engine.wait_until_begun()
+                    codes = engine.stop_all()
+                    assert set(codes.values()) <= {0}, f"exit codes {codes}\n{engine.logs()}"
                 finally:
-                    engine.stop_all()
+                    engine.stop_all()  # where the test failed; else nothing runs any more
 
     def start(self, name: str, *words: str) -> None:
         """Starts a service; a name such as ``worker-2`` is the second one of its kind."""
-        with (self._folder / f"{name}.log").open("ab") as output:
+        with self._log(name).open("ab") as output:
+            self._logged_before[name] = output.tell()
             self._processes[name] = spawn(
                 service_command(name.partition("-")[0], *words),
                 folder=Path.cwd(),
@@ -86,17 +94,19 @@ class RunningEngine:
         process.kill()
         process.wait()
 
-    def stop(self, name: str) -> int:
-        """SIGTERM; returns the exit code."""
-        process = self._processes.pop(name)
-        end(process, signal.SIGTERM, patience_seconds=_PATIENCE_SECONDS)
-        return process.returncode
-
-    def stop_all(self) -> None:
+    def stop_all(self) -> dict[str, int]:
+        """One SIGTERM to each; returns the exit codes, -9 for what did not end in time."""
         for process in self._processes.values():
             process.terminate()
-        for name in list(self._processes):
-            self.stop(name)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for process in self._processes.values():
+            try:
+                process.wait(timeout=max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        codes = {name: process.wait() for name, process in self._processes.items()}
+        self._processes.clear()
+        return codes
 
     def is_running(self, name: str) -> bool:
         return self._processes[name].poll() is None
@@ -144,14 +154,28 @@ class RunningEngine:
     def wait_until_ready(self) -> None:
         self.wait_for("the API to be ready", lambda: self._api.missing() is None)
 
+    def wait_until_begun(self) -> None:
+        """Waits until each service that runs has said something: before that, SIGTERM kills it."""
+        for name in self._processes:
+            self.wait_for(
+                f"{name} to begin",
+                lambda name=name: self._log(name).stat().st_size > self._logged_before[name],
+            )
+
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         """Polls until the condition holds; fails with the logs of all services."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not condition():
             if time.monotonic() >= deadline:
-                logs = "\n".join(f"{log.name}:\n{tail(log, lines=15)}" for log in self._folder.glob("*.log"))
-                raise AssertionError(f"waited {_PATIENCE_SECONDS:g} s for {what}\n{logs}")
+                raise AssertionError(f"waited {_PATIENCE_SECONDS:g} s for {what}\n{self.logs()}")
             time.sleep(_POLL_SECONDS)
+
+    def logs(self) -> str:
+        """The last lines of each service."""
+        return "\n".join(f"{log.name}:\n{tail(log, lines=15)}" for log in self._folder.glob("*.log"))
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
 
     def verify(self) -> Verdict:
         """Checks every invariant over log, Redis and Postgres, now that nothing runs."""

@@ -121,6 +121,14 @@ def test_a_workflow_is_refused_as_a_whole_with_the_row_named(
     assert api.client.get("/workflows/refused").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["slash%2Fend%2F", "slash/end/", "slash/end//", "%2F"])
+def test_a_name_that_ends_in_a_slash_is_refused_and_defines_nothing_else(api: RunningApi, path: str) -> None:
+    reply = api.client.put(f"/workflows/{path}", json={"tasks": [{"taskSeq": 1, "program": "A"}]})
+    assert reply.status_code == 422
+    assert "must not end in a slash" in details(reply)[0]
+    assert api.client.get("/workflows/slash/end").status_code == 404
+
+
 def test_every_problem_is_named_at_once(api: RunningApi) -> None:
     tasks = [{"taskSeq": n, "program": "", "taskPriority": 50} for n in range(100)]
     assert len(details(api.client.put("/workflows/many", json={"tasks": tasks}))) == 200

@@ -33,6 +33,68 @@ async def serve(settings, stop):
     import time
     time.sleep(60)  # not even the event loop answers
 """
+SHORT_END = """
+import asyncio
+from flower_engine.runtime import lifecycle
+
+lifecycle._END_SECONDS = 0.5
+
+async def swallow():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+"""
+RETURNS_BESIDE_A_TASK_THAT_STAYS = (
+    SHORT_END
+    + """
+async def serve(settings, stop):
+    task = asyncio.create_task(swallow())
+    print("serving", flush=True)
+    await stop.wait()
+"""
+)
+FAILS_BESIDE_A_TASK_THAT_STAYS = (
+    SHORT_END
+    + """
+from flower_engine.errors import LostError
+
+async def serve(settings, stop):
+    task = asyncio.create_task(swallow())
+    print("serving", flush=True)
+    await asyncio.sleep(0)
+    raise LostError("Redis went back in time:\\nrestore it")
+"""
+)
+HAS_A_BUG_BESIDE_A_TASK_THAT_STAYS = FAILS_BESIDE_A_TASK_THAT_STAYS.replace("LostError(", "KeyError(")
+BLOCKS_THE_LOOP = (
+    SHORT_END
+    + """
+import time
+
+async def serve(settings, stop):
+    print("serving", flush=True)
+    time.sleep(600)
+"""
+)
+LEAVES_A_THREAD = (
+    SHORT_END
+    + """
+import threading, time
+
+async def serve(settings, stop):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    print("serving", flush=True)
+    await stop.wait()
+"""
+)
+HOLDS_THE_LOG = BLOCKS_THE_LOOP.replace(
+    "    time.sleep",
+    """    import logging
+    logging.root.handlers[0].acquire()
+    time.sleep""",
+)
 STORES = {"FLOWER_REDIS_URL": "redis://x", "FLOWER_DATABASE_URL": "postgresql:///x"}
 
 
@@ -84,6 +146,45 @@ def test_one_that_hangs_when_asked_is_ended_after_its_grace_time(tmp_path: Path)
         _, log = process.communicate(timeout=30)
         assert process.returncode == 1
     assert "ending at once: it did not end in time" in log
+
+
+@pytest.mark.parametrize(
+    "text", [RETURNS_BESIDE_A_TASK_THAT_STAYS, BLOCKS_THE_LOOP, LEAVES_A_THREAD, HOLDS_THE_LOG]
+)
+def test_whatever_a_program_leaves_behind_it_ends_when_its_time_is_up(text: str, tmp_path: Path) -> None:
+    with worker(tmp_path, text, "--grace-seconds", "0.1") as process:
+        assert read_line(process) == "serving"
+        process.terminate()
+        _, log = process.communicate(timeout=30)
+        assert process.returncode == 1
+    assert "ending at once: it did not end in time" in log or text is HOLDS_THE_LOG
+
+
+def test_a_second_signal_ends_it_at_once_even_where_its_loop_is_blocked(tmp_path: Path) -> None:
+    with worker(tmp_path, BLOCKS_THE_LOOP, "--grace-seconds", "100") as process:
+        assert read_line(process) == "serving"
+        process.terminate()
+        assert process.stderr is not None
+        assert "stopping (SIGTERM)" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 128 + signal.SIGINT
+
+
+def test_an_error_is_said_before_what_a_program_leaves_behind_is_waited_for(tmp_path: Path) -> None:
+    with worker(tmp_path, FAILS_BESIDE_A_TASK_THAT_STAYS) as process:
+        _, log = process.communicate(timeout=30)
+        assert process.returncode == 1
+    said, forced = log.splitlines()
+    assert said == "error: Redis went back in time: restore it"
+    assert "ending at once: it did not end in time" in forced
+
+
+def test_a_bug_of_a_service_is_told_with_its_traceback_and_exit_code_1(tmp_path: Path) -> None:
+    with worker(tmp_path, HAS_A_BUG_BESIDE_A_TASK_THAT_STAYS) as process:
+        _, log = process.communicate(timeout=30)
+        assert process.returncode == 1
+    assert log.count("Traceback") == 1
+    assert "KeyError: " in log
 
 
 def test_an_error_of_flower_is_one_line_and_exit_code_1(tmp_path: Path) -> None:

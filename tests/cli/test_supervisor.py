@@ -13,12 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flower_cli.console import error_of
 from flower_cli.supervisor import ServiceFailedError, Supervisor, end_leftovers
 from flower_engine.embedded.processes import ProcessMark, spawn
 
 STAYS = "print('up', flush=True); input_never = __import__('time').sleep(60)"
 ENDS_ITSELF_WELL = "print('up', flush=True); __import__('time').sleep(0.01)"
 CANNOT_RUN = "import sys; sys.exit('error: the moon is missing')"
+ENDED_BY_A_PROGRAM = "print('up', flush=True); __import__('os')._exit(%d)"
 IGNORES_SIGTERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "print('up', flush=True); time.sleep(60)"
@@ -119,6 +121,26 @@ def test_a_child_that_cannot_run_is_given_up_with_its_own_words(make: Make) -> N
     supervisor.start()
     with pytest.raises(ServiceFailedError, match=r"^service cannot run \(3 attempts\): the moon is missing$"):
         run_until(supervisor, lambda: False)
+
+
+@pytest.mark.parametrize("code", [1, 2, 9])
+def test_a_child_that_a_program_ends_each_time_is_started_again_for_ever(
+    code: int, make: Make, heard: Heard
+) -> None:
+    supervisor = make(service=ENDED_BY_A_PROGRAM % code)
+    supervisor.start()
+    run_until(supervisor, lambda: len(heard.lines) > 3)
+
+
+def test_what_a_child_said_before_it_was_killed_is_not_taken_for_its_end(make: Make, heard: Heard) -> None:
+    supervisor = make(service=CANNOT_RUN.replace("sys.exit", "print") + "; __import__('os')._exit(9)")
+    supervisor.start()
+    run_until(supervisor, lambda: len(heard.lines) > 3)
+
+
+def test_an_error_is_known_in_colour_too() -> None:
+    assert error_of("\x1b[31merror: the moon is missing\x1b[0m") == "the moon is missing"
+    assert error_of("INFO worker: no error: all is well") is None
 
 
 def test_stopping_leaves_nothing_of_a_child_and_its_children(make: Make, heard: Heard) -> None:

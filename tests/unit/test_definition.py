@@ -135,6 +135,12 @@ def test_a_workflow_needs_a_name(name: str) -> None:
     assert problem.startswith("its name must be 1 to 256 characters")
 
 
+def test_a_name_must_not_end_in_a_slash() -> None:
+    assert plan(row(1), name="a/b")
+    (problem,) = problems_of(row(1), name="a/b/")
+    assert problem.startswith("its name must not end in a slash")
+
+
 def test_all_problems_are_told_at_once() -> None:
     problems = problems_of(row(1, program=""), row(2, 9, priority=99), row(2))
     assert [problem.split("task_seq ")[1][0] for problem in problems] == ["1", "2", "2", "2"]

@@ -103,6 +103,8 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition]) -> list[str]:
     problems: list[str] = []
     if not _is_name(name):
         problems.append(f"its name must be 1 to {MAX_NAME_LENGTH} characters without control characters")
+    elif name.endswith("/"):
+        problems.append("its name must not end in a slash: paths of the API could not name it")
     seen: set[int] = set()
     known = {task.seq for task in tasks}
     for task in tasks:

@@ -1,5 +1,6 @@
 """Connections to Postgres, made the same way everywhere, and what their errors mean."""
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
+_CHECK_SECONDS = 2.0
 
 _REFUSALS = ("22", "23", "54")  # data exception, integrity constraint violation, program limit exceeded
 _MAY_PASS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
@@ -62,14 +64,32 @@ async def connect(url: str, name: str) -> Connection:
     return connection
 
 
-def make_pool(url: str, name: str, max_size: int = 10) -> Pool:
+class _Forsaken(AsyncConnection[TupleRow]):
+    """A connection that is closed at once when a statement on it is cancelled.
+
+    psycopg asks the server to cancel the statement, and waits up to 10 s for a server that does not answer.
+    """
+
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 # as it is there
+        self.pgconn.finish()
+
+
+def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float | None = None) -> Pool:
     """A pool of connections in autocommit, to be opened (``async with``, or ``await pool.open()``).
 
     It opens while Postgres is down too; a connection is checked before it is given out, and waiting for one
-    ends with an outage (``is_outage``) after 5 seconds.
+    ends with an outage (``is_outage``) after 5 seconds. The server itself ends a statement that takes longer
+    than ``statement_seconds``; one that is cancelled here costs its connection.
     """
+
+    async def limit(connection: Connection) -> None:
+        if statement_seconds is not None:
+            value = f"{statement_seconds * 1_000:.0f}"
+            await connection.execute("SELECT set_config('statement_timeout', %s, false)", [value])
+
     return AsyncConnectionPool(
         url,
+        connection_class=_Forsaken,
         kwargs=_options(name),
         min_size=1,
         max_size=max_size,
@@ -77,8 +97,14 @@ def make_pool(url: str, name: str, max_size: int = 10) -> Pool:
         name=name,
         timeout=POOL_TIMEOUT_SECONDS,
         reconnect_timeout=POOL_TIMEOUT_SECONDS,  # then the next one who asks tries again at once
-        check=AsyncConnectionPool.check_connection,
+        configure=limit,
+        check=_check,
     )
+
+
+async def _check(connection: Connection) -> None:
+    async with asyncio.timeout(_CHECK_SECONDS):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def _options(name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOOK_SECONDS = 0.2
+_LONG_SECONDS = 10.0  # the API and the projector make an installation sooner than this, if they run
+_SAY_AGAIN_SECONDS = 30.0
 _FIRST_GENERATION = "1"
 
 
@@ -38,6 +41,7 @@ async def open_partitions(client: AsyncRedis, settings: Settings) -> list[Partit
         InstallationError: it has another number of partitions than ``settings``.
         LostError: Redis lost events and was halted.
     """
+    say_at = time.monotonic() + _LONG_SECONDS
     said = False
     while True:
         metas = await _patiently(lambda: _read_metas(client, settings))
@@ -47,6 +51,12 @@ async def open_partitions(client: AsyncRedis, settings: Settings) -> list[Partit
         if not said:
             said = True
             _log.info("waiting for an installation in Redis: the API or the projector makes it")
+        if time.monotonic() >= say_at:
+            say_at = time.monotonic() + _SAY_AGAIN_SECONDS
+            _log.warning(
+                "Redis still holds no installation. At first start the API or the projector makes it: see"
+                " that one of them runs. If Redis held one before, it was lost: see the projector's log"
+            )
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -1,15 +1,15 @@
-"""Runs a service until it is told to stop: event loop, signals, and an end that comes in any case."""
+"""Runs a service until it is told to stop: its event loop, how it ends, and with which exit code."""
 
 import asyncio
+import contextlib
 import logging
-import os
-import signal
-import threading
+import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import uvloop
 
+from flower_engine.errors import FlowerError
+from flower_engine.runtime.limit import Limit
 from flower_engine.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -17,41 +17,53 @@ _log = logging.getLogger(__name__)
 Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
 """A service: runs until the event is set, then ends cleanly; FlowerError for what waiting does not heal."""
 
+Report = Callable[[FlowerError], int]
+"""Says an error to people; returns the exit code that goes with it."""
+
 _END_SECONDS = 20.0
 
 
-def run(serve: Serve, settings: Settings) -> None:
-    """Run a service on uvloop until it returns.
+def _report_in_log(error: FlowerError) -> int:
+    _log.error("%s", error)
+    return 1
 
-    SIGTERM, SIGINT and SIGHUP ask it to stop; a second one ends the process at once. A service that has not
-    returned 20 s after its grace time is ended as well: nothing may hang for ever.
+
+def run(serve: Serve, settings: Settings, report: Report = _report_in_log) -> None:
+    """Run a service on uvloop until it returns; the process is to end after that.
+
+    SIGTERM, SIGINT and SIGHUP ask it to stop; a second one ends the process at once. So does the end of its
+    time: 20 s after the grace time that begins with the signal, or 20 s after the service itself has ended,
+    for whatever of its programs is still there then. Nothing may hang for ever.
+
+    Raises:
+        SystemExit: the service failed, which has been reported.
     """
+    limit = Limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_until_signalled(serve, settings))
+        failed = runner.run(_serve_until_signalled(serve, settings, report, limit))
+    if failed:
+        sys.exit(failed)
 
 
-async def _serve_until_signalled(serve: Serve, settings: Settings) -> None:
+async def _serve_until_signalled(serve: Serve, settings: Settings, report: Report, limit: Limit) -> int:
+    """The exit code. What is wrong is said here, before the tasks that are left over are waited for."""
     stop = asyncio.Event()
-    limit = threading.Timer(settings.grace_seconds + _END_SECONDS, _force, [1, "it did not end in time"])
-    limit.daemon = True
     loop = asyncio.get_running_loop()
 
-    def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():
-            _force(128 + number, f"{number.name} again")
-        _log.info("stopping (%s)", number.name)
-        stop.set()
-        limit.start()
+    def on_signal() -> float:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it is ending already
+            loop.call_soon_threadsafe(stop.set)
+        return settings.grace_seconds + _END_SECONDS
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, partial(on_signal, number))
+    limit.start(on_signal)
+    code = 1
     try:
         await serve(settings, stop)
+        code = 0
+    except FlowerError as error:
+        code = report(error)
+    except Exception:  # noqa: BLE001 # logged as Python would, but before anything can hang
+        _log.exception("the service failed")
     finally:
-        limit.cancel()
-
-
-def _force(code: int, why: str) -> None:
-    _log.error("ending at once: %s", why)
-    logging.shutdown()
-    os._exit(code)
+        limit.set(_END_SECONDS, code)
+    return code

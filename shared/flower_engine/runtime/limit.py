@@ -1,0 +1,86 @@
+"""The limit of a service's end: signals and time, on a thread that needs nothing of the event loop."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+_log = logging.getLogger(__name__)
+
+_ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SAY_SECONDS = 1.0
+
+
+class _Left(NamedTuple):
+    seconds: float
+    code: int
+
+
+class Limit:
+    """Ends the process when its time is up, or at a second signal, whatever its programs do to prevent it.
+
+    The loop may be blocked or closed then, or tasks and threads may refuse to end. Signals are taken by
+    Python-level handlers, which also run while the main thread sleeps or waits in a blocking call of Python.
+    Once set, the time is not taken back: the interpreter's own end may hang as well.
+    """
+
+    def __init__(self) -> None:
+        # Its put is safe in a signal handler, which may interrupt anything: even another put.
+        self._heard: SimpleQueue[signal.Signals | _Left] = SimpleQueue()
+        self._code = 1
+
+    def start(self, on_signal: Callable[[], float]) -> None:
+        """Take the signals; for the main thread. ``on_signal`` is called at the first, from another thread;
+        it returns how many seconds are left from then on."""
+        for number in _ASKING:
+            signal.signal(number, self._hear)
+        threading.Thread(target=self._watch, args=(on_signal,), name="limit", daemon=True).start()
+
+    def set(self, seconds: float, code: int) -> None:
+        """From now on only so many seconds are left, or fewer if that was said before; then the process ends
+        with this exit code, or 1 for 0."""
+        self._heard.put(_Left(seconds, code))
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self._heard.put(signal.Signals(number))
+
+    def _watch(self, on_signal: Callable[[], float]) -> None:
+        asked, deadline = False, float("inf")
+        while True:
+            left_seconds = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
+            try:
+                heard = self._heard.get(timeout=left_seconds)
+            except Empty:
+                _force(self._code, "it did not end in time")
+            if isinstance(heard, _Left):
+                self._code = heard.code or 1
+                deadline = min(deadline, time.monotonic() + heard.seconds)
+            elif asked:
+                _force(128 + heard, f"{heard.name} again")
+            else:
+                asked = True
+                _say(logging.INFO, f"stopping ({heard.name})")
+                deadline = min(deadline, time.monotonic() + on_signal())
+
+
+def _force(code: int, why: str) -> NoReturn:
+    _say(logging.ERROR, f"ending at once: {why}")
+    os._exit(code)
+
+
+def _say(level: int, words: str) -> None:
+    """Logs, but does not wait long for it: a program may hold the lock of a log for ever."""
+
+    def say() -> None:
+        _log.log(level, words)
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+
+    saying = threading.Thread(target=say, daemon=True)
+    saying.start()
+    saying.join(_SAY_SECONDS)

@@ -1,0 +1,77 @@
+"""Postgres that stands still, or takes too long: requests are answered in time."""
+
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from api.serving import RunningApi, details
+from flower_engine.embedded.home import Home
+from flower_engine.embedded.postgres import EmbeddedPostgres
+from flower_engine.projection import database
+from flower_register import stores
+
+
+@pytest.fixture
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A Postgres that the test may stop."""
+    with tempfile.TemporaryDirectory(prefix="flower-api-") as folder, Home(Path(folder)) as home:
+        server = EmbeddedPostgres(home, durable=False)
+        yield server
+        server.stop()
+
+
+@contextmanager
+def stalled(postgres: EmbeddedPostgres) -> Generator[None]:
+    """All its processes stand still while inside."""
+    assert postgres.pid is not None
+    server = psutil.Process(postgres.pid)
+    processes = [server, *server.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def test_a_postgres_that_stands_still_is_answered_with_503_and_used_again_afterwards(
+    start_api: Callable[..., RunningApi], postgres: EmbeddedPostgres
+) -> None:
+    api = start_api(database_url=postgres.start())
+    api.define("here", {})
+    flow = api.register("here")
+    with stalled(postgres):
+        reply = api.client.get(f"/flows/{flow}", timeout=10)
+        assert reply.status_code == 503
+        assert reply.json()["store"] == "Postgres"
+    api.wait_for(lambda: api.client.get(f"/flows/{flow}").status_code == 200)
+
+
+def test_a_statement_that_is_given_up_does_not_wait_for_postgres_to_agree(
+    start_api: Callable[..., RunningApi], postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "_QUERY_SECONDS", 0.5)
+    monkeypatch.setattr(database, "_CHECK_SECONDS", 1_000.0)
+    api = start_api(database_url=postgres.start())
+    with stalled(postgres):
+        reply = api.client.get("/workflows", timeout=4)  # psycopg alone would wait for 5 s and 5 s more
+        assert reply.status_code == 503
+        assert "did not answer in 0.5 s" in details(reply)[0]
+    api.wait_for(lambda: api.client.get("/workflows").status_code == 200)
+
+
+async def test_postgres_ends_a_statement_that_takes_too_long_and_the_connection_is_kept(
+    database_url: str,
+) -> None:
+    async with database.make_pool(database_url, "test", max_size=1, statement_seconds=0.05) as pool:
+        async with pool.connection() as connection:
+            before = connection.info.backend_pid
+            with pytest.raises(database.psycopg.errors.QueryCanceled):
+                await connection.execute("SELECT pg_sleep(60)")
+        async with pool.connection() as connection:
+            assert connection.info.backend_pid == before
