@@ -163,6 +163,26 @@ def test_root_runs_it_as_nobody_even_inside_a_folder_of_root_alone(tmp_path: Pat
 
 
 @needs_root
+def test_root_runs_it_even_when_the_installation_is_in_a_folder_of_root_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = binaries.postgres_program("postgres").parents[1]  # <site-packages>/<package>/pginstall/bin
+    site, package = installed.parents[1], installed.parent.name
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    shutil.copytree(installed, closed / package / installed.name, symlinks=True)
+    if (site / f"{package}.libs").exists():
+        shutil.copytree(site / f"{package}.libs", closed / f"{package}.libs", symlinks=True)
+    programs = closed / package / installed.name / "bin"
+    monkeypatch.setattr(binaries, "postgres_program", lambda name: programs / name)  # pyright: ignore
+    with Home(closed / "home") as home:
+        postgres = EmbeddedPostgres(home, durable=False)
+        postgres.start()
+        assert query(postgres, "SELECT 1") == 1
+        postgres.stop()
+
+
+@needs_root
 def test_without_the_capability_a_closed_folder_on_the_way_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

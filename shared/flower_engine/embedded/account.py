@@ -18,6 +18,7 @@ from flower_engine.errors import StoreError
 
 _NOBODY = 65534
 _CAP_DAC_OVERRIDE = 1
+_CAP_SETPCAP = 8  # needed to hand the other one on
 
 
 def postgres_account(data: Path) -> Account | None:
@@ -34,7 +35,8 @@ def may_keep_access() -> bool:
     if sys.platform != "linux":
         return False
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return all(int(fields[name], 16) >> _CAP_DAC_OVERRIDE & 1 for name in ("CapPrm", "CapBnd"))
+    needed = 1 << _CAP_DAC_OVERRIDE | 1 << _CAP_SETPCAP
+    return all(int(fields[name], 16) & needed == needed for name in ("CapPrm", "CapBnd"))
 
 
 def give(folder: Path, account: Account) -> None:

@@ -15,9 +15,10 @@ import struct
 import sys
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAP_DAC_OVERRIDE = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -37,7 +38,9 @@ def main(arguments: list[str]) -> None:
 def _become(uid: int, gid: int, *, keep_access: bool) -> None:
     """Change to a user without rights, except, when asked, the one to pass through root's closed folders."""
     if keep_access:
-        _prctl(_PR_SET_KEEPCAPS, 1)
+        # The change of user takes no capability away, and access(2), by which Postgres looks for its own
+        # programs, does not leave them out either.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
