@@ -25,8 +25,8 @@ test: .venv/.tests ## the whole test suite
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 check: .venv/.tests ## format, lint, types, import contracts, unit tests
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --no-cache --check --quiet .
+	@$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports --no-cache --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/pytest tests/unit

@@ -4,11 +4,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from shapes.loading import load_shape
 
 from acceptance.running import RunningEngine
 from flower_engine.model.ids import partition_of
 from flower_engine.model.status import Status
+from shapes.loading import load_shape
 
 ALL = ("api", "projector", "watcher", "worker")
 LINE = [{"taskSeq": seq, "program": "Noop", "taskPriority": 0} for seq in (1, 2, 3)]
