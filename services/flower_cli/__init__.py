@@ -1,0 +1,1 @@
+"""The ``flower`` command; ``flower up`` runs everything in one terminal."""

@@ -1,0 +1,1 @@
+"""The projector: from the log to Postgres."""

@@ -1,0 +1,1 @@
+"""The tables in Postgres that follow the log: how they are made, written and read."""

@@ -1,0 +1,1 @@
+"""What every service needs to run: settings, life cycle, logging, and the installation it belongs to."""
