@@ -75,7 +75,8 @@ import time
 
 async def serve(settings, stop):
     print("serving", flush=True)
-    time.sleep(600)
+    while True:  # a signal that comes just before one long sleep would be heard only after it
+        time.sleep(0.2)
 """
 )
 LEAVES_A_THREAD = (
