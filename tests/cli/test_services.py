@@ -75,8 +75,17 @@ import time
 
 async def serve(settings, stop):
     print("serving", flush=True)
-    while True:  # a signal that comes just before one long sleep would be heard only after it
-        time.sleep(0.2)
+    time.sleep(600)
+"""
+)
+NEVER_RETURNS_FROM_C = (
+    SHORT_END
+    + """
+import hashlib
+
+async def serve(settings, stop):
+    print("serving", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)
 """
 )
 LEAVES_A_THREAD = (
@@ -161,8 +170,9 @@ def test_whatever_a_program_leaves_behind_it_ends_when_its_time_is_up(text: str,
     assert "ending at once: it did not end in time" in log or text is HOLDS_THE_LOG
 
 
-def test_a_second_signal_ends_it_at_once_even_where_its_loop_is_blocked(tmp_path: Path) -> None:
-    with worker(tmp_path, BLOCKS_THE_LOOP, "--grace-seconds", "100") as process:
+@pytest.mark.parametrize("text", [BLOCKS_THE_LOOP, NEVER_RETURNS_FROM_C], ids=["sleep", "a call into C"])
+def test_a_second_signal_ends_it_at_once_even_where_its_loop_is_blocked(tmp_path: Path, text: str) -> None:
+    with worker(tmp_path, text, "--grace-seconds", "100") as process:
         assert read_line(process) == "serving"
         process.terminate()
         assert process.stderr is not None

@@ -24,21 +24,26 @@ class _Left(NamedTuple):
 class Limit:
     """Ends the process when its time is up, or at a second signal, whatever its programs do to prevent it.
 
-    The loop may be blocked or closed then, or tasks and threads may refuse to end. Signals are taken by
-    Python-level handlers, which also run while the main thread sleeps or waits in a blocking call of Python.
-    Once set, the time is not taken back: the interpreter's own end may hang as well.
+    The loop may be blocked or closed then, or tasks and threads may refuse to end. Signals are heard by a
+    pipe that the interpreter's C-level handler writes to (``signal.set_wakeup_fd``), because a Python-level
+    handler waits for the main thread, which may be in a call into C that never returns. Once set, the time is
+    not taken back: the interpreter's own end may hang as well.
     """
 
     def __init__(self) -> None:
         # Its put is safe in a signal handler, which may interrupt anything: even another put.
         self._heard: SimpleQueue[signal.Signals | _Left] = SimpleQueue()
         self._code = 1
+        self._pipe = os.pipe()
 
     def start(self, on_signal: Callable[[], float]) -> None:
         """Take the signals; for the main thread. ``on_signal`` is called at the first, from another thread;
         it returns how many seconds are left from then on."""
+        os.set_blocking(self._pipe[1], False)
+        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for number in _ASKING:
             signal.signal(number, self._hear)
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
         threading.Thread(target=self._watch, args=(on_signal,), name="limit", daemon=True).start()
 
     def set(self, seconds: float, code: int) -> None:
@@ -46,8 +51,17 @@ class Limit:
         with this exit code, or 1 for 0."""
         self._heard.put(_Left(seconds, code))
 
+    def _listen(self) -> None:
+        while True:
+            for number in os.read(self._pipe[0], 16):
+                if number in _ASKING:
+                    self._heard.put(signal.Signals(number))
+
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        self._heard.put(signal.Signals(number))
+        """Runs in the main thread. An event loop puts a pipe of its own in when it starts; what that one
+        took is heard here, and ours is put back."""
+        if signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False) != self._pipe[1]:
+            self._heard.put(signal.Signals(number))
 
     def _watch(self, on_signal: Callable[[], float]) -> None:
         asked, deadline = False, float("inf")
