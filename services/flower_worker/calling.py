@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ProgramError
-from flower_engine.log.registering import TaskMessage
+from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.sanitise import encode_error, encode_result
 from flower_engine.programs.context import Context

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.log.registering import TaskMessage
+from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import Outcome, OutcomeKind
 from flower_engine.model.events import TaskError
 from flower_engine.model.sanitise import encode_error, encode_result

@@ -6,6 +6,9 @@ FlowerError
 │   └── TooLargeError      more tasks or edges than a flow may have
 ├── UnknownWorkflowError   no such workflow
 ├── UnknownFlowError       no such flow
+├── RefusedError           an operation does not fit how the flow stands; says which task and what to do
+│   └── MovedError         the flow has moved on since the version that the operation was meant for
+├── NotUnderWayError       the flow is not in Redis; its state must be folded from its history first
 ├── ProgramError           a program cannot be found, registered or called
 │   └── ParameterError     a parameter does not convert; names parameter, value and type
 ├── StoreError             a store cannot be used
@@ -46,6 +49,18 @@ class UnknownWorkflowError(FlowerError):
 
 class UnknownFlowError(FlowerError):
     """No flow has this id."""
+
+
+class RefusedError(FlowerError):
+    """An operation does not fit how the flow or a task stands."""
+
+
+class MovedError(RefusedError):
+    """The flow has moved on since the version that the operation was meant for."""
+
+
+class NotUnderWayError(FlowerError):
+    """The flow is not in Redis: it ended, or never was. Operations need its state, restored."""
 
 
 class ProgramError(FlowerError):

@@ -36,7 +36,7 @@ def test_only_finish_and_ignore_are_final() -> None:
 def test_a_flow_of_three_tasks_stands_where_its_tasks_say(
     waiting: int, running: int, suspended: int, expected: Status
 ) -> None:
-    assert flow_status(tasks=3, waiting=waiting, running=running, suspended=suspended) is expected
+    assert flow_status(tasks=3, waiting=waiting, running=running, suspended=suspended, cancelled=False) is expected
 
 
 @given(st.lists(st.sampled_from(Status), min_size=1, max_size=8))

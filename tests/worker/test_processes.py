@@ -10,7 +10,7 @@ import msgspec
 import psutil
 import pytest
 
-from flower_engine.log.registering import TaskMessage
+from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
 from flower_worker.child_messages import Job

@@ -43,12 +43,17 @@ class Keys:
         self.workers = prefix + "workers"
         self.suspects = prefix + "suspects"
         self.endings = prefix + "endings"
+        self.timers = prefix + "timers"
+        self.keyed = prefix + "keyed"
 
     def flow(self, flow_id: str) -> str:
         return f"{self._prefix}flow:{flow_id}"
 
     def ended(self, flow_id: str) -> str:
         return f"{self._prefix}ended:{flow_id}"
+
+    def key(self, idempotency_key: str) -> str:
+        return f"{self._prefix}key:{idempotency_key}"
 
     def work(self, queue: str) -> str:
         return f"{self._prefix}work:{escape(queue)}"

@@ -10,6 +10,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Script
 
 _lapse = Script("lapse")
+_fire = Script("fire")
 _trim = Script("trim")
 
 
@@ -66,6 +67,30 @@ async def lapse(
             for at in range(0, len(flat), 4)
         ]
     )
+
+
+class Fired(msgspec.Struct, frozen=True):
+    """The reply of fire: what was due, as (what, flow, task or 0), and the milliseconds until the next
+    timer is due (None: there is none)."""
+
+    fired: list[tuple[str, str, int]]
+    next_ms: int | None
+
+
+async def fire(
+    client: AsyncRedis, partition: Partition, *, lease_ms: int, tick_gap_ms: int, most: int = 100
+) -> Fired:
+    """Moves up to ``most`` timers that are due: retries and delayed starts become ready; attempts, waits for
+    a worker and flows that took too long are suspended or retried. After a stall timeouts wait, as lapses do.
+
+    The words for what was due: retry, start, attempt-timeout, queue-timeout, flow-timeout.
+    """
+    reply = partition.check(
+        await _fire.run(client, partition.keys.meta, [partition.generation, lease_ms, tick_gap_ms, most])
+    )
+    next_ms, flat = int(reply[1]), [part.decode() for part in reply[2]]
+    fired = [(flat[at], flat[at + 1], int(flat[at + 2])) for at in range(0, len(flat), 3)]
+    return Fired(fired, None if next_ms < 0 else next_ms)
 
 
 async def trim(

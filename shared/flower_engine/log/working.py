@@ -17,20 +17,25 @@ _attend = Script("attend")
 _finish_and_claim = Script("finish_and_claim")
 _heartbeat = Script("heartbeat")
 _leave = Script("leave")
+_encode = msgspec.json.Encoder().encode
 
 
 class OutcomeKind(StrEnum):
     """What became of an attempt."""
 
     FINISHED = "finished"  # payload: the result
-    SUSPENDED = "suspended"  # payload: a TaskError
+    FAILED = "failed"  # payload: a TaskError; the task's retry policy says what follows
+    SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
+    RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms
+    CRASHED = "crashed"  # payload: a TaskError; its process died: as a lost worker, ``number`` are poison
     RETURNED = "returned"  # handed back by a stopping worker; payload: ignored
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
     """A task that this worker was given, with the lease that proves it. ``message`` is a TaskMessage.
 
-    A lease id is unique within its queue and partition only.
+    A lease id is unique within its queue and partition only. ``progress`` is the JSON of the Progress that
+    an earlier attempt told last; b"" if none did.
     """
 
     lease: bytes
@@ -38,6 +43,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     queue: bytes
     attempt: int
     message: bytes
+    progress: bytes = b""
 
     @property
     def flow(self) -> str:
@@ -49,11 +55,30 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/sanitise.py``)."""
+    """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/sanitise.py``).
+
+    ``number`` belongs to the kind: for RETRY the milliseconds to wait (-1: as the task's policy says), for
+    CRASHED how many lost workers make poison.
+    """
 
     claim: Claim
     kind: OutcomeKind
     payload: bytes = b"null"
+    number: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far an attempt says it is: a share of the whole (0..1), if it can tell, and a note."""
+
+    fraction: float | None = None
+    note: str = ""
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """Progress of a claim to tell with the next heartbeat."""
+
+    claim: Claim
+    progress: Progress
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -111,14 +136,15 @@ async def finish_and_claim(
     args: list[Arg] = [partition.generation, worker, number, wanted, *service_args]
     for outcome in outcomes:
         claim = outcome.claim
-        args += (claim.lease, claim.member, claim.queue, outcome.kind, outcome.payload)
+        kind = f"{outcome.kind} {outcome.number}" if outcome.number else outcome.kind
+        args += (claim.lease, claim.member, claim.queue, kind, outcome.payload)
     reply = partition.check(await _finish_and_claim.run(client, partition.keys.meta, args))
     if reply[0] == b"stale":
         raise StoreError(f"worker {worker}: call {number} to partition {partition.number} is out of date")
     flat: list[Any] = reply[2]
     claims = [
-        Claim(flat[at], flat[at + 1], flat[at + 2], int(flat[at + 3]), flat[at + 4])
-        for at in range(0, len(flat), 5)
+        Claim(flat[at], flat[at + 1], flat[at + 2], int(flat[at + 3]), flat[at + 4], flat[at + 5])
+        for at in range(0, len(flat), 6)
     ]
     return Exchange([word.decode() for word in reply[1]], claims, reply[3] == b"more")
 
@@ -131,14 +157,18 @@ def heartbeat(
     info: bytes,
     remember_ms: int,
     leases: Mapping[bytes, Sequence[bytes]],
+    progress: Sequence[Reported] = (),
 ) -> list[tuple[bytes, bytes]]:
-    """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive.
+    """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive, and tells progress.
 
-    Returns (queue, lease) of those that are gone. A lease id is unique within its queue only.
+    Returns (queue, lease) of those that are gone: lapsed, timed out or cancelled. A lease id is unique
+    within its queue only. Progress is logged only if it differs from what was told last.
 
     ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``.
     """
-    args: list[Arg] = [partition.generation, worker, info, remember_ms]
+    args: list[Arg] = [partition.generation, worker, info, remember_ms, len(progress)]
+    for told in progress:
+        args += (told.claim.lease, told.claim.member, _encode(told.progress))
     for queue, held in leases.items():
         args += (queue, len(held), *held)
     gone: list[bytes] = partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]
@@ -162,7 +192,11 @@ async def wait_for_bell(
 
 
 class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What operators see of a worker."""
+    """What operators see of a worker.
+
+    ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease is
+    gone, because they run on threads, which cannot be stopped.
+    """
 
     worker: str
     host: str
@@ -171,6 +205,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     queues: tuple[str, ...]
     programs: tuple[str, ...]
+    running: int = 0
+    stuck: tuple[str, ...] = ()
     seen_ms: int = 0
 
 

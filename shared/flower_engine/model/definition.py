@@ -12,6 +12,25 @@ MAX_EDGES = 100_000
 MAX_NAME_LENGTH = 256
 MIN_PRIORITY, MAX_PRIORITY = -20, 19
 DEFAULT_QUEUE = "default"
+MAX_ATTEMPTS = 1_000_000
+MAX_DURATION_MS = 10 * 366 * 86_400_000  # ten years: longer is a slip of the pen, and scores stay exact
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What follows when an attempt fails; without one the first failure suspends the task.
+
+    After failure n (counted since the task last began from the start) the next attempt waits
+    ``min(delay_ms * backoff ** (n - 1), max_delay_ms)``, made longer or shorter by up to the share
+    ``jitter`` (0..1) of it. ``no_retry_on`` names error types, of which subclasses are too, that suspend
+    at once: ``ValueError`` or ``package.module.TheirError``.
+    """
+
+    max_attempts: int = 1
+    delay_ms: int = 1_000
+    backoff: float = 2.0
+    max_delay_ms: int = 300_000
+    jitter: float = 0.1
+    no_retry_on: tuple[str, ...] = ()
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +45,17 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     depends_on: tuple[int, ...] | None = None
     queue: str = DEFAULT_QUEUE
+    retry: RetryPolicy | None = None
+    timeout_ms: int | None = None  # of one attempt, from start to finish
+    queue_timeout_ms: int | None = None  # from ready to start
 
 
 class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """A named DAG of task definitions, in any order."""
+    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow."""
 
     name: str
     tasks: tuple[TaskDefinition, ...]
+    timeout_ms: int | None = None
 
 
 class PlannedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +68,9 @@ class PlannedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     queue: str = DEFAULT_QUEUE
     depends_on: tuple[int, ...] = ()
     parameters: dict[str, Any] = {}
+    retry: RetryPolicy | None = None
+    timeout_ms: int | None = None
+    queue_timeout_ms: int | None = None
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
@@ -64,7 +90,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     edges = sum(len(task.depends_on or ()) for task in tasks)
     if edges > MAX_EDGES:
         raise TooLargeError(name, [f"it has {edges} dependencies; a flow may have {MAX_EDGES}"])
-    problems = _problems_of_rows(name, tasks)
+    problems = _problems_of_rows(name, tasks, definition.timeout_ms)
     if problems:
         raise DefinitionError(name, problems)
     number = {task.seq: index for index, task in enumerate(tasks, start=1)}
@@ -96,15 +122,21 @@ def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
         queue=task.queue,
         depends_on=depends_on,
         parameters=task.parameters,
+        retry=task.retry,
+        timeout_ms=task.timeout_ms,
+        queue_timeout_ms=task.queue_timeout_ms,
     )
 
 
-def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition]) -> list[str]:
+def _problems_of_rows(
+    name: str, tasks: Sequence[TaskDefinition], flow_timeout_ms: int | None
+) -> list[str]:
     problems: list[str] = []
     if not _is_name(name):
         problems.append(f"its name must be 1 to {MAX_NAME_LENGTH} characters without control characters")
     elif name.endswith("/"):
         problems.append("its name must not end in a slash: paths of the API could not name it")
+    problems.extend(_problems_of_duration("its flow timeout", flow_timeout_ms))
     seen: set[int] = set()
     known = {task.seq for task in tasks}
     for task in tasks:
@@ -119,6 +151,32 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition]) -> list[str]:
         if not MIN_PRIORITY <= task.priority <= MAX_PRIORITY:
             problems.append(f"{row} has priority {task.priority}, outside {MIN_PRIORITY}..{MAX_PRIORITY}")
         problems.extend(_problems_of_dependencies(row, task, known))
+        problems.extend(_problems_of_duration(f"{row}: its timeout", task.timeout_ms))
+        problems.extend(_problems_of_duration(f"{row}: its queue timeout", task.queue_timeout_ms))
+        if task.retry is not None:
+            problems.extend(f"{row}: {problem}" for problem in _problems_of_retry(task.retry))
+    return problems
+
+
+def _problems_of_duration(what: str, duration_ms: int | None) -> list[str]:
+    if duration_ms is None or 0 < duration_ms <= MAX_DURATION_MS:
+        return []
+    return [f"{what} is {duration_ms / 1000:g} s; it must be more than 0 and at most ten years"]
+
+
+def _problems_of_retry(retry: RetryPolicy) -> list[str]:
+    problems: list[str] = []
+    if not 1 <= retry.max_attempts <= MAX_ATTEMPTS:
+        problems.append(f"max_attempts is {retry.max_attempts}, outside 1..{MAX_ATTEMPTS}")
+    for what, delay_ms in (("retry delay", retry.delay_ms), ("longest retry delay", retry.max_delay_ms)):
+        if not 0 <= delay_ms <= MAX_DURATION_MS:
+            problems.append(f"its {what} is {delay_ms / 1000:g} s; it must be 0 to ten years")
+    if not 1 <= retry.backoff <= 1_000:
+        problems.append(f"its retry backoff is {retry.backoff:g}, outside 1..1000")
+    if not 0 <= retry.jitter <= 1:
+        problems.append(f"its retry jitter is {retry.jitter:g}, outside 0..1")
+    if not all(_is_name(kind) for kind in retry.no_retry_on):
+        problems.append("no_retry_on must name error types")
     return problems
 
 

@@ -6,7 +6,9 @@ changed meaning is a new tag. ``tests/golden/`` holds bytes of every event ever 
 ``at`` is Redis TIME in milliseconds. ``v`` is the flow's version: it counts the flow's events from 1.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, get_args
 
 import msgspec
 
@@ -36,14 +38,24 @@ class FlowEvent(Event, frozen=True):
 
 
 class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
-    """A flow exists; all its tasks wait.
+    """A flow exists; its tasks wait, but for those that a fork took over from another flow.
 
-    ``order`` places the flow's tasks behind those registered before it in their lanes.
+    ``order`` places the flow's tasks behind those registered before it in their lanes. ``key`` is the
+    idempotency key, ``start_ms`` the time before which nothing starts, ``timeout_ms`` how long the flow may
+    take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, and those in
+    ``ignored`` are Ignore.
     """
 
     workflow: str
     order: int
     tasks: tuple[PlannedTask, ...]
+    timeout_ms: int = 0
+    forked_from: str = ""
+    taken: dict[int, msgspec.Raw] = {}
+    ignored: tuple[int, ...] = ()
+    by: str = ""
+    key: str = ""
+    start_ms: int = 0
 
 
 class TaskEvent(FlowEvent, frozen=True):
@@ -87,10 +99,109 @@ class TaskReturned(TaskEvent, frozen=True, tag="task.returned"):
 
 
 class TaskLapsed(TaskEvent, frozen=True, tag="task.lapsed"):
-    """The worker was lost: Running -> Wait. ``lost`` counts the workers lost on this task so far."""
+    """The worker, or the process that ran the program, was lost: Running -> Wait.
+
+    ``lost`` counts those lost on this task so far; ``error`` says how a process ended.
+    """
 
     worker: str
     lost: int
+    error: TaskError | None = None
+
+
+class TaskRetrying(TaskEvent, frozen=True, tag="task.retrying"):
+    """Failed, and is to be tried again: Running -> Wait, until ``due_ms``. ``failures`` counts the failures
+    since the task last began from the start."""
+
+    error: TaskError
+    failures: int
+    due_ms: int
+
+
+class TaskProgressed(TaskEvent, frozen=True, tag="task.progressed"):
+    """What a running program said of its progress: a share of the whole (0..1) and a note."""
+
+    fraction: float | None = None
+    note: str = ""
+
+
+class TaskOverdue(FlowEvent, frozen=True, tag="task.overdue"):
+    """No worker took the ready task in time: Wait -> Suspend."""
+
+    task: int
+    error: TaskError
+
+
+class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
+    """An operator passed over the task: ``was`` (Wait or Suspend) -> Ignore. Its dependents go on."""
+
+    task: int
+    was: int
+    by: str
+    reason: str = ""
+    ends: bool = False
+
+
+class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
+    """Ignore -> Wait, before anything that depends on it has started; the flow is under way (again)."""
+
+    task: int
+    by: str
+
+
+class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
+    """These tasks run again from the start, named by where they stood: -> Wait. A flow that had ended is
+    under way again. ``parameters`` holds all parameters of tasks whose parameters were changed."""
+
+    by: str
+    finished: tuple[int, ...] = ()
+    ignored: tuple[int, ...] = ()
+    suspended: tuple[int, ...] = ()
+    waiting: tuple[int, ...] = ()
+    parameters: dict[int, dict[str, Any]] = {}
+
+    def __iter__(self) -> Iterator[int]:
+        """Every task that runs again."""
+        return chain(self.finished, self.ignored, self.suspended, self.waiting)
+
+
+class FlowCancelled(FlowEvent, frozen=True, tag="flow.cancelled"):
+    """Everything not final -> Ignore, named by where it stood; the flow has ended."""
+
+    by: str
+    reason: str = ""
+    waiting: tuple[int, ...] = ()
+    running: tuple[int, ...] = ()
+    suspended: tuple[int, ...] = ()
+
+    def __iter__(self) -> Iterator[int]:
+        """Every task that was cut off."""
+        return chain(self.waiting, self.running, self.suspended)
+
+
+class FlowTimedOut(FlowEvent, frozen=True, tag="flow.timed_out"):
+    """The flow took too long: what ran or was ready -> Suspend, so that nothing more starts."""
+
+    error: TaskError
+    running: tuple[int, ...] = ()
+    waiting: tuple[int, ...] = ()
+
+    def __iter__(self) -> Iterator[int]:
+        """Every task that was suspended."""
+        return chain(self.running, self.waiting)
+
+
+class FlowPaused(FlowEvent, frozen=True, tag="flow.paused"):
+    """Nothing of the flow starts from here on; what runs may end."""
+
+    by: str
+    reason: str = ""
+
+
+class FlowResumed(FlowEvent, frozen=True, tag="flow.resumed"):
+    """The pause is over."""
+
+    by: str
 
 
 class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
@@ -103,12 +214,22 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
     outcome: str
 
 
-AnyTaskEvent = TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed
-AnyEvent = LogOpened | FlowRegistered | AnyTaskEvent | OutcomeRefused
+AnyTaskEvent = (
+    TaskStarted
+    | TaskFinished
+    | TaskSuspended
+    | TaskReturned
+    | TaskLapsed
+    | TaskRetrying
+    | TaskProgressed
+)
+AnyOperatorEvent = TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed
+AnyFlowEvent = FlowRegistered | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent
+AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _encoder = msgspec.json.Encoder()
-_TAGS = {struct.__struct_config__.tag for struct in AnyEvent.__args__}
+_TAGS = {struct.__struct_config__.tag for struct in get_args(AnyEvent)}
 
 
 class _Tag(msgspec.Struct):

@@ -7,15 +7,26 @@ import msgspec
 from flower_engine.model.definition import PlannedTask, dependents_of
 from flower_engine.model.events import (
     AnyEvent,
+    AnyFlowEvent,
+    FlowCancelled,
+    FlowPaused,
     FlowRegistered,
+    FlowRerun,
+    FlowResumed,
+    FlowTimedOut,
     LogOpened,
     OutcomeRefused,
     TaskError,
     TaskFinished,
+    TaskIgnored,
     TaskLapsed,
+    TaskOverdue,
+    TaskProgressed,
+    TaskRetrying,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
+    TaskUnignored,
 )
 from flower_engine.model.status import Status, flow_status
 
@@ -24,30 +35,48 @@ class FoldError(ValueError):
     """An event does not follow from the state before it: the log is damaged or the engine is wrong."""
 
 
+class Passed(msgspec.Struct, frozen=True):
+    """Who passed over a task, and why."""
+
+    by: str
+    reason: str
+
+
 class TaskState(msgspec.Struct, kw_only=True):
-    """One task at a moment. Times are milliseconds; ``open`` counts dependencies not yet final."""
+    """One task at a moment. Times are milliseconds; ``open`` counts dependencies not yet final.
+
+    ``failures`` and ``lost`` are counted since the task last began from the start. ``retry_ms`` is when a
+    retry is due, or was due if it became ready since. ``progress`` is the last said by an attempt that did
+    not finish.
+    """
 
     planned: PlannedTask
     status: Status = Status.WAIT
     open: int = 0
     attempt: int = 0
+    failures: int = 0
     lost: int = 0
     lease: str = ""
     worker: str = ""
     started_ms: int | None = None
     finished_ms: int | None = None
     suspended_ms: int | None = None
+    retry_ms: int | None = None
     result: bytes | None = None
     error: TaskError | None = None
+    progress: TaskProgressed | None = None
+    passed: Passed | None = None
 
     @property
     def is_ready(self) -> bool:
-        """Whether it waits for nothing but a worker."""
+        """Whether it waits for nothing but a worker, or for the time of its retry."""
         return self.status is Status.WAIT and self.open == 0
 
 
 class FlowState(msgspec.Struct, kw_only=True):
-    """One flow at a moment; ``tasks[seq - 1]`` is task ``seq``; ``left`` counts tasks not yet final."""
+    """One flow at a moment; ``tasks[seq - 1]`` is task ``seq``; ``left`` counts tasks not yet final,
+    ``suspended`` those in Suspend; ``suspended_ms`` is when a task was last suspended, None while none is.
+    """
 
     flow: str
     workflow: str
@@ -55,9 +84,14 @@ class FlowState(msgspec.Struct, kw_only=True):
     registered_ms: int
     tasks: list[TaskState]
     dependents: list[list[int]]
+    registered: FlowRegistered
     version: int = 1
     left: int = 0
+    suspended: int = 0
     ended_ms: int | None = None
+    suspended_ms: int | None = None
+    cancelled: FlowCancelled | None = None
+    paused: FlowPaused | None = None
 
     def task(self, seq: int) -> TaskState:
         """Task ``seq`` (1..n)."""
@@ -77,6 +111,7 @@ class FlowState(msgspec.Struct, kw_only=True):
             waiting=count(Status.WAIT),
             running=count(Status.RUNNING),
             suspended=count(Status.SUSPEND),
+            cancelled=self.cancelled is not None,
         )
 
 
@@ -102,29 +137,67 @@ def fold(events: Iterable[AnyEvent]) -> dict[str, FlowState]:
 
 
 def _registered(event: FlowRegistered) -> FlowState:
-    return FlowState(
+    flow = FlowState(
         flow=event.flow,
         workflow=event.workflow,
         order=event.order,
         registered_ms=event.at,
         tasks=[TaskState(planned=task, open=len(task.depends_on)) for task in event.tasks],
         dependents=dependents_of(event.tasks),
+        registered=event,
         left=len(event.tasks),
     )
+    for seq, result in event.taken.items():
+        _close(flow, seq, Status.FINISH, event.at)
+        flow.task(seq).result = bytes(result)
+    for seq in event.ignored:
+        _close(flow, seq, Status.IGNORE, event.at)
+    return flow
 
 
-def _apply(
-    flow: FlowState, event: TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed
-) -> None:
+def _apply(flow: FlowState, event: AnyFlowEvent) -> None:
     if event.v != flow.version + 1:
         raise FoldError(f"flow {flow.flow}: event v{event.v} follows v{flow.version}")
-    if flow.ended_ms is not None:
+    if flow.ended_ms is not None and not isinstance(event, FlowRerun | TaskUnignored):
         raise FoldError(f"flow {flow.flow}: event v{event.v} comes after its end")
     flow.version = event.v
+    match event:
+        case TaskStarted():
+            _start(flow, event)
+        case TaskOverdue():
+            _expect(flow, event, [event.task], Status.WAIT)
+            _suspend(flow, event.task, event.at, event.error)
+        case FlowTimedOut():
+            _expect(flow, event, event.running, Status.RUNNING)
+            _expect(flow, event, event.waiting, Status.WAIT)
+            for seq in event:
+                _suspend(flow, seq, event.at, event.error)
+        case TaskIgnored():
+            _expect(flow, event, [event.task], Status(event.was))
+            _pass_over(flow, event.task, event.at, Passed(event.by, event.reason))
+            _note_end(flow, event, event.ends)
+        case TaskUnignored():
+            _expect(flow, event, [event.task], Status.IGNORE)
+            _reopen(flow, event.task)
+        case FlowRerun():
+            _rerun(flow, event)
+        case FlowCancelled():
+            _cancel(flow, event)
+        case FlowPaused():
+            flow.paused = event
+        case FlowResumed():
+            flow.paused = None
+        case FlowRegistered():
+            raise FoldError(f"flow {flow.flow} is registered twice")
+        case _:
+            _end_attempt(flow, event)
+
+
+def _end_attempt(
+    flow: FlowState,
+    event: TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed,
+) -> None:
     task = flow.task(event.task)
-    if isinstance(event, TaskStarted):
-        _start(flow, task, event)
-        return
     if task.status is not Status.RUNNING or task.lease != event.lease or task.attempt != event.attempt:
         raise FoldError(
             f"flow {flow.flow} task {event.task}: event v{event.v} is of attempt {event.attempt}, lease"
@@ -132,42 +205,139 @@ def _apply(
         )
     match event:
         case TaskFinished():
-            _finish(flow, task, event)
+            task.result = bytes(event.result)
+            task.progress = None
+            _close(flow, event.task, Status.FINISH, event.at)
+            _note_end(flow, event, event.ends)
         case TaskSuspended():
-            task.status = Status.SUSPEND
-            task.suspended_ms = event.at
-            task.error = event.error
+            _suspend(flow, event.task, event.at, event.error)
             task.lost = event.lost or task.lost
         case TaskReturned():
             task.status = Status.WAIT
         case TaskLapsed():
             task.status = Status.WAIT
             task.lost = event.lost
+            task.error = event.error or task.error
+        case TaskRetrying():
+            task.status = Status.WAIT
+            task.failures = event.failures
+            task.retry_ms = event.due_ms
+            task.error = event.error
+        case TaskProgressed():
+            task.progress = event
 
 
-def _start(flow: FlowState, task: TaskState, event: TaskStarted) -> None:
+def _start(flow: FlowState, event: TaskStarted) -> None:
+    task = flow.task(event.task)
     if not task.is_ready or event.attempt != task.attempt + 1:
         raise FoldError(
             f"flow {flow.flow} task {event.task}: started as attempt {event.attempt} while it is"
             f" {task.status.word}, attempt {task.attempt}, with {task.open} open dependencies"
+        )
+    if flow.paused is not None or event.at < max(flow.registered.start_ms, task.retry_ms or 0):
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: started at {event.at} while its flow is paused"
+            f" ({flow.paused is not None}), before its start at {flow.registered.start_ms}, or before the"
+            f" task's retry at {task.retry_ms}"
         )
     task.status = Status.RUNNING
     task.attempt = event.attempt
     task.lease = event.lease
     task.worker = event.worker
     task.started_ms = event.at
+    task.retry_ms = None
 
 
-def _finish(flow: FlowState, task: TaskState, event: TaskFinished) -> None:
-    task.status = Status.FINISH
-    task.finished_ms = event.at
-    task.result = bytes(event.result)
-    for dependent in flow.dependents[event.task]:
+def _suspend(flow: FlowState, seq: int, at: int, error: TaskError) -> None:
+    task = flow.task(seq)
+    task.status = Status.SUSPEND
+    task.suspended_ms = at
+    task.retry_ms = None
+    task.error = error
+    flow.suspended += 1
+    flow.suspended_ms = at
+
+
+def _unsuspend(flow: FlowState, task: TaskState) -> None:
+    if task.status is Status.SUSPEND:
+        task.suspended_ms = None
+        flow.suspended -= 1
+        if not flow.suspended:
+            flow.suspended_ms = None
+
+
+def _close(flow: FlowState, seq: int, status: Status, at: int) -> None:
+    """The task becomes final; its dependents may go on."""
+    task = flow.task(seq)
+    _unsuspend(flow, task)
+    task.status = status
+    task.finished_ms = at
+    task.retry_ms = None
+    for dependent in flow.dependents[seq]:
         flow.task(dependent).open -= 1
     flow.left -= 1
-    if event.ends != (flow.left == 0):
-        raise FoldError(
-            f"flow {flow.flow}: event v{event.v} has ends={event.ends} with {flow.left} tasks open"
-        )
-    if event.ends:
+
+
+def _pass_over(flow: FlowState, seq: int, at: int, passed: Passed) -> None:
+    _close(flow, seq, Status.IGNORE, at)
+    flow.task(seq).passed = passed
+
+
+def _note_end(flow: FlowState, event: TaskFinished | TaskIgnored | FlowCancelled, ends: bool) -> None:
+    if ends != (flow.left == 0):
+        raise FoldError(f"flow {flow.flow}: event v{event.v} has ends={ends} with {flow.left} tasks open")
+    if ends:
         flow.ended_ms = event.at
+
+
+def _reopen(flow: FlowState, seq: int) -> None:
+    """The task waits again; what waits behind it, for it, too. The flow is under way."""
+    task = flow.task(seq)
+    if task.status.is_final:
+        flow.left += 1
+        for dependent in flow.dependents[seq]:
+            behind = flow.task(dependent)
+            if behind.status is Status.RUNNING:
+                raise FoldError(f"flow {flow.flow} task {seq} is reopened under task {dependent}, which runs")
+            behind.open += 1
+            behind.retry_ms = None
+    _unsuspend(flow, task)
+    task.status = Status.WAIT
+    task.failures = task.lost = 0
+    task.finished_ms = task.retry_ms = None
+    task.result = task.error = task.passed = None
+    flow.ended_ms = None
+    flow.cancelled = None
+
+
+def _rerun(flow: FlowState, event: FlowRerun) -> None:
+    _expect(flow, event, event.finished, Status.FINISH)
+    _expect(flow, event, event.ignored, Status.IGNORE)
+    _expect(flow, event, event.suspended, Status.SUSPEND)
+    _expect(flow, event, event.waiting, Status.WAIT)
+    for seq in event:
+        _reopen(flow, seq)
+    for seq, parameters in event.parameters.items():
+        task = flow.task(seq)
+        task.planned = msgspec.structs.replace(task.planned, parameters=parameters)
+
+
+def _cancel(flow: FlowState, event: FlowCancelled) -> None:
+    _expect(flow, event, event.waiting, Status.WAIT)
+    _expect(flow, event, event.running, Status.RUNNING)
+    _expect(flow, event, event.suspended, Status.SUSPEND)
+    for seq in event:
+        _pass_over(flow, seq, event.at, Passed(event.by, event.reason or "cancelled"))
+    flow.cancelled = event
+    flow.paused = None
+    _note_end(flow, event, ends=True)
+
+
+def _expect(flow: FlowState, event: AnyFlowEvent, tasks: Iterable[int], status: Status) -> None:
+    for seq in tasks:
+        found = flow.task(seq).status
+        if found is not status:
+            raise FoldError(
+                f"flow {flow.flow} task {seq}: event v{event.v} says that it was {status.word}, it is"
+                f" {found.word}"
+            )

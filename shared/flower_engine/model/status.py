@@ -6,11 +6,11 @@ from enum import IntEnum
 class Status(IntEnum):
     """Where a task stands. Each line names the events that lead here."""
 
-    WAIT = 0  # flow.registered; task.returned and task.lapsed: from RUNNING, for a new attempt
+    WAIT = 0  # flow.registered; task.returned, task.lapsed, task.retrying, task.unignored, flow.rerun
     RUNNING = 1  # task.started: from WAIT, by a claim
-    SUSPEND = 2  # task.suspended: from RUNNING, failed for good or poison; an operator decides
-    FINISH = 3  # task.finished: from RUNNING; final
-    IGNORE = 9  # an operator passed over it; final; dependents treat it as satisfied
+    SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: failed for good; an operator decides
+    FINISH = 3  # task.finished: from RUNNING; final unless an operator reruns it
+    IGNORE = 9  # task.ignored, flow.cancelled: an operator passed over it; dependents go on
 
     @property
     def is_final(self) -> bool:
@@ -23,15 +23,16 @@ class Status(IntEnum):
         return self.name.capitalize()
 
 
-def flow_status(*, tasks: int, waiting: int, running: int, suspended: int) -> Status:
+def flow_status(*, tasks: int, waiting: int, running: int, suspended: int, cancelled: bool) -> Status:
     """The status of a whole flow, from how many of its tasks stand where.
 
-    Suspend wins (somebody must look), then Finish (nothing is left), then Wait (nothing began yet).
+    Suspend wins (somebody must look), then the end (Finish, or Ignore when it was cancelled), then Wait
+    (nothing began yet).
     """
     if suspended:
         return Status.SUSPEND
     if waiting + running == 0:
-        return Status.FINISH
+        return Status.IGNORE if cancelled else Status.FINISH
     if waiting == tasks:
         return Status.WAIT
     return Status.RUNNING

@@ -1,0 +1,42 @@
+"""A flow's hash written anew from the fold of its events, for operations on flows that have left Redis."""
+
+import msgspec
+
+from flower_engine.log.scripts import Arg
+from flower_engine.log.task_fields import task_fields
+from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.status import Status
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """An ended flow as the scripts take it: it is put back if Redis agrees that this was its end.
+
+    ``fields`` are names and values of its hash, flat. ``cut_off``: the tasks that a cancel cut off.
+    """
+
+    version: int
+    fields: tuple[Arg, ...]
+    cut_off: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, flow: FlowState) -> "Restored":
+        """The flow as its events left it."""
+        tasks = flow.tasks
+        final = {task.planned.seq for task in tasks if task.status.is_final}
+        fields: list[Arg] = []
+        timed = bool(flow.registered.timeout_ms)
+        for task in tasks:
+            planned = task.planned
+            timed = timed or bool(planned.retry or planned.timeout_ms or planned.queue_timeout_ms)
+            fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final)
+            fields += (f"s{planned.seq}", _state(task))
+        if flow.registered.timeout_ms:
+            fields += ("t", flow.registered.timeout_ms)
+        flags = " p" if timed else ""
+        fields += ("c", f"{flow.version} {flow.left} {flow.done} {flow.order}{flags}")
+        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()))
+
+
+def _state(task: TaskState) -> str:
+    lease = task.lease if task.status is not Status.WAIT and task.lease else "-"
+    return f"{int(task.status)} {task.attempt} {task.lost} {lease}"

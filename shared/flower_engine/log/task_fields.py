@@ -1,0 +1,89 @@
+"""The fields of a flow's hash that describe a task: what register writes and a restore writes again.
+
+``lua/_flows.lua`` is where they are read.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from flower_engine.log.keys import lane_name
+from flower_engine.log.scripts import Arg
+from flower_engine.model.definition import PlannedTask, RetryPolicy
+
+_encode = msgspec.json.Encoder().encode
+_NO_RETRY = RetryPolicy(max_attempts=0)
+
+
+class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a worker is given to run a task."""
+
+    workflow: str
+    task_seq: int
+    program: str
+    parameters: dict[str, Any] = {}
+    no_retry_on: tuple[str, ...] = ()
+
+
+_decode = msgspec.json.Decoder(TaskMessage).decode
+
+
+def task_fields(
+    workflow: str, task: PlannedTask, dependents: Sequence[int], final: Collection[int]
+) -> list[Arg]:
+    """Name and value of each field that follows from the definition, flat; ``final``: tasks that are."""
+    seq = task.seq
+    fields: list[Arg] = [f"m{seq}", task_message(workflow, task), f"l{seq}", task_lane(workflow, task)]
+    if len(task.depends_on) > 1:
+        opened = sum(dependency not in final for dependency in task.depends_on)
+        fields += (f"o{seq}", opened)
+    if dependents:
+        fields += (f"d{seq}", ",".join(map(str, dependents)))
+    policy = task_policy(task)
+    if policy:
+        fields += (f"p{seq}", policy)
+    return fields
+
+
+def task_lane(workflow: str, task: PlannedTask) -> str:
+    """The lane where the task waits when it is ready."""
+    return lane_name(task.queue, task.priority, workflow, task.program)
+
+
+def task_message(workflow: str, task: PlannedTask) -> bytes:
+    """The JSON of the task's :class:`TaskMessage`."""
+    return _encode(
+        TaskMessage(
+            workflow=workflow,
+            task_seq=task.task_seq,
+            program=task.program,
+            parameters=task.parameters,
+            no_retry_on=task.retry.no_retry_on if task.retry else (),
+        )
+    )
+
+
+def with_parameters(message: bytes, parameters: Mapping[str, Any]) -> bytes:
+    """The message with these parameters set, the others as they are."""
+    known = _decode(message)
+    return _encode(msgspec.structs.replace(known, parameters={**known.parameters, **parameters}))
+
+
+def parameters_of(message: bytes) -> dict[str, Any]:
+    """The parameters in a message."""
+    return _decode(message).parameters
+
+
+def task_policy(task: PlannedTask) -> str:
+    """``max_attempts delay_ms backoff max_delay_ms jitter timeout_ms queue_timeout_ms``, or "" for none.
+
+    ``max_attempts`` 0: no retry policy; timeouts 0: none.
+    """
+    if not (task.retry or task.timeout_ms or task.queue_timeout_ms):
+        return ""
+    retry = task.retry or _NO_RETRY
+    return (
+        f"{retry.max_attempts} {retry.delay_ms} {retry.backoff!r} {retry.max_delay_ms} {retry.jitter!r}"
+        f" {task.timeout_ms or 0} {task.queue_timeout_ms or 0}"
+    )
