@@ -6,7 +6,7 @@ from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition, halt
 from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, register
+from flower_engine.log.registering import FlowPlan, Start, register
 from flower_engine.log.working import Outcome, OutcomeKind, Service, attend, finish_and_claim
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.ids import make_flow_id
@@ -103,7 +103,7 @@ async def test_flows_that_ended_are_forgotten_once_their_end_is_archived(
         "one", plan_flow(WorkflowDefinition(name="one", tasks=(TaskDefinition(seq=1, program="A"),)))
     )
     flow = make_flow_id(1_790_000_000_000, 0, 1)
-    await register(client, partition, [(flow, plan)])
+    await register(client, partition, [Start(flow, plan)])
     await attend(client, partition, ["default"])
     service = Service(("default",), ("A",)).args()
     got = await finish_and_claim(client, partition, "w", 1, outcomes=[], wanted=1, service_args=service)

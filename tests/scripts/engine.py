@@ -12,34 +12,62 @@ from flower_engine.log.keys import GROUP
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, register
-from flower_engine.log.watching import Lapses, lapse
+from flower_engine.log.registering import FlowPlan, Registered, Start, register
+from flower_engine.log.restoring import Restored
+from flower_engine.log.watching import Fired, Lapses, fire, lapse
 from flower_engine.log.working import (
     Claim,
     Exchange,
     Outcome,
     OutcomeKind,
+    Reported,
     Service,
     WorkerInfo,
     attend,
     finish_and_claim,
     heartbeat,
 )
-from flower_engine.model.definition import DEFAULT_QUEUE, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definition import (
+    DEFAULT_QUEUE,
+    RetryPolicy,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
 from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
 from flower_engine.model.fold import FlowState, fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
 
 A_MINUTE_MS = 60_000
-_STAYS = {"meta", "log", "work", "queues", "turns", "endings", "ended", "call", "workers", "worker"}
+AN_ERROR = b'{"type":"E","message":"no"}'
+_STAYS = {
+    *("meta", "log", "work", "queues", "turns", "endings", "ended", "keyed", "key"),
+    *("call", "workers", "worker"),
+}
 
 
 def task(
-    seq: int, *depends_on: int, program: str = "A", priority: int = 0, queue: str = DEFAULT_QUEUE
+    seq: int,
+    *depends_on: int,
+    program: str = "A",
+    priority: int = 0,
+    queue: str = DEFAULT_QUEUE,
+    retry: RetryPolicy | None = None,
+    timeout_ms: int | None = None,
+    queue_timeout_ms: int | None = None,
 ) -> TaskDefinition:
     """A task with exactly these dependencies."""
-    return TaskDefinition(seq=seq, program=program, priority=priority, queue=queue, depends_on=depends_on)
+    return TaskDefinition(
+        seq=seq,
+        program=program,
+        priority=priority,
+        queue=queue,
+        depends_on=depends_on,
+        retry=retry,
+        timeout_ms=timeout_ms,
+        queue_timeout_ms=queue_timeout_ms,
+    )
 
 
 def chain(length: int) -> list[TaskDefinition]:
@@ -67,23 +95,35 @@ class Engine:
 
     # What a register does
 
-    def plan(self, *tasks: TaskDefinition, workflow: str = "etl") -> FlowPlan:
+    def plan(
+        self, *tasks: TaskDefinition, workflow: str = "etl", timeout_ms: int | None = None, **fork: Any
+    ) -> FlowPlan:
         self.programs |= {row.program for row in tasks}
-        return FlowPlan(workflow, plan_flow(WorkflowDefinition(name=workflow, tasks=tasks)))
+        planned = plan_flow(WorkflowDefinition(name=workflow, tasks=tasks))
+        return FlowPlan(workflow, planned, timeout_ms=timeout_ms, **fork)
 
     def new_id(self) -> str:
         return make_flow_id(0, self.partition.number, next(self._flow_numbers))
 
-    async def register(self, *tasks: TaskDefinition, workflow: str = "etl") -> str:
+    async def register(
+        self, *tasks: TaskDefinition, workflow: str = "etl", timeout_ms: int | None = None, **start: Any
+    ) -> str:
         """Registers one flow of these tasks; its id."""
-        (flow,) = await self.register_many(1, *tasks, workflow=workflow)
-        return flow
+        plan = self.plan(*tasks, workflow=workflow, timeout_ms=timeout_ms)
+        registered = await self.start(plan, **start)
+        assert registered.word == "ok"
+        return registered.flow
+
+    async def start(self, plan: FlowPlan, **start: Any) -> Registered:
+        """Registers one flow of this plan; what came of it."""
+        (registered,) = await register(self.client, self.partition, [Start(self.new_id(), plan, **start)])
+        return registered
 
     async def register_many(self, count: int, *tasks: TaskDefinition, workflow: str = "etl") -> list[str]:
         plan = self.plan(*tasks, workflow=workflow)
         flows = [self.new_id() for _ in range(count)]
-        words = await register(self.client, self.partition, [(flow, plan) for flow in flows])
-        assert words == ["ok"] * count
+        registered = await register(self.client, self.partition, [Start(flow, plan) for flow in flows])
+        assert [each.word for each in registered] == ["ok"] * count
         return flows
 
     # What a worker does
@@ -135,18 +175,26 @@ class Engine:
     async def finish(self, *claims: Claim, worker: str = "w1", payload: bytes = b"null") -> list[str]:
         return await self._hand_in(OutcomeKind.FINISHED, claims, worker, payload)
 
-    async def suspend(
-        self, *claims: Claim, worker: str = "w1", payload: bytes = b'{"type":"E","message":"no"}'
-    ) -> list[str]:
+    async def suspend(self, *claims: Claim, worker: str = "w1", payload: bytes = AN_ERROR) -> list[str]:
         return await self._hand_in(OutcomeKind.SUSPENDED, claims, worker, payload)
+
+    async def fail(self, *claims: Claim, worker: str = "w1", payload: bytes = AN_ERROR) -> list[str]:
+        return await self._hand_in(OutcomeKind.FAILED, claims, worker, payload)
+
+    async def ask_for_retry(self, *claims: Claim, worker: str = "w1", after_ms: int = -1) -> list[str]:
+        return await self._hand_in(OutcomeKind.RETRY, claims, worker, AN_ERROR, after_ms)
+
+    async def crash(self, *claims: Claim, worker: str = "w1", max_lost: int = 3) -> list[str]:
+        payload = b'{"type":"ProcessLost","message":"process 7 was ended by signal 11"}'
+        return await self._hand_in(OutcomeKind.CRASHED, claims, worker, payload, max_lost)
 
     async def give_back(self, *claims: Claim, worker: str = "w1") -> list[str]:
         return await self._hand_in(OutcomeKind.RETURNED, claims, worker, b"null")
 
     async def _hand_in(
-        self, kind: OutcomeKind, claims: Sequence[Claim], worker: str, payload: bytes
+        self, kind: OutcomeKind, claims: Sequence[Claim], worker: str, payload: bytes, number: int = 0
     ) -> list[str]:
-        outcomes = [Outcome(claim, kind, payload) for claim in claims]
+        outcomes = [Outcome(claim, kind, payload, number) for claim in claims]
         return (await self.exchange(worker, outcomes=outcomes)).words
 
     async def work_off(self, worker: str = "w1", *, slots: int = 100, **service: Any) -> list[Claim]:
@@ -162,7 +210,11 @@ class Engine:
             outcomes = [Outcome(claim, OutcomeKind.FINISHED) for claim in got.claims]
 
     def heartbeat(
-        self, worker: str, *claims: Claim, remember_ms: int = A_MINUTE_MS
+        self,
+        worker: str,
+        *claims: Claim,
+        remember_ms: int = A_MINUTE_MS,
+        progress: Sequence[Reported] = (),
     ) -> list[tuple[bytes, bytes]]:
         leases: dict[bytes, list[bytes]] = {}
         for claim in claims:
@@ -177,6 +229,7 @@ class Engine:
             info=msgspec.json.encode(info),
             remember_ms=remember_ms,
             leases=leases,
+            progress=progress,
         )
 
     # What the watcher does
@@ -198,6 +251,27 @@ class Engine:
             max_lost=max_lost,
             most=most,
         )
+
+    async def fire(self, *, most: int = 100) -> Fired:
+        """Moves the timers that are due, with no stall seen."""
+        await self.tick()
+        return await fire(
+            self.client, self.partition, lease_ms=A_MINUTE_MS, tick_gap_ms=A_MINUTE_MS, most=most
+        )
+
+    async def bring_due(self) -> Fired:
+        """Makes every timer due, by setting it to the past, and moves it.
+
+        A retry's due time stands in its task and its event too; only the timer says when it is moved.
+        """
+        members: list[bytes] = await send(self.client, "ZRANGE", self.keys.timers, 0, -1)
+        for member in members:
+            await send(self.client, "ZADD", self.keys.timers, 1, member)
+        return await self.fire()
+
+    async def restored(self, flow: str) -> Restored:
+        """The flow as its events left it, for operations on flows that have ended."""
+        return Restored.of(await self.flow(flow))
 
     async def tick(self) -> None:
         """A watcher that ticks: from here on a call of lapse sees no stall."""

@@ -4,10 +4,15 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from flower_engine.log.client import send
-from flower_engine.log.registering import TASKS_PER_CALL, WIDE_ROOTS, register
+from flower_engine.log.registering import TASKS_PER_CALL, WIDE_ROOTS, FlowPlan, Start, register
 from flower_engine.model.events import FlowRegistered
 from flower_engine.model.status import Status
 from scripts.engine import Engine, chain, task
+
+
+async def words_of(engine: Engine, flows: list[tuple[str, FlowPlan]]) -> list[str]:
+    starts = [Start(flow, plan) for flow, plan in flows]
+    return [each.word for each in await register(engine.client, engine.partition, starts)]
 
 
 async def test_a_registered_flow_is_in_the_log_with_its_whole_plan(engine: Engine) -> None:
@@ -27,9 +32,9 @@ async def test_a_registered_flow_is_in_the_log_with_its_whole_plan(engine: Engin
 
 async def test_a_call_sent_again_registers_nothing_new(engine: Engine) -> None:
     plan, flow = engine.plan(*chain(2)), engine.new_id()
-    assert await register(engine.client, engine.partition, [(flow, plan)]) == ["ok"]
+    assert await words_of(engine, [(flow, plan)]) == ["ok"]
     before = await engine.raw_events()
-    assert await register(engine.client, engine.partition, [(flow, plan)]) == ["duplicate"]
+    assert await words_of(engine, [(flow, plan)]) == ["duplicate"]
     assert await engine.raw_events() == before
 
 
@@ -37,13 +42,13 @@ async def test_a_flow_that_ended_is_not_started_again(engine: Engine) -> None:
     flow = await engine.register(task(1))
     await engine.work_off()
     plan = engine.plan(task(1))
-    assert await register(engine.client, engine.partition, [(flow, plan)]) == ["duplicate"]
+    assert await words_of(engine, [(flow, plan)]) == ["duplicate"]
     assert await engine.claim() == []
 
 
 async def test_a_flow_named_twice_in_one_call_is_registered_once(engine: Engine) -> None:
     plan, flow = engine.plan(task(1)), engine.new_id()
-    words = await register(engine.client, engine.partition, [(flow, plan), (flow, plan)])
+    words = await words_of(engine, [(flow, plan), (flow, plan)])
     assert words == ["ok", "duplicate"]
     assert len(await engine.claim()) == 1
 
@@ -53,20 +58,20 @@ async def test_one_call_may_mix_workflows_and_known_flows(engine: Engine) -> Non
     known = await engine.register(task(1))
     ids = [engine.new_id() for _ in range(4)]
     flows = [(ids[0], one), (ids[1], two), (known, one), (ids[2], one), (ids[3], two)]
-    words = await register(engine.client, engine.partition, flows)
+    words = await words_of(engine, flows)
     assert words == ["ok", "ok", "duplicate", "ok", "ok"]
     workflows = {flow.flow: flow.workflow for flow in (await engine.flows()).values()}
     assert [workflows[flow] for flow in ids] == ["one", "two", "one", "two"]
 
 
 async def test_a_call_of_no_flows_registers_nothing(engine: Engine) -> None:
-    assert await register(engine.client, engine.partition, []) == []
+    assert await words_of(engine, []) == []
 
 
 async def test_more_tasks_than_fit_one_call_are_registered_in_several(engine: Engine) -> None:
     plan = engine.plan(*chain(TASKS_PER_CALL // 2))
     flows = [(engine.new_id(), plan) for _ in range(5)]
-    assert await register(engine.client, engine.partition, flows) == ["ok"] * 5
+    assert await words_of(engine, flows) == ["ok"] * 5
     assert list(await engine.flows()) == [flow for flow, _ in flows]
 
 

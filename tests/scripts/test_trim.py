@@ -5,7 +5,7 @@ import pytest
 from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.log.reading import read_log
-from flower_engine.log.registering import register
+from flower_engine.log.registering import Start, register
 from flower_engine.log.watching import trim
 from scripts.engine import A_MINUTE_MS, Engine, task
 
@@ -97,8 +97,9 @@ async def test_an_ended_flow_is_kept_for_the_time_asked_for(engine: Engine) -> N
     position = await next_position(engine)
     assert await trim_to(engine, position, ended_keep_ms=A_MINUTE_MS) == (0, 0)
     assert f"ended:{flow}" in await engine.key_names()
-    plan = engine.plan(task(1))
-    assert await register(engine.client, engine.partition, [(flow, plan)]) == ["duplicate"]
+    starts = [Start(flow, engine.plan(task(1)))]
+    (registered,) = await register(engine.client, engine.partition, starts)
+    assert registered.word == "duplicate"
 
 
 async def test_no_more_flows_are_forgotten_in_a_call_than_asked_for(engine: Engine) -> None:

@@ -18,7 +18,9 @@ _NO_LEASE = "-"
 
 async def read_live_state(client: AsyncRedis, partition: Partition) -> LiveState:
     """Everything that the partition's keys say of flows, lanes and leases."""
-    state = LiveState(flows={}, ended=set(), lanes={}, shares={}, ready={}, leases={}, releasing=set())
+    state = LiveState(
+        flows={}, ended=set(), lanes={}, shares={}, ready={}, leases={}, timers={}, releasing=set()
+    )
     prefix = partition.keys.meta.removesuffix("meta")
     for key in await _scan(client, prefix):
         kind, _, name = key.removeprefix(prefix).partition(":")
@@ -34,6 +36,8 @@ async def read_live_state(client: AsyncRedis, partition: Partition) -> LiveState
                 state.shares[name] = await _scored(client, key)
             case "ready":
                 state.ready[name] = await _scored(client, key)
+            case "timers":
+                state.timers.update(await _scored(client, key))
             case "work":
                 state.leases[unescape(name)] = await _leases(client, key)
             case "fanout":
@@ -57,13 +61,16 @@ async def _scan(client: AsyncRedis, prefix: str) -> list[str]:
 
 def _flow(fields: dict[bytes, bytes]) -> LiveFlow:
     texts = {name.decode(): value.decode() for name, value in fields.items()}
-    version, left, done, order = (int(part) for part in texts["c"].split())
+    counters, flags = texts["c"].split(" ")[:4], texts["c"].split(" ")[4:]
+    version, left, done, order = (int(part) for part in counters)
     numbers = sorted(int(name[1:]) for name in texts if name[0] == "l")
     return LiveFlow(
         version=version,
         left=left,
         done=done,
         order=order,
+        flags="".join(flags),
+        timeout_ms=int(texts.get("t", 0)),
         tasks=[_task(texts, number) for number in numbers],
     )
 
@@ -72,16 +79,20 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
     task = LiveTask(
         lane=texts[f"l{number}"],
         open=int(texts[f"o{number}"]) if f"o{number}" in texts else None,
+        failures=int(texts.get(f"x{number}", 0)),
+        policy=texts.get(f"p{number}", ""),
     )
     if f"s{number}" not in texts:
         return task
     status, attempt, lost, lease = texts[f"s{number}"].split(" ")
+    due_ms = int(lease[1:]) if lease.startswith("@") else None
     return msgspec.structs.replace(
         task,
         status=Status(int(status)),
         attempt=int(attempt),
         lost=int(lost),
-        lease="" if lease == _NO_LEASE else lease,
+        lease="" if lease == _NO_LEASE or due_ms is not None else lease,
+        due_ms=due_ms,
     )
 
 

@@ -164,9 +164,7 @@ async def read_messages(
     found: list[bytes | None] = await send(client, "HMGET", key, "c", *(f"m{task}" for task in tasks))
     if found[0] is None:
         return None
-    return {
-        task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None
-    }
+    return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
 
 
 async def _operate(

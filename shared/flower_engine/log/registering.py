@@ -59,6 +59,7 @@ class FlowPlan:
             len(final),
             "p" if timed or timeout_ms else "",
             timeout_ms or 0,
+            workflow,
             self._tail(tasks, timeout_ms, forked_from, taken, ignored),
             int(wide),
             0 if wide else len(roots),
@@ -114,9 +115,7 @@ def partition_of_key(key: str, partitions: int) -> int:
     return zlib.crc32(key.encode()) % partitions
 
 
-async def register(
-    client: AsyncRedis, partition: Partition, starts: Sequence[Start]
-) -> list[Registered]:
+async def register(client: AsyncRedis, partition: Partition, starts: Sequence[Start]) -> list[Registered]:
     """Registers flows in order; splits very large calls.
 
     Raises:

@@ -22,7 +22,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     workflow: str
     task_seq: int
     program: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
 
 

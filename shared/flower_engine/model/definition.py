@@ -128,9 +128,7 @@ def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
     )
 
 
-def _problems_of_rows(
-    name: str, tasks: Sequence[TaskDefinition], flow_timeout_ms: int | None
-) -> list[str]:
+def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_ms: int | None) -> list[str]:
     problems: list[str] = []
     if not _is_name(name):
         problems.append(f"its name must be 1 to {MAX_NAME_LENGTH} characters without control characters")

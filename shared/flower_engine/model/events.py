@@ -215,13 +215,7 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
 
 
 AnyTaskEvent = (
-    TaskStarted
-    | TaskFinished
-    | TaskSuspended
-    | TaskReturned
-    | TaskLapsed
-    | TaskRetrying
-    | TaskProgressed
+    TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed
 )
 AnyOperatorEvent = TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed
 AnyFlowEvent = FlowRegistered | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent

@@ -18,7 +18,7 @@ _TURNS = 2**44
 
 def differences(flows: Mapping[str, FlowState], live: LiveState) -> list[str]:
     """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task."""
-    return [*_flows(flows, live), *_places(flows, live), *_lanes(live)]
+    return [*_flows(flows, live), *_places(flows, live), *_lanes(live), *_timers(flows, live)]
 
 
 def lane_score(flow: FlowState, task: TaskState, done: int) -> int:
@@ -47,17 +47,25 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
     found = (held.version, held.left, held.done, held.order)
     if expected != found:
         yield f"flow {flow.flow}: (version, left, done, order) is {found}, its events say {expected}"
+    if ("h" in held.flags) != (flow.paused is not None):
+        yield f"flow {flow.flow}: its flags are {held.flags!r}, its events say paused: {flow.paused is not None}"
+    if "w" in held.flags and not flow.registered.start_ms:
+        yield f"flow {flow.flow}: it waits for its start, but was registered to start at once"
+    if held.timeout_ms != flow.registered.timeout_ms:
+        yield f"flow {flow.flow}: timeout {held.timeout_ms}, its events say {flow.registered.timeout_ms}"
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, held_task, live)
 
 
 def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> Iterator[str]:
     where = f"flow {flow.flow} task {task.planned.seq}"
-    lease = task.lease if task.status is not Status.WAIT else ""
-    expected = (task.status, task.attempt, task.lost, lease)
-    found = (held.status, held.attempt, held.lost, held.lease)
+    has_lease = task.status in (Status.RUNNING, Status.FINISH)
+    expected = (task.status, task.attempt, task.lost, task.failures, task.lease if has_lease else "")
+    found = (held.status, held.attempt, held.lost, held.failures, held.lease if has_lease else "")
     if expected != found:
-        yield f"{where}: (status, attempt, lost, lease) is {found}, its events say {expected}"
+        yield f"{where}: (status, attempt, lost, failures, lease) is {found}, its events say {expected}"
+    if held.due_ms is not None and held.due_ms != task.retry_ms:
+        yield f"{where}: its retry is due at {held.due_ms}, its events say {task.retry_ms}"
     is_releasing = any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on)
     if held.open is not None and held.open != task.open and not is_releasing:
         yield f"{where}: {held.open} open dependencies, its events say {task.open}"
@@ -72,6 +80,10 @@ def _places(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
     for queue, leases in live.leases.items():
         for lease in leases:
             places[lease.flow, lease.task].append(f"lease {lease.lease} of {queue} for {lease.worker}")
+    for member in live.timers:
+        kind, flow_id, *task = member.split(":")
+        if kind == "r":
+            places[flow_id, int(task[0])].append("timer of its retry")
     for flow in flows.values():
         for task in flow.tasks:
             found = places.pop((flow.flow, task.planned.seq), [])
@@ -88,10 +100,15 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
         return [f"lease {task.lease} of {planned.queue} for {task.worker}"]
     if not task.is_ready:
         return []
+    held = live.flows[flow.flow]
+    if held.tasks[planned.seq - 1].due_ms is not None:
+        return ["timer of its retry"]
+    if "h" in held.flags or "w" in held.flags:
+        return []
     dependencies = planned.depends_on or (0,)
     if any((flow.flow, dependency) in live.releasing for dependency in dependencies):
         return None
-    return [f"lane {live.flows[flow.flow].tasks[planned.seq - 1].lane}"]
+    return [f"lane {held.tasks[planned.seq - 1].lane}"]
 
 
 def _lanes(live: LiveState) -> Iterator[str]:
@@ -110,3 +127,28 @@ def _lanes(live: LiveState) -> Iterator[str]:
     }
     if ready != found:
         yield f"ready shares are {found} (by rank), the lanes say {dict(ready)}"
+
+
+def _timers(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
+    """Timeouts tick for what they are about, and for nothing else. (Those of retries are places.)"""
+    in_lanes = {(entry.flow, entry.task) for waiting in live.lanes.values() for entry in waiting}
+    expected: set[str] = set()
+    for flow in flows.values():
+        held = live.flows.get(flow.flow)
+        if held is None:
+            continue
+        if "w" in held.flags:
+            expected.add(f"b:{flow.flow}")
+        for task in flow.tasks:
+            seq = task.planned.seq
+            if task.planned.timeout_ms and task.status is Status.RUNNING:
+                expected.add(f"a:{flow.flow}:{seq}")
+            if task.planned.queue_timeout_ms and (flow.flow, seq) in in_lanes:
+                expected.add(f"q:{flow.flow}:{seq}")
+    found = {member for member in live.timers if member[0] not in "rf"}
+    if found != expected:
+        yield f"timers are {sorted(found)}, should be {sorted(expected)}"
+    for member in live.timers:
+        flow_id = member.split(":")[1]
+        if flow_id not in live.flows or (member[0] == "f" and not live.flows[flow_id].timeout_ms):
+            yield f"timer {member} is for nothing that is under way"

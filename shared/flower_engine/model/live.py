@@ -6,23 +6,31 @@ from flower_engine.model.status import Status
 
 
 class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task in its flow's hash; ``open`` is None where no count is kept (fewer than two dependencies)."""
+    """A task in its flow's hash; ``open`` is None where no count is kept (fewer than two dependencies).
+
+    ``due_ms`` is when its retry is due; None once it was. ``policy`` is as ``lua/_timers.lua`` has it.
+    """
 
     status: Status = Status.WAIT
     attempt: int = 0
     lost: int = 0
     lease: str = ""
+    due_ms: int | None = None
     lane: str = ""
     open: int | None = None
+    failures: int = 0
+    policy: str = ""
 
 
 class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``."""
+    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/_flows.lua``."""
 
     version: int
     left: int
     done: int
     order: int
+    flags: str
+    timeout_ms: int
     tasks: list[LiveTask]
 
 
@@ -47,7 +55,7 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     """One partition at one moment.
 
     ``lanes`` by lane name; ``shares`` by share name: lane -> score; ``ready`` by queue: share -> score;
-    ``leases`` by queue; ``releasing``: (flow, task) whose dependents are still being released.
+    ``leases`` by queue; ``timers``: member -> due ms, see ``lua/_timers.lua``; ``releasing``: (flow, task) whose dependents are still being released.
     """
 
     flows: dict[str, LiveFlow]
@@ -56,4 +64,5 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     shares: dict[str, dict[str, int]]
     ready: dict[str, dict[str, int]]
     leases: dict[str, list[Lease]]
+    timers: dict[str, int]
     releasing: set[tuple[str, int]]

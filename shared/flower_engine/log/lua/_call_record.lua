@@ -20,11 +20,12 @@ local function still_held(granted)
       local entry = call('XRANGE', work, lease, lease)[1]
       local member = entry and entry[2][2] or ''
       local id, task = split_member(member)
-      local got = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task)
+      local got = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task, 'g' .. task)
       local _, attempt, _, current = match(got[1] or NEVER, STATE)
       if current == lease then -- else it is an entry that no task points to
         local n = #claims
-        claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4], claims[n + 5] = lease, member, queue, attempt, got[2]
+        claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
+        claims[n + 5], claims[n + 6] = got[2], got[3] or ''
       end
     end
   end

@@ -48,3 +48,8 @@ end
 local function split_member(member)
   return sub(member, 1, 36), sub(member, 38)
 end
+
+-- Appends an event (JSON) to the log.
+local function append(event)
+  call('XADD', log_key, '*', 'e', event)
+end

@@ -1,12 +1,30 @@
 -- Flows under way, read once and written once for each call.
 --
--- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>".
+-- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>", and behind it,
+--   if any, flags: p it may have timers, h it is held (paused), w it waits for its start;
+--   t its timeout in ms (absent: none), z "<id> <version>" of the last operation.
 -- For task N: mN message for the worker, lN lane, dN dependents "2,3" (absent: none),
 --   oN open dependencies (absent: there are less than two, so the first that is satisfied frees it),
---   sN "<status> <attempt> <lost> <lease>" (absent: never started).
+--   sN "<status> <attempt> <lost> <lease>" (absent: never started); the lease of a waiting task is "-", or
+--     "@<ms>" until its retry is due,
+--   pN retry policy and timeouts (absent: none), xN failures (absent: 0), gN progress (absent: none).
 local NEVER, STATE = '0 0 0 -', '^(%d+) (%d+) (%d+) (.*)$'
-local COUNTERS = '^(%d+) (%d+) (%d+) (%d+)$'
+local COUNTERS = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
+
+-- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start.
+local function keep_flow(id, key, counters)
+  local v, left, done, order, flags = match(counters, COUNTERS)
+  local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order, flags = flags,
+    last = '-', changed = {} }
+  if flags ~= '' then
+    flow.timed = string.find(flags, 'p', 1, true) ~= nil
+    flow.held = string.find(flags, '[hw]') ~= nil
+  end
+  flows[id] = flow
+  flow_ids[#flow_ids + 1] = id
+  return flow
+end
 
 -- The flow, or nil when it is not under way; with it the task's state and one more field of the task.
 -- STATE takes a state apart: status, attempt, lost, lease.
@@ -21,12 +39,9 @@ local function load_task(id, task, field)
       flows[id] = false
       return nil
     end
-    local v, left, done, order = match(got[1], COUNTERS)
-    flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order, changed = {} }
+    flow = keep_flow(id, key, got[1])
     local state = got[2] or NEVER
     flow[state_name] = state
-    flows[id] = flow
-    flow_ids[#flow_ids + 1] = id
     return flow, state, got[3]
   elseif not flow then
     return nil
@@ -63,23 +78,27 @@ end
 -- The events are put together in one expression each: Lua hashes and keeps every string it makes.
 local at_flow = '","at":' .. now .. ',"flow":"'
 
-local function append(event)
-  call('XADD', log_key, '*', 'e', event)
+local function counters_of(flow)
+  local counters = digits(flow.v) .. ' ' .. digits(flow.left) .. ' ' .. digits(flow.done) .. ' ' .. flow.order
+  return flow.flags == '' and counters or counters .. ' ' .. flow.flags
 end
 
--- Writes every loaded flow's changes: one HSET a flow; a flow with nothing left ends.
+-- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow; a flow with nothing left ends.
 local function save_flows()
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow.left == 0 then
       call('UNLINK', flow.key)
       call('SET', prefix .. 'ended:' .. flow.id, digits(flow.v) .. ' ' .. flow.last)
-      call('RPUSH', prefix .. 'endings', now .. ' ' .. flow.id)
-    elseif #flow.changed > 0 then
+      call('RPUSH', prefix .. 'endings', now .. ' ' .. flow.id .. ' ' .. digits(flow.v))
+      if flow.flags ~= '' then
+        call('ZREM', prefix .. 'timers', 'f:' .. flow.id, 'b:' .. flow.id)
+      end
+    elseif flow.dirty or #flow.changed > 0 then
       local changed = flow.changed
       local n = #changed
       changed[n + 1] = 'c'
-      changed[n + 2] = digits(flow.v) .. ' ' .. digits(flow.left) .. ' ' .. digits(flow.done) .. ' ' .. flow.order
+      changed[n + 2] = counters_of(flow)
       call_chunked('HSET', flow.key, changed, CHUNK)
     end
   end

@@ -9,8 +9,13 @@ local BELLS = 1000 -- at most so many bells of a kind hang; each wakes one block
 
 local pushed, pushed_lanes = {}, {}
 
--- A task became ready: it will go to its lane.
+-- A task became ready: it will go to its lane, unless its flow is held.
 local function push(lane, flow, task)
+  if flow.held then
+    return
+  elseif flow.timed then
+    start_queue_timer(flow, task)
+  end
   local list = pushed[lane]
   if not list then
     list = { lowest = 2 ^ 53 }
@@ -39,6 +44,36 @@ local function save_lanes()
       -- A share that comes back keeps its old turn, so leaving and returning gains nothing.
       local turn = call('HGET', prefix .. 'turns:' .. queue, share) or 0
       call('ZADD', ready, (priority + 20) * TURNS + turn, share)
+    end
+  end
+end
+
+-- Takes a task out of its lane, if it is there; mend_lanes must follow.
+local pulled, pulled_lanes = {}, {}
+local function pull(lane, flow, task)
+  if not pulled[lane] then
+    pulled[lane] = {}
+    pulled_lanes[#pulled_lanes + 1] = lane
+  end
+  local list = pulled[lane]
+  list[#list + 1] = flow.id .. ':' .. task
+  if flow.timed then
+    drop_timer('q', flow, task)
+  end
+end
+
+-- Removes what was pulled, and makes claims see each lane as it is then.
+local function mend_lanes()
+  for index = 1, #pulled_lanes do
+    local lane = pulled_lanes[index]
+    local lane_key, share = prefix .. 'lane:' .. lane, match(lane, '^([^:]*:[^:]*:[^:]*):')
+    local share_key = prefix .. 'share:' .. share
+    call_chunked('ZREM', lane_key, pulled[lane], CHUNK)
+    local head = call('ZRANGE', lane_key, 0, 0, 'WITHSCORES')
+    if head[1] then
+      call('ZADD', share_key, head[2], lane)
+    elseif call('ZREM', share_key, lane) == 1 and call('EXISTS', share_key) == 0 then
+      call('ZREM', prefix .. 'ready:' .. match(lane, '^[^:]*'), share)
     end
   end
 end

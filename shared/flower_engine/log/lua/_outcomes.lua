@@ -35,6 +35,9 @@ local function finish(lease, member, queue, kind, payload)
   if lost ~= '0' then
     drop_suspect(ARGV[2], queue, lease)
   end
+  if flow.timed then
+    drop_timer('a', flow, task)
+  end
   if kind == 'finished' then
     set_state(flow, task, '3', attempt, lost, lease)
     flow.left = flow.left - 1
@@ -46,10 +49,14 @@ local function finish(lease, member, queue, kind, payload)
     if dependents then
       release(flow, task, dependents)
     end
-  elseif kind == 'suspended' then
-    set_state(flow, task, '2', attempt, lost, lease)
-    append('{"type":"task.suspended' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","error":' .. payload .. '}')
+  elseif kind ~= 'returned' then
+    local word, number = match(kind, '^(%a+) ?(%-?%d*)$') -- "retry <ms>", "crashed <lost workers that make poison>"
+    if word == 'crashed' then
+      local lane = call('HGET', flow.key, 'l' .. task)
+      lose(flow, task, lane, attempt, lost, lease, ARGV[2], tonumber(number) or 1, payload)
+    else
+      fail(flow, task, attempt, lost, lease, word, word == 'retry' and tonumber(number) or -1, payload, lease)
+    end
   else
     set_state(flow, task, '0', attempt, lost, '-')
     append('{"type":"task.returned' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task

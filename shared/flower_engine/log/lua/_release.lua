@@ -5,10 +5,13 @@
 -- up to RELEASE_STEP dependents from the notes before it claims.
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
+local WAITING = 48 -- "0", the status that a state begins with
+local byte = string.byte
 local notes = {} -- written by save_notes
 
--- Counts one dependency less for a task; one with none left is pushed to its lane. Its state and message
--- are kept: the claim that follows often takes just that task.
+-- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
+-- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
+-- kept: the claim that follows often takes just that task.
 local function release_one(flow, task, open, lane, state, message)
   local open_name = 'o' .. task
   open = flow[open_name] or open
@@ -18,9 +21,12 @@ local function release_one(flow, task, open, lane, state, message)
   end
   if not open or open == 0 then
     local state_name = 's' .. task
-    flow[state_name] = flow[state_name] or state or NEVER
-    flow['m' .. task] = message
-    push(lane, flow, task)
+    state = flow[state_name] or state or NEVER
+    flow[state_name] = state
+    if byte(state) == WAITING then
+      flow['m' .. task] = message
+      push(lane, flow, task)
+    end
   end
 end
 

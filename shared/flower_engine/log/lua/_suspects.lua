@@ -16,6 +16,10 @@ local function suspect_lane(lane)
   return is_suspect_lane(lane) and lane or (string.gsub(lane, '([^:]*)$', SUSPECT .. '%1', 1))
 end
 
+local function plain_lane(lane)
+  return (string.gsub(lane, SUSPECT .. '([^:]*)$', '%1', 1))
+end
+
 -- Whether a worker that serves these programs may be given a task of this lane.
 local function may_take(lane, serves)
   local program = match(lane, '[^:]*$')

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- include _common _flows _lanes _suspects _release _choose _call_record _outcomes _claim
+-- include _common _flows _timers _lanes _suspects _release _failures _choose _call_record _outcomes _claim
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
@@ -8,8 +8,9 @@
 -- Works when memory is short: finishing is what frees it.
 -- ARGV: generation, worker, call number, wanted (free slots),
 --   number of queues, queues..., number of programs, programs...,
---   then for each outcome: lease, "<flow>:<task>", queue, kind (finished | suspended | returned), JSON
--- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, ...}, "more" | "none"},
+--   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON; kinds:
+--   finished | failed | suspended | returned | "retry <ms>" | "crashed <lost workers that make poison>"
+-- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" | "none"},
 --   or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
 --   release still, so the next call need not wait for a bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.

@@ -1,19 +1,38 @@
 #!lua flags=allow-oom
--- heartbeat: a worker lives and keeps its leases.
--- include _common
+-- heartbeat: a worker lives, keeps its leases and tells their progress.
+-- include _common _flows
 --
--- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Safe to
--- send twice.
+-- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Progress
+-- is logged where it differs from what was told last, and only for a task's current lease. Safe to send
+-- twice.
 -- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it,
+--   number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
 --   then for each queue: queue, number of leases, leases...
--- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases.
+-- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
 if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
   return { 'lost' }
 end
 local worker = ARGV[2]
 call('ZADD', prefix .. 'workers', now, worker)
 call('SET', prefix .. 'worker:' .. worker, ARGV[3], 'PX', ARGV[4])
-local gone, at = {}, 5
+
+local at = 6
+for _ = 1, tonumber(ARGV[5]) do
+  local lease, progress = ARGV[at], ARGV[at + 2]
+  local id, task = split_member(ARGV[at + 1])
+  local flow, state, told = load_task(id, task, 'g')
+  local status, attempt, _, current = match(flow and state or NEVER, STATE)
+  if status == '1' and current == lease and told ~= progress then
+    set(flow, 'g' .. task, progress)
+    append('{"type":"task.progressed' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
+      .. (progress == '{}' and '' or ',' .. sub(progress, 2, -2)) .. '}')
+  end
+  at = at + 3
+end
+save_flows()
+
+local gone = {}
 while at <= #ARGV do
   local work, last = prefix .. 'work:' .. ARGV[at], at + 1 + tonumber(ARGV[at + 1])
   for first = at + 2, last, CHUNK do

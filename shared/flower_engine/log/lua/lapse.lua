@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- include _common _flows _lanes _suspects
+-- include _common _flows _timers _lanes _suspects _failures
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap) nothing lapses for one lease
@@ -32,26 +32,11 @@ local function lapse(queue, lease, worker, member)
   if status ~= '1' or current ~= lease then
     return -- an entry that no task points to: only to be removed
   end
-  lost = digits(lost + 1)
-  local about = '","at":' .. now .. ',"flow":"' .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
-  local what = 'lapsed'
   drop_suspect(worker, queue, lease)
-  if tonumber(lost) < most_lost then
-    if tonumber(lost) == most_lost - 1 then
-      lane = suspect_lane(lane)
-      set(flow, 'l' .. task, lane)
-    end
-    set_state(flow, task, '0', attempt, lost, '-')
-    append('{"type":"task.lapsed' .. about .. ',"worker":"' .. worker .. '","lost":' .. lost .. '}')
-    push(lane, flow, task)
-  else
-    what = 'suspended'
-    set_state(flow, task, '2', attempt, lost, lease)
-    append('{"type":"task.suspended' .. about .. ',"lost":' .. lost .. ',"error":{"type":"WorkerLost","message":"'
-      .. lost .. ' workers were lost while they ran this task, the last one ' .. worker
-      .. '; it is suspended so that it takes no more workers with it"}}')
+  if flow.timed then
+    drop_timer('a', flow, task)
   end
+  local what = lose(flow, task, lane, attempt, lost, lease, worker, most_lost)
   local n = #handled
   handled[n + 1], handled[n + 2], handled[n + 3], handled[n + 4] = queue, member, worker, what
 end

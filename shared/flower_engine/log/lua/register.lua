@@ -1,55 +1,97 @@
 #!lua
 -- register: starts flows. Refused as a whole when memory is short (no allow-oom).
--- include _common _lanes
+-- include _common _timers _lanes
 --
--- Guarantees: a flow is registered once, however often the call is sent; its event, state and ready roots
--- appear together.
+-- Guarantees: a flow is registered once, however often the call is sent, and once for each idempotency key;
+-- its event, state and ready roots (or the timer of its start) appear together.
 -- ARGV: generation,
---   number of plans, then for each: tasks, event tail, wide ("1": roots are released in steps),
---     number of roots, (task, lane) for each, number of fields, the fields of the flow hash (name, value...)
---   then for each flow: flow id, number of its plan (from 1)
--- Reply: {"ok", word for each flow} (ok | duplicate), or {"lost"}.
--- Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
+--   number of plans, then for each: tasks not final, final ones (of a fork), flags, timeout in ms (0: none),
+--     workflow, event tail, wide ("1": roots are released in steps), number of roots, (task, lane) for each,
+--     number of fields, the fields of the flow hash (name, value...)
+--   then for each flow: flow id, number of its plan (from 1), idempotency key or "",
+--     start ("": now, "<ms>": by Redis TIME, "+<ms>": from now), more fields of its event (JSON)
+-- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | known <flow> <workflow>: the flow
+--   that has the key. Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
 local head = call('HMGET', KEYS[1], 'generation', 'order')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
 local plans, at = {}, 3
 for index = 1, tonumber(ARGV[2]) do
-  local plan = { tasks = tonumber(ARGV[at]), counters = '1 ' .. ARGV[at] .. ' 0 ', tail = ARGV[at + 1], wide = ARGV[at + 2] == '1' }
-  local roots = tonumber(ARGV[at + 3])
-  plan.first_root, plan.last_root = at + 4, at + 3 + 2 * roots
+  local plan = {
+    tasks = ARGV[at] + ARGV[at + 1],
+    counters = '1 ' .. ARGV[at] .. ' ' .. ARGV[at + 1] .. ' ',
+    done = tonumber(ARGV[at + 1]),
+    flags = ARGV[at + 2],
+    timeout = tonumber(ARGV[at + 3]),
+    workflow = ARGV[at + 4],
+    tail = ARGV[at + 5],
+    wide = ARGV[at + 6] == '1',
+  }
+  local roots = tonumber(ARGV[at + 7])
+  plan.first_root, plan.last_root = at + 8, at + 7 + 2 * roots
   local fields = tonumber(ARGV[plan.last_root + 1])
   plan.first, plan.last = plan.last_root + 2, plan.last_root + 1 + fields
   at = plan.last + 1
   plans[index] = plan
 end
 
+-- The time before which nothing of a flow starts, or nil if it starts now.
+local function start_of(text)
+  if text == '' then
+    return nil
+  end
+  local start = sub(text, 1, 1) == '+' and now + sub(text, 2) or tonumber(text)
+  return start > tonumber(now) and start or nil
+end
+
 local order = tonumber(head[2] or 0)
-local words, notes = { 'ok' }, {}
-for index = at, #ARGV, 2 do
-  local id, plan = ARGV[index], plans[tonumber(ARGV[index + 1])]
+local notes = {}
+
+local function register(id, plan, idempotency_key, start, extra)
   local key = prefix .. 'flow:' .. id
   if call('EXISTS', key, prefix .. 'ended:' .. id) > 0 then
-    words[#words + 1] = 'duplicate'
-  else
-    call('XADD', log_key, '*', 'e', '{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id
-      .. '","v":1,"order":' .. digits(order) .. plan.tail)
-    local first = plan.first
-    call('HSET', key, 'c', plan.counters .. digits(order), unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
-    for step = first + CHUNK, plan.last, CHUNK do
-      call('HSET', key, unpack(ARGV, step, math.min(plan.last, step + CHUNK - 1)))
+    return 'duplicate'
+  end
+  if idempotency_key ~= '' then
+    local known = call('GET', prefix .. 'key:' .. idempotency_key)
+    if known then
+      return 'known ' .. known
     end
-    local flow = { id = id, done = 0, order = order }
+    call('SET', prefix .. 'key:' .. idempotency_key, id .. ' ' .. plan.workflow)
+    call('RPUSH', prefix .. 'keyed', now .. ' ' .. idempotency_key)
+  end
+  local flags = start and plan.flags .. 'w' or plan.flags
+  append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":' .. digits(order)
+    .. plan.tail .. extra .. (start and ',"start_ms":' .. string.format('%d', start) or '') .. '}')
+  local first = plan.first
+  call('HSET', key, 'c', plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags),
+    unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
+  for step = first + CHUNK, plan.last, CHUNK do
+    call('HSET', key, unpack(ARGV, step, math.min(plan.last, step + CHUNK - 1)))
+  end
+  if start then
+    call('ZADD', timers, string.format('%d', start), 'b:' .. id)
+  else
+    if plan.timeout > 0 then
+      set_timer('f:' .. id, plan.timeout)
+    end
+    local flow = { id = id, key = key, done = plan.done, order = order, timed = plan.flags ~= '' }
     for root = plan.first_root, plan.last_root, 2 do
       push(ARGV[root + 1], flow, ARGV[root])
     end
     if plan.wide then
       notes[#notes + 1] = id .. ':0:1'
     end
-    order = order + plan.tasks
-    words[#words + 1] = 'ok'
   end
+  order = order + plan.tasks
+  return 'ok'
+end
+
+local words = { 'ok' }
+for index = at, #ARGV, 5 do
+  local plan = plans[tonumber(ARGV[index + 1])]
+  words[#words + 1] = register(ARGV[index], plan, ARGV[index + 2], start_of(ARGV[index + 3]), ARGV[index + 4])
 end
 if order > tonumber(head[2] or 0) then
   call('HSET', KEYS[1], 'order', digits(order))

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- trim: drops archived log entries and forgets flows that ended long ago.
+-- trim: drops archived log entries and forgets flows that ended, and idempotency keys, of long ago.
 -- include _common
 --
 -- Guarantees: `from` and everything after it stays (callers give at most the archived position, so the
--- entry AT that position is there for the projector's check); an ended flow is forgotten only when its
--- end is archived and `keep` has passed. Nothing is trimmed for another installation. Safe to send twice.
+-- entry AT that position is there for the projector's check); an ended flow (a key) is forgotten only when its
+--   end (registration) is archived and `keep` has passed. Nothing is trimmed for another installation. Safe to send twice.
 -- ARGV: generation, installation id, from (log position), archived position in ms, keep in ms,
 --   most flows to forget
 -- Reply: {"ok", entries trimmed, flows forgotten} or {"lost"}. Cost: linear in what goes (whole nodes of
@@ -15,16 +15,33 @@ if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] then
 end
 local trimmed = call('XTRIM', log_key, 'MINID', '~', ARGV[3])
 local before = math.min(tonumber(ARGV[4]), now - tonumber(ARGV[5]))
-local forgotten, endings = {}, prefix .. 'endings'
-for _, ending in ipairs(call('LRANGE', endings, 0, tonumber(ARGV[6]) - 1)) do
-  local at, id = match(ending, '^(%d+) (.*)$')
-  if tonumber(at) >= before then
-    break
+
+-- Takes the oldest of a list, "<ms> <what>", as far as they are old enough; calls `forget` with each.
+local function forget_old(list, forget)
+  local count = 0
+  for _, entry in ipairs(call('LRANGE', list, 0, tonumber(ARGV[6]) - 1)) do
+    local at, what = match(entry, '^(%d+) (.*)$')
+    if tonumber(at) >= before then
+      break
+    end
+    forget(what)
+    count = count + 1
   end
-  forgotten[#forgotten + 1] = prefix .. 'ended:' .. id
+  if count > 0 then
+    call('LTRIM', list, count, -1)
+  end
+  return count
 end
-if #forgotten > 0 then
-  call('LTRIM', endings, #forgotten, -1)
-  call('UNLINK', unpack(forgotten))
-end
-return { 'ok', trimmed, #forgotten }
+
+local forgotten = forget_old(prefix .. 'endings', function(what)
+  local id, version = match(what, '^(%S+) ?(%d*)$')
+  local key = prefix .. 'ended:' .. id
+  -- A flow that was rerun since has another end, or none yet; an entry without a version is of an older one.
+  if version == '' or match(call('GET', key) or '', '^%d+') == version then
+    call('UNLINK', key)
+  end
+end)
+forget_old(prefix .. 'keyed', function(key)
+  call('UNLINK', prefix .. 'key:' .. key)
+end)
+return { 'ok', trimmed, forgotten }

@@ -1,0 +1,88 @@
+-- What an operator's transitions have in common.
+--
+-- Their ARGV begin: generation, operation id, flow id, by (JSON text), expected version or "",
+--   version of the restored flow, number of its fields, the fields of its hash (name, value...; see
+--   restoring.py); then their own, from ARGV[first].
+-- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent"}: the flow is not under
+--   way and no state of it was given, {"moved", version}: not the version it should be, {"lost"}.
+-- Sent twice they do their work once: "z" of the flow's hash, or the word behind the version in
+--   ended:<flow>, is the id of the last operation.
+local op, id, by = ARGV[2], ARGV[3], ARGV[4]
+local first = 8 + tonumber(ARGV[7])
+local restored = false
+
+-- The flow to operate on, put back if it had ended, or nil and the reply.
+local function open_flow()
+  if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+    return nil, { 'lost' }
+  end
+  local key = prefix .. 'flow:' .. id
+  local got = call('HMGET', key, 'c', 'z')
+  if got[2] then
+    local last, version = match(got[2], '^(%S+) (%d+)$')
+    if last == op then
+      return nil, { 'ok', version }
+    end
+  end
+  local counters = got[1]
+  if not counters then
+    local ended = call('GET', prefix .. 'ended:' .. id)
+    local version, last = match(ended or '', '^(%d+) (.*)$')
+    if last == op then
+      return nil, { 'ok', version }
+    elseif ARGV[7] == '0' then
+      return nil, { 'absent' }
+    elseif ended and version ~= ARGV[6] then
+      return nil, { 'moved', version }
+    end
+    for step = 8, first - 1, CHUNK do
+      call('HSET', key, unpack(ARGV, step, math.min(first - 1, step + CHUNK - 1)))
+    end
+    restored = true
+    counters = call('HGET', key, 'c')
+  end
+  local flow = keep_flow(id, key, counters)
+  if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= flow.v then
+    if restored then
+      call('UNLINK', key)
+    end
+    return nil, { 'moved', digits(flow.v) }
+  end
+  return flow
+end
+
+-- The reply of an operation that cannot be; a flow that was put back for it is as it was.
+local function refused(flow, ...)
+  if restored then
+    call('UNLINK', flow.key)
+  end
+  return { 'refused', ... }
+end
+
+-- An event of the operation; `fields` is JSON that begins with a comma.
+local function append_operation(flow, kind, fields)
+  append('{"type":"' .. kind .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"by":' .. by .. fields .. '}')
+end
+
+-- A field of an event that lists tasks; "" for none.
+local function listed(name, tasks)
+  return #tasks == 0 and '' or ',"' .. name .. '":[' .. concat(tasks, ',') .. ']'
+end
+
+-- Writes everything; the reply.
+local function conclude(flow, tasks)
+  flow.last = op
+  set(flow, 'z', op .. ' ' .. digits(flow.v))
+  if restored then
+    call('UNLINK', prefix .. 'ended:' .. id)
+  end
+  save_lanes()
+  mend_lanes()
+  ring()
+  save_flows()
+  local reply = { 'ok', digits(flow.v) }
+  for index = 1, #tasks do
+    reply[index + 2] = tasks[index]
+  end
+  return reply
+end

@@ -1,0 +1,46 @@
+-- Timers: what happens by itself at a time. "timers" is a zset of members by due ms (Redis TIME):
+--   r:<flow>:<task> its retry is due     q:<flow>:<task> it has waited too long for a worker
+--   a:<flow>:<task> its attempt takes too long     f:<flow> the flow takes too long     b:<flow> it begins
+local timers = prefix .. 'timers'
+local POLICY = '^(%d+) (%d+) (%S+) (%d+) (%S+) (%d+) (%d+)$'
+
+local function set_timer(member, after_ms)
+  call('ZADD', timers, string.format('%d', now + after_ms), member)
+end
+
+local function drop_timer(kind, flow, task)
+  call('ZREM', timers, kind .. ':' .. flow.id .. ':' .. task)
+end
+
+-- The policy of a task of a flow that may have timers, or nil. POLICY takes it apart: max attempts (0: no
+-- retries), delay, backoff, longest delay, jitter, timeout of an attempt, timeout of the wait (0: none).
+local function policy_of(flow, task)
+  local name = 'p' .. task
+  local policy = flow[name]
+  if policy == nil then
+    policy = call('HGET', flow.key, name)
+    flow[name] = policy
+  end
+  return policy or nil
+end
+
+local function start_queue_timer(flow, task)
+  local policy = policy_of(flow, task)
+  local limit = policy and match(policy, '%d+$')
+  if limit and limit ~= '0' then
+    set_timer('q:' .. flow.id .. ':' .. task, limit)
+  end
+end
+
+local function start_attempt_timer(flow, task)
+  local policy = policy_of(flow, task)
+  if policy then
+    local limit, wait = match(policy, '(%d+) (%d+)$')
+    if wait ~= '0' then
+      drop_timer('q', flow, task)
+    end
+    if limit ~= '0' then
+      set_timer('a:' .. flow.id .. ':' .. task, limit)
+    end
+  end
+end

@@ -1,0 +1,147 @@
+#!lua flags=allow-oom
+-- fire: moves timers that are due.
+-- include _common _flows _timers _lanes _suspects _failures _whole
+--
+-- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
+--   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
+--   too long everything that runs or is ready is suspended: each together with its event and the end of its
+--   timer. After a stall (as in lapse) timeouts are put off by one lease time, so that workers and
+--   watchers come back first. Safe to send twice.
+-- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
+-- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
+-- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
+local head = call('HMGET', KEYS[1], 'generation', 'tick', 'grace')
+if head[1] ~= ARGV[1] then
+  return { 'lost' }
+end
+local stalled = now - (head[2] or 0) > tonumber(ARGV[3]) or tonumber(head[3] or 0) > tonumber(now)
+local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
+local fired, whole_tasks = {}, 0
+
+local function say(what, flow, task)
+  local n = #fired
+  fired[n + 1], fired[n + 2], fired[n + 3] = what, flow.id, task
+end
+
+local function error_of(kind, message)
+  return '{"type":"' .. kind .. '","message":"' .. message .. '"}'
+end
+
+local function seconds(ms)
+  return string.format('%g', ms / 1000) .. ' s'
+end
+
+-- The flow as a whole, or nil if it is not under way.
+local function whole(id)
+  local flow = flows[id]
+  if flow == nil then
+    local key = prefix .. 'flow:' .. id
+    local counters = call('HGET', key, 'c')
+    flow = counters and keep_flow(id, key, counters)
+  end
+  if flow then
+    load_whole(flow)
+    whole_tasks = whole_tasks + flow.count
+  end
+  return flow
+end
+
+local move = {}
+
+function move.r(id, task)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if status == '0' and sub(lease, 1, 1) == '@' then
+    set_state(flow, task, '0', attempt, lost, '-')
+    push(lane, flow, task)
+    say('retry', flow, task)
+  end
+end
+
+function move.b(id)
+  local flow = whole(id)
+  if flow then
+    flow.flags = string.gsub(flow.flags, 'w', '')
+    flow.held = string.find(flow.flags, 'h', 1, true) ~= nil
+    flow.dirty = true
+    local timeout = call('HGET', flow.key, 't')
+    if timeout then
+      set_timer('f:' .. id, timeout)
+    end
+    push_ready(flow)
+    say('start', flow, '0')
+  end
+end
+
+function move.a(id, task)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if status == '1' then
+    local limit = match(policy_of(flow, task), '(%d+) %d+$')
+    end_lease(flow, task, { lane = lane, lost = lost, lease = lease })
+    fail(flow, task, attempt, lost, lease, 'failed', -1,
+      error_of('AttemptTimeout', 'attempt ' .. attempt .. ' took longer than ' .. seconds(limit)), '-')
+    say('attempt-timeout', flow, task)
+  end
+end
+
+function move.q(id, task)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if flow and status == '0' and lease == '-' then
+    local limit = match(policy_of(flow, task), '%d+$')
+    pull(lane, flow, task)
+    set_state(flow, task, '2', attempt, lost, '-')
+    append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"error":'
+      .. error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit)) .. '}')
+    say('queue-timeout', flow, task)
+  end
+end
+
+function move.f(id)
+  local flow = whole(id)
+  if not flow then
+    return
+  end
+  local open, running, waiting = count_open(flow), {}, {}
+  for task = 1, flow.count do
+    local known, text = flow.tasks[task], digits(task)
+    if known.status == '1' then
+      end_lease(flow, text, known)
+      running[#running + 1] = text
+    elseif known.status == '0' and open[task] == 0 then
+      unplace(flow, text, known)
+      waiting[#waiting + 1] = text
+    else
+      known = nil
+    end
+    if known then
+      known.status, known.lease = '2', '-'
+      set_state(flow, text, '2', known.attempt, known.lost, '-')
+    end
+  end
+  if #running + #waiting > 0 then
+    append('{"type":"flow.timed_out' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"error":'
+      .. error_of('FlowTimeout', 'the flow took longer than ' .. seconds(call('HGET', flow.key, 't')))
+      .. (#running > 0 and ',"running":[' .. concat(running, ',') .. ']' or '')
+      .. (#waiting > 0 and ',"waiting":[' .. concat(waiting, ',') .. ']' or '') .. '}')
+    say('flow-timeout', flow, '0')
+  end
+end
+
+local TIMEOUTS = { a = true, q = true, f = true }
+for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
+  local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
+  if stalled and TIMEOUTS[kind] then
+    set_timer(member, ARGV[2])
+  elseif whole_tasks < WHOLE_TASKS then
+    call('ZREM', timers, member)
+    move[kind](id, task)
+  end
+end
+save_lanes()
+mend_lanes()
+ring()
+save_flows()
+local soonest = call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
+return { 'ok', soonest and string.format('%d', math.max(0, soonest - now)) or '-1', fired }

@@ -1,0 +1,20 @@
+#!lua
+-- resume: a pause is over.
+-- include _common _flows _timers _lanes _suspects _whole _operate
+--
+-- Guarantees: whatever waits for nothing else is in its lane again, together with the event. Refused where
+--   the flow is not paused.
+-- ARGV: see _operate
+-- Reply: see _operate. Cost: linear in the flow's tasks and edges.
+local flow, reply = open_flow()
+if not flow then
+  return reply
+elseif not string.find(flow.flags, 'h', 1, true) then
+  return refused(flow, 'not-paused')
+end
+load_whole(flow)
+flow.flags = string.gsub(flow.flags, 'h', '')
+flow.held = string.find(flow.flags, 'w', 1, true) ~= nil
+append_operation(flow, 'flow.resumed', '')
+push_ready(flow)
+return conclude(flow, {})
