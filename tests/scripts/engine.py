@@ -1,5 +1,6 @@
 """One partition on a real server, with short names for its transitions."""
 
+import asyncio
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -260,13 +261,16 @@ class Engine:
         )
 
     async def bring_due(self) -> Fired:
-        """Makes every timer due, by setting it to the past, and moves it.
-
-        A retry's due time stands in its task and its event too; only the timer says when it is moved.
-        """
-        members: list[bytes] = await send(self.client, "ZRANGE", self.keys.timers, 0, -1)
-        for member in members:
-            await send(self.client, "ZADD", self.keys.timers, 1, member)
+        """Makes every timeout due, waits for retries and starts (which must be near), and moves them all."""
+        timers: list[bytes] = await send(self.client, "ZRANGE", self.keys.timers, 0, -1, "WITHSCORES")
+        for member, due in zip(timers[::2], timers[1::2], strict=True):
+            if member[:1] in b"rb":
+                seconds, micros = await send(self.client, "TIME")
+                wait_seconds = float(due) / 1000 - seconds - micros / 1e6
+                assert wait_seconds < 1, "the due time stands in an event: a test cannot move it"
+                await asyncio.sleep(max(0.0, wait_seconds) + 0.001)
+            else:
+                await send(self.client, "ZADD", self.keys.timers, 1, member)
         return await self.fire()
 
     async def restored(self, flow: str) -> Restored:

@@ -31,6 +31,9 @@ class OutcomeKind(StrEnum):
     RETURNED = "returned"  # handed back by a stopping worker; payload: ignored
 
 
+_WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
+
+
 class Claim(msgspec.Struct, frozen=True, gc=False):
     """A task that this worker was given, with the lease that proves it. ``message`` is a TaskMessage.
 
@@ -136,7 +139,7 @@ async def finish_and_claim(
     args: list[Arg] = [partition.generation, worker, number, wanted, *service_args]
     for outcome in outcomes:
         claim = outcome.claim
-        kind = f"{outcome.kind} {outcome.number}" if outcome.number else outcome.kind
+        kind = f"{outcome.kind} {outcome.number}" if outcome.kind in _WITH_NUMBER else outcome.kind
         args += (claim.lease, claim.member, claim.queue, kind, outcome.payload)
     reply = partition.check(await _finish_and_claim.run(client, partition.keys.meta, args))
     if reply[0] == b"stale":

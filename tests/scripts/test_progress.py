@@ -1,0 +1,66 @@
+"""Progress: told with heartbeats, kept for the next attempt."""
+
+from flower_engine.log.working import Claim, Progress, Reported
+from flower_engine.model.events import TaskProgressed
+from flower_engine.model.status import Status
+from scripts.engine import Engine, task
+
+HALF = Progress(0.5, 'row "7" \\ of 14')
+
+
+def tell(engine: Engine, claim: Claim, progress: Progress) -> list[tuple[bytes, bytes]]:
+    return engine.heartbeat("w1", claim, progress=[Reported(claim, progress)])
+
+
+async def told(engine: Engine) -> list[tuple[float | None, str]]:
+    return [(e.fraction, e.note) for e in await engine.events() if isinstance(e, TaskProgressed)]
+
+
+async def test_progress_is_an_event_of_the_attempt(engine: Engine) -> None:
+    flow = await engine.register(task(1))
+    (claim,) = await engine.claim()
+    assert tell(engine, claim, HALF) == []
+    assert await told(engine) == [(0.5, 'row "7" \\ of 14')]
+    progress = (await engine.flow(flow)).task(1).progress
+    assert progress is not None
+    assert progress.attempt == 1
+    await engine.check()
+
+
+async def test_progress_told_twice_is_logged_once(engine: Engine) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim()
+    for progress in (HALF, HALF, Progress(), Progress()):
+        tell(engine, claim, progress)
+    assert await told(engine) == [(0.5, 'row "7" \\ of 14'), (None, "")]
+
+
+async def test_progress_survives_into_the_next_attempt(engine: Engine) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim()
+    assert claim.progress == b""
+    tell(engine, claim, HALF)
+    await engine.give_back(claim)
+    (again,) = await engine.claim()
+    assert again.progress == b'{"fraction":0.5,"note":"row \\"7\\" \\\\ of 14"}'
+
+
+async def test_progress_of_a_lost_lease_is_not_logged(engine: Engine) -> None:
+    flow = await engine.register(task(1))
+    await engine.tick()
+    (claim,) = await engine.claim()
+    await engine.lose(claim)
+    await engine.lapse()
+    assert tell(engine, claim, HALF) == [(claim.queue, claim.lease)]
+    assert await told(engine) == []
+    assert (await engine.flow(flow)).task(1).status is Status.WAIT
+    await engine.check()
+
+
+async def test_progress_of_a_flow_that_has_ended_is_not_logged(engine: Engine) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim()
+    await engine.finish(claim)
+    tell(engine, claim, HALF)
+    assert await told(engine) == []
+    await engine.check()
