@@ -1,11 +1,5 @@
--- What follows when an attempt fails: a retry, another attempt, or Suspend until an operator decides.
+-- What follows when an attempt fails: a retry, or Suspend until an operator decides.
 local RETRY_DEFAULTS = '0 1000 2.0 300000 0.1 0 0' -- as model/definition.py has them; no policy
-
--- The fields of an event of this attempt, up to its lease.
-local function about(flow, task, attempt, lease)
-  return at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
-    .. ',"lease":"' .. lease .. '"'
-end
 
 -- The delay in ms before the attempt that follows failure n; it varies by up to the share `jitter`. Redis
 -- seeds random numbers alike for every call of a script, so a hash of the lease takes their place.
@@ -41,35 +35,5 @@ local function fail(flow, task, attempt, lost, lease, kind, after, error, keep)
   end
   set_state(flow, task, '2', attempt, lost, keep)
   append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"error":' .. error .. '}')
-  return 'suspended'
-end
-
-local LOST, POISON = ' were lost while they ran this task', '; it is suspended so that it takes no more '
-
--- Counts a lost worker, or a lost process, against the task: it waits for a new attempt, or is poison.
--- `error`: how the process was lost, as JSON; nil for a worker. Returns lapsed | suspended.
-local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, error)
-  lost = digits(lost + 1)
-  if tonumber(lost) < most_lost then
-    if tonumber(lost) == most_lost - 1 then
-      lane = suspect_lane(lane)
-      set(flow, 'l' .. task, lane)
-    end
-    set_state(flow, task, '0', attempt, lost, '-')
-    append('{"type":"task.lapsed' .. about(flow, task, attempt, lease) .. ',"worker":"' .. worker .. '","lost":' .. lost
-      .. (error and ',"error":' .. error or '') .. '}')
-    push(lane, flow, task)
-    return 'lapsed'
-  end
-  if error then
-    local kind, rest = match(error, '^{"type":"(%w+)","message":"(.*)$')
-    error = kind and '{"type":"' .. kind .. '","message":"' .. lost .. ' workers or processes' .. LOST .. POISON
-      .. 'with it. The last one: ' .. rest or error
-  else
-    error = '{"type":"WorkerLost","message":"' .. lost .. ' workers' .. LOST .. ', the last one ' .. worker .. POISON
-      .. 'workers with it"}'
-  end
-  set_state(flow, task, '2', attempt, lost, lease)
-  append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"lost":' .. lost .. ',"error":' .. error .. '}')
   return 'suspended'
 end

@@ -78,6 +78,12 @@ end
 -- The events are put together in one expression each: Lua hashes and keeps every string it makes.
 local at_flow = '","at":' .. now .. ',"flow":"'
 
+-- The fields of an event of this attempt, up to its lease.
+local function about(flow, task, attempt, lease)
+  return at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
+    .. ',"lease":"' .. lease .. '"'
+end
+
 local function counters_of(flow)
   local counters = digits(flow.v) .. ' ' .. digits(flow.left) .. ' ' .. digits(flow.done) .. ' ' .. flow.order
   return flow.flags == '' and counters or counters .. ' ' .. flow.flags

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- include _common _flows _timers _lanes _suspects _failures
+-- include _common _flows _timers _lanes _suspects _losses
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap) nothing lapses for one lease
