@@ -4,49 +4,78 @@
 Unlike it, this never refuses: an event that contradicts those before it is for ``flower verify`` to find.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from flower_engine.model.events import (
     AnyEvent,
+    FlowCancelled,
+    FlowPaused,
     FlowRegistered,
+    FlowRerun,
+    FlowResumed,
+    FlowTimedOut,
     LogOpened,
     OutcomeRefused,
     TaskError,
     TaskFinished,
+    TaskIgnored,
     TaskLapsed,
+    TaskOverdue,
+    TaskProgressed,
+    TaskRetrying,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
+    TaskUnignored,
 )
 from flower_engine.model.status import Status
 
-_WAIT, _RUNNING, _SUSPEND, _FINISH = map(
-    int, (Status.WAIT, Status.RUNNING, Status.SUSPEND, Status.FINISH)
+_WAIT, _RUNNING, _SUSPEND, _FINISH, _IGNORE = map(
+    int, (Status.WAIT, Status.RUNNING, Status.SUSPEND, Status.FINISH, Status.IGNORE)
 )  # an enum's attributes are slow to reach
 
 
 class TaskChange(msgspec.Struct, gc=False):
-    """How a task stands after the batch; None: the batch does not say."""
+    """How a task stands after the batch; None: the batch does not say.
 
-    status: int = _WAIT
+    What follows from the status alone is said with it: where there is one, a time, result or name that is
+    None is none. ``forget_error`` and ``forget_progress``: what the tables hold of them is over.
+    """
+
+    status: int | None = None
     attempt: int | None = None
     worker: str | None = None
     lost: int | None = None
+    failures: int | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
     suspended_ms: int | None = None
+    retry_ms: int | None = None
     result: bytes | None = None
+    ignored_by: str | None = None
+    ignore_reason: str | None = None
     error: TaskError | None = None
+    forget_error: bool = False
+    progress: TaskProgressed | None = None
+    forget_progress: bool = False
+    parameters: dict[str, Any] | None = None
+
+    def become(self, status: int) -> None:
+        """Another status: what followed from the old one is over."""
+        self.status = status
+        self.finished_ms = self.suspended_ms = self.retry_ms = None
+        self.result = self.ignored_by = self.ignore_reason = None
 
 
 class FlowChange(msgspec.Struct, gc=False):
     """What the batch changes of a flow.
 
     Counts are differences; where the flow is registered in this batch (``registered``) they start at 0 and
-    so are the counts themselves. ``started_ms`` is the first start, the other times the last.
+    so are the counts themselves. ``started_ms`` is the first start, the other times the last. ``reopened``:
+    an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused.
     """
 
     flow: str
@@ -62,7 +91,18 @@ class FlowChange(msgspec.Struct, gc=False):
     started_ms: int | None = None
     finished_ms: int | None = None
     suspended_ms: int | None = None
+    reopened: bool = False
+    cancelled: FlowCancelled | None = None
+    pause_said: bool = False
+    paused: FlowPaused | None = None
     tasks: dict[int, TaskChange] = {}
+
+    def task(self, seq: int) -> TaskChange:
+        """The change of a task."""
+        task = self.tasks.get(seq)
+        if task is None:
+            task = self.tasks[seq] = TaskChange()
+        return task
 
 
 class Changes:
@@ -88,66 +128,190 @@ class Changes:
         if isinstance(event, OutcomeRefused):
             return
         flow.version = event.v
-        if isinstance(event, FlowRegistered):
-            if flow.registered is None:
-                flow.registered = event
-                flow.waiting += len(event.tasks)
-            return
-        task = flow.tasks.get(event.task)
-        if task is None:
-            task = flow.tasks[event.task] = TaskChange()
-        _COUNT[type(event)](flow, task, event)
+        _COUNT[type(event)](flow, event)
 
 
-def _started(flow: FlowChange, task: TaskChange, event: TaskStarted) -> None:
+def _registered(flow: FlowChange, event: FlowRegistered) -> None:
+    if flow.registered is not None:
+        return
+    flow.registered = event
+    flow.waiting += len(event.tasks)
+    for seq, result in event.taken.items():
+        _close(flow, (seq,), _FINISH, event.at)
+        flow.task(seq).result = bytes(result)
+        flow.waiting -= 1
+    _close(flow, event.ignored, _IGNORE, event.at)
+    flow.waiting -= len(event.ignored)
+
+
+def _started(flow: FlowChange, event: TaskStarted) -> None:
     flow.waiting -= 1
     flow.running += 1
     if flow.started_ms is None:
         flow.started_ms = event.at
-    task.status = _RUNNING
+    task = flow.task(event.task)
+    task.become(_RUNNING)
     task.attempt = event.attempt
     task.worker = event.worker
     task.started_ms = event.at
 
 
-def _finished(flow: FlowChange, task: TaskChange, event: TaskFinished) -> None:
+def _finished(flow: FlowChange, event: TaskFinished) -> None:
     flow.running -= 1
     flow.finished += 1
     if event.ends:
         flow.finished_ms = event.at
-    task.status = _FINISH
+    task = flow.task(event.task)
+    task.become(_FINISH)
     task.finished_ms = event.at
     task.result = bytes(event.result)
+    task.progress = None
+    task.forget_progress = True
 
 
-def _suspended(flow: FlowChange, task: TaskChange, event: TaskSuspended) -> None:
+def _suspended(flow: FlowChange, event: TaskSuspended) -> None:
     flow.running -= 1
-    flow.suspended += 1
-    flow.suspended_ms = event.at
-    task.status = _SUSPEND
-    task.suspended_ms = event.at
-    task.error = event.error
+    _suspend(flow, (event.task,), event.at, event.error)
     if event.lost:
-        task.lost = event.lost
+        flow.task(event.task).lost = event.lost
 
 
-def _returned(flow: FlowChange, task: TaskChange, _event: TaskReturned) -> None:
+def _returned(flow: FlowChange, event: TaskReturned) -> None:
     flow.running -= 1
     flow.waiting += 1
-    task.status = _WAIT
+    flow.task(event.task).become(_WAIT)
 
 
-def _lapsed(flow: FlowChange, task: TaskChange, event: TaskLapsed) -> None:
+def _lapsed(flow: FlowChange, event: TaskLapsed) -> None:
     flow.running -= 1
     flow.waiting += 1
-    task.status = _WAIT
+    task = flow.task(event.task)
+    task.become(_WAIT)
     task.lost = event.lost
+    if event.error is not None:
+        task.error = event.error
 
 
-_COUNT: dict[type, Callable[[FlowChange, TaskChange, Any], None]] = {
+def _retrying(flow: FlowChange, event: TaskRetrying) -> None:
+    flow.running -= 1
+    flow.waiting += 1
+    task = flow.task(event.task)
+    task.become(_WAIT)
+    task.failures = event.failures
+    task.retry_ms = event.due_ms
+    task.error = event.error
+
+
+def _progressed(flow: FlowChange, event: TaskProgressed) -> None:
+    flow.task(event.task).progress = event
+
+
+def _overdue(flow: FlowChange, event: TaskOverdue) -> None:
+    flow.waiting -= 1
+    _suspend(flow, (event.task,), event.at, event.error)
+
+
+def _timed_out(flow: FlowChange, event: FlowTimedOut) -> None:
+    flow.running -= len(event.running)
+    flow.waiting -= len(event.waiting)
+    _suspend(flow, event, event.at, event.error)
+
+
+def _ignored(flow: FlowChange, event: TaskIgnored) -> None:
+    if event.was == _SUSPEND:
+        flow.suspended -= 1
+    else:
+        flow.waiting -= 1
+    if event.ends:
+        flow.finished_ms = event.at
+    _close(flow, (event.task,), _IGNORE, event.at, by=event.by, reason=event.reason)
+
+
+def _unignored(flow: FlowChange, event: TaskUnignored) -> None:
+    flow.ignored -= 1
+    _reopen(flow, (event.task,))
+
+
+def _rerun(flow: FlowChange, event: FlowRerun) -> None:
+    flow.finished -= len(event.finished)
+    flow.ignored -= len(event.ignored)
+    flow.suspended -= len(event.suspended)
+    flow.waiting -= len(event.waiting)
+    _reopen(flow, event)
+    for seq, parameters in event.parameters.items():
+        flow.task(seq).parameters = parameters
+
+
+def _cancelled(flow: FlowChange, event: FlowCancelled) -> None:
+    flow.waiting -= len(event.waiting)
+    flow.running -= len(event.running)
+    flow.suspended -= len(event.suspended)
+    _close(flow, event, _IGNORE, event.at, by=event.by, reason=event.reason or "cancelled")
+    flow.finished_ms = event.at
+    flow.cancelled = event
+    flow.pause_said, flow.paused = True, None
+
+
+def _paused(flow: FlowChange, event: FlowPaused) -> None:
+    flow.pause_said, flow.paused = True, event
+
+
+def _resumed(flow: FlowChange, _event: FlowResumed) -> None:
+    flow.pause_said, flow.paused = True, None
+
+
+def _suspend(flow: FlowChange, tasks: Iterable[int], at: int, error: TaskError) -> None:
+    flow.suspended_ms = at
+    for seq in tasks:
+        flow.suspended += 1
+        task = flow.task(seq)
+        task.become(_SUSPEND)
+        task.suspended_ms = at
+        task.error = error
+
+
+def _close(
+    flow: FlowChange, tasks: Iterable[int], status: int, at: int, by: str = "", reason: str = ""
+) -> None:
+    for seq in tasks:
+        if status == _FINISH:
+            flow.finished += 1
+        else:
+            flow.ignored += 1
+        task = flow.task(seq)
+        task.become(status)
+        task.finished_ms = at
+        task.ignored_by = by or None
+        task.ignore_reason = reason or None
+
+
+def _reopen(flow: FlowChange, tasks: Iterable[int]) -> None:
+    flow.reopened = True
+    flow.finished_ms = flow.cancelled = None
+    for seq in tasks:
+        flow.waiting += 1
+        task = flow.task(seq)
+        task.become(_WAIT)
+        task.lost = task.failures = 0
+        task.error = None
+        task.forget_error = True
+
+
+_COUNT: dict[type, Callable[[FlowChange, Any], None]] = {
+    FlowRegistered: _registered,
     TaskStarted: _started,
     TaskFinished: _finished,
     TaskSuspended: _suspended,
     TaskReturned: _returned,
     TaskLapsed: _lapsed,
+    TaskRetrying: _retrying,
+    TaskProgressed: _progressed,
+    TaskOverdue: _overdue,
+    FlowTimedOut: _timed_out,
+    TaskIgnored: _ignored,
+    TaskUnignored: _unignored,
+    FlowRerun: _rerun,
+    FlowCancelled: _cancelled,
+    FlowPaused: _paused,
+    FlowResumed: _resumed,
 }

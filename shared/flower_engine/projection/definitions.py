@@ -21,6 +21,7 @@ from flower_engine.model.definition import (
     plan_flow,
 )
 from flower_engine.projection.database import Connection
+from flower_engine.projection.policies import COLUMNS, columns_of, retry_of, timeout_of
 
 CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each changed workflow
 MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
@@ -34,25 +35,39 @@ Row = tuple[Any, ...]
 
 _READ = """
 SELECT task_seq, program, task_priority, queue, depends_on, parameters::text,
+       max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+       no_retry_on, timeout_seconds, queue_timeout_seconds,
        param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
        param4_key, param4_value, param5_key, param5_value
 FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s
 """
 
+_READ_WORKFLOW = "SELECT flow_timeout_seconds FROM ms_workflow WHERE task_id = %s"
+
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7303))"  # our number for locks on workflows
 
 _DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
 
+_DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
+
+_WRITE_WORKFLOW = "INSERT INTO ms_workflow (task_id, flow_timeout_seconds) VALUES (%s, %s::numeric / 1000)"
+
 _WRITE = """
 INSERT INTO ms_task_definition (
     task_id, task_seq, program, task_priority, queue, depends_on, parameters,
+    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+    no_retry_on, timeout_seconds, queue_timeout_seconds,
     param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
     param4_key, param4_value, param5_key, param5_value)
 SELECT %s, task_seq, program, task_priority, queue, depends_on, parameters,
+    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+    no_retry_on, timeout_seconds, queue_timeout_seconds,
     param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
     param4_key, param4_value, param5_key, param5_value
 FROM jsonb_to_recordset(%s::text::jsonb) AS row (
     task_seq numeric, program text, task_priority numeric, queue text, depends_on integer[], parameters jsonb,
+    max_attempts integer, retry_delay_seconds numeric, retry_backoff numeric, retry_max_delay_seconds numeric,
+    retry_jitter numeric, no_retry_on text[], timeout_seconds numeric, queue_timeout_seconds numeric,
     param1_key text, param1_value text, param2_key text, param2_value text, param3_key text,
     param3_value text, param4_key text, param4_value text, param5_key text, param5_value text)
 """
@@ -75,6 +90,7 @@ class EncodedWorkflow(msgspec.Struct, frozen=True):
 
     name: str
     rows: str
+    timeout_ms: int | None = None
 
 
 async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition | None:
@@ -90,9 +106,11 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
         return None
     if len(rows) > MAX_TASKS:
         raise TooLargeError(name, [f"it has more than {MAX_TASKS} tasks, which is what a flow may have"])
+    found = await (await connection.execute(_READ_WORKFLOW, (name,))).fetchone()
+    timeout_seconds: Decimal | None = found[0] if found else None
     if len(rows) > _MANY_ROWS:
-        return await asyncio.to_thread(_definition_of, name, rows)
-    return _definition_of(name, rows)
+        return await asyncio.to_thread(_definition_of, name, rows, timeout_seconds)
+    return _definition_of(name, rows, timeout_seconds)
 
 
 async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
@@ -116,6 +134,9 @@ async def put_workflow(connection: Connection, workflow: EncodedWorkflow) -> boo
         await connection.execute(_LOCK, (workflow.name,))
         deleted = await connection.execute(_DELETE, (workflow.name,))
         await connection.execute(_WRITE, (workflow.name, workflow.rows))
+        await connection.execute(_DELETE_WORKFLOW, (workflow.name,))
+        if workflow.timeout_ms is not None:
+            await connection.execute(_WRITE_WORKFLOW, (workflow.name, workflow.timeout_ms))
     return deleted.rowcount == 0
 
 
@@ -123,6 +144,7 @@ async def delete_workflow(connection: Connection, name: str) -> bool:
     """Deletes the workflow's definition, not its flows; False if there was none."""
     async with connection.transaction():
         await connection.execute(_LOCK, (name,))
+        await connection.execute(_DELETE_WORKFLOW, (name,))
         deleted = await connection.execute(_DELETE, (name,))
     return deleted.rowcount > 0
 
@@ -160,7 +182,7 @@ def check_definition(definition: WorkflowDefinition) -> None:
 def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
     check_definition(definition)
     rows = msgspec.json.encode([_row_of(task) for task in definition.tasks])
-    return EncodedWorkflow(definition.name, rows.decode())
+    return EncodedWorkflow(definition.name, rows.decode(), definition.timeout_ms)
 
 
 def _row_of(task: TaskDefinition) -> dict[str, Any]:
@@ -170,6 +192,7 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
         "task_priority": task.priority,
         "queue": None if task.queue == DEFAULT_QUEUE else task.queue,
         "depends_on": task.depends_on,
+        **columns_of(task),
     }
     others: dict[str, Any] = {}
     pair = 0
@@ -183,17 +206,20 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
     return row
 
 
-def _definition_of(name: str, rows: Sequence[Row]) -> WorkflowDefinition:
+def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | None) -> WorkflowDefinition:
     problems: list[str] = []
+    timeout_ms = timeout_of(timeout_seconds, "flow_timeout_seconds", problems)
+    problems = [f"its row in ms_workflow {problem}" for problem in problems]
     tasks = [_task_of(name, row, problems) for row in rows]
     if problems:
         raise DefinitionError(name, problems)
-    return WorkflowDefinition(name=name, tasks=tuple(tasks))
+    return WorkflowDefinition(name=name, tasks=tuple(tasks), timeout_ms=timeout_ms)
 
 
 def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     """The task that a row defines; what cannot be understood is added to ``problems``."""
-    seq_number, program, priority_number, queue, depends_on, parameters, *pairs = row
+    seq_number, program, priority_number, queue, depends_on, parameters, *others = row
+    policy, pairs = others[: len(COLUMNS)], others[len(COLUMNS) :]
     said = len(problems)
     seq = _whole(seq_number)
     if seq is None:
@@ -207,6 +233,9 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     merged = _pairs_of(pairs, problems)
     if parameters is not None:
         merged |= _parameters_of(parameters, problems)
+    retry = retry_of(policy[:6], problems)
+    timeout_ms = timeout_of(policy[6], "timeout_seconds", problems)
+    queue_timeout_ms = timeout_of(policy[7], "queue_timeout_seconds", problems)
     row_name = _row_name(name, seq_number if seq is None else seq)
     problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
     return TaskDefinition(
@@ -216,6 +245,9 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         parameters=merged,
         depends_on=None if depends_on is None else tuple(dependencies),
         queue=DEFAULT_QUEUE if queue is None else queue,
+        retry=retry,
+        timeout_ms=timeout_ms,
+        queue_timeout_ms=queue_timeout_ms,
     )
 
 

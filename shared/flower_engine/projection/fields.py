@@ -21,7 +21,7 @@ _bigint = struct.Struct(">iq").pack
 _array_head = struct.Struct(">iiIii").pack
 
 # Object ids of the built-in types, which never change.
-TEXT, VARCHAR, NUMERIC, JSONB = 25, 1043, 1700, 3802
+TEXT, VARCHAR, NUMERIC, JSON, JSONB = 25, 1043, 1700, 114, 3802
 INTEGER, BIGINT, TIMESTAMPTZ = 23, 20, 1184
 
 

@@ -11,8 +11,12 @@ from flower_engine.errors import NewerEventError
 from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
+    FlowRerun,
     TaskError,
     TaskFinished,
+    TaskLapsed,
+    TaskProgressed,
+    TaskRetrying,
     TaskSuspended,
     decode_event,
 )
@@ -22,9 +26,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # Values of people's making come behind what the transitions say, but for a few plain fields at the end.
 _VALUE = re.compile(rb',"(?:result|error)":')
-_TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"at":\d+)?\}$')
+_TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"failures":\d+,"due_ms":\d+)?(?:,"at":\d+)?\}$')
 _FLOW = re.compile(rb'"flow":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
-_TYPE = re.compile(rb'"type":"([a-z.]{1,64})"')
+_TYPE = re.compile(rb'"type":"([a-z._]{1,64})"')
 
 
 def without_values(event: AnyEvent, why: str) -> AnyEvent:
@@ -32,10 +36,15 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     replace = msgspec.structs.replace
     if isinstance(event, TaskFinished):
         return replace(event, result=msgspec.Raw(b"null"))
-    if isinstance(event, TaskSuspended):
+    if isinstance(event, TaskSuspended | TaskRetrying | TaskLapsed):
         return replace(event, error=_left_out(why))
     if isinstance(event, FlowRegistered):
-        return replace(event, tasks=tuple(replace(task, parameters={}) for task in event.tasks))
+        tasks = tuple(replace(task, parameters={}) for task in event.tasks)
+        return replace(event, tasks=tasks, taken=dict.fromkeys(event.taken, msgspec.Raw(b"null")), key="")
+    if isinstance(event, TaskProgressed):
+        return replace(event, note="")
+    if isinstance(event, FlowRerun):
+        return replace(event, parameters={})
     return event
 
 

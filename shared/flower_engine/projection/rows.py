@@ -1,12 +1,12 @@
 """What a batch changes, as rows for COPY (new flows and their tasks) and arrays for UPDATE (known ones)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRegistered, TaskError
+from flower_engine.model.events import FlowRegistered, TaskError, TaskProgressed
 from flower_engine.model.status import Status, flow_status
 from flower_engine.projection import fields
 from flower_engine.projection.changes import FlowChange, TaskChange
@@ -18,33 +18,48 @@ _encode = msgspec.json.Encoder().encode
 
 COPY_TASKS = (
     "COPY kr_task_stat (task_exec_seq, depends_task_exec_seq, task_id, task_seq, task_priority, parameters,"
-    " depends_on, program, queue, task_flow_id, registered_ts, exec_status, attempt, lost, worker,"
-    " started_ts, finished_ts, suspended_ts, result, error) FROM STDIN (FORMAT BINARY)"
+    " depends_on, program, queue, task_flow_id, registered_ts, exec_status, attempt, lost, failures, worker,"
+    " started_ts, finished_ts, suspended_ts, retry_ts, result, error, progress, ignored_by, ignore_reason)"
+    " FROM STDIN (FORMAT BINARY)"
 )
-_task_head = fields.row_head(20)
+_task_head = fields.row_head(25)
 
 COPY_FLOWS = (
     "COPY kr_flow_stat (partition, tasks, version, waiting, running, suspended, finished, ignored, first_ms,"
-    " last_ms, task_flow_id, task_id, exec_status, registered_ts, started_ts, finished_ts, suspended_ts)"
+    " last_ms, task_flow_id, task_id, exec_status, registered_ts, started_ts, finished_ts, suspended_ts,"
+    " registered_by, idempotency_key, forked_from, start_ts, paused_ts, paused_by, cancelled_ts, cancelled_by)"
     " FROM STDIN (FORMAT BINARY)"
 )
+_flow_head = fields.row_head(25)
 
-# Every status and time that an event ever set stays set: NULL in a change means "not said", so it is kept.
+# NULL in a change means "not said", so what is known is kept; what follows from a status alone is said with
+# it, NULL included.
 UPDATE_TASKS = """
 UPDATE kr_task_stat AS known SET
-    exec_status = change.exec_status,
+    exec_status = coalesce(change.exec_status, known.exec_status),
     attempt = coalesce(change.attempt, known.attempt),
     lost = coalesce(change.lost, known.lost),
+    failures = coalesce(change.failures, known.failures),
     worker = coalesce(change.worker, known.worker),
     started_ts = coalesce(change.started_ts, known.started_ts),
-    finished_ts = coalesce(change.finished_ts, known.finished_ts),
-    suspended_ts = coalesce(change.suspended_ts, known.suspended_ts),
-    result = coalesce(change.result, known.result),
-    error = coalesce(change.error, known.error)
-FROM unnest(%b::varchar[], %b::numeric[], %b::numeric[], %b::integer[], %b::integer[], %b::text[],
-    %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::jsonb[], %b::jsonb[]) AS change (
-    task_flow_id, task_exec_seq, exec_status, attempt, lost, worker,
-    started_ts, finished_ts, suspended_ts, result, error)
+    finished_ts = CASE WHEN change.exec_status IS NULL THEN known.finished_ts ELSE change.finished_ts END,
+    suspended_ts = CASE WHEN change.exec_status IS NULL THEN known.suspended_ts ELSE change.suspended_ts END,
+    retry_ts = CASE WHEN change.exec_status IS NULL THEN known.retry_ts ELSE change.retry_ts END,
+    result = CASE WHEN change.exec_status IS NULL THEN known.result ELSE change.result END,
+    ignored_by = CASE WHEN change.exec_status IS NULL THEN known.ignored_by ELSE change.ignored_by END,
+    ignore_reason = CASE WHEN change.exec_status IS NULL THEN known.ignore_reason
+        ELSE change.ignore_reason END,
+    error = CASE WHEN change.forget_error IS NULL THEN coalesce(change.error, known.error)
+        ELSE change.error END,
+    progress = CASE WHEN change.forget_progress IS NULL THEN coalesce(change.progress, known.progress)
+        ELSE change.progress END,
+    parameters = coalesce(change.parameters, known.parameters)
+FROM unnest(%b::varchar[], %b::numeric[], %b::numeric[], %b::integer[], %b::integer[], %b::integer[],
+    %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::jsonb[],
+    %b::text[], %b::text[], %b::jsonb[], %b::integer[], %b::jsonb[], %b::integer[], %b::json[]) AS change (
+    task_flow_id, task_exec_seq, exec_status, attempt, lost, failures,
+    worker, started_ts, finished_ts, suspended_ts, retry_ts, result,
+    ignored_by, ignore_reason, error, forget_error, progress, forget_progress, parameters)
 WHERE known.task_flow_id = change.task_flow_id AND known.task_exec_seq = change.task_exec_seq
 """
 
@@ -52,7 +67,9 @@ UPDATE_FLOWS = """
 UPDATE kr_flow_stat AS known SET
     exec_status = CASE
         WHEN known.suspended + change.suspended > 0 THEN 2
-        WHEN known.waiting + change.waiting + known.running + change.running = 0 THEN 3
+        WHEN known.waiting + change.waiting + known.running + change.running = 0 THEN
+            CASE WHEN coalesce(change.cancelled_ts,
+                CASE WHEN change.reopened IS NULL THEN known.cancelled_ts END) IS NULL THEN 3 ELSE 9 END
         WHEN known.waiting + change.waiting = known.tasks THEN 0
         ELSE 1 END,
     version = greatest(known.version, change.version),
@@ -63,16 +80,26 @@ UPDATE kr_flow_stat AS known SET
     ignored = known.ignored + change.ignored,
     last_ms = greatest(known.last_ms, change.last_ms),
     started_ts = coalesce(known.started_ts, change.started_ts),
-    finished_ts = coalesce(change.finished_ts, known.finished_ts),
-    suspended_ts = coalesce(change.suspended_ts, known.suspended_ts)
+    finished_ts = CASE WHEN change.reopened IS NULL THEN coalesce(change.finished_ts, known.finished_ts)
+        ELSE change.finished_ts END,
+    suspended_ts = CASE WHEN known.suspended + change.suspended > 0
+        THEN coalesce(change.suspended_ts, known.suspended_ts) END,
+    cancelled_ts = CASE WHEN change.reopened IS NULL THEN coalesce(change.cancelled_ts, known.cancelled_ts)
+        ELSE change.cancelled_ts END,
+    cancelled_by = CASE WHEN change.reopened IS NULL THEN coalesce(change.cancelled_by, known.cancelled_by)
+        ELSE change.cancelled_by END,
+    paused_ts = CASE WHEN change.pause_said IS NULL THEN known.paused_ts ELSE change.paused_ts END,
+    paused_by = CASE WHEN change.pause_said IS NULL THEN known.paused_by ELSE change.paused_by END
 FROM unnest(%b::varchar[], %b::integer[], %b::integer[], %b::integer[], %b::integer[], %b::integer[],
-    %b::integer[], %b::bigint[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[]) AS change (
+    %b::integer[], %b::bigint[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::integer[],
+    %b::timestamptz[], %b::text[], %b::integer[], %b::timestamptz[], %b::text[]) AS change (
     task_flow_id, version, waiting, running, suspended, finished,
-    ignored, last_ms, started_ts, finished_ts, suspended_ts)
+    ignored, last_ms, started_ts, finished_ts, suspended_ts, reopened,
+    cancelled_ts, cancelled_by, pause_said, paused_ts, paused_by)
 WHERE known.task_flow_id = change.task_flow_id
 """
 
-_UNTOUCHED = b"".join([fields.numeric(Status.WAIT), fields.integer(0), fields.integer(0), NULL * 6])
+_UNTOUCHED = b"".join([fields.numeric(Status.WAIT), fields.integer(0) * 3, NULL * 10])
 
 
 def new_tasks(flows: Iterable[FlowChange]) -> bytes:
@@ -88,7 +115,7 @@ def new_tasks(flows: Iterable[FlowChange]) -> bytes:
         for planned in registered.tasks:
             task = changed.get(planned.seq)
             rows += (
-                _planned(workflow, planned),
+                _planned(workflow, planned, task),
                 flow_fields,
                 _UNTOUCHED if task is None else _standing(task),
             )
@@ -122,15 +149,23 @@ def changed_tasks(flows: Iterable[FlowChange]) -> list[Packed]:
     return [
         array(fields.VARCHAR, flow_ids),
         array(fields.NUMERIC, [fields.numeric(number) for number in numbers]),
-        array(fields.NUMERIC, [fields.numeric(task.status) for task in tasks]),
+        _column(fields.NUMERIC, fields.numeric, [task.status for task in tasks]),
         _column(fields.INTEGER, fields.integer, [task.attempt for task in tasks]),
         _column(fields.INTEGER, fields.integer, [task.lost for task in tasks]),
+        _column(fields.INTEGER, fields.integer, [task.failures for task in tasks]),
         _column(fields.TEXT, fields.short_text, [task.worker for task in tasks]),
         _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.started_ms for task in tasks]),
         _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.finished_ms for task in tasks]),
         _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.suspended_ms for task in tasks]),
+        _column(fields.TIMESTAMPTZ, fields.timestamptz, [task.retry_ms for task in tasks]),
         _column(fields.JSONB, fields.jsonb, [task.result for task in tasks]),
+        _column(fields.TEXT, fields.short_text, [task.ignored_by for task in tasks]),
+        _column(fields.TEXT, fields.text, [task.ignore_reason for task in tasks]),
         _column(fields.JSONB, _error, [task.error for task in tasks]),
+        _flags([task.forget_error for task in tasks]),
+        _column(fields.JSONB, _progress, [task.progress for task in tasks]),
+        _flags([task.forget_progress for task in tasks]),
+        _column(fields.JSON, _json, [task.parameters for task in tasks]),
     ]
 
 
@@ -152,10 +187,16 @@ def changed_flows(flows: Iterable[FlowChange]) -> list[Packed]:
         _column(fields.TIMESTAMPTZ, timestamptz, [flow.started_ms for flow in known]),
         _column(fields.TIMESTAMPTZ, timestamptz, [flow.finished_ms for flow in known]),
         _column(fields.TIMESTAMPTZ, timestamptz, [flow.suspended_ms for flow in known]),
+        _flags([flow.reopened for flow in known]),
+        _column(fields.TIMESTAMPTZ, timestamptz, [flow.cancelled and flow.cancelled.at for flow in known]),
+        _column(fields.TEXT, fields.text, [flow.cancelled and flow.cancelled.by for flow in known]),
+        _flags([flow.pause_said for flow in known]),
+        _column(fields.TIMESTAMPTZ, timestamptz, [flow.paused and flow.paused.at for flow in known]),
+        _column(fields.TEXT, fields.text, [flow.paused and flow.paused.by for flow in known]),
     ]
 
 
-def _planned(workflow: bytes, task: PlannedTask) -> bytes:
+def _planned(workflow: bytes, task: PlannedTask, changed: TaskChange | None) -> bytes:
     """The fields of a row that follow from the definition."""
     return b"".join([
         _task_head,
@@ -164,7 +205,7 @@ def _planned(workflow: bytes, task: PlannedTask) -> bytes:
         workflow,
         fields.numeric(task.task_seq),
         fields.numeric(task.priority),
-        fields.json(_encode(task.parameters)),
+        _json(task.parameters if changed is None or changed.parameters is None else changed.parameters),
         fields.array_field(fields.INTEGER, [fields.integer(seq) for seq in task.depends_on]),
         fields.short_text(task.program),
         fields.short_text(task.queue),
@@ -175,29 +216,39 @@ def _standing(task: TaskChange) -> bytes:
     """The fields of a row that say how the task stands."""
     integer, timestamptz = fields.integer, fields.timestamptz
     return b"".join([
-        fields.numeric(task.status),
+        fields.numeric(task.status or 0),
         integer(task.attempt or 0),
         integer(task.lost or 0),
+        integer(task.failures or 0),
         _optional(fields.short_text, task.worker),
         _optional(timestamptz, task.started_ms),
         _optional(timestamptz, task.finished_ms),
         _optional(timestamptz, task.suspended_ms),
+        _optional(timestamptz, task.retry_ms),
         _optional(fields.jsonb, task.result),
         _optional(_error, task.error),
+        _optional(_progress, task.progress),
+        _optional(fields.short_text, task.ignored_by),
+        _optional(fields.text, task.ignore_reason),
     ])  # fmt: skip
 
 
 def _flow_numbers(flow: FlowChange, tasks: int, partition: int) -> bytes:
     counts = (flow.waiting, flow.running, flow.suspended, flow.finished, flow.ignored)
     numbers = (partition, tasks, flow.version, *counts)
-    head = fields.row_head(17) + b"".join(map(fields.integer, numbers))
+    head = _flow_head + b"".join(map(fields.integer, numbers))
     return head + fields.bigint(flow.first_ms) + fields.bigint(flow.last_ms)
 
 
 def _flow_texts(flow: FlowChange, registered: FlowRegistered) -> bytes:
     status = flow_status(
-        tasks=len(registered.tasks), waiting=flow.waiting, running=flow.running, suspended=flow.suspended
+        tasks=len(registered.tasks),
+        waiting=flow.waiting,
+        running=flow.running,
+        suspended=flow.suspended,
+        cancelled=flow.cancelled is not None,
     )
+    cancelled, paused = flow.cancelled, flow.paused
     return b"".join([
         fields.text(flow.flow),
         fields.short_text(registered.workflow),
@@ -205,12 +256,33 @@ def _flow_texts(flow: FlowChange, registered: FlowRegistered) -> bytes:
         fields.timestamptz(registered.at),
         _optional(fields.timestamptz, flow.started_ms),
         _optional(fields.timestamptz, flow.finished_ms),
-        _optional(fields.timestamptz, flow.suspended_ms),
+        _optional(fields.timestamptz, flow.suspended_ms if flow.suspended else None),
+        _optional(fields.short_text, registered.by or None),
+        _optional(fields.text, registered.key or None),
+        _optional(fields.text, registered.forked_from or None),
+        _optional(fields.timestamptz, registered.start_ms or None),
+        _optional(fields.timestamptz, paused and paused.at),
+        _optional(fields.short_text, paused and paused.by),
+        _optional(fields.timestamptz, cancelled and cancelled.at),
+        _optional(fields.short_text, cancelled and cancelled.by),
     ])  # fmt: skip
 
 
 def _error(error: TaskError) -> bytes:
     return fields.jsonb(_encode(error))
+
+
+def _progress(progress: TaskProgressed) -> bytes:
+    return fields.jsonb(_encode({"fraction": progress.fraction, "note": progress.note}))
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return fields.json(_encode(value))
+
+
+def _flags(values: Sequence[bool]) -> Packed:
+    """An array of 1 for true and NULL for false: mostly an empty one, so that nothing is sent."""
+    return _column(fields.INTEGER, fields.integer, [1 if value else None for value in values])
 
 
 def _optional(field: Callable[[T], bytes], value: T | None) -> bytes:

@@ -64,6 +64,16 @@ if scope == 'dependents' then
   end
 end
 
+for task = 1, flow.count do -- a dependent that waits for its retry began on a result that goes
+  if again[task] and is_final(flow.tasks[task].status) then
+    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+      if is_retrying(flow.tasks[tonumber(dependent)]) then
+        again[tonumber(dependent)] = true
+      end
+    end
+  end
+end
+
 local lists = { ['0'] = {}, ['2'] = {}, ['3'] = {}, ['9'] = {} }
 local ran, unchanged = {}, {}
 for task = 1, flow.count do

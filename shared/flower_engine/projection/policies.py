@@ -1,0 +1,81 @@
+"""Retry policies and timeouts as columns of ``ms_task_definition`` and ``ms_workflow``, and back.
+
+Durations are seconds in the tables (``numeric``, counted to the millisecond) and milliseconds in the model.
+People edit the rows with SQL, so what cannot be understood is told, not guessed.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from flower_engine.model.definition import MAX_DURATION_MS, RetryPolicy, TaskDefinition
+
+COLUMNS = (
+    *("max_attempts", "retry_delay_seconds", "retry_backoff", "retry_max_delay_seconds", "retry_jitter"),
+    *("no_retry_on", "timeout_seconds", "queue_timeout_seconds"),
+)
+_DEFAULT = RetryPolicy()
+
+
+def retry_of(values: Sequence[Any], problems: list[str]) -> RetryPolicy | None:
+    """The policy that the first six of ``COLUMNS`` describe; None where all are NULL."""
+    max_attempts, delay, backoff, max_delay, jitter, no_retry_on = values
+    if all(value is None for value in values):
+        return None
+    if max_attempts is None:
+        problems.append("says how to retry but has no max_attempts: set it, or leave the others empty")
+    if no_retry_on is not None and not all(isinstance(kind, str) for kind in no_retry_on):
+        problems.append("has a no_retry_on that is not a plain list of names")
+        no_retry_on = None
+    return RetryPolicy(
+        max_attempts=max_attempts or 1,
+        delay_ms=_DEFAULT.delay_ms if delay is None else _ms(delay, "retry_delay_seconds", problems),
+        backoff=_DEFAULT.backoff if backoff is None else _number(backoff, "retry_backoff", problems),
+        max_delay_ms=(
+            _DEFAULT.max_delay_ms
+            if max_delay is None
+            else _ms(max_delay, "retry_max_delay_seconds", problems)
+        ),
+        jitter=_DEFAULT.jitter if jitter is None else _number(jitter, "retry_jitter", problems),
+        no_retry_on=tuple(no_retry_on or ()),
+    )
+
+
+def timeout_of(seconds: Decimal | None, column: str, problems: list[str]) -> int | None:
+    """The milliseconds of a timeout column; None where it is NULL."""
+    return None if seconds is None else _ms(seconds, column, problems)
+
+
+def columns_of(task: TaskDefinition) -> dict[str, Any]:
+    """The values of ``COLUMNS``, as JSON; those that are NULL are left out."""
+    values: dict[str, Any] = {}
+    retry = task.retry
+    if retry is not None:
+        values["max_attempts"] = retry.max_attempts
+        values["retry_delay_seconds"] = retry.delay_ms / 1000
+        values["retry_backoff"] = retry.backoff
+        values["retry_max_delay_seconds"] = retry.max_delay_ms / 1000
+        values["retry_jitter"] = retry.jitter
+        values["no_retry_on"] = retry.no_retry_on or None
+    if task.timeout_ms is not None:
+        values["timeout_seconds"] = task.timeout_ms / 1000
+    if task.queue_timeout_ms is not None:
+        values["queue_timeout_seconds"] = task.queue_timeout_ms / 1000
+    return values
+
+
+def _ms(seconds: Decimal, column: str, problems: list[str]) -> int:
+    if not seconds.is_finite() or abs(seconds) > MAX_DURATION_MS:
+        problems.append(f"has {column} {seconds}, which is no usable number of seconds")
+        return 1
+    ms = seconds * 1000
+    if ms != ms.to_integral_value():
+        problems.append(f"has {column} {seconds}; give at most three decimals")
+    return int(ms)
+
+
+def _number(value: Decimal, column: str, problems: list[str]) -> float:
+    if not value.is_finite():
+        problems.append(f"has {column} {value}, which is not a finite number")
+        return 1.0
+    return float(value)
