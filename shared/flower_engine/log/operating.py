@@ -6,7 +6,7 @@ the version it led to. A flow that has ended is put back first, if its state is 
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -69,7 +69,7 @@ async def rerun(
             args += restored.cut_off
     else:
         args += ("tasks", *selection)
-    return await _operate(_rerun, client, partition, flow, by, version, restored, args)
+    return await _operate(_rerun, _Call(client, partition, flow, by, version, restored), args)
 
 
 async def ignore(
@@ -88,7 +88,7 @@ async def ignore(
         RefusedError: a task is running or final.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_ignore, client, partition, flow, by, version, None, [_encode(reason), *tasks])
+    return await _operate(_ignore, _Call(client, partition, flow, by, version), [_encode(reason), *tasks])
 
 
 async def unignore(
@@ -107,7 +107,7 @@ async def unignore(
         RefusedError: a task is not ignored, or a dependent has started.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_unignore, client, partition, flow, by, version, restored, list(tasks))
+    return await _operate(_unignore, _Call(client, partition, flow, by, version, restored), list(tasks))
 
 
 async def cancel(
@@ -124,7 +124,7 @@ async def cancel(
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_cancel, client, partition, flow, by, version, None, [_encode(reason)])
+    return await _operate(_cancel, _Call(client, partition, flow, by, version), [_encode(reason)])
 
 
 async def pause(
@@ -141,7 +141,7 @@ async def pause(
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_pause, client, partition, flow, by, version, None, [_encode(reason)])
+    return await _operate(_pause, _Call(client, partition, flow, by, version), [_encode(reason)])
 
 
 async def resume(
@@ -153,7 +153,7 @@ async def resume(
         RefusedError: the flow is not paused.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_resume, client, partition, flow, by, version, None, [])
+    return await _operate(_resume, _Call(client, partition, flow, by, version), [])
 
 
 async def read_messages(
@@ -167,16 +167,19 @@ async def read_messages(
     return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
 
 
-async def _operate(
-    script: Script,
-    client: AsyncRedis,
-    partition: Partition,
-    flow: str,
-    by: str,
-    version: int | None,
-    restored: Restored | None,
-    args: Sequence[Arg],
-) -> Operated:
+class _Call(NamedTuple):
+    """What every operation is called with."""
+
+    client: AsyncRedis
+    partition: Partition
+    flow: str
+    by: str
+    version: int | None
+    restored: Restored | None = None
+
+
+async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated:
+    client, partition, flow, by, version, restored = call
     restore: list[Arg] = [0, 0] if restored is None else [restored.version, len(restored.fields)]
     reply = partition.check(
         await script.run(

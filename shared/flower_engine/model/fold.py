@@ -8,6 +8,7 @@ from flower_engine.model.definition import PlannedTask, dependents_of
 from flower_engine.model.events import (
     AnyEvent,
     AnyFlowEvent,
+    AnyOperatorEvent,
     FlowCancelled,
     FlowPaused,
     FlowRegistered,
@@ -172,6 +173,16 @@ def _apply(flow: FlowState, event: AnyFlowEvent) -> None:
             _expect(flow, event, event.waiting, Status.WAIT)
             for seq in event:
                 _suspend(flow, seq, event.at, event.error)
+        case FlowRegistered():
+            raise FoldError(f"flow {flow.flow} is registered twice")
+        case TaskIgnored() | TaskUnignored() | FlowRerun() | FlowCancelled() | FlowPaused() | FlowResumed():
+            _operate(flow, event)
+        case _:
+            _end_attempt(flow, event)
+
+
+def _operate(flow: FlowState, event: AnyOperatorEvent) -> None:
+    match event:
         case TaskIgnored():
             _expect(flow, event, [event.task], Status(event.was))
             _pass_over(flow, event.task, event.at, Passed(event.by, event.reason))
@@ -187,10 +198,6 @@ def _apply(flow: FlowState, event: AnyFlowEvent) -> None:
             flow.paused = event
         case FlowResumed():
             flow.paused = None
-        case FlowRegistered():
-            raise FoldError(f"flow {flow.flow} is registered twice")
-        case _:
-            _end_attempt(flow, event)
 
 
 def _end_attempt(

@@ -48,7 +48,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
     if expected != found:
         yield f"flow {flow.flow}: (version, left, done, order) is {found}, its events say {expected}"
     if ("h" in held.flags) != (flow.paused is not None):
-        yield f"flow {flow.flow}: its flags are {held.flags!r}, its events say paused: {flow.paused is not None}"
+        yield f"flow {flow.flow}: its flags are {held.flags!r}; paused by its events: {bool(flow.paused)}"
     if "w" in held.flags and not flow.registered.start_ms:
         yield f"flow {flow.flow}: it waits for its start, but was registered to start at once"
     if held.timeout_ms != flow.registered.timeout_ms:

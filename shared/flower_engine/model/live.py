@@ -55,7 +55,8 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     """One partition at one moment.
 
     ``lanes`` by lane name; ``shares`` by share name: lane -> score; ``ready`` by queue: share -> score;
-    ``leases`` by queue; ``timers``: member -> due ms, see ``lua/_timers.lua``; ``releasing``: (flow, task) whose dependents are still being released.
+    ``leases`` by queue; ``timers``: member -> due ms,
+    see ``lua/_timers.lua``; ``releasing``: (flow, task) whose dependents are still being released.
     """
 
     flows: dict[str, LiveFlow]

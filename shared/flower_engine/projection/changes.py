@@ -224,7 +224,8 @@ def _ignored(flow: FlowChange, event: TaskIgnored) -> None:
         flow.waiting -= 1
     if event.ends:
         flow.finished_ms = event.at
-    _close(flow, (event.task,), _IGNORE, event.at, by=event.by, reason=event.reason)
+    _close(flow, (event.task,), _IGNORE, event.at)
+    _name(flow, (event.task,), event.by, event.reason)
 
 
 def _unignored(flow: FlowChange, event: TaskUnignored) -> None:
@@ -246,7 +247,8 @@ def _cancelled(flow: FlowChange, event: FlowCancelled) -> None:
     flow.waiting -= len(event.waiting)
     flow.running -= len(event.running)
     flow.suspended -= len(event.suspended)
-    _close(flow, event, _IGNORE, event.at, by=event.by, reason=event.reason or "cancelled")
+    _close(flow, event, _IGNORE, event.at)
+    _name(flow, event, event.by, event.reason or "cancelled")
     flow.finished_ms = event.at
     flow.cancelled = event
     flow.pause_said, flow.paused = True, None
@@ -270,9 +272,7 @@ def _suspend(flow: FlowChange, tasks: Iterable[int], at: int, error: TaskError) 
         task.error = error
 
 
-def _close(
-    flow: FlowChange, tasks: Iterable[int], status: int, at: int, by: str = "", reason: str = ""
-) -> None:
+def _close(flow: FlowChange, tasks: Iterable[int], status: int, at: int) -> None:
     for seq in tasks:
         if status == _FINISH:
             flow.finished += 1
@@ -281,7 +281,13 @@ def _close(
         task = flow.task(seq)
         task.become(status)
         task.finished_ms = at
-        task.ignored_by = by or None
+
+
+def _name(flow: FlowChange, tasks: Iterable[int], by: str, reason: str) -> None:
+    """Who passed over the tasks, and why."""
+    for seq in tasks:
+        task = flow.task(seq)
+        task.ignored_by = by
         task.ignore_reason = reason or None
 
 

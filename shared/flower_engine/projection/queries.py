@@ -20,7 +20,11 @@ _SUMMARY = SQL("""
     'running', flow.running, 'suspended', flow.suspended, 'finished', flow.finished, 'ignored', flow.ignored,
     'registeredTs', extract(epoch FROM flow.registered_ts),
     'startedTs', extract(epoch FROM flow.started_ts), 'finishedTs', extract(epoch FROM flow.finished_ts),
-    'suspendedTs', extract(epoch FROM flow.suspended_ts)
+    'suspendedTs', extract(epoch FROM flow.suspended_ts), 'registeredBy', flow.registered_by,
+    'key', flow.idempotency_key, 'forkedFrom', flow.forked_from,
+    'startTs', extract(epoch FROM flow.start_ts), 'pausedTs', extract(epoch FROM flow.paused_ts),
+    'pausedBy', flow.paused_by, 'cancelledTs', extract(epoch FROM flow.cancelled_ts),
+    'cancelledBy', flow.cancelled_by
 """)
 _TASK = SQL("""
     'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'program', coalesce(task.program, ''),
@@ -31,7 +35,9 @@ _TASK = SQL("""
     'attempt', coalesce(task.attempt, 0), 'lost', coalesce(task.lost, 0), 'worker', task.worker,
     'registeredTs', extract(epoch FROM task.registered_ts),
     'startedTs', extract(epoch FROM task.started_ts), 'finishedTs', extract(epoch FROM task.finished_ts),
-    'suspendedTs', extract(epoch FROM task.suspended_ts), 'parameters', task.parameters,
+    'suspendedTs', extract(epoch FROM task.suspended_ts), 'failures', coalesce(task.failures, 0),
+    'retryTs', extract(epoch FROM task.retry_ts), 'progress', task.progress,
+    'ignoredBy', task.ignored_by, 'ignoreReason', task.ignore_reason, 'parameters', task.parameters,
     'result', task.result, 'error', task.error
 """)
 _FLOW = SQL("""
@@ -44,6 +50,10 @@ _FLOWS = SQL("""
 SELECT json_build_object({summary})::text FROM kr_flow_stat AS flow WHERE {conditions}
 ORDER BY flow.registered_ts DESC, flow.task_flow_id DESC LIMIT %(limit)s
 """)
+_BY_KEY = """
+SELECT task_flow_id, task_id FROM kr_flow_stat WHERE idempotency_key = %s
+ORDER BY registered_ts, task_flow_id LIMIT 1
+"""
 _POSITION = "SELECT position FROM kr_projection WHERE partition = %s"
 _EVENTS = """
 SELECT position_ms, position_seq, event::text, error FROM kr_event
@@ -62,6 +72,7 @@ class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
     workflow: str | None = None
     statuses: tuple[Status, ...] = ()
     since: datetime | None = None
+    until: datetime | None = None
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -107,12 +118,20 @@ async def list_flows(
     if asked.since is not None:
         conditions.append(SQL("flow.registered_ts >= %(since)s"))
         values["since"] = asked.since
+    if asked.until is not None:
+        conditions.append(SQL("flow.registered_ts < %(until)s"))
+        values["until"] = asked.until
     if behind is not None:
         conditions.append(SQL("(flow.registered_ts, flow.task_flow_id) < (%(behind_ts)s, %(behind_id)s)"))
         values |= {"behind_ts": behind.registered_ts, "behind_id": behind.flow}
     statement = _FLOWS.format(summary=_SUMMARY, conditions=SQL(" AND ").join(conditions))
     rows = await (await connection.execute(statement, values)).fetchall()
     return [_summary_decoder.decode(row[0]) for row in rows]
+
+
+async def find_by_key(connection: Connection, key: str) -> tuple[str, str] | None:
+    """(flow id, workflow) of the flow registered first under this idempotency key, or None."""
+    return await (await connection.execute(_BY_KEY, (key,))).fetchone()
 
 
 async def read_events(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from flower_engine.model.attempts import AttemptHistory, How
 from flower_engine.model.events import TaskError
 from flower_engine.model.fold import FlowState, TaskState
 from flower_engine.model.status import Status
@@ -42,6 +43,24 @@ class Unknown(View, tag="unknown", tag_field="reason"):
     detail: str
 
 
+class RetryAt(View, tag="retry", tag_field="reason"):
+    """It has failed and waits for its next attempt."""
+
+    due_ts: "Moment"
+
+
+class Delayed(View, tag="delayed", tag_field="reason"):
+    """Its flow was registered to start later."""
+
+    until_ts: "Moment"
+
+
+class Paused(View, tag="paused", tag_field="reason"):
+    """Its flow is paused."""
+
+    by: str
+
+
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore"]
 _WORDS: dict[Status, StatusWord] = {
     Status.WAIT: "Wait",
@@ -52,7 +71,7 @@ _WORDS: dict[Status, StatusWord] = {
 }
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-WaitReason = DependenciesOpen | NoWorker | Ready | Unknown
+WaitReason = DependenciesOpen | RetryAt | Delayed | Paused | NoWorker | Ready | Unknown
 
 
 class FlowSummary(View):
@@ -74,6 +93,43 @@ class FlowSummary(View):
     started_ts: Moment | None
     finished_ts: Moment | None
     suspended_ts: Moment | None
+    registered_by: str | None
+    key: str | None
+    forked_from: str | None
+    start_ts: Moment | None
+    paused_ts: Moment | None
+    paused_by: str | None
+    cancelled_ts: Moment | None
+    cancelled_by: str | None
+
+
+class ProgressView(View):
+    """What a program told of its progress: a share of the whole (0..1), if it can tell, and a note."""
+
+    fraction: float | None = None
+    note: str = ""
+
+
+class AttemptView(View):
+    """One attempt of a task; ``how`` says how it ended."""
+
+    attempt: int
+    worker: str
+    started_ts: Moment
+    ended_ts: Moment | None
+    how: How
+    error: TaskError | None
+
+    @classmethod
+    def of(cls, attempt: AttemptHistory) -> "AttemptView":
+        return cls(
+            attempt=attempt.attempt,
+            worker=attempt.worker,
+            started_ts=moment(attempt.started_ms),
+            ended_ts=_moment(attempt.ended_ms),
+            how=attempt.how,
+            error=attempt.error,
+        )
 
 
 class TaskView(View):
@@ -95,19 +151,25 @@ class TaskView(View):
     started_ts: Moment | None
     finished_ts: Moment | None
     suspended_ts: Moment | None
+    failures: int
+    retry_ts: Moment | None
+    progress: ProgressView | None
+    ignored_by: str | None
+    ignore_reason: str | None
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     result: msgspec.Raw
     error: TaskError | None
 
 
 class FailedTask(View):
-    """What to look at first: a task that failed for good, and why."""
+    """What to look at first: a task that failed for good, why, and all its attempts."""
 
     task_exec_seq: int
     task_seq: int
     program: str
     attempt: int
     error: TaskError | None
+    attempts: list[AttemptView] = []
 
 
 class FlowView(FlowSummary):
@@ -146,7 +208,6 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
     status = flow.status
     count = [task.status for task in flow.tasks].count
     started = [task.started_ms for task in flow.tasks if task.started_ms is not None]
-    suspended = [task.suspended_ms for task in flow.tasks if task.suspended_ms is not None]
     tasks = [_view_of_task(task, flow.registered_ms) for task in flow.tasks]
     return FlowView(
         task_flow_id=flow.flow,
@@ -164,7 +225,15 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         registered_ts=moment(flow.registered_ms),
         started_ts=_moment(min(started, default=None)),
         finished_ts=_moment(flow.ended_ms),
-        suspended_ts=_moment(max(suspended, default=None)),
+        suspended_ts=_moment(flow.suspended_ms),
+        registered_by=flow.registered.by or None,
+        key=flow.registered.key or None,
+        forked_from=flow.registered.forked_from or None,
+        start_ts=_moment(flow.registered.start_ms or None),
+        paused_ts=_moment(flow.paused and flow.paused.at),
+        paused_by=flow.paused and flow.paused.by,
+        cancelled_ts=_moment(flow.cancelled and flow.cancelled.at),
+        cancelled_by=flow.cancelled and flow.cancelled.by,
         failed_tasks=failed_tasks(tasks),
         tasks=tasks,
     )
@@ -198,6 +267,11 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         started_ts=_moment(task.started_ms),
         finished_ts=_moment(task.finished_ms),
         suspended_ts=_moment(task.suspended_ms),
+        failures=task.failures,
+        retry_ts=_moment(task.retry_ms),
+        progress=task.progress and ProgressView(task.progress.fraction, task.progress.note),
+        ignored_by=task.passed and task.passed.by,
+        ignore_reason=(task.passed and task.passed.reason) or None,
         parameters=msgspec.Raw(msgspec.json.encode(planned.parameters)),
         result=msgspec.Raw(task.result or b"null"),
         error=task.error,
