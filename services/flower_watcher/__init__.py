@@ -1,1 +1,2 @@
-"""The watcher: ends the leases of lost workers and forgets those workers. Several may run at once."""
+"""The watcher: ends the leases of lost workers, moves timers that are due, forgets lost workers. Several may
+run at once."""

@@ -19,6 +19,16 @@ _INTERVALS_TO_A_STALL = 4
 _MOST_AT_ONCE = 100
 
 
+def interval_seconds(settings: Settings) -> float:
+    """How often a watcher looks for lapsed leases."""
+    return min(_LONGEST_INTERVAL_SECONDS, settings.lease_seconds / _LOOKS_A_LEASE)
+
+
+def stall_ms(interval_seconds: float) -> int:
+    """How long nobody may have looked before that counts as a stall."""
+    return int(interval_seconds * _INTERVALS_TO_A_STALL * 1000)
+
+
 class LapseLoop:
     """Looks for lapsed leases, often enough that a longer silence means a stall of Redis or of everything."""
 
@@ -26,7 +36,7 @@ class LapseLoop:
         self._client = client
         self._partition = partition
         self._settings = settings
-        self.interval_seconds = min(_LONGEST_INTERVAL_SECONDS, settings.lease_seconds / _LOOKS_A_LEASE)
+        self.interval_seconds = interval_seconds(settings)
         self._patience = Patience(_log, f"Redis (partition {partition.number})")
         self._stalled = False
 
@@ -53,7 +63,7 @@ class LapseLoop:
             self._partition,
             queues=await queues_of(self._client, self._partition),
             lease_ms=self._settings.lease_ms,
-            tick_gap_ms=int(self.interval_seconds * _INTERVALS_TO_A_STALL * 1000),
+            tick_gap_ms=stall_ms(self.interval_seconds),
             max_lost=self._settings.max_lost,
             most=_MOST_AT_ONCE,
         )

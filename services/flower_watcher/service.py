@@ -1,4 +1,4 @@
-"""The watcher service: two loops for each partition."""
+"""The watcher service: three loops for each partition."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_watcher.lapse import LapseLoop
+from flower_watcher.timers import TimerLoop
 from flower_watcher.workers import WorkersLoop
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,11 @@ async def _watch(client: AsyncRedis, settings: Settings) -> None:
     loops = [
         loop
         for partition in partitions
-        for loop in (LapseLoop(client, partition, settings), WorkersLoop(client, partition, settings))
+        for loop in (
+            LapseLoop(client, partition, settings),
+            TimerLoop(client, partition, settings),
+            WorkersLoop(client, partition, settings),
+        )
     ]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     try:

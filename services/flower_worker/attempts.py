@@ -4,14 +4,19 @@ import asyncio
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 from flower_engine.log.working import Claim, Outcome
+from flower_engine.programs.context import Progress
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Told(Enum):
     """Why a running attempt was told to stop."""
 
     NOTHING = "nothing"
-    LOST = "lost"  # its lease is gone: another attempt may run already
+    GONE = "gone"  # its lease ended: it lapsed, took too long, or its flow was cancelled
     STOPPING = "stopping"  # the worker stops; the task is to be handed back
 
 
@@ -26,7 +31,7 @@ class Home(Protocol):
 class Attempt:
     """One claim being run; one for each task, so it is kept small."""
 
-    __slots__ = ("claim", "heavy", "home", "outcome", "task", "told")
+    __slots__ = ("claim", "heavy", "home", "outcome", "progress", "task", "told", "untold")
 
     def __init__(self, claim: Claim, home: Home) -> None:
         self.claim = claim
@@ -35,6 +40,17 @@ class Attempt:
         self.told = Told.NOTHING
         self.task: asyncio.Task[None] | None = None  # None: it runs on a thread, or has not begun
         self.outcome: Outcome | None = None
+        self.progress: Progress | None = None  # the last that the program told
+        self.untold = False  # whether it waits to be logged; set from any thread
+
+    def tell(self, progress: Progress) -> None:
+        """Takes what the program tells of its progress, for the next heartbeat; from any thread."""
+        self.progress = progress
+        self.untold = True
+
+    def untold_progress(self) -> bytes:
+        """The JSON of progress that is not logged yet, or b""."""
+        return _encode(self.progress) if self.untold else b""
 
     def __str__(self) -> str:
         return f"flow {self.claim.flow} task {self.claim.task} attempt {self.claim.attempt}"

@@ -1,6 +1,7 @@
 """Calls a program with a task's parameters, and makes what came of it into an outcome's kind and JSON."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -8,18 +9,39 @@ from flower_engine.errors import ProgramError
 from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.sanitise import encode_error, encode_result
-from flower_engine.programs.context import Context
+from flower_engine.programs.context import Context, Progress
+from flower_engine.programs.outcomes import Fatal, Retry
 from flower_engine.programs.registry import Program
 
 decode_message = msgspec.json.Decoder(TaskMessage).decode
+_decode_progress = msgspec.json.Decoder(Progress).decode
 
-Done = tuple[OutcomeKind, bytes]
-"""The kind of an outcome and its payload."""
+Tell = Callable[[Progress], None]
 
 
-def make_arguments(
-    program: Program, message: TaskMessage, *, flow: str, task: int, attempt: int, worker: str
-) -> dict[str, Any]:
+class Done(NamedTuple):
+    """The kind of an outcome, its payload and its number (see ``Outcome``)."""
+
+    kind: OutcomeKind
+    payload: bytes
+    number: int = 0
+
+
+class Running(NamedTuple):
+    """Whose context a program gets: the attempt, and where to tell its progress.
+
+    ``progress`` is the JSON of what an earlier attempt told last, or b"".
+    """
+
+    flow: str
+    task: int
+    attempt: int
+    worker: str
+    progress: bytes
+    tell: Tell
+
+
+def make_arguments(program: Program, message: TaskMessage, running: Running) -> dict[str, Any]:
     """The keyword arguments for a program that wants its context.
 
     Raises:
@@ -29,25 +51,47 @@ def make_arguments(
     name = program.binder.context_parameter
     if name is not None:
         arguments[name] = Context(
-            flow=flow,
-            task=task,
-            attempt=attempt,
+            flow=running.flow,
+            task=running.task,
+            attempt=running.attempt,
             workflow=message.workflow,
             task_seq=message.task_seq,
             program=program.name,
-            worker=worker,
-        )
+            worker=running.worker,
+            last_progress=_decode_progress(running.progress) if running.progress else None,
+        ).telling(running.tell)
     return arguments
 
 
-def call_blocking(program: Program, arguments: dict[str, Any]) -> Done:
+def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, Any]) -> Done:
     """Runs a program that is no coroutine, to its end; never raises."""
     try:
-        return OutcomeKind.FINISHED, encode_result(program.function(**arguments))
+        return Done(OutcomeKind.FINISHED, encode_result(program.function(**arguments)))
     except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
-        return OutcomeKind.SUSPENDED, encode_error(error)
+        return failed(error, message.no_retry_on)
+
+
+def failed(error: BaseException, no_retry_on: Sequence[str]) -> Done:
+    """What follows from what a program raised: its policy decides, unless the error says otherwise.
+
+    What Flower itself finds wrong (parameters, results, a missing program) is the same at every attempt, so
+    it is not retried.
+    """
+    payload = encode_error(error)
+    if isinstance(error, Retry):
+        return Done(OutcomeKind.RETRY, payload, error.after_ms)
+    if isinstance(error, Fatal | ProgramError) or (no_retry_on and _is_one_of(type(error), no_retry_on)):
+        return Done(OutcomeKind.SUSPENDED, payload)
+    return Done(OutcomeKind.FAILED, payload)
 
 
 def unknown_program(name: str) -> ProgramError:
     """For a task whose program is not registered here, though the claim named those that are."""
     return ProgramError(f"program {name!r} is not registered in this worker; it names what it serves")
+
+
+def _is_one_of(kind: type[BaseException], names: Sequence[str]) -> bool:
+    """Whether it or a class that it derives from has one of these names, plain or with its module."""
+    return any(
+        base.__name__ in names or f"{base.__module__}.{base.__qualname__}" in names for base in kind.__mro__
+    )

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from queue import SimpleQueue
 from types import FrameType
 
@@ -15,11 +16,30 @@ import msgspec
 
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.sanitise import encode_error
+from flower_engine.programs.context import Progress
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.telemetry import configure_logging
-from flower_worker.calling import Done, call_blocking, decode_message, make_arguments, unknown_program
-from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, frame
+from flower_worker.calling import (
+    Done,
+    Running,
+    Tell,
+    call_blocking,
+    decode_message,
+    make_arguments,
+    unknown_program,
+)
+from flower_worker.child_messages import (
+    LENGTH_BYTES,
+    STARTED,
+    Finished,
+    Hello,
+    Job,
+    Progressed,
+    frame,
+)
+
+_TELL_SECONDS = 0.2  # between two frames of progress
 
 
 def main(descriptor: int) -> None:
@@ -38,22 +58,53 @@ def main(descriptor: int) -> None:
         while True:
             job = jobs.get()
             connection.sendall(STARTED)
-            kind, payload = _run(registry, job)
-            connection.sendall(frame(Finished(kind, payload)))
+            teller = Teller(connection)
+            done = _run(registry, job, teller.tell)
+            teller.end(Finished(*done))
 
 
-def _run(registry: Registry, job: Job) -> Done:
+class Teller:
+    """Tells the worker of progress, now and then: a program may tell it in every turn of a loop."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()  # a program may have threads of its own
+        self._told_at = -_TELL_SECONDS
+        self._untold: Progress | None = None
+        self._ended = False
+
+    def tell(self, progress: Progress) -> None:
+        with self._lock:
+            self._untold = progress
+            if not self._ended and time.monotonic() - self._told_at >= _TELL_SECONDS:
+                self._send()
+
+    def end(self, finished: Finished) -> None:
+        """Tells the last progress and what came of the job; a thread left over tells nothing more."""
+        with self._lock:
+            self._ended = True
+            if self._untold is not None:
+                self._send()
+            self._connection.sendall(frame(finished))
+
+    def _send(self) -> None:
+        assert self._untold is not None
+        self._connection.sendall(frame(Progressed(self._untold)))
+        self._untold = None
+        self._told_at = time.monotonic()
+
+
+def _run(registry: Registry, job: Job, tell: Tell) -> Done:
     try:
         message = decode_message(job.message)
         program = registry.get(message.program)
         if program is None:
             raise unknown_program(message.program)
-        arguments = make_arguments(
-            program, message, flow=job.flow, task=job.task, attempt=job.attempt, worker=job.worker
-        )
+        running = Running(job.flow, job.task, job.attempt, job.worker, job.progress, tell)
+        arguments = make_arguments(program, message, running)
     except Exception as error:  # noqa: BLE001 # what is wrong with the job is its outcome
-        return OutcomeKind.SUSPENDED, encode_error(error)
-    return call_blocking(program, arguments)
+        return Done(OutcomeKind.SUSPENDED, encode_error(error))
+    return call_blocking(program, message, arguments)
 
 
 def _receive(connection: socket.socket, jobs: "SimpleQueue[Job]") -> None:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from flower_engine.programs.context import Progress
+
 LENGTH_BYTES = 4
 STARTED = b"!"  # one byte, before the program is called: from here on the attempt has begun
 
@@ -15,23 +17,31 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """To the child: run this. ``message`` is a TaskMessage."""
+    """To the child: run this. ``message`` is a TaskMessage; ``progress`` the JSON of an earlier Progress."""
 
     flow: str
     task: int
     attempt: int
     worker: str
     message: bytes
+    progress: bytes = b""
 
 
-class Finished(msgspec.Struct, frozen=True):
-    """From the child: what came of it (an OutcomeKind and its payload)."""
+class Progressed(msgspec.Struct, frozen=True, tag=True):
+    """From the child, any number of times: what the program told of its progress."""
+
+    progress: Progress
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """From the child, at last: what came of it (an OutcomeKind, its payload and its number)."""
 
     kind: str
     payload: bytes
+    number: int
 
 
-def frame(message: Hello | Job | Finished) -> bytes:
+def frame(message: Hello | Job | Progressed | Finished) -> bytes:
     """The message as it goes over the socket."""
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(LENGTH_BYTES, "big") + body

@@ -15,7 +15,7 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg
-from flower_engine.log.working import Claim, Exchange, Outcome, OutcomeKind, finish_and_claim
+from flower_engine.log.working import Claim, Exchange, Outcome, OutcomeKind, Reported, finish_and_claim
 from flower_engine.runtime.patience import Patience
 from flower_worker.attempts import Attempt, Told
 from flower_worker.execute import Executor
@@ -27,6 +27,10 @@ _MOST_OUTCOMES = 250  # a call should not keep Redis from others for long
 _MOST_CLAIMS = 250
 _MOST_BYTES = 4 << 20  # of results in one call
 _NOTHING = Ask(0, AskKind.ALL)
+_STOPPED = "it is stopped"
+_ON_A_THREAD = (
+    "it runs on a thread, cannot be stopped, and keeps a slot until it ends; its outcome will be refused"
+)
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -68,6 +72,7 @@ class ExchangeLoop:
         self._executor = executor
         self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues}
         self._done: list[Attempt] = []
+        self._stuck: dict[Attempt, None] = {}  # told to stop, and not at its end yet
         self._claiming = True
         self._calling = False
         self._number = 0
@@ -107,6 +112,7 @@ class ExchangeLoop:
     def finish(self, attempt: Attempt, outcome: Outcome | None) -> None:
         """Takes an attempt's outcome, to be handed in at once; None drops the attempt."""
         attempt.outcome = outcome
+        self._stuck.pop(attempt, None)
         if outcome is not None:
             self._done.append(attempt)
             self.handed_in.clear()
@@ -119,6 +125,19 @@ class ExchangeLoop:
     def leases(self) -> dict[bytes, list[bytes]]:
         """The leases held, by queue, as the heartbeat wants them; may be called from another thread."""
         return {queue: list(held) for queue, held in self._held.items() if held}
+
+    def untold(self) -> list[tuple[Attempt, Reported]]:
+        """Progress that is not logged yet; may be called from another thread."""
+        return [
+            (attempt, Reported(attempt.claim, attempt.untold_progress()))
+            for held in list(self._held.values())
+            for attempt in list(held.values())
+            if attempt.untold and attempt.outcome is None
+        ]
+
+    def stuck(self) -> list[str]:
+        """Attempts that hold a slot though their leases are gone; may be called from another thread."""
+        return [str(attempt) for attempt in list(self._stuck)]
 
     def running(self) -> list[Attempt]:
         """The attempts without an outcome."""
@@ -135,14 +154,13 @@ class ExchangeLoop:
             if attempt is None or attempt.outcome is not None:
                 continue
             self._forget(attempt)
-            if self._executor.stop(attempt, Told.LOST):
-                _log.warning("%s lost its lease %s: it is stopped", attempt, lease.decode())
-            else:
-                _log.warning(
-                    "%s lost its lease %s; it runs on a thread, cannot be stopped, and keeps a slot until it"
-                    " ends; its outcome will be refused",
-                    *(attempt, lease.decode()),
-                )
+            self._stuck[attempt] = None
+            stopped = self._executor.stop(attempt, Told.GONE)
+            _log.warning(
+                "%s has no lease any more (it lapsed, took too long, or its flow was cancelled): %s",
+                attempt,
+                _STOPPED if stopped else _ON_A_THREAD,
+            )
         self._note_quiet()
 
     def _compose(self) -> _Call | None:

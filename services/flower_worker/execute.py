@@ -13,20 +13,30 @@ from flower_engine.model.events import TaskError
 from flower_engine.model.sanitise import encode_error, encode_result
 from flower_engine.programs.registry import Kind, Program, Registry
 from flower_worker.attempts import Attempt, Told
-from flower_worker.calling import Done, call_blocking, decode_message, make_arguments
+from flower_worker.calling import Done, Running, call_blocking, decode_message, failed, make_arguments
 from flower_worker.child_messages import Job
 from flower_worker.processes import Processes
 from flower_worker.threads import Threads
 
 _log = logging.getLogger(__name__)
 
+_SAID = {
+    OutcomeKind.FAILED: "failed",
+    OutcomeKind.SUSPENDED: "failed for good",
+    OutcomeKind.RETRY: "asks for another attempt",
+    OutcomeKind.CRASHED: "lost its process",
+}
+
 
 class Executor:
     """Runs attempts; each ends with a call of its home's ``finish`` on the event loop."""
 
-    def __init__(self, registry: Registry, worker: str, threads: Threads, processes: Processes) -> None:
-        """To be made where the event loop runs."""
+    def __init__(
+        self, registry: Registry, worker: str, threads: Threads, processes: Processes, *, max_lost: int
+    ) -> None:
+        """To be made where the event loop runs; ``max_lost`` processes lost on a task make it poison."""
         self._registry = registry
+        self._max_lost = max_lost
         self._worker = worker
         self._threads = threads
         self._processes = processes
@@ -42,15 +52,17 @@ class Executor:
                 self._hand_back_unknown(attempt, message.program)
             elif program.kind is Kind.PROCESS:
                 attempt.heavy = True
-                attempt.task = self._loop.create_task(self._run_process(attempt))
+                attempt.task = self._loop.create_task(self._run_process(attempt, message))
             elif program.kind is Kind.ASYNC:
                 arguments = self._arguments(attempt, program, message)
-                attempt.task = self._loop.create_task(self._run_async(attempt, program.function, arguments))
+                attempt.task = self._loop.create_task(
+                    self._run_async(attempt, program.function, message, arguments)
+                )
             else:
                 arguments = self._arguments(attempt, program, message)
-                self._threads.submit(self._thread_job(attempt, program, arguments))
+                self._threads.submit(self._thread_job(attempt, program, message, arguments))
         except Exception as error:  # noqa: BLE001 # a claim that breaks must not break the worker, or all of them
-            self._finish(attempt, (OutcomeKind.SUSPENDED, encode_error(error)))
+            self._finish(attempt, Done(OutcomeKind.SUSPENDED, encode_error(error)))
 
     def stop(self, attempt: Attempt, told: Told) -> bool:
         """Tells a running attempt to stop; False for one on a thread, which cannot be stopped."""
@@ -65,28 +77,35 @@ class Executor:
         await self._processes.close()
 
     async def _run_async(
-        self, attempt: Attempt, function: Callable[..., Any], arguments: dict[str, Any]
+        self,
+        attempt: Attempt,
+        function: Callable[..., Any],
+        message: TaskMessage,
+        arguments: dict[str, Any],
     ) -> None:
         try:
             payload = encode_result(await function(**arguments))
         except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
-            self._failed(attempt, error)
+            self._failed(attempt, message, error)
         else:
             attempt.home.finish(attempt, Outcome(attempt.claim, OutcomeKind.FINISHED, payload))
 
-    async def _run_process(self, attempt: Attempt) -> None:
+    async def _run_process(self, attempt: Attempt, message: TaskMessage) -> None:
         claim = attempt.claim
-        job = Job(claim.flow, claim.task, claim.attempt, self._worker, claim.message)
+        job = Job(claim.flow, claim.task, claim.attempt, self._worker, claim.message, claim.progress)
         try:
-            self._finish(attempt, await self._processes.run(job))
+            done = await self._processes.run(job, attempt.tell)
         except BaseException as error:  # noqa: BLE001 # cancelled, or no process could be made
-            self._failed(attempt, error)
+            self._failed(attempt, message, error)
+        else:
+            crashed = done.kind is OutcomeKind.CRASHED
+            self._finish(attempt, done._replace(number=self._max_lost) if crashed else done)
 
     def _thread_job(
-        self, attempt: Attempt, program: Program, arguments: dict[str, Any]
+        self, attempt: Attempt, program: Program, message: TaskMessage, arguments: dict[str, Any]
     ) -> Callable[[], None]:
         def job() -> None:
-            done = call_blocking(program, arguments)
+            done = call_blocking(program, message, arguments)
             try:
                 self._loop.call_soon_threadsafe(self._finish, attempt, done)
             except RuntimeError:
@@ -99,30 +118,28 @@ class Executor:
         if binder.context_parameter is None:
             return binder.bind(message.parameters)
         claim = attempt.claim
-        return make_arguments(
-            program,
-            message,
-            flow=claim.flow,
-            task=claim.task,
-            attempt=claim.attempt,
-            worker=self._worker,
-        )
+        running = Running(claim.flow, claim.task, claim.attempt, self._worker, claim.progress, attempt.tell)
+        return make_arguments(program, message, running)
 
-    def _failed(self, attempt: Attempt, error: BaseException) -> None:
+    def _failed(self, attempt: Attempt, message: TaskMessage, error: BaseException) -> None:
         """An attempt that was told to stop and ends with an error did as it was told."""
         if attempt.told is Told.STOPPING:
-            attempt.home.finish(attempt, Outcome(attempt.claim, OutcomeKind.RETURNED))
-        elif attempt.told is Told.LOST:
+            self._finish(attempt, Done(OutcomeKind.RETURNED, b"null"))
+        elif attempt.told is Told.GONE:
             attempt.home.finish(attempt, None)
         else:
-            self._finish(attempt, (OutcomeKind.SUSPENDED, encode_error(error)))
+            self._finish(attempt, failed(error, message.no_retry_on))
 
     def _finish(self, attempt: Attempt, done: Done) -> None:
-        kind, payload = done
-        if kind is OutcomeKind.SUSPENDED:
+        kind, payload, number = done
+        if kind is OutcomeKind.FINISHED:
+            attempt.home.finish(attempt, Outcome(attempt.claim, kind, payload))
+            return
+        if kind is not OutcomeKind.RETURNED:
             error = msgspec.json.decode(payload, type=TaskError)
-            _log.warning("%s is suspended: %s: %.500s", attempt, error.type, error.message)
-        attempt.home.finish(attempt, Outcome(attempt.claim, kind, payload))
+            _log.warning("%s %s: %s: %.500s", attempt, _SAID[kind], error.type, error.message)
+        progress = attempt.untold_progress()
+        attempt.home.finish(attempt, Outcome(attempt.claim, kind, payload, number, progress))
 
     def _hand_back_unknown(self, attempt: Attempt, name: str) -> None:
         _log.error("%s is handed back: this worker has no program %r", attempt, name)

@@ -19,6 +19,8 @@ from flower_worker.exchange import ExchangeLoop
 
 _log = logging.getLogger(__name__)
 
+_MOST_STUCK = 20  # that operators are shown
+
 
 class HeartbeatLoop:
     """Keeps the worker known and its leases alive; tells the exchange loops which leases are gone."""
@@ -33,8 +35,7 @@ class HeartbeatLoop:
         """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
         self.began = asyncio.Event()  # operators and the API can see the worker
         self._settings = settings
-        self._worker = info.worker
-        self._info = msgspec.json.encode(info)
+        self._info = info
         self._exchanges = exchanges
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
@@ -54,17 +55,34 @@ class HeartbeatLoop:
 
     def run_once(self, client: Redis) -> None:
         """One heartbeat a partition."""
+        info = self._info_now()
         for exchange in self._exchanges:
-            gone = heartbeat(
-                client,
-                exchange.partition,
-                self._worker,
-                info=self._info,
-                remember_ms=self._settings.lease_ms,
-                leases=exchange.leases(),
-            )
+            untold = exchange.untold()
+            for attempt, _ in untold:
+                attempt.untold = False  # before it is sent: what is told meanwhile goes with the next one
+            try:
+                gone = heartbeat(
+                    client,
+                    exchange.partition,
+                    self._info.worker,
+                    info=info,
+                    remember_ms=self._settings.lease_ms,
+                    leases=exchange.leases(),
+                    progress=[reported for _, reported in untold],
+                )
+            except BaseException:
+                for attempt, _ in untold:
+                    attempt.untold = True
+                raise
             if gone:
                 self._tell(exchange.lose, gone)
+
+    def _info_now(self) -> bytes:
+        stuck = [text for exchange in self._exchanges for text in exchange.stuck()]
+        running = sum(len(leases) for exchange in self._exchanges for leases in exchange.leases().values())
+        return msgspec.json.encode(
+            msgspec.structs.replace(self._info, running=running, stuck=tuple(stuck[:_MOST_STUCK]))
+        )
 
     def _run(self) -> None:
         assert self._settings.redis_url is not None

@@ -12,11 +12,12 @@ import msgspec
 
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
-from flower_worker.calling import Done
-from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, frame
+from flower_worker.calling import Done, Tell
+from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, Progressed, frame
 
 _log = logging.getLogger(__name__)
 _END_SECONDS = 5.0
+_decode = msgspec.msgpack.Decoder(Progressed | Finished).decode
 
 
 class Processes:
@@ -27,18 +28,19 @@ class Processes:
         self._modules = tuple(modules)
         self._idle: list[_Child] = []
 
-    async def run(self, job: Job) -> Done:
-        """Runs a job in a child; a child that dies fails this job only.
+    async def run(self, job: Job, tell: Tell) -> Done:
+        """Runs a job in a child and tells its progress; a child that dies is CRASHED, for this job only.
 
         Cancelling it kills the child; when the cancellation is through, the child is dead.
         """
         child = await self._begin(job)
         async with _killed_on_error(child):
-            finished = await child.result() if child.busy else None
+            finished = await child.result(tell) if child.busy else None
         if finished is None:
-            return OutcomeKind.SUSPENDED, msgspec.json.encode(_lost(child, await child.how_it_ended()))
+            error = _lost(child, await child.how_it_ended())
+            return Done(OutcomeKind.CRASHED, msgspec.json.encode(error))
         self._idle.append(child)
-        return OutcomeKind(finished.kind), finished.payload
+        return Done(OutcomeKind(finished.kind), finished.payload, finished.number)
 
     async def close(self) -> None:
         """Ends the idle children."""
@@ -105,15 +107,18 @@ class _Child:
         """Hands the job over; ``busy`` says whether the child took it up."""
         self.busy = await self._send(job) and await self._read_started()
 
-    async def result(self) -> Finished | None:
-        """What came of the job, or None if the child died."""
-        try:
-            length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES), "big")
-            finished = msgspec.msgpack.decode(await self._reader.readexactly(length), type=Finished)
-        except (OSError, asyncio.IncompleteReadError):
-            return None
-        self.busy = False
-        return finished
+    async def result(self, tell: Tell) -> Finished | None:
+        """What came of the job, or None if the child died; tells its progress meanwhile."""
+        while True:
+            try:
+                length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES), "big")
+                message = _decode(await self._reader.readexactly(length))
+            except (OSError, asyncio.IncompleteReadError):
+                return None
+            if isinstance(message, Finished):
+                self.busy = False
+                return message
+            tell(message.progress)
 
     async def kill(self) -> None:
         """Ends the child, unless it has ended."""

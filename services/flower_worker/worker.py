@@ -40,7 +40,11 @@ class Worker:
         self._partitions = partitions
         self._info = make_worker_info(settings, registry)
         self._executor = Executor(
-            registry, self._info.worker, Threads(settings.concurrency), Processes(settings.programs)
+            registry,
+            self._info.worker,
+            Threads(settings.concurrency),
+            Processes(settings.programs),
+            max_lost=settings.max_lost,
         )
         self._make_loops(registry)
         self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._fail)

@@ -1,7 +1,17 @@
 """Flower: a workflow engine for people who write Python. These are the names a program author needs."""
 
 from flower_engine.errors import FlowerError, ParameterError, ProgramError
-from flower_engine.programs.context import Context
+from flower_engine.programs.context import Context, Progress
+from flower_engine.programs.outcomes import Fatal, Retry
 from flower_engine.programs.registry import program
 
-__all__ = ["Context", "FlowerError", "ParameterError", "ProgramError", "program"]
+__all__ = [
+    "Context",
+    "Fatal",
+    "FlowerError",
+    "ParameterError",
+    "ProgramError",
+    "Progress",
+    "Retry",
+    "program",
+]

@@ -1,15 +1,18 @@
 """Progress: told with heartbeats, kept for the next attempt."""
 
-from flower_engine.log.working import Claim, Progress, Reported
+import msgspec
+
+from flower_engine.log.working import Claim, Outcome, OutcomeKind, Reported
 from flower_engine.model.events import TaskProgressed
 from flower_engine.model.status import Status
+from flower_engine.programs.context import Progress
 from scripts.engine import Engine, task
 
 HALF = Progress(0.5, 'row "7" \\ of 14')
 
 
 def tell(engine: Engine, claim: Claim, progress: Progress) -> list[tuple[bytes, bytes]]:
-    return engine.heartbeat("w1", claim, progress=[Reported(claim, progress)])
+    return engine.heartbeat("w1", claim, progress=[Reported(claim, msgspec.json.encode(progress))])
 
 
 async def told(engine: Engine) -> list[tuple[float | None, str]]:
@@ -63,4 +66,14 @@ async def test_progress_of_a_flow_that_has_ended_is_not_logged(engine: Engine) -
     await engine.finish(claim)
     tell(engine, claim, HALF)
     assert await told(engine) == []
+    await engine.check()
+
+
+async def test_progress_that_no_heartbeat_told_comes_with_the_outcome(engine: Engine) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim()
+    outcome = Outcome(claim, OutcomeKind.RETURNED, progress=b'{"fraction":0.25}')
+    assert (await engine.exchange(outcomes=[outcome])).words == ["ok"]
+    (again,) = await engine.claim()
+    assert again.progress == b'{"fraction":0.25}'
     await engine.check()

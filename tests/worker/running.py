@@ -13,7 +13,7 @@ from typing import Any
 from flower_engine.log.client import send
 from flower_engine.log.reading import wait_for_log
 from flower_engine.log.working import WorkerInfo, live_workers
-from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.definition import RetryPolicy, TaskDefinition
 from flower_engine.model.fold import FlowState
 from flower_engine.runtime.settings import Settings
 from flower_worker.service import serve
@@ -34,10 +34,24 @@ Condition = Callable[[], bool | Awaitable[bool]]
 
 
 def row(
-    seq: int, program: str, *depends_on: int, queue: str = "default", **parameters: Any
+    seq: int,
+    program: str,
+    *depends_on: int,
+    queue: str = "default",
+    retry: RetryPolicy | None = None,
+    timeout_ms: int | None = None,
+    **parameters: Any,
 ) -> TaskDefinition:
     """A task definition of a program with parameters."""
-    return TaskDefinition(seq=seq, program=program, depends_on=depends_on, queue=queue, parameters=parameters)
+    return TaskDefinition(
+        seq=seq,
+        program=program,
+        depends_on=depends_on,
+        queue=queue,
+        retry=retry,
+        timeout_ms=timeout_ms,
+        parameters=parameters,
+    )
 
 
 async def eventually(condition: Condition) -> None:
@@ -65,7 +79,7 @@ async def until_settled(engine: Engine, *names: str) -> list[FlowState]:
     """These flows, once each has ended or is suspended with nothing else to run."""
 
     def settled(flow: FlowState) -> bool:
-        return flow.ended_ms is not None or any(task.error for task in flow.tasks)
+        return flow.ended_ms is not None or flow.suspended > 0
 
     flows = await until(engine, lambda flows: all(settled(flows[name]) for name in names))
     return [flows[name] for name in names]

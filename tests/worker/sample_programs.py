@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from flower_engine import Context, program
+from flower_engine import Context, Fatal, Retry, program
 
 
 @program
@@ -148,6 +148,71 @@ async def ignore_cancellation(folder: Path, context: Context) -> str:
         except asyncio.CancelledError:
             _note(folder, "cancelled", context)
     return "went on"
+
+
+@program
+async def fail_until(attempt: int, context: Context) -> int:
+    """Fails before this attempt."""
+    if context.attempt < attempt:
+        raise LookupError(f"attempt {context.attempt}")
+    return context.attempt
+
+
+@program
+def fail_fatally() -> None:
+    raise Fatal("no such customer")
+
+
+class NoSuchCustomerError(LookupError):
+    pass
+
+
+@program(kind="process")
+def fail_with_subclass() -> None:
+    raise NoSuchCustomerError("7")
+
+
+@program
+async def ask_again(context: Context) -> int:
+    if context.attempt < 3:
+        raise Retry(after=0.01)
+    return context.attempt
+
+
+@program
+async def tell_async(context: Context) -> str:
+    return _tell(context)
+
+
+@program
+def tell_thread(context: Context) -> str:
+    return _tell(context)
+
+
+@program(kind="process")
+def tell_process(context: Context) -> str:
+    return _tell(context)
+
+
+def _tell(context: Context) -> str:
+    """Tells progress and fails; the next attempt returns what it told."""
+    last = context.last_progress
+    if last is not None:
+        return f"{last.fraction} {last.note}"
+    for row in range(1, 11):
+        context.progress(row / 10, f"row {row}\0")
+    raise LookupError("on the way")
+
+
+@program
+async def tell_and_wait(folder: Path, context: Context) -> None:
+    context.progress(0.4, "rows")
+    await wait_async(folder, context)
+
+
+@program
+async def tell_nonsense(context: Context) -> None:
+    context.progress(float("nan"))
 
 
 def _note(folder: Path, what: str, context: Context) -> None:

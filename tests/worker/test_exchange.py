@@ -33,7 +33,7 @@ async def exchange(engine: Engine) -> ExchangeLoop:
         queues=["default"],
         services=dict.fromkeys(AskKind, Service(("default",), programs).args()),
         slots=Slots(SLOTS, 0),
-        executor=Executor(registry, "w1", Threads(SLOTS), Processes([])),
+        executor=Executor(registry, "w1", Threads(SLOTS), Processes([]), max_lost=3),
     )
 
 

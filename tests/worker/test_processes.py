@@ -13,6 +13,7 @@ import pytest
 from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
+from flower_engine.programs.context import Progress
 from flower_worker.child_messages import Job
 from flower_worker.processes import Processes
 from scripts.engine import Engine
@@ -24,6 +25,10 @@ def job(program: str, **parameters: object) -> Job:
     return Job("flow", 1, 1, "worker", msgspec.json.encode(message))
 
 
+def ignore(_progress: Progress) -> None:
+    """For jobs that tell nothing."""
+
+
 @pytest.fixture
 async def processes() -> AsyncIterator[Processes]:
     made = Processes([PROGRAMS])
@@ -32,7 +37,7 @@ async def processes() -> AsyncIterator[Processes]:
 
 
 async def pid_of_child(processes: Processes) -> int:
-    kind, payload = await processes.run(job("where_process"))
+    kind, payload, _ = await processes.run(job("where_process"), ignore)
     assert kind is OutcomeKind.FINISHED
     return msgspec.json.decode(payload)[0]
 
@@ -48,7 +53,7 @@ async def test_an_idle_child_that_died_fails_nothing(processes: Processes) -> No
 
 
 async def test_a_cancelled_job_kills_its_child(processes: Processes, tmp_path: Path) -> None:
-    running = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path))))
+    running = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path)), ignore))
     await eventually((tmp_path / "began-1-1").exists)
     child = int((tmp_path / "began-1-1").read_text())
     running.cancel()
@@ -58,22 +63,22 @@ async def test_a_cancelled_job_kills_its_child(processes: Processes, tmp_path: P
 
 
 async def test_jobs_run_beside_each_other(processes: Processes, tmp_path: Path) -> None:
-    first = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path))))
+    first = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path)), ignore))
     await eventually((tmp_path / "began-1-1").exists)
     await pid_of_child(processes)
     (tmp_path / "go").touch()
-    assert await first == (OutcomeKind.FINISHED, b'"worker"')
+    assert await first == (OutcomeKind.FINISHED, b'"worker"', 0)
 
 
-async def test_a_job_that_no_child_can_take_up_is_suspended_with_the_reason() -> None:
-    kind, payload = await Processes(["no.such.module"]).run(job("where_process"))
+async def test_a_job_that_no_child_can_take_up_has_crashed_with_the_reason() -> None:
+    kind, payload, _ = await Processes(["no.such.module"]).run(job("where_process"), ignore)
     error = msgspec.json.decode(payload, type=TaskError)
-    assert kind is OutcomeKind.SUSPENDED
+    assert kind is OutcomeKind.CRASHED
     assert error.type == "ProcessLost" and "before it could run this attempt" in error.message
 
 
 async def test_a_signal_to_the_group_is_left_to_the_worker(processes: Processes, tmp_path: Path) -> None:
-    running = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path))))
+    running = asyncio.create_task(processes.run(job("wait_process", folder=str(tmp_path)), ignore))
     await eventually((tmp_path / "began-1-1").exists)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(int((tmp_path / "began-1-1").read_text()), number)

@@ -63,7 +63,7 @@ async def test_parameters_of_the_table_arrive_typed(engine: Engine, start_worker
 async def test_parameters_that_do_not_fit_suspend_the_task(
     engine: Engine, start_worker: StartWorker, parameters: dict[str, str]
 ) -> None:
-    flow = await engine.register(row(1, "add", **parameters))
+    flow = await engine.register(row(1, "add", **dict[str, Any](parameters)))
     start_worker()
     (suspended,) = await until_settled(engine, flow)
     error = the_error(suspended)
@@ -85,6 +85,7 @@ async def test_a_program_is_told_what_it_runs_for(
         "task_seq": 7,
         "program": f"who_{kind}",
         "worker": (await the_worker(engine)).worker,
+        "last_progress": None,
     }
 
 

@@ -17,7 +17,6 @@ _attend = Script("attend")
 _finish_and_claim = Script("finish_and_claim")
 _heartbeat = Script("heartbeat")
 _leave = Script("leave")
-_encode = msgspec.json.Encoder().encode
 
 
 class OutcomeKind(StrEnum):
@@ -61,27 +60,22 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/sanitise.py``).
 
     ``number`` belongs to the kind: for RETRY the milliseconds to wait (-1: as the task's policy says), for
-    CRASHED how many lost workers make poison.
+    CRASHED how many lost workers make poison. ``progress`` is the JSON of a Progress that no heartbeat has
+    told yet; it is kept for the next attempt.
     """
 
     claim: Claim
     kind: OutcomeKind
     payload: bytes = b"null"
     number: int = 0
-
-
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far an attempt says it is: a share of the whole (0..1), if it can tell, and a note."""
-
-    fraction: float | None = None
-    note: str = ""
+    progress: bytes = b""
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """Progress of a claim to tell with the next heartbeat."""
+    """Progress of a claim to tell: ``progress`` is the JSON of a Progress."""
 
     claim: Claim
-    progress: Progress
+    progress: bytes
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -140,7 +134,7 @@ async def finish_and_claim(
     for outcome in outcomes:
         claim = outcome.claim
         kind = f"{outcome.kind} {outcome.number}" if outcome.kind in _WITH_NUMBER else outcome.kind
-        args += (claim.lease, claim.member, claim.queue, kind, outcome.payload)
+        args += (claim.lease, claim.member, claim.queue, kind, outcome.payload, outcome.progress)
     reply = partition.check(await _finish_and_claim.run(client, partition.keys.meta, args))
     if reply[0] == b"stale":
         raise StoreError(f"worker {worker}: call {number} to partition {partition.number} is out of date")
@@ -171,7 +165,7 @@ def heartbeat(
     """
     args: list[Arg] = [partition.generation, worker, info, remember_ms, len(progress)]
     for told in progress:
-        args += (told.claim.lease, told.claim.member, _encode(told.progress))
+        args += (told.claim.lease, told.claim.member, told.progress)
     for queue, held in leases.items():
         args += (queue, len(held), *held)
     gone: list[bytes] = partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]

@@ -1,22 +1,31 @@
 """What a running program may know about its attempt, and tell of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from flower_engine.programs.progress import Progress, make_progress
+import msgspec
+
+from flower_engine.errors import ProgramError
+from flower_engine.model.sanitise import clean_text
+
+MAX_NOTE_CHARACTERS = 1_000
 
 
-def _to_nobody(_progress: Progress) -> None:
-    """Where the progress of a context goes that a test has made."""
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far an attempt says it is: a share of the whole (0..1), if it can tell, and a note."""
+
+    fraction: float | None = None
+    note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
+def _tell_nobody(_progress: Progress) -> None:
+    """For contexts made by hand, in tests of programs."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Injected into a program that has a parameter annotated ``Context``.
 
     ``attempt`` counts from 1 and is never reset: with ``flow`` and ``task`` it makes a good idempotency key
-    for what the program does elsewhere. ``last_progress`` is what an earlier attempt said last, so that this
-    one may go on from there.
+    for what the program does elsewhere. ``last_progress`` is what an earlier attempt told last.
     """
 
     flow: str
@@ -27,15 +36,20 @@ class Context:
     program: str
     worker: str
     last_progress: Progress | None = None
-    _tell: Callable[[Progress], None] = field(default=_to_nobody, repr=False, compare=False)
+
+    def telling(self, tell: Callable[[Progress], None]) -> "Context":
+        """Itself, with the function that takes what it tells. (No field: a context can be a result.)"""
+        msgspec.structs.force_setattr(self, "_tell", tell)
+        return self
 
     def progress(self, fraction: float | None = None, note: str = "") -> None:
-        """Says how far this attempt is: ``context.progress(0.4, "rows read")``.
-
-        Call it as often as you like, from any thread: the newest goes out with the next heartbeat. It
-        returns at once. A note longer than 1,000 characters is cut.
+        """Tells how far the attempt is; cheap, and from any thread. Operators see it with the next heartbeat.
 
         Raises:
-            ProgramError: the fraction is not a number from 0 to 1.
+            ProgramError: ``fraction`` is not between 0 and 1.
         """
-        self._tell(make_progress(fraction, note))
+        if fraction is not None and not 0 <= fraction <= 1:
+            raise ProgramError(f"progress({fraction!r}): give a share between 0 and 1, or None")
+        share = None if fraction is None else float(fraction)
+        tell: Callable[[Progress], None] = vars(self).get("_tell", _tell_nobody)
+        tell(Progress(share, clean_text(note, MAX_NOTE_CHARACTERS)))

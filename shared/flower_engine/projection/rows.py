@@ -27,8 +27,8 @@ _task_head = fields.row_head(25)
 COPY_FLOWS = (
     "COPY kr_flow_stat (partition, tasks, version, waiting, running, suspended, finished, ignored, first_ms,"
     " last_ms, task_flow_id, task_id, exec_status, registered_ts, started_ts, finished_ts,"
-    " suspended_ts, registered_by, idempotency_key, forked_from, start_ts, paused_ts, paused_by, cancelled_ts,"
-    " cancelled_by)"
+    " suspended_ts, registered_by, idempotency_key, forked_from, start_ts, paused_ts, paused_by,"
+    " cancelled_ts, cancelled_by)"
     " FROM STDIN (FORMAT BINARY)"
 )
 _flow_head = fields.row_head(25)

@@ -8,7 +8,7 @@ local function refuse(id, task, lease, kind)
 end
 
 -- Counts an outcome; its word: ok | duplicate | stale | absent.
-local function finish(lease, member, queue, kind, payload)
+local function finish(lease, member, queue, kind, payload, progress)
   local id, task = split_member(member)
   local flow, state, dependents = load_task(id, task, 'd')
   if not flow then
@@ -37,6 +37,9 @@ local function finish(lease, member, queue, kind, payload)
   end
   if flow.timed then
     drop_timer('a', flow, task)
+  end
+  if progress ~= '' then
+    tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, 'g' .. task))
   end
   if kind == 'finished' then
     set_state(flow, task, '3', attempt, lost, lease)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- include _common _flows _timers _lanes _suspects _release _failures _losses _choose _call_record _outcomes _claim
+-- include _common _flows _progress _timers _lanes _suspects _release _failures _losses _choose _call_record _outcomes _claim
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
@@ -8,7 +8,8 @@
 -- Works when memory is short: finishing is what frees it.
 -- ARGV: generation, worker, call number, wanted (free slots),
 --   number of queues, queues..., number of programs, programs...,
---   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON; kinds:
+--   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
+--   (JSON, or ""); kinds:
 --   finished | failed | suspended | returned | "retry <ms>" | "crashed <lost workers that make poison>"
 -- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" | "none"},
 --   or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
@@ -41,8 +42,9 @@ for index = first_program, last_program do
 end
 
 local words = {}
-for index = last_program + 1, #ARGV, 5 do
-  words[#words + 1] = finish(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4])
+for index = last_program + 1, #ARGV, 6 do
+  words[#words + 1] = finish(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4],
+    ARGV[index + 5])
 end
 delete_entries()
 local waiting = release_step(tonumber(head[3] or 0))

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- heartbeat: a worker lives, keeps its leases and tells their progress.
--- include _common _flows
+-- include _common _flows _progress
 --
 -- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Progress
 -- is logged where it differs from what was told last, and only for a task's current lease. Safe to send
@@ -22,11 +22,8 @@ for _ = 1, tonumber(ARGV[5]) do
   local id, task = split_member(ARGV[at + 1])
   local flow, state, told = load_task(id, task, 'g')
   local status, attempt, _, current = match(flow and state or NEVER, STATE)
-  if status == '1' and current == lease and told ~= progress then
-    set(flow, 'g' .. task, progress)
-    append('{"type":"task.progressed' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
-      .. (progress == '{}' and '' or ',' .. sub(progress, 2, -2)) .. '}')
+  if status == '1' and current == lease then
+    tell_progress(flow, task, attempt, lease, progress, told)
   end
   at = at + 3
 end

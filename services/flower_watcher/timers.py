@@ -1,0 +1,69 @@
+"""The timer loop of one partition: what is due happens, soon after it is due."""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.log.watching import Fired, fire
+from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.settings import Settings
+from flower_watcher.lapse import interval_seconds, stall_ms
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_SLEEP_SECONDS = 0.2  # a timer may be set meanwhile that is due before the next one known
+_MOST_AT_ONCE = 100
+_SAID = {
+    "attempt-timeout": "flow %s task %d: its attempt took too long",
+    "queue-timeout": "flow %s task %d: no worker took it in time, it is suspended",
+    "flow-timeout": "flow %s took too long: what ran or was ready is suspended%.0d",
+}
+
+
+class TimerLoop:
+    """Moves timers that are due; two watchers move each once."""
+
+    def __init__(self, client: AsyncRedis, partition: Partition, settings: Settings) -> None:
+        self._client = client
+        self._partition = partition
+        self._lease_ms = settings.lease_ms
+        self._tick_gap_ms = stall_ms(interval_seconds(settings))
+        self._patience = Patience(_log, f"Redis (timers of partition {partition.number})")
+
+    async def run(self) -> None:
+        """Moves timers until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        while True:
+            try:
+                found = await self.run_once()
+            except (RedisError, OSError) as error:
+                await asyncio.sleep(self._patience.failed(error))
+            else:
+                self._patience.worked()
+                await asyncio.sleep(_until_next(found))
+
+    async def run_once(self) -> Fired:
+        """Moves the timers that are due, a bounded number of them."""
+        found = await fire(
+            self._client,
+            self._partition,
+            lease_ms=self._lease_ms,
+            tick_gap_ms=self._tick_gap_ms,
+            most=_MOST_AT_ONCE,
+        )
+        for what, flow, task in found.fired:
+            if what in _SAID:
+                _log.warning(_SAID[what], flow, task)
+        return found
+
+
+def _until_next(found: Fired) -> float:
+    if found.next_ms is None:
+        return _LONGEST_SLEEP_SECONDS
+    return min(_LONGEST_SLEEP_SECONDS, found.next_ms / 1000)
