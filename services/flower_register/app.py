@@ -1,21 +1,30 @@
 """The HTTP API as an ASGI app."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from flower_engine.runtime.settings import ApiToken
 from flower_register.bodies import StrictRoute
+from flower_register.bulk import add_bulk
 from flower_register.flows import add_flows
 from flower_register.health import add_health
 from flower_register.openapi import describe
+from flower_register.operations import add_operations
 from flower_register.problems import add_problem_handlers
 from flower_register.registering import add_registering
 from flower_register.stores import Stores
+from flower_register.tasks import add_tasks
+from flower_register.tokens import TokenGate
 from flower_register.workflows import add_workflows
 
 
-def create_app(stores: Stores) -> FastAPI:
-    """The API on these stores; it does no I/O of its own before the first request."""
+def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:
+    """The API on these stores, for those who have a token if there are any.
+
+    It does no I/O of its own before the first request.
+    """
     app = FastAPI(
         title="Flower",
         version=version("flower-engine"),
@@ -27,7 +36,12 @@ def create_app(stores: Stores) -> FastAPI:
     add_problem_handlers(app)
     add_registering(app, stores)
     add_flows(app, stores)
+    add_tasks(app, stores)
+    add_operations(app, stores)
+    add_bulk(app, stores)
     add_workflows(app, stores)
     add_health(app, stores)
-    describe(app)
+    describe(app, secured=bool(tokens))
+    if tokens:
+        app.add_middleware(TokenGate, tokens=tokens)
     return app

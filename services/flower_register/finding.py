@@ -1,6 +1,6 @@
 """Finds a flow and its history: in Postgres, and in what the log has beyond it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -11,10 +11,12 @@ from flower_engine.errors import LostError, UnknownFlowError
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reading import LogEntry
 from flower_engine.log.working import live_workers
-from flower_engine.model.events import decode_event
-from flower_engine.model.fold import fold
+from flower_engine.model.attempts import attempts_of
+from flower_engine.model.events import AnyEvent, decode_event
+from flower_engine.model.fold import FlowState, FoldError, fold
+from flower_engine.projection.archive import history
 from flower_engine.projection.queries import read_events, read_flow, read_position
-from flower_engine.projection.views import EventView, FlowView, view_of_state
+from flower_engine.projection.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
 from flower_register.tail import Tail, as_numbers, is_known, read_new, read_tail
@@ -44,8 +46,33 @@ async def find_flow(stores: Stores, flow_id: str) -> FlowView:
     """
     partition = stores.partition_of(flow_id)
     flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
+    if flow.failed_tasks:
+        await _add_attempts(stores, partition, flow)
     explain(flow, await _served(stores, partition, flow))
     return flow
+
+
+async def find_task(stores: Stores, flow_id: str, seq: int) -> TaskDetail:
+    """One task of a flow with all its attempts.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        ProblemError: it has no such task.
+    """
+    flow = await find_flow(stores, flow_id)
+    if not 1 <= seq <= len(flow.tasks):
+        detail = f"flow {flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
+        raise ProblemError(404, "unknown-task", detail)
+    events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
+    attempts = [AttemptView.of(attempt) for attempt in attempts_of(events).get(seq, [])]
+    return TaskDetail.of(flow, flow.tasks[seq - 1], attempts)
+
+
+async def _add_attempts(stores: Stores, partition: Partition, flow: FlowView) -> None:
+    failed = [task.task_exec_seq for task in flow.failed_tasks]
+    found = attempts_of(await find_events(stores, partition, flow.task_flow_id, failed))
+    for task in flow.failed_tasks:
+        task.attempts = [AttemptView.of(attempt) for attempt in found.get(task.task_exec_seq, [])]
 
 
 async def find_history(stores: Stores, flow_id: str, after: str | None, limit: int) -> History:
@@ -58,6 +85,30 @@ async def find_history(stores: Stores, flow_id: str, after: str | None, limit: i
     """
     partition = stores.partition_of(flow_id)
     return await _unless_trimmed(lambda: _find_history(stores, partition, flow_id, after, limit))
+
+
+async def find_events(
+    stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None = None
+) -> list[AnyEvent]:
+    """The flow's events in order, archived ones and others; or only those of these tasks and of the flow as
+    a whole.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        ProblemError: an event of it cannot be read.
+    """
+    return await _unless_trimmed(lambda: _find_events(stores, partition, flow_id, tasks))
+
+
+async def find_state(stores: Stores, partition: Partition, flow_id: str) -> FlowState:
+    """The fold of the flow's whole history; raises as :func:`find_events` does."""
+    events = await find_events(stores, partition, flow_id)
+    try:
+        return fold(events)[flow_id]
+    except FoldError as error:
+        raise ProblemError(
+            409, "history-damaged", f"the history of flow {flow_id} is damaged: {error}"
+        ) from None
 
 
 async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:
@@ -108,6 +159,30 @@ async def _find_history(
     if len(events) > limit:
         events, end = events[:limit], events[limit - 1].position
     return History(partition.number, events, end)
+
+
+async def _find_events(
+    stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None
+) -> list[AnyEvent]:
+    async with stores.postgres() as connection:
+        projected = await read_position(connection, partition.number)  # first: see above
+        archived = await history(connection, flow_id, tasks)
+    entries = [LogEntry(event.position, event.raw) for event in archived]
+    while True:
+        last = entries[-1].position if entries else None
+        tail = await _tail(stores, partition, flow_id, projected, after=last)
+        entries += tail.entries
+        if tail.is_all:
+            break
+        projected = tail.end
+    try:
+        events = [decode_event(entry.raw) for entry in entries]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        detail = f"the history of flow {flow_id} holds an event that cannot be read: {error}"
+        raise ProblemError(409, "history-damaged", detail) from None
+    if tasks is None:
+        return events
+    return [event for event in events if getattr(event, "task", None) in (None, *tasks)]
 
 
 async def _tail(

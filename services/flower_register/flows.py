@@ -1,7 +1,6 @@
 """``/flows``: what became of flows, and their history."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -15,11 +14,11 @@ from flower_engine.projection.views import FlowSummary, FlowView
 from flower_register.finding import find_flow, find_history
 from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath
-from flower_register.problems import ProblemError
 from flower_register.schemas import EventsPage, FlowsPage, WorkflowName
 from flower_register.stores import Stores
+from flower_register.times import TIME_PATTERN, time_of, wrong
 
-_STATUSES = {
+STATUSES = {
     **{status.word: status for status in Status},
     **{str(int(status)): status for status in Status},
 }
@@ -27,8 +26,6 @@ StatusName = Annotated[
     Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
     BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
 ]
-_CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
-_TIME = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
@@ -41,11 +38,15 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         responses=replies({200: (FlowsPage, "A page of flows")}, problems=(422, 503)),
     )
     async def get_flows(
+        *,
         workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
         status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
         since: Annotated[
             str | None,
-            Query(pattern=_TIME, description="registered then or later; UTC where no offset is given"),
+            Query(pattern=TIME_PATTERN, description="registered then or later; UTC where no offset is given"),
+        ] = None,
+        until: Annotated[
+            str | None, Query(pattern=TIME_PATTERN, description="registered before then")
         ] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
         limit: Limit = 100,
@@ -53,8 +54,9 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         """Flows as they are projected: one registered a moment ago may be missing for as long."""
         asked = FlowFilter(
             workflow=workflow,
-            statuses=tuple(_STATUSES[name] for name in status or ()),
-            since=None if since is None else _time(since),
+            statuses=tuple(STATUSES[name] for name in status or ()),
+            since=None if since is None else time_of(since, "since"),
+            until=None if until is None else time_of(until, "until"),
         )
         behind = None if cursor is None else _place(cursor)
         async with stores.postgres() as connection:
@@ -90,14 +92,6 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         return reply(EventsPage(flow_id, history.partition, history.events, history.next))
 
 
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _wrong("since", f"this is no time: {error}") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def _cursor(flow: FlowSummary) -> str:
     place = msgspec.json.encode(Place(flow.registered_ts, flow.task_flow_id))
     return urlsafe_b64encode(place).decode().rstrip("=")
@@ -110,10 +104,5 @@ def _place(cursor: str) -> Place:
         if place.registered_ts.tzinfo is None or "\0" in place.flow:
             raise ValueError
     except ValueError:
-        raise _wrong("cursor", "this is not a cursor that a page gave as its `next`") from None
+        raise wrong("cursor", "this is not a cursor that a page gave as its `next`") from None
     return place
-
-
-def _wrong(parameter: str, what: str) -> ProblemError:
-    fault = {"detail": f"{parameter}: {what}", "parameter": parameter}
-    return ProblemError(422, "invalid-request", fault["detail"], problems=[fault])

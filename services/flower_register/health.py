@@ -106,6 +106,8 @@ def _view(info: WorkerInfo) -> WorkerView:
         slots=info.slots,
         queues=list(info.queues),
         programs=list(info.programs),
+        running=info.running,
+        stuck=list(info.stuck),
         started_ts=moment(info.started_ms),
         seen_ts=moment(info.seen_ms),
     )

@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 _MEANINGS = {
     400: "the body is not JSON",
     404: "there is no such thing",
-    409: "somebody else changed it at the same moment",
+    409: "it does not fit how things stand; `detail` says why and what to do",
     413: "the body is too large",
     415: "the body is not announced as JSON",
     422: "the request is understood but wrong; `problems` names everything found",
@@ -44,8 +44,8 @@ def replies(described: dict[int, tuple[Any, str]], *, problems: tuple[int, ...])
     return responses
 
 
-def describe(app: FastAPI) -> None:
-    """Makes the app's description hold the schemas that :func:`replies` refers to."""
+def describe(app: FastAPI, *, secured: bool) -> None:
+    """Makes the app's description hold the schemas that :func:`replies` refers to, and the use of tokens."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -55,6 +55,9 @@ def describe(app: FastAPI) -> None:
             schemas.pop(name, None)
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {**_components, **problem.pop("$defs"), "Problem": problem}
+        if secured:
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"token": []}]
         return document
 
     app.openapi = openapi

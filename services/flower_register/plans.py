@@ -109,7 +109,7 @@ class Plans:
 
 
 def _compile(definition: WorkflowDefinition) -> FlowPlan:
-    return FlowPlan(definition.name, plan_flow(definition))
+    return FlowPlan(definition.name, plan_flow(definition), timeout_ms=definition.timeout_ms)
 
 
 def _retrieve(read: asyncio.Task[FlowPlan]) -> None:

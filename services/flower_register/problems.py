@@ -18,6 +18,8 @@ from starlette.routing import Match
 from flower_engine.errors import (
     DefinitionError,
     LostError,
+    MovedError,
+    RefusedError,
     StoreError,
     UnknownFlowError,
     UnknownWorkflowError,
@@ -72,6 +74,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     for error in (
         DefinitionError,
+        RefusedError,
         UnknownFlowError,
         UnknownWorkflowError,
         StoreError,
@@ -89,7 +92,11 @@ def problem_of(error: Exception) -> ProblemError:
             return error
         case DefinitionError():
             faults = [Fault(detail=problem) for problem in error.problems]
-            return _with_faults("definition", f"workflow {error.workflow!r} cannot be run", faults)
+            return with_faults("definition", f"workflow {error.workflow!r} cannot be run", faults)
+        case MovedError():
+            return ProblemError(409, "moved", str(error))
+        case RefusedError():
+            return ProblemError(409, error.reason, str(error))
         case UnknownFlowError():
             return ProblemError(404, "unknown-flow", str(error))
         case UnknownWorkflowError():
@@ -140,7 +147,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [_fault(found["loc"], found["msg"]) for found in error.errors()]
-    return answer(_with_faults("invalid-request", "the request cannot be understood", faults))
+    return answer(with_faults("invalid-request", "the request cannot be understood", faults))
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
@@ -152,7 +159,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return answer(problem)
 
 
-def _with_faults(kind: str, what: str, faults: Sequence[Fault]) -> ProblemError:
+def with_faults(kind: str, what: str, faults: Sequence[Fault]) -> ProblemError:
     """A 422 with everything that is wrong; its detail tells the first."""
     others = f" (and {len(faults) - 1} more problems)" if len(faults) > 1 else ""
     detail = f"{what}: {faults[0].detail}{others}"

@@ -4,24 +4,38 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Body, FastAPI
+from fastapi import Body, FastAPI, Header, Request
 from starlette.responses import Response
 
 from flower_engine.errors import UnknownWorkflowError
+from flower_engine.log import registering as log
 from flower_engine.log.registering import FlowPlan
+from flower_register.keys import known_keys
 from flower_register.openapi import replies, reply
+from flower_register.overrides import overridden
 from flower_register.paths import TaskIdPath, workflow_of
-from flower_register.problems import problem_of
+from flower_register.problems import ProblemError, problem_of
+from flower_register.registrar import Wanted
 from flower_register.schemas import (
     MAX_REGISTRATIONS,
     BulkEntry,
+    IdempotencyKey,
+    Overrides,
     Registered,
     Registration,
     RegistrationFailed,
 )
 from flower_register.stores import Stores
+from flower_register.times import time_of
+from flower_register.tokens import by_of
 
 _UNKNOWN = "no tasks registered"  # the seed's words
+_MANY_TASKS = 500  # from here on a thread makes a plan of its own, and the event loop goes on
+
+KeyHeader = Annotated[
+    IdempotencyKey | None,
+    Header(alias="Idempotency-Key", description="the same key gives the same flow; as `key` in the body"),
+]
 
 
 def add_registering(app: FastAPI, stores: Stores) -> None:
@@ -37,57 +51,130 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
     )
     @app.post("/register/", include_in_schema=False)
     async def register_many(
-        registrations: Annotated[list[Registration], Body(max_length=MAX_REGISTRATIONS)],
+        registrations: Annotated[list[Registration], Body(max_length=MAX_REGISTRATIONS)], request: Request
     ) -> Response:
         """One that cannot be started does not stop the others. 503 only if no store took any of them."""
-        entries = await _register_many(stores, [registration.task_id for registration in registrations])
-        return reply(entries)
+        return reply(await _register_many(stores, registrations, by_of(request)))
 
     @app.post(
         "/register/{task_id:rest}",
         summary="Start a flow",
         responses=replies(
             {
-                200: (Registered, "The flow is started"),
+                200: (Registered, "The flow is started, or its key was known"),
                 404: (RegistrationFailed, "No task definition has this task_id"),
             },
-            problems=(422, 503),
+            problems=(400, 409, 413, 415, 422, 503),
         ),
     )
-    async def register(task_id: TaskIdPath) -> Response:
-        """A flow of the workflow whose rows in ms_task_definition have this task_id."""
+    async def register(
+        task_id: TaskIdPath, request: Request, body: Overrides | None = None, header: KeyHeader = None
+    ) -> Response:
+        """A flow of the workflow whose rows in ms_task_definition have this task_id; no body is needed.
+
+        409 if the key belongs to a flow of another workflow.
+        """
         workflow = workflow_of(task_id)
+        if header is not None:
+            body = _with_key(body, header)
         try:
             plan = await stores.plans.get(workflow)
         except UnknownWorkflowError:
             return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
-        return reply(Registered("succeeded", workflow, await stores.registrar.start(plan)))
+        by = by_of(request)
+        if body is None:
+            started = await stores.registrar.start(Wanted(plan, by))
+            return reply(Registered("succeeded", workflow, started.flow))
+        known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
+        if known is None:
+            known = await stores.registrar.start(await _wanted(plan, body, by))
+        flow, is_known = _claimed(known, workflow, body.key)
+        return reply(Registered("succeeded", workflow, flow, is_known))
 
 
-async def _register_many(stores: Stores, workflows: Sequence[str]) -> list[BulkEntry]:
-    names = list(dict.fromkeys(workflows))
+async def _register_many(stores: Stores, registrations: Sequence[Registration], by: str) -> list[BulkEntry]:
+    names = list(dict.fromkeys(registration.task_id for registration in registrations))
     found = await asyncio.gather(*map(stores.plans.get, names), return_exceptions=True)
     plans = dict(zip(names, found, strict=True))
-    wanted = [plan for name in workflows if isinstance(plan := plans[name], FlowPlan)]
+    keys = [registration.key for registration in registrations if registration.key]
+    known = await known_keys(stores, keys) if keys else {}
+    outcomes: list[log.Registered | Wanted | BaseException] = []
+    for registration in registrations:
+        plan = plans[registration.task_id]
+        if not isinstance(plan, FlowPlan):
+            outcomes.append(plan)
+        elif registration.key in known:
+            outcomes.append(known[registration.key])
+        else:
+            try:
+                outcomes.append(await _wanted(plan, registration, by))
+            except ProblemError as error:
+                outcomes.append(error)
+    wanted = [outcome for outcome in outcomes if isinstance(outcome, Wanted)]
     started = iter(await stores.registrar.start_many(wanted))
+    settled = [next(started) if isinstance(outcome, Wanted) else outcome for outcome in outcomes]
     entries: list[BulkEntry] = []
     errors: list[BaseException] = []
-    for name in workflows:
-        plan = plans[name]
-        outcome = next(started) if isinstance(plan, FlowPlan) else plan
-        if isinstance(outcome, str):
-            entries.append(BulkEntry("succeeded", name, 200, task_flow_id=outcome))
+    for registration, outcome in zip(registrations, settled, strict=True):
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            flow, is_known = _claimed(outcome, registration.task_id, registration.key)
+        except Exception as error:  # noqa: BLE001 # it is this entry's outcome
+            entries.append(_failed(registration.task_id, error))
+            errors.append(error)
         else:
-            entries.append(_failed(name, outcome))
-            errors.append(outcome)
+            entries.append(BulkEntry("succeeded", registration.task_id, 200, flow, is_known))
     if errors and all(entry.code >= 500 for entry in entries):
         raise errors[0]
     return entries
 
 
-def _failed(workflow: str, error: BaseException) -> BulkEntry:
-    if not isinstance(error, Exception):  # the service is being stopped at once
-        raise error
+async def _wanted(plan: FlowPlan, body: Overrides, by: str) -> Wanted:
+    """The flow that a body asks for.
+
+    Raises:
+        ProblemError: its parameters or its time do not fit.
+    """
+    given = (plan, body.parameters, body.task_parameters, body.priority)
+    own = await asyncio.to_thread(overridden, *given) if plan.tasks > _MANY_TASKS else overridden(*given)
+    start_ms = None
+    if body.start_at is not None:
+        start_ms = int(time_of(body.start_at, "startAt").timestamp() * 1000)
+    return Wanted(own, by, body.key or "", start_ms, round((body.delay_seconds or 0) * 1000))
+
+
+def _with_key(body: Overrides | None, key: str) -> Overrides:
+    """The body, with the header's key.
+
+    Raises:
+        ProblemError: the body has another one.
+    """
+    if body is None:
+        return Overrides.model_validate({"key": key})
+    if body.key not in (None, key):
+        raise ProblemError(422, "invalid-request", "Idempotency-Key and the body's key differ; give one")
+    return body.model_copy(update={"key": key})
+
+
+def _claimed(registered: log.Registered, workflow: str, key: str | None) -> tuple[str, bool]:
+    """The flow, and whether its key was known.
+
+    Raises:
+        ProblemError: the key belongs to another workflow.
+    """
+    if registered.word == "known" and registered.workflow != workflow:
+        raise ProblemError(
+            409,
+            "key-conflict",
+            f"key {key!r} belongs to flow {registered.flow} of workflow {registered.workflow!r}, not"
+            f" {workflow!r}; use another key",
+            taskFlowId=registered.flow,
+        )
+    return registered.flow, registered.word == "known"
+
+
+def _failed(workflow: str, error: Exception) -> BulkEntry:
     if isinstance(error, UnknownWorkflowError):
         return BulkEntry("failed", workflow, 404, description=_UNKNOWN)
     problem = problem_of(error)

@@ -9,62 +9,87 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from redis.asyncio import Redis
 
 from flower_engine.log.partition import Partition
-from flower_engine.log.registering import TASKS_PER_CALL, FlowPlan, register
+from flower_engine.log.registering import (
+    TASKS_PER_CALL,
+    FlowPlan,
+    Registered,
+    Start,
+    partition_of_key,
+    register,
+)
 from flower_engine.model.ids import make_flow_id
 from flower_engine.runtime.clock import Clock
 from flower_register.problems import unavailable
-
-Flows = list[tuple[str, FlowPlan]]
 
 MOST_WAITING_TASKS = 200_000  # about two seconds of Redis' time; beyond, callers are told to come back
 DEADLINE_SECONDS = 10.0
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A flow to start; see ``Start`` for the fields."""
+
+    plan: FlowPlan
+    by: str = ""
+    key: str = ""
+    start_ms: int | None = None
+    delay_ms: int = 0
+
+
 class Registrar:
-    """Starts flows in any of the partitions."""
+    """Starts flows in any of the partitions; one with an idempotency key in the partition of its key."""
 
     def __init__(self, redis: Redis, partitions: Sequence[Partition], clock: Clock) -> None:
-        gatherers = [Gatherer(redis, partition) for partition in partitions]
-        self._turns: Iterator[Gatherer] = itertools.cycle(gatherers)
+        self._gatherers = [Gatherer(redis, partition) for partition in partitions]
+        self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers)
         self._clock = clock
 
-    async def start(self, plan: FlowPlan) -> str:
-        """Starts one flow; returns its id.
+    async def start(self, wanted: Wanted) -> Registered:
+        """Starts one flow, unless its key is known; returns what is registered.
 
         Raises:
             LostError, RedisError: it was not started, or nobody knows.
             ProblemError: too many wait already, or Redis did not answer in time.
         """
-        gatherer = next(self._turns)
-        flow_id = self._new_id(gatherer)
-        await gatherer.register([(flow_id, plan)])
-        return flow_id
+        gatherer = self._gatherer(wanted)
+        (registered,) = await gatherer.register([self._start(gatherer, wanted)])
+        return registered
 
-    async def start_many(self, plans: Sequence[FlowPlan]) -> list[str | BaseException]:
-        """Starts a flow of each plan, in few calls; returns their ids or errors, in order."""
-        chunks: list[tuple[Gatherer, Flows]] = []
+    async def start_many(self, flows: Sequence[Wanted]) -> list[Registered | BaseException]:
+        """Starts many flows, in few calls; returns what is registered, or errors, in order."""
+        chunks: list[tuple[Gatherer, list[Start]]] = []
         filling: dict[Gatherer, tuple[int, int]] = {}  # the chunk of each gatherer to add to, and its tasks
-        places: list[tuple[str, int]] = []
-        for plan in plans:
-            gatherer = next(self._turns)
+        places: list[tuple[int, int]] = []
+        for wanted in flows:
+            plan = wanted.plan
+            gatherer = self._gatherer(wanted)
             chunk, tasks = filling.get(gatherer, (0, TASKS_PER_CALL))
             if tasks + plan.tasks > TASKS_PER_CALL:
                 chunk, tasks = len(chunks), 0
                 chunks.append((gatherer, []))
-            flow_id = self._new_id(gatherer)
-            chunks[chunk][1].append((flow_id, plan))
+            places.append((chunk, len(chunks[chunk][1])))
+            chunks[chunk][1].append(self._start(gatherer, wanted))
             filling[gatherer] = (chunk, tasks + plan.tasks)
-            places.append((flow_id, chunk))
-        calls = (gatherer.register(flows) for gatherer, flows in chunks)
-        errors = await asyncio.gather(*calls, return_exceptions=True)
-        return [errors[chunk] or flow_id for flow_id, chunk in places]
+        calls = (gatherer.register(starts) for gatherer, starts in chunks)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        found: list[Registered | BaseException] = []
+        for chunk, place in places:
+            outcome = outcomes[chunk]
+            found.append(outcome if isinstance(outcome, BaseException) else outcome[place])
+        return found
 
-    def _new_id(self, gatherer: "Gatherer") -> str:
+    def _gatherer(self, wanted: Wanted) -> "Gatherer":
+        if not wanted.key:
+            return next(self._turns)
+        return self._gatherers[partition_of_key(wanted.key, len(self._gatherers))]
+
+    def _start(self, gatherer: "Gatherer", wanted: Wanted) -> Start:
         random_bits = int.from_bytes(os.urandom(8))
-        return make_flow_id(self._clock.now_ms(), gatherer.partition.number, random_bits)
+        flow_id = make_flow_id(self._clock.now_ms(), gatherer.partition.number, random_bits)
+        return Start(flow_id, wanted.plan, wanted.by, wanted.key, wanted.start_ms, wanted.delay_ms)
 
 
 class Gatherer:
@@ -77,26 +102,29 @@ class Gatherer:
         self._tasks = 0
         self._sender: asyncio.Task[None] | None = None
 
-    async def register(self, flows: Flows) -> None:
-        """Returns when the flows are registered; see :meth:`Registrar.start` for errors."""
+    async def register(self, starts: list[Start]) -> list[Registered]:
+        """What is registered then, in order; see :meth:`Registrar.start` for errors."""
         if self._tasks >= MOST_WAITING_TASKS:
             raise unavailable("Redis", f"flows with {self._tasks} tasks wait for it to take them")
-        waiting = _Waiting(flows)
+        waiting = _Waiting(starts)
         self._waiting.append(waiting)
         self._tasks += waiting.tasks
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
-        await waiting.done
+        return await waiting.done
 
     async def _send(self) -> None:
         while self._waiting:
             taken = self._take()
-            error = await self._call([flow for waiting in taken for flow in waiting.flows])
-            if error is not None:  # those behind would only fail later: nobody waits for two deadlines
+            outcome = await self._call([start for waiting in taken for start in waiting.starts])
+            if isinstance(outcome, Exception):  # those behind would only fail later: nobody waits twice
                 taken += self._waiting
                 self._waiting, self._tasks = [], 0
+            first = 0
             for waiting in taken:
-                waiting.tell(error)
+                last = first + len(waiting.starts)
+                waiting.tell(outcome if isinstance(outcome, Exception) else outcome[first:last])
+                first = last
         self._sender = None
 
     def _take(self) -> "list[_Waiting]":
@@ -109,33 +137,32 @@ class Gatherer:
         self._tasks -= tasks
         return calls
 
-    async def _call(self, flows: Flows) -> Exception | None:
+    async def _call(self, starts: list[Start]) -> list[Registered] | Exception:
         """Registers; "duplicate" is as good as "ok": the reply to the first sending was lost."""
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                await register(self._redis, self.partition, flows)
+                return await register(self._redis, self.partition, starts)
         except TimeoutError:
             return unavailable("Redis", f"no answer in {DEADLINE_SECONDS:g} s; the flows may be registered")
         except Exception as error:  # noqa: BLE001 # whatever it is, those who wait must hear it
             return error
-        return None
 
 
 class _Waiting:
     """Flows of one caller that wait to be registered."""
 
-    __slots__ = ("done", "flows", "tasks")
+    __slots__ = ("done", "starts", "tasks")
 
-    def __init__(self, flows: Flows) -> None:
-        self.flows = flows
-        self.tasks = sum(plan.tasks for _, plan in flows)
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, starts: list[Start]) -> None:
+        self.starts = starts
+        self.tasks = sum(start.plan.tasks for start in starts)
+        self.done: asyncio.Future[list[Registered]] = asyncio.get_running_loop().create_future()
 
-    def tell(self, error: Exception | None) -> None:
+    def tell(self, outcome: list[Registered] | Exception) -> None:
         """Tells the caller how it ended, unless it went away."""
         if self.done.done():
             return
-        if error is None:
-            self.done.set_result(None)
+        if isinstance(outcome, Exception):
+            self.done.set_exception(outcome)
         else:
-            self.done.set_exception(error)
+            self.done.set_result(outcome)

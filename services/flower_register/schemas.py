@@ -1,26 +1,48 @@
 """The JSON of the API: what it takes (pydantic, which finds every fault) and what it sends (msgspec)."""
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from flower_engine.model.definition import (
     DEFAULT_QUEUE,
+    MAX_DURATION_MS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
     MAX_TASKS,
     MIN_PRIORITY,
+    RetryPolicy,
     TaskDefinition,
     WorkflowDefinition,
 )
 from flower_engine.projection.definitions import MAX_TASK_SEQ
+from flower_engine.projection.failed import FailedEntry
 from flower_engine.projection.views import EventView, FlowSummary, Moment, View
+from flower_register.times import TIME_PATTERN
 
 MAX_REGISTRATIONS = 1_000
 NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
 
 WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
+
+
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
+TaskSeqs = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_TASKS)]], Field(min_length=1, max_length=MAX_TASKS)
+]
+_RETRY = RetryPolicy()
+
+
+def _ms(seconds: float) -> int:
+    """Milliseconds; what is no number of seconds becomes one that the check of the workflow refuses."""
+    return round(seconds * 1000) if math.isfinite(seconds) else -1
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000
 
 
 class Taken(BaseModel):
@@ -29,10 +51,52 @@ class Taken(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
 
-class Registration(Taken):
+class Overrides(Taken):
+    """How a flow differs from its workflow's definition, and when it starts. All of it may be left out."""
+
+    parameters: dict[str, Any] = Field({}, description="replaces these in every task that defines them")
+    task_parameters: dict[str, dict[str, Any]] = Field({}, description="by taskSeq: sets these of one task")
+    priority: int | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
+    start_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
+        None, description="nothing starts before; UTC where no offset is given"
+    )
+    delay_seconds: float | None = Field(
+        None, ge=0, le=MAX_DURATION_MS / 1000, allow_inf_nan=False, description="instead of startAt"
+    )
+    key: IdempotencyKey | None = Field(None, description="the same key gives the same flow")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.start_at is not None and self.delay_seconds is not None:
+            raise ValueError("give startAt or delaySeconds, not both")
+        return self
+
+
+class Registration(Overrides):
     """A flow to start."""
 
     task_id: WorkflowName
+
+
+class RetryBody(Taken):
+    """What follows a failed attempt. The bounds are checked with the whole workflow."""
+
+    max_attempts: int
+    delay_seconds: float = _RETRY.delay_ms / 1000
+    backoff: float = _RETRY.backoff
+    max_delay_seconds: float = _RETRY.max_delay_ms / 1000
+    jitter: float = _RETRY.jitter
+    no_retry_on: list[str] = []
+
+    def to_model(self) -> RetryPolicy:
+        return RetryPolicy(
+            max_attempts=self.max_attempts,
+            delay_ms=_ms(self.delay_seconds),
+            backoff=self.backoff,
+            max_delay_ms=_ms(self.max_delay_seconds),
+            jitter=self.jitter,
+            no_retry_on=tuple(self.no_retry_on),
+        )
 
 
 class TaskBody(Taken):
@@ -46,6 +110,9 @@ class TaskBody(Taken):
         None, description="taskSeqs; absent or null: the previous taskSeq, []: none"
     )
     queue: str = Field(DEFAULT_QUEUE, json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
+    retry: RetryBody | None = Field(None, description="null: the first failure suspends")
+    timeout_seconds: float | None = Field(None, description="of one attempt, start to finish")
+    queue_timeout_seconds: float | None = Field(None, description="from ready to start")
 
     def to_model(self) -> TaskDefinition:
         return TaskDefinition(
@@ -55,6 +122,9 @@ class TaskBody(Taken):
             parameters=self.parameters,
             depends_on=None if self.depends_on is None else tuple(self.depends_on),
             queue=self.queue,
+            retry=self.retry and self.retry.to_model(),
+            timeout_ms=None if self.timeout_seconds is None else _ms(self.timeout_seconds),
+            queue_timeout_ms=None if self.queue_timeout_seconds is None else _ms(self.queue_timeout_seconds),
         )
 
 
@@ -63,17 +133,23 @@ class WorkflowBody(Taken):
 
     task_id: str | None = Field(None, description="if given, the one in the path")
     tasks: list[TaskBody] = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_TASKS})
+    timeout_seconds: float | None = Field(None, description="of a whole flow, from its start")
 
     def to_model(self, name: str) -> WorkflowDefinition:
-        return WorkflowDefinition(name=name, tasks=tuple(task.to_model() for task in self.tasks))
+        return WorkflowDefinition(
+            name=name,
+            tasks=tuple(task.to_model() for task in self.tasks),
+            timeout_ms=None if self.timeout_seconds is None else _ms(self.timeout_seconds),
+        )
 
 
-class Registered(View):
-    """The seed's reply, with the flow's id."""
+class Registered(View, omit_defaults=True):
+    """The seed's reply, with the flow's id; ``duplicate``: its key was known, nothing new was started."""
 
     status: Literal["succeeded"]
     task_id: str
     task_flow_id: str
+    duplicate: bool = False
 
 
 class RegistrationFailed(View):
@@ -91,7 +167,63 @@ class BulkEntry(View, omit_defaults=True):
     task_id: str
     code: int
     task_flow_id: str | None = None
+    duplicate: bool = False
     description: str | None = None
+
+
+class OperatedView(View):
+    """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq."""
+
+    task_flow_id: str
+    operation: str
+    version: int
+    tasks: list[int]
+
+
+class Forked(View):
+    """The new flow, and the one it was forked from."""
+
+    task_flow_id: str
+    task_id: str
+    forked_from: str
+
+
+class BulkMatches(View, tag="count", tag_field="kind"):
+    """How many flows match; ``more``: than that."""
+
+    matches: int
+    more: bool
+
+
+class BulkProgress(View, tag="progress", tag_field="kind"):
+    """How far an operation on many flows is."""
+
+    done: int
+    refused: int
+    of: int
+
+
+class BulkRefusal(View):
+    """A flow that an operation on many was refused for."""
+
+    task_flow_id: str
+    detail: str
+
+
+class BulkResult(View, tag="result", tag_field="kind"):
+    """How an operation on many flows ended; at most 100 refusals are told."""
+
+    ended: Literal["finished", "stopped"]
+    done: int
+    refused: int
+    refusals: list[BulkRefusal]
+
+
+class TasksPage(View):
+    """Failed tasks, newest first; ``next`` is the cursor of the next page. A page may be short."""
+
+    tasks: list[FailedEntry]
+    next: str | None
 
 
 class FlowsPage(View):
@@ -110,6 +242,28 @@ class EventsPage(View):
     next: str | None
 
 
+class RetryView(View):
+    """What follows a failed attempt."""
+
+    max_attempts: int
+    delay_seconds: float
+    backoff: float
+    max_delay_seconds: float
+    jitter: float
+    no_retry_on: list[str]
+
+    @classmethod
+    def of(cls, retry: RetryPolicy) -> "RetryView":
+        return cls(
+            max_attempts=retry.max_attempts,
+            delay_seconds=retry.delay_ms / 1000,
+            backoff=retry.backoff,
+            max_delay_seconds=retry.max_delay_ms / 1000,
+            jitter=retry.jitter,
+            no_retry_on=list(retry.no_retry_on),
+        )
+
+
 class TaskDefinitionView(View):
     """A task definition; ``dependsOn`` null means the previous taskSeq."""
 
@@ -119,6 +273,9 @@ class TaskDefinitionView(View):
     parameters: dict[str, Any]
     depends_on: list[int] | None
     queue: str
+    retry: RetryView | None
+    timeout_seconds: float | None
+    queue_timeout_seconds: float | None
 
 
 class WorkflowView(View):
@@ -126,6 +283,7 @@ class WorkflowView(View):
 
     task_id: str
     tasks: list[TaskDefinitionView]
+    timeout_seconds: float | None
 
     @classmethod
     def of(cls, definition: WorkflowDefinition) -> "WorkflowView":
@@ -139,9 +297,13 @@ class WorkflowView(View):
                     parameters=task.parameters,
                     depends_on=None if task.depends_on is None else list(task.depends_on),
                     queue=task.queue,
+                    retry=task.retry and RetryView.of(task.retry),
+                    timeout_seconds=_seconds(task.timeout_ms),
+                    queue_timeout_seconds=_seconds(task.queue_timeout_ms),
                 )
                 for task in definition.tasks
             ],
+            timeout_seconds=_seconds(definition.timeout_ms),
         )
 
 
@@ -160,7 +322,7 @@ class WorkflowsPage(View):
 
 
 class WorkerView(View):
-    """A worker that is alive."""
+    """A worker that is alive; ``stuck`` names attempts that hold a slot though they were told to stop."""
 
     worker: str
     host: str
@@ -168,6 +330,8 @@ class WorkerView(View):
     slots: int
     queues: list[str]
     programs: list[str]
+    running: int
+    stuck: list[str]
     started_ts: Moment
     seen_ts: Moment
 

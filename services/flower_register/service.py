@@ -13,6 +13,7 @@ from flower_engine.runtime.settings import Settings
 from flower_register.app import create_app
 from flower_register.server import Server, bind
 from flower_register.stores import STATEMENT_SECONDS, Stores
+from flower_register.tokens import refuse_open_doors
 
 
 async def serve(
@@ -24,15 +25,16 @@ async def serve(
     end this service either: it is the one that tells people.
 
     Raises:
-        SettingsError: the address cannot be listened on.
+        SettingsError: the address cannot be listened on, or not without tokens.
         InstallationError, LostError: the stores do not belong together, or must be recovered first.
     """
     assert settings.redis_url is not None and settings.database_url is not None
+    refuse_open_doors(settings)
     bound = bind(settings.host, settings.port)
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
     stores = Stores(redis, pool, settings.database_url, SystemClock())
-    server = Server(create_app(stores), bound, settings.grace_seconds, on_listening)
+    server = Server(create_app(stores, settings.api_tokens), bound, settings.grace_seconds, on_listening)
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())
     behind = asyncio.create_task(_look_after(stores, redis, pool, settings))

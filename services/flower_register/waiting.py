@@ -1,14 +1,18 @@
 """Why tasks wait, as data: what can be told from a flow itself and from the workers that are alive."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from flower_engine.log.working import WorkerInfo
 from flower_engine.model.status import Status
 from flower_engine.projection.views import (
+    Delayed,
     DependenciesOpen,
     FlowView,
     NoWorker,
+    Paused,
     Ready,
+    RetryAt,
     TaskView,
     Unknown,
     WaitReason,
@@ -30,7 +34,7 @@ def explain(flow: FlowView, served: Served | None) -> None:
     for task in flow.tasks:
         if _waits(task):
             open_ones = [seq for seq in task.depends_on if seq not in final]
-            task.wait_reason = DependenciesOpen(open_ones) if open_ones else _why_ready(task, served)
+            task.wait_reason = DependenciesOpen(open_ones) if open_ones else _why_ready(flow, task, served)
 
 
 def served_by(workers: Iterable[WorkerInfo]) -> Served:
@@ -38,7 +42,14 @@ def served_by(workers: Iterable[WorkerInfo]) -> Served:
     return {(queue, program) for worker in workers for queue in worker.queues for program in worker.programs}
 
 
-def _why_ready(task: TaskView, served: Served | None) -> WaitReason:
+def _why_ready(flow: FlowView, task: TaskView, served: Served | None) -> WaitReason:
+    if flow.paused_ts is not None:
+        return Paused(by=flow.paused_by or "")
+    now = datetime.now(UTC)
+    if flow.start_ts is not None and flow.start_ts > now:
+        return Delayed(flow.start_ts)
+    if task.retry_ts is not None and task.retry_ts > now:
+        return RetryAt(task.retry_ts)
     if served is None:
         return Unknown("Redis does not answer, so the live workers are not known")
     if (task.queue, task.program) in served:

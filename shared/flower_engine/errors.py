@@ -52,7 +52,11 @@ class UnknownFlowError(FlowerError):
 
 
 class RefusedError(FlowerError):
-    """An operation does not fit how the flow or a task stands."""
+    """An operation does not fit how the flow or a task stands; ``reason`` is a word for programs."""
+
+    def __init__(self, message: str, reason: str = "refused") -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 class MovedError(RefusedError):

@@ -30,7 +30,7 @@ class Table:
 
 
 def _program(plan: object) -> str:
-    return "old" if b'"old"' in plan.args[1] else "new"  # type: ignore[attr-defined]
+    return "old" if b'"old"' in plan.args[5] else "new"  # type: ignore[attr-defined]
 
 
 @pytest.fixture

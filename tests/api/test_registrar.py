@@ -10,13 +10,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, install
 from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, register
+from flower_engine.log.registering import FlowPlan, Registered, Start, register
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.runtime.clock import ManualClock
 from flower_register import registrar as registrar_module
 from flower_register.problems import ProblemError
-from flower_register.registrar import Registrar
+from flower_register.registrar import Registrar, Wanted
 
 PLAN = FlowPlan("w", plan_flow(WorkflowDefinition(name="w", tasks=(TaskDefinition(seq=1, program="A"),))))
 
@@ -31,9 +31,7 @@ class Calls:
         self.go_on.set()
         self.fail_next: Exception | None = None
 
-    async def register(
-        self, client: Redis, partition: Partition, flows: Sequence[tuple[str, FlowPlan]]
-    ) -> list[str]:
+    async def register(self, client: Redis, partition: Partition, flows: Sequence[Start]) -> list[Registered]:
         self.sizes.append(len(flows))
         self.in_flight.set()
         await self.go_on.wait()
@@ -74,8 +72,8 @@ async def _registered(redis: Redis, partition: Partition) -> list[str]:
 
 
 async def test_a_lone_call_is_sent_at_once(registrar: Registrar, calls: Calls) -> None:
-    await registrar.start(PLAN)
-    await registrar.start(PLAN)
+    await registrar.start(Wanted(PLAN))
+    await registrar.start(Wanted(PLAN))
     assert calls.sizes == [1, 1]
 
 
@@ -83,10 +81,10 @@ async def test_calls_that_come_while_one_is_in_flight_go_together(
     registrar: Registrar, calls: Calls, redis: Redis, partition: Partition
 ) -> None:
     calls.go_on.clear()
-    first = asyncio.create_task(registrar.start(PLAN))
+    first = asyncio.create_task(registrar.start(Wanted(PLAN)))
     await calls.in_flight.wait()
-    others = [asyncio.create_task(registrar.start(PLAN)) for _ in range(40)]
-    bulk = asyncio.create_task(registrar.start_many([PLAN] * 5))
+    others = [asyncio.create_task(registrar.start(Wanted(PLAN))) for _ in range(40)]
+    bulk = asyncio.create_task(registrar.start_many([Wanted(PLAN)] * 5))
     await asyncio.sleep(0)
     calls.go_on.set()
     flows = [await first, *await asyncio.gather(*others), *await bulk]
@@ -97,7 +95,7 @@ async def test_calls_that_come_while_one_is_in_flight_go_together(
 async def test_a_call_that_is_sent_twice_registers_once(
     registrar: Registrar, redis: Redis, partition: Partition
 ) -> None:
-    flow = await registrar.start(PLAN)  # `Calls` sends everything twice
+    flow = (await registrar.start(Wanted(PLAN))).flow  # `Calls` sends everything twice
     assert await _registered(redis, partition) == [flow]
 
 
@@ -106,7 +104,8 @@ async def test_a_call_takes_a_bounded_number_of_flows(
 ) -> None:
     monkeypatch.setattr(registrar_module, "TASKS_PER_CALL", 10)
     await asyncio.gather(
-        *(registrar.start_many([PLAN] * 4) for _ in range(4)), registrar.start_many([PLAN] * 25)
+        *(registrar.start_many([Wanted(PLAN)] * 4) for _ in range(4)),
+        registrar.start_many([Wanted(PLAN)] * 25),
     )
     assert calls.sizes == [8, 8, 10, 10, 5]
 
@@ -116,15 +115,15 @@ async def test_an_error_is_told_to_all_who_wait_and_to_nobody_later(
 ) -> None:
     calls.fail_next = RedisConnectionError("gone")
     calls.go_on.clear()
-    failing = asyncio.create_task(registrar.start(PLAN))
+    failing = asyncio.create_task(registrar.start(Wanted(PLAN)))
     await calls.in_flight.wait()
-    waiting = asyncio.create_task(registrar.start(PLAN))
+    waiting = asyncio.create_task(registrar.start(Wanted(PLAN)))
     await asyncio.sleep(0)
     calls.go_on.set()
     for call in (failing, waiting):
         with pytest.raises(RedisConnectionError, match="gone"):
             await call
-    later = await registrar.start(PLAN)
+    later = (await registrar.start(Wanted(PLAN))).flow
     assert await _registered(redis, partition) == [later]
 
 
@@ -132,7 +131,7 @@ async def test_a_caller_who_goes_away_leaves_the_others_alone(
     registrar: Registrar, calls: Calls, redis: Redis, partition: Partition
 ) -> None:
     calls.go_on.clear()
-    leaving, staying = (asyncio.create_task(registrar.start(PLAN)) for _ in range(2))
+    leaving, staying = (asyncio.create_task(registrar.start(Wanted(PLAN))) for _ in range(2))
     await calls.in_flight.wait()
     leaving.cancel()
     await asyncio.sleep(0)
@@ -146,7 +145,7 @@ async def test_redis_that_does_not_answer_is_not_waited_for_for_ever(
     monkeypatch.setattr(registrar_module, "DEADLINE_SECONDS", 0.01)
     calls.go_on.clear()
     with pytest.raises(ProblemError) as caught:
-        await registrar.start(PLAN)
+        await registrar.start(Wanted(PLAN))
     assert caught.value.status_code == 503
 
 
@@ -155,11 +154,11 @@ async def test_callers_are_sent_away_when_too_many_wait(
 ) -> None:
     monkeypatch.setattr(registrar_module, "MOST_WAITING_TASKS", 5)
     calls.go_on.clear()
-    waiting = [asyncio.create_task(registrar.start_many([PLAN] * 3))]
+    waiting = [asyncio.create_task(registrar.start_many([Wanted(PLAN)] * 3))]
     await calls.in_flight.wait()
-    waiting += (asyncio.create_task(registrar.start_many([PLAN] * 3)) for _ in range(2))
+    waiting += (asyncio.create_task(registrar.start_many([Wanted(PLAN)] * 3)) for _ in range(2))
     await asyncio.sleep(0)
-    (outcome,) = await registrar.start_many([PLAN])
+    (outcome,) = await registrar.start_many([Wanted(PLAN)])
     assert isinstance(outcome, ProblemError)
     assert (outcome.status_code, "6 tasks wait" in outcome.detail) == (503, True)
     calls.go_on.set()

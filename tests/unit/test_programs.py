@@ -154,7 +154,16 @@ def test_a_file_instead_of_a_module_gets_a_hint() -> None:
 
 
 def test_the_public_names_are_few() -> None:
-    assert flower_engine.__all__ == ["Context", "FlowerError", "ParameterError", "ProgramError", "program"]
+    assert flower_engine.__all__ == [
+        "Context",
+        "Fatal",
+        "FlowerError",
+        "ParameterError",
+        "ProgramError",
+        "Progress",
+        "Retry",
+        "program",
+    ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
 
 

@@ -36,7 +36,10 @@ def test_only_finish_and_ignore_are_final() -> None:
 def test_a_flow_of_three_tasks_stands_where_its_tasks_say(
     waiting: int, running: int, suspended: int, expected: Status
 ) -> None:
-    assert flow_status(tasks=3, waiting=waiting, running=running, suspended=suspended, cancelled=False) is expected
+    assert (
+        flow_status(tasks=3, waiting=waiting, running=running, suspended=suspended, cancelled=False)
+        is expected
+    )
 
 
 @given(st.lists(st.sampled_from(Status), min_size=1, max_size=8))
@@ -46,6 +49,7 @@ def test_a_flow_is_finished_exactly_when_all_its_tasks_are_final(tasks: list[Sta
         waiting=tasks.count(Status.WAIT),
         running=tasks.count(Status.RUNNING),
         suspended=tasks.count(Status.SUSPEND),
+        cancelled=False,
     )
     assert (status is Status.FINISH) == all(task.is_final for task in tasks)
     assert (status is Status.SUSPEND) == (Status.SUSPEND in tasks)

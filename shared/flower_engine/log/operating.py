@@ -205,10 +205,11 @@ async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated
             raise NotUnderWayError(f"flow {flow} is not under way")
         case "moved":
             raise MovedError(
-                f"flow {flow} has moved on: it is at version {rest[0]} now. Look at it again, then decide"
+                f"flow {flow} has moved on: it is at version {rest[0]} now. Look at it again, then decide",
+                "moved",
             )
         case _:
-            raise RefusedError(f"flow {flow}: " + _REASONS[rest[0]].format(*rest[1:]))
+            raise RefusedError(f"flow {flow}: " + _REASONS[rest[0]].format(*rest[1:]), rest[0])
 
 
 _REASONS = {

@@ -1,5 +1,7 @@
 """A flow's hash written anew from the fold of its events, for operations on flows that have left Redis."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from flower_engine.log.scripts import Arg
@@ -35,6 +37,12 @@ class Restored(msgspec.Struct, frozen=True):
         flags = " p" if timed else ""
         fields += ("c", f"{flow.version} {flow.left} {flow.done} {flow.order}{flags}")
         return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()))
+
+    def messages(self, tasks: Iterable[int]) -> dict[int, bytes]:
+        """The messages of those of the tasks that there are."""
+        values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
+        found = {task: values.get(f"m{task}") for task in tasks}
+        return {task: message for task, message in found.items() if isinstance(message, bytes)}
 
 
 def _state(task: TaskState) -> str:

@@ -1,6 +1,7 @@
 """The archive (``kr_event``): its rows as COPY wants them, and a flow's history read back."""
 
 import struct
+from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
@@ -24,6 +25,7 @@ SELECT position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8'))
 WHERE task_flow_id = %(flow)s
   AND position_ms >= coalesce((SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(guess_ms)s)
   AND position_ms <= coalesce((SELECT last_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(end_ms)s)
+  AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR (event -> 'task')::int = ANY(%(tasks)s))
 ORDER BY position_ms, position_seq
 """
 
@@ -36,13 +38,21 @@ class ArchivedEvent(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-async def history(connection: Connection, flow_id: str) -> list[ArchivedEvent]:
-    """The flow's archived events in log order; [] where there are none.
+async def history(
+    connection: Connection, flow_id: str, tasks: Sequence[int] | None = None
+) -> list[ArchivedEvent]:
+    """The flow's archived events in log order, or only those of these tasks and of the flow as a whole; []
+    where there are none.
 
     To go on with the log, read the partition's position first: what lies behind it may be in both.
     """
     guess_ms = created_ms(flow_id) - _CLOCK_SLACK_MS if is_flow_id(flow_id) else 0
-    values = {"flow": flow_id, "guess_ms": guess_ms, "end_ms": 2**63 - 1}
+    values = {
+        "flow": flow_id,
+        "guess_ms": guess_ms,
+        "end_ms": 2**63 - 1,
+        "tasks": None if tasks is None else list(tasks),
+    }
     rows = await connection.execute(_HISTORY, values)
     return [ArchivedEvent(f"{ms}-{seq}", bytes(raw), error) async for ms, seq, raw, error in rows]
 

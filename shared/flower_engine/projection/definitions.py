@@ -6,7 +6,7 @@ it is the typed one. People edit these rows with SQL, so reading trusts nothing 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -174,7 +174,7 @@ def check_definition(definition: WorkflowDefinition) -> None:
             problems.append(f"{row} has a task_seq beyond {MAX_TASK_SEQ}")
         if any(abs(dependency) > _MAX_INTEGER for dependency in task.depends_on or ()):
             problems.append(f"{row} depends on a task_seq beyond {_MAX_INTEGER}: use smaller task_seqs")
-        problems += (f"{row} {problem}" for problem in _problems_of_parameters(task.parameters))
+        problems += (f"{row} {problem}" for problem in problems_of_parameters(task.parameters))
     if problems:
         raise DefinitionError(definition.name, problems)
 
@@ -279,11 +279,12 @@ def _parameters_of(text: str, problems: list[str]) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError) as error:
         problems.append(f"has parameters that are not a JSON object of usable values: {error}")
         return {}
-    problems += _problems_of_parameters(parameters)
+    problems += problems_of_parameters(parameters)
     return parameters
 
 
-def _problems_of_parameters(parameters: dict[str, Any]) -> Iterator[str]:
+def problems_of_parameters(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """What the tables cannot keep of these parameters: a clause for each, as "has a parameter..."."""
     for key, value in parameters.items():
         problem = "has a NUL or a surrogate in its name" if _is_unstorable(key) else _problem_of(value)
         if problem:

@@ -1,5 +1,6 @@
 """What people ask of the projection: flows, one flow with its tasks, its history, and how far it is."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -51,8 +52,8 @@ SELECT json_build_object({summary})::text FROM kr_flow_stat AS flow WHERE {condi
 ORDER BY flow.registered_ts DESC, flow.task_flow_id DESC LIMIT %(limit)s
 """)
 _BY_KEY = """
-SELECT task_flow_id, task_id FROM kr_flow_stat WHERE idempotency_key = %s
-ORDER BY registered_ts, task_flow_id LIMIT 1
+SELECT DISTINCT ON (idempotency_key) idempotency_key, task_flow_id, task_id FROM kr_flow_stat
+WHERE idempotency_key = ANY(%s) ORDER BY idempotency_key, registered_ts, task_flow_id
 """
 _POSITION = "SELECT position FROM kr_projection WHERE partition = %s"
 _EVENTS = """
@@ -129,9 +130,10 @@ async def list_flows(
     return [_summary_decoder.decode(row[0]) for row in rows]
 
 
-async def find_by_key(connection: Connection, key: str) -> tuple[str, str] | None:
-    """(flow id, workflow) of the flow registered first under this idempotency key, or None."""
-    return await (await connection.execute(_BY_KEY, (key,))).fetchone()
+async def find_by_keys(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(flow id, workflow) of the flow registered first under each of these idempotency keys that is known."""
+    rows = await (await connection.execute(_BY_KEY, (list(keys),))).fetchall()
+    return {key: (flow, workflow) for key, flow, workflow in rows}
 
 
 async def read_events(

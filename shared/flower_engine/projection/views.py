@@ -161,6 +161,19 @@ class TaskView(View):
     error: TaskError | None
 
 
+class TaskDetail(TaskView):
+    """A task with its flow and all its attempts."""
+
+    task_flow_id: str
+    task_id: str
+    attempts: list[AttemptView]
+
+    @classmethod
+    def of(cls, flow: "FlowView", task: TaskView, attempts: list[AttemptView]) -> "TaskDetail":
+        fields = {name: getattr(task, name) for name in TaskView.__struct_fields__}
+        return cls(**fields, task_flow_id=flow.task_flow_id, task_id=flow.task_id, attempts=attempts)
+
+
 class FailedTask(View):
     """What to look at first: a task that failed for good, why, and all its attempts."""
 

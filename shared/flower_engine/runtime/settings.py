@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -16,6 +24,24 @@ _PREFIX = "FLOWER_"
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names: as a variable separated by commas, as a flag repeatable."""
+
+
+class ApiToken(BaseModel):
+    """A token of the API: whose it is, the secret, and whether it may do more than read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    secret: SecretStr
+    may_operate: bool
+
+    def __str__(self) -> str:
+        """As the variable has it, secret included: for the environment of child processes."""
+        role = "" if self.may_operate else ":read"
+        return f"{self.name}:{self.secret.get_secret_value()}{role}"
+
+
+ApiTokens = Annotated[tuple[ApiToken, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -33,6 +59,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
+
+    api_tokens: ApiTokens = Field(
+        (), description="who may use the API: name:token or name:token:read, separated by commas"
+    )
 
     queues: Names = Field(("default",), min_length=1, description="queues a worker serves")
     programs: Names = Field((), description="modules that a worker imports for their programs")
@@ -60,6 +90,25 @@ class Settings(BaseSettings):
         """The variables that give a child process these settings."""
         values = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         return {variable(name): _as_text(value) for name, value in values.items() if value is not None}
+
+    @field_validator("api_tokens", mode="before")
+    @classmethod
+    def _read_tokens(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        tokens: list[ApiToken] = []
+        for number, entry in enumerate(filter(None, (part.strip() for part in value.split(","))), start=1):
+            name, _, rest = entry.partition(":")
+            secret, _, role = rest.partition(":")
+            if not name or not secret or role not in ("", "read", "operator"):
+                raise ValueError(
+                    f"entry {number} should be name:token, name:token:read or name:token:operator"
+                )
+            tokens.append(ApiToken(name=name, secret=SecretStr(secret), may_operate=role != "read"))
+        names = [token.name for token in tokens]
+        if len(set(names)) < len(names):
+            raise ValueError("a name stands twice")
+        return tuple(tokens)
 
     @field_validator("queues", "programs", mode="before")
     @classmethod
@@ -137,12 +186,12 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 def _sentence(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
-    # An address may hold a password, so it is not repeated.
-    given = "" if field.endswith("_url") else f" = {problem['input']!r}"
+    # An address may hold a password, and tokens are secrets, so they are not repeated.
+    given = "" if field.endswith(("_url", "_tokens")) else f" = {problem['input']!r}"
     return f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _as_text(value: Any) -> str:
     if isinstance(value, Path):
         return str(value.absolute())
-    return ",".join(value) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType]
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType]

@@ -1,0 +1,154 @@
+"""Operations on flows, wherever their state is: in Redis, or only in their history."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
+from flower_engine.log import operating
+from flower_engine.log.operating import Operated, Scope, read_messages
+from flower_engine.log.partition import Partition
+from flower_engine.log.restoring import Restored
+from flower_engine.log.task_fields import with_parameters
+from flower_engine.model.fold import FlowState
+from flower_register.finding import find_state
+from flower_register.stores import Stores
+
+_TRIES = 5
+
+Selection = Sequence[int] | str
+Changes = Mapping[int, Mapping[str, Any]]
+"""New parameters, by taskExecSeq."""
+
+
+class Operator:
+    """Operates on one flow for somebody."""
+
+    def __init__(self, stores: Stores, flow_id: str, by: str, version: int | None = None) -> None:
+        """``version``: the one that the caller has seen; the operation is refused if there is a newer one.
+
+        Raises:
+            UnknownFlowError: no flow of this installation can have this id.
+        """
+        self._stores = stores
+        self._partition = stores.partition_of(flow_id)
+        self._flow = flow_id
+        self._by = by
+        self._version = version
+
+    async def rerun(self, selection: Any, scope: Scope, changes: Changes) -> Operated:
+        """Reruns tasks (a list, "failed" or "all"), with new parameters for some.
+
+        Raises:
+            RefusedError, MovedError: see ``log/operating.py``.
+            UnknownFlowError: there is no such flow.
+        """
+
+        async def call(restored: Restored | None) -> Operated:
+            return await operating.rerun(
+                *self._where(),
+                by=self._by,
+                selection=selection,
+                scope=scope,
+                messages=await self._messages(restored, changes) if changes else {},
+                version=self._version,
+                restored=restored,
+            )
+
+        return await self._wherever_it_is(call)
+
+    async def resume(self) -> tuple[str, Operated]:
+        """Lifts a pause; of a flow that is not paused, reruns what failed. Returns what it did ("resume" or
+        "rerun"), too."""
+        try:
+            done = await operating.resume(*self._where(), by=self._by, version=self._version)
+        except NotUnderWayError:
+            pass
+        except RefusedError as error:
+            if error.reason != "not-paused":
+                raise
+        else:
+            return "resume", done
+        try:
+            return "rerun", await self.rerun("failed", "", {})
+        except RefusedError as error:
+            if error.reason != "nothing":
+                raise
+            raise RefusedError(
+                f"flow {self._flow}: it is not paused, and none of its tasks has failed: there is nothing to"
+                " resume",
+                "nothing",
+            ) from None
+
+    async def ignore(self, tasks: Sequence[int], reason: str) -> Operated:
+        """Passes over tasks."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(
+            operating.ignore(*where, by=by, tasks=tasks, reason=reason, version=version)
+        )
+
+    async def unignore(self, tasks: Sequence[int]) -> Operated:
+        """Makes ignored tasks wait again."""
+
+        async def call(restored: Restored | None) -> Operated:
+            where, by, version = self._where(), self._by, self._version
+            return await operating.unignore(*where, by=by, tasks=tasks, version=version, restored=restored)
+
+        return await self._wherever_it_is(call)
+
+    async def cancel(self, reason: str) -> Operated:
+        """Ends the flow."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(operating.cancel(*where, by=by, reason=reason, version=version))
+
+    async def pause(self, reason: str) -> Operated:
+        """Holds the flow."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(operating.pause(*where, by=by, reason=reason, version=version))
+
+    async def state(self) -> FlowState:
+        """The fold of the flow's history.
+
+        Raises:
+            UnknownFlowError: there is no such flow.
+        """
+        return await find_state(self._stores, self._partition, self._flow)
+
+    def _where(self) -> tuple[Any, Partition, str]:
+        return self._stores.redis, self._partition, self._flow
+
+    async def _under_way(self, call: Awaitable[Operated]) -> Operated:
+        """What makes no sense for a flow that has ended."""
+        try:
+            return await call
+        except NotUnderWayError:
+            status = (await self.state()).status.word
+        raise RefusedError(
+            f"flow {self._flow}: it has ended ({status}); rerun it, or fork it, to do anything more with it",
+            "ended",
+        )
+
+    async def _wherever_it_is(self, call: Callable[[Restored | None], Awaitable[Operated]]) -> Operated:
+        """Calls for a flow under way; for one that has ended with its state, folded anew if it moved on."""
+        restored: Restored | None = None
+        for _ in range(_TRIES):
+            try:
+                return await call(restored)
+            except NotUnderWayError:
+                state = await self.state()
+                if state.ended_ms is None:
+                    continue  # it was reopened a moment ago
+                restored = Restored.of(state)
+            except MovedError:
+                if restored is None or self._version is not None:
+                    raise
+                restored = None
+        raise MovedError(f"flow {self._flow} changes all the time; look at it again, then decide", "moved")
+
+    async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
+        found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))
+        if found is None:
+            raise NotUnderWayError(f"flow {self._flow} is not under way")
+        for task in changes:
+            if task not in found:
+                raise RefusedError(f"flow {self._flow}: it has no task {task}", "unknown")
+        return {task: (now, with_parameters(now, changes[task])) for task, now in found.items()}

@@ -1,0 +1,94 @@
+"""``/tasks``: failed tasks across all flows; ``/flows/{id}/tasks/{n}``: one task with its attempts."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import FastAPI, Path, Query
+from pydantic import BeforeValidator
+from starlette.responses import Response
+
+from flower_engine.projection.failed import TaskFilter, TaskPlace, Which, list_failed
+from flower_engine.projection.views import TaskDetail
+from flower_register.finding import find_task
+from flower_register.openapi import replies, reply
+from flower_register.paths import FlowIdPath
+from flower_register.schemas import NAME_PATTERN, TasksPage, WorkflowName
+from flower_register.stores import Stores
+from flower_register.times import TIME_PATTERN, time_of, wrong
+
+_WHICH: dict[str, Which] = {"suspend": "suspended", "2": "suspended", "retrying": "retrying"}
+FailedStatus = Annotated[
+    Literal["suspend", "2", "retrying"],
+    BeforeValidator(
+        lambda given: given.lower().replace("suspended", "suspend") if isinstance(given, str) else given
+    ),
+]
+Text = Annotated[str, Query(min_length=1, max_length=1_000, pattern=NAME_PATTERN)]
+Time = Annotated[str, Query(pattern=TIME_PATTERN, description="UTC where no offset is given")]
+
+
+def add_tasks(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show tasks."""
+
+    @app.get(
+        "/tasks",
+        summary="List failed tasks, newest first",
+        responses=replies(
+            {200: (TasksPage, "A page of tasks; it may be short and not the last")}, problems=(422, 503)
+        ),
+    )
+    async def get_tasks(
+        *,
+        status: Annotated[
+            FailedStatus, Query(description="suspend: failed for good; retrying: waits for its next attempt")
+        ] = "suspend",
+        workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
+        program: Text | None = None,
+        error: Annotated[
+            Text | None, Query(description="looked for in type and message of the error")
+        ] = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    ) -> Response:
+        """Of all workflows, as they are projected. Tracebacks are in GET /flows/{task_flow_id}."""
+        asked = TaskFilter(
+            which=_WHICH[status],
+            workflow=workflow,
+            program=program,
+            text=error,
+            since=None if since is None else time_of(since, "since"),
+            until=None if until is None else time_of(until, "until"),
+        )
+        behind = None if cursor is None else _place(cursor)
+        async with stores.postgres() as connection:
+            tasks, end = await list_failed(connection, asked, behind=behind, limit=limit)
+        return reply(TasksPage(tasks, end and _cursor(end)))
+
+    @app.get(
+        "/flows/{task_flow_id}/tasks/{task_exec_seq}",
+        summary="Show a task with its attempts",
+        responses=replies({200: (TaskDetail, "The task")}, problems=(404, 409, 422, 503)),
+    )
+    async def get_task(
+        task_flow_id: FlowIdPath, task_exec_seq: Annotated[int, Path(ge=1, le=10_000)]
+    ) -> Response:
+        """Every attempt with its worker, times, how it ended, and its error."""
+        return reply(await find_task(stores, task_flow_id.lower(), task_exec_seq))
+
+
+def _cursor(place: TaskPlace) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def _place(cursor: str) -> TaskPlace:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = msgspec.json.decode(urlsafe_b64decode(padded), type=TaskPlace)
+        if place.ts.tzinfo is None or "\0" in place.flow or abs(place.task) > 2**31 - 1:
+            raise ValueError
+    except ValueError:
+        raise wrong("cursor", "this is not a cursor that a page gave as its `next`") from None
+    return place
