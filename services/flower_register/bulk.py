@@ -14,7 +14,7 @@ from flower_engine.errors import FlowerError, RefusedError
 from flower_engine.model.status import Status
 from flower_engine.projection.selecting import FlowAt, FlowSelection, count_flows, select_flows
 from flower_register.flows import STATUSES, StatusName
-from flower_register.openapi import replies, reply
+from flower_register.openapi import Responses, replies, reply
 from flower_register.operating import Operator
 from flower_register.problems import problem_of
 from flower_register.schemas import (
@@ -32,6 +32,7 @@ from flower_register.times import TIME_PATTERN, time_of
 from flower_register.tokens import by_of
 
 MOST_COUNTED = 100_000
+_LINES = "application/x-ndjson"
 _AT_ONCE = 32
 _PAGE = 500
 _TELL_SECONDS = 0.25
@@ -78,10 +79,7 @@ def add_bulk(app: FastAPI, stores: Stores) -> None:
     @app.post(
         "/bulk",
         summary="Do the same to many flows",
-        responses=replies(
-            {200: (BulkMatches | BulkProgress | BulkResult, "A count, or lines of progress and a result")},
-            problems=(400, 413, 415, 422, 503),
-        ),
+        responses=_responses(),
     )
     async def post_bulk(body: BulkBody, request: Request) -> Response:
         """With `dryRun` the count alone; else `application/x-ndjson`: lines of progress, at last the result.
@@ -95,7 +93,16 @@ def add_bulk(app: FastAPI, stores: Stores) -> None:
             return reply(BulkMatches(min(count, MOST_COUNTED), more=count > MOST_COUNTED))
         stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
         lines = _work_off(stores, selection, body, by_of(request), count)
-        return StreamingResponse(lines, media_type="application/x-ndjson")
+        return StreamingResponse(lines, media_type=_LINES)
+
+
+def _responses() -> Responses:
+    responses = replies(
+        {200: (BulkMatches | BulkProgress | BulkResult, "A count, or lines of progress and a result")},
+        problems=(400, 413, 415, 422, 503),
+    )
+    responses[200]["content"][_LINES] = {"schema": {"type": "string"}}
+    return responses
 
 
 async def _work_off(

@@ -93,7 +93,9 @@ class RunningApi:
             with connect_blocking(self.settings.redis_url) as blocking:
                 meta = await read_meta(client, partition)
                 assert meta is not None
-                yield Engine(client, blocking, Partition(partition, meta.installation, meta.generation))
+                engine = Engine(client, blocking, Partition(partition, meta.installation, meta.generation))
+                await engine.attend("default")
+                yield engine
 
     async def project(self, *, events: int = 1_000, partition: int = 0) -> None:
         """Projects everything that the log holds now, in batches of so many events."""

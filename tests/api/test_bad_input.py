@@ -68,7 +68,16 @@ _BAD_REGISTRATIONS: list[Any] = [
     [{"taskId": "x" * 257}],
     [{"taskId": "a\0b"}],
     [{"task_id": "x"}],
-    [{"taskId": "x", "parameters": {}}],
+    [{"taskId": "x", "parameter": {}}],
+    [{"taskId": "x", "parameters": []}],
+    [{"taskId": "x", "delaySeconds": -1}],
+    [{"taskId": "x", "delaySeconds": 1e12}],
+    [{"taskId": "x", "delaySeconds": 1, "startAt": "2026-01-01"}],
+    [{"taskId": "x", "startAt": "soon"}],
+    [{"taskId": "x", "priority": 20}],
+    [{"taskId": "x", "key": ""}],
+    [{"taskId": "x", "key": "a\nb"}],
+    [{"taskId": "x", "key": "k" * 256}],
 ]
 
 

@@ -66,9 +66,11 @@ async def test_a_failed_task_is_named_first_with_its_error(own_api: RunningApi) 
     assert text.index('"failedTasks"') < text.index('"tasks"')
     flow = own_api.flow(flow_id)
     error = {"type": "ValueError", "message": "no such thing", "traceback": "line 1\nline 2"}
-    assert flow["failedTasks"] == [
-        {"taskExecSeq": 2, "taskSeq": 2, "program": "A", "attempt": 1, "error": error}
-    ]
+    (failed,) = flow["failedTasks"]
+    (attempt,) = failed.pop("attempts")
+    assert failed == {"taskExecSeq": 2, "taskSeq": 2, "program": "A", "attempt": 1, "error": error}
+    assert (attempt["attempt"], attempt["worker"], attempt["how"]) == (1, "w1", "failed")
+    assert attempt["error"] == error
     first, second, third, _ = flow["tasks"]
     assert (first["result"], first["worker"], first["attempt"]) == (
         {"rows": 12345678901234567890123},

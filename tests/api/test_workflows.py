@@ -20,8 +20,18 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
         "parameters": {"S": "text", "N": 1.5, "L": [{"deep": None}]},
         "dependsOn": [],
         "queue": "slow",
+        "retry": {
+            "maxAttempts": 5,
+            "delaySeconds": 0.25,
+            "backoff": 1.5,
+            "maxDelaySeconds": 60.0,
+            "jitter": 0.0,
+            "noRetryOn": ["ValueError", "pkg.Error"],
+        },
+        "timeoutSeconds": 30.125,
+        "queueTimeoutSeconds": 3600.0,
     }
-    body = {"taskId": "replaced", "tasks": [task]}
+    body = {"taskId": "replaced", "tasks": [task], "timeoutSeconds": 7200.0}
     second = api.client.put("/workflows/replaced", json=body)
     assert second.status_code == 200
     shown = api.client.get("/workflows/replaced")
