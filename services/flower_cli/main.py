@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flower_cli import demo, services, up, urls
+from flower_cli.client import bulk, operating, registering, showing
 from flower_cli.console import out, report
 from flower_engine.errors import FlowerError
 
@@ -39,10 +40,14 @@ up.add_to(app)
 services.add_to(app)
 urls.add_to(app)
 demo.add_to(app)
+registering.add_to(app)
+showing.add_to(app)
+operating.add_to(app)
+bulk.add_to(app)
 
 
 def main() -> None:
-    """Run the command. Exit codes: 1 for an error of Flower, 2 for wrong usage or settings."""
+    """Run the command; its exit codes are in docs/cli.md."""
     try:
         app()
     except FlowerError as error:

@@ -104,7 +104,7 @@ def add_operations(app: FastAPI, stores: Stores) -> None:
     async def post_resume(
         task_flow_id: FlowIdPath, request: Request, body: Operation | None = None
     ) -> Response:
-        """Lifts a pause. Of a flow that is not paused, reruns what failed; of a cancelled one, what was cut off.
+        """Lifts a pause; else reruns what failed, and of a cancelled flow what the cancel cut off.
 
         `operation` says which.
         """

@@ -73,9 +73,10 @@ def test_the_image_is_made_of_files_that_exist_and_are_let_in() -> None:
 
 
 def _with_defaults(value: str) -> str:
-    """The value with each ``${NAME:-default}`` replaced by its default."""
+    """The value with each ``${NAME:-default}`` replaced by its default, ``${NAME:?example}`` by a token."""
     before, mark, rest = value.partition("${")
     if not mark:
         return value
     inside, _, after = rest.partition("}")
-    return before + inside.partition(":-")[2] + _with_defaults(after)
+    value = "me:secret" if ":?" in inside else inside.partition(":-")[2]
+    return before + value + _with_defaults(after)

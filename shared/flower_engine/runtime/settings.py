@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flower_engine.errors import SettingsError
 
 _PREFIX = "FLOWER_"
+_OF_CLIENTS = ("URL", "TOKEN")  # for the commands that talk to the API
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names: as a variable separated by commas, as a flag repeatable."""
@@ -173,7 +174,7 @@ def variable(field: str) -> str:
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each FLOWER_ variable that is no setting: mostly a slip of the pen, so only said."""
-    known = [field.upper() for field in Settings.model_fields]
+    known = [*(field.upper() for field in Settings.model_fields), *_OF_CLIENTS]
     given = [name.removeprefix(_PREFIX) for name in sorted(environment) if name.startswith(_PREFIX)]
     sentences: list[str] = []
     for name in given:

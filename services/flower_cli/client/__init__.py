@@ -1,0 +1,1 @@
+"""The commands that talk to the HTTP API, from any machine: see flows, operate on them."""

@@ -1,0 +1,24 @@
+"""Flags that several of these commands take."""
+
+from typing import Annotated
+
+import typer
+
+FlowArgument = Annotated[str, typer.Argument(help="The flow, as its registration named it.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", help="The API [FLOWER_URL, a running 'flower up', http://127.0.0.1:8000]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs: the API's answer, nothing else.")]
+WorkflowOption = Annotated[str | None, typer.Option("--workflow", help="Only flows of this workflow")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="Only from this time on (ISO, UTC)")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only before this time (ISO, UTC)")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Kept in the history")]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", help="NAME=VALUE; VALUE is JSON, else a string. Repeatable"),
+]
+VersionOption = Annotated[
+    int | None, typer.Option("--version", help="Refuse if the flow has moved on since this version")
+]

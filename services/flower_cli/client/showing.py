@@ -1,0 +1,279 @@
+"""Commands that show: flows, show, events, errors, workers, workflows."""
+
+import time
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from flower_cli.client import words
+from flower_cli.client.api import open_api, part, print_json, reported
+from flower_cli.client.options import (
+    FlowArgument,
+    JsonOption,
+    LimitOption,
+    SinceOption,
+    UntilOption,
+    UrlOption,
+    WorkflowOption,
+)
+from flower_cli.client.tree import tree_lines
+from flower_cli.console import out
+
+_FOLLOW_SECONDS = 0.5
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (flows, show, events, errors, workers, workflows):
+        app.command(rich_help_panel="Flows, over HTTP")(command)
+
+
+def flows(
+    workflow: WorkflowOption = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", help="Wait, Running, Suspend, Finish or Ignore; repeatable"),
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 20,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List flows, newest first."""
+    with reported():
+        api = open_api(url)
+        query = {"taskId": workflow, "status": status, "since": since, "until": until}
+        if as_json:
+            print_json(api.get("/flows", limit=min(limit, 1_000), **query))
+            return
+        table = Table("flow", "workflow", "status", "tasks", "registered", "ended", box=SIMPLE_HEAD)
+        for flow in api.pages("/flows", "flows", limit, **query):
+            colour = words.COLOURS.get(flow["status"], "")
+            status_text = Text(f"{words.mark(flow['status'])} {flow['status']}", style=colour)
+            if flow["pausedTs"]:
+                status_text.append(" paused", style="yellow")
+            table.add_row(
+                *(flow["taskFlowId"], Text(flow["taskId"]), status_text, words.counts(flow)),
+                *(words.moment(flow["registeredTs"]), words.moment(flow["finishedTs"])),
+            )
+        out.print(table)
+
+
+def show(
+    flow: FlowArgument,
+    task: Annotated[int | None, typer.Option("--task", help="One task with all its attempts")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a flow: what failed and why, then its tasks as a tree with why each waits."""
+    with reported():
+        api = open_api(url)
+        path = f"/flows/{part(flow)}" + ("" if task is None else f"/tasks/{task}")
+        answer = api.get(path)
+    if as_json:
+        print_json(answer)
+    elif task is not None:
+        print_task(msgspec.json.decode(answer))
+    else:
+        print_flow(msgspec.json.decode(answer))
+
+
+def events(
+    flow: FlowArgument,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as events happen, until Ctrl-C")] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a flow's history; with --json one event a line."""
+    with reported():
+        api, after = open_api(url), None
+        while True:
+            page = api.read(f"/flows/{part(flow)}/events", after=after, limit=1_000)
+            for entry in page["events"]:
+                after = entry["position"]
+                _print_event(entry, as_json)
+            if page["next"]:
+                after = page["next"]
+            elif follow:
+                time.sleep(_FOLLOW_SECONDS)
+            else:
+                return
+
+
+def errors(
+    workflow: WorkflowOption = None,
+    program: Annotated[str | None, typer.Option("--program", help="Only of this program")] = None,
+    match: Annotated[str | None, typer.Option("--match", help="Text in the error's type or message")] = None,
+    retrying: Annotated[
+        bool, typer.Option("--retrying", help="Tasks that wait for their next attempt")
+    ] = False,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 50,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List failed tasks of all flows, newest first."""
+    query = {
+        "status": "retrying" if retrying else "suspend",
+        "taskId": workflow,
+        "program": program,
+        "error": match,
+        "since": since,
+        "until": until,
+    }
+    with reported():
+        api = open_api(url)
+        if as_json:
+            print_json(api.get("/tasks", limit=min(limit, 1_000), **query))
+            return
+        table = Table("when", "flow", "workflow", "task", "attempt", "error", box=SIMPLE_HEAD)
+        for task in api.pages("/tasks", "tasks", limit, **query):
+            table.add_row(
+                *(words.moment(task["suspendedTs"] or task["retryTs"]), task["taskFlowId"]),
+                *(
+                    Text(task["taskId"]),
+                    Text(f"{task['taskExecSeq']} {task['program']}"),
+                    str(task["attempt"]),
+                ),
+                Text(words.error_line(task["error"]), style="red"),
+            )
+        out.print(table if table.row_count else "nothing has failed", markup=False)
+
+
+def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
+    """List live workers, what they run, and attempts that are stuck."""
+    with reported():
+        answer = open_api(url).get("/workers")
+    if as_json:
+        print_json(answer)
+        return
+    table = Table("worker", "host", "pid", "runs", "slots", "queues", "programs", "stuck", box=SIMPLE_HEAD)
+    for worker in msgspec.json.decode(answer)["workers"]:
+        table.add_row(
+            *(Text(worker["worker"]), Text(worker["host"]), str(worker["pid"]), str(worker["running"])),
+            *(str(worker["slots"]), Text(", ".join(worker["queues"])), Text(", ".join(worker["programs"]))),
+            Text("\n".join(worker["stuck"]), style="red"),
+        )
+    out.print(table if table.row_count else "no worker is alive", markup=False)
+
+
+def workflows(
+    name: Annotated[str | None, typer.Argument(help="Show the definition of this one")] = None,
+    limit: LimitOption = 100,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List workflows, or show one."""
+    with reported():
+        api = open_api(url)
+        if name is not None:
+            answer = api.get(f"/workflows/{part(name)}")
+            if as_json:
+                print_json(answer)
+            else:
+                _print_definition(msgspec.json.decode(answer))
+        elif as_json:
+            print_json(api.get("/workflows", limit=min(limit, 1_000)))
+        else:
+            table = Table("workflow", "tasks", box=SIMPLE_HEAD)
+            for workflow in api.pages("/workflows", "workflows", limit):
+                table.add_row(Text(workflow["taskId"]), str(workflow["taskCount"]))
+            out.print(table)
+
+
+def print_flow(flow: dict[str, Any]) -> None:
+    """A flow as ``flower show`` shows it."""
+    head = Text(f"{flow['taskId']} ", style="bold")
+    head.append(flow["taskFlowId"], style="")
+    head.append(
+        f"  {words.mark(flow['status'])} {flow['status']}", style=words.COLOURS.get(flow["status"], "")
+    )
+    out.print(head.append(f"  ({words.counts(flow)})", style="dim"))
+    for label, name in (
+        ("registered", "registered"),
+        ("starts", "start"),
+        ("started", "started"),
+        ("ended", "finished"),
+        ("paused", "paused"),
+        ("cancelled", "cancelled"),
+    ):
+        if flow[f"{name}Ts"]:
+            by = flow.get(f"{name}By")
+            out.print(
+                f"{label:<11}{words.moment(flow[f'{name}Ts'])} UTC{f' by {by}' if by else ''}", markup=False
+            )
+    if flow["forkedFrom"]:
+        out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
+    for task in flow["failedTasks"]:
+        out.print()
+        _print_failure(task)
+    out.print()
+    for line in tree_lines(flow["tasks"]):
+        out.print(line)
+
+
+def print_task(task: dict[str, Any]) -> None:
+    """A task with its attempts."""
+    out.print(
+        Text(f"{task['taskId']} {task['taskFlowId']} task {task['taskExecSeq']} {task['program']}", "bold")
+    )
+    out.print(Text(f"{words.mark(task['status'])} {task['status']}", words.COLOURS.get(task["status"], "")))
+    if reason := words.why_it_waits(task["waitReason"]):
+        out.print(reason, markup=False)
+    out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
+    if task["status"] == "Finish":
+        out.print(f"result     {msgspec.json.encode(task['result']).decode()}", markup=False)
+    _print_attempts(task["attempts"])
+    if task["error"] and task["error"].get("traceback"):
+        out.print(Text(task["error"]["traceback"].rstrip(), style="dim"))
+
+
+def _print_failure(task: dict[str, Any]) -> None:
+    error = task["error"] or {"type": "?", "message": ""}
+    out.print(
+        Text(
+            f"task {task['taskExecSeq']} {task['program']} failed, attempt {task['attempt']}: ", "red bold"
+        ).append(f"{error['type']}: {error['message']}", style="red")
+    )
+    if error.get("traceback"):
+        out.print(Text(error["traceback"].rstrip(), style="dim"))
+    _print_attempts(task["attempts"])
+
+
+def _print_attempts(attempts: list[dict[str, Any]]) -> None:
+    for attempt in attempts:
+        ended = words.clock(attempt["endedTs"])
+        out.print(
+            Text(f"  attempt {attempt['attempt']}  {words.clock(attempt['startedTs'])} - {ended:<12}", "dim")
+            .append(f"  {attempt['how']:<9} on {attempt['worker']}")
+            .append(f"  {words.error_line(attempt['error'])}", style="red")
+        )
+
+
+def _print_event(entry: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(msgspec.json.encode(entry))
+        return
+    event = entry["event"]
+    if event is None:
+        out.print(Text(f"{entry['position']}  refused by Postgres: {entry['error']}", style="red"))
+        return
+    known = {key: value for key, value in event.items() if key not in ("type", "flow", "at", "tasks")}
+    rest = " ".join(f"{key}={msgspec.json.encode(value).decode()[:200]}" for key, value in known.items())
+    out.print(Text(f"{entry['position']}  {event['type']:<16} ").append(rest, style="dim"))
+
+
+def _print_definition(workflow: dict[str, Any]) -> None:
+    table = Table("taskSeq", "program", "depends on", "priority", "queue", "parameters", box=SIMPLE_HEAD)
+    for task in workflow["tasks"]:
+        depends = "the one before" if task["dependsOn"] is None else ", ".join(map(str, task["dependsOn"]))
+        table.add_row(
+            *(str(task["taskSeq"]), Text(task["program"]), depends, str(task["taskPriority"])),
+            *(Text(task["queue"]), Text(msgspec.json.encode(task["parameters"]).decode())),
+        )
+    out.print(table)

@@ -1,0 +1,65 @@
+"""Flows, tasks and errors in words, for a terminal or a file."""
+
+import sys
+from typing import Any
+
+COLOURS = {"Wait": "dim", "Running": "yellow", "Finish": "green", "Suspend": "red", "Ignore": "blue"}
+_MARKS = {"Wait": "·", "Running": "▶", "Finish": "✔", "Suspend": "✘", "Ignore": "⤼"}
+_PLAIN_MARKS = {"Wait": ".", "Running": ">", "Finish": "+", "Suspend": "x", "Ignore": "-"}
+
+
+def is_unicode() -> bool:
+    """Whether standard output can show more than ASCII."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def mark(status: str) -> str:
+    """A sign for a status."""
+    return (_MARKS if is_unicode() else _PLAIN_MARKS).get(status, "?")
+
+
+def why_it_waits(reason: dict[str, Any] | None) -> str:
+    """A wait reason as the API gives it, in words."""
+    match reason:
+        case None:
+            return ""
+        case {"reason": "dependencies", "dependsOn": tasks}:
+            return "waits for " + ", ".join(map(str, tasks))
+        case {"reason": "retry", "dueTs": due}:
+            return f"retry at {clock(due)}"
+        case {"reason": "delayed", "untilTs": until}:
+            return f"delayed until {until[:19].replace('T', ' ')} UTC"
+        case {"reason": "paused", "by": by}:
+            return f"the flow is paused by {by}"
+        case {"reason": "noWorker", "program": program, "queue": queue}:
+            return f"no live worker serves program {program} in queue {queue}"
+        case {"reason": "ready"}:
+            return "ready, waits for a free slot"
+        case {"detail": detail}:
+            return str(detail)
+        case _:
+            return str(reason.get("reason", ""))
+
+
+def clock(timestamp: str | None) -> str:
+    """The time of day of an ISO 8601 timestamp, to the millisecond."""
+    return timestamp[11:23].rstrip("Z+-") if timestamp else ""
+
+
+def moment(timestamp: str | None) -> str:
+    """Day and time of an ISO 8601 timestamp, to the second."""
+    return timestamp[:19].replace("T", " ") if timestamp else ""
+
+
+def counts(flow: dict[str, Any]) -> str:
+    """How many tasks stand where."""
+    names = ("finished", "running", "waiting", "suspended", "ignored")
+    return ", ".join(f"{flow[name]} {name}" for name in names if flow[name])
+
+
+def error_line(error: dict[str, Any] | None) -> str:
+    """Type and the first line of the message."""
+    if not error:
+        return ""
+    first, *rest = str(error["message"]).splitlines() or [""]
+    return f"{error['type']}: {first}" + (" ..." if rest else "")
