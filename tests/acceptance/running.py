@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -133,6 +134,17 @@ class RunningEngine:
             reply.raise_for_status()
             flows += [entry["taskFlowId"] for entry in reply.json()]
         return flows
+
+    def flower(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of the client, as a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-m", "flower_cli", *words],
+            env={**self._environment, "FLOWER_URL": self._api.url},
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
 
     def wait_until_ended(self, flows: Sequence[str]) -> None:
         """Waits until the projection shows the end of all these flows."""
