@@ -2,22 +2,33 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
-from flower_engine.model.definition import PlannedTask
+from flower_engine.model.definition import PlannedTask, RetryPolicy
 from flower_engine.model.events import (
     AnyEvent,
+    FlowCancelled,
+    FlowPaused,
     FlowRegistered,
+    FlowRerun,
+    FlowResumed,
+    FlowTimedOut,
     LogOpened,
     OutcomeRefused,
     TaskError,
     TaskFinished,
+    TaskIgnored,
     TaskLapsed,
+    TaskOverdue,
+    TaskProgressed,
+    TaskRetrying,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
+    TaskUnignored,
     decode_event,
     encode_event,
 )
@@ -119,11 +130,215 @@ MEANINGS: dict[str, AnyEvent] = {
         worker="host-1-ab12",
         outcome="finished",
     ),
+    "flow.cancelled/*-reason-suspended": FlowCancelled(
+        flow="00000000-0000-7000-8000-000000000009", v=6, by="alice", suspended=(1,), at=1795521713157
+    ),
+    "flow.cancelled/*-reason-waiting-running": FlowCancelled(
+        flow="00000000-0000-7000-8000-00000000000a",
+        v=3,
+        by="alice",
+        waiting=(2,),
+        running=(1,),
+        at=1795521713157,
+    ),
+    "flow.cancelled/*-reason-waiting": FlowCancelled(
+        flow="00000000-0000-7000-8000-000000000008",
+        v=12,
+        by="alice",
+        reason="no need",
+        waiting=(
+            2,
+            3,
+        ),
+        at=1795521713156,
+    ),
+    "flow.paused/*-reason": FlowPaused(
+        flow="00000000-0000-7000-8000-000000000008", v=2, by="alice", reason="look first", at=1795521713151
+    ),
+    "flow.registered/*-forked-from-taken-ignored-key-start-ms": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000007",
+        v=1,
+        workflow="etl",
+        order=9,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A", depends_on=(1,)),
+            PlannedTask(seq=3, task_seq=3, program="A", depends_on=(2,)),
+        ),
+        forked_from="another",
+        taken={1: msgspec.Raw(b"[1]")},
+        ignored=(2,),
+        by="alice",
+        key="order 7",
+        start_ms=1795521713149,
+        at=1795521713129,
+    ),
+    "flow.registered/*-plain": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000008",
+        v=1,
+        workflow="etl",
+        order=12,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A", depends_on=(1,)),
+            PlannedTask(seq=3, task_seq=3, program="A", depends_on=(2,)),
+        ),
+        by="alice",
+        at=1795521713150,
+    ),
+    "flow.registered/*-policies": FlowRegistered(
+        flow="018f3c5e-7a10-7000-8000-000000000002",
+        v=1,
+        workflow="w",
+        order=4,
+        tasks=(
+            PlannedTask(
+                seq=1,
+                task_seq=1,
+                program="Extract",
+                retry=RetryPolicy(
+                    max_attempts=3,
+                    delay_ms=250,
+                    backoff=1.5,
+                    max_delay_ms=60000,
+                    jitter=0.0,
+                    no_retry_on=("ValueError",),
+                ),
+                timeout_ms=30000,
+                queue_timeout_ms=60000,
+            ),
+        ),
+        timeout_ms=90000,
+        by="cli",
+        at=1795521713120,
+    ),
+    "flow.registered/*-timeout-ms": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000006",
+        v=1,
+        workflow="etl",
+        order=7,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A"),
+        ),
+        timeout_ms=60000,
+        at=1795521713127,
+    ),
+    "flow.rerun/*-ignored-parameters": FlowRerun(
+        flow="00000000-0000-7000-8000-000000000008",
+        v=9,
+        by="alice",
+        ignored=(
+            1,
+            2,
+            3,
+        ),
+        parameters={1: {"A": 1}},
+        at=1795521713155,
+    ),
+    "flow.rerun/*-suspended": FlowRerun(
+        flow="00000000-0000-7000-8000-000000000006",
+        v=4,
+        by="alice",
+        suspended=(
+            1,
+            2,
+        ),
+        at=1795521713128,
+    ),
+    "flow.resumed/*-plain": FlowResumed(
+        flow="00000000-0000-7000-8000-000000000008", v=3, by="alice", at=1795521713152
+    ),
+    "flow.timed_out/*-error-running-waiting": FlowTimedOut(
+        flow="00000000-0000-7000-8000-000000000006",
+        v=3,
+        error=TaskError(type="FlowTimeout", message="the flow took longer than 60 s"),
+        running=(1,),
+        waiting=(2,),
+        at=1795521713127,
+    ),
+    "task.ignored/*-was-reason-ends": TaskIgnored(
+        flow="00000000-0000-7000-8000-000000000008",
+        v=8,
+        task=3,
+        was=0,
+        by="alice",
+        ends=True,
+        at=1795521713154,
+    ),
+    "task.ignored/*-was-reason": TaskIgnored(
+        flow="00000000-0000-7000-8000-000000000008",
+        v=4,
+        task=1,
+        was=0,
+        by="alice",
+        reason="known",
+        at=1795521713152,
+    ),
+    "task.lapsed/*-worker-lost-error": TaskLapsed(
+        flow="00000000-0000-7000-8000-000000000004",
+        v=8,
+        task=1,
+        attempt=2,
+        lease="1795521713125-0",
+        worker="w1",
+        lost=1,
+        error=TaskError(type="ProcessLost", message="process 7 was ended by signal 11"),
+        at=1795521713125,
+    ),
+    "task.overdue/*-error": TaskOverdue(
+        flow="00000000-0000-7000-8000-000000000005",
+        v=2,
+        task=1,
+        error=TaskError(type="QueueTimeout", message="no worker took it within 60 s"),
+        at=1795521713126,
+    ),
+    "task.progressed/*-fraction-note": TaskProgressed(
+        flow="00000000-0000-7000-8000-000000000004",
+        v=3,
+        task=1,
+        attempt=1,
+        lease="1795521713121-2",
+        fraction=0.5,
+        note="half",
+        at=1795521713122,
+    ),
+    "task.progressed/*-note": TaskProgressed(
+        flow="00000000-0000-7000-8000-000000000004",
+        v=4,
+        task=1,
+        attempt=1,
+        lease="1795521713121-2",
+        note="no share",
+        at=1795521713123,
+    ),
+    "task.progressed/*-plain": TaskProgressed(
+        flow="00000000-0000-7000-8000-000000000004",
+        v=5,
+        task=1,
+        attempt=1,
+        lease="1795521713121-2",
+        at=1795521713123,
+    ),
+    "task.retrying/*-error-failures-due-ms": TaskRetrying(
+        flow="00000000-0000-7000-8000-000000000004",
+        v=6,
+        task=1,
+        attempt=1,
+        lease="1795521713121-2",
+        error=TaskError(type="E", message="no", traceback="line 1"),
+        failures=1,
+        due_ms=1795521713123,
+        at=1795521713123,
+    ),
+    "task.unignored/*-plain": TaskUnignored(
+        flow="00000000-0000-7000-8000-000000000008", v=5, task=1, by="alice", at=1795521713153
+    ),
 }
 """By event type and name of the file, where ``*`` stands for who wrote it."""
 
 FILES = sorted(EVENTS.rglob("*.json"))
-TYPES = sorted(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)
+TYPES = sorted(str(kind.__struct_config__.tag) for kind in get_args(AnyEvent))
 
 
 def meaning_of(file: Path) -> AnyEvent | None:

@@ -2,11 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from flower_engine.log.operating import cancel, ignore, pause, rerun, resume, unignore
+from flower_engine.log.task_fields import with_parameters
+from flower_engine.log.working import Reported
+from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import AnyEvent
 from scripts.engine import Engine, chain, task
 
+FAILURE = b'{"type":"ValueError","message":"no","traceback":"line 1"}'
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 
 
@@ -27,18 +32,66 @@ async def write_every_event(engine: Engine) -> None:
         await engine.lapse(max_lost=lost + 1)
     await engine.finish(returned, worker="w1")
     (failed,) = await engine.claim()
-    await engine.suspend(failed, payload=b'{"type":"ValueError","message":"no","traceback":"line 1"}')
+    await engine.suspend(failed, payload=FAILURE)
     await engine.register(task(1))
     await engine.lose(*await engine.claim(worker="w2"), worker="w2")
     await engine.lapse(max_lost=1)
     await engine.register(*chain(2))
     await engine.work_off()
+    await write_what_failures_bring(engine)
+    await write_what_operators_bring(engine)
+
+
+async def write_what_failures_bring(engine: Engine) -> None:
+    once = RetryPolicy(max_attempts=2, delay_ms=0, no_retry_on=("ValueError",))
+    await engine.register(task(1, retry=once, timeout_ms=60_000, queue_timeout_ms=60_000))
+    (failed,) = await engine.claim()
+    engine.heartbeat("w1", failed, progress=[Reported(failed, b'{"fraction":0.5,"note":"half"}')])
+    engine.heartbeat("w1", failed, progress=[Reported(failed, b'{"note":"no share"}')])
+    engine.heartbeat("w1", failed, progress=[Reported(failed, b"{}")])
+    await engine.fail(failed, payload=b'{"type":"E","message":"no","traceback":"line 1"}')
+    await engine.bring_due()
+    await engine.crash(*await engine.claim(), max_lost=3)
+    await engine.crash(*await engine.claim(), max_lost=2)
+    await engine.register(task(1, queue_timeout_ms=60_000))
+    await engine.bring_due()
+    flow = await engine.register(task(1), task(2), timeout_ms=60_000)
+    await engine.claim(1)
+    await engine.bring_due()
+    await rerun(engine.client, engine.partition, flow, by="alice", selection="failed")
+    await engine.work_off()
+
+
+async def write_what_operators_bring(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    plan = engine.plan(task(1), task(2, 1), task(3, 2), forked_from="another", taken={1: b"[1]"}, ignored=[2])
+    await engine.start(plan, by="alice", key="order 7", delay_ms=20)
+    await engine.bring_due()
+    flow = await engine.register(task(1), task(2, 1), task(3, 2), by="alice")
+    await pause(*where, flow, by="alice", reason="look first")
+    await resume(*where, flow, by="alice")
+    await ignore(*where, flow, by="alice", tasks=[1], reason="known")
+    await unignore(*where, flow, by="alice", tasks=[1])
+    await ignore(*where, flow, by="alice", tasks=[1, 2, 3])
+    messages = (await engine.restored(flow)).messages([1])
+    new = {1: (messages[1], with_parameters(messages[1], {"A": 1}))}
+    restored = await engine.restored(flow)
+    await rerun(*where, flow, by="alice", selection=[1], messages=new, scope="dependents", restored=restored)
+    one = await engine.register(task(1), task(2))
+    for claim in await engine.claim():
+        fails = claim.flow == one and claim.task == 1
+        await (engine.suspend(claim, payload=FAILURE) if fails else engine.finish(claim))
+    await cancel(*where, flow, by="alice", reason="no need")
+    await cancel(*where, one, by="alice")
+    two = await engine.register(task(1), task(2, 1))
+    await engine.claim()
+    await cancel(*where, two, by="alice")
 
 
 async def test_every_event_type_is_written_and_can_be_decoded(engine: Engine) -> None:
     await write_every_event(engine)
     written = {type(event) for event in await engine.events()}
-    assert written == set(AnyEvent.__args__)
+    assert written == set(get_args(AnyEvent))
 
 
 async def test_the_scripts_write_only_shapes_that_have_a_golden_file(engine: Engine) -> None:
