@@ -5,6 +5,7 @@ priority in quanta, and within a workflow's turn the task that is further ahead,
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from flower_engine.log.keys import lane_name
@@ -12,15 +13,17 @@ from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
+    FlowRerun,
     LogOpened,
     OutcomeRefused,
-    TaskFinished,
-    TaskLapsed,
-    TaskReturned,
+    TaskIgnored,
+    TaskRetrying,
     TaskStarted,
+    TaskUnignored,
 )
-from flower_engine.model.fold import FlowState, fold
+from flower_engine.model.fold import FlowState, TaskState, fold_one
 from flower_engine.model.invariants import lane_score
+from flower_engine.model.status import Status
 
 QUANTUM = 8
 Key = tuple[str, int]  # flow, task
@@ -41,18 +44,39 @@ class Oracle:
     def __init__(self, max_lost: int) -> None:
         self._max_lost = max_lost
         self._suspects: dict[str, Key] = {}  # what each worker holds
-        self.events: list[AnyEvent] = []
         self.flows: dict[str, FlowState] = {}
+        self.retrying: set[Key] = set()  # on their timers
+        self.delayed: set[str] = set()
         self._ready: dict[Key, Waiting] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
 
     def append(self, events: Sequence[AnyEvent]) -> None:
-        """Takes new events, in log order."""
-        for event in events:
-            self.events.append(event)
-            self._follow(event)
-        self.flows = fold(self.events)
+        """Takes the new events of one call, in log order."""
+        for event, following in pairwise([*events, None]):
+            assert event is not None
+            fold_one(self.flows, event)
+            if isinstance(event, LogOpened | OutcomeRefused | TaskStarted):
+                continue  # of starts, `take` says which there must be
+            if isinstance(event, FlowRegistered) and event.start_ms:
+                self.delayed.add(event.flow)
+            if isinstance(event, TaskRetrying):
+                self.retrying.add((event.flow, event.task))
+            if isinstance(event, FlowRerun):  # a suspect that runs again is none any more: another lane
+                for seq in event:
+                    if (waiting := self._ready.get((event.flow, seq))) and waiting.is_suspect:
+                        del self._ready[event.flow, seq]
+            # Tasks of one call are ignored (or taken back) together; what follows from it follows then.
+            together = isinstance(event, TaskIgnored | TaskUnignored)
+            if not (together and isinstance(following, type(event)) and following.flow == event.flow):
+                self._place(self.flows[event.flow])
+
+    def fired(self, what: str, flow: str, task: int) -> None:
+        """A retry or a start was due, which no event says."""
+        self.retrying.discard((flow, task))
+        if what == "start":
+            self.delayed.discard(flow)
+        self._place(self.flows[flow])
 
     def take(self, worker: str, wanted: int, queues: Sequence[str], programs: Sequence[str]) -> list[Key]:
         """The tasks that a claim must give now, in order; turns move on."""
@@ -97,29 +121,26 @@ class Oracle:
             del self._ready[key]
         return taken
 
-    def _follow(self, event: AnyEvent) -> None:
-        if isinstance(event, LogOpened | OutcomeRefused):
-            return
-        if isinstance(event, FlowRegistered):
-            self.flows |= fold([event])
-            for task in self.flows[event.flow].tasks:
-                if task.is_ready:
-                    self._push(self.flows[event.flow], task.planned.seq)
-            return
-        flow = self.flows[event.flow]
-        if not isinstance(event, TaskStarted):
-            self._suspects = {
-                worker: key for worker, key in self._suspects.items() if key != (event.flow, event.task)
-            }
-        if isinstance(event, TaskReturned | TaskLapsed):
-            flow.task(event.task).lost = getattr(event, "lost", flow.task(event.task).lost)
-            self._push(flow, event.task)
-        elif isinstance(event, TaskFinished):
-            flow.left -= 1
-            for dependent in flow.dependents[event.task]:
-                flow.task(dependent).open -= 1
-                if flow.task(dependent).open == 0:
-                    self._push(flow, dependent)
+    def _place(self, flow: FlowState) -> None:
+        """Puts the flow's tasks into the ready set, and takes them out, as they stand now."""
+        for task in flow.tasks:
+            key = (flow.flow, task.planned.seq)
+            if task.retry_ms is None:
+                self.retrying.discard(key)
+            if not self._is_in_lane(flow, task):
+                self._ready.pop(key, None)
+            elif key not in self._ready:
+                self._push(flow, task.planned.seq)
+        self._suspects = {
+            worker: (held, seq)
+            for worker, (held, seq) in self._suspects.items()
+            if self.flows[held].task(seq).status is Status.RUNNING
+        }
+
+    def _is_in_lane(self, flow: FlowState, task: TaskState) -> bool:
+        key = (flow.flow, task.planned.seq)
+        is_held = flow.paused is not None or flow.flow in self.delayed
+        return task.is_ready and not is_held and key not in self.retrying
 
     def _push(self, flow: FlowState, seq: int) -> None:
         task = flow.task(seq)

@@ -1,14 +1,18 @@
 """A Hypothesis state machine drives the transitions on a real server against the pure model.
 
 After each step the invariants of ``model/invariants.py`` hold between the fold of the log and Redis, and
-each claim gave exactly the tasks that the oracle predicts. Lost replies are calls sent twice.
+each claim gave exactly the tasks that the oracle predicts; operators' calls are refused exactly where
+``expectations.py`` says. Lost replies are calls sent twice; races are the steps in any order.
 """
 
 import asyncio
 import itertools
+import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 import msgspec
 from hypothesis import HealthCheck, Phase, settings
@@ -22,26 +26,34 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from flower_engine.log.client import connect, connect_blocking
+from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
+from flower_engine.log import operating
+from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.live_state import read_live_state
+from flower_engine.log.operating import Operated
 from flower_engine.log.partition import Partition, install
 from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, register
-from flower_engine.log.watching import lapse
+from flower_engine.log.registering import FlowPlan, Start, register
+from flower_engine.log.restoring import Restored
+from flower_engine.log.watching import fire, lapse
 from flower_engine.log.working import (
     Claim,
     Exchange,
     Outcome,
     OutcomeKind,
+    Reported,
     Service,
     attend,
     finish_and_claim,
     heartbeat,
 )
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import TaskStarted, decode_event
+from flower_engine.model.fold import FlowState
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
+from flower_engine.model.status import Status
+from stateful import expectations
 from stateful.oracle import Oracle
 
 T = TypeVar("T")
@@ -61,6 +73,24 @@ def _workflow(name: str, *tasks: tuple[str, int, tuple[int, ...] | None, str]) -
     return FlowPlan(name, plan_flow(definition))
 
 
+def _fragile() -> FlowPlan:
+    """Its tasks are retried, and everything of it may take too long."""
+    retry = RetryPolicy(max_attempts=3, delay_ms=1, backoff=1.0, jitter=0.0)
+    limits = {"retry": retry, "timeout_ms": 600_000, "queue_timeout_ms": 600_000}
+    rows = [TaskDefinition(seq=1, program="A", **limits), TaskDefinition(seq=2, program="B", depends_on=())]
+    rows += [TaskDefinition(seq=seq, program="B", depends_on=(1, seq - 1), **limits) for seq in (3, 4)]
+    definition = WorkflowDefinition(name="fragile", tasks=tuple(rows))
+    return FlowPlan("fragile", plan_flow(definition), timeout_ms=600_000)
+
+
+def _fork() -> FlowPlan:
+    """A diamond whose first two tasks were taken over."""
+    rows = ((), (1,), (1,), (2, 3), (4,))
+    tasks = [TaskDefinition(seq=seq, program="B", depends_on=row) for seq, row in enumerate(rows, start=1)]
+    definition = WorkflowDefinition(name="fork", tasks=tuple(tasks))
+    return FlowPlan("fork", plan_flow(definition), forked_from="x", taken={1: b"[1]"}, ignored=[2])
+
+
 PLANS = (
     _workflow("line", *[("A", 0, None, "default")] * 3),
     _workflow("diamond", ("A", 0, (), "default"), ("B", 0, (1,), "default"), ("C", -5, (1,), "default"),
@@ -69,11 +99,19 @@ PLANS = (
     _workflow("urgent", ("C", -20, None, "default"), ("C", 19, None, "default")),
     _workflow("bulk", ("A", 5, None, "bulk:50%")),
     _workflow("crowd", *[("B", 0, (), "default")] * 12),
+    _fragile(),
+    _fork(),
 )  # fmt: skip
 
 
+KINDS = [*[OutcomeKind.FINISHED] * 6, *OutcomeKind]
+
+
 def _outcome(claim: Claim, kind: OutcomeKind) -> Outcome:
-    return Outcome(claim, kind, ERROR if kind is OutcomeKind.SUSPENDED else b"null")
+    payload = b"null" if kind in (OutcomeKind.FINISHED, OutcomeKind.RETURNED) else ERROR
+    number = {OutcomeKind.RETRY: 1, OutcomeKind.CRASHED: MAX_LOST}.get(kind, 0)
+    progress = b'{"fraction":0.5}' if kind is OutcomeKind.FAILED else b""
+    return Outcome(claim, kind, payload, number, progress)
 
 
 @dataclass
@@ -99,7 +137,8 @@ class Transitions(RuleBasedStateMachine):
         self.blocking = connect_blocking(self.url)
         self.oracle = Oracle(MAX_LOST)
         self.position: str | None = None
-        self.registered: list[tuple[str, FlowPlan]] = []
+        self.registered: list[Start] = []
+        self.keys: dict[str, Start] = {}
         self.numbers = itertools.count(1)
         self.workers = [
             Worker("one", Service(QUEUES, ("A", "B", "C"))),
@@ -123,6 +162,7 @@ class Transitions(RuleBasedStateMachine):
         meta = self.run(install(self.client, 0, "test", 1))
         self.partition = Partition(0, meta.installation, meta.generation)
         self.run(attend(self.client, self.partition, QUEUES))
+        self._lapse(QUEUES[0], 0)  # the first tick: from now on no stall is seen
         self._read_log()
 
     def _read_log(self) -> list[TaskStarted]:
@@ -133,26 +173,44 @@ class Transitions(RuleBasedStateMachine):
         self.oracle.append(events)
         return [event for event in events if isinstance(event, TaskStarted)]
 
-    @rule(plans=st.lists(st.sampled_from(PLANS), min_size=1, max_size=3), again=st.booleans())
-    def register_flows(self, plans: list[FlowPlan], again: bool) -> None:
-        flows = [(make_flow_id(next(self.numbers), 0, 7), plan) for plan in plans]
-        assert self.run(register(self.client, self.partition, flows)) == ["ok"] * len(flows)
+    @rule(
+        plans=st.lists(st.sampled_from(PLANS), min_size=1, max_size=3),
+        again=st.booleans(),
+        delay_ms=st.sampled_from([0, 0, 0, 2]),
+    )
+    def register_flows(self, plans: list[FlowPlan], again: bool, delay_ms: int) -> None:
+        starts = [Start(make_flow_id(next(self.numbers), 0, 7), plan, delay_ms=delay_ms) for plan in plans]
+        assert {each.word for each in self._register(*starts)} == {"ok"}
         if again:
-            assert set(self.run(register(self.client, self.partition, flows))) == {"duplicate"}
-        self.registered += flows
+            assert {each.word for each in self._register(*starts)} == {"duplicate"}
+        self.registered += starts
         assert not self._read_log()
 
     @precondition(lambda self: self.registered)
     @rule(data=st.data())
     def register_an_old_flow_again(self, data: st.DataObject) -> None:
-        flow = data.draw(st.sampled_from(self.registered))
-        assert self.run(register(self.client, self.partition, [flow])) == ["duplicate"]
+        (registered,) = self._register(data.draw(st.sampled_from(self.registered)))
+        assert registered.word == "duplicate"
+
+    @rule(key=st.sampled_from("xyz"), plan=st.sampled_from(PLANS[:2]))
+    def register_with_a_key(self, key: str, plan: FlowPlan) -> None:
+        start = Start(make_flow_id(next(self.numbers), 0, 7), plan, key=key, by="cli")
+        (registered,) = self._register(start)
+        known = self.keys.setdefault(key, start)
+        assert registered.word == ("ok" if known is start else "known")
+        assert (registered.flow, registered.workflow) == (known.flow, known.plan.workflow)
+        if known is start:
+            self.registered.append(start)
+        assert not self._read_log()
+
+    def _register(self, *starts: Start) -> list[Any]:
+        return self.run(register(self.client, self.partition, starts))
 
     @rule(data=st.data(), who=st.integers(0, 1), wanted=st.integers(0, 20), sends=st.integers(1, 3))
     def finish_and_claim(self, data: st.DataObject, who: int, wanted: int, sends: int) -> None:
         worker = self.workers[who]
         outcomes = [
-            _outcome(claim, data.draw(st.sampled_from([*[OutcomeKind.FINISHED] * 3, *OutcomeKind])))
+            _outcome(claim, data.draw(st.sampled_from(KINDS)))
             for claim in worker.held
             if data.draw(st.booleans())
         ]
@@ -181,24 +239,135 @@ class Transitions(RuleBasedStateMachine):
         leases: dict[bytes, list[bytes]] = {}
         for claim in [*worker.held, *worker.lapsed]:
             leases.setdefault(claim.queue, []).append(claim.lease)
+        told = [Reported(claim, b'{"note":"beat"}') for claim in [*worker.held, *worker.lapsed]]
         gone = heartbeat(
-            self.blocking, self.partition, worker.name, info=b"{}", remember_ms=60_000, leases=leases
+            self.blocking,
+            self.partition,
+            worker.name,
+            info=b"{}",
+            remember_ms=60_000,
+            leases=leases,
+            progress=told,
         )
+        self._read_log()
         assert sorted(gone) == sorted((claim.queue, claim.lease) for claim in worker.lapsed)
 
     @rule(queue=st.sampled_from(QUEUES), most=st.integers(1, 6), times=st.integers(1, 2))
     def lapse(self, queue: str, most: int, times: int) -> None:
         for _ in range(times):
-            reply = self.run(
-                lapse(self.client, self.partition, queues=[queue], lease_ms=0, tick_gap_ms=10**9,
-                      max_lost=MAX_LOST, most=most)
-            )  # fmt: skip
-            for ended in reply.lapses:
-                worker = next(worker for worker in self.workers if worker.name == ended.worker)
-                claim = next(c for c in worker.held if (c.flow, c.task) == (ended.flow, ended.task))
-                worker.held.remove(claim)
-                worker.lapsed.append(claim)
+            reply = self._lapse(queue, most)
+            assert all(ended.worker in ("one", "two") for ended in reply.lapses)
         self._read_log()
+        self._note_lost_leases()
+
+    @rule(timers=st.sampled_from(["", "a", "q", "f", "aqf"]), most=st.integers(1, 30))
+    def fire(self, timers: str, most: int) -> None:
+        """Retries and starts are due by themselves; timeouts of some kinds are made due."""
+        time.sleep(0.003)
+        members: list[bytes] = self.run(send(self.client, "ZRANGE", self.partition.keys.timers, 0, -1))
+        for member in members:
+            if member[:1].decode() in timers:
+                self.run(send(self.client, "ZADD", self.partition.keys.timers, 1, member))
+        fired = self.run(
+            fire(self.client, self.partition, lease_ms=600_000, tick_gap_ms=10**9, most=most)
+        ).fired
+        self._read_log()
+        for what, flow, task in fired:
+            if what in ("retry", "start"):
+                self.oracle.fired(what, flow, task)
+        self._note_lost_leases()
+
+    @precondition(lambda self: self.registered)
+    @rule(data=st.data(), verb=st.sampled_from(expectations.VERBS), sends=st.integers(1, 2))
+    def operate(self, data: st.DataObject, verb: str, sends: int) -> None:
+        start = data.draw(st.sampled_from(self.registered))
+        flow = self.oracle.flows[start.flow]
+        seqs = st.lists(st.integers(1, len(flow.tasks)), min_size=1, max_size=3, unique=True)
+        chosen: Any = data.draw(seqs)
+        scope: Any = ""
+        if verb == "rerun":
+            chosen = data.draw(st.one_of(st.just(chosen), st.sampled_from(["failed", "all"])))
+            scope = data.draw(st.sampled_from(["", "only", "dependents"]))
+        with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
+        retrying = {seq for held, seq in self.oracle.retrying if held == flow.flow}
+        asked = expectations.Asked(verb, chosen, scope, with_message)
+        expected = expectations.of(asked, flow, retrying)
+        before, number = flow.version, next(self.numbers)
+        for _ in range(sends):
+            done = self._operate(asked, flow, number)
+            if expected is None:
+                assert isinstance(done, RefusedError | NotUnderWayError), f"{asked} was done: {done}"
+            else:
+                assert isinstance(done, Operated), f"{asked} should be done for {expected}: {done}"
+        self._read_log()
+        if expected is None:
+            assert flow.version == before
+        else:
+            assert expectations.is_done(asked, flow, expected, before)
+        self._note_lost_leases()
+
+    @precondition(lambda self: any(flow.version > 1 for flow in self.oracle.flows.values()))
+    @rule(data=st.data())
+    def operate_on_what_has_moved_on(self, data: st.DataObject) -> None:
+        """What an operator saw a version ago is refused, whatever is asked for."""
+        flows = [flow for flow in self.oracle.flows.values() if flow.version > 1 and flow.ended_ms is None]
+        if flows:
+            flow = data.draw(st.sampled_from(flows))
+            asked = expectations.Asked("cancel", [], "", False)
+            assert isinstance(self._operate(asked, flow, next(self.numbers), flow.version - 1), MovedError)
+
+    def _operate(
+        self, asked: expectations.Asked, flow: FlowState, number: int, version: int | None = None
+    ) -> Operated | Exception:
+        """One sending; the same number makes it the same operation sent again."""
+        restored = (
+            Restored.of(flow) if flow.ended_ms is not None and asked.verb in ("rerun", "unignore") else None
+        )
+        where = (self.client, self.partition, flow.flow)
+        given: dict[str, Any] = {"by": "eve", "version": version}
+        match asked.verb:
+            case "rerun":
+                given |= {"selection": asked.tasks, "scope": asked.scope, "restored": restored}
+                given["messages"] = self._messages(asked, flow, restored)
+            case "unignore":
+                given |= {"tasks": asked.tasks, "restored": restored}
+            case "ignore":
+                given["tasks"] = asked.tasks
+            case _:
+                pass
+        with patch("flower_engine.log.operating.uuid.uuid4", return_value=uuid.UUID(int=number)):
+            try:
+                return self.run(getattr(operating, asked.verb)(*where, **given))
+            except (RefusedError, NotUnderWayError) as error:
+                return error
+
+    def _messages(
+        self, asked: expectations.Asked, flow: FlowState, restored: Restored | None
+    ) -> dict[int, tuple[bytes, bytes]]:
+        """The same messages again: what changes is that waiting tasks may be named."""
+        if not asked.with_message:
+            return {}
+        found = (
+            restored.messages(asked.tasks)
+            if restored
+            else self.run(operating.read_messages(self.client, self.partition, flow.flow, asked.tasks))
+        )
+        return {task: (message, message) for task, message in (found or {}).items()}
+
+    def _note_lost_leases(self) -> None:
+        """Claims whose leases have ended; their workers do not know it yet."""
+        for worker in self.workers:
+            for claim in list(worker.held):
+                task = self.oracle.flows[claim.flow].task(claim.task)
+                if task.status is not Status.RUNNING or task.lease != claim.lease.decode():
+                    worker.held.remove(claim)
+                    worker.lapsed.append(claim)
+
+    def _lapse(self, queue: str, most: int) -> Any:
+        return self.run(
+            lapse(self.client, self.partition, queues=[queue], lease_ms=0, tick_gap_ms=10**9,
+                  max_lost=MAX_LOST, most=most)
+        )  # fmt: skip
 
     def _call(self, worker: Worker, outcomes: list[Outcome], wanted: int, sends: int) -> list[Exchange]:
         worker.number += 1

@@ -124,17 +124,22 @@ def fold(events: Iterable[AnyEvent]) -> dict[str, FlowState]:
     """
     flows: dict[str, FlowState] = {}
     for event in events:
-        if isinstance(event, LogOpened | OutcomeRefused):
-            continue
-        if isinstance(event, FlowRegistered):
-            if event.flow in flows:
-                raise FoldError(f"flow {event.flow} is registered twice")
-            flows[event.flow] = _registered(event)
-        elif event.flow not in flows:
-            raise FoldError(f"flow {event.flow} has an event v{event.v} before it is registered")
-        else:
-            _apply(flows[event.flow], event)
+        fold_one(flows, event)
     return flows
+
+
+def fold_one(flows: dict[str, FlowState], event: AnyEvent) -> None:
+    """Adds the next event of the log to the flows of those before it; raises as :func:`fold` does."""
+    if isinstance(event, LogOpened | OutcomeRefused):
+        return
+    if isinstance(event, FlowRegistered):
+        if event.flow in flows:
+            raise FoldError(f"flow {event.flow} is registered twice")
+        flows[event.flow] = _registered(event)
+    elif event.flow not in flows:
+        raise FoldError(f"flow {event.flow} has an event v{event.v} before it is registered")
+    else:
+        _apply(flows[event.flow], event)
 
 
 def _registered(event: FlowRegistered) -> FlowState:

@@ -1,0 +1,111 @@
+"""What operators' calls must do, from the state of a flow alone: refused, or done for which tasks."""
+
+from typing import Any, NamedTuple
+
+from flower_engine.model.fold import FlowState
+from flower_engine.model.status import Status
+
+VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume")
+
+
+class Asked(NamedTuple):
+    """An operation; ``tasks`` is a list, or "failed" or "all" for a rerun."""
+
+    verb: str
+    tasks: Any
+    scope: str
+    with_message: bool
+
+
+def of(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
+    """The tasks concerned, or None where it must be refused."""
+    has_ended = flow.ended_ms is not None
+    match asked.verb:
+        case "rerun":
+            return _rerun(asked, flow, retrying)
+        case "unignore":
+            return _unignore(asked.tasks, flow, retrying)
+        case _ if has_ended:
+            return None
+        case "ignore":
+            fits = all(_status(flow, seq) in (Status.WAIT, Status.SUSPEND) for seq in asked.tasks)
+            return set(asked.tasks) if fits else None
+        case "resume":
+            return set() if flow.paused is not None else None
+        case _:
+            return set()
+
+
+def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int) -> bool:
+    """Whether the flow stands as it must after the operation."""
+    match asked.verb:
+        case "rerun":
+            return flow.version == version_before + 1 and all(
+                _status(flow, seq) is Status.WAIT and flow.task(seq).failures == 0 for seq in tasks
+            )
+        case "ignore":
+            is_new = flow.version == version_before + len(tasks)
+            return is_new and all(_status(flow, seq) is Status.IGNORE for seq in tasks)
+        case "unignore":
+            is_new = flow.version == version_before + len(tasks)
+            return is_new and all(_status(flow, seq) is Status.WAIT for seq in tasks)
+        case "cancel":
+            return flow.version == version_before + 1 and flow.ended_ms is not None
+        case "pause":
+            return flow.paused is not None and flow.version in (version_before, version_before + 1)
+        case _:
+            return flow.paused is None and flow.version == version_before + 1
+
+
+def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
+    again = _selected(asked, flow, retrying)
+    if not again:
+        return None
+    if asked.scope == "dependents":
+        left = list(again)
+        while left:
+            for dependent in flow.dependents[left.pop()]:
+                if dependent not in again:
+                    again.add(dependent)
+                    left.append(dependent)
+    for seq in [seq for seq in again if _status(flow, seq).is_final]:
+        again |= retrying.intersection(flow.dependents[seq])
+    for seq in again:
+        if _status(flow, seq) is Status.RUNNING:
+            return None
+        if _status(flow, seq).is_final:
+            behind = {_status(flow, other) for other in flow.dependents[seq] if other not in again}
+            if Status.RUNNING in behind or (asked.scope == "" and Status.FINISH in behind):
+                return None
+    named = set(asked.tasks) if asked.with_message else set[int]()
+    ran = {
+        seq
+        for seq in again
+        if _status(flow, seq) is not Status.WAIT or flow.task(seq).attempt or seq in named
+    }
+    return ran or None
+
+
+def _selected(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
+    everything = range(1, len(flow.tasks) + 1)
+    if asked.tasks == "all":
+        return set(everything)
+    if asked.tasks == "failed":
+        cut_off = set(flow.cancelled or ()) if flow.ended_ms is not None else set[int]()
+        return {seq for seq in everything if _status(flow, seq) is Status.SUSPEND} | cut_off
+    waits = {seq for seq in asked.tasks if _status(flow, seq) is Status.WAIT and seq not in retrying}
+    return None if waits and not asked.with_message else set(asked.tasks)
+
+
+def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int] | None:
+    for seq in tasks:
+        if _status(flow, seq) is not Status.IGNORE:
+            return None
+        for dependent in flow.dependents[seq]:
+            if dependent in retrying or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE):
+                return None
+    return set(tasks)
+
+
+def _status(flow: FlowState, seq: int) -> Status:
+    return flow.task(seq).status
