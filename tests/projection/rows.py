@@ -17,15 +17,22 @@ _TIMES = SQL(", ").join(
     SQL("(extract(epoch FROM {0}) * 1000)::bigint AS {0}").format(Identifier(name))
     for name in ("registered_ts", "started_ts", "finished_ts", "suspended_ts")
 )
+_RETRY = SQL("(extract(epoch FROM retry_ts) * 1000)::bigint AS retry_ts")
+_FLOW_TIMES = SQL(", ").join(
+    SQL("(extract(epoch FROM {0}) * 1000)::bigint AS {0}").format(Identifier(name))
+    for name in ("start_ts", "paused_ts", "cancelled_ts")
+)
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,"
-    " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, worker, result,"
-    " error, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
-).format(_TIMES)
+    " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, failures, worker,"
+    " result, error, progress, ignored_by, ignore_reason, {}, {} FROM kr_task_stat"
+    " ORDER BY task_flow_id, task_exec_seq) AS row"
+).format(_TIMES, _RETRY)
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
-    " waiting, running, suspended, finished, ignored, {} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
-).format(_TIMES)
+    " waiting, running, suspended, finished, ignored, registered_by, idempotency_key, forked_from,"
+    " paused_by, cancelled_by, {}, {} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
+).format(_TIMES, _FLOW_TIMES)
 
 
 async def held(connection: Connection) -> tuple[list[Row], list[Row]]:
@@ -56,7 +63,6 @@ async def archived(connection: Connection) -> list[tuple[str, Any]]:
 
 def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
     count = [task.status for task in flow.tasks].count
-    suspended = [task.suspended_ms for task in flow.tasks if task.suspended_ms is not None]
     return {
         "task_flow_id": flow.flow,
         "task_id": flow.workflow,
@@ -72,7 +78,15 @@ def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
         "registered_ts": flow.registered_ms,
         "started_ts": started_ms,
         "finished_ts": flow.ended_ms,
-        "suspended_ts": max(suspended, default=None),
+        "suspended_ts": flow.suspended_ms,
+        "registered_by": flow.registered.by or None,
+        "idempotency_key": flow.registered.key or None,
+        "forked_from": flow.registered.forked_from or None,
+        "start_ts": flow.registered.start_ms or None,
+        "paused_ts": flow.paused and flow.paused.at,
+        "paused_by": flow.paused and flow.paused.by,
+        "cancelled_ts": flow.cancelled and flow.cancelled.at,
+        "cancelled_by": flow.cancelled and flow.cancelled.by,
     }
 
 
@@ -96,6 +110,11 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "queue": planned.queue,
         "attempt": task.attempt,
         "lost": task.lost,
+        "failures": task.failures,
+        "retry_ts": task.retry_ms,
+        "progress": task.progress and {"fraction": task.progress.fraction, "note": task.progress.note},
+        "ignored_by": task.passed and task.passed.by,
+        "ignore_reason": (task.passed and task.passed.reason) or None,
         "worker": task.worker or None,
         "result": msgspec.json.decode(task.result) if task.result is not None else None,
         "error": msgspec.to_builtins(task.error) if task.error is not None else None,

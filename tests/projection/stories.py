@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,17 @@ from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
     LogOpened,
+    FlowCancelled,
+    FlowPaused,
+    FlowRerun,
+    FlowResumed,
+    FlowTimedOut,
     OutcomeRefused,
+    TaskIgnored,
+    TaskOverdue,
+    TaskProgressed,
+    TaskRetrying,
+    TaskUnignored,
     TaskError,
     TaskFinished,
     TaskLapsed,
@@ -37,7 +48,7 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (  # for each task the tasks i
 )
 
 _AT_THE_END = re.compile(
-    rb'(\{"type":"[a-z.]+")(.*)(,"at":\d+)\}', re.DOTALL
+    rb'(\{"type":"[a-z._]+")(.*)(,"at":\d+)\}', re.DOTALL
 )  # the transitions write it first
 
 
@@ -81,11 +92,15 @@ class Story:
     def open(self) -> None:
         self.events.append(LogOpened(at=self.now_ms, installation="here", generation=1, partition=0))
 
-    def register(self, shape: Sequence[Sequence[int]] = SHAPES[1], workflow: str = "example") -> str:
+    def register(
+        self, shape: Sequence[Sequence[int]] = SHAPES[1], workflow: str = "example", **more: Any
+    ) -> str:
         """Registers a flow; returns its id."""
         flow = make_flow_id(self.now_ms, 0, next(_numbers))
         self.events.append(
-            FlowRegistered(at=self.now_ms, flow=flow, v=1, workflow=workflow, order=0, tasks=plan(shape))
+            FlowRegistered(
+                at=self.now_ms, flow=flow, v=1, workflow=workflow, order=0, tasks=plan(shape), **more
+            )
         )
         return flow
 
@@ -118,6 +133,71 @@ class Story:
     def lapse(self, flow: str, task: int) -> None:
         state = self._flow(flow).task(task)
         self._end(flow, task, TaskLapsed, worker=state.worker, lost=state.lost + 1)
+
+    def retry(self, flow: str, task: int) -> None:
+        error = TaskError(type="ValueError", message="again")
+        failures = self._flow(flow).task(task).failures + 1
+        self._end(flow, task, TaskRetrying, error=error, failures=failures, due_ms=self.now_ms)
+
+    def progress(self, flow: str, task: int, fraction: float | None, note: str) -> None:
+        self._end(flow, task, TaskProgressed, fraction=fraction, note=note)
+
+    def fail_while_waiting(self, flow: str, task: int) -> None:
+        self._operate(flow, TaskOverdue, task=task, error=TaskError(type="QueueTimeout", message="late"))
+
+    def time_out(self, flow: str) -> None:
+        """Suspends what runs or is ready."""
+        state = self._flow(flow)
+        running = tuple(t.planned.seq for t in state.tasks if t.status is Status.RUNNING)
+        waiting = tuple(t.planned.seq for t in state.tasks if t.is_ready)
+        error = TaskError(type="FlowTimeout", message="late")
+        self._operate(flow, FlowTimedOut, error=error, running=running, waiting=waiting)
+
+    def ignore(self, flow: str, task: int) -> None:
+        state = self._flow(flow)
+        was = int(state.task(task).status)
+        self._operate(flow, TaskIgnored, task=task, was=was, by="bob", reason="old", ends=state.left == 1)
+
+    def unignore(self, flow: str, task: int) -> None:
+        self._operate(flow, TaskUnignored, task=task, by="bob")
+
+    def rerun(self, flow: str, *tasks: int, parameters: dict[int, dict[str, Any]] | None = None) -> None:
+        state = self._flow(flow)
+        by_status = {
+            status: tuple(seq for seq in tasks if state.task(seq).status is status) for status in Status
+        }
+        self._operate(
+            flow,
+            FlowRerun,
+            by="bob",
+            finished=by_status[Status.FINISH],
+            ignored=by_status[Status.IGNORE],
+            suspended=by_status[Status.SUSPEND],
+            waiting=by_status[Status.WAIT],
+            parameters=parameters or {},
+        )
+
+    def cancel(self, flow: str) -> None:
+        state = self._flow(flow)
+        lists = {
+            name: tuple(t.planned.seq for t in state.tasks if t.status is status)
+            for name, status in (
+                ("waiting", Status.WAIT),
+                ("running", Status.RUNNING),
+                ("suspended", Status.SUSPEND),
+            )
+        }
+        self._operate(flow, FlowCancelled, by="eve", reason="no need", **lists)
+
+    def pause(self, flow: str) -> None:
+        self._operate(flow, FlowPaused, by="eve", reason="")
+
+    def resume(self, flow: str) -> None:
+        self._operate(flow, FlowResumed, by="eve")
+
+    def _operate(self, flow: str, kind: type, **fields: object) -> None:
+        version = self._flow(flow).version + 1
+        self.events.append(kind(at=self.now_ms, flow=flow, v=version, **fields))
 
     def refuse(self, flow: str, task: int) -> None:
         self.events.append(

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,8 +25,12 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
     story = Story()
     story.open()
     for verb, number in steps:
-        ready, running = story.tasks_of(Status.WAIT), story.tasks_of(Status.RUNNING)
-        if verb == "register":
+        paused = {flow.flow for flow in story.flows().values() if flow.paused is not None}
+        ready = [(flow, seq) for flow, seq in story.tasks_of(Status.WAIT) if flow not in paused]
+        running = story.tasks_of(Status.RUNNING)
+        if verb in _OF_FLOWS:
+            _operate(story, verb, number)
+        elif verb == "register":
             story.register(SHAPES[number % len(SHAPES)], workflow=f"workflow {number % 3}")
         elif verb == "start" and ready:
             story.start(*ready[number % len(ready)], worker=f"worker-{number % 3}")
@@ -42,12 +47,57 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
                     story.give_back(flow, task)
                 case "lapse":
                     story.lapse(flow, task)
+                case "retry":
+                    story.retry(flow, task)
+                case "progress":
+                    story.progress(flow, task, number / 11 or None, "a\tnote")
                 case _:
                     pass
     return story
 
 
-VERBS = ("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse")
+def _operate(story: Story, verb: str, number: int) -> None:
+    """An operation on one of the flows, where it is possible."""
+    flows = list(story.flows().values())
+    if not flows:
+        return
+    flow = flows[number % len(flows)]
+    seqs = [task.planned.seq for task in flow.tasks]
+    stand = {status: [seq for seq in seqs if flow.task(seq).status is status] for status in Status}
+    free = stand[Status.WAIT] + stand[Status.SUSPEND]
+    ready = [seq for seq in seqs if flow.task(seq).is_ready]
+    under_way = flow.ended_ms is None
+    match verb:
+        case "rerun" if not stand[Status.RUNNING] and not under_way:
+            story.rerun(flow.flow, *seqs, parameters={seqs[-1]: {"N": number}})
+        case "rerun" if stand[Status.SUSPEND]:
+            story.rerun(flow.flow, *stand[Status.SUSPEND])
+        case "ignore" if free:
+            story.ignore(flow.flow, free[number % len(free)])
+        case "unignore" if stand[Status.IGNORE] and not stand[Status.RUNNING]:
+            story.unignore(flow.flow, stand[Status.IGNORE][0])
+        case "cancel" if under_way:
+            story.cancel(flow.flow)
+        case "pause" if under_way and flow.paused is None:
+            story.pause(flow.flow)
+            story.resume(flow.flow)
+            if number % 2:
+                story.pause(flow.flow)
+        case "resume" if flow.paused is not None:
+            story.resume(flow.flow)
+        case "time out" if under_way and (ready or stand[Status.RUNNING]):
+            story.time_out(flow.flow)
+        case "overdue" if ready:
+            story.fail_while_waiting(flow.flow, ready[0])
+        case _:
+            pass
+
+
+_OF_FLOWS = ("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue")
+VERBS = (
+    *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
+    *("retry", "progress", *_OF_FLOWS, "rerun", "resume"),
+)
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)
 
 
@@ -88,6 +138,33 @@ async def test_a_flow_of_every_fate_is_projected_rightly(tables: Connection, siz
     story.finish(flow, 2)
     story.run(other)
     story.refuse(other, 1)
+    await _is_projected_rightly(tables, story, [size])
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_what_operators_do_is_projected_rightly(tables: Connection, size: int) -> None:
+    story = Story()
+    story.open()
+    fork = story.register(
+        SHAPES[2], taken={1: msgspec.Raw(b'{"rows":[1]}')}, ignored=(2,), forked_from="x", key="k", by="alice"
+    )
+    flow = story.register(SHAPES[2])
+    story.run(flow)
+    story.rerun(flow, 2, 4, parameters={2: {"TABLE": "orders"}})
+    story.start(flow, 2)
+    story.progress(flow, 2, 0.5, "half")
+    story.retry(flow, 2)
+    story.start(flow, 2)
+    story.suspend(flow, 2)
+    story.ignore(flow, 2)
+    story.unignore(flow, 2)
+    story.pause(flow)
+    story.cancel(flow)
+    story.rerun(flow, 2, 4)
+    story.run(flow)
+    story.time_out(fork)
+    story.ignore(fork, 3)
+    story.ignore(fork, 4)
     await _is_projected_rightly(tables, story, [size])
 
 

@@ -404,7 +404,7 @@ def test_transitions_follow_the_model(redis_url: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=100,
+            max_examples=150,
             stateful_step_count=30,
             phases=(Phase.generate, Phase.shrink),
             deadline=None,

@@ -1,0 +1,172 @@
+"""The commands that talk to the API: what they print, what --json gives, and their exit codes."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.conftest import own_api, start_api  # noqa: F401 # fixtures
+from api.serving import RunningApi
+from flower_cli.main import app
+
+Flower = Callable[..., Result]
+
+
+@pytest.fixture
+def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:  # noqa: F811
+    """Runs a command against the test's own API."""
+    monkeypatch.setenv("FLOWER_URL", own_api.url)
+    runner = CliRunner()
+    yield lambda *words, **more: runner.invoke(app, list(words), **more)
+
+
+async def failed(api: RunningApi, workflow: str = "nightly") -> str:
+    """A flow whose second task has failed for good, projected."""
+    api.define(workflow, {}, {"parameters": {"TABLE": "order"}, "dependsOn": [1]}, {}, {"dependsOn": [1]})
+    flow = api.register(workflow)
+    async with api.engine() as engine:
+        await engine.finish(*await engine.claim())
+        two, four = sorted(await engine.claim(), key=lambda claim: claim.task)
+        payload = {"type": "LookupError", "message": "no such table: order", "traceback": "line 1\nline 2"}
+        await engine.fail(two, payload=json.dumps(payload).encode())
+        await engine.finish(four)
+    await api.project()
+    return flow
+
+
+async def test_register_prints_the_flow_and_takes_what_the_api_takes(
+    flower: Flower, own_api: RunningApi
+) -> None:  # noqa: F811
+    own_api.define("daily", {"parameters": {"DAY": "today"}})
+    done = flower(
+        "register",
+        "daily",
+        "--param",
+        "DAY=monday",
+        "--task-param",
+        "1:N=[1]",
+        "--key",
+        "k",
+        "--priority",
+        "-3",
+    )
+    assert done.exit_code == 0, done.output
+    (task,) = own_api.flow(done.stdout.strip())["tasks"]
+    assert (task["parameters"], task["taskPriority"]) == ({"DAY": "monday", "N": [1]}, -3)
+    assert "its key was known" in flower("register", "daily", "--key", "k").stdout
+    again = json.loads(flower("register", "daily", "--key", "k", "--json").stdout)
+    assert again["duplicate"] is True
+    assert own_api.flow(again["taskFlowId"])["registeredBy"] == "cli"
+
+
+async def test_register_waits_no_longer_than_it_is_told(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+    own_api.define("slow", {})
+    waited = flower("register", "slow", "--wait", "--timeout", "0")
+    assert waited.exit_code == 4
+    assert "1 waiting" in waited.stderr
+
+
+async def test_errors_and_show_say_what_failed_and_why(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+    flow = await failed(own_api)
+    listed = flower("errors")
+    assert flow in listed.stdout and "LookupError: no such table: order" in listed.stdout
+    assert json.loads(flower("errors", "--match", "TABLE", "--json").stdout)["tasks"][0]["taskFlowId"] == flow
+    assert "nothing has failed" in flower("errors", "--match", "else").stdout
+    shown = flower("show", flow).stdout
+    assert shown.index("task 2 A failed, attempt 1: LookupError") < shown.index("Finish")
+    assert "line 2" in shown and "attempt 1 " in shown and "waits for 2" in shown
+    assert json.loads(flower("show", flow, "--json").stdout)["taskFlowId"] == flow
+    one = flower("show", flow, "--task", "2").stdout
+    assert '"TABLE":"order"' in one and "failed" in one
+
+
+async def test_flows_events_workers_and_workflows_are_listed(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+    flow = await failed(own_api)
+    assert flow in flower("flows", "--status", "Suspend", "--workflow", "nightly").stdout
+    assert flow not in flower("flows", "--status", "Finish").stdout
+    assert json.loads(flower("flows", "--json").stdout)["flows"][0]["taskFlowId"] == flow
+    history = flower("events", flow).stdout.splitlines()
+    assert "flow.registered" in history[0] and "task.finished" in history[-1]
+    lines = [json.loads(line) for line in flower("events", flow, "--json").stdout.splitlines()]
+    assert [line["event"]["v"] for line in lines] == list(range(1, len(history) + 1))
+    assert "no worker is alive" in flower("workers").stdout
+    assert "nightly" in flower("workflows").stdout
+    assert "the one before" in flower("workflows", "nightly").stdout
+
+
+async def test_an_operator_makes_a_flow_go_on(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+    flow = await failed(own_api)
+    assert "is paused" in flower("pause", flow, "--reason", "look").stdout
+    assert "is resumed" in flower("resume", flow).stdout
+    assert "will run again" in flower("rerun", flow, "--failed").stdout
+    assert flower("rerun", flow, "--failed").exit_code == 1
+    assert "is ignored" in flower("ignore", flow, "2").stdout
+    assert "waits again" in flower("unignore", flow, "2").stdout
+    assert json.loads(flower("ignore", flow, "2", "3", "--json").stdout)["tasks"] == [2, 3]
+    fork = flower("fork", flow, "--from", "2", "--param", "TABLE=orders").stdout.strip()
+    assert own_api.flow(fork)["tasks"][1]["parameters"] == {"TABLE": "orders"}
+    assert "is cancelled" in flower("cancel", fork).stdout
+    refused = flower("cancel", fork)
+    assert refused.exit_code == 1
+    assert "it has ended (Ignore)" in refused.stderr and refused.stdout == ""
+
+
+async def test_many_flows_are_counted_asked_about_and_operated_on(
+    flower: Flower, own_api: RunningApi
+) -> None:  # noqa: F811
+    flow = await failed(own_api)
+    assert "1 flows match" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
+    assert flower("bulk", "resume", "--match", "table", input="n\n").exit_code == 1
+    done = flower("bulk", "resume", "--status", "Suspend", "--yes")
+    assert (done.exit_code, done.stdout.strip()) == (0, "1 done, 0 refused")
+    assert own_api.flow(flow)["tasks"][1]["status"] == "Wait"
+    refused = flower("bulk", "resume", "--workflow", "nightly", "--yes", "--json")
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["refused"] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rerun", "x"),
+        ("rerun", "x", "--task", "1", "--all"),
+        ("rerun", "x", "--all", "--only", "--dependents"),
+        ("rerun", "x", "--task", "1", "--param", "novalue"),
+        ("ignore", "x"),
+        ("bulk", "delete"),
+        ("register",),
+    ],
+)
+def test_wrong_usage_exits_with_2(words: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(app, list(words)).exit_code == 2
+
+
+def test_unknown_things_exit_with_1_and_the_apis_words(flower: Flower) -> None:
+    for words in (("show", "nonsense"), ("register", "nobody"), ("workflows", "nobody"), ("resume", "x")):
+        answer = flower(*words)
+        assert answer.exit_code == 1, answer.output
+        assert answer.stderr.startswith("error: ")
+
+
+def test_an_api_that_cannot_be_reached_exits_with_5_and_says_how_to_start_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLOWER_URL", "http://127.0.0.1:9")
+    answer = CliRunner().invoke(app, ["flows"])
+    assert answer.exit_code == 5
+    assert "flower up" in answer.stderr and "FLOWER_URL" in answer.stderr
+
+
+def test_a_token_is_shown_and_asked_for(
+    start_api: Callable[..., RunningApi], monkeypatch: pytest.MonkeyPatch
+) -> None:  # noqa: F811
+    guarded = start_api(api_tokens="alice:s3cret,ci:looks:read")
+    monkeypatch.setenv("FLOWER_URL", guarded.url)
+    runner = CliRunner()
+    asked = runner.invoke(app, ["flows"])
+    assert asked.exit_code == 1 and "FLOWER_TOKEN" in asked.stderr
+    monkeypatch.setenv("FLOWER_TOKEN", "looks")
+    assert runner.invoke(app, ["flows"]).exit_code == 0
+    assert "may only read" in runner.invoke(app, ["cancel", "x"]).stderr

@@ -1,0 +1,82 @@
+"""A flow's DAG as a tree: readable, complete, and fast whatever its shape."""
+
+from typing import Any
+
+import pytest
+
+from flower_cli.client import tree, words
+from flower_cli.client.tree import tree_lines
+
+
+@pytest.fixture(autouse=True)
+def _in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (tree, words):
+        monkeypatch.setattr(module, "is_unicode", lambda: False)
+
+
+def task(seq: int, *depends_on: int, status: str = "Finish", **more: Any) -> dict[str, Any]:
+    usual = {"program": "A", "attempt": 1, "error": None, "waitReason": None, "progress": None}
+    return {**usual, "taskExecSeq": seq, "status": status, "dependsOn": list(depends_on), **more}
+
+
+def drawn(*tasks: dict[str, Any]) -> list[str]:
+    return [line.plain for line in tree_lines(list(tasks))]
+
+
+def test_a_diamond_draws_each_task_once_and_says_where_else_it_belongs() -> None:
+    assert drawn(task(1), task(2, 1), task(3, 1), task(4, 2, 3)) == [
+        "+ 1 A Finish",
+        "|- + 2 A Finish",
+        "|  v + 4 A Finish",
+        "`- + 3 A Finish",
+        "   v 4 A (drawn below 2)",
+    ]
+
+
+def test_chains_go_straight_down() -> None:
+    lines = drawn(task(1), *(task(seq, seq - 1) for seq in range(2, 10_001)))
+    assert len(lines) == 10_000
+    assert lines[-1] == "v + 10000 A Finish"
+
+
+def test_two_roots_are_two_trees() -> None:
+    assert drawn(task(1), task(2)) == ["+ 1 A Finish", "+ 2 A Finish"]
+
+
+def test_what_failed_waits_or_was_passed_over_says_why() -> None:
+    lines = drawn(
+        task(1, status="Suspend", attempt=2, error={"type": "E", "message": "no\nmore"}),
+        task(2, 1, status="Wait", waitReason={"reason": "dependencies", "dependsOn": [1]}),
+        task(3, status="Ignore", ignoreReason="old", ignoredBy="bob"),
+        task(4, status="Running", progress={"fraction": 0.4, "note": "rows"}),
+    )
+    assert lines == [
+        "x 1 A Suspend attempt 2  E: no ...",
+        "v . 2 A Wait  waits for 1",
+        "- 3 A Ignore  old (by bob)",
+        "> 4 A Running 40% rows",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ({"reason": "retry", "dueTs": "2026-01-02T03:04:05.678Z"}, "retry at 03:04:05.678"),
+        ({"reason": "delayed", "untilTs": "2026-01-02T03:04:05Z"}, "delayed until 2026-01-02 03:04:05 UTC"),
+        ({"reason": "paused", "by": "eve"}, "the flow is paused by eve"),
+        ({"reason": "noWorker", "program": "P", "queue": "q"}, "no live worker serves program P in queue q"),
+        ({"reason": "ready"}, "ready, waits for a free slot"),
+        ({"reason": "unknown", "detail": "Redis is away"}, "Redis is away"),
+        ({"reason": "new one"}, "new one"),
+        (None, ""),
+    ],
+)
+def test_every_wait_reason_has_words(reason: dict[str, Any] | None, said: str) -> None:
+    assert words.why_it_waits(reason) == said
+
+
+def test_a_wide_mesh_is_drawn_in_time_linear_in_its_edges() -> None:
+    width = 100
+    first = [task(seq) for seq in range(1, width + 1)]
+    second = [task(width + seq, *range(1, width + 1)) for seq in range(1, width + 1)]
+    assert len(drawn(*first, *second)) == width + width * width
