@@ -27,7 +27,10 @@ _TASKS = (
     " (extract(epoch FROM t.finished_ts) * 1000)::bigint"
     " FROM kr_task_stat t JOIN kr_flow_stat f USING (task_flow_id) WHERE f.partition = %s"
 )
-_FLOWS = "SELECT task_flow_id, exec_status::int, version, finished + ignored FROM kr_flow_stat WHERE partition = %s"
+_FLOWS = (
+    "SELECT task_flow_id, exec_status::int, version, finished + ignored FROM kr_flow_stat"
+    " WHERE partition = %s"
+)
 
 
 @dataclass

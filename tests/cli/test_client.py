@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.conftest import own_api, start_api  # noqa: F401 # fixtures
 from api.serving import RunningApi
 from flower_cli.main import app
 
@@ -15,7 +13,7 @@ Flower = Callable[..., Result]
 
 
 @pytest.fixture
-def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:  # noqa: F811
+def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
     """Runs a command against the test's own API."""
     monkeypatch.setenv("FLOWER_URL", own_api.url)
     runner = CliRunner()
@@ -38,7 +36,7 @@ async def failed(api: RunningApi, workflow: str = "nightly") -> str:
 
 async def test_register_prints_the_flow_and_takes_what_the_api_takes(
     flower: Flower, own_api: RunningApi
-) -> None:  # noqa: F811
+) -> None:
     own_api.define("daily", {"parameters": {"DAY": "today"}})
     done = flower(
         "register",
@@ -61,14 +59,14 @@ async def test_register_prints_the_flow_and_takes_what_the_api_takes(
     assert own_api.flow(again["taskFlowId"])["registeredBy"] == "cli"
 
 
-async def test_register_waits_no_longer_than_it_is_told(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+async def test_register_waits_no_longer_than_it_is_told(flower: Flower, own_api: RunningApi) -> None:
     own_api.define("slow", {})
     waited = flower("register", "slow", "--wait", "--timeout", "0")
     assert waited.exit_code == 4
     assert "1 waiting" in waited.stderr
 
 
-async def test_errors_and_show_say_what_failed_and_why(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+async def test_errors_and_show_say_what_failed_and_why(flower: Flower, own_api: RunningApi) -> None:
     flow = await failed(own_api)
     listed = flower("errors")
     assert flow in listed.stdout and "LookupError: no such table: order" in listed.stdout
@@ -82,7 +80,7 @@ async def test_errors_and_show_say_what_failed_and_why(flower: Flower, own_api: 
     assert '"TABLE":"order"' in one and "failed" in one
 
 
-async def test_flows_events_workers_and_workflows_are_listed(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+async def test_flows_events_workers_and_workflows_are_listed(flower: Flower, own_api: RunningApi) -> None:
     flow = await failed(own_api)
     assert flow in flower("flows", "--status", "Suspend", "--workflow", "nightly").stdout
     assert flow not in flower("flows", "--status", "Finish").stdout
@@ -96,7 +94,7 @@ async def test_flows_events_workers_and_workflows_are_listed(flower: Flower, own
     assert "the one before" in flower("workflows", "nightly").stdout
 
 
-async def test_an_operator_makes_a_flow_go_on(flower: Flower, own_api: RunningApi) -> None:  # noqa: F811
+async def test_an_operator_makes_a_flow_go_on(flower: Flower, own_api: RunningApi) -> None:
     flow = await failed(own_api)
     assert "is paused" in flower("pause", flow, "--reason", "look").stdout
     assert "is resumed" in flower("resume", flow).stdout
@@ -115,12 +113,13 @@ async def test_an_operator_makes_a_flow_go_on(flower: Flower, own_api: RunningAp
 
 async def test_many_flows_are_counted_asked_about_and_operated_on(
     flower: Flower, own_api: RunningApi
-) -> None:  # noqa: F811
+) -> None:
     flow = await failed(own_api)
     assert "1 flows match" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
     assert flower("bulk", "resume", "--match", "table", input="n\n").exit_code == 1
     done = flower("bulk", "resume", "--status", "Suspend", "--yes")
     assert (done.exit_code, done.stdout.strip()) == (0, "1 done, 0 refused")
+    await own_api.project()
     assert own_api.flow(flow)["tasks"][1]["status"] == "Wait"
     refused = flower("bulk", "resume", "--workflow", "nightly", "--yes", "--json")
     assert refused.exit_code == 1
@@ -161,7 +160,7 @@ def test_an_api_that_cannot_be_reached_exits_with_5_and_says_how_to_start_one(
 
 def test_a_token_is_shown_and_asked_for(
     start_api: Callable[..., RunningApi], monkeypatch: pytest.MonkeyPatch
-) -> None:  # noqa: F811
+) -> None:
     guarded = start_api(api_tokens="alice:s3cret,ci:looks:read")
     monkeypatch.setenv("FLOWER_URL", guarded.url)
     runner = CliRunner()

@@ -37,23 +37,27 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
         elif verb == "refuse" and story.flows():
             story.refuse(list(story.flows())[number % len(story.flows())], 1)
         elif running:
-            flow, task = running[number % len(running)]
-            match verb:
-                case "finish":
-                    story.finish(flow, task, RESULTS[number % len(RESULTS)])
-                case "suspend":
-                    story.suspend(flow, task, message="\t'\\ \"", lost=number % 3)
-                case "give back":
-                    story.give_back(flow, task)
-                case "lapse":
-                    story.lapse(flow, task)
-                case "retry":
-                    story.retry(flow, task)
-                case "progress":
-                    story.progress(flow, task, number / 11 or None, "a\tnote")
-                case _:
-                    pass
+            _end(story, verb, number, *running[number % len(running)])
     return story
+
+
+def _end(story: Story, verb: str, number: int, flow: str, task: int) -> None:
+    """What becomes of a running task, or of its progress."""
+    match verb:
+        case "finish":
+            story.finish(flow, task, RESULTS[number % len(RESULTS)])
+        case "suspend":
+            story.suspend(flow, task, message="\t'\\ \"", lost=number % 3)
+        case "give back":
+            story.give_back(flow, task)
+        case "lapse":
+            story.lapse(flow, task)
+        case "retry":
+            story.retry(flow, task)
+        case "progress":
+            story.progress(flow, task, number / 11 or None, "a\tnote")
+        case _:
+            pass
 
 
 def _operate(story: Story, verb: str, number: int) -> None:

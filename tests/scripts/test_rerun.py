@@ -95,7 +95,7 @@ async def test_only_the_selected_task_runs_again_if_that_is_asked_for(engine: En
 
 async def test_a_dependent_that_would_keep_its_result_refuses(engine: Engine) -> None:
     flow = await ended(engine, *DIAMOND)
-    with pytest.raises(RefusedError, match='task 2 depends on task 1 and has started .*scope "dependents"'):
+    with pytest.raises(RefusedError, match=r'task 2 depends on task 1 and has started .*scope "dependents"'):
         await run_again(engine, flow, 1, restored=await engine.restored(flow))
     assert f"flow:{flow}" not in await engine.key_names(), "it is as it was"
     await engine.check()

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -41,6 +41,10 @@ class Api:
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ApiError(f"FLOWER_URL {url!r} is no URL: {error}", EXIT_USAGE) from None
         self.url = url
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
 
     def get(self, path: str, **query: Any) -> bytes:
         """The body of the answer; query parameters that are None are left out."""
@@ -87,18 +91,16 @@ class Api:
         return reply
 
 
-def open_api(url: str | None) -> Api:
-    """The API given, or that of ``FLOWER_URL``, of a ``flower up`` on this data folder, or the usual one."""
-    return Api(
-        url or os.environ.get("FLOWER_URL") or _url_here() or DEFAULT_URL, os.environ.get("FLOWER_TOKEN")
-    )
-
-
 @contextmanager
-def reported() -> Generator[None]:
-    """Errors of the API are said on standard error, and end the command with their exit code."""
+def connected(url: str | None) -> Generator[Api]:
+    """The API given, or that of ``FLOWER_URL``, of a ``flower up`` on this data folder, or the usual one.
+
+    Its errors are said on standard error, and end the command with their exit code.
+    """
+    address = url or os.environ.get("FLOWER_URL") or _url_here() or DEFAULT_URL
     try:
-        yield
+        with closing(Api(address, os.environ.get("FLOWER_TOKEN"))) as api:
+            yield api
     except ApiError as error:
         fail(str(error))
         raise typer.Exit(error.exit_code) from None

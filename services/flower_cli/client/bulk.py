@@ -7,7 +7,7 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flower_cli.client.api import EXIT_REFUSED, Api, ApiError, open_api, print_json, reported
+from flower_cli.client.api import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.client.options import (
     JsonOption,
     ReasonOption,
@@ -60,8 +60,7 @@ def bulk(
     }
     if dependents:
         body["scope"] = "dependents"
-    with reported():
-        api = open_api(url)
+    with connected(url) as api:
         count = api.send("/bulk", {**body, "dryRun": True})
         matches = f"{'more than ' if count['more'] else ''}{count['matches']} flows match"
         if dry_run:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from flower_cli.client.api import open_api, part, print_json, reported
+from flower_cli.client.api import connected, part, print_json
 from flower_cli.client.options import (
     FlowArgument,
     JsonOption,
@@ -71,8 +71,8 @@ def fork(
     as_json: JsonOption = False,
 ) -> None:
     """Run from a task on, as a new flow that takes the results before it over; prints its id."""
-    with reported():
-        answer = open_api(url).post(
+    with connected(url) as api:
+        answer = api.post(
             f"/flows/{part(flow)}/fork", {"fromTasks": from_task, **_parameters(param, task_param)}
         )
     if as_json:
@@ -141,8 +141,8 @@ def _operate(  # one call for all of the above
 ) -> None:
     if version is not None:
         body["version"] = version
-    with reported():
-        answer = open_api(url).post(f"/flows/{part(flow)}/{verb}", body)
+    with connected(url) as api:
+        answer = api.post(f"/flows/{part(flow)}/{verb}", body)
     if as_json:
         print_json(answer)
         return

@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flower_cli.client import words
-from flower_cli.client.api import Api, open_api, part, print_json, reported
+from flower_cli.client.api import Api, connected, part, print_json
 from flower_cli.client.options import JsonOption, ParamOption, UrlOption
 from flower_cli.client.showing import print_flow
 from flower_cli.client.values import parameters_of, task_parameters_of
@@ -51,8 +51,7 @@ def register(
         "key": key,
     }
     body = {name: value for name, value in given.items() if value is not None}
-    with reported():
-        api = open_api(url)
+    with connected(url) as api:
         registered = api.send(f"/register/{part(workflow)}", body)
         flow_id = registered["taskFlowId"]
         if not wait:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flower_cli.client import words
-from flower_cli.client.api import open_api, part, print_json, reported
+from flower_cli.client.api import connected, part, print_json
 from flower_cli.client.options import (
     FlowArgument,
     JsonOption,
@@ -44,8 +44,7 @@ def flows(
     as_json: JsonOption = False,
 ) -> None:
     """List flows, newest first."""
-    with reported():
-        api = open_api(url)
+    with connected(url) as api:
         query = {"taskId": workflow, "status": status, "since": since, "until": until}
         if as_json:
             print_json(api.get("/flows", limit=min(limit, 1_000), **query))
@@ -70,8 +69,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a flow: what failed and why, then its tasks as a tree with why each waits."""
-    with reported():
-        api = open_api(url)
+    with connected(url) as api:
         path = f"/flows/{part(flow)}" + ("" if task is None else f"/tasks/{task}")
         answer = api.get(path)
     if as_json:
@@ -89,8 +87,8 @@ def events(
     as_json: JsonOption = False,
 ) -> None:
     """Print a flow's history; with --json one event a line."""
-    with reported():
-        api, after = open_api(url), None
+    with connected(url) as api:
+        after = None
         while True:
             page = api.read(f"/flows/{part(flow)}/events", after=after, limit=1_000)
             for entry in page["events"]:
@@ -126,8 +124,7 @@ def errors(
         "since": since,
         "until": until,
     }
-    with reported():
-        api = open_api(url)
+    with connected(url) as api:
         if as_json:
             print_json(api.get("/tasks", limit=min(limit, 1_000), **query))
             return
@@ -147,8 +144,8 @@ def errors(
 
 def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
     """List live workers, what they run, and attempts that are stuck."""
-    with reported():
-        answer = open_api(url).get("/workers")
+    with connected(url) as api:
+        answer = api.get("/workers")
     if as_json:
         print_json(answer)
         return
@@ -169,8 +166,7 @@ def workflows(
     as_json: JsonOption = False,
 ) -> None:
     """List workflows, or show one."""
-    with reported():
-        api = open_api(url)
+    with connected(url) as api:
         if name is not None:
             answer = api.get(f"/workflows/{part(name)}")
             if as_json:
