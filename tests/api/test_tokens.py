@@ -8,7 +8,7 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings import load_settings
 from flower_register.service import serve
 
 TOKENS = "alice:s3cret-token,ci:other-token:read"
@@ -66,7 +66,7 @@ def test_events_say_whose_token_asked(guarded: RunningApi) -> None:
 async def test_without_tokens_the_api_does_not_listen_for_others(
     redis_url: str, database_url: str, host: str
 ) -> None:
-    settings = Settings(redis_url=redis_url, database_url=database_url, host=host, port=0)
+    settings = load_settings(redis_url=redis_url, database_url=database_url, host=host, port=0)
     with pytest.raises(SettingsError, match="FLOWER_API_TOKENS"):
         await serve(settings, asyncio.Event())
 

@@ -76,7 +76,7 @@ def _workflow(name: str, *tasks: tuple[str, int, tuple[int, ...] | None, str]) -
 def _fragile() -> FlowPlan:
     """Its tasks are retried, and everything of it may take too long."""
     retry = RetryPolicy(max_attempts=3, delay_ms=1, backoff=1.0, jitter=0.0)
-    limits = {"retry": retry, "timeout_ms": 600_000, "queue_timeout_ms": 600_000}
+    limits: dict[str, Any] = {"retry": retry, "timeout_ms": 600_000, "queue_timeout_ms": 600_000}
     rows = [TaskDefinition(seq=1, program="A", **limits), TaskDefinition(seq=2, program="B", depends_on=())]
     rows += [TaskDefinition(seq=seq, program="B", depends_on=(1, seq - 1), **limits) for seq in (3, 4)]
     definition = WorkflowDefinition(name="fragile", tasks=tuple(rows))

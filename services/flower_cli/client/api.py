@@ -37,7 +37,11 @@ class Api:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
-            self._client = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT)
+            # Reading the certificates of all authorities takes longer than a call, and http needs none.
+            needs_certificates = not url.startswith("http://")
+            self._client = httpx.Client(
+                base_url=url, headers=headers, timeout=_TIMEOUT, verify=needs_certificates
+            )
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ApiError(f"FLOWER_URL {url!r} is no URL: {error}", EXIT_USAGE) from None
         self.url = url
