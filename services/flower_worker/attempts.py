@@ -48,9 +48,12 @@ class Attempt:
         self.progress = progress
         self.untold = True
 
-    def untold_progress(self) -> bytes:
-        """The JSON of progress that is not logged yet, or b""."""
-        return _encode(self.progress) if self.untold else b""
+    def take_untold(self) -> bytes:
+        """The JSON of progress that is not logged yet, or b""; whoever takes it has to log it."""
+        if not self.untold:
+            return b""
+        self.untold = False  # first: what is told from here on waits for the next time
+        return _encode(self.progress)
 
     def __str__(self) -> str:
         return f"flow {self.claim.flow} task {self.claim.task} attempt {self.claim.attempt}"

@@ -1,7 +1,7 @@
 """Calls a program with a task's parameters, and makes what came of it into an outcome's kind and JSON."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -74,14 +74,18 @@ def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, A
 def failed(error: BaseException, no_retry_on: Sequence[str]) -> Done:
     """What follows from what a program raised: its policy decides, unless the error says otherwise.
 
+    Of a group of errors (as ``asyncio.TaskGroup`` raises it) each one may say so.
+
     What Flower itself finds wrong (parameters, results, a missing program) is the same at every attempt, so
     it is not retried.
     """
     payload = encode_error(error)
-    if isinstance(error, Retry):
-        return Done(OutcomeKind.RETRY, payload, error.after_ms)
-    if isinstance(error, Fatal | ProgramError) or (no_retry_on and _is_one_of(type(error), no_retry_on)):
+    errors = list(_single(error))
+    if any(isinstance(one, Fatal | ProgramError) or _is_one_of(type(one), no_retry_on) for one in errors):
         return Done(OutcomeKind.SUSPENDED, payload)
+    for one in errors:
+        if isinstance(one, Retry):
+            return Done(OutcomeKind.RETRY, payload, one.after_ms)
     return Done(OutcomeKind.FAILED, payload)
 
 
@@ -90,8 +94,19 @@ def unknown_program(name: str) -> ProgramError:
     return ProgramError(f"program {name!r} is not registered in this worker; it names what it serves")
 
 
+def _single(error: BaseException) -> Iterator[BaseException]:
+    """The error, or those of a group, without the groups."""
+    left = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseExceptionGroup):
+            left += cast("BaseExceptionGroup[BaseException]", one).exceptions
+        else:
+            yield one
+
+
 def _is_one_of(kind: type[BaseException], names: Sequence[str]) -> bool:
     """Whether it or a class that it derives from has one of these names, plain or with its module."""
-    return any(
+    return bool(names) and any(
         base.__name__ in names or f"{base.__module__}.{base.__qualname__}" in names for base in kind.__mro__
     )

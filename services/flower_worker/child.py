@@ -71,27 +71,38 @@ class Teller:
         self._lock = threading.Lock()  # a program may have threads of its own
         self._told_at = -_TELL_SECONDS
         self._untold: Progress | None = None
+        self._waits = False  # a timer will tell what is told too soon after the last time
         self._ended = False
 
     def tell(self, progress: Progress) -> None:
         with self._lock:
             self._untold = progress
-            if not self._ended and time.monotonic() - self._told_at >= _TELL_SECONDS:
+            left_seconds = self._told_at + _TELL_SECONDS - time.monotonic()
+            if left_seconds <= 0:
                 self._send()
+            elif not self._waits:
+                self._waits = True
+                timer = threading.Timer(left_seconds, self._tell_late)
+                timer.daemon = True
+                timer.start()
 
     def end(self, finished: Finished) -> None:
         """Tells the last progress and what came of the job; a thread left over tells nothing more."""
         with self._lock:
+            self._send()
             self._ended = True
-            if self._untold is not None:
-                self._send()
             self._connection.sendall(frame(finished))
 
+    def _tell_late(self) -> None:
+        with self._lock:
+            self._waits = False
+            self._send()
+
     def _send(self) -> None:
-        assert self._untold is not None
-        self._connection.sendall(frame(Progressed(self._untold)))
-        self._untold = None
-        self._told_at = time.monotonic()
+        if self._untold is not None and not self._ended:
+            self._connection.sendall(frame(Progressed(self._untold)))
+            self._untold = None
+            self._told_at = time.monotonic()
 
 
 def _run(registry: Registry, job: Job, tell: Tell) -> Done:

@@ -5,6 +5,7 @@ failed is sent again, the same in every byte, until it is answered, so each outc
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _MOST_OUTCOMES = 250  # a call should not keep Redis from others for long
 _MOST_CLAIMS = 250
+_MOST_REPORTS = 500  # of progress in one heartbeat; the others go with the next
 _MOST_BYTES = 4 << 20  # of results in one call
 _NOTHING = Ask(0, AskKind.ALL)
 _STOPPED = "it is stopped"
@@ -126,14 +128,24 @@ class ExchangeLoop:
         """The leases held, by queue, as the heartbeat wants them; may be called from another thread."""
         return {queue: list(held) for queue, held in self._held.items() if held}
 
-    def untold(self) -> list[tuple[Attempt, Reported]]:
-        """Progress that is not logged yet; may be called from another thread."""
-        return [
-            (attempt, Reported(attempt.claim, attempt.untold_progress()))
+    def take_untold(self) -> list[tuple[Attempt, Reported]]:
+        """Progress that is not logged yet, of a bounded number of attempts; for the heartbeat's thread."""
+        untold = (
+            attempt
             for held in list(self._held.values())
             for attempt in list(held.values())
             if attempt.untold and attempt.outcome is None
-        ]
+        )
+        taken = itertools.islice(untold, _MOST_REPORTS)
+        return [(attempt, Reported(attempt.claim, attempt.take_untold())) for attempt in taken]
+
+    def note_gone(self, gone: Sequence[tuple[bytes, bytes]]) -> None:
+        """Shows attempts as stuck until :meth:`lose` has stopped them, which takes an event loop that runs;
+        for the heartbeat's thread."""
+        for queue, lease in gone:
+            attempt = self._held[queue].get(lease)
+            if attempt is not None and attempt.outcome is None:
+                self._stuck[attempt] = None
 
     def stuck(self) -> list[str]:
         """Attempts that hold a slot though their leases are gone; may be called from another thread."""
@@ -151,7 +163,10 @@ class ExchangeLoop:
         """Stops the attempts whose leases (queue, lease) are gone, unless their outcome was under way."""
         for queue, lease in gone:
             attempt = self._held[queue].get(lease)
-            if attempt is None or attempt.outcome is not None:
+            if attempt is None:
+                continue
+            if attempt.outcome is not None:
+                self._stuck.pop(attempt, None)
                 continue
             self._forget(attempt)
             self._stuck[attempt] = None

@@ -138,7 +138,7 @@ class Executor:
         if kind is not OutcomeKind.RETURNED:
             error = msgspec.json.decode(payload, type=TaskError)
             _log.warning("%s %s: %s: %.500s", attempt, _SAID[kind], error.type, error.message)
-        progress = attempt.untold_progress()
+        progress = attempt.take_untold()
         attempt.home.finish(attempt, Outcome(attempt.claim, kind, payload, number, progress))
 
     def _hand_back_unknown(self, attempt: Attempt, name: str) -> None:

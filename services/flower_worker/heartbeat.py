@@ -57,9 +57,7 @@ class HeartbeatLoop:
         """One heartbeat a partition."""
         info = self._info_now()
         for exchange in self._exchanges:
-            untold = exchange.untold()
-            for attempt, _ in untold:
-                attempt.untold = False  # before it is sent: what is told meanwhile goes with the next one
+            untold = exchange.take_untold()
             try:
                 gone = heartbeat(
                     client,
@@ -75,6 +73,7 @@ class HeartbeatLoop:
                     attempt.untold = True
                 raise
             if gone:
+                exchange.note_gone(gone)
                 self._tell(exchange.lose, gone)
 
     def _info_now(self) -> bytes:

@@ -118,6 +118,14 @@ class RunningEngine:
         assert server is not None
         os.kill(server, signal.SIGKILL)
 
+    def stall_valkey(self, seconds: float) -> None:
+        """The server stands still for so long (SIGSTOP), as on a machine that swaps."""
+        server = self._stores.valkey_pid
+        assert server is not None
+        os.kill(server, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(server, signal.SIGCONT)
+
     def restart_stores(self) -> None:
         """Starts again what was killed, as ``flower up`` does by itself."""
         self.wait_for("a store to be gone", lambda: bool(self._stores.restart_ended()))

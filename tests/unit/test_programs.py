@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import flower_engine
+from flower_engine import Context, Progress, Retry
 from flower_engine.errors import ProgramError
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Kind, Registry, program, registry
@@ -172,3 +173,26 @@ def test_importing_the_public_names_loads_no_store_or_web_library() -> None:
     code = f"import sys, flower_engine; print([name for name in {heavy!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [(0, 0.0), (1, 1.0), (1.0000000000000002, 1.0), (0.4, 0.4), (None, None)]
+)
+def test_a_program_tells_its_progress_as_a_share(given: float | None, told: float | None) -> None:
+    seen: list[Progress] = []
+    context = Context(flow="f", task=1, attempt=1, workflow="w", task_seq=1, program="p", worker="w")
+    context.telling(seen.append).progress(given, "x" * 2_000 + "\0")
+    assert (seen[0].fraction, seen[0].note) == (told, "x" * 1_000)
+
+
+@pytest.mark.parametrize("given", [-0.1, 1.1, float("nan"), True, "0.4", [1]])
+def test_progress_that_is_no_share_is_refused(given: Any) -> None:
+    context = Context(flow="f", task=1, attempt=1, workflow="w", task_seq=1, program="p", worker="w")
+    with pytest.raises(ProgramError, match="between 0 and 1"):
+        context.progress(given)
+
+
+@pytest.mark.parametrize("after", [-1, float("nan"), float("inf"), 1e12])
+def test_a_retry_after_no_possible_time_is_refused(after: float) -> None:
+    with pytest.raises(ValueError, match="ten years"):
+        Retry(after=after)

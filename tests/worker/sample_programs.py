@@ -173,6 +173,25 @@ def fail_with_subclass() -> None:
 
 
 @program
+async def fail_in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_raise(LookupError("one")))
+        group.create_task(_raise(Fatal("two")))
+
+
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+@program(kind="process")
+def tell_twice_and_wait(folder: Path, context: Context) -> None:
+    context.progress(0.1)
+    context.progress(0.2, "at once")
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+
+
+@program
 async def ask_again(context: Context) -> int:
     if context.attempt < 3:
         raise Retry(after=0.01)

@@ -10,6 +10,7 @@ from flower_engine.log import operating
 from flower_engine.log.working import live_workers
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import OutcomeRefused, TaskProgressed, TaskStarted
+from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.timers import TimerLoop
@@ -47,13 +48,14 @@ async def test_a_task_that_fails_twice_succeeds_on_its_third_attempt(
     ("program", "policy"),
     [
         ("fail_fatally", AT_ONCE),
+        ("fail_in_a_group", AT_ONCE),
         ("fail_with_subclass", RetryPolicy(max_attempts=3, delay_ms=0, no_retry_on=("LookupError",))),
         (
             "fail_with_subclass",
             RetryPolicy(max_attempts=3, no_retry_on=("worker.sample_programs.NoSuchCustomerError",)),
         ),
     ],
-    ids=["Fatal", "a base class", "a whole name"],
+    ids=["Fatal", "in a group", "a base class", "a whole name"],
 )
 async def test_what_is_not_to_be_retried_is_suspended_at_once(
     engine: Engine, start_worker: StartWorker, program: str, policy: RetryPolicy
@@ -112,6 +114,34 @@ async def test_progress_is_told_with_heartbeats(
     (tmp_path / "go").touch()
     await until_settled(engine, flow)
     assert len([e for e in await engine.events() if isinstance(e, TaskProgressed)]) == 1
+
+
+async def test_progress_told_again_at_once_by_a_process_is_not_lost(
+    engine: Engine, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    flow = await engine.register(row(1, "tell_twice_and_wait", FOLDER=str(tmp_path)))
+    start_worker()
+
+    def is_told(flows: dict[str, FlowState]) -> bool:
+        progress = flows[flow].task(1).progress
+        return progress is not None and progress.note == "at once"
+
+    await until(engine, is_told)
+    (tmp_path / "go").touch()
+    await until_settled(engine, flow)
+
+
+async def test_a_blocked_event_loop_shows_its_attempt_as_stuck(
+    engine: Engine, spawn_worker: SpawnWorker
+) -> None:
+    flow = await engine.register(row(1, "block_loop", seconds=3.0, timeout_ms=200))
+    spawn_worker()
+
+    async def stuck() -> bool:
+        workers = await live_workers(engine.client, engine.partition)
+        return [worker.stuck for worker in workers] == [(f"flow {flow} task 1 attempt 1",)]
+
+    await eventually(stuck)
 
 
 async def test_progress_that_is_no_share_fails_with_a_clear_error(

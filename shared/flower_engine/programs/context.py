@@ -1,6 +1,7 @@
 """What a running program may know about its attempt, and tell of it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -8,6 +9,7 @@ from flower_engine.errors import ProgramError
 from flower_engine.model.sanitise import clean_text
 
 MAX_NOTE_CHARACTERS = 1_000
+_ROUNDING = 1e-9
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,8 +50,15 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         Raises:
             ProgramError: ``fraction`` is not between 0 and 1.
         """
-        if fraction is not None and not 0 <= fraction <= 1:
-            raise ProgramError(f"progress({fraction!r}): give a share between 0 and 1, or None")
-        share = None if fraction is None else float(fraction)
         tell: Callable[[Progress], None] = vars(self).get("_tell", _tell_nobody)
-        tell(Progress(share, clean_text(note, MAX_NOTE_CHARACTERS)))
+        tell(Progress(_share(fraction), clean_text(str(note)[:MAX_NOTE_CHARACTERS], MAX_NOTE_CHARACTERS)))
+
+
+def _share(fraction: Any) -> float | None:
+    """A share of the whole; sums of shares may end a little beyond it."""
+    if fraction is None:
+        return None
+    is_number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+    if is_number and -_ROUNDING <= fraction <= 1 + _ROUNDING:
+        return min(max(float(fraction), 0.0), 1.0)
+    raise ProgramError(f"progress({str(fraction)[:100]!r}): give a share between 0 and 1, or None")
