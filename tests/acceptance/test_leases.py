@@ -1,4 +1,4 @@
-"""Leases on real processes: a stall of Redis costs nothing, the tasks of a dead worker run again elsewhere."""
+"""Leases on real processes: a stall of Redis reruns nothing, tasks of a dead worker run again elsewhere."""
 
 from pathlib import Path
 

@@ -115,7 +115,7 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
     flower: Flower, own_api: RunningApi
 ) -> None:
     flow = await failed(own_api)
-    assert "1 flows match" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
+    assert "1 flow matches" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
     assert flower("bulk", "resume", "--match", "table", input="n\n").exit_code == 1
     done = flower("bulk", "resume", "--status", "Suspend", "--yes")
     assert (done.exit_code, done.stdout.strip()) == (0, "1 done, 0 refused")

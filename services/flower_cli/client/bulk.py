@@ -62,7 +62,8 @@ def bulk(
         body["scope"] = "dependents"
     with connected(url) as api:
         count = api.send("/bulk", {**body, "dryRun": True})
-        matches = f"{'more than ' if count['more'] else ''}{count['matches']} flows match"
+        many = f"{'more than ' if count['more'] else ''}{count['matches']} flows match"
+        matches = "1 flow matches" if count["matches"] == 1 else many
         if dry_run:
             if as_json:
                 print_json(msgspec.json.encode(count))

@@ -149,7 +149,7 @@ def _operate(  # one call for all of the above
     done = msgspec.json.decode(answer)
     tasks = done["tasks"]
     shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
-    what = f"flow {flow}" if not tasks else f"flow {flow}: {len(tasks)} tasks ({shown})"
+    what = f"flow {flow}" if not tasks else f"flow {flow} task{'s' if len(tasks) > 1 else ''} {shown}"
     out.print(f"{what}: {_DONE[done['operation']]} (version {done['version']})", markup=False)
 
 
