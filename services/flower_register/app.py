@@ -7,17 +7,17 @@ from fastapi import FastAPI
 
 from flower_engine.runtime.settings import ApiToken
 from flower_register.bodies import StrictRoute
-from flower_register.bulk import add_bulk
-from flower_register.flows import add_flows
-from flower_register.health import add_health
 from flower_register.openapi import describe
-from flower_register.operations import add_operations
 from flower_register.problems import add_problem_handlers
-from flower_register.registering import add_registering
+from flower_register.routes.bulk import add_bulk
+from flower_register.routes.flows import add_flows
+from flower_register.routes.health import add_health
+from flower_register.routes.operations import add_operations
+from flower_register.routes.registering import add_registering
+from flower_register.routes.tasks import add_tasks
+from flower_register.routes.workflows import add_workflows
 from flower_register.stores import Stores
-from flower_register.tasks import add_tasks
 from flower_register.tokens import TokenGate
-from flower_register.workflows import add_workflows
 
 
 def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:

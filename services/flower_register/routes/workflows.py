@@ -14,16 +14,11 @@ from flower_engine.projection.definitions import (
     put_workflow,
     read_workflow,
 )
+from flower_register.definition_schemas import WorkflowBody, WorkflowView
 from flower_register.openapi import replies, reply
 from flower_register.paths import TaskIdPath, workflow_of
 from flower_register.problems import ProblemError
-from flower_register.schemas import (
-    WorkflowBody,
-    WorkflowEntry,
-    WorkflowName,
-    WorkflowsPage,
-    WorkflowView,
-)
+from flower_register.schemas import WorkflowEntry, WorkflowName, WorkflowsPage
 from flower_register.stores import Stores
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]

@@ -13,10 +13,10 @@ from starlette.responses import Response, StreamingResponse
 from flower_engine.errors import FlowerError, RefusedError
 from flower_engine.model.status import Status
 from flower_engine.projection.selecting import FlowAt, FlowSelection, count_flows, select_flows
-from flower_register.flows import STATUSES, StatusName
 from flower_register.openapi import Responses, replies, reply
 from flower_register.operating import Operator
 from flower_register.problems import problem_of
+from flower_register.routes.flows import STATUSES, StatusName
 from flower_register.schemas import (
     NAME_PATTERN,
     BulkMatches,
