@@ -173,3 +173,16 @@ async def test_wide_roots_may_be_paused_while_they_are_being_released(engine: En
     await resume(engine, flow)
     assert len(await engine.work_off()) == 1_200
     await engine.check()
+
+
+async def test_a_flow_that_ended_in_a_pause_is_still_paused_when_it_is_rerun(engine: Engine) -> None:
+    flow = await engine.register(task(1))
+    claims = await engine.claim()
+    await pause(engine, flow)
+    await engine.finish(*claims)
+    where = (engine.client, engine.partition, flow)
+    await operating.rerun(*where, by="eve", selection=[1], restored=await engine.restored(flow))
+    await engine.check()
+    assert await engine.claim() == []
+    await resume(engine, flow)
+    assert len(await engine.work_off()) == 1

@@ -224,3 +224,40 @@ async def test_a_wide_flow_runs_again_while_its_fan_out_is_being_released(engine
     assert await run_again(engine, flow, 1) == (1,)
     assert len(await engine.work_off()) == 1_502
     await engine.check()
+
+
+def fan_and_one(width: int) -> list[TaskDefinition]:
+    """A wide fan, and a task beside it that fails."""
+    return [*fan(width), task(width + 3)]
+
+
+async def test_another_task_runs_again_while_a_fan_out_is_being_released(engine: Engine) -> None:
+    flow = await engine.register(*fan_and_one(1_500))
+    one, beside = sorted(await engine.claim(2), key=lambda claim: claim.task)
+    await engine.suspend(beside)
+    await engine.finish(one)
+    assert await run_again(engine, flow, 1_503) == (1_503,)
+    assert len(await engine.work_off()) == 1_502
+    await engine.check()
+    assert (await engine.flow(flow)).status is Status.FINISH
+
+
+@pytest.mark.parametrize("scope", ["", "only", "dependents"])
+async def test_a_refused_rerun_during_a_fan_out_loses_no_task(engine: Engine, scope: str) -> None:
+    flow = await engine.register(*fan_and_one(1_500))
+    one, beside = sorted(await engine.claim(2), key=lambda claim: claim.task)
+    await engine.finish(one)
+    with pytest.raises(RefusedError, match="task 1503 is running"):
+        await run_again(engine, flow, 1_503, scope=scope)
+    await engine.check()
+    await engine.finish(beside)
+    assert len(await engine.work_off()) == 1_501
+    await engine.check()
+
+
+async def test_a_refused_rerun_while_wide_roots_are_being_released_loses_none(engine: Engine) -> None:
+    flow = await engine.register(*[task(seq) for seq in range(1, 1_201)])
+    with pytest.raises(RefusedError, match="task 7 waits already"):
+        await run_again(engine, flow, 7)
+    assert len(await engine.work_off()) == 1_200
+    await engine.check()

@@ -34,8 +34,9 @@ class Restored(msgspec.Struct, frozen=True):
             fields += (f"s{planned.seq}", _state(task))
         if flow.registered.timeout_ms:
             fields += ("t", flow.registered.timeout_ms)
-        flags = " p" if timed else ""
-        fields += ("c", f"{flow.version} {flow.left} {flow.done} {flow.order}{flags}")
+        flags = ("p" if timed else "") + ("h" if flow.paused else "")  # what ended in a pause is held still
+        counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
+        fields += ("c", f"{counters} {flags}" if flags else counters)
         return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()))
 
     def messages(self, tasks: Iterable[int]) -> dict[int, bytes]:

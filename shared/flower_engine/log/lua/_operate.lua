@@ -55,6 +55,11 @@ end
 local function refused(flow, ...)
   if restored then
     call('UNLINK', flow.key)
+  elseif flow.unreleased then -- what was begun with loading the flow as a whole is done
+    push_unreleased(flow)
+    save_lanes()
+    ring()
+    save_flows()
   end
   return { 'refused', ... }
 end

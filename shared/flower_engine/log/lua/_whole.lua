@@ -2,7 +2,8 @@
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see _release): what they had still to count is
--- counted now. A root's note (task 0) has nothing to count.
+-- counted now (of roots, task 0, nothing is), and flow.unreleased names what they had still to push. Whoever
+-- loads a flow as a whole pushes that, or places it otherwise, and saves the flow.
 local function drain_notes(flow)
   if tonumber(call('HGET', KEYS[1], 'fanout') or 0) <= 0 then
     return
@@ -13,12 +14,12 @@ local function drain_notes(flow)
     if id == flow.id then
       call('LREM', fanout, 1, note)
       drained = drained + 1
-      if task ~= '0' then
-        for dependent in string.gmatch(sub(call('HGET', flow.key, 'd' .. task), tonumber(from)), '%d+') do
-          local open = flow['o' .. dependent] or call('HGET', flow.key, 'o' .. dependent)
-          if open then
-            set(flow, 'o' .. dependent, open - 1)
-          end
+      flow.unreleased = flow.unreleased or {}
+      for dependent in string.gmatch(sub(call('HGET', flow.key, 'd' .. task), tonumber(from)), '%d+') do
+        flow.unreleased[dependent + 0] = true
+        local open = task ~= '0' and (flow['o' .. dependent] or call('HGET', flow.key, 'o' .. dependent))
+        if open then
+          set(flow, 'o' .. dependent, digits(open - 1))
         end
       end
     end
@@ -87,6 +88,19 @@ local function push_ready(flow)
     local known = flow.tasks[task]
     if known.status == '0' and open[task] == 0 and known.lease == '-' then
       push(known.lane, flow, digits(task))
+    end
+  end
+end
+
+-- Pushes what the drained notes had still to push: for a call that changes nothing else.
+local function push_unreleased(flow)
+  if flow.unreleased then
+    local open = count_open(flow)
+    for task in pairs(flow.unreleased) do
+      local known = flow.tasks[task]
+      if known.status == '0' and open[task] == 0 and known.lease == '-' then
+        push(known.lane, flow, digits(task))
+      end
     end
   end
 end
@@ -161,7 +175,8 @@ local function reopen(flow, again)
     end
     if known.status == '0' then
       local was, lease = known.was or '0', known.before or known.lease
-      local in_lane = was == '0' and before[task] == 0 and lease == '-' and not known.moved
+      local was_released = not (flow.unreleased and flow.unreleased[task])
+      local in_lane = was == '0' and before[task] == 0 and lease == '-' and was_released and not known.moved
       if after[task] > 0 then
         if in_lane or is_retrying(known) then
           unplace(flow, text, known)
