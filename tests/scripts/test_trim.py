@@ -4,6 +4,7 @@ import pytest
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import send
+from flower_engine.log.operating import rerun
 from flower_engine.log.reading import read_log
 from flower_engine.log.registering import Start, register
 from flower_engine.log.watching import trim
@@ -126,3 +127,27 @@ async def test_nothing_is_trimmed_for_another_installation(engine: Engine) -> No
     with pytest.raises(LostError):
         await trim_to(engine, before[-1])
     assert await positions(engine) == before
+
+
+async def test_a_key_is_forgotten_once_its_registration_is_archived_and_old(engine: Engine) -> None:
+    before = await next_position(engine)
+    await engine.start(engine.plan(task(1)), key="k")
+    position = await next_position(engine)
+    await trim_to(engine, before)
+    await trim_to(engine, position, ended_keep_ms=A_MINUTE_MS)
+    assert "key:k" in await engine.key_names()
+    await trim_to(engine, position)
+    assert "key:k" not in await engine.key_names()
+    assert await send(engine.client, "LLEN", engine.keys.keyed) == 0
+
+
+async def test_a_flow_that_was_rerun_is_not_forgotten_for_its_first_end(engine: Engine) -> None:
+    flow = await end_one(engine)
+    first_end = await next_position(engine)
+    where = (engine.client, engine.partition, flow)
+    await rerun(*where, by="eve", selection=[1], restored=await engine.restored(flow))
+    await engine.work_off()
+    assert await trim_to(engine, first_end, most=1) == (0, 1)
+    assert f"ended:{flow}" in await engine.key_names(), "its second end may not be archived yet"
+    assert await trim_to(engine, await next_position(engine)) == (0, 1)
+    assert f"ended:{flow}" not in await engine.key_names()
