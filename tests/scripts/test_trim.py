@@ -1,5 +1,7 @@
 """trim: archived log entries go, the entry at the position stays, ended flows are forgotten in time."""
 
+import asyncio
+
 import pytest
 
 from flower_engine.errors import LostError
@@ -132,6 +134,7 @@ async def test_nothing_is_trimmed_for_another_installation(engine: Engine) -> No
 async def test_a_key_is_forgotten_once_its_registration_is_archived_and_old(engine: Engine) -> None:
     before = await next_position(engine)
     await engine.start(engine.plan(task(1)), key="k")
+    await asyncio.sleep(0.002)  # a later millisecond
     position = await next_position(engine)
     await trim_to(engine, before)
     await trim_to(engine, position, ended_keep_ms=A_MINUTE_MS)
@@ -146,7 +149,8 @@ async def test_a_flow_that_was_rerun_is_not_forgotten_for_its_first_end(engine: 
     first_end = await next_position(engine)
     where = (engine.client, engine.partition, flow)
     await rerun(*where, by="eve", selection=[1], restored=await engine.restored(flow))
-    await engine.work_off()
+    await engine.work_off(programs=["A"])
+    await asyncio.sleep(0.002)  # a later millisecond
     assert await trim_to(engine, first_end, most=1) == (0, 1)
     assert f"ended:{flow}" in await engine.key_names(), "its second end may not be archived yet"
     assert await trim_to(engine, await next_position(engine)) == (0, 1)
