@@ -43,7 +43,7 @@ from flower_engine.model.invariants import differences
 A_MINUTE_MS = 60_000
 AN_ERROR = b'{"type":"E","message":"no"}'
 _STAYS = {
-    *("meta", "log", "work", "queues", "turns", "endings", "ended", "keyed", "key"),
+    *("meta", "log", "work", "queues", "turns", "endings", "ended", "keyed", "key", "op"),
     *("call", "workers", "worker"),
 }
 

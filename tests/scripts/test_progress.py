@@ -2,6 +2,7 @@
 
 import msgspec
 
+from flower_engine.log.operating import cancel, rerun
 from flower_engine.log.working import Claim, Outcome, OutcomeKind, Reported
 from flower_engine.model.events import TaskProgressed
 from flower_engine.model.status import Status
@@ -76,4 +77,16 @@ async def test_progress_that_no_heartbeat_told_comes_with_the_outcome(engine: En
     assert (await engine.exchange(outcomes=[outcome])).words == ["ok"]
     (again,) = await engine.claim()
     assert again.progress == b'{"fraction":0.25}'
+    await engine.check()
+
+
+async def test_progress_survives_a_cancel(engine: Engine) -> None:
+    flow = await engine.register(task(1))
+    (claim,) = await engine.claim()
+    tell(engine, claim, HALF)
+    await cancel(engine.client, engine.partition, flow, by="eve")
+    restored = await engine.restored(flow)
+    await rerun(engine.client, engine.partition, flow, by="eve", selection="failed", restored=restored)
+    (again,) = await engine.claim()
+    assert again.progress == msgspec.json.encode(HALF)
     await engine.check()

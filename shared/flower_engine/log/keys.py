@@ -55,6 +55,9 @@ class Keys:
     def key(self, idempotency_key: str) -> str:
         return f"{self._prefix}key:{idempotency_key}"
 
+    def op(self, operation: str) -> str:
+        return f"{self._prefix}op:{operation}"
+
     def work(self, queue: str) -> str:
         return f"{self._prefix}work:{escape(queue)}"
 

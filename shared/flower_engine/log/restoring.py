@@ -6,6 +6,7 @@ import msgspec
 
 from flower_engine.log.scripts import Arg
 from flower_engine.log.task_fields import task_fields
+from flower_engine.model.events import TaskProgressed
 from flower_engine.model.fold import FlowState, TaskState
 from flower_engine.model.status import Status
 
@@ -32,9 +33,15 @@ class Restored(msgspec.Struct, frozen=True):
             timed = timed or bool(planned.retry or planned.timeout_ms or planned.queue_timeout_ms)
             fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final)
             fields += (f"s{planned.seq}", _state(task))
+            if task.progress is not None:
+                fields += (f"g{planned.seq}", _progress(task.progress))
         if flow.registered.timeout_ms:
             fields += ("t", flow.registered.timeout_ms)
-        flags = ("p" if timed else "") + ("h" if flow.paused else "")  # what ended in a pause is held still
+        # What ended in a pause is held still; what ended before its start waits for it still.
+        flags = ("p" if timed else "") + ("h" if flow.paused else "")
+        if flow.registered.start_ms > (flow.ended_ms or 0):
+            flags += "w"
+            fields += ("b", flow.registered.start_ms)
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)
         return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()))
@@ -46,6 +53,12 @@ class Restored(msgspec.Struct, frozen=True):
         return {task: message for task, message in found.items() if isinstance(message, bytes)}
 
 
+def _progress(told: TaskProgressed) -> bytes:
+    """As a worker writes it: without what is not given."""
+    given = {"fraction": told.fraction, "note": told.note}
+    return msgspec.json.encode({name: value for name, value in given.items() if value not in (None, "")})
+
+
 def _state(task: TaskState) -> str:
-    lease = task.lease if task.status is not Status.WAIT and task.lease else "-"
+    lease = task.lease if task.status is Status.FINISH and task.lease else "-"
     return f"{int(task.status)} {task.attempt} {task.lost} {lease}"

@@ -150,5 +150,7 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
         yield f"timers are {sorted(found)}, should be {sorted(expected)}"
     for member in live.timers:
         flow_id = member.split(":")[1]
+        if member[0] == "f" and flow_id in live.flows and "w" in live.flows[flow_id].flags:
+            yield f"timer {member} ticks before its flow has begun"
         if flow_id not in live.flows or (member[0] == "f" and not live.flows[flow_id].timeout_ms):
             yield f"timer {member} is for nothing that is under way"

@@ -2,7 +2,7 @@
 --
 -- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>", and behind it,
 --   if any, flags: p it may have timers, h it is held (paused), w it waits for its start;
---   t its timeout in ms (absent: none), z "<id> <version>" of the last operation.
+--   t its timeout in ms (absent: none), b its start (only of one put back that had ended before it).
 -- For task N: mN message for the worker, lN lane, dN dependents "2,3" (absent: none),
 --   oN open dependencies (absent: there are less than two, so the first that is satisfied frees it),
 --   sN "<status> <attempt> <lost> <lease>" (absent: never started); the lease of a waiting task is "-", or

@@ -4,6 +4,7 @@ local LOST, POISON = ' were lost while they ran this task', '; it is suspended s
 -- Counts a lost worker, or a lost process, against the task: it waits for a new attempt, or is poison.
 -- `error`: how the process was lost, as JSON; nil for a worker. Returns lapsed | suspended.
 local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, error)
+  local error_is_given = error ~= nil
   lost = digits(lost + 1)
   if tonumber(lost) < most_lost then
     if tonumber(lost) == most_lost - 1 then
@@ -24,7 +25,8 @@ local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, e
     error = '{"type":"WorkerLost","message":"' .. lost .. ' workers' .. LOST .. ', the last one ' .. worker .. POISON
       .. 'workers with it"}'
   end
-  set_state(flow, task, '2', attempt, lost, lease)
+  -- A lost worker may still hand its outcome in, and is refused; a lost process has just been handed in.
+  set_state(flow, task, '2', attempt, lost, error_is_given and lease or '-')
   append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"lost":' .. lost .. ',"error":' .. error .. '}')
   return 'suspended'
 end

@@ -5,10 +5,10 @@
 --   restoring.py); then their own, from ARGV[first].
 -- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent"}: the flow is not under
 --   way and no state of it was given, {"moved", version}: not the version it should be, {"lost"}.
--- Sent twice they do their work once: "z" of the flow's hash, or the word behind the version in
---   ended:<flow>, is the id of the last operation.
+-- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
 local op, id, by = ARGV[2], ARGV[3], ARGV[4]
 local first = 8 + tonumber(ARGV[7])
+local op_key, REMEMBERED_SECONDS = prefix .. 'op:' .. op, 3600
 local restored = false
 
 -- The flow to operate on, put back if it had ended, or nil and the reply.
@@ -16,21 +16,16 @@ local function open_flow()
   if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
     return nil, { 'lost' }
   end
-  local key = prefix .. 'flow:' .. id
-  local got = call('HMGET', key, 'c', 'z')
-  if got[2] then
-    local last, version = match(got[2], '^(%S+) (%d+)$')
-    if last == op then
-      return nil, { 'ok', version }
-    end
+  local done = call('GET', op_key)
+  if done then
+    return nil, { 'ok', done }
   end
-  local counters = got[1]
+  local key = prefix .. 'flow:' .. id
+  local counters = call('HGET', key, 'c')
   if not counters then
     local ended = call('GET', prefix .. 'ended:' .. id)
-    local version, last = match(ended or '', '^(%d+) (.*)$')
-    if last == op then
-      return nil, { 'ok', version }
-    elseif ARGV[7] == '0' then
+    local version = match(ended or '', '^(%d+)')
+    if ARGV[7] == '0' then
       return nil, { 'absent' }
     elseif ended and version ~= ARGV[6] then
       return nil, { 'moved', version }
@@ -42,11 +37,15 @@ local function open_flow()
     counters = call('HGET', key, 'c')
   end
   local flow = keep_flow(id, key, counters)
+  flow.restored = restored
   if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= flow.v then
     if restored then
       call('UNLINK', key)
     end
     return nil, { 'moved', digits(flow.v) }
+  end
+  if restored and string.find(flow.flags, 'w', 1, true) then -- it ended before its start
+    call('ZADD', timers, call('HGET', key, 'b'), 'b:' .. id)
   end
   return flow
 end
@@ -55,6 +54,7 @@ end
 local function refused(flow, ...)
   if restored then
     call('UNLINK', flow.key)
+    call('ZREM', timers, 'b:' .. id)
   elseif flow.unreleased then -- what was begun with loading the flow as a whole is done
     push_unreleased(flow)
     save_lanes()
@@ -76,8 +76,8 @@ end
 
 -- Writes everything; the reply.
 local function conclude(flow, tasks)
-  flow.last = op
-  set(flow, 'z', op .. ' ' .. digits(flow.v))
+  flow.dirty = true
+  call('SET', op_key, digits(flow.v), 'EX', REMEMBERED_SECONDS)
   if restored then
     call('UNLINK', prefix .. 'ended:' .. id)
   end

@@ -65,10 +65,15 @@ local function release_step(waiting)
     return 0
   end
   local fanout = prefix .. 'fanout'
-  local id, task, from = match(call('LINDEX', fanout, 0), '^(.-):(%d+):(%d+)$')
+  local note = call('LINDEX', fanout, 0)
+  if not note then -- the count of notes was wrong; that must stop nobody
+    call('HSET', KEYS[1], 'fanout', 0)
+    return 0
+  end
+  local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
   local flow, _, dependents = load_task(id, task, 'd')
   local next_byte
-  if flow then
+  if flow and dependents then
     local tasks = {}
     local at = tonumber(from)
     while at <= #dependents and #tasks < RELEASE_STEP do

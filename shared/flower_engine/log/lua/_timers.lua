@@ -24,6 +24,14 @@ local function policy_of(flow, task)
   return policy or nil
 end
 
+-- The flow goes on: where its timeout was over, it has the whole time again.
+local function restart_flow_timer(flow)
+  local timeout = call('HGET', flow.key, 't')
+  if timeout and not string.find(flow.flags, 'w', 1, true) and not call('ZSCORE', timers, 'f:' .. flow.id) then
+    set_timer('f:' .. flow.id, timeout)
+  end
+end
+
 local function start_queue_timer(flow, task)
   local policy = policy_of(flow, task)
   local limit = policy and match(policy, '%d+$')

@@ -3,19 +3,21 @@ local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see _release): what they had still to count is
 -- counted now (of roots, task 0, nothing is), and flow.unreleased names what they had still to push. Whoever
--- loads a flow as a whole pushes that, or places it otherwise, and saves the flow.
+-- loads a flow as a whole pushes that, or places it otherwise, and saves the flow. A note of a flow that had
+-- ended in the middle is void: the state that was put back has everything counted.
 local function drain_notes(flow)
   if tonumber(call('HGET', KEYS[1], 'fanout') or 0) <= 0 then
     return
   end
-  local fanout, drained = prefix .. 'fanout', 0
+  local fanout = prefix .. 'fanout'
   for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
     local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
     if id == flow.id then
       call('LREM', fanout, 1, note)
-      drained = drained + 1
+      call('HINCRBY', KEYS[1], 'fanout', -1)
       flow.unreleased = flow.unreleased or {}
-      for dependent in string.gmatch(sub(call('HGET', flow.key, 'd' .. task), tonumber(from)), '%d+') do
+      local dependents = not flow.restored and call('HGET', flow.key, 'd' .. task) or ''
+      for dependent in string.gmatch(sub(dependents, tonumber(from)), '%d+') do
         flow.unreleased[dependent + 0] = true
         local open = task ~= '0' and (flow['o' .. dependent] or call('HGET', flow.key, 'o' .. dependent))
         if open then
@@ -23,9 +25,6 @@ local function drain_notes(flow)
         end
       end
     end
-  end
-  if drained > 0 then
-    call('HINCRBY', KEYS[1], 'fanout', -drained)
   end
 end
 
@@ -189,8 +188,5 @@ local function reopen(flow, again)
       end
     end
   end
-  local timeout = call('HGET', flow.key, 't')
-  if timeout and not call('ZSCORE', timers, 'f:' .. flow.id) then
-    set_timer('f:' .. flow.id, timeout)
-  end
+  restart_flow_timer(flow)
 end

@@ -49,4 +49,7 @@ for _, known in ipairs(tasks) do
   end
 end
 save_notes()
+if flow.left > 0 then
+  restart_flow_timer(flow)
+end
 return conclude(flow, ignored)

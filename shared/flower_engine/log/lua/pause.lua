@@ -10,7 +10,7 @@ local flow, reply = open_flow()
 if not flow then
   return reply
 elseif string.find(flow.flags, 'h', 1, true) then
-  return { 'ok', digits(flow.v) }
+  return conclude(flow, {})
 end
 load_whole(flow)
 for task = 1, flow.count do

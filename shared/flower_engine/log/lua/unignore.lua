@@ -1,5 +1,5 @@
 #!lua
--- unignore: ignored tasks wait again, while nothing that depends on them has started.
+-- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
 -- include _common _flows _timers _lanes _suspects _whole _operate
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
