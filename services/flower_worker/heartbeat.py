@@ -47,10 +47,15 @@ class HeartbeatLoop:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def is_started(self) -> bool:
+        """Whether heartbeats may have been sent."""
+        return self._thread.ident is not None
+
     async def stop(self, timeout_seconds: float) -> None:
         """Ends the loop; a heartbeat under way is waited for so long."""
         self._stop.set()
-        if self._thread.ident is not None:
+        if self.is_started:
             await asyncio.to_thread(self._thread.join, timeout_seconds)
 
     def run_once(self, client: Redis) -> None:

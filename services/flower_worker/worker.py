@@ -57,6 +57,8 @@ class Worker:
             if await unless_stopped(stop, self._begin()):
                 await self._work(stop)
                 await self._drain()
+            elif self._heartbeats.is_started:  # others may have seen it already
+                await self._sign_off()
         except BaseException:
             await stop_attempts(self._exchanges, self._executor)
             raise
@@ -129,9 +131,12 @@ class Worker:
         _log.info("worker %s stops: it takes no more tasks", self._info.worker)
         draining = asyncio.create_task(drain(self._exchanges, self._executor, self._settings.grace_seconds))
         await self._until(draining)
-        await self._heartbeats.stop(_LEAVE_SECONDS)  # a heartbeat after it has left would bring it back
         if draining.result():
-            await self._leave()
+            await self._sign_off()
+
+    async def _sign_off(self) -> None:
+        await self._heartbeats.stop(_LEAVE_SECONDS)  # a heartbeat after it has left would bring it back
+        await self._leave()
 
     async def _until(self, end: asyncio.Task[Any], *others: asyncio.Task[None]) -> None:
         """Waits for the end; raises at once what ends a loop before that."""

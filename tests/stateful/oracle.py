@@ -60,6 +60,9 @@ class Oracle:
                 continue  # of starts, `take` says which there must be
             if isinstance(event, FlowRegistered) and event.start_ms:
                 self.delayed.add(event.flow)
+            flow = self.flows[event.flow]
+            if flow.ended_ms is not None and flow.ended_ms >= flow.registered.start_ms:
+                self.delayed.discard(event.flow)  # put back, it would not wait for its start any more
             if isinstance(event, TaskRetrying):
                 self.retrying.add((event.flow, event.task))
             if isinstance(event, FlowRerun):  # a suspect that runs again is none any more: another lane
