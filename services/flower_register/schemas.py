@@ -63,7 +63,8 @@ class Registration(Overrides):
 
 
 class Registered(View, omit_defaults=True):
-    """The seed's reply, with the flow's id; ``duplicate``: its key was known, nothing new was started."""
+    """The seed's reply, with the flow's id; ``duplicate``: nothing new was started, because its key was known
+    or the workflow's flow limit says skip."""
 
     status: Literal["succeeded"]
     task_id: str

@@ -5,6 +5,7 @@ A partition has one for the programs that need no process, and one for those tha
 
 import asyncio
 import logging
+import time
 
 from redis.exceptions import RedisError
 
@@ -15,6 +16,7 @@ from flower_worker.slots import Slots
 
 _log = logging.getLogger(__name__)
 _LONGEST_SECONDS = 2.0  # then claim anyway: a bell only wakes
+_SHORTEST_SECONDS = 0.005  # 0 would be for ever
 _AFTER_ERROR_SECONDS = 0.2
 
 
@@ -49,7 +51,8 @@ class BellLoop:
             share.deaf = True  # so that it is woken, and we with it, when slots become free
             return
         try:
-            await wait_for_bell(self._client, self._exchange.partition, self._service, _LONGEST_SECONDS)
+            seconds = self._seconds()
+            await wait_for_bell(self._client, self._exchange.partition, self._service, seconds)
         except (RedisError, OSError) as error:
             _log.debug("waiting for a bell failed: %s", error)  # the exchange loop says what it waits for
             await asyncio.sleep(_AFTER_ERROR_SECONDS)
@@ -58,3 +61,10 @@ class BellLoop:
         else:
             share.due = True
         self._exchange.wake()
+
+    def _seconds(self) -> float:
+        """How long to wait at most: a rate that lets more start rings no bell."""
+        opens_at = self._exchange.opens_at
+        if opens_at is None:
+            return _LONGEST_SECONDS
+        return min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, opens_at - time.monotonic()))

@@ -7,6 +7,7 @@ failed is sent again, the same in every byte, until it is answered, so each outc
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -62,6 +63,7 @@ class ExchangeLoop:
     ) -> None:
         self.partition = partition
         self.share = Share(self.wake)
+        self.opens_at: float | None = None  # when a rate lets more start, by time.monotonic
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
         self.quiet = asyncio.Event()  # no lease is held, and no call is under way that may bring one
         self.quiet.set()
@@ -266,6 +268,7 @@ class ExchangeLoop:
 
     def _note_what_is_due(self, ask: Ask, reply: Exchange) -> None:
         if ask.wanted:
+            self.opens_at = None if reply.opens_ms is None else time.monotonic() + reply.opens_ms / 1000
             more = reply.more or len(reply.claims) == ask.wanted
             if ask.kind is not AskKind.HEAVY:
                 self.share.due = more

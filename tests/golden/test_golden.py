@@ -10,8 +10,10 @@ import pytest
 from flower_engine.model.definition import PlannedTask, RetryPolicy
 from flower_engine.model.events import (
     AnyEvent,
+    ControlChanged,
     FlowCancelled,
     FlowPaused,
+    FlowPrioritised,
     FlowRegistered,
     FlowRerun,
     FlowResumed,
@@ -246,6 +248,16 @@ MEANINGS: dict[str, AnyEvent] = {
         ),
         at=1795521713128,
     ),
+    "flow.prioritised/*-plain": FlowPrioritised(
+        flow="00000000-0000-7000-8000-000000000008", v=3, by="alice", priority=-3, at=1795521713152
+    ),
+    "control.changed/*-settings": ControlChanged(
+        name="p:A",
+        settings={"scope": "program", "name": "A", "max_running": 2, "changed_by": "alice"},
+        by="alice",
+        at=1795521713160,
+    ),
+    "control.changed/*-plain": ControlChanged(name="p:A", at=1795521713161),
     "flow.resumed/*-plain": FlowResumed(
         flow="00000000-0000-7000-8000-000000000008", v=3, by="alice", at=1795521713152
     ),

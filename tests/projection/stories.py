@@ -12,6 +12,7 @@ from flower_engine.log.reading import LogEntry
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,
+    ControlChanged,
     FlowCancelled,
     FlowPaused,
     FlowRegistered,
@@ -216,7 +217,7 @@ class Story:
     def flow_of(self, index: int) -> str:
         """The flow that an event is of."""
         event = self.events[index]
-        assert not isinstance(event, LogOpened)
+        assert not isinstance(event, LogOpened | ControlChanged)
         return event.flow
 
     def flows(self) -> dict[str, FlowState]:

@@ -9,6 +9,7 @@ import msgspec
 from redis import Redis
 
 from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.controlling import Strike, set_control
 from flower_engine.log.keys import GROUP
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
@@ -28,6 +29,7 @@ from flower_engine.log.working import (
     finish_and_claim,
     heartbeat,
 )
+from flower_engine.model.control import FlowControl
 from flower_engine.model.definition import (
     DEFAULT_QUEUE,
     RetryPolicy,
@@ -44,7 +46,7 @@ A_MINUTE_MS = 60_000
 AN_ERROR = b'{"type":"E","message":"no"}'
 _STAYS = {
     *("meta", "log", "work", "queues", "turns", "endings", "ended", "keyed", "key", "op"),
-    *("call", "workers", "worker"),
+    *("call", "workers", "worker", "limits", "rate"),
 }
 
 
@@ -57,6 +59,8 @@ def task(
     retry: RetryPolicy | None = None,
     timeout_ms: int | None = None,
     queue_timeout_ms: int | None = None,
+    units: int = 1,
+    parameters: dict[str, Any] | None = None,
 ) -> TaskDefinition:
     """A task with exactly these dependencies."""
     return TaskDefinition(
@@ -68,6 +72,8 @@ def task(
         retry=retry,
         timeout_ms=timeout_ms,
         queue_timeout_ms=queue_timeout_ms,
+        units=units,
+        parameters=parameters or {},
     )
 
 
@@ -92,6 +98,7 @@ class Engine:
         self.keys = partition.keys
         self.programs: set[str] = {"A"}
         self._flow_numbers = itertools.count(1)
+        self.control_version = 0
         self._last_numbers: dict[str, int] = {}
 
     # What a register does
@@ -197,6 +204,18 @@ class Engine:
     ) -> list[str]:
         outcomes = [Outcome(claim, kind, payload, number) for claim in claims]
         return (await self.exchange(worker, outcomes=outcomes)).words
+
+    async def control(self, *controls: FlowControl, strikes: Sequence[Strike] = ()) -> list[str]:
+        """These settings hold from now on, and no others; what changed."""
+        self.control_version += 1
+        return await set_control(
+            self.client,
+            self.partition,
+            partitions=1,
+            version=self.control_version,
+            controls=controls,
+            strikes=strikes,
+        )
 
     async def work_off(self, worker: str = "w1", *, slots: int = 100, **service: Any) -> list[Claim]:
         """Runs everything that this worker can run; what it ran, in order."""

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from flower_engine.log.operating import cancel, ignore, pause, rerun, resume, unignore
+from flower_engine.log.operating import cancel, ignore, pause, prioritise, rerun, resume, unignore
 from flower_engine.log.task_fields import with_parameters
 from flower_engine.log.working import Reported
+from flower_engine.model.control import FlowControl
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import AnyEvent
 from scripts.engine import Engine, chain, task
@@ -85,6 +86,9 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await cancel(*where, one, by="alice")
     two = await engine.register(task(1), task(2, 1))
     await engine.claim()
+    await prioritise(*where, two, by="alice", priority=-3)
+    await engine.control(FlowControl(scope="program", name="A", max_running=2, changed_by="alice"))
+    await engine.control()
     await cancel(*where, two, by="alice")
 
 

@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
 
-VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume")
+VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
+
+
+PRIORITY = -3
 
 
 class Asked(NamedTuple):
@@ -51,6 +54,10 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
             return is_new and all(_status(flow, seq) is Status.WAIT for seq in tasks)
         case "cancel":
             return flow.version == version_before + 1 and flow.ended_ms is not None
+        case "prioritise":
+            return flow.version == version_before + 1 and all(
+                task.planned.priority == PRIORITY for task in flow.tasks
+            )
         case "pause":
             return flow.paused is not None and flow.version in (version_before, version_before + 1)
         case _:

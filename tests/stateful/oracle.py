@@ -1,17 +1,22 @@
 """The pure oracle of the choice of the next task, fed with the log alone.
 
-It re-states what ``log/lua/_choose.lua`` promises: strict priority, turns among workflows of equal
-priority in quanta, and within a workflow's turn the task that is further ahead, then registered first.
+It re-states what ``log/lua/_choose.lua`` promises: strict priority among what limits and pauses let start,
+turns among shares of equal priority to within a quantum, and within a share the task that is further ahead,
+then registered first; and that nothing is left that might have been taken.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from flower_engine.log.keys import lane_name
+from flower_engine.log.keys import lane_of
+from flower_engine.model.control_invariants import limits_of_lane
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,
+    ControlChanged,
+    FlowPrioritised,
     FlowRegistered,
     FlowRerun,
     LogOpened,
@@ -33,6 +38,7 @@ class Waiting(NamedTuple):
     """A ready task: the share it waits in, its score, and whether one more lost worker makes it poison."""
 
     task: PlannedTask
+    lane: str
     share: str
     score: int
     is_suspect: bool
@@ -47,16 +53,18 @@ class Oracle:
         self.flows: dict[str, FlowState] = {}
         self.retrying: set[Key] = set()  # on their timers
         self.delayed: set[str] = set()
+        self.in_line: set[str] = set()  # flows that wait for a place, as Redis has it
         self._ready: dict[Key, Waiting] = {}
-        self._turns: dict[str, int] = {}
-        self._turn = 0
+        self._turns: dict[str, int] = {}  # how many tasks each share was served, at least the service itself
+        self._limited: set[str] = set()  # what was ever limited: boards outlive their limits
+        self._served: dict[int, int] = {}  # the service of each priority
 
     def append(self, events: Sequence[AnyEvent]) -> None:
         """Takes the new events of one call, in log order."""
         for event, following in pairwise([*events, None]):
             assert event is not None
             fold_one(self.flows, event)
-            if isinstance(event, LogOpened | OutcomeRefused | TaskStarted):
+            if isinstance(event, LogOpened | OutcomeRefused | ControlChanged | TaskStarted):
                 continue  # of starts, `take` says which there must be
             if isinstance(event, FlowRegistered) and event.start_ms:
                 self.delayed.add(event.flow)
@@ -69,10 +77,21 @@ class Oracle:
                 for seq in event:
                     if (waiting := self._ready.get((event.flow, seq))) and waiting.is_suspect:
                         del self._ready[event.flow, seq]
+            if isinstance(event, FlowPrioritised):
+                for key in [key for key in self._ready if key[0] == event.flow]:
+                    if _priority(self._ready[key].share) != event.priority:
+                        del self._ready[key]
             # Tasks of one call are ignored (or taken back) together; what follows from it follows then.
             together = isinstance(event, TaskIgnored | TaskUnignored)
             if not (together and isinstance(following, type(event)) and following.flow == event.flow):
                 self._place(self.flows[event.flow])
+
+    def admitted(self, in_line: set[str]) -> None:
+        """Which flows wait for a place after a call."""
+        for flow in self.in_line ^ in_line:
+            self.in_line = (self.in_line - {flow}) | ({flow} & in_line)
+            if flow in self.flows:
+                self._place(self.flows[flow])
 
     def fired(self, what: str, flow: str, task: int) -> None:
         """A retry or a start was due, which no event says."""
@@ -81,48 +100,90 @@ class Oracle:
             self.delayed.discard(flow)
         self._place(self.flows[flow])
 
-    def take(self, worker: str, wanted: int, queues: Sequence[str], programs: Sequence[str]) -> list[Key]:
-        """The tasks that a claim must give now, in order; turns move on."""
-        chosen: list[Key] = []
+    def check_claim(  # noqa: PLR0917 # what a claim is called with, and what it meets
+        self,
+        worker: str,
+        claimed: Sequence[Key],
+        wanted: int,
+        queues: Sequence[str],
+        programs: Sequence[str],
+        limits: Mapping[str, str],
+        running: Counter[str],
+    ) -> None:
+        """Refuses a claim that took one task before a better one, more than a limit allows, or too little.
+
+        ``limits`` as Redis has them; ``running``: units in use before the claim, by limit.
+        """
+        left = list(claimed)
+        self._limited.update(limits)
         for queue in queues:
-            skipped = 0
-            while len(chosen) < wanted:
-                shares = self._shares(queue)
-                if skipped == len(shares):
-                    break
-                share = shares[skipped]
-                rival = shares[skipped + 1] if skipped + 1 < len(shares) else None
-                most = wanted - len(chosen)
-                if rival is not None and _priority(rival) == _priority(share):
-                    most = min(most, QUANTUM)
-                got = self._take_best(worker, share, most, programs)
-                if not got:
-                    skipped += 1
-                    continue
-                chosen += got
-                self._turn += 1
-                self._turns[share] = self._turn
-        return chosen
+            while left and self._ready[left[0]].task.queue == queue:
+                taken = self._ready[left[0]]
+                open_keys = self._open(worker, queue, programs, limits, running)
+                assert left[0] in open_keys, f"{left[0]} may not be taken: {taken}"
+                firm = self._firm(open_keys, limits, running)
+                self._check_first(left[0], {*firm, left[0]})
+                del self._ready[left[0]]
+                self._count(worker, left.pop(0), taken, running)
+            if len(claimed) - len(left) < wanted:
+                missed = self._firm(self._open(worker, queue, programs, limits, running), limits, running)
+                assert not missed, f"{missed} were left, though {wanted} were wanted"
+        assert not left, f"{left} belong to no queue in order"
 
-    def _shares(self, queue: str) -> list[str]:
-        found = {waiting.share for waiting in self._ready.values() if waiting.task.queue == queue}
-        return sorted(found, key=lambda share: (_priority(share), self._turns.get(share, 0), share))
+    def _check_first(self, key: Key, open_keys: Iterable[Key]) -> None:
+        taken = self._ready[key]
+        waiting = [self._ready[other] for other in open_keys]
+        best = min(_priority(other.share) for other in waiting)
+        assert _priority(taken.share) == best, f"{taken} was taken before a better priority"
+        # A lane that a limit had set aside has its own place in line; elsewhere the order of a share is exact.
+        own = [other for other in waiting if other.share == taken.share and not self._is_limited(other)]
+        ahead = min((other.score for other in own), default=taken.score)
+        assert taken.score <= ahead or self._is_limited(taken), f"{taken} was taken before a better one"
+        rivals = {other.share for other in waiting if _priority(other.share) == best} - {taken.share}
+        served = self._served.get(best, 0)
+        turn = max(self._turns.get(taken.share, 0), served)
+        turns = [max(self._turns.get(rival, 0), served) for rival in rivals]
+        assert turn - min(turns, default=turn) <= 2 * QUANTUM, f"{taken} out of turn: {turn}, {turns}"
+        self._served[best] = max(served, turn - QUANTUM)
+        self._turns[taken.share] = turn + 1
 
-    def _take_best(self, worker: str, share: str, most: int, programs: Sequence[str]) -> list[Key]:
-        """A worker holds one suspect at most."""
-        taken: list[Key] = []
-        for key, waiting in sorted(self._ready.items(), key=lambda item: item[1].score):
-            if len(taken) == most:
-                break
-            if waiting.share != share or waiting.task.program not in programs:
-                continue
-            if waiting.is_suspect:
-                if worker in self._suspects:
-                    continue
-                self._suspects[worker] = key
-            taken.append(key)
-            del self._ready[key]
-        return taken
+    def _is_limited(self, waiting: Waiting) -> bool:
+        names = limits_of_lane(waiting.lane)[0][2:]
+        return not self._limited.isdisjoint({name.partition("/")[0] for name in names})
+
+    def _count(self, worker: str, key: Key, taken: Waiting, running: Counter[str]) -> None:
+        if taken.is_suspect:
+            self._suspects[worker] = key
+        names, units = limits_of_lane(taken.lane)
+        for name in names:
+            running[name] += units
+
+    def _firm(self, keys: Iterable[Key], limits: Mapping[str, str], running: Mapping[str, int]) -> list[Key]:
+        """Those that no heavier task holds back, which waits for room of a limit that is theirs, too."""
+        held_back: set[str] = set()
+        for waiting in self._ready.values():
+            names, units = limits_of_lane(waiting.lane)
+            if units > 1:
+                held_back.update(name for name in names if not _fits(name, units, limits, running))
+        return [key for key in keys if held_back.isdisjoint(limits_of_lane(self._ready[key].lane)[0])]
+
+    def _open(
+        self,
+        worker: str,
+        queue: str,
+        programs: Sequence[str],
+        limits: Mapping[str, str],
+        running: Counter[str],
+    ) -> list[Key]:
+        """What this worker may take now."""
+        return [
+            key
+            for key, waiting in self._ready.items()
+            if waiting.task.queue == queue
+            and waiting.task.program in programs
+            and not (waiting.is_suspect and worker in self._suspects)
+            and has_room(waiting.lane, limits, running)
+        ]
 
     def _place(self, flow: FlowState) -> None:
         """Puts the flow's tasks into the ready set, and takes them out, as they stand now."""
@@ -142,19 +203,34 @@ class Oracle:
 
     def _is_in_lane(self, flow: FlowState, task: TaskState) -> bool:
         key = (flow.flow, task.planned.seq)
-        is_held = flow.paused is not None or flow.flow in self.delayed
+        is_held = flow.paused is not None or flow.flow in self.delayed or flow.flow in self.in_line
         return task.is_ready and not is_held and key not in self.retrying
 
     def _push(self, flow: FlowState, seq: int) -> None:
         task = flow.task(seq)
         planned = task.planned
-        lane = lane_name(planned.queue, planned.priority, flow.workflow, planned.program)
+        lane = lane_of(flow.workflow, planned)
         self._ready[flow.flow, seq] = Waiting(
             task=planned,
+            lane=lane,
             share=lane.rpartition(":")[0],
             score=lane_score(flow, task, flow.done),
             is_suspect=0 < task.lost == self._max_lost - 1,
         )
+
+
+def has_room(lane: str, limits: Mapping[str, str], running: Mapping[str, int]) -> bool:
+    """Whether no limit or pause stops one more task of a lane."""
+    names, units = limits_of_lane(lane)
+    return all(_fits(name, units, limits, running) for name in names)
+
+
+def _fits(name: str, units: int, limits: Mapping[str, str], running: Mapping[str, int]) -> bool:
+    text = limits.get(name.partition("/")[0], "")
+    most = text.split(" ")[0]
+    if text.endswith(" 1"):
+        return False  # paused
+    return not most.isdigit() or running.get(name, 0) + min(units, int(most)) <= int(most)
 
 
 def _priority(share: str) -> int:

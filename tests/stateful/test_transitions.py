@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -31,6 +32,8 @@ from hypothesis.stateful import (
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
 from flower_engine.log import operating, registering, working
 from flower_engine.log.client import connect, connect_blocking, send
+from flower_engine.log.controlling import set_control, values_of
+from flower_engine.log.keys import lane_of
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.operating import Operated
 from flower_engine.log.partition import Partition, install
@@ -50,7 +53,9 @@ from flower_engine.log.working import (
     finish_and_claim,
     heartbeat,
 )
-from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.control import FlowControl
+from flower_engine.model.control_invariants import limits_of_lane
+from flower_engine.model.definition import Keying, RetryPolicy, TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import TaskStarted, decode_event
 from flower_engine.model.fold import FlowState
 from flower_engine.model.ids import make_flow_id
@@ -86,6 +91,19 @@ def _fragile() -> FlowPlan:
     return FlowPlan("fragile", plan_flow(definition), timeout_ms=600_000)
 
 
+def _heavy() -> FlowPlan:
+    """Tasks of different weights and customers."""
+    tasks = [
+        TaskDefinition(
+            seq=seq, program="B", depends_on=(), units=1 + seq % 3, parameters={"customer": f"c{seq % 2}"}
+        )
+        for seq in range(1, 7)
+    ]
+    keying = Keying(fair_by="customer", programs={"B": "customer"})
+    definition = WorkflowDefinition(name="heavy", tasks=tuple(tasks), keying=keying)
+    return FlowPlan("heavy", plan_flow(definition), keying=keying)
+
+
 def _fork() -> FlowPlan:
     """A diamond whose first two tasks were taken over."""
     rows = ((), (1,), (1,), (2, 3), (4,))
@@ -104,11 +122,28 @@ def _plans() -> tuple[FlowPlan, ...]:
         _workflow("urgent", ("C", -20, None, "default"), ("C", 19, None, "default")),
         _workflow("bulk", ("A", 5, None, "bulk:50%")),
         _workflow("crowd", *[("B", 0, (), "default")] * 12),
+        _heavy(),
         _fragile(),
         _fork(),
     )  # fmt: skip
 
 
+CONTROLS = (
+    FlowControl(scope="global", max_running=3),
+    FlowControl(scope="global", is_paused=True),
+    FlowControl(scope="queue", name="bulk:50%", max_running=2),
+    FlowControl(scope="queue", name="default", is_paused=True),
+    FlowControl(scope="workflow", name="line", max_running=1, max_flows=1),
+    FlowControl(scope="workflow", name="crowd", max_running=5),
+    FlowControl(scope="workflow", name="diamond", max_flows=2, count_suspended=True, is_paused=True),
+    FlowControl(scope="workflow", name="fragile", max_flows=1),
+    FlowControl(scope="workflow", name="two:roots", max_flows=1, max_running=1),
+    FlowControl(scope="program", name="A", max_running=2),
+    FlowControl(scope="program", name="B", max_running=4),
+    FlowControl(scope="program", name="B", is_paused=True),
+    FlowControl(scope="program", name="B", limit_by="customer", max_per_key=1),
+    FlowControl(scope="program", name="C", max_running=1, is_paused=True),
+)
 KINDS = [*[OutcomeKind.FINISHED] * 6, *OutcomeKind]
 
 
@@ -146,6 +181,8 @@ class Transitions(RuleBasedStateMachine):
         self.position: str | None = None
         self.registered: list[Start] = []
         self.keys: dict[str, Start] = {}
+        self.limits: dict[str, str] = {}
+        self.had_limits = False
         self.numbers = itertools.count(1)
         self.workers = [
             Worker("one", Service(QUEUES, ("A", "B", "C"))),
@@ -173,15 +210,17 @@ class Transitions(RuleBasedStateMachine):
         self._read_log()
 
     def _read_log(self) -> list[TaskStarted]:
+        """The starts that are new in the log; the oracle knows all of it then."""
         entries = self.run(read_log(self.client, self.partition, self.position, 1_000_000))
         events = [decode_event(entry.raw) for entry in entries]
         if entries:
             self.position = entries[-1].position
+        self.oracle.admitted(self._in_line())
         self.oracle.append(events)
         return [event for event in events if isinstance(event, TaskStarted)]
 
     @rule(
-        numbers=st.lists(st.integers(0, 7), min_size=1, max_size=3),
+        numbers=st.lists(st.integers(0, 8), min_size=1, max_size=3),
         again=st.booleans(),
         delay_ms=st.sampled_from([0, 0, 0, 2]),
     )
@@ -343,6 +382,8 @@ class Transitions(RuleBasedStateMachine):
                 given |= {"tasks": asked.tasks, "restored": restored}
             case "ignore":
                 given["tasks"] = asked.tasks
+            case "prioritise":
+                given["priority"] = expectations.PRIORITY
             case _:
                 pass
         with patch("flower_engine.log.operating.uuid.uuid4", return_value=uuid.UUID(int=number)):
@@ -379,6 +420,29 @@ class Transitions(RuleBasedStateMachine):
                   max_lost=MAX_LOST, most=most)
         )  # fmt: skip
 
+    def _in_line(self) -> set[str]:
+        """The flows that wait for a place."""
+        found: set[str] = set()
+        for plan in self.plans if self.limits or self.had_limits else ():
+            new = self.partition.keys.new(plan.workflow)
+            found |= {flow.decode() for flow in self.run(send(self.client, "ZRANGE", new, 0, -1))}
+        return found
+
+    @rule(
+        controls=st.lists(st.sampled_from(CONTROLS), max_size=4, unique_by=lambda row: (row.scope, row.name)),
+        sends=st.integers(1, 2),
+    )
+    def set_control(self, controls: list[FlowControl], sends: int) -> None:
+        """Any limits and pauses from now on, and no others."""
+        version = next(self.numbers)
+        for _ in range(sends):
+            self.run(
+                set_control(self.client, self.partition, partitions=1, version=version, controls=controls)
+            )
+        self.limits = {name: value for row in controls for name, value in values_of(row, 0, 1).items()}
+        self.had_limits = True
+        self._read_log()
+
     @rule()
     def work_off(self) -> None:
         """The first worker finishes all that it can, so that flows end."""
@@ -406,8 +470,17 @@ class Transitions(RuleBasedStateMachine):
         claimed = [(claim.flow, claim.task) for claim in reply.claims]
         assert claimed == [(event.flow, event.task) for event in started]
         if not self.in_steps:
-            assert claimed == self.oracle.take(
-                worker.name, wanted, worker.service.queues, worker.service.programs
+            # What the outcomes freed was free before the claims: count what runs without the claims.
+            running: Counter[str] = Counter()
+            new = set(claimed)
+            for flow in self.oracle.flows.values():
+                for task in flow.tasks:
+                    if task.status is Status.RUNNING and (flow.flow, task.planned.seq) not in new:
+                        names, units = limits_of_lane(lane_of(flow.workflow, task.planned))
+                        running.update(dict.fromkeys(names, units))
+            service = worker.service
+            self.oracle.check_claim(
+                worker.name, claimed, wanted, service.queues, service.programs, self.limits, running
             )
         for claim, event in zip(reply.claims, started, strict=True):
             assert (claim.lease.decode(), claim.attempt, event.worker) == (

@@ -83,8 +83,8 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
             return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
         by = by_of(request)
         if body is None:
-            started = await stores.registrar.start(Wanted(plan, by))
-            return reply(Registered("succeeded", workflow, started.flow))
+            flow, is_known = _claimed(await stores.registrar.start(Wanted(plan, by)), workflow, None)
+            return reply(Registered("succeeded", workflow, flow, is_known))
         known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
         if known is None:
             known = await stores.registrar.start(await _wanted(plan, body, by))
@@ -158,10 +158,10 @@ def _with_key(body: Overrides | None, key: str) -> Overrides:
 
 
 def _claimed(registered: log.Registered, workflow: str, key: str | None) -> tuple[str, bool]:
-    """The flow, and whether its key was known.
+    """The flow, and whether nothing new was started: its key was known, or the workflow's limit says skip.
 
     Raises:
-        ProblemError: the key belongs to another workflow.
+        ProblemError: the key belongs to another workflow, or the workflow's limit says reject.
     """
     if registered.word == "known" and registered.workflow != workflow:
         raise ProblemError(
@@ -171,7 +171,15 @@ def _claimed(registered: log.Registered, workflow: str, key: str | None) -> tupl
             f" {workflow!r}; use another key",
             taskFlowId=registered.flow,
         )
-    return registered.flow, registered.word == "known"
+    if registered.word == "full":
+        raise ProblemError(
+            429,
+            "flow-limit",
+            f"{registered.most} flows of workflow {workflow!r} are under way, as many as may be; register"
+            " again when one has ended, or raise the limit",
+            headers={"Retry-After": "1"},
+        )
+    return registered.flow, registered.word in ("known", "skipped")
 
 
 def _failed(workflow: str, error: Exception) -> BulkEntry:

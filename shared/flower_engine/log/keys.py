@@ -4,11 +4,13 @@ All keys of a partition share the hash tag ``{flower:P}`` and so live on one clu
 ``docs/keys.md`` explains each.
 """
 
+from flower_engine.model.definition import PlannedTask
+
 GROUP = "workers"
 
 
 # "%" first; the others separate parts, in keys and in what ``call:<worker>`` remembers, or mark suspects.
-_ESCAPED = "%:/, !"
+_ESCAPED = "%:/, !*|@"
 
 
 def escape(name: str) -> str:
@@ -30,6 +32,16 @@ def lane_name(queue: str, priority: int, workflow: str, program: str) -> str:
     return f"{escape(queue)}:{priority}:{escape(workflow)}:{escape(program)}"
 
 
+def lane_of(workflow: str, task: PlannedTask) -> str:
+    """The lane where a task waits; ``lua/_lanes.lua`` takes its name apart."""
+    share = escape(workflow) + (f"/{escape(task.fair_key)}" if task.fair_key else "")
+    program = escape(task.program) + (f"*{task.units}" if task.units > 1 else "")
+    if task.workflow_key or task.program_key:
+        program += f"/{escape(task.workflow_key)}"
+        program += f"/{escape(task.program_key)}" if task.program_key else ""
+    return f"{escape(task.queue)}:{task.priority}:{share}:{program}"
+
+
 class Keys:
     """The keys of one partition."""
 
@@ -45,6 +57,10 @@ class Keys:
         self.endings = prefix + "endings"
         self.timers = prefix + "timers"
         self.keyed = prefix + "keyed"
+        self.limits = prefix + "limits"
+        self.running = prefix + "running"
+        self.boards = prefix + "boards"
+        self.aside = prefix + "aside"
 
     def flow(self, flow_id: str) -> str:
         return f"{self._prefix}flow:{flow_id}"
@@ -70,6 +86,21 @@ class Keys:
     def lane(self, name: str) -> str:
         """The lane of this :func:`lane_name`."""
         return f"{self._prefix}lane:{name}"
+
+    def open(self, queue: str) -> str:
+        return f"{self._prefix}open:{escape(queue)}"
+
+    def reopen(self, queue: str) -> str:
+        return f"{self._prefix}reopen:{escape(queue)}"
+
+    def split(self, queue: str) -> str:
+        return f"{self._prefix}split:{escape(queue)}"
+
+    def flows(self, workflow: str) -> str:
+        return f"{self._prefix}flows:{escape(workflow)}"
+
+    def new(self, workflow: str) -> str:
+        return f"{self._prefix}new:{escape(workflow)}"
 
     def turns(self, queue: str) -> str:
         return f"{self._prefix}turns:{escape(queue)}"

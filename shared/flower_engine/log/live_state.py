@@ -16,7 +16,9 @@ from flower_engine.model.status import Status
 _NO_LEASE = "-"
 
 
-async def read_live_state(client: AsyncRedis, partition: Partition) -> LiveState:
+async def read_live_state(  # noqa: PLR0912 # one case for each kind of key
+    client: AsyncRedis, partition: Partition
+) -> LiveState:
     """Everything that the partition's keys say of flows, lanes and leases."""
     state = LiveState(
         flows={}, ended=set(), lanes={}, shares={}, ready={}, leases={}, timers={}, releasing=set()
@@ -40,6 +42,26 @@ async def read_live_state(client: AsyncRedis, partition: Partition) -> LiveState
                 state.timers.update(await _scored(client, key))
             case "work":
                 state.leases[unescape(name)] = await _leases(client, key)
+            case "open":
+                state.open[name] = await _scored(client, key)
+            case "reopen":
+                state.reopen[name] = await _scored(client, key)
+            case "flows":
+                state.places[name] = await _scored(client, key)
+            case "new":
+                state.line[name] = await _scored(client, key)
+            case "admitting":
+                state.admitting.update(name.decode() for name in await send(client, "SMEMBERS", key))
+            case "aside":
+                state.aside.update(await _texts(client, key))
+            case "limits":
+                state.limits.update(await _texts(client, key))
+            case "boards":
+                for board, queues in (await _texts(client, key)).items():
+                    state.boards[board] = set(queues.split(","))
+            case "running":
+                for limit, units in (await _texts(client, key)).items():
+                    state.running[limit] = int(units)
             case "fanout":
                 notes: list[bytes] = await send(client, "LRANGE", key, 0, -1)
                 for note in notes:
@@ -72,6 +94,7 @@ def _flow(fields: dict[bytes, bytes]) -> LiveFlow:
         flags="".join(flags),
         timeout_ms=int(texts.get("t", 0)),
         tasks=[_task(texts, number) for number in numbers],
+        active=int(texts["a"]) if "a" in texts else None,
     )
 
 
@@ -94,6 +117,11 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
         lease="" if lease == _NO_LEASE or due_ms is not None else lease,
         due_ms=due_ms,
     )
+
+
+async def _texts(client: AsyncRedis, key: str) -> dict[str, str]:
+    found: dict[bytes, bytes] = await send(client, "HGETALL", key)
+    return {name.decode(): value.decode() for name, value in found.items()}
 
 
 async def _scored(client: AsyncRedis, key: str) -> dict[str, int]:

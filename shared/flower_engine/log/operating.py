@@ -23,6 +23,7 @@ _unignore = Script("unignore")
 _cancel = Script("cancel")
 _pause = Script("pause")
 _resume = Script("resume")
+_prioritise = Script("prioritise")
 _encode = msgspec.json.Encoder().encode
 
 Scope = Literal["", "only", "dependents"]
@@ -154,6 +155,17 @@ async def resume(
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
     return await _operate(_resume, _Call(client, partition, flow, by, version), [])
+
+
+async def prioritise(
+    client: AsyncRedis, partition: Partition, flow: str, *, by: str, priority: int, version: int | None = None
+) -> Operated:
+    """All tasks of the flow have this priority (-20..19); what is ready moves to its lanes.
+
+    Raises:
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_prioritise, _Call(client, partition, flow, by, version), [priority])
 
 
 async def read_messages(

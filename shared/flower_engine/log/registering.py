@@ -10,7 +10,7 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg, Script
 from flower_engine.log.task_fields import task_fields, task_lane
-from flower_engine.model.definition import PlannedTask, dependents_of
+from flower_engine.model.definition import Keying, PlannedTask, dependents_of
 
 _script = Script("register")
 _encode = msgspec.json.Encoder().encode
@@ -31,12 +31,14 @@ class FlowPlan:
         forked_from: str = "",
         taken: Mapping[int, bytes] | None = None,
         ignored: Collection[int] = (),
+        keying: Keying | None = None,
     ) -> None:
         """A fork takes tasks over from another flow: ``taken`` with their results, and ``ignored`` ones."""
         self.workflow = workflow
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
         self.timeout_ms = timeout_ms
+        self.keying = keying or Keying()
         taken = taken or {}
         final = {*taken, *ignored}
         dependents = dependents_of(tasks)
@@ -61,6 +63,7 @@ class FlowPlan:
             timeout_ms or 0,
             workflow,
             self._tail(tasks, timeout_ms, forked_from, taken, ignored),
+            task_lane(workflow, tasks[0]),
             int(wide),
             0 if wide else len(roots),
         ]
@@ -102,12 +105,15 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What became of a Start: ``ok``, ``duplicate`` (it is or was registered already: as good), or
-    ``known``: its key belongs to this flow, of this workflow, and nothing new was registered."""
+    """What became of a Start: ``ok``, ``duplicate`` (it is or was registered already: as good), or nothing
+    new was registered: ``known``: its key belongs to this flow, of this workflow; ``full``: as many flows of
+    its workflow are under way as may be (``most``), and its limit says reject; ``skipped``: or it says skip,
+    because of ``flow``."""
 
-    word: Literal["ok", "duplicate", "known"]
+    word: Literal["ok", "duplicate", "known", "full", "skipped"]
     flow: str
     workflow: str
+    most: int = 0
 
 
 def partition_of_key(key: str, partitions: int) -> int:
@@ -141,6 +147,10 @@ def _registered(start: Start, word: str) -> Registered:
         return Registered("ok", start.flow, start.plan.workflow)
     if word == "duplicate":
         return Registered("duplicate", start.flow, start.plan.workflow)
+    if word.startswith("full "):
+        return Registered("full", start.flow, start.plan.workflow, int(word.split(" ")[1]))
+    if word.startswith("skipped "):
+        return Registered("skipped", word.split(" ")[1], start.plan.workflow)
     _, flow, workflow = word.split(" ", 2)
     return Registered("known", flow, workflow)
 

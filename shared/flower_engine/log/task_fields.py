@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.log.keys import lane_name
+from flower_engine.log.keys import lane_of
 from flower_engine.log.scripts import Arg
 from flower_engine.model.definition import PlannedTask, RetryPolicy
 
@@ -48,7 +48,7 @@ def task_fields(
 
 def task_lane(workflow: str, task: PlannedTask) -> str:
     """The lane where the task waits when it is ready."""
-    return lane_name(task.queue, task.priority, workflow, task.program)
+    return lane_of(workflow, task)
 
 
 def task_message(workflow: str, task: PlannedTask) -> bytes:

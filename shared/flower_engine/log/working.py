@@ -82,12 +82,14 @@ class Exchange(msgspec.Struct, frozen=True):
     """The reply of finish_and_claim.
 
     ``words`` (ok | duplicate | stale | absent) answer the outcomes in order. ``more`` says that tasks are
-    still being made ready, so the next call should come at once rather than wait for a bell.
+    still being made ready, so the next call should come at once rather than wait for a bell. ``opens_ms``:
+    in so many milliseconds a rate lets more start, which no bell tells (None: nothing waits for a rate).
     """
 
     words: list[str]
     claims: list[Claim]
     more: bool
+    opens_ms: int | None = None
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -143,7 +145,13 @@ async def finish_and_claim(
         Claim(flat[at], flat[at + 1], flat[at + 2], int(flat[at + 3]), flat[at + 4], flat[at + 5])
         for at in range(0, len(flat), 6)
     ]
-    return Exchange([word.decode() for word in reply[1]], claims, reply[3] == b"more")
+    opens_ms = int(reply[4])
+    return Exchange(
+        [word.decode() for word in reply[1]],
+        claims,
+        reply[3] == b"more",
+        None if opens_ms < 0 else opens_ms,
+    )
 
 
 def heartbeat(

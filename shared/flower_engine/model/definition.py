@@ -1,5 +1,6 @@
 """Workflow definitions: what a person writes, and the plan of a flow that follows from it."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ MAX_NAME_LENGTH = 256
 MIN_PRIORITY, MAX_PRIORITY = -20, 19
 DEFAULT_QUEUE = "default"
 MAX_ATTEMPTS = 1_000_000
+MAX_UNITS = 1_000_000
+MAX_KEY_LENGTH = 100
 MAX_DURATION_MS = 10 * 366 * 86_400_000  # ten years: longer is a slip of the pen, and scores stay exact
 
 
@@ -48,6 +51,27 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy | None = None
     timeout_ms: int | None = None  # of one attempt, from start to finish
     queue_timeout_ms: int | None = None  # from ready to start
+    units: int = 1  # how much it counts against limits while it runs
+
+
+class Keying(msgspec.Struct, frozen=True, kw_only=True):
+    """Which parameters tell flows of a workflow apart for flow control: for fairness, for its limit per key,
+    and for the limits per key of programs (program -> parameter)."""
+
+    fair_by: str | None = None
+    limit_by: str | None = None
+    programs: dict[str, str] = {}
+
+    def keyed(self, task: "PlannedTask") -> "PlannedTask":
+        """The task with its keys, from its parameters as they are."""
+        fair_key = _key_of(task, self.fair_by)
+        workflow_key = _key_of(task, self.limit_by)
+        program_key = _key_of(task, self.programs.get(task.program))
+        if (fair_key, workflow_key, program_key) == (task.fair_key, task.workflow_key, task.program_key):
+            return task
+        return msgspec.structs.replace(
+            task, fair_key=fair_key, workflow_key=workflow_key, program_key=program_key
+        )
 
 
 class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +80,7 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     tasks: tuple[TaskDefinition, ...]
     timeout_ms: int | None = None
+    keying: Keying = Keying()
 
 
 class PlannedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,6 +96,10 @@ class PlannedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     retry: RetryPolicy | None = None
     timeout_ms: int | None = None
     queue_timeout_ms: int | None = None
+    units: int = 1
+    fair_key: str = ""
+    workflow_key: str = ""
+    program_key: str = ""
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
@@ -94,7 +123,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     if problems:
         raise DefinitionError(name, problems)
     number = {task.seq: index for index, task in enumerate(tasks, start=1)}
-    planned = tuple(_planned(task, number) for task in tasks)
+    planned = tuple(definition.keying.keyed(_planned(task, number)) for task in tasks)
     _refuse_cycles(name, planned)
     return planned
 
@@ -125,7 +154,19 @@ def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
         retry=task.retry,
         timeout_ms=task.timeout_ms,
         queue_timeout_ms=task.queue_timeout_ms,
+        units=task.units,
     )
+
+
+def _key_of(task: PlannedTask, parameter: str | None) -> str:
+    """The parameter's value as a key; "" where the task has none. A long one is told by its hash."""
+    value = None if parameter is None else task.parameters.get(parameter)
+    if value is None or value == "":
+        return ""
+    text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
+    if len(text) <= MAX_KEY_LENGTH:
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_ms: int | None) -> list[str]:
@@ -148,6 +189,8 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
             problems.append(f"{row} names no queue (1 to {MAX_NAME_LENGTH} characters)")
         if not MIN_PRIORITY <= task.priority <= MAX_PRIORITY:
             problems.append(f"{row} has priority {task.priority}, outside {MIN_PRIORITY}..{MAX_PRIORITY}")
+        if not 1 <= task.units <= MAX_UNITS:
+            problems.append(f"{row} weighs {task.units} units, outside 1..{MAX_UNITS}")
         problems.extend(_problems_of_dependencies(row, task, known))
         problems.extend(_problems_of_duration(f"{row}: its timeout", task.timeout_ms))
         problems.extend(_problems_of_duration(f"{row}: its queue timeout", task.queue_timeout_ms))

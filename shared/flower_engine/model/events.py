@@ -204,6 +204,22 @@ class FlowResumed(FlowEvent, frozen=True, tag="flow.resumed"):
     by: str
 
 
+class FlowPrioritised(FlowEvent, frozen=True, tag="flow.prioritised"):
+    """All tasks of the flow have this priority from here on."""
+
+    by: str
+    priority: int
+
+
+class ControlChanged(Event, frozen=True, tag="control.changed"):
+    """A limit, pause, weight or strike of the partition is set, or (``settings`` None) gone. ``name`` as
+    ``lua/_limits.lua`` has it."""
+
+    name: str
+    settings: dict[str, Any] | None = None
+    by: str = ""
+
+
 class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
     """A late outcome of a lease that is not the current one; it changes nothing."""
 
@@ -217,9 +233,11 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
 AnyTaskEvent = (
     TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed
 )
-AnyOperatorEvent = TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed
+AnyOperatorEvent = (
+    TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
+)
 AnyFlowEvent = FlowRegistered | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent
-AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused
+AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused | ControlChanged
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _encoder = msgspec.json.Encoder()

@@ -9,8 +9,10 @@ from flower_engine.model.events import (
     AnyEvent,
     AnyFlowEvent,
     AnyOperatorEvent,
+    ControlChanged,
     FlowCancelled,
     FlowPaused,
+    FlowPrioritised,
     FlowRegistered,
     FlowRerun,
     FlowResumed,
@@ -130,7 +132,7 @@ def fold(events: Iterable[AnyEvent]) -> dict[str, FlowState]:
 
 def fold_one(flows: dict[str, FlowState], event: AnyEvent) -> None:
     """Adds the next event of the log to the flows of those before it; raises as :func:`fold` does."""
-    if isinstance(event, LogOpened | OutcomeRefused):
+    if isinstance(event, LogOpened | OutcomeRefused | ControlChanged):
         return
     if isinstance(event, FlowRegistered):
         if event.flow in flows:
@@ -180,7 +182,15 @@ def _apply(flow: FlowState, event: AnyFlowEvent) -> None:
                 _suspend(flow, seq, event.at, event.error)
         case FlowRegistered():
             raise FoldError(f"flow {flow.flow} is registered twice")
-        case TaskIgnored() | TaskUnignored() | FlowRerun() | FlowCancelled() | FlowPaused() | FlowResumed():
+        case (
+            TaskIgnored()
+            | TaskUnignored()
+            | FlowRerun()
+            | FlowCancelled()
+            | FlowPaused()
+            | FlowResumed()
+            | FlowPrioritised()
+        ):
             _operate(flow, event)
         case _:
             _end_attempt(flow, event)
@@ -203,6 +213,9 @@ def _operate(flow: FlowState, event: AnyOperatorEvent) -> None:
             flow.paused = event
         case FlowResumed():
             flow.paused = None
+        case FlowPrioritised():
+            for task in flow.tasks:
+                task.planned = msgspec.structs.replace(task.planned, priority=event.priority)
 
 
 def _end_attempt(

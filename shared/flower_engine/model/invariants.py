@@ -7,18 +7,25 @@ refuses logs that break the order of tasks, the fencing of outcomes or the final
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from flower_engine.model.control_invariants import control_differences
 from flower_engine.model.fold import FlowState, TaskState
 from flower_engine.model.live import LiveFlow, LiveState, LiveTask
 from flower_engine.model.status import Status
 
 _AHEAD_CAP = 1023
 _AHEAD = 2**42
-_TURNS = 2**44
+_TURNS = 2**47
 
 
 def differences(flows: Mapping[str, FlowState], live: LiveState) -> list[str]:
     """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task."""
-    return [*_flows(flows, live), *_places(flows, live), *_lanes(live), *_timers(flows, live)]
+    return [
+        *_flows(flows, live),
+        *_places(flows, live),
+        *_lanes(live),
+        *_timers(flows, live),
+        *control_differences(flows, live),
+    ]
 
 
 def lane_score(flow: FlowState, task: TaskState, done: int) -> int:
@@ -103,7 +110,7 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
     held = live.flows[flow.flow]
     if held.tasks[planned.seq - 1].due_ms is not None:
         return ["timer of its retry"]
-    if "h" in held.flags or "w" in held.flags:
+    if set("hwn").intersection(held.flags):
         return []
     dependencies = planned.depends_on or (0,)
     if any((flow.flow, dependency) in live.releasing for dependency in dependencies):
@@ -115,13 +122,15 @@ def _lanes(live: LiveState) -> Iterator[str]:
     """Every lane is where claims look for it, with its best task's score."""
     shares: dict[str, dict[str, int]] = defaultdict(dict)
     for lane, waiting in live.lanes.items():
-        shares[lane.rpartition(":")[0]][lane] = min(entry.score for entry in waiting)
+        share = lane.rpartition(":")[0] + live.aside.get(lane, "")
+        shares[share][lane] = min(entry.score for entry in waiting)
     if shares != live.shares:
         yield f"shares are {live.shares}, the lanes say {dict(shares)}"
     ready: dict[str, dict[str, int]] = defaultdict(dict)
     for share in shares:
-        queue, priority, _ = share.split(":")
-        ready[queue][share] = int(priority) + 20
+        name, bar, board = share.partition("|")
+        queue, priority, _ = name.split(":")
+        ready[queue + bar + board][name] = int(priority) + 20
     found = {
         queue: {share: score // _TURNS for share, score in held.items()} for queue, held in live.ready.items()
     }

@@ -32,6 +32,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     flags: str
     timeout_ms: int
     tasks: list[LiveTask]
+    active: int | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -54,9 +55,12 @@ class Lease(msgspec.Struct, frozen=True):
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     """One partition at one moment.
 
-    ``lanes`` by lane name; ``shares`` by share name: lane -> score; ``ready`` by queue: share -> score;
-    ``leases`` by queue; ``timers``: member -> due ms,
-    see ``lua/_timers.lua``; ``releasing``: (flow, task) whose dependents are still being released.
+    ``lanes`` by lane name; ``shares`` by share name and board: lane -> score; ``ready`` by queue and board:
+    share -> score; ``leases`` by queue; ``timers``: member -> due ms, see ``lua/_timers.lua``;
+    ``releasing``: (flow, task) whose dependents are still being released. Of flow control: ``aside``: lane ->
+    board; ``boards``: board -> queues; ``open`` and ``reopen`` by queue: board -> score; ``limits`` and
+    ``running`` by name, see ``lua/_limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
+    Names are as keys have them (escaped).
     """
 
     flows: dict[str, LiveFlow]
@@ -67,3 +71,12 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     leases: dict[str, list[Lease]]
     timers: dict[str, int]
     releasing: set[tuple[str, int]]
+    aside: dict[str, str] = {}
+    boards: dict[str, set[str]] = {}
+    open: dict[str, dict[str, int]] = {}
+    reopen: dict[str, dict[str, int]] = {}
+    limits: dict[str, str] = {}
+    running: dict[str, int] = {}
+    places: dict[str, dict[str, int]] = {}
+    line: dict[str, dict[str, int]] = {}
+    admitting: set[str] = set()

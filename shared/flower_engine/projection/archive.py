@@ -6,7 +6,7 @@ from typing import get_args
 
 import msgspec
 
-from flower_engine.model.events import AnyEvent, LogOpened
+from flower_engine.model.events import AnyEvent, ControlChanged, LogOpened
 from flower_engine.model.ids import created_ms, is_flow_id
 from flower_engine.projection import fields
 from flower_engine.projection.database import Connection
@@ -67,7 +67,7 @@ class ArchiveRows:
 
     def add(self, ms: int, seq: int, raw: bytes, event: AnyEvent) -> None:
         """An event as it is, at the position ``<ms>-<seq>``."""
-        if isinstance(event, LogOpened):
+        if isinstance(event, LogOpened | ControlChanged):
             flow_field = NULL
         else:
             found = self._flow_fields.get(event.flow)

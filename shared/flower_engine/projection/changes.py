@@ -11,8 +11,10 @@ import msgspec
 
 from flower_engine.model.events import (
     AnyEvent,
+    ControlChanged,
     FlowCancelled,
     FlowPaused,
+    FlowPrioritised,
     FlowRegistered,
     FlowRerun,
     FlowResumed,
@@ -75,7 +77,8 @@ class FlowChange(msgspec.Struct, gc=False):
 
     Counts are differences; where the flow is registered in this batch (``registered``) they start at 0 and
     so are the counts themselves. ``started_ms`` is the first start, the other times the last. ``reopened``:
-    an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused.
+    an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused. ``priority``:
+    that of all its tasks, if it was changed.
     """
 
     flow: str
@@ -95,6 +98,7 @@ class FlowChange(msgspec.Struct, gc=False):
     cancelled: FlowCancelled | None = None
     pause_said: bool = False
     paused: FlowPaused | None = None
+    priority: int | None = None
     tasks: dict[int, TaskChange] = {}
 
     def task(self, seq: int) -> TaskChange:
@@ -122,7 +126,7 @@ class Changes:
 
     def add(self, event: AnyEvent, position_ms: int) -> None:
         """Count the next event, which lies at a position of this millisecond."""
-        if isinstance(event, LogOpened):
+        if isinstance(event, LogOpened | ControlChanged):
             return
         flow = self.touch(event.flow, position_ms)
         if isinstance(event, OutcomeRefused):
@@ -258,6 +262,10 @@ def _paused(flow: FlowChange, event: FlowPaused) -> None:
     flow.pause_said, flow.paused = True, event
 
 
+def _prioritised(flow: FlowChange, event: FlowPrioritised) -> None:
+    flow.priority = event.priority
+
+
 def _resumed(flow: FlowChange, _event: FlowResumed) -> None:
     flow.pause_said, flow.paused = True, None
 
@@ -320,4 +328,5 @@ _COUNT: dict[type, Callable[[FlowChange, Any], None]] = {
     FlowCancelled: _cancelled,
     FlowPaused: _paused,
     FlowResumed: _resumed,
+    FlowPrioritised: _prioritised,
 }

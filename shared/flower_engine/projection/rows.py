@@ -100,6 +100,12 @@ FROM unnest(%b::varchar[], %b::integer[], %b::integer[], %b::integer[], %b::inte
 WHERE known.task_flow_id = change.task_flow_id
 """
 
+UPDATE_PRIORITIES = """
+UPDATE kr_task_stat AS known SET task_priority = change.priority
+FROM unnest(%b::varchar[], %b::integer[]) AS change (task_flow_id, priority)
+WHERE known.task_flow_id = change.task_flow_id
+"""
+
 _UNTOUCHED = b"".join([fields.numeric(Status.WAIT), fields.integer(0) * 3, NULL * 10])
 
 
@@ -116,7 +122,7 @@ def new_tasks(flows: Iterable[FlowChange]) -> bytes:
         for planned in registered.tasks:
             task = changed.get(planned.seq)
             rows += (
-                _planned(workflow, planned, task),
+                _planned(workflow, planned, task, flow.priority),
                 flow_fields,
                 _UNTOUCHED if task is None else _standing(task),
             )
@@ -197,7 +203,18 @@ def changed_flows(flows: Iterable[FlowChange]) -> list[Packed]:
     ]
 
 
-def _planned(workflow: bytes, task: PlannedTask, changed: TaskChange | None) -> bytes:
+def changed_priorities(flows: Iterable[FlowChange]) -> list[Packed]:
+    """The parameters of ``UPDATE_PRIORITIES``; empty where there are none."""
+    changed = [flow for flow in flows if flow.registered is None and flow.priority is not None]
+    if not changed:
+        return []
+    return [
+        array(fields.VARCHAR, [fields.text(flow.flow) for flow in changed]),
+        array(fields.INTEGER, [fields.integer(flow.priority or 0) for flow in changed]),
+    ]
+
+
+def _planned(workflow: bytes, task: PlannedTask, changed: TaskChange | None, priority: int | None) -> bytes:
     """The fields of a row that follow from the definition."""
     return b"".join([
         _task_head,
@@ -205,7 +222,7 @@ def _planned(workflow: bytes, task: PlannedTask, changed: TaskChange | None) -> 
         fields.numeric(max(task.depends_on, default=-1)),
         workflow,
         fields.numeric(task.task_seq),
-        fields.numeric(task.priority),
+        fields.numeric(task.priority if priority is None else priority),
         _json(task.parameters if changed is None or changed.parameters is None else changed.parameters),
         fields.array_field(fields.INTEGER, [fields.integer(seq) for seq in task.depends_on]),
         fields.short_text(task.program),

@@ -22,8 +22,10 @@ from flower_engine.projection.rows import (
     COPY_FLOWS,
     COPY_TASKS,
     UPDATE_FLOWS,
+    UPDATE_PRIORITIES,
     UPDATE_TASKS,
     changed_flows,
+    changed_priorities,
     changed_tasks,
     new_flows,
     new_tasks,
@@ -100,6 +102,7 @@ class Writer:
             if any(flow.registered for flow in flows):
                 await self._copy(COPY_TASKS, new_tasks(flows))
                 await self._copy(COPY_FLOWS, new_flows(flows, batch.partition))
+            await self._update(UPDATE_PRIORITIES, changed_priorities(flows))
             await self._update(UPDATE_TASKS, changed_tasks(flows))
             await self._update(UPDATE_FLOWS, changed_flows(flows))
         self._held = msgspec.structs.replace(self._held, position=batch.position)

@@ -1,20 +1,28 @@
 -- Claims: leases, starts and logs what the choice gives.
+local struck = {} -- {flow, task, dependents}: to be released after the claims
 local claims, granted = {}, {} -- {lease, member, queue, attempt, message, progress, ...}; for the call record
 
+-- Starts a task that was taken from its lane; false: it does not run.
 local function start(queue, member, lane)
   local id, task = split_member(member)
   local flow, state, message = load_task(id, task, 'm')
   if not flow then
-    return -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
+    return false -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
   end
+  local strike = has_control() and strike_on(lane_of(lane), message)
   local attempt, lost, progress = '1', '0', false
   if state ~= NEVER then
     local status, before, so_far = match(state, STATE)
     if status ~= '0' then
-      return -- as above
+      return false -- as above
     end
     attempt, lost = digits(before + 1), so_far
-    progress = call('HGET', flow.key, 'g' .. task)
+    progress = not strike and call('HGET', flow.key, 'g' .. task)
+  end
+  if strike then
+    struck[#struck + 1] = { flow, task, call('HGET', flow.key, 'd' .. task) }
+    pass_over(flow, task, digits(attempt - 1), lost, strike)
+    return false
   end
   local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
   set_state(flow, task, '1', attempt, lost, lease)
@@ -29,18 +37,22 @@ local function start(queue, member, lane)
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
   claims[n + 5], claims[n + 6] = message, progress or ''
+  return true
 end
 
--- Claims up to `wanted` tasks of a queue; returns how many and the new last turn (see choose).
-local function claim(queue, wanted, serves, turn, taken)
-  local chosen, before, got = {}, #claims, nil
-  got, turn = choose(queue, wanted, serves, turn, chosen, taken)
+-- Claims up to `wanted` tasks of a queue; returns how many were taken from their lanes.
+local function claim(queue, wanted, serves, taken)
+  local chosen, before = {}, #claims
+  local got = choose(queue, wanted, serves, chosen, taken)
   for at = 1, #chosen, 2 do
-    start(queue, chosen[at], chosen[at + 1])
+    if not start(queue, chosen[at], chosen[at + 1]) and control then
+      count_not_started(lane_of(chosen[at + 1]))
+    end
   end
   if #claims > before then
-    granted[#granted + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. got
-    call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', got, 'STREAMS', prefix .. 'work:' .. queue, '>')
+    local count = digits((#claims - before) / 6)
+    granted[#granted + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. count
+    call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', count, 'STREAMS', prefix .. 'work:' .. queue, '>')
   end
-  return got, turn
+  return got
 end

@@ -34,6 +34,7 @@ local function fail(flow, task, attempt, lost, lease, kind, after, error, keep)
     end
   end
   set_state(flow, task, '2', attempt, lost, keep)
+  change_active(flow, -1)
   append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"error":' .. error .. '}')
   return 'suspended'
 end

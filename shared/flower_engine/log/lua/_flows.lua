@@ -1,7 +1,7 @@
 -- Flows under way, read once and written once for each call.
 --
 -- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>", and behind it,
---   if any, flags: p it may have timers, h it is held (paused), w it waits for its start;
+--   if any, flags: p it may have timers, h it is held (paused), w it waits for its start; n, a, z: see _places;
 --   t its timeout in ms (absent: none), b its start (only of one put back that had ended before it).
 -- For task N: mN message for the worker, lN lane, dN dependents "2,3" (absent: none),
 --   oN open dependencies (absent: there are less than two, so the first that is satisfied frees it),
@@ -19,7 +19,7 @@ local function keep_flow(id, key, counters)
     last = '-', changed = {} }
   if flags ~= '' then
     flow.timed = string.find(flags, 'p', 1, true) ~= nil
-    flow.held = string.find(flags, '[hw]') ~= nil
+    flow.held = string.find(flags, '[hwn]') ~= nil
   end
   flows[id] = flow
   flow_ids[#flow_ids + 1] = id
@@ -56,6 +56,16 @@ local function load_task(id, task, field)
   return flow, state, got[2]
 end
 
+local function has_flag(flow, flag)
+  return string.find(flow.flags, flag, 1, true) ~= nil
+end
+
+local function set_flag(flow, flag, is_set)
+  flow.flags = string.gsub(flow.flags, flag, '') .. (is_set and flag or '')
+  flow.held = string.find(flow.flags, '[hwn]') ~= nil
+  flow.dirty = true
+end
+
 -- Changes a field of the flow's hash; save_flows writes it.
 local function set(flow, name, value)
   flow[name] = value
@@ -67,6 +77,14 @@ end
 
 local function set_state(flow, task, status, attempt, lost, lease)
   set(flow, 's' .. task, status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
+end
+
+-- So many tasks more (or less) run, are ready or retry; counted where _places asks for it.
+local function change_active(flow, by)
+  if flow.flags ~= '' and has_flag(flow, 'a') then
+    flow.active = (flow.active or tonumber(call('HGET', flow.key, 'a'))) + by
+    set(flow, 'a', digits(flow.active))
+  end
 end
 
 -- Counts an event of the flow; the version, as digits, that the event carries.

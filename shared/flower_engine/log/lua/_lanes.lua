@@ -1,11 +1,30 @@
--- Lanes: where ready tasks wait. A lane is named "<queue>:<priority>:<workflow>:<program>".
+-- Lanes: where ready tasks wait. A lane is named
+--   "<queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[*<units>][/<workflow's key>[/<program's key>]]"
+-- up to the last ":" is its share, which fairness serves; see _suspects for "!".
 --
 -- Within a lane the score puts flows that are further ahead first, then the earlier registered one, then
 -- the lower task number: (1023 - done, capped) * 2^42 + order + task. It stays below 2^53.
 local AHEAD, AHEAD_CAP = 2 ^ 42, 1023
--- A share's score in ready:<queue> is (priority + 20) * 2^44 + its turn: the lowest is served next.
-local TURNS = 2 ^ 44
 local BELLS = 1000 -- at most so many bells of a kind hang; each wakes one blocked worker
+
+local lanes = {}
+
+-- What a lane's name says.
+local function lane_of(name)
+  local lane = lanes[name]
+  if not lane then
+    local share, queue, priority, workflow, program, rest =
+      match(name, '^(([^:]*):([^:]*):([^:/]*)[^:]*):([^:*/]*)(.*)$')
+    lane = { name = name, key = prefix .. 'lane:' .. name, share = share, queue = queue, priority = priority,
+      workflow = workflow, program = program, units = 1 }
+    if rest ~= '' then
+      lane.units = tonumber(match(rest, '^%*(%d+)') or 1)
+      lane.workflow_key, lane.program_key = match(rest, '/([^/]*)/?(.*)$')
+    end
+    lanes[name] = lane
+  end
+  return lane
+end
 
 local pushed, pushed_lanes = {}, {}
 
@@ -34,17 +53,11 @@ end
 -- Puts the pushed tasks into their lanes and makes each lane visible to claims.
 local function save_lanes()
   for index = 1, #pushed_lanes do
-    local lane = pushed_lanes[index]
-    local list = pushed[lane]
-    call_chunked('ZADD', prefix .. 'lane:' .. lane, list, CHUNK)
-    local share, queue, priority = match(lane, '^(([^:]*):([^:]*):[^:]*):')
-    call('ZADD', prefix .. 'share:' .. share, 'LT', string.format('%d', list.lowest), lane)
-    local ready = prefix .. 'ready:' .. queue
-    if not call('ZSCORE', ready, share) then
-      -- A share that comes back keeps its old turn, so leaving and returning gains nothing.
-      local turn = call('HGET', prefix .. 'turns:' .. queue, share) or 0
-      call('ZADD', ready, (priority + 20) * TURNS + turn, share)
-    end
+    local name = pushed_lanes[index]
+    local list = pushed[name]
+    local lane = lane_of(name)
+    call_chunked('ZADD', lane.key, list, CHUNK)
+    show(lane, board_of(lane), list.lowest)
   end
 end
 
@@ -65,16 +78,21 @@ end
 -- Removes what was pulled, and makes claims see each lane as it is then.
 local function mend_lanes()
   for index = 1, #pulled_lanes do
-    local lane = pulled_lanes[index]
-    local lane_key, share = prefix .. 'lane:' .. lane, match(lane, '^([^:]*:[^:]*:[^:]*):')
-    local share_key = prefix .. 'share:' .. share
-    call_chunked('ZREM', lane_key, pulled[lane], CHUNK)
-    local head = call('ZRANGE', lane_key, 0, 0, 'WITHSCORES')
-    if head[1] then
-      call('ZADD', share_key, head[2], lane)
-    elseif call('ZREM', share_key, lane) == 1 and call('EXISTS', share_key) == 0 then
-      call('ZREM', prefix .. 'ready:' .. match(lane, '^[^:]*'), share)
+    local lane = lane_of(pulled_lanes[index])
+    call_chunked('ZREM', lane.key, pulled[lane.name], CHUNK)
+    mend(lane, board_of(lane))
+  end
+end
+
+local function ring_bells(queue, program, count)
+  local bell = prefix .. 'bell:' .. queue .. ':' .. match(program, '[^!]*$')
+  local missing = math.min(count, BELLS - call('LLEN', bell))
+  if missing > 0 then
+    local bells = {}
+    for at = 1, missing do
+      bells[at] = '1'
     end
+    call('RPUSH', bell, unpack(bells))
   end
 end
 
@@ -84,16 +102,7 @@ local function ring(taken)
     local lane = pushed_lanes[index]
     local left = #pushed[lane] / 2 - (taken and taken[lane] or 0)
     if left > 0 then
-      local queue, program = match(lane, '^([^:]*):[^:]*:[^:]*:!?(.*)$')
-      local bell = prefix .. 'bell:' .. queue .. ':' .. program
-      local missing = math.min(left, BELLS - call('LLEN', bell))
-      if missing > 0 then
-        local bells = {}
-        for at = 1, missing do
-          bells[at] = '1'
-        end
-        call('RPUSH', bell, unpack(bells))
-      end
+      ring_bells(lane_of(lane).queue, lane_of(lane).program, left)
     end
   end
 end

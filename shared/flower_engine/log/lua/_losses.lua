@@ -27,6 +27,7 @@ local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, e
   end
   -- A lost worker may still hand its outcome in, and is refused; a lost process has just been handed in.
   set_state(flow, task, '2', attempt, lost, error_is_given and lease or '-')
+  change_active(flow, -1)
   append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"lost":' .. lost .. ',"error":' .. error .. '}')
   return 'suspended'
 end

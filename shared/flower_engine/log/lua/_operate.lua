@@ -50,6 +50,13 @@ local function open_flow()
   return flow
 end
 
+-- The flow is to go on: one that had ended, or gave its place back, needs a place again.
+local function go_on(flow)
+  if (restored or has_flag(flow, 'z')) and not has_flag(flow, 'w') then
+    seek_place(flow)
+  end
+end
+
 -- The reply of an operation that cannot be; a flow that was put back for it is as it was.
 local function refused(flow, ...)
   if restored then
@@ -57,9 +64,8 @@ local function refused(flow, ...)
     call('ZREM', timers, 'b:' .. id)
   elseif flow.unreleased then -- what was begun with loading the flow as a whole is done
     push_unreleased(flow)
-    save_lanes()
-    ring()
-    save_flows()
+    settle()
+    finish_call()
   end
   return { 'refused', ... }
 end
@@ -69,11 +75,6 @@ local function append_operation(flow, kind, fields)
   append('{"type":"' .. kind .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"by":' .. by .. fields .. '}')
 end
 
--- A field of an event that lists tasks; "" for none.
-local function listed(name, tasks)
-  return #tasks == 0 and '' or ',"' .. name .. '":[' .. concat(tasks, ',') .. ']'
-end
-
 -- Writes everything; the reply.
 local function conclude(flow, tasks)
   flow.dirty = true
@@ -81,10 +82,8 @@ local function conclude(flow, tasks)
   if restored then
     call('UNLINK', prefix .. 'ended:' .. id)
   end
-  save_lanes()
-  mend_lanes()
-  ring()
-  save_flows()
+  settle()
+  finish_call()
   local reply = { 'ok', digits(flow.v) }
   for index = 1, #tasks do
     reply[index + 2] = tasks[index]

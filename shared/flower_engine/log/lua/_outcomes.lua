@@ -26,6 +26,9 @@ local function finish(lease, member, queue, kind, payload, progress)
   elseif status ~= '1' then
     return 'duplicate'
   end
+  if has_control() then
+    count_ended(call('HGET', flow.key, 'l' .. task))
+  end
   local entries = gone[queue]
   if not entries then
     entries = {}
@@ -46,6 +49,7 @@ local function finish(lease, member, queue, kind, payload, progress)
     flow.left = flow.left - 1
     flow.done = flow.done + 1
     flow.last = lease
+    change_active(flow, -1)
     append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
       .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","result":' .. payload
       .. (flow.left == 0 and ',"ends":true}' or '}'))

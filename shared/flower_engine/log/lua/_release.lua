@@ -25,6 +25,7 @@ local function release_one(flow, task, open, lane, state, message)
     flow[state_name] = state
     if byte(state) == WAITING then
       flow['m' .. task] = message
+      change_active(flow, 1)
       push(lane, flow, task)
     end
   end
@@ -47,6 +48,7 @@ end
 local function release(flow, task, dependents)
   if #dependents > WIDE_BYTES then
     notes[#notes + 1] = flow.id .. ':' .. task .. ':1'
+    change_active(flow, 1) -- the note
   elseif not string.find(dependents, ',', 1, true) then
     local got = call('HMGET', flow.key, 'o' .. dependents, 'l' .. dependents, 's' .. dependents, 'm' .. dependents)
     release_one(flow, dependents, got[1], got[2], got[3], got[4])
@@ -87,6 +89,9 @@ local function release_step(waiting)
   if next_byte then
     call('LSET', fanout, 0, id .. ':' .. task .. ':' .. string.format('%d', next_byte))
     return waiting
+  end
+  if flow then
+    change_active(flow, -1)
   end
   call('LPOP', fanout)
   call('HINCRBY', KEYS[1], 'fanout', -1)

@@ -9,7 +9,7 @@ local suspects_key = prefix .. 'suspects'
 local may_take_suspect = nil -- asked once a call, when a suspect is first met
 
 local function is_suspect_lane(lane)
-  return match(lane, ':(!?)[^:]*$') == SUSPECT
+  return sub(lane_of(lane).program, 1, 1) == SUSPECT
 end
 
 local function suspect_lane(lane)
@@ -20,9 +20,8 @@ local function plain_lane(lane)
   return (string.gsub(lane, SUSPECT .. '([^:]*)$', '%1', 1))
 end
 
--- Whether a worker that serves these programs may be given a task of this lane.
-local function may_take(lane, serves)
-  local program = match(lane, '[^:]*$')
+-- Whether a worker that serves these programs may be given a task of a lane's program.
+local function may_take(program, serves)
   if serves[program] then
     return true
   elseif sub(program, 1, 1) ~= SUSPECT or not serves[sub(program, 2)] then

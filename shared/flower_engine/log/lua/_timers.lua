@@ -27,7 +27,7 @@ end
 -- The flow goes on: where its timeout was over, it has the whole time again.
 local function restart_flow_timer(flow)
   local timeout = call('HGET', flow.key, 't')
-  if timeout and not string.find(flow.flags, 'w', 1, true) and not call('ZSCORE', timers, 'f:' .. flow.id) then
+  if timeout and not string.find(flow.flags, '[wn]') and not call('ZSCORE', timers, 'f:' .. flow.id) then
     set_timer('f:' .. flow.id, timeout)
   end
 end

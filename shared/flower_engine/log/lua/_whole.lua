@@ -111,6 +111,7 @@ local function end_lease(flow, task, known)
   local work = prefix .. 'work:' .. queue
   call('XACK', work, 'workers', known.lease)
   call('XDEL', work, known.lease)
+  count_ended(known.lane)
   if flow.timed then
     drop_timer('a', flow, task)
   end
@@ -122,6 +123,11 @@ local function end_lease(flow, task, known)
       end
     end
   end
+end
+
+-- A field of an event that lists tasks; "" for none.
+local function listed(name, tasks)
+  return #tasks == 0 and '' or ',"' .. name .. '":[' .. concat(tasks, ',') .. ']'
 end
 
 -- Takes a waiting task (known: its status, lane, lease) out of where it waits.

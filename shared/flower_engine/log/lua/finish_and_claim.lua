@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- include _common _flows _progress _timers _lanes _suspects _release _failures _losses _choose _call_record _outcomes _claim
+-- include _common _flows _progress _timers _boards _lanes _limits _suspects _whole _release _places _settle _strikes _failures _losses _choose _call_record _outcomes _claim
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
@@ -11,14 +11,15 @@
 --   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
 --   (JSON, or ""); kinds:
 --   finished | failed | suspended | returned | "retry <ms>" | "crashed <lost workers that make poison>"
--- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" | "none"},
---   or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
+-- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" | "none",
+--   ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
 --   release still, so the next call need not wait for a bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
-local head = call('HMGET', KEYS[1], 'generation', 'turn', 'fanout')
+local head = call('HMGET', KEYS[1], 'generation', 'control', 'fanout')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
+control = head[2] and true or false
 local number = tonumber(ARGV[3])
 local call_key = prefix .. 'call:' .. ARGV[2]
 local last = call('GET', call_key)
@@ -28,7 +29,7 @@ if last then
   if number < last_number then
     return { 'stale' }
   elseif number == last_number then
-    return { 'ok', words_of(words), still_held(granted), more }
+    return { 'ok', words_of(words), still_held(granted), more, '-1' }
   end
 end
 
@@ -48,28 +49,31 @@ for index = last_program + 1, #ARGV, 6 do
 end
 delete_entries()
 local waiting = release_step(tonumber(head[3] or 0))
-save_lanes()
+settle()
 
-local turn, taken = tonumber(head[2] or 0), {}
-local first_turn = turn
+local taken = {}
 for index = first_queue, last_queue do
   if wanted <= 0 then
     break
   end
-  local got
-  got, turn = claim(ARGV[index], wanted, serves, turn, taken)
-  wanted = wanted - got
+  wanted = wanted - claim(ARGV[index], wanted, serves, taken)
   if wanted > 0 then
     silence_bells(ARGV[index], first_program, last_program)
   end
 end
-ring(taken)
-save_flows()
-save_notes()
-if turn > first_turn then
-  call('HSET', KEYS[1], 'turn', turn)
+if #struck > 0 then
+  ring(taken)
+  pushed, pushed_lanes, taken = {}, {}, nil
+  for _, passed in ipairs(struck) do
+    if passed[3] then
+      release(passed[1], passed[2], passed[3])
+    end
+  end
+  settle()
 end
-local more = (waiting > 0 or #notes > 0) and 'more' or 'none'
+finish_call(taken)
+save_notes()
+local more = (waiting > 0 or #notes > 0 or #struck > 0 or moved >= MOST_MOVED) and 'more' or 'none'
 call('SET', call_key, ARGV[3] .. ' ' .. concat(words, ',') .. ' ' .. concat(granted, ',') .. ' ' .. more,
   'EX', 86400)
-return { 'ok', words, claims, more }
+return { 'ok', words, claims, more, opens_in and string.format('%d', opens_in) or '-1' }

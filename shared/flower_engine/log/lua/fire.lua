@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- include _common _flows _timers _lanes _suspects _failures _whole
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _failures
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
@@ -61,14 +61,11 @@ end
 function move.b(id)
   local flow = whole(id)
   if flow then
-    flow.flags = string.gsub(flow.flags, 'w', '')
-    flow.held = string.find(flow.flags, 'h', 1, true) ~= nil
-    flow.dirty = true
-    local timeout = call('HGET', flow.key, 't')
-    if timeout then
-      set_timer('f:' .. id, timeout)
-    end
+    set_flag(flow, 'w', false)
+    seek_place(flow)
+    restart_flow_timer(flow)
     push_ready(flow)
+    count_active(flow)
     say('start', flow, '0')
   end
 end
@@ -92,6 +89,7 @@ function move.q(id, task)
     local limit = match(policy_of(flow, task), '%d+$')
     pull(lane, flow, task)
     set_state(flow, task, '2', attempt, lost, '-')
+    change_active(flow, -1)
     append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"error":'
       .. error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit)) .. '}')
     say('queue-timeout', flow, task)
@@ -127,6 +125,7 @@ function move.f(id)
       .. (#waiting > 0 and ',"waiting":[' .. concat(waiting, ',') .. ']' or '') .. '}')
     say('flow-timeout', flow, '0')
   end
+  count_active(flow)
 end
 
 local TIMEOUTS = { a = true, q = true, f = true }
@@ -139,9 +138,13 @@ for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 
     move[kind](id, task)
   end
 end
-save_lanes()
-mend_lanes()
-ring()
-save_flows()
+for _, workflow in ipairs(call('SRANDMEMBER', prefix .. 'admitting', 20)) do
+  admit(workflow)
+end
+settle()
+finish_call()
+if call('EXISTS', prefix .. 'admitting') == 1 then
+  return { 'ok', '0', fired }
+end
 local soonest = call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
 return { 'ok', soonest and string.format('%d', math.max(0, soonest - now)) or '-1', fired }

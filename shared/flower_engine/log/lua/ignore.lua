@@ -1,6 +1,6 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- include _common _flows _timers _lanes _suspects _release _operate
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _release _places _settle _operate
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final.
@@ -28,6 +28,23 @@ for index = first + 1, #ARGV do
     chosen[task] = true
     tasks[#tasks + 1] = { task = task, was = status, attempt = attempt, lost = lost, lease = lease,
       dependents = got[2], lane = got[3] }
+  end
+end
+local is_counted = has_flag(flow, 'a') or has_flag(flow, 'z')
+local open
+if is_counted then
+  load_whole(flow)
+  open = count_open(flow)
+end
+go_on(flow)
+if is_counted then
+  push_unreleased(flow)
+  flow.unreleased = nil
+  count_active(flow)
+  for _, known in ipairs(tasks) do
+    if known.was == '0' and (open[tonumber(known.task)] == 0 or is_retrying(flow.tasks[tonumber(known.task)])) then
+      change_active(flow, -1)
+    end
   end
 end
 local ignored = {}

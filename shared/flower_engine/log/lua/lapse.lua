@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- include _common _flows _timers _lanes _suspects _losses
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _losses
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap) nothing lapses for one lease
@@ -23,6 +23,21 @@ if grace > tonumber(now) then
   return { 'stalled', string.format('%d', grace - now) }
 end
 
+-- Turns that the service of their priority has passed say nothing any more.
+for index = 6, #ARGV do
+  local turns = prefix .. 'turns:' .. ARGV[index]
+  for priority = -20, 19 do
+    local served = call('ZSCORE', turns, '@' .. priority)
+    if served then
+      call('ZREMRANGEBYSCORE', turns, string.format('%d', (priority + 20) * TURNS), '(' .. served)
+    end
+  end
+end
+if has_control() and call('EXISTS', limits_key, boards_key) == 0 then
+  call('HDEL', KEYS[1], 'control')
+  control = false
+end
+
 local handled, gone = {}, {}
 
 local function lapse(queue, lease, worker, member)
@@ -33,6 +48,7 @@ local function lapse(queue, lease, worker, member)
     return -- an entry that no task points to: only to be removed
   end
   drop_suspect(worker, queue, lease)
+  count_ended(lane)
   if flow.timed then
     drop_timer('a', flow, task)
   end
@@ -60,7 +76,6 @@ for _, entry in ipairs(gone) do
   call('XACK', entry[1], 'workers', entry[2])
   call('XDEL', entry[1], entry[2])
 end
-save_lanes()
-ring()
-save_flows()
+settle()
+finish_call()
 return { 'ok', handled }

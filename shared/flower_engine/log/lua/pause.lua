@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- pause: nothing of a flow starts any more; what runs may end.
--- include _common _flows _timers _lanes _suspects _whole _operate
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _operate
 --
 -- Guarantees: its ready tasks leave their lanes together with the event, and none enters one until resume.
 --   Retries fall due, and wait then. A paused flow stays as it is.
@@ -19,6 +19,6 @@ for task = 1, flow.count do
     pull(known.lane, flow, digits(task))
   end
 end
-flow.flags = flow.flags .. 'h'
+set_flag(flow, 'h', true)
 append_operation(flow, 'flow.paused', ',"reason":' .. ARGV[first])
 return conclude(flow, {})

@@ -1,17 +1,18 @@
 #!lua
 -- register: starts flows. Refused as a whole when memory is short (no allow-oom).
--- include _common _timers _lanes
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _cancelling
 --
 -- Guarantees: a flow is registered once, however often the call is sent, and once for each idempotency key;
--- its event, state and ready roots (or the timer of its start) appear together.
+-- its event, state and ready roots (or the timer of its start, or its place in the line of its workflow)
+-- appear together. Where as many flows of its workflow are under way as may be, the limit says what follows.
 -- ARGV: generation,
 --   number of plans, then for each: tasks not final, final ones (of a fork), flags, timeout in ms (0: none),
---     workflow, event tail, wide ("1": roots are released in steps), number of roots, (task, lane) for each,
+--     workflow, event tail, lane of task 1, wide ("1": roots are released in steps), number of roots, (task, lane) for each,
 --     number of fields, the fields of the flow hash (name, value...)
 --   then for each flow: flow id, number of its plan (from 1), idempotency key or "",
 --     start ("": now, "<ms>": by Redis TIME, "+<ms>": from now), more fields of its event (JSON)
 -- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | known <flow> <workflow>: the flow
---   that has the key. Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
+--   that has the key | full <flows at once> | skipped <flow under way>. Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
 local head = call('HMGET', KEYS[1], 'generation', 'order')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
@@ -25,11 +26,12 @@ for index = 1, tonumber(ARGV[2]) do
     flags = ARGV[at + 2],
     timeout = tonumber(ARGV[at + 3]),
     workflow = ARGV[at + 4],
+    lane = lane_of(ARGV[at + 6]),
     tail = ARGV[at + 5],
-    wide = ARGV[at + 6] == '1',
+    wide = ARGV[at + 7] == '1',
   }
-  local roots = tonumber(ARGV[at + 7])
-  plan.first_root, plan.last_root = at + 8, at + 7 + 2 * roots
+  local roots = tonumber(ARGV[at + 8])
+  plan.first_root, plan.last_root = at + 9, at + 8 + 2 * roots
   local fields = tonumber(ARGV[plan.last_root + 1])
   plan.first, plan.last = plan.last_root + 2, plan.last_root + 1 + fields
   at = plan.last + 1
@@ -47,6 +49,44 @@ end
 
 local order = tonumber(head[2] or 0)
 local notes = {}
+local places = {} -- workflow -> {ids that got a place}: written together
+
+-- Where as many flows are under way as may be: what is done instead of letting another one in. A word that
+-- ends the registration, or "queue", or nil: there is a place.
+local at_limit
+at_limit = function(plan)
+  local workflow = plan.lane.workflow
+  local most, choice = flow_limit(workflow)
+  local flows_key = prefix .. 'flows:' .. workflow
+  local taken = places[workflow]
+  if taken and most then
+    call_chunked('ZADD', flows_key, taken, CHUNK)
+    places[workflow] = nil
+  end
+  if not most or call('ZCARD', flows_key) < most then
+    return nil
+  elseif choice == 'reject' then
+    return 'full ' .. digits(most)
+  elseif choice == 'cancel_oldest' then
+    local id = call('ZRANGE', flows_key, 0, 0)[1]
+    save_lanes() -- it may have been registered in this call
+    ring()
+    pushed, pushed_lanes = {}, {}
+    local key = prefix .. 'flow:' .. id
+    local counters = not flows[id] and call('HGET', key, 'c')
+    local flow = counters and keep_flow(id, key, counters) or flows[id]
+    if flow then
+      cancel_flow(flow, '"limit"', '"a newer flow of the workflow was registered, and it may have '
+        .. digits(most) .. ' under way at once"')
+      flow.has_left = true
+    end
+    call('ZREM', flows_key, id)
+    return at_limit(plan)
+  elseif choice == 'skip' then
+    return 'skipped ' .. call('ZREVRANGE', flows_key, 0, 0)[1]
+  end
+  return 'queue'
+end
 
 local function register(id, plan, idempotency_key, start, extra)
   local key = prefix .. 'flow:' .. id
@@ -58,25 +98,51 @@ local function register(id, plan, idempotency_key, start, extra)
     if known then
       return 'known ' .. known
     end
+  end
+  local limited = not start and has_control() and at_limit(plan)
+  if limited and limited ~= 'queue' then
+    return limited
+  end
+  if idempotency_key ~= '' then
     call('SET', prefix .. 'key:' .. idempotency_key, id .. ' ' .. plan.workflow)
     call('RPUSH', prefix .. 'keyed', now .. ' ' .. idempotency_key)
   end
-  local flags = start and plan.flags .. 'w' or plan.flags
+  local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags, timed = plan.flags ~= '' }
+  local active = nil
+  if start then
+    set_flag(flow, 'w', true)
+  elseif limited then
+    queue_flow(flow, plan.lane.workflow, plan.lane.priority)
+  else
+    local taken = places[plan.lane.workflow]
+    if not taken then
+      taken = {}
+      places[plan.lane.workflow] = taken
+    end
+    taken[#taken + 1], taken[#taken + 2] = digits(order), id
+    local most, _, counts_suspended = flow_limit(plan.lane.workflow)
+    if most and not counts_suspended then
+      set_flag(flow, 'a', true)
+      active = plan.wide and 1 or (plan.last_root - plan.first_root + 1) / 2
+    end
+  end
   append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":' .. digits(order)
     .. plan.tail .. extra .. (start and ',"start_ms":' .. string.format('%d', start) or '') .. '}')
-  local first = plan.first
+  local first, flags = plan.first, flow.flags
   call('HSET', key, 'c', plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags),
     unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
   for step = first + CHUNK, plan.last, CHUNK do
     call('HSET', key, unpack(ARGV, step, math.min(plan.last, step + CHUNK - 1)))
   end
+  if active then
+    call('HSET', key, 'a', digits(active))
+  end
   if start then
     call('ZADD', timers, string.format('%d', start), 'b:' .. id)
-  else
+  elseif not limited then
     if plan.timeout > 0 then
       set_timer('f:' .. id, plan.timeout)
     end
-    local flow = { id = id, key = key, done = plan.done, order = order, timed = plan.flags ~= '' }
     for root = plan.first_root, plan.last_root, 2 do
       push(ARGV[root + 1], flow, ARGV[root])
     end
@@ -100,6 +166,9 @@ if #notes > 0 then
   call_chunked('RPUSH', prefix .. 'fanout', notes, CHUNK)
   call('HINCRBY', KEYS[1], 'fanout', #notes)
 end
-save_lanes()
-ring()
+for workflow, taken in pairs(places) do
+  call_chunked('ZADD', prefix .. 'flows:' .. workflow, taken, CHUNK)
+end
+settle()
+finish_call()
 return words

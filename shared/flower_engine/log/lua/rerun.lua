@@ -1,6 +1,6 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- include _common _flows _timers _lanes _suspects _whole _operate
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _operate
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
@@ -123,5 +123,7 @@ end
 append_operation(flow, 'flow.rerun', listed('finished', lists['3']) .. listed('ignored', lists['9'])
   .. listed('suspended', lists['2']) .. listed('waiting', lists['0'])
   .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}'))
+go_on(flow)
 reopen(flow, again)
+count_active(flow)
 return conclude(flow, ran)

@@ -1,6 +1,6 @@
 #!lua
 -- resume: a pause is over.
--- include _common _flows _timers _lanes _suspects _whole _operate
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _operate
 --
 -- Guarantees: whatever waits for nothing else is in its lane again, together with the event. Refused where
 --   the flow is not paused.
@@ -13,8 +13,7 @@ elseif not string.find(flow.flags, 'h', 1, true) then
   return refused(flow, 'not-paused')
 end
 load_whole(flow)
-flow.flags = string.gsub(flow.flags, 'h', '')
-flow.held = string.find(flow.flags, 'w', 1, true) ~= nil
+set_flag(flow, 'h', false)
 append_operation(flow, 'flow.resumed', '')
 push_ready(flow)
 return conclude(flow, {})

@@ -1,6 +1,6 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- include _common _flows _timers _lanes _suspects _whole _operate
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _operate
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent runs, retries, is suspended or finished.
@@ -34,5 +34,7 @@ end
 for _, task in ipairs(tasks) do
   append_operation(flow, 'task.unignored', ',"task":' .. task)
 end
+go_on(flow)
 reopen(flow, again)
+count_active(flow)
 return conclude(flow, tasks)

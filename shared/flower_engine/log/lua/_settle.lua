@@ -1,0 +1,17 @@
+-- What follows from the changes of a call, in the order that each needs.
+
+-- Before claims: places, boards and lanes are as the changes leave them.
+local function settle()
+  settle_places()
+  open_freed()
+  save_lanes()
+  mend_lanes()
+end
+
+-- At the end of a call; taken[lane]: how many tasks a claim took of it.
+local function finish_call(taken)
+  ring(taken)
+  ring_freed()
+  save_limits()
+  save_flows()
+end

@@ -1,0 +1,72 @@
+"""Flow control as people set it: limits, rates, weights and pauses of one scope."""
+
+from typing import Literal
+
+import msgspec
+
+Scope = Literal["global", "queue", "workflow", "program"]
+AtMaxFlows = Literal["queue", "reject", "cancel_oldest", "skip"]
+
+SCOPES: tuple[Scope, ...] = ("global", "queue", "workflow", "program")
+MAX_LIMIT = 1_000_000
+MIN_WEIGHT, MAX_WEIGHT = 0.01, 100.0
+MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS = 0.1, 86_400.0
+STRIDE = 100  # as in lua/_boards.lua: how far a task moves the turn of a workflow of weight 1
+
+
+class FlowControl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of ``ms_flow_control``; what is None is not limited.
+
+    ``max_running`` counts units of tasks that run at once, ``max_per_key`` the same for each value of the
+    parameter ``limit_by``; ``max_flows`` flows of a workflow that are under way at once, ``at_max_flows``
+    what happens beyond. ``rate`` starts of tasks in any ``rate_period_seconds``. ``fair_by`` names the
+    parameter whose values are served in turn, each as a workflow of its own; ``weight`` is its share of the
+    turns.
+    """
+
+    scope: Scope
+    name: str = ""
+    max_running: int | None = None
+    limit_by: str | None = None
+    max_per_key: int | None = None
+    max_flows: int | None = None
+    at_max_flows: AtMaxFlows = "queue"
+    count_suspended: bool = False
+    rate: int | None = None
+    rate_period_seconds: float = 1.0
+    fair_by: str | None = None
+    weight: float | None = None
+    is_paused: bool = False
+    reason: str = ""
+    changed_by: str = ""
+
+
+def problems_of(control: FlowControl) -> list[str]:
+    """Why these settings cannot be, each as a sentence."""
+    problems: list[str] = []
+    if control.scope not in SCOPES:
+        problems.append(f"scope {control.scope!r} is none of {', '.join(SCOPES)}")
+    if (control.scope == "global") != (control.name == ""):
+        problems.append("the scope global has no name, every other one has")
+    allowed = {
+        "limit_by": ("workflow", "program"),
+        "max_per_key": ("workflow", "program"),
+        "max_flows": ("workflow",),
+        "rate": ("workflow", "program"),
+        "fair_by": ("workflow",),
+        "weight": ("workflow",),
+    }
+    for field, scopes in allowed.items():
+        if getattr(control, field) is not None and control.scope not in scopes:
+            problems.append(f"{field} is for the scope {' or '.join(scopes)}, not {control.scope}")
+    for field in ("max_running", "max_per_key", "max_flows", "rate"):
+        value = getattr(control, field)
+        if value is not None and not 1 <= value <= MAX_LIMIT:
+            problems.append(f"{field} is {value}, outside 1..{MAX_LIMIT}; to stop everything, pause")
+    if (control.limit_by is None) != (control.max_per_key is None):
+        problems.append("limit_by and max_per_key go together")
+    if not MIN_PERIOD_SECONDS <= control.rate_period_seconds <= MAX_PERIOD_SECONDS:
+        problems.append(f"rate_period_seconds is outside {MIN_PERIOD_SECONDS:g}..{MAX_PERIOD_SECONDS:g}")
+    if control.weight is not None and not MIN_WEIGHT <= control.weight <= MAX_WEIGHT:
+        problems.append(f"weight is {control.weight:g}, outside {MIN_WEIGHT:g}..{MAX_WEIGHT:g}")
+    return problems
