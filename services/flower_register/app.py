@@ -12,6 +12,7 @@ from flower_register.problems import add_problem_handlers
 from flower_register.routes.bulk import add_bulk
 from flower_register.routes.flows import add_flows
 from flower_register.routes.health import add_health
+from flower_register.routes.limits import add_limits
 from flower_register.routes.operations import add_operations
 from flower_register.routes.registering import add_registering
 from flower_register.routes.tasks import add_tasks
@@ -39,6 +40,7 @@ def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:
     add_tasks(app, stores)
     add_operations(app, stores)
     add_bulk(app, stores)
+    add_limits(app, stores)
     add_workflows(app, stores)
     add_health(app, stores)
     describe(app, secured=bool(tokens))

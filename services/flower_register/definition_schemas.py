@@ -10,6 +10,7 @@ from flower_engine.model.definition import (
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
     MAX_TASKS,
+    MAX_UNITS,
     MIN_PRIORITY,
     RetryPolicy,
     TaskDefinition,
@@ -66,6 +67,11 @@ class TaskBody(Taken):
     retry: RetryBody | None = Field(None, description="null: the first failure suspends")
     timeout_seconds: float | None = Field(None, description="of one attempt, start to finish")
     queue_timeout_seconds: float | None = Field(None, description="from ready to start")
+    units: int = Field(
+        1,
+        json_schema_extra={"minimum": 1, "maximum": MAX_UNITS},
+        description="how much it counts against limits while it runs",
+    )
 
     def to_model(self) -> TaskDefinition:
         return TaskDefinition(
@@ -78,6 +84,7 @@ class TaskBody(Taken):
             retry=self.retry and self.retry.to_model(),
             timeout_ms=None if self.timeout_seconds is None else _ms(self.timeout_seconds),
             queue_timeout_ms=None if self.queue_timeout_seconds is None else _ms(self.queue_timeout_seconds),
+            units=self.units,
         )
 
 
@@ -130,6 +137,7 @@ class TaskDefinitionView(View):
     retry: RetryView | None
     timeout_seconds: float | None
     queue_timeout_seconds: float | None
+    units: int
 
 
 class WorkflowView(View):
@@ -154,6 +162,7 @@ class WorkflowView(View):
                     retry=task.retry and RetryView.of(task.retry),
                     timeout_seconds=_seconds(task.timeout_ms),
                     queue_timeout_seconds=_seconds(task.queue_timeout_ms),
+                    units=task.units,
                 )
                 for task in definition.tasks
             ],

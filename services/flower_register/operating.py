@@ -105,6 +105,11 @@ class Operator:
         where, by, version = self._where(), self._by, self._version
         return await self._under_way(operating.pause(*where, by=by, reason=reason, version=version))
 
+    async def prioritise(self, priority: int) -> Operated:
+        """Gives all tasks of the flow another priority."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(operating.prioritise(*where, by=by, priority=priority, version=version))
+
     async def state(self) -> FlowState:
         """The fold of the flow's history.
 

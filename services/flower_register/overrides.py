@@ -53,7 +53,8 @@ def overridden(
     tasks = [
         _overridden(task, parameters, of_tasks.get(str(task.task_seq), {}), priority) for task in plan.planned
     ]
-    return FlowPlan(plan.workflow, tasks, timeout_ms=plan.timeout_ms)
+    keyed = [plan.keying.keyed(task) for task in tasks]
+    return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
 
 
 def faults_of(parameters: Parameters, pointer: str) -> list[Fault]:

@@ -109,7 +109,9 @@ class Plans:
 
 
 def _compile(definition: WorkflowDefinition) -> FlowPlan:
-    return FlowPlan(definition.name, plan_flow(definition), timeout_ms=definition.timeout_ms)
+    return FlowPlan(
+        definition.name, plan_flow(definition), timeout_ms=definition.timeout_ms, keying=definition.keying
+    )
 
 
 def _retrieve(read: asyncio.Task[FlowPlan]) -> None:

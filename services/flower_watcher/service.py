@@ -1,4 +1,4 @@
-"""The watcher service: three loops for each partition."""
+"""The watcher service: three loops for each partition, and one for the table of flow control."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
+from flower_watcher.control import ControlLoop
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.timers import TimerLoop
 from flower_watcher.workers import WorkersLoop
@@ -42,6 +43,12 @@ async def _watch(client: AsyncRedis, settings: Settings) -> None:
         )
     ]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    if settings.database_url is None:
+        _log.warning(
+            "FLOWER_DATABASE_URL is not set: changes of ms_flow_control reach Redis by the API alone"
+        )
+    else:
+        tasks.append(asyncio.create_task(ControlLoop(client, partitions, settings.database_url).run()))
     try:
         await asyncio.gather(*tasks)
     finally:

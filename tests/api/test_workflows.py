@@ -30,6 +30,7 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
         },
         "timeoutSeconds": 30.125,
         "queueTimeoutSeconds": 3600.0,
+        "units": 1,
     }
     body = {"taskId": "replaced", "tasks": [task], "timeoutSeconds": 7200.0}
     second = api.client.put("/workflows/replaced", json=body)

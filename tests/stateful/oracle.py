@@ -135,7 +135,7 @@ class Oracle:
         waiting = [self._ready[other] for other in open_keys]
         best = min(_priority(other.share) for other in waiting)
         assert _priority(taken.share) == best, f"{taken} was taken before a better priority"
-        # A lane that a limit had set aside has its own place in line; elsewhere the order of a share is exact.
+        # A lane that a limit has set aside takes its own turn; elsewhere the order of a share is exact.
         own = [other for other in waiting if other.share == taken.share and not self._is_limited(other)]
         ahead = min((other.score for other in own), default=taken.score)
         assert taken.score <= ahead or self._is_limited(taken), f"{taken} was taken before a better one"

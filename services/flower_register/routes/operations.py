@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from flower_engine.log.operating import Operated
+from flower_engine.model.definition import MAX_PRIORITY, MIN_PRIORITY
 from flower_register.forking import fork
 from flower_register.openapi import replies, reply
 from flower_register.operating import Operator
@@ -35,6 +36,12 @@ class WithReason(Operation):
     """An operation with a reason, kept in its event."""
 
     reason: Reason = ""
+
+
+class PriorityBody(Operation):
+    """Another priority for all tasks of a flow."""
+
+    priority: int = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
 
 
 class RerunBody(Operation):
@@ -156,6 +163,16 @@ def add_operations(app: FastAPI, stores: Stores) -> None:
         """What runs may end, nothing new starts until it is resumed."""
         done = await operator(request, task_flow_id, body).pause(body.reason if body else "")
         return _reply(task_flow_id, "pause", done)
+
+    @app.post(
+        "/flows/{task_flow_id}/priority",
+        summary="Change a flow's priority",
+        responses=responses("Its tasks have it"),
+    )
+    async def post_priority(task_flow_id: FlowIdPath, request: Request, body: PriorityBody) -> Response:
+        """All its tasks have this priority from now on; what waits moves at once."""
+        done = await operator(request, task_flow_id, body).prioritise(body.priority)
+        return _reply(task_flow_id, "priority", done)
 
 
 def _reply(flow_id: str, operation: str, done: Operated) -> Response:

@@ -16,6 +16,7 @@ from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.definition import (
     DEFAULT_QUEUE,
     MAX_TASKS,
+    Keying,
     TaskDefinition,
     WorkflowDefinition,
     plan_flow,
@@ -34,7 +35,7 @@ _MANY_ROWS = 500  # from here on the event loop goes on while a thread reads the
 Row = tuple[Any, ...]
 
 _READ = """
-SELECT task_seq, program, task_priority, queue, depends_on, parameters::text,
+SELECT task_seq, program, task_priority, queue, depends_on, parameters::text, units,
        max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
        no_retry_on, timeout_seconds, queue_timeout_seconds,
        param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
@@ -43,6 +44,11 @@ FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s
 """
 
 _READ_WORKFLOW = "SELECT flow_timeout_seconds FROM ms_workflow WHERE task_id = %s"
+
+_READ_KEYING = """
+SELECT scope, name, fair_by, limit_by FROM ms_flow_control
+WHERE (scope = 'workflow' AND name = %s) OR (scope = 'program' AND limit_by IS NOT NULL)
+"""
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7303))"  # our number for locks on workflows
 
@@ -54,20 +60,21 @@ _WRITE_WORKFLOW = "INSERT INTO ms_workflow (task_id, flow_timeout_seconds) VALUE
 
 _WRITE = """
 INSERT INTO ms_task_definition (
-    task_id, task_seq, program, task_priority, queue, depends_on, parameters,
+    task_id, task_seq, program, task_priority, queue, depends_on, parameters, units,
     max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
     no_retry_on, timeout_seconds, queue_timeout_seconds,
     param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
     param4_key, param4_value, param5_key, param5_value)
-SELECT %s, task_seq, program, task_priority, queue, depends_on, parameters,
+SELECT %s, task_seq, program, task_priority, queue, depends_on, parameters, units,
     max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
     no_retry_on, timeout_seconds, queue_timeout_seconds,
     param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
     param4_key, param4_value, param5_key, param5_value
 FROM jsonb_to_recordset(%s::text::jsonb) AS row (
     task_seq numeric, program text, task_priority numeric, queue text, depends_on integer[], parameters jsonb,
-    max_attempts integer, retry_delay_seconds numeric, retry_backoff numeric, retry_max_delay_seconds numeric,
-    retry_jitter numeric, no_retry_on text[], timeout_seconds numeric, queue_timeout_seconds numeric,
+    units integer, max_attempts integer, retry_delay_seconds numeric, retry_backoff numeric,
+    retry_max_delay_seconds numeric, retry_jitter numeric, no_retry_on text[], timeout_seconds numeric,
+    queue_timeout_seconds numeric,
     param1_key text, param1_value text, param2_key text, param2_value text, param3_key text,
     param3_value text, param4_key text, param4_value text, param5_key text, param5_value text)
 """
@@ -108,9 +115,12 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
         raise TooLargeError(name, [f"it has more than {MAX_TASKS} tasks, which is what a flow may have"])
     found = await (await connection.execute(_READ_WORKFLOW, (name,))).fetchone()
     timeout_seconds: Decimal | None = found[0] if found else None
+    keying = _keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
     if len(rows) > _MANY_ROWS:
-        return await asyncio.to_thread(_definition_of, name, rows, timeout_seconds)
-    return _definition_of(name, rows, timeout_seconds)
+        definition = await asyncio.to_thread(_definition_of, name, rows, timeout_seconds)
+    else:
+        definition = _definition_of(name, rows, timeout_seconds)
+    return msgspec.structs.replace(definition, keying=keying)
 
 
 async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
@@ -192,6 +202,7 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
         "task_priority": task.priority,
         "queue": None if task.queue == DEFAULT_QUEUE else task.queue,
         "depends_on": task.depends_on,
+        "units": None if task.units == 1 else task.units,
         **columns_of(task),
     }
     others: dict[str, Any] = {}
@@ -216,9 +227,20 @@ def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | No
     return WorkflowDefinition(name=name, tasks=tuple(tasks), timeout_ms=timeout_ms)
 
 
+def _keying_of(rows: Sequence[Row]) -> Keying:
+    fair_by = limit_by = None
+    programs: dict[str, str] = {}
+    for scope, name, its_fair_by, its_limit_by in rows:
+        if scope == "workflow":
+            fair_by, limit_by = its_fair_by, its_limit_by
+        else:
+            programs[name] = its_limit_by
+    return Keying(fair_by=fair_by, limit_by=limit_by, programs=programs)
+
+
 def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     """The task that a row defines; what cannot be understood is added to ``problems``."""
-    seq_number, program, priority_number, queue, depends_on, parameters, *others = row
+    seq_number, program, priority_number, queue, depends_on, parameters, units, *others = row
     policy, pairs = others[: len(COLUMNS)], others[len(COLUMNS) :]
     said = len(problems)
     seq = _whole(seq_number)
@@ -248,6 +270,7 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         retry=retry,
         timeout_ms=timeout_ms,
         queue_timeout_ms=queue_timeout_ms,
+        units=1 if units is None else units,
     )
 
 

@@ -1,0 +1,160 @@
+"""``/limits``: flow control as people set it."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from flower_engine.log.controlling import set_control
+from flower_engine.model.control import AtMaxFlows, FlowControl, Scope, problems_of
+from flower_engine.projection.controls import delete_control, put_control, read_controls
+from flower_register.openapi import replies, reply
+from flower_register.problems import Fault, ProblemError, with_faults
+from flower_register.schemas import NAME_PATTERN, Taken, View
+from flower_register.stores import Stores
+from flower_register.tokens import by_of
+
+_PROBLEMS = (400, 413, 415, 422, 503)
+ScopePath = Annotated[Literal["queue", "workflow", "program"], Path(description="What is limited.")]
+NamePath = Annotated[
+    str,
+    Path(min_length=1, max_length=256, pattern=NAME_PATTERN, description="Its name; it may hold slashes."),
+]
+Parameter = Annotated[str, Field(min_length=1, max_length=256, pattern=NAME_PATTERN)]
+
+
+class LimitBody(Taken):
+    """All settings of one scope and name; what is absent or null is not limited."""
+
+    max_running: int | None = Field(None, description="units of tasks that run at once")
+    limit_by: Parameter | None = Field(None, description="the parameter whose values are limited")
+    max_per_key: int | None = Field(None, description="units at once for each value of limitBy")
+    max_flows: int | None = Field(None, description="flows under way at once")
+    at_max_flows: AtMaxFlows = Field("queue", description="what happens beyond maxFlows")
+    count_suspended: bool = Field(False, description="whether flows that cannot go on keep their place")
+    rate: int | None = Field(None, description="starts of tasks in any period")
+    rate_period_seconds: float = 1.0
+    fair_by: Parameter | None = Field(None, description="the parameter whose values take turns")
+    weight: float | None = Field(None, description="share of the turns; 1 where absent")
+    is_paused: bool = Field(False, description="nothing starts; what runs may end")
+    reason: Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)] | None = None
+
+
+class LimitView(View):
+    """What is set for one scope and name."""
+
+    scope: Scope
+    name: str
+    max_running: int | None
+    limit_by: str | None
+    max_per_key: int | None
+    max_flows: int | None
+    at_max_flows: AtMaxFlows
+    count_suspended: bool
+    rate: int | None
+    rate_period_seconds: float
+    fair_by: str | None
+    weight: float | None
+    is_paused: bool
+    reason: str
+    changed_by: str
+
+    @classmethod
+    def of(cls, control: FlowControl) -> "LimitView":
+        return cls(**{field: getattr(control, field) for field in FlowControl.__struct_fields__})
+
+
+class LimitsView(View):
+    """Everything that is set, by scope and name."""
+
+    limits: list[LimitView]
+
+
+def add_limits(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show and change flow control."""
+
+    @app.get(
+        "/limits",
+        summary="List limits, rates, weights and pauses",
+        responses=replies({200: (LimitsView, "All that is set")}, problems=(503,)),
+    )
+    async def get_limits() -> Response:
+        async with stores.postgres() as connection:
+            controls = await read_controls(connection)
+        return reply(LimitsView([LimitView.of(row) for row in controls.rows]))
+
+    @app.put(
+        "/limits/global",
+        summary="Limit or pause everything",
+        responses=replies({200: (LimitView, "It holds")}, problems=_PROBLEMS),
+    )
+    async def put_global(request: Request, body: LimitBody) -> Response:
+        """Replaces what is set for everything; it holds when the answer comes."""
+        return await _put(stores, "global", "", body, by_of(request))
+
+    @app.put(
+        "/limits/{scope}/{name:rest}",
+        summary="Limit or pause a queue, workflow or program",
+        responses=replies({200: (LimitView, "It holds")}, problems=_PROBLEMS),
+    )
+    async def put(scope: ScopePath, name: NamePath, request: Request, body: LimitBody) -> Response:
+        """Replaces all its settings; they hold when the answer comes. limitBy and fairBy are for flows that
+        are registered from then on."""
+        return await _put(stores, scope, name, body, by_of(request))
+
+    @app.delete(
+        "/limits/global",
+        summary="Take back what is set for everything",
+        status_code=204,
+        responses=replies({}, problems=(404, 503)),
+    )
+    async def delete_global() -> Response:
+        return await _delete(stores, "global", "")
+
+    @app.delete(
+        "/limits/{scope}/{name:rest}",
+        summary="Take back what is set for a queue, workflow or program",
+        status_code=204,
+        responses=replies({}, problems=(404, 422, 503)),
+    )
+    async def delete(scope: ScopePath, name: NamePath) -> Response:
+        return await _delete(stores, scope, name)
+
+
+async def _put(stores: Stores, scope: Scope, name: str, body: LimitBody, by: str) -> Response:
+    given: dict[str, Any] = {**body.model_dump(), "reason": body.reason or ""}
+    control = FlowControl(scope=scope, name=name, changed_by=by, **given)
+    problems = problems_of(control)
+    if problems:
+        faults = [Fault(detail=problem, pointer="#") for problem in problems]
+        raise with_faults("invalid-limit", "the settings do not fit", faults)
+    async with stores.postgres() as connection:
+        await put_control(connection, control)
+    await _bring(stores)
+    return reply(LimitView.of(control))
+
+
+async def _delete(stores: Stores, scope: Scope, name: str) -> Response:
+    async with stores.postgres() as connection:
+        if not await delete_control(connection, scope, name):
+            raise ProblemError(404, "unknown-limit", f"nothing is set for {scope} {name!r}".rstrip(" '"))
+    await _bring(stores)
+    return Response(status_code=204)
+
+
+async def _bring(stores: Stores) -> None:
+    """What the table says holds in every partition from here on. (The watcher does the same, should this
+    be interrupted.)"""
+    stores.plans.forget_all()
+    async with stores.postgres() as connection:
+        controls = await read_controls(connection)
+    partitions = stores.partitions
+    for partition in partitions:
+        await set_control(
+            stores.redis,
+            partition,
+            partitions=len(partitions),
+            version=controls.version,
+            controls=controls.rows,
+        )

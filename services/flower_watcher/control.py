@@ -1,0 +1,70 @@
+"""The loop that brings what people set in ``ms_flow_control`` to every partition."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import psycopg
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.controlling import set_control
+from flower_engine.log.partition import Partition
+from flower_engine.projection.controls import read_controls, read_version
+from flower_engine.projection.database import Connection, connect
+from flower_engine.runtime.patience import Patience
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
+_TIMEOUT_SECONDS = 10.0
+
+
+class ControlLoop:
+    """Looks whether the table has changed; several watchers may, an older state is never taken."""
+
+    def __init__(self, client: AsyncRedis, partitions: Sequence[Partition], database_url: str) -> None:
+        self._client = client
+        self._partitions = partitions
+        self._url = database_url
+        self._held = -1
+        self._patience = Patience(_log, "flow control")
+
+    async def run(self) -> None:
+        """Looks until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        while True:
+            try:
+                async with await connect(self._url, "watcher control") as connection:
+                    while True:
+                        async with asyncio.timeout(_TIMEOUT_SECONDS):
+                            await self.run_once(connection)
+                        self._patience.worked()
+                        await asyncio.sleep(_INTERVAL_SECONDS)
+            except (psycopg.Error, RedisError, TimeoutError, OSError) as error:
+                self._held = -1  # say all of it again: nobody knows what arrived
+                await asyncio.sleep(self._patience.failed(error))
+
+    async def run_once(self, connection: Connection) -> list[str]:
+        """Brings a changed table to the partitions; the names that changed in any of them."""
+        if await read_version(connection) == self._held:
+            return []
+        controls = await read_controls(connection)
+        changed: set[str] = set()
+        for partition in self._partitions:
+            changed.update(
+                await set_control(
+                    self._client,
+                    partition,
+                    partitions=len(self._partitions),
+                    version=controls.version,
+                    controls=controls.rows,
+                )
+            )
+        self._held = controls.version
+        if changed:
+            _log.info("flow control: %d settings changed (%s)", len(changed), ", ".join(sorted(changed)[:10]))
+        return sorted(changed)
