@@ -1,4 +1,4 @@
-"""What a claim costs Redis while 1 or 1,000 lanes wait, with and without limits: ``python -m benchmarks.lanes``.
+"""What a claim costs Redis while 1 or 1,000 lanes wait: ``python -m benchmarks.lanes``.
 
 Each line: microseconds of Redis' main thread for a call that hands in what it holds and claims again.
 """

@@ -1,0 +1,131 @@
+"""Flow control with real workers, judged from the log."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from acceptance.running import RunningEngine
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowRegistered,
+    TaskFinished,
+    TaskLapsed,
+    TaskReturned,
+    TaskStarted,
+)
+
+ALL = ("api", "projector", "watcher", "worker")
+SLEEP = "EchoParamTimeSleep"
+
+
+def nap(seq: int, seconds: float, **settings: Any) -> dict[str, Any]:
+    parameters = {"SLEEP_TIME_SECOND": str(seconds)}
+    return {"taskSeq": seq, "program": SLEEP, "parameters": parameters, **settings}
+
+
+def limit(engine: RunningEngine, path: str, **settings: Any) -> None:
+    engine.client.put(f"/limits/{path}", json=settings).raise_for_status()
+
+
+def running_at_once(events: Sequence[AnyEvent]) -> list[int]:
+    """How many tasks ran after each claim: after the last of starts that follow each other."""
+    running: set[tuple[str, int]] = set()
+    counts: list[int] = []
+    for event, following in pairwise([*events, None]):
+        if isinstance(event, TaskStarted):
+            running.add((event.flow, event.task))
+            if not isinstance(following, TaskStarted):
+                counts.append(len(running))
+        elif isinstance(event, TaskFinished | TaskLapsed | TaskReturned):
+            running.discard((event.flow, event.task))
+    return counts
+
+
+def test_a_limit_of_three_holds_through_kills_and_is_used_up(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, "worker-2") as engine:
+        engine.define("naps", [nap(1, 0.02)])
+        limit(engine, f"program/{SLEEP}", maxRunning=3)
+        flows = engine.register("naps", 300)
+        engine.wait_until_some_ended(flows, 60)
+        engine.kill("worker-2")
+        engine.start("worker-3")
+        engine.wait_until_some_ended(flows, 120)
+        engine.kill_valkey()
+        engine.restart_stores()
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    counts = running_at_once(verdict.events)
+    assert max(counts) == 3
+    assert counts.count(3) > len(counts) * 0.8, "freed units are taken by the call that frees them"
+
+
+def test_with_a_limit_of_one_two_flows_of_a_workflow_never_run_at_once(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, "worker-2") as engine:
+        engine.define("pair", [nap(1, 0.01, dependsOn=[]), nap(2, 0.01, dependsOn=[])])
+        limit(engine, "workflow/pair", maxFlows=1)
+        flows = engine.register("pair", 40)
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    order = [event.flow for event in verdict.events if isinstance(event, TaskStarted)]
+    assert sum(one != other for one, other in pairwise(order)) == len(flows) - 1
+
+
+def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("naps", [nap(seq, 0.01) for seq in (1, 2)])
+        flows = engine.register("naps", 1_000)
+        engine.wait_until_some_ended(flows, 50)
+        limit(engine, "workflow/naps", isPaused=True)
+        limit(engine, "queue/other", isPaused=True)
+        engine.client.delete("/limits/workflow/naps").raise_for_status()
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    kinds = [event.__struct_config__.tag for event in verdict.events]
+    paused = kinds.index("control.changed")
+    resumed = len(kinds) - 1 - kinds[::-1].index("control.changed")
+    assert "task.started" in kinds[:paused]
+    assert "task.started" not in kinds[paused:resumed]
+    assert "task.started" in kinds[resumed:]
+
+
+def test_an_urgent_flow_is_the_next_that_starts(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("low", [nap(1, 0.005, taskPriority=5)])
+        engine.define("urgent", [nap(1, 0.0, taskPriority=-5)])
+        flows = engine.register("low", 2_000)
+        engine.wait_until_some_ended(flows, 100)
+        (urgent,) = engine.register("urgent", 1)
+        engine.wait_until_ended([*flows, urgent])
+        verdict = engine.verify()
+    assert verdict.problems == []
+    at = next(
+        index
+        for index, event in enumerate(verdict.events)
+        if isinstance(event, FlowRegistered) and event.flow == urgent
+    )
+    after = [event for event in verdict.events[at:] if isinstance(event, TaskStarted)]
+    assert after[0].flow == urgent
+    assert len(after) > 100, "many were waiting"
+
+
+def test_two_workflows_share_alike_however_much_each_has(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, "api", "projector", "watcher") as engine:
+        for name in ("much", "little"):
+            engine.define(name, [nap(1, 0.002)])
+        much = engine.register("much", 3_000)
+        little = engine.register("little", 300)
+        engine.start("worker")
+        engine.wait_until_ended([*much, *little])
+        verdict = engine.verify()
+    assert verdict.problems == []
+    is_little = set(little)
+    starts = [event.flow in is_little for event in verdict.events if isinstance(event, TaskStarted)]
+    last = max(index for index, value in enumerate(starts) if value)
+    counts = Counter(sum(starts[first : first + 200]) for first in range(last - 200))
+    assert min(counts) >= 84
+    assert max(counts) <= 116
