@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from flower_engine.log.client import send
 from flower_engine.log.working import Claim, Outcome, OutcomeKind, queue_name
 from scripts.engine import Engine, chain, task
 
@@ -52,6 +53,20 @@ async def test_single_claims_take_turns_too(engine: Engine) -> None:
     await engine.register_many(4, task(1), workflow="b")
     claims = [(await engine.claim(1))[0] for _ in range(8)]
     assert await workflows_of(engine, claims) == "abababab"
+
+
+async def test_turns_that_an_older_version_left_are_put_right_when_a_worker_begins(engine: Engine) -> None:
+    await engine.register(task(1, priority=-20), workflow="high")
+    await engine.register(task(1, priority=19), workflow="low")
+    keys = engine.keys
+    await send(engine.client, "DEL", keys.turns("default"))
+    await send(engine.client, "HSET", keys.turns("default"), "default:19:low", 7)
+    for share, score in (("default:-20:high", 9), ("default:19:low", 39 * 2**44 + 7)):
+        await send(engine.client, "ZADD", keys.ready("default"), score, share)
+    await engine.attend("default")
+    (first,) = await engine.claim(1)
+    assert (await engine.flow(first.flow)).workflow == "high"
+    await engine.work_off("w2")
 
 
 async def test_a_workflow_alone_gets_every_slot(engine: Engine) -> None:

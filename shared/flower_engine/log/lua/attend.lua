@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- attend: a worker begins to serve queues: their work streams and consumer groups exist from here on.
--- include _common
+-- include _common _boards
 --
--- Guarantees: nothing but existence; safe to send twice. Works when memory is short: the worker that
+-- Guarantees: nothing but existence, and turns as _boards has them where an older version had left others
+-- (a hash); safe to send twice. Works when memory is short: the worker that
 -- starts then is the one that frees it.
 -- ARGV: generation, queues...
 -- Reply: {"ok"} or {"lost"}. Cost: linear in queues.
@@ -15,5 +16,12 @@ for index = 2, #ARGV do
     return redis.error_reply(made.err)
   end
   call('SADD', prefix .. 'queues', ARGV[index])
+  local turns, ready = prefix .. 'turns:' .. ARGV[index], ready_key(ARGV[index], '')
+  if call('TYPE', turns).ok == 'hash' then
+    call('DEL', turns)
+    for _, share in ipairs(call('ZRANGE', ready, 0, -1)) do
+      call('ZADD', ready, string.format('%d', (match(share, ':([^:]*)') + 20) * TURNS), share)
+    end
+  end
 end
 return { 'ok' }
