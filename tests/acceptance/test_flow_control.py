@@ -75,10 +75,10 @@ def test_with_a_limit_of_one_two_flows_of_a_workflow_never_run_at_once(tmp_path:
 
 
 def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL) as engine:
-        engine.define("naps", [nap(seq, 0.01) for seq in (1, 2)])
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16") as engine:
+        engine.define("naps", [nap(seq, 0.04) for seq in (1, 2)])
         flows = engine.register("naps", 1_000)
-        engine.wait_until_some_ended(flows, 50)
+        engine.wait_until_some_ended(flows, 20)
         limit(engine, "workflow/naps", isPaused=True)
         limit(engine, "queue/other", isPaused=True)
         engine.client.delete("/limits/workflow/naps").raise_for_status()
@@ -94,11 +94,11 @@ def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) 
 
 
 def test_an_urgent_flow_is_the_next_that_starts(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL) as engine:
-        engine.define("low", [nap(1, 0.005, taskPriority=5)])
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16") as engine:
+        engine.define("low", [nap(1, 0.04, taskPriority=5)])
         engine.define("urgent", [nap(1, 0.0, taskPriority=-5)])
         flows = engine.register("low", 2_000)
-        engine.wait_until_some_ended(flows, 100)
+        engine.wait_until_some_ended(flows, 20)
         (urgent,) = engine.register("urgent", 1)
         engine.wait_until_ended([*flows, urgent])
         verdict = engine.verify()
