@@ -8,6 +8,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from flower_engine.errors import LostError, UnknownFlowError
+from flower_engine.log.obstacles import find_obstacles
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reading import LogEntry
 from flower_engine.log.working import live_workers
@@ -20,7 +21,7 @@ from flower_engine.projection.views import AttemptView, EventView, FlowView, Tas
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
 from flower_register.tail import Tail, as_numbers, is_known, read_new, read_tail
-from flower_register.waiting import Served, explain, has_ready_tasks, served_by
+from flower_register.waiting import Seen, explain, ready_tasks, served_by
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow
 _MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
@@ -48,7 +49,7 @@ async def find_flow(stores: Stores, flow_id: str) -> FlowView:
     flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
     if flow.failed_tasks:
         await _add_attempts(stores, partition, flow)
-    explain(flow, await _served(stores, partition, flow))
+    explain(flow, await _seen(stores, partition, flow))
     return flow
 
 
@@ -219,11 +220,13 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
     raise UnknownFlowError(f"no flow has the id {flow_id!r}")
 
 
-async def _served(stores: Stores, partition: Partition, flow: FlowView) -> Served | None:
-    if not has_ready_tasks(flow):
-        return set()
+async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | None:
+    ready = ready_tasks(flow)
+    if not ready:
+        return Seen(set(), {})
     try:
         async with stores.log_readers:
-            return served_by(await live_workers(stores.redis, partition))
+            stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready)
+            return Seen(served_by(await live_workers(stores.redis, partition)), stopped)
     except RedisError:
         return None

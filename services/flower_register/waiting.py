@@ -1,18 +1,24 @@
 """Why tasks wait, as data: what can be told from a flow itself and from the workers that are alive."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
+from flower_engine.log import obstacles
+from flower_engine.log.obstacles import Obstacle
 from flower_engine.log.working import WorkerInfo
 from flower_engine.model.status import Status
 from flower_engine.projection.views import (
     Delayed,
     DependenciesOpen,
     FlowView,
+    LimitReached,
+    NoPlace,
     NoWorker,
     Paused,
     Ready,
     RetryAt,
+    ScopePaused,
     TaskView,
     Unknown,
     WaitReason,
@@ -22,19 +28,26 @@ Served = set[tuple[str, str]]
 """Pairs of queue and program that some live worker serves."""
 
 
-def has_ready_tasks(flow: FlowView) -> bool:
-    """Whether it takes a look at the workers to tell why its tasks wait."""
+class Seen(NamedTuple):
+    """What Redis says at this moment: what live workers serve, and what stops tasks of the flow."""
+
+    served: Served
+    obstacles: Mapping[int, Obstacle]
+
+
+def ready_tasks(flow: FlowView) -> list[int]:
+    """Those whose reason to wait only Redis can tell."""
     final = _final(flow)
-    return any(_waits(task) and final.issuperset(task.depends_on) for task in flow.tasks)
+    return [task.task_exec_seq for task in flow.tasks if _waits(task) and final.issuperset(task.depends_on)]
 
 
-def explain(flow: FlowView, served: Served | None) -> None:
-    """Fills in the wait reason of each task in Wait; ``served`` is None if the workers cannot be seen now."""
+def explain(flow: FlowView, seen: Seen | None) -> None:
+    """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
     final = _final(flow)
     for task in flow.tasks:
         if _waits(task):
             open_ones = [seq for seq in task.depends_on if seq not in final]
-            task.wait_reason = DependenciesOpen(open_ones) if open_ones else _why_ready(flow, task, served)
+            task.wait_reason = DependenciesOpen(open_ones) if open_ones else _why_ready(flow, task, seen)
 
 
 def served_by(workers: Iterable[WorkerInfo]) -> Served:
@@ -42,7 +55,7 @@ def served_by(workers: Iterable[WorkerInfo]) -> Served:
     return {(queue, program) for worker in workers for queue in worker.queues for program in worker.programs}
 
 
-def _why_ready(flow: FlowView, task: TaskView, served: Served | None) -> WaitReason:
+def _why_ready(flow: FlowView, task: TaskView, seen: Seen | None) -> WaitReason:
     if flow.paused_ts is not None:
         return Paused(by=flow.paused_by or "")
     now = datetime.now(UTC)
@@ -50,11 +63,24 @@ def _why_ready(flow: FlowView, task: TaskView, served: Served | None) -> WaitRea
         return Delayed(flow.start_ts)
     if task.retry_ts is not None and task.retry_ts > now:
         return RetryAt(task.retry_ts)
-    if served is None:
+    if seen is None:
         return Unknown("Redis does not answer, so the live workers are not known")
-    if (task.queue, task.program) in served:
+    obstacle = seen.obstacles.get(task.task_exec_seq)
+    if obstacle is not None:
+        return _stopped_by(obstacle)
+    if (task.queue, task.program) in seen.served:
         return Ready()
     return NoWorker(program=task.program, queue=task.queue)
+
+
+def _stopped_by(obstacle: Obstacle) -> WaitReason:
+    match obstacle:
+        case obstacles.NoPlace(under_way, most, ahead):
+            return NoPlace(under_way, most, ahead)
+        case obstacles.Full(scope, name, key, running, most):
+            return LimitReached(scope, name, key, running, most)
+        case obstacles.Held(scope, name):
+            return ScopePaused(scope, name)
 
 
 def _waits(task: TaskView) -> bool:

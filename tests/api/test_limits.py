@@ -133,3 +133,22 @@ async def test_an_edit_with_sql_reaches_redis_by_the_watcher(own_api: RunningApi
             == []
         )
     assert await held(own_api) == {}
+
+
+async def test_a_flow_says_what_stops_its_tasks(own_api: RunningApi) -> None:
+    own_api.define("one", {"dependsOn": []}, {"dependsOn": []})
+    put(own_api, "workflow/one", maxFlows=1)
+    put(own_api, "program/A", maxRunning=1)
+    first, second, third = (own_api.register("one") for _ in range(3))
+    async with own_api.engine() as engine:
+        assert len(await engine.claim(9)) == 1
+    await own_api.project()
+    reasons = [task["waitReason"] for task in own_api.flow(first)["tasks"]]
+    full = {"reason": "limit", "scope": "program", "name": "A", "key": "", "running": 1, "most": 1}
+    assert reasons == [None, full]
+    for flow, ahead in ((second, 0), (third, 1)):
+        no_place = {"reason": "noPlace", "underWay": 1, "most": 1, "ahead": ahead}
+        assert [task["waitReason"] for task in own_api.flow(flow)["tasks"]] == [no_place] * 2
+    put(own_api, "queue/default", isPaused=True)
+    paused = {"reason": "scopePaused", "scope": "queue", "name": "default"}
+    assert own_api.flow(first)["tasks"][1]["waitReason"] == paused

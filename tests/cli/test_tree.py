@@ -65,6 +65,15 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
         ({"reason": "delayed", "untilTs": "2026-01-02T03:04:05Z"}, "delayed until 2026-01-02 03:04:05 UTC"),
         ({"reason": "paused", "by": "eve"}, "the flow is paused by eve"),
         ({"reason": "noWorker", "program": "P", "queue": "q"}, "no live worker serves program P in queue q"),
+        (
+            {"reason": "limit", "scope": "program", "name": "A", "key": "x", "running": 1, "most": 1},
+            "limit of program A (x): 1 of 1 units are in use",
+        ),
+        ({"reason": "scopePaused", "scope": "queue", "name": "q"}, "queue q is paused"),
+        (
+            {"reason": "noPlace", "underWay": 2, "most": 2, "ahead": 5},
+            "waits for a place: 2 of 2 flows are under way, 5 wait before it",
+        ),
         ({"reason": "ready"}, "ready, waits for a free slot"),
         ({"reason": "unknown", "detail": "Redis is away"}, "Redis is away"),
         ({"reason": "new one"}, "new one"),

@@ -31,6 +31,13 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
             return f"delayed until {until[:19].replace('T', ' ')} UTC"
         case {"reason": "paused", "by": by}:
             return f"the flow is paused by {by}"
+        case {"reason": "scopePaused", "scope": scope, "name": name}:
+            return f"{scope} {name} is paused".replace("global ", "everything")
+        case {"reason": "limit", "scope": scope, "name": name, "key": key, "running": running, "most": most}:
+            of = f"{scope} {name}".rstrip() + (f" ({key})" if key else "")
+            return f"limit of {of}: {running} of {most} units are in use"
+        case {"reason": "noPlace", "underWay": under_way, "most": most, "ahead": ahead}:
+            return f"waits for a place: {under_way} of {most} flows are under way, {ahead} wait before it"
         case {"reason": "noWorker", "program": program, "queue": queue}:
             return f"no live worker serves program {program} in queue {queue}"
         case {"reason": "ready"}:

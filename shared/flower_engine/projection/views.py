@@ -61,6 +61,31 @@ class Paused(View, tag="paused", tag_field="reason"):
     by: str
 
 
+class ScopePaused(View, tag="scopePaused", tag_field="reason"):
+    """Everything, its queue, its workflow or its program is paused."""
+
+    scope: str
+    name: str
+
+
+class LimitReached(View, tag="limit", tag_field="reason"):
+    """A limit is reached: ``running`` of ``most`` units; ``key``: of this key alone."""
+
+    scope: str
+    name: str
+    key: str
+    running: int
+    most: int
+
+
+class NoPlace(View, tag="noPlace", tag_field="reason"):
+    """Its flow waits until fewer than ``most`` flows of its workflow are under way; ``ahead`` are before it."""
+
+    under_way: int
+    most: int
+    ahead: int
+
+
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore"]
 _WORDS: dict[Status, StatusWord] = {
     Status.WAIT: "Wait",
@@ -71,7 +96,18 @@ _WORDS: dict[Status, StatusWord] = {
 }
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-WaitReason = DependenciesOpen | RetryAt | Delayed | Paused | NoWorker | Ready | Unknown
+WaitReason = (
+    DependenciesOpen
+    | RetryAt
+    | Delayed
+    | Paused
+    | ScopePaused
+    | LimitReached
+    | NoPlace
+    | NoWorker
+    | Ready
+    | Unknown
+)
 
 
 class FlowSummary(View):
