@@ -79,7 +79,7 @@ class LimitReached(View, tag="limit", tag_field="reason"):
 
 
 class NoPlace(View, tag="noPlace", tag_field="reason"):
-    """Its flow waits until fewer than ``most`` flows of its workflow are under way; ``ahead`` are before it."""
+    """Its flow waits until fewer than ``most`` flows of its workflow are under way; ``ahead`` come first."""
 
     under_way: int
     most: int
