@@ -245,3 +245,19 @@ async def test_a_lane_keeps_its_board_when_its_program_gets_one(engine: Engine) 
 def test_a_limit_is_split_over_the_partitions() -> None:
     assert [share_of(7, partition, 3) for partition in range(3)] == [3, 2, 2]
     assert [share_of(1, partition, 3) for partition in range(3)] == [1, 1, 1]
+
+
+async def test_a_share_whose_next_task_is_too_heavy_does_not_close_the_limit_to_those_after_it(
+    engine: Engine,
+) -> None:
+    await engine.control(FlowControl(scope="program", name="A", max_running=4))
+    await engine.register(task(1, units=4), workflow="holder")
+    (holder,) = await engine.claim(9)
+    await engine.register(task(1, units=2), task(2, units=3), workflow="alpha")
+    light = await engine.register(task(1), workflow="beta")
+    assert await engine.claim(9) == []
+    await engine.finish(holder)
+    claims = await engine.claim(9)
+    assert [claim.task for claim in claims] == [1, 1]
+    assert claims[1].flow == light
+    await engine.check()

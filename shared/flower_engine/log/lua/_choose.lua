@@ -174,7 +174,9 @@ local function take(place, most, serves, out, taken)
     local wanted, limit, wait = is_suspect and 1 or math.min(most - got, CHUNK), nil, nil
     if control then
       wanted, limit, wait = room_for(lane, place, wanted)
-      if wanted == 0 then
+      if wanted == 0 and got > 0 and place.board == limit.board then
+        return got, true -- its turn moves on now; what is first on the board then may be light enough
+      elseif wanted == 0 then
         local ends = stop(lane, place, limit, wait, head)
         return got, not ends and moved < MOST_MOVED
       end
