@@ -17,6 +17,7 @@ from flower_engine.projection.positions import Projected, add_positions, read_po
 from flower_engine.runtime import installation
 from flower_engine.runtime.installation import ensure_installation, open_partitions
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.tasks import cancel_all
 from projection.waiting import until
 
 
@@ -193,8 +194,7 @@ async def test_a_worker_that_waits_long_says_again_and_again_that_the_installati
         return caplog.text.count("it was lost: see the projector's log") > 1
 
     await until(is_said_twice)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    await cancel_all([waiting])
 
 
 async def test_a_store_that_is_away_is_waited_for_by_name(
@@ -213,5 +213,4 @@ async def test_a_store_that_is_away_is_waited_for_by_name(
             waiting = asyncio.create_task(attempt)
             await until(said(caplog, f"{name} does not answer"))
             assert not waiting.done()
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+            await cancel_all([waiting])

@@ -12,6 +12,7 @@ from flower_engine.log.watching import Lapse
 from flower_engine.model.events import TaskLapsed
 from flower_engine.model.status import Status
 from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.tasks import cancel_all
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.service import serve
 from flower_watcher.workers import WorkersLoop
@@ -155,7 +156,7 @@ async def test_the_service_watches_until_it_is_stopped(engine: Engine, settings:
         stop.set()
         await ran(service)
     finally:
-        service.cancel()
+        await cancel_all([service])
 
 
 async def test_the_service_goes_on_when_its_connections_are_cut(engine: Engine, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import OutcomeRefused, TaskProgressed, TaskStarted
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
+from flower_engine.runtime.tasks import cancel_all
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.timers import TimerLoop
 from scripts.engine import Engine
@@ -30,9 +31,7 @@ async def watching(engine: Engine, make_settings: MakeSettings) -> AsyncIterator
     loops = [kind(engine.client, engine.partition, make_settings()) for kind in (LapseLoop, TimerLoop)]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancel_all(tasks)
 
 
 async def test_a_task_that_fails_twice_succeeds_on_its_third_attempt(

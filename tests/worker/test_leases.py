@@ -13,6 +13,7 @@ from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import halt
 from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskLapsed, TaskStarted
 from flower_engine.model.status import Status
+from flower_engine.runtime.tasks import cancel_all
 from flower_watcher.lapse import LapseLoop
 from scripts.engine import Engine
 from worker.conftest import MakeSettings
@@ -65,7 +66,7 @@ async def test_a_blocked_event_loop_loses_no_lease(
         spawn_worker()
         (ended,) = await until_settled(engine, flow)
     finally:
-        watching.cancel()
+        await cancel_all([watching])
     assert ended.ended_ms is not None
     assert (await count(engine, TaskStarted), await count(engine, TaskLapsed)) == (1, 0)
 
@@ -141,7 +142,7 @@ async def test_a_stopped_worker_is_overtaken_and_finds_its_lease_gone(
         first.send(signal.SIGCONT)
         await eventually(lambda: _refused(engine))
     finally:
-        watching.cancel()
+        await cancel_all([watching])
     assert (await engine.flow(flow)).task(1).attempt == 2
     assert await count(engine, TaskFinished) == 1
     await eventually(lambda: "has no lease any more" in first.log() or "was answered" in first.log())
@@ -158,7 +159,7 @@ async def test_a_task_that_ends_its_workers_is_suspended_as_poison(
             assert await spawn_worker().ended() == -signal.SIGKILL
         (suspended,) = await until_settled(engine, flow)
     finally:
-        watching.cancel()
+        await cancel_all([watching])
     error = suspended.task(1).error
     assert error is not None and error.type == "WorkerLost"
 
