@@ -50,9 +50,9 @@ def postgres_url(stores_home: Home) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(valkey_url: str) -> str:
-    """The session's Valkey with nothing in it."""
+    """The session's Valkey with nothing in its database 0."""
     with connect_blocking(valkey_url) as client:
-        send_blocking(client, "FLUSHALL")
+        send_blocking(client, "FLUSHDB")
     return valkey_url
 
 

@@ -18,14 +18,15 @@ from flower_engine.model.definition import (
 )
 from flower_engine.projection.definitions import MAX_TASK_SEQ
 from flower_engine.projection.views import View
-from flower_register.schemas import Taken, Whole
+from flower_register.schemas import Taken
 
 _RETRY = RetryPolicy()
 
 
 def _ms(seconds: float) -> int:
     """Milliseconds; what is no number of seconds becomes one that the check of the workflow refuses."""
-    return round(seconds * 1000) if math.isfinite(seconds) else -1
+    ms = seconds * 1000
+    return round(ms) if math.isfinite(ms) else -1
 
 
 def _seconds(ms: int | None) -> float | None:
@@ -35,7 +36,7 @@ def _seconds(ms: int | None) -> float | None:
 class RetryBody(Taken):
     """What follows a failed attempt. The bounds are checked with the whole workflow."""
 
-    max_attempts: Whole
+    max_attempts: int
     delay_seconds: float = _RETRY.delay_ms / 1000
     backoff: float = _RETRY.backoff
     max_delay_seconds: float = _RETRY.max_delay_ms / 1000
@@ -56,18 +57,18 @@ class RetryBody(Taken):
 class TaskBody(Taken):
     """A task definition. What the bounds say is checked with the whole workflow, so that rows are named."""
 
-    task_seq: Whole = Field(json_schema_extra={"minimum": -MAX_TASK_SEQ, "maximum": MAX_TASK_SEQ})
+    task_seq: int = Field(json_schema_extra={"minimum": -MAX_TASK_SEQ, "maximum": MAX_TASK_SEQ})
     program: str = Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
-    task_priority: Whole = Field(0, json_schema_extra={"minimum": MIN_PRIORITY, "maximum": MAX_PRIORITY})
+    task_priority: int = Field(0, json_schema_extra={"minimum": MIN_PRIORITY, "maximum": MAX_PRIORITY})
     parameters: dict[str, Any] = Field({}, description="of any JSON type")
-    depends_on: list[Whole] | None = Field(
+    depends_on: list[int] | None = Field(
         None, description="taskSeqs; absent or null: the previous taskSeq, []: none"
     )
     queue: str = Field(DEFAULT_QUEUE, json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
     retry: RetryBody | None = Field(None, description="null: the first failure suspends")
     timeout_seconds: float | None = Field(None, description="of one attempt, start to finish")
     queue_timeout_seconds: float | None = Field(None, description="from ready to start")
-    units: Whole = Field(
+    units: int = Field(
         1,
         json_schema_extra={"minimum": 1, "maximum": MAX_UNITS},
         description="how much it counts against limits while it runs",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from flower_engine.model.definition import (
@@ -22,16 +22,10 @@ NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
 WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 
 
-def _whole(value: object) -> object:
-    """JSON knows numbers only: 3.0 is the integer 3."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Whole = Annotated[int, BeforeValidator(_whole)]
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
 TaskSeqs = Annotated[
-    list[Annotated[Whole, Field(ge=1, le=MAX_TASKS)]], Field(min_length=1, max_length=MAX_TASKS)
+    list[Annotated[int, Field(ge=1, le=MAX_TASKS)]], Field(min_length=1, max_length=MAX_TASKS)
 ]
 
 
@@ -46,7 +40,7 @@ class Overrides(Taken):
 
     parameters: dict[str, Any] = Field({}, description="replaces these in every task that defines them")
     task_parameters: dict[str, dict[str, Any]] = Field({}, description="by taskSeq: sets these of one task")
-    priority: Whole | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
+    priority: int | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
     start_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
         None, description="nothing starts before; UTC where no offset is given"
     )

@@ -26,10 +26,12 @@ def module_database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def api(valkey_url: str, module_database_url: str) -> Iterator[RunningApi]:
-    """A running API that the tests of a module share; they use workflows of their own."""
-    with connect_blocking(valkey_url) as client:
-        send_blocking(client, "FLUSHALL")
-    with RunningApi(redis_url=valkey_url, database_url=module_database_url) as running:
+    """A running API that the tests of a module share; they use workflows of their own. Its Redis is another
+    database than that of a test of its own stores, which empties it."""
+    redis_url = valkey_url.replace("db=0", "db=1")
+    with connect_blocking(redis_url) as client:
+        send_blocking(client, "FLUSHDB")
+    with RunningApi(redis_url=redis_url, database_url=module_database_url) as running:
         yield running
 
 

@@ -51,6 +51,7 @@ _TASK = '{"tasks":[{"taskSeq":1,"program":"A"%s}]}'
         ((_TASK % ',"retries":5').encode(), 422),
         (b'{"tasks":[{"taskSeq":-99999999999999999999,"program":"A"}]}', 422),
         (b'{"tasks":[{"taskSeq":1.0,"program":"A"}]}', 422),
+        ((_TASK % ',"timeoutSeconds":1e308').encode(), 422),
     ],
 )
 def test_a_bad_definition_is_refused(api: RunningApi, body: bytes, status: int) -> None:

@@ -23,7 +23,7 @@ def test_an_api_that_is_alive_and_ready_says_so(api: RunningApi) -> None:
 
 async def _lose(api: RunningApi) -> None:
     async with api.engine() as engine:
-        await send(engine.client, "FLUSHALL")
+        await send(engine.client, "FLUSHDB")
 
 
 async def _halt(api: RunningApi) -> None:

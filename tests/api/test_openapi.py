@@ -17,8 +17,8 @@ from flower_register.stores import Stores
 _document = create_app(cast(Stores, None)).openapi()  # a description needs no stores
 schema = schemathesis.openapi.from_dict(_document)
 
-# A schema cannot say which definitions form a DAG, which words are a cursor, that 2.0 is no number of a task,
-# which days there are, or that of two fields one is enough.
+# A schema cannot say which definitions form a DAG, which words are a cursor, that 2.0 is no whole number,
+# which days there are, that of two fields one is enough, or which limits go together.
 _MAY_BE_WRONG_YET_MATCH = {
     "PUT /workflows/{task_id}",
     "GET /flows",
@@ -26,9 +26,11 @@ _MAY_BE_WRONG_YET_MATCH = {
     "POST /register",
     "POST /register/{task_id}",
     "POST /bulk",
+    "PUT /limits/global",
+    "PUT /limits/{scope}/{name}",
     *(
         f"POST /flows/{{task_flow_id}}/{verb}"
-        for verb in ("rerun", "resume", "fork", "ignore", "unignore", "cancel", "pause")
+        for verb in ("rerun", "resume", "fork", "ignore", "unignore", "cancel", "pause", "priority")
     ),
 }
 _ACCEPTANCE = cast(Any, schemathesis.checks.CHECKS.get_one("positive_data_acceptance"))

@@ -11,7 +11,7 @@ from flower_engine.model.control import AtMaxFlows, FlowControl, Scope, problems
 from flower_engine.projection.controls import delete_control, put_control, read_controls
 from flower_register.openapi import replies, reply
 from flower_register.problems import Fault, ProblemError, with_faults
-from flower_register.schemas import NAME_PATTERN, Taken, View, Whole
+from flower_register.schemas import NAME_PATTERN, Taken, View
 from flower_register.stores import Stores
 from flower_register.tokens import by_of
 
@@ -27,13 +27,13 @@ Parameter = Annotated[str, Field(min_length=1, max_length=256, pattern=NAME_PATT
 class LimitBody(Taken):
     """All settings of one scope and name; what is absent or null is not limited."""
 
-    max_running: Whole | None = Field(None, description="units of tasks that run at once")
+    max_running: int | None = Field(None, description="units of tasks that run at once")
     limit_by: Parameter | None = Field(None, description="the parameter whose values are limited")
-    max_per_key: Whole | None = Field(None, description="units at once for each value of limitBy")
-    max_flows: Whole | None = Field(None, description="flows under way at once")
+    max_per_key: int | None = Field(None, description="units at once for each value of limitBy")
+    max_flows: int | None = Field(None, description="flows under way at once")
     at_max_flows: AtMaxFlows = Field("queue", description="what happens beyond maxFlows")
     count_suspended: bool = Field(False, description="whether flows that cannot go on keep their place")
-    rate: Whole | None = Field(None, description="starts of tasks in any period")
+    rate: int | None = Field(None, description="starts of tasks in any period")
     rate_period_seconds: float = 1.0
     fair_by: Parameter | None = Field(None, description="the parameter whose values take turns")
     weight: float | None = Field(None, description="share of the turns; 1 where absent")

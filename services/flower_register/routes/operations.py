@@ -15,7 +15,7 @@ from flower_register.operating import Operator
 from flower_register.overrides import faults_of
 from flower_register.paths import FlowIdPath
 from flower_register.problems import Fault, with_faults
-from flower_register.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs, Whole
+from flower_register.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs
 from flower_register.stores import Stores
 from flower_register.tokens import by_of
 
@@ -27,7 +27,7 @@ _TASK_PARAMETERS = "by taskExecSeq: new values of parameters of one task"
 class Operation(Taken):
     """What every operation may say."""
 
-    version: Whole | None = Field(
+    version: int | None = Field(
         None, ge=1, description="the flow's version as the caller saw it; refused if there is a newer one"
     )
 
@@ -41,7 +41,7 @@ class WithReason(Operation):
 class PriorityBody(Operation):
     """Another priority for all tasks of a flow."""
 
-    priority: Whole = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
+    priority: int = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
 
 
 class RerunBody(Operation):
