@@ -65,6 +65,7 @@ class Engine:
                 "FLOWER_REDIS_URL": addresses.redis_url,
                 "FLOWER_DATABASE_URL": addresses.database_url,
                 "FLOWER_PORT": str(api.port),
+                "FLOWER_AUTO_RECOVER": str(self._recovers_by_itself()),
             },
             marks_file=self._marks_file,
             sink=self._lines.write,
@@ -76,6 +77,11 @@ class Engine:
             _log.info("stopping the services (again Ctrl-C: at once)")
             patience_seconds = self._settings.grace_seconds + _BEYOND_GRACE_SECONDS
             supervisor.stop(patience_seconds=patience_seconds, is_forced=lambda: self._signals.pressed)
+
+    def _recovers_by_itself(self) -> bool:
+        """An embedded Redis cannot be another one by mistake, so nobody need be asked."""
+        given = self._settings.auto_recover
+        return self._settings.redis_url is None if given is None else given
 
     def _look_after(self, supervisor: Supervisor, addresses: Addresses, api: ApiAddress) -> None:
         ready, report_at = False, time.monotonic() + _REPORT_SECONDS

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flower_cli import demo, services, up, urls
+from flower_cli import demo, recover, services, up, urls
 from flower_cli.client import bulk, operating, registering, showing
 from flower_cli.console import out, report
 from flower_engine.errors import FlowerError
@@ -40,6 +40,7 @@ up.add_to(app)
 services.add_to(app)
 urls.add_to(app)
 demo.add_to(app)
+recover.add_to(app)
 registering.add_to(app)
 showing.add_to(app)
 operating.add_to(app)

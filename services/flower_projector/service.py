@@ -1,14 +1,21 @@
-"""The projector service: one loop for each partition."""
+"""The projector service: one loop for each partition; it recovers a lost Redis, if it may."""
 
 import asyncio
 import gc
 import logging
 
+import psycopg
+from redis.exceptions import RedisError
+
+from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
-from flower_engine.projection.database import make_pool
+from flower_engine.projection.database import is_outage, make_pool
 from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.losses import Waiting, again_after_losses, recover_lost
+from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_projector.loop import PartitionLoop
 
 _log = logging.getLogger(__name__)
@@ -16,30 +23,34 @@ _log = logging.getLogger(__name__)
 # A batch is tens of thousands of objects that live until it is written. Looking for cycles among them after
 # every 700 new ones, as Python does by default, was measured to take a fifth of the projector's time.
 _GC_THRESHOLDS = (50_000, 20, 100)
+_SAY_EVERY_FLOWS = 20_000
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Projects until ``stop`` is set; any number of these may run, one is active for each partition.
 
+    A Redis that lost its state, or went back in time, is recovered where the settings allow it; else it is
+    waited for until somebody does.
+
     Raises:
         InstallationError: the stores do not belong together, or the tables cannot be used.
-        LostError: Redis lost its state, or went back in time.
         NewerEventError: an event of a newer version was met; everything before it is projected.
     """
     gc.set_threshold(*_GC_THRESHOLDS)
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
-    opening = asyncio.create_task(_open(client, settings))
-    stopping = asyncio.create_task(stop.wait())
+    healing = _Healing(client, settings)
     try:
-        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if opening.done():
-            await _project(client, opening.result(), settings, stop)
+        await again_after_losses(stop, lambda: _serve_once(client, settings, stop), healing.heal)
     finally:
-        for task in (opening, stopping):
-            task.cancel()
-        await asyncio.gather(opening, stopping, return_exceptions=True)
         await client.aclose()
+
+
+async def _serve_once(client: AsyncRedis, settings: Settings, stop: asyncio.Event) -> None:
+    """Projects until ``stop`` is set, or Redis is lost."""
+    partitions = await unless_stopped(stop, _open(client, settings))
+    if partitions is not None:
+        await _project(client, partitions, settings, stop)
 
 
 async def _open(client: AsyncRedis, settings: Settings) -> list[Partition]:
@@ -57,6 +68,37 @@ async def _project(
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)
+
+
+class _Healing:
+    """What the projector does about a lost Redis."""
+
+    def __init__(self, client: AsyncRedis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._waiting = Waiting()
+        self._patience = Patience(_log, "a store, in the middle of a recovery,")
+
+    async def heal(self, error: LostError) -> None:
+        """Recovers it, if the settings allow that; else waits a little."""
+        if not self._settings.auto_recover:
+            await self._waiting.wait(error)
+            return
+        _log.error("%s", error)
+        try:
+            if not await recover_lost(self._client, self._settings, _say_progress):
+                await self._waiting.wait(error)
+        except LostError as again:
+            await self._waiting.wait(again)
+        except (RedisError, OSError, psycopg.Error) as failure:
+            if isinstance(failure, psycopg.Error) and not is_outage(failure):
+                raise InstallationError(f"Postgres cannot be used as it is: {failure}") from failure
+            await asyncio.sleep(self._patience.failed(failure))
+        else:
+            self._patience.worked()
+
+
+def _say_progress(what: str, done: int, total: int) -> None:
+    if done and (done == total or done % _SAY_EVERY_FLOWS < _SAY_EVERY_FLOWS // 10):
+        _log.info("recovery: %d of %d %s are back", done, total, what)

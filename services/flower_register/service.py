@@ -1,19 +1,29 @@
 """The service: the HTTP API from its first moment (so that /healthz answers) to its graceful end."""
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from flower_engine.errors import LostError
 from flower_engine.log.client import connect
+from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Pool, make_pool
 from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.losses import Waiting, until_lost
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.tasks import cancel_all
 from flower_register.app import create_app
 from flower_register.server import Server, bind
 from flower_register.stores import STATEMENT_SECONDS, Stores
 from flower_register.tokens import refuse_open_doors
+
+_log = logging.getLogger(__name__)
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 async def serve(
@@ -21,12 +31,12 @@ async def serve(
 ) -> None:
     """Serves the API until ``stop`` is set. ``on_listening`` is told the URL, which matters for port 0.
 
-    A store that is away is waited for; /readyz says so meanwhile. Redis that is found lost later does not
-    end this service either: it is the one that tells people.
+    A store that is away is waited for, and a Redis that was lost until it is recovered; /readyz says so
+    meanwhile.
 
     Raises:
         SettingsError: the address cannot be listened on, or not without tokens.
-        InstallationError, LostError: the stores do not belong together, or must be recovered first.
+        InstallationError: the stores do not belong together.
     """
     assert settings.redis_url is not None and settings.database_url is not None
     refuse_open_doors(settings)
@@ -54,7 +64,35 @@ async def serve(
 
 
 async def _look_after(stores: Stores, redis: Redis, pool: Pool, settings: Settings) -> None:
-    """Makes sure of the installation, then keeps the plans right, for ever."""
+    """Makes sure of the installation, then keeps the plans right, for ever; looks out for a lost Redis."""
     await pool.open()
-    stores.install(await ensure_installation(redis, pool, settings))
-    await stores.listener.run()
+    stores.install(await _installation(stores, redis, pool, settings))
+    listening = asyncio.create_task(stores.listener.run())
+    try:
+        while True:
+            lost = await _until_lost(stores, redis)
+            _log.error("flows cannot be registered or operated on: %s", lost)
+            stores.lose(lost)
+            stores.install(await _installation(stores, redis, pool, settings))
+            _log.warning("Redis is whole again: flows can be registered and operated on")
+    finally:
+        await cancel_all([listening])
+
+
+async def _installation(stores: Stores, redis: Redis, pool: Pool, settings: Settings) -> list[Partition]:
+    """The installation's partitions, as soon as Redis has them; says meanwhile what is waited for."""
+    waiting = Waiting()
+    while True:
+        try:
+            return await ensure_installation(redis, pool, settings)
+        except LostError as error:
+            stores.lose(str(error))
+            await waiting.wait(error)
+
+
+async def _until_lost(stores: Stores, redis: Redis) -> str:
+    generations = {partition.number: partition.generation for partition in stores.partitions}
+    while True:
+        with contextlib.suppress(RedisError, OSError):  # it is away, not lost; /readyz says so
+            return await until_lost(redis, generations)
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
-from flower_engine.errors import UnknownFlowError
+from flower_engine.errors import LostError, UnknownFlowError
 from flower_engine.log.partition import Partition
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.ids import is_flow_id, partition_of
@@ -34,6 +34,7 @@ class Stores:
         self.listener = Listener(database_url, self.plans)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"
+        self.lost: str | None = None
         self._pool = pool
         self._clock = clock
         self._partitions: Sequence[Partition] = ()
@@ -43,7 +44,14 @@ class Stores:
         """From now on flows can be registered."""
         self._partitions = partitions
         self._registrar = Registrar(self.redis, partitions, self._clock)
-        self.waits_for = None
+        self.waits_for = self.lost = None
+
+    def lose(self, why: str) -> None:
+        """Until the next ``install`` nothing can be registered; what Postgres has can be read."""
+        if self._registrar is None:
+            self.waits_for = why
+        else:
+            self.lost = why
 
     @property
     def partitions(self) -> Sequence[Partition]:
@@ -58,7 +66,9 @@ class Stores:
 
     @property
     def registrar(self) -> Registrar:
-        """Who starts flows; raises as :attr:`partitions` does."""
+        """Who starts flows; raises as :attr:`partitions` does, and LostError while Redis is lost."""
+        if self.lost is not None:
+            raise LostError(self.lost)
         if self._registrar is None:
             raise unavailable("the engine", self.waits_for or "")
         return self._registrar

@@ -5,6 +5,7 @@ import logging
 
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.runtime.installation import open_partitions
+from flower_engine.runtime.losses import again_after_losses
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_watcher.control import ControlLoop
@@ -20,12 +21,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         InstallationError: Redis holds another kind of installation than the settings say.
-        LostError: Redis lost its state.
+    Redis that was lost is waited for until it is recovered.
     """
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     try:
-        await unless_stopped(stop, _watch(client, settings))
+        await unless_stopped(stop, again_after_losses(stop, lambda: _watch(client, settings)))
     finally:
         await client.aclose()
 

@@ -2,9 +2,11 @@
 
 import asyncio
 
-from flower_engine.log.client import connect
+from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.programs.loading import load_programs
+from flower_engine.programs.registry import Registry
 from flower_engine.runtime.installation import open_partitions
+from flower_engine.runtime.losses import again_after_losses
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import unless_stopped
 from flower_worker.worker import Worker
@@ -16,14 +18,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         ProgramError: a module of programs does not import, or a program cannot be served.
         InstallationError: Redis holds another kind of installation than the settings say.
-        LostError: Redis lost its state.
+    Redis that was lost ends what runs; the worker begins anew, under another id, once it is recovered.
     """
     registry = load_programs(settings.programs)
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     try:
-        partitions = await unless_stopped(stop, open_partitions(client, settings))
-        if partitions is not None:
-            await Worker(settings, registry, client, partitions).run(stop)
+        await again_after_losses(stop, lambda: _work(settings, registry, client, stop))
     finally:
         await client.aclose()
+
+
+async def _work(settings: Settings, registry: Registry, client: AsyncRedis, stop: asyncio.Event) -> None:
+    """One life of the worker: until ``stop`` is set, or Redis is lost."""
+    partitions = await unless_stopped(stop, open_partitions(client, settings))
+    if partitions is not None:
+        await Worker(settings, registry, client, partitions).run(stop)

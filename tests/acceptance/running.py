@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +21,12 @@ from flower_cli.supervisor import service_command
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import spawn, tail
 from flower_engine.embedded.stores import Addresses, Stores
+from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
 
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+_PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
 _ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL AND task_flow_id = ANY(%s)"
 
 
@@ -126,6 +129,25 @@ class RunningEngine:
         time.sleep(seconds)
         os.kill(server, signal.SIGCONT)
 
+    def wipe_redis(self) -> None:
+        """Redis loses everything (FLUSHALL)."""
+        with connect_blocking(self.addresses.redis_url) as client:
+            send_blocking(client, "FLUSHALL")
+
+    def copy_redis(self) -> Path:
+        """A copy of the server's files as they are now."""
+        copied = self._folder / "valkey-copy"
+        shutil.copytree(self._folder / "home" / "valkey", copied)
+        return copied
+
+    def set_redis_back(self, copied: Path) -> None:
+        """Redis has what it had when it was copied, as after a failover to a replica that was behind."""
+        self.kill_valkey()
+        self.wait_for("Valkey to be gone", self._stores.has_ended)
+        shutil.rmtree(self._folder / "home" / "valkey")
+        shutil.copytree(copied, self._folder / "home" / "valkey")
+        self.restart_stores()
+
     def restart_stores(self) -> None:
         """Starts again what was killed, as ``flower up`` does by itself."""
         self.wait_for("a store to be gone", lambda: bool(self._stores.restart_ended()))
@@ -165,6 +187,14 @@ class RunningEngine:
     def wait_until_some_ended(self, flows: Sequence[str], count: int) -> None:
         """Waits until the projection shows the end of so many of these flows."""
         self.wait_for(f"the end of {count} flows", lambda: self.ended(flows) >= count)
+
+    def wait_until_projected(self, flows: Sequence[str]) -> None:
+        """Waits until the projection shows all these flows: what is archived survives the loss of Redis."""
+        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
+            self.wait_for(
+                f"{len(flows)} flows in the projection",
+                lambda: connection.execute(_PROJECTED, [list(flows)]).fetchone() == (len(flows),),
+            )
 
     def ended(self, flows: Sequence[str]) -> int:
         with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from flower_engine.errors import LostError
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.partition import Partition, halt, install
 from flower_engine.log.watching import Lapse
@@ -176,12 +175,19 @@ async def test_the_service_goes_on_when_its_connections_are_cut(engine: Engine, 
         await ran(service)
 
 
-async def test_the_service_stops_when_redis_lost_its_state(engine: Engine, settings: Settings) -> None:
-    service = asyncio.create_task(serve(settings, asyncio.Event()))
+async def test_the_service_waits_while_redis_is_lost_and_goes_on_when_it_is_recovered(
+    engine: Engine, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = asyncio.Event()
+    service = asyncio.create_task(serve(settings, stop))
     await eventually(lambda: ticked(engine))
     await halt(engine.client, engine.partition, "a test")
-    with pytest.raises(LostError):
-        await ran(service)
+    await eventually(lambda: "waiting for Redis to be recovered" in caplog.text)
+    await send(engine.client, "HDEL", engine.keys.meta, "halted_why", "tick")
+    await send(engine.client, "HSET", engine.keys.meta, "generation", "2")
+    await eventually(lambda: ticked(engine))
+    stop.set()
+    await ran(service)
 
 
 async def test_a_service_that_waits_for_redis_can_be_stopped() -> None:

@@ -5,12 +5,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import halt
+from flower_engine.log.working import live_workers
 from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskLapsed, TaskStarted
 from flower_engine.model.status import Status
 from flower_engine.runtime.tasks import cancel_all
@@ -164,13 +162,20 @@ async def test_a_task_that_ends_its_workers_is_suspended_as_poison(
     assert error is not None and error.type == "WorkerLost"
 
 
-async def test_a_worker_stops_when_redis_lost_its_state(
+async def test_a_worker_stops_what_runs_when_redis_is_lost_and_begins_anew_when_it_is_recovered(
     engine: Engine, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     await engine.register(row(1, "wait_async", FOLDER=str(tmp_path)))
     worker = start_worker()
     await eventually((tmp_path / "began-1-1").exists)
+    before = await the_worker(engine)
     await halt(engine.client, engine.partition, "a test")
-    with pytest.raises(LostError):
-        await worker.task
-    assert (tmp_path / "cancelled-1-1").exists()
+    await eventually((tmp_path / "cancelled-1-1").exists)
+    await send(engine.client, "HDEL", engine.keys.meta, "halted_why")
+    await send(engine.client, "HSET", engine.keys.meta, "generation", "2")
+
+    async def is_another() -> bool:
+        return {info.worker for info in await live_workers(engine.client, engine.partition)} > {before.worker}
+
+    await eventually(is_another)
+    await worker.stop()

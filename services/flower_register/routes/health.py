@@ -10,6 +10,7 @@ from flower_engine.log.client import send
 from flower_engine.log.partition import read_meta
 from flower_engine.log.working import WorkerInfo, live_workers
 from flower_engine.projection.views import moment
+from flower_engine.runtime.losses import why_not
 from flower_register.openapi import replies, reply
 from flower_register.problems import ProblemError, one_line
 from flower_register.schemas import Alive, Dependency, Readiness, Workers, WorkerView
@@ -37,8 +38,9 @@ def add_health(app: FastAPI, stores: Stores) -> None:
     )
     async def get_readyz() -> Response:
         """503 names everything that is missing, in `problems`."""
+        waits_for = stores.waits_for or stores.lost
         dependencies = [
-            Dependency("engine", ready=stores.waits_for is None, problem=stores.waits_for),
+            Dependency("engine", ready=waits_for is None, problem=waits_for),
             await _dependency("Redis", _check_redis(stores)),
             await _dependency("Postgres", _check_postgres(stores)),
             Dependency("definitions", ready=stores.listener.problem is None, problem=stores.listener.problem),
@@ -83,12 +85,8 @@ async def _check_redis(stores: Stores) -> str | None:
         return None
     for partition in stores.partitions:
         meta = await read_meta(stores.redis, partition.number)
-        if meta is None:
-            return f"partition {partition.number} is lost: recover it from the archive"
-        if meta.halted_why:
-            return f"partition {partition.number} is halted: {meta.halted_why}"
-        if meta.generation != partition.generation:
-            return f"partition {partition.number} was recovered: restart this service"
+        if meta is None or meta.generation != partition.generation:
+            return why_not(partition.number, meta)
     return None
 
 

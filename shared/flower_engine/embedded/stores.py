@@ -57,6 +57,10 @@ class Stores:
         """The embedded Valkey's process, if there is one."""
         return self._valkey.pid if self._valkey else None
 
+    def has_ended(self) -> bool:
+        """Whether an embedded store is no longer there although nobody stopped it."""
+        return any(store is not None and store.has_ended() for store in (self._valkey, self._postgres))
+
     def restart_ended(self) -> list[str]:
         """Start the embedded stores again that ended by themselves (a crash, a kill), at the same addresses.
 

@@ -42,6 +42,12 @@ def lane_of(workflow: str, task: PlannedTask) -> str:
     return f"{escape(task.queue)}:{task.priority}:{share}:{program}"
 
 
+def suspect_lane(lane: str) -> str:
+    """The lane of tasks that may lose no further worker, beside another one; see ``lua/_suspects.lua``."""
+    share, _, program = lane.rpartition(":")
+    return f"{share}:!{program}"
+
+
 class Keys:
     """The keys of one partition."""
 

@@ -41,22 +41,26 @@ class Partition:
 
 @dataclass(frozen=True)
 class Meta:
-    """What a partition's ``meta`` says of the installation it belongs to."""
+    """What a partition's ``meta`` says of the installation it belongs to.
+
+    Where it was halted, or is being recovered (as generation ``recovering``), it has no generation.
+    """
 
     installation: str
     generation: str
     partitions: int
-    halted_why: str
+    halted_why: str = ""
+    recovering: str = ""
 
 
 async def read_meta(client: AsyncRedis, number: int) -> Meta | None:
     """The partition's meta, or None where there is none."""
-    fields = ("installation", "generation", "partitions", "halted_why")
+    fields = ("installation", "generation", "partitions", "halted_why", "recovering")
     got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *fields)
-    installation, generation, partitions, why = (value.decode() if value else "" for value in got)
+    installation, generation, partitions, why, recovering = (value.decode() if value else "" for value in got)
     if not installation:
         return None
-    return Meta(installation, generation, int(partitions or 0), why)
+    return Meta(installation, generation, int(partitions or 0), why, recovering)
 
 
 async def install(client: AsyncRedis, number: int, installation: str, partitions: int) -> Meta:
@@ -67,7 +71,7 @@ async def install(client: AsyncRedis, number: int, installation: str, partitions
     """
     keys = Keys(number)
     reply: list[bytes] = await _install.run(client, keys.meta, ["", installation, number, partitions])
-    meta = Meta(reply[1].decode(), reply[2].decode(), int(reply[3]), "")
+    meta = Meta(reply[1].decode(), reply[2].decode(), int(reply[3]))
     if meta.partitions != partitions:
         raise InstallationError(
             f"Redis holds an installation of {meta.partitions} partitions; FLOWER_PARTITIONS is {partitions}."

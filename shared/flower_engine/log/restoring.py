@@ -1,4 +1,4 @@
-"""A flow's hash written anew from the fold of its events, for operations on flows that have left Redis."""
+"""A flow's hash written anew from the fold of its events, for flows that have left Redis, or Redis itself."""
 
 from collections.abc import Iterable
 
@@ -33,13 +33,15 @@ class Restored(msgspec.Struct, frozen=True):
             timed = timed or bool(planned.retry or planned.timeout_ms or planned.queue_timeout_ms)
             fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final)
             fields += (f"s{planned.seq}", _state(task))
+            if task.failures:
+                fields += (f"x{planned.seq}", task.failures)
             if task.progress is not None:
                 fields += (f"g{planned.seq}", _progress(task.progress))
         if flow.registered.timeout_ms:
             fields += ("t", flow.registered.timeout_ms)
-        # What ended in a pause is held still; what ended before its start waits for it still.
+        # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
         flags = ("p" if timed else "") + ("h" if flow.paused else "")
-        if flow.registered.start_ms > (flow.ended_ms or 0):
+        if flow.registered.start_ms > (flow.ended_ms or 0) and not any(task.attempt for task in tasks):
             flags += "w"
             fields += ("b", flow.registered.start_ms)
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
@@ -61,4 +63,6 @@ def _progress(told: TaskProgressed) -> bytes:
 
 def _state(task: TaskState) -> str:
     lease = task.lease if task.status is Status.FINISH and task.lease else "-"
+    if task.status is Status.WAIT and task.retry_ms is not None:
+        lease = f"@{task.retry_ms}"
     return f"{int(task.status)} {task.attempt} {task.lost} {lease}"

@@ -5,7 +5,7 @@ import msgspec
 from flower_engine.projection.database import Connection
 
 # Numbers of advisory locks: 65,536 for each installation in a database (they may be in different schemas).
-_LOCK_SPACE = "('kr_projection'::regclass::oid::bigint << 16)"
+LOCK_SPACE = "('kr_projection'::regclass::oid::bigint << 16)"
 
 
 class Projected(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ async def read_positions(connection: Connection) -> list[Projected]:
 
 async def lock_positions(connection: Connection) -> None:
     """Until the end of the transaction, nobody else makes an installation in this database."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK_SPACE} + 65535)")
+    await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK_SPACE} + 65535)")
 
 
 async def add_positions(connection: Connection, rows: list[Projected]) -> None:
@@ -67,6 +67,6 @@ async def move_position(connection: Connection, held: Projected, position: str) 
 async def try_elect(connection: Connection, partition: int) -> bool:
     """Whether this connection's process is the partition's one active projector (while it is connected)."""
     row = await (
-        await connection.execute(f"SELECT pg_try_advisory_lock({_LOCK_SPACE} + %s)", [partition])
+        await connection.execute(f"SELECT pg_try_advisory_lock({LOCK_SPACE} + %s)", [partition])
     ).fetchone()
     return row == (True,)

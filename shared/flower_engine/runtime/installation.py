@@ -166,6 +166,8 @@ def _partitions(metas: Sequence[Meta | None], settings: Settings) -> list[Partit
     partitions: list[Partition] = []
     for number, meta in enumerate(metas):
         assert meta is not None
+        if meta.recovering and not meta.generation:
+            raise LostError(f"partition {number} is being recovered, as generation {meta.recovering}")
         if not meta.generation:
             raise LostError(f"partition {number} was halted: {meta.halted_why}")
         partitions.append(Partition(number, meta.installation, meta.generation))

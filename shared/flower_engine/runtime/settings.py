@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         3_600.0, ge=0, description="how long an ended flow is remembered in Redis"
     )
 
+    auto_recover: bool | None = Field(
+        None, description="whether the projector recovers a lost Redis by itself; not set: an embedded one"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

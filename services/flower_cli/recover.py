@@ -1,0 +1,57 @@
+"""``flower recover``: rebuilds a Redis that was lost, or went back in time, from the archive."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from flower_cli.options import HomeOption, LogLevelOption
+
+if TYPE_CHECKING:
+    from flower_engine.runtime.settings import Settings
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(rich_help_panel="Recovery")(recover)
+
+
+def recover(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
+    """Rebuild a lost Redis from the archive in Postgres; leaves one that is whole alone.
+
+    All flows that have not ended go on; tasks that ran wait for a new attempt. Services that wait for Redis
+    take up work by themselves when this is done. Killed half way, it is simply run again.
+    """
+    import asyncio
+
+    from flower_cli.addresses import with_stores
+    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.telemetry import configure_logging
+
+    settings = load_settings(home=home, log_level=log_level)
+    configure_logging("recover", log_level or "WARNING")
+    asyncio.run(_recover(with_stores(settings)))
+
+
+async def _recover(settings: "Settings") -> None:
+    import psycopg
+    from redis.exceptions import RedisError
+
+    from flower_cli.console import out
+    from flower_cli.progress import Bars
+    from flower_engine.errors import StoreError
+    from flower_engine.log.client import connect
+    from flower_engine.runtime.losses import recover_lost
+
+    assert settings.redis_url is not None
+    async with connect(settings.redis_url) as client:
+        try:
+            with Bars(out) as bars:
+                done = await recover_lost(client, settings, bars.tell)
+        except (RedisError, psycopg.Error, OSError) as error:
+            raise StoreError(
+                f"a store does not answer ({' '.join(str(error).split())}); nothing is lost by running this"
+                " again"
+            ) from error
+    for result in done:
+        out.print(str(result), markup=False)
+    if not done:
+        out.print("Redis has everything that the archive says it should have: nothing to recover")

@@ -1,0 +1,53 @@
+"""What a recovery of Redis adds to a flow's history, and when the flow's timeout is over."""
+
+from collections.abc import Iterable
+
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowRegistered,
+    FlowRerun,
+    FlowTimedOut,
+    TaskIgnored,
+    TaskLapsed,
+    TaskUnignored,
+)
+from flower_engine.model.fold import FlowState
+from flower_engine.model.status import Status
+
+
+def lapses_of_recovery(flow: FlowState, now_ms: int) -> list[TaskLapsed]:
+    """One event for each task that ran when Redis was lost: its lease is gone, it waits for a new attempt.
+
+    No worker is to blame, so none is counted as lost.
+    """
+    running = [task for task in flow.tasks if task.status is Status.RUNNING]
+    return [
+        TaskLapsed(
+            at=now_ms,
+            flow=flow.flow,
+            v=flow.version + number,
+            task=task.planned.seq,
+            attempt=task.attempt,
+            lease=task.lease,
+            worker=task.worker,
+            lost=task.lost,
+        )
+        for number, task in enumerate(running, start=1)
+    ]
+
+
+def timeout_due_ms(events: Iterable[AnyEvent]) -> int | None:
+    """When the flow of these events, in order, has taken too long; None: never, or that was said already.
+
+    The time begins with the flow's start, and anew when an operator moves what failed or ended.
+    """
+    timeout_ms, due_ms = 0, None
+    for event in events:
+        if isinstance(event, FlowRegistered):
+            timeout_ms = event.timeout_ms
+            due_ms = max(event.at, event.start_ms) + timeout_ms
+        elif isinstance(event, FlowTimedOut):
+            due_ms = None
+        elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored):
+            due_ms = event.at + timeout_ms
+    return due_ms if timeout_ms else None

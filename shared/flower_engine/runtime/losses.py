@@ -1,0 +1,127 @@
+"""A Redis that was lost: which partitions, having them recovered, and waiting until somebody did."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from flower_engine.errors import InstallationError, LostError
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import Keys
+from flower_engine.log.partition import Meta, read_meta
+from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.positions import Projected, read_positions
+from flower_engine.runtime.recovery import Recovered, Recovery, Tell
+from flower_engine.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5
+_SAY_AGAIN_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 1.0  # while another recovery is at work
+
+
+async def again_after_losses(
+    stop: asyncio.Event,
+    work: Callable[[], Awaitable[None]],
+    on_lost: Callable[[LostError], Awaitable[None]] | None = None,
+) -> None:
+    """Works; begins anew each time that Redis was lost meanwhile, until ``stop`` is set.
+
+    ``on_lost`` is called between (default: wait a little, and say what for).
+    """
+    waiting = on_lost or Waiting().wait
+    while True:
+        try:
+            return await work()
+        except LostError as error:
+            if stop.is_set():
+                return None
+            await waiting(error)
+
+
+class Waiting:
+    """Waits for somebody to recover Redis, and says so now and then."""
+
+    def __init__(self) -> None:
+        self._say_at = 0.0
+        self._said = ""
+
+    async def wait(self, error: LostError) -> None:
+        """Waits a little, before the next look."""
+        if str(error) != self._said or time.monotonic() >= self._say_at:
+            self._said, self._say_at = str(error), time.monotonic() + _SAY_AGAIN_SECONDS
+            _log.error("waiting for Redis to be recovered (flower recover): %s", error)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def until_lost(client: AsyncRedis, generations: dict[int, str]) -> str:
+    """Returns, with the reason, once a partition no longer has the generation that it is given with."""
+    while True:
+        for number, generation in generations.items():
+            meta = await read_meta(client, number)
+            if meta is None or meta.generation != generation:
+                return why_not(number, meta)
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def why_not(number: int, meta: Meta | None) -> str:
+    """Why a partition cannot be worked on, if it cannot."""
+    if meta is None:
+        return f"partition {number} is lost: recover it from the archive (flower recover)"
+    if meta.recovering and not meta.generation:
+        return f"partition {number} is being recovered, as generation {meta.recovering}"
+    if not meta.generation:
+        return f"partition {number} was halted: {meta.halted_why}; recover it (flower recover)"
+    return f"partition {number} was recovered: it is at generation {meta.generation} now"
+
+
+async def recover_lost(client: AsyncRedis, settings: Settings, tell: Tell) -> list[Recovered]:
+    """Recovers every partition that Redis lost; returns what that came to (nothing lost: []).
+
+    Where another recovery is at work, waits for its end.
+
+    Raises:
+        InstallationError: the stores do not belong together.
+        LostError: Redis was lost again meanwhile, or a newer recovery took over.
+        psycopg.Error, RedisError: a store does not answer.
+    """
+    assert settings.database_url is not None
+    done: list[Recovered] = []
+    async with await connect(settings.database_url, "recovery") as connection:
+        rows = await read_positions(connection)
+        if not rows:
+            raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
+        for row in rows:
+            while await is_lost(client, row.partition, row):
+                recovery = Recovery(
+                    client,
+                    connection,
+                    installation=row.installation,
+                    partition=row.partition,
+                    max_lost=settings.max_lost,
+                    remember_seconds=settings.ended_keep_seconds,
+                    tell=tell,
+                )
+                result = await recovery.run()
+                if result is not None:
+                    done.append(result)
+                    break
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                row = await _read_row(connection, row.partition)  # noqa: PLW2901
+    return done
+
+
+async def is_lost(client: AsyncRedis, number: int, row: Projected) -> bool:
+    """Whether Redis no longer has what Postgres says that it had."""
+    meta = await read_meta(client, number)
+    if meta is None or not meta.generation or int(meta.generation) < int(row.generation):
+        return True
+    if row.position is None:
+        return False
+    found = await send(client, "XRANGE", Keys(number).log, row.position, row.position)
+    return not found and await send(client, "EXISTS", Keys(number).meta) == 1
+
+
+async def _read_row(connection: Connection, number: int) -> Projected:
+    return next(row for row in await read_positions(connection) if row.partition == number)

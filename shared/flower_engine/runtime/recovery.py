@@ -1,0 +1,227 @@
+"""Recovery: a Redis that lost its state, or went back in time, is rebuilt from the archive in Postgres.
+
+A recovery first raises the partition's generation in Postgres, which stops every projector of an older one
+and so fixes the archived position, then fences Redis off under it (``fence.lua``). What the lost log holds
+beyond the archive is kept as a fork. All the rest is removed, the log begins again behind the archived
+position, and every flow that has not ended is put back as its events left it; what ran waits for a new
+attempt. Registrations that only the fork has are registered again. Only the last step, ``seal.lua``, lets
+anybody work.
+
+Killed at any moment, it is simply begun again: by a newer generation, which fences the older one off.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+import msgspec
+
+from flower_engine.errors import InstallationError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.controlling import values_of
+from flower_engine.log.keys import suspect_lane
+from flower_engine.log.recovering import Ended, Rebuilding, Returning, Taken
+from flower_engine.log.restoring import Restored
+from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event, encode_event
+from flower_engine.model.fold import FlowState, FoldError, fold, fold_one
+from flower_engine.model.recovering import lapses_of_recovery, timeout_due_ms
+from flower_engine.projection import recovering
+from flower_engine.projection.archive import ArchivedEvent
+from flower_engine.projection.controls import read_controls
+from flower_engine.projection.database import Connection
+from flower_engine.projection.positions import Projected
+from flower_engine.projection.refused import UNREADABLE, outline
+
+_log = logging.getLogger(__name__)
+
+_BATCH_TASKS = 3_000  # of flows that are read, and put back, together
+
+Tell = Callable[[str, int, int], None]
+"""Is told how far a recovery is: of what, how many are done, of how many (0: not known)."""
+
+
+class Recovered(msgspec.Struct, kw_only=True):
+    """What a recovery of a partition came to. ``running``: tasks that wait for a new attempt; ``forked``:
+    events that only the lost log had, of which ``registered_again`` were registrations; ``damaged``: flows
+    whose history does not fold, which are not put back."""
+
+    partition: int
+    generation: str
+    flows: int = 0
+    running: int = 0
+    forked: int = 0
+    registered_again: int = 0
+    damaged: list[str] = []
+
+    def __str__(self) -> str:
+        """One sentence for people."""
+        text = (
+            f"partition {self.partition} is recovered as generation {self.generation}: {self.flows} flows,"
+            f" {self.running} running tasks wait for a new attempt"
+        )
+        if self.forked:
+            text += (
+                f"; {self.forked} events that only Redis had are kept in kr_fork_event,"
+                f" {self.registered_again} of them registered again"
+            )
+        if self.damaged:
+            text += f"; NOT put back, because their history is damaged: {', '.join(self.damaged[:20])}"
+        return text
+
+
+class Recovery:
+    """One recovery of one partition, over a connection of its own."""
+
+    def __init__(
+        self,
+        client: AsyncRedis,
+        connection: Connection,
+        *,
+        installation: str,
+        partition: int,
+        max_lost: int,
+        remember_seconds: float,
+        tell: Tell,
+    ) -> None:
+        """``max_lost`` as workers have it; ``remember_seconds``: how long ended flows and keys are known."""
+        self._client = client
+        self._connection = connection
+        self._installation = installation
+        self._partition = partition
+        self._max_lost = max_lost
+        self._remember_seconds = remember_seconds
+        self._tell = tell
+        self._order = 0
+
+    async def run(self) -> Recovered | None:
+        """Recovers the partition; None: another recovery of it is at work.
+
+        Raises:
+            LostError: a newer recovery took over, or Redis was lost again.
+            InstallationError: the stores do not belong together.
+            psycopg.Error, RedisError: a store does not answer; begin again.
+        """
+        connection, number = self._connection, self._partition
+        if not await recovering.try_to_be_the_one(connection, number):
+            return None
+        held = await recovering.take_generation(connection, number, self._installation)
+        if held is None:
+            raise InstallationError(f"Postgres has no partition {number} of {self._installation}")
+        _log.warning("recovering partition %d as generation %s", number, held.generation)
+        rebuilding = Rebuilding(self._client, number, held.generation)
+        await rebuilding.fence(held.installation, held.partitions)
+        result = Recovered(partition=number, generation=held.generation)
+        result.forked = await self._keep_fork(rebuilding, held)
+        await rebuilding.wipe()
+        await self._reopen(rebuilding, held)
+        await self._put_back(rebuilding, result)
+        await rebuilding.seal(self._order)
+        _log.warning("%s", result)
+        return result
+
+    async def _keep_fork(self, rebuilding: Rebuilding, held: Projected) -> int:
+        kept, after = 0, None
+        while entries := await rebuilding.read_log(after):
+            kept += await recovering.keep_fork(self._connection, held, entries)
+            after = entries[-1].position
+        return kept
+
+    async def _reopen(self, rebuilding: Rebuilding, held: Projected) -> None:
+        limits: dict[str, str] = {}
+        for control in (await read_controls(self._connection)).rows:
+            limits |= values_of(control, held.partition, held.partitions)
+        entry = b""
+        if held.position is not None:
+            found = await recovering.entry_at(self._connection, held.partition, held.position)
+            if found is None:
+                raise InstallationError(
+                    f"kr_event has no event at position {held.position} of partition {held.partition}, which"
+                    " kr_projection says is projected: Postgres lost rows. Restore it from a backup"
+                )
+            entry = found
+        await rebuilding.reopen(position=held.position, entry=entry, limits=limits)
+        keep = (self._connection, held.partition, self._remember_seconds)
+        ended = [Ended(*row) for row in await recovering.ended_lately(*keep)]
+        taken = [Taken(*row) for row in await recovering.taken_lately(*keep)]
+        await rebuilding.remember(ended, taken)
+
+    async def _put_back(self, rebuilding: Rebuilding, result: Recovered) -> None:
+        now_ms = await rebuilding.now_ms()
+        total = await recovering.count_open_flows(self._connection, self._partition)
+        self._tell("flows", 0, total)
+        async for flows in self._in_batches():
+            found = await recovering.histories(self._connection, self._partition, flows)
+            returning: list[Returning] = []
+            for flow in flows:
+                try:
+                    events = [_event_of(archived) for archived in found[flow.flow]]
+                    returning.append(self._returning(flow.flow, events, now_ms, result))
+                except (FoldError, KeyError, *UNREADABLE) as error:
+                    _log.error("flow %s cannot be put back, its history is damaged: %s", flow.flow, error)
+                    result.damaged.append(flow.flow)
+            await rebuilding.restore(returning)
+            result.flows += len(returning)
+            self._tell("flows", result.flows + len(result.damaged), total)
+        await self._register_again(rebuilding, now_ms, result)
+
+    async def _in_batches(self) -> AsyncGenerator[Sequence[recovering.OpenFlow]]:
+        batch: list[recovering.OpenFlow] = []
+        tasks = 0
+        async for page in recovering.open_flows(self._connection, self._partition):
+            for flow in page:
+                batch.append(flow)
+                tasks += flow.tasks
+                if tasks >= _BATCH_TASKS:
+                    yield batch
+                    batch, tasks = [], 0
+        if batch:
+            yield batch
+
+    def _returning(
+        self, flow_id: str, events: Sequence[AnyEvent], now_ms: int, result: Recovered
+    ) -> Returning:
+        flows = fold(events)
+        state = flows[flow_id]
+        lapses = lapses_of_recovery(state, now_ms)
+        for lapse in lapses:
+            fold_one(flows, lapse)
+        result.running += len(lapses)
+        self._order = max(self._order, state.order + len(state.tasks))
+        fields = list(Restored.of(state).fields)
+        self._mark_suspects(state, fields)
+        return Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], timeout_due_ms(events))
+
+    def _mark_suspects(self, state: FlowState, fields: list[str | bytes | int]) -> None:
+        """Tasks that may lose no further worker wait apart, as ``lua/_suspects.lua`` has it."""
+        suspects = {f"l{task.planned.seq}" for task in state.tasks if 0 < task.lost == self._max_lost - 1}
+        for index in range(0, len(fields), 2):
+            if fields[index] in suspects:
+                fields[index + 1] = suspect_lane(str(fields[index + 1]))
+
+    async def _register_again(self, rebuilding: Rebuilding, now_ms: int, result: Recovered) -> None:
+        returning: list[Returning] = []
+        taken: list[Taken] = []
+        for raw in await recovering.forked_registrations(self._connection, self._partition):
+            try:
+                event = decode_event(raw)
+            except UNREADABLE as error:
+                _log.error("a registration that only Redis had cannot be read: %s: %r", error, raw[:200])
+                continue
+            assert isinstance(event, FlowRegistered)
+            one = self._returning(event.flow, [event], now_ms, result)
+            returning.append(msgspec.structs.replace(one, events=[raw]))
+            if event.key:
+                taken.append(Taken(event.key, event.flow, event.workflow, event.at))
+        await rebuilding.restore(returning)
+        await rebuilding.remember([], taken)
+        result.registered_again = len(returning)
+
+
+def _event_of(archived: ArchivedEvent) -> AnyEvent:
+    """The event; of one whose values Postgres refused, what can be read."""
+    try:
+        return decode_event(archived.raw)
+    except UNREADABLE:
+        event = outline(archived.raw, archived.error or "unreadable")
+        if event is None:
+            raise
+        return event

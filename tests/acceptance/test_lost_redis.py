@@ -1,0 +1,102 @@
+"""Redis is lost in the middle of the work, or goes back in time: everything acknowledged ends anyway."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acceptance.running import RunningEngine
+from flower_engine.model.events import LogOpened, TaskLapsed
+from shapes.loading import load_shape
+
+ALL = ("api", "projector", "watcher", "worker", "worker-2")
+SHAPES = {"line": 1_400, "diamond": 500, "fan": 80, "montage": 20}
+NAP = "EchoParamTimeSleep"
+
+
+def _task(seq: int, *depends_on: int) -> dict[str, Any]:
+    parameters = {"SLEEP_TIME_SECOND": "0.02"}
+    return {"taskSeq": seq, "program": NAP, "dependsOn": list(depends_on), "parameters": parameters}
+
+
+def _define(engine: RunningEngine) -> None:
+    engine.define("line", [_task(1), _task(2, 1), _task(3, 2)])
+    engine.define("diamond", [_task(1), _task(2, 1), _task(3, 1), _task(4, 2, 3)])
+    engine.define("fan", [_task(1), *(_task(seq, 1) for seq in range(2, 22)), _task(22, *range(2, 22))])
+    montage = load_shape("montage-58")
+    engine.define("montage", [_task(int(row.seq), *row.depends_on or ()) for row in montage.tasks])
+
+
+def _register(engine: RunningEngine) -> list[str]:
+    _define(engine)
+    flows = [flow for name, count in SHAPES.items() for flow in engine.register(name, count)]
+    engine.wait_until_projected(flows)
+    return flows
+
+
+def test_a_redis_that_is_wiped_in_the_middle_of_2000_flows_is_recovered_and_all_of_them_end(
+    tmp_path: Path,
+) -> None:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_AUTO_RECOVER="1", FLOWER_CONCURRENCY="20") as engine:
+        flows = _register(engine)
+        engine.wait_until_some_ended(flows, 200)
+        engine.wipe_redis()
+        engine.wait_until_some_ended(flows, 800)
+        engine.wipe_redis()
+        engine.wait_until_ended(flows)
+        engine.wait_until_ready()
+        assert all(engine.is_running(name) for name in ALL), "no service ended"
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(flows)
+    generations = [event.generation for event in verdict.events if isinstance(event, LogOpened)]
+    assert generations[0] == 1 < len(generations), "and another one for each recovery that came to its end"
+    assert generations == sorted(set(generations))
+    assert {event.lost for event in verdict.events if isinstance(event, TaskLapsed)} == {0}
+
+
+def test_a_redis_that_goes_back_by_two_seconds_is_recovered_and_all_flows_end(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_AUTO_RECOVER="1", FLOWER_CONCURRENCY="20") as engine:
+        flows = _register(engine)
+        engine.wait_until_some_ended(flows, 100)
+        copied = engine.copy_redis()
+        time.sleep(2.0)
+        engine.set_redis_back(copied)
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(flows)
+    assert [event.generation for event in verdict.events if isinstance(event, LogOpened)] == [1, 2]
+
+
+@pytest.mark.parametrize("loss", ["wiped", "set back"])
+def test_without_leave_to_recover_everybody_waits_says_so_and_goes_on_after_flower_recover(
+    tmp_path: Path, loss: str
+) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        _define(engine)
+        copied = engine.copy_redis()
+        flows = engine.register("line", 300)
+        engine.wait_until_projected(flows)
+        if loss == "wiped":
+            engine.wipe_redis()
+        else:
+            engine.set_redis_back(copied)
+        engine.wait_for("the API to say it", lambda: engine.client.get("/readyz").status_code == 503)
+        engine.wait_for(
+            "registration to be refused",
+            lambda: engine.client.post("/register/line").status_code == 503,
+        )
+        assert "flower recover" in engine.client.get("/readyz").text
+        engine.wait_for("the log to say it", lambda: "waiting for Redis to be recovered" in engine.logs())
+        recovered = engine.flower("recover")
+        assert recovered.returncode == 0, recovered.stderr
+        assert "recovered as generation 2" in recovered.stdout
+        engine.wait_until_ended(flows)
+        engine.wait_until_ready()
+        again = engine.flower("recover")
+        assert "nothing to recover" in again.stdout
+        assert all(engine.is_running(name) for name in ALL)
+        verdict = engine.verify()
+    assert verdict.problems == []
