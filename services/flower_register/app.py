@@ -15,7 +15,9 @@ from flower_register.routes.health import add_health
 from flower_register.routes.limits import add_limits
 from flower_register.routes.operations import add_operations
 from flower_register.routes.registering import add_registering
+from flower_register.routes.strikes import add_strikes
 from flower_register.routes.tasks import add_tasks
+from flower_register.routes.top import add_top
 from flower_register.routes.workflows import add_workflows
 from flower_register.stores import Stores
 from flower_register.tokens import TokenGate
@@ -41,6 +43,8 @@ def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:
     add_operations(app, stores)
     add_bulk(app, stores)
     add_limits(app, stores)
+    add_strikes(app, stores)
+    add_top(app, stores)
     add_workflows(app, stores)
     add_health(app, stores)
     describe(app, secured=bool(tokens))

@@ -8,7 +8,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from flower_engine.errors import LostError, UnknownFlowError
-from flower_engine.log.obstacles import find_obstacles
+from flower_engine.log.obstacles import Held, find_obstacles
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reading import LogEntry
 from flower_engine.log.working import live_workers
@@ -16,6 +16,7 @@ from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.fold import FlowState, FoldError, fold
 from flower_engine.projection.archive import history
+from flower_engine.projection.controls import read_controls
 from flower_engine.projection.queries import read_events, read_flow, read_position
 from flower_engine.projection.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_register.problems import ProblemError
@@ -227,6 +228,10 @@ async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | 
     try:
         async with stores.log_readers:
             stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready)
-            return Seen(served_by(await live_workers(stores.redis, partition)), stopped)
+            served = served_by(await live_workers(stores.redis, partition))
     except RedisError:
         return None
+    if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
+        return Seen(served, stopped)
+    async with stores.postgres() as connection:  # who paused it, and why
+        return Seen(served, stopped, (await read_controls(connection)).rows)

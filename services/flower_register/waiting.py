@@ -1,14 +1,16 @@
 """Why tasks wait, as data: what can be told from a flow itself and from the workers that are alive."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flower_engine.log import obstacles
 from flower_engine.log.obstacles import Obstacle
 from flower_engine.log.working import WorkerInfo
+from flower_engine.model.control import FlowControl
 from flower_engine.model.status import Status
 from flower_engine.projection.views import (
+    Behind,
     Delayed,
     DependenciesOpen,
     FlowView,
@@ -16,12 +18,14 @@ from flower_engine.projection.views import (
     NoPlace,
     NoWorker,
     Paused,
+    RateReached,
     Ready,
     RetryAt,
     ScopePaused,
     TaskView,
     Unknown,
     WaitReason,
+    moment,
 )
 
 Served = set[tuple[str, str]]
@@ -33,6 +37,7 @@ class Seen(NamedTuple):
 
     served: Served
     obstacles: Mapping[int, Obstacle]
+    controls: Sequence[FlowControl] = ()
 
 
 def ready_tasks(flow: FlowView) -> list[int]:
@@ -66,21 +71,30 @@ def _why_ready(flow: FlowView, task: TaskView, seen: Seen | None) -> WaitReason:
     if seen is None:
         return Unknown("Redis does not answer, so the live workers are not known")
     obstacle = seen.obstacles.get(task.task_exec_seq)
+    if obstacle is not None and not isinstance(obstacle, obstacles.Behind):
+        return _stopped_by(obstacle, seen.controls)
+    if (task.queue, task.program) not in seen.served:
+        is_queue_served = any(queue == task.queue for queue, _ in seen.served)
+        return NoWorker(program=task.program, queue=task.queue, is_queue_served=is_queue_served)
     if obstacle is not None:
-        return _stopped_by(obstacle)
-    if (task.queue, task.program) in seen.served:
-        return Ready()
-    return NoWorker(program=task.program, queue=task.queue)
+        return Behind(obstacle.tasks, obstacle.at_least)
+    return Ready()
 
 
-def _stopped_by(obstacle: Obstacle) -> WaitReason:
+def _stopped_by(
+    obstacle: obstacles.NoPlace | obstacles.Full | obstacles.Slow | obstacles.Held,
+    controls: Sequence[FlowControl],
+) -> WaitReason:
     match obstacle:
         case obstacles.NoPlace(under_way, most, ahead):
             return NoPlace(under_way, most, ahead)
-        case obstacles.Full(scope, name, key, running, most):
-            return LimitReached(scope, name, key, running, most)
+        case obstacles.Full(scope, name, key, running, most, held_by):
+            return LimitReached(scope, name, key, running, most, list(held_by))
+        case obstacles.Slow(scope, name, rate, period_ms, until_ms):
+            return RateReached(scope, name, rate, period_ms / 1000, moment(until_ms))
         case obstacles.Held(scope, name):
-            return ScopePaused(scope, name)
+            row = next((row for row in controls if (row.scope, row.name) == (scope, name)), None)
+            return ScopePaused(scope, name, row.changed_by if row else "", row.reason if row else "")
 
 
 def _waits(task: TaskView) -> bool:

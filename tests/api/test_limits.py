@@ -145,10 +145,11 @@ async def test_a_flow_says_what_stops_its_tasks(own_api: RunningApi) -> None:
     await own_api.project()
     reasons = [task["waitReason"] for task in own_api.flow(first)["tasks"]]
     full = {"reason": "limit", "scope": "program", "name": "A", "key": "", "running": 1, "most": 1}
+    full |= {"heldBy": [first]}
     assert reasons == [None, full]
     for flow, ahead in ((second, 0), (third, 1)):
         no_place = {"reason": "noPlace", "underWay": 1, "most": 1, "ahead": ahead}
         assert [task["waitReason"] for task in own_api.flow(flow)["tasks"]] == [no_place] * 2
     put(own_api, "queue/default", isPaused=True)
-    paused = {"reason": "scopePaused", "scope": "queue", "name": "default"}
+    paused = {"reason": "scopePaused", "scope": "queue", "name": "default", "by": "api", "because": ""}
     assert own_api.flow(first)["tasks"][1]["waitReason"] == paused

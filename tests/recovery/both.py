@@ -54,8 +54,8 @@ class Both:
     async def recover(self) -> Recovered:
         """Recovers, and works on with the new generation."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (result := await self.recovery().run()) is None:
-                await asyncio.sleep(0.01)  # a killed one's lock is free once Postgres has noticed
+            while (result := await self.recovery().run()) is None:  # until a killed one's lock is free
+                await self.connection.execute("SELECT pg_sleep(0.01)")
         await self._recoverer.execute("SELECT pg_advisory_unlock_all()")
         await self.take_up()
         return result

@@ -9,7 +9,7 @@ import msgspec
 from redis import Redis
 
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.controlling import Strike, set_control
+from flower_engine.log.controlling import set_control
 from flower_engine.log.keys import GROUP
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
@@ -29,7 +29,7 @@ from flower_engine.log.working import (
     finish_and_claim,
     heartbeat,
 )
-from flower_engine.model.control import FlowControl
+from flower_engine.model.control import FlowControl, Strike
 from flower_engine.model.definition import (
     DEFAULT_QUEUE,
     RetryPolicy,

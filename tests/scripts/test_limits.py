@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.log.controlling import Strike, share_of
+from flower_engine.log.controlling import share_of
 from flower_engine.log.registering import FlowPlan
-from flower_engine.model.control import FlowControl
+from flower_engine.log.striking import sweep
+from flower_engine.model.control import FlowControl, Strike
 from flower_engine.model.definition import Keying, WorkflowDefinition, plan_flow
 from flower_engine.model.status import Status
 from scripts.engine import Engine, chain, task
@@ -260,4 +261,54 @@ async def test_a_share_whose_next_task_is_too_heavy_does_not_close_the_limit_to_
     claims = await engine.claim(9)
     assert [claim.task for claim in claims] == [1, 1]
     assert claims[1].flow == light
+    await engine.check()
+
+
+async def test_a_sweep_passes_over_what_waits_and_what_is_behind_it_goes_on(engine: Engine) -> None:
+    for customer in ("a", "b"):
+        parameters = {"customer": customer}
+        await engine.register_many(
+            3, task(1, parameters=parameters), task(2, 1, program="B"), task(3, 2, parameters=parameters)
+        )
+    await engine.control(
+        FlowControl(scope="program", name="A", max_running=1),
+        FlowControl(scope="program", name="B", is_paused=True),
+    )
+    running = await engine.claim(1)
+    await engine.control(
+        FlowControl(scope="program", name="A", max_running=1),
+        strikes=[Strike(id="s", program="A", parameter="customer", value="b", by="eve", reason="gone")],
+    )
+    assert await sweep(engine.client, engine.partition, ["B"]) == 0
+    assert await sweep(engine.client, engine.partition, ["A"]) == 3
+    assert await sweep(engine.client, engine.partition, ["A"]) == 0
+    await engine.check()
+    struck = [flow for flow in (await engine.flows()).values() if flow.task(1).status is Status.IGNORE]
+    assert [flow.task(1).planned.parameters for flow in struck] == [{"customer": "b"}] * 3
+    assert {flow.task(2).is_ready for flow in struck} == {True}
+    await engine.finish(*running)
+    await engine.work_off(programs=ALL)
+    await engine.check()
+    assert {flow.task(3).status for flow in struck} == {Status.WAIT}, "as it was before"
+    after = {name: flow.task(3).status for name, flow in (await engine.flows()).items()}
+    assert [after[flow.flow] for flow in struck] == [Status.IGNORE] * 3
+
+
+async def test_a_strike_meets_a_value_of_its_own_type_only(engine: Engine) -> None:
+    values = [1, 1.0, "1", True, None]
+    flows = [await engine.register(task(1, parameters={"n": value})) for value in values]
+    await engine.control(strikes=[Strike(id="s", program="A", parameter="n", value=1.0)])
+    await sweep(engine.client, engine.partition, ["A"])
+    found = await engine.flows()
+    assert [found[flow].status.word for flow in flows] == ["Finish", "Finish", "Wait", "Wait", "Wait"]
+    await engine.check()
+
+
+async def test_a_wide_fan_out_of_what_is_struck_is_released_in_steps(engine: Engine) -> None:
+    await engine.register(
+        task(1, parameters={"x": 1}), *(task(seq, 1, program="B") for seq in range(2, 1_300))
+    )
+    await engine.control(strikes=[Strike(id="s", program="A", parameter="x", value=1)])
+    assert await sweep(engine.client, engine.partition, ["A"]) == 1
+    assert len(await engine.work_off(programs=ALL)) == 1_298
     await engine.check()

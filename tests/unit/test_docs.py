@@ -18,7 +18,7 @@ LUA = sorted((ROOT / "shared" / "flower_engine" / "log" / "lua").glob("*.lua"))
 TRANSITIONS = [file for file in LUA if not file.name.startswith("_")]
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 KINDS_OF_KEYS = sorted(
-    {name for name in vars(Keys(0)) if not name.startswith("_")} - {"partition"}
+    {name for name in vars(Keys(0)) if not name.startswith("_")} - {"partition", "prefix"}
     | {name for name in vars(Keys) if not name.startswith("_")}
 )
 

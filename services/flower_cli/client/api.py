@@ -59,6 +59,14 @@ class Api:
         """The body of the answer to a body of JSON."""
         return self._send("POST", path, json=body).content
 
+    def put(self, path: str, body: Json) -> bytes:
+        """The body of the answer to a body of JSON that takes the place of what is there."""
+        return self._send("PUT", path, json=body).content
+
+    def delete(self, path: str) -> None:
+        """Takes away what is there."""
+        self._send("DELETE", path)
+
     def read(self, path: str, **query: Any) -> Json:
         """The same as :meth:`get`, decoded."""
         return msgspec.json.decode(self.get(path, **query))

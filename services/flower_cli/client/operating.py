@@ -26,7 +26,7 @@ TaskParamOption = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (rerun, resume, fork, ignore, unignore, cancel, pause):
+    for command in (rerun, resume, fork, ignore, unignore, cancel, pause, priority):
         app.command(rich_help_panel="Flows, over HTTP")(command)
 
 
@@ -126,7 +126,19 @@ def pause(
     _operate(flow, "pause", {"reason": reason}, version, url, as_json)
 
 
+def priority(
+    flow: FlowArgument,
+    number: Annotated[int, typer.Argument(help="-20 (first) to 19", min=-20, max=19)],
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give all tasks of a flow another priority; what waits moves at once. Negative: -- -5."""
+    _operate(flow, "priority", {"priority": number}, version, url, as_json)
+
+
 _DONE = {
+    "prioritise": "has another priority",
     "rerun": "will run again",
     "resume": "is resumed",
     "ignore": "is ignored",

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flower_cli.client import words
-from flower_cli.client.api import connected, part, print_json
+from flower_cli.client.api import EXIT_REFUSED, connected, part, print_json
 from flower_cli.client.options import (
     FlowArgument,
     JsonOption,
@@ -21,13 +21,13 @@ from flower_cli.client.options import (
     WorkflowOption,
 )
 from flower_cli.client.tree import tree_lines
-from flower_cli.console import out
+from flower_cli.console import fail, out
 
 _FOLLOW_SECONDS = 0.5
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (flows, show, events, errors, workers, workflows):
+    for command in (flows, show, why, events, errors, workers, workflows):
         app.command(rich_help_panel="Flows, over HTTP")(command)
 
 
@@ -78,6 +78,34 @@ def show(
         print_task(msgspec.json.decode(answer))
     else:
         print_flow(msgspec.json.decode(answer))
+
+
+def why(
+    flow: FlowArgument,
+    task: Annotated[int | None, typer.Argument(help="Only this task")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why tasks of a flow wait, as it is at this moment."""
+    with connected(url) as api:
+        found = api.read(f"/flows/{part(flow)}")
+    tasks = [one for one in found["tasks"] if task in (None, one["taskExecSeq"])]
+    if not tasks:
+        fail(f"flow {flow} has no task {task}; its tasks are 1 to {len(found['tasks'])}")
+        raise typer.Exit(EXIT_REFUSED)
+    if as_json:
+        reasons = {str(one["taskExecSeq"]): one["waitReason"] for one in tasks if one["waitReason"]}
+        print_json(msgspec.json.encode(reasons))
+        return
+    waiting = [one for one in tasks if one["waitReason"]]
+    for one in waiting:
+        out.print(
+            f"task {one['taskExecSeq']} {one['program']}: {words.why_it_waits(one['waitReason'])}",
+            markup=False,
+        )
+    if not waiting:
+        standing = f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {found['status']}"
+        out.print(f"{standing}: nothing of it waits", markup=False)
 
 
 def events(

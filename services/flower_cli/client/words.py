@@ -31,21 +31,43 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
             return f"delayed until {until[:19].replace('T', ' ')} UTC"
         case {"reason": "paused", "by": by}:
             return f"the flow is paused by {by}"
-        case {"reason": "scopePaused", "scope": scope, "name": name}:
-            return f"{scope} {name} is paused".replace("global ", "everything")
-        case {"reason": "limit", "scope": scope, "name": name, "key": key, "running": running, "most": most}:
-            of = f"{scope} {name}".rstrip() + (f" ({key})" if key else "")
-            return f"limit of {of}: {running} of {most} units are in use"
-        case {"reason": "noPlace", "underWay": under_way, "most": most, "ahead": ahead}:
-            return f"waits for a place: {under_way} of {most} flows are under way, {ahead} wait before it"
-        case {"reason": "noWorker", "program": program, "queue": queue}:
-            return f"no live worker serves program {program} in queue {queue}"
         case {"reason": "ready"}:
             return "ready, waits for a free slot"
         case {"detail": detail}:
             return str(detail)
         case _:
+            return _stopped_by(reason)
+
+
+def _stopped_by(reason: dict[str, Any]) -> str:
+    """A wait reason of flow control, in words."""
+    match reason:
+        case {"reason": "scopePaused", "scope": scope, "name": name, "by": by, "because": because}:
+            who = f" by {by}" if by else ""
+            return f"{scope_in_words(scope, name)} is paused{who}" + (f": {because}" if because else "")
+        case {"reason": "limit", "scope": scope, "name": name, "key": key, "running": running, "most": most}:
+            of = scope_in_words(scope, name) + (f" ({key})" if key else "")
+            held_by = ", ".join(reason["heldBy"][:3]) + (", ..." if len(reason["heldBy"]) > 3 else "")
+            held = f", by {held_by}" if held_by else ""
+            return f"limit of {of}: {running} of {most} units are in use{held}"
+        case {"reason": "rate", "scope": scope, "name": name, "rate": rate, "untilTs": until}:
+            of, seconds = scope_in_words(scope, name), reason["periodSeconds"]
+            return f"rate of {of}: {rate} have started in {seconds:g} s, the next may at {clock(until)}"
+        case {"reason": "behind", "tasks": tasks, "atLeast": at_least}:
+            return f"behind {'at least ' if at_least else ''}{tasks} tasks of higher or equal priority"
+        case {"reason": "noPlace", "underWay": under_way, "most": most, "ahead": ahead}:
+            return f"waits for a place: {under_way} of {most} flows are under way, {ahead} wait before it"
+        case {"reason": "noWorker", "queue": queue, "isQueueServed": False}:
+            return f"no live worker serves queue {queue}"
+        case {"reason": "noWorker", "program": program, "queue": queue}:
+            return f"no live worker serves program {program} in queue {queue}"
+        case _:
             return str(reason.get("reason", ""))
+
+
+def scope_in_words(scope: str, name: str) -> str:
+    """What a limit or pause is about."""
+    return f"{scope} {name}" if name else "everything"
 
 
 def clock(timestamp: str | None) -> str:

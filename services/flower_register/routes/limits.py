@@ -131,7 +131,7 @@ async def _put(stores: Stores, scope: Scope, name: str, body: LimitBody, by: str
         raise with_faults("invalid-limit", "the settings do not fit", faults)
     async with stores.postgres() as connection:
         await put_control(connection, control)
-    await _bring(stores)
+    await bring_control(stores)
     return reply(LimitView.of(control))
 
 
@@ -139,12 +139,12 @@ async def _delete(stores: Stores, scope: Scope, name: str) -> Response:
     async with stores.postgres() as connection:
         if not await delete_control(connection, scope, name):
             raise ProblemError(404, "unknown-limit", f"nothing is set for {scope} {name!r}".rstrip(" '"))
-    await _bring(stores)
+    await bring_control(stores)
     return Response(status_code=204)
 
 
-async def _bring(stores: Stores) -> None:
-    """What the table says holds in every partition from here on. (The watcher does the same, should this
+async def bring_control(stores: Stores) -> None:
+    """What the tables say holds in every partition from here on. (The watcher does the same, should this
     be interrupted.)"""
     stores.plans.forget_all()
     async with stores.postgres() as connection:
@@ -157,4 +157,5 @@ async def _bring(stores: Stores) -> None:
             partitions=len(partitions),
             version=controls.version,
             controls=controls.rows,
+            strikes=controls.strikes,
         )

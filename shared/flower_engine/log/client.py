@@ -5,6 +5,7 @@ from typing import Any
 import hiredis
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
@@ -46,6 +47,11 @@ async def send(client: AsyncRedis, *command: str | bytes | int | float) -> Any:
     redis-py leaves ``execute_command`` untyped; this is the one place that says so.
     """
     return await client.execute_command(*command)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def queue_command(pipeline: Pipeline, *command: str | bytes | int | float) -> None:
+    """Adds a command to a pipeline; its ``execute`` gives the replies in order."""
+    pipeline.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]
 
 
 def send_blocking(client: Redis, *command: str | bytes | int | float) -> Any:

@@ -9,22 +9,11 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg, Script
-from flower_engine.model.control import STRIDE, FlowControl
+from flower_engine.model.control import STRIDE, FlowControl, Strike
 
 _control = Script("control")
 _encode = msgspec.json.Encoder().encode
 _LETTER = {"global": "g", "queue": "q", "workflow": "w", "program": "p"}
-
-
-class Strike(msgspec.Struct, frozen=True, kw_only=True):
-    """Every task of a program with this value of a parameter is passed over when its turn comes."""
-
-    id: str
-    program: str
-    parameter: str
-    value: str | int | float | bool
-    by: str = ""
-    reason: str = ""
 
 
 async def set_control(
@@ -44,13 +33,7 @@ async def set_control(
     Raises:
         LostError: Redis lost its state.
     """
-    wanted: dict[str, tuple[str, dict[str, Any]]] = {}
-    for control in controls:
-        settings = msgspec.to_builtins(control)
-        for name, value in values_of(control, partition.number, partitions).items():
-            wanted[name] = (value, settings)
-    for name, value in _strikes_by_program(strikes).items():
-        wanted[name] = (_encode(value).decode(), {"strikes": msgspec.to_builtins(value)})
+    wanted = limits_of(controls, strikes, partition.number, partitions)
     known: list[bytes] = await send(client, "HKEYS", partition.keys.limits)
     args: list[Arg] = [partition.generation, version]
     for name in sorted({raw.decode() for raw in known} - wanted.keys()):
@@ -60,6 +43,20 @@ async def set_control(
         args += (name, value, _encode({"name": name, "settings": settings, "by": by}))
     reply = partition.check(await _control.run(client, partition.keys.meta, args))
     return [name.decode() for name in reply[1:]] if reply[0] == b"ok" else []
+
+
+def limits_of(
+    controls: Iterable[FlowControl], strikes: Iterable[Strike], partition: int, partitions: int
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """All that the hash ``limits`` of a partition should hold: name -> value, and the settings behind it."""
+    wanted: dict[str, tuple[str, dict[str, Any]]] = {}
+    for control in controls:
+        settings = msgspec.to_builtins(control)
+        for name, value in values_of(control, partition, partitions).items():
+            wanted[name] = (value, settings)
+    for name, value in _strikes_by_program(strikes).items():
+        wanted[name] = (_encode(value).decode(), {"strikes": msgspec.to_builtins(value)})
+    return wanted
 
 
 def share_of(limit: int, partition: int, partitions: int) -> int:
@@ -93,7 +90,7 @@ def values_of(control: FlowControl, partition: int, partitions: int) -> dict[str
     return values
 
 
-def _strikes_by_program(strikes: Sequence[Strike]) -> Mapping[str, list[Strike]]:
+def _strikes_by_program(strikes: Iterable[Strike]) -> Mapping[str, list[Strike]]:
     found: dict[str, list[Strike]] = {}
     for strike in strikes:
         found.setdefault(f"x:{escape(strike.program)}", []).append(strike)

@@ -53,7 +53,7 @@ class Keys:
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
-        self._prefix = prefix = f"{{flower:{partition}}}:"
+        self.prefix = prefix = f"{{flower:{partition}}}:"
         self.meta = prefix + "meta"
         self.log = prefix + "log"
         self.fanout = prefix + "fanout"
@@ -69,53 +69,57 @@ class Keys:
         self.aside = prefix + "aside"
 
     def flow(self, flow_id: str) -> str:
-        return f"{self._prefix}flow:{flow_id}"
+        return f"{self.prefix}flow:{flow_id}"
 
     def ended(self, flow_id: str) -> str:
-        return f"{self._prefix}ended:{flow_id}"
+        return f"{self.prefix}ended:{flow_id}"
 
     def key(self, idempotency_key: str) -> str:
-        return f"{self._prefix}key:{idempotency_key}"
+        return f"{self.prefix}key:{idempotency_key}"
 
     def op(self, operation: str) -> str:
-        return f"{self._prefix}op:{operation}"
+        return f"{self.prefix}op:{operation}"
 
     def work(self, queue: str) -> str:
-        return f"{self._prefix}work:{escape(queue)}"
+        return f"{self.prefix}work:{escape(queue)}"
 
     def ready(self, queue: str) -> str:
-        return f"{self._prefix}ready:{escape(queue)}"
+        return f"{self.prefix}ready:{escape(queue)}"
 
     def share(self, queue: str, priority: int, workflow: str) -> str:
-        return f"{self._prefix}share:{escape(queue)}:{priority}:{escape(workflow)}"
+        return f"{self.prefix}share:{escape(queue)}:{priority}:{escape(workflow)}"
 
     def lane(self, name: str) -> str:
         """The lane of this :func:`lane_name`."""
-        return f"{self._prefix}lane:{name}"
+        return f"{self.prefix}lane:{name}"
+
+    def rate(self, limit: str) -> str:
+        """When what started under a limit, by its name in ``lua/_limits.lua``."""
+        return f"{self.prefix}rate:{limit}"
 
     def open(self, queue: str) -> str:
-        return f"{self._prefix}open:{escape(queue)}"
+        return f"{self.prefix}open:{escape(queue)}"
 
     def reopen(self, queue: str) -> str:
-        return f"{self._prefix}reopen:{escape(queue)}"
+        return f"{self.prefix}reopen:{escape(queue)}"
 
     def split(self, queue: str) -> str:
-        return f"{self._prefix}split:{escape(queue)}"
+        return f"{self.prefix}split:{escape(queue)}"
 
     def flows(self, workflow: str) -> str:
-        return f"{self._prefix}flows:{escape(workflow)}"
+        return f"{self.prefix}flows:{escape(workflow)}"
 
     def new(self, workflow: str) -> str:
-        return f"{self._prefix}new:{escape(workflow)}"
+        return f"{self.prefix}new:{escape(workflow)}"
 
     def turns(self, queue: str) -> str:
-        return f"{self._prefix}turns:{escape(queue)}"
+        return f"{self.prefix}turns:{escape(queue)}"
 
     def bell(self, queue: str, program: str) -> str:
-        return f"{self._prefix}bell:{escape(queue)}:{escape(program)}"
+        return f"{self.prefix}bell:{escape(queue)}:{escape(program)}"
 
     def worker(self, worker: str) -> str:
-        return f"{self._prefix}worker:{worker}"
+        return f"{self.prefix}worker:{worker}"
 
     def call(self, worker: str) -> str:
-        return f"{self._prefix}call:{worker}"
+        return f"{self.prefix}call:{worker}"

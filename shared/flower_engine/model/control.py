@@ -41,6 +41,17 @@ class FlowControl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     changed_by: str = ""
 
 
+class Strike(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``ms_strike``: every task of a program with this value of a parameter is passed over."""
+
+    id: str
+    program: str
+    parameter: str
+    value: str | int | float | bool
+    by: str = ""
+    reason: str = ""
+
+
 def problems_of(control: FlowControl) -> list[str]:
     """Why these settings cannot be, each as a sentence."""
     problems: list[str] = []

@@ -8,12 +8,12 @@ from flower_engine.model.fold import FlowState
 from flower_engine.model.live import LiveFlow, LiveState
 from flower_engine.model.status import Status
 
-_LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)[^:]*:!?([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
+LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)[^:]*:!?([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
 
 
 def limits_of_lane(lane: str) -> tuple[list[str], int]:
     """The names of all limits that may hold for a lane, and the units of its tasks."""
-    found = _LANE.fullmatch(lane)
+    found = LANE.fullmatch(lane)
     assert found is not None, lane
     queue, _, workflow, program, units, workflow_key, program_key = found.groups()
     names = ["g", f"q:{queue}", f"w:{workflow}", f"p:{program}"]

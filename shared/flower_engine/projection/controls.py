@@ -1,10 +1,10 @@
-"""The table ``ms_flow_control``: what people set of limits, rates, weights and pauses."""
+"""The tables ``ms_flow_control`` and ``ms_strike``: limits, rates, weights, pauses; what is passed over."""
 
 from typing import Any
 
 import msgspec
 
-from flower_engine.model.control import FlowControl, Scope
+from flower_engine.model.control import FlowControl, Scope, Strike
 from flower_engine.projection.database import Connection
 
 _READ_VERSION = "SELECT version FROM kr_flow_control_version"
@@ -14,6 +14,15 @@ SELECT known.version, to_jsonb(control)::text
 FROM kr_flow_control_version AS known LEFT JOIN ms_flow_control AS control ON true
 ORDER BY control.scope, control.name
 """
+
+_READ_STRIKES = """
+SELECT strike_id, program, parameter, value::text, made_by, reason FROM ms_strike ORDER BY made_ts, strike_id
+"""
+_PUT_STRIKE = """
+INSERT INTO ms_strike (strike_id, program, parameter, value, made_by, reason)
+VALUES (%s, %s, %s, %s::text::jsonb, %s, %s)
+"""
+_DELETE_STRIKE = "DELETE FROM ms_strike WHERE strike_id = %s"
 
 _PUT = """
 INSERT INTO ms_flow_control SELECT * FROM jsonb_populate_record(NULL::ms_flow_control, %s::text::jsonb)
@@ -32,10 +41,11 @@ _FIELDS = FlowControl.__struct_fields__
 
 
 class Controls(msgspec.Struct, frozen=True):
-    """The whole table at one moment; ``version`` rises with each change."""
+    """Both tables at one moment; ``version`` rises with each change of either."""
 
     version: int
     rows: list[FlowControl]
+    strikes: list[Strike] = []
 
 
 async def read_version(connection: Connection) -> int:
@@ -45,10 +55,34 @@ async def read_version(connection: Connection) -> int:
 
 
 async def read_controls(connection: Connection) -> Controls:
-    """The table as it is."""
+    """The tables as they are; the version is at most as new as they are."""
     found = await (await connection.execute(_READ)).fetchall()
     version = int(found[0][0]) if found else 0
-    return Controls(version, [_control_of(text) for _, text in found if text is not None])
+    rows = [_control_of(text) for _, text in found if text is not None]
+    return Controls(version, rows, await read_strikes(connection))
+
+
+async def read_strikes(connection: Connection) -> list[Strike]:
+    """The strikes, oldest first."""
+    return [
+        Strike(
+            id=identity, program=program, parameter=parameter, value=msgspec.json.decode(value), by=by,
+            reason=reason,
+        )
+        async for identity, program, parameter, value, by, reason in await connection.execute(_READ_STRIKES)
+    ]  # fmt: skip
+
+
+async def put_strike(connection: Connection, strike: Strike) -> None:
+    """Adds a strike."""
+    value = msgspec.json.encode(strike.value).decode()
+    values = (strike.id, strike.program, strike.parameter, value, strike.by, strike.reason)
+    await connection.execute(_PUT_STRIKE, values)
+
+
+async def delete_strike(connection: Connection, identity: str) -> bool:
+    """Lifts a strike; False: there is none with this id."""
+    return (await connection.execute(_DELETE_STRIKE, (identity,))).rowcount > 0
 
 
 async def put_control(connection: Connection, control: FlowControl) -> None:

@@ -27,10 +27,12 @@ class DependenciesOpen(View, tag="dependencies", tag_field="reason"):
 
 
 class NoWorker(View, tag="noWorker", tag_field="reason"):
-    """It is ready, but no live worker serves its program and queue."""
+    """It is ready, but no live worker serves its program in its queue; ``is_queue_served``: some serve the
+    queue, so it is the program that is missing."""
 
     program: str
     queue: str
+    is_queue_served: bool = False
 
 
 class Ready(View, tag="ready", tag_field="reason"):
@@ -62,20 +64,41 @@ class Paused(View, tag="paused", tag_field="reason"):
 
 
 class ScopePaused(View, tag="scopePaused", tag_field="reason"):
-    """Everything, its queue, its workflow or its program is paused."""
+    """Everything, its queue, its workflow or its program is paused, by whom and why."""
 
     scope: str
     name: str
+    by: str = ""
+    because: str = ""
 
 
 class LimitReached(View, tag="limit", tag_field="reason"):
-    """A limit is reached: ``running`` of ``most`` units; ``key``: of this key alone."""
+    """A limit is reached: ``running`` of ``most`` units; ``key``: of this key alone. ``held_by``: flows that
+    use it, at most ten."""
 
     scope: str
     name: str
     key: str
     running: int
     most: int
+    held_by: list[str] = []
+
+
+class RateReached(View, tag="rate", tag_field="reason"):
+    """``rate`` tasks have started within ``period_seconds``; the next may from ``until_ts`` on."""
+
+    scope: str
+    name: str
+    rate: int
+    period_seconds: float
+    until_ts: "Moment"
+
+
+class Behind(View, tag="behind", tag_field="reason"):
+    """It is ready, behind ``tasks`` of higher or equal priority in its queue (``at_least``: or more)."""
+
+    tasks: int
+    at_least: bool
 
 
 class NoPlace(View, tag="noPlace", tag_field="reason"):
@@ -103,6 +126,8 @@ WaitReason = (
     | Paused
     | ScopePaused
     | LimitReached
+    | RateReached
+    | Behind
     | NoPlace
     | NoWorker
     | Ready

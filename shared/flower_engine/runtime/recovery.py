@@ -17,7 +17,7 @@ import msgspec
 
 from flower_engine.errors import InstallationError
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.controlling import values_of
+from flower_engine.log.controlling import limits_of
 from flower_engine.log.keys import suspect_lane
 from flower_engine.log.recovering import Ended, Rebuilding, Returning, Taken
 from flower_engine.log.restoring import Restored
@@ -126,9 +126,9 @@ class Recovery:
         return kept
 
     async def _reopen(self, rebuilding: Rebuilding, held: Projected) -> None:
-        limits: dict[str, str] = {}
-        for control in (await read_controls(self._connection)).rows:
-            limits |= values_of(control, held.partition, held.partitions)
+        controls = await read_controls(self._connection)
+        wanted = limits_of(controls.rows, controls.strikes, held.partition, held.partitions)
+        limits = {name: value for name, (value, _) in wanted.items()}
         entry = b""
         if held.position is not None:
             found = await recovering.entry_at(self._connection, held.partition, held.position)

@@ -1,0 +1,111 @@
+"""``/strikes``: orders to pass over every task of a program with a certain value of a parameter."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from flower_engine.model.control import Strike
+from flower_engine.model.definition import MAX_NAME_LENGTH
+from flower_engine.projection.controls import delete_strike, put_strike, read_strikes
+from flower_register.openapi import replies, reply
+from flower_register.problems import ProblemError
+from flower_register.routes.limits import bring_control
+from flower_register.schemas import NAME_PATTERN, Reason, Taken, View
+from flower_register.stores import Stores
+from flower_register.tokens import by_of
+
+_MOST_STRIKES = 1_000  # each costs every start of a task of its program a comparison
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
+Value = (
+    Annotated[str, Field(max_length=10_000, pattern=NAME_PATTERN)]
+    | Annotated[bool, Field(strict=True)]
+    | Annotated[float, Field(allow_inf_nan=False)]
+)
+
+
+class StrikeBody(Taken):
+    """What is passed over: tasks of this program whose parameter has exactly this value."""
+
+    program: Name
+    parameter: Annotated[str, Field(min_length=1, max_length=1_024, pattern=NAME_PATTERN)]
+    value: Value = Field(description="text, a number, true or false; the text 1 is not the number 1")
+    reason: Reason = ""
+
+
+class StrikeView(View):
+    """A strike that holds."""
+
+    id: str
+    program: str
+    parameter: str
+    value: str | float | bool
+    reason: str
+    by: str
+
+    @classmethod
+    def of(cls, strike: Strike) -> "StrikeView":
+        return cls(strike.id, strike.program, strike.parameter, strike.value, strike.reason, strike.by)
+
+
+class StrikesView(View):
+    """Every strike that holds, oldest first."""
+
+    strikes: list[StrikeView]
+
+
+def add_strikes(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show, set and lift strikes."""
+
+    @app.get(
+        "/strikes",
+        summary="List strikes",
+        responses=replies({200: (StrikesView, "All that hold")}, problems=(503,)),
+    )
+    async def get_strikes() -> Response:
+        async with stores.postgres() as connection:
+            found = await read_strikes(connection)
+        return reply(StrikesView([StrikeView.of(strike) for strike in found]))
+
+    @app.post(
+        "/strikes",
+        summary="Pass over every task of a program with a value of a parameter",
+        status_code=201,
+        responses=replies({201: (StrikeView, "It holds")}, problems=(400, 409, 422, 503)),
+    )
+    async def post(request: Request, body: StrikeBody) -> Response:
+        """Nothing that matches starts any more when the answer comes; what waits already becomes Ignore soon
+        after, in steps. What depends on a task that is passed over goes on."""
+        strike = Strike(
+            id=uuid.uuid4().hex[:12],
+            program=body.program,
+            parameter=body.parameter,
+            value=body.value,
+            by=by_of(request),
+            reason=body.reason,
+        )
+        async with stores.postgres() as connection:
+            if len(await read_strikes(connection)) >= _MOST_STRIKES:
+                detail = f"{_MOST_STRIKES} strikes hold already; lift those that are over"
+                raise ProblemError(409, "too-many-strikes", detail)
+            await put_strike(connection, strike)
+        await bring_control(stores)
+        return reply(StrikeView.of(strike), 201)
+
+    @app.delete(
+        "/strikes/{strike_id}",
+        summary="Lift a strike",
+        status_code=204,
+        responses=replies({}, problems=(404, 422, 503)),
+    )
+    async def delete(
+        strike_id: Annotated[str, Path(min_length=1, max_length=64, pattern=NAME_PATTERN)],
+    ) -> Response:
+        """What was passed over stays so (see unignore); nothing more is."""
+        async with stores.postgres() as connection:
+            if not await delete_strike(connection, strike_id):
+                raise ProblemError(404, "unknown-strike", f"no strike has the id {strike_id!r}")
+        await bring_control(stores)
+        return Response(status_code=204)
