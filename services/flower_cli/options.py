@@ -20,7 +20,7 @@ ProgramsOption = Annotated[
 ]
 QueueOption = Annotated[
     list[str] | None,
-    typer.Option("--queue", help="Queue to serve; repeatable [FLOWER_QUEUES, default]"),
+    typer.Option("--queue", help="Queue to serve, or NAME=WEIGHT; repeatable [FLOWER_QUEUES, default]"),
 ]
 ConcurrencyOption = Annotated[
     int | None, typer.Option("--concurrency", help="Task slots of a worker [FLOWER_CONCURRENCY, 100]")

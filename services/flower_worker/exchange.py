@@ -17,10 +17,19 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg
-from flower_engine.log.working import Claim, Exchange, Outcome, OutcomeKind, Reported, finish_and_claim
+from flower_engine.log.working import (
+    Claim,
+    Exchange,
+    Outcome,
+    OutcomeKind,
+    Reported,
+    finish_and_claim,
+    queue_name,
+)
 from flower_engine.runtime.patience import Patience
 from flower_worker.attempts import Attempt, Told
 from flower_worker.execute import Executor
+from flower_worker.queues import Queues
 from flower_worker.slots import Ask, AskKind, Share, Slots
 
 _log = logging.getLogger(__name__)
@@ -56,8 +65,8 @@ class ExchangeLoop:
         partition: Partition,
         worker: str,
         *,
-        queues: Sequence[str],
-        services: Mapping[AskKind, Sequence[Arg]],
+        queues: Queues,
+        programs: Mapping[AskKind, Sequence[Arg]],
         slots: Slots,
         executor: Executor,
     ) -> None:
@@ -71,10 +80,11 @@ class ExchangeLoop:
         self.handed_in.set()
         self._client = client
         self._worker = worker
-        self._services = services
+        self._queues = queues
+        self._programs = programs
         self._slots = slots
         self._executor = executor
-        self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues}
+        self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues.names}
         self._done: list[Attempt] = []
         self._stuck: dict[Attempt, None] = {}  # told to stop, and not at its end yet
         self._claiming = True
@@ -222,6 +232,7 @@ class ExchangeLoop:
         return done[:count]
 
     async def _send(self, call: _Call) -> Exchange:
+        service = [*self._queues.args(), *self._programs[call.ask.kind]]  # the same, however often it is sent
         while True:
             try:
                 reply = await finish_and_claim(
@@ -231,7 +242,7 @@ class ExchangeLoop:
                     call.number,
                     outcomes=call.outcomes,
                     wanted=call.ask.wanted,
-                    service_args=self._services[call.ask.kind],
+                    service_args=service,
                 )
             except (RedisError, OSError) as error:
                 await asyncio.sleep(self._patience.failed(error))
@@ -248,6 +259,7 @@ class ExchangeLoop:
         if reply.words.count("ok") != len(reply.words):
             _say_refusals(call, reply.words)
         self._note_what_is_due(call.ask, reply)
+        self._queues.granted(map(queue_name, reply.claims), call.ask.wanted)
         for claim in reply.claims:
             self._start(claim)
         if not self._done:

@@ -14,7 +14,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _HOST_CHARACTERS = 64
 
 
-def make_worker_info(settings: Settings, registry: Registry) -> WorkerInfo:
+def make_worker_info(settings: Settings, registry: Registry, queues: tuple[str, ...]) -> WorkerInfo:
     """A new worker's description; its id is ``<host>-<pid>-<random>`` of ``[A-Za-z0-9._-]`` only."""
     host, pid = socket.gethostname(), os.getpid()
     fit_host = _UNFIT.sub("_", host)[:_HOST_CHARACTERS] or "host"
@@ -24,6 +24,6 @@ def make_worker_info(settings: Settings, registry: Registry) -> WorkerInfo:
         pid=pid,
         started_ms=time.time_ns() // 1_000_000,
         slots=settings.concurrency,
-        queues=settings.queues,
+        queues=queues,
         programs=tuple(sorted(program.name for program in registry)),
     )

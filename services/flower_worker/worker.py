@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.working import Service, attend, leave
+from flower_engine.log.working import Service, attend, leave, program_args
 from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
@@ -22,6 +22,7 @@ from flower_worker.execute import Executor
 from flower_worker.heartbeat import HeartbeatLoop
 from flower_worker.identity import make_worker_info
 from flower_worker.processes import Processes
+from flower_worker.queues import Queues
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads
 
@@ -38,7 +39,8 @@ class Worker:
         self._settings = settings
         self._client = client
         self._partitions = partitions
-        self._info = make_worker_info(settings, registry)
+        self._queues = Queues(settings.queues)
+        self._info = make_worker_info(settings, registry, self._queues.names)
         self._executor = Executor(
             registry,
             self._info.worker,
@@ -70,18 +72,18 @@ class Worker:
         light = tuple(sorted(program.name for program in registry if program.kind is not Kind.PROCESS))
         heavy = tuple(sorted(program.name for program in registry if program.kind is Kind.PROCESS))
         slots = Slots(settings.concurrency, (settings.processes or os.cpu_count() or 1) if heavy else 0)
-        services = {
-            AskKind.ALL: Service(settings.queues, light + heavy).args(),
-            AskKind.LIGHT: Service(settings.queues, light).args(),
-            AskKind.HEAVY: Service(settings.queues, heavy).args(),
+        programs = {
+            AskKind.ALL: program_args(light + heavy),
+            AskKind.LIGHT: program_args(light),
+            AskKind.HEAVY: program_args(heavy),
         }
         self._exchanges = [
             ExchangeLoop(
                 self._client,
                 partition,
                 self._info.worker,
-                queues=settings.queues,
-                services=services,
+                queues=Queues(settings.queues),  # each partition's tasks follow the weights
+                programs=programs,
                 slots=slots,
                 executor=self._executor,
             )
@@ -89,11 +91,11 @@ class Worker:
         ]
         self._bells = [
             BellLoop(
-                self._client, exchange, slots, Service(settings.queues, programs), heavy=programs is heavy
+                self._client, exchange, slots, Service(self._queues.names, served), heavy=served is heavy
             )
             for exchange in self._exchanges
-            for programs in (light, heavy)
-            if programs
+            for served in (light, heavy)
+            if served
         ]
 
     async def _begin(self) -> bool:
@@ -102,7 +104,7 @@ class Worker:
         for partition in self._partitions:
             while True:
                 try:
-                    await attend(self._client, partition, self._settings.queues)
+                    await attend(self._client, partition, self._queues.names)
                     break
                 except (RedisError, OSError) as error:
                     await asyncio.sleep(patience.failed(error))
@@ -154,7 +156,7 @@ class Worker:
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 for partition in self._partitions:
-                    await leave(self._client, partition, self._info.worker, self._settings.queues)
+                    await leave(self._client, partition, self._info.worker, self._queues.names)
         except (RedisError, OSError) as error:
             _log.warning("worker %s could not sign off: %s", self._info.worker, error)
 

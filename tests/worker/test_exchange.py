@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from flower_engine.log.working import Service, attend
+from flower_engine.log.working import attend, program_args
 from flower_engine.model.events import TaskReturned, TaskStarted
 from flower_engine.model.status import Status
 from flower_engine.programs.loading import load_programs
 from flower_worker.exchange import ExchangeLoop
 from flower_worker.execute import Executor
 from flower_worker.processes import Processes
+from flower_worker.queues import Queues
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads
 from scripts.engine import Engine
@@ -30,8 +31,8 @@ async def exchange(engine: Engine) -> ExchangeLoop:
         engine.client,
         engine.partition,
         "w1",
-        queues=["default"],
-        services=dict.fromkeys(AskKind, Service(("default",), programs).args()),
+        queues=Queues(["default"]),
+        programs=dict.fromkeys(AskKind, program_args(programs)),
         slots=Slots(SLOTS, 0),
         executor=Executor(registry, "w1", Threads(SLOTS), Processes([]), max_lost=3),
     )

@@ -138,7 +138,7 @@ def priority(
 
 
 _DONE = {
-    "prioritise": "has another priority",
+    "priority": "has another priority",
     "rerun": "will run again",
     "resume": "is resumed",
     "ignore": "is ignored",

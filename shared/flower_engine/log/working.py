@@ -101,8 +101,12 @@ class Service(msgspec.Struct, frozen=True):
     def args(self) -> list[Arg]:
         """As finish_and_claim wants it; compute once."""
         queues = [escape(queue) for queue in self.queues]
-        programs = [escape(program) for program in self.programs]
-        return [len(queues), *queues, len(programs), *programs]
+        return [len(queues), *queues, *program_args(self.programs)]
+
+
+def program_args(programs: Sequence[str]) -> list[Arg]:
+    """The programs that a worker serves, as finish_and_claim wants them behind the queues."""
+    return [len(programs), *(escape(program) for program in programs)]
 
 
 async def attend(client: AsyncRedis, partition: Partition, queues: Sequence[str]) -> None:

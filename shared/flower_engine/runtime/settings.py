@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flower_engine.errors import SettingsError
 
 _PREFIX = "FLOWER_"
+_MAX_WEIGHT = 1_000.0
 _OF_CLIENTS = ("URL", "TOKEN")  # for the commands that talk to the API
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -65,7 +67,9 @@ class Settings(BaseSettings):
         (), description="who may use the API: name:token or name:token:read, separated by commas"
     )
 
-    queues: Names = Field(("default",), min_length=1, description="queues a worker serves")
+    queues: Names = Field(
+        ("default",), min_length=1, description="queues a worker serves, in this order, or by weight: a=3,b=1"
+    )
     programs: Names = Field((), description="modules that a worker imports for their programs")
     concurrency: int = Field(100, ge=1, le=10_000, description="task slots of a worker")
     processes: int = Field(0, ge=0, le=512, description="processes for CPU-bound programs; 0: one per core")
@@ -120,6 +124,15 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         parts: Iterable[str] = [value] if isinstance(value, str) else value
         return tuple(word.strip() for part in parts for word in part.split(",") if word.strip())
+
+    @field_validator("queues")
+    @classmethod
+    def _with_fit_weights(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            name, _, weight = entry.rpartition("=")
+            if name and re.fullmatch(r"-?[\d.]+", weight) and not 0 < _number(weight) <= _MAX_WEIGHT:
+                raise ValueError(f"the weight of queue {name!r} is {weight}, outside 0..{_MAX_WEIGHT:g}")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -200,3 +213,10 @@ def _as_text(value: Any) -> str:
     if isinstance(value, Path):
         return str(value.absolute())
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
