@@ -44,12 +44,13 @@ class BenchEngine:
             finally:
                 engine.stop_worker()
 
-    def start_worker(self) -> None:
-        """One worker process with the default number of slots."""
+    def start_worker(self, slots: int | None = None) -> None:
+        """One worker process, with the default number of slots where none is given."""
+        words = [] if slots is None else ["--concurrency", str(slots)]
         log = Path(self._home) / "log" / "bench-worker.log"
         with log.open("ab") as output:
             self._worker = spawn(
-                service_command("worker", "--home", str(self._home)),
+                service_command("worker", "--home", str(self._home), *words),
                 folder=Path.cwd(),
                 output=output,
                 dies_by=signal.SIGKILL,

@@ -1,5 +1,6 @@
 """Flow control with real workers, judged from the log."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +12,7 @@ from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
     TaskFinished,
+    TaskIgnored,
     TaskLapsed,
     TaskReturned,
     TaskStarted,
@@ -80,7 +82,7 @@ def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) 
         flows = engine.register("naps", 1_000)
         engine.wait_until_some_ended(flows, 20)
         limit(engine, "workflow/naps", isPaused=True)
-        limit(engine, "queue/other", isPaused=True)
+        time.sleep(0.5)
         engine.client.delete("/limits/workflow/naps").raise_for_status()
         engine.wait_until_ended(flows)
         verdict = engine.verify()
@@ -129,3 +131,46 @@ def test_two_workflows_share_alike_however_much_each_has(tmp_path: Path) -> None
     counts = Counter(sum(starts[first : first + 200]) for first in range(last - 200))
     assert min(counts) >= 84
     assert max(counts) <= 116
+
+
+def test_in_any_period_no_more_start_than_the_rate_and_all_of_it_is_used(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, "worker-2") as engine:
+        engine.define("naps", [nap(1, 0.0)])
+        limit(engine, f"program/{SLEEP}", rate=20, ratePeriodSeconds=0.5)
+        flows = engine.register("naps", 80)
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    starts = [event.at for event in verdict.events if isinstance(event, TaskStarted)]
+    assert all(later - first >= 500 for first, later in zip(starts, starts[20:], strict=False))
+
+
+def test_of_waiting_flows_the_one_further_ahead_goes_first(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, "api", "projector", "watcher") as engine:
+        engine.define("line", [nap(seq, 0.001) for seq in (1, 2, 3)])
+        flows = engine.register("line", 100)
+        engine.start("worker", "--concurrency", "1")
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    order = [event.flow for event in verdict.events if isinstance(event, TaskStarted)]
+    assert order == [flow for flow in flows for _ in range(3)]
+
+
+def test_what_is_struck_never_starts_and_what_is_behind_it_goes_on(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="4") as engine:
+        for name, seconds in (("kept", 0.01), ("gone", 0.011)):
+            engine.define(name, [nap(1, seconds), {"taskSeq": 2, "program": "Noop"}])
+        flows = engine.register("gone", 200) + engine.register("kept", 20)
+        struck = engine.flower("strike", SLEEP, 'SLEEP_TIME_SECOND="0.011"', "--reason", "left")
+        assert struck.returncode == 0, struck.stderr
+        engine.wait_until_ended(flows)
+        late = engine.register("gone", 5)
+        engine.wait_until_ended(late)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    ignored = {event.flow for event in verdict.events if isinstance(event, TaskIgnored)}
+    started = {event.flow for event in verdict.events if isinstance(event, TaskStarted) and event.task == 1}
+    assert set(late) <= ignored
+    assert not ignored & started
+    assert len(ignored) > 100
