@@ -19,7 +19,9 @@ _STEPS_OF_TAIL = 100  # how finely the tail is measured
 class Trimmer:
     """Trims one partition's log behind what was archived since this was made.
 
-    It knows no older positions, and makes none up: what an earlier projector left is trimmed with the rest.
+    The tail that stays is the longer of two: so many events, and the events of so many hours before the
+    archived position (not before now: an idle log loses nothing). It knows no older positions, and
+    makes none up: what an earlier projector left is trimmed with the rest.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Trimmer:
         self._client = client
         self._partition = partition
         self._tail_events = settings.log_tail_events
+        self._tail_ms = int(settings.log_tail_hours * 3_600_000)
         self._ended_keep_ms = int(settings.ended_keep_seconds * 1000)
         self._monotonic = monotonic
         self._due = monotonic()
@@ -61,7 +64,7 @@ class Trimmer:
             trimmed, forgotten = await trim(
                 self._client,
                 self._partition,
-                keep_from=self._keep_from,
+                keep_from=self._tail_from(position),
                 archived=position,
                 ended_keep_ms=self._ended_keep_ms,
                 most=_MOST_FLOWS,
@@ -69,3 +72,14 @@ class Trimmer:
             if trimmed < _MANY_ENTRIES and forgotten < _MOST_FLOWS:
                 break
         self._due = self._monotonic() + _INTERVAL_SECONDS
+
+    def _tail_from(self, position: str) -> str:
+        """Where the kept tail begins, with this position archived."""
+        if not self._tail_ms:
+            return self._keep_from
+        by_time = max(0, _ms_of(position) - self._tail_ms)
+        return self._keep_from if _ms_of(self._keep_from) < by_time else f"{by_time}-0"
+
+
+def _ms_of(position: str) -> int:
+    return int(position.partition("-")[0])

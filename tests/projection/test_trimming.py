@@ -70,6 +70,23 @@ async def test_nothing_is_trimmed_before_a_tail_was_archived(
     assert await entries_of(client, partition) == before
 
 
+async def test_the_events_of_the_last_hours_are_kept_too(
+    client: AsyncRedis, partition: Partition, settings: Settings, clock: Hand
+) -> None:
+    minute_ms = 60_000
+    positions = [f"{10**13 + number * minute_ms}-0" for number in range(1_000)]
+    pipeline = client.pipeline(transaction=False)
+    for position in positions:
+        pipeline.execute_command("XADD", partition.keys.log, position, "e", b"{}")  # pyright: ignore[reportUnknownMemberType]
+    await pipeline.execute()
+    for hours, fewest in ((10.0, 601), (5.0, 301), (0.0, 200)):
+        kept = settings.model_copy(update={"log_tail_events": 200, "log_tail_hours": hours})
+        trimmer = Trimmer(client, partition, kept, monotonic=clock)
+        await trimmer.run_once(await archive_in_batches(trimmer, positions))
+        left = await send(client, "XLEN", partition.keys.log)
+        assert fewest <= left <= fewest + 200  # Redis drops whole nodes, of 100 entries
+
+
 async def test_it_trims_about_once_a_second(
     client: AsyncRedis, partition: Partition, trimmer: Trimmer, clock: Hand
 ) -> None:

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
 
     projector_batch_events: int = Field(5_000, ge=1, le=100_000)
     log_tail_events: int = Field(10_000, ge=1, description="projected events kept in the log")
+    log_tail_hours: float = Field(
+        0.0,
+        ge=0,
+        le=8_760,
+        description="projected events of the last so many hours are kept too; 0: by number only",
+    )
     ended_keep_seconds: float = Field(
         3_600.0, ge=0, description="how long an ended flow is remembered in Redis"
     )
