@@ -227,8 +227,8 @@ async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | 
         return Seen(set(), {})
     try:
         async with stores.log_readers:
-            stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready)
             served = served_by(await live_workers(stores.redis, partition))
+            stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
     except RedisError:
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):

@@ -102,12 +102,19 @@ async def test_a_waiting_task_says_why(own_api: RunningApi) -> None:
         return [task["waitReason"] for task in own_api.flow(flow_id)["tasks"]]
 
     open_ones = {"reason": "dependencies", "dependsOn": [1, 2]}
-    rare = {"reason": "noWorker", "program": "Rare", "queue": "default"}
-    slow = {"reason": "noWorker", "program": "A", "queue": "slow"}
-    assert reasons() == [{"reason": "noWorker", "program": "A", "queue": "default"}, rare, open_ones, slow]
+
+    def no_worker(program: str, queue: str, *, is_queue_served: bool) -> dict[str, Any]:
+        return {"reason": "noWorker", "program": program, "queue": queue, "isQueueServed": is_queue_served}
+
+    unserved = no_worker("A", "default", is_queue_served=False)
+    rare = no_worker("Rare", "default", is_queue_served=False)
+    slow = no_worker("A", "slow", is_queue_served=False)
+    assert reasons() == [unserved, rare, open_ones, slow]
+
     async with own_api.engine() as engine:
         await engine.attend("default")
         engine.heartbeat("w1")
+        rare = no_worker("Rare", "default", is_queue_served=True)
         assert reasons() == [{"reason": "ready"}, rare, open_ones, slow]
         await engine.finish(*await engine.claim(programs=("A",)))
     assert reasons() == [None, rare, {"reason": "dependencies", "dependsOn": [2]}, slow]

@@ -69,7 +69,28 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
             {"reason": "limit", "scope": "program", "name": "A", "key": "x", "running": 1, "most": 1},
             "limit of program A (x): 1 of 1 units are in use",
         ),
+        (
+            {
+                "reason": "limit",
+                "scope": "queue",
+                "name": "q",
+                "key": "",
+                "running": 9,
+                "most": 9,
+                "heldBy": ["f1", "f2"],
+            },
+            "limit of queue q: 9 of 9 units are in use, by f1, f2",
+        ),
         ({"reason": "scopePaused", "scope": "queue", "name": "q"}, "queue q is paused"),
+        (
+            {"reason": "scopePaused", "scope": "", "name": "", "by": "eve", "because": "a fire"},
+            "everything is paused by eve: a fire",
+        ),
+        ({"reason": "noWorker", "queue": "q", "isQueueServed": False}, "no live worker serves queue q"),
+        (
+            {"reason": "behind", "tasks": 7, "atLeast": True},
+            "behind at least 7 tasks of higher or equal priority",
+        ),
         (
             {"reason": "noPlace", "underWay": 2, "most": 2, "ahead": 5},
             "waits for a place: 2 of 2 flows are under way, 5 wait before it",

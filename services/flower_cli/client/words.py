@@ -42,13 +42,14 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
 def _stopped_by(reason: dict[str, Any]) -> str:
     """A wait reason of flow control, in words."""
     match reason:
-        case {"reason": "scopePaused", "scope": scope, "name": name, "by": by, "because": because}:
-            who = f" by {by}" if by else ""
-            return f"{scope_in_words(scope, name)} is paused{who}" + (f": {because}" if because else "")
+        case {"reason": "scopePaused", "scope": scope, "name": name}:
+            who = f" by {reason['by']}" if reason.get("by") else ""
+            because = f": {reason['because']}" if reason.get("because") else ""
+            return f"{scope_in_words(scope, name)} is paused{who}{because}"
         case {"reason": "limit", "scope": scope, "name": name, "key": key, "running": running, "most": most}:
             of = scope_in_words(scope, name) + (f" ({key})" if key else "")
-            held_by = ", ".join(reason["heldBy"][:3]) + (", ..." if len(reason["heldBy"]) > 3 else "")
-            held = f", by {held_by}" if held_by else ""
+            flows = reason.get("heldBy", [])
+            held = ", by " + ", ".join(flows[:3]) + (", ..." if len(flows) > 3 else "") if flows else ""
             return f"limit of {of}: {running} of {most} units are in use{held}"
         case {"reason": "rate", "scope": scope, "name": name, "rate": rate, "untilTs": until}:
             of, seconds = scope_in_words(scope, name), reason["periodSeconds"]

@@ -1,6 +1,6 @@
 """What stands in the way of ready tasks at this moment: places, limits and pauses, as Redis has them."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
@@ -66,9 +66,16 @@ Obstacle = NoPlace | Full | Slow | Held | Behind
 
 
 async def find_obstacles(
-    client: AsyncRedis, partition: Partition, flow: str, tasks: Sequence[int]
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    tasks: Sequence[int],
+    served: Container[tuple[str, str]],
 ) -> dict[int, Obstacle]:
-    """What stops each of these ready tasks; a task that nothing stops but workers is not in it."""
+    """What stops each of these ready tasks; a task that nothing stops but workers is not in it.
+
+    ``served``: the pairs of queue and program that live workers serve; only such tasks are before others.
+    """
     keys = partition.keys
     found: list[bytes | None] = await send(
         client, "HMGET", keys.flow(flow), "c", *(f"l{seq}" for seq in tasks)
@@ -103,7 +110,7 @@ async def find_obstacles(
             found_stops[seq] = stop
     others = [seq for seq in lanes if seq not in found_stops]
     for seq in others[:_MOST_COUNTED]:
-        count, at_least = await count_ahead(client, partition, lanes[seq], f"{flow}:{seq}")
+        count, at_least = await count_ahead(client, partition, lanes[seq], f"{flow}:{seq}", served)
         if count:
             found_stops[seq] = Behind(count, at_least)
     return found_stops
