@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flower_cli import demo, recover, services, up, urls
-from flower_cli.client import bulk, controlling, operating, registering, showing, top
+from flower_cli.client import bulk, comparing, controlling, operating, registering, showing, top
 from flower_cli.console import out, report
 from flower_engine.errors import FlowerError
 
@@ -43,6 +43,7 @@ demo.add_to(app)
 recover.add_to(app)
 registering.add_to(app)
 showing.add_to(app)
+comparing.add_to(app)
 operating.add_to(app)
 bulk.add_to(app)
 controlling.add_to(app)

@@ -1,6 +1,6 @@
 """Finds a flow and its history: in Postgres, and in what the log has beyond it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from flower_engine.log.obstacles import Held, find_obstacles
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reading import LogEntry
 from flower_engine.log.working import live_workers
-from flower_engine.model.attempts import attempts_of
+from flower_engine.model.attempts import AttemptHistory, attempts_of
 from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.fold import FlowState, FoldError, fold
 from flower_engine.projection.archive import history
@@ -49,7 +49,8 @@ async def find_flow(stores: Stores, flow_id: str) -> FlowView:
     partition = stores.partition_of(flow_id)
     flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
     if flow.failed_tasks:
-        await _add_attempts(stores, partition, flow)
+        failed = [task.task_exec_seq for task in flow.failed_tasks]
+        add_attempts(flow, attempts_of(await find_events(stores, partition, flow_id, failed)))
     explain(flow, await _seen(stores, partition, flow))
     return flow
 
@@ -62,19 +63,28 @@ async def find_task(stores: Stores, flow_id: str, seq: int) -> TaskDetail:
         ProblemError: it has no such task.
     """
     flow = await find_flow(stores, flow_id)
+    events: list[AnyEvent] = []
+    if 1 <= seq <= len(flow.tasks):
+        events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
+    return detail_of(flow, seq, attempts_of(events).get(seq, []))
+
+
+def detail_of(flow: FlowView, seq: int, attempts: Sequence[AttemptHistory]) -> TaskDetail:
+    """Task ``seq`` of the flow with these attempts.
+
+    Raises:
+        ProblemError: it has no such task.
+    """
     if not 1 <= seq <= len(flow.tasks):
-        detail = f"flow {flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
+        detail = f"flow {flow.task_flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
         raise ProblemError(404, "unknown-task", detail)
-    events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
-    attempts = [AttemptView.of(attempt) for attempt in attempts_of(events).get(seq, [])]
-    return TaskDetail.of(flow, flow.tasks[seq - 1], attempts)
+    return TaskDetail.of(flow, flow.tasks[seq - 1], [AttemptView.of(attempt) for attempt in attempts])
 
 
-async def _add_attempts(stores: Stores, partition: Partition, flow: FlowView) -> None:
-    failed = [task.task_exec_seq for task in flow.failed_tasks]
-    found = attempts_of(await find_events(stores, partition, flow.task_flow_id, failed))
+def add_attempts(flow: FlowView, attempts: Mapping[int, Sequence[AttemptHistory]]) -> None:
+    """Gives each failed task its attempts."""
     for task in flow.failed_tasks:
-        task.attempts = [AttemptView.of(attempt) for attempt in found.get(task.task_exec_seq, [])]
+        task.attempts = [AttemptView.of(attempt) for attempt in attempts.get(task.task_exec_seq, [])]
 
 
 async def find_history(stores: Stores, flow_id: str, after: str | None, limit: int) -> History:
@@ -99,7 +109,10 @@ async def find_events(
         UnknownFlowError: there is no such flow.
         ProblemError: an event of it cannot be read.
     """
-    return await _unless_trimmed(lambda: _find_events(stores, partition, flow_id, tasks))
+    events = decoded(flow_id, await find_entries(stores, partition, flow_id, tasks))
+    if tasks is None:
+        return events
+    return [event for event in events if getattr(event, "task", None) in (None, *tasks)]
 
 
 async def find_state(stores: Stores, partition: Partition, flow_id: str) -> FlowState:
@@ -108,9 +121,31 @@ async def find_state(stores: Stores, partition: Partition, flow_id: str) -> Flow
     try:
         return fold(events)[flow_id]
     except FoldError as error:
-        raise ProblemError(
-            409, "history-damaged", f"the history of flow {flow_id} is damaged: {error}"
-        ) from None
+        raise damaged(flow_id, str(error)) from None
+
+
+async def find_entries(
+    stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None = None
+) -> list[LogEntry]:
+    """The same as :func:`find_events`, undecoded and with positions; of the log's tail, all tasks."""
+    return await _unless_trimmed(lambda: _find_entries(stores, partition, flow_id, tasks))
+
+
+def decoded(flow_id: str, entries: Sequence[LogEntry]) -> list[AnyEvent]:
+    """The events of a flow's entries.
+
+    Raises:
+        ProblemError: one cannot be read.
+    """
+    try:
+        return [decode_event(entry.raw) for entry in entries]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise damaged(flow_id, f"it holds an event that cannot be read: {error}") from None
+
+
+def damaged(flow_id: str, why: str) -> ProblemError:
+    """What is told of a flow whose history makes no sense."""
+    return ProblemError(409, "history-damaged", f"the history of flow {flow_id} is damaged: {why}")
 
 
 async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:
@@ -163,9 +198,9 @@ async def _find_history(
     return History(partition.number, events, end)
 
 
-async def _find_events(
+async def _find_entries(
     stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None
-) -> list[AnyEvent]:
+) -> list[LogEntry]:
     async with stores.postgres() as connection:
         projected = await read_position(connection, partition.number)  # first: see above
         archived = await history(connection, flow_id, tasks)
@@ -175,16 +210,8 @@ async def _find_events(
         tail = await _tail(stores, partition, flow_id, projected, after=last)
         entries += tail.entries
         if tail.is_all:
-            break
+            return entries
         projected = tail.end
-    try:
-        events = [decode_event(entry.raw) for entry in entries]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        detail = f"the history of flow {flow_id} holds an event that cannot be read: {error}"
-        raise ProblemError(409, "history-damaged", detail) from None
-    if tasks is None:
-        return events
-    return [event for event in events if getattr(event, "task", None) in (None, *tasks)]
 
 
 async def _tail(

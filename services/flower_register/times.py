@@ -1,11 +1,23 @@
-"""Times in requests."""
+"""Times and positions in requests."""
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Query
 
 from flower_register.problems import ProblemError
 
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 TIME_PATTERN = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
+POSITION_PATTERN = "^[0-9]{1,15}-[0-9]{1,15}$"
+
+At = Annotated[
+    str | None,
+    Query(
+        pattern=f"{POSITION_PATTERN}|{TIME_PATTERN}",
+        description="as it was at this time (UTC where no offset is given) or behind this position",
+    ),
+]
 
 
 def time_of(text: str, name: str) -> datetime:

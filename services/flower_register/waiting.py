@@ -48,11 +48,17 @@ def ready_tasks(flow: FlowView) -> list[int]:
 
 def explain(flow: FlowView, seen: Seen | None) -> None:
     """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
-    final = _final(flow)
-    for task in flow.tasks:
-        if _waits(task):
-            open_ones = [seq for seq in task.depends_on if seq not in final]
-            task.wait_reason = DependenciesOpen(open_ones) if open_ones else _why_ready(flow, task, seen)
+    now = datetime.now(UTC)
+    for task in _tell_dependencies(flow):
+        task.wait_reason = _why_held(flow, task, now) or _why_ready(task, seen)
+
+
+def explain_then(flow: FlowView, then: datetime) -> None:
+    """The same for a flow as it was at an earlier time."""
+    for task in _tell_dependencies(flow):
+        task.wait_reason = _why_held(flow, task, then) or Unknown(
+            "it was ready; which workers and limits there were then is not kept"
+        )
 
 
 def served_by(workers: Iterable[WorkerInfo]) -> Served:
@@ -60,14 +66,31 @@ def served_by(workers: Iterable[WorkerInfo]) -> Served:
     return {(queue, program) for worker in workers for queue in worker.queues for program in worker.programs}
 
 
-def _why_ready(flow: FlowView, task: TaskView, seen: Seen | None) -> WaitReason:
+def _tell_dependencies(flow: FlowView) -> list[TaskView]:
+    """Tells tasks that wait for others so; the other tasks in Wait."""
+    final = _final(flow)
+    ready: list[TaskView] = []
+    for task in filter(_waits, flow.tasks):
+        open_ones = [seq for seq in task.depends_on if seq not in final]
+        if open_ones:
+            task.wait_reason = DependenciesOpen(open_ones)
+        else:
+            ready.append(task)
+    return ready
+
+
+def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | None:
+    """What of the flow itself keeps a task from being ready now."""
     if flow.paused_ts is not None:
         return Paused(by=flow.paused_by or "")
-    now = datetime.now(UTC)
     if flow.start_ts is not None and flow.start_ts > now:
         return Delayed(flow.start_ts)
     if task.retry_ts is not None and task.retry_ts > now:
         return RetryAt(task.retry_ts)
+    return None
+
+
+def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
     if seen is None:
         return Unknown("Redis does not answer, so the live workers are not known")
     obstacle = seen.obstacles.get(task.task_exec_seq)

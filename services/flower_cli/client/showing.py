@@ -65,13 +65,16 @@ def flows(
 def show(
     flow: FlowArgument,
     task: Annotated[int | None, typer.Option("--task", help="One task with all its attempts")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="As it was at this time (ISO, UTC) or behind this position")
+    ] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a flow: what failed and why, then its tasks as a tree with why each waits."""
     with connected(url) as api:
         path = f"/flows/{part(flow)}" + ("" if task is None else f"/tasks/{task}")
-        answer = api.get(path)
+        answer = api.get(path, at=at)
     if as_json:
         print_json(answer)
     elif task is not None:

@@ -12,11 +12,12 @@ from flower_engine.model.status import Status
 from flower_engine.projection.queries import FlowFilter, Place, list_flows
 from flower_engine.projection.views import FlowSummary, FlowView
 from flower_register.finding import find_flow, find_history
+from flower_register.looking_back import find_flow_at
 from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath
 from flower_register.schemas import EventsPage, FlowsPage, WorkflowName
 from flower_register.stores import Stores
-from flower_register.times import TIME_PATTERN, time_of, wrong
+from flower_register.times import POSITION_PATTERN, TIME_PATTERN, At, time_of, wrong
 
 STATUSES = {
     **{status.word: status for status in Status},
@@ -67,11 +68,12 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
     @app.get(
         "/flows/{task_flow_id}",
         summary="Show a flow with its tasks",
-        responses=replies({200: (FlowView, "The flow")}, problems=(404, 503)),
+        responses=replies({200: (FlowView, "The flow")}, problems=(404, 409, 422, 503)),
     )
-    async def get_flow(task_flow_id: FlowIdPath) -> Response:
+    async def get_flow(task_flow_id: FlowIdPath, at: At = None) -> Response:
         """Tasks that failed for good come first, in `failedTasks`; each task in Wait says why it waits."""
-        return reply(await find_flow(stores, task_flow_id.lower()))
+        flow_id = task_flow_id.lower()
+        return reply(await (find_flow(stores, flow_id) if at is None else find_flow_at(stores, flow_id, at)))
 
     @app.get(
         "/flows/{task_flow_id}/events",
@@ -82,7 +84,7 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         task_flow_id: FlowIdPath,
         after: Annotated[
             str | None,
-            Query(pattern=r"^[0-9]{1,15}-[0-9]{1,15}$", description="a position; `next` of the page before"),
+            Query(pattern=POSITION_PATTERN, description="a position; `next` of the page before"),
         ] = None,
         limit: Limit = 1_000,
     ) -> Response:

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from flower_engine.projection.failed import TaskFilter, TaskPlace, Which, list_failed
 from flower_engine.projection.views import TaskDetail
 from flower_register.finding import find_task
+from flower_register.looking_back import find_task_at
 from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath
 from flower_register.schemas import NAME_PATTERN, TasksPage, WorkflowName
 from flower_register.stores import Stores
-from flower_register.times import TIME_PATTERN, time_of, wrong
+from flower_register.times import TIME_PATTERN, At, time_of, wrong
 
 _WHICH: dict[str, Which] = {"suspend": "suspended", "2": "suspended", "retrying": "retrying"}
 FailedStatus = Annotated[
@@ -73,10 +74,13 @@ def add_tasks(app: FastAPI, stores: Stores) -> None:
         responses=replies({200: (TaskDetail, "The task")}, problems=(404, 409, 422, 503)),
     )
     async def get_task(
-        task_flow_id: FlowIdPath, task_exec_seq: Annotated[int, Path(ge=1, le=10_000)]
+        task_flow_id: FlowIdPath, task_exec_seq: Annotated[int, Path(ge=1, le=10_000)], at: At = None
     ) -> Response:
         """Every attempt with its worker, times, how it ended, and its error."""
-        return reply(await find_task(stores, task_flow_id.lower(), task_exec_seq))
+        flow_id = task_flow_id.lower()
+        if at is not None:
+            return reply(await find_task_at(stores, flow_id, task_exec_seq, at))
+        return reply(await find_task(stores, flow_id, task_exec_seq))
 
 
 def _cursor(place: TaskPlace) -> str:

@@ -40,7 +40,7 @@ class Ready(View, tag="ready", tag_field="reason"):
 
 
 class Unknown(View, tag="unknown", tag_field="reason"):
-    """It is ready; whether a worker serves it cannot be said now."""
+    """It is ready; what else it waits for cannot be said, and why."""
 
     detail: str
 

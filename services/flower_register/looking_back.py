@@ -1,0 +1,83 @@
+"""A flow as it was at an earlier moment: the fold of the first part of its history."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from flower_engine.log.reading import LogEntry
+from flower_engine.model.attempts import attempts_of
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.fold import FoldError, fold
+from flower_engine.projection.views import FlowView, TaskDetail, moment, view_of_state
+from flower_register.finding import add_attempts, damaged, decoded, detail_of, find_entries
+from flower_register.problems import ProblemError
+from flower_register.stores import Stores
+from flower_register.tail import as_numbers
+from flower_register.times import time_of
+from flower_register.waiting import explain_then
+
+_EPOCH = moment(0)
+
+
+async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:
+    """The flow as it was at ``at``, as in a request: behind the event at a position, or at a time.
+
+    What stopped a ready task then (workers, limits) is not in its history, and its wait reason says so.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        ProblemError: it was registered later, its history cannot be read, or ``at`` is no time.
+    """
+    flow, events = await _flow_at(stores, flow_id, at)
+    add_attempts(flow, attempts_of(events))
+    return flow
+
+
+async def find_task_at(stores: Stores, flow_id: str, seq: int, at: str) -> TaskDetail:
+    """One task of the flow as it was then, with the attempts until then; raises as :func:`find_flow_at` does,
+    and if the flow has no such task."""
+    flow, events = await _flow_at(stores, flow_id, at)
+    return detail_of(flow, seq, attempts_of(events).get(seq, []))
+
+
+async def _flow_at(stores: Stores, flow_id: str, at: str) -> tuple[FlowView, list[AnyEvent]]:
+    partition = stores.partition_of(flow_id)
+    then = None if _is_position(at) else time_of(at, "at")
+    entries = await find_entries(stores, partition, flow_id)
+    if then is None:
+        last = as_numbers(at)
+        events = decoded(flow_id, [entry for entry in entries if as_numbers(entry.position) <= last])
+    else:
+        then_ms = (then - _EPOCH) // timedelta(milliseconds=1)
+        events = list(takewhile(lambda event: event.at <= then_ms, decoded(flow_id, entries)))
+    if not events:
+        raise _not_yet(flow_id, entries, at)
+    try:
+        state = fold(events)[flow_id]
+    except FoldError as error:
+        raise damaged(flow_id, str(error)) from None
+    flow = view_of_state(state, partition.number)
+    explain_then(flow, then or _time_of_position(at))
+    return flow, events
+
+
+def _not_yet(flow_id: str, entries: Sequence[LogEntry], at: str) -> ProblemError:
+    first, *_ = decoded(flow_id, entries[:1])
+    registered = moment(first.at).isoformat(timespec="milliseconds")
+    return ProblemError(
+        404,
+        "not-yet-registered",
+        f"flow {flow_id} was registered at {registered} (position {entries[0].position}), after {at}",
+    )
+
+
+def _is_position(at: str) -> bool:
+    return at.count("-") == 1
+
+
+def _time_of_position(position: str) -> datetime:
+    """Positions begin with milliseconds; one that no clock reaches is after everything."""
+    try:
+        return moment(as_numbers(position)[0])
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=_EPOCH.tzinfo)
