@@ -20,16 +20,22 @@ async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks and waits for their end; what they raise is dropped.
+    """Cancels the tasks and waits for their end; what they raise is dropped. Whoever is cancelled while it
+    waits here is so only when they have ended, so that none goes on unseen.
 
     ``asyncio.wait_for`` of Python 3.11 loses a cancellation that comes just as it ends, and redis-py calls it
     for each command; so a task that goes on is cancelled again.
     """
-    waiting = {task for task in tasks if not task.done()}
-    while waiting:
+    cancelled = None
+    while waiting := {task for task in tasks if not task.done()}:
         for task in waiting:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=_AGAIN_SECONDS)
+        try:
+            await asyncio.wait(waiting, timeout=_AGAIN_SECONDS)
+        except asyncio.CancelledError as error:
+            cancelled = error
     for task in tasks:
         if not task.cancelled():
             task.exception()  # seen: asyncio need not warn of it
+    if cancelled is not None:
+        raise cancelled
