@@ -55,9 +55,7 @@ async def serve(
         if behind.done():
             behind.result()
     finally:
-        for task in (stopped, serving, behind):
-            task.cancel()
-        await asyncio.gather(stopped, serving, behind, return_exceptions=True)
+        await cancel_all([stopped, serving, behind])
         await pool.close()
         await redis.aclose()
         bound.close()
