@@ -1,6 +1,8 @@
 """``flower diff``: two flows, or one at two moments, side by side."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import msgspec
@@ -58,15 +60,17 @@ def diff(
 def compare(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
     """Each task of either flow: its taskExecSeq, in what it differs, and what it is in A and in B (null where
     a flow has no such task)."""
+    of_a: list[Task] = a["tasks"]
+    of_b: list[Task] = b["tasks"]
+    both: Iterable[tuple[Task | None, Task | None]] = zip_longest(of_a, of_b)
     return [
         {
-            "taskExecSeq": number + 1,
+            "taskExecSeq": seq,
             "differs": _differences(*sides),
             "a": _side(sides[0]),
             "b": _side(sides[1]),
         }
-        for number in range(max(len(a["tasks"]), len(b["tasks"])))
-        for sides in [[_task(flow, number) for flow in (a, b)]]
+        for seq, sides in enumerate(both, start=1)
     ]
 
 
@@ -81,10 +85,6 @@ def duration_of(what: dict[str, Any]) -> float | None:
 def _read(api: Api, which: str) -> dict[str, Any]:
     flow, _, moment = which.partition("@")
     return api.read(f"/flows/{part(flow)}", at=moment or None)
-
-
-def _task(flow: dict[str, Any], number: int) -> Task | None:
-    return flow["tasks"][number] if number < len(flow["tasks"]) else None
 
 
 def _differences(a: Task | None, b: Task | None) -> list[str]:
