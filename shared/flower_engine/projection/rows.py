@@ -1,7 +1,7 @@
 """What a batch changes, as rows for COPY (new flows and their tasks) and arrays for UPDATE (known ones)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import msgspec
 
@@ -16,22 +16,25 @@ from flower_engine.projection.fields import NULL, array
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
-COPY_TASKS = (
-    "COPY kr_task_stat (task_exec_seq, depends_task_exec_seq, task_id, task_seq, task_priority, parameters,"
-    " depends_on, program, queue, task_flow_id, registered_ts, exec_status, attempt, lost, failures, worker,"
-    " started_ts, finished_ts, suspended_ts, retry_ts, result, error, progress, ignored_by, ignore_reason)"
-    " FROM STDIN (FORMAT BINARY)"
-)
-_task_head = fields.row_head(25)
+TASK_COLUMNS: tuple[LiteralString, ...] = (
+    "task_exec_seq", "depends_task_exec_seq", "task_id", "task_seq", "task_priority", "parameters",
+    "depends_on", "program", "queue", "task_flow_id", "registered_ts", "exec_status", "attempt", "lost",
+    "failures", "worker", "started_ts", "finished_ts", "suspended_ts", "retry_ts", "result", "error",
+    "progress", "ignored_by", "ignore_reason",
+)  # fmt: skip
+"""The columns of ``kr_task_stat`` that follow from events."""
+COPY_TASKS = f"COPY kr_task_stat ({', '.join(TASK_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_task_head = fields.row_head(len(TASK_COLUMNS))
 
-COPY_FLOWS = (
-    "COPY kr_flow_stat (partition, tasks, version, waiting, running, suspended, finished, ignored, first_ms,"
-    " last_ms, task_flow_id, task_id, exec_status, registered_ts, started_ts, finished_ts,"
-    " suspended_ts, registered_by, idempotency_key, forked_from, start_ts, paused_ts, paused_by,"
-    " cancelled_ts, cancelled_by)"
-    " FROM STDIN (FORMAT BINARY)"
-)
-_flow_head = fields.row_head(25)
+FLOW_COLUMNS: tuple[LiteralString, ...] = (
+    "partition", "tasks", "version", "waiting", "running", "suspended", "finished", "ignored", "first_ms",
+    "last_ms", "task_flow_id", "task_id", "exec_status", "registered_ts", "started_ts", "finished_ts",
+    "suspended_ts", "registered_by", "idempotency_key", "forked_from", "start_ts", "paused_ts", "paused_by",
+    "cancelled_ts", "cancelled_by",
+)  # fmt: skip
+"""The columns of ``kr_flow_stat``; all follow from events."""
+COPY_FLOWS = f"COPY kr_flow_stat ({', '.join(FLOW_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+_flow_head = fields.row_head(len(FLOW_COLUMNS))
 
 # NULL in a change means "not said", so what is known is kept; what follows from a status alone is said with
 # it, NULL included.

@@ -7,7 +7,6 @@ answer was lost, nothing else is done. The row stays locked until the end, so wr
 
 import logging
 import struct
-from collections.abc import Sequence
 from typing import LiteralString
 
 import msgspec
@@ -15,35 +14,22 @@ import psycopg
 
 from flower_engine.projection.archive import COPY_EVENTS
 from flower_engine.projection.batch import Batch, make_batch, make_refused_batch
-from flower_engine.projection.database import Connection, Packed, is_refusal
+from flower_engine.projection.database import Connection, is_refusal
 from flower_engine.projection.days import DAY_MS, Days
 from flower_engine.projection.positions import Projected, move_position
-from flower_engine.projection.rows import (
-    COPY_FLOWS,
-    COPY_TASKS,
-    UPDATE_FLOWS,
-    UPDATE_PRIORITIES,
-    UPDATE_TASKS,
-    changed_flows,
-    changed_priorities,
-    changed_tasks,
-    new_flows,
-    new_tasks,
-)
+from flower_engine.projection.tables import BY_KEY, copy_into, write_changes
 
 _log = logging.getLogger(__name__)
 
-# The statements look every row up by its key, whatever the statistics of a growing table say. A process that
-# is stopped in the middle gives its lock back after a while, and one that was idle for so long its election.
-_SESSION = """
-SET plan_cache_mode = force_generic_plan;
-SET enable_hashjoin = off;
-SET enable_mergejoin = off;
-SET enable_seqscan = off;
-SET jit = off;
+# A process that is stopped in the middle gives its lock back after a while, and one that was idle for so long
+# its election.
+_SESSION: LiteralString = (
+    BY_KEY
+    + """
 SET idle_in_transaction_session_timeout = '10s';
 SET idle_session_timeout = '20s';
 """
+)
 
 
 class Writer:
@@ -71,7 +57,7 @@ class Writer:
         try:
             return await self._write_whole(batch)
         except (psycopg.Error, struct.error) as error:
-            if not _blames_a_value(error):
+            if not blames_a_value(error):
                 raise
             why = _reason(error)
         entries = batch.entries
@@ -89,7 +75,7 @@ class Writer:
         try:
             return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=True))
         except (psycopg.Error, struct.error) as error:
-            if not _blames_a_value(error):
+            if not blames_a_value(error):
                 raise
         return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=False))
 
@@ -98,23 +84,10 @@ class Writer:
         async with connection.transaction():
             if not await move_position(connection, self._held, batch.position):
                 return False
-            await self._copy(COPY_EVENTS, batch.archive.data())
-            if any(flow.registered for flow in flows):
-                await self._copy(COPY_TASKS, new_tasks(flows))
-                await self._copy(COPY_FLOWS, new_flows(flows, batch.partition))
-            await self._update(UPDATE_PRIORITIES, changed_priorities(flows))
-            await self._update(UPDATE_TASKS, changed_tasks(flows))
-            await self._update(UPDATE_FLOWS, changed_flows(flows))
+            await copy_into(connection, COPY_EVENTS, batch.archive.data())
+            await write_changes(connection, flows, batch.partition)
         self._held = msgspec.structs.replace(self._held, position=batch.position)
         return True
-
-    async def _copy(self, statement: LiteralString, data: bytes) -> None:
-        async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            await copy.write(data)
-
-    async def _update(self, statement: LiteralString, parameters: Sequence[Packed]) -> None:
-        if parameters:
-            await self._connection.execute(statement, parameters, prepare=True)
 
 
 async def prepare_session(connection: Connection) -> None:
@@ -122,7 +95,8 @@ async def prepare_session(connection: Connection) -> None:
     await connection.execute(_SESSION)
 
 
-def _blames_a_value(error: Exception) -> bool:
+def blames_a_value(error: Exception) -> bool:
+    """Whether it is a value that cannot be written, so that trying again does not help."""
     return isinstance(error, struct.error) or is_refusal(error)
 
 

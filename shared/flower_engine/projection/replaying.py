@@ -1,0 +1,267 @@
+"""Replay: both tables built anew from the archive, in the session's own temporary tables.
+
+Temporary tables hide the live ones of the same names, so the statements of the projection work on them as
+they are, write no WAL, and are gone with the connection whatever happens to it. They are filled flow by flow,
+each from all of its events, so that every row is written once; what was archived meanwhile is then added in
+log order, until nothing is missing. ``comparing.py`` puts them beside the live tables.
+"""
+
+import asyncio
+import logging
+import struct
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+import msgspec
+import psycopg
+from psycopg.sql import SQL, Composable, Identifier
+
+from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event
+from flower_engine.projection.changes import Changes, FlowChange
+from flower_engine.projection.database import Connection, is_refusal
+from flower_engine.projection.refused import UNREADABLE, outline, without_values
+from flower_engine.projection.tables import BY_KEY, write_changes
+
+_log = logging.getLogger(__name__)
+
+TABLES = ("kr_flow_stat", "kr_task_stat")
+_READ_EVENTS = 2_000
+_CHUNK_EVENTS = 10_000  # of flows that are written together
+_ROUND_EVENTS = 5_000  # of what was archived meanwhile
+
+_SETTINGS = "SET temp_buffers = '64MB'"
+_ARCHIVED: Composable = SQL(
+    "SELECT partition, task_flow_id, position_ms, position_seq,"
+    " coalesce(raw, convert_to(event::text, 'UTF8')), error FROM kr_event"
+)
+# A first choice only: what the events say decides (``Selection.has``).
+_CHOSEN: Composable = SQL(
+    "task_flow_id IN (SELECT task_flow_id FROM kr_event WHERE type IN ('flow.registered', 'flow.snapshot')"
+    " AND (event IS NULL OR ((%(workflow)s::text IS NULL OR event ->> 'workflow' = %(workflow)s)"
+    " AND (%(since_ms)s::bigint IS NULL OR (event ->> 'at')::bigint >= %(since_ms)s)"
+    " AND (%(until_ms)s::bigint IS NULL OR (event ->> 'at')::bigint < %(until_ms)s))))"
+)
+_ALL: Composable = SQL("task_flow_id IS NOT NULL")
+_AFTER: Composable = SQL(
+    " WHERE partition = %s AND (position_ms, position_seq) > (%s, %s) AND task_flow_id IS NOT NULL"
+    " ORDER BY position_ms, position_seq LIMIT %s"
+)
+
+Tell = Callable[[str, int, int], None]
+"""Is told how far long work is: of what, how many are done, of how many (0: not known)."""
+
+Positions = dict[int, tuple[int, int]]
+"""By partition: up to which event, (ms, seq)."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which flows: of a workflow, registered from a moment on, or before one; None: whichever."""
+
+    workflow: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every flow is among them."""
+        return self == Selection()
+
+    def has(self, registered: FlowRegistered) -> bool:
+        """Whether the flow of this registration is among them."""
+        return (
+            self.workflow in (None, registered.workflow)
+            and (self.since_ms is None or registered.at >= self.since_ms)
+            and (self.until_ms is None or registered.at < self.until_ms)
+        )
+
+    def values(self) -> dict[str, object]:
+        """The parameters of statements that choose."""
+        return msgspec.structs.asdict(self)
+
+
+class Rebuilt(msgspec.Struct, kw_only=True):
+    """What was built: ``headless`` flows have events but no registration in the archive, and ``refused`` ones
+    have a value that the tables do not take; neither are in the tables that were built."""
+
+    positions: Positions
+    events: int = 0
+    flows: int = 0
+    headless: list[str] = []
+    refused: list[str] = []
+
+
+class Replaying:
+    """Builds the tables in ``connection``'s session; reads the archive over another one."""
+
+    def __init__(self, connection: Connection, reader: Connection, chosen: Selection, tell: Tell) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._chosen = chosen
+        self._tell = tell
+
+    async def build(self) -> Rebuilt:
+        """Fills the tables as the archive is now; then adds what was archived meanwhile, if that is much.
+
+        Raises:
+            NewerEventError: an event is of a newer version.
+        """
+        await self._connection.execute(SQL(_SETTINGS))
+        await self._connection.execute(BY_KEY)
+        for table in TABLES:
+            # The live table's columns and defaults, its key, and none of the indexes that nobody asks here.
+            await self._connection.execute(
+                SQL("CREATE TEMP TABLE {0} (LIKE {0} INCLUDING DEFAULTS)").format(Identifier(table))
+            )
+        rebuilt = await self._fill()
+        for table, key in (("kr_flow_stat", "task_flow_id"), ("kr_task_stat", "task_flow_id, task_exec_seq")):
+            await self._connection.execute(
+                SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(
+                    Identifier("pg_temp", table), SQL(", ").join(map(Identifier, key.split(", ")))
+                )
+            )
+            await self._connection.execute(SQL("ANALYZE {}").format(Identifier("pg_temp", table)))
+        await self.catch_up(rebuilt)
+        return rebuilt
+
+    async def catch_up(self, rebuilt: Rebuilt) -> None:
+        """Adds what was archived since."""
+        for partition in rebuilt.positions:
+            while await self._catch_up_round(rebuilt, partition) == _ROUND_EVENTS:
+                pass
+
+    async def _catch_up_round(self, rebuilt: Rebuilt, partition: int) -> int:
+        rows = await (
+            await self._connection.execute(
+                _ARCHIVED + _AFTER, [partition, *rebuilt.positions[partition], _ROUND_EVENTS], binary=True
+            )
+        ).fetchall()
+        if not rows:
+            return 0
+        changes = Changes()
+        for _, flow, ms, _, raw, error in rows:
+            _add(changes, flow, ms, raw, error)
+        flows = await self._of_selection(list(changes.flows.values()))
+        await self._write(rebuilt, {partition: flows})
+        rebuilt.events += len(rows)
+        rebuilt.positions[partition] = (rows[-1][2], rows[-1][3])
+        return len(rows)
+
+    async def _of_selection(self, flows: list[FlowChange]) -> list[FlowChange]:
+        if self._chosen.is_whole:
+            return flows
+        names = [flow.flow for flow in flows if flow.registered is None]
+        rows = await self._connection.execute(
+            "SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [names]
+        )
+        known = {name async for (name,) in rows}
+        return [
+            flow
+            for flow in flows
+            if flow.flow in known or (flow.registered is not None and self._chosen.has(flow.registered))
+        ]
+
+    async def _fill(self) -> Rebuilt:
+        """Fills the tables from one snapshot of the archive, and of how far it goes."""
+        where = SQL(" WHERE ") + (_ALL if self._chosen.is_whole else _CHOSEN)
+        reader = self._reader
+        async with reader.transaction():
+            await reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            await reader.execute("SET LOCAL work_mem = '64MB'")
+            positions = await _positions(reader)
+            counted = await reader.execute(
+                SQL("SELECT count(*) FROM kr_event") + where, self._chosen.values()
+            )
+            total = int((await counted.fetchone() or (0,))[0])
+            rebuilt = Rebuilt(positions=positions)
+            self._tell("events", 0, total)
+            writing: asyncio.Task[None] | None = None
+            try:
+                async for events, chunk in self._chunks(where):
+                    if writing is not None:
+                        await writing
+                    writing = asyncio.create_task(self._write(rebuilt, self._wanted(rebuilt, chunk)))
+                    rebuilt.events += events
+                    self._tell("events", rebuilt.events, total)
+            finally:
+                if writing is not None:
+                    await writing
+        return rebuilt
+
+    def _wanted(self, rebuilt: Rebuilt, chunk: dict[int, list[FlowChange]]) -> dict[int, list[FlowChange]]:
+        wanted: dict[int, list[FlowChange]] = {}
+        for partition, flows in chunk.items():
+            rebuilt.headless += [flow.flow for flow in flows if flow.registered is None]
+            wanted[partition] = [
+                flow for flow in flows if flow.registered is not None and self._chosen.has(flow.registered)
+            ]
+        return wanted
+
+    async def _chunks(self, where: Composable) -> AsyncGenerator[tuple[int, dict[int, list[FlowChange]]]]:
+        """Whole flows by partition, some thousand events at a time, with the number of these."""
+        statement = _ARCHIVED + where + SQL(" ORDER BY task_flow_id, position_ms, position_seq")
+        async with self._reader.cursor(name="archived", binary=True) as cursor:
+            await cursor.execute(statement, self._chosen.values())
+            changes, chunk, events = Changes(), dict[int, list[FlowChange]](), 0
+            last: tuple[int, str] | None = None
+            while rows := await cursor.fetchmany(_READ_EVENTS):
+                for partition, flow, ms, _, raw, error in rows:
+                    if last != (partition, flow):
+                        if last is not None:
+                            chunk.setdefault(last[0], []).append(changes.flows[last[1]])
+                        if events >= _CHUNK_EVENTS:
+                            yield events, chunk
+                            chunk, events = {}, 0
+                        changes, last = Changes(), (partition, flow)
+                    _add(changes, flow, ms, raw, error)
+                    events += 1
+            if last is not None:
+                chunk.setdefault(last[0], []).append(changes.flows[last[1]])
+                yield events, chunk
+
+    async def _write(self, rebuilt: Rebuilt, flows: dict[int, list[FlowChange]]) -> None:
+        for partition, some in flows.items():
+            await self._write_some(rebuilt, partition, some)
+            rebuilt.flows += sum(flow.registered is not None for flow in some)
+
+    async def _write_some(self, rebuilt: Rebuilt, partition: int, flows: Sequence[FlowChange]) -> None:
+        """Writes the flows; those that the tables refuse are left out, one by one."""
+        try:
+            async with self._connection.transaction():
+                await write_changes(self._connection, flows, partition)
+        except (psycopg.Error, struct.error) as error:
+            if isinstance(error, psycopg.Error) and not is_refusal(error):
+                raise
+            if len(flows) == 1:
+                _log.warning("flow %s is left out, the tables refuse it: %s", flows[0].flow, error)
+                rebuilt.refused.append(flows[0].flow)
+                return
+            middle = len(flows) // 2
+            await self._write_some(rebuilt, partition, flows[:middle])
+            await self._write_some(rebuilt, partition, flows[middle:])
+
+
+async def _positions(connection: Connection) -> Positions:
+    """How far each partition is archived; (-1, 0): nothing yet."""
+    rows = await connection.execute("SELECT partition, position FROM kr_projection ORDER BY partition")
+    found: Positions = {}
+    async for partition, position in rows:
+        ms, _, seq = (position or "-1-0").rpartition("-")
+        found[partition] = (int(ms), int(seq))
+    return found
+
+
+def _add(changes: Changes, flow: str, ms: int, raw: bytes, error: str | None) -> None:
+    """Counts an archived event as the projector counted it."""
+    event = _counted(raw, error)
+    if event is None:
+        changes.touch(flow, ms)
+    else:
+        changes.add(event, ms)
+
+
+def _counted(raw: bytes, error: str | None) -> AnyEvent | None:
+    if error is None:
+        return decode_event(raw)
+    try:
+        return without_values(decode_event(raw), error)
+    except UNREADABLE:
+        return outline(raw, error)

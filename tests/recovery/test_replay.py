@@ -1,0 +1,103 @@
+"""The tables are built anew from the archive, beside the live ones, and compared with them."""
+
+from typing import LiteralString
+
+import pytest
+
+from flower_engine.projection.comparing import Difference, Merged, find_differences, swap_in
+from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
+from projection.rows import expected, held
+from recovery.both import Both
+from scripts.engine import chain, fan, task
+
+WHOLE = Selection()
+
+
+async def _stories(both: Both) -> None:
+    """Flows of every kind, some of them under way."""
+    engine = both.engine
+    await engine.register_many(5, *chain(3))
+    await engine.register(*fan(5), workflow="fan")
+    broken = await engine.register(task(1), task(2, 1), workflow="broken")
+    (claim,) = [claim for claim in await engine.claim(100) if claim.flow == broken]
+    await engine.suspend(claim)
+    await engine.register_many(2, *chain(2), workflow="later")
+    await engine.claim(1)
+    await both.project()
+
+
+async def _replaying(both: Both, chosen: Selection = WHOLE) -> tuple[Replaying, Rebuilt]:
+    replaying = Replaying(both.other, both.connection, chosen, lambda _what, _done, _total: None)
+    return replaying, await replaying.build()
+
+
+async def _replay(both: Both, chosen: Selection = WHOLE) -> Merged:
+    replaying, rebuilt = await _replaying(both, chosen)
+    return await swap_in(both.other, replaying, rebuilt, chosen)
+
+
+async def _verify(both: Both, chosen: Selection = WHOLE) -> list[Difference]:
+    replaying, rebuilt = await _replaying(both, chosen)
+    return [found async for found in find_differences(both.other, replaying, rebuilt, chosen)]
+
+
+async def test_tables_that_lost_every_row_are_what_the_events_say_again(both: Both) -> None:
+    await _stories(both)
+    await both.connection.execute("TRUNCATE kr_task_stat, kr_flow_stat")
+    await _replay(both)
+    assert await held(both.connection) == expected(await both.archived())
+
+
+async def test_rows_that_are_right_stay_untouched(both: Both) -> None:
+    await _stories(both)
+    assert await _replay(both) == Merged(written=0, removed=0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "fields"),
+    [
+        (
+            "UPDATE kr_task_stat SET exec_status = 9 WHERE task_id = 'broken' AND task_seq = 1",
+            ["exec_status"],
+        ),
+        ("UPDATE kr_task_stat SET error = NULL WHERE task_id = 'broken'", ["error"]),
+        ("UPDATE kr_task_stat SET parameters = '{\"x\": 1}' WHERE task_id = 'broken'", ["parameters"] * 2),
+        ("UPDATE kr_flow_stat SET waiting = 7, version = 1 WHERE task_id = 'broken'", ["version", "waiting"]),
+        ("DELETE FROM kr_task_stat WHERE task_id = 'broken'", ["row", "row"]),
+        (
+            "INSERT INTO kr_flow_stat SELECT (json_populate_record(known,"
+            " '{\"task_flow_id\": \"invented\"}')).* FROM kr_flow_stat AS known WHERE task_id = 'broken'",
+            ["row"],
+        ),
+    ],
+)
+async def test_each_field_that_differs_is_found_and_repaired(
+    both: Both, damage: LiteralString, fields: list[str]
+) -> None:
+    await _stories(both)
+    await both.connection.execute(damage)
+    found = await _verify(both)
+    assert sorted(difference.field for difference in found) == sorted(fields)
+    await both.other.execute("DROP TABLE pg_temp.kr_flow_stat, pg_temp.kr_task_stat")
+    await _replay(both)
+    assert await held(both.connection) == expected(await both.archived())
+
+
+async def test_only_the_chosen_workflow_is_rebuilt(both: Both) -> None:
+    await _stories(both)
+    await both.connection.execute("UPDATE kr_flow_stat SET waiting = waiting + 1")
+    chosen = Selection(workflow="later")
+    found = await _verify(both, chosen)
+    assert len({difference.flow for difference in found}) == 2
+    await both.other.execute("DROP TABLE pg_temp.kr_flow_stat, pg_temp.kr_task_stat")
+    assert (await _replay(both, chosen)).written == 2
+
+
+async def test_what_is_archived_meanwhile_is_seen(both: Both) -> None:
+    await _stories(both)
+    replaying, rebuilt = await _replaying(both)
+    await both.engine.register(task(1), workflow="new")
+    await both.engine.work_off()
+    await both.project()
+    assert [found async for found in find_differences(both.other, replaying, rebuilt, WHOLE)] == []
+    assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
