@@ -24,11 +24,12 @@ from flower_engine.model.events import (
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What ``decode_event`` raises for bytes that are no event, beside NewerEventError."""
 
+# As the scripts write JSON; ids and types also as jsonb shows it.
 # Values of people's making come behind what the transitions say, but for a few plain fields at the end.
 _VALUE = re.compile(rb',"(?:result|error)":')
 _TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"failures":\d+,"due_ms":\d+)?(?:,"at":\d+)?\}$')
-_FLOW = re.compile(rb'"flow":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
-_TYPE = re.compile(rb'"type":"([a-z._]{1,64})"')
+_FLOW = re.compile(rb'"flow": ?"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
+_TYPE = re.compile(rb'"type": ?"([a-z._]{1,64})"')
 
 
 def without_values(event: AnyEvent, why: str) -> AnyEvent:
