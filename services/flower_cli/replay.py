@@ -146,7 +146,7 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
         highlight=False,
     )
     _say_left_out(rebuilt)
-    return count > 0
+    return count > 0 or bool(rebuilt.headless)
 
 
 async def _refuse_during_a_recovery(settings: "Settings") -> None:
@@ -155,17 +155,20 @@ async def _refuse_during_a_recovery(settings: "Settings") -> None:
     from flower_engine.errors import LostError, StoreError
     from flower_engine.log.client import connect
     from flower_engine.log.partition import read_meta
+    from flower_engine.projection import database
+    from flower_engine.projection.positions import read_positions
+    from flower_engine.runtime.losses import why_not
 
     assert settings.redis_url is not None
+    assert settings.database_url is not None
+    async with await database.connect(settings.database_url, "verify") as connection:
+        numbers = [row.partition for row in await read_positions(connection)]
     try:
         async with connect(settings.redis_url) as client:
-            for number in range(settings.partitions):
+            for number in numbers:
                 meta = await read_meta(client, number)
                 if meta is not None and meta.recovering and not meta.generation:
-                    raise LostError(
-                        f"partition {number} is being recovered, as generation {meta.recovering}: verify when"
-                        " that is done"
-                    )
+                    raise LostError(f"{why_not(number, meta)}: verify when that is done")
     except (RedisError, OSError) as error:
         raise StoreError(f"Redis does not answer ({' '.join(str(error).split())})") from error
 
@@ -214,7 +217,10 @@ def _say_left_out(rebuilt: "Rebuilt") -> None:
 
     for flows, why in (
         (rebuilt.refused, "have a value that the tables refuse; their rows were left as they are"),
-        (rebuilt.headless, "have events but no registration in the archive, so they have no rows"),
+        (
+            rebuilt.headless,
+            "have events but no registration in the archive; their rows were left as they are",
+        ),
     ):
         if flows:
             out.print(f"{len(flows):,} flows {why}: {', '.join(flows[:5])}", markup=False, highlight=False)

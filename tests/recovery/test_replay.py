@@ -107,6 +107,16 @@ async def test_what_is_archived_meanwhile_is_seen(both: Both) -> None:
     assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
 
 
+async def test_rows_of_a_flow_whose_registration_is_gone_are_left_alone(both: Both) -> None:
+    await _stories(both)
+    before = await held(both.connection)
+    await both.connection.execute("DELETE FROM kr_event WHERE event ->> 'workflow' = 'broken'")
+    replaying, rebuilt = await _replaying(both)
+    assert len(rebuilt.headless) == 1
+    assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
+    assert await held(both.connection) == before
+
+
 async def test_the_commands_say_what_differs_and_put_it_right(both: Both, settings: Settings) -> None:
     await _stories(both)
     assert await _flower(settings, "verify") == (0, "0 differences")

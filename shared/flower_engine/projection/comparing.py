@@ -92,7 +92,7 @@ async def swap_in(
         schema = await _schema(connection)
         written = removed = 0
         for table in (_FLOWS, _TASKS):
-            removed += await _remove(connection, schema, table, chosen, keep=rebuilt.refused)
+            removed += await _remove(connection, schema, table, chosen, keep=sorted(rebuilt.left_out))
             written += await _write(connection, schema, table)
     return Merged(written=written, removed=removed)
 
@@ -108,10 +108,10 @@ async def find_differences(
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await replaying.catch_up(rebuilt)
         await connection.execute(_ALL_AT_ONCE)
-        schema = await _schema(connection)
+        schema, left_out = await _schema(connection), rebuilt.left_out
         for table in (_FLOWS, _TASKS):
             async for difference in _differences(connection, schema, table, chosen):
-                if difference.flow not in rebuilt.refused:
+                if difference.flow not in left_out:
                     yield difference
 
 

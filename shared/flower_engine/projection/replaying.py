@@ -80,13 +80,19 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rebuilt(msgspec.Struct, kw_only=True):
     """What was built: ``headless`` flows have events but no registration in the archive, and ``refused`` ones
-    have a value that the tables do not take; neither are in the tables that were built."""
+    have a value that the tables do not take. Neither are in the tables that were built, so nothing is known
+    of what their rows must be."""
 
     positions: Positions
     events: int = 0
     flows: int = 0
     headless: list[str] = []
     refused: list[str] = []
+
+    @property
+    def left_out(self) -> set[str]:
+        """The flows whose rows stay as they are."""
+        return {*self.headless, *self.refused}
 
 
 class Replaying:
