@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flower_cli import demo, recover, replay, services, up, urls
+from flower_cli import demo, recover, replay, services, up, urls, verify
 from flower_cli.client import bulk, comparing, controlling, operating, registering, showing, top
 from flower_cli.console import out, report
 from flower_engine.errors import FlowerError
@@ -42,6 +42,7 @@ urls.add_to(app)
 demo.add_to(app)
 recover.add_to(app)
 replay.add_to(app)
+verify.add_to(app)
 registering.add_to(app)
 showing.add_to(app)
 comparing.add_to(app)

@@ -9,8 +9,9 @@ from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.fold import FlowState, fold
 from flower_engine.model.invariants import differences
+from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection
-from flower_engine.runtime.recovery import Recovered, Recovery, Tell
+from flower_engine.runtime.recovery import Recovered, Recovery
 from flower_projector.following import Follower
 from scripts.engine import Engine
 

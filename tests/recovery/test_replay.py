@@ -1,8 +1,5 @@
 """The tables are built anew from the archive, beside the live ones, and compared with them."""
 
-import asyncio
-import os
-import sys
 from typing import LiteralString
 
 import pytest
@@ -12,6 +9,7 @@ from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
 from flower_engine.runtime.settings import Settings
 from projection.rows import expected, held
 from recovery.both import Both
+from recovery.command import flower
 from scripts.engine import chain, fan, task
 
 WHOLE = Selection()
@@ -119,23 +117,10 @@ async def test_rows_of_a_flow_whose_registration_is_gone_are_left_alone(both: Bo
 
 async def test_the_commands_say_what_differs_and_put_it_right(both: Both, settings: Settings) -> None:
     await _stories(both)
-    assert await _flower(settings, "verify") == (0, "0 differences")
+    assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")
     await both.connection.execute("UPDATE kr_task_stat SET exec_status = 3 WHERE task_id = 'broken'")
-    code, text = await _flower(settings, "verify", words=3)
+    code, text = await flower(settings, "verify", words=3)
     assert (code, "its events say 2" in text, "task.suspended" in text) == (1, True, True)
-    assert (await _flower(settings, "replay", "--workflow", "broken", "--since", "2020-01-01"))[0] == 0
-    assert await _flower(settings, "verify") == (0, "0 differences")
-    assert (await _flower(settings, "verify", "--repair"))[0] == 0
-
-
-async def _flower(settings: Settings, *command: str, words: int = 1) -> tuple[int | None, str]:
-    """Exit code of a command and the end of its last lines, so many of them."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "flower_cli", *command,
-        env={**os.environ, **settings.as_environment()},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate()
-    lines = output.decode().splitlines()[-words:]
-    return process.returncode, "\n".join(lines) if words > 1 else lines[-1].rpartition(": ")[2]
+    assert (await flower(settings, "replay", "--workflow", "broken", "--since", "2020-01-01"))[0] == 0
+    assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")
+    assert (await flower(settings, "verify", "--repair"))[0] == 0

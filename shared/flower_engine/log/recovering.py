@@ -82,6 +82,10 @@ class Rebuilding:
         if reply[0] == b"stale":
             raise self._overtaken(f"generation {reply[1].decode()} is newer")
 
+    async def has_entry(self, position: str) -> bool:
+        """Whether the log has the entry at this position."""
+        return bool(await send(self._client, "XRANGE", self.keys.log, position, position))
+
     async def read_log(self, after: str | None) -> list[LogEntry]:
         """A page of what the log holds behind a position, oldest first; [] at its end."""
         begin = f"({after}" if after else "-"

@@ -1,6 +1,7 @@
 """The invariants of flow control: boards, counters and places are what lanes, leases and flows say."""
 
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +15,8 @@ LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)[^:]*:!?([^:*/]*)(?:\*(\d+))?(?:/([^
 def limits_of_lane(lane: str) -> tuple[list[str], int]:
     """The names of all limits that may hold for a lane, and the units of its tasks."""
     found = LANE.fullmatch(lane)
-    assert found is not None, lane
+    if found is None:
+        return [], 1  # not a name that Flower gives; what is in such a lane is in no place of its own
     queue, _, workflow, program, units, workflow_key, program_key = found.groups()
     names = ["g", f"q:{queue}", f"w:{workflow}", f"p:{program}"]
     names += [f"wk:{workflow}/{workflow_key}"] if workflow_key else []
@@ -58,9 +60,12 @@ def _boards(live: LiveState) -> Iterator[str]:
 
 def _head_units(live: LiveState, queue: str, board: str) -> int:
     """The units of the task that is first on a board."""
-    share, _ = min(live.ready[queue + board].items(), key=lambda item: (item[1], item[0]))
-    lane, _ = min(live.shares[share + board].items(), key=lambda item: item[1])
-    return limits_of_lane(lane)[1]
+    ready = live.ready.get(queue + board)
+    share = min(ready.items(), key=lambda item: (item[1], item[0]))[0] if ready else ""
+    lanes = live.shares.get(share + board)
+    if not lanes:
+        return sys.maxsize  # it has no head: the boards, shares and lanes say so themselves
+    return limits_of_lane(min(lanes.items(), key=lambda item: item[1])[0])[1]
 
 
 def _most(live: LiveState, name: str) -> int | None:
@@ -80,7 +85,7 @@ def _counters(live: LiveState) -> Iterator[str]:
     for leases in live.leases.values():
         for lease in leases:
             flow = live.flows.get(lease.flow)
-            if flow is None:
+            if flow is None or lease.task > len(flow.tasks):
                 continue
             names, units = limits_of_lane(flow.tasks[lease.task - 1].lane)
             for name in names:
@@ -91,7 +96,11 @@ def _counters(live: LiveState) -> Iterator[str]:
 
 
 def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> Iterator[str]:
-    workflow = limits_of_lane(held.tasks[0].lane)[0][2][2:]
+    names, _ = limits_of_lane(held.tasks[0].lane)
+    if not names:
+        yield f"flow {flow_id} task 1 has lane {held.tasks[0].lane!r}, which is no lane's name"
+        return
+    workflow = names[2][2:]
     has = (flow_id in live.places.get(workflow, {}), flow_id in live.line.get(workflow, {}))
     if "n" in held.flags:
         expected = (False, True)

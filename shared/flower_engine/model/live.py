@@ -53,16 +53,17 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition at one moment.
+    """One partition at one moment: right behind the event at ``position`` ("": there is none).
 
     ``lanes`` by lane name; ``shares`` by share name and board: lane -> score; ``ready`` by queue and board:
     share -> score; ``leases`` by queue; ``timers``: member -> due ms, see ``lua/_timers.lua``;
     ``releasing``: (flow, task) whose dependents are still being released. Of flow control: ``aside``: lane ->
     board; ``boards``: board -> queues; ``open`` and ``reopen`` by queue: board -> score; ``limits`` and
     ``running`` by name, see ``lua/_limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
-    Names are as keys have them (escaped).
+    Names are as keys have them (escaped). ``unreadable``: a sentence for each key that is something else.
     """
 
+    position: str = ""
     flows: dict[str, LiveFlow]
     ended: set[str]
     lanes: dict[str, list[Waiting]]
@@ -80,3 +81,4 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     places: dict[str, dict[str, int]] = {}
     line: dict[str, dict[str, int]] = {}
     admitting: set[str] = set()
+    unreadable: list[str] = []

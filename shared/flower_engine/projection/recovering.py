@@ -28,6 +28,11 @@ _OPEN = """
 SELECT task_flow_id, tasks, first_ms, last_ms FROM kr_flow_stat WHERE finished_ts IS NULL AND partition = %s
 ORDER BY started_ts IS NULL, registered_ts, task_flow_id
 """
+_OPEN_OR_NAMED = """
+SELECT task_flow_id, tasks, first_ms, last_ms FROM kr_flow_stat
+WHERE partition = %(partition)s AND (finished_ts IS NULL OR task_flow_id = ANY(%(flows)s))
+ORDER BY first_ms, task_flow_id
+"""
 _COUNT_OPEN = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NULL AND partition = %s"
 _HISTORIES = """
 SELECT task_flow_id, position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8')), error
@@ -110,6 +115,12 @@ async def open_flows(connection: Connection, partition: int) -> AsyncGenerator[l
         await cursor.execute(_OPEN, [partition])
         while rows := await cursor.fetchmany(_FLOWS_A_PAGE):
             yield [OpenFlow(*row) for row in rows]
+
+
+async def open_or_named(connection: Connection, partition: int, flows: Sequence[str]) -> list[OpenFlow]:
+    """The flows of the partition that have not ended, and these; in the order of their registration."""
+    rows = await connection.execute(_OPEN_OR_NAMED, {"partition": partition, "flows": list(flows)})
+    return [OpenFlow(*row) async for row in rows]
 
 
 async def histories(

@@ -62,6 +62,22 @@ def outline(raw: bytes, why: str) -> AnyEvent | None:
         return None
 
 
+def event_of(raw: bytes, error: str | None) -> AnyEvent:
+    """An archived event; of one whose values Postgres refused, what can be read.
+
+    Raises:
+        UNREADABLE: nothing can.
+        NewerEventError: it is of a newer version.
+    """
+    try:
+        return decode_event(raw)
+    except UNREADABLE:
+        event = outline(raw, error or "unreadable")
+        if event is None:
+            raise
+        return event
+
+
 def flow_and_type(raw: bytes) -> tuple[str | None, str | None]:
     """The flow id and type that unreadable bytes seem to name."""
     flow, kind = _FLOW.search(raw), _TYPE.search(raw)

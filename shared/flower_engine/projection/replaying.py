@@ -9,13 +9,14 @@ log order, until nothing is missing. ``comparing.py`` puts them beside the live 
 import asyncio
 import logging
 import struct
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier
 
 from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event
+from flower_engine.progress import Tell
 from flower_engine.projection.changes import Changes, FlowChange
 from flower_engine.projection.database import Connection, is_refusal
 from flower_engine.projection.refused import UNREADABLE, outline, without_values
@@ -45,9 +46,6 @@ _AFTER: Composable = SQL(
     " WHERE partition = %s AND (position_ms, position_seq) > (%s, %s) AND task_flow_id IS NOT NULL"
     " ORDER BY position_ms, position_seq LIMIT %s"
 )
-
-Tell = Callable[[str, int, int], None]
-"""Is told how far long work is: of what, how many are done, of how many (0: not known)."""
 
 Positions = dict[int, tuple[int, int]]
 """By partition: up to which event, (ms, seq)."""

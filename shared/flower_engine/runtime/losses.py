@@ -9,9 +9,10 @@ from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Meta, read_meta
+from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.positions import Projected, read_positions
-from flower_engine.runtime.recovery import Recovered, Recovery, Tell
+from flower_engine.runtime.recovery import Recovered, Recovery
 from flower_engine.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -94,22 +95,49 @@ async def recover_lost(client: AsyncRedis, settings: Settings, tell: Tell) -> li
             raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
         for row in rows:
             while await is_lost(client, row.partition, row):
-                recovery = Recovery(
-                    client,
-                    connection,
-                    installation=row.installation,
-                    partition=row.partition,
-                    max_lost=settings.max_lost,
-                    remember_seconds=settings.ended_keep_seconds,
-                    tell=tell,
-                )
-                result = await recovery.run()
+                result = await _recovery(client, connection, settings, row, tell).run()
                 if result is not None:
                     done.append(result)
                     break
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 row = await _read_row(connection, row.partition)  # noqa: PLW2901
     return done
+
+
+async def rebuild(
+    client: AsyncRedis, connection: Connection, settings: Settings, row: Projected, tell: Tell
+) -> Recovered:
+    """Puts right what Redis holds of a partition whose log is whole: all of it is made anew from its events.
+
+    Raises:
+        LostError: the log is not whole, or another recovery is at work or took over.
+        psycopg.Error, RedisError: a store does not answer.
+    """
+    result = await _recovery(client, connection, settings, row, tell, is_repair=True).run()
+    if result is None:
+        raise LostError(f"a recovery of partition {row.partition} is at work: try again when it is done")
+    return result
+
+
+def _recovery(
+    client: AsyncRedis,
+    connection: Connection,
+    settings: Settings,
+    row: Projected,
+    tell: Tell,
+    *,
+    is_repair: bool = False,
+) -> Recovery:
+    return Recovery(
+        client,
+        connection,
+        installation=row.installation,
+        partition=row.partition,
+        max_lost=settings.max_lost,
+        remember_seconds=settings.ended_keep_seconds,
+        tell=tell,
+        is_repair=is_repair,
+    )
 
 
 async def is_lost(client: AsyncRedis, number: int, row: Projected) -> bool:

@@ -11,11 +11,11 @@ Killed at any moment, it is simply begun again: by a newer generation, which fen
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
-from flower_engine.errors import InstallationError
+from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.controlling import limits_of
 from flower_engine.log.keys import suspect_lane
@@ -24,19 +24,19 @@ from flower_engine.log.restoring import Restored
 from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event, encode_event
 from flower_engine.model.fold import FlowState, FoldError, fold, fold_one
 from flower_engine.model.recovering import lapses_of_recovery, timeout_due_ms
+from flower_engine.progress import Tell
 from flower_engine.projection import recovering
-from flower_engine.projection.archive import ArchivedEvent
+from flower_engine.projection.batch import make_batch
 from flower_engine.projection.controls import read_controls
 from flower_engine.projection.database import Connection
 from flower_engine.projection.positions import Projected
-from flower_engine.projection.refused import UNREADABLE, outline
+from flower_engine.projection.refused import UNREADABLE, event_of
+from flower_engine.projection.tables import BY_KEY
+from flower_engine.projection.writer import Writer
 
 _log = logging.getLogger(__name__)
 
 _BATCH_TASKS = 3_000  # of flows that are read, and put back, together
-
-Tell = Callable[[str, int, int], None]
-"""Is told how far a recovery is: of what, how many are done, of how many (0: not known)."""
 
 
 class Recovered(msgspec.Struct, kw_only=True):
@@ -81,8 +81,10 @@ class Recovery:
         max_lost: int,
         remember_seconds: float,
         tell: Tell,
+        is_repair: bool = False,
     ) -> None:
-        """``max_lost`` as workers have it; ``remember_seconds``: how long ended flows and keys are known."""
+        """``max_lost`` as workers have it; ``remember_seconds``: how long ended flows and keys are known;
+        ``is_repair``: the log is whole, so what the archive does not have of it yet is no fork."""
         self._client = client
         self._connection = connection
         self._installation = installation
@@ -90,6 +92,7 @@ class Recovery:
         self._max_lost = max_lost
         self._remember_seconds = remember_seconds
         self._tell = tell
+        self._is_repair = is_repair
         self._order = 0
 
     async def run(self) -> Recovered | None:
@@ -109,6 +112,8 @@ class Recovery:
         _log.warning("recovering partition %d as generation %s", number, held.generation)
         rebuilding = Rebuilding(self._client, number, held.generation)
         await rebuilding.fence(held.installation, held.partitions)
+        if self._is_repair:
+            held = await self._archive_the_rest(rebuilding, held)
         result = Recovered(partition=number, generation=held.generation)
         result.forked = await self._keep_fork(rebuilding, held)
         await rebuilding.wipe()
@@ -117,6 +122,20 @@ class Recovery:
         await rebuilding.seal(self._order)
         _log.warning("%s", result)
         return result
+
+    async def _archive_the_rest(self, rebuilding: Rebuilding, held: Projected) -> Projected:
+        """Projects what the log holds behind the position; nobody else does, and nothing is added to it."""
+        if held.position is not None and not await rebuilding.has_entry(held.position):
+            raise LostError(
+                f"the log of partition {held.partition} no longer has its entry {held.position}, which is"
+                " projected: this is no repair but a recovery (flower recover)"
+            )
+        await self._connection.execute(BY_KEY)
+        writer = Writer(self._connection, held)
+        while entries := await rebuilding.read_log(writer.position):
+            if not await writer.write(await make_batch(held.partition, entries)):
+                raise LostError(f"a newer recovery of partition {held.partition} took over")
+        return msgspec.structs.replace(held, position=writer.position)
 
     async def _keep_fork(self, rebuilding: Rebuilding, held: Projected) -> int:
         kept, after = 0, None
@@ -153,7 +172,7 @@ class Recovery:
             returning: list[Returning] = []
             for flow in flows:
                 try:
-                    events = [_event_of(archived) for archived in found[flow.flow]]
+                    events = [event_of(archived.raw, archived.error) for archived in found[flow.flow]]
                     returning.append(self._returning(flow.flow, events, now_ms, result))
                 except (FoldError, KeyError, *UNREADABLE) as error:
                     _log.error("flow %s cannot be put back, its history is damaged: %s", flow.flow, error)
@@ -214,14 +233,3 @@ class Recovery:
         await rebuilding.restore(returning)
         await rebuilding.remember([], taken)
         result.registered_again = len(returning)
-
-
-def _event_of(archived: ArchivedEvent) -> AnyEvent:
-    """The event; of one whose values Postgres refused, what can be read."""
-    try:
-        return decode_event(archived.raw)
-    except UNREADABLE:
-        event = outline(archived.raw, archived.error or "unreadable")
-        if event is None:
-            raise
-        return event

@@ -1,0 +1,92 @@
+"""What ``flower replay`` and ``flower verify`` share: which flows, and the tables as their events say."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flower_engine.projection.database import Connection
+    from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
+    from flower_engine.runtime.settings import Settings
+
+WorkflowOption = Annotated[str | None, typer.Option("--workflow", help="Only flows of this workflow.")]
+SinceOption = Annotated[
+    datetime | None, typer.Option("--since", help="Only flows registered at or after this time (UTC).")
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", help="Only flows registered before this time (UTC).")
+]
+
+
+def run(
+    work: Any,
+    workflow: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    home: Any,
+    log_level: str | None,
+    *more: bool,
+) -> bool:
+    import asyncio
+
+    import psycopg
+
+    from flower_cli.addresses import with_stores
+    from flower_engine.errors import StoreError
+    from flower_engine.projection.replaying import Selection
+    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.telemetry import configure_logging
+
+    settings = with_stores(load_settings(home=home, log_level=log_level))
+    configure_logging("replay", log_level or "WARNING")
+    chosen = Selection(workflow=workflow, since_ms=_ms(since), until_ms=_ms(until))
+    try:
+        return asyncio.run(work(settings, chosen, *more))
+    except (psycopg.Error, OSError) as error:
+        raise StoreError(
+            f"Postgres does not answer as it should ({' '.join(str(error).split())}); nothing was changed"
+        ) from error
+
+
+@contextlib.asynccontextmanager
+async def built(
+    settings: "Settings", chosen: "Selection"
+) -> "AsyncGenerator[tuple[Connection, Replaying, Rebuilt]]":
+    """The tables as the events say, in the session of the connection."""
+    from flower_cli.console import out
+    from flower_cli.progress import Bars
+    from flower_engine.projection.database import connect
+    from flower_engine.projection.replaying import Replaying
+
+    assert settings.database_url is not None
+    async with (
+        await connect(settings.database_url, "replay") as connection,
+        await connect(settings.database_url, "replay reader") as reader,
+    ):
+        with Bars(out) as bars:
+            replaying = Replaying(connection, reader, chosen, bars.tell)
+            rebuilt = await replaying.build()
+        yield connection, replaying, rebuilt
+
+
+def say_left_out(rebuilt: "Rebuilt") -> None:
+    from flower_cli.console import out
+
+    for flows, why in (
+        (rebuilt.refused, "have a value that the tables refuse; their rows were left as they are"),
+        (
+            rebuilt.headless,
+            "have events but no registration in the archive; their rows were left as they are",
+        ),
+    ):
+        if flows:
+            out.print(f"{len(flows):,} flows {why}: {', '.join(flows[:5])}", markup=False, highlight=False)
+
+
+def _ms(moment: datetime | None) -> int | None:
+    from datetime import UTC
+
+    return None if moment is None else int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)

@@ -1,0 +1,6 @@
+"""How long work tells how far it is."""
+
+from collections.abc import Callable
+
+Tell = Callable[[str, int, int], None]
+"""Is told how far long work is: of what, how many are done, of how many (0: not known)."""

@@ -1,0 +1,130 @@
+"""Redis' half of a verification: what a partition holds at one moment, beside the fold of its events.
+
+The moment has a position, and the fold ends there, so that an engine that goes on working meanwhile gives no
+false alarm. Events up to the projected position come from the archive, those behind it from the log.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from flower_engine.errors import LostError, NewerEventError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.live_state import read_live_state
+from flower_engine.log.partition import Partition
+from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.model.fold import FlowState, FoldError, fold
+from flower_engine.model.invariants import differences
+from flower_engine.progress import Tell
+from flower_engine.projection import recovering
+from flower_engine.projection.database import Connection
+from flower_engine.projection.positions import Projected, read_positions
+from flower_engine.projection.refused import UNREADABLE, event_of, flow_and_type
+
+_BATCH_TASKS = 3_000
+_READ_EVENTS = 5_000
+_ALL_MS = (0, 2**63 - 1)
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a partition held right behind the event at ``position``; ``differences``: sentences."""
+
+    partition: int
+    position: str
+    flows: int
+    differences: list[str]
+
+
+async def check_redis(client: AsyncRedis, connection: Connection, row: Projected, tell: Tell) -> Checked:
+    """Compares all flows under way, lanes, leases, timers and counters of a partition with its events.
+
+    Raises:
+        LostError: the partition is not at the generation of ``row``, or its log lost events.
+        RefusedError: more flows are under way than Redis can be kept waiting for.
+    """
+    partition = Partition(row.partition, row.installation, row.generation)
+    live = await read_live_state(client, partition)
+    projected, tail = await _behind_the_archive(client, connection, partition, live.position)
+    told: dict[str, list[LogEntry]] = {}
+    for entry in tail:
+        flow, _ = flow_and_type(entry.raw)
+        if flow is not None:
+            told.setdefault(flow, []).append(entry)
+    named = sorted({*live.flows, *told})
+    known = {flow.flow: flow for flow in await recovering.open_or_named(connection, row.partition, named)}
+    unknown = [recovering.OpenFlow(flow, 1, *_ALL_MS) for flow in named if flow not in known]
+    found: list[str] = []
+    flows: dict[str, FlowState] = {}
+    until = min(_numbers(projected), _numbers(live.position))
+    every = [*known.values(), *unknown]
+    tell("flows", 0, len(every))
+    done = 0
+    async for some in _in_batches(every):
+        archived = await recovering.histories(connection, row.partition, some)
+        for flow in (one.flow for one in some):
+            raws = [(e.raw, e.error) for e in archived[flow] if _numbers(e.position) <= until]
+            raws += [(entry.raw, None) for entry in told.get(flow, ())]
+            try:
+                flows |= fold([event_of(raw, error) for raw, error in raws])
+            except (FoldError, KeyError, NewerEventError, *UNREADABLE) as error:
+                found.append(f"flow {flow}: its history does not fold ({error})")
+                live.flows.pop(flow, None)
+        done += len(some)
+        tell("flows", done, len(every))
+    live.ended.intersection_update(flows)  # of those that ended longer ago, nothing is asked here
+    found += differences(flows, live)
+    return Checked(partition=row.partition, position=live.position, flows=len(live.flows), differences=found)
+
+
+async def _behind_the_archive(
+    client: AsyncRedis, connection: Connection, partition: Partition, until: str
+) -> tuple[str, list[LogEntry]]:
+    """The projected position, and what the log has behind it, up to ``until``."""
+    while True:
+        position = await _position(connection, partition)
+        try:
+            return position or "", await _read_tail(client, partition, position, until)
+        except LostError:
+            # Whoever moved the position on may have trimmed the entry since.
+            if await _position(connection, partition) == position:
+                raise
+
+
+async def _read_tail(
+    client: AsyncRedis, partition: Partition, position: str | None, until: str
+) -> list[LogEntry]:
+    tail: list[LogEntry] = []
+    while _numbers(position or "") < _numbers(until):
+        entries = await read_log(client, partition, position, _READ_EVENTS)
+        if not entries:
+            break
+        tail += [entry for entry in entries if _numbers(entry.position) <= _numbers(until)]
+        position = entries[-1].position
+    return tail
+
+
+async def _position(connection: Connection, partition: Partition) -> str | None:
+    for row in await read_positions(connection):
+        if row.partition == partition.number:
+            return row.position
+    raise LostError(f"Postgres has no partition {partition.number} any more")
+
+
+async def _in_batches(
+    flows: Sequence[recovering.OpenFlow],
+) -> AsyncGenerator[list[recovering.OpenFlow]]:
+    batch: list[recovering.OpenFlow] = []
+    tasks = 0
+    for flow in flows:
+        batch.append(flow)
+        tasks += flow.tasks
+        if tasks >= _BATCH_TASKS:
+            yield batch
+            batch, tasks = [], 0
+    if batch:
+        yield batch
+
+
+def _numbers(position: str) -> tuple[int, int]:
+    ms, _, number = position.partition("-")
+    return int(ms or 0), int(number or 0)
