@@ -53,9 +53,9 @@ def run(
 
 @contextlib.asynccontextmanager
 async def built(
-    settings: "Settings", chosen: "Selection"
+    settings: "Settings", chosen: "Selection", *, may_make: bool
 ) -> "AsyncGenerator[tuple[Connection, Replaying, Rebuilt]]":
-    """The tables as the events say, in the session of the connection."""
+    """The tables as the events say, in the session of the connection; live ones that are missing are made."""
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.projection.database import connect
@@ -66,10 +66,27 @@ async def built(
         await connect(settings.database_url, "replay") as connection,
         await connect(settings.database_url, "replay reader") as reader,
     ):
+        await _make_missing(connection, may_make=may_make and chosen.is_whole)
         with Bars(out) as bars:
             replaying = Replaying(connection, reader, chosen, bars.tell)
             rebuilt = await replaying.build()
         yield connection, replaying, rebuilt
+
+
+async def _make_missing(connection: "Connection", *, may_make: bool) -> None:
+    from flower_cli.console import out
+    from flower_engine.errors import StoreError
+    from flower_engine.projection.remaking import missing_tables, remake_tables
+    from flower_engine.projection.replaying import TABLES
+
+    missing = await missing_tables(connection, TABLES)
+    if not missing:
+        return
+    names = " and ".join(missing)
+    if not may_make:
+        raise StoreError(f"Postgres has no table {names}: flower replay, without a selection, makes it anew")
+    await remake_tables(connection, missing)
+    out.print(f"made anew: {names}", markup=False, highlight=False)
 
 
 def say_left_out(rebuilt: "Rebuilt") -> None:

@@ -38,7 +38,7 @@ async def _replay(settings: "Settings", chosen: "Selection") -> bool:
     from flower_engine.projection.comparing import swap_in
 
     began = time.monotonic()
-    async with built(settings, chosen) as (connection, replaying, rebuilt):
+    async with built(settings, chosen, may_make=True) as (connection, replaying, rebuilt):
         merged = await swap_in(connection, replaying, rebuilt, chosen)
     seconds = time.monotonic() - began
     out.print(

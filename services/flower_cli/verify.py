@@ -52,7 +52,7 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
     await _refuse_during_a_recovery(settings)
     count = 0
     shown: list[Difference] = []
-    async with built(settings, chosen) as (connection, replaying, rebuilt):
+    async with built(settings, chosen, may_make=repair) as (connection, replaying, rebuilt):
         async for difference in find_differences(connection, replaying, rebuilt, chosen):
             count += 1
             if len(shown) < _MOST_SHOWN:

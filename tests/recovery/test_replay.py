@@ -2,9 +2,11 @@
 
 from typing import LiteralString
 
+import psycopg
 import pytest
 
 from flower_engine.projection.comparing import Difference, Merged, find_differences, swap_in
+from flower_engine.projection.database import is_outage
 from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
 from flower_engine.runtime.settings import Settings
 from projection.rows import expected, held
@@ -48,6 +50,41 @@ async def test_tables_that_lost_every_row_are_what_the_events_say_again(both: Bo
     await both.connection.execute("TRUNCATE kr_task_stat, kr_flow_stat")
     await _replay(both)
     assert await held(both.connection) == expected(await both.archived())
+
+
+async def test_tables_that_were_dropped_are_made_anew_with_their_indexes(
+    both: Both, settings: Settings
+) -> None:
+    await _stories(both)
+    before = [await _shape(both, table) for table in ("kr_task_stat", "kr_flow_stat")]
+    await both.connection.execute("DROP TABLE kr_task_stat, kr_flow_stat")
+    await both.engine.register(task(1), workflow="unprojected")
+    code, text = await flower(settings, "verify", words=2)
+    assert (code, "flower replay" in text) == (1, True)
+    assert (await flower(settings, "replay", "--workflow", "etl"))[0] == 1
+    with pytest.raises(psycopg.errors.UndefinedTable) as caught:
+        await both.project()
+    assert is_outage(caught.value)  # so services wait for the table
+    code, text = await flower(settings, "replay", words=3)
+    assert (code, "made anew: kr_flow_stat and kr_task_stat" in text) == (0, True)
+    assert [await _shape(both, table) for table in ("kr_task_stat", "kr_flow_stat")] == before
+    await both.project()
+    assert await held(both.connection) == expected(await both.archived())
+    assert await both.count("SELECT count(*) FROM kr_event WHERE error IS NOT NULL") == 0
+    assert await both.count("SELECT count(*) FROM pg_namespace WHERE nspname = 'flower_remaking'") == 0
+
+
+async def _shape(both: Both, table: str) -> list[object]:
+    """Columns, indexes and constraints of a table."""
+    columns = await both.connection.execute(
+        "SELECT column_name, data_type, column_default, is_nullable, ordinal_position"
+        " FROM information_schema.columns WHERE table_name = %s AND table_schema = 'public' ORDER BY 1",
+        [table],
+    )
+    indexes = await both.connection.execute(
+        "SELECT schemaname, indexdef FROM pg_indexes WHERE tablename = %s ORDER BY 2", [table]
+    )
+    return [*await columns.fetchall(), *await indexes.fetchall()]
 
 
 async def test_rows_that_are_right_stay_untouched(both: Both) -> None:
@@ -119,7 +156,7 @@ async def test_the_commands_say_what_differs_and_put_it_right(both: Both, settin
     await _stories(both)
     assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")
     await both.connection.execute("UPDATE kr_task_stat SET exec_status = 3 WHERE task_id = 'broken'")
-    code, text = await flower(settings, "verify", words=3)
+    code, text = await flower(settings, "verify", words=9)
     assert (code, "its events say 2" in text, "task.suspended" in text) == (1, True, True)
     assert (await flower(settings, "replay", "--workflow", "broken", "--since", "2020-01-01"))[0] == 0
     assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")

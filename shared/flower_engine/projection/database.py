@@ -19,7 +19,13 @@ POOL_TIMEOUT_SECONDS = 5.0
 _CHECK_SECONDS = 2.0
 
 _REFUSALS = ("22", "23", "54")  # data exception, integrity constraint violation, program limit exceeded
-_MAY_PASS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
+# A table that was dropped comes back with `flower replay`.
+_MAY_PASS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg.errors.UndefinedTable,
+)
 
 
 def is_refusal(error: Exception) -> bool:
