@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from flower_engine.log.backlog import count_projected, log_size_bytes
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.watching import trim
@@ -20,8 +21,9 @@ class Trimmer:
     """Trims one partition's log behind what was archived since this was made.
 
     The tail that stays is the longer of two: so many events, and the events of so many hours before the
-    archived position (not before now: an idle log loses nothing). It knows no older positions, and
-    makes none up: what an earlier projector left is trimmed with the rest.
+    archived position (not before now: an idle log loses nothing). Where the log takes more of Redis' memory
+    than it may, even that goes, oldest first. It knows no older positions, and makes none up: what an
+    earlier projector left is trimmed with the rest. Each time it also notes how much is projected.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Trimmer:
         self._tail_ms = int(settings.log_tail_hours * 3_600_000)
         self._ended_keep_ms = int(settings.ended_keep_seconds * 1000)
         self._monotonic = monotonic
+        self._tail_bytes = settings.log_tail_mb * 1024 * 1024
         self._due = monotonic()
         self._events = 0
+        self._before: int | None = None  # events ever appended that were archived before the first of these
         self._marks: deque[tuple[int, str]] = deque()  # (events archived up to here, position), oldest first
         self._keep_from = "0"
 
@@ -60,13 +64,18 @@ class Trimmer:
         """
         if self._monotonic() < self._due:
             return
+        if self._before is None:
+            archived = await count_projected(self._client, self._partition, position)
+            self._before = archived - self._events
         for _ in range(_MOST_CALLS):
+            size_bytes = await log_size_bytes(self._client, self._partition)
             trimmed, forgotten = await trim(
                 self._client,
                 self._partition,
-                keep_from=self._tail_from(position),
+                keep_from=position if size_bytes > self._tail_bytes else self._tail_from(position),
                 archived=position,
                 ended_keep_ms=self._ended_keep_ms,
+                projected=self._before + self._events,
                 most=_MOST_FLOWS,
             )
             if trimmed < _MANY_ENTRIES and forgotten < _MOST_FLOWS:

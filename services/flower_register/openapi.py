@@ -19,6 +19,7 @@ _MEANINGS = {
     413: "the body is too large",
     415: "the body is not announced as JSON",
     422: "the request is understood but wrong; `problems` names everything found",
+    429: "too many flows of the workflow are under way, or Postgres is too far behind; `type` says which",
     503: "a store cannot be used now; `store` says which",
 }
 

@@ -23,6 +23,7 @@ from flower_engine.log.registering import (
 )
 from flower_engine.model.ids import make_flow_id
 from flower_engine.runtime.clock import Clock
+from flower_register.backlogs import Backlogs
 from flower_register.problems import unavailable
 
 MOST_WAITING_TASKS = 200_000  # about two seconds of Redis' time; beyond, callers are told to come back
@@ -42,8 +43,11 @@ class Wanted(msgspec.Struct, frozen=True):
 class Registrar:
     """Starts flows in any of the partitions; one with an idempotency key in the partition of its key."""
 
-    def __init__(self, redis: Redis, partitions: Sequence[Partition], clock: Clock) -> None:
+    def __init__(
+        self, redis: Redis, partitions: Sequence[Partition], clock: Clock, backlogs: Backlogs
+    ) -> None:
         self._gatherers = [Gatherer(redis, partition) for partition in partitions]
+        self._backlogs = backlogs
         self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers)
         self._clock = clock
 
@@ -52,9 +56,10 @@ class Registrar:
 
         Raises:
             LostError, RedisError: it was not started, or nobody knows.
-            ProblemError: too many wait already, or Redis did not answer in time.
+            ProblemError: too many wait already, Redis did not answer in time, or Postgres is too far behind.
         """
         gatherer = self._gatherer(wanted)
+        self._check(gatherer)
         (registered,) = await gatherer.register([self._start(gatherer, wanted)])
         return registered
 
@@ -73,7 +78,7 @@ class Registrar:
             places.append((chunk, len(chunks[chunk][1])))
             chunks[chunk][1].append(self._start(gatherer, wanted))
             filling[gatherer] = (chunk, tasks + plan.tasks)
-        calls = (gatherer.register(starts) for gatherer, starts in chunks)
+        calls = (self._checked(gatherer, starts) for gatherer, starts in chunks)
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         found: list[Registered | BaseException] = []
         for chunk, place in places:
@@ -81,8 +86,19 @@ class Registrar:
             found.append(outcome if isinstance(outcome, BaseException) else outcome[place])
         return found
 
+    async def _checked(self, gatherer: "Gatherer", starts: list[Start]) -> list[Registered]:
+        self._check(gatherer)
+        return await gatherer.register(starts)
+
+    def _check(self, gatherer: "Gatherer") -> None:
+        if self._backlogs.is_over(gatherer.partition.number):
+            raise self._backlogs.refusal(gatherer.partition.number)
+
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
         if not wanted.key:
+            for gatherer in itertools.islice(self._turns, len(self._gatherers)):
+                if not self._backlogs.is_over(gatherer.partition.number):
+                    return gatherer
             return next(self._turns)
         return self._gatherers[partition_of_key(wanted.key, len(self._gatherers))]
 

@@ -43,7 +43,7 @@ async def serve(
     bound = bind(settings.host, settings.port)
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
-    stores = Stores(redis, pool, settings.database_url, SystemClock())
+    stores = Stores(redis, pool, settings, SystemClock())
     server = Server(create_app(stores, settings.api_tokens), bound, settings.grace_seconds, on_listening)
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())
@@ -89,6 +89,14 @@ async def _installation(stores: Stores, redis: Redis, pool: Pool, settings: Sett
 
 
 async def _until_lost(stores: Stores, redis: Redis) -> str:
+    measuring = asyncio.create_task(stores.backlogs.run(stores.partitions))
+    try:
+        return await _lost(stores, redis)
+    finally:
+        await cancel_all([measuring])
+
+
+async def _lost(stores: Stores, redis: Redis) -> str:
     generations = {partition.number: partition.generation for partition in stores.partitions}
     while True:
         with contextlib.suppress(RedisError, OSError):  # it is away, not lost; /readyz says so

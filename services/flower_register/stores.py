@@ -13,6 +13,8 @@ from flower_engine.model.ids import is_flow_id, partition_of
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.definitions import read_workflow
 from flower_engine.runtime.clock import Clock
+from flower_engine.runtime.settings import Settings
+from flower_register.backlogs import Backlogs
 from flower_register.listening import Listener
 from flower_register.plans import Plans
 from flower_register.problems import unavailable
@@ -28,10 +30,12 @@ _MOST_LOG_READERS = 16  # each may hold a connection to Redis and a page of the 
 class Stores:
     """The stores as the API uses them; partitions are there once the installation was checked."""
 
-    def __init__(self, redis: Redis, pool: Pool, database_url: str, clock: Clock) -> None:
+    def __init__(self, redis: Redis, pool: Pool, settings: Settings, clock: Clock) -> None:
+        assert settings.database_url is not None
         self.redis = redis
+        self.backlogs = Backlogs(redis, settings)
         self.plans = Plans(self._read_workflow)
-        self.listener = Listener(database_url, self.plans)
+        self.listener = Listener(settings.database_url, self.plans)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"
         self.lost: str | None = None
@@ -43,7 +47,7 @@ class Stores:
     def install(self, partitions: Sequence[Partition]) -> None:
         """From now on flows can be registered."""
         self._partitions = partitions
-        self._registrar = Registrar(self.redis, partitions, self._clock)
+        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs)
         self.waits_for = self.lost = None
 
     def lose(self, why: str) -> None:

@@ -14,7 +14,9 @@ from flower_engine.log.registering import FlowPlan, Registered, Start, register
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.runtime.clock import ManualClock
+from flower_engine.runtime.settings import load_settings
 from flower_register import registrar as registrar_module
+from flower_register.backlogs import Backlogs
 from flower_register.problems import ProblemError
 from flower_register.registrar import Registrar, Wanted
 
@@ -63,7 +65,12 @@ async def partition(redis: Redis) -> Partition:
 
 @pytest.fixture
 def registrar(redis: Redis, partition: Partition, calls: Calls) -> Registrar:
-    return Registrar(redis, [partition], ManualClock(1_700_000_000_000))
+    return Registrar(
+        redis,
+        [partition],
+        ManualClock(1_700_000_000_000),
+        Backlogs(redis, load_settings(redis_url="unix:///x")),
+    )
 
 
 async def _registered(redis: Redis, partition: Partition) -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from flower_engine.errors import LostError
+from flower_engine.log.backlog import Backlog, log_size_bytes, read_backlogs
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition, halt
 from flower_engine.log.reading import read_log
@@ -148,3 +149,38 @@ async def test_a_halted_partition_is_not_trimmed(
     position = await append(client, partition, b"{}")
     with pytest.raises(LostError):
         await trimmer.run_once(position)
+
+
+async def test_a_log_that_takes_too_much_memory_loses_its_tail_but_nothing_else(
+    client: AsyncRedis, partition: Partition, settings: Settings, clock: Hand
+) -> None:
+    bounds = {"log_tail_events": 100_000, "log_tail_hours": 24.0, "log_tail_mb": 1}
+    trimmer = Trimmer(client, partition, settings.model_copy(update=bounds), monotonic=clock)
+    await tell(client, partition, flows(1_200))
+    before = [entry.position for entry in await entries_of(client, partition)]
+    position = await archive_in_batches(trimmer, before[:3_000])
+    assert await log_size_bytes(client, partition) > 1024 * 1024
+    await trimmer.run_once(position)
+    after = [entry.position for entry in await entries_of(client, partition)]
+    assert len(before) - 3_000 <= len(after) < len(before) - 2_500
+    assert position in after
+
+
+async def test_it_notes_how_far_the_projection_is_behind(
+    client: AsyncRedis, partition: Partition, settings: Settings, clock: Hand
+) -> None:
+    await tell(client, partition, flows(100))
+    positions = [entry.position for entry in await entries_of(client, partition)]
+    (never,) = await read_backlogs(client, [partition])
+    assert never.events == len(positions)
+    for archived in (50, 300):
+        trimmer = Trimmer(client, partition, settings, monotonic=clock)  # each of a projector that just began
+        trimmer.archived(positions[archived - 1], 10)
+        await trimmer.run_once(positions[archived - 1])
+        clock.seconds += 10
+        (backlog,) = await read_backlogs(client, [partition])
+        assert backlog.events == len(positions) - archived
+        assert backlog.size_bytes > backlog.events * 50
+    trimmer.archived(positions[-1], len(positions) - 300)
+    await trimmer.run_once(positions[-1])
+    assert await read_backlogs(client, [partition]) == [Backlog(0, 0)]

@@ -26,7 +26,7 @@ TRANSITIONS: dict[str, Transition] = {
     "leave": lambda engine: leave(engine.client, engine.partition, "w1", ["default"]),
     "lapse": lambda engine: engine.lapse(),
     "trim": lambda engine: trim(
-        engine.client, engine.partition, keep_from="0-0", archived="0-0", ended_keep_ms=0
+        engine.client, engine.partition, keep_from="0-0", archived="0-0", ended_keep_ms=0, projected=0
     ),
 }
 every_transition = pytest.mark.parametrize("transition", TRANSITIONS.values(), ids=TRANSITIONS)

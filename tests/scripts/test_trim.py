@@ -29,6 +29,7 @@ async def trim_to(
         keep_from=position,
         archived=archived or position,
         ended_keep_ms=ended_keep_ms,
+        projected=0,
         most=most,
     )
 

@@ -43,6 +43,7 @@ def add_health(app: FastAPI, stores: Stores) -> None:
             Dependency("engine", ready=waits_for is None, problem=waits_for),
             await _dependency("Redis", _check_redis(stores)),
             await _dependency("Postgres", _check_postgres(stores)),
+            Dependency("projection", ready=stores.backlogs.problem is None, problem=stores.backlogs.problem),
             Dependency("definitions", ready=stores.listener.problem is None, problem=stores.listener.problem),
         ]
         missing = [f"{one.name}: {one.problem}" for one in dependencies if not one.ready]

@@ -46,14 +46,15 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
         summary="Start many flows",
         responses=replies(
             {200: (list[BulkEntry], "What became of each registration, in the order given")},
-            problems=(400, 413, 415, 422, 503),
+            problems=(400, 413, 415, 422, 429, 503),
         ),
     )
     @app.post("/register/", include_in_schema=False)
     async def register_many(
         registrations: Annotated[list[Registration], Body(max_length=MAX_REGISTRATIONS)], request: Request
     ) -> Response:
-        """One that cannot be started does not stop the others. 503 only if no store took any of them."""
+        """One that cannot be started does not stop the others. 503 (or 429, when Postgres is too far
+        behind) only if none of them could be taken."""
         return reply(await _register_many(stores, registrations, by_of(request)))
 
     @app.post(
@@ -64,7 +65,7 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
                 200: (Registered, "The flow is started, or its key was known"),
                 404: (RegistrationFailed, "No task definition has this task_id"),
             },
-            problems=(400, 409, 413, 415, 422, 503),
+            problems=(400, 409, 413, 415, 422, 429, 503),
         ),
     )
     async def register(
@@ -72,7 +73,8 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
     ) -> Response:
         """A flow of the workflow whose rows in ms_task_definition have this task_id; no body is needed.
 
-        409 if the key belongs to a flow of another workflow.
+        409 if the key belongs to a flow of another workflow; 429 while the workflow's flow limit is reached,
+        or Postgres is further behind than it may be.
         """
         workflow = workflow_of(task_id)
         if header is not None:
@@ -114,7 +116,7 @@ async def _register_many(stores: Stores, registrations: Sequence[Registration], 
     started = iter(await stores.registrar.start_many(wanted))
     settled = [next(started) if isinstance(outcome, Wanted) else outcome for outcome in outcomes]
     entries: list[BulkEntry] = []
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
     for registration, outcome in zip(registrations, settled, strict=True):
         try:
             if isinstance(outcome, BaseException):
@@ -125,7 +127,7 @@ async def _register_many(stores: Stores, registrations: Sequence[Registration], 
             errors.append(error)
         else:
             entries.append(BulkEntry("succeeded", registration.task_id, 200, flow, is_known))
-    if errors and all(entry.code >= 500 for entry in entries):
+    if errors and len(errors) == len(entries) and all(map(_is_of_stores, errors)):
         raise errors[0]
     return entries
 
@@ -180,6 +182,12 @@ def _claimed(registered: log.Registered, workflow: str, key: str | None) -> tupl
             headers={"Retry-After": "1"},
         )
     return registered.flow, registered.word in ("known", "skipped")
+
+
+def _is_of_stores(error: Exception) -> bool:
+    """Whether the stores cannot take any flow now, whichever it is."""
+    problem = problem_of(error)
+    return problem.status_code >= 500 or problem.kind == "projection-behind"
 
 
 def _failed(workflow: str, error: Exception) -> BulkEntry:

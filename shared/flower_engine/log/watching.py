@@ -100,13 +100,15 @@ async def trim(
     keep_from: str,
     archived: str,
     ended_keep_ms: int,
+    projected: int,
     most: int = 1_000,
 ) -> tuple[int, int]:
-    """Trims the log before ``keep_from`` (at most ``archived``, the projected position).
+    """Trims the log before ``keep_from`` (at most ``archived``, the projected position); notes how many of
+    the events ever appended are ``projected``.
 
     Returns how many log entries were trimmed and how many ended flows were forgotten.
     """
     args = [partition.generation, partition.installation, keep_from, archived.partition("-")[0]]
-    reply = await _trim.run(client, partition.keys.meta, [*args, ended_keep_ms, most])
+    reply = await _trim.run(client, partition.keys.meta, [*args, ended_keep_ms, most, projected])
     _, trimmed, forgotten = partition.check(reply)
     return trimmed, forgotten

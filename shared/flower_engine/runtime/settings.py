@@ -87,6 +87,15 @@ class Settings(BaseSettings):
         le=8_760,
         description="projected events of the last so many hours are kept too; 0: by number only",
     )
+    log_tail_mb: int = Field(
+        1_024, ge=1, description="but no more of them than fit the log into so much of Redis' memory"
+    )
+    max_unprojected_events: int = Field(
+        1_000_000, ge=1, description="events that are not in Postgres yet, beyond which no flow is registered"
+    )
+    max_unprojected_mb: int = Field(
+        1_024, ge=1, description="the same as Redis' memory that these events take"
+    )
     ended_keep_seconds: float = Field(
         3_600.0, ge=0, description="how long an ended flow is remembered in Redis"
     )
