@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from redis.asyncio import Redis
 
+from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.log.registering import (
     TASKS_PER_CALL,
@@ -44,9 +45,15 @@ class Registrar:
     """Starts flows in any of the partitions; one with an idempotency key in the partition of its key."""
 
     def __init__(
-        self, redis: Redis, partitions: Sequence[Partition], clock: Clock, backlogs: Backlogs
+        self,
+        redis: Redis,
+        partitions: Sequence[Partition],
+        clock: Clock,
+        backlogs: Backlogs,
+        level: Level | None = None,
     ) -> None:
-        self._gatherers = [Gatherer(redis, partition) for partition in partitions]
+        """``level``: what must hold of a registration before it is acknowledged."""
+        self._gatherers = [Gatherer(redis, partition, level or Level()) for partition in partitions]
         self._backlogs = backlogs
         self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers)
         self._clock = clock
@@ -111,8 +118,9 @@ class Registrar:
 class Gatherer:
     """Registers the flows of one partition, one call at a time, each with all that wait by then."""
 
-    def __init__(self, redis: Redis, partition: Partition) -> None:
+    def __init__(self, redis: Redis, partition: Partition, level: Level) -> None:
         self.partition = partition
+        self._level = level
         self._redis = redis
         self._waiting: list[_Waiting] = []
         self._tasks = 0
@@ -157,7 +165,7 @@ class Gatherer:
         """Registers; "duplicate" is as good as "ok": the reply to the first sending was lost."""
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                return await register(self._redis, self.partition, starts)
+                return await register(self._redis, self.partition, starts, self._level)
         except TimeoutError:
             return unavailable("Redis", f"no answer in {DEADLINE_SECONDS:g} s; the flows may be registered")
         except Exception as error:  # noqa: BLE001 # whatever it is, those who wait must hear it

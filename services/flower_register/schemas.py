@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from flower_engine.log.durability import Durability
 from flower_engine.model.definition import (
     MAX_DURATION_MS,
     MAX_NAME_LENGTH,
@@ -64,12 +65,14 @@ class Registration(Overrides):
 
 class Registered(View, omit_defaults=True):
     """The seed's reply, with the flow's id; ``duplicate``: nothing new was started, because its key was known
-    or the workflow's flow limit says skip."""
+    or the workflow's flow limit says skip. ``durability``: what held of the registration when this was sent:
+    it was in Redis' memory, synced to its disk, or in a replica's memory, too."""
 
     status: Literal["succeeded"]
     task_id: str
     task_flow_id: str
     duplicate: bool = False
+    durability: Durability | None = None
 
 
 class RegistrationFailed(View):
@@ -88,6 +91,7 @@ class BulkEntry(View, omit_defaults=True):
     code: int
     task_flow_id: str | None = None
     duplicate: bool = False
+    durability: Durability | None = None
     description: str | None = None
 
 

@@ -10,11 +10,13 @@ from redis.exceptions import RedisError
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import connect
+from flower_engine.log.durability import Level, settle_level
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Pool, make_pool
 from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.losses import Waiting, until_lost
+from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all
 from flower_register.app import create_app
@@ -35,7 +37,8 @@ async def serve(
     meanwhile.
 
     Raises:
-        SettingsError: the address cannot be listened on, or not without tokens.
+        SettingsError: the address cannot be listened on, or not without tokens; or Redis cannot keep the
+            durability that is set.
         InstallationError: the stores do not belong together.
     """
     assert settings.redis_url is not None and settings.database_url is not None
@@ -64,28 +67,48 @@ async def serve(
 async def _look_after(stores: Stores, redis: Redis, pool: Pool, settings: Settings) -> None:
     """Makes sure of the installation, then keeps the plans right, for ever; looks out for a lost Redis."""
     await pool.open()
-    stores.install(await _installation(stores, redis, pool, settings))
+    stores.install(*await _installation(stores, redis, pool, settings))
     listening = asyncio.create_task(stores.listener.run())
     try:
         while True:
             lost = await _until_lost(stores, redis)
             _log.error("flows cannot be registered or operated on: %s", lost)
             stores.lose(lost)
-            stores.install(await _installation(stores, redis, pool, settings))
+            stores.install(*await _installation(stores, redis, pool, settings))
             _log.warning("Redis is whole again: flows can be registered and operated on")
     finally:
         await cancel_all([listening])
 
 
-async def _installation(stores: Stores, redis: Redis, pool: Pool, settings: Settings) -> list[Partition]:
-    """The installation's partitions, as soon as Redis has them; says meanwhile what is waited for."""
+async def _installation(
+    stores: Stores, redis: Redis, pool: Pool, settings: Settings
+) -> tuple[list[Partition], Level]:
+    """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
+    meanwhile what is waited for.
+
+    Raises:
+        SettingsError: Redis cannot keep the durability that is set.
+    """
     waiting = Waiting()
     while True:
         try:
-            return await ensure_installation(redis, pool, settings)
+            partitions = await ensure_installation(redis, pool, settings)
+            return partitions, await _level(redis, settings)
         except LostError as error:
             stores.lose(str(error))
             await waiting.wait(error)
+
+
+async def _level(redis: Redis, settings: Settings) -> Level:
+    patience = Patience(_log, "Redis")
+    while True:
+        try:
+            level = await settle_level(redis, settings.durability)
+        except (RedisError, OSError) as error:
+            await asyncio.sleep(patience.failed(error))
+        else:
+            _log.info("what is acknowledged is %s", level.durability)
+            return level
 
 
 async def _until_lost(stores: Stores, redis: Redis) -> str:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 
 from flower_engine.errors import LostError, UnknownFlowError
+from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.ids import is_flow_id, partition_of
@@ -44,10 +45,10 @@ class Stores:
         self._partitions: Sequence[Partition] = ()
         self._registrar: Registrar | None = None
 
-    def install(self, partitions: Sequence[Partition]) -> None:
-        """From now on flows can be registered."""
+    def install(self, partitions: Sequence[Partition], level: Level) -> None:
+        """From now on flows can be registered, and are acknowledged when the level holds."""
         self._partitions = partitions
-        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs)
+        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs, level)
         self.waits_for = self.lost = None
 
     def lose(self, why: str) -> None:

@@ -16,9 +16,10 @@ def test_a_registration_answers_as_the_seed_does_and_names_the_flow(api: Running
     reply = api.client.post("/register/example")
     body = reply.json()
     assert reply.status_code == 200
-    assert list(body) == ["status", "taskId", "taskFlowId"]
+    assert list(body) == ["status", "taskId", "taskFlowId", "durability"]
     assert (body["status"], body["taskId"]) == ("succeeded", "example")
     assert is_flow_id(body["taskFlowId"])
+    assert body["durability"] == "memory"  # the tests' Valkey does not sync
 
 
 def test_an_unknown_workflow_is_answered_as_the_seed_does(api: RunningApi) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from flower_engine.errors import UnknownWorkflowError
 from flower_engine.log import registering as log
+from flower_engine.log.durability import Durability
 from flower_engine.log.registering import FlowPlan
 from flower_register.keys import known_keys
 from flower_register.openapi import replies, reply
@@ -85,13 +86,12 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
             return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
         by = by_of(request)
         if body is None:
-            flow, is_known = _claimed(await stores.registrar.start(Wanted(plan, by)), workflow, None)
-            return reply(Registered("succeeded", workflow, flow, is_known))
+            started = await stores.registrar.start(Wanted(plan, by))
+            return reply(Registered("succeeded", workflow, *_claimed(started, workflow, None)))
         known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
         if known is None:
             known = await stores.registrar.start(await _wanted(plan, body, by))
-        flow, is_known = _claimed(known, workflow, body.key)
-        return reply(Registered("succeeded", workflow, flow, is_known))
+        return reply(Registered("succeeded", workflow, *_claimed(known, workflow, body.key)))
 
 
 async def _register_many(stores: Stores, registrations: Sequence[Registration], by: str) -> list[BulkEntry]:
@@ -121,12 +121,12 @@ async def _register_many(stores: Stores, registrations: Sequence[Registration], 
         try:
             if isinstance(outcome, BaseException):
                 raise outcome
-            flow, is_known = _claimed(outcome, registration.task_id, registration.key)
+            claimed = _claimed(outcome, registration.task_id, registration.key)
         except Exception as error:  # noqa: BLE001 # it is this entry's outcome
             entries.append(_failed(registration.task_id, error))
             errors.append(error)
         else:
-            entries.append(BulkEntry("succeeded", registration.task_id, 200, flow, is_known))
+            entries.append(BulkEntry("succeeded", registration.task_id, 200, *claimed))
     if errors and len(errors) == len(entries) and all(map(_is_of_stores, errors)):
         raise errors[0]
     return entries
@@ -159,8 +159,11 @@ def _with_key(body: Overrides | None, key: str) -> Overrides:
     return body.model_copy(update={"key": key})
 
 
-def _claimed(registered: log.Registered, workflow: str, key: str | None) -> tuple[str, bool]:
-    """The flow, and whether nothing new was started: its key was known, or the workflow's limit says skip.
+def _claimed(
+    registered: log.Registered, workflow: str, key: str | None
+) -> tuple[str, bool, Durability | None]:
+    """The flow, whether nothing new was started (its key was known, or the workflow's limit says skip), and
+    what holds of that.
 
     Raises:
         ProblemError: the key belongs to another workflow, or the workflow's limit says reject.
@@ -181,7 +184,7 @@ def _claimed(registered: log.Registered, workflow: str, key: str | None) -> tupl
             " again when one has ended, or raise the limit",
             headers={"Retry-After": "1"},
         )
-    return registered.flow, registered.word in ("known", "skipped")
+    return registered.flow, registered.word in ("known", "skipped"), registered.durability
 
 
 def _is_of_stores(error: Exception) -> bool:

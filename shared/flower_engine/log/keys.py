@@ -57,6 +57,7 @@ class Keys:
         self.meta = prefix + "meta"
         self.log = prefix + "log"
         self.fanout = prefix + "fanout"
+        self.awaited = prefix + "awaited"
         self.queues = prefix + "queues"
         self.workers = prefix + "workers"
         self.suspects = prefix + "suspects"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.durability import Durability, Level
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg, Script
 from flower_engine.log.task_fields import task_fields, task_lane
@@ -108,12 +109,13 @@ class Registered(msgspec.Struct, frozen=True):
     """What became of a Start: ``ok``, ``duplicate`` (it is or was registered already: as good), or nothing
     new was registered: ``known``: its key belongs to this flow, of this workflow; ``full``: as many flows of
     its workflow are under way as may be (``most``), and its limit says reject; ``skipped``: or it says skip,
-    because of ``flow``."""
+    because of ``flow``. ``durability``: what holds of it; None: nothing was registered now."""
 
     word: Literal["ok", "duplicate", "known", "full", "skipped"]
     flow: str
     workflow: str
     most: int = 0
+    durability: Durability | None = None
 
 
 def partition_of_key(key: str, partitions: int) -> int:
@@ -121,12 +123,15 @@ def partition_of_key(key: str, partitions: int) -> int:
     return zlib.crc32(key.encode()) % partitions
 
 
-async def register(client: AsyncRedis, partition: Partition, starts: Sequence[Start]) -> list[Registered]:
-    """Registers flows in order; splits very large calls.
+async def register(
+    client: AsyncRedis, partition: Partition, starts: Sequence[Start], level: Level | None = None
+) -> list[Registered]:
+    """Registers flows in order; splits very large calls. Waits once, for all of them, until ``level`` holds.
 
     Raises:
         LostError: Redis lost its state. Flows of earlier parts of a split call stay registered.
     """
+    level = level or Level()
     registered: list[Registered] = []
     first = 0
     while first < len(starts):
@@ -135,10 +140,15 @@ async def register(client: AsyncRedis, partition: Partition, starts: Sequence[St
             tasks += starts[last].plan.tasks
             last += 1
         part = starts[first:last]
-        reply = await _script.run(client, partition.keys.meta, _args(partition, part))
+        commands = level.commands(partition.keys) if last == len(starts) else []
+        sent = (client, partition.keys.meta, _args(partition, part))
+        reply, *more = await _script.run_then(*sent, commands) if commands else [await _script.run(*sent)]
         words = partition.check(reply)[1:]
         registered += [_registered(start, word.decode()) for start, word in zip(part, words, strict=True)]
         first = last
+        if last == len(starts):
+            held = level.held(more)
+            registered = [msgspec.structs.replace(one, durability=held) for one in registered]
     return registered
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from flower_engine.log.client import AsyncRedis, send, send_blocking
+from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
 
 Arg = str | bytes | int
 _INCLUDE = re.compile(r"^-- include (.+)$", re.MULTILINE)
@@ -36,6 +36,23 @@ class Script:
             return await send(client, "EVALSHA", self.sha, 1, meta, *args)
         except NoScriptError:  # a fresh or restarted server
             return await send(client, "EVAL", self.text, 1, meta, *args)
+
+    async def run_then(
+        self, client: AsyncRedis, meta: str, args: Sequence[Arg], commands: Sequence[Sequence[str | int]]
+    ) -> list[Any]:
+        """The script's raw reply, and those to commands sent right behind it on the same connection (an error
+        as a value), in one round trip."""
+        for verb, script in (("EVALSHA", self.sha), ("EVAL", self.text)):
+            async with client.pipeline(transaction=False) as pipeline:
+                queue_command(pipeline, verb, script, 1, meta, *args)
+                for command in commands:
+                    queue_command(pipeline, *command)
+                replies = await pipeline.execute(raise_on_error=False)
+            if not isinstance(replies[0], NoScriptError):
+                break
+        if isinstance(replies[0], Exception):
+            raise replies[0]
+        return replies
 
     def run_blocking(self, client: Redis, meta: str, args: Sequence[Arg]) -> Any:
         """The same from a thread that has no event loop."""

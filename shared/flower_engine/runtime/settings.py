@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     log_tail_mb: int = Field(
         1_024, ge=1, description="but no more of them than fit the log into so much of Redis' memory"
     )
+    durability: Literal["memory", "fsynced", "replicated"] | None = Field(
+        None,
+        description="what holds of a registration before it is acknowledged; refused at start where Redis"
+        " cannot keep it; not set: what Redis gives without waiting",
+    )
     max_unprojected_events: int = Field(
         1_000_000, ge=1, description="events that are not in Postgres yet, beyond which no flow is registered"
     )
