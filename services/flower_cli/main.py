@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flower_cli import demo, recover, replay, services, up, urls, verify
-from flower_cli.client import bulk, comparing, controlling, operating, registering, showing, top
+from flower_cli import demo, prune, recover, replay, services, up, urls, verify
+from flower_cli.client import bulk, comparing, controlling, history, operating, registering, showing, top
 from flower_cli.console import out, report
 from flower_engine.errors import FlowerError
 
@@ -43,8 +43,10 @@ demo.add_to(app)
 recover.add_to(app)
 replay.add_to(app)
 verify.add_to(app)
+prune.add_to(app)
 registering.add_to(app)
 showing.add_to(app)
+history.add_to(app)
 comparing.add_to(app)
 operating.add_to(app)
 bulk.add_to(app)

@@ -1,6 +1,5 @@
-"""Commands that show: flows, show, events, errors, workers, workflows."""
+"""Commands that show: flows, show, errors, workers, workflows."""
 
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -23,11 +22,9 @@ from flower_cli.client.options import (
 from flower_cli.client.tree import tree_lines
 from flower_cli.console import fail, out
 
-_FOLLOW_SECONDS = 0.5
-
 
 def add_to(app: typer.Typer) -> None:
-    for command in (flows, show, why, events, errors, workers, workflows):
+    for command in (flows, show, why, errors, workers, workflows):
         app.command(rich_help_panel="Flows, over HTTP")(command)
 
 
@@ -109,28 +106,6 @@ def why(
     if not waiting:
         standing = f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {found['status']}"
         out.print(f"{standing}: nothing of it waits", markup=False)
-
-
-def events(
-    flow: FlowArgument,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on as events happen, until Ctrl-C")] = False,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print a flow's history; with --json one event a line."""
-    with connected(url) as api:
-        after = None
-        while True:
-            page = api.read(f"/flows/{part(flow)}/events", after=after, limit=1_000)
-            for entry in page["events"]:
-                after = entry["position"]
-                _print_event(entry, as_json)
-            if page["next"]:
-                after = page["next"]
-            elif follow:
-                time.sleep(_FOLLOW_SECONDS)
-            else:
-                return
 
 
 def errors(
@@ -280,19 +255,6 @@ def _print_attempts(attempts: list[dict[str, Any]]) -> None:
             .append(f"  {attempt['how']:<9} on {attempt['worker']}")
             .append(f"  {words.error_line(attempt['error'])}", style="red")
         )
-
-
-def _print_event(entry: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(msgspec.json.encode(entry))
-        return
-    event = entry["event"]
-    if event is None:
-        out.print(Text(f"{entry['position']}  refused by Postgres: {entry['error']}", style="red"))
-        return
-    known = {key: value for key, value in event.items() if key not in ("type", "flow", "at", "tasks")}
-    rest = " ".join(f"{key}={msgspec.json.encode(value).decode()[:200]}" for key, value in known.items())
-    out.print(Text(f"{entry['position']}  {event['type']:<16} ").append(rest, style="dim"))
 
 
 def _print_definition(workflow: dict[str, Any]) -> None:

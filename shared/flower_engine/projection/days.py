@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
 DAYS_AHEAD = 2
+_PREFIX = "kr_event_"
 _LAST_DAY = 2_932_896  # 9999-12-31
 _LOCK_TIMEOUT = "300ms"  # while somebody reads the default table, the events go there
 _RETRY_SECONDS = 60.0
@@ -58,19 +59,23 @@ async def make_day(connection: Connection, day: int) -> bool:
         if 0 <= day <= _LAST_DAY:
             await _make_day(connection, day)
     except errors.CheckViolation:
-        _log.info("the events of %s stay in kr_event_default, where there are some already", _name(day))
+        _log.info(
+            "the events of %s stay in kr_event_default, where there are some already", table_of_day(day)
+        )
     except (errors.LockNotAvailable, errors.InsufficientPrivilege) as error:
-        _log.warning("no table %s could be made, kr_event_default stands in for it: %s", _name(day), error)
+        _log.warning(
+            "no table %s could be made, kr_event_default stands in for it: %s", table_of_day(day), error
+        )
         return False
     return True
 
 
 async def _make_day(connection: Connection, day: int) -> None:
-    name = sql.Identifier(_name(day))
+    name = sql.Identifier(table_of_day(day))
     async with connection.transaction():
         await connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
         await connection.execute("SELECT pg_advisory_xact_lock('kr_event'::regclass::oid::bigint << 16)")
-        known = await (await connection.execute("SELECT to_regclass(%s)", [_name(day)])).fetchone()
+        known = await (await connection.execute("SELECT to_regclass(%s)", [table_of_day(day)])).fetchone()
         if known != (None,):
             return
         # Made apart and then attached: that waits for no reader or writer of the other days.
@@ -82,5 +87,15 @@ async def _make_day(connection: Connection, day: int) -> None:
         )
 
 
-def _name(day: int) -> str:
-    return f"kr_event_{datetime.fromtimestamp(day * 86_400, UTC):%Y%m%d}"
+def table_of_day(day: int) -> str:
+    """The name of the table of a day (since 1970)."""
+    return f"{_PREFIX}{datetime.fromtimestamp(day * 86_400, UTC):%Y%m%d}"
+
+
+def day_of_table(name: str) -> int | None:
+    """The day that a table is of; None: it is none of these tables."""
+    try:
+        begin = datetime.strptime(name.removeprefix(_PREFIX), "%Y%m%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(begin.timestamp()) // 86_400

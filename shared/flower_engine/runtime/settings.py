@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         3_600.0, ge=0, description="how long an ended flow is remembered in Redis"
     )
 
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="flows that ended so many days ago are pruned, with their events; not set: none",
+    )
     auto_recover: bool | None = Field(
         None, description="whether the projector recovers a lost Redis by itself; not set: an embedded one"
     )

@@ -1,0 +1,181 @@
+"""Retention: flows that ended long ago go, with their rows and events; old days of the archive are dropped.
+
+What must stay of a day that goes (events of flows that are open, or ended later, or that no row tells of, and
+the entries at the projected positions) is first copied into a small table, which takes the day's place.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+
+import msgspec
+from psycopg.sql import SQL, Identifier
+
+from flower_engine.projection.database import Connection
+from flower_engine.projection.days import DAY_MS, day_of_table, table_of_day
+from flower_engine.projection.positions import LOCK_SPACE
+
+_log = logging.getLogger(__name__)
+
+_PAGE_ROWS = 2_000
+_LOCK_NUMBER = 65_534  # of LOCK_SPACE
+# Dropping waits for readers of the archive for so long; then everything is tried again another time.
+_LOCK_TIMEOUT = "5s"
+
+_TABLES = """
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'kr_event'::regclass AND relname <> 'kr_event_default' ORDER BY relname
+"""
+_FLOWS = """
+CREATE TEMP TABLE pruned_flow ON COMMIT DROP AS
+SELECT task_flow_id FROM kr_flow_stat WHERE finished_ts < to_timestamp(%s / 1000.0)
+"""
+_STAYS = SQL(
+    "(held.task_flow_id IS NOT NULL AND NOT EXISTS (SELECT FROM pruned_flow AS gone"
+    " WHERE gone.task_flow_id = held.task_flow_id))"
+    " OR EXISTS (SELECT FROM kr_projection AS known WHERE known.partition = held.partition"
+    " AND known.position = held.position_ms || '-' || held.position_seq)"
+)
+
+
+class Pruned(msgspec.Struct, kw_only=True):
+    """What went: flows, and the events and tables of days; ``kept`` events of these days had to stay."""
+
+    flows: int = 0
+    events: int = 0
+    kept: int = 0
+    days: list[str] = []
+
+
+Ask = Callable[[list[str]], Coroutine[Any, Any, set[str]]]
+"""Says which of these flows are under way."""
+
+
+async def prune(connection: Connection, *, before_ms: int, under_way: Ask) -> Pruned | None:
+    """Drops what ended before the day (UTC) of this moment; None: somebody else is at it.
+
+    All of it is one transaction: killed half way, nothing has gone. The projector waits meanwhile, and
+    readers of the archive while the old days' tables are exchanged, at its end. ``under_way``: Redis knows of
+    reruns before Postgres does.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: somebody reads the archive for longer than this waits.
+    """
+    cut_ms = before_ms // DAY_MS * DAY_MS
+    pruned = Pruned()
+    async with connection.transaction():
+        if not await _is_the_one(connection):
+            return None
+        await connection.execute("SELECT FROM kr_projection ORDER BY partition FOR UPDATE")
+        await connection.execute(_FLOWS, [cut_ms])
+        await _spare(connection, under_way)
+        await connection.execute("CREATE UNIQUE INDEX ON pruned_flow (task_flow_id)")
+        await connection.execute("ANALYZE pruned_flow")
+        days = await _days_before(connection, cut_ms)
+        counts = {day: await _copy_what_stays(connection, day) for day in days}
+        for table in ("kr_task_stat", "kr_flow_stat"):
+            gone = await connection.execute(
+                SQL("DELETE FROM {} AS held USING pruned_flow AS gone"
+                    " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
+            )  # fmt: skip
+            pruned.flows = gone.rowcount
+        gone = await connection.execute(
+            SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(
+                cut_ms, _STAYS
+            )
+        )
+        pruned.events = gone.rowcount
+        await connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+        for day in days:
+            kept, total = counts[day]
+            if total == kept:
+                await connection.execute(SQL("DROP TABLE {}").format(Identifier(_kept(day))))
+                continue
+            await _exchange(connection, day, kept=kept)
+            pruned.events += total - kept
+            pruned.kept += kept
+            pruned.days.append(table_of_day(day))
+    return pruned
+
+
+async def old_days(connection: Connection, *, before_ms: int) -> list[int]:
+    """The days (since 1970) before the day of this moment that have a table, oldest first."""
+    return await _days_before(connection, before_ms // DAY_MS * DAY_MS)
+
+
+async def events_of_day(connection: Connection, day: int) -> AsyncGenerator[dict[str, Any]]:
+    """Everything that a day's table holds, in log order, as people may want it in a file."""
+    statement = SQL(
+        "SELECT partition, position_ms || '-' || position_seq, event::text, raw, error FROM {}"
+        " ORDER BY partition, position_ms, position_seq"
+    ).format(Identifier(table_of_day(day)))
+    async with connection.transaction(), connection.cursor(name="exported") as cursor:
+        await cursor.execute(statement)
+        while rows := await cursor.fetchmany(_PAGE_ROWS):
+            for partition, position, event, raw, error in rows:
+                entry: dict[str, Any] = {"partition": partition, "position": position}
+                if error is None:
+                    entry["event"] = msgspec.Raw(event.encode())
+                else:
+                    entry |= {"raw": bytes(raw), "error": error}
+                yield entry
+
+
+async def _is_the_one(connection: Connection) -> bool:
+    row = await (
+        await connection.execute(f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE} + %s)", [_LOCK_NUMBER])
+    ).fetchone()
+    return row == (True,)
+
+
+async def _days_before(connection: Connection, cut_ms: int) -> list[int]:
+    found = [day_of_table(name) async for (name,) in await connection.execute(_TABLES)]
+    return [day for day in found if day is not None and (day + 1) * DAY_MS <= cut_ms]
+
+
+async def _spare(connection: Connection, under_way: Ask) -> None:
+    """Takes flows out that were begun again since."""
+    async with connection.cursor(name="pruned") as cursor:
+        await cursor.execute("SELECT task_flow_id FROM pruned_flow")
+        spared: set[str] = set()
+        while rows := await cursor.fetchmany(_PAGE_ROWS):
+            spared |= await under_way([flow for (flow,) in rows])
+    if spared:
+        await connection.execute("DELETE FROM pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)])
+
+
+async def _copy_what_stays(connection: Connection, day: int) -> tuple[int, int]:
+    """Makes the small table of a day; returns how many events stay, and how many there are."""
+    names = {"day": Identifier(table_of_day(day)), "kept": Identifier(_kept(day))}
+    await connection.execute(SQL("CREATE TABLE {kept} (LIKE kr_event INCLUDING ALL)").format(**names))
+    copied = await connection.execute(
+        SQL("INSERT INTO {kept} SELECT held.* FROM {day} AS held WHERE {stays}").format(**names, stays=_STAYS)
+    )
+    return copied.rowcount, await _count(connection, table_of_day(day))
+
+
+async def _exchange(connection: Connection, day: int, *, kept: int) -> None:
+    names = {"day": Identifier(table_of_day(day)), "kept": Identifier(_kept(day))}
+    await connection.execute(SQL("ALTER TABLE kr_event DETACH PARTITION {day}").format(**names))
+    await connection.execute(SQL("DROP TABLE {day}").format(**names))
+    if not kept:
+        await connection.execute(SQL("DROP TABLE {kept}").format(**names))
+        return
+    await connection.execute(SQL("ALTER TABLE {kept} RENAME TO {day}").format(**names))
+    await connection.execute(
+        SQL("ALTER TABLE kr_event ATTACH PARTITION {day} FOR VALUES FROM ({}) TO ({})").format(
+            day * DAY_MS, (day + 1) * DAY_MS, **names
+        )
+    )
+
+
+async def _count(connection: Connection, table: str) -> int:
+    row = await (
+        await connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table)))
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _kept(day: int) -> str:
+    return f"{table_of_day(day)}_kept"
