@@ -17,6 +17,7 @@ from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_projector.loop import PartitionLoop
+from flower_projector.parking import Parker
 from flower_projector.retention import keep_pruning
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ async def _project(
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
     loops = [PartitionLoop(client, partition, settings) for partition in partitions]
     tasks = [asyncio.create_task(loop.run(stop)) for loop in loops]
+    tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     try:
         await asyncio.gather(*tasks)

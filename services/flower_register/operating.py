@@ -1,11 +1,13 @@
 """Operations on flows, wherever their state is: in Redis, or only in their history."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
 from flower_engine.log import operating
 from flower_engine.log.operating import Operated, Scope, read_messages
+from flower_engine.log.parking import unpark
 from flower_engine.log.partition import Partition
 from flower_engine.log.restoring import Restored
 from flower_engine.log.task_fields import with_parameters
@@ -60,7 +62,9 @@ class Operator:
         """Lifts a pause; of a flow that is not paused, reruns what failed. Returns what it did ("resume" or
         "rerun"), too."""
         try:
-            done = await operating.resume(*self._where(), by=self._by, version=self._version)
+            done = await self._once_unparked(
+                lambda: operating.resume(*self._where(), by=self._by, version=self._version)
+            )
         except NotUnderWayError:
             pass
         except RefusedError as error:
@@ -83,7 +87,7 @@ class Operator:
         """Passes over tasks."""
         where, by, version = self._where(), self._by, self._version
         return await self._under_way(
-            operating.ignore(*where, by=by, tasks=tasks, reason=reason, version=version)
+            lambda: operating.ignore(*where, by=by, tasks=tasks, reason=reason, version=version)
         )
 
     async def unignore(self, tasks: Sequence[int]) -> Operated:
@@ -98,17 +102,19 @@ class Operator:
     async def cancel(self, reason: str) -> Operated:
         """Ends the flow."""
         where, by, version = self._where(), self._by, self._version
-        return await self._under_way(operating.cancel(*where, by=by, reason=reason, version=version))
+        return await self._under_way(lambda: operating.cancel(*where, by=by, reason=reason, version=version))
 
     async def pause(self, reason: str) -> Operated:
         """Holds the flow."""
         where, by, version = self._where(), self._by, self._version
-        return await self._under_way(operating.pause(*where, by=by, reason=reason, version=version))
+        return await self._under_way(lambda: operating.pause(*where, by=by, reason=reason, version=version))
 
     async def prioritise(self, priority: int) -> Operated:
         """Gives all tasks of the flow another priority."""
         where, by, version = self._where(), self._by, self._version
-        return await self._under_way(operating.prioritise(*where, by=by, priority=priority, version=version))
+        return await self._under_way(
+            lambda: operating.prioritise(*where, by=by, priority=priority, version=version)
+        )
 
     async def state(self) -> FlowState:
         """The fold of the flow's history.
@@ -121,16 +127,40 @@ class Operator:
     def _where(self) -> tuple[Any, Partition, str]:
         return self._stores.redis, self._partition, self._flow
 
-    async def _under_way(self, call: Awaitable[Operated]) -> Operated:
+    async def _under_way(self, call: Callable[[], Awaitable[Operated]]) -> Operated:
         """What makes no sense for a flow that has ended."""
         try:
-            return await call
+            return await self._once_unparked(call)
         except NotUnderWayError:
             status = (await self.state()).status.word
         raise RefusedError(
             f"flow {self._flow}: it has ended ({status}); rerun it, or fork it, to do anything more with it",
             "ended",
         )
+
+    async def _once_unparked(self, call: Callable[[], Awaitable[Operated]]) -> Operated:
+        """Calls for a flow under way, which is put back before if it was parked.
+
+        Raises:
+            NotUnderWayError: it has ended.
+        """
+        for _ in range(_TRIES):
+            try:
+                return await call()
+            except NotUnderWayError:
+                state = await self.state()
+                if state.ended_ms is not None:
+                    raise
+                await self._unpark(state)
+        raise self._restless()
+
+    async def _unpark(self, state: FlowState) -> None:
+        redis, partition, flow = self._where()
+        with contextlib.suppress(MovedError):  # somebody was faster: its history has more by now
+            await unpark(redis, partition, flow, Restored.of(state, parked=True))
+
+    def _restless(self) -> MovedError:
+        return MovedError(f"flow {self._flow} changes all the time; look at it again, then decide", "moved")
 
     async def _wherever_it_is(self, call: Callable[[Restored | None], Awaitable[Operated]]) -> Operated:
         """Calls for a flow under way; for one that has ended with its state, folded anew if it moved on."""
@@ -140,14 +170,15 @@ class Operator:
                 return await call(restored)
             except NotUnderWayError:
                 state = await self.state()
-                if state.ended_ms is None:
-                    continue  # it was reopened a moment ago
+                if state.ended_ms is None:  # it is parked, or was reopened a moment ago
+                    await self._unpark(state)
+                    continue
                 restored = Restored.of(state)
             except MovedError:
                 if restored is None or self._version is not None:
                     raise
                 restored = None
-        raise MovedError(f"flow {self._flow} changes all the time; look at it again, then decide", "moved")
+        raise self._restless()
 
     async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
         found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))

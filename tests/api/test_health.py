@@ -17,7 +17,13 @@ def test_an_api_that_is_alive_and_ready_says_so(api: RunningApi) -> None:
     assert api.client.get("/healthz").json() == {"status": "alive"}
     ready = api.client.get("/readyz").json()
     assert ready["status"] == "ready"
-    assert [one["name"] for one in ready["dependencies"]] == ["engine", "Redis", "Postgres", "definitions"]
+    assert [one["name"] for one in ready["dependencies"]] == [
+        "engine",
+        "Redis",
+        "Postgres",
+        "projection",
+        "definitions",
+    ]
     assert all(one["ready"] for one in ready["dependencies"])
 
 

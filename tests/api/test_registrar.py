@@ -33,15 +33,19 @@ class Calls:
         self.go_on.set()
         self.fail_next: Exception | None = None
 
-    async def register(self, client: Redis, partition: Partition, flows: Sequence[Start]) -> list[Registered]:
+    async def register(
+        self, client: Redis, partition: Partition, flows: Sequence[Start], level: Level
+    ) -> list[Registered]:
         self.sizes.append(len(flows))
         self.in_flight.set()
         await self.go_on.wait()
         if self.fail_next is not None:
             error, self.fail_next = self.fail_next, None
             raise error
-        words = await register(client, partition, flows)
-        return await register(client, partition, flows) and words  # as if the first reply had been lost
+        words = await register(client, partition, flows, level)
+        return (
+            await register(client, partition, flows, level) and words
+        )  # as if the first reply had been lost
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 What "long ago" is, the tests choose: as if it were the day after tomorrow.
 """
 
+import asyncio
 import json
 import os
 import time
@@ -155,7 +156,8 @@ async def test_the_command_exports_and_prunes(both: Both, settings: Settings, tm
         {"partition": 0, "position": f"{day * DAY_MS}-1", "raw": "bm9uc2Vuc2U=", "error": "it is none"},
     ]
     assert (await flower(settings, *command))[0] == 0
-    assert sorted(os.listdir(tmp_path)) == [f"{name}.2.jsonl", f"{name}.jsonl"]
+    written = await asyncio.to_thread(os.listdir, tmp_path)
+    assert sorted(written) == [f"{name}.2.jsonl", f"{name}.jsonl"]
 
 
 @pytest.mark.parametrize("nonsense", ["0d", "30", "-1d", "30 days"])

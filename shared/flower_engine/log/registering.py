@@ -148,7 +148,10 @@ async def register(
         first = last
         if last == len(starts):
             held = level.held(more)
-            registered = [msgspec.structs.replace(one, durability=held) for one in registered]
+            registered = [
+                msgspec.structs.replace(one, durability=held) if one.word in ("ok", "duplicate") else one
+                for one in registered
+            ]
     return registered
 
 

@@ -22,8 +22,8 @@ class Restored(msgspec.Struct, frozen=True):
     cut_off: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, flow: FlowState) -> "Restored":
-        """The flow as its events left it."""
+    def of(cls, flow: FlowState, *, parked: bool = False) -> "Restored":
+        """The flow as its events left it; ``parked``: it gave its place back when it left Redis."""
         tasks = flow.tasks
         final = {task.planned.seq for task in tasks if task.status.is_final}
         fields: list[Arg] = []
@@ -41,7 +41,10 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("t", flow.registered.timeout_ms)
         # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
         flags = ("p" if timed else "") + ("h" if flow.paused else "")
-        if flow.registered.start_ms > (flow.ended_ms or 0) and not any(task.attempt for task in tasks):
+        if parked:
+            flags += "z"
+        begun = any(task.attempt or task.status is Status.SUSPEND for task in tasks)
+        if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
             fields += ("b", flow.registered.start_ms)
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"

@@ -96,6 +96,13 @@ class FlowState(msgspec.Struct, kw_only=True):
     cancelled: FlowCancelled | None = None
     paused: FlowPaused | None = None
 
+    @property
+    def may_be_parked(self) -> bool:
+        """Whether nothing of it goes on before an operator acts, so that it may have left Redis."""
+        return any(task.status is Status.SUSPEND for task in self.tasks) and not any(
+            task.status is Status.RUNNING or task.is_ready for task in self.tasks
+        )
+
     def task(self, seq: int) -> TaskState:
         """Task ``seq`` (1..n)."""
         return self.tasks[seq - 1]

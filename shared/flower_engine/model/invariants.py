@@ -49,6 +49,8 @@ def _flows(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
             if held is not None:
                 yield f"flow {flow.flow} has ended but is still under way in Redis"
         elif held is None:
+            if flow.may_be_parked:
+                continue
             yield f"flow {flow.flow} is under way but not in Redis"
         elif flow.flow in live.ended:
             yield f"flow {flow.flow} is under way but marked as ended"

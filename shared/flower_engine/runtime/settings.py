@@ -105,6 +105,13 @@ class Settings(BaseSettings):
         3_600.0, ge=0, description="how long an ended flow is remembered in Redis"
     )
 
+    park_hours: float = Field(
+        24.0,
+        ge=0,
+        le=87_600,
+        description="suspended flows that nothing happened to for so long leave Redis until somebody acts on"
+        " them; 0: never",
+    )
     retention_days: int | None = Field(
         None,
         ge=1,
