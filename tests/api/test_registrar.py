@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from flower_engine.log.client import connect
+from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition, install
 from flower_engine.log.reading import read_log
 from flower_engine.log.registering import FlowPlan, Registered, Start, register
