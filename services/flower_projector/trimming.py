@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from flower_engine.crash_points import crash_point
 from flower_engine.log.backlog import count_projected, log_size_bytes
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
@@ -68,6 +69,7 @@ class Trimmer:
             archived = await count_projected(self._client, self._partition, position)
             self._before = archived - self._events
         for _ in range(_MOST_CALLS):
+            crash_point("trim.before")
             size_bytes = await log_size_bytes(self._client, self._partition)
             trimmed, forgotten = await trim(
                 self._client,
@@ -78,6 +80,7 @@ class Trimmer:
                 projected=self._before + self._events,
                 most=_MOST_FLOWS,
             )
+            crash_point("trim.after")
             if trimmed < _MANY_ENTRIES and forgotten < _MOST_FLOWS:
                 break
         self._due = self._monotonic() + _INTERVAL_SECONDS

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from redis.asyncio import Redis
 
+from flower_engine.crash_points import crash_point
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.log.registering import (
@@ -165,7 +166,10 @@ class Gatherer:
         """Registers; "duplicate" is as good as "ok": the reply to the first sending was lost."""
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                return await register(self._redis, self.partition, starts, self._level)
+                crash_point("register.before")
+                registered = await register(self._redis, self.partition, starts, self._level)
+                crash_point("register.after")
+                return registered
         except TimeoutError:
             return unavailable("Redis", f"no answer in {DEADLINE_SECONDS:g} s; the flows may be registered")
         except Exception as error:  # noqa: BLE001 # whatever it is, those who wait must hear it

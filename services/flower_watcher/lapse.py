@@ -5,6 +5,7 @@ import logging
 
 from redis.exceptions import RedisError
 
+from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.watching import Lapse, lapse, queues_of
@@ -58,6 +59,7 @@ class LapseLoop:
 
     async def run_once(self) -> list[Lapse]:
         """Ends the leases that have lapsed; none for one lease time after a stall."""
+        crash_point("lapse.before")
         found = await lapse(
             self._client,
             self._partition,
@@ -67,6 +69,8 @@ class LapseLoop:
             max_lost=self._settings.max_lost,
             most=_MOST_AT_ONCE,
         )
+        if found.lapses:
+            crash_point("lapse.after")
         self._say_stall(found.stalled_ms)
         for ended in found.lapses:
             _log.warning(

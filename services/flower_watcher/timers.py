@@ -5,6 +5,7 @@ import logging
 
 from redis.exceptions import RedisError
 
+from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.watching import Fired, fire
@@ -57,6 +58,8 @@ class TimerLoop:
             tick_gap_ms=self._tick_gap_ms,
             most=_MOST_AT_ONCE,
         )
+        if found.fired:
+            crash_point("fire.after")
         for what, flow, task in found.fired:
             if what in _SAID:
                 _log.warning(_SAID[what], flow, task)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from redis.exceptions import RedisError
 
+from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
@@ -234,6 +235,7 @@ class ExchangeLoop:
     async def _send(self, call: _Call) -> Exchange:
         service = [*self._queues.args(), *self._programs[call.ask.kind]]  # the same, however often it is sent
         while True:
+            crash_point("exchange.before")
             try:
                 reply = await finish_and_claim(
                     self._client,
@@ -248,6 +250,10 @@ class ExchangeLoop:
                 await asyncio.sleep(self._patience.failed(error))
             else:
                 self._patience.worked()
+                if call.outcomes:
+                    crash_point("exchange.handed-in")
+                if reply.claims:
+                    crash_point("exchange.claimed")
                 return reply
 
     def _accept(self, call: _Call, reply: Exchange) -> None:

@@ -80,7 +80,7 @@ class RunningEngine:
                 finally:
                     engine.stop_all()  # where the test failed; else nothing runs any more
 
-    def start(self, name: str, *words: str) -> None:
+    def start(self, name: str, *words: str, **environment: str) -> None:
         """Starts a service; a name such as ``worker-2`` is the second one of its kind."""
         with self._log(name).open("ab") as output:
             self._logged_before[name] = output.tell()
@@ -89,7 +89,7 @@ class RunningEngine:
                 folder=Path.cwd(),
                 output=output,
                 dies_by=signal.SIGKILL,
-                environment=self._environment,
+                environment={**self._environment, **environment},
             )
 
     def kill(self, name: str) -> None:
@@ -97,6 +97,11 @@ class RunningEngine:
         process = self._processes.pop(name)
         process.kill()
         process.wait()
+
+    def wait_until_killed(self, name: str) -> None:
+        """Waits until the service has killed itself, at a point that was chosen for it."""
+        self.wait_for(f"the end of {name}", lambda: not self.is_running(name))
+        assert self._processes.pop(name).returncode == -signal.SIGKILL
 
     def stop_all(self) -> dict[str, int]:
         """One SIGTERM to each; returns the exit codes, -9 for what did not end in time."""
@@ -165,11 +170,11 @@ class RunningEngine:
             flows += [entry["taskFlowId"] for entry in reply.json()]
         return flows
 
-    def flower(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def flower(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command of the client, as a process of its own."""
         return subprocess.run(
             [sys.executable, "-m", "flower_cli", *words],
-            env={**self._environment, "FLOWER_URL": self._api.url},
+            env={**self._environment, "FLOWER_URL": self._api.url, **environment},
             capture_output=True,
             text=True,
             timeout=_PATIENCE_SECONDS,

@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg.sql import SQL, Composable, Identifier
 
+from flower_engine.crash_points import crash_point
 from flower_engine.projection.database import Connection
 from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
 from flower_engine.projection.rows import FLOW_COLUMNS, TASK_COLUMNS
@@ -94,6 +95,8 @@ async def swap_in(
         for table in (_FLOWS, _TASKS):
             removed += await _remove(connection, schema, table, chosen, keep=sorted(rebuilt.left_out))
             written += await _write(connection, schema, table)
+        crash_point("replay.merged")
+    crash_point("replay.committed")
     return Merged(written=written, removed=removed)
 
 

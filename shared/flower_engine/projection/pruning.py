@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Identifier
 
+from flower_engine.crash_points import crash_point
 from flower_engine.projection.database import Connection
 from flower_engine.projection.days import DAY_MS, day_of_table, table_of_day
 from flower_engine.projection.positions import LOCK_SPACE
@@ -95,6 +96,8 @@ async def prune(connection: Connection, *, before_ms: int, under_way: Ask) -> Pr
             pruned.events += total - kept
             pruned.kept += kept
             pruned.days.append(table_of_day(day))
+        crash_point("prune.done")
+    crash_point("prune.committed")
     return pruned
 
 

@@ -12,6 +12,7 @@ from typing import LiteralString
 import msgspec
 import psycopg
 
+from flower_engine.crash_points import crash_point
 from flower_engine.projection.archive import COPY_EVENTS
 from flower_engine.projection.batch import Batch, make_batch, make_refused_batch
 from flower_engine.projection.database import Connection, is_refusal
@@ -84,8 +85,11 @@ class Writer:
         async with connection.transaction():
             if not await move_position(connection, self._held, batch.position):
                 return False
+            crash_point("project.moved")
             await copy_into(connection, COPY_EVENTS, batch.archive.data())
             await write_changes(connection, flows, batch.partition)
+            crash_point("project.written")
+        crash_point("project.committed")
         self._held = msgspec.structs.replace(self._held, position=batch.position)
         return True
 

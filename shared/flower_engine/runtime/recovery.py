@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
+from flower_engine.crash_points import crash_point
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.controlling import limits_of
@@ -110,16 +111,23 @@ class Recovery:
         if held is None:
             raise InstallationError(f"Postgres has no partition {number} of {self._installation}")
         _log.warning("recovering partition %d as generation %s", number, held.generation)
+        crash_point("recovery.generation")
         rebuilding = Rebuilding(self._client, number, held.generation)
         await rebuilding.fence(held.installation, held.partitions)
+        crash_point("recovery.fenced")
         if self._is_repair:
             held = await self._archive_the_rest(rebuilding, held)
         result = Recovered(partition=number, generation=held.generation)
         result.forked = await self._keep_fork(rebuilding, held)
+        crash_point("recovery.forked")
         await rebuilding.wipe()
+        crash_point("recovery.wiped")
         await self._reopen(rebuilding, held)
+        crash_point("recovery.reopened")
         await self._put_back(rebuilding, result)
+        crash_point("recovery.put-back")
         await rebuilding.seal(self._order)
+        crash_point("recovery.sealed")
         _log.warning("%s", result)
         return result
 
@@ -178,6 +186,7 @@ class Recovery:
                     _log.error("flow %s cannot be put back, its history is damaged: %s", flow.flow, error)
                     result.damaged.append(flow.flow)
             await rebuilding.restore(returning)
+            crash_point("recovery.some-put-back")
             result.flows += len(returning)
             self._tell("flows", result.flows + len(result.damaged), total)
         await self._register_again(rebuilding, now_ms, result)

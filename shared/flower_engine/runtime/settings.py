@@ -23,7 +23,7 @@ from flower_engine.errors import SettingsError
 
 _PREFIX = "FLOWER_"
 _MAX_WEIGHT = 1_000.0
-_OF_CLIENTS = ("URL", "TOKEN")  # for the commands that talk to the API
+_OF_OTHERS = ("URL", "TOKEN", "CRASH_AT")  # of the commands that talk to the API, and of tests
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names: as a variable separated by commas, as a flag repeatable."""
@@ -223,7 +223,7 @@ def variable(field: str) -> str:
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each FLOWER_ variable that is no setting: mostly a slip of the pen, so only said."""
-    known = [*(field.upper() for field in Settings.model_fields), *_OF_CLIENTS]
+    known = [*(field.upper() for field in Settings.model_fields), *_OF_OTHERS]
     given = [name.removeprefix(_PREFIX) for name in sorted(environment) if name.startswith(_PREFIX)]
     sentences: list[str] = []
     for name in given:

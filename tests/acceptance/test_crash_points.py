@@ -1,0 +1,146 @@
+"""A process that dies at the worst moment, wherever that is: all flows end, and every invariant holds."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from acceptance.running import RunningEngine
+from flower_engine.crash_points import VARIABLE
+
+ALL = ("api", "projector", "watcher", "worker")
+MOST_FLOWS = 1_000
+
+# Service and point; the number is the time that it is passed.
+POINTS = {
+    "api": ("register.before:2", "register.after", "register.after:3"),
+    "projector": ("project.moved:3", "project.written:2", "project.committed:2", "trim.before", "trim.after"),
+    "watcher": ("lapse.before:3", "lapse.after", "fire.after"),
+    "worker": ("exchange.before:4", "exchange.claimed", "exchange.handed-in", "exchange.handed-in:3"),
+}
+RECOVERY = (
+    "recovery.generation",
+    "recovery.fenced",
+    "recovery.forked",
+    "recovery.wiped",
+    "recovery.reopened",
+    "recovery.some-put-back",
+    "recovery.put-back",
+    "recovery.sealed",
+)
+
+
+def _task(seq: int, *depends_on: int, **more: Any) -> dict[str, Any]:
+    parameters = {"SLEEP_TIME_SECOND": "0.05"}
+    return {
+        "taskSeq": seq,
+        "program": "EchoParamTimeSleep",
+        "dependsOn": list(depends_on),
+        "parameters": parameters,
+        **more,
+    }
+
+
+def _define(engine: RunningEngine) -> None:
+    # The timeout gives the watcher a timer that comes due, and the worker that is killed one that lapses.
+    engine.define("diamond", [_task(1), _task(2, 1), _task(3, 1, timeoutSeconds=30), _task(4, 2, 3)])
+    engine.define("late", [_task(1)])
+
+
+class Client:
+    """Registers with idempotency keys, and again until it is told that it worked."""
+
+    def __init__(self, engine: RunningEngine) -> None:
+        self._engine = engine
+        self._keys: list[str] = []
+        self.flows: dict[str, str] = {}
+
+    def send(self, more: int = 5) -> None:
+        """Sends what is not acknowledged yet, and so many new ones; what fails, fails."""
+        if len(self._keys) < MOST_FLOWS:
+            self._keys += [f"key-{len(self._keys) + number}" for number in range(more)]
+        keys = [key for key in self._keys if key not in self.flows]
+        entries: list[dict[str, Any]] = [
+            {"taskId": "diamond", "key": key, **({"delaySeconds": 0.2} if key.endswith("7") else {})}
+            for key in keys
+        ]
+        try:
+            reply = self._engine.client.post("/register", json=entries)
+        except httpx.HTTPError:
+            return
+        if reply.status_code == 200:
+            for key, entry in zip(keys, reply.json(), strict=True):
+                if entry["code"] == 200:
+                    self.flows[key] = entry["taskFlowId"]
+
+    def has_sent(self) -> bool:
+        """Sends again what is not acknowledged; True when nothing is left."""
+        self.send(0)
+        return len(self.flows) == len(self._keys)
+
+
+@pytest.mark.parametrize("service", POINTS)
+def test_a_service_that_dies_at_any_of_its_points_loses_nothing(tmp_path: Path, service: str) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        _define(engine)
+        client = Client(engine)
+        for point in POINTS[service]:
+            engine.kill(service)
+            engine.start(service, **{VARIABLE: point})
+            if point == "lapse.after":  # somebody must be lost for that
+                client.send(50)
+                engine.wait_for("tasks to run", lambda: bool(_running(engine)))
+                engine.kill("worker")
+                engine.start("worker")
+
+            def is_dead() -> bool:
+                client.send()
+                return not engine.is_running(service)
+
+            engine.wait_for(f"{service} to reach {point}", is_dead)
+            engine.wait_until_killed(service)
+            engine.start(service)
+            engine.wait_until_ready()
+            engine.wait_for("every registration to be acknowledged", client.has_sent)
+        engine.wait_until_ended(list(client.flows.values()))
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(client.flows.values()), "each registration exists once"
+
+
+def _running(engine: RunningEngine) -> int:
+    return len(engine.client.get("/flows?status=Running").raise_for_status().json()["flows"])
+
+
+def test_a_recovery_that_dies_at_each_of_its_points_is_begun_again(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_AUTO_RECOVER="1") as engine:
+        _define(engine)
+        client = Client(engine)
+        client.send(200)
+        engine.wait_until_projected(list(client.flows.values()))
+        engine.kill("projector")
+        engine.wipe_redis()
+        for point in RECOVERY:
+            engine.start("projector", **{VARIABLE: point})
+            engine.wait_until_killed("projector")
+        engine.start("projector")
+        engine.wait_until_ended(list(client.flows.values()))
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(client.flows.values())
+
+
+@pytest.mark.parametrize("point", ["replay.merged", "replay.committed"])
+def test_a_replay_that_dies_there_leaves_tables_that_are_whole(tmp_path: Path, point: str) -> None:
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        _define(engine)
+        client = Client(engine)
+        client.send(100)
+        dead = engine.flower("replay", **{VARIABLE: point})
+        assert dead.returncode == -signal.SIGKILL, dead.stderr
+        engine.wait_until_ended(list(client.flows.values()))
+        assert engine.flower("verify").returncode == 0
+        verdict = engine.verify()
+    assert verdict.problems == []
