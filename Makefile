@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench format lock clean
+.PHONY: help demo run test chaos check bench format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  make /'
@@ -23,6 +23,12 @@ JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+SECONDS ?= 120
+SEED ?=
+
+chaos: .venv/.tests ## a storm of kills, stops and cut connections over a whole engine; SECONDS=120 SEED=
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 check: .venv/.tests ## format, lint, types, import contracts, unit tests
 	@$(BIN)/ruff format --no-cache --check --quiet .

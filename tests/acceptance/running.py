@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 import psycopg
@@ -28,6 +28,15 @@ _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
 _ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL AND task_flow_id = ANY(%s)"
+
+
+def stall(pid: int, seconds: float) -> None:
+    """The process stands still for so long (SIGSTOP)."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 class RunningEngine:
@@ -56,6 +65,15 @@ class RunningEngine:
         self._logged_before: dict[str, int] = {}
         self.client = httpx.Client(base_url=self._api.url, timeout=30.0)
 
+    @property
+    def url(self) -> str:
+        """Of its API."""
+        return self._api.url
+
+    def set_environment(self, **environment: str) -> None:
+        """Adds to what services that are started from now on find in their environment."""
+        self._environment |= environment
+
     @classmethod
     @contextlib.contextmanager
     def started(cls, folder: Path, *services: str, **environment: str) -> Generator[Self]:
@@ -63,10 +81,21 @@ class RunningEngine:
 
         Whatever the block did to them, those that still run then must end well (exit code 0).
         """
+        with cls.started_through(lambda addresses: addresses, folder, *services, **environment) as engine:
+            yield engine
+
+    @classmethod
+    @contextlib.contextmanager
+    def started_through(
+        cls, through: Callable[[Addresses], Addresses], folder: Path, *services: str, **environment: str
+    ) -> Generator[Self]:
+        """The same; services find the stores at the addresses that ``through`` makes of theirs."""
         with Home(folder / "home") as home:
             stores = Stores(home, load_settings(home=home.path))
             with stores as addresses:
-                engine = cls(folder, stores, addresses, environment)
+                found = through(addresses)
+                urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}
+                engine = cls(folder, stores, addresses, {**urls, **environment})
                 try:
                     for name in services:
                         engine.start(name)
@@ -122,17 +151,24 @@ class RunningEngine:
 
     def kill_valkey(self) -> None:
         """kill -9 of the server; ``restart_stores`` brings it back."""
-        server = self._stores.valkey_pid
-        assert server is not None
-        os.kill(server, signal.SIGKILL)
+        self.kill_store("valkey")
+
+    def kill_store(self, store: Literal["valkey", "postgres"]) -> None:
+        os.kill(self.store_pid(store), signal.SIGKILL)
 
     def stall_valkey(self, seconds: float) -> None:
-        """The server stands still for so long (SIGSTOP), as on a machine that swaps."""
-        server = self._stores.valkey_pid
-        assert server is not None
-        os.kill(server, signal.SIGSTOP)
-        time.sleep(seconds)
-        os.kill(server, signal.SIGCONT)
+        """The server stands still for so long, as on a machine that swaps."""
+        stall(self.store_pid("valkey"), seconds)
+
+    def store_pid(self, store: Literal["valkey", "postgres"]) -> int:
+        """The main process of a store."""
+        found = self._stores.valkey_pid if store == "valkey" else self._stores.postgres_pid
+        assert found is not None
+        return found
+
+    def service_pid(self, name: str) -> int:
+        """The process of a service that runs."""
+        return self._processes[name].pid
 
     def wipe_redis(self) -> None:
         """Redis loses everything (FLUSHALL)."""

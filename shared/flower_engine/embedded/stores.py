@@ -57,6 +57,11 @@ class Stores:
         """The embedded Valkey's process, if there is one."""
         return self._valkey.pid if self._valkey else None
 
+    @property
+    def postgres_pid(self) -> int | None:
+        """The embedded Postgres' main process, if there is one."""
+        return self._postgres.pid if self._postgres else None
+
     def has_ended(self) -> bool:
         """Whether an embedded store is no longer there although nobody stopped it."""
         return any(store is not None and store.has_ended() for store in (self._valkey, self._postgres))

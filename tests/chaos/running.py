@@ -1,0 +1,105 @@
+"""A whole chaos run: engine, people, storm, and the judgement when all has ended."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+import psycopg
+
+from acceptance.running import RunningEngine
+from chaos.people import People
+from chaos.programs import TABLE
+from chaos.proxy import Proxy
+from chaos.storm import Storm
+from chaos.verdict import judge
+from flower_engine.embedded.stores import Addresses
+
+SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
+LIMIT = 3
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run came to; it went well where there are no problems."""
+
+    flows: int
+    operations: int
+    harms: Counter[str]
+    problems: list[str]
+    ended_seconds: float
+
+
+def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> Outcome:
+    """A storm of so long over a fresh engine; then all flows must end, and everything be right."""
+    with ExitStack() as stack:
+        proxies: list[Proxy] = []
+
+        def through(addresses: Addresses) -> Addresses:
+            redis, postgres = urlsplit(addresses.redis_url), urlsplit(addresses.database_url)
+            socket = Path(parse_qs(postgres.query)["host"][0]) / ".s.PGSQL.5432"
+            proxies.extend(stack.enter_context(Proxy(path)) for path in (unquote(redis.path), str(socket)))
+            return Addresses(
+                f"redis://127.0.0.1:{proxies[0].port}/0",
+                f"postgresql://{postgres.username}@127.0.0.1:{proxies[1].port}{postgres.path}",
+            )
+
+        settings = {
+            "FLOWER_PROGRAMS": "chaos.programs",
+            "FLOWER_CONCURRENCY": "8",
+            "FLOWER_MAX_LOST": "1000",
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+        }
+        with RunningEngine.started_through(through, folder, **settings) as engine:
+            engine.set_environment(CHAOS_DATABASE_URL=engine.addresses.database_url)
+            for name in SERVICES:
+                engine.start(name)
+            engine.wait_until_ready()
+            with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+                connection.execute(TABLE)
+            _define(engine)
+            people, storm = People(engine.url, seed), Storm(engine, proxies, SERVICES, seed, say)
+            people.start()
+            try:
+                storm.rage(seconds)
+            finally:
+                people.stop()
+            say(f"the storm is over; {len(people.flows)} flows were registered")
+            began = time.monotonic()
+            engine.wait_for("all flows to end", lambda: _help_to_end(engine, list(people.flows.values())))
+            ended_seconds = time.monotonic() - began
+            problems = people.problems + judge(engine, people.flows, LIMIT)
+        return Outcome(len(people.flows), people.operations, storm.harms, problems, ended_seconds)
+
+
+def _task(seq: int, *depends_on: int, program: str = "trace", **parameters: Any) -> dict[str, Any]:
+    return {"taskSeq": seq, "program": program, "dependsOn": list(depends_on), "parameters": parameters}
+
+
+def _define(engine: RunningEngine) -> None:
+    engine.define("line", [_task(1), _task(2, 1), _task(3, 2)])
+    engine.define("diamond", [_task(1), _task(2, 1, seconds=0.3), _task(3, 1), _task(4, 2, 3)])
+    engine.define("fan", [_task(1), *(_task(seq, 1) for seq in range(2, 9)), _task(9, *range(2, 9))])
+    engine.define("limited", [_task(1, program="limited"), _task(2, 1, program="limited")])
+    engine.define("flaky", [_task(1, fails=0.3), _task(2, 1, fails=0.3)])
+    engine.client.put("/limits/program/limited", json={"maxRunning": LIMIT}).raise_for_status()
+
+
+def _help_to_end(engine: RunningEngine, flows: list[str]) -> bool:
+    """Lifts pauses and has failed tasks run again, as an operator would; True when all flows have ended."""
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT task_flow_id, paused_ts IS NOT NULL, suspended > 0 FROM kr_flow_stat"
+            " WHERE finished_ts IS NULL"
+        ).fetchall()
+        known = connection.execute(
+            "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [flows]
+        ).fetchone()
+    for flow, is_paused, has_failed in rows:
+        if is_paused or has_failed:
+            engine.client.post(f"/flows/{flow}/resume")
+            engine.client.post(f"/flows/{flow}/rerun", json={"selection": "failed"})
+    return not rows and known == (len(flows),)

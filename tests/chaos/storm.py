@@ -1,0 +1,76 @@
+"""The storm: services and stores are killed and stopped, connections cut off, by a seed."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from acceptance.running import RunningEngine, stall
+from chaos.proxy import Proxy
+
+_PAUSE_SECONDS = (0.1, 0.8)
+_LONGEST_STALL_SECONDS = 4.0  # twice a lease: a worker that comes back is a zombie
+_LONGEST_STORE_STALL_SECONDS = 1.5
+
+
+class Storm:
+    """Does one harm after the other; what it did is counted in ``harms``."""
+
+    def __init__(
+        self,
+        engine: RunningEngine,
+        proxies: Sequence[Proxy],
+        services: Sequence[str],
+        seed: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self.harms: Counter[str] = Counter()
+        self._engine = engine
+        self._proxies = proxies
+        self._services = services
+        self._choice = random.Random(seed)
+        self._say = say
+
+    def rage(self, seconds: float) -> None:
+        """Does harm for so long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            (harm,) = self._choice.choices(
+                (self._kill, self._stall, self._drop, self._kill_store, self._stall_store), (8, 5, 5, 2, 2)
+            )
+            harm()
+            time.sleep(self._choice.uniform(*_PAUSE_SECONDS))
+
+    def _note(self, what: str) -> None:
+        self.harms[what] += 1
+        self._say(what)
+
+    def _kill(self) -> None:
+        name = self._choice.choice(self._services)
+        self._note(f"kill -9 {name}")
+        self._engine.kill(name)
+        time.sleep(self._choice.uniform(0, 1.0))
+        self._engine.start(name)
+
+    def _stall(self) -> None:
+        name = self._choice.choice(self._services)
+        self._note(f"stop {name} for a while")
+        stall(self._engine.service_pid(name), self._choice.uniform(0.2, _LONGEST_STALL_SECONDS))
+
+    def _drop(self) -> None:
+        self._note("cut connections off")
+        for proxy in self._proxies:
+            if self._choice.random() < 0.7:
+                proxy.drop()
+
+    def _kill_store(self) -> None:
+        store = self._choice.choice(("valkey", "postgres"))
+        self._note(f"kill -9 {store}")
+        self._engine.kill_store(store)
+        time.sleep(self._choice.uniform(0, 1.0))
+        self._engine.restart_stores()
+
+    def _stall_store(self) -> None:
+        store = self._choice.choice(("valkey", "postgres"))
+        self._note(f"stop {store} for a while")
+        stall(self._engine.store_pid(store), self._choice.uniform(0.1, _LONGEST_STORE_STALL_SECONDS))

@@ -1,0 +1,96 @@
+"""What must be true when a storm is over."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+import psycopg
+
+from acceptance.running import RunningEngine
+from acceptance.verifying import Verdict
+from flower_engine.embedded.stores import Addresses
+from flower_engine.log.client import connect
+from flower_engine.log.live_state import read_live_state
+from flower_engine.log.partition import Partition, read_meta
+from flower_engine.model.events import AnyEvent, TaskFinished, TaskStarted
+from flower_engine.model.fold import FlowState, fold_one
+from flower_engine.model.status import Status
+
+
+def judge(engine: RunningEngine, acknowledged: Mapping[str, str], limit: int) -> list[str]:
+    """Everything that is wrong; nothing but the projector runs any more."""
+    verdict = engine.verify()  # order, outcomes, both stores against the fold
+    problems = list(verdict.problems)
+    problems += _registrations(verdict, acknowledged)
+    problems += _limits(verdict.events, limit)
+    problems += _runs(engine.addresses, verdict.events)
+    problems += asyncio.run(_leftovers(engine.addresses))
+    command = engine.flower("verify")
+    if command.returncode:
+        problems.append(f"flower verify: {command.stdout[-2_000:]}{command.stderr[-500:]}")
+    return problems
+
+
+def _registrations(verdict: Verdict, acknowledged: Mapping[str, str]) -> list[str]:
+    keys = Counter(flow.registered.key for flow in verdict.flows.values())
+    problems = [f"key {key} has {count} flows" for key, count in keys.items() if count > 1]
+    for key, name in acknowledged.items():
+        flow = verdict.flows.get(name)
+        if flow is None:
+            problems.append(f"flow {name} of key {key} was acknowledged, but is not there")
+        elif flow.ended_ms is None:
+            problems.append(f"flow {name} of key {key} has not ended: {flow.status.word}")
+    return problems
+
+
+def _limits(events: list[AnyEvent], limit: int) -> list[str]:
+    flows: dict[str, FlowState] = {}
+    running: dict[str, int] = {}
+    total, most = 0, 0
+    for event in events:
+        fold_one(flows, event)
+        name = getattr(event, "flow", None)
+        if name is None or flows[name].workflow != "limited":
+            continue
+        now = sum(task.status is Status.RUNNING for task in flows[name].tasks)
+        total += now - running.get(name, 0)
+        running[name] = now
+        most = max(most, total)
+    return [f"{most} tasks ran under a limit of {limit}"] if most > limit else []
+
+
+def _runs(addresses: Addresses, events: list[AnyEvent]) -> list[str]:
+    """Each attempt ran once at most, and each that finished did run."""
+    with psycopg.connect(addresses.database_url) as connection:
+        rows = connection.execute("SELECT flow, task, attempt, count(*)::int FROM chaos_run GROUP BY 1, 2, 3")
+        counts = {(flow, task, attempt): count for flow, task, attempt, count in rows.fetchall()}
+    started = {(event.flow, event.task, event.attempt) for event in events if isinstance(event, TaskStarted)}
+    finished = {
+        (event.flow, event.task, event.attempt) for event in events if isinstance(event, TaskFinished)
+    }
+    return [
+        *(f"{attempt} ran {count} times" for attempt, count in counts.items() if count > 1),
+        *(f"{attempt} ran, but never started" for attempt in counts.keys() - started),
+        *(f"{attempt} finished, but never ran" for attempt in finished - counts.keys()),
+    ]
+
+
+async def _leftovers(addresses: Addresses) -> list[str]:
+    """Redis holds nothing of flows that ended."""
+    async with connect(addresses.redis_url) as client:
+        meta = await read_meta(client, 0)
+        assert meta is not None
+        live = await read_live_state(client, Partition(0, meta.installation, meta.generation))
+    left = {
+        "flows": live.flows,
+        "lanes": live.lanes,
+        "shares": live.shares,
+        "leases": {queue: leases for queue, leases in live.leases.items() if leases},
+        "timers": live.timers,
+        "counters": live.running,
+        "boards": live.boards,
+        "places": live.places,
+        "lines": live.line,
+        "notes": live.releasing,
+    }
+    return [f"Redis still has {name}: {str(what)[:300]}" for name, what in left.items() if what]
