@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from flower_engine.runtime.settings import load_settings
 
 _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+_TRACEBACK = re.compile(r"^.*\n(?:.*\n)??Traceback \(most recent call last\)", re.MULTILINE)
 _PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
 _ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL AND task_flow_id = ANY(%s)"
 
@@ -126,6 +128,12 @@ class RunningEngine:
         process = self._processes.pop(name)
         process.kill()
         process.wait()
+
+    def stop(self, name: str) -> None:
+        """Asks a service to stop (SIGTERM), as a deployment does; it must end well."""
+        process = self._processes.pop(name)
+        process.terminate()
+        assert process.wait(timeout=_PATIENCE_SECONDS) == 0, f"{name} did not end well\n{self.logs()}"
 
     def wait_until_killed(self, name: str) -> None:
         """Waits until the service has killed itself, at a point that was chosen for it."""
@@ -264,6 +272,16 @@ class RunningEngine:
     def logs(self) -> str:
         """The last lines of each service."""
         return "\n".join(f"{log.name}:\n{tail(log, lines=15)}" for log in self._folder.glob("*.log"))
+
+    def tracebacks(self) -> list[str]:
+        """What services logged of errors that they did not expect; those of a worker may be of programs."""
+        found: list[str] = []
+        for log in sorted(set(self._folder.glob("*.log")) - set(self._folder.glob("worker*.log"))):
+            text = log.read_text(errors="replace")
+            found += [
+                f"{log.name}: {text[at.start() : at.start() + 6_000]}" for at in _TRACEBACK.finditer(text)
+            ]
+        return found
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"

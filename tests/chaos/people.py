@@ -25,7 +25,7 @@ _FINE = {200, 404, 409, 429, 503}
 class People:
     """``flows``: key -> flow, of every registration that was acknowledged."""
 
-    def __init__(self, url: str, seed: int, clients: int = 2) -> None:
+    def __init__(self, url: str, seed: int, clients: int = 2, operators: int = 1) -> None:
         self.flows: dict[str, str] = {}
         self.problems: list[str] = []
         self.operations = 0
@@ -34,7 +34,7 @@ class People:
         names = [f"client-{number}" for number in range(clients)]
         self._threads = [
             *(threading.Thread(target=self._register, args=[name, seed + 1]) for name in names),
-            threading.Thread(target=self._operate, args=[seed + 2]),
+            *(threading.Thread(target=self._operate, args=[seed + 2]) for _ in range(operators)),
         ]
 
     def start(self) -> None:

@@ -58,9 +58,7 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> 
             for name in SERVICES:
                 engine.start(name)
             engine.wait_until_ready()
-            with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
-                connection.execute(TABLE)
-            _define(engine)
+            define(engine)
             people, storm = People(engine.url, seed), Storm(engine, proxies, SERVICES, seed, say)
             people.start()
             try:
@@ -69,9 +67,9 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> 
                 people.stop()
             say(f"the storm is over; {len(people.flows)} flows were registered")
             began = time.monotonic()
-            engine.wait_for("all flows to end", lambda: _help_to_end(engine, list(people.flows.values())))
+            engine.wait_for("all flows to end", lambda: has_ended(engine, list(people.flows.values())))
             ended_seconds = time.monotonic() - began
-            problems = people.problems + judge(engine, people.flows, LIMIT)
+            problems = people.problems + judge(engine, people.flows, LIMIT) + engine.tracebacks()
         return Outcome(len(people.flows), people.operations, storm.harms, problems, ended_seconds)
 
 
@@ -79,7 +77,10 @@ def _task(seq: int, *depends_on: int, program: str = "trace", **parameters: Any)
     return {"taskSeq": seq, "program": program, "dependsOn": list(depends_on), "parameters": parameters}
 
 
-def _define(engine: RunningEngine) -> None:
+def define(engine: RunningEngine) -> None:
+    """Workflows of several shapes, one that fails now and then, one under a limit; and the runs' table."""
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        connection.execute(TABLE)
     engine.define("line", [_task(1), _task(2, 1), _task(3, 2)])
     engine.define("diamond", [_task(1), _task(2, 1, seconds=0.3), _task(3, 1), _task(4, 2, 3)])
     engine.define("fan", [_task(1), *(_task(seq, 1) for seq in range(2, 9)), _task(9, *range(2, 9))])
@@ -88,8 +89,8 @@ def _define(engine: RunningEngine) -> None:
     engine.client.put("/limits/program/limited", json={"maxRunning": LIMIT}).raise_for_status()
 
 
-def _help_to_end(engine: RunningEngine, flows: list[str]) -> bool:
-    """Lifts pauses and has failed tasks run again, as an operator would; True when all flows have ended."""
+def has_ended(engine: RunningEngine, flows: list[str]) -> bool:
+    """Whether all flows have ended; lifts pauses and has failed tasks run again, as an operator would."""
     with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
         rows = connection.execute(
             "SELECT task_flow_id, paused_ts IS NOT NULL, suspended > 0 FROM kr_flow_stat"

@@ -1,5 +1,6 @@
 """Connections to Redis (or Valkey), made the same way everywhere."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hiredis
@@ -8,6 +9,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as LostConnectionError
 from redis.retry import Retry
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -26,7 +28,11 @@ def connect(url: str) -> AsyncRedis:
     )
     pool = client.connection_pool
     kind = pool.connection_class
-    pool.connection_class = type(f"Packed{kind.__name__}", (kind,), {"pack_command": _pack_command})
+    pool.connection_class = type(
+        f"Packed{kind.__name__}",
+        (kind,),
+        {"pack_command": _pack_command, "send_packed_command": _sending(kind.send_packed_command)},
+    )
     return client
 
 
@@ -57,6 +63,21 @@ def queue_command(pipeline: Pipeline, *command: str | bytes | int | float) -> No
 def send_blocking(client: Redis, *command: str | bytes | int | float) -> Any:
     """The same from a thread that has no event loop."""
     return client.execute_command(*command)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _sending(send_packed: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """uvloop says with a RuntimeError that a connection was cut off before it was written to; redis-py lets
+    it through, as if it were a bug. It is an outage like any other."""
+
+    async def send_packed_command(connection: object, *args: Any, **named: Any) -> None:
+        try:
+            await send_packed(connection, *args, **named)
+        except RuntimeError as error:
+            if "handler is closed" not in str(error):
+                raise
+            raise LostConnectionError(f"the connection to Redis was cut off ({error})") from error
+
+    return send_packed_command
 
 
 def _pack_command(_connection: object, name: str | bytes, *values: str | bytes | int | float) -> list[bytes]:
