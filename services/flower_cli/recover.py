@@ -1,6 +1,6 @@
 """``flower recover``: rebuilds a Redis that was lost, or went back in time, from the archive."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,11 +14,22 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Recovery")(recover)
 
 
-def recover(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
+def recover(
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Rebuild Redis also where it is whole: what only Redis has is lost"),
+    ] = False,
+    home: HomeOption = None,
+    log_level: LogLevelOption = None,
+) -> None:
     """Rebuild a lost Redis from the archive in Postgres; leaves one that is whole alone.
 
     All flows that have not ended go on; tasks that ran wait for a new attempt. Services that wait for Redis
     take up work by themselves when this is done. Killed half way, it is simply run again.
+
+    With --force the archive's history wins, whatever Redis has: for a Postgres that was restored from an
+    older backup. Registrations that only Redis has are kept; all else that Postgres does not know happens
+    again.
     """
     import asyncio
 
@@ -28,10 +39,10 @@ def recover(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
 
     settings = load_settings(home=home, log_level=log_level)
     configure_logging("recover", log_level or "WARNING")
-    asyncio.run(_recover(with_stores(settings)))
+    asyncio.run(_recover(with_stores(settings), force))
 
 
-async def _recover(settings: "Settings") -> None:
+async def _recover(settings: "Settings", force: bool) -> None:
     import psycopg
     from redis.exceptions import RedisError
 
@@ -45,7 +56,7 @@ async def _recover(settings: "Settings") -> None:
     async with connect(settings.redis_url) as client:
         try:
             with Bars(out) as bars:
-                done = await recover_lost(client, settings, bars.tell)
+                done = await recover_lost(client, settings, bars.tell, force=force)
         except (RedisError, psycopg.Error, OSError) as error:
             raise StoreError(
                 f"a store does not answer ({' '.join(str(error).split())}); nothing is lost by running this"

@@ -6,6 +6,7 @@ import logging
 from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition, halt
 from flower_engine.log.reading import LogEntry, read_log
@@ -115,6 +116,13 @@ class Follower:
             if held.position != writer.position:
                 self._writer = None
                 return None
+            if await is_postgres_behind(self._client, self._partition.number, held.position):
+                raise LostError(
+                    f"Postgres went back in time: it knows partition {self._partition.number} up to"
+                    f" {held.position}, more was projected already, and Redis no longer has what lies"
+                    " between. Work goes on, but nothing is projected. Restore a newer backup of Postgres;"
+                    " or, to go on from what this one has, run flower recover --force"
+                ) from error
             await halt(self._client, self._partition, str(error))
             raise
         return await self._batch_of(entries)

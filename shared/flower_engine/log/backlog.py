@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
+from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Script
 
 _count = Script("count")
-_NOTE = "projected"  # field of meta
+_NOTE, _NOTE_TO = "projected", "projected_to"  # fields of meta
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -40,6 +41,12 @@ async def count_projected(client: AsyncRedis, partition: Partition, position: st
             return max(0, added - behind)
 
 
+async def is_postgres_behind(client: AsyncRedis, number: int, position: str | None) -> bool:
+    """Whether Redis remembers that more was projected than Postgres, at this position, knows of."""
+    noted: bytes | None = await send(client, "HGET", Keys(number).meta, _NOTE_TO)
+    return noted is not None and _numbers(noted.decode()) > _numbers(position or "0-0")
+
+
 async def log_size_bytes(client: AsyncRedis, partition: Partition) -> int:
     """About how many bytes of Redis' memory the log takes."""
     return int(await send(client, "MEMORY USAGE", partition.keys.log) or 0)
@@ -63,3 +70,8 @@ def _backlog(stream: object, size_bytes: object, noted: object) -> Backlog:
     events = max(0, added - int(noted)) if isinstance(noted, bytes) else added
     events = min(events, length)
     return Backlog(events, size_bytes * events // max(1, length))
+
+
+def _numbers(position: str) -> tuple[int, int]:
+    ms, _, number = position.partition("-")
+    return int(ms), int(number or 0)

@@ -109,6 +109,6 @@ async def trim(
     Returns how many log entries were trimmed and how many ended flows were forgotten.
     """
     args = [partition.generation, partition.installation, keep_from, archived.partition("-")[0]]
-    reply = await _trim.run(client, partition.keys.meta, [*args, ended_keep_ms, most, projected])
+    reply = await _trim.run(client, partition.keys.meta, [*args, ended_keep_ms, most, projected, archived])
     _, trimmed, forgotten = partition.check(reply)
     return trimmed, forgotten

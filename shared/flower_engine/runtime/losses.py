@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from flower_engine.errors import InstallationError, LostError
+from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Meta, read_meta
@@ -77,8 +78,11 @@ def why_not(number: int, meta: Meta | None) -> str:
     return f"partition {number} was recovered: it is at generation {meta.generation} now"
 
 
-async def recover_lost(client: AsyncRedis, settings: Settings, tell: Tell) -> list[Recovered]:
-    """Recovers every partition that Redis lost; returns what that came to (nothing lost: []).
+async def recover_lost(
+    client: AsyncRedis, settings: Settings, tell: Tell, *, force: bool = False
+) -> list[Recovered]:
+    """Recovers every partition that Redis lost; returns what that came to (nothing lost: []). ``force``:
+    whether Redis lost it or not.
 
     Where another recovery is at work, waits for its end.
 
@@ -94,7 +98,7 @@ async def recover_lost(client: AsyncRedis, settings: Settings, tell: Tell) -> li
         if not rows:
             raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
         for row in rows:
-            while await is_lost(client, row.partition, row):
+            while force or await is_lost(client, row.partition, row):
                 result = await _recovery(client, connection, settings, row, tell).run()
                 if result is not None:
                     done.append(result)
@@ -148,7 +152,9 @@ async def is_lost(client: AsyncRedis, number: int, row: Projected) -> bool:
     if row.position is None:
         return False
     found = await send(client, "XRANGE", Keys(number).log, row.position, row.position)
-    return not found and await send(client, "EXISTS", Keys(number).meta) == 1
+    if found or await send(client, "EXISTS", Keys(number).meta) != 1:
+        return False
+    return not await is_postgres_behind(client, number, row.position)
 
 
 async def _read_row(connection: Connection, number: int) -> Projected:

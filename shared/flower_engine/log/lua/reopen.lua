@@ -13,7 +13,7 @@ if meta[3] ~= ARGV[1] then
   return { 'lost' }
 end
 call('DEL', KEYS[1], log_key, prefix .. 'limits')
-call('HDEL', KEYS[1], 'projected')
+call('HDEL', KEYS[1], 'projected', 'projected_to')
 call('HSET', KEYS[1], 'installation', meta[1], 'partitions', meta[2], 'recovering', ARGV[1],
   'state_version', '1')
 if ARGV[3] ~= '' then

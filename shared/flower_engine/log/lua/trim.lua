@@ -6,14 +6,14 @@
 -- entry AT that position is there for the projector's check); an ended flow (a key) is forgotten only when its
 --   end (registration) is archived and `keep` has passed. Nothing is trimmed for another installation. Safe to send twice.
 -- ARGV: generation, installation id, from (log position), archived position in ms, keep in ms,
---   most flows to forget, how many of the events ever appended are projected
+--   most flows to forget, how many of the events ever appended are projected, archived position
 -- Reply: {"ok", entries trimmed, flows forgotten} or {"lost"}. Cost: linear in what goes (whole nodes of
 --   the stream, at most 10,000 entries a call).
 local head = call('HMGET', KEYS[1], 'generation', 'installation')
 if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] then
   return { 'lost' }
 end
-call('HSET', KEYS[1], 'projected', ARGV[7])
+call('HSET', KEYS[1], 'projected', ARGV[7], 'projected_to', ARGV[8])
 local trimmed = call('XTRIM', log_key, 'MINID', '~', ARGV[3])
 local before = math.min(tonumber(ARGV[4]), now - tonumber(ARGV[5]))
 
