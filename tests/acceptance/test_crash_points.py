@@ -11,7 +11,6 @@ from acceptance.running import RunningEngine
 from flower_engine.crash_points import VARIABLE
 
 ALL = ("api", "projector", "watcher", "worker")
-MOST_FLOWS = 1_000
 
 # Service and point; the number is the time that it is passed.
 POINTS = {
@@ -58,8 +57,8 @@ class Client:
         self.flows: dict[str, str] = {}
 
     def send(self, more: int = 5) -> None:
-        """Sends what is not acknowledged yet, and so many new ones; what fails, fails."""
-        if len(self._keys) < MOST_FLOWS:
+        """Sends what is not acknowledged yet, or so many new ones; what fails, fails."""
+        if len(self.flows) == len(self._keys):
             self._keys += [f"key-{len(self._keys) + number}" for number in range(more)]
         keys = [key for key in self._keys if key not in self.flows]
         entries: list[dict[str, Any]] = [

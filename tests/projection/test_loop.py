@@ -107,9 +107,20 @@ async def test_a_postgres_that_is_away_is_borne(
     assert caplog.text.count("Postgres (partition 0) does not answer") == 1
 
 
-async def test_tables_that_are_gone_stop_it(connection: Connection, make_loop: MakeLoop) -> None:
-    await connection.execute("DROP TABLE kr_task_stat CASCADE")
-    await connection.execute("DROP TABLE kr_event CASCADE")
+async def test_a_table_that_is_gone_is_waited_for(
+    connection: Connection, make_loop: MakeLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``flower replay`` makes it anew."""
+    loop = make_loop()
+    await connection.execute("ALTER TABLE kr_event RENAME TO elsewhere")
+    assert await loop.run_once() is Turn.AWAY
+    assert 'relation "kr_event" does not exist' in caplog.text
+    await connection.execute("ALTER TABLE elsewhere RENAME TO kr_event")
+    assert await loop.run_once() is Turn.PROJECTED
+
+
+async def test_tables_that_are_of_another_kind_stop_it(connection: Connection, make_loop: MakeLoop) -> None:
+    await connection.execute("ALTER TABLE kr_event RENAME COLUMN event TO something")
     with pytest.raises(InstallationError, match="kr_event"):
         await make_loop().run_once()
 
