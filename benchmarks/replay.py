@@ -27,6 +27,7 @@ from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions
 from flower_engine.projection.replaying import Replaying, Selection
 from flower_engine.projection.writer import Writer, prepare_session
+from flower_engine.runtime.garbage import collect_rarely
 
 EVENTS_A_FLOW = 7
 BATCH_FLOWS = 700
@@ -118,6 +119,7 @@ async def _run(url: str, events: int) -> list[str]:
 
 
 def main() -> None:
+    collect_rarely()  # as the command does
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory(prefix="flower-bench-") as folder, Home(Path(folder)) as home:
         postgres = EmbeddedPostgres(home)

@@ -37,9 +37,11 @@ def run(
     from flower_cli.addresses import with_stores
     from flower_engine.errors import StoreError
     from flower_engine.projection.replaying import Selection
+    from flower_engine.runtime.garbage import collect_rarely
     from flower_engine.runtime.settings import load_settings
     from flower_engine.runtime.telemetry import configure_logging
 
+    collect_rarely()
     settings = with_stores(load_settings(home=home, log_level=log_level))
     configure_logging("replay", log_level or "WARNING")
     chosen = Selection(workflow=workflow, since_ms=_ms(since), until_ms=_ms(until))

@@ -1,7 +1,6 @@
 """The projector service: one loop for each partition; it recovers a lost Redis, if it may."""
 
 import asyncio
-import gc
 import logging
 
 import psycopg
@@ -11,6 +10,7 @@ from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import is_outage, make_pool
+from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.losses import Waiting, again_after_losses, recover_lost
 from flower_engine.runtime.patience import Patience
@@ -22,9 +22,6 @@ from flower_projector.retention import keep_pruning
 
 _log = logging.getLogger(__name__)
 
-# A batch is tens of thousands of objects that live until it is written. Looking for cycles among them after
-# every 700 new ones, as Python does by default, was measured to take a fifth of the projector's time.
-_GC_THRESHOLDS = (50_000, 20, 100)
 _SAY_EVERY_FLOWS = 20_000
 
 
@@ -38,7 +35,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         InstallationError: the stores do not belong together, or the tables cannot be used.
         NewerEventError: an event of a newer version was met; everything before it is projected.
     """
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_rarely()
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     healing = _Healing(client, settings)

@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 import psycopg
+from psycopg import AsyncServerCursor
+from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Identifier
 
 from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event
@@ -169,7 +171,8 @@ class Replaying:
         reader = self._reader
         async with reader.transaction():
             await reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            await reader.execute("SET LOCAL work_mem = '64MB'")
+            # In the order of the index: sorting would keep everybody waiting before the first row comes.
+            await reader.execute("SET LOCAL enable_sort = off")
             positions = await _positions(reader)
             counted = await reader.execute(
                 SQL("SELECT count(*) FROM kr_event") + where, self._chosen.values()
@@ -204,22 +207,24 @@ class Replaying:
         statement = _ARCHIVED + where + SQL(" ORDER BY task_flow_id, position_ms, position_seq")
         async with self._reader.cursor(name="archived", binary=True) as cursor:
             await cursor.execute(statement, self._chosen.values())
-            changes, chunk, events = Changes(), dict[int, list[FlowChange]](), 0
-            last: tuple[int, str] | None = None
-            while rows := await cursor.fetchmany(_READ_EVENTS):
+            changes, events, last = dict[int, Changes](), 0, ""
+            async for rows in _pages(cursor):
                 for partition, flow, ms, _, raw, error in rows:
-                    if last != (partition, flow):
-                        if last is not None:
-                            chunk.setdefault(last[0], []).append(changes.flows[last[1]])
+                    if flow != last:
                         if events >= _CHUNK_EVENTS:
-                            yield events, chunk
-                            chunk, events = {}, 0
-                        changes, last = Changes(), (partition, flow)
-                    _add(changes, flow, ms, raw, error)
+                            yield events, _flows_of(changes)
+                            changes, events = {}, 0
+                        last = flow
                     events += 1
-            if last is not None:
-                chunk.setdefault(last[0], []).append(changes.flows[last[1]])
-                yield events, chunk
+                    counting = changes.get(partition)
+                    if counting is None:
+                        counting = changes[partition] = Changes()
+                    if error is None:
+                        counting.add(decode_event(raw), ms)
+                    else:
+                        _add(counting, flow, ms, raw, error)
+            if changes:
+                yield events, _flows_of(changes)
 
     async def _write(self, rebuilt: Rebuilt, flows: dict[int, list[FlowChange]]) -> None:
         for partition, some in flows.items():
@@ -241,6 +246,23 @@ class Replaying:
             middle = len(flows) // 2
             await self._write_some(rebuilt, partition, flows[:middle])
             await self._write_some(rebuilt, partition, flows[middle:])
+
+
+def _flows_of(changes: dict[int, Changes]) -> dict[int, list[FlowChange]]:
+    return {partition: list(one.flows.values()) for partition, one in changes.items()}
+
+
+async def _pages(cursor: AsyncServerCursor[TupleRow]) -> AsyncGenerator[list[TupleRow]]:
+    """The rows, page by page; Postgres makes the next one ready while one is worked on."""
+    next_page = asyncio.create_task(cursor.fetchmany(_READ_EVENTS))
+    try:
+        while rows := await next_page:
+            next_page = asyncio.create_task(cursor.fetchmany(_READ_EVENTS))
+            await asyncio.sleep(0)  # so that it is asked for
+            yield rows
+    finally:
+        next_page.cancel()
+        await asyncio.gather(next_page, return_exceptions=True)
 
 
 async def _positions(connection: Connection) -> Positions:

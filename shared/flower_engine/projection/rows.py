@@ -1,6 +1,7 @@
 """What a batch changes, as rows for COPY (new flows and their tasks) and arrays for UPDATE (known ones)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, LiteralString, TypeVar
 
 import msgspec
@@ -109,6 +110,8 @@ FROM unnest(%b::varchar[], %b::integer[]) AS change (task_flow_id, priority)
 WHERE known.task_flow_id = change.task_flow_id
 """
 
+_NOTHING_SAID = NULL * 4
+_FEW = 16  # dependencies that are remembered as they are sent: mostly the same few come again and again
 _UNTOUCHED = b"".join([fields.numeric(Status.WAIT), fields.integer(0) * 3, NULL * 10])
 
 
@@ -219,34 +222,58 @@ def changed_priorities(flows: Iterable[FlowChange]) -> list[Packed]:
 
 def _planned(workflow: bytes, task: PlannedTask, changed: TaskChange | None, priority: int | None) -> bytes:
     """The fields of a row that follow from the definition."""
+    depends_on = task.depends_on
     return b"".join([
         _task_head,
         fields.numeric(task.seq),
-        fields.numeric(max(task.depends_on, default=-1)),
+        _last_of(depends_on) if len(depends_on) <= _FEW else fields.numeric(max(depends_on)),
         workflow,
         fields.numeric(task.task_seq),
         fields.numeric(task.priority if priority is None else priority),
         _json(task.parameters if changed is None or changed.parameters is None else changed.parameters),
-        fields.array_field(fields.INTEGER, [fields.integer(seq) for seq in task.depends_on]),
+        _few_of(depends_on) if len(depends_on) <= _FEW else _all_of(depends_on),
         fields.short_text(task.program),
         fields.short_text(task.queue),
     ])  # fmt: skip
 
 
+@lru_cache(4096)
+def _last_of(depends_on: tuple[int, ...]) -> bytes:
+    return fields.numeric(max(depends_on, default=-1))
+
+
+@lru_cache(4096)
+def _few_of(depends_on: tuple[int, ...]) -> bytes:
+    return _all_of(depends_on)
+
+
+def _all_of(depends_on: tuple[int, ...]) -> bytes:
+    return fields.array_field(fields.INTEGER, [fields.integer(seq) for seq in depends_on])
+
+
 def _standing(task: TaskChange) -> bytes:
     """The fields of a row that say how the task stands."""
+    # There are as many of these as tasks, so nothing is called for what is not there.
     integer, timestamptz = fields.integer, fields.timestamptz
-    return b"".join([
+    started, finished, suspended, retry = task.started_ms, task.finished_ms, task.suspended_ms, task.retry_ms
+    has_more = task.error or task.progress or task.ignored_by is not None or task.ignore_reason is not None
+    return b"".join((
         fields.numeric(task.status or 0),
         integer(task.attempt or 0),
         integer(task.lost or 0),
         integer(task.failures or 0),
-        _optional(fields.short_text, task.worker),
-        _optional(timestamptz, task.started_ms),
-        _optional(timestamptz, task.finished_ms),
-        _optional(timestamptz, task.suspended_ms),
-        _optional(timestamptz, task.retry_ms),
-        _optional(fields.jsonb, task.result),
+        NULL if task.worker is None else fields.short_text(task.worker),
+        NULL if started is None else timestamptz(started),
+        NULL if finished is None else timestamptz(finished),
+        NULL if suspended is None else timestamptz(suspended),
+        NULL if retry is None else timestamptz(retry),
+        NULL if task.result is None else fields.jsonb(task.result),
+        _said(task) if has_more else _NOTHING_SAID,
+    ))  # fmt: skip
+
+
+def _said(task: TaskChange) -> bytes:
+    return b"".join([
         _optional(_error, task.error),
         _optional(_progress, task.progress),
         _optional(fields.short_text, task.ignored_by),
