@@ -68,7 +68,7 @@ async def backlog(engine: BenchEngine, flows: int, tasks: int, wait: Callable[[s
     """
     client = engine.redis
     keys = Keys(0)
-    before = await _last_position(client, keys)
+    before = await last_position(client, keys)
     cpu_before = await redis_cpu_seconds(client)
     engine.start_worker()
     with psycopg.connect(engine.database_url, autocommit=True) as connection:
@@ -81,7 +81,7 @@ async def backlog(engine: BenchEngine, flows: int, tasks: int, wait: Callable[[s
             await asyncio.sleep(_POLL_SECONDS)
     projected_ms = time.time() * 1000
     cpu_seconds = await redis_cpu_seconds(client) - cpu_before
-    first, last = await _first_and_last_task_event(client, keys, before)
+    first, last = await span_of_events(client, keys, before)
     what = "backlog of three-task flows"
     to_projected, to_finish = tasks / (projected_ms - first) * 1000, tasks / (last - first) * 1000
     return [
@@ -119,15 +119,15 @@ async def _finished_ms(connection: psycopg.Connection, flow: str) -> float:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _last_position(client: AsyncRedis, keys: Keys) -> str:
+async def last_position(client: AsyncRedis, keys: Keys) -> str:
     found = await send(client, "XREVRANGE", keys.log, "+", "-", "COUNT", 1)
     return found[0][0].decode()
 
 
-async def _first_and_last_task_event(client: AsyncRedis, keys: Keys, after: str) -> tuple[float, float]:
+async def span_of_events(client: AsyncRedis, keys: Keys, after: str) -> tuple[float, float]:
     """Milliseconds of the first entry after a position (the first start) and of the log's last entry."""
     found = await send(client, "XRANGE", keys.log, f"({after}", "+", "COUNT", 1)
     if not found:
         raise RuntimeError("the log was trimmed too early: raise FLOWER_LOG_TAIL_EVENTS for the benchmark")
-    last = await _last_position(client, keys)
+    last = await last_position(client, keys)
     return float(found[0][0].decode().partition("-")[0]), float(last.partition("-")[0])

@@ -78,6 +78,8 @@ async def built(
 async def _make_missing(connection: "Connection", *, may_make: bool) -> None:
     from flower_cli.console import out
     from flower_engine.errors import StoreError
+    from flower_engine.projection.positions import read_positions
+    from flower_engine.projection.recovering import try_to_be_the_one
     from flower_engine.projection.remaking import missing_tables, remake_tables
     from flower_engine.projection.replaying import TABLES
 
@@ -87,6 +89,11 @@ async def _make_missing(connection: "Connection", *, may_make: bool) -> None:
     names = " and ".join(missing)
     if not may_make:
         raise StoreError(f"Postgres has no table {names}: flower replay, without a selection, makes it anew")
+    # A recovery of Redis asks these tables which flows are open: until they are filled, there must be none.
+    # The locks are held as long as the connection lasts.
+    for row in await read_positions(connection):
+        if not await try_to_be_the_one(connection, row.partition):
+            raise StoreError(f"partition {row.partition} is being recovered: replay when that is done")
     await remake_tables(connection, missing)
     out.print(f"made anew: {names}", markup=False, highlight=False)
 

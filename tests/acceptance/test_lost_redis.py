@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from acceptance.running import RunningEngine
@@ -100,3 +101,43 @@ def test_without_leave_to_recover_everybody_waits_says_so_and_goes_on_after_flow
         assert all(engine.is_running(name) for name in ALL)
         verdict = engine.verify()
     assert verdict.problems == []
+
+
+def test_tables_that_are_dropped_in_the_middle_of_the_work_are_rebuilt(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="20") as engine:
+        flows = _register(engine)
+        engine.wait_until_some_ended(flows, 100)
+        _drop_tables(engine)
+        time.sleep(1.0)  # work goes on, and waits to be projected
+        replayed = engine.flower("replay")
+        assert replayed.returncode == 0, replayed.stderr
+        engine.wait_until_ended(flows)
+        assert all(engine.is_running(name) for name in ALL), "no service ended"
+        verified = engine.flower("verify")
+        verdict = engine.verify()
+    assert verified.returncode == 0, verified.stdout
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(flows)
+
+
+def test_both_at_once_tables_dropped_and_redis_two_seconds_back(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_AUTO_RECOVER="1", FLOWER_CONCURRENCY="20") as engine:
+        flows = _register(engine)
+        engine.wait_until_some_ended(flows, 100)
+        copied = engine.copy_redis()
+        time.sleep(2.0)
+        _drop_tables(engine)
+        engine.set_redis_back(copied)
+        replayed = engine.flower("replay")
+        assert replayed.returncode == 0, replayed.stderr
+        engine.wait_until_ended(flows)
+        verified = engine.flower("verify")
+        verdict = engine.verify()
+    assert verified.returncode == 0, verified.stdout
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(flows)
+
+
+def _drop_tables(engine: RunningEngine) -> None:
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE kr_task_stat, kr_flow_stat")
