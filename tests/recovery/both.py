@@ -52,6 +52,10 @@ class Both:
             tell=tell or (lambda _what, _done, _total: None),
         )
 
+    def recover_connection(self) -> Connection:
+        """The one that recoveries use."""
+        return self._recoverer
+
     async def recover(self) -> Recovered:
         """Recovers, and works on with the new generation."""
         async with asyncio.timeout(_PATIENCE_SECONDS):

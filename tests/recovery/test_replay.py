@@ -5,6 +5,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 
+from flower_engine.errors import LostError
 from flower_engine.projection.comparing import Difference, Merged, find_differences, swap_in
 from flower_engine.projection.database import is_outage
 from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
@@ -72,6 +73,19 @@ async def test_tables_that_were_dropped_are_made_anew_with_their_indexes(
     assert await held(both.connection) == expected(await both.archived())
     assert await both.count("SELECT count(*) FROM kr_event WHERE error IS NOT NULL") == 0
     assert await both.count("SELECT count(*) FROM pg_namespace WHERE nspname = 'flower_remaking'") == 0
+
+
+async def test_redis_is_not_recovered_from_a_table_that_lost_its_rows(both: Both) -> None:
+    await _stories(both)
+    before = await both.flows()
+    await both.connection.execute("TRUNCATE kr_task_stat, kr_flow_stat")
+    await both.wipe()
+    with pytest.raises(LostError, match="flower replay"):
+        await both.recover()
+    await both.recover_connection().execute("SELECT pg_advisory_unlock_all()")
+    await _replay(both)
+    await both.recover()
+    assert (await both.check()).keys() == before.keys()
 
 
 async def _shape(both: Both, table: str) -> list[object]:

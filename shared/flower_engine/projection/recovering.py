@@ -19,6 +19,10 @@ UPDATE kr_projection SET generation = generation + 1, updated_ts = now()
 WHERE partition = %s AND installation = %s
 RETURNING partition, position, installation, generation::text, partitions
 """
+_HAS_LOST_ROWS = """
+SELECT NOT EXISTS (SELECT FROM kr_flow_stat WHERE partition = %(partition)s)
+  AND EXISTS (SELECT FROM kr_event WHERE partition = %(partition)s AND type = 'flow.registered')
+"""
 _ENTRY = """
 SELECT coalesce(raw, convert_to(event::text, 'UTF8')) FROM kr_event
 WHERE partition = %s AND position_ms = %s AND position_seq = %s
@@ -95,6 +99,12 @@ async def take_generation(connection: Connection, partition: int, installation: 
     return Projected(
         partition=row[0], position=row[1], installation=row[2], generation=row[3], partitions=row[4]
     )
+
+
+async def has_lost_rows(connection: Connection, partition: int) -> bool:
+    """Whether the table of flows is empty, although the archive has flows."""
+    row = await (await connection.execute(_HAS_LOST_ROWS, {"partition": partition})).fetchone()
+    return row == (True,)
 
 
 async def entry_at(connection: Connection, partition: int, position: str) -> bytes | None:

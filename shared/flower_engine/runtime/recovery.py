@@ -100,13 +100,18 @@ class Recovery:
         """Recovers the partition; None: another recovery of it is at work.
 
         Raises:
-            LostError: a newer recovery took over, or Redis was lost again.
+            LostError: a newer recovery took over, or Redis was lost again; or the tables lost their rows.
             InstallationError: the stores do not belong together.
             psycopg.Error, RedisError: a store does not answer; begin again.
         """
         connection, number = self._connection, self._partition
         if not await recovering.try_to_be_the_one(connection, number):
             return None
+        if await recovering.has_lost_rows(connection, number):
+            raise LostError(
+                f"partition {number} cannot be recovered: kr_flow_stat, which says what flows are open, is"
+                " empty, and the archive has flows. Run flower replay, which fills it; then this goes on"
+            )
         held = await recovering.take_generation(connection, number, self._installation)
         if held is None:
             raise InstallationError(f"Postgres has no partition {number} of {self._installation}")
