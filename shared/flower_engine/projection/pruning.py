@@ -72,7 +72,9 @@ async def prune(connection: Connection, *, before_ms: int, under_way: Ask) -> Pr
         await _spare(connection, under_way)
         await connection.execute("CREATE UNIQUE INDEX ON pruned_flow (task_flow_id)")
         await connection.execute("ANALYZE pruned_flow")
-        days = await _days_before(connection, cut_ms)
+        days = [
+            day for day in await _days_before(connection, cut_ms) if await _has_what_goes(connection, day)
+        ]
         counts = {day: await _copy_what_stays(connection, day) for day in days}
         for table in ("kr_task_stat", "kr_flow_stat"):
             gone = await connection.execute(
@@ -89,9 +91,6 @@ async def prune(connection: Connection, *, before_ms: int, under_way: Ask) -> Pr
         await connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
         for day in days:
             kept, total = counts[day]
-            if total == kept:
-                await connection.execute(SQL("DROP TABLE {}").format(Identifier(_kept(day))))
-                continue
             await _exchange(connection, day, kept=kept)
             pruned.events += total - kept
             pruned.kept += kept
@@ -145,6 +144,13 @@ async def _spare(connection: Connection, under_way: Ask) -> None:
             spared |= await under_way([flow for (flow,) in rows])
     if spared:
         await connection.execute("DELETE FROM pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)])
+
+
+async def _has_what_goes(connection: Connection, day: int) -> bool:
+    """Whether anything of a day goes: of one that was pruned before, mostly nothing does."""
+    statement = SQL("SELECT EXISTS (SELECT FROM {} AS held WHERE NOT ({}))")
+    row = await (await connection.execute(statement.format(Identifier(table_of_day(day)), _STAYS))).fetchone()
+    return row == (True,)
 
 
 async def _copy_what_stays(connection: Connection, day: int) -> tuple[int, int]:
