@@ -19,6 +19,10 @@ def recover(
         bool,
         typer.Option("--force", help="Rebuild Redis also where it is whole: what only Redis has is lost"),
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="The old Postgres is gone: project Redis' whole log into an empty one"),
+    ] = False,
     home: HomeOption = None,
     log_level: LogLevelOption = None,
 ) -> None:
@@ -39,7 +43,36 @@ def recover(
 
     settings = load_settings(home=home, log_level=log_level)
     configure_logging("recover", log_level or "WARNING")
-    asyncio.run(_recover(with_stores(settings), force))
+    work = _adopt(with_stores(settings)) if adopt else _recover(with_stores(settings), force)
+    asyncio.run(work)
+
+
+async def _adopt(settings: "Settings") -> None:
+    import psycopg
+    from redis.exceptions import RedisError
+
+    from flower_cli.console import out
+    from flower_engine.errors import StoreError
+    from flower_engine.log.client import connect
+    from flower_engine.projection import database
+    from flower_engine.runtime.installation import adopt
+
+    assert settings.redis_url is not None
+    assert settings.database_url is not None
+    try:
+        async with (
+            connect(settings.redis_url) as client,
+            await database.connect(settings.database_url, "recovery") as connection,
+        ):
+            partitions = await adopt(client, connection, settings)
+    except (RedisError, psycopg.Error, OSError) as error:
+        raise StoreError(f"a store does not answer ({' '.join(str(error).split())})") from error
+    out.print(
+        f"Postgres belongs to installation {partitions[0].installation} now: a projector fills it from the"
+        " log",
+        markup=False,
+        highlight=False,
+    )
 
 
 async def _recover(settings: "Settings", force: bool) -> None:

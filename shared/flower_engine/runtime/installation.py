@@ -101,6 +101,43 @@ async def _settle(client: AsyncRedis, connection: Connection, settings: Settings
     return partitions
 
 
+async def adopt(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
+    """Gives an empty Postgres the installation that Redis holds, whose whole log is then projected into it.
+
+    Only somebody who knows that the old Postgres is gone may want this: what is projected here is trimmed.
+
+    Raises:
+        InstallationError: Postgres is not empty, Redis holds no installation, or its log was trimmed, so that
+            not all of its history is there.
+    """
+    await migrate(connection)
+    async with connection.transaction():
+        await lock_positions(connection)
+        if await read_positions(connection):
+            raise InstallationError("Postgres holds an installation already: there is nothing to adopt")
+        metas = await _read_metas(client, settings)
+        if None in metas:
+            raise InstallationError("Redis holds no whole installation: there is nothing to adopt")
+        partitions = _partitions(metas, settings)
+        for partition in partitions:
+            if not await _has_its_opening(client, partition):
+                raise InstallationError(
+                    f"the log of partition {partition.number} no longer begins with its opening: an empty"
+                    " Postgres would never see what was trimmed. Restore a backup of Postgres"
+                )
+        await add_positions(connection, [_not_yet_projected(one, settings) for one in partitions])
+    return partitions
+
+
+async def _has_its_opening(client: AsyncRedis, partition: Partition) -> bool:
+    """Whether the log has every event since it was opened for the first time."""
+    entries = await read_log(client, partition, None, 1)
+    try:
+        return bool(entries) and isinstance(decode_event(entries[0].raw), LogOpened)
+    except (*UNREADABLE, NewerEventError):
+        return False
+
+
 async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
     """Makes what is missing in Redis. Postgres follows in the caller's transaction: a crash between the two
     leaves partitions whose logs hold nothing but their opening, and those are taken over here."""
