@@ -1,5 +1,6 @@
 """``flower prune``: flows that ended long ago go, with their events."""
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -72,9 +73,8 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
         connect(settings.redis_url) as client,
         await database.connect(settings.database_url, "prune") as connection,
     ):
-        if folder is not None:
-            await _export(connection, days * DAY_SECONDS, folder)
-        pruned = await prune_older(client, connection, days * DAY_SECONDS)
+        export = None if folder is None else functools.partial(_export, connection, folder)
+        pruned = await prune_older(client, connection, days * DAY_SECONDS, export)
     if pruned is None:
         raise StoreError("another prune is at work; try again when it is done")
     out.print(
@@ -85,10 +85,8 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
     )
 
 
-async def _export(connection: "Connection", older_than_seconds: float, folder: Path) -> None:
+async def _export(connection: "Connection", folder: Path, before_ms: int) -> None:
     """Writes a file for each day; files that are there already stay as they are."""
-    import time
-
     import msgspec
 
     from flower_cli.console import out
@@ -96,7 +94,6 @@ async def _export(connection: "Connection", older_than_seconds: float, folder: P
     from flower_engine.projection.days import table_of_day
     from flower_engine.projection.pruning import events_of_day, old_days
 
-    before_ms = int((time.time() - older_than_seconds) * 1000)
     encode = msgspec.json.Encoder().encode  # bytes that are no JSON become base64
     with Bars(out) as bars:
         for day in await old_days(connection, before_ms=before_ms):

@@ -1,6 +1,6 @@
 """What a recovery of Redis asks of Postgres, and keeps there."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from typing import LiteralString
 
 import msgspec
@@ -13,6 +13,7 @@ from flower_engine.projection.positions import LOCK_SPACE, Projected
 from flower_engine.projection.refused import flow_and_type
 
 _FLOWS_A_PAGE = 1_000
+_BATCH_TASKS = 3_000
 
 _TAKE_GENERATION = """
 UPDATE kr_projection SET generation = generation + 1, updated_ts = now()
@@ -131,6 +132,20 @@ async def open_or_named(connection: Connection, partition: int, flows: Sequence[
     """The flows of the partition that have not ended, and these; in the order of their registration."""
     rows = await connection.execute(_OPEN_OR_NAMED, {"partition": partition, "flows": list(flows)})
     return [OpenFlow(*row) async for row in rows]
+
+
+def in_batches(flows: Iterable[OpenFlow]) -> Iterator[list[OpenFlow]]:
+    """The flows, together those whose histories are read at once."""
+    batch: list[OpenFlow] = []
+    tasks = 0
+    for flow in flows:
+        batch.append(flow)
+        tasks += flow.tasks
+        if tasks >= _BATCH_TASKS:
+            yield batch
+            batch, tasks = [], 0
+    if batch:
+        yield batch
 
 
 async def histories(

@@ -4,8 +4,6 @@ The moment has a position, and the fold ends there, so that an engine that goes 
 false alarm. Events up to the projected position come from the archive, those behind it from the log.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-
 import msgspec
 
 from flower_engine.errors import LostError, NewerEventError
@@ -21,7 +19,6 @@ from flower_engine.projection.database import Connection
 from flower_engine.projection.positions import Projected, read_positions
 from flower_engine.projection.refused import UNREADABLE, event_of, flow_and_type
 
-_BATCH_TASKS = 3_000
 _READ_EVENTS = 5_000
 _ALL_MS = (0, 2**63 - 1)
 
@@ -59,7 +56,7 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
     every = [*known.values(), *unknown]
     tell("flows", 0, len(every))
     done = 0
-    async for some in _in_batches(every):
+    for some in recovering.in_batches(every):
         archived = await recovering.histories(connection, row.partition, some)
         for flow in (one.flow for one in some):
             raws = [(e.raw, e.error) for e in archived[flow] if _numbers(e.position) <= until]
@@ -108,21 +105,6 @@ async def _position(connection: Connection, partition: Partition) -> str | None:
         if row.partition == partition.number:
             return row.position
     raise LostError(f"Postgres has no partition {partition.number} any more")
-
-
-async def _in_batches(
-    flows: Sequence[recovering.OpenFlow],
-) -> AsyncGenerator[list[recovering.OpenFlow]]:
-    batch: list[recovering.OpenFlow] = []
-    tasks = 0
-    for flow in flows:
-        batch.append(flow)
-        tasks += flow.tasks
-        if tasks >= _BATCH_TASKS:
-            yield batch
-            batch, tasks = [], 0
-    if batch:
-        yield batch
 
 
 def _numbers(position: str) -> tuple[int, int]:

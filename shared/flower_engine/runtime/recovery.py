@@ -37,8 +37,6 @@ from flower_engine.projection.writer import Writer
 
 _log = logging.getLogger(__name__)
 
-_BATCH_TASKS = 3_000  # of flows that are read, and put back, together
-
 
 class Recovered(msgspec.Struct, kw_only=True):
     """What a recovery of a partition came to. ``running``: tasks that wait for a new attempt; ``forked``:
@@ -197,17 +195,9 @@ class Recovery:
         await self._register_again(rebuilding, now_ms, result)
 
     async def _in_batches(self) -> AsyncGenerator[Sequence[recovering.OpenFlow]]:
-        batch: list[recovering.OpenFlow] = []
-        tasks = 0
         async for page in recovering.open_flows(self._connection, self._partition):
-            for flow in page:
-                batch.append(flow)
-                tasks += flow.tasks
-                if tasks >= _BATCH_TASKS:
-                    yield batch
-                    batch, tasks = [], 0
-        if batch:
-            yield batch
+            for batch in recovering.in_batches(page):
+                yield batch
 
     def _returning(
         self, flow_id: str, events: Sequence[AnyEvent], now_ms: int, result: Recovered

@@ -1,6 +1,6 @@
 """Retention over both stores: what ended long ago is pruned, unless Redis has begun it again."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.keys import Keys
@@ -11,8 +11,15 @@ from flower_engine.projection.pruning import Pruned, prune
 DAY_SECONDS = 86_400
 
 
-async def prune_older(client: AsyncRedis, connection: Connection, older_than_seconds: float) -> Pruned | None:
+async def prune_older(
+    client: AsyncRedis,
+    connection: Connection,
+    older_than_seconds: float,
+    first: Callable[[int], Awaitable[None]] | None = None,
+) -> Pruned | None:
     """Prunes flows that ended before the day (UTC) so many seconds ago; None: somebody else is at it.
+
+    ``first`` is called before anything goes, with the bound in milliseconds: midnight may pass meanwhile.
 
     Raises:
         psycopg.Error, RedisError: a store does not answer, or the archive is being read; nothing has gone.
@@ -29,4 +36,6 @@ async def prune_older(client: AsyncRedis, connection: Connection, older_than_sec
         return {flow for flow, reply in zip(known, replies, strict=True) if reply}
 
     before_ms = int(row[0]) - int(older_than_seconds * 1000)
+    if first is not None:
+        await first(before_ms)
     return await prune(connection, before_ms=before_ms, under_way=under_way)
