@@ -163,4 +163,5 @@ class _Active:
 async def _rest_until(stop: asyncio.Event, seconds: float) -> None:
     """Waits so long, or until told to stop."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()

@@ -43,7 +43,8 @@ class Parker:
         pause_seconds = min(_LONGEST_PAUSE_SECONDS, self._park_ms / 10_000)
         while self._park_ms and not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause_seconds)
+                async with asyncio.timeout(pause_seconds):
+                    await stop.wait()
             if stop.is_set():
                 return
             try:

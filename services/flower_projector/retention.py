@@ -23,7 +23,8 @@ async def keep_pruning(client: AsyncRedis, settings: Settings, stop: asyncio.Eve
     pause_seconds = _FIRST_SECONDS
     while settings.retention_days is not None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause_seconds)
+            async with asyncio.timeout(pause_seconds):
+                await stop.wait()
         if stop.is_set():
             return
         await prune_once(client, settings, settings.retention_days)

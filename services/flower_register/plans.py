@@ -45,7 +45,8 @@ class Plans:
         """
         if not self._settled.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), _PATIENCE_SECONDS)
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._settled.wait()
         plan = self._cached.get(workflow)
         if plan is not None:
             self._cached.move_to_end(workflow)

@@ -72,7 +72,8 @@ def add_health(app: FastAPI, stores: Stores) -> None:
 
 async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
     try:
-        problem = await asyncio.wait_for(check, _PATIENCE_SECONDS)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            problem = await check
     except TimeoutError:
         problem = f"no answer in {_PATIENCE_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 # whatever it is, this is the place to say it

@@ -1,5 +1,6 @@
 """Connections to Redis (or Valkey), made the same way everywhere."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,9 +8,11 @@ import hiredis
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import Pipeline
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -66,16 +69,29 @@ def send_blocking(client: Redis, *command: str | bytes | int | float) -> Any:
 
 
 def _sending(send_packed: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """uvloop says with a RuntimeError that a connection was cut off before it was written to; redis-py lets
-    it through, as if it were a bug. It is an outage like any other."""
+    """What redis-py's own way of sending does wrong.
 
-    async def send_packed_command(connection: object, *args: Any, **named: Any) -> None:
+    uvloop says with a RuntimeError that a connection was cut off before it was written to; redis-py lets it
+    through, as if it were a bug. It is an outage like any other.
+
+    Where a connection has a ``socket_timeout``, redis-py sends with ``asyncio.wait_for``, which makes a task
+    of each command, and in Python 3.11 forgets a cancellation that comes just as the command is sent: the
+    caller goes on as if nobody had asked it to stop. So the timeout is kept here instead.
+    """
+
+    async def send_packed_command(connection: AbstractConnection, *args: Any, **named: Any) -> None:
+        timeout, connection.socket_timeout = connection.socket_timeout, None
         try:
-            await send_packed(connection, *args, **named)
+            async with asyncio.timeout(timeout):
+                await send_packed(connection, *args, **named)
+        except TimeoutError as error:
+            raise RedisTimeoutError("a command could not be written to Redis in time") from error
         except RuntimeError as error:
             if "handler is closed" not in str(error):
                 raise
             raise LostConnectionError(f"the connection to Redis was cut off ({error})") from error
+        finally:
+            connection.socket_timeout = timeout
 
     return send_packed_command
 
