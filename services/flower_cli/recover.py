@@ -21,7 +21,13 @@ def recover(
     ] = False,
     adopt: Annotated[
         bool,
-        typer.Option("--adopt", help="The old Postgres is gone: project Redis' whole log into an empty one"),
+        typer.Option("--adopt", help="The old Postgres is gone: project Redis' log into an empty one"),
+    ] = False,
+    bridge: Annotated[
+        bool,
+        typer.Option(
+            "--bridge", help="Postgres lost history for good: go on from what is under way in Redis"
+        ),
     ] = False,
     home: HomeOption = None,
     log_level: LogLevelOption = None,
@@ -34,6 +40,10 @@ def recover(
     With --force the archive's history wins, whatever Redis has: for a Postgres that was restored from an
     older backup. Registrations that only Redis has are kept; all else that Postgres does not know happens
     again.
+
+    With --bridge it is the other way round: Redis is left as it is, every flow that is under way is written
+    into the log as it stands, and the projector goes on from there. What Postgres will never know is said,
+    and kept in kr_gap. --adopt does the same where the log no longer has all that an empty Postgres lacks.
     """
     import asyncio
 
@@ -43,8 +53,10 @@ def recover(
 
     settings = load_settings(home=home, log_level=log_level)
     configure_logging("recover", log_level or "WARNING")
-    work = _adopt(with_stores(settings)) if adopt else _recover(with_stores(settings), force)
-    asyncio.run(work)
+    if force + adopt + bridge > 1:
+        raise typer.BadParameter("--force, --adopt and --bridge exclude each other")
+    settings = with_stores(settings)
+    asyncio.run(_adopt(settings) if adopt else _bridge(settings) if bridge else _recover(settings, force))
 
 
 async def _adopt(settings: "Settings") -> None:
@@ -52,6 +64,7 @@ async def _adopt(settings: "Settings") -> None:
     from redis.exceptions import RedisError
 
     from flower_cli.console import out
+    from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
     from flower_engine.log.client import connect
     from flower_engine.projection import database
@@ -64,7 +77,8 @@ async def _adopt(settings: "Settings") -> None:
             connect(settings.redis_url) as client,
             await database.connect(settings.database_url, "recovery") as connection,
         ):
-            partitions = await adopt(client, connection, settings)
+            with Bars(out) as bars:
+                partitions, gaps = await adopt(client, connection, settings, bars.tell)
     except (RedisError, psycopg.Error, OSError) as error:
         raise StoreError(f"a store does not answer ({' '.join(str(error).split())})") from error
     out.print(
@@ -73,6 +87,35 @@ async def _adopt(settings: "Settings") -> None:
         markup=False,
         highlight=False,
     )
+    for gap in gaps:
+        out.print(str(gap), markup=False, highlight=False)
+
+
+async def _bridge(settings: "Settings") -> None:
+    import psycopg
+    from redis.exceptions import RedisError
+
+    from flower_cli.console import out
+    from flower_cli.progress import Bars
+    from flower_engine.errors import StoreError
+    from flower_engine.log.client import connect
+    from flower_engine.runtime.bridging import bridge_gaps
+
+    assert settings.redis_url is not None
+    assert settings.database_url is not None
+    async with connect(settings.redis_url) as client:
+        try:
+            with Bars(out) as bars:
+                gaps = await bridge_gaps(client, settings.database_url, bars.tell)
+        except (RedisError, psycopg.Error, OSError) as error:
+            raise StoreError(
+                f"a store does not answer ({' '.join(str(error).split())}); nothing is lost by running this"
+                " again"
+            ) from error
+    for gap in gaps:
+        out.print(str(gap), markup=False, highlight=False)
+    if not gaps:
+        out.print("the log has everything that Postgres lacks: there is no gap")
 
 
 async def _recover(settings: "Settings", force: bool) -> None:

@@ -79,6 +79,7 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
     from flower_engine.errors import StoreError
     from flower_engine.log.client import connect
     from flower_engine.projection import database
+    from flower_engine.projection.gaps import read_gaps
     from flower_engine.projection.positions import read_positions
     from flower_engine.runtime.checking import check_redis
     from flower_engine.runtime.losses import rebuild
@@ -91,6 +92,8 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
             connect(settings.redis_url) as client,
             await database.connect(settings.database_url, "verify") as connection,
         ):
+            for gap in await read_gaps(connection):
+                _say(str(gap))
             for row in await read_positions(connection):
                 with Bars(out) as bars:
                     checked = await check_redis(client, connection, row, bars.tell)

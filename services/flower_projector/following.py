@@ -5,14 +5,16 @@ import logging
 
 from redis.exceptions import RedisError
 
-from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.errors import InstallationError, LostError, NewerEventError, PostgresBehindError
 from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition, halt
 from flower_engine.log.reading import LogEntry, read_log
 from flower_engine.projection.batch import Batch, make_batch
 from flower_engine.projection.database import Connection
+from flower_engine.projection.gaps import Gap, as_numbers, gap_at, versions_of
 from flower_engine.projection.positions import Projected, read_positions
+from flower_engine.projection.refused import flow_and_type
 from flower_engine.projection.writer import Writer, prepare_session
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Follower:
         self._count = min(_FIRST_EVENTS, most_events)
         self._writer: Writer | None = None
         self._ahead: Batch | None = None
+        self._gap: Gap | None = None
 
     @property
     def position(self) -> str | None:
@@ -59,14 +62,27 @@ class Follower:
         batch, self._ahead = self._ahead or await self._read(writer), None
         if batch is None:
             return 0
+        if batch.known_before is not None:
+            return await self._write_alone(writer, batch)
         ahead = asyncio.create_task(self._read_ahead(batch))
         try:
             written = await writer.write(batch)
             self._ahead = await ahead
         finally:
             ahead.cancel()
-        if written:
-            return len(batch.entries)
+        return self._written(batch) if written else self._overtaken()
+
+    async def _write_alone(self, writer: Writer, batch: Batch) -> int:
+        """Writes a batch before the next one is read: what is known of flows decides what counts of it."""
+        return self._written(batch) if await writer.write(batch) else self._overtaken()
+
+    def _written(self, batch: Batch) -> int:
+        if self._gap and as_numbers(batch.position) >= as_numbers(self._gap.until):
+            _log.warning("crossed a gap: %s", self._gap)
+            self._gap = None
+        return len(batch.entries)
+
+    def _overtaken(self) -> int:
         _log.info("another projector is at work on partition %d, too", self._partition.number)
         self._writer = self._ahead = None
         return 0
@@ -83,7 +99,9 @@ class Follower:
 
     async def _start(self) -> Writer:
         await prepare_session(self._connection)
-        return Writer(self._connection, await self._read_position())
+        held = await self._read_position()
+        self._gap = await gap_at(self._connection, self._partition.number, held.position)
+        return Writer(self._connection, held)
 
     async def _read_position(self) -> Projected:
         one = self._partition
@@ -107,8 +125,11 @@ class Follower:
 
     async def _read(self, writer: Writer) -> Batch | None:
         """What follows the position; None: nothing, or the position is not where it was believed to be."""
+        position = writer.position
+        if self._gap and self._gap.after == position:
+            position = None  # what followed is lost: the next event is the first that the log has
         try:
-            entries = await read_log(self._client, self._partition, writer.position, self._count)
+            entries = await read_log(self._client, self._partition, position, self._count)
         except LostError as error:
             # Whoever moved the position on may have trimmed the entry since. Where the position is still the
             # same, nobody has.
@@ -117,11 +138,11 @@ class Follower:
                 self._writer = None
                 return None
             if await is_postgres_behind(self._client, self._partition.number, held.position):
-                raise LostError(
+                raise PostgresBehindError(
                     f"Postgres went back in time: it knows partition {self._partition.number} up to"
                     f" {held.position}, more was projected already, and Redis no longer has what lies"
                     " between. Work goes on, but nothing is projected. Restore a newer backup of Postgres;"
-                    " or, to go on from what this one has, run flower recover --force"
+                    " or, where there is none, run flower recover --bridge, which finds what is under way"
                 ) from error
             await halt(self._client, self._partition, str(error))
             raise
@@ -143,4 +164,8 @@ class Follower:
             return None
         size_bytes = sum(len(entry.raw) for entry in entries) / len(entries)
         self._count = max(1, min(self._most_events, int(_BATCH_BYTES / (size_bytes + 1))))
-        return await make_batch(self._partition.number, entries)
+        known = None
+        if self._gap:
+            named = {flow for flow, _ in (flow_and_type(entry.raw) for entry in entries) if flow}
+            known = await versions_of(self._connection, sorted(named))
+        return await make_batch(self._partition.number, entries, known)

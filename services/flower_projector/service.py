@@ -6,10 +6,11 @@ import logging
 import psycopg
 from redis.exceptions import RedisError
 
-from flower_engine.errors import InstallationError, LostError
+from flower_engine.errors import InstallationError, LostError, PostgresBehindError
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import is_outage, make_pool
+from flower_engine.runtime.bridging import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.losses import Waiting, again_after_losses, recover_lost
@@ -73,7 +74,7 @@ async def _project(
 
 
 class _Healing:
-    """What the projector does about a lost Redis."""
+    """What the projector does about a lost Redis, or a Postgres that lost a part of the history."""
 
     def __init__(self, client: AsyncRedis, settings: Settings) -> None:
         self._client = client
@@ -87,8 +88,13 @@ class _Healing:
             await self._waiting.wait(error)
             return
         _log.error("%s", error)
+        assert self._settings.database_url is not None
         try:
-            if not await recover_lost(self._client, self._settings, _say_progress):
+            if isinstance(error, PostgresBehindError):
+                done = await bridge_gaps(self._client, self._settings.database_url, _say_progress)
+            else:
+                done = await recover_lost(self._client, self._settings, _say_progress)
+            if not done:
                 await self._waiting.wait(error)
         except LostError as again:
             await self._waiting.wait(again)

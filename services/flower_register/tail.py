@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import LogEntry, read_log
-from flower_engine.model.events import FlowRegistered, decode_event
+from flower_engine.model.events import FlowRegistered, FlowSnapshot, decode_event
 
 _PAGE_EVENTS = 1_000
 
@@ -44,7 +44,7 @@ async def read_new(
         for entry in page:
             if needle in entry.raw and _is_of(entry, flow_id):
                 found.append(entry)
-                if isinstance(decode_event(entry.raw), FlowRegistered):
+                if isinstance(decode_event(entry.raw), FlowRegistered | FlowSnapshot):
                     await read_log(redis, partition, projected, 1)
                     return found[::-1]
         if len(page) < _PAGE_EVENTS:

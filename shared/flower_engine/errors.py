@@ -15,6 +15,7 @@ FlowerError
 │   ├── HomeInUseError     another process runs on this data folder
 │   ├── InstallationError  Redis and Postgres do not belong together
 │   └── LostError          Redis lost its state or went back in time
+│       └── PostgresBehindError  Postgres went back in time, and Redis no longer has what it lacks
 └── NewerEventError        an event of a newer version of Flower was met
 """
 
@@ -89,6 +90,10 @@ class InstallationError(StoreError):
 
 class LostError(StoreError):
     """Redis lost its state or went back in time; it must be recovered before work goes on."""
+
+
+class PostgresBehindError(LostError):
+    """Postgres went back in time, and the log no longer has what it lacks: a part of the history is lost."""
 
 
 class NewerEventError(FlowerError):

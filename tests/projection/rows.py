@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Identifier
 
-from flower_engine.model.events import AnyEvent, TaskStarted
+from flower_engine.model.events import AnyEvent, FlowSnapshot, TaskStarted
 from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.snapshots import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 
@@ -46,7 +47,14 @@ async def held(connection: Connection) -> tuple[list[Row], list[Row]]:
 def expected(events: Sequence[AnyEvent]) -> tuple[list[Row], list[Row]]:
     """The rows that these events add up to."""
     flows = sorted(fold(events).values(), key=lambda flow: flow.flow)
-    first_start_ms = {event.flow: event.at for event in reversed(events) if isinstance(event, TaskStarted)}
+    first_start_ms: dict[str, int] = {}
+    for event in events:
+        if isinstance(event, TaskStarted):
+            first_start_ms.setdefault(event.flow, event.at)
+        elif isinstance(event, FlowSnapshot):
+            starts = [at for at in map(started_ms, event.tasks) if at]
+            if starts:
+                first_start_ms.setdefault(event.flow, min(starts))
     return (
         [_flow_row(flow, first_start_ms.get(flow.flow)) for flow in flows],
         [_task_row(flow, task) for flow in flows for task in flow.tasks],

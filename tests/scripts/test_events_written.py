@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from flower_engine.log.operating import cancel, ignore, pause, prioritise, rerun, resume, unignore
+from flower_engine.log.snapshots import snapshot
 from flower_engine.log.task_fields import with_parameters
 from flower_engine.log.working import Reported
 from flower_engine.model.control import FlowControl
@@ -90,6 +91,22 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await engine.control(FlowControl(scope="program", name="A", max_running=2, changed_by="alice"))
     await engine.control()
     await cancel(*where, two, by="alice")
+    await write_what_a_bridge_brings(engine)
+
+
+async def write_what_a_bridge_brings(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    policy = RetryPolicy(max_attempts=3, delay_ms=600_000, no_retry_on=("ValueError",))
+    rich = task(1, retry=policy, timeout_ms=60_000, priority=-3, units=2, parameters={"A": [1]})
+    begun = await engine.register(rich, task(2, 1), task(3), task(4), workflow='nightly "花" load')
+    first, second, third = await engine.claim()
+    engine.heartbeat("w1", first, progress=[Reported(first, b'{"fraction":0.5,"note":"half"}')])
+    await engine.fail(first, payload=FAILURE)
+    await engine.finish(second)
+    await engine.suspend(third, payload=FAILURE)
+    later = await engine.register(task(1), timeout_ms=60_000, delay_ms=600_000, key="order 8")
+    await pause(*where, later, by="alice")
+    await snapshot(*where, [begun, later], {later: "order 8"})
 
 
 async def test_every_event_type_is_written_and_can_be_decoded(engine: Engine) -> None:

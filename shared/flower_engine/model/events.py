@@ -211,6 +211,54 @@ class FlowPrioritised(FlowEvent, frozen=True, tag="flow.prioritised"):
     priority: int
 
 
+class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a worker is given to run a task, as a snapshot found it."""
+
+    task_seq: int
+    program: str
+    parameters: dict[str, Any] = {}
+    no_retry_on: tuple[str, ...] = ()
+
+
+class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A task as a snapshot found it in Redis, which keeps no times, results or errors.
+
+    ``policy`` is as ``lua/_timers.lua`` has it: most attempts, delay, backoff, longest delay, jitter,
+    timeout, timeout of the wait. ``progress`` is what a worker said of it.
+    """
+
+    message: SnapshotMessage
+    queue: str
+    priority: int
+    dependents: tuple[int, ...] = ()
+    status: int = 0
+    attempt: int = 0
+    lost: int = 0
+    failures: int = 0
+    lease: str = ""
+    worker: str = ""
+    due_ms: int | None = None
+    units: int = 1
+    fair_key: str = ""
+    workflow_key: str = ""
+    program_key: str = ""
+    policy: tuple[float, ...] = ()
+    progress: dict[str, Any] | None = None
+
+
+class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
+    """A flow under way as it stands; what led there, or a part of it, is lost. ``tasks[seq - 1]`` is task
+    ``seq``."""
+
+    workflow: str
+    order: int
+    tasks: tuple[SnapshotTask, ...]
+    timeout_ms: int = 0
+    start_ms: int = 0
+    paused: bool = False
+    key: str = ""
+
+
 class ControlChanged(Event, frozen=True, tag="control.changed"):
     """A limit, pause, weight or strike of the partition is set, or (``settings`` None) gone. ``name`` as
     ``lua/_limits.lua`` has it."""
@@ -236,7 +284,7 @@ AnyTaskEvent = (
 AnyOperatorEvent = (
     TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
 )
-AnyFlowEvent = FlowRegistered | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent
+AnyFlowEvent = FlowRegistered | FlowSnapshot | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent
 AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused | ControlChanged
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -16,6 +16,7 @@ from flower_engine.model.events import (
     FlowRegistered,
     FlowRerun,
     FlowResumed,
+    FlowSnapshot,
     FlowTimedOut,
     LogOpened,
     OutcomeRefused,
@@ -30,6 +31,13 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskSuspended,
     TaskUnignored,
+)
+from flower_engine.model.snapshots import (
+    LOST_ERROR,
+    pause_of,
+    progress_of,
+    registration_of,
+    started_ms,
 )
 from flower_engine.model.status import Status, flow_status
 
@@ -145,6 +153,8 @@ def fold_one(flows: dict[str, FlowState], event: AnyEvent) -> None:
         if event.flow in flows:
             raise FoldError(f"flow {event.flow} is registered twice")
         flows[event.flow] = _registered(event)
+    elif isinstance(event, FlowSnapshot):
+        flows[event.flow] = _snapshot(event, flows.get(event.flow))
     elif event.flow not in flows:
         raise FoldError(f"flow {event.flow} has an event v{event.v} before it is registered")
     else:
@@ -170,6 +180,52 @@ def _registered(event: FlowRegistered) -> FlowState:
     return flow
 
 
+def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
+    """The flow as it was found, with what was known of it before where that still holds."""
+    registered = registration_of(event, known and known.registered)
+    flow = FlowState(
+        flow=event.flow,
+        workflow=event.workflow,
+        order=event.order,
+        registered_ms=registered.at,
+        tasks=[TaskState(planned=task, open=len(task.depends_on)) for task in registered.tasks],
+        dependents=dependents_of(registered.tasks),
+        registered=registered,
+        version=event.v,
+        left=len(event.tasks),
+    )
+    if event.paused:
+        flow.paused = (known and known.paused) or pause_of(event)
+    for seq, found in enumerate(event.tasks, start=1):
+        task = flow.task(seq)
+        task.status, task.attempt = Status(found.status), found.attempt
+        task.failures, task.lost = found.failures, found.lost
+        task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
+        task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
+        before = known.task(seq) if known and seq <= len(known.tasks) else None
+        if before and (before.status, before.attempt) == (task.status, task.attempt):
+            _keep(task, before)
+        if task.status is Status.SUSPEND:
+            task.suspended_ms = task.suspended_ms or event.at
+            task.error = task.error or LOST_ERROR
+            flow.suspended += 1
+            flow.suspended_ms = max(flow.suspended_ms or 0, task.suspended_ms)
+        if task.status.is_final:
+            flow.left -= 1
+            for dependent in flow.dependents[seq]:
+                flow.task(dependent).open -= 1
+    return flow
+
+
+def _keep(task: TaskState, before: TaskState) -> None:
+    """What a snapshot does not say of a task that has not moved since."""
+    task.worker = task.worker or before.worker
+    task.started_ms = before.started_ms or task.started_ms
+    task.finished_ms, task.suspended_ms = before.finished_ms, before.suspended_ms
+    task.result, task.error, task.passed = before.result, before.error, before.passed
+    task.progress = task.progress or before.progress
+
+
 def _apply(flow: FlowState, event: AnyFlowEvent) -> None:
     if event.v != flow.version + 1:
         raise FoldError(f"flow {flow.flow}: event v{event.v} follows v{flow.version}")
@@ -187,8 +243,8 @@ def _apply(flow: FlowState, event: AnyFlowEvent) -> None:
             _expect(flow, event, event.waiting, Status.WAIT)
             for seq in event:
                 _suspend(flow, seq, event.at, event.error)
-        case FlowRegistered():
-            raise FoldError(f"flow {flow.flow} is registered twice")
+        case FlowRegistered() | FlowSnapshot():
+            raise AssertionError(f"flow {flow.flow}: event v{event.v} begins a state")
         case (
             TaskIgnored()
             | TaskUnignored()

@@ -6,6 +6,7 @@ from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
     FlowRerun,
+    FlowSnapshot,
     FlowTimedOut,
     TaskIgnored,
     TaskLapsed,
@@ -46,6 +47,9 @@ def timeout_due_ms(events: Iterable[AnyEvent]) -> int | None:
         if isinstance(event, FlowRegistered):
             timeout_ms = event.timeout_ms
             due_ms = max(event.at, event.start_ms) + timeout_ms
+        elif isinstance(event, FlowSnapshot):
+            timeout_ms = event.timeout_ms
+            due_ms = due_ms or max(event.at, event.start_ms) + timeout_ms
         elif isinstance(event, FlowTimedOut):
             due_ms = None
         elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored):

@@ -25,9 +25,14 @@ SELECT position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8'))
 WHERE task_flow_id = %(flow)s
   AND position_ms >= coalesce((SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(guess_ms)s)
   AND position_ms <= coalesce((SELECT last_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(end_ms)s)
+  AND error IS DISTINCT FROM %(gap)s
   AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR (event -> 'task')::int = ANY(%(tasks)s))
 ORDER BY position_ms, position_seq
 """
+
+
+AFTER_A_GAP = "behind a gap: what came before it is lost"
+"""Why an event is archived as bytes and counts for nothing: its flow's state before it is unknown."""
 
 
 class ArchivedEvent(msgspec.Struct, frozen=True):
@@ -42,7 +47,7 @@ async def history(
     connection: Connection, flow_id: str, tasks: Sequence[int] | None = None
 ) -> list[ArchivedEvent]:
     """The flow's archived events in log order, or only those of these tasks and of the flow as a whole; []
-    where there are none.
+    where there are none. Those that follow from nothing that is known are left out.
 
     To go on with the log, read the partition's position first: what lies behind it may be in both.
     """
@@ -51,6 +56,7 @@ async def history(
         "flow": flow_id,
         "guess_ms": guess_ms,
         "end_ms": 2**63 - 1,
+        "gap": AFTER_A_GAP,
         "tasks": None if tasks is None else list(tasks),
     }
     rows = await connection.execute(_HISTORY, values)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.projection.archive import ArchiveRows
+from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.projection.archive import AFTER_A_GAP, ArchiveRows
 from flower_engine.projection.changes import Changes
 from flower_engine.projection.days import DAY_MS
 from flower_engine.projection.refused import UNREADABLE, flow_and_type, outline, without_values
@@ -27,9 +27,10 @@ class Entry(Protocol):
 class Batch:
     """Events of a partition, in log order, with what they add to the archive and change in the tables."""
 
-    def __init__(self, partition: int, entries: Sequence[Entry]) -> None:
+    def __init__(self, partition: int, entries: Sequence[Entry], known: dict[str, int] | None = None) -> None:
         self.partition = partition
         self.entries = entries
+        self.known_before = None if known is None else dict(known)
         self.archive = ArchiveRows(partition)
         self.changes = Changes()
 
@@ -57,15 +58,19 @@ class Batch:
         return {_numbers(entry.position)[0] // DAY_MS for entry in self.entries}
 
 
-async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
-    """The batch of these entries (at least one); it ends before the first event of a newer version.
+async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, int] | None = None) -> Batch:
+    """The batch of these entries (at least one); it ends before the first event of a newer version, and where
+    snapshots begin or end, which say how a flow stands and not what becomes of it.
 
-    Bytes that are no event are archived as such, and counted as far as they can be read.
+    Bytes that are no event are archived as such, and counted as far as they can be read. ``known``, where
+    the events lie behind a gap: the version up to which each of their flows is known; an event that does not
+    follow from it counts for nothing.
 
     Raises:
         NewerEventError: the very first event is of a newer version.
     """
-    batch = Batch(partition, entries)
+    batch = Batch(partition, entries, known)
+    is_found = False
     for index, entry in enumerate(entries):
         if index and index % _BREATH_EVENTS == 0:
             await asyncio.sleep(0)
@@ -81,9 +86,27 @@ async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
             why = f"unreadable: {error}"
             batch.add_refused(entry, why, outline(entry.raw, why))
         else:
+            if index and (type(event) is FlowSnapshot) != is_found:
+                batch.entries = entries[:index]
+                break
+            is_found = type(event) is FlowSnapshot
+            if known is not None and not _follows(event, known):
+                batch.add_refused(entry, AFTER_A_GAP, None)
+                continue
             batch.archive.add(ms, seq, entry.raw, event)
             batch.changes.add(event, ms)
     return batch
+
+
+def _follows(event: AnyEvent, known: dict[str, int]) -> bool:
+    """Whether the event follows from what is known of its flow, which is known up to it then."""
+    if not isinstance(event, FlowEvent):
+        return True
+    begins = isinstance(event, FlowRegistered | FlowSnapshot)
+    if not begins and known.get(event.flow) != event.v - 1:
+        return False
+    known[event.flow] = event.v
+    return True
 
 
 def make_refused_batch(partition: int, entry: Entry, why: str, *, counted: bool) -> Batch:

@@ -17,6 +17,7 @@ from flower_engine.model.events import (
     FlowRegistered,
     FlowRerun,
     FlowResumed,
+    FlowSnapshot,
     FlowTimedOut,
     OutcomeRefused,
     TaskError,
@@ -30,6 +31,13 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskSuspended,
     TaskUnignored,
+)
+from flower_engine.model.snapshots import (
+    LOST_ERROR,
+    pause_of,
+    progress_of,
+    registration_of,
+    started_ms,
 )
 from flower_engine.model.status import Status
 
@@ -63,6 +71,23 @@ class TaskChange(msgspec.Struct, gc=False):
     forget_progress: bool = False
     parameters: dict[str, Any] | None = None
 
+    def keep(self, before: "TaskChange") -> None:
+        """Taken from a snapshot, which does not say everything: what was known of it still holds, if it has
+        not moved since."""
+        if (self.status, self.attempt or 0) != (before.status, before.attempt or 0):
+            return
+        self.worker = self.worker or before.worker
+        self.started_ms = before.started_ms or self.started_ms
+        self.finished_ms = self.finished_ms or before.finished_ms
+        self.suspended_ms = before.suspended_ms or self.suspended_ms
+        self.result = before.result if self.result is None else self.result
+        self.ignored_by = before.ignored_by if self.ignored_by is None else self.ignored_by
+        self.ignore_reason = before.ignore_reason if self.ignore_reason is None else self.ignore_reason
+        if self.error in (None, LOST_ERROR) and not self.forget_error:
+            self.error = before.error or self.error
+        if self.progress is None and not self.forget_progress:
+            self.progress = before.progress
+
     def become(self, status: int) -> None:
         """Another status: what followed from the old one is over."""
         self.status = status
@@ -76,7 +101,8 @@ class FlowChange(msgspec.Struct, gc=False):
     Counts are differences; where the flow is registered in this batch (``registered``) they start at 0 and
     so are the counts themselves. ``started_ms`` is the first start, the other times the last. ``reopened``:
     an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused. ``priority``:
-    that of all its tasks, if it was changed.
+    that of all its tasks, if it was changed. ``is_found``: it begins with a snapshot, so what the tables hold
+    of it is replaced.
     """
 
     flow: str
@@ -97,6 +123,7 @@ class FlowChange(msgspec.Struct, gc=False):
     pause_said: bool = False
     paused: FlowPaused | None = None
     priority: int | None = None
+    is_found: bool = False
     tasks: dict[int, TaskChange] = {}
 
     def task(self, seq: int) -> TaskChange:
@@ -105,6 +132,22 @@ class FlowChange(msgspec.Struct, gc=False):
         if task is None:
             task = self.tasks[seq] = TaskChange()
         return task
+
+    def keep(self, before: "FlowChange") -> None:
+        """What was known of a flow that a snapshot found."""
+        self.started_ms = before.started_ms or self.started_ms
+        if self.paused and before.paused and not self.paused.by:
+            self.paused = before.paused
+        for seq, task in before.tasks.items():
+            if seq in self.tasks:
+                self.tasks[seq].keep(task)
+
+    def settle_times(self) -> None:
+        """The flow's own times, as far as its tasks tell them."""
+        starts = [task.started_ms for task in self.tasks.values() if task.started_ms]
+        self.started_ms = self.started_ms or min(starts, default=None)
+        failures = [task.suspended_ms for task in self.tasks.values() if task.suspended_ms]
+        self.suspended_ms = max(failures, default=None)
 
 
 class Changes:
@@ -125,6 +168,9 @@ class Changes:
     def add(self, event: AnyEvent, position_ms: int) -> None:
         """Count the next event, which lies at a position of this millisecond."""
         counted: Any = event  # isinstance with a union would take as long as all the rest
+        if type(event) is FlowSnapshot:
+            self.flows[event.flow] = _found(event, self.flows.get(event.flow), position_ms)
+            return
         count = _COUNT.get(type(event))
         if count is not None:
             flow = self.touch(counted.flow, position_ms)
@@ -145,6 +191,36 @@ def _registered(flow: FlowChange, event: FlowRegistered) -> None:
         flow.waiting -= 1
     _close(flow, event.ignored, _IGNORE, event.at)
     flow.waiting -= len(event.ignored)
+
+
+def _found(event: FlowSnapshot, before: FlowChange | None, position_ms: int) -> FlowChange:
+    """The flow as a snapshot found it, with what the batch told of it before where that still holds."""
+    known = before if before and before.registered else None
+    flow = FlowChange(event.flow, known.first_ms if known else position_ms, position_ms)
+    flow.is_found, flow.version = True, event.v
+    flow.registered = registration_of(event, known and known.registered)
+    flow.pause_said, flow.paused = True, pause_of(event) if event.paused else None
+    for seq, found in enumerate(event.tasks, start=1):
+        task = flow.tasks[seq] = TaskChange(
+            status=found.status,
+            attempt=found.attempt,
+            lost=found.lost,
+            failures=found.failures,
+            worker=found.worker or None,
+            started_ms=started_ms(found),
+            retry_ms=found.due_ms,
+            progress=progress_of(event, seq),
+        )
+        if found.status == _SUSPEND:
+            task.suspended_ms, task.error = event.at, LOST_ERROR
+    flow.waiting, flow.running, flow.suspended, flow.finished, flow.ignored = (
+        sum(found.status == status for found in event.tasks)
+        for status in (_WAIT, _RUNNING, _SUSPEND, _FINISH, _IGNORE)
+    )
+    if known:
+        flow.keep(known)
+    flow.settle_times()
+    return flow
 
 
 def _started(flow: FlowChange, event: TaskStarted) -> None:

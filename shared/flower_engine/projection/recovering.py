@@ -6,7 +6,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import TupleRow
 
-from flower_engine.projection.archive import ArchivedEvent
+from flower_engine.projection.archive import AFTER_A_GAP, ArchivedEvent
 from flower_engine.projection.batch import Entry
 from flower_engine.projection.database import Connection
 from flower_engine.projection.positions import LOCK_SPACE, Projected
@@ -42,6 +42,7 @@ _COUNT_OPEN = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NULL AND p
 _HISTORIES = """
 SELECT task_flow_id, position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8')), error
 FROM kr_event WHERE task_flow_id = ANY(%s) AND partition = %s AND position_ms BETWEEN %s AND %s
+  AND error IS DISTINCT FROM %s
 ORDER BY task_flow_id, position_ms, position_seq
 """
 _ENDED = """
@@ -156,7 +157,7 @@ async def histories(
     names = [flow.flow for flow in flows]
     found: dict[str, list[ArchivedEvent]] = {name: [] for name in names}
     for flow, ms, seq, raw, error in await (
-        await connection.execute(_HISTORIES, [names, partition, first_ms, last_ms])
+        await connection.execute(_HISTORIES, [names, partition, first_ms, last_ms, AFTER_A_GAP])
     ).fetchall():
         found[flow].append(ArchivedEvent(f"{ms}-{seq}", bytes(raw), error))
     return found

@@ -12,6 +12,7 @@ from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
     FlowRerun,
+    FlowSnapshot,
     TaskError,
     TaskFinished,
     TaskLapsed,
@@ -42,6 +43,11 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, FlowRegistered):
         tasks = tuple(replace(task, parameters={}) for task in event.tasks)
         return replace(event, tasks=tasks, taken=dict.fromkeys(event.taken, msgspec.Raw(b"null")), key="")
+    if isinstance(event, FlowSnapshot):
+        bare = tuple(
+            replace(task, message=replace(task.message, parameters={}), progress=None) for task in event.tasks
+        )
+        return replace(event, tasks=bare, key="")
     if isinstance(event, TaskProgressed):
         return replace(event, note="")
     if isinstance(event, FlowRerun):

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import AsyncGenerator, Sequence
+from itertools import groupby
 
 import msgspec
 import psycopg
@@ -17,8 +18,9 @@ from psycopg import AsyncServerCursor
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Identifier
 
-from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event
+from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot, decode_event
 from flower_engine.progress import Tell
+from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.changes import Changes, FlowChange
 from flower_engine.projection.database import Connection, is_refusal
 from flower_engine.projection.refused import UNREADABLE, outline, without_values
@@ -39,7 +41,8 @@ _ARCHIVED: Composable = SQL(
 # A first choice only: what the events say decides (``Selection.has``).
 _CHOSEN: Composable = SQL(
     "task_flow_id IN (SELECT task_flow_id FROM kr_event WHERE type IN ('flow.registered', 'flow.snapshot')"
-    " AND (event IS NULL OR ((%(workflow)s::text IS NULL OR event ->> 'workflow' = %(workflow)s)"
+    " AND (event IS NULL OR type = 'flow.snapshot' OR ("
+    "(%(workflow)s::text IS NULL OR event ->> 'workflow' = %(workflow)s)"
     " AND (%(since_ms)s::bigint IS NULL OR (event ->> 'at')::bigint >= %(since_ms)s)"
     " AND (%(until_ms)s::bigint IS NULL OR (event ->> 'at')::bigint < %(until_ms)s))))"
 )
@@ -142,11 +145,14 @@ class Replaying:
         ).fetchall()
         if not rows:
             return 0
-        changes = Changes()
-        for _, flow, ms, _, raw, error in rows:
-            _add(changes, flow, ms, raw, error)
-        flows = await self._of_selection(list(changes.flows.values()))
-        await self._write(rebuilt, {partition: flows})
+        counted = [(flow, ms, _counted(raw, error)) for _, flow, ms, _, raw, error in rows]
+        # As a projector has them (``make_batch``).
+        for _, some in groupby(counted, key=lambda one: isinstance(one[2], FlowSnapshot)):
+            changes = Changes()
+            for flow, ms, event in some:
+                _add(changes, flow, ms, event)
+            flows = await self._of_selection(list(changes.flows.values()))
+            await self._write(rebuilt, {partition: flows})
         rebuilt.events += len(rows)
         rebuilt.positions[partition] = (rows[-1][2], rows[-1][3])
         return len(rows)
@@ -196,7 +202,7 @@ class Replaying:
     def _wanted(self, rebuilt: Rebuilt, chunk: dict[int, list[FlowChange]]) -> dict[int, list[FlowChange]]:
         wanted: dict[int, list[FlowChange]] = {}
         for partition, flows in chunk.items():
-            rebuilt.headless += [flow.flow for flow in flows if flow.registered is None]
+            rebuilt.headless += [flow.flow for flow in flows if flow.registered is None and flow.version]
             wanted[partition] = [
                 flow for flow in flows if flow.registered is not None and self._chosen.has(flow.registered)
             ]
@@ -222,7 +228,7 @@ class Replaying:
                     if error is None:
                         counting.add(decode_event(raw), ms)
                     else:
-                        _add(counting, flow, ms, raw, error)
+                        _add(counting, flow, ms, _counted(raw, error))
             if changes:
                 yield events, _flows_of(changes)
 
@@ -275,9 +281,8 @@ async def _positions(connection: Connection) -> Positions:
     return found
 
 
-def _add(changes: Changes, flow: str, ms: int, raw: bytes, error: str | None) -> None:
-    """Counts an archived event as the projector counted it."""
-    event = _counted(raw, error)
+def _add(changes: Changes, flow: str, ms: int, event: AnyEvent | None) -> None:
+    """Counts an archived event of the flow."""
     if event is None:
         changes.touch(flow, ms)
     else:
@@ -285,8 +290,11 @@ def _add(changes: Changes, flow: str, ms: int, raw: bytes, error: str | None) ->
 
 
 def _counted(raw: bytes, error: str | None) -> AnyEvent | None:
+    """The event as the projector counted it; None: it only touched its flow."""
     if error is None:
         return decode_event(raw)
+    if error == AFTER_A_GAP:
+        return None
     try:
         return without_values(decode_event(raw), error)
     except UNREADABLE:

@@ -18,6 +18,7 @@ from flower_engine.projection.rows import (
     new_flows,
     new_tasks,
 )
+from flower_engine.projection.snapshots import take_over
 
 BY_KEY: LiteralString = """
 SET plan_cache_mode = force_generic_plan;
@@ -31,6 +32,9 @@ SET jit = off;
 
 async def write_changes(connection: Connection, flows: Collection[FlowChange], partition: int) -> None:
     """Adds what changed of flows of one partition; call it in a transaction."""
+    found = [flow for flow in flows if flow.is_found]
+    if found:
+        await take_over(connection, found)
     if any(flow.registered for flow in flows):
         await copy_into(connection, COPY_TASKS, new_tasks(flows))
         await copy_into(connection, COPY_FLOWS, new_flows(flows, partition))

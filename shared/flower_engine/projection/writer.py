@@ -64,9 +64,9 @@ class Writer:
         entries = batch.entries
         if len(entries) == 1:
             return await self._write_refused(batch, why)
-        middle = len(entries) // 2
+        middle, known = len(entries) // 2, batch.known_before
         for part in (entries[:middle], entries[middle:]):
-            if not await self.write(await make_batch(batch.partition, part)):
+            if not await self.write(await make_batch(batch.partition, part, known)):
                 return False
         return True
 

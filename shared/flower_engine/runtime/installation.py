@@ -15,10 +15,13 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Meta, Partition, install, read_meta
 from flower_engine.log.reading import read_log
 from flower_engine.model.events import LogOpened, decode_event
+from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, Pool, connect, is_outage
+from flower_engine.projection.gaps import Gap
 from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions, lock_positions, read_positions
 from flower_engine.projection.refused import UNREADABLE
+from flower_engine.runtime.bridging import Bridging
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 
@@ -101,15 +104,19 @@ async def _settle(client: AsyncRedis, connection: Connection, settings: Settings
     return partitions
 
 
-async def adopt(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
-    """Gives an empty Postgres the installation that Redis holds, whose whole log is then projected into it.
+async def adopt(
+    client: AsyncRedis, connection: Connection, settings: Settings, tell: Tell
+) -> tuple[list[Partition], list[Gap]]:
+    """Gives an empty Postgres the installation that Redis holds, whose log is then projected into it; where
+    that was trimmed, the gap is bridged.
 
     Only somebody who knows that the old Postgres is gone may want this: what is projected here is trimmed.
 
     Raises:
-        InstallationError: Postgres is not empty, Redis holds no installation, or its log was trimmed, so that
-            not all of its history is there.
+        InstallationError: Postgres is not empty, or Redis holds no installation.
+        LostError: Redis lost its state, or another recovery is at work.
     """
+    gaps: list[Gap] = []
     await migrate(connection)
     async with connection.transaction():
         await lock_positions(connection)
@@ -121,12 +128,13 @@ async def adopt(client: AsyncRedis, connection: Connection, settings: Settings) 
         partitions = _partitions(metas, settings)
         for partition in partitions:
             if not await _has_its_opening(client, partition):
-                raise InstallationError(
-                    f"the log of partition {partition.number} no longer begins with its opening: an empty"
-                    " Postgres would never see what was trimmed. Restore a backup of Postgres"
-                )
+                row = _not_yet_projected(partition, settings)
+                gap = await Bridging(client, connection, row, tell).run()
+                if gap is None:
+                    raise LostError(f"a recovery of partition {partition.number} is at work: try again")
+                gaps.append(gap)
         await add_positions(connection, [_not_yet_projected(one, settings) for one in partitions])
-    return partitions
+    return partitions, gaps
 
 
 async def _has_its_opening(client: AsyncRedis, partition: Partition) -> bool:

@@ -1,0 +1,109 @@
+"""The transitions snapshot and close, and what else bridging a gap asks of Redis."""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from flower_engine.errors import LostError
+from flower_engine.log.client import AsyncRedis, queue_command, send
+from flower_engine.log.partition import Partition
+from flower_engine.log.scripts import Arg, Script
+from flower_engine.model.events import FlowCancelled
+
+_snapshot = Script("snapshot")
+_close = Script("close")
+_encode = msgspec.json.Encoder().encode
+_SCAN_KEYS = 1_000
+_CALL_FLOWS = 200
+_CALL_TASKS = 2_000  # Redis serves nobody else meanwhile
+_TYPE = b'{"type":"flow.cancelled"'
+_AT = b',"at":0}'
+
+
+async def live_flows(client: AsyncRedis, partition: Partition) -> AsyncGenerator[list[str]]:
+    """The flows under way, page by page: at least those that are so from the first page to the last."""
+    prefix, cursor = partition.keys.flow(""), 0
+    while True:
+        cursor, names = await send(client, "SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", _SCAN_KEYS)
+        yield [name.decode().removeprefix(prefix) for name in names]
+        if not int(cursor):
+            return
+
+
+async def remembered_keys(client: AsyncRedis, partition: Partition) -> dict[str, str]:
+    """The idempotency keys that Redis remembers, by flow."""
+    listed: list[bytes] = await send(client, "LRANGE", partition.keys.keyed, 0, -1)
+    found: dict[str, str] = {}
+    for first in range(0, len(listed), _SCAN_KEYS):
+        keys = [entry.partition(b" ")[2].decode() for entry in listed[first : first + _SCAN_KEYS]]
+        async with client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                queue_command(pipeline, "GET", partition.keys.key(key))
+            replies = await pipeline.execute()
+        for key, reply in zip(keys, replies, strict=True):
+            if reply is not None:
+                found[reply.decode().partition(" ")[0]] = key
+    return found
+
+
+async def remembered_ends(client: AsyncRedis, partition: Partition) -> list[str]:
+    """The flows that Redis remembers to have ended (or been parked) lately."""
+    listed: list[bytes] = await send(client, "LRANGE", partition.keys.endings, 0, -1)
+    return sorted({entry.split(b" ")[1].decode() for entry in listed})
+
+
+async def are_live(client: AsyncRedis, partition: Partition, flows: Sequence[str]) -> set[str]:
+    """Those of the flows that are under way."""
+    async with client.pipeline(transaction=False) as pipeline:
+        for flow in flows:
+            queue_command(pipeline, "EXISTS", partition.keys.flow(flow))
+        replies = await pipeline.execute()
+    return {flow for flow, reply in zip(flows, replies, strict=True) if reply}
+
+
+async def snapshot(
+    client: AsyncRedis, partition: Partition, flows: Sequence[str], keys: dict[str, str]
+) -> None:
+    """Writes those of the flows that are under way into the log as they stand, with their idempotency keys.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    rest = list(flows)
+    while rest:
+        args: list[Arg] = [partition.generation, _CALL_TASKS]
+        for flow in rest[:_CALL_FLOWS]:
+            args += (flow, b',"key":' + _encode(keys[flow]) if flow in keys else "")
+        reply = partition.check(await _snapshot.run(client, partition.keys.meta, args))
+        rest = rest[reply[1] :]
+
+
+async def close(client: AsyncRedis, partition: Partition, endings: Sequence[FlowCancelled]) -> list[str]:
+    """Ends flows that Redis does not know with these events, less their time, which is Redis'; returns which.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    closed: list[str] = []
+    for first in range(0, len(endings), _CALL_FLOWS):
+        args: list[Arg] = [partition.generation]
+        for ending in endings[first : first + _CALL_FLOWS]:
+            raw = _encode(msgspec.structs.replace(ending, at=0))
+            assert raw.startswith(_TYPE), raw
+            assert raw.endswith(_AT), raw
+            args += (ending.flow, ending.v, raw.removeprefix(_TYPE).removesuffix(b"0}"))
+        reply = partition.check(await _close.run(client, partition.keys.meta, args))
+        closed += [flow.decode() for flow in reply[1:]]
+    return closed
+
+
+async def last_position(client: AsyncRedis, partition: Partition) -> str:
+    """The position of the log's last event.
+
+    Raises:
+        LostError: there is none.
+    """
+    found = await send(client, "XREVRANGE", partition.keys.log, "+", "-", "COUNT", 1)
+    if not found:
+        raise LostError(f"the log of partition {partition.number} is empty: recover Redis from the archive")
+    return found[0][0].decode()

@@ -1,0 +1,286 @@
+"""A Postgres that lost a part of the history for good goes on, from what is under way in Redis."""
+
+import asyncio
+import json
+
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from flower_engine.crash_points import VARIABLE
+from flower_engine.errors import PostgresBehindError
+from flower_engine.log.client import send
+from flower_engine.log.operating import pause, rerun
+from flower_engine.log.restoring import Restored
+from flower_engine.model.definition import RetryPolicy
+from flower_engine.model.events import FlowCancelled, FlowSnapshot
+from flower_engine.model.fold import FlowState
+from flower_engine.model.snapshots import LOST_ERROR
+from flower_engine.model.status import Status
+from flower_engine.projection.gaps import Gap, read_gaps
+from flower_engine.projection.positions import read_positions
+from flower_engine.runtime.bridging import REASON, bridge_gaps
+from flower_engine.runtime.settings import Settings
+from flower_projector.service import serve
+from projection.rows import expected, held
+from recovery.both import Both
+from recovery.command import flower
+from scripts.engine import chain, fan, task
+
+TABLES = ("kr_event", "kr_flow_stat", "kr_task_stat", "kr_projection")
+RESULT = b'{"known":1}'
+
+
+async def _back_up(both: Both) -> None:
+    await both.project()
+    for table in TABLES:
+        names = Identifier("backup_" + table), Identifier(table)
+        await both.connection.execute(SQL("CREATE TABLE {} AS TABLE {}").format(*names))
+
+
+async def _restore(both: Both, *, kept: int) -> None:
+    """Postgres is as it was; of the projected log, ``kept`` events are left."""
+    await both.project()
+    (row,) = await read_positions(both.connection)
+    assert row.position is not None
+    await send(both.client, "HSET", both.engine.keys.meta, "projected_to", row.position)
+    await send(both.client, "XTRIM", both.engine.keys.log, "MAXLEN", kept)
+    for table in TABLES:
+        names = Identifier(table), Identifier("backup_" + table)
+        await both.connection.execute(SQL("TRUNCATE {}").format(names[0]))
+        await both.connection.execute(SQL("INSERT INTO {} TABLE {}").format(*names))
+
+
+async def _bridge(both: Both, settings: Settings) -> Gap:
+    assert settings.database_url is not None
+    (gap,) = await bridge_gaps(both.client, settings.database_url, lambda _what, _done, _total: None)
+    return gap
+
+
+async def _hash(both: Both, flow: str) -> dict[bytes, bytes]:
+    return await send(both.client, "HGETALL", both.engine.keys.flow(flow))
+
+
+async def _rerun(both: Both, ended: FlowState, task: int) -> None:
+    restored = Restored.of(ended)
+    await rerun(
+        both.client,
+        both.engine.partition,
+        ended.flow,
+        by="ada",
+        selection=[task],
+        scope="dependents",
+        restored=restored,
+    )
+
+
+async def _agree(both: Both, settings: Settings) -> dict[str, FlowState]:
+    """Redis, the archive and the tables say the same, and a replay says it, too."""
+    flows = await both.check()
+    assert await held(both.connection) == expected(await both.archived())
+    code, text = await flower(settings, "verify", words=99)
+    assert code == 0, text
+    return flows
+
+
+async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    once = RetryPolicy(
+        max_attempts=3, delay_ms=600_000, backoff=1.5, jitter=0.25, no_retry_on=("ValueError",)
+    )
+    rich = task(1, retry=once, timeout_ms=60_000, queue_timeout_ms=90_000, priority=-3, queue="a/b: c")
+    flows = {
+        "running": await engine.register(*chain(3), workflow='a/b: "c" %'),
+        "wide": await engine.register(*fan(4), workflow="wide"),
+    }
+    await engine.finish(*await engine.claim(2), payload=RESULT)
+    await _back_up(both)
+    await engine.attend("a/b: c")
+    flows |= {
+        "failed": await engine.register(task(1), workflow="failed"),
+        "retrying": await engine.register(rich, task(2, 1), workflow="retrying"),
+        "keyed": await engine.register(task(1), workflow="keyed", key='a "key"'),
+        "timed": await engine.register(*chain(2), workflow="timed", timeout_ms=60_000),
+        "later": await engine.register(*chain(2), workflow="later", delay_ms=600_000),
+        "paused": await engine.register(*chain(2), workflow="paused"),
+    }
+    await pause(both.client, engine.partition, flows["paused"], by="ada")
+    for claim in await engine.claim(100, queues=("default", "a/b: c")):
+        if claim.flow == flows["failed"]:
+            await engine.suspend(claim)
+        elif claim.flow == flows["retrying"]:
+            await engine.fail(claim)
+        elif claim.flow == flows["wide"] and claim.task < 4:
+            await engine.finish(claim)
+    await _restore(both, kept=1)
+    with pytest.raises(PostgresBehindError, match="flower recover --bridge"):
+        await both.project()
+    before = {name: await _hash(both, flow) for name, flow in flows.items()}
+
+    gap = await _bridge(both, settings)
+
+    assert (gap.found, gap.closed, gap.unseen) == (len(flows), [], [])
+    found = await _agree(both, settings)
+    assert set(found) == set(flows.values())
+    running = found[flows["running"]]
+    assert running.registered.workflow == 'a/b: "c" %'
+    assert json.loads(running.task(1).result or b"") == json.loads(RESULT)
+    assert running.task(2).status is Status.RUNNING
+    assert running.task(2).worker == "w1"
+    assert found[flows["failed"]].task(1).error == LOST_ERROR
+    retrying = found[flows["retrying"]].task(1)
+    assert retrying.planned.retry == once
+    assert (retrying.planned.timeout_ms, retrying.planned.queue_timeout_ms) == (60_000, 90_000)
+    assert (retrying.planned.queue, retrying.planned.priority) == ("a/b: c", -3)
+    assert retrying.retry_ms is not None
+    assert found[flows["keyed"]].registered.key == 'a "key"'
+    assert found[flows["timed"]].registered.timeout_ms == 60_000
+    assert found[flows["later"]].registered.start_ms > found[flows["later"]].registered_ms
+    assert found[flows["paused"]].paused is not None
+    for name, flow in flows.items():
+        fields = await _hash(both, flow)
+        assert {**fields, b"c": b""} == {**before[name], b"c": b""}, "only its version has changed"
+    assert await read_gaps(both.connection) == [gap]
+
+
+async def test_work_goes_on_behind_the_gap(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    flow = await engine.register(*fan(20))
+    await _back_up(both)
+    await engine.finish(*await engine.claim(1))
+    held_back = await engine.claim(5)
+    await _restore(both, kept=1)
+    await _bridge(both, settings)
+    await engine.finish(*held_back)
+    await engine.work_off()
+    flows = await _agree(both, settings)
+    assert flows[flow].ended_ms
+    await _rerun(both, flows[flow], 3)
+    await engine.work_off()
+    await _agree(both, settings)
+
+
+async def test_what_ended_in_the_gap_is_closed_and_named(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    lost = await engine.register(*chain(3), workflow="lost")
+    await engine.finish(*await engine.claim(1))
+    failed = await engine.register(task(1), workflow="failed")
+    await _back_up(both)
+    await engine.work_off()
+    unseen = await engine.register_many(30, *chain(1), workflow="unseen")
+    await engine.work_off()
+    await _restore(both, kept=1)
+    gap = await _bridge(both, settings)
+    assert (gap.found, sorted(gap.closed), gap.unseen) == (0, sorted([lost, failed]), sorted(unseen))
+    flows = await _agree(both, settings)
+    cancelled = flows[lost].cancelled
+    assert cancelled
+    assert cancelled.reason == REASON
+    assert [one.status for one in flows[lost].tasks] == [Status.FINISH, Status.IGNORE, Status.IGNORE]
+    code, text = await flower(settings, "verify", words=99)
+    assert code == 0
+    assert "2 were closed" in text
+    await _rerun(both, flows[lost], 2)
+    await engine.work_off()
+    assert (await _agree(both, settings))[lost].task(3).status is Status.FINISH
+
+
+async def test_what_follows_from_what_is_known_is_counted(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    still = await engine.register(*chain(2), workflow="still")
+    moved = await engine.register(*chain(4), workflow="moved")
+    await _back_up(both)
+    (first, second) = await engine.claim(2)
+    assert {first.flow, second.flow} == {still, moved}
+    await engine.finish(first if first.flow == moved else second)
+    kept_from = int(await send(both.client, "XLEN", engine.keys.log))
+    await engine.finish(second if first.flow == moved else first, payload=RESULT)
+    fresh = await engine.register(*chain(2), workflow="fresh")
+    await engine.work_off()
+    kept = int(await send(both.client, "XLEN", engine.keys.log)) - kept_from
+    await _restore(both, kept=kept)
+    gap = await _bridge(both, settings)
+    assert moved in gap.closed
+    flows = await _agree(both, settings)
+    assert flows[fresh].ended_ms
+    assert flows[fresh].cancelled is None
+    assert fresh not in gap.unseen
+
+
+async def test_a_bridge_that_broke_down_half_way_is_built_again(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    flow = await engine.register(*chain(3))
+    await _back_up(both)
+    await engine.finish(*await engine.claim(1))
+    await _restore(both, kept=1)
+    gap = await _bridge(both, settings)
+    await both.connection.execute("DELETE FROM kr_gap")
+    again = await _bridge(both, settings)
+    assert (again.after, again.before) == (gap.after, gap.before)
+    flows = await _agree(both, settings)
+    assert sum(isinstance(event, FlowSnapshot) for event in await both.archived()) == 2
+    assert not flows[flow].ended_ms
+
+
+@pytest.mark.parametrize("point", ["bridge.found", "bridge.closed"])
+async def test_a_bridge_whose_builder_was_killed_is_built_again(
+    both: Both, settings: Settings, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    engine = both.engine
+    lost = await engine.register(*chain(2), workflow="lost")
+    await _back_up(both)
+    await engine.work_off()
+    flow = await engine.register(*chain(3))
+    await engine.finish(*await engine.claim(1))
+    await _restore(both, kept=1)
+    monkeypatch.setenv(VARIABLE, point)
+    code, _ = await flower(settings, "recover", "--bridge", words=99)
+    assert code == -9
+    monkeypatch.delenv(VARIABLE)
+    code, text = await flower(settings, "recover", "--bridge", words=99)
+    assert code == 0
+    assert "1 flows under way were found as they stood, 1 were closed" in text
+    flows = await _agree(both, settings)
+    assert set(flows) == {lost, flow}
+    assert sum(isinstance(event, FlowCancelled) for event in await both.archived()) == 1
+    code, text = await flower(settings, "recover", "--bridge", words=99)
+    assert (code, "there is no gap" in text) == (0, True)
+
+
+async def test_a_projector_that_may_recover_bridges_it_by_itself(both: Both, settings: Settings) -> None:
+    engine, stop = both.engine, asyncio.Event()
+    flow = await engine.register(*chain(2))
+    await _back_up(both)
+    await engine.finish(*await engine.claim(1))
+    await _restore(both, kept=1)
+    serving = asyncio.create_task(serve(settings.model_copy(update={"auto_recover": True}), stop))
+    while not await both.count("SELECT count(*) FROM kr_flow_stat WHERE finished = 1"):
+        assert not serving.done()
+        await asyncio.sleep(0.05)
+    stop.set()
+    await serving
+    assert not (await _agree(both, settings))[flow].ended_ms
+
+
+async def test_an_engine_at_work_is_bridged_exactly(both: Both, settings: Settings) -> None:
+    engine, stop = both.engine, asyncio.Event()
+    wide = await engine.register(*fan(300), workflow="wide")
+    await _back_up(both)
+    await engine.finish(*await engine.claim(1))
+    await engine.register_many(50, *chain(3))
+    await _restore(both, kept=20)
+
+    async def work() -> None:
+        while not stop.is_set():
+            await engine.register_many(2, *chain(3))
+            await engine.finish(*await engine.claim(9))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work())
+        await asyncio.sleep(0.05)
+        await _bridge(both, settings)
+        await both.project()
+        stop.set()
+    await engine.work_off()
+    flows = await _agree(both, settings)
+    assert flows[wide].ended_ms
+    assert all(state.ended_ms for state in flows.values())
