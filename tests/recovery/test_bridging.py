@@ -221,6 +221,23 @@ async def test_a_bridge_that_broke_down_half_way_is_built_again(both: Both, sett
     assert not flows[flow].ended_ms
 
 
+async def test_a_bridge_that_was_trimmed_itself_is_built_again(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    flow = await engine.register(*chain(3))
+    await _back_up(both)
+    await engine.finish(*await engine.claim(1))
+    await _restore(both, kept=1)
+    await _bridge(both, settings)
+    await engine.work_off()
+    after = await engine.register(*chain(2), workflow="after")
+    await _restore(both, kept=1)
+    with pytest.raises(PostgresBehindError):
+        await both.project()
+    gap = await _bridge(both, settings)
+    assert (gap.found, gap.closed) == (1, [flow])
+    assert set(await _agree(both, settings)) == {flow, after}
+
+
 @pytest.mark.parametrize("point", ["bridge.found", "bridge.closed"])
 async def test_a_bridge_whose_builder_was_killed_is_built_again(
     both: Both, settings: Settings, monkeypatch: pytest.MonkeyPatch, point: str

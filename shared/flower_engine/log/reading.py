@@ -4,6 +4,7 @@ import msgspec
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 
 
@@ -41,6 +42,11 @@ async def read_log(
             " projected: Redis was lost or went back in time. Recover Redis from the archive"
         )
     return entries[1:]
+
+
+async def has_entry(client: AsyncRedis, keys: Keys, position: str) -> bool:
+    """Whether the log still has the entry at a position."""
+    return bool(await send(client, "XRANGE", keys.log, position, position))
 
 
 async def wait_for_log(

@@ -52,7 +52,8 @@ async def read_gaps(connection: Connection) -> list[Gap]:
 
 
 async def gap_at(connection: Connection, partition: int, position: str | None) -> Gap | None:
-    """The newest gap that the projection, at this position, has still to cross, or is crossing."""
+    """The newest gap that the projection, at this position, has still to cross, or is crossing; its bridge
+    may be trimmed by now."""
     rows = await connection.execute(_READ + " WHERE partition = %s ORDER BY found_ts DESC", [partition])
     async for row in rows:
         gap = _gap(row)

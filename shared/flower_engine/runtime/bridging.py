@@ -14,10 +14,10 @@ from collections.abc import AsyncGenerator, Sequence
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import InstallationError, LostError, NewerEventError
 from flower_engine.log.backlog import is_postgres_behind
-from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
-from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.log.reading import LogEntry, has_entry, read_log
 from flower_engine.log.snapshots import (
     are_live,
     close,
@@ -63,9 +63,11 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
 
 
 async def _has_gap(client: AsyncRedis, connection: Connection, row: Projected) -> bool:
-    if row.position is None or await gap_at(connection, row.partition, row.position):
+    keys = Keys(row.partition)
+    if row.position is None or await has_entry(client, keys, row.position):
         return False
-    if await send(client, "XRANGE", Keys(row.partition).log, row.position, row.position):
+    gap = await gap_at(connection, row.partition, row.position)
+    if gap and await has_entry(client, keys, gap.until):
         return False
     return await is_postgres_behind(client, row.partition, row.position)
 
@@ -137,8 +139,8 @@ class Bridging:
         return [flow for flow in ended if flow not in known]
 
     async def _lost_ends(self) -> tuple[list[FlowCancelled], list[str]]:
-        """The closing events of flows that Postgres takes for open, and that are not; and those of these flows
-        that a bridging which broke down has closed already."""
+        """The closing events of flows that Postgres takes for open, and that are not; and those of them that
+        a bridging which broke down has closed already."""
         open_flows = await recovering.open_or_named(self._connection, self._row.partition, [])
         tail: dict[str, list[LogEntry]] = {flow.flow: [] for flow in open_flows}
         async for entry in self._tail():

@@ -10,6 +10,7 @@ from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Meta, read_meta
+from flower_engine.log.reading import has_entry
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.positions import Projected, read_positions
@@ -151,8 +152,10 @@ async def is_lost(client: AsyncRedis, number: int, row: Projected) -> bool:
         return True
     if row.position is None:
         return False
-    found = await send(client, "XRANGE", Keys(number).log, row.position, row.position)
-    if found or await send(client, "EXISTS", Keys(number).meta) != 1:
+    if (
+        await has_entry(client, Keys(number), row.position)
+        or await send(client, "EXISTS", Keys(number).meta) != 1
+    ):
         return False
     return not await is_postgres_behind(client, number, row.position)
 
