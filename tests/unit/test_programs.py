@@ -112,10 +112,10 @@ def test_a_callable_object_is_a_program_under_a_given_name() -> None:
     assert Registry().add(Callable(), "Object", None).kind is Kind.ASYNC
 
 
-def test_the_built_in_programs_are_the_seeds_three_and_noop() -> None:
+def test_the_built_in_programs_are_the_seeds_three_noop_and_clock() -> None:
     loaded = load_programs(())
     built_in = {known.name for known in loaded if known.function.__module__.endswith(".builtin")}
-    assert built_in == {"EchoRandomTimeSleep", "EchoParamTimeSleep", "HTTPPostRequest", "Noop"}
+    assert built_in == {"EchoRandomTimeSleep", "EchoParamTimeSleep", "HTTPPostRequest", "Noop", "Clock"}
 
 
 @pytest.mark.parametrize(

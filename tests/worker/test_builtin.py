@@ -1,6 +1,7 @@
 """The programs that every worker serves."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -101,3 +102,9 @@ def test_a_sleep_that_is_no_time_is_refused(seconds: str) -> None:
 async def test_a_sleep_for_ever_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         await builtin.echo_param_time_sleep(float("inf"))
+
+
+async def test_the_clock_tells_the_time_in_nanoseconds() -> None:
+    before = time.time_ns()
+    told = await builtin.clock()
+    assert set(told) == {"unixNs"} and before <= int(told["unixNs"]) <= time.time_ns()

@@ -1,10 +1,11 @@
-"""The programs that every worker serves: the seed's three, and one that does nothing."""
+"""The programs that every worker serves: the seed's three, one that does nothing, one that tells the time."""
 
 import asyncio
 import functools
 import math
 import random
 import ssl
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -72,6 +73,15 @@ async def http_post_request(url: str, body: Any = "") -> dict[str, Any]:
 @program("Noop")
 async def noop() -> None:
     """Does nothing, at once."""
+
+
+@program("Clock")
+async def clock() -> dict[str, str]:
+    """Tells when it started by this machine's clock, in nanoseconds since 1970.
+
+    As text: JSON numbers of that size lose digits in whatever reads them as doubles.
+    """
+    return {"unixNs": str(time.time_ns())}
 
 
 @functools.cache
