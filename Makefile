@@ -37,8 +37,10 @@ check: .venv/.tests ## format, lint, types, import contracts, unit tests
 	@$(BIN)/lint-imports --no-cache --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/pytest tests/unit
 
-bench: .venv/.runs ## the speed of this machine, against a floor measured in the same run
-	@$(BIN)/python -m benchmarks
+ARGS ?=
+
+bench: .venv/.runs ## the speed of this machine, against a floor measured in the same run; ARGS="--only chains"
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: .venv/.tests ## write the code in the one format
 	@$(BIN)/ruff format --quiet .

@@ -1,1 +1,1 @@
-"""Benchmarks of Flower: run ``make bench``; results are dated and name their environment."""
+"""``make bench`` and measurements for one question each; results are dated and name their environment."""

@@ -15,8 +15,8 @@ import psycopg
 import uvloop
 from rich.console import Console
 
-from benchmarks.engine import BenchEngine
-from benchmarks.environment import describe_environment
+from flower_cli.bench.environment import describe_environment
+from flower_cli.bench.own import OwnDeployment
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reading import read_log
 from flower_engine.model.events import (
@@ -29,6 +29,7 @@ from flower_engine.model.events import (
 )
 
 SLOTS = 16
+_TAIL_EVENTS = "10000000"  # the whole run stays in the log, so that it can be read back
 _RESULTS = Path(__file__).with_name("results")
 _POLL_SECONDS = 0.05
 _ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL"
@@ -50,22 +51,22 @@ def nap(seq: int, seconds: float, **settings: Any) -> dict[str, Any]:
     return {"taskSeq": seq, "program": "EchoParamTimeSleep", "parameters": parameters, **settings}
 
 
-async def register(engine: BenchEngine, workflow: str, count: int) -> list[str]:
+async def register(engine: OwnDeployment, workflow: str, count: int) -> list[str]:
     """Registers so many flows in bulk calls."""
     flows: list[str] = []
     for first in range(0, count, 500):
         body = [{"taskId": workflow}] * min(500, count - first)
-        reply = (await engine.client.post("/register", json=body)).raise_for_status()
+        reply = (await engine.api.post("/register", json=body)).raise_for_status()
         flows += [entry["taskFlowId"] for entry in reply.json()]
     return flows
 
 
-async def limit(engine: BenchEngine, path: str, **settings: Any) -> None:
+async def limit(engine: OwnDeployment, path: str, **settings: Any) -> None:
     """Sets a limit."""
-    (await engine.client.put(f"/limits/{path}", json=settings)).raise_for_status()
+    (await engine.api.put(f"/limits/{path}", json=settings)).raise_for_status()
 
 
-async def until_ended(engine: BenchEngine, count: int) -> None:
+async def until_ended(engine: OwnDeployment, count: int) -> None:
     """Waits until the projection shows the end of so many flows."""
     with psycopg.connect(engine.database_url, autocommit=True) as connection:
         while True:
@@ -75,7 +76,7 @@ async def until_ended(engine: BenchEngine, count: int) -> None:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def events_of(engine: BenchEngine) -> list[AnyEvent]:
+async def events_of(engine: OwnDeployment) -> list[AnyEvent]:
     """The whole log."""
     meta = await read_meta(engine.redis, 0)
     assert meta is not None
@@ -88,10 +89,10 @@ def starts_of(events: Sequence[AnyEvent]) -> list[TaskStarted]:
     return [event for event in events if isinstance(event, TaskStarted)]
 
 
-async def urgent(engine: BenchEngine) -> Shown:
+async def urgent(engine: OwnDeployment) -> Shown:
     """(a) One urgent flow among 20,000."""
-    engine.define("low", [nap(1, 0.02, taskPriority=5)])
-    engine.define("urgent", [nap(1, 0.0, taskPriority=-5)])
+    await engine.define("low", [nap(1, 0.02, taskPriority=5)])
+    await engine.define("urgent", [nap(1, 0.0, taskPriority=-5)])
     await register(engine, "low", 20_000)
     engine.start_worker(SLOTS)
     await until_ended(engine, 200)
@@ -108,10 +109,10 @@ async def urgent(engine: BenchEngine) -> Shown:
     )
 
 
-async def alike(engine: BenchEngine) -> Shown:
+async def alike(engine: OwnDeployment) -> Shown:
     """(b) Two workflows, one with 50 times the load."""
     for name in ("much", "little"):
-        engine.define(name, [nap(1, 0.002)])
+        await engine.define(name, [nap(1, 0.002)])
     await register(engine, "much", 50_000)
     little = set(await register(engine, "little", 1_000))
     engine.start_worker(SLOTS)
@@ -127,9 +128,9 @@ async def alike(engine: BenchEngine) -> Shown:
     )
 
 
-async def three(engine: BenchEngine) -> Shown:
+async def three(engine: OwnDeployment) -> Shown:
     """(c) A limit of 3 under 16 slots."""
-    engine.define("naps", [nap(1, 0.01)])
+    await engine.define("naps", [nap(1, 0.01)])
     await limit(engine, "program/EchoParamTimeSleep", maxRunning=3)
     await register(engine, "naps", 1_000)
     engine.start_worker(SLOTS)
@@ -151,15 +152,15 @@ async def three(engine: BenchEngine) -> Shown:
     )
 
 
-async def further_ahead(engine: BenchEngine) -> Shown:
+async def further_ahead(engine: OwnDeployment) -> Shown:
     """(d) Of two waiting flows of one workflow the one further ahead goes first; one at a time never mix."""
-    engine.define("line", [nap(seq, 0.001) for seq in (1, 2, 3)])
+    await engine.define("line", [nap(seq, 0.001) for seq in (1, 2, 3)])
     flows = await register(engine, "line", 500)
     engine.start_worker(1)
     await until_ended(engine, 500)
     engine.stop_worker()
     one_by_one = [event.flow for event in starts_of(await events_of(engine))]
-    engine.define("pair", [nap(seq, 0.001, dependsOn=[]) for seq in (1, 2)])
+    await engine.define("pair", [nap(seq, 0.001, dependsOn=[]) for seq in (1, 2)])
     await limit(engine, "workflow/pair", maxFlows=1)
     pairs = set(await register(engine, "pair", 300))
     engine.start_worker(SLOTS)
@@ -175,9 +176,9 @@ async def further_ahead(engine: BenchEngine) -> Shown:
     )
 
 
-async def rated(engine: BenchEngine) -> Shown:
+async def rated(engine: OwnDeployment) -> Shown:
     """(e) A rate of 50 a second for ten seconds."""
-    engine.define("naps", [nap(1, 0.0)])
+    await engine.define("naps", [nap(1, 0.0)])
     await limit(engine, "program/EchoParamTimeSleep", rate=50, ratePeriodSeconds=1)
     await register(engine, "naps", 1_000)
     engine.start_worker(SLOTS)
@@ -195,15 +196,15 @@ async def rated(engine: BenchEngine) -> Shown:
     )
 
 
-async def paused(engine: BenchEngine) -> Shown:
+async def paused(engine: OwnDeployment) -> Shown:
     """(f) A pause in the middle of 1,000 flows."""
-    engine.define("naps", [nap(seq, 0.005) for seq in (1, 2)])
+    await engine.define("naps", [nap(seq, 0.005) for seq in (1, 2)])
     await register(engine, "naps", 1_000)
     engine.start_worker(SLOTS)
     await until_ended(engine, 300)
     await limit(engine, "workflow/naps", isPaused=True)
     await asyncio.sleep(2.0)
-    (await engine.client.delete("/limits/workflow/naps")).raise_for_status()
+    (await engine.api.delete("/limits/workflow/naps")).raise_for_status()
     await until_ended(engine, 1_000)
     events = await events_of(engine)
     begin, end = (index for index, event in enumerate(events) if isinstance(event, ControlChanged))
@@ -216,7 +217,7 @@ async def paused(engine: BenchEngine) -> Shown:
     )
 
 
-SCENARIOS: tuple[Callable[[BenchEngine], Awaitable[Shown]], ...] = (
+SCENARIOS: tuple[Callable[[OwnDeployment], Awaitable[Shown]], ...] = (
     *(urgent, alike, three, further_ahead, rated, paused),
 )
 
@@ -225,7 +226,7 @@ async def measure() -> list[Shown]:
     """Every scenario, each on an engine of its own."""
     shown: list[Shown] = []
     for scenario in SCENARIOS:
-        with BenchEngine.started() as engine:
+        async with OwnDeployment.started(FLOWER_LOG_TAIL_EVENTS=_TAIL_EVENTS) as engine:
             shown.append(await scenario(engine))
         _out.print(
             f"{'holds' if shown[-1].holds else 'FAILS'}: {shown[-1].what}: {shown[-1].found}", highlight=False

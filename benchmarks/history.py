@@ -16,15 +16,18 @@ import psycopg
 import uvloop
 from rich.console import Console
 
-from benchmarks.engine import BenchEngine
-from benchmarks.environment import describe_environment
-from benchmarks.workloads import LINE, last_position, noops, span_of_events
+from flower_cli.bench.definitions import line
+from flower_cli.bench.environment import describe_environment
+from flower_cli.bench.own import OwnDeployment
+from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 
+LINE = "line"
 ROUNDS = 20
 FLOWS = 4_000
 TASKS = 3 * FLOWS
 _CALL_FLOWS = 100
+_TAIL_EVENTS = "10000000"  # the whole run stays in the log, so that it can be read back
 _POLL_SECONDS = 0.1
 _RESULTS = Path(__file__).with_name("results")
 _out = Console()
@@ -45,7 +48,7 @@ FROM kr_flow_stat WHERE task_id = 'old'
 _ENDED = "SELECT count(*) FROM kr_flow_stat WHERE task_id = %s AND finished_ts IS NOT NULL"
 
 
-def _fill(engine: BenchEngine, flows: int) -> None:
+def _fill(engine: OwnDeployment, flows: int) -> None:
     with psycopg.connect(engine.database_url, autocommit=True) as connection:
         connection.execute(_FLOWS, [flows])
         connection.execute(_TASKS)
@@ -57,13 +60,13 @@ def _count_ended(connection: psycopg.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-async def _round(engine: BenchEngine, number: int) -> float:
+async def _round(engine: OwnDeployment, number: int) -> float:
     """Tasks a second."""
     body = [{"taskId": LINE}] * _CALL_FLOWS
     for _ in range(FLOWS // _CALL_FLOWS):
-        (await engine.client.post("/register", json=body)).raise_for_status()
+        (await engine.api.post("/register", json=body)).raise_for_status()
     keys = Keys(0)
-    before = await last_position(engine.redis, keys)
+    before = await _last_position(engine.redis, keys)
     engine.start_worker()
     with psycopg.connect(engine.database_url, autocommit=True) as connection:
         while True:
@@ -71,17 +74,32 @@ async def _round(engine: BenchEngine, number: int) -> float:
                 break
             await asyncio.sleep(_POLL_SECONDS)
     engine.stop_worker()
-    first, last = await span_of_events(engine.redis, keys, before)
+    first, last = await _span_of_events(engine.redis, keys, before)
     return TASKS / (last - first) * 1000
+
+
+async def _last_position(client: AsyncRedis, keys: Keys) -> str:
+    found = await send(client, "XREVRANGE", keys.log, "+", "-", "COUNT", 1)
+    return found[0][0].decode()
+
+
+async def _span_of_events(client: AsyncRedis, keys: Keys, after: str) -> tuple[float, float]:
+    """Milliseconds of the first entry after a position (the first start) and of the log's last entry."""
+    found = await send(client, "XRANGE", keys.log, f"({after}", "+", "COUNT", 1)
+    if not found:
+        raise RuntimeError("the log was trimmed too early: raise FLOWER_LOG_TAIL_EVENTS for the benchmark")
+    last = await _last_position(client, keys)
+    return float(found[0][0].decode().partition("-")[0]), float(last.partition("-")[0])
 
 
 async def measure(flows: int) -> tuple[list[float], list[float]]:
     """The rounds without a history, and those with one."""
     without: list[float] = []
     beside: list[float] = []
-    with BenchEngine.started() as empty, BenchEngine.started() as full:
+    tail = {"FLOWER_LOG_TAIL_EVENTS": _TAIL_EVENTS}
+    async with OwnDeployment.started(**tail) as empty, OwnDeployment.started(**tail) as full:
         for engine in (empty, full):
-            engine.define(LINE, noops(3))
+            await engine.define(LINE, line(3))
         _fill(full, flows)
         for number in range(ROUNDS + 1):
             engines = (empty, full) if number % 2 else (full, empty)  # whoever is second has it harder

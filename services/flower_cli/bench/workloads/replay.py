@@ -1,0 +1,45 @@
+"""The tables of flows and tasks, rebuilt from the archive."""
+
+import time
+
+import msgspec
+
+from flower_cli.bench.definitions import line
+from flower_cli.bench.run import Run
+from flower_cli.bench.watching import release, until_ended, until_projected
+from flower_engine.projection.comparing import swap_in
+from flower_engine.projection.database import connect
+from flower_engine.projection.replaying import Replaying, Selection
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """``flower replay`` of this workload's own flows onto tables that are right."""
+
+    name: str = "replay"
+    about: str = "flower replay: the tables rebuilt from the archive of three-task chains"
+    needs: tuple[str, ...] = ()
+    is_slow: bool = False
+
+    async def run(self, run: Run) -> None:
+        deployment, flows = run.deployment, run.plan.size(20_000, 300)
+        workflow = deployment.name(self.name)
+        await deployment.define(workflow, line(3))
+        await deployment.hold(workflow)
+        run.say(f"making the history of {flows:,} flows")
+        await deployment.register_many(workflow, flows)
+        await release(deployment, workflow)
+        await until_ended(deployment, workflow, flows, run.say)
+        await until_projected(deployment)
+        chosen, url = Selection(workflow=workflow), deployment.database_url
+        async with run.cost_of(self.name, flows * 3):
+            began = time.perf_counter()
+            async with await connect(url, "bench") as connection, await connect(url, "bench") as reader:
+                replaying = Replaying(connection, reader, chosen, _tell_nobody)
+                rebuilt = await replaying.build()
+                await swap_in(connection, replaying, rebuilt, chosen)
+            seconds = time.perf_counter() - began
+        run.add("events replayed", rebuilt.events / seconds, "events/s", samples=rebuilt.events)
+
+
+def _tell_nobody(_what: str, _done: int, _total: int) -> None:
+    """Drawing how far it is would be measured, too."""
