@@ -10,6 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
+from urllib.parse import quote
+
+import msgspec
 
 from flower_cli.bench.deployment import BenchError, Deployment
 
@@ -22,6 +25,23 @@ class Answered(NamedTuple):
     due_ns: int
     answered_ns: int
     body: bytes
+
+    def flows(self) -> list[str]:
+        """The flows that the answer to a registration names, single or bulk."""
+        if self.body.startswith(b"["):
+            return [one.flow for one in msgspec.json.decode(self.body, type=list[_Registered])]
+        return [msgspec.json.decode(self.body, type=_Registered).flow]
+
+
+class _Registered(msgspec.Struct):
+    flow: str = msgspec.field(name="taskFlowId")
+
+
+def register_call(deployment: Deployment, workflow: str, flows: int = 1) -> bytes:
+    """The bytes of a registration: a single call, or a bulk call for more than one flow."""
+    if flows == 1:
+        return post(f"/register/{quote(workflow, safe='')}", headers=deployment.headers)
+    return post("/register", msgspec.json.encode([{"taskId": workflow}] * flows), deployment.headers)
 
 
 def post(path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:

@@ -1,12 +1,12 @@
-"""One flow at a time on an engine that is idle otherwise: a long chain, and a single start."""
+"""One long chain at a time on an engine that is idle otherwise."""
 
 import asyncio
 import statistics
-import time
 
 import msgspec
 
 from flower_cli.bench.definitions import line
+from flower_cli.bench.http_load import load, register_call
 from flower_cli.bench.run import Run
 from flower_cli.bench.watching import until_ended
 
@@ -34,12 +34,14 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         for _ in range(_WARM_UP):
             await deployment.register(workflow)
         await until_ended(deployment, workflow, _WARM_UP)
+        call = register_call(deployment, workflow)
         offset_ms = await deployment.clock_offset_ms()
         times: list[float] = []
         async with run.cost_of(self.name, repeats * _TASKS):
             for number in range(repeats):
-                began_ms = time.time_ns() / 1e6 + offset_ms
-                flow = await deployment.register(workflow)
+                _, (answer,) = await load(deployment, call, requests=1, clients=1)
+                (flow,) = answer.flows()
+                began_ms = answer.due_ns / 1e6 + offset_ms
                 times.append(await self._finished_ms(run, flow) + 0.5 - began_ms)
                 run.say(f"{number + 1} of {repeats}")
         run.add(

@@ -1,11 +1,9 @@
 """Registering over HTTP, single and in bulk; on a deployment of the suite's own no worker runs meanwhile."""
 
-from urllib.parse import quote
-
 import msgspec
 
 from flower_cli.bench.definitions import line
-from flower_cli.bench.http_load import load, post
+from flower_cli.bench.http_load import load, register_call
 from flower_cli.bench.run import Run
 from flower_cli.bench.watching import until_projected
 
@@ -28,11 +26,7 @@ class Registering(msgspec.Struct, frozen=True, kw_only=True):
         deployment = run.deployment
         workflow = deployment.name(self.name)
         await deployment.define(workflow, line(3))
-        if self.flows == 1:
-            request = post(f"/register/{quote(workflow, safe='')}", headers=deployment.headers)
-        else:
-            body = msgspec.json.encode([{"taskId": workflow}] * self.flows)
-            request = post("/register", body, deployment.headers)
+        request = register_call(deployment, workflow, self.flows)
         calls = run.plan.size(5_000, 200) if self.flows == 1 else run.plan.size(200, 10)
         await load(deployment, request, requests=max(10, calls // 20), clients=4)  # warms up
         for clients in _CLIENTS:

@@ -6,13 +6,12 @@ another machine than this one, register to start holds the difference of the two
 
 from collections.abc import Sequence
 from itertools import pairwise
-from urllib.parse import quote
 
 import msgspec
 
 from flower_cli.bench.definitions import line
 from flower_cli.bench.deployment import BenchError
-from flower_cli.bench.http_load import Answered, load_on_schedule, post
+from flower_cli.bench.http_load import Answered, load_on_schedule, register_call
 from flower_cli.bench.run import Run
 from flower_cli.bench.watching import Span, Watch, until_ended
 from flower_cli.bench.workloads.backlog import CHAINS
@@ -25,10 +24,6 @@ SELECT kr_flow_stat.task_flow_id, array_agg((result ->> 'unixNs')::bigint ORDER 
 FROM kr_flow_stat JOIN kr_task_stat USING (task_flow_id) WHERE kr_flow_stat.task_id = %s
 GROUP BY kr_flow_stat.task_flow_id
 """
-
-
-class _Registered(msgspec.Struct):
-    flow: str = msgspec.field(name="taskFlowId")
 
 
 class Steady(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +54,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
         await deployment.serve()
         warm = await _define(run, f"{self.name}-warm-up", self.tasks)
         await load_on_schedule(
-            deployment, _request(run, warm, per_call),
+            deployment, register_call(deployment, warm, per_call),
             requests=_WARM_UP_CALLS, per_second=min(per_second, 100.0), clients=_CLIENTS,
         )  # fmt: skip
         await until_ended(deployment, warm, _WARM_UP_CALLS * per_call)
@@ -69,7 +64,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
         flows = calls * per_call
         async with Watch(deployment) as watch, run.cost_of(self.name, flows * self.tasks):
             answers = await load_on_schedule(
-                deployment, _request(run, workflow, per_call),
+                deployment, register_call(deployment, workflow, per_call),
                 requests=calls, per_second=per_second, clients=_CLIENTS,
             )  # fmt: skip
             span = await until_ended(deployment, workflow, flows, run.say)
@@ -108,30 +103,17 @@ def latencies_ms(
     starts: list[float] = []
     following: list[float] = []
     for answer in answers:
-        for entry in _registered(answer.body):
-            stamped = stamps[entry.flow]
+        for flow in answer.flows():
+            stamped = stamps[flow]
             starts.append((stamped[0] - answer.due_ns) / 1e6)
             following += [(later - one) / 1e6 for one, later in pairwise(stamped)]
     return starts, following
-
-
-def _registered(body: bytes) -> list[_Registered]:
-    if body.startswith(b"["):
-        return msgspec.json.decode(body, type=list[_Registered])
-    return [msgspec.json.decode(body, type=_Registered)]
 
 
 async def _define(run: Run, name: str, tasks: int) -> str:
     workflow = run.deployment.name(name)
     await run.deployment.define(workflow, line(tasks, "Clock"))
     return workflow
-
-
-def _request(run: Run, workflow: str, flows: int) -> bytes:
-    headers = run.deployment.headers
-    if flows == 1:
-        return post(f"/register/{quote(workflow, safe='')}", headers=headers)
-    return post("/register", msgspec.json.encode([{"taskId": workflow}] * flows), headers)
 
 
 async def _stamps(run: Run, workflow: str) -> dict[str, list[int]]:

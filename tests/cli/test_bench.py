@@ -1,0 +1,177 @@
+"""``flower bench`` measures, says what it measured on, and survives what fails."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cli.up_process import up, urls
+from flower_cli.bench.figures import Figure
+from flower_cli.bench.http_load import Answered
+from flower_cli.bench.percentiles import percentile
+from flower_cli.bench.workloads.shapes import critical_path, read_shape
+from flower_cli.bench.workloads.steady import latencies_ms
+from flower_engine.errors import SettingsError
+from flower_engine.model.definition import MAX_TASKS
+
+COMMAND = [sys.executable, "-m", "flower_cli", "bench"]
+
+
+def bench(results: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "--results", str(results), *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **variables},
+        check=False,
+    )
+
+
+def rows_of(results: Path) -> list[list[str]]:
+    """The cells of every row of the one report in a folder."""
+    (file,) = results.glob("*-bench.md")
+    lines = [line for line in file.read_text().splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def shape_file(folder: Path, tasks: list[dict[str, Any]]) -> Path:
+    file = folder / "shape.json"
+    file.write_text(json.dumps({"tasks": tasks}))
+    return file
+
+
+def test_an_unknown_workload_is_refused_with_the_list(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--only", "chians")
+    assert done.returncode == 2
+    assert "no workload is named chians; there are independent, chains, chain, fan" in done.stderr
+
+
+def test_the_list_names_every_workload(tmp_path: Path) -> None:
+    listed = bench(tmp_path, "--list").stdout
+    names = [line.split()[0] for line in listed.splitlines()]
+    assert names == [
+        *("independent", "chains", "chain", "fan", "shapes", "register", "register-bulk"),
+        *("start", "steady-2000", "steady-50", "steady-80", "replay", "memory"),
+    ]
+
+
+def test_stores_without_an_api_are_refused(tmp_path: Path) -> None:
+    done = bench(tmp_path, FLOWER_REDIS_URL="redis://127.0.0.1:1/0")
+    assert done.returncode == 2
+    assert "name the API of that deployment with --api" in done.stderr
+
+
+def test_what_fails_is_said_and_the_rest_is_measured_on_an_engine_of_its_own(tmp_path: Path) -> None:
+    wide = [{"id": number, "runtime_s": 1} for number in range(MAX_TASKS + 1)]
+    words = ("--shapes", str(shape_file(tmp_path, wide)), "--only", "shapes", "--only", "register")
+    done = bench(tmp_path, "--quick", *words)
+    assert done.returncode == 1, done.stderr
+    rows = rows_of(tmp_path)
+    (failed,) = [row for row in rows if row[:1] == ["shapes"]]
+    assert failed[1].startswith("FAILED: BenchError") and "10001 tasks" in failed[1]
+    measured = {row[1]: row for row in rows if row[0] == "register"}
+    assert {"1 client", "16 clients", "64 clients", "64 clients, a call, p99.9"} <= set(measured)
+    assert float(measured["16 clients"][2].replace(",", "")) > 0 and measured["16 clients"][6] == "3,000"
+    assert [row[0] for row in rows if re.match("before|after", row[0])] == [
+        *("before shapes", "before register", "after register"),
+    ]
+    costs = next(row for row in rows if row[0] == "register, 16 clients")
+    assert "-" in costs[3] and costs[2] != "-"  # no worker ran; Redis did
+    (file,) = tmp_path.glob("*-bench.md")
+    assert "\n- commit: " in file.read_text() and "appendfsync always" in file.read_text()
+
+
+def test_a_running_deployment_is_measured_and_left_as_it_was(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with up(home, tmp_path / "log") as running:
+        running.wait_until_running()
+        url = urls(home)["api_url"]
+        words = ("--quick", "--api", url, "--home", str(home), "--only", "fan", "--only", "steady-2000")
+        done = bench(tmp_path, *words, "--seconds", "1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        left = [httpx.get(f"{url}{path}").json() for path in ("/workflows", "/limits")]
+    assert left == [{"workflows": [], "next": None}, {"limits": []}]
+    found = {(row[0], row[1]): row for row in rows_of(tmp_path)}
+    assert ("independent", "to the last finish event") in found  # fan needs it
+    assert ("fan", "per task, times that of independent tasks") in found
+    assert found["steady-2000", "finish to next start, p99"][4] == "1,334"
+    assert found["fan", "502 tasks"][3] != "-"  # its worker is on this machine
+
+
+def test_ctrl_c_ends_the_engine_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    words = ("--results", str(tmp_path), "--quick", "--only", "register-bulk", "--only", "start")
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("2/2 start"):
+                break
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(timeout=60) == 130
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    rows = rows_of(tmp_path)
+    assert ["start", "FAILED: stopped"] in [row[:2] for row in rows]
+    assert any(row[:2] == ["register-bulk", "16 clients"] for row in rows)
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    values = [float(value) for value in range(1, 1_001)]
+    assert [percentile(values, percent) for percent in (0, 50, 99, 99.9, 100)] == [1, 500, 990, 999, 1_000]
+    assert percentile([7.0], 50) == percentile([7.0], 99.9) == 7.0
+
+
+def test_targets_follow_the_floor_where_they_are_of_work() -> None:
+    rate = Figure(workload="w", what="rate", value=6_000, unit="tasks/s", target=10_000)
+    assert rate.target_here(0.5) == 5_000 and rate.holds(0.5) and not rate.holds(1.0)
+    wait = Figure(workload="w", what="wait", value=3, unit="ms", target=2, higher_is_better=False)
+    assert wait.target_here(0.5) == 4 and wait.holds(0.5) and not wait.holds(1.0)
+    ratio = Figure(workload="w", what="ratio", value=1, unit="times", target=1.3, is_scaled=False)
+    assert ratio.target_here(0.5) == 1.3
+    assert Figure(workload="w", what="other", value=1, unit="ms").holds(1.0) is None
+
+
+def test_latency_counts_from_when_a_registration_was_due() -> None:
+    single = Answered(1_000_000, 9_000_000, b'{"taskFlowId":"a"}')
+    bulk = Answered(2_000_000, 9_000_000, b'[{"taskFlowId":"b"},{"taskFlowId":"c"}]')
+    stamps = {"a": [4_000_000, 4_500_000], "b": [2_500_000], "c": [3_000_000]}
+    assert latencies_ms([single, bulk], stamps) == ([3.0, 0.5, 1.0], [0.5])
+
+
+def test_a_shape_is_read_with_its_parents_first(tmp_path: Path) -> None:
+    tasks: list[dict[str, Any]] = [
+        {"id": "end", "parents": ["long", "short"], "runtime_s": 1},
+        {"id": "long", "parents": ["begin"], "runtime_s": 5},
+        {"id": "short", "parents": [], "runtime_s": 2},
+        {"id": "begin", "parents": [], "runtime_s": 1},
+    ]
+    nodes = read_shape(shape_file(tmp_path, tasks))
+    assert all(parent < node.seq for node in nodes for parent in node.parents)
+    assert critical_path(nodes) == (7, 3)
+
+
+def test_the_shapes_of_this_project_can_be_read() -> None:
+    folder = Path(__file__).parents[1] / "shapes"
+    assert [len(read_shape(file)) for file in sorted(folder.glob("*.json"))] == [310, 58]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "says"),
+    [
+        ([{"id": 1, "parents": [2], "runtime_s": 1}], r"task 1 has parents that are not there: \[2\]"),
+        ([{"id": 1, "parents": [1], "runtime_s": 1}], "in a circle"),
+        ([{"id": 1}], "is no shape"),
+    ],
+)
+def test_a_wrong_shape_is_refused(tmp_path: Path, tasks: list[dict[str, Any]], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        read_shape(shape_file(tmp_path, tasks))
