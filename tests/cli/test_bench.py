@@ -141,8 +141,8 @@ def test_targets_follow_the_floor_where_they_are_of_work() -> None:
 
 
 def test_latency_counts_from_when_a_registration_was_due() -> None:
-    single = Answered(1_000_000, 9_000_000, b'{"taskFlowId":"a"}')
-    bulk = Answered(2_000_000, 9_000_000, b'[{"taskFlowId":"b"},{"taskFlowId":"c"}]')
+    single = Answered(1_000_000, 1_500_000, 9_000_000, b'{"taskFlowId":"a"}')
+    bulk = Answered(2_000_000, 2_000_000, 9_000_000, b'[{"taskFlowId":"b"},{"taskFlowId":"c"}]')
     stamps = {"a": [4_000_000, 4_500_000], "b": [2_500_000], "c": [3_000_000]}
     assert latencies_ms([single, bulk], stamps) == ([3.0, 0.5, 1.0], [0.5])
 

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from flower_cli.bench.deployment import Deployment
     from flower_cli.bench.figures import Outcome
     from flower_cli.bench.suite import Suite
+    from flower_engine.runtime.settings import Settings
 
 _QUICK_SECONDS = 2.0
+_OF_A_PLACE = {"home", "host", "port", "redis_url", "database_url", "api_tokens"}
+"""Settings that an engine of the bench's own does not take over."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -56,6 +59,7 @@ def bench(
     from flower_cli.bench.suite import Suite
     from flower_cli.bench.workloads.shapes import read_shape
     from flower_cli.console import out
+    from flower_engine.runtime.settings import load_settings
 
     if list_them:
         for workload in WORKLOADS:
@@ -67,12 +71,12 @@ def bench(
     if quick:
         seconds = min(seconds, _QUICK_SECONDS)
     plan = Plan(is_quick=quick, seconds=seconds, rate=rate, shapes=tuple(shapes or ()))
-    make = _maker(api, home)
-    environment = describe_environment()
+    settings = load_settings(home=home)
+    make = _maker(api, settings)
+    environment = describe_environment() | _describe(api, settings)
     with Progress(out) as progress:
         suite = Suite(chosen, plan, make, progress, _tell)
         was_stopped = _run(suite)
-    environment["deployment"] = api or "an engine of its own for each workload, embedded stores, one worker"
     if quick:
         environment["size"] = "quick: too small to say how fast it is"
     _report(suite, environment, results)
@@ -82,23 +86,40 @@ def bench(
         raise typer.Exit(1)
 
 
-def _maker(api: str | None, home: Path | None) -> "Callable[[], AbstractAsyncContextManager[Deployment]]":
+def _describe(api: str | None, settings: "Settings") -> dict[str, str]:
+    if api is not None:
+        return {"deployment": api, "settings": "those that its services were started with"}
+    changed = [f"{name}={text}" for name, text in _kept(settings).items()]
+    return {
+        "deployment": "an engine of its own for each workload: embedded stores, one worker",
+        "settings": ", ".join(changed) or "all as they are by default",
+    }
+
+
+def _kept(settings: "Settings") -> dict[str, str]:
+    """The variables that were set, but for those of a place."""
+    from flower_engine.runtime.settings import variable
+
+    places = {variable(field) for field in _OF_A_PLACE}
+    return {name: text for name, text in settings.as_environment().items() if name not in places}
+
+
+def _maker(api: str | None, settings: "Settings") -> "Callable[[], AbstractAsyncContextManager[Deployment]]":
     import os
 
     from flower_cli.addresses import with_stores
     from flower_cli.bench.own import OwnDeployment
     from flower_cli.bench.running import RunningDeployment
     from flower_engine.errors import SettingsError
-    from flower_engine.runtime.settings import load_settings
 
-    settings = load_settings(home=home)
     if api is None:
         if settings.redis_url or settings.database_url:
             raise SettingsError(
                 "FLOWER_REDIS_URL or FLOWER_DATABASE_URL is set: name the API of that deployment with --api,"
                 " or unset them to measure an engine of the bench's own"
             )
-        return OwnDeployment.started
+        kept = _kept(settings)
+        return lambda: OwnDeployment.started(**kept)
     stores = with_stores(settings)
     redis_url, database_url, token = stores.redis_url, stores.database_url, os.environ.get("FLOWER_TOKEN")
     assert redis_url and database_url

@@ -21,7 +21,7 @@ async def read_cpu(deployment: Deployment) -> dict[str, float]:
         main_thread = info["used_cpu_user_main_thread"], info["used_cpu_sys_main_thread"]
         seconds[REDIS] = sum(map(float, main_thread))
     for service, processes in deployment.processes().items():
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             seconds[_ROLES[service]] = sum(_spent_with_children(process) for process in processes)
     postmaster = await _postmaster(deployment)
     if postmaster is not None:

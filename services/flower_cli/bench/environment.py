@@ -11,8 +11,6 @@ from redis.exceptions import RedisError
 
 from flower_cli.bench.deployment import Deployment
 from flower_engine.log.client import send
-from flower_engine.runtime.settings import load_settings
-from flower_engine.runtime.telemetry import mask_password
 
 _LIBRARIES = (
     "redis",
@@ -27,7 +25,6 @@ _LIBRARIES = (
 )
 
 
-_TOKENS = "FLOWER_API_TOKENS"
 _POSTGRES = """
 SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')
 """
@@ -42,7 +39,6 @@ def describe_environment() -> dict[str, str]:
         "libraries": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES),
         "commit": _commit(),
         "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)",
-        "settings that were set": _settings(),
     }
 
 
@@ -67,13 +63,6 @@ async def _redis_setting(deployment: Deployment, name: str) -> str:
     except RedisError:  # hosted ones do not tell
         return f"{name} unknown"
     return f"{name} {found.get(name)}"
-
-
-def _settings() -> str:
-    """``FLOWER_*`` variables of this process; tokens are left out, passwords hidden."""
-    given = load_settings().as_environment()
-    shown = [f"{name}={mask_password(text)}" for name, text in given.items() if name != _TOKENS]
-    return ", ".join(shown) or "none"
 
 
 def _processor() -> str:

@@ -20,9 +20,10 @@ _ANSWER_SECONDS = 60.0
 
 
 class Answered(NamedTuple):
-    """An answer: when its request was due and when it was here, ns since 1970, and its body."""
+    """An answer: when its request was due, when sent, when it was here (ns since 1970), and its body."""
 
     due_ns: int
+    sent_ns: int
     answered_ns: int
     body: bytes
 
@@ -67,12 +68,13 @@ class _Connection(asyncio.Protocol):
         self._received = bytearray()
         self._refused = ""
         self.due_ns = 0
+        self.sent_ns = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no instances of it
 
     def send(self, request: bytes, due_ns: int) -> None:
-        self.due_ns = due_ns
+        self.due_ns, self.sent_ns = due_ns, time.time_ns()
         self._transport.write(request)
 
     def close(self) -> None:
@@ -119,7 +121,7 @@ class _Load:
         return self._connections
 
     def on_answer(self, connection: _Connection, body: bytes) -> None:
-        self.answers.append(Answered(connection.due_ns, time.time_ns(), body))
+        self.answers.append(Answered(connection.due_ns, connection.sent_ns, time.time_ns(), body))
         if len(self.answers) == self.requests:
             self.done.set()
         else:

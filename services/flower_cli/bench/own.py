@@ -22,11 +22,12 @@ _STOP_SECONDS = 30.0
 class OwnDeployment(Deployment):
     """Stores, API, projector and watcher of one run, and at most one worker, which comes when it is asked."""
 
-    def __init__(self, engine: DemoEngine) -> None:
+    def __init__(self, engine: DemoEngine, settings: Mapping[str, str]) -> None:
         stores = engine.stores
         super().__init__(str(engine.client.base_url), stores.redis_url, stores.database_url)
         self._home = engine.home.path
         self._owner = psutil.Process(stores.owner.pid)
+        self._settings = settings
         self._worker: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -34,7 +35,7 @@ class OwnDeployment(Deployment):
     async def started(cls, **settings: str) -> AsyncGenerator[Self]:
         """Starts an engine, with ``settings`` as its ``FLOWER_*`` variables; ends it with the block."""
         with DemoEngine.started("--workers", "0", **settings) as engine:
-            deployment = cls(engine)
+            deployment = cls(engine, settings)
             try:
                 yield deployment
             finally:
@@ -51,7 +52,8 @@ class OwnDeployment(Deployment):
                 output=output,
                 dies_by=signal.SIGKILL,
                 environment={
-                    name: text for name, text in os.environ.items() if not name.startswith("FLOWER_")
+                    **{name: text for name, text in os.environ.items() if not name.startswith("FLOWER_")},
+                    **self._settings,
                 },
             )
 

@@ -1,6 +1,7 @@
 """The result of a run: as Markdown for a file, as tables for the screen."""
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +12,7 @@ from flower_cli.bench.cpu import ROLES
 from flower_cli.bench.figures import REFERENCE_FLOOR, Figure, Floor, Outcome
 
 _HEAD = ("workload", "what", "measured", "unit", "samples", "target here", "target", "holds", "of the floor")
+_ERROR_CHARACTERS = 300
 _HOLDS = {None: "", True: "yes", False: "NO"}
 
 
@@ -60,7 +62,7 @@ class Report:
     def _tables(self) -> list[tuple[str, Sequence[str], list[list[str]]]]:
         figures = [self._figure_row(figure) for outcome in self._outcomes for figure in outcome.figures]
         figures += [
-            [outcome.workload, f"FAILED: {' '.join(outcome.error.split())}", *[""] * 7]
+            [outcome.workload, f"FAILED: {textwrap.shorten(outcome.error, _ERROR_CHARACTERS)}", *[""] * 7]
             for outcome in self._outcomes
             if outcome.error
         ]

@@ -4,6 +4,7 @@ Each task tells when it started (the program ``Clock``), by the clock of its wor
 another machine than this one, register to start holds the difference of the two clocks.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,7 +18,8 @@ from flower_cli.bench.watching import Span, Watch, until_ended
 from flower_cli.bench.workloads.backlog import CHAINS
 
 _CLIENTS = 64
-_MOST_CALLS_PER_SECOND = 1_000.0  # beyond, a call registers several flows: its HTTP is not what is measured
+_MOST_SINGLE_CALLS = 1_000.0  # a second; beyond, calls register several flows: HTTP is not what is measured
+_BULK_CALLS = 400.0
 _WARM_UP_CALLS = 50
 _STAMPS = """
 SELECT kr_flow_stat.task_flow_id, array_agg((result ->> 'unixNs')::bigint ORDER BY task_exec_seq)
@@ -48,8 +50,10 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
         deployment = run.deployment
         rate = self._rate(run)
         seconds = min(self.seconds or run.plan.seconds, run.plan.seconds)
-        per_call = max(1, round(rate / self.tasks / _MOST_CALLS_PER_SECOND + 0.4999))
-        per_second = rate / self.tasks / per_call
+        flows_per_second = rate / self.tasks
+        is_single = flows_per_second <= _MOST_SINGLE_CALLS
+        per_call = 1 if is_single else math.ceil(flows_per_second / _BULK_CALLS)
+        per_second = flows_per_second / per_call
         calls = max(10, round(seconds * per_second))
         await deployment.serve()
         warm = await _define(run, f"{self.name}-warm-up", self.tasks)
@@ -89,11 +93,16 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
     ) -> None:
         run.add("arrivals", rate, "tasks/s asked for")
         run.add("done, first start to last finish", span.tasks / span.seconds, "tasks/s")
+        sent_late_ms = [(one.sent_ns - one.due_ns) / 1e6 for one in answers]
+        run.add_percentiles("call sent late by (within its latency)", sent_late_ms, percents=(50, 99))
         if per_call > 1:
             run.note(f"{self.name}: each call registered {per_call} flows")
         late_ms = span.last_ms - max(one.due_ns for one in answers) / 1e6
         if late_ms > 1_000:
-            run.note(f"{self.name}: the last task ended {late_ms / 1_000:.1f} s after the last arrival")
+            run.note(
+                f"{self.name}: it could not keep up: the last task ended {late_ms / 1_000:.1f} s after the"
+                " last arrival, so latencies hold a queue that grew all the time"
+            )
 
 
 def latencies_ms(
