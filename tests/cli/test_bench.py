@@ -69,6 +69,16 @@ def test_stores_without_an_api_are_refused(tmp_path: Path) -> None:
     assert "name the API of that deployment with --api" in done.stderr
 
 
+def test_a_deployment_that_does_not_answer_is_refused(tmp_path: Path) -> None:
+    stores = {
+        "FLOWER_REDIS_URL": "redis://127.0.0.1:9/0",
+        "FLOWER_DATABASE_URL": "postgresql://127.0.0.1:9/x",
+    }
+    done = bench(tmp_path, "--api", "http://127.0.0.1:9", **stores)
+    assert done.returncode == 2
+    assert "http://127.0.0.1:9 does not answer" in done.stderr and list(tmp_path.iterdir()) == []
+
+
 def test_a_running_deployment_is_measured_whatever_fails_and_left_as_it_was(tmp_path: Path) -> None:
     too_many = [{"id": number, "runtime_s": 1} for number in range(MAX_TASKS + 1)]
     home, shapes = tmp_path / "home", shape_file(tmp_path, too_many)

@@ -72,6 +72,7 @@ def bench(
         seconds = min(seconds, _QUICK_SECONDS)
     plan = Plan(is_quick=quick, seconds=seconds, rate=rate, shapes=tuple(shapes or ()))
     settings = load_settings(home=home)
+    _prepare(results)
     make = _maker(api, settings)
     environment = describe_environment() | _describe(api, settings)
     with Progress(out) as progress:
@@ -84,6 +85,17 @@ def bench(
         raise typer.Exit(130)
     if any(outcome.error for outcome in suite.outcomes):
         raise typer.Exit(1)
+
+
+def _prepare(results: Path) -> None:
+    from flower_engine.errors import SettingsError
+
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"--results: {results} cannot be made ({error.strerror}): name another"
+        ) from error
 
 
 def _describe(api: str | None, settings: "Settings") -> dict[str, str]:
@@ -120,6 +132,8 @@ def _maker(api: str | None, settings: "Settings") -> "Callable[[], AbstractAsync
             )
         kept = _kept(settings)
         return lambda: OwnDeployment.started(**kept)
+    if not api.startswith("http://"):
+        raise SettingsError(f"--api {api}: it should begin with http://, which is what the load is sent over")
     stores = with_stores(settings)
     redis_url, database_url, token = stores.redis_url, stores.database_url, os.environ.get("FLOWER_TOKEN")
     assert redis_url and database_url
@@ -163,7 +177,6 @@ def _report(suite: "Suite", environment: dict[str, str], results: Path) -> None:
     now = datetime.datetime.now(tz=datetime.UTC)
     report = Report(environment | suite.stores, suite.outcomes)
     report.show(out)
-    results.mkdir(parents=True, exist_ok=True)
     file = results / f"{now:%Y-%m-%d-%H%M%S}-bench.md"
     file.write_text(report.markdown())
     out.print(f"written to {file}", markup=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flower_cli.bench.cpu import ROLES
 from flower_cli.bench.figures import REFERENCE_FLOOR, Figure, Floor, Outcome
@@ -23,9 +24,13 @@ class Report:
         self._environment = dict(environment)
         self._outcomes = outcomes
         self.floors = [floor for outcome in outcomes for floor in outcome.floors]
-        messages = [floor.messages_per_second for floor in self.floors]
-        self._floor = statistics.median(messages) if messages else REFERENCE_FLOOR
+        self._messages = [floor.messages_per_second for floor in self.floors] or [REFERENCE_FLOOR]
+        self._floor = statistics.median(self._messages)
         self.factor = self._floor / REFERENCE_FLOOR
+        self._floor_of: dict[str, float] = {}
+        if self.floors:
+            rows = statistics.median(floor.rows_per_second for floor in self.floors)
+            self._floor_of = {"tasks/s": self._floor, "flows/s": self._floor, "events/s": rows}
 
     def markdown(self) -> str:
         """The whole report."""
@@ -45,7 +50,7 @@ class Report:
         for title, head, rows in self._tables():
             table = Table(*head, title=title, box=SIMPLE_HEAD)
             for row in rows:
-                table.add_row(*row)
+                table.add_row(*map(Text, row))
             console.print(table)
         for note in self._notes():
             console.print(note, markup=False)
@@ -54,9 +59,9 @@ class Report:
         if not self.floors:
             return "No floor was measured: the targets stand as they are."
         return (
-            f"The floor is {self._floor:,.0f} messages/s (median of {len(self.floors)}): targets for"
-            f" {REFERENCE_FLOOR:,.0f} messages/s are scaled by the factor {self.factor:.2f}, rates times it,"
-            " times divided by it; ratios and what has no unit of work are not scaled."
+            f"The floor is {self._floor:,.0f} messages/s (median of {len(self.floors)},"
+            f" {min(self._messages):,.0f} to {max(self._messages):,.0f}): targets for {REFERENCE_FLOOR:,.0f}"
+            f" messages/s are scaled by the factor {self.factor:.2f}, rates times it, times divided by it."
         )
 
     def _tables(self) -> list[tuple[str, Sequence[str], list[list[str]]]]:
@@ -79,7 +84,7 @@ class Report:
         ]
 
     def _figure_row(self, figure: Figure) -> list[str]:
-        here, is_rate = figure.target_here(self.factor), figure.unit in ("tasks/s", "flows/s")
+        here, floor = figure.target_here(self.factor), self._floor_of.get(figure.unit)
         return [
             figure.workload,
             figure.what,
@@ -89,7 +94,7 @@ class Report:
             "" if here is None else _number(here),
             "" if figure.target is None else _number(figure.target),
             _HOLDS[figure.holds(self.factor)],
-            f"{figure.value / self._floor:.3f}" if is_rate and self.floors else "",
+            f"{figure.value / floor:.3f}" if floor else "",
         ]
 
     def _notes(self) -> list[str]:

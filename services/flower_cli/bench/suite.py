@@ -10,6 +10,7 @@ from flower_cli.bench.environment import describe_deployment
 from flower_cli.bench.figures import Outcome
 from flower_cli.bench.floor import measure_floor
 from flower_cli.bench.run import Plan, Run, Workload
+from flower_engine.errors import SettingsError
 
 
 class Suite:
@@ -33,7 +34,11 @@ class Suite:
         self.stores: dict[str, str] = {}
 
     async def run(self) -> None:
-        """All of them, each on a deployment that is made for it (or joined again)."""
+        """All of them, each on a deployment that is made for it (or joined again).
+
+        Raises:
+            SettingsError: the first one met a setting that is wrong.
+        """
         for number, workload in enumerate(self._workloads, start=1):
             outcome = Outcome(workload.name)
             self.outcomes.append(outcome)
@@ -49,8 +54,10 @@ class Suite:
             except asyncio.CancelledError:
                 outcome.error = "stopped"
                 raise
-            except Exception as error:  # noqa: BLE001 # whatever it is, the others are still measured
+            except Exception as error:  # whatever it is, the others are still measured
                 outcome.error = f"{type(error).__name__}: {error}" if str(error) else repr(error)
+                if number == 1 and isinstance(error, SettingsError):
+                    raise  # nothing is measured yet, and the next ones would meet the same
             finally:
                 outcome.seconds = time.perf_counter() - began
                 self._show(outcome)
