@@ -30,9 +30,9 @@ class Registering(msgspec.Struct, frozen=True, kw_only=True):
         calls = run.plan.size(5_000, 200) if self.flows == 1 else run.plan.size(200, 10)
         await load(deployment, request, requests=max(10, calls // 20), clients=4)  # warms up
         for clients in _CLIENTS:
-            run.say(f"{clients} clients")
-            await until_projected(deployment)
             what = f"{clients} client{'s' if clients > 1 else ''}"
+            run.say(what)
+            await until_projected(deployment)
             async with run.cost_of(f"{self.name}, {what}", calls * self.flows, per="flow"):
                 seconds, answers = await load(deployment, request, requests=calls, clients=clients)
             target = self.target if clients == _TARGET_CLIENTS else None
