@@ -7,10 +7,10 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test chaos check bench format lock clean
+.PHONY: help demo run test chaos check bench bench-peers lock-peers format lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  make /'
 
 demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from start to end
 	@$(BIN)/flower demo
@@ -42,6 +42,27 @@ ARGS ?=
 bench: .venv/.runs ## the speed of this machine, against a floor measured in the same run; ARGS="--only chains"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# Each peer has a virtual environment of its own, as they ask for different versions of the same packages.
+PEER_LOCKS := $(wildcard benchmarks/peers/requirements/*.lock)
+PEERS ?=
+
+bench-peers: .venv/.runs $(PEER_LOCKS:benchmarks/peers/requirements/%.lock=.venv-peers/%/.installed) ## Flower against other engines, 15 minutes; PEERS="huey dbos" for some
+	@$(BIN)/python -m benchmarks.peers $(PEERS)
+
+# One that cannot be installed is reported as such; the others are measured.
+.venv-peers/%/.installed: benchmarks/peers/requirements/%.lock | .venv/bin/python
+	@echo "installing $* into .venv-peers/$* ..."
+	@rm -rf .venv-peers/$* && .venv/bin/python -m venv .venv-peers/$* && \
+		{ .venv-peers/$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $< && touch $@ \
+		|| echo "$* cannot be installed here; it will be left out" >&2; }
+
+lock-peers: ## take the newest versions that benchmarks/peers/requirements/*.in allow into the lock files
+	@for lock in $(PEER_LOCKS); do \
+		rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && \
+		.venv-lock/bin/pip install -qq --disable-pip-version-check -r $${lock%.lock}.in && \
+		.venv-lock/bin/pip freeze > $$lock.new && mv $$lock.new $$lock || exit 1; \
+	done; rm -rf .venv-lock
+
 format: .venv/.tests ## write the code in the one format
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
@@ -57,7 +78,7 @@ freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make 
 	.venv-lock/bin/pip freeze --exclude flower-engine; }
 
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock build dist .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers build dist .hypothesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

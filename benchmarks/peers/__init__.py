@@ -1,0 +1,1 @@
+"""Flower and other engines on the same workloads, in the same run, on the same machine."""
