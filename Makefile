@@ -10,7 +10,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .PHONY: help demo run test chaos check bench bench-peers lock-peers format lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13 | sed 's/^/  make /'
 
 demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from start to end
 	@$(BIN)/flower demo
@@ -56,13 +56,6 @@ bench-peers: .venv/.runs $(PEER_LOCKS:benchmarks/peers/requirements/%.lock=.venv
 		{ .venv-peers/$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $< && touch $@ \
 		|| echo "$* cannot be installed here; it will be left out" >&2; }
 
-lock-peers: ## take the newest versions that benchmarks/peers/requirements/*.in allow into the lock files
-	@for lock in $(PEER_LOCKS); do \
-		rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && \
-		.venv-lock/bin/pip install -qq --disable-pip-version-check -r $${lock%.lock}.in && \
-		.venv-lock/bin/pip freeze > $$lock.new && mv $$lock.new $$lock || exit 1; \
-	done; rm -rf .venv-lock
-
 format: .venv/.tests ## write the code in the one format
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
@@ -73,6 +66,13 @@ lock: ## take the newest versions that pyproject.toml allows into the lock files
 	@.venv-lock/bin/pip install -qq '.[dev]' && $(call freeze,test) | grep -vxFf requirements.lock.new > requirements-dev.lock.new
 	@mv requirements.lock.new requirements.lock && mv requirements-dev.lock.new requirements-dev.lock
 	@rm -rf .venv-lock
+
+lock-peers: ## the same for benchmarks/peers/requirements/
+	@for lock in $(PEER_LOCKS); do \
+		rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && \
+		.venv-lock/bin/pip install -qq --disable-pip-version-check -r $${lock%.lock}.in && \
+		.venv-lock/bin/pip freeze > $$lock.new && mv $$lock.new $$lock || exit 1; \
+	done; rm -rf .venv-lock
 
 freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make lock'."; \
 	.venv-lock/bin/pip freeze --exclude flower-engine; }

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmarks.peers.errors import PeerError
 from benchmarks.peers.messages import Done, Order
-from flower_engine.embedded.processes import end, spawn, tail
+from flower_engine.embedded.processes import spawn, tail
 
 ROOT = Path(__file__).resolve().parents[2]
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 3.0
 
 
 def environment_of(name: str) -> Path:
@@ -47,8 +47,8 @@ def running(
     try:
         yield process
     finally:
-        end(process, signal.SIGTERM, patience_seconds=_STOP_SECONDS)
-        _kill_group(process)
+        process.terminate()
+        _end(process)
 
 
 class Client:
@@ -80,10 +80,7 @@ class Client:
             assert process.stdin is not None
             with contextlib.suppress(OSError):
                 process.stdin.close()  # it ends by itself then
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_STOP_SECONDS)
-            end(process, signal.SIGTERM, patience_seconds=_STOP_SECONDS)
-            _kill_group(process)
+            _end(process)
 
     def tell(self, order: Order, seconds: float) -> Done:
         """Have an order carried out. Raises PeerError if that fails or takes longer than ``seconds``."""
@@ -115,7 +112,10 @@ def _variables(programs: Path, variables: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PATH": path, "PYTHONUNBUFFERED": "1", **variables}
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End what a process left behind; each was started in a group of its own."""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Give a process a moment to end, then kill what is left of its group; each was started in its own."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -31,13 +31,15 @@ class ArqPeer(Peer):
     packages = ("arq", "redis", "hiredis", "uvloop")
     store = "valkey"
     is_durable = False
-    setting = "2 worker processes on uvloop, 100 jobs each, poll every 5 ms, no results kept"
+    setting = (
+        "1 worker process on uvloop, 100 jobs (two take each other's jobs), poll every 5 ms, no results kept"
+    )
     ordering = "a task enqueues the next"
     sizes = Sizes(backlog=10_000, chains=3_000, registered=5_000)
     redis: ArqRedis
 
     def workers(self) -> list[list[str]]:
-        return [worker_module("arq")] * 2
+        return [worker_module("arq")]
 
     async def open(self) -> None:
         self.redis = await create_pool(SETTINGS)

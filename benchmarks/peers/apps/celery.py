@@ -24,15 +24,14 @@ class CeleryPeer(Peer):
     packages = ("celery", "kombu", "redis", "hiredis")
     store = "valkey"
     is_durable = False
-    setting = "prefork, 2 processes, prefetch 64, results ignored, no gossip, mingle, heartbeat or events"
+    setting = "2 workers, pool solo, prefetch 64, results ignored, no gossip, mingle, heartbeat or events"
     ordering = "chain of immutable signatures"
     sizes = Sizes(backlog=15_000, chains=5_000, registered=5_000)
 
     def workers(self) -> list[list[str]]:
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
-        return [
-            ["celery", "-A", "benchmarks.peers.apps.celery", "worker", "-P", "prefork", "-c", "2", *quiet]
-        ]
+        command = ["celery", "-A", "benchmarks.peers.apps.celery", "worker", "--pool", "solo", *quiet]
+        return [[*command, "--hostname", f"{name}@%h"] for name in ("one", "two")]
 
     def single(self, count: int) -> None:
         for _ in range(count):

@@ -32,12 +32,12 @@ class DbosPeer(Peer):
     packages = ("dbos", "psycopg", "sqlalchemy")
     store = "postgres"
     is_durable = True
-    setting = "1 worker process, a queue that is polled every 10 ms; Postgres with fsync"
+    setting = "2 worker processes, a queue that is polled every 10 ms; Postgres with fsync"
     ordering = "a workflow of steps; an independent task is a workflow without steps"
     sizes = Sizes(backlog=1_500, chains=500, registered=1_500)
 
     def workers(self) -> list[list[str]]:
-        return [worker_module("dbos")]
+        return [worker_module("dbos")] * 2
 
     def open(self) -> None:
         _launch(listens=False)  # makes the tables and the queue

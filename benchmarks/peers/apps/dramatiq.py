@@ -21,13 +21,13 @@ class DramatiqPeer(Peer):
     packages = ("dramatiq", "redis", "hiredis")
     store = "valkey"
     is_durable = False
-    setting = "2 worker processes, 4 threads each, prefetch 64, idle poll at most every 10 ms, no results"
+    setting = "2 worker processes, 8 threads each, prefetch 64, idle poll at most every 10 ms, no results"
     ordering = "pipeline"
     variables: ClassVar = {"dramatiq_worker_timeout": "10", "dramatiq_queue_prefetch": "64"}
     sizes = Sizes(backlog=10_000, chains=3_000, registered=10_000)
 
     def workers(self) -> list[list[str]]:
-        return [["dramatiq", "benchmarks.peers.apps.dramatiq", "--processes", "2", "--threads", "4"]]
+        return [["dramatiq", "benchmarks.peers.apps.dramatiq", "--processes", "2", "--threads", "8"]]
 
     def single(self, count: int) -> None:
         for _ in range(count):

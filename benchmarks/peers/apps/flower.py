@@ -28,7 +28,7 @@ class FlowerPeer(Peer):
     store = "flower"
     is_durable = True
     setting = (
-        "the whole engine, every write fsynced; 1 worker process, 100 slots; "
+        "the whole engine, every write fsynced; 2 worker processes, 100 slots each; "
         f"a process for Fibonacci numbers from {_HEAVY} on"
     )
     ordering = "a workflow"
@@ -36,7 +36,7 @@ class FlowerPeer(Peer):
     api: http.client.HTTPConnection
 
     def workers(self) -> list[list[str]]:
-        return [["flower", "worker", "--programs", "benchmarks.peers.apps.flower"]]
+        return [["flower", "worker", "--programs", "benchmarks.peers.apps.flower"]] * 2
 
     def open(self) -> None:
         self.api = http.client.HTTPConnection(urlsplit(os.environ["PEER_FLOWER_API"]).netloc)

@@ -19,12 +19,21 @@ class TaskiqPeer(Peer):
     packages = ("taskiq", "taskiq-redis", "redis", "hiredis", "uvloop")
     store = "valkey"
     is_durable = False
-    setting = "Redis Streams, 2 worker processes, 100 async tasks each, 100 messages a read, no results"
+    setting = "Redis Streams, 2 worker processes, 100 async tasks each, prefetch 100, no results"
     ordering = "a task enqueues the next (its pipelines need a result backend)"
     sizes = Sizes(backlog=10_000, chains=3_000, registered=10_000)
 
     def workers(self) -> list[list[str]]:
-        words = ["--workers", "2", "--max-async-tasks", "100", "--log-level", "WARNING"]
+        words = [
+            "--workers",
+            "2",
+            "--max-async-tasks",
+            "100",
+            "--max-prefetch",
+            "100",
+            "--log-level",
+            "WARNING",
+        ]
         return [["taskiq", "worker", "benchmarks.peers.apps.taskiq:broker", *words]]
 
     async def open(self) -> None:
