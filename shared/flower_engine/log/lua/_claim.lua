@@ -40,6 +40,49 @@ local function start(queue, member, lane)
   return true
 end
 
+-- The claims behind the first `before` are leased to the worker.
+local function lease(queue, before)
+  if #claims > before then
+    local count = digits((#claims - before) / 6)
+    granted[#granted + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. count
+    call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', count, 'STREAMS', prefix .. 'work:' .. queue, '>')
+  end
+end
+
+-- Hands what this call made ready straight to the worker, past the lanes: where nothing else waits in the
+-- queue, and the worker takes all of it, a choice would come to the same. Returns how many tasks that were.
+local function hand_over(queue, wanted, serves)
+  local count, kept, handed = 0, {}, {}
+  for index = 1, #pushed_lanes do
+    local lane = lane_of(pushed_lanes[index])
+    if lane.queue ~= queue then
+      kept[#kept + 1] = lane.name
+    elseif serves[lane.program] then -- a suspect's never is
+      count = count + #pushed[lane.name] / 2
+      handed[#handed + 1] = lane
+    else
+      return 0
+    end
+  end
+  if count == 0 or count > wanted or has_control() or call('EXISTS', ready_key(queue, '')) == 1 then
+    return 0
+  end
+  table.sort(handed, function(one, other)
+    return tonumber(one.priority) < tonumber(other.priority)
+  end)
+  local before = #claims
+  for _, lane in ipairs(handed) do
+    local list = pushed[lane.name]
+    for at = 2, #list, 2 do
+      start(queue, list[at], lane.name)
+    end
+    pushed[lane.name] = nil
+  end
+  pushed_lanes = kept
+  lease(queue, before)
+  return count
+end
+
 -- Claims up to `wanted` tasks of a queue; returns how many were taken from their lanes.
 local function claim(queue, wanted, serves, taken)
   local chosen, before = {}, #claims
@@ -49,10 +92,6 @@ local function claim(queue, wanted, serves, taken)
       count_not_started(lane_of(chosen[at + 1]))
     end
   end
-  if #claims > before then
-    local count = digits((#claims - before) / 6)
-    granted[#granted + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. count
-    call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', count, 'STREAMS', prefix .. 'work:' .. queue, '>')
-  end
+  lease(queue, before)
   return got
 end

@@ -109,12 +109,14 @@ end
 
 -- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow; a flow with nothing left ends.
 local function save_flows()
+  local gone, ended, endings = {}, {}, {}
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow.left == 0 then
-      call('UNLINK', flow.key)
-      call('SET', prefix .. 'ended:' .. flow.id, digits(flow.v) .. ' ' .. flow.last)
-      call('RPUSH', prefix .. 'endings', now .. ' ' .. flow.id .. ' ' .. digits(flow.v))
+      local n, version = #gone, digits(flow.v)
+      gone[n + 1] = flow.key
+      ended[2 * n + 1], ended[2 * n + 2] = prefix .. 'ended:' .. flow.id, version .. ' ' .. flow.last
+      endings[n + 1] = now .. ' ' .. flow.id .. ' ' .. version
       if flow.flags ~= '' then
         call('ZREM', prefix .. 'timers', 'f:' .. flow.id, 'b:' .. flow.id)
       end
@@ -125,5 +127,11 @@ local function save_flows()
       changed[n + 2] = counters_of(flow)
       call_chunked('HSET', flow.key, changed, CHUNK)
     end
+  end
+  for first = 1, #gone, CHUNK do
+    local last = math.min(first + CHUNK - 1, #gone)
+    call('UNLINK', unpack(gone, first, last))
+    call('MSET', unpack(ended, 2 * first - 1, 2 * last))
+    call('RPUSH', prefix .. 'endings', unpack(endings, first, last))
   end
 end

@@ -49,14 +49,19 @@ for index = last_program + 1, #ARGV, 6 do
 end
 delete_entries()
 local waiting = release_step(tonumber(head[3] or 0))
-settle()
-
-local taken = {}
+local taken, is_empty = {}, false
+settle(first_queue == last_queue and function()
+  local handed = hand_over(ARGV[first_queue], wanted, serves)
+  wanted = wanted - handed
+  is_empty = handed > 0
+end)
 for index = first_queue, last_queue do
   if wanted <= 0 then
     break
   end
-  wanted = wanted - claim(ARGV[index], wanted, serves, taken)
+  if not is_empty then
+    wanted = wanted - claim(ARGV[index], wanted, serves, taken)
+  end
   if wanted > 0 then
     silence_bells(ARGV[index], first_program, last_program)
   end
