@@ -39,8 +39,13 @@ class Taken(BaseModel):
 class Overrides(Taken):
     """How a flow differs from its workflow's definition, and when it starts. All of it may be left out."""
 
-    parameters: dict[str, Any] = Field({}, description="replaces these in every task that defines them")
-    task_parameters: dict[str, dict[str, Any]] = Field({}, description="by taskSeq: sets these of one task")
+    # Pydantic would make a deep copy of a default that is a dict, for each flow of a bulk call.
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="replaces these in every task that defines them"
+    )
+    task_parameters: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by taskSeq: sets these of one task"
+    )
     priority: int | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
     start_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
         None, description="nothing starts before; UTC where no offset is given"

@@ -32,6 +32,21 @@ def test_an_unknown_workflow_is_answered_as_the_seed_does(api: RunningApi) -> No
     }
 
 
+@pytest.mark.parametrize(
+    "path", ["both-ways", "both-ways/", "nobody-defined-this", "not-fit", "a%00b", "x" * 257]
+)
+def test_without_a_body_it_is_answered_as_with_an_empty_one(api: RunningApi, path: str) -> None:
+    api.define("both-ways", {})
+    api.sql(
+        "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority, depends_on)"
+        " VALUES ('not-fit', 1, 'A', 0, '{7}') ON CONFLICT DO NOTHING"
+    )
+    plain, with_body = api.client.post(f"/register/{path}"), api.client.post(f"/register/{path}", json={})
+    assert plain.status_code == with_body.status_code
+    told = [{**reply.json(), "taskFlowId": "", "instance": ""} for reply in (plain, with_body)]
+    assert told[0] == told[1]
+
+
 def test_a_trailing_slash_is_accepted(api: RunningApi) -> None:
     api.define("with-slash", {})
     assert api.client.post("/register/with-slash/").json()["taskId"] == "with-slash"

@@ -26,6 +26,7 @@ from flower_register.schemas import (
     Registration,
     RegistrationFailed,
 )
+from flower_register.shortcut import shortcut
 from flower_register.stores import Stores
 from flower_register.times import time_of
 from flower_register.tokens import by_of
@@ -58,17 +59,9 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
         behind) only if none of them could be taken."""
         return reply(await _register_many(stores, registrations, by_of(request)))
 
-    @app.post(
-        "/register/{task_id:rest}",
-        summary="Start a flow",
-        responses=replies(
-            {
-                200: (Registered, "The flow is started, or its key was known"),
-                404: (RegistrationFailed, "No task definition has this task_id"),
-            },
-            problems=(400, 409, 413, 415, 422, 429, 503),
-        ),
-    )
+    async def register_plainly(request: Request, task_id: str) -> Response:
+        return await _register(stores, workflow_of(task_id), None, by_of(request))
+
     async def register(
         task_id: TaskIdPath, request: Request, body: Overrides | None = None, header: KeyHeader = None
     ) -> Response:
@@ -77,21 +70,38 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
         409 if the key belongs to a flow of another workflow; 429 while the workflow's flow limit is reached,
         or Postgres is further behind than it may be.
         """
-        workflow = workflow_of(task_id)
         if header is not None:
             body = _with_key(body, header)
-        try:
-            plan = await stores.plans.get(workflow)
-        except UnknownWorkflowError:
-            return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
-        by = by_of(request)
-        if body is None:
-            started = await stores.registrar.start(Wanted(plan, by))
-            return reply(Registered("succeeded", workflow, *_claimed(started, workflow, None)))
-        known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
-        if known is None:
-            known = await stores.registrar.start(await _wanted(plan, body, by))
-        return reply(Registered("succeeded", workflow, *_claimed(known, workflow, body.key)))
+        return await _register(stores, workflow_of(task_id), body, by_of(request))
+
+    app.router.add_api_route(
+        "/register/{task_id:rest}",
+        register,
+        methods=["POST"],
+        summary="Start a flow",
+        responses=replies(
+            {
+                200: (Registered, "The flow is started, or its key was known"),
+                404: (RegistrationFailed, "No task definition has this task_id"),
+            },
+            problems=(400, 409, 413, 415, 422, 429, 503),
+        ),
+        route_class_override=shortcut(register_plainly),
+    )
+
+
+async def _register(stores: Stores, workflow: str, body: Overrides | None, by: str) -> Response:
+    try:
+        plan = await stores.plans.get(workflow)
+    except UnknownWorkflowError:
+        return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
+    if body is None:
+        started = await stores.registrar.start(Wanted(plan, by))
+        return reply(Registered("succeeded", workflow, *_claimed(started, workflow, None)))
+    known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
+    if known is None:
+        known = await stores.registrar.start(await _wanted(plan, body, by))
+    return reply(Registered("succeeded", workflow, *_claimed(known, workflow, body.key)))
 
 
 async def _register_many(stores: Stores, registrations: Sequence[Registration], by: str) -> list[BulkEntry]:
