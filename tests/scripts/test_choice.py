@@ -192,3 +192,53 @@ async def test_no_task_is_given_to_two_workers(engine: Engine) -> None:
     await engine.register_many(30, task(1), task(2))
     claims = [claim for turn in range(20) for claim in await engine.claim(3, worker=f"w{turn}")]
     assert len({claim.member for claim in claims}) == len({claim.lease for claim in claims}) == 60
+
+
+async def _keys_of_the_choice(engine: Engine) -> list[bytes]:
+    """Lanes, shares and turns: there are none where nothing had to be chosen."""
+    kinds = ("lane", "share", "ready", "turns")
+    return [key for kind in kinds for key in await send(engine.client, "KEYS", f"*}}:{kind}:*")]
+
+
+async def test_what_becomes_ready_is_handed_over_where_nothing_else_waits(engine: Engine) -> None:
+    rows = [task(1), task(2, 1, priority=3), task(3, 1, priority=-3), task(4, 2, 3)]
+    flow = await engine.register(*rows)
+    first = await engine.claim(1)
+    await send(engine.client, "DEL", engine.keys.turns("default"))
+    got = await engine.exchange(outcomes=[Outcome(first[0], OutcomeKind.FINISHED)], wanted=5)
+    assert [(claim.flow, claim.task) for claim in got.claims] == [(flow, 3), (flow, 2)], "by priority"
+    await engine.check()
+    last = await engine.exchange(
+        outcomes=[Outcome(claim, OutcomeKind.FINISHED) for claim in got.claims], wanted=5
+    )
+    assert await _keys_of_the_choice(engine) == []
+    await engine.finish(*last.claims)
+    await engine.check()
+
+
+async def test_what_the_worker_does_not_want_or_serve_goes_to_the_lanes(engine: Engine) -> None:
+    await engine.register(task(1), task(2, 1, program="B"), workflow="b")
+    await engine.register(*[task(1), *(task(seq, 1) for seq in range(2, 6))], workflow="f")
+    for wanted, programs in ((5, ["A"]), (2, None)):
+        (begun,) = await engine.claim(1, programs=["A"])
+        got = await engine.exchange(
+            outcomes=[Outcome(begun, OutcomeKind.FINISHED)], wanted=wanted, programs=programs
+        )
+        assert len(got.claims) <= wanted
+        assert await _keys_of_the_choice(engine)
+        await engine.check()
+        await engine.give_back(*got.claims)
+    await engine.work_off()
+    await engine.check()
+
+
+async def test_a_workflow_that_was_served_past_the_lanes_has_its_turn_like_any_other(engine: Engine) -> None:
+    await engine.register(*chain(30), workflow="a")
+    (claim,) = await engine.claim(1)
+    for _ in range(20):
+        got = await engine.exchange(outcomes=[Outcome(claim, OutcomeKind.FINISHED)], wanted=1)
+        (claim,) = got.claims
+    await engine.register_many(40, task(1), workflow="a")
+    await engine.register_many(40, task(1), workflow="b")
+    served = await workflows_of(engine, await engine.claim(4 * QUANTUM))
+    assert served.count("b") == 2 * QUANTUM

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flower_cli.bench.run import Workload
 from flower_cli.bench.workloads.backlog import CHAINS, INDEPENDENT, Backlog
+from flower_cli.bench.workloads.capacity import CAPACITY, Capacity
 from flower_cli.bench.workloads.chain import Chain
 from flower_cli.bench.workloads.fan import Fan
 from flower_cli.bench.workloads.memory import Memory
@@ -28,6 +29,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Shapes(),
     SINGLE,
     BULK,
+    Capacity(),
     Steady(
         name="start", about="one task 50 times a second: from register to start on an idle engine",
         tasks=1, rate=50, seconds=20, start_targets={50: 2, 99: 6},
@@ -62,5 +64,5 @@ def choose(names: Sequence[str], *, has_rate: bool) -> list[Workload]:
         )
     wanted = set(names) or {workload.name for workload in WORKLOADS if not workload.is_slow}
     for workload in [known[name] for name in wanted]:
-        wanted |= {need for need in workload.needs if not (has_rate and need == CHAINS)}
+        wanted |= {need for need in workload.needs if not (has_rate and need == CAPACITY)}
     return [workload for workload in WORKLOADS if workload.name in wanted]

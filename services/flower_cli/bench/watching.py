@@ -128,6 +128,12 @@ async def until_ended(
             await asyncio.sleep(_POLL_SECONDS)
 
 
+async def count_ended(connection: psycopg.AsyncConnection[Any], workflow: str) -> int:
+    """How many flows of a workflow the projection shows at their end."""
+    row = await (await connection.execute(_ENDED, [workflow])).fetchone()
+    return int(row[0]) if row else 0
+
+
 async def span_of(connection: psycopg.AsyncConnection[Any], workflow: str) -> Span:
     """The span of all flows of a workflow; all have ended."""
     row = await (await connection.execute(_SPAN, [workflow])).fetchone()

@@ -92,7 +92,7 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True):
             return
         await run.deployment.serve()
         slots = await run.deployment.slots()
-        for file in run.plan.shapes:
+        for file in dict.fromkeys(file.resolve() for file in run.plan.shapes):
             await self._measure(run, file, slots)
 
     async def _measure(self, run: Run, file: Path, slots: int) -> None:

@@ -15,7 +15,7 @@ from flower_cli.bench.deployment import BenchError
 from flower_cli.bench.http_load import Answered, load_on_schedule, register_call
 from flower_cli.bench.run import Run
 from flower_cli.bench.watching import Span, Watch, until_ended
-from flower_cli.bench.workloads.backlog import CHAINS
+from flower_cli.bench.workloads.capacity import CAPACITY
 
 _CLIENTS = 64
 _MOST_SINGLE_CALLS = 1_000.0  # a second; beyond, calls register several flows: HTTP is not what is measured
@@ -44,7 +44,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (CHAINS,) if self.of_capacity else ()
+        return (CAPACITY,) if self.of_capacity else ()
 
     async def run(self, run: Run) -> None:
         deployment = run.deployment
@@ -86,7 +86,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
         if self.of_capacity is None:
             assert self.rate is not None
             return self.rate
-        return self.of_capacity * (run.plan.rate or run.earlier[CHAINS])
+        return self.of_capacity * (run.plan.rate or run.earlier[CAPACITY])
 
     def _say_rates(
         self, run: Run, rate: float, per_call: int, answers: Sequence[Answered], span: Span
