@@ -12,6 +12,7 @@ import msgspec
 
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
+from flower_engine.runtime.tasks import cancel_all
 from flower_worker.calling import Done, Tell
 from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, Progressed, frame
 
@@ -27,6 +28,17 @@ class Processes:
         """``modules`` are what a child imports for its programs."""
         self._modules = tuple(modules)
         self._idle: list[_Child] = []
+        self._warming: asyncio.Task[None] | None = None
+
+    def warm(self) -> None:
+        """Has a child made in the background, so that the first job need not wait for its imports."""
+        self._warming = asyncio.create_task(self._warm())
+
+    async def _warm(self) -> None:
+        try:
+            self._idle.append(await _Child.start(self._modules))
+        except OSError as error:
+            _log.warning("no process for CPU-bound programs could be made ahead of the first job: %s", error)
 
     async def run(self, job: Job, tell: Tell) -> Done:
         """Runs a job in a child and tells its progress; a child that dies is CRASHED, for this job only.
@@ -44,6 +56,9 @@ class Processes:
 
     async def close(self) -> None:
         """Ends the idle children."""
+        if self._warming is not None:
+            _, late = await asyncio.wait([self._warming], timeout=_END_SECONDS)
+            await cancel_all(late)
         while self._idle:
             await self._idle.pop().kill()
 

@@ -41,11 +41,12 @@ class Worker:
         self._partitions = partitions
         self._queues = Queues(settings.queues)
         self._info = make_worker_info(settings, registry, self._queues.names)
+        self._processes = Processes(settings.programs)
         self._executor = Executor(
             registry,
             self._info.worker,
             Threads(settings.concurrency),
-            Processes(settings.programs),
+            self._processes,
             max_lost=settings.max_lost,
         )
         self._make_loops(registry)
@@ -71,6 +72,7 @@ class Worker:
         settings = self._settings
         light = tuple(sorted(program.name for program in registry if program.kind is not Kind.PROCESS))
         heavy = tuple(sorted(program.name for program in registry if program.kind is Kind.PROCESS))
+        self._has_heavy = bool(heavy)
         slots = Slots(settings.concurrency, (settings.processes or os.cpu_count() or 1) if heavy else 0)
         programs = {
             AskKind.ALL: program_args(light + heavy),
@@ -101,6 +103,8 @@ class Worker:
     async def _begin(self) -> bool:
         """Queues exist and the worker is known before it claims its first task."""
         patience = Patience(_log, "Redis")
+        if self._has_heavy:
+            self._processes.warm()
         for partition in self._partitions:
             while True:
                 try:

@@ -46,6 +46,28 @@ async def test_a_child_is_used_again(processes: Processes) -> None:
     assert await pid_of_child(processes) == await pid_of_child(processes)
 
 
+def children() -> set[int]:
+    """The child processes for CPU-bound programs that live now."""
+    found = psutil.Process().children()
+    return {child.pid for child in found if "flower_worker.child" in child.cmdline()}
+
+
+async def test_a_child_may_be_made_ahead_of_the_first_job(processes: Processes) -> None:
+    processes.warm()
+    await eventually(lambda: bool(children()))
+    await asyncio.sleep(0.5)
+    (warm,) = children()
+    assert await pid_of_child(processes) == warm
+
+
+async def test_a_child_that_is_just_being_made_ends_with_the_others() -> None:
+    made = Processes([PROGRAMS])
+    made.warm()
+    await eventually(lambda: bool(children()))
+    await made.close()
+    assert children() == set()
+
+
 async def test_an_idle_child_that_died_fails_nothing(processes: Processes) -> None:
     first = await pid_of_child(processes)
     os.kill(first, signal.SIGKILL)

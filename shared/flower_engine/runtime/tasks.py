@@ -23,8 +23,8 @@ async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancels the tasks and waits for their end; what they raise is dropped. Whoever is cancelled while it
     waits here is so only when they have ended, so that none goes on unseen.
 
-    ``asyncio.wait_for`` of Python 3.11 loses a cancellation that comes just as it ends, and redis-py calls it
-    for each command; so a task that goes on is cancelled again.
+    ``asyncio.wait_for`` of Python 3.11 loses a cancellation that comes just as it ends, and libraries and
+    programs call it; so a task that goes on is cancelled again.
     """
     cancelled = None
     while waiting := {task for task in tasks if not task.done()}:
