@@ -9,13 +9,14 @@ from flower_engine.errors import InstallationError, LostError, NewerEventError, 
 from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition, halt
-from flower_engine.log.reading import LogEntry, has_entry, read_log
+from flower_engine.log.reading import LogEntry, read_log
 from flower_engine.projection.batch import Batch, make_batch
 from flower_engine.projection.database import Connection
-from flower_engine.projection.gaps import Gap, as_numbers, gap_at, versions_of
+from flower_engine.projection.gaps import Gap, as_numbers, versions_of
 from flower_engine.projection.positions import Projected, read_positions
 from flower_engine.projection.refused import flow_and_type
 from flower_engine.projection.writer import Writer, prepare_session
+from flower_engine.runtime.bridging import gap_to_cross
 
 _log = logging.getLogger(__name__)
 
@@ -100,9 +101,8 @@ class Follower:
     async def _start(self) -> Writer:
         await prepare_session(self._connection)
         held = await self._read_position()
-        gap = await gap_at(self._connection, self._partition.number, held.position)
-        # A Postgres that went back in time once more may tell of a bridge that is trimmed, too.
-        self._gap = gap if gap and await has_entry(self._client, self._partition.keys, gap.until) else None
+        where = (self._client, self._connection, self._partition.number)
+        self._gap = await gap_to_cross(*where, held.position)
         return Writer(self._connection, held)
 
     async def _read_position(self) -> Projected:

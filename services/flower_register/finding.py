@@ -21,7 +21,7 @@ from flower_engine.projection.queries import read_events, read_flow, read_positi
 from flower_engine.projection.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
-from flower_register.tail import Tail, as_numbers, is_known, read_new, read_tail
+from flower_register.tail import Following, Tail, as_numbers, is_known, read_new, read_tail
 from flower_register.waiting import Seen, explain, ready_tasks, served_by
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow
@@ -205,10 +205,11 @@ async def _find_entries(
         projected = await read_position(connection, partition.number)  # first: see above
         archived = await history(connection, flow_id, tasks)
     entries = [LogEntry(event.position, event.raw) for event in archived]
+    follow = Following(entries) if tasks is None else None
     while True:
         last = entries[-1].position if entries else None
         tail = await _tail(stores, partition, flow_id, projected, after=last)
-        entries += tail.entries
+        entries += filter(follow, tail.entries)
         if tail.is_all:
             return entries
         projected = tail.end

@@ -1,12 +1,15 @@
 """The end of the log, not projected yet: makes a flow visible once it is acknowledged."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import msgspec
 from redis.asyncio import Redis
 
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import LogEntry, read_log
-from flower_engine.model.events import FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.model.events import FlowEvent, FlowRegistered, FlowSnapshot, decode_event
 
 _PAGE_EVENTS = 1_000
 
@@ -23,6 +26,36 @@ async def is_known(redis: Redis, partition: Partition, flow_id: str) -> bool:
     """Whether Redis knows the flow: it is under way, or ended within the last hour or so."""
     keys = partition.keys
     return await send(redis, "EXISTS", keys.flow(flow_id), keys.ended(flow_id)) > 0
+
+
+class Following:
+    """Tells of a flow's further entries, in order, whether they follow from those that are known.
+
+    Where a gap is just being crossed, the log has some that do not.
+    """
+
+    def __init__(self, known: Sequence[LogEntry]) -> None:
+        self._version = next(filter(None, (_version(entry) for entry in reversed(known))), None)
+
+    def __call__(self, entry: LogEntry) -> bool:
+        try:
+            event = decode_event(entry.raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return True  # whoever reads it says what is wrong with it
+        if not isinstance(event, FlowEvent):
+            return True
+        begins = isinstance(event, FlowRegistered | FlowSnapshot)
+        if self._version is not None and not begins and event.v != self._version + 1:
+            return False
+        self._version = event.v
+        return True
+
+
+def _version(entry: LogEntry) -> int | None:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        event = decode_event(entry.raw)
+        return event.v if isinstance(event, FlowEvent) else None
+    return None
 
 
 async def read_new(

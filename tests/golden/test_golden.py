@@ -352,6 +352,16 @@ MEANINGS: dict[str, AnyEvent] = {
         ),
         at=1795775134376,
     ),
+    "flow.snapshot/*-timeout-ms-timeout-due-ms": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000003",
+        v=2,
+        workflow="etl",
+        order=5,
+        tasks=(SnapshotTask(message=SnapshotMessage(task_seq=1, program="A"), queue="default", priority=0),),
+        timeout_ms=60_000,
+        timeout_due_ms=1795780346160,
+        at=1795780286160,
+    ),
     "flow.snapshot/*-timeout-ms-start-ms-paused-key": FlowSnapshot(
         flow="00000000-0000-7000-8000-000000000002",
         v=3,

@@ -10,15 +10,20 @@ from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
 from flower_engine.log.client import send
 from flower_engine.log.operating import pause, rerun
+from flower_engine.log.parking import park
+from flower_engine.log.reading import LogEntry
 from flower_engine.log.restoring import Restored
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import FlowCancelled, FlowSnapshot
 from flower_engine.model.fold import FlowState
+from flower_engine.model.ids import make_flow_id
 from flower_engine.model.snapshots import LOST_ERROR
 from flower_engine.model.status import Status
+from flower_engine.projection.archive import AFTER_A_GAP
+from flower_engine.projection.batch import make_batch
 from flower_engine.projection.gaps import Gap, read_gaps
 from flower_engine.projection.positions import read_positions
-from flower_engine.runtime.bridging import REASON, bridge_gaps
+from flower_engine.runtime.bridging import REASON, Bridging, bridge_gaps
 from flower_engine.runtime.settings import Settings
 from flower_projector.service import serve
 from projection.rows import expected, held
@@ -236,6 +241,85 @@ async def test_a_bridge_that_was_trimmed_itself_is_built_again(both: Both, setti
     gap = await _bridge(both, settings)
     assert (gap.found, gap.closed) == (1, [flow])
     assert set(await _agree(both, settings)) == {flow, after}
+
+
+async def test_what_ends_while_the_bridge_is_built_is_not_closed(
+    both: Both, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = both.engine
+    flow = await engine.register(*chain(3))
+    await _back_up(both)
+    await engine.finish(*await engine.claim(1))
+    await _restore(both, kept=1)
+
+    unseen_ends = Bridging._unseen_ends  # pyright: ignore[reportPrivateUsage]
+
+    async def work_off_first(self: Bridging) -> tuple[list[str], int]:
+        await engine.work_off()
+        return await unseen_ends(self)
+
+    monkeypatch.setattr(Bridging, "_unseen_ends", work_off_first)
+    gap = await _bridge(both, settings)
+    assert (gap.found, gap.closed, gap.unseen_count) == (1, [], 0)
+    flows = await _agree(both, settings)
+    assert flows[flow].ended_ms
+    assert flows[flow].cancelled is None
+    await _rerun(both, flows[flow], 3)
+    await _agree(both, settings)
+
+
+async def test_until_the_gap_is_crossed_nothing_is_verified_or_repaired(
+    both: Both, settings: Settings
+) -> None:
+    engine = both.engine
+    await engine.register(*chain(3))
+    await _back_up(both)
+    held_back = await engine.claim(1)
+    await engine.register(*chain(1), workflow="other")
+    await engine.finish(*held_back)
+    await _restore(both, kept=2)
+    await _bridge(both, settings)
+    code, text = await flower(settings, "verify", "--repair", words=99)
+    assert code == 1
+    assert "has a gap that the projector has still to cross" in text
+    await _agree(both, settings)
+
+
+async def test_what_was_parked_or_had_failed_before_the_gap_is_told_from_what_went_on(
+    both: Both, settings: Settings
+) -> None:
+    engine = both.engine
+    parked = await engine.register(task(1), workflow="parked")
+    rerun_later = await engine.register(task(1), workflow="rerun-later")
+    await engine.suspend(*await engine.claim(2))
+    await _back_up(both)
+    flows = await both.flows()
+    assert await park(both.client, engine.partition, [(parked, flows[parked].version)]) == [parked]
+    await rerun(both.client, engine.partition, rerun_later, by="ada", selection="failed")
+    await engine.work_off()
+    await _restore(both, kept=1)
+    gap = await _bridge(both, settings)
+    assert gap.closed == [rerun_later]
+    await both.project()
+    flows = await both.flows()
+    assert flows[parked].task(1).status is Status.SUSPEND
+    assert flows[rerun_later].cancelled
+
+
+@pytest.mark.parametrize(("known", "counts"), [(8, True), (3, False)])
+async def test_an_unreadable_event_behind_a_gap_counts_only_where_it_follows(
+    known: int, counts: bool
+) -> None:
+    flow = make_flow_id(0, 0, 1)
+    raw = (
+        b'{"type":"task.suspended","at":7,"flow":"' + flow.encode() + b'","v":9,"task":1,"attempt":1,'
+        b'"lease":"5-0","error":{"type":"E","message":"\xff"}}'
+    )
+    versions = {flow: known}
+    batch = await make_batch(0, [LogEntry("7-0", raw)], versions)
+    assert batch.changes.flows[flow].version == (9 if counts else 0)
+    assert versions == {flow: 9 if counts else known}
+    assert (AFTER_A_GAP.encode() in batch.archive.data()) is not counts
 
 
 @pytest.mark.parametrize("point", ["bridge.found", "bridge.closed"])

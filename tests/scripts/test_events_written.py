@@ -106,7 +106,8 @@ async def write_what_a_bridge_brings(engine: Engine) -> None:
     await engine.suspend(third, payload=FAILURE)
     later = await engine.register(task(1), timeout_ms=60_000, delay_ms=600_000, key="order 8")
     await pause(*where, later, by="alice")
-    await snapshot(*where, [begun, later], {later: "order 8"})
+    timed = await engine.register(task(1), timeout_ms=60_000)
+    await snapshot(*where, [begun, later, timed], {later: "order 8"})
 
 
 async def test_every_event_type_is_written_and_can_be_decoded(engine: Engine) -> None:

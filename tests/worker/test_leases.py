@@ -183,7 +183,8 @@ async def test_a_worker_stops_what_runs_when_redis_is_lost_and_begins_anew_when_
     await send(engine.client, "HSET", engine.keys.meta, "generation", "2")
 
     async def is_another() -> bool:
-        return {info.worker for info in await live_workers(engine.client, engine.partition)} > {before.worker}
+        names = {info.worker for info in await live_workers(engine.client, engine.partition)}
+        return bool(names - {before.worker})
 
     await eventually(is_another)
     await worker.stop()

@@ -147,16 +147,17 @@ def _run(suite: "Suite") -> bool:
 
     import uvloop
 
-    def interrupt(_number: int, _frame: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+    from flower_engine.runtime.tasks import unless_stopped
 
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(suite.run())
-    except KeyboardInterrupt:
-        return True
-    return False
+    async def run() -> bool:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await unless_stopped(stop, suite.run())
+        return stop.is_set()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run())
 
 
 def _tell(outcome: "Outcome") -> None:

@@ -1,6 +1,6 @@
 """The transitions snapshot and close, and what else bridging a gap asks of Redis."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import msgspec
 
@@ -32,24 +32,40 @@ async def live_flows(client: AsyncRedis, partition: Partition) -> AsyncGenerator
 
 async def remembered_keys(client: AsyncRedis, partition: Partition) -> dict[str, str]:
     """The idempotency keys that Redis remembers, by flow."""
-    listed: list[bytes] = await send(client, "LRANGE", partition.keys.keyed, 0, -1)
     found: dict[str, str] = {}
-    for first in range(0, len(listed), _SCAN_KEYS):
-        keys = [entry.partition(b" ")[2].decode() for entry in listed[first : first + _SCAN_KEYS]]
-        async with client.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                queue_command(pipeline, "GET", partition.keys.key(key))
-            replies = await pipeline.execute()
-        for key, reply in zip(keys, replies, strict=True):
+    async for entries in _pages(client, partition.keys.keyed):
+        keys = [entry.partition(b" ")[2].decode() for entry in entries]
+        for key, reply in zip(keys, await _get(client, map(partition.keys.key, keys)), strict=True):
             if reply is not None:
                 found[reply.decode().partition(" ")[0]] = key
     return found
 
 
-async def remembered_ends(client: AsyncRedis, partition: Partition) -> list[str]:
-    """The flows that Redis remembers to have ended (or been parked) lately."""
-    listed: list[bytes] = await send(client, "LRANGE", partition.keys.endings, 0, -1)
-    return sorted({entry.split(b" ")[1].decode() for entry in listed})
+async def remembered_ends(client: AsyncRedis, partition: Partition) -> AsyncGenerator[list[str]]:
+    """The flows that Redis remembers to have ended (or been parked) lately, page by page."""
+    async for entries in _pages(client, partition.keys.endings):
+        yield [entry.split(b" ")[1].decode() for entry in entries]
+
+
+async def ends_of(client: AsyncRedis, partition: Partition, flows: Sequence[str]) -> dict[str, int]:
+    """At which version each of the flows ended or was parked, as far as Redis remembers it."""
+    replies = await _get(client, map(partition.keys.ended, flows))
+    return {flow: int(reply.split(b" ")[0]) for flow, reply in zip(flows, replies, strict=True) if reply}
+
+
+async def _pages(client: AsyncRedis, key: str) -> AsyncGenerator[list[bytes]]:
+    """A list that grows at its end, some at a time."""
+    first = 0
+    while page := await send(client, "LRANGE", key, first, first + _SCAN_KEYS - 1):
+        yield page
+        first += len(page)
+
+
+async def _get(client: AsyncRedis, keys: Iterable[str]) -> list[bytes | None]:
+    async with client.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            queue_command(pipeline, "GET", key)
+        return await pipeline.execute()
 
 
 async def are_live(client: AsyncRedis, partition: Partition, flows: Sequence[str]) -> set[str]:

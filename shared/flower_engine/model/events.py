@@ -248,12 +248,13 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     """A flow under way as it stands; what led there, or a part of it, is lost. ``tasks[seq - 1]`` is task
-    ``seq``."""
+    ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on."""
 
     workflow: str
     order: int
     tasks: tuple[SnapshotTask, ...]
     timeout_ms: int = 0
+    timeout_due_ms: int = 0
     start_ms: int = 0
     paused: bool = False
     key: str = ""

@@ -48,8 +48,7 @@ def timeout_due_ms(events: Iterable[AnyEvent]) -> int | None:
             timeout_ms = event.timeout_ms
             due_ms = max(event.at, event.start_ms) + timeout_ms
         elif isinstance(event, FlowSnapshot):
-            timeout_ms = event.timeout_ms
-            due_ms = due_ms or max(event.at, event.start_ms) + timeout_ms
+            timeout_ms, due_ms = event.timeout_ms, event.timeout_due_ms or None
         elif isinstance(event, FlowTimedOut):
             due_ms = None
         elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored):

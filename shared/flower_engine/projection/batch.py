@@ -84,7 +84,10 @@ async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, 
             break
         except UNREADABLE as error:
             why = f"unreadable: {error}"
-            batch.add_refused(entry, why, outline(entry.raw, why))
+            event = outline(entry.raw, why)
+            if known is not None and not (event is not None and _follows(event, known)):
+                why, event = AFTER_A_GAP, None
+            batch.add_refused(entry, why, event)
         else:
             if index and (type(event) is FlowSnapshot) != is_found:
                 batch.entries = entries[:index]

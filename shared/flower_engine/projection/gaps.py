@@ -8,19 +8,21 @@ import msgspec
 from flower_engine.projection.database import Connection
 
 _READ: LiteralString = (
-    "SELECT partition, after_position, before_position, until_position, found, closed, unseen FROM kr_gap"
+    "SELECT partition, after_position, before_position, until_position, found, closed, unseen, unseen_count"
+    " FROM kr_gap"
 )
 _ADD: LiteralString = """
-INSERT INTO kr_gap (partition, after_position, before_position, until_position, found, closed, unseen)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO kr_gap
+  (partition, after_position, before_position, until_position, found, closed, unseen, unseen_count)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """What is lost lies between two positions, both known: ``after`` (None: nothing before it is known) and
     ``before``. ``until`` is the last event that bridges it. ``found``: flows under way, known again;
-    ``closed``: flows that Postgres took for open and whose end is lost; ``unseen``: flows that ended in it,
-    of late, and of which nothing else is known."""
+    ``closed``: flows that Postgres took for open and whose end is lost; ``unseen``: some of the
+    ``unseen_count`` flows that ended in it, of late, and of which nothing else is known."""
 
     partition: int
     after: str | None
@@ -29,6 +31,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     found: int
     closed: list[str]
     unseen: list[str]
+    unseen_count: int
 
     def __str__(self) -> str:
         """One sentence for people."""
@@ -38,9 +41,9 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
         )
         if self.closed:
             text += f", {len(self.closed)} were closed whose end is lost ({_some(self.closed)})"
-        if self.unseen:
+        if self.unseen_count:
             text += (
-                f", and of {len(self.unseen)} that ended lately nothing else is known ({_some(self.unseen)})"
+                f", and of {self.unseen_count} that ended lately nothing else is known ({_some(self.unseen)})"
             )
         return text
 
@@ -66,7 +69,10 @@ async def add_gap(connection: Connection, gap: Gap) -> None:
     """Says that a gap is bridged, so that the projector may cross it."""
     await connection.execute(
         _ADD,
-        [gap.partition, gap.after, gap.before, gap.until, gap.found, gap.closed, gap.unseen],
+        [
+            *(gap.partition, gap.after, gap.before, gap.until),
+            *(gap.found, gap.closed, gap.unseen, gap.unseen_count),
+        ],
     )
 
 

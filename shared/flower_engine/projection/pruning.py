@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import msgspec
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
+from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.database import Connection
 from flower_engine.projection.days import DAY_MS, day_of_table, table_of_day
 from flower_engine.projection.positions import LOCK_SPACE
@@ -32,11 +33,11 @@ CREATE TEMP TABLE pruned_flow ON COMMIT DROP AS
 SELECT task_flow_id FROM kr_flow_stat WHERE finished_ts < to_timestamp(%s / 1000.0)
 """
 _STAYS = SQL(
-    "(held.task_flow_id IS NOT NULL AND NOT EXISTS (SELECT FROM pruned_flow AS gone"
-    " WHERE gone.task_flow_id = held.task_flow_id))"
+    "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {after_a_gap} AND NOT EXISTS"
+    " (SELECT FROM pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
     " OR EXISTS (SELECT FROM kr_projection AS known WHERE known.partition = held.partition"
     " AND known.position = held.position_ms || '-' || held.position_seq)"
-)
+).format(after_a_gap=Literal(AFTER_A_GAP))
 
 
 class Pruned(msgspec.Struct, kw_only=True):

@@ -9,10 +9,11 @@ Killed at any moment, it is simply begun again. Work goes on all the while.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.errors import InstallationError, LostError, NewerEventError, RefusedError
 from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import Keys
@@ -21,13 +22,14 @@ from flower_engine.log.reading import LogEntry, has_entry, read_log
 from flower_engine.log.snapshots import (
     are_live,
     close,
+    ends_of,
     last_position,
     live_flows,
     remembered_ends,
     remembered_keys,
     snapshot,
 )
-from flower_engine.model.events import AnyEvent, FlowCancelled, FlowEvent
+from flower_engine.model.events import AnyEvent, FlowCancelled, FlowEvent, FlowSnapshot
 from flower_engine.model.fold import FlowState, FoldError, fold
 from flower_engine.model.status import Status
 from flower_engine.progress import Tell
@@ -37,10 +39,14 @@ from flower_engine.projection.gaps import Gap, add_gap, gap_at, versions_of
 from flower_engine.projection.positions import Projected, read_positions
 from flower_engine.projection.refused import UNREADABLE, event_of, flow_and_type
 
-REASON = "how it ended lies in the part of the history that is lost"
+_log = logging.getLogger(__name__)
+
+REASON = "how it went on, and ended or was parked, lies in the part of the history that is lost"
 _BY = "flower"
+_BEGINNINGS = ("flow.registered", "flow.snapshot")
 _READ_EVENTS = 5_000
 _LOOK_AGAIN_SECONDS = 1.0
+_MOST_NAMED = 1_000
 
 
 async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list[Gap]:
@@ -52,28 +58,54 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
     """
     bridged: list[Gap] = []
     async with await connect(database_url, "recovery") as connection:
-        for row in await read_positions(connection):
-            while await _has_gap(client, connection, row):
-                gap = await Bridging(client, connection, row, tell).run()
-                if gap is not None:
-                    bridged.append(gap)
-                    break
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # somebody else is at it
+        for number in range(len(await read_positions(connection))):
+            while True:
+                if not await recovering.try_to_be_the_one(connection, number):
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # somebody else is at it
+                    continue
+                row = (await read_positions(connection))[number]  # only now nobody else bridges it
+                if await _has_gap(client, connection, row):
+                    bridged.append(await Bridging(client, connection, row, tell).run())
+                break
     return bridged
 
 
+async def gap_to_cross(
+    client: AsyncRedis, connection: Connection, partition: int, position: str | None
+) -> Gap | None:
+    """The gap that the projection, at this position, has still to cross; its bridge is there."""
+    gap = await gap_at(connection, partition, position)
+    # A Postgres that went back in time once more may tell of a bridge that is trimmed by now.
+    return gap if gap and await has_entry(client, Keys(partition), gap.until) else None
+
+
+async def refuse_while_crossing(client: AsyncRedis, connection: Connection, row: Projected) -> None:
+    """For those who need all that is archived to follow from what is known.
+
+    Raises:
+        RefusedError: the projector has a gap still to cross.
+    """
+    if await gap_to_cross(client, connection, row.partition, row.position):
+        raise RefusedError(
+            f"partition {row.partition} has a gap that the projector has still to cross: run this again when"
+            " it has (its log says so)",
+            "crossing_a_gap",
+        )
+
+
 async def _has_gap(client: AsyncRedis, connection: Connection, row: Projected) -> bool:
-    keys = Keys(row.partition)
-    if row.position is None or await has_entry(client, keys, row.position):
+    if row.position is None or await has_entry(client, Keys(row.partition), row.position):
         return False
-    gap = await gap_at(connection, row.partition, row.position)
-    if gap and await has_entry(client, keys, gap.until):
+    if await gap_to_cross(client, connection, row.partition, row.position):
         return False
     return await is_postgres_behind(client, row.partition, row.position)
 
 
 class Bridging:
-    """Bridges the gap between one partition's position in Postgres and the first event of its log."""
+    """Bridges the gap between one partition's position in Postgres and the first event of its log.
+
+    Only one may do so at a time: ``recovering.try_to_be_the_one``.
+    """
 
     def __init__(self, client: AsyncRedis, connection: Connection, row: Projected, tell: Tell) -> None:
         self._client = client
@@ -82,16 +114,14 @@ class Bridging:
         self._partition = Partition(row.partition, row.installation, row.generation)
         self._tell = tell
 
-    async def run(self) -> Gap | None:
-        """Bridges it; None: somebody else is at it, or recovers the partition.
+    async def run(self) -> Gap:
+        """Bridges it.
 
         Raises:
             LostError: Redis lost its state, or its log is empty.
             InstallationError: ``kr_flow_stat`` lost its rows, so it cannot be said what is open.
         """
         connection, number = self._connection, self._row.partition
-        if not await recovering.try_to_be_the_one(connection, number):
-            return None
         if await recovering.has_lost_rows(connection, number):
             raise InstallationError(
                 f"kr_flow_stat has no flow of partition {number}, although the archive has: fill the tables"
@@ -100,9 +130,9 @@ class Bridging:
         first = await read_log(self._client, self._partition, None, 1)
         if not first:
             raise LostError(f"the log of partition {number} is empty: recover Redis from the archive")
-        unseen = await self._unseen_ends()
         found = await self._find()
         crash_point("bridge.found")
+        unseen, unseen_count = await self._unseen_ends()
         endings, closed = await self._lost_ends()
         closed += await close(self._client, self._partition, endings)
         crash_point("bridge.closed")
@@ -114,6 +144,7 @@ class Bridging:
             found=found,
             closed=closed,
             unseen=unseen,
+            unseen_count=unseen_count,
         )
         await add_gap(connection, gap)
         return gap
@@ -128,41 +159,52 @@ class Bridging:
             self._tell("flows found", found, found)
         return found
 
-    async def _unseen_ends(self) -> list[str]:
-        """Flows that ended and of which neither Postgres nor what is left of the log knows the beginning."""
-        ended = await remembered_ends(self._client, self._partition)
-        known = set(await versions_of(self._connection, ended))
+    async def _unseen_ends(self) -> tuple[list[str], int]:
+        """Flows that ended and of which neither Postgres nor what is left of the log knows more: some of
+        them, and how many there are."""
+        told: set[str | None] = set()
         async for entry in self._tail():
             flow, kind = flow_and_type(entry.raw)
-            if flow is not None and kind == "flow.registered":
-                known.add(flow)
-        return [flow for flow in ended if flow not in known]
+            if kind in _BEGINNINGS:
+                told.add(flow)
+        named: list[str] = []
+        count = 0
+        async for ended in remembered_ends(self._client, self._partition):
+            known = await versions_of(self._connection, ended)
+            unseen = [flow for flow in dict.fromkeys(ended) if flow not in known and flow not in told]
+            told.update(unseen)  # a flow may have ended more than once
+            named += unseen[: _MOST_NAMED - len(named)]
+            count += len(unseen)
+        return named, count
 
     async def _lost_ends(self) -> tuple[list[FlowCancelled], list[str]]:
         """The closing events of flows that Postgres takes for open, and that are not; and those of them that
         a bridging which broke down has closed already."""
         open_flows = await recovering.open_or_named(self._connection, self._row.partition, [])
-        tail: dict[str, list[LogEntry]] = {flow.flow: [] for flow in open_flows}
+        gone: list[recovering.OpenFlow] = []
+        for some in recovering.in_batches(open_flows):
+            live = await are_live(self._client, self._partition, [flow.flow for flow in some])
+            gone += [flow for flow in some if flow.flow not in live]
+        # Of those, everything that happened is in the log by now, if it is not lost.
+        tail: dict[str, list[LogEntry]] = {flow.flow: [] for flow in gone}
         async for entry in self._tail():
             flow, _ = flow_and_type(entry.raw)
             if flow in tail:
                 tail[flow].append(entry)
         endings: list[FlowCancelled] = []
         closed: list[str] = []
-        for some in recovering.in_batches(open_flows):
-            names = [flow.flow for flow in some]
-            live = await are_live(self._client, self._partition, names)
+        for some in recovering.in_batches(gone):
             histories = await recovering.histories(self._connection, self._row.partition, some)
-            for name in names:
-                if name not in live:
-                    archived = [(one.raw, one.error) for one in histories[name]]
-                    state = _state_of(name, archived, tail[name])
-                    if state is None:
-                        continue
-                    if state.cancelled and state.cancelled.reason == REASON:
-                        closed.append(name)
-                    elif state.ended_ms is None and not state.may_be_parked:
-                        endings.append(_ending_of(state))
+            ends = await ends_of(self._client, self._partition, [flow.flow for flow in some])
+            for name in (flow.flow for flow in some):
+                archived = [(one.raw, one.error) for one in histories[name]]
+                state = _state_of(name, archived, tail[name])
+                if state is None:
+                    continue
+                if state.cancelled and state.cancelled.reason == REASON:
+                    closed.append(name)
+                elif state.ended_ms is None and not _is_parked(state, ends.get(name)):
+                    endings.append(_ending_of(state))
         return endings, closed
 
     async def _tail(self) -> AsyncGenerator[LogEntry]:
@@ -183,12 +225,18 @@ def _state_of(
         version = max((event.v for event in events if isinstance(event, FlowEvent)), default=0)
         for entry in tail:
             event = event_of(entry.raw, None)
-            if isinstance(event, FlowEvent) and event.v == version + 1:
+            if isinstance(event, FlowSnapshot) or (isinstance(event, FlowEvent) and event.v == version + 1):
                 events.append(event)
-                version += 1
+                version = event.v
         return fold(events).get(flow)
-    except (FoldError, NewerEventError, *UNREADABLE):
+    except (FoldError, NewerEventError, *UNREADABLE) as error:
+        _log.error("flow %s stays open in Postgres, its history is damaged: %s", flow, error)
         return None
+
+
+def _is_parked(state: FlowState, ended_at: int | None) -> bool:
+    """Whether the flow left Redis as it is known; ``ended_at``: the version at which it did, if that is."""
+    return state.may_be_parked and ended_at in (None, state.version)
 
 
 def _ending_of(flow: FlowState) -> FlowCancelled:

@@ -18,6 +18,7 @@ from flower_engine.projection import recovering
 from flower_engine.projection.database import Connection
 from flower_engine.projection.positions import Projected, read_positions
 from flower_engine.projection.refused import UNREADABLE, event_of, flow_and_type
+from flower_engine.runtime.bridging import refuse_while_crossing
 
 _READ_EVENTS = 5_000
 _ALL_MS = (0, 2**63 - 1)
@@ -37,9 +38,10 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
 
     Raises:
         LostError: the partition is not at the generation of ``row``, or its log lost events.
-        RefusedError: more flows are under way than Redis can be kept waiting for.
+        RefusedError: more flows are under way than Redis can be kept waiting for, or a gap is crossed.
     """
     partition = Partition(row.partition, row.installation, row.generation)
+    await refuse_while_crossing(client, connection, row)
     live = await read_live_state(client, partition)
     projected, tail = await _behind_the_archive(client, connection, partition, live.position)
     told: dict[str, list[LogEntry]] = {}

@@ -20,6 +20,7 @@ from flower_engine.projection.database import Connection, Pool, connect, is_outa
 from flower_engine.projection.gaps import Gap
 from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions, lock_positions, read_positions
+from flower_engine.projection.recovering import try_to_be_the_one
 from flower_engine.projection.refused import UNREADABLE
 from flower_engine.runtime.bridging import Bridging
 from flower_engine.runtime.patience import Patience
@@ -128,11 +129,10 @@ async def adopt(
         partitions = _partitions(metas, settings)
         for partition in partitions:
             if not await _has_its_opening(client, partition):
-                row = _not_yet_projected(partition, settings)
-                gap = await Bridging(client, connection, row, tell).run()
-                if gap is None:
+                if not await try_to_be_the_one(connection, partition.number):
                     raise LostError(f"a recovery of partition {partition.number} is at work: try again")
-                gaps.append(gap)
+                row = _not_yet_projected(partition, settings)
+                gaps.append(await Bridging(client, connection, row, tell).run())
         await add_positions(connection, [_not_yet_projected(one, settings) for one in partitions])
     return partitions, gaps
 

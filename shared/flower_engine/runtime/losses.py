@@ -14,6 +14,7 @@ from flower_engine.log.reading import has_entry
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.positions import Projected, read_positions
+from flower_engine.runtime.bridging import refuse_while_crossing
 from flower_engine.runtime.recovery import Recovered, Recovery
 from flower_engine.runtime.settings import Settings
 
@@ -116,8 +117,10 @@ async def rebuild(
 
     Raises:
         LostError: the log is not whole, or another recovery is at work or took over.
+        RefusedError: the projector has a gap still to cross.
         psycopg.Error, RedisError: a store does not answer.
     """
+    await refuse_while_crossing(client, connection, row)
     result = await _recovery(client, connection, settings, row, tell, is_repair=True).run()
     if result is None:
         raise LostError(f"a recovery of partition {row.partition} is at work: try again when it is done")

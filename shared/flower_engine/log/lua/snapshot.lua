@@ -62,11 +62,12 @@ local function write(id, key, extra)
     tasks[task] = told(flow, task, flow.tasks[task], got[1], got[2], got[3], got[4])
   end
   local start = call('ZSCORE', timers, 'b:' .. id)
-  local timeout = call('HGET', key, 't')
+  local timeout, due = call('HGET', key, 't'), call('ZSCORE', timers, 'f:' .. id)
   append('{"type":"flow.snapshot","at":' .. now .. ',"flow":"' .. id
     .. '","v":' .. next_version(flow) .. ',"workflow":'
     .. cjson.encode(unescaped(lane_of(plain_lane(flow.tasks[1].lane)).workflow)) .. ',"order":' .. flow.order
     .. ',"tasks":[' .. concat(tasks, ',') .. ']' .. (timeout and ',"timeout_ms":' .. timeout or '')
+    .. (due and ',"timeout_due_ms":' .. string.format('%d', due) or '')
     .. (start and ',"start_ms":' .. string.format('%d', start) or '')
     .. (has_flag(flow, 'h') and ',"paused":true' or '') .. extra .. '}')
   flow.dirty = true
