@@ -1,6 +1,5 @@
 """A private Valkey: durable, and open to its owner only."""
 
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -15,11 +14,6 @@ from redis.retry import Retry
 from flower_engine.embedded import binaries
 from flower_engine.embedded.processes import spawn
 from flower_engine.embedded.server import Server
-
-_MALLOC = "glibc.malloc.tcache_count=65535"
-"""A script makes many small strings, and they are freed by the ten thousand when Lua collects its garbage.
-glibc keeps 7 of a size at hand, and looks for others among all that is free; where it keeps all of them, a
-task costs Redis a quarter less CPU than with 2,000. Other C libraries do not read it."""
 
 
 class EmbeddedValkey(Server):
@@ -53,10 +47,7 @@ class EmbeddedValkey(Server):
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         command = [binaries.valkey_server(), *words]
-        environment = {"GLIBC_TUNABLES": _MALLOC, **os.environ}
-        return spawn(
-            command, folder=self._data, output=output, dies_by=self.ending[0], environment=environment
-        )
+        return spawn(command, folder=self._data, output=output, dies_by=self.ending[0])
 
     def _why_not_ready(self, sockets: Path) -> str | None:
         path = str(sockets / self.socket)
