@@ -10,9 +10,10 @@ from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition, halt
 from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.model.positions import as_numbers
 from flower_engine.projection.batch import Batch, make_batch
 from flower_engine.projection.database import Connection
-from flower_engine.projection.gaps import Gap, as_numbers, versions_of
+from flower_engine.projection.gaps import Gap, versions_of
 from flower_engine.projection.positions import Projected, read_positions
 from flower_engine.projection.refused import flow_and_type
 from flower_engine.projection.writer import Writer, prepare_session

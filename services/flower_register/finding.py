@@ -15,13 +15,14 @@ from flower_engine.log.working import live_workers
 from flower_engine.model.attempts import AttemptHistory, attempts_of
 from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.fold import FlowState, FoldError, fold
+from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive import history
 from flower_engine.projection.controls import read_controls
 from flower_engine.projection.queries import read_events, read_flow, read_position
 from flower_engine.projection.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
-from flower_register.tail import Following, Tail, as_numbers, is_known, read_new, read_tail
+from flower_register.tail import Following, Tail, is_known, read_new, read_tail
 from flower_register.waiting import Seen, explain, ready_tasks, served_by
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow

@@ -8,11 +8,11 @@ from flower_engine.log.reading import LogEntry
 from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fold import FoldError, fold
+from flower_engine.model.positions import as_numbers
 from flower_engine.projection.views import FlowView, TaskDetail, moment, view_of_state
 from flower_register.finding import add_attempts, damaged, decoded, detail_of, find_entries
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
-from flower_register.tail import as_numbers
 from flower_register.times import time_of
 from flower_register.waiting import explain_then
 

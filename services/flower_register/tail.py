@@ -10,6 +10,7 @@ from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import LogEntry, read_log
 from flower_engine.model.events import FlowEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.model.positions import as_numbers
 
 _PAGE_EVENTS = 1_000
 
@@ -107,14 +108,6 @@ async def read_tail(
             tail.end = page[-1].position
     await read_log(redis, partition, projected, 1)  # it is there: so nothing behind it was trimmed meanwhile
     return tail
-
-
-def as_numbers(position: str | None) -> tuple[int, int]:
-    """A position as numbers that sort as the log does; None is before all."""
-    if position is None:
-        return (0, 0)
-    ms, _, number = position.partition("-")
-    return int(ms), int(number or 0)
 
 
 class _Owner(msgspec.Struct):

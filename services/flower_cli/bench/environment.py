@@ -34,10 +34,10 @@ def describe_environment() -> dict[str, str]:
     """Machine, versions and commit, as a table's rows."""
     return {
         "date": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "libraries": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES),
-        "commit": _commit(),
+        "commit": commit(),
         "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)",
     }
 
@@ -65,7 +65,8 @@ async def _redis_setting(deployment: Deployment, name: str) -> str:
     return f"{name} {found.get(name)}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -73,7 +74,8 @@ def _processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of the checkout that one stands in, if it is one."""
     try:
         words = ["git", "describe", "--always", "--dirty"]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()

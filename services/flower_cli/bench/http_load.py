@@ -7,6 +7,7 @@
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
@@ -100,7 +101,7 @@ class _Connection(asyncio.Protocol):
         self._ended(self, self._refused or (str(exc) if exc else "the API closed the connection"))
 
 
-class _Load:
+class _Load(ABC):
     """The connections of one load and what they got; ``done`` is set at the end, good or bad."""
 
     def __init__(self, request: bytes, requests: int) -> None:
@@ -127,8 +128,9 @@ class _Load:
         else:
             self.go_on(connection)
 
+    @abstractmethod
     def go_on(self, connection: _Connection) -> None:
-        raise NotImplementedError
+        """The connection is free."""
 
     def close(self) -> None:
         for connection in self._connections:

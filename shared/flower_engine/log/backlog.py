@@ -12,6 +12,7 @@ from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Script
+from flower_engine.model.positions import as_numbers
 
 _count = Script("count")
 _NOTE, _NOTE_TO = "projected", "projected_to"  # fields of meta
@@ -44,7 +45,7 @@ async def count_projected(client: AsyncRedis, partition: Partition, position: st
 async def is_postgres_behind(client: AsyncRedis, number: int, position: str | None) -> bool:
     """Whether Redis remembers that more was projected than Postgres, at this position, knows of."""
     noted: bytes | None = await send(client, "HGET", Keys(number).meta, _NOTE_TO)
-    return noted is not None and _numbers(noted.decode()) > _numbers(position or "0-0")
+    return noted is not None and as_numbers(noted.decode()) > as_numbers(position)
 
 
 async def log_size_bytes(client: AsyncRedis, partition: Partition) -> int:
@@ -70,8 +71,3 @@ def _backlog(stream: object, size_bytes: object, noted: object) -> Backlog:
     events = max(0, added - int(noted)) if isinstance(noted, bytes) else added
     events = min(events, length)
     return Backlog(events, size_bytes * events // max(1, length))
-
-
-def _numbers(position: str) -> tuple[int, int]:
-    ms, _, number = position.partition("-")
-    return int(ms), int(number or 0)

@@ -7,7 +7,7 @@ import msgspec
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
-from flower_engine.log.reading import LogEntry
+from flower_engine.log.reading import LogEntry, has_entry
 from flower_engine.log.scripts import Arg, Script
 
 _fence = Script("fence")
@@ -84,7 +84,7 @@ class Rebuilding:
 
     async def has_entry(self, position: str) -> bool:
         """Whether the log has the entry at this position."""
-        return bool(await send(self._client, "XRANGE", self.keys.log, position, position))
+        return await has_entry(self._client, self.keys, position)
 
     async def read_log(self, after: str | None) -> list[LogEntry]:
         """A page of what the log holds behind a position, oldest first; [] at its end."""

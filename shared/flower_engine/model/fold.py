@@ -161,17 +161,23 @@ def fold_one(flows: dict[str, FlowState], event: AnyEvent) -> None:
         _apply(flows[event.flow], event)
 
 
-def _registered(event: FlowRegistered) -> FlowState:
-    flow = FlowState(
-        flow=event.flow,
-        workflow=event.workflow,
-        order=event.order,
-        registered_ms=event.at,
-        tasks=[TaskState(planned=task, open=len(task.depends_on)) for task in event.tasks],
-        dependents=dependents_of(event.tasks),
-        registered=event,
-        left=len(event.tasks),
+def _begin(registered: FlowRegistered) -> FlowState:
+    """The flow with all of its tasks waiting."""
+    return FlowState(
+        flow=registered.flow,
+        workflow=registered.workflow,
+        order=registered.order,
+        registered_ms=registered.at,
+        tasks=[TaskState(planned=task, open=len(task.depends_on)) for task in registered.tasks],
+        dependents=dependents_of(registered.tasks),
+        registered=registered,
+        version=registered.v,
+        left=len(registered.tasks),
     )
+
+
+def _registered(event: FlowRegistered) -> FlowState:
+    flow = _begin(event)
     for seq, result in event.taken.items():
         _close(flow, seq, Status.FINISH, event.at)
         flow.task(seq).result = bytes(result)
@@ -182,18 +188,7 @@ def _registered(event: FlowRegistered) -> FlowState:
 
 def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
     """The flow as it was found, with what was known of it before where that still holds."""
-    registered = registration_of(event, known and known.registered)
-    flow = FlowState(
-        flow=event.flow,
-        workflow=event.workflow,
-        order=event.order,
-        registered_ms=registered.at,
-        tasks=[TaskState(planned=task, open=len(task.depends_on)) for task in registered.tasks],
-        dependents=dependents_of(registered.tasks),
-        registered=registered,
-        version=event.v,
-        left=len(event.tasks),
-    )
+    flow = _begin(registration_of(event, known and known.registered))
     if event.paused:
         flow.paused = (known and known.paused) or pause_of(event)
     for seq, found in enumerate(event.tasks, start=1):

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from flower_engine.errors import NewerEventError
 from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive import AFTER_A_GAP, ArchiveRows
 from flower_engine.projection.changes import Changes
 from flower_engine.projection.days import DAY_MS
@@ -36,7 +37,7 @@ class Batch:
 
     def add_refused(self, entry: Entry, why: str, event: AnyEvent | None) -> None:
         """Archives an event as bytes with the reason, and counts what is given of it."""
-        ms, seq = _numbers(entry.position)
+        ms, seq = as_numbers(entry.position)
         flow, kind = flow_and_type(entry.raw)
         self.archive.add_refused(ms, seq, entry.raw, why, flow=flow, kind=kind)
         if event is not None:
@@ -51,11 +52,11 @@ class Batch:
 
     def span_ms(self) -> tuple[int, int]:
         """The milliseconds of its first and last position."""
-        return _numbers(self.entries[0].position)[0], _numbers(self.position)[0]
+        return as_numbers(self.entries[0].position)[0], as_numbers(self.position)[0]
 
     def days(self) -> set[int]:
         """The days, counted from 1970, that it has positions of."""
-        return {_numbers(entry.position)[0] // DAY_MS for entry in self.entries}
+        return {as_numbers(entry.position)[0] // DAY_MS for entry in self.entries}
 
 
 async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, int] | None = None) -> Batch:
@@ -74,7 +75,7 @@ async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, 
     for index, entry in enumerate(entries):
         if index and index % _BREATH_EVENTS == 0:
             await asyncio.sleep(0)
-        ms, seq = _numbers(entry.position)
+        ms, seq = as_numbers(entry.position)
         try:
             event = decode_event(entry.raw)
         except NewerEventError:
@@ -126,8 +127,3 @@ def make_refused_batch(partition: int, entry: Entry, why: str, *, counted: bool)
             event = outline(entry.raw, why)
     batch.add_refused(entry, why, event)
     return batch
-
-
-def _numbers(position: str) -> tuple[int, int]:
-    ms, _, seq = position.partition("-")
-    return int(ms), int(seq)

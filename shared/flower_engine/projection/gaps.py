@@ -5,6 +5,7 @@ from typing import LiteralString
 
 import msgspec
 
+from flower_engine.model.positions import as_numbers
 from flower_engine.projection.database import Connection
 
 _READ: LiteralString = (
@@ -82,12 +83,6 @@ async def versions_of(connection: Connection, flows: Sequence[str]) -> dict[str,
         "SELECT task_flow_id, version FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [list(flows)]
     )
     return {flow: version async for flow, version in rows}
-
-
-def as_numbers(position: str) -> tuple[int, int]:
-    """A position as numbers that can be compared."""
-    ms, _, number = position.partition("-")
-    return int(ms), int(number or 0)
 
 
 def _gap(row: Sequence[object]) -> Gap:

@@ -13,6 +13,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.reading import LogEntry, read_log
 from flower_engine.model.fold import FlowState, FoldError, fold
 from flower_engine.model.invariants import differences
+from flower_engine.model.positions import as_numbers
 from flower_engine.progress import Tell
 from flower_engine.projection import recovering
 from flower_engine.projection.database import Connection
@@ -54,14 +55,14 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
     unknown = [recovering.OpenFlow(flow, 1, *_ALL_MS) for flow in named if flow not in known]
     found: list[str] = []
     flows: dict[str, FlowState] = {}
-    until = min(_numbers(projected), _numbers(live.position))
+    until = min(as_numbers(projected), as_numbers(live.position))
     every = [*known.values(), *unknown]
     tell("flows", 0, len(every))
     done = 0
     for some in recovering.in_batches(every):
         archived = await recovering.histories(connection, row.partition, some)
         for flow in (one.flow for one in some):
-            raws = [(e.raw, e.error) for e in archived[flow] if _numbers(e.position) <= until]
+            raws = [(e.raw, e.error) for e in archived[flow] if as_numbers(e.position) <= until]
             raws += [(entry.raw, None) for entry in told.get(flow, ())]
             try:
                 flows |= fold([event_of(raw, error) for raw, error in raws])
@@ -93,11 +94,11 @@ async def _read_tail(
     client: AsyncRedis, partition: Partition, position: str | None, until: str
 ) -> list[LogEntry]:
     tail: list[LogEntry] = []
-    while _numbers(position or "") < _numbers(until):
+    while as_numbers(position) < as_numbers(until):
         entries = await read_log(client, partition, position, _READ_EVENTS)
         if not entries:
             break
-        tail += [entry for entry in entries if _numbers(entry.position) <= _numbers(until)]
+        tail += [entry for entry in entries if as_numbers(entry.position) <= as_numbers(until)]
         position = entries[-1].position
     return tail
 
@@ -107,8 +108,3 @@ async def _position(connection: Connection, partition: Partition) -> str | None:
         if row.partition == partition.number:
             return row.position
     raise LostError(f"Postgres has no partition {partition.number} any more")
-
-
-def _numbers(position: str) -> tuple[int, int]:
-    ms, _, number = position.partition("-")
-    return int(ms or 0), int(number or 0)
