@@ -39,7 +39,6 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True):
         to_projected = span.tasks / max((projected_ms - span.first_ms) / 1_000, 1e-3)
         run.add("to the last one projected", to_projected, "tasks/s", target=self.projected_target)
         run.add("events projected, two a task", 2 * to_projected, "events/s")
-        run.earlier[self.name] = to_projected
         run.earlier[us_per_task_of(self.name)] = span.seconds / span.tasks * 1e6
         spent = run.outcome.costs[-1].us_per_task
         if REDIS in spent:

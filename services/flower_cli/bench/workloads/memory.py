@@ -10,10 +10,10 @@ import psutil
 from flower_cli.bench.definitions import line
 from flower_cli.bench.deployment import BULK_FLOWS, BenchError
 from flower_cli.bench.run import Run
+from flower_cli.bench.watching import count_ended
 
 _MOST_WAITING = 20_000
 _WARM = 0.1
-_ENDED = "SELECT count(*) FROM kr_flow_stat WHERE task_id = %s AND finished_ts IS NOT NULL"
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +42,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
                     registered += BULK_FLOWS
                 else:
                     await asyncio.sleep(0.2)
-                row = await (await connection.execute(_ENDED, [workflow])).fetchone()
-                ended = int(row[0]) if row else 0
+                ended = await count_ended(connection, workflow)
                 samples.append((ended, _resident_mb(workers)))
                 run.say(f"{ended * 3:,} of {flows * 3:,} tasks, {samples[-1][1]:.1f} MB")
         warm = [mb for done, mb in samples if _WARM * flows <= done < 2 * _WARM * flows]
