@@ -1,8 +1,10 @@
 """The embedded Valkey keeps what it acknowledged, whatever ended it."""
 
 import os
+import platform
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,33 @@ def test_it_is_durable_refuses_to_forget_and_listens_on_no_port(valkey: Embedded
     wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "port": "0"}
     for name, value in wanted.items():
         assert send(valkey, "CONFIG", "GET", name) == [name.encode(), value.encode()]
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere nothing is preloaded")
+def test_it_allocates_with_mimalloc_unless_something_else_is_preloaded(
+    valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    valkey.start()
+    assert "libmimalloc" in Path(f"/proc/{valkey.pid}/maps").read_text()
+    valkey.stop()
+    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
+    valkey.start()
+    assert "libmimalloc" not in Path(f"/proc/{valkey.pid}/maps").read_text()
+
+
+def test_its_log_is_rewritten_beside_frees_in_the_background(valkey: EmbeddedValkey) -> None:
+    valkey.start()
+    fields = [word for number in range(2_000) for word in (str(number), "value")]
+    for _ in range(20):
+        send(valkey, "HSET", "wide", *fields)
+        send(valkey, "UNLINK", "wide")  # freed by another thread while the next line forks
+        send(valkey, "BGREWRITEAOF")
+        deadline = time.monotonic() + 30
+        while send(valkey, "INFO", "persistence")["aof_rewrite_in_progress"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+    assert send(valkey, "INFO", "persistence")["aof_last_bgrewrite_status"] == "ok"
 
 
 def test_only_its_owner_can_open_its_socket(valkey: EmbeddedValkey) -> None:

