@@ -74,10 +74,14 @@ class Watch:
         if self._task.done():
             self._task.result()
 
-    def all_projected_ms(self, from_ms: float) -> float | None:
-        """The first moment from then on when nothing was left to project; None: not yet."""
-        self.check()
-        return next((one.now_ms for one in self.samples if one.now_ms >= from_ms and not one.lag_ms), None)
+    async def until_all_projected_ms(self, from_ms: float) -> float:
+        """The first moment from then on when nothing was left to project, as a sample shows it."""
+        while True:
+            self.check()
+            for one in self.samples:
+                if one.now_ms >= from_ms and not one.lag_ms:
+                    return one.now_ms
+            await asyncio.sleep(_SAMPLE_SECONDS)
 
 
 async def take_sample(deployment: Deployment, connection: psycopg.AsyncConnection[Any]) -> Sample:

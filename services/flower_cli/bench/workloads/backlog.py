@@ -6,7 +6,6 @@ import msgspec
 
 from flower_cli.bench.cpu import REDIS
 from flower_cli.bench.definitions import line
-from flower_cli.bench.deployment import BenchError
 from flower_cli.bench.run import Run
 from flower_cli.bench.watching import Span, Watch, release, until_ended, until_projected
 
@@ -58,10 +57,7 @@ async def work_off(run: Run, workflow: str, flows: int, tasks: int) -> tuple[Spa
         async with run.cost_of(run.outcome.workload, tasks):
             span = await until_ended(deployment, workflow, flows, run.say)
             await until_projected(deployment)
-    watch.check()
-    projected_ms = watch.all_projected_ms(span.last_ms)
-    if projected_ms is None:
-        raise BenchError("the projection was at its end only after the last sample: run it again")
+        projected_ms = await watch.until_all_projected_ms(span.last_ms)
     lags = [one.lag_ms for one in watch.samples if span.first_ms <= one.now_ms <= span.last_ms]
     run.add(
         "projection behind, at most", max(lags, default=0.0), "ms", samples=len(lags),
