@@ -16,7 +16,7 @@ from pathlib import Path
 from flower_cli.bench.environment import describe_environment
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
-from flower_engine.log.reading import LogEntry
+from flower_engine.log.entries import LogEntry
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import FlowRegistered, TaskFinished, TaskStarted, encode_event
 from flower_engine.model.ids import make_flow_id

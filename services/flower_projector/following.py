@@ -8,8 +8,9 @@ from redis.exceptions import RedisError
 from flower_engine.errors import InstallationError, LostError, NewerEventError, PostgresBehindError
 from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition, halt
-from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.log.reading import read_log
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.batch import Batch, make_batch
 from flower_engine.projection.database import Connection

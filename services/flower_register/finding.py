@@ -8,9 +8,9 @@ import msgspec
 from redis.exceptions import RedisError
 
 from flower_engine.errors import LostError, UnknownFlowError
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.obstacles import Held, find_obstacles
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.log.reading import LogEntry
 from flower_engine.log.working import live_workers
 from flower_engine.model.attempts import AttemptHistory, attempts_of
 from flower_engine.model.events import AnyEvent, decode_event

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from flower_engine.log.reading import LogEntry
+from flower_engine.log.entries import LogEntry
 from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fold import FoldError, fold

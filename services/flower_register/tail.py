@@ -7,8 +7,9 @@ import msgspec
 from redis.asyncio import Redis
 
 from flower_engine.log.client import send
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
-from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.log.reading import read_back, read_behind, read_log
 from flower_engine.model.events import FlowEvent, FlowRegistered, FlowSnapshot, decode_event
 from flower_engine.model.positions import as_numbers
 
@@ -71,20 +72,20 @@ async def read_new(
     """
     needle = flow_id.encode()
     found: list[LogEntry] = []
-    begin, end, read = f"({projected}" if projected else "-", "+", 0
+    before, read = None, 0
     while read < most:
-        page = _entries(await send(redis, "XREVRANGE", partition.keys.log, end, begin, "COUNT", _PAGE_EVENTS))
-        read += len(page)
-        for entry in page:
+        page = await read_back(redis, partition.keys, before=before, after=projected)
+        read += len(page.entries)
+        for entry in page.entries:
             if needle in entry.raw and _is_of(entry, flow_id):
                 found.append(entry)
                 if isinstance(decode_event(entry.raw), FlowRegistered | FlowSnapshot):
                     await read_log(redis, partition, projected, 1)
                     return found[::-1]
-        if len(page) < _PAGE_EVENTS:
+        if page.is_all:
             await read_log(redis, partition, projected, 1)
             break
-        end = f"({page[-1].position}"
+        before = page.entries[-1].position
     return []
 
 
@@ -100,12 +101,12 @@ async def read_tail(
     tail = Tail([], max(after, projected, key=as_numbers), is_all=False)
     read = 0
     while read < most and not tail.is_all:
-        page = await _read_behind(redis, partition, tail.end)
-        read += len(page)
-        tail.entries += (entry for entry in page if needle in entry.raw and _is_of(entry, flow_id))
-        tail.is_all = len(page) < _PAGE_EVENTS
-        if page:
-            tail.end = page[-1].position
+        page = await read_behind(redis, partition.keys, tail.end, _PAGE_EVENTS)
+        read += len(page.entries)
+        tail.entries += (entry for entry in page.entries if needle in entry.raw and _is_of(entry, flow_id))
+        tail.is_all = page.is_all
+        if page.entries:
+            tail.end = page.entries[-1].position
     await read_log(redis, partition, projected, 1)  # it is there: so nothing behind it was trimmed meanwhile
     return tail
 
@@ -123,12 +124,3 @@ def _is_of(entry: LogEntry, flow_id: str) -> bool:
         return _owner_decoder.decode(entry.raw).flow == flow_id
     except ValueError:  # no JSON: the projector will say so
         return False
-
-
-async def _read_behind(redis: Redis, partition: Partition, position: str | None) -> list[LogEntry]:
-    begin = f"({position}" if position else "-"
-    return _entries(await send(redis, "XRANGE", partition.keys.log, begin, "+", "COUNT", _PAGE_EVENTS))
-
-
-def _entries(found: list[tuple[bytes, dict[bytes, bytes]]]) -> list[LogEntry]:
-    return [LogEntry(at.decode(), fields[b"e"]) for at, fields in found]

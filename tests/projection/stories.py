@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.log.reading import LogEntry
+from flower_engine.log.entries import LogEntry
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from flower_engine.log.reading import LogEntry
+from flower_engine.log.entries import LogEntry
 from flower_engine.projection import database
 from flower_engine.projection.archive import history
 from flower_engine.projection.batch import make_batch

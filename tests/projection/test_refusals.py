@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine.log.reading import LogEntry
+from flower_engine.log.entries import LogEntry
 from flower_engine.projection.batch import make_batch
 from flower_engine.projection.database import Connection
 from flower_engine.projection.writer import Writer

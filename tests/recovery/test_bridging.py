@@ -9,9 +9,9 @@ from psycopg.sql import SQL, Identifier
 from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
 from flower_engine.log.client import send
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.operating import pause, rerun
 from flower_engine.log.parking import park
-from flower_engine.log.reading import LogEntry
 from flower_engine.log.restoring import Restored
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import FlowCancelled, FlowSnapshot
@@ -43,7 +43,7 @@ async def _back_up(both: Both) -> None:
 
 
 async def _restore(both: Both, *, kept: int) -> None:
-    """Postgres is as it was; of the projected log, ``kept`` events are left."""
+    """Postgres is as it was; of the projected log, ``kept`` entries are left."""
     await both.project()
     (row,) = await read_positions(both.connection)
     assert row.position is not None
@@ -368,7 +368,7 @@ async def test_an_engine_at_work_is_bridged_exactly(both: Both, settings: Settin
     await _back_up(both)
     await engine.finish(*await engine.claim(1))
     await engine.register_many(50, *chain(3))
-    await _restore(both, kept=20)
+    await _restore(both, kept=1)
 
     async def work() -> None:
         while not stop.is_set():

@@ -70,7 +70,7 @@ class EmbeddedValkey(Server):
 
 
 def _environment(allocator: Path | None) -> dict[str, str]:
-    """Ours, with the allocator: glibc's costs Valkey half as much CPU again (docs/decisions/0021-mimalloc.md).
+    """Ours, with the allocator: glibc's costs Valkey half as much CPU again, see decision 0021.
     Whoever preloads something already knows better."""
     environment = dict(os.environ)
     if allocator is not None:

@@ -15,7 +15,7 @@ from flower_engine.log.scripts import Script
 from flower_engine.model.positions import as_numbers
 
 _count = Script("count")
-_NOTE, _NOTE_TO = "projected", "projected_to"  # fields of meta
+_NOTE, _NOTE_TO, _PACKED = "projected", "projected_to", "packed"  # fields of meta
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ async def read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> 
         for partition in partitions:
             queue_command(pipeline, "XINFO STREAM", partition.keys.log)
             queue_command(pipeline, "MEMORY USAGE", partition.keys.log)
-            queue_command(pipeline, "HGET", partition.keys.meta, _NOTE)
+            queue_command(pipeline, "HMGET", partition.keys.meta, _NOTE, _PACKED)
         replies = await pipeline.execute(raise_on_error=False)
     return [_backlog(*replies[first : first + 3]) for first in range(0, len(replies), 3)]
 
@@ -67,7 +67,10 @@ async def read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> 
 def _backlog(stream: object, size_bytes: object, noted: object) -> Backlog:
     if not isinstance(stream, dict) or not isinstance(size_bytes, int):  # there is no log (yet, or any more)
         return Backlog()
+    projected, packed = (int(number or 0) for number in noted) if isinstance(noted, list) else (0, 0)  # pyright: ignore
     added, length = int(stream["entries-added"]), int(stream["length"])  # pyright: ignore
-    events = max(0, added - int(noted)) if isinstance(noted, bytes) else added
-    events = min(events, length)
-    return Backlog(events, size_bytes * events // max(1, length))
+    held = (
+        length * (added + packed) // max(1, added)
+    )  # events that the log has: exact where nothing was trimmed
+    events = min(max(0, added + packed - projected), held)
+    return Backlog(events, size_bytes * events // max(1, held))

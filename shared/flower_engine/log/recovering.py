@@ -6,8 +6,9 @@ import msgspec
 
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
-from flower_engine.log.reading import LogEntry, has_entry
+from flower_engine.log.reading import has_entry, read_behind
 from flower_engine.log.scripts import Arg, Script
 
 _fence = Script("fence")
@@ -88,11 +89,7 @@ class Rebuilding:
 
     async def read_log(self, after: str | None) -> list[LogEntry]:
         """A page of what the log holds behind a position, oldest first; [] at its end."""
-        begin = f"({after}" if after else "-"
-        found: list[tuple[bytes, dict[bytes, bytes]]] = await send(
-            self._client, "XRANGE", self.keys.log, begin, "+", "COUNT", _PAGE_EVENTS
-        )
-        return [LogEntry(at.decode(), fields.get(b"e", b"")) for at, fields in found]
+        return (await read_behind(self._client, self.keys, after, _PAGE_EVENTS)).entries
 
     async def wipe(self) -> int:
         """Removes everything but ``meta`` and the log; returns how many keys there were."""

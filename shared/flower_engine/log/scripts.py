@@ -16,10 +16,14 @@ from redis.exceptions import NoScriptError
 from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
 
 Arg = str | bytes | int
-_LAYERS = ("_common", "_boards")
-"""Helpers behind which a new function begins. Each function of a script is made anew with each call, and Lua
-finds a variable that it shares with the function around it by walking past all the younger ones that are
-shared, but one of a function further out at once. (No function may use more than 60 of those.)"""
+_LAYERS = {
+    "_common": ("local reply = (function()", "end)()\nsave_events()\nreturn reply"),
+    "_boards": ("return (function()", "end)()"),
+}
+"""Helpers behind which a new function begins, and what stands around it. Each function of a script is made
+anew with each call, and Lua finds a variable that it shares with the function around it by walking past all
+the younger ones that are shared, but one of a function further out at once. (No function may use more than 60
+of those.)"""
 _INCLUDE = re.compile(r"^-- include (.+)$", re.MULTILINE)
 
 
@@ -71,10 +75,11 @@ def _compose(name: str) -> bytes:
     shebang, _, body = (folder / f"{name}.lua").read_text().partition("\n")
     included = _INCLUDE.search(body)
     helpers = included[1].split() if included else []
-    parts, layers = [shebang], 0
+    parts, ends = [shebang], list[str]()
     for helper in helpers:
         parts.append((folder / f"{helper}.lua").read_text())
         if helper in _LAYERS:
-            parts.append("return (function()")
-            layers += 1
-    return "\n".join([*parts, body, *["end)()"] * layers]).encode()
+            begin, end = _LAYERS[helper]
+            parts.append(begin)
+            ends.insert(0, end)
+    return "\n".join([*parts, body, *ends]).encode()

@@ -16,9 +16,10 @@ from flower_engine.crash_points import crash_point
 from flower_engine.errors import InstallationError, LostError, NewerEventError, RefusedError
 from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
-from flower_engine.log.reading import LogEntry, has_entry, read_log
+from flower_engine.log.reading import has_entry, read_log
 from flower_engine.log.snapshots import (
     are_live,
     close,

@@ -8,9 +8,10 @@ import msgspec
 
 from flower_engine.errors import LostError, NewerEventError
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.entries import LogEntry
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
-from flower_engine.log.reading import LogEntry, read_log
+from flower_engine.log.reading import read_log
 from flower_engine.model.fold import FlowState, FoldError, fold
 from flower_engine.model.invariants import differences
 from flower_engine.model.positions import as_numbers

@@ -49,7 +49,45 @@ local function split_member(member)
   return sub(member, 1, 36), sub(member, 38)
 end
 
--- Appends an event (JSON) to the log.
+-- Appends an event (JSON) to the log; save_events writes it.
+local appended = {}
 local function append(event)
-  call('XADD', log_key, '*', 'e', event)
+  appended[#appended + 1] = event
+end
+
+-- Writes what was appended, at the end of every script. A few events are an entry each. Of more, all but the
+-- first are packed: an entry "n" "<bytes,...>" "e" "<event><event>..." has the position of its last event as
+-- its id, and the ids below, which nobody else gets, are the positions of those before it. meta counts by how
+-- many the events are more than the entries.
+local LEAST_PACKED, PACK_EVENTS, PACK_BYTES = 4, 64, 32768
+local function save_events()
+  local count = #appended
+  if count < LEAST_PACKED then
+    for index = 1, count do
+      call('XADD', log_key, '*', 'e', appended[index])
+    end
+    return
+  end
+  local ms, number = match(call('XADD', log_key, '*', 'e', appended[1]), '^(%d+)-(%d+)$')
+  number = tonumber(number)
+  local first, spared = 2, 0
+  while first <= count do
+    local last, bytes = first, #appended[first]
+    local sizes = { digits(bytes) }
+    while last < count and last - first + 1 < PACK_EVENTS and bytes + #appended[last + 1] <= PACK_BYTES do
+      last = last + 1
+      bytes = bytes + #appended[last]
+      sizes[#sizes + 1] = digits(#appended[last])
+    end
+    number = number + #sizes
+    local id = ms .. '-' .. digits(number)
+    if #sizes == 1 then
+      call('XADD', log_key, id, 'e', appended[first])
+    else
+      call('XADD', log_key, id, 'n', concat(sizes, ','), 'e', concat(appended, '', first, last))
+    end
+    spared = spared + #sizes - 1
+    first = last + 1
+  end
+  call('HINCRBY', KEYS[1], 'packed', digits(spared))
 end

@@ -10,6 +10,6 @@ if call('EXISTS', KEYS[1]) == 1 then
   return { 'exists', meta[1], meta[2] or '', meta[3] } -- a halted partition has no generation
 end
 call('HSET', KEYS[1], 'installation', ARGV[2], 'generation', '1', 'partitions', ARGV[4], 'state_version', '1')
-call('XADD', log_key, '*', 'e', '{"type":"log.opened","at":' .. now .. ',"installation":"' .. ARGV[2]
+append('{"type":"log.opened","at":' .. now .. ',"installation":"' .. ARGV[2]
   .. '","generation":1,"partition":' .. ARGV[3] .. '}')
 return { 'ok', ARGV[2], '1', ARGV[4] }
