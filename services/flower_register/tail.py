@@ -74,7 +74,7 @@ async def read_new(
     found: list[LogEntry] = []
     before, read = None, 0
     while read < most:
-        page = await read_back(redis, partition.keys, before=before, after=projected)
+        page = await read_back(redis, partition.keys, before=before, after=projected, count=_PAGE_EVENTS)
         read += len(page.entries)
         for entry in page.entries:
             if needle in entry.raw and _is_of(entry, flow_id):

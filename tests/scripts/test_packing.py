@@ -1,11 +1,14 @@
 """Events of a call with many of them share entries of the log; nobody who reads it by position sees that."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from flower_engine.errors import LostError
+from flower_engine.log import reading
 from flower_engine.log.backlog import Backlog, count_projected, read_backlogs
 from flower_engine.log.client import send
-from flower_engine.log.entries import LogEntry, unpack
+from flower_engine.log.entries import Found, LogEntry, unpack
 from flower_engine.log.reading import has_entry, read_back, read_behind, read_log
 from flower_engine.log.watching import trim
 from flower_engine.model.positions import as_numbers
@@ -23,6 +26,18 @@ async def log(engine: Engine) -> list[LogEntry]:
     log = await read_log(engine.client, engine.partition, None, 100_000)
     assert int(await send(engine.client, "XLEN", engine.keys.log)) < len(log) / 10
     return log
+
+
+async def walk_back(engine: Engine, after: str, count: int) -> list[LogEntry]:
+    """From the newest event back to a position, page by page."""
+    walked, before = list[LogEntry](), None
+    while True:
+        page = await read_back(engine.client, engine.keys, before=before, after=after, count=count)
+        walked += page.entries
+        if page.is_all:
+            return walked
+        assert len(page.entries) >= count
+        before = page.entries[-1].position
 
 
 async def test_each_event_has_a_position_of_its_own(log: list[LogEntry]) -> None:
@@ -54,8 +69,7 @@ async def test_reading_goes_on_behind_any_position(engine: Engine, log: list[Log
         assert len(page.entries) >= min(count, 1 if rest else 0)
         if page.is_all:
             assert page.entries == rest
-        back = await read_back(engine.client, engine.keys, before=None, after=entry.position)
-        assert (back.entries, back.is_all) == (rest[::-1], True)
+        assert await walk_back(engine, entry.position, count) == rest[::-1]
 
 
 async def test_every_page_of_a_walk_through_the_log_is_as_long_as_asked(
@@ -105,3 +119,41 @@ async def test_a_position_within_an_entry_keeps_it_from_being_trimmed(
 @pytest.mark.parametrize("sizes", [b"2,2", b"2,x", b",", b"99"])
 def test_an_entry_that_does_not_hold_what_it_says_is_one_event(sizes: bytes) -> None:
     assert unpack([(b"7-5", {b"n": sizes, b"e": b"{}{} "})]) == [LogEntry("7-5", b"{}{} ")]
+
+
+@pytest.mark.leaves_damage  # the trimmed log no longer folds
+async def test_a_backlog_is_not_made_small_by_the_single_events_of_long_ago(engine: Engine) -> None:
+    for _ in range(300):
+        await engine.register(task(1))
+    last = (await read_log(engine.client, engine.partition, None, 1_000))[-1].position
+    await trim(
+        engine.client,
+        engine.partition,
+        keep_from=last,
+        archived=last,
+        ended_keep_ms=0,
+        projected=301,
+        most=10,
+    )
+    await engine.register_many(2_000, task(1))
+    (backlog,) = await read_backlogs(engine.client, [engine.partition])
+    assert backlog.events == 2_000
+    assert backlog.size_bytes > 100_000
+
+
+async def test_what_is_read_too_much_stays_small_where_single_events_are_followed_by_packed_ones(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        await engine.register(task(1))
+    await engine.register_many(10_000, task(1))
+    found: list[LogEntry] = []
+
+    def unpack_and_note(entries: Iterable[Found]) -> list[LogEntry]:
+        some = unpack(entries)
+        found.extend(some)
+        return some
+
+    monkeypatch.setattr(reading, "unpack", unpack_and_note)
+    assert len(await read_log(engine.client, engine.partition, None, 600)) == 600
+    assert len(found) < 600 * 10

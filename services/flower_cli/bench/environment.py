@@ -37,13 +37,14 @@ def describe_environment() -> dict[str, str]:
         "date": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
+        "libraries": ", ".join(f"{name} {version_of(name)}" for name in _LIBRARIES),
         "commit": commit(),
         "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)",
     }
 
 
-def _version(library: str) -> str:
+def version_of(library: str) -> str:
+    """A library's version, "(none)" where it is not installed."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

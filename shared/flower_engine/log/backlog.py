@@ -69,8 +69,6 @@ def _backlog(stream: object, size_bytes: object, noted: object) -> Backlog:
         return Backlog()
     projected, packed = (int(number or 0) for number in noted) if isinstance(noted, list) else (0, 0)  # pyright: ignore
     added, length = int(stream["entries-added"]), int(stream["length"])  # pyright: ignore
-    held = (
-        length * (added + packed) // max(1, added)
-    )  # events that the log has: exact where nothing was trimmed
-    events = min(max(0, added + packed - projected), held)
-    return Backlog(events, size_bytes * events // max(1, held))
+    events = max(0, added + packed - projected)
+    held = max(1, length * (added + packed) // max(1, added))  # events that the log has, if packed as ever
+    return Backlog(events, size_bytes * min(events, held) // held)

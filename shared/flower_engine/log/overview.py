@@ -7,15 +7,16 @@ from typing import Any
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
-from flower_engine.log.entries import Found, unpack
 from flower_engine.log.keys import GROUP, unescape
 from flower_engine.log.partition import Partition
+from flower_engine.log.reading import read_back
 from flower_engine.log.striking import lanes_of
 from flower_engine.model.control_invariants import LANE
 from flower_engine.model.ids import created_ms
+from flower_engine.model.positions import as_numbers
 
 _MOST_LANES = 2_000  # looked at; beyond, the numbers of a queue are too small, and that is said
-_RECENT_ENTRIES = 2_000
+_RECENT_EVENTS = 2_000
 _RECENT_MS = 5_000
 _STARTED, _FINISHED = b'{"type":"task.started"', b'{"type":"task.finished"'
 
@@ -129,15 +130,13 @@ async def _queues(client: AsyncRedis, partition: Partition, lanes: Sequence[Lane
 
 async def _recent(client: AsyncRedis, partition: Partition, now_ms: int) -> tuple[int, int, int]:
     """Starts and finishes of late, and within how many milliseconds."""
-    found: list[Found] = await send(
-        client, "XREVRANGE", partition.keys.log, "+", str(now_ms - _RECENT_MS), "COUNT", _RECENT_ENTRIES
+    page = await read_back(
+        client, partition.keys, before=None, after=f"{now_ms - _RECENT_MS}-0", count=_RECENT_EVENTS
     )
-    if not found:
+    if not page.entries:
         return 0, 0, _RECENT_MS
-    raws = [entry.raw for entry in unpack(found)]
-    window_ms = _RECENT_MS
-    if len(found) == _RECENT_ENTRIES:
-        window_ms = max(1, now_ms - int(found[-1][0].partition(b"-")[0]))
+    raws = [entry.raw for entry in page.entries]
+    window_ms = _RECENT_MS if page.is_all else max(1, now_ms - as_numbers(page.entries[-1].position)[0])
     starts = sum(raw.startswith(_STARTED) for raw in raws)
     return starts, sum(raw.startswith(_FINISHED) for raw in raws), window_ms
 

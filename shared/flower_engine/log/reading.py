@@ -1,6 +1,6 @@
 """Reading the log: in order, from a position, with the check that the position is still there."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
 
 import msgspec
 
@@ -10,6 +10,8 @@ from flower_engine.log.entries import PACK_EVENTS, Found, LogEntry, unpack
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.model.positions import as_numbers
+
+_MOST_STEP = 8  # how many times the first read of a page the further ones may ask for: packing may change
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -30,7 +32,7 @@ async def read_log(
     Raises:
         LostError: the event at the position is gone.
     """
-    page, skipped = await _read(client, partition.keys, position or "-", position, count)
+    page, skipped = await _read(client, partition.keys, (position or "-", "+"), position, count)
     if position is not None and not (skipped and skipped[-1].position == position):
         raise LostError(
             f"the log of partition {partition.number} no longer has its entry {position}, which is"
@@ -42,18 +44,18 @@ async def read_log(
 async def read_behind(client: AsyncRedis, keys: Keys, position: str | None, count: int) -> Page:
     """At least ``count`` events after ``position`` (None: from the first), oldest first, or all that are
     there. The position itself need not be there any more."""
-    page, _ = await _read(client, keys, f"({position}" if position else "-", position, count)
+    page, _ = await _read(client, keys, (f"({position}" if position else "-", "+"), position, count)
     return page
 
 
-async def read_back(client: AsyncRedis, keys: Keys, *, before: str | None, after: str | None) -> Page:
-    """Some events before ``before`` (None: up to the last) and after ``after`` (None: from the first), the
-    newest first."""
-    end, begin = f"({before}" if before else "+", f"({after}" if after else "-"
-    found: list[Found] = await send(client, "XREVRANGE", keys.log, end, begin, "COUNT", _BACK_ENTRIES)
-    lowest = as_numbers(after)
-    entries = [one for one in reversed(unpack(reversed(found))) if as_numbers(one.position) > lowest]
-    return Page(entries, len(found) < _BACK_ENTRIES)
+async def read_back(
+    client: AsyncRedis, keys: Keys, *, before: str | None, after: str | None, count: int
+) -> Page:
+    """At least ``count`` events before ``before`` (the oldest of the page before this one; None: up to the
+    last) and after ``after`` (None: from the first), the newest first, or all that are there."""
+    bounds = f"({before}" if before else "+", f"({after}" if after else "-"
+    page, _ = await _read(client, keys, bounds, after, count, back=True)
+    return page
 
 
 async def has_entry(client: AsyncRedis, keys: Keys, position: str) -> bool:
@@ -72,36 +74,35 @@ async def wait_for_log(
     return bool(reply)
 
 
-_BACK_ENTRIES = 200
-
-
 async def _read(
-    client: AsyncRedis, keys: Keys, begin: str, position: str | None, count: int
+    client: AsyncRedis,
+    keys: Keys,
+    bounds: tuple[str, str],
+    position: str | None,
+    count: int,
+    *,
+    back: bool = False,
 ) -> tuple[Page, list[LogEntry]]:
-    """At least ``count`` events after the position, if the log has so many, read from ``begin`` on (as XRANGE
-    takes it); and those up to the position that came with them, as they share its entry.
+    """At least ``count`` events after the position, if there are so many within the bounds of an XRANGE (an
+    XREVRANGE, if ``back``); and those up to the position that came with them, as they share its entry.
 
     How many entries that takes depends on how they are packed: the first read asks for those that would do at
     best, each further one goes by what came before.
     """
+    command, lowest = "XREVRANGE" if back else "XRANGE", as_numbers(position)
+    begin, end = bounds
     entries: list[LogEntry] = []
     skipped: list[LogEntry] = []
-    read, asked = 0, count // PACK_EVENTS + 2
+    read = 0
+    first = asked = count // PACK_EVENTS + 2
     while True:
-        found: list[Found] = await send(client, "XRANGE", keys.log, begin, "+", "COUNT", asked)
-        some = unpack(found)
-        if not read and position:
-            behind = _count_up_to(position, some)
-            skipped, some = some[:behind], some[behind:]
-        entries += some
+        found: list[Found] = await send(client, command, keys.log, begin, end, "COUNT", asked)
+        some = unpack(reversed(found) if back else found)
+        cut = bisect_right(some, lowest, key=lambda entry: as_numbers(entry.position))
+        skipped += some[:cut]
+        entries += reversed(some[cut:]) if back else some[cut:]
         read += len(found)
         if len(found) < asked or len(entries) >= count:
             return Page(entries, len(found) < asked), skipped
         begin = f"({found[-1][0].decode()}"
-        asked = (count - len(entries)) * read // max(1, len(entries)) + 1
-
-
-def _count_up_to(position: str, entries: Sequence[LogEntry]) -> int:
-    """How many of these entries, the first of which may share one with the position, lie at or before it."""
-    last = as_numbers(position)
-    return next((at for at, entry in enumerate(entries) if as_numbers(entry.position) > last), len(entries))
+        asked = min(_MOST_STEP * first, (count - len(entries)) * read // max(1, len(entries)) + 1)
