@@ -12,6 +12,7 @@ from flower_engine.model.sanitise import encode_error, encode_result
 from flower_engine.programs.context import Context, Progress
 from flower_engine.programs.outcomes import Fatal, Retry
 from flower_engine.programs.registry import Program
+from flower_engine.runtime.forks import end_copy, forks
 
 decode_message = msgspec.json.Decoder(TaskMessage).decode
 _decode_progress = msgspec.json.Decoder(Progress).decode
@@ -64,10 +65,14 @@ def make_arguments(program: Program, message: TaskMessage, running: Running) -> 
 
 
 def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, Any]) -> Done:
-    """Runs a program that is no coroutine, to its end; never raises."""
+    """Runs a program that is no coroutine, to its end; never raises. What it forks off does not return."""
+    before = forks()
     try:
-        return Done(OutcomeKind.FINISHED, encode_result(program.function(**arguments)))
+        result = program.function(**arguments)
+        end_copy(before)
+        return Done(OutcomeKind.FINISHED, encode_result(result))
     except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
+        end_copy(before, error)
         return failed(error, message.no_retry_on)
 
 

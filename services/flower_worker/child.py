@@ -19,6 +19,7 @@ from flower_engine.model.sanitise import encode_error
 from flower_engine.programs.context import Progress
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Registry
+from flower_engine.runtime.forks import hide_socket, set_copies_apart
 from flower_engine.runtime.telemetry import configure_logging
 from flower_worker.calling import (
     Done,
@@ -47,7 +48,9 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave_it_to_the_worker)
     os.set_inheritable(descriptor, False)
+    set_copies_apart()
     with socket.socket(fileno=descriptor) as connection:
+        hide_socket(connection)
         hello = msgspec.msgpack.decode(_read(connection), type=Hello)
         sys.path[:] = hello.path
         configure_logging("worker", hello.log_level)

@@ -12,6 +12,7 @@ from flower_engine.log.working import Outcome, OutcomeKind
 from flower_engine.model.events import TaskError
 from flower_engine.model.sanitise import encode_error, encode_result
 from flower_engine.programs.registry import Kind, Program, Registry
+from flower_engine.runtime.forks import end_copy, forks
 from flower_worker.attempts import Attempt, Told
 from flower_worker.calling import Done, Running, call_blocking, decode_message, failed, make_arguments
 from flower_worker.child_messages import Job
@@ -83,9 +84,13 @@ class Executor:
         message: TaskMessage,
         arguments: dict[str, Any],
     ) -> None:
+        before = forks()
         try:
-            payload = encode_result(await function(**arguments))
+            result = await function(**arguments)
+            end_copy(before)
+            payload = encode_result(result)
         except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
+            end_copy(before, error)
             self._failed(attempt, message, error)
         else:
             attempt.home.finish(attempt, Outcome(attempt.claim, OutcomeKind.FINISHED, payload))

@@ -11,8 +11,9 @@ import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from flower_engine.log.client import connect_blocking
+from flower_engine.log.client import connect_blocking, descriptors
 from flower_engine.log.working import WorkerInfo, heartbeat
+from flower_engine.runtime.forks import hide_from_copies
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 from flower_worker.exchange import ExchangeLoop
@@ -91,6 +92,7 @@ class HeartbeatLoop:
     def _run(self) -> None:
         assert self._settings.redis_url is not None
         with connect_blocking(self._settings.redis_url) as client:
+            hide_from_copies(client, descriptors)
             while not self._stop.is_set():
                 try:
                     self.run_once(client)

@@ -12,6 +12,7 @@ import msgspec
 
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
+from flower_engine.runtime.forks import hide_socket
 from flower_engine.runtime.tasks import cancel_all
 from flower_worker.calling import Done, Tell
 from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, Progressed, frame
@@ -95,6 +96,7 @@ class _Child:
     @classmethod
     async def start(cls, modules: tuple[str, ...]) -> "_Child":
         ours, theirs = socket.socketpair()
+        hide_socket(ours)
         process: asyncio.subprocess.Process | None = None
         try:
             with theirs:

@@ -2,9 +2,10 @@
 
 import asyncio
 
-from flower_engine.log.client import AsyncRedis, connect
+from flower_engine.log.client import AsyncRedis, connect, descriptors
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Registry
+from flower_engine.runtime.forks import hide_from_copies
 from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.losses import again_after_losses
 from flower_engine.runtime.settings import Settings
@@ -23,6 +24,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     registry = load_programs(settings.programs)
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
+    hide_from_copies(client, descriptors)
     try:
         await again_after_losses(stop, lambda: _work(settings, registry, client, stop))
     finally:

@@ -118,6 +118,7 @@ class OwnProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     @property

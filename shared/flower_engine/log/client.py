@@ -50,6 +50,21 @@ def connect_blocking(url: str) -> Redis:
     )
 
 
+def descriptors(client: AsyncRedis | Redis) -> list[int]:
+    """The file descriptors of a client's connections, as they are now."""
+    pool: Any = client.connection_pool
+    found: list[int] = []
+    for connection in [*pool._available_connections, *pool._in_use_connections]:
+        if isinstance(connection, AbstractConnection):
+            writer = connection._writer  # pyright: ignore[reportPrivateUsage]
+            held = writer and writer.transport.get_extra_info("socket")
+        else:
+            held = connection._sock
+        if held:
+            found.append(held.fileno())
+    return found
+
+
 async def send(client: AsyncRedis, *command: str | bytes | int | float) -> Any:
     """Sends one command; the reply as redis-py parses it (bytes, ints, lists).
 

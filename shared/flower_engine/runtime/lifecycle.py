@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from flower_engine.errors import FlowerError
+from flower_engine.runtime.forks import set_copies_apart
 from flower_engine.runtime.limit import Limit
 from flower_engine.runtime.settings import Settings
 
@@ -55,6 +56,7 @@ async def _serve_until_signalled(serve: Serve, settings: Settings, report: Repor
             loop.call_soon_threadsafe(stop.set)
         return settings.grace_seconds + _END_SECONDS
 
+    set_copies_apart(loop)
     limit.start(on_signal)
     code = 1
     try:

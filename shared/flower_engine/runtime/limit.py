@@ -3,6 +3,9 @@
 import logging
 import os
 import signal
+import socket
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +13,13 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
+from flower_engine.runtime.forks import hide_socket
+
 _log = logging.getLogger(__name__)
 
 _ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SAY_SECONDS = 1.0
+_SENDER = struct.Struct("3i")  # ucred: process, user, group
 
 
 class _Left(NamedTuple):
@@ -28,19 +34,26 @@ class Limit:
     pipe that the interpreter's C-level handler writes to (``signal.set_wakeup_fd``), because a Python-level
     handler waits for the main thread, which may be in a call into C that never returns. Once set, the time is
     not taken back: the interpreter's own end may hang as well.
+
+    What a program forks off has handlers of its own (``forks.py``), unless it is C code that forks. The
+    signals of such a process are heard by our pipe, too, so the kernel is asked who wrote (Linux).
     """
 
     def __init__(self) -> None:
         # Its put is safe in a signal handler, which may interrupt anything: even another put.
         self._heard: SimpleQueue[signal.Signals | _Left] = SimpleQueue()
         self._code = 1
-        self._pipe = os.pipe()
+        self._reading, self._writing = socket.socketpair()
+        if sys.platform == "linux":
+            self._reading.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        for end in (self._reading, self._writing):
+            hide_socket(end)
 
     def start(self, on_signal: Callable[[], float]) -> None:
         """Take the signals; for the main thread. ``on_signal`` is called at the first, from another thread;
         it returns how many seconds are left from then on."""
-        os.set_blocking(self._pipe[1], False)
-        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._writing.setblocking(False)
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         for number in _ASKING:
             signal.signal(number, self._hear)
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
@@ -53,14 +66,18 @@ class Limit:
 
     def _listen(self) -> None:
         while True:
-            for number in os.read(self._pipe[0], 16):
+            numbers, about, _, _ = self._reading.recvmsg(16, socket.CMSG_SPACE(_SENDER.size))
+            if any(_SENDER.unpack(sender)[0] != os.getpid() for _, _, sender in about):
+                continue
+            for number in numbers:
                 if number in _ASKING:
                     self._heard.put(signal.Signals(number))
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         """Runs in the main thread. An event loop puts a pipe of its own in when it starts; what that one
         took is heard here, and ours is put back."""
-        if signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False) != self._pipe[1]:
+        ours = self._writing.fileno()
+        if signal.set_wakeup_fd(ours, warn_on_full_buffer=False) != ours:
             self._heard.put(signal.Signals(number))
 
     def _watch(self, on_signal: Callable[[], float]) -> None:
