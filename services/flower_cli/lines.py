@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import TextIO
 
-_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}Z (\w+) +[\w-]+: (.*)")
+_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}Z (\w+) +[\w-]+ (\S+): (.*)")
 _NAME_COLOURS = (36, 35, 34, 32, 33)
 _LEVEL_COLOURS = {"WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 _NAME_WIDTH = 9
@@ -20,11 +20,13 @@ class Lines:
         self._lock = threading.Lock()
         self._colours: dict[str, int] = {}
 
-    def write(self, name: str, line: str) -> None:
-        text = self._for_people(name, line) if self._stream.isatty() else f"{name:<{_NAME_WIDTH}} | {line}"
+    def write(self, name: str, *lines: str) -> None:
+        """Lines that belong together; no other comes between them."""
+        made = self._for_people if self._stream.isatty() else _for_files
+        text = "".join(f"{made(name, line)}\n" for line in lines)
         # Nobody may be reading any more; the services must not stop for that.
         with self._lock, contextlib.suppress(OSError):
-            self._stream.write(f"{text}\n")
+            self._stream.write(text)
             self._stream.flush()
 
     def as_stream(self, name: str) -> "LinesStream":
@@ -36,10 +38,14 @@ class Lines:
         prefix = f"\x1b[{colour}m{name:<{_NAME_WIDTH}}\x1b[0m | "
         if not (own := _OWN_LINE.fullmatch(line)):
             return prefix + line
-        time, level, message = own.groups()
+        time, level, logger, message = own.groups()
         if level_colour := _LEVEL_COLOURS.get(level):
             message = f"\x1b[{level_colour}m{level} {message}\x1b[0m"
-        return f"{prefix}\x1b[2m{time}\x1b[0m {message}"
+        return f"{prefix}\x1b[2m{time} {logger}\x1b[0m {message}"
+
+
+def _for_files(name: str, line: str) -> str:
+    return f"{name:<{_NAME_WIDTH}} | {line}".rstrip()
 
 
 class LinesStream:
@@ -50,8 +56,8 @@ class LinesStream:
         self._name = name
 
     def write(self, text: str, /) -> None:
-        for line in text.splitlines():
-            self._lines.write(self._name, line)
+        if lines := text.splitlines():
+            self._lines.write(self._name, *lines)
 
     def flush(self) -> None:
         """Nothing is held back."""

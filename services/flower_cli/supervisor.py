@@ -130,10 +130,10 @@ class Supervisor:
     def _read(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         for raw in process.stdout:
-            line = raw.decode(errors="replace").rstrip()
-            if line:
-                child.last_line = line
-                self._sink(child.name, line)
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            if line.strip():
+                child.last_line = line.rstrip()
+            self._sink(child.name, line)  # an empty one, too: it may be a part of a message
 
     def _note_end(self, child: Child) -> None:
         code = self._reap(child)

@@ -1,16 +1,18 @@
 """Calls a program with a task's parameters, and makes what came of it into an outcome's kind and JSON."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from flower_engine.errors import ProgramError
 from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
-from flower_engine.model.sanitise import encode_error, encode_result
+from flower_engine.model.raised import encode_error, members
+from flower_engine.model.sanitise import encode_result
+from flower_engine.model.type_names import names_of
 from flower_engine.programs.context import Context, Progress
-from flower_engine.programs.outcomes import Fatal, Retry
+from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
 from flower_engine.programs.registry import Program
 from flower_engine.runtime.forks import end_copy, forks
 
@@ -79,19 +81,21 @@ def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, A
 def failed(error: BaseException, no_retry_on: Sequence[str]) -> Done:
     """What follows from what a program raised: its policy decides, unless the error says otherwise.
 
-    Of a group of errors (as ``asyncio.TaskGroup`` raises it) each one may say so.
+    It never raises. Of a group of errors (as ``asyncio.TaskGroup`` raises it) each one may say so.
 
     What Flower itself finds wrong (parameters, results, a missing program) is the same at every attempt, so
     it is not retried.
     """
     payload = encode_error(error)
-    errors = list(_single(error))
-    if any(isinstance(one, Fatal | ProgramError) or _is_one_of(type(one), no_retry_on) for one in errors):
-        return Done(OutcomeKind.SUSPENDED, payload)
-    for one in errors:
-        if isinstance(one, Retry):
-            return Done(OutcomeKind.RETRY, payload, one.after_ms)
-    return Done(OutcomeKind.FAILED, payload)
+    try:
+        return _by_policy(list(members(error)), no_retry_on, payload)
+    except BaseException:  # noqa: BLE001 # memory is at its end: it failed, all the same
+        return Done(OutcomeKind.FAILED, payload)
+
+
+def refused(error: BaseException) -> Done:
+    """For a task that could not even be begun: it would be the same at every attempt. Never raises."""
+    return Done(OutcomeKind.SUSPENDED, encode_error(error))
 
 
 def unknown_program(name: str) -> ProgramError:
@@ -99,19 +103,17 @@ def unknown_program(name: str) -> ProgramError:
     return ProgramError(f"program {name!r} is not registered in this worker; it names what it serves")
 
 
-def _single(error: BaseException) -> Iterator[BaseException]:
-    """The error, or those of a group, without the groups."""
-    left = [error]
-    while left:
-        one = left.pop()
-        if isinstance(one, BaseExceptionGroup):
-            left += cast("BaseExceptionGroup[BaseException]", one).exceptions
-        else:
-            yield one
+def _by_policy(errors: Sequence[BaseException], no_retry_on: Sequence[str], payload: bytes) -> Done:
+    # By type, and past its own code: an exception's attributes (even __class__) may raise, too.
+    kinds = [type(one) for one in errors]
+    if any(issubclass(kind, Fatal | ProgramError) or _is_one_of(kind, no_retry_on) for kind in kinds):
+        return Done(OutcomeKind.SUSPENDED, payload)
+    for one in errors:
+        if issubclass(type(one), Retry):
+            return Done(OutcomeKind.RETRY, payload, after_ms_of(one))
+    return Done(OutcomeKind.FAILED, payload)
 
 
 def _is_one_of(kind: type[BaseException], names: Sequence[str]) -> bool:
     """Whether it or a class that it derives from has one of these names, plain or with its module."""
-    return bool(names) and any(
-        base.__name__ in names or f"{base.__module__}.{base.__qualname__}" in names for base in kind.__mro__
-    )
+    return bool(names) and any(name in names for name in names_of(kind))

@@ -3,6 +3,7 @@
 Started as ``python -m flower_worker.child <socket>``, so it shares no memory, locks or threads with it.
 """
 
+import contextvars
 import os
 import signal
 import socket
@@ -14,13 +15,11 @@ from types import FrameType
 
 import msgspec
 
-from flower_engine.log.working import OutcomeKind
-from flower_engine.model.sanitise import encode_error
 from flower_engine.programs.context import Progress
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.forks import hide_socket, set_copies_apart
-from flower_engine.runtime.telemetry import configure_logging
+from flower_engine.runtime.telemetry import attempt_at_work, configure_logging
 from flower_worker.calling import (
     Done,
     Running,
@@ -28,6 +27,7 @@ from flower_worker.calling import (
     call_blocking,
     decode_message,
     make_arguments,
+    refused,
     unknown_program,
 )
 from flower_worker.child_messages import (
@@ -62,7 +62,8 @@ def main(descriptor: int) -> None:
             job = jobs.get()
             connection.sendall(STARTED)
             teller = Teller(connection)
-            done = _run(registry, job, teller.tell)
+            # What an attempt sets ends with it.
+            done = contextvars.copy_context().run(_run, registry, job, teller.tell)
             teller.end(Finished(*done))
 
 
@@ -109,6 +110,7 @@ class Teller:
 
 
 def _run(registry: Registry, job: Job, tell: Tell) -> Done:
+    attempt_at_work.set(f"flow {job.flow} task {job.task} attempt {job.attempt}")
     try:
         message = decode_message(job.message)
         program = registry.get(message.program)
@@ -116,8 +118,8 @@ def _run(registry: Registry, job: Job, tell: Tell) -> Done:
             raise unknown_program(message.program)
         running = Running(job.flow, job.task, job.attempt, job.worker, job.progress, tell)
         arguments = make_arguments(program, message, running)
-    except Exception as error:  # noqa: BLE001 # what is wrong with the job is its outcome
-        return Done(OutcomeKind.SUSPENDED, encode_error(error))
+    except BaseException as error:  # noqa: BLE001 # what is wrong with the job is its outcome
+        return refused(error)
     return call_blocking(program, message, arguments)
 
 

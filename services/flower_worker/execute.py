@@ -1,6 +1,7 @@
 """Runs claims: each program where its kind says, and whatever comes of it becomes an outcome."""
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +11,20 @@ import msgspec
 from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import Outcome, OutcomeKind
 from flower_engine.model.events import TaskError
-from flower_engine.model.sanitise import encode_error, encode_result
+from flower_engine.model.sanitise import encode_result
 from flower_engine.programs.registry import Kind, Program, Registry
 from flower_engine.runtime.forks import end_copy, forks
+from flower_engine.runtime.telemetry import attempt_at_work
 from flower_worker.attempts import Attempt, Told
-from flower_worker.calling import Done, Running, call_blocking, decode_message, failed, make_arguments
+from flower_worker.calling import (
+    Done,
+    Running,
+    call_blocking,
+    decode_message,
+    failed,
+    make_arguments,
+    refused,
+)
 from flower_worker.child_messages import Job
 from flower_worker.processes import Processes
 from flower_worker.threads import Threads
@@ -62,8 +72,8 @@ class Executor:
             else:
                 arguments = self._arguments(attempt, program, message)
                 self._threads.submit(self._thread_job(attempt, program, message, arguments))
-        except Exception as error:  # noqa: BLE001 # a claim that breaks must not break the worker, or all of them
-            self._finish(attempt, Done(OutcomeKind.SUSPENDED, encode_error(error)))
+        except BaseException as error:  # noqa: BLE001 # converting parameters runs people's code: SystemExit may come
+            self._finish(attempt, refused(error))
 
     def stop(self, attempt: Attempt, told: Told) -> bool:
         """Tells a running attempt to stop; False for one on a thread, which cannot be stopped."""
@@ -85,6 +95,7 @@ class Executor:
         arguments: dict[str, Any],
     ) -> None:
         before = forks()
+        attempt_at_work.set(attempt)  # a task of asyncio has a context of its own
         try:
             result = await function(**arguments)
             end_copy(before)
@@ -109,8 +120,11 @@ class Executor:
     def _thread_job(
         self, attempt: Attempt, program: Program, message: TaskMessage, arguments: dict[str, Any]
     ) -> Callable[[], None]:
+        context = contextvars.copy_context()  # the worker's own: what an attempt sets ends with it
+        context.run(attempt_at_work.set, attempt)
+
         def job() -> None:
-            done = call_blocking(program, message, arguments)
+            done = context.run(call_blocking, program, message, arguments)
             try:
                 self._loop.call_soon_threadsafe(self._finish, attempt, done)
             except RuntimeError:

@@ -31,9 +31,10 @@ class Processes:
         self._idle: list[_Child] = []
         self._warming: asyncio.Task[None] | None = None
 
-    def warm(self) -> None:
+    def warm(self) -> asyncio.Task[None]:
         """Has a child made in the background, so that the first job need not wait for its imports."""
         self._warming = asyncio.create_task(self._warm())
+        return self._warming
 
     async def _warm(self) -> None:
         try:

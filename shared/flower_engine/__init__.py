@@ -15,3 +15,7 @@ __all__ = [
     "Retry",
     "program",
 ]
+
+for _public in (Context, Fatal, FlowerError, ParameterError, ProgramError, Progress, Retry, program):
+    _public.__module__ = __name__  # as people import it, so that tracebacks and error types say that name
+del _public

@@ -6,7 +6,7 @@ import threading
 
 from flower_cli.lines import Lines
 
-OWN = "2026-11-23T08:05:59.344Z INFO    worker: claimed 3 tasks"
+OWN = "2026-11-23T08:05:59.344Z INFO    worker flower_worker.x: claimed 3 tasks"
 
 
 class Terminal(io.StringIO):
@@ -25,7 +25,10 @@ def test_lines_are_kept_as_they_are_in_a_file() -> None:
 def test_lines_of_the_engine_are_shorter_on_a_terminal() -> None:
     stream = Terminal()
     Lines(stream).write("worker", OWN)
-    assert stream.getvalue() == "\x1b[36mworker   \x1b[0m | \x1b[2m08:05:59\x1b[0m claimed 3 tasks\n"
+    assert (
+        stream.getvalue()
+        == "\x1b[36mworker   \x1b[0m | \x1b[2m08:05:59 flower_worker.x\x1b[0m claimed 3 tasks\n"
+    )
 
 
 def test_warnings_stand_out_on_a_terminal() -> None:
@@ -37,8 +40,8 @@ def test_warnings_stand_out_on_a_terminal() -> None:
 def test_a_record_of_many_lines_has_the_name_before_each() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(Lines(stream).as_stream("up"))
-    handler.emit(logging.makeLogRecord({"msg": "first\nsecond"}))
-    assert stream.getvalue() == "up        | first\nup        | second\n"
+    handler.emit(logging.makeLogRecord({"msg": "first\n\n  third"}))
+    assert stream.getvalue() == "up        | first\nup        |\nup        |   third\n"
 
 
 def test_lines_from_many_threads_stay_whole() -> None:

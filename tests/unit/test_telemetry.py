@@ -1,5 +1,6 @@
-"""Log lines are one line each, in UTC, with the service's name, and hide passwords."""
+"""Log records are in UTC, name service and logger, keep their lines, and hide passwords."""
 
+import contextvars
 import io
 import logging
 import re
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower_engine.runtime.telemetry import configure_logging, mask_password
+from flower_engine.runtime.telemetry import attempt_at_work, configure_logging, mask_password
 
 
 @pytest.fixture(autouse=True)
@@ -18,21 +19,44 @@ def _logging_as_before() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
 
 
-def test_a_line_has_time_level_service_and_message() -> None:
+def test_a_line_has_time_level_service_logger_and_message() -> None:
     stream = io.StringIO()
     configure_logging("worker", "INFO", stream)
     logging.getLogger("any.module").info("claimed %d tasks", 3)
     logging.getLogger("any.module").debug("not heard")
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO    worker: claimed 3 tasks\n", stream.getvalue()
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO    worker any\.module: claimed 3 tasks\n",
+        stream.getvalue(),
     )
 
 
-def test_a_message_of_many_lines_becomes_one() -> None:
+def test_a_message_of_many_lines_keeps_them() -> None:
     stream = io.StringIO()
     configure_logging("api", "INFO", stream)
-    logging.getLogger("any").info("connection failed\n\tIs the server running?")
-    assert stream.getvalue().endswith("api: connection failed Is the server running?\n")
+    logging.getLogger("any").info("connection failed\n\n\tIs the server running?")
+    assert stream.getvalue().endswith("api any: connection failed\n\n\tIs the server running?\n")
+
+
+def test_a_line_of_a_program_names_its_attempt_and_other_handlers_get_the_record_as_it_was() -> None:
+    stream, other = io.StringIO(), io.StringIO()
+    configure_logging("worker", "INFO", stream)
+    handler = logging.StreamHandler(other)
+    logging.getLogger().addHandler(handler)
+
+    def run() -> None:
+        attempt_at_work.set("flow F task 3 attempt 1")
+        logging.getLogger("people.code").warning("odd %d", 7)
+        logging.getLogger("flower_worker.x").info("own")
+
+    contextvars.copy_context().run(run)
+    logging.getLogger("people.code").info("outside")
+    lines = [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()]
+    assert lines == [
+        "WARNING worker people.code: flow F task 3 attempt 1: odd 7",
+        "INFO    worker flower_worker.x: own",
+        "INFO    worker people.code: outside",
+    ]
+    assert other.getvalue() == "odd 7\nown\noutside\n"
 
 
 def test_a_traceback_stays_readable() -> None:
@@ -43,7 +67,7 @@ def test_a_traceback_stays_readable() -> None:
     except ValueError:
         logging.getLogger("any").exception("it failed")
     lines = stream.getvalue().splitlines()
-    assert lines[0].endswith("ERROR   api: it failed")
+    assert lines[0].endswith("ERROR   api any: it failed")
     assert lines[1] == "Traceback (most recent call last):"
     assert lines[-1] == "ValueError: bad"
 
@@ -53,7 +77,7 @@ def test_libraries_that_log_each_request_are_heard_from_warnings_on() -> None:
     configure_logging("api", "INFO", stream)
     logging.getLogger("httpx").info("HTTP Request")
     logging.getLogger("httpx").warning("odd")
-    assert stream.getvalue().endswith("WARNING api: odd\n")
+    assert stream.getvalue().endswith("WARNING api httpx: odd\n")
     assert stream.getvalue().count("\n") == 1
 
 

@@ -1,6 +1,8 @@
 """Programs for the tests of the worker; it imports this module like a user's."""
 
 import asyncio
+import contextvars
+import logging
 import os
 import signal
 import sys
@@ -46,6 +48,34 @@ def who_thread(context: Context) -> dict[str, object]:
 @program(kind="process")
 def who_process(context: Context) -> dict[str, object]:
     return msgspec.to_builtins(context)
+
+
+_seen = contextvars.ContextVar("seen", default="nothing")
+_at_import = contextvars.ContextVar("at_import", default="nothing")
+_at_import.set("set at import")
+
+
+def _see(what: str) -> list[str]:
+    """What an earlier attempt left in the context; and leaves this behind, and says so."""
+    logging.getLogger("people.code").warning("sees\n%s", what)
+    found = [_seen.get(), _at_import.get()]
+    _seen.set(what)
+    return found
+
+
+@program
+async def see_async(what: str) -> list[str]:
+    return _see(what)
+
+
+@program
+def see_thread(what: str) -> list[str]:
+    return _see(what)
+
+
+@program(kind="process")
+def see_process(what: str) -> list[str]:
+    return _see(what)
 
 
 @program

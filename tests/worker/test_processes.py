@@ -53,9 +53,7 @@ def children() -> set[int]:
 
 
 async def test_a_child_may_be_made_ahead_of_the_first_job(processes: Processes) -> None:
-    processes.warm()
-    await eventually(lambda: bool(children()))
-    await asyncio.sleep(0.5)
+    await processes.warm()
     (warm,) = children()
     assert await pid_of_child(processes) == warm
 

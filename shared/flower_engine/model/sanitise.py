@@ -1,22 +1,21 @@
-"""Makes what a program returned or raised into JSON of bounded size that Postgres' jsonb accepts.
+"""Makes what a program returned into JSON of bounded size that Postgres' jsonb accepts.
 
 Jsonb refuses NUL and lone surrogates (both become U+FFFD here) and very deep nesting (cut here). NaN and
-infinities become null, as in JavaScript. Nothing here does I/O, except that a traceback reads source lines.
+infinities become null, as in JavaScript. Values of people's own subclasses become plain ones, read by the
+methods of the type that they derive from: an own ``__str__`` or ``__len__`` may raise or say anything.
 """
 
 import re
-import traceback
 from collections.abc import Iterable, Mapping
-from types import TracebackType
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.events import TaskError
+from flower_engine.model.type_names import type_name
 
 MAX_RESULT_BYTES = 1 << 20
-MAX_TRACEBACK_CHARACTERS = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 8 * 1024
 MAX_DEPTH = 100
 MAX_INTEGER_BITS = 1024  # as large as a double can be; readers of JSON break on longer numbers
@@ -27,8 +26,6 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LONG_NUMBER = re.compile(rb"\d{309}")
 _TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_FRAMES_OF_ENGINE = ("flower_worker.", "flower_engine.")
-_BUILT_IN_PROGRAMS = "flower_engine.programs.builtin"
 
 
 def encode_result(value: object) -> bytes:
@@ -51,22 +48,9 @@ def encode_result(value: object) -> bytes:
     return encoded
 
 
-def encode_error(error: BaseException) -> bytes:
-    """The JSON of a TaskError that tells what a program raised; it never fails itself.
-
-    Frames of the engine that lie around the program's own are left out of the traceback.
-    """
-    return _encode(
-        TaskError(
-            type=clean_text(_type_name(type(error)), MAX_MESSAGE_CHARACTERS),
-            message=clean_text(_message(error), MAX_MESSAGE_CHARACTERS),
-            traceback=clean_text(_traceback(error), MAX_TRACEBACK_CHARACTERS),
-        )
-    )
-
-
 def clean_text(text: str, most: int) -> str:
     """Text that jsonb accepts; of more than ``most`` characters the middle is cut out, with a mark."""
+    text = str.__str__(text)  # of a subclass the plain text: its own methods may raise
     if len(text) > most:
         half = most // 2
         text = f"{text[:half]}\n... [{len(text) - 2 * half} characters cut] ...\n{text[-half:]}"
@@ -117,9 +101,9 @@ class _Cleaner:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return clean_text(str.__str__(value), 2 * MAX_RESULT_BYTES)  # __str__: subclasses become plain
+            return clean_text(value, 2 * MAX_RESULT_BYTES)
         if isinstance(value, float):
-            return float(value)
+            return float.__float__(value)
         if isinstance(value, int):
             return _clean_integer(value)
         if depth >= MAX_DEPTH:
@@ -133,7 +117,7 @@ class _Cleaner:
 
     def _clean_mapping(self, value: Mapping[Any, Any], depth: int, path: str) -> dict[str, Any]:
         cleaned: dict[str, Any] = {}
-        for key, item in value.items():
+        for key, item in _items_of(value):
             name = clean_text(key if isinstance(key, str) else str(key), MAX_MESSAGE_CHARACTERS)
             cleaned[name] = self.clean(item, depth + 1, f"{path}[{name!r}]")
         return cleaned
@@ -147,19 +131,24 @@ class _Cleaner:
                 plain = msgspec.to_builtins(value, enc_hook=_to_json, str_keys=True)
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             raise ProgramError(
-                f"{path} is a {_type_name(type(value))}, which has no JSON form ({error}); return text,"
+                f"{path} is a {type_name(type(value))}, which has no JSON form ({error}); return text,"
                 " numbers, lists, dicts, dates, dataclasses or structs"
             ) from error
         return self.clean(plain, depth, path)
 
 
+def _items_of(value: Any) -> Iterable[tuple[Any, Any]]:
+    return dict.items(value) if isinstance(value, dict) else value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
 def _clean_integer(value: int) -> int | str:
-    if value.bit_length() <= MAX_INTEGER_BITS:
-        return int(value)
+    bits = int.bit_length(value)
+    if bits <= MAX_INTEGER_BITS:
+        return int.__index__(value)
     try:
-        return str(value)
+        return int.__repr__(value)
     except ValueError:  # Python refuses to write more than some thousand digits
-        return f"[integer of {value.bit_length()} bits]"
+        return f"[integer of {bits} bits]"
 
 
 def _to_json(value: Any) -> Any:
@@ -168,11 +157,14 @@ def _to_json(value: Any) -> Any:
     if path is not None:
         return path()
     if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
+        found = dict(islice(cast("Mapping[Any, Any]", value).items(), _MAX_VALUES + 1))
+        if len(found) > _MAX_VALUES:  # it may have no end
+            raise _too_large(f"a mapping with more than {_MAX_VALUES} keys")
+        return found
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json")
-    raise TypeError(f"objects of type {_type_name(type(value))} are not JSON")
+    raise TypeError(f"objects of type {type_name(type(value))} are not JSON")
 
 
 _encode = msgspec.json.Encoder(enc_hook=_to_json).encode
@@ -183,34 +175,3 @@ def _too_large(size: str) -> ProgramError:
         f"the result is {size}; at most {MAX_RESULT_BYTES} bytes of JSON are kept. Store it elsewhere and"
         " return where it is"
     )
-
-
-def _type_name(kind: Any) -> str:
-    if kind.__module__ in ("builtins", "flower_engine.errors"):
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException as broken:  # noqa: BLE001 # __str__ is the program's code: anything may come
-        return f"[its message cannot be shown: __str__ raised {_type_name(type(broken))}]"
-
-
-def _traceback(error: BaseException) -> str:
-    try:
-        frames = _of_program(error.__traceback__)
-        return "".join(traceback.format_exception(type(error), error, frames)) if frames else ""
-    except BaseException as broken:  # noqa: BLE001 # properties of the exception are the program's code, too
-        return f"[no traceback: formatting it raised {_type_name(type(broken))}]"
-
-
-def _of_program(frames: TracebackType | None) -> TracebackType | None:
-    """The traceback without its first frames as long as they are the engine's."""
-    while frames is not None:
-        module = str(frames.tb_frame.f_globals.get("__name__", ""))
-        if not module.startswith(_FRAMES_OF_ENGINE) or module == _BUILT_IN_PROGRAMS:
-            break
-        frames = frames.tb_next
-    return frames

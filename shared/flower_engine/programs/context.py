@@ -51,7 +51,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             ProgramError: ``fraction`` is not between 0 and 1.
         """
         tell: Callable[[Progress], None] = vars(self).get("_tell", _tell_nobody)
-        tell(Progress(_share(fraction), clean_text(str(note)[:MAX_NOTE_CHARACTERS], MAX_NOTE_CHARACTERS)))
+        tell(Progress(_share(fraction), clean_text(_plain(note)[:MAX_NOTE_CHARACTERS], MAX_NOTE_CHARACTERS)))
+
+
+def _plain(note: object) -> str:
+    """The note as text; of a subclass of str the plain text, whatever its own methods do."""
+    return str.__str__(note if isinstance(note, str) else str(note))
 
 
 def _share(fraction: Any) -> float | None:

@@ -2,8 +2,12 @@
 
 import math
 from datetime import timedelta
+from typing import Any
 
 from flower_engine.model.definition import MAX_DURATION_MS
+
+NOT_SAID = -1
+"""For ``after_ms``: the task's retry policy says when."""
 
 
 class Retry(Exception):  # noqa: N818 # a program asks for something; that is no error of anybody's
@@ -23,7 +27,17 @@ class Retry(Exception):  # noqa: N818 # a program asks for something; that is no
         seconds = after.total_seconds() if isinstance(after, timedelta) else after
         if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds * 1000 <= MAX_DURATION_MS):
             raise ValueError(f"Retry(after={after!r}): give 0 seconds to ten years, or nothing")
-        self.after_ms = -1 if seconds is None else round(seconds * 1000)
+        self.after_ms = NOT_SAID if seconds is None else round(seconds * 1000)
+
+
+def after_ms_of(error: Any) -> int:
+    """In how many ms a raised Retry asks for another attempt; -1: it does not say. A class that derives from
+    it may have left that out, or made something else of it."""
+    try:
+        after_ms = error.after_ms
+    except BaseException:  # noqa: BLE001 # the program's code: anything may come
+        return NOT_SAID
+    return after_ms if type(after_ms) is int and 0 <= after_ms <= MAX_DURATION_MS else NOT_SAID
 
 
 class Fatal(Exception):  # noqa: N818 # as above

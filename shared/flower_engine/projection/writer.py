@@ -18,6 +18,7 @@ from flower_engine.projection.batch import Batch, make_batch, make_refused_batch
 from flower_engine.projection.database import Connection, is_refusal
 from flower_engine.projection.days import DAY_MS, Days
 from flower_engine.projection.positions import Projected, move_position
+from flower_engine.projection.refused import flow_and_type
 from flower_engine.projection.tables import BY_KEY, copy_into, write_changes
 
 _log = logging.getLogger(__name__)
@@ -72,7 +73,11 @@ class Writer:
 
     async def _write_refused(self, batch: Batch, why: str) -> bool:
         entry = batch.entries[0]
-        _log.warning("event %s of partition %d is kept as bytes: %s", entry.position, batch.partition, why)
+        flow, kind = flow_and_type(entry.raw)
+        _log.warning(
+            "flow %s: event %s (%s) of partition %d is kept as bytes: %s",
+            *(flow or "(no id)", entry.position, kind or "no type", batch.partition, why),
+        )
         try:
             return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=True))
         except (psycopg.Error, struct.error) as error:
