@@ -15,6 +15,7 @@ from flower_engine.model.definition import (
     RetryPolicy,
     TaskDefinition,
     WorkflowDefinition,
+    longest_delay,
 )
 from flower_engine.projection.definitions import MAX_TASK_SEQ
 from flower_engine.projection.views import View
@@ -39,16 +40,19 @@ class RetryBody(Taken):
     max_attempts: int
     delay_seconds: float = _RETRY.delay_ms / 1000
     backoff: float = _RETRY.backoff
-    max_delay_seconds: float = _RETRY.max_delay_ms / 1000
+    max_delay_seconds: float | None = Field(
+        None, description=f"absent: {_RETRY.max_delay_ms / 1000:g}, or delaySeconds if that is longer"
+    )
     jitter: float = _RETRY.jitter
     no_retry_on: list[str] = Field([], description="error types; their subclasses, too")
 
     def to_model(self) -> RetryPolicy:
+        delay_ms, longest = _ms(self.delay_seconds), self.max_delay_seconds
         return RetryPolicy(
             max_attempts=self.max_attempts,
-            delay_ms=_ms(self.delay_seconds),
+            delay_ms=delay_ms,
             backoff=self.backoff,
-            max_delay_ms=_ms(self.max_delay_seconds),
+            max_delay_ms=longest_delay(delay_ms) if longest is None else _ms(longest),
             jitter=self.jitter,
             no_retry_on=tuple(self.no_retry_on),
         )

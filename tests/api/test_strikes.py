@@ -1,6 +1,7 @@
 """``/strikes`` and ``/top``: what is passed over, and what the engine is busy with."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_what_is_no_strike_is_refused(api: RunningApi, body: dict[str, Any]) -> 
 
 def test_a_strike_that_nobody_made_cannot_be_lifted(api: RunningApi) -> None:
     assert api.client.delete("/strikes/nobody").status_code == 404
+
+
+@pytest.mark.parametrize("identity", ["orders/2026", "a/", "/", "a b%2F?#", "..", "ä"])
+def test_a_strike_made_with_sql_can_be_lifted_whatever_its_id(api: RunningApi, identity: str) -> None:
+    api.sql(
+        "INSERT INTO ms_strike (strike_id, program, parameter, value) VALUES (%s, 'A', 'p', '1')", identity
+    )
+    path = quote(identity, safe="").replace(".", "%2E")
+    reply = api.client.delete(f"/strikes/{path}")
+    assert reply.status_code == 204, reply.text
+    assert identity not in [row["id"] for row in api.client.get("/strikes").json()["strikes"]]
 
 
 async def test_top_says_what_waits_runs_and_is_limited(own_api: RunningApi) -> None:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from api.serving import RunningApi, details
@@ -178,3 +179,22 @@ def test_two_people_may_define_a_workflow_at_the_same_moment(api: RunningApi) ->
         assert sorted(pool.map(put, range(24))) == [200] * 23 + [201]
     programs = {task["program"] for task in api.client.get("/workflows/contended").json()["tasks"]}
     assert len(programs) == 1
+
+
+def test_a_retry_delay_raises_a_longest_one_that_is_not_given_and_is_refused_beside_one_that_is(
+    api: RunningApi,
+) -> None:
+    def put(**retry: float) -> httpx.Response:
+        task = {"taskSeq": 1, "program": "A", "retry": {"maxAttempts": 3, "delaySeconds": 7200, **retry}}
+        return api.client.put("/workflows/patient", json={"tasks": [task]})
+
+    assert put().json()["tasks"][0]["retry"]["maxDelaySeconds"] == 7200
+    shown = api.client.get("/workflows/patient").json()
+    assert shown["tasks"][0]["retry"]["maxDelaySeconds"] == 7200
+    assert put(maxDelaySeconds=7200).status_code == 200
+    refused = put(maxDelaySeconds=300)
+    assert refused.status_code == 422
+    assert (
+        "its retry delay, 7200 s, is longer than the longest that it may wait, 300 s" in details(refused)[0]
+    )
+    assert api.client.get("/workflows/patient").json() == shown

@@ -5,7 +5,13 @@ import pytest
 from flower_engine.errors import DefinitionError
 from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
 from flower_engine.projection.database import Connection
-from flower_engine.projection.definitions import delete_workflow, encode_workflow, put_workflow, read_workflow
+from flower_engine.projection.definitions import (
+    check_definition,
+    delete_workflow,
+    encode_workflow,
+    put_workflow,
+    read_workflow,
+)
 
 POLICY = RetryPolicy(
     max_attempts=5, delay_ms=1, backoff=1.25, max_delay_ms=86_400_000, jitter=0.3, no_retry_on=("E", "a.B")
@@ -54,6 +60,7 @@ async def test_deleting_a_workflow_deletes_its_timeout(tables: Connection) -> No
         ("max_attempts = 2, retry_delay_seconds = 0.0001", "at most three decimals"),
         ("max_attempts = 2, no_retry_on = '{E,NULL}'", "no_retry_on"),
         ("timeout_seconds = 1e40", "timeout_seconds"),
+        ("timeout_seconds = ('1' || repeat('0', 100000))::numeric", "timeout_seconds"),
     ],
 )
 async def test_a_row_that_makes_no_sense_is_named(tables: Connection, columns: str, said: str) -> None:
@@ -72,6 +79,10 @@ async def test_a_row_that_makes_no_sense_is_named(tables: Connection, columns: s
         (TaskDefinition(seq=1, program="A", retry=RetryPolicy(backoff=0.5)), "backoff is 0.5"),
         (TaskDefinition(seq=1, program="A", retry=RetryPolicy(backoff=float("nan"))), "backoff is nan"),
         (TaskDefinition(seq=1, program="A", retry=RetryPolicy(jitter=1.5)), "jitter is 1.5"),
+        (
+            TaskDefinition(seq=1, program="A", retry=RetryPolicy(delay_ms=7_200_000)),
+            "its retry delay, 7200 s, is longer than the longest that it may wait, 300 s",
+        ),
         (TaskDefinition(seq=1, program="A", retry=RetryPolicy(delay_ms=-1)), "retry delay is -0.001 s"),
         (TaskDefinition(seq=1, program="A", retry=RetryPolicy(no_retry_on=("",))), "name error types"),
         (TaskDefinition(seq=1, program="A", timeout_ms=0), "its timeout is 0 s"),
@@ -87,3 +98,50 @@ async def test_a_flow_timeout_out_of_bounds_is_refused() -> None:
     definition = WorkflowDefinition(name="w", tasks=(TaskDefinition(seq=1, program="A"),), timeout_ms=0)
     with pytest.raises(DefinitionError, match="its flow timeout is 0 s"):
         await encode_workflow(definition)
+
+
+@pytest.mark.parametrize(
+    ("columns", "longest_ms"),
+    [
+        ("retry_delay_seconds = 7200", 7_200_000),
+        ("retry_delay_seconds = 7200, retry_max_delay_seconds = 9000", 9_000_000),
+        ("retry_delay_seconds = 300", 300_000),
+        ("retry_delay_seconds = 1", 300_000),
+        ("retry_backoff = 3", 300_000),
+    ],
+)
+async def test_a_delay_raises_a_longest_one_that_nobody_set(
+    tables: Connection, columns: str, longest_ms: int
+) -> None:
+    await put(tables, TaskDefinition(seq=1, program="A"))
+    await tables.execute(b"UPDATE ms_task_definition SET max_attempts = 2, " + columns.encode())
+    definition = await read_workflow(tables, "w")
+    assert definition is not None
+    (task,) = definition.tasks
+    assert task.retry is not None
+    assert task.retry.max_delay_ms == longest_ms
+    assert await put(tables, task) == await read_workflow(tables, "w")
+
+
+async def test_a_longest_delay_that_was_not_set_follows_an_edit_of_the_delay(tables: Connection) -> None:
+    policy = RetryPolicy(max_attempts=2, delay_ms=400_000, max_delay_ms=400_000)
+    await put(tables, TaskDefinition(seq=1, program="A", retry=policy))
+    await tables.execute("UPDATE ms_task_definition SET retry_delay_seconds = 500")
+    definition = await read_workflow(tables, "w")
+    assert definition is not None
+    assert definition.tasks[0].retry == RetryPolicy(max_attempts=2, delay_ms=500_000, max_delay_ms=500_000)
+
+
+@pytest.mark.parametrize("longest", ["300", "7199.999"])
+async def test_a_delay_beyond_a_longest_one_that_is_set_is_refused_by_name(
+    tables: Connection, longest: str
+) -> None:
+    await put(tables, TaskDefinition(seq=7, program="A"))
+    await tables.execute(
+        b"UPDATE ms_task_definition SET max_attempts = 2, retry_delay_seconds = 7200,"
+        b" retry_max_delay_seconds = " + longest.encode()
+    )
+    definition = await read_workflow(tables, "w")
+    assert definition is not None
+    with pytest.raises(DefinitionError, match=r"task_seq 7\): its retry delay, 7200 s, is longer"):
+        check_definition(definition)

@@ -90,7 +90,7 @@ async def _agree(both: Both, settings: Settings) -> dict[str, FlowState]:
 async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Settings) -> None:
     engine = both.engine
     once = RetryPolicy(
-        max_attempts=3, delay_ms=600_000, backoff=1.5, jitter=0.25, no_retry_on=("ValueError",)
+        max_attempts=3, delay_ms=200_000, backoff=1.5, jitter=0.25, no_retry_on=("ValueError",)
     )
     rich = task(1, retry=once, timeout_ms=60_000, queue_timeout_ms=90_000, priority=-3, queue="a/b: c")
     flows = {

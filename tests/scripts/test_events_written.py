@@ -96,7 +96,7 @@ async def write_what_operators_bring(engine: Engine) -> None:
 
 async def write_what_a_bridge_brings(engine: Engine) -> None:
     where = (engine.client, engine.partition)
-    policy = RetryPolicy(max_attempts=3, delay_ms=600_000, no_retry_on=("ValueError",))
+    policy = RetryPolicy(max_attempts=3, delay_ms=200_000, no_retry_on=("ValueError",))
     rich = task(1, retry=policy, timeout_ms=60_000, priority=-3, units=2, parameters={"A": [1]})
     begun = await engine.register(rich, task(2, 1), task(3), task(4), workflow='nightly "花" load')
     first, second, third = await engine.claim()

@@ -119,8 +119,8 @@ def connected(url: str | None) -> Generator[Api]:
 
 
 def part(name: str) -> str:
-    """A name as a part of a path."""
-    return quote(name, safe="")
+    """A name as a part of a path; one of dots alone would be taken for a way through folders."""
+    return quote(name, safe="").replace(".", "%2E") if name.strip(".") == "" else quote(name, safe="")
 
 
 def print_json(answer: bytes) -> None:

@@ -95,7 +95,7 @@ def add_strikes(app: FastAPI, stores: Stores) -> None:
         return reply(StrikeView.of(strike), 201)
 
     @app.delete(
-        "/strikes/{strike_id}",
+        "/strikes/{strike_id:rest}",
         summary="Lift a strike",
         status_code=204,
         responses=replies({}, problems=(404, 422, 503)),

@@ -15,7 +15,7 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.restoring import Restored
 from flower_engine.log.scripts import Arg, Script
-from flower_engine.log.task_fields import parameters_of
+from flower_engine.log.task_fields import encoded_parameters
 
 _rerun = Script("rerun")
 _ignore = Script("ignore")
@@ -63,7 +63,7 @@ async def rerun(
     """
     args: list[Arg] = [scope, len(messages or ())]
     for task, (now, new) in (messages or {}).items():
-        args += (task, now, new, _encode(parameters_of(new)))
+        args += (task, now, new, encoded_parameters(new))
     if isinstance(selection, str):
         args.append(selection)
         if selection == "failed" and restored is not None:

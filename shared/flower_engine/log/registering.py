@@ -12,6 +12,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg, Script
 from flower_engine.log.task_fields import task_fields, task_lane
 from flower_engine.model.definition import Keying, PlannedTask, dependents_of
+from flower_engine.model.floats import spelled_out
 
 _script = Script("register")
 _encode = msgspec.json.Encoder().encode
@@ -90,7 +91,7 @@ class FlowPlan:
             fields["taken"] = {str(seq): msgspec.Raw(result) for seq, result in taken.items()}
         if ignored:
             fields["ignored"] = sorted(ignored)
-        return b"," + _encode(fields)[1:-1]
+        return b"," + spelled_out(_encode(fields))[1:-1]
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 from flower_engine.log.keys import lane_of
 from flower_engine.log.scripts import Arg
 from flower_engine.model.definition import PlannedTask, RetryPolicy
+from flower_engine.model.floats import spelled_out
 
 _encode = msgspec.json.Encoder().encode
 _NO_RETRY = RetryPolicy(max_attempts=0)
@@ -53,26 +54,31 @@ def task_lane(workflow: str, task: PlannedTask) -> str:
 
 def task_message(workflow: str, task: PlannedTask) -> bytes:
     """The JSON of the task's :class:`TaskMessage`."""
-    return _encode(
-        TaskMessage(
-            workflow=workflow,
-            task_seq=task.task_seq,
-            program=task.program,
-            parameters=task.parameters,
-            no_retry_on=task.retry.no_retry_on if task.retry else (),
-        )
+    message = TaskMessage(
+        workflow=workflow,
+        task_seq=task.task_seq,
+        program=task.program,
+        parameters=task.parameters,
+        no_retry_on=task.retry.no_retry_on if task.retry else (),
     )
+    return spelled_out(_encode(message))
 
 
-def with_parameters(message: bytes, parameters: Mapping[str, Any]) -> bytes:
-    """The message with these parameters set, the others as they are."""
+def with_parameters(message: bytes, parameters: Mapping[str, Any], unset: Collection[str] = ()) -> bytes:
+    """The message with these parameters set, those of ``unset`` taken away, and the others as they are."""
     known = _decode(message)
-    return _encode(msgspec.structs.replace(known, parameters={**known.parameters, **parameters}))
+    kept = {name: value for name, value in known.parameters.items() if name not in unset}
+    return spelled_out(_encode(msgspec.structs.replace(known, parameters={**kept, **parameters})))
 
 
-def parameters_of(message: bytes) -> dict[str, Any]:
-    """The parameters in a message."""
-    return _decode(message).parameters
+def encoded_parameters(message: bytes) -> bytes:
+    """The JSON of the parameters in a message."""
+    return spelled_out(_encode(_decode(message).parameters))
+
+
+def decode_message(message: bytes) -> TaskMessage:
+    """A message as :func:`task_message` made it."""
+    return _decode(message)
 
 
 def task_policy(task: PlannedTask) -> str:

@@ -24,8 +24,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     After failure n (counted since the task last began from the start) the next attempt waits
     ``min(delay_ms * backoff ** (n - 1), max_delay_ms)``, made longer or shorter by up to the share
-    ``jitter`` (0..1) of it. ``no_retry_on`` names error types, of which subclasses are too, that suspend
-    at once: ``ValueError`` or ``package.module.TheirError``.
+    ``jitter`` (0..1) of it. Where nobody set ``max_delay_ms`` it is :func:`longest_delay`. ``no_retry_on``
+    names error types, of which subclasses are too, that suspend at once:
+    ``ValueError`` or ``package.module.TheirError``.
     """
 
     max_attempts: int = 1
@@ -34,6 +35,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     max_delay_ms: int = 300_000
     jitter: float = 0.1
     no_retry_on: tuple[str, ...] = ()
+
+
+def longest_delay(delay_ms: int) -> int:
+    """``max_delay_ms`` where nobody set it: the default, or the first delay if that is longer."""
+    return max(RetryPolicy().max_delay_ms, delay_ms)
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +218,11 @@ def _problems_of_retry(retry: RetryPolicy) -> list[str]:
     for what, delay_ms in (("retry delay", retry.delay_ms), ("longest retry delay", retry.max_delay_ms)):
         if not 0 <= delay_ms <= MAX_DURATION_MS:
             problems.append(f"its {what} is {delay_ms / 1000:g} s; it must be 0 to ten years")
+    if retry.delay_ms > retry.max_delay_ms:
+        problems.append(
+            f"its retry delay, {retry.delay_ms / 1000:g} s, is longer than the longest that it may wait,"
+            f" {retry.max_delay_ms / 1000:g} s: raise that, or leave it out"
+        )
     if not 1 <= retry.backoff <= 1_000:
         problems.append(f"its retry backoff is {retry.backoff:g}, outside 1..1000")
     if not 0 <= retry.jitter <= 1:

@@ -21,6 +21,7 @@ from flower_engine.model.definition import (
     WorkflowDefinition,
     plan_flow,
 )
+from flower_engine.model.floats import spelled_out
 from flower_engine.projection.database import Connection
 from flower_engine.projection.policies import COLUMNS, columns_of, retry_of, timeout_of
 
@@ -191,7 +192,7 @@ def check_definition(definition: WorkflowDefinition) -> None:
 
 def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
     check_definition(definition)
-    rows = msgspec.json.encode([_row_of(task) for task in definition.tasks])
+    rows = spelled_out(msgspec.json.encode([_row_of(task) for task in definition.tasks]))
     return EncodedWorkflow(definition.name, rows.decode(), definition.timeout_ms)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from flower_engine.model.definition import MAX_DURATION_MS, RetryPolicy, TaskDefinition
+from flower_engine.model.definition import MAX_DURATION_MS, RetryPolicy, TaskDefinition, longest_delay
 
 COLUMNS = (
     *("max_attempts", "retry_delay_seconds", "retry_backoff", "retry_max_delay_seconds", "retry_jitter"),
@@ -27,12 +27,13 @@ def retry_of(values: Sequence[Any], problems: list[str]) -> RetryPolicy | None:
     if no_retry_on is not None and not all(isinstance(kind, str) for kind in no_retry_on):
         problems.append("has a no_retry_on that is not a plain list of names")
         no_retry_on = None
+    delay_ms = _DEFAULT.delay_ms if delay is None else _ms(delay, "retry_delay_seconds", problems)
     return RetryPolicy(
-        max_attempts=max_attempts or 1,
-        delay_ms=_DEFAULT.delay_ms if delay is None else _ms(delay, "retry_delay_seconds", problems),
+        max_attempts=1 if max_attempts is None else max_attempts,
+        delay_ms=delay_ms,
         backoff=_DEFAULT.backoff if backoff is None else _number(backoff, "retry_backoff", problems),
         max_delay_ms=(
-            _DEFAULT.max_delay_ms
+            longest_delay(delay_ms)
             if max_delay is None
             else _ms(max_delay, "retry_max_delay_seconds", problems)
         ),
@@ -54,7 +55,8 @@ def columns_of(task: TaskDefinition) -> dict[str, Any]:
         values["max_attempts"] = retry.max_attempts
         values["retry_delay_seconds"] = retry.delay_ms / 1000
         values["retry_backoff"] = retry.backoff
-        values["retry_max_delay_seconds"] = retry.max_delay_ms / 1000
+        if retry.max_delay_ms != longest_delay(retry.delay_ms):  # else NULL: an edit of the delay moves it
+            values["retry_max_delay_seconds"] = retry.max_delay_ms / 1000
         values["retry_jitter"] = retry.jitter
         values["no_retry_on"] = retry.no_retry_on or None
     if task.timeout_ms is not None:
