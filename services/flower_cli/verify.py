@@ -37,9 +37,10 @@ def verify(
     """Compare the tables of flows and tasks, and Redis, with the events, while the engine runs.
 
     Prints each field that differs, with both values and the events that decide it. Exit code 1 where
-    anything differs, also where --repair put it right. Redis is compared where no selection is given: flows
-    under way, lanes, leases, timers and counters. To repair Redis is to make all of it anew from the events;
-    tasks that run then get a new attempt.
+    anything differs, also where --repair put it right. A history whose events do not follow from each
+    other is named; nothing repairs it. Redis is compared where no selection is given: flows under way,
+    lanes, leases, timers and counters. To repair Redis is to make all of it anew from the events; tasks
+    that run then get a new attempt.
     """
     differs = run(_verify, workflow, since, until, home, log_level, repair)
     if differs:
@@ -66,7 +67,11 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
             _say(f"repaired: {merged.written:,} rows written anew, {merged.removed:,} removed")
     _say(f"{rebuilt.events:,} events of {rebuilt.flows:,} flows: {count:,} differences")
     say_left_out(rebuilt)
-    differs = count > 0 or bool(rebuilt.headless)
+    for sentence in list(rebuilt.damaged.values())[:_MOST_SHOWN]:
+        _say(sentence)
+    if rebuilt.damaged:
+        _say(f"{len(rebuilt.damaged):,} histories whose events do not follow from each other")
+    differs = count > 0 or bool(rebuilt.headless or rebuilt.damaged)
     return await _verify_redis(settings, repair) or differs if chosen.is_whole else differs
 
 

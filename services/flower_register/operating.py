@@ -10,6 +10,7 @@ from flower_engine.log.operating import Operated, Scope, read_messages
 from flower_engine.log.parking import unpark
 from flower_engine.log.partition import Partition
 from flower_engine.log.restoring import Restored
+from flower_engine.log.snapshots import last_position
 from flower_engine.log.task_fields import with_parameters
 from flower_engine.model.fold import FlowState
 from flower_register.finding import find_state
@@ -147,17 +148,17 @@ class Operator:
         for _ in range(_TRIES):
             try:
                 return await call()
-            except NotUnderWayError:
+            except NotUnderWayError as error:
                 state = await self.state()
                 if state.ended_ms is not None:
                     raise
-                await self._unpark(state)
+                await self._unpark(state, error.position)
         raise self._restless()
 
-    async def _unpark(self, state: FlowState) -> None:
+    async def _unpark(self, state: FlowState, position: str) -> None:
         redis, partition, flow = self._where()
         with contextlib.suppress(MovedError):  # somebody was faster: its history has more by now
-            await unpark(redis, partition, flow, Restored.of(state, parked=True))
+            await unpark(redis, partition, flow, Restored.of(state, position=position, parked=True))
 
     def _restless(self) -> MovedError:
         return MovedError(f"flow {self._flow} changes all the time; look at it again, then decide", "moved")
@@ -168,12 +169,12 @@ class Operator:
         for _ in range(_TRIES):
             try:
                 return await call(restored)
-            except NotUnderWayError:
+            except NotUnderWayError as error:
                 state = await self.state()
                 if state.ended_ms is None:  # it is parked, or was reopened a moment ago
-                    await self._unpark(state)
+                    await self._unpark(state, error.position)
                     continue
-                restored = Restored.of(state)
+                restored = Restored.of(state, position=error.position)
             except MovedError:
                 if restored is None or self._version is not None:
                     raise
@@ -183,7 +184,9 @@ class Operator:
     async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
         found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))
         if found is None:
-            raise NotUnderWayError(f"flow {self._flow} is not under way")
+            redis, partition, flow = self._where()
+            position = await last_position(redis, partition)
+            raise NotUnderWayError(f"flow {flow} is not under way", position)
         for task in changes:
             if task not in found:
                 raise RefusedError(f"flow {self._flow}: it has no task {task}", "unknown")

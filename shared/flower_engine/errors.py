@@ -65,7 +65,12 @@ class MovedError(RefusedError):
 
 
 class NotUnderWayError(FlowerError):
-    """The flow is not in Redis: it ended, or never was. Operations need its state, restored."""
+    """The flow is not in Redis: it ended, or never was. Operations need its state, restored from its history,
+    read from now on: it then reaches at least ``position`` ("": not told), the last one of the log now."""
+
+    def __init__(self, message: str, position: str = "") -> None:
+        self.position = position
+        super().__init__(message)
 
 
 class ProgramError(FlowerError):

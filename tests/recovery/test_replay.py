@@ -6,6 +6,8 @@ import psycopg
 import pytest
 
 from flower_engine.errors import LostError
+from flower_engine.log.client import send
+from flower_engine.log.operating import rerun
 from flower_engine.projection.comparing import Difference, Merged, find_differences, swap_in
 from flower_engine.projection.database import is_outage
 from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
@@ -175,3 +177,43 @@ async def test_the_commands_say_what_differs_and_put_it_right(both: Both, settin
     assert (await flower(settings, "replay", "--workflow", "broken", "--since", "2020-01-01"))[0] == 0
     assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")
     assert (await flower(settings, "verify", "--repair"))[0] == 0
+
+
+async def test_a_history_whose_versions_do_not_follow_is_named_also_of_a_flow_that_ended(
+    both: Both, settings: Settings
+) -> None:
+    """As two reruns of the same end leave it: v1 to v6, then v4 to v6 again."""
+    flow = await both.engine.register(task(1))
+    await both.engine.work_off()
+    known = await both.engine.restored(flow)
+    for _ in range(2):
+        for key in (both.engine.keys.ended(flow), both.engine.keys.flow(flow)):
+            await send(both.client, "DEL", key)
+        await send(both.client, "HDEL", both.engine.keys.meta, "forgotten_to")
+        await rerun(both.client, both.engine.partition, flow, by="eve", selection="all", restored=known)
+        await both.engine.work_off()
+    healthy = await both.engine.register(task(1))
+    await both.engine.work_off()
+    await both.project()
+    code, text = await flower(settings, "verify", words=8)
+    assert (code, f"flow {flow}: its history is damaged: event v4 (flow.rerun)" in text) == (1, True), text
+    assert "follows v6" in text
+    assert healthy not in text
+
+
+async def test_versions_are_compared_for_what_is_archived_meanwhile_too(both: Both) -> None:
+    flow = await both.engine.register(task(1))
+    await both.engine.work_off()
+    await both.project()
+    replaying, rebuilt = await _replaying(both)
+    assert rebuilt.damaged == {}
+    await both.engine.register(task(1))
+    await both.engine.work_off()
+    await send(
+        both.client, "XADD", both.engine.keys.log, "*", "e",
+        f'{{"type":"flow.paused","at":9,"flow":"{flow}","v":3,"by":"eve","reason":""}}',
+    )  # fmt: skip
+    await both.project()
+    await replaying.catch_up(rebuilt)
+    assert list(rebuilt.damaged) == [flow]
+    assert "v3" in rebuilt.damaged[flow]

@@ -39,7 +39,7 @@ async def end_one(engine: Engine) -> str:
     flow = await engine.register(task(1, program="A"))
     await engine.work_off(programs=["A"])
     (ending,) = await send(engine.client, "LRANGE", engine.keys.endings, -1, -1)
-    ended_ms = int(ending.split()[0])
+    ended_ms = int(ending.partition(b"@")[0])
     seconds, micros = ended_ms // 1000, 0
     while seconds * 1000 + micros // 1000 <= ended_ms:
         seconds, micros = await send(engine.client, "TIME")

@@ -192,7 +192,9 @@ class _Call(NamedTuple):
 
 async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated:
     client, partition, flow, by, version, restored = call
-    restore: list[Arg] = [0, 0] if restored is None else [restored.version, len(restored.fields)]
+    restore: list[Arg] = (
+        [0, "", 0] if restored is None else [restored.version, restored.position, len(restored.fields)]
+    )
     reply = partition.check(
         await script.run(
             client,
@@ -214,7 +216,7 @@ async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated
         case "ok":
             return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
         case "absent":
-            raise NotUnderWayError(f"flow {flow} is not under way")
+            raise NotUnderWayError(f"flow {flow} is not under way", rest[0])
         case "moved":
             raise MovedError(
                 f"flow {flow} has moved on: it is at version {rest[0]} now. Look at it again, then decide",

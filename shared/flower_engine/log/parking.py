@@ -32,7 +32,8 @@ async def unpark(client: AsyncRedis, partition: Partition, flow: str, restored: 
         MovedError: it has moved on since its history was read.
         LostError: Redis lost its state.
     """
-    args: list[Arg] = [partition.generation, flow, restored.version, *restored.fields]
+    args: list[Arg] = [partition.generation, flow, restored.version, restored.position, *restored.fields]
     reply = partition.check(await _unpark.run(client, partition.keys.meta, args))
     if reply[0] == b"moved":
-        raise MovedError(f"flow {flow} has moved on: it is at version {reply[1].decode()} now", "moved")
+        now = f": it is at version {reply[1].decode()} now" if reply[1] else " since its history was read"
+        raise MovedError(f"flow {flow} has moved on{now}", "moved")

@@ -15,15 +15,19 @@ class Restored(msgspec.Struct, frozen=True):
     """An ended flow as the scripts take it: it is put back if Redis agrees that this was its end.
 
     ``fields`` are names and values of its hash, flat. ``cut_off``: the tasks that a cancel cut off.
+    ``position``: its whole history up to there was read. Where Redis remembers no end of the flow, it is put
+    back only if no end behind this position is forgotten.
     """
 
     version: int
     fields: tuple[Arg, ...]
     cut_off: tuple[int, ...] = ()
+    position: str = ""
 
     @classmethod
-    def of(cls, flow: FlowState, *, parked: bool = False) -> "Restored":
-        """The flow as its events left it; ``parked``: it gave its place back when it left Redis."""
+    def of(cls, flow: FlowState, *, position: str = "", parked: bool = False) -> "Restored":
+        """The flow as its events up to ``position`` left it (a later one would count an end that was not
+        read); ``parked``: it gave its place back when it left Redis."""
         tasks = flow.tasks
         final = {task.planned.seq for task in tasks if task.status.is_final}
         fields: list[Arg] = []
@@ -49,7 +53,7 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("b", flow.registered.start_ms)
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)
-        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()))
+        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()), position)
 
     def messages(self, tasks: Iterable[int]) -> dict[int, bytes]:
         """The messages of those of the tasks that there are."""

@@ -23,6 +23,8 @@ from flower_engine.progress import Tell
 from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.changes import Changes, FlowChange
 from flower_engine.projection.database import Connection, is_refusal
+from flower_engine.projection.gaps import versions_of
+from flower_engine.projection.ordering import Ordering
 from flower_engine.projection.refused import UNREADABLE, outline, without_values
 from flower_engine.projection.tables import BY_KEY, write_changes
 
@@ -84,13 +86,15 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 class Rebuilt(msgspec.Struct, kw_only=True):
     """What was built: ``headless`` flows have events but no registration in the archive, and ``refused`` ones
     have a value that the tables do not take. Neither are in the tables that were built, so nothing is known
-    of what their rows must be."""
+    of what their rows must be. ``damaged``: by flow, where an event does not follow from those before it, in
+    a sentence."""
 
     positions: Positions
     events: int = 0
     flows: int = 0
     headless: list[str] = []
     refused: list[str] = []
+    damaged: dict[str, str] = {}
 
     @property
     def left_out(self) -> set[str]:
@@ -106,6 +110,7 @@ class Replaying:
         self._reader = reader
         self._chosen = chosen
         self._tell = tell
+        self._ordering = Ordering()
 
     async def build(self) -> Rebuilt:
         """Fills the tables as the archive is now; then adds what was archived meanwhile, if that is much.
@@ -146,6 +151,10 @@ class Replaying:
         if not rows:
             return 0
         counted = [(flow, ms, _counted(raw, error)) for _, flow, ms, _, raw, error in rows]
+        self._ordering.know(await versions_of(self._connection, list({flow for flow, _, _ in counted})))
+        for (flow, ms, event), (_, _, _, seq, _, error) in zip(counted, rows, strict=True):
+            if error != AFTER_A_GAP:
+                self._ordering.add(flow, (ms, seq), event)
         # As a projector has them (``make_batch``).
         for _, some in groupby(counted, key=lambda one: isinstance(one[2], FlowSnapshot)):
             changes = Changes()
@@ -155,6 +164,7 @@ class Replaying:
             await self._write(rebuilt, {partition: flows})
         rebuilt.events += len(rows)
         rebuilt.positions[partition] = (rows[-1][2], rows[-1][3])
+        rebuilt.damaged = self._ordering.broken
         return len(rows)
 
     async def _of_selection(self, flows: list[FlowChange]) -> list[FlowChange]:
@@ -192,6 +202,7 @@ class Replaying:
                     if writing is not None:
                         await writing
                     writing = asyncio.create_task(self._write(rebuilt, self._wanted(rebuilt, chunk)))
+                    rebuilt.damaged = self._ordering.broken
                     rebuilt.events += events
                     self._tell("events", rebuilt.events, total)
             finally:
@@ -215,8 +226,9 @@ class Replaying:
             await cursor.execute(statement, self._chosen.values())
             changes, events, last = dict[int, Changes](), 0, ""
             async for rows in _pages(cursor):
-                for partition, flow, ms, _, raw, error in rows:
+                for partition, flow, ms, seq, raw, error in rows:
                     if flow != last:
+                        self._ordering.know({})
                         if events >= _CHUNK_EVENTS:
                             yield events, _flows_of(changes)
                             changes, events = {}, 0
@@ -225,10 +237,10 @@ class Replaying:
                     counting = changes.get(partition)
                     if counting is None:
                         counting = changes[partition] = Changes()
-                    if error is None:
-                        counting.add(decode_event(raw), ms)
-                    else:
-                        _add(counting, flow, ms, _counted(raw, error))
+                    event = decode_event(raw) if error is None else _counted(raw, error)
+                    if error != AFTER_A_GAP:
+                        self._ordering.add(flow, (ms, seq), event)
+                    _add(counting, flow, ms, event)
             if changes:
                 yield events, _flows_of(changes)
 

@@ -102,7 +102,10 @@ class Settings(BaseSettings):
         1_024, ge=1, description="the same as Redis' memory that these events take"
     )
     ended_keep_seconds: float = Field(
-        3_600.0, ge=0, description="how long an ended flow is remembered in Redis"
+        3_600.0,
+        ge=60,
+        description="how long an ended flow is remembered in Redis; an operation on one that takes longer"
+        " to read its history begins again",
     )
 
     park_hours: float = Field(

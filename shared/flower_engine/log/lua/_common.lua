@@ -49,24 +49,57 @@ local function split_member(member)
   return sub(member, 1, 36), sub(member, 38)
 end
 
--- Appends an event (JSON) to the log; save_events writes it.
+-- Appends an event (JSON) to the log; written at the end of the script.
 local appended = {}
 local function append(event)
   appended[#appended + 1] = event
 end
 
--- Writes what was appended, at the end of every script. A few events are an entry each. Of more, all but the
+-- What is to be forgotten one day (a flow that ended, an idempotency key), and the list that it is noted in
+-- as "<ms>@<position> <what>", at the end of the script: nothing that led there lies behind that position.
+local noted = {}
+local function note_old(list, what)
+  local some = noted[list]
+  if not some then
+    some = {}
+    noted[list] = some
+  end
+  some[#some + 1] = what
+end
+
+-- The position of the last event.
+local function last_position()
+  local last = call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+  return last and last[1] or '0-0'
+end
+
+-- The order of two positions; one that is not given ("") is before every other.
+local function is_before(one, other)
+  local ms, number = match(one, '^(%d+)-(%d+)$')
+  local other_ms, other_number = match(other, '^(%d+)-(%d+)$')
+  ms, other_ms = tonumber(ms or -1), tonumber(other_ms or -1)
+  return ms < other_ms or (ms == other_ms and tonumber(number or 0) < tonumber(other_number or 0))
+end
+
+-- Whether a history that was read up to a position may lack an end that is forgotten: a flow that Redis does
+-- not know may then have moved on since, and nothing tells.
+local function is_older_than_forgotten(position)
+  return is_before(position, call('HGET', KEYS[1], 'forgotten_to') or '')
+end
+
+-- Writes what was appended. A few events are an entry each. Of more, all but the
 -- first are packed: an entry "n" "<bytes,...>" "e" "<event><event>..." has the position of its last event as
 -- its id, and the ids below, which nobody else gets, are the positions of those before it. meta counts by how
 -- many the events are more than the entries.
+-- Returns the position of the last one.
 local LEAST_PACKED, PACK_EVENTS, PACK_BYTES = 4, 64, 32768
-local function save_events()
-  local count = #appended
+local function write_events()
+  local count, id = #appended, nil
   if count < LEAST_PACKED then
     for index = 1, count do
-      call('XADD', log_key, '*', 'e', appended[index])
+      id = call('XADD', log_key, '*', 'e', appended[index])
     end
-    return
+    return id
   end
   local ms, number = match(call('XADD', log_key, '*', 'e', appended[1]), '^(%d+)-(%d+)$')
   number = tonumber(number)
@@ -80,7 +113,7 @@ local function save_events()
       sizes[#sizes + 1] = digits(#appended[last])
     end
     number = number + #sizes
-    local id = ms .. '-' .. digits(number)
+    id = ms .. '-' .. digits(number)
     if #sizes == 1 then
       call('XADD', log_key, id, 'e', appended[first])
     else
@@ -90,4 +123,17 @@ local function save_events()
     first = last + 1
   end
   call('HINCRBY', KEYS[1], 'packed', digits(spared))
+  return id
+end
+
+-- The end of every script: what it appended and noted is written.
+local function save_events()
+  local position = write_events()
+  for list, some in pairs(noted) do
+    local head = now .. '@' .. (position or last_position()) .. ' '
+    for index = 1, #some do
+      some[index] = head .. some[index]
+    end
+    call_chunked('RPUSH', prefix .. list, some, CHUNK)
+  end
 end

@@ -109,14 +109,14 @@ end
 
 -- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow; a flow with nothing left ends.
 local function save_flows()
-  local gone, ended, endings = {}, {}, {}
+  local gone, ended = {}, {}
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow.left == 0 then
       local n, version = #gone, digits(flow.v)
       gone[n + 1] = flow.key
       ended[2 * n + 1], ended[2 * n + 2] = prefix .. 'ended:' .. flow.id, version .. ' ' .. flow.last
-      endings[n + 1] = now .. ' ' .. flow.id .. ' ' .. version
+      note_old('endings', flow.id .. ' ' .. version)
       if flow.flags ~= '' then
         call('ZREM', prefix .. 'timers', 'f:' .. flow.id, 'b:' .. flow.id)
       end
@@ -132,6 +132,5 @@ local function save_flows()
     local last = math.min(first + CHUNK - 1, #gone)
     call('UNLINK', unpack(gone, first, last))
     call('MSET', unpack(ended, 2 * first - 1, 2 * last))
-    call('RPUSH', prefix .. 'endings', unpack(endings, first, last))
   end
 end

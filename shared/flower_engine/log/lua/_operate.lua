@@ -1,13 +1,15 @@
 -- What an operator's transitions have in common.
 --
 -- Their ARGV begin: generation, operation id, flow id, by (JSON text), expected version or "",
---   version of the restored flow, number of its fields, the fields of its hash (name, value...; see
---   restoring.py); then their own, from ARGV[first].
--- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent"}: the flow is not under
---   way and no state of it was given, {"moved", version}: not the version it should be, {"lost"}.
+--   version of the restored flow, position up to which its history was read, number of its fields, the fields
+--   of its hash (name, value...; see restoring.py); then their own, from ARGV[first].
+-- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent", last position of the
+--   log}: the flow is not under way, and no state of it was given, or one from before an end that may be
+--   forgotten (a history that is read from now on reaches that position), {"moved", version}: not the version
+--   it should be, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
 local op, id, by = ARGV[2], ARGV[3], ARGV[4]
-local first = 8 + tonumber(ARGV[7])
+local first = 9 + tonumber(ARGV[8])
 local op_key, REMEMBERED_SECONDS = prefix .. 'op:' .. op, 3600
 local restored = false
 
@@ -25,12 +27,12 @@ local function open_flow()
   if not counters then
     local ended = call('GET', prefix .. 'ended:' .. id)
     local version = match(ended or '', '^(%d+)')
-    if ARGV[7] == '0' then
-      return nil, { 'absent' }
+    if ARGV[8] == '0' or (not ended and is_older_than_forgotten(ARGV[7])) then
+      return nil, { 'absent', last_position() }
     elseif ended and version ~= ARGV[6] then
       return nil, { 'moved', version }
     end
-    for step = 8, first - 1, CHUNK do
+    for step = 9, first - 1, CHUNK do
       call('HSET', key, unpack(ARGV, step, math.min(first - 1, step + CHUNK - 1)))
     end
     restored = true

@@ -16,7 +16,7 @@ for index = 2, #ARGV, 3 do
     if call('GET', ended) ~= ending then
       append('{"type":"flow.cancelled"' .. ARGV[index + 2] .. now .. '}')
       call('SET', ended, ending)
-      call('RPUSH', prefix .. 'endings', now .. ' ' .. id .. ' ' .. ARGV[index + 1])
+      note_old('endings', id .. ' ' .. ARGV[index + 1])
     end
     reply[#reply + 1] = id
   end

@@ -41,7 +41,7 @@ for index = 2, #ARGV, 2 do
       call('ZREM', prefix .. 'flows:' .. workflow, id)
       call('UNLINK', key)
       call('SET', prefix .. 'ended:' .. id, digits(flow.v) .. ' -')
-      call('RPUSH', prefix .. 'endings', now .. ' ' .. id .. ' ' .. digits(flow.v))
+      note_old('endings', id .. ' ' .. digits(flow.v))
       reply[#reply + 1] = id
     end
   end

@@ -105,7 +105,7 @@ local function register(id, plan, idempotency_key, start, extra)
   end
   if idempotency_key ~= '' then
     call('SET', prefix .. 'key:' .. idempotency_key, id .. ' ' .. plan.workflow)
-    call('RPUSH', prefix .. 'keyed', now .. ' ' .. idempotency_key)
+    note_old('keyed', idempotency_key)
   end
   local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags, timed = plan.flags ~= '' }
   local active = nil

@@ -10,16 +10,16 @@
 if call('HGET', KEYS[1], 'recovering') ~= ARGV[1] then
   return { 'lost' }
 end
-local at = 3
+local at, position = 3, '@' .. last_position() .. ' ' -- all that led here is archived, and so before it
 for _ = 1, tonumber(ARGV[2]) do
   local id, version = ARGV[at], ARGV[at + 1]
   call('SET', prefix .. 'ended:' .. id, version .. ' -')
-  call('RPUSH', prefix .. 'endings', ARGV[at + 2] .. ' ' .. id .. ' ' .. version)
+  call('RPUSH', prefix .. 'endings', ARGV[at + 2] .. position .. id .. ' ' .. version)
   at = at + 3
 end
 while at <= #ARGV do
   call('SET', prefix .. 'key:' .. ARGV[at], ARGV[at + 1] .. ' ' .. ARGV[at + 2])
-  call('RPUSH', prefix .. 'keyed', ARGV[at + 3] .. ' ' .. ARGV[at])
+  call('RPUSH', prefix .. 'keyed', ARGV[at + 3] .. position .. ARGV[at])
   at = at + 4
 end
 return { 'ok' }
