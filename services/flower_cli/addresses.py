@@ -1,11 +1,12 @@
 """Finding the addresses of the stores, and showing them."""
 
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 from flower_engine.embedded.home import Home, RunningStores
 from flower_engine.errors import StoreError
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.telemetry import mask_password
+from flower_engine.secrets import hide_secrets, learn_address
 
 
 def with_stores(settings: Settings) -> Settings:
@@ -27,14 +28,16 @@ def with_stores(settings: Settings) -> Settings:
 
 def address_lines(addresses: Mapping[str, str | None]) -> str:
     """The addresses for reading: passwords hidden, each with how to connect to it."""
+    for address in addresses.values():
+        learn_address(address)
     redis_url, database_url = addresses.get("redis_url"), addresses.get("database_url")
     rows: list[tuple[str, str]] = []
     if api_url := addresses.get("api_url"):
         rows += [("API", api_url), ("", f"{api_url}/docs")]
     if redis_url:
-        rows += [("Redis", mask_password(redis_url)), ("", _redis_command(redis_url))]
+        rows += [("Redis", hide_secrets(redis_url)), ("", _redis_command(redis_url))]
     if database_url:
-        rows += [("Postgres", mask_password(database_url)), ("", f"psql '{mask_password(database_url)}'")]
+        rows += [("Postgres", hide_secrets(database_url)), ("", f"psql '{hide_secrets(database_url)}'")]
     return "\n".join(f"{name:<10}{text}" for name, text in rows)
 
 
@@ -54,10 +57,12 @@ def _running(settings: Settings) -> RunningStores:
             f"no engine runs on the data folder {home.path}: start one with 'flower up' (or name its folder "
             f"with --home or FLOWER_HOME), or set {' and '.join(missing)} to the servers to use"
         )
+    for address in (running.redis_url, running.database_url):
+        learn_address(address)
     return running
 
 
 def _redis_command(url: str) -> str:
     if url.startswith("unix://"):  # redis-cli takes no such URL
-        return f"redis-cli -s {url.removeprefix('unix://').split('?')[0]}"
-    return f"redis-cli -u {mask_password(url)}"
+        return f"redis-cli -s {unquote(urlsplit(url).path)}"
+    return f"redis-cli -u {hide_secrets(url)}"

@@ -6,6 +6,7 @@ import sys
 from rich.console import Console
 
 from flower_engine.errors import FlowerError, SettingsError
+from flower_engine.secrets import hide_secrets
 
 ERROR = "error: "
 """How an error's line begins; ``flower up`` knows the errors of its services by it."""
@@ -21,7 +22,7 @@ err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 def fail(message: str) -> None:
     """One clear line (or a few) on standard error."""
-    err.print(f"{ERROR}{message}", style="red", markup=False)
+    err.print(hide_secrets(f"{ERROR}{message}"), style="red", markup=False)
 
 
 def report(error: FlowerError) -> int:

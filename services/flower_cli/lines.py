@@ -6,6 +6,8 @@ import sys
 import threading
 from typing import TextIO
 
+from flower_engine.secrets import hide_secrets
+
 _OWN_LINE = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}Z (\w+) +[\w-]+ (\S+): (.*)")
 _NAME_COLOURS = (36, 35, 34, 32, 33)
 _LEVEL_COLOURS = {"WARNING": 33, "ERROR": 31, "CRITICAL": 31}
@@ -23,7 +25,7 @@ class Lines:
     def write(self, name: str, *lines: str) -> None:
         """Lines that belong together; no other comes between them."""
         made = self._for_people if self._stream.isatty() else _for_files
-        text = "".join(f"{made(name, line)}\n" for line in lines)
+        text = "".join(f"{made(name, hide_secrets(line))}\n" for line in lines)
         # Nobody may be reading any more; the services must not stop for that.
         with self._lock, contextlib.suppress(OSError):
             self._stream.write(text)

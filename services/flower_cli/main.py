@@ -1,6 +1,8 @@
 """The ``flower`` command: one file a subject, put together here."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +11,11 @@ from flower_cli import demo, prune, recover, replay, services, up, urls, verify
 from flower_cli.bench import command as bench
 from flower_cli.client import bulk, comparing, controlling, history, operating, registering, showing, top
 from flower_cli.console import out, report
+from flower_cli.supervisor import SUPERVISED
 from flower_engine.errors import FlowerError
+from flower_engine.runtime import env_file
+from flower_engine.runtime.telemetry import hide_secrets_of_tracebacks
+from flower_engine.secrets import learn_environment
 
 app = typer.Typer(
     name="flower",
@@ -58,9 +64,16 @@ top.add_to(app)
 
 def main() -> None:
     """Run the command; its exit codes are in docs/cli.md."""
+    hide_secrets_of_tracebacks()
     try:
+        if SUPERVISED not in os.environ:  # else the supervisor has read it for all
+            env_file.load(Path.cwd(), os.environ)
+        learn_environment(os.environ)
         app()
     except FlowerError as error:
         sys.exit(report(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        hide_secrets_of_tracebacks()  # typer has put its own way there
+        raise

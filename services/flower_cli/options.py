@@ -1,9 +1,18 @@
 """Flags that several commands take; each overrides the variable of the same name."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def finite(value: float | None) -> float | None:
+    """For options that are a number: typer takes inf and nan for one, whatever its bounds."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number that can be meant")
+    return value
+
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Data folder of the embedded stores [FLOWER_HOME, .flower]")

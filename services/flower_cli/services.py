@@ -84,6 +84,7 @@ def _run(service: str, serve: "Serve", **flags: Any) -> None:
     from flower_cli.addresses import with_stores
     from flower_cli.console import report_as_line
     from flower_cli.supervisor import SUPERVISED
+    from flower_engine.runtime import env_file
     from flower_engine.runtime.lifecycle import run
     from flower_engine.runtime.settings import load_settings, unknown_variables
     from flower_engine.runtime.telemetry import configure_logging
@@ -91,6 +92,6 @@ def _run(service: str, serve: "Serve", **flags: Any) -> None:
     settings = load_settings(**flags)
     configure_logging(service, settings.log_level)
     if SUPERVISED not in os.environ:  # else the supervisor has said it for all
-        for sentence in unknown_variables():
+        for sentence in [*env_file.said(), *unknown_variables()]:
             logging.getLogger(__name__).warning(sentence)
     run(serve, with_stores(settings), report_as_line)

@@ -41,6 +41,7 @@ def up(
     from flower_cli.lines import Lines
     from flower_cli.signals import StopSignals
     from flower_engine.embedded.home import Home
+    from flower_engine.runtime import env_file
     from flower_engine.runtime.settings import load_settings, unknown_variables
     from flower_engine.runtime.telemetry import configure_logging
 
@@ -57,7 +58,7 @@ def up(
     )
     lines = Lines()
     configure_logging("up", settings.log_level, lines.as_stream("up"))
-    for sentence in unknown_variables():
+    for sentence in [*env_file.said(), *unknown_variables()]:
         _log.warning(sentence)
     signals = StopSignals()
     with Home(settings.home) as held, signals.installed():

@@ -15,14 +15,17 @@ def add_to(app: typer.Typer) -> None:
 
 def urls(
     home: HomeOption = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="For programs; passwords are not hidden then.")
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="With --json: passwords are not hidden.")
     ] = False,
 ) -> None:
     """Print the addresses of the stores in use, and of the API."""
     from flower_cli.addresses import address_lines, with_stores
     from flower_engine.embedded.home import Home
+    from flower_engine.runtime import env_file
     from flower_engine.runtime.settings import load_settings
+    from flower_engine.secrets import hide_secrets
 
     settings = with_stores(load_settings(home=home))
     running = Home(settings.home).announced()
@@ -32,6 +35,7 @@ def urls(
         "api_url": running.api_url if running else None,
     }
     if as_json:
-        out.print(json.dumps(addresses), markup=False)
+        text = json.dumps(addresses)
+        out.print(text if show_secrets else hide_secrets(text), markup=False)
     else:
-        out.print(address_lines(addresses), markup=False)
+        out.print("\n".join([address_lines(addresses), *env_file.said()]), markup=False)

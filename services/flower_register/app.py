@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from flower_engine.runtime.settings import ApiToken
+from flower_engine.runtime.api_tokens import ApiToken
 from flower_register.bodies import StrictRoute
 from flower_register.openapi import describe
 from flower_register.problems import add_problem_handlers

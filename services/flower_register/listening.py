@@ -9,6 +9,7 @@ from flower_engine.projection.database import connect
 from flower_engine.projection.definitions import CHANNEL
 from flower_engine.runtime.patience import Patience
 from flower_register.plans import Plans
+from flower_register.problems import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,6 @@ class Listener:
             self.problem = "connecting again"
             self._plans.listener_is_lost()
             return
-        self.problem = " ".join(str(error).split()) or type(error).__name__
+        self.problem = one_line(error)
         self._plans.postgres_is_away()
         await asyncio.sleep(self._patience.failed(error))

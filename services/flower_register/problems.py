@@ -24,6 +24,7 @@ from flower_engine.errors import (
     UnknownFlowError,
     UnknownWorkflowError,
 )
+from flower_engine.secrets import hide_secrets
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class ProblemError(HTTPException):
 
 def unavailable(store: str, why: str) -> ProblemError:
     """A store that cannot be used now; the client should try again."""
-    detail = f"{store} cannot be used now: {why}"
+    detail = f"{store} cannot be used now: {hide_secrets(why)}"
     return ProblemError(503, "store-unavailable", detail, headers=_RETRY, store=store)
 
 
@@ -187,4 +188,5 @@ def _methods_of(request: Request) -> list[str]:
 
 
 def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """An error of a library, for people: without the secrets that it may repeat."""
+    return hide_secrets(" ".join(str(error).split())) or type(error).__name__

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.settings import ApiToken, Settings
+from flower_engine.runtime.api_tokens import ApiToken
+from flower_engine.runtime.settings import Settings
 from flower_register.problems import ProblemError, answer
 
 _OPEN = ("/healthz", "/readyz")  # for those who start and stop services

@@ -140,6 +140,43 @@ def test_given_stores_are_used_instead(
     assert "Redis: external" in running.log()
 
 
+def test_passwords_of_given_stores_are_in_no_log_no_output_and_no_list_of_processes(
+    stubs: Path, tmp_path: Path, redis_url: str, database_url: str
+) -> None:
+    secret = "hunter2xyzzy"
+    environment = {
+        "FLOWER_REDIS_URL": redis_url.replace("unix://", f"unix://default:{secret}@"),
+        "FLOWER_DATABASE_URL": database_url.replace("flower@", f"flower:{secret}@"),
+        "FLOWER_API_TOKENS": f"ann:{secret}token",
+    }
+    home = tmp_path / "home"
+    with up(home, tmp_path / "log", stubs=stubs, environment=environment) as running:
+        printed = running.wait_until_running()
+        wait_until(lambda: running.log().count("queues") == 3)  # the stubs log the address of Redis
+        commands = [child.cmdline() for child in running.children()]
+        assert {"api", "projector", "watcher", "worker"} <= {command[-1] for command in commands}
+        shown = [printed, running.log(), str(commands), str(urls(home))]
+        assert urls(home, "--show-secrets")["redis_url"] == environment["FLOWER_REDIS_URL"]
+        assert running.stop() == 0
+    assert "default:***@" in running.log()
+    for text in (*shown, running.log()):
+        assert secret not in text
+
+
+def test_an_env_file_of_the_working_folder_is_read_and_said(home: Path, stubs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    (folder / ".env").write_text("FLOWER_QUEUES=from_file\nFLOWER_LOG_LEVEL=INFO\n")
+    with up(
+        home, tmp_path / "log", stubs=stubs, cwd=folder, environment={"FLOWER_LOG_LEVEL": "DEBUG"}
+    ) as running:
+        running.wait_until_running()
+        wait_until(lambda: "queues ('from_file',)" in running.log())
+        assert running.stop() == 0
+    assert running.log().count(f"read from {folder / '.env'}: FLOWER_QUEUES") == 1
+    assert "not taken from" in running.log()
+
+
 def test_several_workers_run_at_once(home: Path, stubs: Path, tmp_path: Path) -> None:
     with up(home, tmp_path / "log", "--workers", "2", stubs=stubs) as running:
         running.wait_until_running()
@@ -154,6 +191,16 @@ def test_a_command_without_stores_says_how_to_go_on(tmp_path: Path) -> None:
     assert "flower up" in ended.stderr
     assert "FLOWER_REDIS_URL and FLOWER_DATABASE_URL" in ended.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_all_that_is_wrong_with_the_settings_is_said_at_once_with_exit_code_2(tmp_path: Path) -> None:
+    environment = {**os.environ, "FLOWER_LEASE_SECONDS": "inf", "FLOWER_REDIS_URL": "redis://host:abc/0"}
+    command = [sys.executable, "-m", "flower_cli", "worker", "--home", str(tmp_path / "home")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 2
+    assert "FLOWER_LEASE_SECONDS = 'inf'" in ended.stderr
+    assert "FLOWER_REDIS_URL: cannot be read" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def _answers(client: Redis) -> bool:

@@ -103,6 +103,7 @@ def up(
     *flags: str,
     stubs: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Generator[UpProcess]:
     """``flower up`` on a folder, its log (standard error) in a file; stopped if it still runs at the end."""
     variables = {**os.environ, **(environment or {})}
@@ -111,7 +112,7 @@ def up(
     command = [sys.executable, "-m", "flower_cli", "up", "--home", str(home), "--port", "0", *flags]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, env=variables) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, env=variables, cwd=cwd) as process,
     ):
         try:
             yield UpProcess(process, home, log)
@@ -129,7 +130,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def urls(home: Path) -> dict[str, str]:
+def urls(home: Path, *flags: str) -> dict[str, str]:
     """What ``flower urls --json`` prints."""
-    command = [sys.executable, "-m", "flower_cli", "urls", "--home", str(home), "--json"]
+    command = [sys.executable, "-m", "flower_cli", "urls", "--home", str(home), "--json", *flags]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)

@@ -1,6 +1,7 @@
 """A data folder is held by one engine at a time, and tells others what runs in it."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -98,3 +99,83 @@ def test_a_socket_gets_a_short_folder_where_the_data_folder_is_too_deep(tmp_path
     with Home(home.path) as later:  # the folder of a killed engine is removed by the next
         later.remove_socket_folder("store")
     assert not folder.exists()
+
+
+def test_a_lock_that_is_a_link_is_not_followed_and_its_target_stays(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "lock").symlink_to(target)
+    with pytest.raises(StoreError, match="it is a link"):
+        Home(home).acquire()
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize("text", ["precious", "12\nprecious", "1" * 40])
+def test_a_lock_that_is_somebodys_file_is_left_as_it_is(tmp_path: Path, text: str) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text(text)
+    with pytest.raises(StoreError, match="no lock file of Flower"):
+        Home(tmp_path).acquire()
+    assert lock.read_text() == text
+
+
+def test_a_lock_with_another_name_elsewhere_is_left_as_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "numbers"
+    target.write_text("4711\n")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "lock").hardlink_to(target)
+    with pytest.raises(StoreError, match="another name"):
+        Home(home).acquire()
+    assert target.read_text() == "4711\n"
+
+
+def test_a_lock_that_is_a_pipe_or_a_folder_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(StoreError, match="it is no file"):
+        Home(tmp_path).acquire()
+    (tmp_path / "lock").unlink()
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StoreError, match="no lock file"):
+        Home(tmp_path).acquire()
+
+
+def test_an_ignore_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / ".gitignore").symlink_to(tmp_path / "made")
+    with Home(home):
+        assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("inner", ["", "run", "log"])
+def test_a_folder_that_everybody_can_write_is_refused_with_what_to_do(tmp_path: Path, inner: str) -> None:
+    home = tmp_path / "home"
+    with Home(home):
+        pass
+    (home / inner).chmod(0o777)
+    with pytest.raises(StoreError, match="everybody can write") as refused:
+        Home(home).acquire()
+    assert f"chmod go-w {home / inner}" in str(refused.value)
+
+
+def test_a_folder_that_a_group_can_write_is_refused_if_the_group_has_others(tmp_path: Path) -> None:
+    lonely, shared = 61_234, _a_group_of_somebody()
+    home = tmp_path / "home"
+    home.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a folder to another group")
+    os.chown(home, -1, lonely)  # as where each user has a group of his own, and umask 002
+    home.chmod(0o775)
+    with Home(home):
+        pass
+    os.chown(home, -1, shared)
+    home.chmod(0o775)
+    with pytest.raises(StoreError, match=r"group .* can write"):
+        Home(home).acquire()
+
+
+def _a_group_of_somebody() -> int:
+    return next(one.pw_gid for one in pwd.getpwall() if one.pw_uid != 0 and one.pw_gid != 0)

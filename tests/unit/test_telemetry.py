@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower_engine.runtime.telemetry import attempt_at_work, configure_logging, mask_password
+from flower_engine.runtime.telemetry import attempt_at_work, configure_logging
+from flower_engine.secrets import hide_secrets
 
 
 @pytest.fixture(autouse=True)
@@ -92,4 +93,4 @@ def test_libraries_that_log_each_request_are_heard_from_warnings_on() -> None:
     ],
 )
 def test_a_password_in_an_address_is_hidden(address: str, masked: str) -> None:
-    assert mask_password(address) == masked
+    assert hide_secrets(address) == masked

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flower_cli.options import HomeOption
+from flower_cli.options import HomeOption, finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,12 @@ def bench(
         typer.Option("--only", help="Workload to run, see --list; repeatable [all but slow]"),
     ] = None,
     list_them: Annotated[bool, typer.Option("--list", help="Name the workloads; measure nothing")] = False,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long each steady load lasts")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, callback=finite, help="How long each steady load lasts")
+    ] = 60.0,
     rate: Annotated[
-        float | None, typer.Option(min=1, help="The capacity in tasks/s, instead of measuring it")
+        float | None,
+        typer.Option(min=1, callback=finite, help="The capacity in tasks/s, instead of measuring it"),
     ] = None,
     shapes: Annotated[
         list[Path] | None, typer.Option("--shapes", help="File with a DAG, see docs/cli.md; repeatable")

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from flower_cli.console import fail
+from flower_engine.secrets import learn_address
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_AWAY = 1, 2, 5
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -110,6 +111,7 @@ def connected(url: str | None) -> Generator[Api]:
     Its errors are said on standard error, and end the command with their exit code.
     """
     address = url or os.environ.get("FLOWER_URL") or _url_here() or DEFAULT_URL
+    learn_address(address)
     try:
         with closing(Api(address, os.environ.get("FLOWER_TOKEN"))) as api:
             yield api

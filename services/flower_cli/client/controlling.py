@@ -12,6 +12,7 @@ from flower_cli.client.api import Api, connected, part, print_json
 from flower_cli.client.options import JsonOption, ReasonOption, UrlOption
 from flower_cli.client.values import parameters_of
 from flower_cli.console import out
+from flower_cli.options import finite
 
 _PANEL = "Flow control, over HTTP"
 Scope = Literal["global", "queue", "workflow", "program"]
@@ -64,9 +65,13 @@ def limit(
         bool | None, typer.Option(help="Whether suspended flows keep their place")
     ] = None,
     rate: Annotated[int | None, typer.Option(help="Starts of tasks in any period")] = None,
-    period: Annotated[float | None, typer.Option(help="Length of the period in seconds [1]")] = None,
+    period: Annotated[
+        float | None, typer.Option(callback=finite, help="Length of the period in seconds [1]")
+    ] = None,
     fair_by: Annotated[str | None, typer.Option(help="Parameter whose values take turns")] = None,
-    weight: Annotated[float | None, typer.Option(help="Share of the turns; 1 where not set")] = None,
+    weight: Annotated[
+        float | None, typer.Option(callback=finite, help="Share of the turns; 1 where not set")
+    ] = None,
     none: Annotated[
         list[str] | None, typer.Option("--none", help="Take one setting back, by its flag: max-running, ...")
     ] = None,

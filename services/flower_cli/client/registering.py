@@ -12,6 +12,7 @@ from flower_cli.client.options import JsonOption, ParamOption, UrlOption
 from flower_cli.client.showing import print_flow
 from flower_cli.client.values import parameters_of, task_parameters_of
 from flower_cli.console import err, out
+from flower_cli.options import finite
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
 _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
@@ -31,13 +32,17 @@ def register(
     priority: Annotated[
         int | None, typer.Option("--priority", help="Of all tasks, -20 (first) to 19")
     ] = None,
-    delay: Annotated[float | None, typer.Option("--delay", help="Seconds before anything starts")] = None,
+    delay: Annotated[
+        float | None, typer.Option("--delay", callback=finite, help="Seconds before anything starts")
+    ] = None,
     start_at: Annotated[
         str | None, typer.Option("--start-at", help="Time (ISO, UTC) before which not")
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="The same key gives the same flow")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends or a task is suspended")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Wait so many seconds at most")] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", callback=finite, help="Wait so many seconds at most")
+    ] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:

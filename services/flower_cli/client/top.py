@@ -15,6 +15,7 @@ from flower_cli.client import words
 from flower_cli.client.api import Api, connected
 from flower_cli.client.options import JsonOption, UrlOption
 from flower_cli.console import out
+from flower_cli.options import finite
 
 _LANES_SHOWN = 15
 
@@ -25,7 +26,9 @@ def add_to(app: typer.Typer) -> None:
 
 def top(
     once: Annotated[bool, typer.Option("--once", help="Show it once, and end")] = False,
-    interval: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between looks")] = 1.0,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.1, callback=finite, help="Seconds between looks")
+    ] = 1.0,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,9 +8,12 @@
 <home>/run/...            sockets
 """
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -22,6 +25,7 @@ import msgspec
 
 from flower_engine.embedded.processes import ProcessMark
 from flower_engine.errors import HomeInUseError, StoreError
+from flower_engine.runtime.trust import who_else_may_write
 
 SOCKET_PATH_BYTES = 100
 """Longest path of a socket that is used: Linux takes 107 bytes, macOS 103."""
@@ -65,14 +69,21 @@ class Home:
         return self.path / "run"
 
     def prepare(self) -> None:
-        """Make the folder and its sub-folders; what it already holds is left alone."""
+        """Make the folder and its sub-folders; what it already holds is left alone.
+
+        Raises:
+            StoreError: it cannot be made or written, or others can write it.
+        """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_shared(self.path)
             for folder in (self.log, self.run, self.valkey, self.postgres.parent):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            ignore = self.path / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
+                self._refuse_shared(folder)
+            with contextlib.suppress(FileExistsError):  # a link counts as one, wherever it leads
+                ignore = os.open(self.path / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(ignore, "w") as file:
+                    file.write("*\n")
         except OSError as error:
             raise StoreError(
                 f"cannot write in the data folder {self.path} ({error.strerror}): "
@@ -84,9 +95,10 @@ class Home:
 
         Raises:
             HomeInUseError: another process holds it; names the folder and that process.
+            StoreError: the folder cannot be used, or its lock file is none of Flower's.
         """
         self.prepare()
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self._open_lock()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -99,6 +111,36 @@ class Home:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         self._lock = lock
+
+    def _open_lock(self) -> int:
+        """The lock file, which is ours: what is not is neither followed nor overwritten."""
+        path = self.path / "lock"
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            lock = os.open(path, flags, 0o600)
+        except OSError as error:
+            why = "it is a link" if error.errno == errno.ELOOP else error.strerror or "it cannot be opened"
+            raise _foreign_lock(path, why) from None
+        found = os.fstat(lock)
+        if not stat.S_ISREG(found.st_mode):
+            why = "it is no file"
+        elif found.st_nlink > 1:
+            why = "it has another name elsewhere"
+        elif found.st_size >= _LOCK_BYTES or not re.fullmatch(rb"\d*\n?", os.pread(lock, _LOCK_BYTES, 0)):
+            why = "it holds something else than the number of a process"
+        else:
+            return lock
+        os.close(lock)
+        raise _foreign_lock(path, why)
+
+    def _refuse_shared(self, folder: Path) -> None:
+        """Raises StoreError: others can write the folder."""
+        if others := who_else_may_write(folder.stat()):
+            raise StoreError(
+                f"the data folder {self.path} cannot be used, because {others} can write {folder}: whoever"
+                f" can may take over the engine. Make it yours alone (chmod go-w {folder}), or choose another"
+                " with --home or FLOWER_HOME"
+            )
 
     def release(self) -> None:
         """Give the folder free."""
@@ -170,6 +212,14 @@ class Home:
 
 
 _SHORT_PREFIX = "flower-"
+_LOCK_BYTES = 32
+
+
+def _foreign_lock(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{path} is no lock file of Flower ({why}): it is left as it is. Move it away, or choose another data"
+        " folder with --home or FLOWER_HOME"
+    )
 
 
 def _suits_a_socket(path: Path) -> bool:

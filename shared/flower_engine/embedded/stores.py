@@ -11,7 +11,7 @@ from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.processes import ProcessMark
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.telemetry import mask_password
+from flower_engine.secrets import hide_secrets
 
 _log = logging.getLogger(__name__)
 _REST_SECONDS = 2.0
@@ -46,8 +46,8 @@ class Stores:
         except BaseException:
             self.stop()
             raise
-        _log.info("Redis: %s, %s", _kind(self._settings.redis_url), mask_password(redis_url))
-        _log.info("Postgres: %s, %s", _kind(self._settings.database_url), mask_password(database_url))
+        _log.info("Redis: %s, %s", _kind(self._settings.redis_url), hide_secrets(redis_url))
+        _log.info("Postgres: %s, %s", _kind(self._settings.database_url), hide_secrets(database_url))
         owner = ProcessMark.of(os.getpid())
         self._home.announce(RunningStores(owner, redis_url, database_url, api_url))
         return Addresses(redis_url, database_url)

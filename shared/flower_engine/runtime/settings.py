@@ -7,41 +7,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flower_engine.errors import SettingsError
+from flower_engine.runtime.addresses import check_database_url, check_redis_url
+from flower_engine.runtime.api_tokens import ApiToken, read_tokens
+from flower_engine.secrets import hide_secrets, learn_address, learn_environment, learn_secrets, learn_tokens
 
 _PREFIX = "FLOWER_"
 _MAX_WEIGHT = 1_000.0
+_A_DAY = 86_400
+_A_YEAR = 365 * _A_DAY
+_MAX_EVENTS = 10**12
+_MAX_MB = 1 << 20  # a terabyte
+_MAX_QUOTED = 60
 _OF_OTHERS = ("URL", "TOKEN", "CRASH_AT")  # of the commands that talk to the API, and of tests
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names: as a variable separated by commas, as a flag repeatable."""
-
-
-class ApiToken(BaseModel):
-    """A token of the API: whose it is, the secret, and whether it may do more than read."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    secret: SecretStr
-    may_operate: bool
-
-    def __str__(self) -> str:
-        """As the variable has it, secret included: for the environment of child processes."""
-        role = "" if self.may_operate else ":read"
-        return f"{self.name}:{self.secret.get_secret_value()}{role}"
 
 
 ApiTokens = Annotated[tuple[ApiToken, ...], NoDecode]
@@ -53,11 +38,22 @@ class Settings(BaseSettings):
     Build it once, with :func:`load_settings`, and hand it down. A variable that is empty counts as not set.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
     home: Path = Field(Path(".flower"), description="data folder of the embedded stores")
-    redis_url: str | None = Field(None, description="Redis or Valkey to use instead of the embedded one")
-    database_url: str | None = Field(None, description="Postgres to use instead of the embedded one")
+    redis_url: str | None = Field(
+        None, repr=False, description="Redis or Valkey to use instead of the embedded one"
+    )
+    database_url: str | None = Field(
+        None, repr=False, description="Postgres to use instead of the embedded one"
+    )
     partitions: int = Field(1, ge=1, le=4096, description="fixed at first start, then checked")
 
     host: str = Field("127.0.0.1", description="address the API listens on")
@@ -73,14 +69,22 @@ class Settings(BaseSettings):
     programs: Names = Field((), description="modules that a worker imports for their programs")
     concurrency: int = Field(100, ge=1, le=10_000, description="task slots of a worker")
     processes: int = Field(0, ge=0, le=512, description="processes for CPU-bound programs; 0: one per core")
-    grace_seconds: float = Field(10.0, ge=0, description="how long a stopping worker lets attempts finish")
+    grace_seconds: float = Field(
+        10.0, ge=0, le=_A_DAY, description="how long a stopping worker lets attempts finish"
+    )
 
-    lease_seconds: float = Field(15.0, gt=0, description="without a heartbeat for this long a lease lapses")
-    heartbeat_seconds: float = Field(3.0, gt=0, description="how often a worker renews its leases")
-    max_lost: int = Field(3, ge=1, description="lost workers after which a task is suspended as poison")
+    lease_seconds: float = Field(
+        15.0, ge=0.1, le=_A_DAY, description="without a heartbeat for this long a lease lapses"
+    )
+    heartbeat_seconds: float = Field(
+        3.0, ge=0.01, le=_A_DAY, description="how often a worker renews its leases"
+    )
+    max_lost: int = Field(
+        3, ge=1, le=1_000, description="lost workers after which a task is suspended as poison"
+    )
 
     projector_batch_events: int = Field(5_000, ge=1, le=100_000)
-    log_tail_events: int = Field(10_000, ge=1, description="projected events kept in the log")
+    log_tail_events: int = Field(10_000, ge=1, le=_MAX_EVENTS, description="projected events kept in the log")
     log_tail_hours: float = Field(
         0.0,
         ge=0,
@@ -88,7 +92,10 @@ class Settings(BaseSettings):
         description="projected events of the last so many hours are kept too; 0: by number only",
     )
     log_tail_mb: int = Field(
-        1_024, ge=1, description="but no more of them than fit the log into so much of Redis' memory"
+        1_024,
+        ge=1,
+        le=_MAX_MB,
+        description="but no more of them than fit the log into so much of Redis' memory",
     )
     durability: Literal["memory", "fsynced", "replicated"] | None = Field(
         None,
@@ -96,14 +103,18 @@ class Settings(BaseSettings):
         " cannot keep it; not set: what Redis gives without waiting",
     )
     max_unprojected_events: int = Field(
-        1_000_000, ge=1, description="events that are not in Postgres yet, beyond which no flow is registered"
+        1_000_000,
+        ge=1,
+        le=_MAX_EVENTS,
+        description="events that are not in Postgres yet, beyond which no flow is registered",
     )
     max_unprojected_mb: int = Field(
-        1_024, ge=1, description="the same as Redis' memory that these events take"
+        1_024, ge=1, le=_MAX_MB, description="the same as Redis' memory that these events take"
     )
     ended_keep_seconds: float = Field(
         3_600.0,
         ge=60,
+        le=_A_YEAR,
         description="how long an ended flow is remembered in Redis; an operation on one that takes longer"
         " to read its history begins again",
     )
@@ -118,6 +129,7 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None,
         ge=1,
+        le=36_500,
         description="flows that ended so many days ago are pruned, with their events; not set: none",
     )
     auto_recover: bool | None = Field(
@@ -138,21 +150,7 @@ class Settings(BaseSettings):
     @field_validator("api_tokens", mode="before")
     @classmethod
     def _read_tokens(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        tokens: list[ApiToken] = []
-        for number, entry in enumerate(filter(None, (part.strip() for part in value.split(","))), start=1):
-            name, _, rest = entry.partition(":")
-            secret, _, role = rest.partition(":")
-            if not name or not secret or role not in ("", "read", "operator"):
-                raise ValueError(
-                    f"entry {number} should be name:token, name:token:read or name:token:operator"
-                )
-            tokens.append(ApiToken(name=name, secret=SecretStr(secret), may_operate=role != "read"))
-        names = [token.name for token in tokens]
-        if len(set(names)) < len(names):
-            raise ValueError("a name stands twice")
-        return tuple(tokens)
+        return read_tokens(value) if isinstance(value, str) else value
 
     @field_validator("queues", "programs", mode="before")
     @classmethod
@@ -163,10 +161,21 @@ class Settings(BaseSettings):
     @field_validator("queues")
     @classmethod
     def _with_fit_weights(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names: set[str] = set()
         for entry in value:
-            name, _, weight = entry.rpartition("=")
-            if name and re.fullmatch(r"-?[\d.]+", weight) and not 0 < _number(weight) <= _MAX_WEIGHT:
-                raise ValueError(f"the weight of queue {name!r} is {weight}, outside 0..{_MAX_WEIGHT:g}")
+            name, has_weight, weight = entry.rpartition("=")
+            if not has_weight:
+                continue
+            if not name:
+                raise ValueError(f"{entry!r} has no name of a queue before its weight")
+            if not re.fullmatch(r"\d+(\.\d+)?", weight, re.ASCII) or not 0 < float(weight) <= _MAX_WEIGHT:
+                raise ValueError(
+                    f"the weight of queue {name!r} is {weight!r}, which is no number above 0 up to"
+                    f" {_MAX_WEIGHT:g} (a queue whose name has a = in it needs a weight: {entry}=1)"
+                )
+            if name in names:
+                raise ValueError(f"queue {name!r} stands twice")
+            names.add(name)
         return value
 
     @field_validator("log_level", mode="before")
@@ -182,15 +191,15 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("should begin with redis://, rediss:// or unix://")
+        if value is not None:
+            check_redis_url(value)
         return value
 
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("postgresql://", "postgres://")):
-            raise ValueError("should begin with postgresql://")
+        if value is not None:
+            check_database_url(value)
         return value
 
     @field_validator("heartbeat_seconds")
@@ -212,11 +221,19 @@ def load_settings(**flags: Any) -> Settings:
         SettingsError: every setting that is wrong, each with its variable's name.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    # Whatever becomes of them, from here on no text shows a secret of these.
+    learn_environment(os.environ)
+    for name in ("redis_url", "database_url"):
+        learn_address(given.get(name))
+    if isinstance(given.get("api_tokens"), str):
+        learn_tokens(given["api_tokens"])
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         problems = "; ".join(_sentence(problem) for problem in error.errors())
-        raise SettingsError(f"settings are wrong: {problems}") from error
+        raise SettingsError(f"settings are wrong: {problems}") from None  # the cause quotes what was given
+    learn_secrets(token.secret.get_secret_value() for token in settings.api_tokens)
+    return settings
 
 
 def variable(field: str) -> str:
@@ -240,18 +257,16 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 def _sentence(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     # An address may hold a password, and tokens are secrets, so they are not repeated.
-    given = "" if field.endswith(("_url", "_tokens")) else f" = {problem['input']!r}"
-    return f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}"
+    given = "" if field.endswith(("_url", "_tokens")) else f" = {_quoted(problem['input'])}"
+    return hide_secrets(f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}")
+
+
+def _quoted(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
 
 
 def _as_text(value: Any) -> str:
     if isinstance(value, Path):
         return str(value.absolute())
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return -1.0

@@ -4,17 +4,19 @@ A record is one line, and as many more as its message and its traceback have.
 """
 
 import logging
-import re
 import sys
+import threading
 import time
+import traceback
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Protocol
+
+from flower_engine.secrets import hide_secrets
 
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(service)s %(name)s: %(message)s"
 _OWN_LOGGERS = "flower_"  # their messages name what they are about
 _QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access")
-_PASSWORD_IN_AUTHORITY = re.compile(r"(://[^/?#:@\s]*):[^/?#\s]*@")
-_PASSWORD_IN_WORDS = re.compile(r"(password=)[^&\s]+", re.IGNORECASE)
 
 
 attempt_at_work: ContextVar[object] = ContextVar("flower_attempt_at_work")
@@ -54,7 +56,26 @@ class _Formatter(logging.Formatter):
         named = logging.makeLogRecord({**vars(record), "message": f"{attempt}: {record.message}"})
         return super().formatMessage(named)
 
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_secrets(super().format(record))  # with the traceback, if it has one
 
-def mask_password(address: str) -> str:
-    """A URL, or libpq's ``key=value`` words, with the password as ``***``."""
-    return _PASSWORD_IN_WORDS.sub(r"\1***", _PASSWORD_IN_AUTHORITY.sub(r"\1:***@", address))
+
+def hide_secrets_of_tracebacks() -> None:
+    """Whatever ends this process or one of its threads is written without secrets."""
+    sys.excepthook = _write_traceback
+    threading.excepthook = _write_traceback_of_thread
+
+
+def _write_traceback(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    if sys.stderr:
+        sys.stderr.write(hide_secrets("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _write_traceback_of_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_type is SystemExit:
+        return
+    if sys.stderr and arguments.thread:
+        sys.stderr.write(f"Exception in thread {arguments.thread.name}:\n")
+    _write_traceback(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
