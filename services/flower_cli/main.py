@@ -7,9 +7,19 @@ from typing import Annotated
 
 import typer
 
-from flower_cli import demo, prune, recover, replay, services, up, urls, verify
+from flower_cli import consoles, demo, prune, recover, replay, services, up, urls, verify
 from flower_cli.bench import command as bench
-from flower_cli.client import bulk, comparing, controlling, history, operating, registering, showing, top
+from flower_cli.client import (
+    bulk,
+    comparing,
+    controlling,
+    history,
+    operating,
+    registering,
+    showing,
+    top,
+    workflows,
+)
 from flower_cli.console import out, report
 from flower_cli.supervisor import SUPERVISED
 from flower_engine.errors import FlowerError
@@ -21,7 +31,6 @@ app = typer.Typer(
     name="flower",
     help="Flower, a workflow engine. Settings come from FLOWER_* variables; flags override them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -46,6 +55,7 @@ def flower(
 up.add_to(app)
 services.add_to(app)
 urls.add_to(app)
+consoles.add_to(app)
 demo.add_to(app)
 bench.add_to(app)
 recover.add_to(app)
@@ -54,6 +64,7 @@ verify.add_to(app)
 prune.add_to(app)
 registering.add_to(app)
 showing.add_to(app)
+workflows.add_to(app)
 history.add_to(app)
 comparing.add_to(app)
 operating.add_to(app)

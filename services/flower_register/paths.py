@@ -34,6 +34,9 @@ TaskIdPath = Annotated[
     ),
 ]
 FlowIdPath = Annotated[str, Path(alias="task_flow_id", description="The flow, as its registration named it.")]
+FlowNamePath = Annotated[
+    str, Path(alias="name", max_length=64, description="`last`, or how a flow's id begins.")
+]
 
 
 def workflow_of(task_id: str) -> str:

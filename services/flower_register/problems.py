@@ -25,6 +25,7 @@ from flower_engine.errors import (
     UnknownWorkflowError,
 )
 from flower_engine.secrets import hide_secrets
+from flower_register.faults import in_words
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = [_fault(found["loc"], found["msg"]) for found in error.errors()]
+    faults = [_fault(found["loc"], in_words(found)) for found in error.errors()]
     return answer(with_faults("invalid-request", "the request cannot be understood", faults))
 
 

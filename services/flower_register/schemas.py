@@ -100,6 +100,12 @@ class BulkEntry(View, omit_defaults=True):
     description: str | None = None
 
 
+class NamedFlow(View):
+    """The flow that a name means."""
+
+    task_flow_id: str
+
+
 class OperatedView(View):
     """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq."""
 

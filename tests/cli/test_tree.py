@@ -67,7 +67,7 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
         ({"reason": "noWorker", "program": "P", "queue": "q"}, "no live worker serves program P in queue q"),
         (
             {"reason": "limit", "scope": "program", "name": "A", "key": "x", "running": 1, "most": 1},
-            "limit of program A (x): 1 of 1 units are in use",
+            "limit of program A (x): 1 of 1 unit is in use",
         ),
         (
             {

@@ -33,7 +33,7 @@ class ApiError(Exception):
 class Api:
     """A connection to the API of ``FLOWER_URL``, as whom ``FLOWER_TOKEN`` names."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, timeout: httpx.Timeout = _TIMEOUT) -> None:
         headers = {"Flower-Client": "cli"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -41,7 +41,7 @@ class Api:
             # Reading the certificates of all authorities takes longer than a call, and http needs none.
             needs_certificates = not url.startswith("http://")
             self._client = httpx.Client(
-                base_url=url, headers=headers, timeout=_TIMEOUT, verify=needs_certificates
+                base_url=url, headers=headers, timeout=timeout, verify=needs_certificates
             )
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ApiError(f"FLOWER_URL {url!r} is no URL: {error}", EXIT_USAGE) from None
@@ -63,6 +63,10 @@ class Api:
     def put(self, path: str, body: Json) -> bytes:
         """The body of the answer to a body of JSON that takes the place of what is there."""
         return self._send("PUT", path, json=body).content
+
+    def put_new(self, path: str, body: Json) -> bool:
+        """The same; whether nothing was there before."""
+        return self._send("PUT", path, json=body).status_code == 201
 
     def delete(self, path: str) -> None:
         """Takes away what is there."""
@@ -106,18 +110,23 @@ class Api:
 
 @contextmanager
 def connected(url: str | None) -> Generator[Api]:
-    """The API given, or that of ``FLOWER_URL``, of a ``flower up`` on this data folder, or the usual one.
+    """The API at ``url``, else at :func:`address`.
 
     Its errors are said on standard error, and end the command with their exit code.
     """
-    address = url or os.environ.get("FLOWER_URL") or _url_here() or DEFAULT_URL
-    learn_address(address)
+    where = url or address()
+    learn_address(where)
     try:
-        with closing(Api(address, os.environ.get("FLOWER_TOKEN"))) as api:
+        with closing(Api(where, os.environ.get("FLOWER_TOKEN"))) as api:
             yield api
     except ApiError as error:
         fail(str(error))
         raise typer.Exit(error.exit_code) from None
+
+
+def address() -> str:
+    """Where the API is: ``FLOWER_URL``, or that of a ``flower up`` on this data folder, or the usual one."""
+    return os.environ.get("FLOWER_URL") or _url_here() or DEFAULT_URL
 
 
 def part(name: str) -> str:

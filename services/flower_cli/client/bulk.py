@@ -12,6 +12,7 @@ from flower_cli.client.options import (
     JsonOption,
     ReasonOption,
     SinceOption,
+    StatusOption,
     UntilOption,
     UrlOption,
     WorkflowOption,
@@ -38,7 +39,7 @@ def bulk(
         Verb, typer.Argument(help="rerun and ignore concern the failed tasks of each flow.")
     ],
     workflow: WorkflowOption = None,
-    status: Annotated[list[str] | None, typer.Option("--status", help="Only such flows; repeatable")] = None,
+    status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     match: Annotated[str | None, typer.Option("--match", help="Text in the error of a failed task")] = None,

@@ -13,8 +13,11 @@ from rich.text import Text
 
 from flower_cli.client import words
 from flower_cli.client.api import Api, connected, part, print_json
+from flower_cli.client.completing import complete_flow
+from flower_cli.client.naming import flow_id
 from flower_cli.client.options import JsonOption, UrlOption
 from flower_cli.console import out
+from flower_cli.counting import counted
 
 _COMPARED = ("status", "program", "dependsOn", "parameters", "result", "error")
 _MOST_CHARACTERS = 400  # of a parameter or result; --json has it whole
@@ -27,9 +30,21 @@ def add_to(app: typer.Typer) -> None:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="FLOW_A[@MOMENT]", help="A flow, as it is or as it was then")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="FLOW_A[@MOMENT]",
+            help="A flow, as it is or as it was then",
+            autocompletion=complete_flow,
+        ),
+    ],
     b: Annotated[
-        str | None, typer.Argument(metavar="[FLOW_B[@MOMENT]]", help="What to compare with [FLOW_A, now]")
+        str | None,
+        typer.Argument(
+            metavar="[FLOW_B[@MOMENT]]",
+            help="What to compare with [FLOW_A, now]",
+            autocompletion=complete_flow,
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also the tasks that do not differ")] = False,
     url: UrlOption = None,
@@ -54,7 +69,9 @@ def diff(
         _add_rows(table, pair)
     out.print(table)
     same = sum(not pair["differs"] for pair in pairs)
-    out.print(f"{len(pairs) - same} of {len(pairs)} tasks differ", markup=False)
+    different = len(pairs) - same
+    verb = "differs" if different == 1 else "differ"
+    out.print(f"{different} of {counted(len(pairs), 'task')} {verb}", markup=False)
 
 
 def compare(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
@@ -84,7 +101,7 @@ def duration_of(what: dict[str, Any]) -> float | None:
 
 def _read(api: Api, which: str) -> dict[str, Any]:
     flow, _, moment = which.partition("@")
-    return api.read(f"/flows/{part(flow)}", at=moment or None)
+    return api.read(f"/flows/{part(flow_id(api, flow))}", at=moment or None)
 
 
 def _differences(a: Task | None, b: Task | None) -> list[str]:
@@ -121,7 +138,7 @@ def _add_rows(table: Table, pair: dict[str, Any]) -> None:
 def _status(what: dict[str, Any] | None) -> Text:
     if what is None:
         return Text("no such task", style="dim")
-    return Text(f"{words.mark(what['status'])} {what['status']}", words.COLOURS.get(what["status"], ""))
+    return words.status_text(what)
 
 
 def _seconds(seconds: float | None) -> str:

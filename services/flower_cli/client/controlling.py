@@ -12,20 +12,13 @@ from flower_cli.client.api import Api, connected, part, print_json
 from flower_cli.client.options import JsonOption, ReasonOption, UrlOption
 from flower_cli.client.values import parameters_of
 from flower_cli.console import out
+from flower_cli.counting import counted
 from flower_cli.options import finite
 
 _PANEL = "Flow control, over HTTP"
 Scope = Literal["global", "queue", "workflow", "program"]
 ScopeArgument = Annotated[Scope, typer.Argument(help="What it is about.")]
 NameArgument = Annotated[str, typer.Argument(help="Its name; none for global.")]
-_SHOWN = {
-    "maxRunning": "{} units at once",
-    "maxPerKey": "{} for each {limitBy}",
-    "maxFlows": "{} flows at once ({atMaxFlows})",
-    "rate": "{} starts in {ratePeriodSeconds:g} s",
-    "weight": "weight {:g}",
-    "fairBy": "fair by {}",
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,8 +35,7 @@ def limits(url: UrlOption = None, as_json: JsonOption = False) -> None:
         return
     table = Table("scope", "name", "set", "by", "reason", box=SIMPLE_HEAD)
     for row in msgspec.json.decode(answer)["limits"]:
-        said = [text.format(row[name], **row) for name, text in _SHOWN.items() if row[name] is not None]
-        words = Text(", ".join(said))
+        words = Text(", ".join(_in_words(row)))
         if row["isPaused"]:
             words = Text("PAUSED ", style="yellow") + words
         table.add_row(row["scope"], Text(row["name"]), words, Text(row["changedBy"]), Text(row["reason"]))
@@ -196,11 +188,29 @@ def _show(answer: bytes, as_json: bool) -> None:
         print_json(answer)
         return
     row = msgspec.json.decode(answer)
-    said = [text.format(row[key], **row) for key, text in _SHOWN.items() if row[key] is not None]
+    said = _in_words(row)
     if row["isPaused"]:
         said.insert(0, "paused")
     what = ", ".join(said) or "nothing is limited"
     out.print(f"{_called(row['scope'], row['name'])}: {what}", markup=False)
+
+
+def _in_words(row: dict[str, Any]) -> list[str]:
+    """What a row of flow control says, but for its pause."""
+    said: list[str] = []
+    if (units := row["maxRunning"]) is not None:
+        said.append(f"{counted(units, 'unit')} at once")
+    if (units := row["maxPerKey"]) is not None:
+        said.append(f"{counted(units, 'unit')} at once for each {row['limitBy']}")
+    if (flows := row["maxFlows"]) is not None:
+        said.append(f"{counted(flows, 'flow')} at once ({row['atMaxFlows']})")
+    if (starts := row["rate"]) is not None:
+        said.append(f"{counted(starts, 'start')} in {row['ratePeriodSeconds']:g} s")
+    if (weight := row["weight"]) is not None:
+        said.append(f"weight {weight:g}")
+    if row["fairBy"] is not None:
+        said.append(f"fair by {row['fairBy']}")
+    return said
 
 
 def _called(scope: str, name: str) -> str:

@@ -10,8 +10,10 @@ import typer
 from rich.text import Text
 
 from flower_cli.client.api import Api, connected, part, print_json
+from flower_cli.client.naming import flow_id
 from flower_cli.client.options import FlowArgument, JsonOption, UrlOption
 from flower_cli.console import out
+from flower_cli.counting import are, counted
 
 _FOLLOW_SECONDS = 0.5
 
@@ -31,6 +33,7 @@ def events(
 ) -> None:
     """Print a flow's history; with --json one event a line."""
     with connected(url) as api:
+        flow = flow_id(api, flow)
         if export is not None:
             _export(api, flow, export)
             return
@@ -63,7 +66,9 @@ def _export(api: Api, flow: str, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
-    out.print(f"{count:,} events of flow {flow} are in {path}", markup=False, highlight=False)
+    out.print(
+        f"{counted(count, 'event')} of flow {flow} {are(count)} in {path}", markup=False, highlight=False
+    )
 
 
 def _print_event(entry: dict[str, Any], as_json: bool) -> None:

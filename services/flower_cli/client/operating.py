@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from flower_cli.client.api import connected, part, print_json
+from flower_cli.client.naming import flow_id
 from flower_cli.client.options import (
     FlowArgument,
     JsonOption,
@@ -26,8 +27,11 @@ TaskParamOption = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (rerun, resume, fork, ignore, unignore, cancel, pause, priority):
+    for command in (rerun, resume, fork, ignore, unignore, cancel, pause):
         app.command(rich_help_panel="Flows, over HTTP")(command)
+    # A negative number is no option: without this it would have to stand behind "--".
+    numbers = {"ignore_unknown_options": True}
+    app.command(rich_help_panel="Flows, over HTTP", context_settings=numbers)(priority)
 
 
 def rerun(
@@ -73,7 +77,8 @@ def fork(
     """Run from a task on, as a new flow that takes the results before it over; prints its id."""
     with connected(url) as api:
         answer = api.post(
-            f"/flows/{part(flow)}/fork", {"fromTasks": from_task, **_parameters(param, task_param)}
+            f"/flows/{part(flow_id(api, flow))}/fork",
+            {"fromTasks": from_task, **_parameters(param, task_param)},
         )
     if as_json:
         print_json(answer)
@@ -133,18 +138,23 @@ def priority(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give all tasks of a flow another priority; what waits moves at once. Negative: -- -5."""
+    """Give all tasks of a flow another priority; what waits moves at once."""
     _operate(flow, "priority", {"priority": number}, version, url, as_json)
 
 
-_DONE = {
+# What became of the flow, or of the tasks that the answer names.
+_OF_FLOW = {
     "priority": "has another priority",
-    "rerun": "will run again",
     "resume": "is resumed",
-    "ignore": "is ignored",
-    "unignore": "waits again",
     "cancel": "is cancelled",
     "pause": "is paused",
+}
+_OF_TASKS = {
+    "rerun": ("will run again", "will run again"),
+    "resume": ("will run again", "will run again"),
+    "ignore": ("is ignored", "are ignored"),
+    "unignore": ("waits again", "wait again"),
+    "cancel": ("is passed over", "are passed over"),
 }
 
 
@@ -154,15 +164,23 @@ def _operate(  # one call for all of the above
     if version is not None:
         body["version"] = version
     with connected(url) as api:
+        flow = flow_id(api, flow)
         answer = api.post(f"/flows/{part(flow)}/{verb}", body)
     if as_json:
         print_json(answer)
         return
     done = msgspec.json.decode(answer)
-    tasks = done["tasks"]
-    shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
-    what = f"flow {flow}" if not tasks else f"flow {flow} task{'s' if len(tasks) > 1 else ''} {shown}"
-    out.print(f"{what}: {_DONE[done['operation']]} (version {done['version']})", markup=False)
+    what = _said(done["operation"], done["tasks"])
+    out.print(f"flow {flow}: {what} (version {done['version']})", markup=False)
+
+
+def _said(operation: str, tasks: list[int]) -> str:
+    said = [_OF_FLOW[operation]] if operation in _OF_FLOW else []
+    if tasks:
+        shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
+        one, many = _OF_TASKS.get(operation, ("is concerned", "are concerned"))
+        said.append(f"task {shown} {one}" if len(tasks) == 1 else f"tasks {shown} {many}")
+    return ", ".join(said) or "nothing had to be done"
 
 
 def _parameters(param: list[str] | None, task_param: list[str] | None) -> dict[str, Any]:

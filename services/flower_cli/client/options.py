@@ -4,13 +4,34 @@ from typing import Annotated
 
 import typer
 
-FlowArgument = Annotated[str, typer.Argument(help="The flow, as its registration named it.")]
+from flower_cli.client.completing import complete_flow, complete_status, complete_workflow
+
+FlowArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The flow: its id, the first characters of it, or 'last'.", autocompletion=complete_flow
+    ),
+]
+WorkflowArgument = Annotated[
+    str, typer.Argument(help="The workflow to run.", autocompletion=complete_workflow)
+]
 UrlOption = Annotated[
     str | None,
     typer.Option("--url", help="The API [FLOWER_URL, a running 'flower up', http://127.0.0.1:8000]"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: the API's answer, nothing else.")]
-WorkflowOption = Annotated[str | None, typer.Option("--workflow", help="Only flows of this workflow")]
+WorkflowOption = Annotated[
+    str | None,
+    typer.Option("--workflow", help="Only flows of this workflow", autocompletion=complete_workflow),
+]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status",
+        help="Wait, Running, Suspend, Finish or Ignore; repeatable",
+        autocompletion=complete_status,
+    ),
+]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only from this time on (ISO, UTC)")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Only before this time (ISO, UTC)")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many")]

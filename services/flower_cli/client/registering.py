@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flower_cli.client import words
 from flower_cli.client.api import Api, connected, part, print_json
-from flower_cli.client.options import JsonOption, ParamOption, UrlOption
+from flower_cli.client.options import JsonOption, ParamOption, UrlOption, WorkflowArgument
 from flower_cli.client.showing import print_flow
 from flower_cli.client.values import parameters_of, task_parameters_of
 from flower_cli.console import err, out
@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def register(
-    workflow: Annotated[str, typer.Argument(help="The workflow to run.")],
+    workflow: WorkflowArgument,
     param: ParamOption = None,
     task_param: Annotated[
         list[str] | None, typer.Option("--task-param", help="TASKSEQ:NAME=VALUE, for one task. Repeatable")
@@ -85,7 +85,7 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
             flow = api.read(f"/flows/{flow_id}")
             done = flow["finished"] + flow["ignored"]
             progress.update(bar, total=flow["taskCount"], completed=done)
-            line = f"{flow_id} {flow['status']}: {words.counts(flow)}"
+            line = f"{flow_id} {words.status_word(flow)}: {words.counts(flow)}"
             if not err.is_terminal and line != said:
                 err.print(line, markup=False)
                 said = line

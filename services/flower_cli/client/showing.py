@@ -1,4 +1,4 @@
-"""Commands that show: flows, show, errors, workers, workflows."""
+"""Commands that show: flows, show, errors, workers."""
 
 from typing import Annotated, Any
 
@@ -10,11 +10,13 @@ from rich.text import Text
 
 from flower_cli.client import words
 from flower_cli.client.api import EXIT_REFUSED, connected, part, print_json
+from flower_cli.client.naming import flow_id
 from flower_cli.client.options import (
     FlowArgument,
     JsonOption,
     LimitOption,
     SinceOption,
+    StatusOption,
     UntilOption,
     UrlOption,
     WorkflowOption,
@@ -24,16 +26,13 @@ from flower_cli.console import fail, out
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (flows, show, why, errors, workers, workflows):
+    for command in (flows, show, why, errors, workers):
         app.command(rich_help_panel="Flows, over HTTP")(command)
 
 
 def flows(
     workflow: WorkflowOption = None,
-    status: Annotated[
-        list[str] | None,
-        typer.Option("--status", help="Wait, Running, Suspend, Finish or Ignore; repeatable"),
-    ] = None,
+    status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = 20,
@@ -48,8 +47,7 @@ def flows(
             return
         table = Table("flow", "workflow", "status", "tasks", "registered", "ended", box=SIMPLE_HEAD)
         for flow in api.pages("/flows", "flows", limit, **query):
-            colour = words.COLOURS.get(flow["status"], "")
-            status_text = Text(f"{words.mark(flow['status'])} {flow['status']}", style=colour)
+            status_text = words.status_text(flow)
             if flow["pausedTs"]:
                 status_text.append(" paused", style="yellow")
             table.add_row(
@@ -70,7 +68,7 @@ def show(
 ) -> None:
     """Show a flow: what failed and why, then its tasks as a tree with why each waits."""
     with connected(url) as api:
-        path = f"/flows/{part(flow)}" + ("" if task is None else f"/tasks/{task}")
+        path = f"/flows/{part(flow_id(api, flow))}" + ("" if task is None else f"/tasks/{task}")
         answer = api.get(path, at=at)
     if as_json:
         print_json(answer)
@@ -88,6 +86,7 @@ def why(
 ) -> None:
     """Say why tasks of a flow wait, as it is at this moment."""
     with connected(url) as api:
+        flow = flow_id(api, flow)
         found = api.read(f"/flows/{part(flow)}")
     tasks = [one for one in found["tasks"] if task in (None, one["taskExecSeq"])]
     if not tasks:
@@ -104,7 +103,9 @@ def why(
             markup=False,
         )
     if not waiting:
-        standing = f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {found['status']}"
+        standing = (
+            f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {words.status_word(found)}"
+        )
         out.print(f"{standing}: nothing of it waits", markup=False)
 
 
@@ -165,36 +166,11 @@ def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
     out.print(table if table.row_count else "no worker is alive", markup=False)
 
 
-def workflows(
-    name: Annotated[str | None, typer.Argument(help="Show the definition of this one")] = None,
-    limit: LimitOption = 100,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List workflows, or show one."""
-    with connected(url) as api:
-        if name is not None:
-            answer = api.get(f"/workflows/{part(name)}")
-            if as_json:
-                print_json(answer)
-            else:
-                _print_definition(msgspec.json.decode(answer))
-        elif as_json:
-            print_json(api.get("/workflows", limit=min(limit, 1_000)))
-        else:
-            table = Table("workflow", "tasks", box=SIMPLE_HEAD)
-            for workflow in api.pages("/workflows", "workflows", limit):
-                table.add_row(Text(workflow["taskId"]), str(workflow["taskCount"]))
-            out.print(table)
-
-
 def print_flow(flow: dict[str, Any]) -> None:
     """A flow as ``flower show`` shows it."""
     head = Text(f"{flow['taskId']} ", style="bold")
     head.append(flow["taskFlowId"], style="")
-    head.append(
-        f"  {words.mark(flow['status'])} {flow['status']}", style=words.COLOURS.get(flow["status"], "")
-    )
+    head.append("  ").append_text(words.status_text(flow))
     out.print(head.append(f"  ({words.counts(flow)})", style="dim"))
     for label, name in (
         ("registered", "registered"),
@@ -255,14 +231,3 @@ def _print_attempts(attempts: list[dict[str, Any]]) -> None:
             .append(f"  {attempt['how']:<9} on {attempt['worker']}")
             .append(f"  {words.error_line(attempt['error'])}", style="red")
         )
-
-
-def _print_definition(workflow: dict[str, Any]) -> None:
-    table = Table("taskSeq", "program", "depends on", "priority", "queue", "parameters", box=SIMPLE_HEAD)
-    for task in workflow["tasks"]:
-        depends = "the one before" if task["dependsOn"] is None else ", ".join(map(str, task["dependsOn"]))
-        table.add_row(
-            *(str(task["taskSeq"]), Text(task["program"]), depends, str(task["taskPriority"])),
-            *(Text(task["queue"]), Text(msgspec.json.encode(task["parameters"]).decode())),
-        )
-    out.print(table)

@@ -3,6 +3,10 @@
 import sys
 from typing import Any
 
+from rich.text import Text
+
+from flower_cli.counting import are, counted
+
 COLOURS = {"Wait": "dim", "Running": "yellow", "Finish": "green", "Suspend": "red", "Ignore": "blue"}
 _MARKS = {"Wait": "·", "Running": "▶", "Finish": "✔", "Suspend": "✘", "Ignore": "⤼"}
 _PLAIN_MARKS = {"Wait": ".", "Running": ">", "Finish": "+", "Suspend": "x", "Ignore": "-"}
@@ -16,6 +20,16 @@ def is_unicode() -> bool:
 def mark(status: str) -> str:
     """A sign for a status."""
     return (_MARKS if is_unicode() else _PLAIN_MARKS).get(status, "?")
+
+
+def status_word(flow: dict[str, Any]) -> str:
+    """The status of a flow: the API's word, but "Cancelled" where the tables say Ignore for that."""
+    return "Cancelled" if flow["status"] == "Ignore" and flow.get("cancelledTs") else str(flow["status"])
+
+
+def status_text(flow: dict[str, Any]) -> Text:
+    """The same with its sign, in its colour."""
+    return Text(f"{mark(flow['status'])} {status_word(flow)}", style=COLOURS.get(flow["status"], ""))
 
 
 def why_it_waits(reason: dict[str, Any] | None) -> str:
@@ -50,14 +64,19 @@ def _stopped_by(reason: dict[str, Any]) -> str:
             of = scope_in_words(scope, name) + (f" ({key})" if key else "")
             flows = reason.get("heldBy", [])
             held = ", by " + ", ".join(flows[:3]) + (", ..." if len(flows) > 3 else "") if flows else ""
-            return f"limit of {of}: {running} of {most} units are in use{held}"
+            return f"limit of {of}: {running} of {counted(most, 'unit')} {are(most)} in use{held}"
         case {"reason": "rate", "scope": scope, "name": name, "rate": rate, "untilTs": until}:
             of, seconds = scope_in_words(scope, name), reason["periodSeconds"]
-            return f"rate of {of}: {rate} have started in {seconds:g} s, the next may at {clock(until)}"
+            have = "has" if rate == 1 else "have"
+            return f"rate of {of}: {rate} {have} started in {seconds:g} s, the next may at {clock(until)}"
         case {"reason": "behind", "tasks": tasks, "atLeast": at_least}:
-            return f"behind {'at least ' if at_least else ''}{tasks} tasks of higher or equal priority"
+            least = "at least " if at_least else ""
+            return f"behind {least}{counted(tasks, 'task')} of higher or equal priority"
         case {"reason": "noPlace", "underWay": under_way, "most": most, "ahead": ahead}:
-            return f"waits for a place: {under_way} of {most} flows are under way, {ahead} wait before it"
+            before = f"{ahead} wait{'s' if ahead == 1 else ''} before it"
+            return (
+                f"waits for a place: {under_way} of {counted(most, 'flow')} {are(most)} under way, {before}"
+            )
         case {"reason": "noWorker", "queue": queue, "isQueueServed": False}:
             return f"no live worker serves queue {queue}"
         case {"reason": "noWorker", "program": program, "queue": queue}:

@@ -13,9 +13,10 @@ from flower_engine.projection.queries import FlowFilter, Place, list_flows
 from flower_engine.projection.views import FlowSummary, FlowView
 from flower_register.finding import find_flow, find_history
 from flower_register.looking_back import find_flow_at
+from flower_register.naming import find_flow_id
 from flower_register.openapi import replies, reply
-from flower_register.paths import FlowIdPath
-from flower_register.schemas import EventsPage, FlowsPage, WorkflowName
+from flower_register.paths import FlowIdPath, FlowNamePath
+from flower_register.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
 from flower_register.stores import Stores
 from flower_register.times import POSITION_PATTERN, TIME_PATTERN, At, time_of, wrong
 
@@ -64,6 +65,15 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
             flows = await list_flows(connection, asked, behind=behind, limit=limit + 1)
         is_last = len(flows) <= limit
         return reply(FlowsPage(flows[:limit], None if is_last else _cursor(flows[limit - 1])))
+
+    @app.get(
+        "/flow-names/{name}",
+        summary="Find a flow by the first characters of its id, or the last one",
+        responses=replies({200: (NamedFlow, "The flow's id")}, problems=(404, 409, 422, 503)),
+    )
+    async def get_flow_name(name: FlowNamePath) -> Response:
+        """For people who type: `last` is the flow registered last, anything else the beginning of one id."""
+        return reply(NamedFlow(await find_flow_id(stores, name)))
 
     @app.get(
         "/flows/{task_flow_id}",

@@ -131,7 +131,7 @@ class _Cleaner:
                 plain = msgspec.to_builtins(value, enc_hook=_to_json, str_keys=True)
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             raise ProgramError(
-                f"{path} is a {type_name(type(value))}, which has no JSON form ({error}); return text,"
+                f"{path} is of type {type_name(type(value))}, which has no JSON form ({error}); return text,"
                 " numbers, lists, dicts, dates, dataclasses or structs"
             ) from error
         return self.clean(plain, depth, path)

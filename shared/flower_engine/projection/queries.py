@@ -55,6 +55,11 @@ _BY_KEY = """
 SELECT DISTINCT ON (idempotency_key) idempotency_key, task_flow_id, task_id FROM kr_flow_stat
 WHERE idempotency_key = ANY(%s) ORDER BY idempotency_key, registered_ts, task_flow_id
 """
+_BY_PREFIX = """
+SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id >= %(prefix)s AND task_flow_id < %(behind)s
+ORDER BY task_flow_id LIMIT %(limit)s
+"""
+_NEWEST = "SELECT task_flow_id FROM kr_flow_stat ORDER BY registered_ts DESC, task_flow_id DESC LIMIT 1"
 _POSITION = "SELECT position FROM kr_projection WHERE partition = %s"
 _EVENTS = """
 SELECT position_ms, position_seq, event::text, error FROM kr_event
@@ -134,6 +139,19 @@ async def find_by_keys(connection: Connection, keys: Sequence[str]) -> dict[str,
     """(flow id, workflow) of the flow registered first under each of these idempotency keys that is known."""
     rows = await (await connection.execute(_BY_KEY, (list(keys),))).fetchall()
     return {key: (flow, workflow) for key, flow, workflow in rows}
+
+
+async def find_by_prefix(connection: Connection, prefix: str, limit: int) -> list[str]:
+    """Up to ``limit`` ids of flows that begin so, in order; ``prefix`` is in small letters."""
+    # Ids are compared byte by byte, and "~" is behind every character of one.
+    values = {"prefix": prefix, "behind": prefix + "~", "limit": limit}
+    return [row[0] for row in await (await connection.execute(_BY_PREFIX, values)).fetchall()]
+
+
+async def newest_flow(connection: Connection) -> str | None:
+    """The id of the flow that was registered last; None: there is none."""
+    row = await (await connection.execute(_NEWEST)).fetchone()
+    return row[0] if row else None
 
 
 async def read_events(
