@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flower_cli.client.completing import complete_flow, complete_status, complete_workflow
+from flower_cli.client.completing import complete_flow, complete_program, complete_status, complete_workflow
 
 FlowArgument = Annotated[
     str,
@@ -31,6 +31,9 @@ StatusOption = Annotated[
         help="Wait, Running, Suspend, Finish or Ignore; repeatable",
         autocompletion=complete_status,
     ),
+]
+ProgramOption = Annotated[
+    str | None, typer.Option("--program", help="Only of this program", autocompletion=complete_program)
 ]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only from this time on (ISO, UTC)")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Only before this time (ISO, UTC)")]

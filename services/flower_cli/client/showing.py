@@ -15,6 +15,7 @@ from flower_cli.client.options import (
     FlowArgument,
     JsonOption,
     LimitOption,
+    ProgramOption,
     SinceOption,
     StatusOption,
     UntilOption,
@@ -111,7 +112,7 @@ def why(
 
 def errors(
     workflow: WorkflowOption = None,
-    program: Annotated[str | None, typer.Option("--program", help="Only of this program")] = None,
+    program: ProgramOption = None,
     match: Annotated[str | None, typer.Option("--match", help="Text in the error's type or message")] = None,
     retrying: Annotated[
         bool, typer.Option("--retrying", help="Tasks that wait for their next attempt")
