@@ -41,10 +41,10 @@ def run(
     from flower_engine.runtime.settings import load_settings
     from flower_engine.runtime.telemetry import configure_logging
 
+    chosen = Selection(workflow=workflow, since_ms=_ms(since, "--since"), until_ms=_ms(until, "--until"))
     collect_rarely()
     settings = with_stores(load_settings(home=home, log_level=log_level))
     configure_logging("replay", log_level or "WARNING")
-    chosen = Selection(workflow=workflow, since_ms=_ms(since), until_ms=_ms(until))
     try:
         return asyncio.run(work(settings, chosen, *more))
     except (psycopg.Error, OSError) as error:
@@ -112,7 +112,14 @@ def say_left_out(rebuilt: "Rebuilt") -> None:
             out.print(f"{len(flows):,} flows {why}: {', '.join(flows[:5])}", markup=False, highlight=False)
 
 
-def _ms(moment: datetime | None) -> int | None:
+def _ms(moment: datetime | None, flag: str) -> int | None:
     from datetime import UTC
 
-    return None if moment is None else int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+    from flower_engine.model.times import BOUNDS, is_time
+
+    if moment is None:
+        return None
+    ms = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+    if not is_time(ms):
+        raise typer.BadParameter(f"times are from {BOUNDS}, in UTC", param_hint=flag)
+    return ms

@@ -7,9 +7,12 @@ from fastapi import FastAPI
 
 from flower_engine.runtime.api_tokens import ApiToken
 from flower_register.bodies import StrictRoute
+from flower_register.heads import Heads
+from flower_register.hosts import HostGate
 from flower_register.openapi import describe
 from flower_register.problems import add_problem_handlers
 from flower_register.routes.bulk import add_bulk
+from flower_register.routes.documentation import add_documentation
 from flower_register.routes.flows import add_flows
 from flower_register.routes.health import add_health
 from flower_register.routes.limits import add_limits
@@ -23,8 +26,8 @@ from flower_register.stores import Stores
 from flower_register.tokens import TokenGate
 
 
-def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:
-    """The API on these stores, for those who have a token if there are any.
+def create_app(stores: Stores, tokens: Sequence[ApiToken] = (), allowed_hosts: Sequence[str] = ()) -> FastAPI:
+    """The API on these stores, for those who have a token if there are any, under these names of hosts.
 
     It does no I/O of its own before the first request.
     """
@@ -32,6 +35,7 @@ def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:
         title="Flower",
         version=version("flower-engine"),
         description="Define workflows, start flows of them, and see what became of every task.",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -47,7 +51,10 @@ def create_app(stores: Stores, tokens: Sequence[ApiToken] = ()) -> FastAPI:
     add_top(app, stores)
     add_workflows(app, stores)
     add_health(app, stores)
+    add_documentation(app)
     describe(app, secured=bool(tokens))
+    app.add_middleware(Heads)
     if tokens:
         app.add_middleware(TokenGate, tokens=tokens)
+    app.add_middleware(HostGate, allowed=allowed_hosts, has_tokens=bool(tokens))  # the last is the first
     return app

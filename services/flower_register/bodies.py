@@ -10,6 +10,7 @@ from starlette.responses import Response
 from flower_register.problems import ProblemError
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+_MOST_DIGITS = 19  # more would be longer in any case, and int() takes only so many
 
 
 class StrictRequest(Request):
@@ -37,8 +38,8 @@ class StrictRequest(Request):
             raise ProblemError(400, "invalid-json", f"the body is not JSON: {error}") from None
 
     async def _read(self) -> bytes:
-        announced = self.headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        announced = self.headers.get("content-length", "0").lstrip("0")
+        if len(announced) > _MOST_DIGITS or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
             raise _too_large()
         chunks: list[bytes] = []
         size_bytes = 0

@@ -1,7 +1,7 @@
 """A flow as it was at an earlier moment: the fold of the first part of its history."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 
 from flower_engine.log.entries import LogEntry
@@ -9,14 +9,13 @@ from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fold import FoldError, fold
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.times import nearest
 from flower_engine.projection.views import FlowView, TaskDetail, moment, view_of_state
 from flower_register.finding import add_attempts, damaged, decoded, detail_of, find_entries
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
-from flower_register.times import time_of
+from flower_register.times import ms_of, time_of
 from flower_register.waiting import explain_then
-
-_EPOCH = moment(0)
 
 
 async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:
@@ -48,7 +47,7 @@ async def _flow_at(stores: Stores, flow_id: str, at: str) -> tuple[FlowView, lis
         last = as_numbers(at)
         events = decoded(flow_id, [entry for entry in entries if as_numbers(entry.position) <= last])
     else:
-        then_ms = (then - _EPOCH) // timedelta(milliseconds=1)
+        then_ms = ms_of(then)
         events = list(takewhile(lambda event: event.at <= then_ms, decoded(flow_id, entries)))
     if not events:
         raise _not_yet(flow_id, entries, at)
@@ -77,7 +76,4 @@ def _is_position(at: str) -> bool:
 
 def _time_of_position(position: str) -> datetime:
     """Positions begin with milliseconds; one that no clock reaches is after everything."""
-    try:
-        return moment(as_numbers(position)[0])
-    except (ValueError, OverflowError):
-        return datetime.max.replace(tzinfo=_EPOCH.tzinfo)
+    return moment(nearest(as_numbers(position)[0]))

@@ -8,7 +8,7 @@ import msgspec
 from flower_engine.log.registering import FlowPlan
 from flower_engine.model.definition import PlannedTask
 from flower_engine.projection.definitions import problems_of_parameters
-from flower_register.problems import Fault, with_faults
+from flower_register.problems import Fault, short, with_faults
 
 Parameters = Mapping[str, Any]
 
@@ -30,8 +30,8 @@ def overridden(
     seqs = {str(task.task_seq) for task in plan.planned}
     faults = [
         Fault(
-            detail=f"no task of workflow {plan.workflow!r} defines a parameter {name!r}; set it for one task"
-            " with taskParameters",
+            detail=f"no task of workflow {plan.workflow!r} defines a parameter {short(name)!r}; set it for"
+            " one task with taskParameters",
             pointer="#/parameters",
         )
         for name in parameters
@@ -39,7 +39,7 @@ def overridden(
     ]
     faults += [
         Fault(
-            detail=f"workflow {plan.workflow!r} has no taskSeq {seq!r}; it has {_some(seqs)}",
+            detail=f"workflow {plan.workflow!r} has no taskSeq {short(seq)!r}; it has {_some(seqs)}",
             pointer="#/taskParameters",
         )
         for seq in of_tasks
@@ -47,7 +47,7 @@ def overridden(
     ]
     faults += faults_of(parameters, "#/parameters")
     for seq, own in of_tasks.items():
-        faults += faults_of(own, f"#/taskParameters/{seq}")
+        faults += faults_of(own, f"#/taskParameters/{short(seq)}")
     if faults:
         raise with_faults("parameters", "the parameters do not fit", faults)
     tasks = [

@@ -26,10 +26,12 @@ from flower_engine.errors import (
 )
 from flower_engine.secrets import hide_secrets
 from flower_register.faults import in_words
+from flower_register.heads import method_of
 
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_MOST_QUOTED = 100
 _RETRY = {"Retry-After": "2"}  # seconds; most faults of a store are over by then
 _RETRY_LOST = {"Retry-After": "30"}  # somebody has to recover Redis
 
@@ -139,7 +141,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
         )
     if error.status_code == 405:
         methods = ", ".join(_methods_of(request))
-        detail = f"{path} answers {methods}, not {request.method}"
+        detail = f"{path} answers {methods}, not {method_of(request.scope)}"
         return answer(ProblemError(405, "method-not-allowed", detail, headers={"Allow": methods}))
     return answer(
         ProblemError(error.status_code, "http", str(error.detail), headers=dict(error.headers or {}))
@@ -185,7 +187,12 @@ def _methods_of(request: Request) -> list[str]:
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= getattr(route, "methods", None) or set()
-    return sorted(found)
+    return sorted(found | {"HEAD"} if "GET" in found else found)
+
+
+def short(text: str) -> str:
+    """What a client sent, as far as it helps to tell it apart."""
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
 def one_line(error: Exception) -> str:

@@ -1,15 +1,18 @@
 """Times and positions in requests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query
 
+from flower_engine.model.times import BOUNDS, is_time
 from flower_register.problems import ProblemError
 
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 TIME_PATTERN = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
 POSITION_PATTERN = "^[0-9]{1,15}-[0-9]{1,15}$"
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 At = Annotated[
     str | None,
@@ -24,13 +27,26 @@ def time_of(text: str, name: str) -> datetime:
     """The time that a text of ``TIME_PATTERN`` means; UTC where no offset is given.
 
     Raises:
-        ProblemError: there is no such time; names the parameter.
+        ProblemError: there is no such time, or no store or reader can hold it; names the parameter.
     """
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
         raise wrong(name, f"this is no time: {error}") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if not is_time(ms_of(time)):
+        raise wrong(name, f"times are from {BOUNDS}, in UTC")
+    return time.astimezone(UTC)
+
+
+def ms_of(time: datetime) -> int:
+    """Milliseconds since the Unix epoch; negative before it."""
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def is_known_time(time: datetime) -> bool:
+    """Whether it has an offset, and stores and readers can hold it."""
+    return time.tzinfo is not None and is_time(ms_of(time))
 
 
 def wrong(parameter: str, what: str) -> ProblemError:

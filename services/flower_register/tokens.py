@@ -16,7 +16,7 @@ from flower_engine.runtime.api_tokens import ApiToken
 from flower_engine.runtime.settings import Settings
 from flower_register.problems import ProblemError, answer
 
-_OPEN = ("/healthz", "/readyz")  # for those who start and stop services
+PROBES = ("/healthz", "/readyz")  # for those who start and stop services; they need no token
 _READS = ("GET", "HEAD", "OPTIONS")
 _BY = "flower_by"
 
@@ -29,7 +29,7 @@ class TokenGate:
         self._tokens = [(token, token.secret.get_secret_value().encode()) for token in tokens]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _OPEN:
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         token = self._token_of(dict(scope["headers"]).get(b"authorization", b""))
@@ -72,7 +72,7 @@ def refuse_open_doors(settings: Settings) -> None:
     Raises:
         SettingsError: it should listen elsewhere.
     """
-    if settings.api_tokens or _is_loopback(settings.host):
+    if settings.api_tokens or is_loopback(settings.host):
         return
     raise SettingsError(
         f"without tokens the API listens on loopback only, not on {settings.host!r}: set FLOWER_API_TOKENS"
@@ -80,10 +80,11 @@ def refuse_open_doors(settings: Settings) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+def is_loopback(name: str) -> bool:
+    """Whether the name of a host means this machine alone: localhost, 127.0.0.0/8 or ::1."""
+    if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

@@ -1,9 +1,7 @@
 """``/flows``: what became of flows, and their history."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import FastAPI, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
@@ -11,6 +9,7 @@ from starlette.responses import Response
 from flower_engine.model.status import Status
 from flower_engine.projection.queries import FlowFilter, Place, list_flows
 from flower_engine.projection.views import FlowSummary, FlowView
+from flower_register.cursors import cursor_of, no_cursor, place_of
 from flower_register.finding import find_flow, find_history
 from flower_register.looking_back import find_flow_at
 from flower_register.naming import find_flow_id
@@ -18,7 +17,7 @@ from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath, FlowNamePath
 from flower_register.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
 from flower_register.stores import Stores
-from flower_register.times import POSITION_PATTERN, TIME_PATTERN, At, time_of, wrong
+from flower_register.times import POSITION_PATTERN, TIME_PATTERN, At, is_known_time, time_of
 
 STATUSES = {
     **{status.word: status for status in Status},
@@ -105,16 +104,11 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
 
 
 def _cursor(flow: FlowSummary) -> str:
-    place = msgspec.json.encode(Place(flow.registered_ts, flow.task_flow_id))
-    return urlsafe_b64encode(place).decode().rstrip("=")
+    return cursor_of(Place(flow.registered_ts, flow.task_flow_id))
 
 
 def _place(cursor: str) -> Place:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        place = msgspec.json.decode(urlsafe_b64decode(padded), type=Place)
-        if place.registered_ts.tzinfo is None or "\0" in place.flow:
-            raise ValueError
-    except ValueError:
-        raise wrong("cursor", "this is not a cursor that a page gave as its `next`") from None
+    place = place_of(cursor, Place)
+    if not is_known_time(place.registered_ts) or "\0" in place.flow:
+        raise no_cursor()
     return place

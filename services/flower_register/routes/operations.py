@@ -14,7 +14,7 @@ from flower_register.openapi import replies, reply
 from flower_register.operating import Operator
 from flower_register.overrides import faults_of
 from flower_register.paths import FlowIdPath
-from flower_register.problems import Fault, with_faults
+from flower_register.problems import Fault, short, with_faults
 from flower_register.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs
 from flower_register.stores import Stores
 from flower_register.tokens import by_of
@@ -191,13 +191,15 @@ def _changes(
     if parameters and not tasks:
         faults.append(Fault(detail="parameters need tasks: name those they are for", pointer="#/parameters"))
     changes = {task: dict(parameters) for task in tasks} if parameters else {}
+    named = {str(task): task for task in tasks}  # a name is compared, never made a number: it may be long
     for seq, own in of_tasks.items():
-        pointer = f"#/taskParameters/{seq}"
-        if not seq.isdecimal() or int(seq) not in tasks:
-            faults.append(Fault(detail=f"task {seq!r} is not among the tasks named", pointer=pointer))
+        pointer = f"#/taskParameters/{short(seq)}"
+        if seq not in named:
+            detail = f"task {short(seq)!r} is not among the tasks named"
+            faults.append(Fault(detail=detail, pointer=pointer))
             continue
         faults += faults_of(own, pointer)
-        changes.setdefault(int(seq), {}).update(own)
+        changes.setdefault(named[seq], {}).update(own)
     if faults:
         raise with_faults("parameters", "the parameters do not fit", faults)
     return changes

@@ -28,7 +28,7 @@ from flower_register.schemas import (
 )
 from flower_register.shortcut import shortcut
 from flower_register.stores import Stores
-from flower_register.times import time_of
+from flower_register.times import ms_of, time_of
 from flower_register.tokens import by_of
 
 _UNKNOWN = "no tasks registered"  # the seed's words
@@ -152,7 +152,7 @@ async def _wanted(plan: FlowPlan, body: Overrides, by: str) -> Wanted:
     own = await asyncio.to_thread(overridden, *given) if plan.tasks > _MANY_TASKS else overridden(*given)
     start_ms = None
     if body.start_at is not None:
-        start_ms = int(time_of(body.start_at, "startAt").timestamp() * 1000)
+        start_ms = ms_of(time_of(body.start_at, "startAt"))
     return Wanted(own, by, body.key or "", start_ms, round((body.delay_seconds or 0) * 1000))
 
 

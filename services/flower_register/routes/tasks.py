@@ -1,22 +1,21 @@
 """``/tasks``: failed tasks across all flows; ``/flows/{id}/tasks/{n}``: one task with its attempts."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import FastAPI, Path, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from flower_engine.projection.failed import TaskFilter, TaskPlace, Which, list_failed
 from flower_engine.projection.views import TaskDetail
+from flower_register.cursors import cursor_of, no_cursor, place_of
 from flower_register.finding import find_task
 from flower_register.looking_back import find_task_at
 from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath
 from flower_register.schemas import NAME_PATTERN, TasksPage, WorkflowName
 from flower_register.stores import Stores
-from flower_register.times import TIME_PATTERN, At, time_of, wrong
+from flower_register.times import TIME_PATTERN, At, is_known_time, time_of
 
 _WHICH: dict[str, Which] = {"suspend": "suspended", "2": "suspended", "retrying": "retrying"}
 FailedStatus = Annotated[
@@ -66,7 +65,7 @@ def add_tasks(app: FastAPI, stores: Stores) -> None:
         behind = None if cursor is None else _place(cursor)
         async with stores.postgres() as connection:
             tasks, end = await list_failed(connection, asked, behind=behind, limit=limit)
-        return reply(TasksPage(tasks, end and _cursor(end)))
+        return reply(TasksPage(tasks, end and cursor_of(end)))
 
     @app.get(
         "/flows/{task_flow_id}/tasks/{task_exec_seq}",
@@ -83,16 +82,8 @@ def add_tasks(app: FastAPI, stores: Stores) -> None:
         return reply(await find_task(stores, flow_id, task_exec_seq))
 
 
-def _cursor(place: TaskPlace) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
 def _place(cursor: str) -> TaskPlace:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        place = msgspec.json.decode(urlsafe_b64decode(padded), type=TaskPlace)
-        if place.ts.tzinfo is None or "\0" in place.flow or abs(place.task) > 2**31 - 1:
-            raise ValueError
-    except ValueError:
-        raise wrong("cursor", "this is not a cursor that a page gave as its `next`") from None
+    place = place_of(cursor, TaskPlace)
+    if not is_known_time(place.ts) or "\0" in place.flow or abs(place.task) > 2**31 - 1:
+        raise no_cursor()
     return place

@@ -9,6 +9,7 @@ from psycopg.sql import SQL
 
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
+from flower_engine.projection.unreadable import decode_flow
 from flower_engine.projection.views import EventView, FlowSummary, FlowView, failed_tasks
 
 # Postgres builds the JSON: one statement sees one moment, and parameters and results are never decoded.
@@ -99,7 +100,7 @@ async def read_flow(connection: Connection, flow_id: str) -> FlowView | None:
     row = await (await connection.execute(_FLOW, (flow_id,))).fetchone()
     if row is None:
         return None
-    flow = _flow_decoder.decode(row[0])
+    flow = decode_flow(_flow_decoder, row[0])
     flow.failed_tasks = failed_tasks(flow.tasks)
     return flow
 
@@ -132,7 +133,7 @@ async def list_flows(
         values |= {"behind_ts": behind.registered_ts, "behind_id": behind.flow}
     statement = _FLOWS.format(summary=_SUMMARY, conditions=SQL(" AND ").join(conditions))
     rows = await (await connection.execute(statement, values)).fetchall()
-    return [_summary_decoder.decode(row[0]) for row in rows]
+    return [decode_flow(_summary_decoder, row[0]) for row in rows]
 
 
 async def find_by_keys(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -14,6 +14,7 @@ from flower_engine.model.attempts import AttemptHistory, How
 from flower_engine.model.events import TaskError
 from flower_engine.model.fold import FlowState, TaskState
 from flower_engine.model.status import Status
+from flower_engine.model.times import is_shown, nearest
 
 
 class View(msgspec.Struct, rename="camel"):
@@ -135,8 +136,8 @@ WaitReason = (
 )
 
 
-class FlowSummary(View):
-    """A flow without its tasks."""
+class FlowSummary(View, kw_only=True):
+    """A flow without its tasks. ``unreadable``: what of it cannot be shown as it is stored, and why."""
 
     task_flow_id: str
     task_id: str
@@ -162,6 +163,7 @@ class FlowSummary(View):
     paused_by: str | None
     cancelled_ts: Moment | None
     cancelled_by: str | None
+    unreadable: list[str] = []
 
 
 class ProgressView(View):
@@ -246,7 +248,7 @@ class FailedTask(View):
     attempts: list[AttemptView] = []
 
 
-class FlowView(FlowSummary):
+class FlowView(FlowSummary, kw_only=True):
     """A flow with its tasks; those that failed are named first."""
 
     failed_tasks: list[FailedTask]
@@ -308,14 +310,20 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         paused_by=flow.paused and flow.paused.by,
         cancelled_ts=_moment(flow.cancelled and flow.cancelled.at),
         cancelled_by=flow.cancelled and flow.cancelled.by,
+        unreadable=[] if is_shown(flow.registered.start_ms) else [beyond("startTs")],
         failed_tasks=failed_tasks(tasks),
         tasks=tasks,
     )
 
 
-def moment(ms: int) -> datetime:
-    """Milliseconds since the Unix epoch as a time in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+def moment(ms: float) -> datetime:
+    """Milliseconds since the Unix epoch as a time in UTC; the nearest one that can be shown."""
+    return datetime.fromtimestamp(nearest(ms) / 1000, UTC)
+
+
+def beyond(field: str) -> str:
+    """What is told of a field with a time that cannot be shown."""
+    return f"{field}: it is beyond the years 1 to 9999, and shown as the nearest time of these"
 
 
 def _moment(ms: int | None) -> datetime | None:

@@ -63,6 +63,12 @@ class Settings(BaseSettings):
         (), description="who may use the API: name:token or name:token:read, separated by commas"
     )
 
+    allowed_hosts: Names = Field(
+        (),
+        description="names of hosts that the API is asked as, besides loopback; not set: with tokens any,"
+        " without tokens none",
+    )
+
     queues: Names = Field(
         ("default",), min_length=1, description="queues a worker serves, in this order, or by weight: a=3,b=1"
     )
@@ -152,7 +158,7 @@ class Settings(BaseSettings):
     def _read_tokens(cls, value: Any) -> Any:
         return read_tokens(value) if isinstance(value, str) else value
 
-    @field_validator("queues", "programs", mode="before")
+    @field_validator("queues", "programs", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         parts: Iterable[str] = [value] if isinstance(value, str) else value
@@ -176,6 +182,14 @@ class Settings(BaseSettings):
             if name in names:
                 raise ValueError(f"queue {name!r} stands twice")
             names.add(name)
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _is_name_of_host(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"[\w.-]+|\[?[\da-fA-F:.]+\]?", name):
+                raise ValueError(f"{name!r} is no name of a host: give it without scheme, port and path")
         return value
 
     @field_validator("log_level", mode="before")
