@@ -11,6 +11,15 @@ from flower_cli.main import app
 
 Flower = Callable[..., Result]
 
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/people/nightly.py", line 3, in load
+    return client.fetch(table)
+           ^^^^^^^^^^^^^^^^^^^
+  File "/srv/people/.venv/lib/python3.11/site-packages/client/core.py", line 70, in fetch
+    raise LookupError(table)
+LookupError: no such table: order
+"""
+
 
 @pytest.fixture
 def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
@@ -27,7 +36,7 @@ async def failed(api: RunningApi, workflow: str = "nightly") -> str:
     async with api.engine() as engine:
         await engine.finish(*await engine.claim())
         two, four = sorted(await engine.claim(), key=lambda claim: claim.task)
-        payload = {"type": "LookupError", "message": "no such table: order", "traceback": "line 1\nline 2"}
+        payload = {"type": "LookupError", "message": "no such table: order", "traceback": TRACEBACK}
         await engine.fail(two, payload=json.dumps(payload).encode())
         await engine.finish(four)
     await api.project()
@@ -73,8 +82,11 @@ async def test_errors_and_show_say_what_failed_and_why(flower: Flower, own_api: 
     assert json.loads(flower("errors", "--match", "TABLE", "--json").stdout)["tasks"][0]["taskFlowId"] == flow
     assert "nothing has failed" in flower("errors", "--match", "else").stdout
     shown = flower("show", flow).stdout
-    assert shown.index("task 2 A failed, attempt 1: LookupError") < shown.index("Finish")
-    assert "line 2" in shown and "attempt 1 " in shown and "waits for 2" in shown
+    assert shown.index("waits for 2") < shown.index("task 2 A failed, attempt 1: LookupError")
+    assert shown.count("no such table: order") == 1
+    assert "client.fetch(table)" in shown and "attempt 1 " in shown
+    assert "core.py" not in shown and "frames of libraries left out: 1" in shown
+    assert "core.py" in flower("show", flow, "--traceback").stdout
     assert json.loads(flower("show", flow, "--json").stdout)["taskFlowId"] == flow
     one = flower("show", flow, "--task", "2").stdout
     assert '"TABLE":"order"' in one and "failed" in one

@@ -51,7 +51,7 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
         task(4, status="Running", progress={"fraction": 0.4, "note": "rows"}),
     )
     assert lines == [
-        "x 1 A Suspend attempt 2  E: no ...",
+        "x 1 A Suspend attempt 2  E",
         "v . 2 A Wait  waits for 1",
         "- 3 A Ignore  old (by bob)",
         "> 4 A Running 40% rows",

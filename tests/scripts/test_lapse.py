@@ -22,11 +22,15 @@ async def test_a_task_of_a_lost_worker_gets_a_new_attempt(engine: Engine) -> Non
         "w1",
         1,
     )
+    assert event.error is not None and event.error.type == "WorkerLost"
+    assert event.error.message == "its worker w1 was lost: no heartbeat for 60 s"
+    assert (await engine.flow(flow)).task(1).error == event.error
     (new,) = await engine.claim(worker="w2")
     assert (new.member, new.attempt) == (old.member, 2)
     assert await engine.finish(old, worker="w1") == ["stale"]
     assert await engine.finish(new, worker="w2") == ["ok"]
     await engine.work_off("w2")
+    assert (await engine.flow(flow)).task(1).error is None  # it finished: the loss was an earlier attempt's
 
 
 async def test_a_living_workers_leases_stay(engine: Engine) -> None:

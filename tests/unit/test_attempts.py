@@ -44,7 +44,8 @@ def test_each_attempt_has_its_worker_its_times_and_how_it_ended() -> None:
         (4, "w4", 70, 80, "failed"),
         (5, "w5", 90, 100, "finished"),
     ]
-    assert [each.error for each in found[1]] == [ERROR, None, None, ERROR, None]
+    lost = TaskError(type="WorkerLost", message="its worker w2 was lost")
+    assert [each.error for each in found[1]] == [ERROR, lost, None, ERROR, None]
     assert [(each.ended_ms, each.how) for each in found[2]] == [(None, "running")]
 
 

@@ -41,6 +41,7 @@ async def test_a_task_that_fails_twice_succeeds_on_its_third_attempt(
     start_worker()
     (ended,) = await until_settled(engine, flow)
     assert (ended.status, ended.task(1).attempt, ended.task(1).result) == (Status.FINISH, 3, b"3")
+    assert ended.task(1).error is None  # that of attempt 2 is in the list of attempts
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,10 @@ async def test_a_task_that_fails_twice_succeeds_on_its_third_attempt(
             "fail_with_subclass",
             RetryPolicy(max_attempts=3, no_retry_on=("worker.sample_programs.NoSuchCustomerError",)),
         ),
+        ("ask_again", RetryPolicy(max_attempts=3, no_retry_on=("flower_engine.Retry",))),
+        ("ask_again", RetryPolicy(max_attempts=3, no_retry_on=("Retry",))),
     ],
-    ids=["Fatal", "in a group", "a base class", "a whole name"],
+    ids=["Fatal", "in a group", "a base class", "a whole name", "a public name", "a plain name"],
 )
 async def test_what_is_not_to_be_retried_is_suspended_at_once(
     engine: Engine, start_worker: StartWorker, program: str, policy: RetryPolicy

@@ -15,7 +15,7 @@ from flower_engine.model.events import TaskFinished
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
 from scripts.engine import Engine
-from worker.running import InProcess, eventually, row, the_worker, until_settled
+from worker.running import InProcess, eventually, row, the_worker, until, until_settled
 
 StartWorker = Callable[..., InProcess]
 
@@ -196,3 +196,30 @@ async def test_a_task_registered_while_the_worker_waits_is_run(
     await eventually(waits_for_a_bell)
     (ended,) = await until_settled(engine, await engine.register(row(1, "Noop")))
     assert ended.ended_ms is not None
+
+
+@pytest.mark.parametrize("kind", ["async", "thread", "process"])
+async def test_wrong_parameters_are_said_without_a_word_of_what_is_inside(
+    engine: Engine, start_worker: StartWorker, kind: str
+) -> None:
+    flow = await engine.register(row(1, f"fail_{kind}"), row(2, f"fail_{kind}", message=[7]))
+    start_worker()
+    await until(engine, lambda flows: flows[flow].suspended == 2)
+    ended = await engine.flow(flow)
+    for task in (1, 2):
+        error = the_error(ended, task)
+        assert (error.type, error.traceback) == ("ParameterError", "")
+    assert the_error(ended, 2).message.startswith(
+        f"program 'fail_{kind}': parameter 'message' has the value [7]"
+    )
+
+
+@pytest.mark.parametrize("kind", ["async", "thread", "process"])
+async def test_a_traceback_begins_with_the_program(
+    engine: Engine, start_worker: StartWorker, kind: str
+) -> None:
+    flow = await engine.register(row(1, f"fail_{kind}", message="no"))
+    start_worker()
+    (ended,) = await until_settled(engine, flow)
+    lines = the_error(ended).traceback.splitlines()
+    assert lines[0] == "Traceback (most recent call last):" and lines[1].endswith(f"in fail_{kind}")

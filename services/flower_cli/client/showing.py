@@ -10,6 +10,7 @@ from rich.text import Text
 
 from flower_cli.client import words
 from flower_cli.client.api import EXIT_REFUSED, connected, part, print_json
+from flower_cli.client.failures import print_attempts, print_failure, print_traceback
 from flower_cli.client.naming import flow_id
 from flower_cli.client.options import (
     FlowArgument,
@@ -64,19 +65,22 @@ def show(
     at: Annotated[
         str | None, typer.Option("--at", help="As it was at this time (ISO, UTC) or behind this position")
     ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="All frames of tracebacks, those of libraries, too")
+    ] = False,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a flow: what failed and why, then its tasks as a tree with why each waits."""
+    """Show a flow: its tasks as a tree with why each waits, then what failed and why."""
     with connected(url) as api:
         path = f"/flows/{part(flow_id(api, flow))}" + ("" if task is None else f"/tasks/{task}")
         answer = api.get(path, at=at)
     if as_json:
         print_json(answer)
     elif task is not None:
-        print_task(msgspec.json.decode(answer))
+        print_task(msgspec.json.decode(answer), whole=traceback)
     else:
-        print_flow(msgspec.json.decode(answer))
+        print_flow(msgspec.json.decode(answer), whole=traceback)
 
 
 def why(
@@ -167,8 +171,8 @@ def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
     out.print(table if table.row_count else "no worker is alive", markup=False)
 
 
-def print_flow(flow: dict[str, Any]) -> None:
-    """A flow as ``flower show`` shows it."""
+def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
+    """A flow as ``flower show`` shows it; ``whole``: with all frames of tracebacks."""
     head = Text(f"{flow['taskId']} ", style="bold")
     head.append(flow["taskFlowId"], style="")
     head.append("  ").append_text(words.status_text(flow))
@@ -188,16 +192,16 @@ def print_flow(flow: dict[str, Any]) -> None:
             )
     if flow["forkedFrom"]:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
-    for task in flow["failedTasks"]:
-        out.print()
-        _print_failure(task)
     out.print()
     for line in tree_lines(flow["tasks"]):
         out.print(line)
+    for task in flow["failedTasks"]:
+        out.print()
+        print_failure(task, whole=whole)
 
 
-def print_task(task: dict[str, Any]) -> None:
-    """A task with its attempts."""
+def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
+    """A task with its attempts; ``whole``: with all frames of tracebacks."""
     out.print(
         Text(f"{task['taskId']} {task['taskFlowId']} task {task['taskExecSeq']} {task['program']}", "bold")
     )
@@ -207,28 +211,6 @@ def print_task(task: dict[str, Any]) -> None:
     out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
     if task["status"] == "Finish":
         out.print(f"result     {msgspec.json.encode(task['result']).decode()}", markup=False)
-    _print_attempts(task["attempts"])
-    if task["error"] and task["error"].get("traceback"):
-        out.print(Text(task["error"]["traceback"].rstrip(), style="dim"))
-
-
-def _print_failure(task: dict[str, Any]) -> None:
-    error = task["error"] or {"type": "?", "message": ""}
-    out.print(
-        Text(
-            f"task {task['taskExecSeq']} {task['program']} failed, attempt {task['attempt']}: ", "red bold"
-        ).append(f"{error['type']}: {error['message']}", style="red")
-    )
-    if error.get("traceback"):
-        out.print(Text(error["traceback"].rstrip(), style="dim"))
-    _print_attempts(task["attempts"])
-
-
-def _print_attempts(attempts: list[dict[str, Any]]) -> None:
-    for attempt in attempts:
-        ended = words.clock(attempt["endedTs"])
-        out.print(
-            Text(f"  attempt {attempt['attempt']}  {words.clock(attempt['startedTs'])} - {ended:<12}", "dim")
-            .append(f"  {attempt['how']:<9} on {attempt['worker']}")
-            .append(f"  {words.error_line(attempt['error'])}", style="red")
-        )
+    print_attempts(task["attempts"])
+    if task["error"]:
+        print_traceback(task["error"], whole=whole)

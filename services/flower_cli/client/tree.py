@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from flower_cli.client.words import COLOURS, error_line, is_unicode, mark, why_it_waits
+from flower_cli.client.words import COLOURS, is_unicode, mark, why_it_waits
 
 _UNICODE = ("├─ ", "└─ ", "│  ", "   ", "↓ ")
 _ASCII = ("|- ", "`- ", "|  ", "   ", "v ")
@@ -55,7 +55,8 @@ def _line(task: Task) -> Text:
         share = "" if fraction is None else f" {fraction:.0%}"
         text.append(f"{share} {progress['note']}".rstrip(), style="yellow")
     if status == "Suspend":
-        text.append(f"  {error_line(task['error'])}", style="red")
+        # Only its type: the whole of it follows the tree.
+        text.append(f"  {(task['error'] or {'type': ''})['type']}".rstrip(), style="red")
     elif status == "Ignore":
         text.append(f"  {task['ignoreReason'] or ''} (by {task['ignoredBy'] or '?'})", style="dim")
     elif reason := why_it_waits(task["waitReason"]):

@@ -49,7 +49,7 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
             case TaskRetrying():
                 _end(found, event.task, event.at, "retrying", event.error)
             case TaskLapsed():
-                _end(found, event.task, event.at, "lapsed", event.error)
+                _end(found, event.task, event.at, "lapsed", event.error or _lost(event))
             case TaskReturned():
                 _end(found, event.task, event.at, "returned", None)
             case FlowTimedOut():
@@ -61,6 +61,11 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
             case _:
                 pass
     return found
+
+
+def _lost(event: TaskLapsed) -> TaskError:
+    """For events of earlier versions, which do not say why."""
+    return TaskError(type="WorkerLost", message=f"its worker {event.worker} was lost")
 
 
 def _end(

@@ -101,7 +101,7 @@ class TaskReturned(TaskEvent, frozen=True, tag="task.returned"):
 class TaskLapsed(TaskEvent, frozen=True, tag="task.lapsed"):
     """The worker, or the process that ran the program, was lost: Running -> Wait.
 
-    ``lost`` counts those lost on this task so far; ``error`` says how a process ended.
+    ``lost`` counts those lost on this task so far; ``error`` says how (None: written by an earlier version).
     """
 
     worker: str

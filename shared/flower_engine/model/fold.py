@@ -289,7 +289,7 @@ def _end_attempt(
     match event:
         case TaskFinished():
             task.result = bytes(event.result)
-            task.progress = None
+            task.progress = task.error = None  # what it says of itself is the attempt that finished
             _close(flow, event.task, Status.FINISH, event.at)
             _note_end(flow, event, event.ends)
         case TaskSuspended():

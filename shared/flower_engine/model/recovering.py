@@ -8,12 +8,18 @@ from flower_engine.model.events import (
     FlowRerun,
     FlowSnapshot,
     FlowTimedOut,
+    TaskError,
     TaskIgnored,
     TaskLapsed,
     TaskUnignored,
 )
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
+
+_REDIS_LOST = TaskError(
+    type="RedisLost",
+    message="Redis was rebuilt from the archive while it ran: its lease is gone, its worker is not to blame",
+)
 
 
 def lapses_of_recovery(flow: FlowState, now_ms: int) -> list[TaskLapsed]:
@@ -32,6 +38,7 @@ def lapses_of_recovery(flow: FlowState, now_ms: int) -> list[TaskLapsed]:
             lease=task.lease,
             worker=task.worker,
             lost=task.lost,
+            error=_REDIS_LOST,
         )
         for number, task in enumerate(running, start=1)
     ]

@@ -244,8 +244,8 @@ def _finished(flow: FlowChange, event: TaskFinished) -> None:
     task.become(_FINISH)
     task.finished_ms = event.at
     task.result = bytes(event.result)
-    task.progress = None
-    task.forget_progress = True
+    task.progress = task.error = None  # of earlier attempts
+    task.forget_progress = task.forget_error = True
 
 
 def _suspended(flow: FlowChange, event: TaskSuspended) -> None:

@@ -2,8 +2,9 @@
 local LOST, POISON = ' were lost while they ran this task', '; it is suspended so that it takes no more '
 
 -- Counts a lost worker, or a lost process, against the task: it waits for a new attempt, or is poison.
--- `error`: how the process was lost, as JSON; nil for a worker. Returns lapsed | suspended.
-local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, error)
+-- `error`: how the process was lost, as JSON; nil for a worker, of which `silence` says how many seconds it was not
+-- heard of. Returns lapsed | suspended.
+local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, error, silence)
   local error_is_given = error ~= nil
   lost = digits(lost + 1)
   if tonumber(lost) < most_lost then
@@ -12,8 +13,10 @@ local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, e
       set(flow, 'l' .. task, lane)
     end
     set_state(flow, task, '0', attempt, lost, '-')
+    error = error or '{"type":"WorkerLost","message":"its worker ' .. worker .. ' was lost: no heartbeat for '
+      .. silence .. ' s"}'
     append('{"type":"task.lapsed' .. about(flow, task, attempt, lease) .. ',"worker":"' .. worker .. '","lost":' .. lost
-      .. (error and ',"error":' .. error or '') .. '}')
+      .. ',"error":' .. error .. '}')
     push(lane, flow, task)
     return 'lapsed'
   end
@@ -22,8 +25,8 @@ local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, e
     error = kind and '{"type":"' .. kind .. '","message":"' .. lost .. ' workers or processes' .. LOST .. POISON
       .. 'with it. The last one: ' .. rest or error
   else
-    error = '{"type":"WorkerLost","message":"' .. lost .. ' workers' .. LOST .. ', the last one ' .. worker .. POISON
-      .. 'workers with it"}'
+    error = '{"type":"WorkerLost","message":"' .. lost .. ' workers' .. LOST .. ', the last one ' .. worker
+      .. ' (no heartbeat for ' .. silence .. ' s)' .. POISON .. 'workers with it"}'
   end
   -- A lost worker may still hand its outcome in, and is refused; a lost process has just been handed in.
   set_state(flow, task, '2', attempt, lost, error_is_given and lease or '-')

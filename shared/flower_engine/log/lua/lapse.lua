@@ -14,6 +14,7 @@ if head[1] ~= ARGV[1] then
   return { 'lost' }
 end
 local lease_ms, most_lost, most = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local silence = string.format('%g', lease_ms / 1000)
 local grace = tonumber(head[3] or 0)
 if now - (head[2] or 0) > tonumber(ARGV[3]) then
   grace = now + lease_ms
@@ -52,7 +53,7 @@ local function lapse(queue, lease, worker, member)
   if flow.timed then
     drop_timer('a', flow, task)
   end
-  local what = lose(flow, task, lane, attempt, lost, lease, worker, most_lost)
+  local what = lose(flow, task, lane, attempt, lost, lease, worker, most_lost, nil, silence)
   local n = #handled
   handled[n + 1], handled[n + 2], handled[n + 3], handled[n + 4] = queue, member, worker, what
 end
