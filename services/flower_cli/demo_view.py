@@ -85,6 +85,8 @@ def _waits_for(reason: dict[str, Any] | None) -> str:
             return "a free slot"
         case {"reason": "noWorker", "program": program}:
             return f"a worker that serves {program}"
+        case {"reason": "cannotStart", "program": program}:
+            return f"a worker that can start {program}"
         case _:
             return ""
 

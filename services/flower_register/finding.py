@@ -23,7 +23,7 @@ from flower_engine.projection.views import AttemptView, EventView, FlowView, Tas
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
 from flower_register.tail import Following, Tail, is_known, read_new, read_tail
-from flower_register.waiting import Seen, explain, ready_tasks, served_by
+from flower_register.waiting import Seen, explain, ready_tasks, served_by, unable_in
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow
 _MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
@@ -253,14 +253,15 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
 async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | None:
     ready = ready_tasks(flow)
     if not ready:
-        return Seen(set(), {})
+        return Seen(set(), {}, {})
     try:
         async with stores.log_readers:
-            served = served_by(await live_workers(stores.redis, partition))
+            workers = await live_workers(stores.redis, partition)
+            served, unable = served_by(workers), unable_in(workers)
             stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
     except RedisError:
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
-        return Seen(served, stopped)
+        return Seen(served, unable, stopped)
     async with stores.postgres() as connection:  # who paused it, and why
-        return Seen(served, stopped, (await read_controls(connection)).rows)
+        return Seen(served, unable, stopped, (await read_controls(connection)).rows)

@@ -192,7 +192,8 @@ class WorkflowsPage(View):
 
 
 class WorkerView(View):
-    """A worker that is alive; ``stuck`` names attempts that hold a slot though they were told to stop."""
+    """A worker that is alive; ``stuck`` names attempts that hold a slot though they were told to stop,
+    ``unable`` programs that it cannot start now, each with the reason."""
 
     worker: str
     host: str
@@ -202,6 +203,7 @@ class WorkerView(View):
     programs: list[str]
     running: int
     stuck: list[str]
+    unable: dict[str, str]
     started_ts: Moment
     seen_ts: Moment
 

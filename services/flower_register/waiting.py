@@ -11,6 +11,7 @@ from flower_engine.model.control import FlowControl
 from flower_engine.model.status import Status
 from flower_engine.projection.views import (
     Behind,
+    CannotStart,
     Delayed,
     DependenciesOpen,
     FlowView,
@@ -32,10 +33,15 @@ Served = set[tuple[str, str]]
 """Pairs of queue and program that some live worker serves."""
 
 
+Unable = Mapping[tuple[str, str], tuple[str, str]]
+"""Of a queue and a program: a live worker that serves them, but cannot start the program now, and why."""
+
+
 class Seen(NamedTuple):
     """What Redis says at this moment: what live workers serve, and what stops tasks of the flow."""
 
     served: Served
+    unable: Unable
     obstacles: Mapping[int, Obstacle]
     controls: Sequence[FlowControl] = ()
 
@@ -62,8 +68,24 @@ def explain_then(flow: FlowView, then: datetime) -> None:
 
 
 def served_by(workers: Iterable[WorkerInfo]) -> Served:
-    """What these workers serve."""
-    return {(queue, program) for worker in workers for queue in worker.queues for program in worker.programs}
+    """What these workers serve, and can start."""
+    return {
+        (queue, program)
+        for worker in workers
+        for queue in worker.queues
+        for program in worker.programs
+        if program not in worker.unable
+    }
+
+
+def unable_in(workers: Iterable[WorkerInfo]) -> Unable:
+    """What workers serve and cannot start."""
+    return {
+        (queue, program): (worker.worker, why)
+        for worker in workers
+        for program, why in worker.unable.items()
+        for queue in worker.queues
+    }
 
 
 def _tell_dependencies(flow: FlowView) -> list[TaskView]:
@@ -97,6 +119,9 @@ def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
     if obstacle is not None and not isinstance(obstacle, obstacles.Behind):
         return _stopped_by(obstacle, seen.controls)
     if (task.queue, task.program) not in seen.served:
+        if (found := seen.unable.get((task.queue, task.program))) is not None:
+            worker, why = found
+            return CannotStart(program=task.program, queue=task.queue, worker=worker, detail=why)
         is_queue_served = any(queue == task.queue for queue, _ in seen.served)
         return NoWorker(program=task.program, queue=task.queue, is_queue_served=is_queue_served)
     if obstacle is not None:

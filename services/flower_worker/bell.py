@@ -30,8 +30,8 @@ class BellLoop:
         self._client = client
         self._exchange = exchange
         self._slots = slots
-        self._service = service
-        self._heavy = heavy
+        self.service = service  # another one when programs cannot be started for a while
+        self.heavy = heavy
         self._idle = asyncio.Event()
         exchange.when_idle.append(self._idle.set)
 
@@ -45,18 +45,18 @@ class BellLoop:
     async def run_once(self) -> None:
         """Waits for one bell, or two seconds, if there are slots for what it would announce."""
         share = self._exchange.share
-        if share.heavy_due if self._heavy else share.due:
+        if share.heavy_due if self.heavy else share.due:
             return  # the exchange loop claims as soon as it may
-        if not (self._slots.room(share) if self._heavy else self._slots.free(share)):
+        if not (self._slots.room(share) if self.heavy else self._slots.free(share)):
             share.deaf = True  # so that it is woken, and we with it, when slots become free
             return
         try:
             seconds = self._seconds()
-            await wait_for_bell(self._client, self._exchange.partition, self._service, seconds)
+            await wait_for_bell(self._client, self._exchange.partition, self.service, seconds)
         except (RedisError, OSError) as error:
             _log.debug("waiting for a bell failed: %s", error)  # the exchange loop says what it waits for
             await asyncio.sleep(_AFTER_ERROR_SECONDS)
-        if self._heavy:
+        if self.heavy:
             share.heavy_due = True
         else:
             share.due = True

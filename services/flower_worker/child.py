@@ -16,7 +16,7 @@ from types import FrameType
 import msgspec
 
 from flower_engine.programs.context import Progress
-from flower_engine.programs.loading import load_programs
+from flower_engine.programs.loading import load_what_imports
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.forks import hide_socket, set_copies_apart
 from flower_engine.runtime.telemetry import attempt_at_work, configure_logging
@@ -35,8 +35,10 @@ from flower_worker.child_messages import (
     STARTED,
     Finished,
     Hello,
+    Importing,
     Job,
     Progressed,
+    Ready,
     frame,
 )
 
@@ -54,8 +56,11 @@ def main(descriptor: int) -> None:
         hello = msgspec.msgpack.decode(_read(connection), type=Hello)
         sys.path[:] = hello.path
         configure_logging("worker", hello.log_level)
-        registry = load_programs(hello.modules)
-        connection.sendall(STARTED)
+        registry, problems = load_what_imports(
+            hello.modules, lambda module: connection.sendall(frame(Importing(module)))
+        )
+        served = tuple(program.name for program in registry)
+        connection.sendall(frame(Ready(served, tuple(problems))))
         jobs: SimpleQueue[Job] = SimpleQueue()
         threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
         while True:

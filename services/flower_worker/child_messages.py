@@ -16,6 +16,19 @@ class Hello(msgspec.Struct, frozen=True):
     log_level: str
 
 
+class Importing(msgspec.Struct, frozen=True, tag=True):
+    """From the child: it is about to import this module; "": it has done so with all."""
+
+    module: str
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """From the child: it serves these programs; why it serves no others that the worker may know."""
+
+    programs: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
 class Job(msgspec.Struct, frozen=True):
     """To the child: run this. ``message`` is a TaskMessage; ``progress`` the JSON of an earlier Progress."""
 
@@ -23,6 +36,7 @@ class Job(msgspec.Struct, frozen=True):
     task: int
     attempt: int
     worker: str
+    program: str
     message: bytes
     progress: bytes = b""
 
@@ -41,7 +55,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
-def frame(message: Hello | Job | Progressed | Finished) -> bytes:
+def frame(message: Hello | Importing | Ready | Job | Progressed | Finished) -> bytes:
     """The message as it goes over the socket."""
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(LENGTH_BYTES, "big") + body

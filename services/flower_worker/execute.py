@@ -15,6 +15,7 @@ from flower_engine.model.sanitise import encode_result
 from flower_engine.programs.registry import Kind, Program, Registry
 from flower_engine.runtime.forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
+from flower_worker.ability import CannotStartError
 from flower_worker.attempts import Attempt, Told
 from flower_worker.calling import (
     Done,
@@ -108,10 +109,18 @@ class Executor:
 
     async def _run_process(self, attempt: Attempt, message: TaskMessage) -> None:
         claim = attempt.claim
-        job = Job(claim.flow, claim.task, claim.attempt, self._worker, claim.message, claim.progress)
+        job = Job(
+            *(claim.flow, claim.task, claim.attempt, self._worker),
+            *(message.program, claim.message, claim.progress),
+        )
         try:
             done = await self._processes.run(job, attempt.tell)
-        except BaseException as error:  # noqa: BLE001 # cancelled, or no process could be made
+        except CannotStartError:  # its reason is said once, for all
+            if attempt.told is Told.GONE:
+                attempt.home.finish(attempt, None)
+            else:
+                self._finish(attempt, Done(OutcomeKind.RETURNED, b"null"))
+        except BaseException as error:  # noqa: BLE001 # cancelled, or what nobody thought of
             self._failed(attempt, message, error)
         else:
             crashed = done.kind is OutcomeKind.CRASHED

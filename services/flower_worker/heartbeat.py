@@ -16,6 +16,7 @@ from flower_engine.log.working import WorkerInfo, heartbeat
 from flower_engine.runtime.forks import hide_from_copies
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
+from flower_worker.ability import Ability
 from flower_worker.exchange import ExchangeLoop
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class HeartbeatLoop:
         settings: Settings,
         info: WorkerInfo,
         exchanges: Sequence[ExchangeLoop],
+        ability: Ability,
         on_failure: Callable[[Exception], None],
     ) -> None:
         """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
@@ -38,6 +40,7 @@ class HeartbeatLoop:
         self._settings = settings
         self._info = info
         self._exchanges = exchanges
+        self._ability = ability
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -86,7 +89,12 @@ class HeartbeatLoop:
         stuck = [text for exchange in self._exchanges for text in exchange.stuck()]
         running = sum(len(leases) for exchange in self._exchanges for leases in exchange.leases().values())
         return msgspec.json.encode(
-            msgspec.structs.replace(self._info, running=running, stuck=tuple(stuck[:_MOST_STUCK]))
+            msgspec.structs.replace(
+                self._info,
+                running=running,
+                stuck=tuple(stuck[:_MOST_STUCK]),
+                unable=dict(self._ability.unable),
+            )
         )
 
     def _run(self) -> None:

@@ -1,205 +1,169 @@
-"""Child processes for CPU-bound programs: one socket each, so that one that dies takes nothing with it."""
+"""Child processes for CPU-bound programs: made as needed, used again, and tried again when none starts."""
 
 import asyncio
 import contextlib
 import logging
-import signal
-import socket
+import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 import msgspec
 
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
-from flower_engine.runtime.forks import hide_socket
 from flower_engine.runtime.tasks import cancel_all
+from flower_worker.ability import Ability, CannotStartError
 from flower_worker.calling import Done, Tell
-from flower_worker.child_messages import LENGTH_BYTES, STARTED, Finished, Hello, Job, Progressed, frame
+from flower_worker.child_messages import Hello, Job
+from flower_worker.child_process import ChildProcess, Origin
 
 _log = logging.getLogger(__name__)
 _END_SECONDS = 5.0
-_decode = msgspec.msgpack.Decoder(Progressed | Finished).decode
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
 class Processes:
-    """Runs jobs in children, which are made as needed and used again."""
+    """Runs jobs in children. While one program or all of them cannot be started, it tries again by itself,
+    after pauses that grow; ``ability`` says what it found."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
-        """``modules`` are what a child imports for its programs."""
-        self._modules = tuple(modules)
-        self._idle: list[_Child] = []
+    def __init__(self, modules: Sequence[str], ability: Ability) -> None:
+        """``modules`` are what a child imports for its programs. What it starts from (folder, environment,
+        where modules are looked for) is as it is now, whatever programs do to it later."""
+        self.ability = ability
+        level = logging.getLevelName(logging.getLogger().level)
+        folder = Path.cwd()
+        path = [str(folder / entry) for entry in sys.path]
+        self._origin = Origin(folder, dict(os.environ), Hello(path, tuple(modules), level))
+        self._children: set[ChildProcess] = set()
+        self._idle: list[ChildProcess] = []
         self._warming: asyncio.Task[None] | None = None
+        self._trying: asyncio.Task[None] | None = None
 
     def warm(self) -> asyncio.Task[None]:
         """Has a child made in the background, so that the first job need not wait for its imports."""
-        self._warming = asyncio.create_task(self._warm())
+        self._warming = asyncio.create_task(self._make_ahead())
         return self._warming
-
-    async def _warm(self) -> None:
-        try:
-            self._idle.append(await _Child.start(self._modules))
-        except OSError as error:
-            _log.warning("no process for CPU-bound programs could be made ahead of the first job: %s", error)
 
     async def run(self, job: Job, tell: Tell) -> Done:
         """Runs a job in a child and tells its progress; a child that dies is CRASHED, for this job only.
 
         Cancelling it kills the child; when the cancellation is through, the child is dead.
+
+        Raises:
+            CannotStartError: no child took the job up.
         """
         child = await self._begin(job)
-        async with _killed_on_error(child):
-            finished = await child.result(tell) if child.busy else None
+        async with self._ended_on_error(child):
+            finished = await child.result(tell)
         if finished is None:
-            error = _lost(child, await child.how_it_ended())
+            self._children.discard(child)
+            how = await child.how_it_ended()
+            what = f"process {child.pid} {how} while it ran this attempt"
+            error = TaskError(type="ProcessLost", message=what)
             return Done(OutcomeKind.CRASHED, msgspec.json.encode(error))
         self._idle.append(child)
         return Done(OutcomeKind(finished.kind), finished.payload, finished.number)
 
     async def close(self) -> None:
         """Ends the idle children."""
+        if self._trying is not None:
+            await cancel_all([self._trying])
         if self._warming is not None:
             _, late = await asyncio.wait([self._warming], timeout=_END_SECONDS)
             await cancel_all(late)
         while self._idle:
-            await self._idle.pop().kill()
+            await self._end(self._idle.pop())
 
-    async def _begin(self, job: Job) -> "_Child":
-        """A child that took the job up; not ``busy`` if even a fresh one did not."""
-        while self._idle:
-            child = self._idle.pop()
-            async with _killed_on_error(child):
-                await child.begin(job)
-            if child.busy:
+    def kill(self) -> None:
+        """Kills all children, without waiting for their end; from any thread."""
+        for child in list(self._children):
+            child.kill_at_once()
+
+    async def _begin(self, job: Job) -> ChildProcess:
+        """A child that took the job up."""
+        while (child := self._take_idle(job.program)) is not None:
+            if await self._hand_over(child, job):
                 return child
-            await child.kill()  # it died while it was idle: the job has not begun and takes another
-        child = await _Child.start(self._modules)
-        async with _killed_on_error(child):
-            await child.begin(job)
-        return child
+            await self._end(child)  # it died while it was idle: the job has not begun and takes another
+        if job.program in self.ability.unable:
+            raise CannotStartError(self.ability.unable[job.program])
+        child = await self._start()
+        if job.program not in child.programs:
+            self._idle.append(child)
+            raise CannotStartError(f"process {child.pid} does not serve {job.program}")
+        if await self._hand_over(child, job):
+            return child
+        self._children.discard(child)
+        why = f"process {child.pid} {await child.how_it_ended()} before it took its first job up"
+        self._note_none(why)
+        raise CannotStartError(why)
 
+    async def _hand_over(self, child: ChildProcess, job: Job) -> bool:
+        async with self._ended_on_error(child):
+            return await child.begin(job)
 
-class _Child:
-    """One child process and the socket to it."""
-
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self.process = process
-        self.busy = False
-        self._reader = reader
-        self._writer = writer
-        self._watch = asyncio.create_task(self._close_at_exit())
-
-    @classmethod
-    async def start(cls, modules: tuple[str, ...]) -> "_Child":
-        ours, theirs = socket.socketpair()
-        hide_socket(ours)
-        process: asyncio.subprocess.Process | None = None
+    @contextlib.asynccontextmanager
+    async def _ended_on_error(self, child: ChildProcess) -> AsyncGenerator[None]:
         try:
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "flower_worker.child", str(theirs.fileno())),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                )
-            reader, writer = await asyncio.open_connection(sock=ours)
+            yield
         except BaseException:
-            ours.close()
-            if process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            await self._end(child)
             raise
-        child = cls(process, reader, writer)
-        async with _killed_on_error(child):
-            level = logging.getLevelName(logging.getLogger().level)
-            if not (await child._send(Hello(sys.path, modules, level)) and await child._read_started()):
-                _log.error("process %d for CPU-bound programs ended while it started", process.pid)
+
+    def _take_idle(self, program: str) -> ChildProcess | None:
+        for child in reversed(self._idle):
+            if program in child.programs:
+                self._idle.remove(child)
+                return child
+        return None
+
+    async def _start(self) -> ChildProcess:
+        """A new child, and what it says is noted."""
+        try:
+            child = await ChildProcess.start(self._origin, self._children)
+        except CannotStartError as error:
+            self._note_none(str(error))
+            raise
+        self.ability.note(child.programs, child.problems)
+        self._try_again()
+        async with self._ended_on_error(child):
+            for unfit in [one for one in self._idle if one.problems]:
+                self._idle.remove(unfit)  # the new one can do as much, or more
+                await self._end(unfit)
         return child
 
-    async def begin(self, job: Job) -> None:
-        """Hands the job over; ``busy`` says whether the child took it up."""
-        self.busy = await self._send(job) and await self._read_started()
-
-    async def result(self, tell: Tell) -> Finished | None:
-        """What came of the job, or None if the child died; tells its progress meanwhile."""
-        while True:
-            try:
-                length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES), "big")
-                message = _decode(await self._reader.readexactly(length))
-            except (OSError, asyncio.IncompleteReadError):
-                return None
-            if isinstance(message, Finished):
-                self.busy = False
-                return message
-            tell(message.progress)
-
-    async def kill(self) -> None:
-        """Ends the child, unless it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self._ended()
-
-    async def how_it_ended(self) -> str:
-        """How a child ended that closed its socket; it is killed only if it does not end by itself.
-
-        (To kill a child that is just ending makes asyncio lose its exit code.)
-        """
-        if not await self._ended():
-            await self.kill()
-        return _how_it_ended(self.process.returncode)
-
-    async def _ended(self) -> bool:
-        await asyncio.wait([self._watch], timeout=_END_SECONDS)
-        return self._watch.done()
-
-    async def _send(self, message: Hello | Job) -> bool:
-        try:
-            self._writer.write(frame(message))
-            await self._writer.drain()
-        except OSError:
-            return False
-        return True
-
-    async def _read_started(self) -> bool:
-        try:
-            return await self._reader.readexactly(1) == STARTED
-        except (OSError, asyncio.IncompleteReadError):
-            return False
-
-    async def _close_at_exit(self) -> None:
-        """The end of the process ends the reading, even if a grandchild still has the socket."""
-        await self.process.wait()
-        self._writer.close()
-
-
-@contextlib.asynccontextmanager
-async def _killed_on_error(child: _Child) -> AsyncGenerator[None]:
-    try:
-        yield
-    except BaseException:
+    async def _end(self, child: ChildProcess) -> None:
+        self._children.discard(child)
         await child.kill()
-        raise
 
+    def _note_none(self, why: str) -> None:
+        alive = sum(child.is_alive for child in self._children)
+        if alive:
+            self.ability.note_few(alive, why)
+        else:
+            self.ability.note_all(why)
+        self._try_again()
 
-def _lost(child: _Child, how: str) -> TaskError:
-    if child.busy:
-        what = f"process {child.process.pid} {how} while it ran this attempt"
-    else:
-        what = f"process {child.process.pid} {how} before it could run this attempt; see the worker's log"
-    return TaskError(type="ProcessLost", message=what)
+    def _try_again(self) -> None:
+        if self._is_hindered() and self._trying is None:
+            self._trying = asyncio.create_task(self._until_able())
+            self._trying.add_done_callback(self._forget_trying)
 
+    def _is_hindered(self) -> bool:
+        return bool(self.ability.unable) or self.ability.most is not None
 
-def _how_it_ended(code: int | None) -> str:
-    if code is None:
-        return "could not be killed"
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"was ended by signal {-code}"
+    def _forget_trying(self, _ended: asyncio.Task[None]) -> None:
+        self._trying = None
+
+    async def _until_able(self) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while self._is_hindered():
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+            await self._make_ahead()
+
+    async def _make_ahead(self) -> None:
+        with contextlib.suppress(CannotStartError):  # it is noted
+            self._idle.append(await self._start())

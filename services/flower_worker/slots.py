@@ -47,6 +47,7 @@ class Slots:
         """``processes`` is 0 for a worker that serves no program that needs one."""
         self.slots = slots
         self.processes = processes
+        self.processes_now = processes  # fewer while no more can be started
         self._shares: list[Share] = []
         self._asks = 0
 
@@ -66,7 +67,7 @@ class Slots:
         """How many tasks that need a process this partition may take now."""
         if not self.processes:
             return 0
-        free = self.processes - sum(other.heavy_used for other in self._shares)
+        free = self.processes_now - sum(other.heavy_used for other in self._shares)
         rivals = [other for other in self._shares if other is not share and other.heavy_due]
         if not rivals:
             return free

@@ -15,6 +15,7 @@ from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
+from flower_worker.ability import Ability
 from flower_worker.bell import BellLoop
 from flower_worker.drain import drain, stop_attempts
 from flower_worker.exchange import ExchangeLoop
@@ -41,7 +42,10 @@ class Worker:
         self._partitions = partitions
         self._queues = Queues(settings.queues)
         self._info = make_worker_info(settings, registry, self._queues.names)
-        self._processes = Processes(settings.programs)
+        self._light = tuple(sorted(one.name for one in registry if one.kind is not Kind.PROCESS))
+        self._ability = Ability(one.name for one in registry if one.kind is Kind.PROCESS)
+        self._ability.when_changed.append(self._follow_ability)
+        self._processes = Processes(settings.programs, self._ability)
         self._executor = Executor(
             registry,
             self._info.worker,
@@ -49,8 +53,8 @@ class Worker:
             self._processes,
             max_lost=settings.max_lost,
         )
-        self._make_loops(registry)
-        self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._fail)
+        self._make_loops()
+        self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._ability, self._fail)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
 
@@ -68,13 +72,12 @@ class Worker:
         finally:
             await self._end()
 
-    def _make_loops(self, registry: Registry) -> None:
+    def _make_loops(self) -> None:
         settings = self._settings
-        light = tuple(sorted(program.name for program in registry if program.kind is not Kind.PROCESS))
-        heavy = tuple(sorted(program.name for program in registry if program.kind is Kind.PROCESS))
-        self._has_heavy = bool(heavy)
-        slots = Slots(settings.concurrency, (settings.processes or os.cpu_count() or 1) if heavy else 0)
-        programs = {
+        light, heavy = self._light, tuple(self._ability.able)
+        processes = (settings.processes or os.cpu_count() or 1) if heavy else 0
+        self._slots = slots = Slots(settings.concurrency, processes)
+        self._programs = {
             AskKind.ALL: program_args(light + heavy),
             AskKind.LIGHT: program_args(light),
             AskKind.HEAVY: program_args(heavy),
@@ -85,7 +88,7 @@ class Worker:
                 partition,
                 self._info.worker,
                 queues=Queues(settings.queues),  # each partition's tasks follow the weights
-                programs=programs,
+                programs=self._programs,
                 slots=slots,
                 executor=self._executor,
             )
@@ -100,10 +103,24 @@ class Worker:
             if served
         ]
 
+    def _follow_ability(self) -> None:
+        """Claims and waits for the programs that can be started, and for no others."""
+        able = tuple(self._ability.able)
+        self._programs[AskKind.ALL] = program_args(self._light + able)
+        self._programs[AskKind.HEAVY] = program_args(able)
+        most = self._ability.most
+        self._slots.processes_now = (self._slots.processes if most is None else most) if able else 0
+        for bell in self._bells:
+            if bell.heavy:
+                bell.service = Service(self._queues.names, able)
+        for exchange in self._exchanges:
+            exchange.share.heavy_due = True
+            exchange.wake()
+
     async def _begin(self) -> bool:
         """Queues exist and the worker is known before it claims its first task."""
         patience = Patience(_log, "Redis")
-        if self._has_heavy:
+        if self._ability.programs:
             self._processes.warm()
         for partition in self._partitions:
             while True:

@@ -123,6 +123,27 @@ async def test_a_waiting_task_says_why(own_api: RunningApi) -> None:
     assert [worker["worker"] for worker in own_api.client.get("/workers").json()["workers"]] == ["w1"]
 
 
+async def test_a_task_that_no_worker_can_start_says_why(own_api: RunningApi) -> None:
+    own_api.define("unable", {})
+    flow_id = own_api.register("unable")
+    async with own_api.engine() as engine:
+        await engine.attend("default")
+        engine.heartbeat("w1", unable={"A": "no memory"})
+        (reason,) = (task["waitReason"] for task in own_api.flow(flow_id)["tasks"])
+        assert reason == {
+            "reason": "cannotStart",
+            "program": "A",
+            "queue": "default",
+            "worker": "w1",
+            "detail": "no memory",
+        }
+        (worker,) = own_api.client.get("/workers").json()["workers"]
+        assert worker["unable"] == {"A": "no memory"}
+        engine.heartbeat("w2")
+        (reason,) = (task["waitReason"] for task in own_api.flow(flow_id)["tasks"])
+        assert reason == {"reason": "ready"}
+
+
 @pytest.mark.parametrize(
     "flow_id",
     [

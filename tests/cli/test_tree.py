@@ -66,6 +66,10 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
         ({"reason": "paused", "by": "eve"}, "the flow is paused by eve"),
         ({"reason": "noWorker", "program": "P", "queue": "q"}, "no live worker serves program P in queue q"),
         (
+            {"reason": "cannotStart", "program": "P", "queue": "q", "worker": "w", "detail": "no memory"},
+            "no live worker can start program P; w tries again: no memory",
+        ),
+        (
             {"reason": "limit", "scope": "program", "name": "A", "key": "x", "running": 1, "most": 1},
             "limit of program A (x): 1 of 1 unit is in use",
         ),

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -235,12 +235,20 @@ class Engine:
         *claims: Claim,
         remember_ms: int = A_MINUTE_MS,
         progress: Sequence[Reported] = (),
+        unable: Mapping[str, str] | None = None,
     ) -> list[tuple[bytes, bytes]]:
         leases: dict[bytes, list[bytes]] = {}
         for claim in claims:
             leases.setdefault(claim.queue, []).append(claim.lease)
         info = WorkerInfo(
-            worker=worker, host="h", pid=1, started_ms=1, slots=1, queues=(DEFAULT_QUEUE,), programs=("A",)
+            worker=worker,
+            host="h",
+            pid=1,
+            started_ms=1,
+            slots=1,
+            queues=(DEFAULT_QUEUE,),
+            programs=("A",),
+            unable=unable or {},
         )
         return heartbeat(
             self.blocking,

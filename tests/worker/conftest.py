@@ -66,8 +66,9 @@ def spawn_worker(
     """Starts a worker as a process of its own."""
     started: list[OwnProcess] = []
 
-    def spawn(**given: Any) -> OwnProcess:
-        started.append(OwnProcess(make_settings(**given), tmp_path / f"worker-{len(started)}.log"))
+    def spawn(folder: Path | None = None, **given: Any) -> OwnProcess:
+        log = tmp_path / f"worker-{len(started)}.log"
+        started.append(OwnProcess(make_settings(**given), log, folder))
         return started[-1]
 
     yield spawn

@@ -107,7 +107,7 @@ class InProcess:
 class OwnProcess:
     """A worker as a process of its own, with its log in a file."""
 
-    def __init__(self, settings: Settings, output: Path) -> None:
+    def __init__(self, settings: Settings, output: Path, folder: Path | None = None) -> None:
         self.output = output
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
         environment["PYTHONPATH"] = str(Path(__file__).parents[1])
@@ -119,6 +119,7 @@ class OwnProcess:
                 stdout=written,
                 stderr=subprocess.STDOUT,
                 process_group=0,
+                cwd=folder,
             )
 
     @property

@@ -12,8 +12,8 @@ import pytest
 
 from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
-from flower_engine.model.events import TaskError
 from flower_engine.programs.context import Progress
+from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.processes import Processes
 from scripts.engine import Engine
@@ -22,7 +22,7 @@ from worker.running import PROGRAMS, OwnProcess, eventually, row
 
 def job(program: str, **parameters: object) -> Job:
     message = TaskMessage(workflow="w", task_seq=1, program=program, parameters=parameters)
-    return Job("flow", 1, 1, "worker", msgspec.json.encode(message))
+    return Job("flow", 1, 1, "worker", program, msgspec.json.encode(message))
 
 
 def ignore(_progress: Progress) -> None:
@@ -31,7 +31,7 @@ def ignore(_progress: Progress) -> None:
 
 @pytest.fixture
 async def processes() -> AsyncIterator[Processes]:
-    made = Processes([PROGRAMS])
+    made = Processes([PROGRAMS], Ability(()))
     yield made
     await made.close()
 
@@ -59,7 +59,7 @@ async def test_a_child_may_be_made_ahead_of_the_first_job(processes: Processes) 
 
 
 async def test_a_child_that_is_just_being_made_ends_with_the_others() -> None:
-    made = Processes([PROGRAMS])
+    made = Processes([PROGRAMS], Ability(()))
     made.warm()
     await eventually(lambda: bool(children()))
     await made.close()
@@ -90,11 +90,14 @@ async def test_jobs_run_beside_each_other(processes: Processes, tmp_path: Path) 
     assert await first == (OutcomeKind.FINISHED, b'"worker"', 0)
 
 
-async def test_a_job_that_no_child_can_take_up_has_crashed_with_the_reason() -> None:
-    kind, payload, _ = await Processes(["no.such.module"]).run(job("where_process"), ignore)
-    error = msgspec.json.decode(payload, type=TaskError)
-    assert kind is OutcomeKind.CRASHED
-    assert error.type == "ProcessLost" and "before it could run this attempt" in error.message
+async def test_a_job_that_no_child_can_take_up_has_not_run() -> None:
+    made = Processes(["no.such.module"], Ability(["where_process"]))
+    with pytest.raises(CannotStartError):
+        await made.run(job("where_process"), ignore)
+    assert (
+        "module 'no.such.module' of FLOWER_PROGRAMS does not import" in made.ability.unable["where_process"]
+    )
+    await made.close()
 
 
 async def test_a_signal_to_the_group_is_left_to_the_worker(processes: Processes, tmp_path: Path) -> None:

@@ -155,20 +155,24 @@ def errors(
 
 
 def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """List live workers, what they run, and attempts that are stuck."""
+    """List live workers, what they run, attempts that are stuck, and programs that cannot be started."""
     with connected(url) as api:
         answer = api.get("/workers")
     if as_json:
         print_json(answer)
         return
     table = Table("worker", "host", "pid", "runs", "slots", "queues", "programs", "stuck", box=SIMPLE_HEAD)
+    unable: list[str] = []
     for worker in msgspec.json.decode(answer)["workers"]:
         table.add_row(
             *(Text(worker["worker"]), Text(worker["host"]), str(worker["pid"]), str(worker["running"])),
             *(str(worker["slots"]), Text(", ".join(worker["queues"])), Text(", ".join(worker["programs"]))),
             Text("\n".join(worker["stuck"]), style="red"),
         )
+        unable += [f"{worker['worker']} cannot start {name}: {why}" for name, why in worker["unable"].items()]
     out.print(table if table.row_count else "no worker is alive", markup=False)
+    for line in unable:
+        out.print(Text(line, style="red"))
 
 
 def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:

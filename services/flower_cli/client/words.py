@@ -47,6 +47,8 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
             return f"the flow is paused by {by}"
         case {"reason": "ready"}:
             return "ready, waits for a free slot"
+        case {"reason": "cannotStart", "program": program, "worker": worker, "detail": detail}:
+            return f"no live worker can start program {program}; {worker} tries again: {detail}"
         case {"detail": detail}:
             return str(detail)
         case _:

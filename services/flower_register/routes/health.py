@@ -108,6 +108,7 @@ def _view(info: WorkerInfo) -> WorkerView:
         programs=list(info.programs),
         running=info.running,
         stuck=list(info.stuck),
+        unable=dict(info.unable),
         started_ts=moment(info.started_ms),
         seen_ts=moment(info.seen_ms),
     )

@@ -204,7 +204,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What operators see of a worker.
 
     ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease is
-    gone, because they run on threads, which cannot be stopped.
+    gone, because they run on threads, which cannot be stopped. ``unable``: programs of these that it cannot
+    start now, and why; it does not claim them.
     """
 
     worker: str
@@ -216,6 +217,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     programs: tuple[str, ...]
     running: int = 0
     stuck: tuple[str, ...] = ()
+    unable: Mapping[str, str] = {}
     seen_ms: int = 0
 
 

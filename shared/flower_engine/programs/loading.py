@@ -3,7 +3,7 @@
 import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flower_engine.errors import ProgramError
@@ -20,14 +20,43 @@ def load_programs(modules: Sequence[str]) -> Registry:
     Raises:
         ProgramError: a module does not import, or a program cannot be served; names it.
     """
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+    _look_in_this_folder()
     for module in (BUILT_IN, *modules):
         _load(module)
     for program in registry:
         _ = program.binder  # a signature that cannot be served is an error now, not at its first task
     return registry
+
+
+def load_what_imports(modules: Sequence[str], tell: Callable[[str], None]) -> tuple[Registry, list[str]]:
+    """The same, but a module that does not import takes no other with it: the registry has what there is, and
+    the list says what is missing, and why. ``tell`` is called with each module before, at last with ""."""
+    problems: list[str] = []
+    _look_in_this_folder()
+    for module in (BUILT_IN, *modules):
+        tell(module)
+        try:
+            _load(module)
+        except ProgramError as error:
+            problems.append(str(error))
+    tell("")
+    for program in registry:
+        # What a module registered before it failed is not to be called; Python has forgotten the module, too.
+        if getattr(program.function, "__module__", None) not in sys.modules:
+            registry.forget(program.name)
+            continue
+        try:
+            _ = program.binder
+        except ProgramError as error:
+            problems.append(str(error))
+            registry.forget(program.name)
+    return registry, problems
+
+
+def _look_in_this_folder() -> None:
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _load(module: str) -> None:

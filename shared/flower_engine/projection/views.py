@@ -36,6 +36,16 @@ class NoWorker(View, tag="noWorker", tag_field="reason"):
     is_queue_served: bool = False
 
 
+class CannotStart(View, tag="cannotStart", tag_field="reason"):
+    """It is ready, but no live worker that serves its program in its queue can start it; ``worker``: one of
+    them, which tries again now and then; ``detail``: why."""
+
+    program: str
+    queue: str
+    worker: str
+    detail: str
+
+
 class Ready(View, tag="ready", tag_field="reason"):
     """It is ready and waits for a free slot of a worker."""
 
@@ -131,6 +141,7 @@ WaitReason = (
     | Behind
     | NoPlace
     | NoWorker
+    | CannotStart
     | Ready
     | Unknown
 )
