@@ -11,7 +11,7 @@ from typing import Any
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import AsyncRedis, connect, send
-from flower_engine.log.controlling import set_control
+from flower_engine.log.controlling import read_held, set_control
 from flower_engine.log.partition import Partition, install
 from flower_engine.log.registering import FlowPlan, Start, register
 from flower_engine.log.working import Outcome, OutcomeKind, Service, attend, finish_and_claim
@@ -38,7 +38,8 @@ async def measure(url: str, *, lanes: int, slots: int, unserved: int, control: F
         partition = Partition(0, meta.installation, meta.generation)
         await attend(client, partition, ["default"])
         if control is not None:
-            await set_control(client, partition, partitions=1, version=1, controls=[control])
+            held = await read_held(client, partition)
+            await set_control(client, partition, partitions=1, held=held, controls=[control])
         number = 0
         for program, workflows in (("A", lanes), ("B", unserved)):
             for index in range(workflows):

@@ -9,6 +9,7 @@ from flower_cli.options import HomeOption, LogLevelOption
 from flower_cli.rebuilt import SinceOption, UntilOption, WorkflowOption, built, run, say_left_out
 
 if TYPE_CHECKING:
+    from flower_engine.log.client import AsyncRedis
     from flower_engine.projection.comparing import Difference
     from flower_engine.projection.database import Connection
     from flower_engine.projection.replaying import Selection
@@ -39,8 +40,8 @@ def verify(
     Prints each field that differs, with both values and the events that decide it. Exit code 1 where
     anything differs, also where --repair put it right. A history whose events do not follow from each
     other is named; nothing repairs it. Redis is compared where no selection is given: flows under way,
-    lanes, leases, timers and counters. To repair Redis is to make all of it anew from the events; tasks
-    that run then get a new attempt.
+    lanes, leases, timers and counters; limits, pauses, weights and strikes beside their tables. To repair
+    Redis is to make all of it anew from the events; tasks that run then get a new attempt.
     """
     differs = run(_verify, workflow, since, until, home, log_level, repair)
     if differs:
@@ -115,9 +116,37 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
                     with Bars(out) as bars:
                         _say(f"repaired: {await rebuild(client, connection, settings, row, bars.tell)}")
                 differs = differs or count > 0
+            differs = await _verify_control(client, connection, repair) or differs
     except (RedisError, OSError) as error:
         raise StoreError(f"Redis does not answer ({' '.join(str(error).split())})") from error
     return differs
+
+
+async def _verify_control(client: "AsyncRedis", connection: "Connection", repair: bool) -> bool:
+    """Whether Redis limits, pauses, weighs or strikes otherwise than the tables say, in any partition."""
+    from flower_engine.log.partition import Partition
+    from flower_engine.projection.controls import read_controls
+    from flower_engine.projection.positions import read_positions
+    from flower_engine.runtime.flow_control import (
+        control_differences,
+        problems_of_controls,
+        try_to_bring_control,
+    )
+
+    rows = await read_positions(connection)
+    partitions = [Partition(row.partition, row.installation, row.generation) for row in rows]
+    for problem in problems_of_controls(await read_controls(connection), len(partitions)):
+        _say(problem)
+    count = 0
+    for partition in partitions:
+        found = await control_differences(client, connection, partition, len(partitions))
+        for sentence in found:
+            _say(f"partition {partition.number}: {sentence}")
+        count += len(found)
+    _say(f"flow control: {count:,} differences")
+    if count and repair and await try_to_bring_control(client, connection, partitions) is not None:
+        _say("repaired: Redis holds what the tables of flow control say")
+    return count > 0
 
 
 async def _refuse_during_a_recovery(settings: "Settings") -> None:

@@ -177,11 +177,13 @@ class EventsPage(View):
     next: str | None
 
 
-class WorkflowEntry(View):
-    """A workflow and how many tasks it has."""
+class WorkflowEntry(View, omit_defaults=True):
+    """A workflow and how many tasks it has; ``problem``: why its rows, edited with SQL, cannot be run. (Not
+    looked for behind the first 2,000 rows of a page.)"""
 
     task_id: str
     task_count: int
+    problem: str = ""
 
 
 class WorkflowsPage(View):

@@ -70,6 +70,11 @@ class Stores:
         return self._partitions
 
     @property
+    def partition_count(self) -> int:
+        """How many there are, as far as that is known; else 1."""
+        return len(self._partitions) or 1
+
+    @property
     def registrar(self) -> Registrar:
         """Who starts flows; raises as :attr:`partitions` does, and LostError while Redis is lost."""
         if self.lost is not None:

@@ -8,12 +8,13 @@ import psycopg
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.controlling import set_control
+from flower_engine.log.controlling import read_token
 from flower_engine.log.partition import Partition
 from flower_engine.log.striking import sweep
 from flower_engine.model.control import Strike
-from flower_engine.projection.controls import read_controls, read_version
+from flower_engine.projection.controls import read_version
 from flower_engine.projection.database import Connection, connect
+from flower_engine.runtime.flow_control import problems_of_controls, try_to_bring_control
 from flower_engine.runtime.patience import Patience
 
 _log = logging.getLogger(__name__)
@@ -23,13 +24,14 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class ControlLoop:
-    """Looks whether the table has changed; several watchers may, an older state is never taken."""
+    """Looks whether the tables or what Redis holds of them has changed; any number of watchers may."""
 
     def __init__(self, client: AsyncRedis, partitions: Sequence[Partition], database_url: str) -> None:
         self._client = client
         self._partitions = partitions
         self._url = database_url
-        self._held = -1
+        self._held: tuple[int, list[str]] | None = None  # what both sides were when they were made alike
+        self._said: set[str] = set()
         self._swept: set[str] = set()
         self._patience = Patience(_log, "flow control")
 
@@ -47,32 +49,32 @@ class ControlLoop:
                         self._patience.worked()
                         await asyncio.sleep(_INTERVAL_SECONDS)
             except (psycopg.Error, RedisError, TimeoutError, OSError) as error:
-                self._held = -1  # say all of it again: nobody knows what arrived
+                self._held = None  # say all of it again: nobody knows what arrived
                 await asyncio.sleep(self._patience.failed(error))
 
     async def run_once(self, connection: Connection) -> list[str]:
-        """Brings changed tables to the partitions; the names that changed in any of them."""
+        """Brings the tables to the partitions where either has changed; the names that did in any of them."""
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            if await read_version(connection) == self._held:
+            version = await read_version(connection)
+            tokens = [(await read_token(self._client, partition)) for partition in self._partitions]
+            if (version, tokens) == self._held:
                 return []
-            controls = await read_controls(connection)
-        changed: set[str] = set()
-        for partition in self._partitions:
-            changed.update(
-                await set_control(
-                    self._client,
-                    partition,
-                    partitions=len(self._partitions),
-                    version=controls.version,
-                    controls=controls.rows,
-                    strikes=controls.strikes,
-                )
-            )
-        await self._sweep(controls.strikes)
-        self._held = controls.version
-        if changed:
-            _log.info("flow control: %d settings changed (%s)", len(changed), ", ".join(sorted(changed)[:10]))
-        return sorted(changed)
+            brought = await try_to_bring_control(self._client, connection, self._partitions)
+        if brought is None:  # somebody else is at it: look again
+            return []
+        await self._sweep(brought.controls.strikes)
+        self._say_problems(problems_of_controls(brought.controls, len(self._partitions)))
+        self._held = (brought.controls.version, brought.tokens)
+        if brought.changed:
+            some = ", ".join(brought.changed[:10])
+            _log.info("flow control: %d settings changed (%s)", len(brought.changed), some)
+        return brought.changed
+
+    def _say_problems(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._said:
+                _log.error("flow control: %s", problem)
+        self._said = set(problems)
 
     async def _sweep(self, strikes: Sequence[Strike]) -> None:
         """What waits already is passed over, too, by strikes that are new to this watcher."""

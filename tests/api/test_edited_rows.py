@@ -38,6 +38,21 @@ def _insert(api: RunningApi, workflow: str, **columns: Any) -> None:
         ({"parameters": '{"K": ' + "[" * 500 + "]" * 500 + "}"}, "'K' that is nested deeper than 100 levels"),
         ({"parameters": '{"K": ' + "[" * 3000 + "]" * 3000 + "}"}, "task_seq 1) has parameters that are not"),
         ({"depends_on": "{{1,2},{3,4}}"}, "task_seq 1) has a depends_on that is not a plain list"),
+        ({"task_seq": "9" * 100_000}, "has a task_seq that is not a whole number up to"),
+        ({"task_priority": "9" * 100_000}, "..., which is not a whole number"),
+        ({"program": "\n"}, "task_seq 1) names no program"),
+        ({"queue": "a\tb"}, "task_seq 1) names no queue"),
+        ({"units": -1}, "task_seq 1) weighs -1 units"),
+        ({"max_attempts": 0}, "max_attempts is 0"),
+        ({"max_attempts": 2, "retry_backoff": "1" + "0" * 400}, "its retry backoff is inf"),
+        ({"max_attempts": 2, "retry_delay_seconds": "-1"}, "its retry delay is -1 s"),
+        ({"max_attempts": 2, "no_retry_on": "{{a,b},{c,d}}"}, "no_retry_on that is not a plain list"),
+        ({"timeout_seconds": "NaN"}, "timeout_seconds NaN, which is no usable"),
+        ({"timeout_seconds": "0." + "1" * 5_000}, "give at most three decimals"),
+        ({"queue_timeout_seconds": "Infinity"}, "queue_timeout_seconds Infinity, which is no usable"),
+        ({"parameters": '{"K": ' + "9" * 5_000 + "}"}, "not a JSON object of usable values"),
+        ({"parameters": '{"' + "K" * 5_000 + '": ' + "[" * 200 + "]" * 200 + "}"}, "nested deeper than"),
+        ({"depends_on": "[0:0]={7}"}, "task_seq 1) depends on task_seq 7, which does not exist"),
         ({"depends_on": "{NULL}"}, "task_seq 1) has a depends_on that is not a plain list"),
         ({"depends_on": "{2}"}, "task_seq 1) depends on task_seq 2, which does not exist"),
     ],
@@ -50,6 +65,9 @@ def test_a_row_that_cannot_be_used_is_named(api: RunningApi, columns: dict[str, 
     (problem,) = details(reply)
     assert problem.startswith("row (task_id 'edited', task_seq ")
     assert said in problem
+    assert len(problem) < 1_000
+    listed = api.client.get("/workflows").json()["workflows"]
+    assert listed == [{"taskId": "edited", "taskCount": 1, "problem": problem}]
 
 
 def test_all_rows_that_cannot_be_understood_are_named_when_the_definition_is_shown(api: RunningApi) -> None:
@@ -114,3 +132,23 @@ def test_the_seeds_example_rows_are_a_workflow(api: RunningApi) -> None:
     flow = api.flow(api.register("example"))
     assert [task["dependsOn"] for task in flow["tasks"]] == [[], [1], [2]]
     assert flow["tasks"][1]["parameters"] == {"SLEEP_TIME_SECOND": "3"}
+
+
+def test_workflows_that_cannot_be_run_are_listed_with_the_reason_beside_the_others(api: RunningApi) -> None:
+    api.sql("DELETE FROM ms_task_definition")
+    api.define("fine", {}, {})
+    _insert(api, "broken")
+    api.sql("INSERT INTO ms_workflow VALUES ('broken', 'NaN')")
+    _insert(api, "named/\n")
+    _insert(api, "")
+    api.sql(
+        f"INSERT INTO ms_task_definition ({_COLUMNS})"  # noqa: S608
+        " SELECT 'vast', number, 'A', 0 FROM generate_series(1, 10001) AS number"
+    )
+    listed = {row["taskId"]: row for row in api.client.get("/workflows").json()["workflows"]}
+    assert listed["fine"] == {"taskId": "fine", "taskCount": 2}
+    assert "flow_timeout_seconds NaN" in listed["broken"]["problem"]
+    assert "without control characters" in listed["named/\n"]["problem"]
+    assert "its name must be 1 to 256 characters" in listed[""]["problem"]
+    assert "more than 10000 tasks" in listed["vast"]["problem"]
+    api.sql("DELETE FROM ms_task_definition")

@@ -6,8 +6,6 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.log.client import send
-from flower_engine.log.controlling import set_control
-from flower_engine.projection.controls import read_controls
 from flower_engine.projection.database import connect
 from flower_watcher.control import ControlLoop
 
@@ -124,14 +122,7 @@ async def test_an_edit_with_sql_reaches_redis_by_the_watcher(own_api: RunningApi
         assert await loop.run_once(connection) == ["p:A"]
         assert await loop.run_once(connection) == []
         own_api.sql("DELETE FROM ms_flow_control")
-        old = await read_controls(connection)
         assert await loop.run_once(connection) == ["p:A"]
-        assert (
-            await set_control(
-                engine.client, engine.partition, partitions=1, version=old.version - 1, controls=[]
-            )
-            == []
-        )
     assert await held(own_api) == {}
 
 

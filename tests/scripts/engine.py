@@ -9,7 +9,7 @@ import msgspec
 from redis import Redis
 
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.controlling import set_control
+from flower_engine.log.controlling import read_held, set_control
 from flower_engine.log.keys import GROUP
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
@@ -98,7 +98,6 @@ class Engine:
         self.keys = partition.keys
         self.programs: set[str] = {"A"}
         self._flow_numbers = itertools.count(1)
-        self.control_version = 0
         self._last_numbers: dict[str, int] = {}
 
     # What a register does
@@ -207,15 +206,16 @@ class Engine:
 
     async def control(self, *controls: FlowControl, strikes: Sequence[Strike] = ()) -> list[str]:
         """These settings hold from now on, and no others; what changed."""
-        self.control_version += 1
-        return await set_control(
+        changed = await set_control(
             self.client,
             self.partition,
             partitions=1,
-            version=self.control_version,
+            held=await read_held(self.client, self.partition),
             controls=controls,
             strikes=strikes,
         )
+        assert changed is not None
+        return changed
 
     async def work_off(self, worker: str = "w1", *, slots: int = 100, **service: Any) -> list[Claim]:
         """Runs everything that this worker can run; what it ran, in order."""

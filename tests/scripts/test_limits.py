@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.log.controlling import share_of
+from flower_engine.log.controlling import read_held, set_control, share_of
 from flower_engine.log.registering import FlowPlan
 from flower_engine.log.striking import sweep
 from flower_engine.model.control import FlowControl, Strike
@@ -214,12 +214,25 @@ async def test_in_any_period_no_more_start_than_the_rate(engine: Engine) -> None
     assert all(later - first >= 300 for first, later in zip(at, at[5:], strict=False))
 
 
-async def test_an_older_table_is_not_taken(engine: Engine) -> None:
-    await engine.control(FlowControl(scope="program", name="A", max_running=1))
-    await engine.control(FlowControl(scope="program", name="A", max_running=2))
-    engine.control_version = 0
-    assert await engine.control(FlowControl(scope="program", name="A", max_running=7)) == []
-    assert await send(engine.client, "HGET", engine.partition.keys.limits, "p:A") == b"2 - - 0"
+async def test_what_was_read_before_somebody_else_changed_something_is_not_taken(engine: Engine) -> None:
+    client, partition, key = engine.client, engine.partition, engine.partition.keys.limits
+    held = await read_held(client, partition)
+    for most in (1, 2):
+        assert await engine.control(FlowControl(scope="program", name="A", max_running=most)) == ["p:A"]
+    late = FlowControl(scope="program", name="A", max_running=7)
+    assert await set_control(client, partition, partitions=1, held=held, controls=[late]) is None
+    assert await send(client, "HGET", key, "p:A") == b"2 - - 0"
+
+
+async def test_looking_alone_stands_in_nobodys_way_but_signing_does(engine: Engine) -> None:
+    client, partition = engine.client, engine.partition
+    row = FlowControl(scope="program", name="A", max_running=1)
+    held = await read_held(client, partition)
+    same = await read_held(client, partition)
+    assert await set_control(client, partition, partitions=1, held=same, controls=[]) == []
+    signed = await set_control(client, partition, partitions=1, held=same, controls=[], must_sign=True)
+    assert signed == []
+    assert await set_control(client, partition, partitions=1, held=held, controls=[row]) is None
 
 
 async def test_struck_tasks_are_passed_over_and_what_is_behind_them_goes_on(engine: Engine) -> None:

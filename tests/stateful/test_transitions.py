@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
 from flower_engine.log import operating, registering, working
 from flower_engine.log.client import connect, connect_blocking, send
-from flower_engine.log.controlling import set_control, values_of
+from flower_engine.log.controlling import read_held, set_control, values_of
 from flower_engine.log.keys import lane_of
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.operating import Operated
@@ -434,11 +434,9 @@ class Transitions(RuleBasedStateMachine):
     )
     def set_control(self, controls: list[FlowControl], sends: int) -> None:
         """Any limits and pauses from now on, and no others."""
-        version = next(self.numbers)
         for _ in range(sends):
-            self.run(
-                set_control(self.client, self.partition, partitions=1, version=version, controls=controls)
-            )
+            held = self.run(read_held(self.client, self.partition))
+            self.run(set_control(self.client, self.partition, partitions=1, held=held, controls=controls))
         self.limits = {name: value for row in controls for name, value in values_of(row, 0, 1).items()}
         self.had_limits = True
         self._read_log()

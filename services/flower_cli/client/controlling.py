@@ -34,11 +34,17 @@ def limits(url: UrlOption = None, as_json: JsonOption = False) -> None:
         print_json(answer)
         return
     table = Table("scope", "name", "set", "by", "reason", box=SIMPLE_HEAD)
-    for row in msgspec.json.decode(answer)["limits"]:
+    listed = msgspec.json.decode(answer)
+    for row in listed["limits"]:
         words = Text(", ".join(_in_words(row)))
         if row["isPaused"]:
             words = Text("PAUSED ", style="yellow") + words
+        if problem := row.get("problem"):
+            words.append(f"; {problem}", style="red")
         table.add_row(row["scope"], Text(row["name"]), words, Text(row["changedBy"]), Text(row["reason"]))
+    for row in listed.get("unreadable", ()):
+        problem = Text(f"holds nothing: {row['problem']}", style="red")
+        table.add_row(Text(row["scope"]), Text(row["name"]), problem, "", "")
     out.print(table if table.row_count else "nothing is limited", markup=False)
 
 
@@ -148,12 +154,16 @@ def strikes(url: UrlOption = None, as_json: JsonOption = False) -> None:
         print_json(answer)
         return
     table = Table("strike", "program", "parameter", "value", "by", "reason", box=SIMPLE_HEAD)
-    for row in msgspec.json.decode(answer)["strikes"]:
+    listed = msgspec.json.decode(answer)
+    for row in listed["strikes"]:
         value = msgspec.json.encode(row["value"]).decode()
         table.add_row(
             *(row["id"], Text(row["program"]), Text(row["parameter"]), Text(value)),
             *(Text(row["by"]), Text(row["reason"])),
         )
+    for row in listed.get("unreadable", ()):
+        problem = Text(f"strikes nothing: {row['problem']}", style="red")
+        table.add_row(Text(row["id"]), Text(row["program"]), Text(row["parameter"]), problem, "", "")
     out.print(table if table.row_count else "no strike holds", markup=False)
 
 
@@ -173,7 +183,7 @@ def _change(api: Api, scope: Scope, name: str, changes: dict[str, Any]) -> bytes
     body: dict[str, Any] = {}
     for row in api.read("/limits")["limits"]:
         if (row["scope"], row["name"]) == (scope, name):
-            body = {key: row[key] for key in row if key not in ("scope", "name", "changedBy")}
+            body = {key: row[key] for key in row if key not in ("scope", "name", "changedBy", "problem")}
     return api.put(path, body | changes)
 
 

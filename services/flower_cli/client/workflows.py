@@ -50,9 +50,10 @@ def workflows(
         if as_json:
             print_json(api.get("/workflows", limit=min(limit, 1_000)))
             return
-        table = Table("workflow", "tasks", box=SIMPLE_HEAD)
+        table = Table("workflow", "tasks", "", box=SIMPLE_HEAD)
         for workflow in api.pages("/workflows", "workflows", limit):
-            table.add_row(Text(workflow["taskId"]), str(workflow["taskCount"]))
+            problem = Text(workflow.get("problem", ""), style="red")
+            table.add_row(Text(workflow["taskId"]), str(workflow["taskCount"]), problem)
     out.print(table if table.row_count else "no workflow is defined; 'flower workflows apply FILE' does")
 
 

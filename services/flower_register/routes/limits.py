@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import FastAPI, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from flower_engine.log.controlling import set_control
-from flower_engine.model.control import AtMaxFlows, FlowControl, Scope, problems_of
+from flower_engine.model.control import AtMaxFlows, FlowControl, Scope, problems_of, problems_of_share
 from flower_engine.projection.controls import delete_control, put_control, read_controls
+from flower_register.changing import changing_control
 from flower_register.openapi import replies, reply
 from flower_register.problems import Fault, ProblemError, with_faults
 from flower_register.schemas import NAME_PATTERN, Taken, View
@@ -41,8 +42,8 @@ class LimitBody(Taken):
     reason: Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)] | None = None
 
 
-class LimitView(View):
-    """What is set for one scope and name."""
+class LimitView(View, omit_defaults=True):
+    """What is set for one scope and name; ``problem``: why it does not hold as it stands."""
 
     scope: Scope
     name: str
@@ -59,16 +60,29 @@ class LimitView(View):
     is_paused: bool
     reason: str
     changed_by: str
+    problem: str = ""
 
     @classmethod
-    def of(cls, control: FlowControl) -> "LimitView":
-        return cls(**{field: getattr(control, field) for field in FlowControl.__struct_fields__})
+    def of(cls, control: FlowControl, partitions: int) -> "LimitView":
+        return cls(
+            **{field: getattr(control, field) for field in FlowControl.__struct_fields__},
+            problem="; ".join(problems_of_share(control, partitions)),
+        )
 
 
-class LimitsView(View):
-    """Everything that is set, by scope and name."""
+class UnreadableLimit(View):
+    """A row, written with SQL, that cannot be used as it stands: nothing of it holds."""
+
+    scope: str
+    name: str
+    problem: str
+
+
+class LimitsView(View, omit_defaults=True):
+    """Everything that is set, by scope and name; and rows that cannot be used."""
 
     limits: list[LimitView]
+    unreadable: list[UnreadableLimit] = msgspec.field(default_factory=list[UnreadableLimit])
 
 
 def add_limits(app: FastAPI, stores: Stores) -> None:
@@ -82,7 +96,12 @@ def add_limits(app: FastAPI, stores: Stores) -> None:
     async def get_limits() -> Response:
         async with stores.postgres() as connection:
             controls = await read_controls(connection)
-        return reply(LimitsView([LimitView.of(row) for row in controls.rows]))
+        partitions = stores.partition_count
+        unreadable = [
+            UnreadableLimit(scope=row.name[0], name=row.name[1], problem=row.problem)
+            for row in controls.unreadable
+        ]
+        return reply(LimitsView([LimitView.of(row, partitions) for row in controls.rows], unreadable))
 
     @app.put(
         "/limits/global",
@@ -125,37 +144,17 @@ def add_limits(app: FastAPI, stores: Stores) -> None:
 async def _put(stores: Stores, scope: Scope, name: str, body: LimitBody, by: str) -> Response:
     given: dict[str, Any] = {**body.model_dump(), "reason": body.reason or ""}
     control = FlowControl(scope=scope, name=name, changed_by=by, **given)
-    problems = problems_of(control)
+    problems = problems_of(control) + problems_of_share(control, len(stores.partitions))
     if problems:
         faults = [Fault(detail=problem, pointer="#") for problem in problems]
         raise with_faults("invalid-limit", "the settings do not fit", faults)
-    async with stores.postgres() as connection:
+    async with changing_control(stores) as connection:
         await put_control(connection, control)
-    await bring_control(stores)
-    return reply(LimitView.of(control))
+    return reply(LimitView.of(control, 1))
 
 
 async def _delete(stores: Stores, scope: Scope, name: str) -> Response:
-    async with stores.postgres() as connection:
+    async with changing_control(stores) as connection:
         if not await delete_control(connection, scope, name):
             raise ProblemError(404, "unknown-limit", f"nothing is set for {scope} {name!r}".rstrip(" '"))
-    await bring_control(stores)
     return Response(status_code=204)
-
-
-async def bring_control(stores: Stores) -> None:
-    """What the tables say holds in every partition from here on. (The watcher does the same, should this
-    be interrupted.)"""
-    stores.plans.forget_all()
-    async with stores.postgres() as connection:
-        controls = await read_controls(connection)
-    partitions = stores.partitions
-    for partition in partitions:
-        await set_control(
-            stores.redis,
-            partition,
-            partitions=len(partitions),
-            version=controls.version,
-            controls=controls.rows,
-            strikes=controls.strikes,
-        )

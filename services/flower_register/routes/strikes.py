@@ -3,26 +3,37 @@
 import uuid
 from typing import Annotated
 
+import msgspec
 from fastapi import FastAPI, Path, Request
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from flower_engine.model.control import Strike
+from flower_engine.model.control import MAX_EXACT, Strike
 from flower_engine.model.definition import MAX_NAME_LENGTH
 from flower_engine.projection.controls import delete_strike, put_strike, read_strikes
+from flower_register.changing import changing_control
 from flower_register.openapi import replies, reply
 from flower_register.problems import ProblemError
-from flower_register.routes.limits import bring_control
 from flower_register.schemas import NAME_PATTERN, Reason, Taken, View
 from flower_register.stores import Stores
 from flower_register.tokens import by_of
 
 _MOST_STRIKES = 1_000  # each costs every start of a task of its program a comparison
+
+
+def _no_int(value: object) -> object:
+    """A whole number is not made a float; one that is too large is refused."""
+    if isinstance(value, int):
+        raise ValueError(f"a whole number must be within {-MAX_EXACT}..{MAX_EXACT}")
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 Value = (
     Annotated[str, Field(max_length=10_000, pattern=NAME_PATTERN)]
     | Annotated[bool, Field(strict=True)]
-    | Annotated[float, Field(allow_inf_nan=False)]
+    | Annotated[int, Field(strict=True, ge=-MAX_EXACT, le=MAX_EXACT)]
+    | Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_int)]
 )
 
 
@@ -41,7 +52,7 @@ class StrikeView(View):
     id: str
     program: str
     parameter: str
-    value: str | float | bool
+    value: str | int | float | bool
     reason: str
     by: str
 
@@ -50,10 +61,20 @@ class StrikeView(View):
         return cls(strike.id, strike.program, strike.parameter, strike.value, strike.reason, strike.by)
 
 
-class StrikesView(View):
-    """Every strike that holds, oldest first."""
+class UnreadableStrike(View):
+    """A row, written with SQL, that cannot be used as it stands: nothing is struck by it."""
+
+    id: str
+    program: str
+    parameter: str
+    problem: str
+
+
+class StrikesView(View, omit_defaults=True):
+    """Every strike that holds, oldest first; and rows that cannot be used."""
 
     strikes: list[StrikeView]
+    unreadable: list[UnreadableStrike] = msgspec.field(default_factory=list[UnreadableStrike])
 
 
 def add_strikes(app: FastAPI, stores: Stores) -> None:
@@ -67,7 +88,11 @@ def add_strikes(app: FastAPI, stores: Stores) -> None:
     async def get_strikes() -> Response:
         async with stores.postgres() as connection:
             found = await read_strikes(connection)
-        return reply(StrikesView([StrikeView.of(strike) for strike in found]))
+        unreadable = [
+            UnreadableStrike(id=row.name[0], program=row.name[1], parameter=row.name[2], problem=row.problem)
+            for row in found.unreadable
+        ]
+        return reply(StrikesView([StrikeView.of(strike) for strike in found.rows], unreadable))
 
     @app.post(
         "/strikes",
@@ -86,12 +111,11 @@ def add_strikes(app: FastAPI, stores: Stores) -> None:
             by=by_of(request),
             reason=body.reason,
         )
-        async with stores.postgres() as connection:
-            if len(await read_strikes(connection)) >= _MOST_STRIKES:
+        async with changing_control(stores) as connection:
+            if len((await read_strikes(connection)).rows) >= _MOST_STRIKES:
                 detail = f"{_MOST_STRIKES} strikes hold already; lift those that are over"
                 raise ProblemError(409, "too-many-strikes", detail)
             await put_strike(connection, strike)
-        await bring_control(stores)
         return reply(StrikeView.of(strike), 201)
 
     @app.delete(
@@ -104,8 +128,7 @@ def add_strikes(app: FastAPI, stores: Stores) -> None:
         strike_id: Annotated[str, Path(min_length=1, max_length=64, pattern=NAME_PATTERN)],
     ) -> Response:
         """What was passed over stays so (see unignore); nothing more is."""
-        async with stores.postgres() as connection:
+        async with changing_control(stores) as connection:
             if not await delete_strike(connection, strike_id):
                 raise ProblemError(404, "unknown-strike", f"no strike has the id {strike_id!r}")
-        await bring_control(stores)
         return Response(status_code=204)

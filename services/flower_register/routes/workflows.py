@@ -37,8 +37,10 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         limit: Limit = 100,
     ) -> Response:
         async with stores.postgres() as connection:
-            found = await list_workflows(connection, after=cursor or "", limit=limit + 1)
-        entries = [WorkflowEntry(workflow.name, workflow.tasks) for workflow in found[:limit]]
+            found = await list_workflows(connection, after=cursor, limit=limit + 1)
+        entries = [
+            WorkflowEntry(workflow.name, workflow.tasks, workflow.problem) for workflow in found[:limit]
+        ]
         return reply(WorkflowsPage(entries, None if len(found) <= limit else entries[-1].task_id))
 
     @app.get(

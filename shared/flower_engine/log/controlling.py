@@ -1,11 +1,12 @@
 """The transition ``control``: a partition's flow control becomes what the table of flow control says."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
 from flower_engine.log.scripts import Arg, Script
@@ -16,33 +17,59 @@ _encode = msgspec.json.Encoder().encode
 _LETTER = {"global": "g", "queue": "q", "workflow": "w", "program": "p"}
 
 
+class HeldControl(msgspec.Struct, frozen=True):
+    """What holds in a partition: the hash ``limits``, and the token of whoever set it last ("": nobody)."""
+
+    token: str
+    limits: dict[str, str]
+
+
+async def read_held(client: AsyncRedis, partition: Partition) -> HeldControl:
+    """What holds in the partition at this moment."""
+    async with client.pipeline(transaction=True) as pipe:
+        queue_command(pipe, "HGET", partition.keys.meta, "control_token")
+        queue_command(pipe, "HGETALL", partition.keys.limits)
+        token, limits = await pipe.execute()
+    return HeldControl(
+        token.decode() if token else "",
+        {name.decode(): value.decode() for name, value in limits.items()},
+    )
+
+
+async def read_token(client: AsyncRedis, partition: Partition) -> str:
+    """Its token alone."""
+    token: bytes | None = await send(client, "HGET", partition.keys.meta, "control_token")
+    return token.decode() if token else ""
+
+
 async def set_control(
     client: AsyncRedis,
     partition: Partition,
     *,
     partitions: int,
-    version: int,
+    held: HeldControl,
     controls: Iterable[FlowControl],
     strikes: Sequence[Strike] = (),
-) -> list[str]:
-    """Makes exactly these settings hold; returns the names that changed (none: a later version holds).
+    must_sign: bool = False,
+) -> list[str] | None:
+    """Makes exactly these settings hold; returns the names that changed.
 
-    ``version`` rises with each change of the table. Limits are split over the partitions, see
-    :func:`share_of`.
+    ``held`` is what held BEFORE the settings were read from the table. None: somebody else has set others
+    since, which may be newer than these; nothing was changed then. ``must_sign``: whoever read before is
+    refused from now on even if nothing changed. Limits are split over the partitions, see :func:`share_of`.
 
     Raises:
         LostError: Redis lost its state.
     """
     wanted = limits_of(controls, strikes, partition.number, partitions)
-    known: list[bytes] = await send(client, "HKEYS", partition.keys.limits)
-    args: list[Arg] = [partition.generation, version]
-    for name in sorted({raw.decode() for raw in known} - wanted.keys()):
+    args: list[Arg] = [partition.generation, held.token, uuid.uuid4().hex, int(must_sign)]
+    for name in sorted(held.limits.keys() - wanted.keys()):
         args += (name, "", _encode({"name": name}))
     for name, (value, settings) in wanted.items():
         by = settings.get("changed_by", "")
         args += (name, value, _encode({"name": name, "settings": settings, "by": by}))
     reply = partition.check(await _control.run(client, partition.keys.meta, args))
-    return [name.decode() for name in reply[1:]] if reply[0] == b"ok" else []
+    return None if reply[0] == b"moved" else [name.decode() for name in reply[1:]]
 
 
 def limits_of(
@@ -60,8 +87,9 @@ def limits_of(
 
 
 def share_of(limit: int, partition: int, partitions: int) -> int:
-    """What a partition may use of a limit; at least 1, so that nothing waits for ever: fewer than there are
-    partitions cannot be had."""
+    """What a partition may use of a limit; at least 1, so that nothing waits for ever. Fewer than there are
+    partitions cannot be had: the API refuses such a limit, and a row that says so is told
+    (``model/control.py``, ``problems_of_share``)."""
     return max(1, limit // partitions + (partition < limit % partitions))
 
 

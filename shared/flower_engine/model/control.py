@@ -1,6 +1,6 @@
 """Flow control as people set it: limits, rates, weights and pauses of one scope."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,6 +11,8 @@ SCOPES: tuple[Scope, ...] = ("global", "queue", "workflow", "program")
 MAX_LIMIT = 1_000_000
 MIN_WEIGHT, MAX_WEIGHT = 0.01, 100.0
 MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS = 0.1, 86_400.0
+MAX_PARAMETER_LENGTH = 1_024
+MAX_EXACT = 2**53 - 1  # up to here whole numbers are told apart where a strike is compared (Lua's doubles)
 STRIDE = 100  # as in lua/_boards.lua: how far a task moves the turn of a workflow of weight 1
 
 
@@ -80,4 +82,37 @@ def problems_of(control: FlowControl) -> list[str]:
         problems.append(f"rate_period_seconds is outside {MIN_PERIOD_SECONDS:g}..{MAX_PERIOD_SECONDS:g}")
     if control.weight is not None and not MIN_WEIGHT <= control.weight <= MAX_WEIGHT:
         problems.append(f"weight is {control.weight:g}, outside {MIN_WEIGHT:g}..{MAX_WEIGHT:g}")
+    for field in ("limit_by", "fair_by"):
+        if len(getattr(control, field) or "") > MAX_PARAMETER_LENGTH:
+            problems.append(f"{field} is longer than {MAX_PARAMETER_LENGTH} characters: no parameter's name")
     return problems
+
+
+def problems_of_share(control: FlowControl, partitions: int) -> list[str]:
+    """Why these settings cannot hold exactly where there are so many partitions, each as a sentence.
+
+    Every partition gets an equal part of a limit, and at least one unit, so that nothing waits for ever.
+    """
+    found: list[str] = []
+    for field in ("max_running", "max_per_key", "max_flows", "rate"):
+        value: int | None = getattr(control, field)
+        if value is not None and value < partitions:
+            found.append(
+                f"{field} is {value}, fewer than there are partitions ({partitions}): each gets one at least,"
+                f" so {partitions} would hold; set {partitions} or more, or pause"
+            )
+    return found
+
+
+def problems_of_strike(strike: Strike) -> list[str]:
+    """Why nothing can be struck by this, each as a sentence."""
+    value: Any = strike.value  # as it was read: the table may hold anything
+    if isinstance(value, str | bool):
+        return []
+    if isinstance(value, int):
+        if abs(value) > MAX_EXACT:
+            return [f"its value is a whole number beyond {MAX_EXACT}, where others would be met, too"]
+        return []
+    if isinstance(value, float) and value - value == 0:
+        return []
+    return ["its value is no text, number, true or false"]

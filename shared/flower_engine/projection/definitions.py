@@ -29,20 +29,29 @@ CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each
 MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
 _MAX_INTEGER = 2**31 - 1  # what an element of the column depends_on holds
 MAX_DEPTH = 100  # of nested lists and objects in a parameter
+MAX_SHOWN = 100  # characters of what a sentence quotes
 PAIRS = 5
 PAIR_LENGTH = 1024  # characters that a column of a pair holds
 _MANY_ROWS = 500  # from here on the event loop goes on while a thread reads them
 
+_TOO_MANY = f"it has more than {MAX_TASKS} tasks, which is what a flow may have"
+
 Row = tuple[Any, ...]
 
-_READ = """
-SELECT task_seq, program, task_priority, queue, depends_on, parameters::text, units,
-       max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
-       no_retry_on, timeout_seconds, queue_timeout_seconds,
-       param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
-       param4_key, param4_value, param5_key, param5_value
-FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s
+_ROW = """
+    task_seq, program, task_priority, queue, depends_on, parameters::text, units,
+    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+    no_retry_on, timeout_seconds, queue_timeout_seconds,
+    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+    param4_key, param4_value, param5_key, param5_value
 """
+_READ = f"SELECT {_ROW} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
+
+_READ_MANY = f"""
+SELECT task_id, {_ROW} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
+""".encode()  # noqa: S608
+
+_READ_TIMEOUTS = "SELECT task_id, flow_timeout_seconds FROM ms_workflow WHERE task_id = ANY(%s)"
 
 _READ_WORKFLOW = "SELECT flow_timeout_seconds FROM ms_workflow WHERE task_id = %s"
 
@@ -84,13 +93,16 @@ _LIST = """
 SELECT task_id, count(*) FROM ms_task_definition WHERE task_id > %s
 GROUP BY task_id ORDER BY task_id LIMIT %s
 """
+_LIST_FIRST = "SELECT task_id, count(*) FROM ms_task_definition GROUP BY task_id ORDER BY task_id LIMIT %s"
+_MOST_CHECKED = 2_000  # rows of a list that are looked at: some 30 ms
 
 
 class WorkflowSummary(msgspec.Struct, frozen=True):
-    """A workflow's name and how many task definitions it has."""
+    """A workflow's name, how many task definitions it has, and why it cannot be run, if that is known."""
 
     name: str
     tasks: int
+    problem: str = ""
 
 
 class EncodedWorkflow(msgspec.Struct, frozen=True):
@@ -113,7 +125,7 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
     if not rows:
         return None
     if len(rows) > MAX_TASKS:
-        raise TooLargeError(name, [f"it has more than {MAX_TASKS} tasks, which is what a flow may have"])
+        raise TooLargeError(name, [_TOO_MANY])
     found = await (await connection.execute(_READ_WORKFLOW, (name,))).fetchone()
     timeout_seconds: Decimal | None = found[0] if found else None
     keying = _keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
@@ -160,10 +172,49 @@ async def delete_workflow(connection: Connection, name: str) -> bool:
     return deleted.rowcount > 0
 
 
-async def list_workflows(connection: Connection, *, after: str = "", limit: int) -> list[WorkflowSummary]:
-    """Up to ``limit`` workflows whose names sort after ``after``, by name."""
-    cursor = await connection.execute(_LIST, (after, limit))
-    return [WorkflowSummary(name, tasks) for name, tasks in await cursor.fetchall()]
+async def list_workflows(
+    connection: Connection, *, after: str | None = None, limit: int
+) -> list[WorkflowSummary]:
+    """Up to ``limit`` workflows whose names sort after ``after`` (None: from the first), by name.
+
+    Each with why it cannot be run, as far as the workflows before it in the list have at most 2,000 rows.
+    """
+    if after is None:
+        cursor = await connection.execute(_LIST_FIRST, (limit,))
+    else:
+        cursor = await connection.execute(_LIST, (after, limit))
+    counted: list[tuple[str, int]] = await cursor.fetchall()
+    checked: list[str] = []
+    left = _MOST_CHECKED
+    for name, tasks in counted:
+        left -= tasks if tasks <= MAX_TASKS else 0
+        if left >= 0 and tasks <= MAX_TASKS:
+            checked.append(name)
+    problems = await _problems_of(connection, checked) if checked else {}
+    problems |= {name: _TOO_MANY for name, tasks in counted if tasks > MAX_TASKS}
+    return [WorkflowSummary(name, tasks, problems.get(name, "")) for name, tasks in counted]
+
+
+async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    rows = await (await connection.execute(_READ_MANY, (list(names),))).fetchall()
+    timeouts: dict[str, Decimal | None] = dict(
+        await (await connection.execute(_READ_TIMEOUTS, (list(names),))).fetchall()
+    )
+    by_name: dict[str, list[Row]] = {}
+    for name, *row in rows:
+        by_name.setdefault(name, []).append(tuple(row))
+
+    def check() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, own in by_name.items():
+            try:
+                plan_flow(_definition_of(name, own, timeouts.get(name)))
+            except DefinitionError as error:
+                others = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+                found[name] = error.problems[0] + others
+        return found
+
+    return await asyncio.to_thread(check)
 
 
 def check_definition(definition: WorkflowDefinition) -> None:
@@ -249,7 +300,7 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         problems.append(f"has a task_seq that is not a whole number up to {MAX_TASK_SEQ}")
     priority = _whole(priority_number)
     if priority is None:
-        problems.append(f"has priority {priority_number}, which is not a whole number")
+        problems.append(f"has priority {_shown(priority_number)}, which is not a whole number")
     dependencies: list[Any] = [] if depends_on is None else depends_on
     if not all(isinstance(dependency, int) for dependency in dependencies):
         problems.append("has a depends_on that is not a plain list of task_seqs")
@@ -259,7 +310,7 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     retry = retry_of(policy[:6], problems)
     timeout_ms = timeout_of(policy[6], "timeout_seconds", problems)
     queue_timeout_ms = timeout_of(policy[7], "queue_timeout_seconds", problems)
-    row_name = _row_name(name, seq_number if seq is None else seq)
+    row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
     problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
     return TaskDefinition(
         seq=seq or 0,
@@ -273,6 +324,12 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         queue_timeout_ms=queue_timeout_ms,
         units=1 if units is None else units,
     )
+
+
+def _shown(number: Decimal) -> str:
+    """The number for a sentence; a column may hold 130,000 digits."""
+    text = str(number)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _whole(number: Decimal) -> int | None:
@@ -290,7 +347,9 @@ def _pairs_of(pairs: Sequence[str | None], problems: list[str]) -> dict[str, Any
             if value:
                 problems.append(f"has param{number}_value but no param{number}_key")
         elif key in found:
-            problems.append(f"has the parameter {key!r} twice, the second time as param{number}_key")
+            problems.append(
+                f"has the parameter {key[:MAX_SHOWN]!r} twice, the second time as param{number}_key"
+            )
         else:
             found[key] = value
     return found

@@ -68,11 +68,11 @@ def columns_of(task: TaskDefinition) -> dict[str, Any]:
 
 def _ms(seconds: Decimal, column: str, problems: list[str]) -> int:
     if not seconds.is_finite() or abs(seconds) > MAX_DURATION_MS:
-        problems.append(f"has {column} {seconds}, which is no usable number of seconds")
+        problems.append(f"has {column} {str(seconds)[:100]}, which is no usable number of seconds")
         return 1
     ms = seconds * 1000
     if ms != ms.to_integral_value():
-        problems.append(f"has {column} {seconds}; give at most three decimals")
+        problems.append(f"has {column} {str(seconds)[:100]}; give at most three decimals")
     return int(ms)
 
 

@@ -2,17 +2,20 @@
 -- control: sets limits, pauses, weights and strikes as the table of flow control says.
 -- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle
 --
--- Guarantees: each change acts together with its event; what runs under a limit that is new is counted. An
---   older state of the table than the last one is not taken. Safe to send twice.
--- ARGV: generation, version of the table, for each name: name, value ("": none), the change as JSON
+-- Guarantees: each change acts together with its event; what runs under a limit that is new is counted. Nothing
+--   is taken from a caller that read the table before somebody else changed something here. Safe to send twice.
+-- ARGV: generation, the token that the caller found before it read the table ("": none), a new one, whether to
+--   set that even if nothing changes (1 or 0), for each name: name, value ("": none), the change as JSON
 --   ({"name":...,"settings":...,"by":...}); all that the table says, and the names that it knows no more
--- Reply: {"ok", names that changed...}, {"stale", version} or {"lost"}. Cost: linear in names, in what runs
+-- Reply: {"ok", names that changed...}, {"moved"} or {"lost"}. Cost: linear in names, in what runs
 --   where a limit is new, and in the boards of limits that changed; never in what waits.
-local head = call('HMGET', KEYS[1], 'generation', 'control_version')
+local head = call('HMGET', KEYS[1], 'generation', 'control_token')
 if head[1] ~= ARGV[1] then
   return { 'lost' }
-elseif tonumber(head[2] or 0) > tonumber(ARGV[2]) then
-  return { 'stale', head[2] }
+elseif head[2] == ARGV[3] then
+  return { 'ok' } -- sent twice
+elseif (head[2] or '') ~= ARGV[2] then
+  return { 'moved' }
 end
 
 -- Counts what runs for limits that are new: all names with one of these beginnings.
@@ -35,7 +38,7 @@ local function recount(new)
 end
 
 local changed, new = {}, {}
-for index = 3, #ARGV, 3 do
+for index = 5, #ARGV, 3 do
   local name, value = ARGV[index], ARGV[index + 1]
   local before = call('HGET', limits_key, name)
   if (before or '') ~= value then
@@ -57,7 +60,9 @@ for index = 3, #ARGV, 3 do
     changed[#changed + 1] = name
   end
 end
-call('HSET', KEYS[1], 'control_version', ARGV[2])
+if #changed > 0 or ARGV[4] == '1' then
+  call('HSET', KEYS[1], 'control_token', ARGV[3])
+end
 if #changed > 0 then
   begin_control()
 end
