@@ -6,7 +6,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from flower_engine.runtime.api_tokens import ApiToken
-from flower_register.bodies import StrictRoute
+from flower_register.bodies import Bodies, StrictRoute
 from flower_register.heads import Heads
 from flower_register.hosts import HostGate
 from flower_register.openapi import describe
@@ -26,8 +26,14 @@ from flower_register.stores import Stores
 from flower_register.tokens import TokenGate
 
 
-def create_app(stores: Stores, tokens: Sequence[ApiToken] = (), allowed_hosts: Sequence[str] = ()) -> FastAPI:
-    """The API on these stores, for those who have a token if there are any, under these names of hosts.
+def create_app(
+    stores: Stores,
+    tokens: Sequence[ApiToken] = (),
+    allowed_hosts: Sequence[str] = (),
+    max_bodies_mb: int = 64,
+) -> FastAPI:
+    """The API on these stores, for those who have a token if there are any, under these names of hosts, with
+    so many megabytes of bodies at one time.
 
     It does no I/O of its own before the first request.
     """
@@ -40,6 +46,7 @@ def create_app(stores: Stores, tokens: Sequence[ApiToken] = (), allowed_hosts: S
         redirect_slashes=False,
     )
     app.router.route_class = StrictRoute
+    app.state.bodies = Bodies(max_bodies_mb)
     add_problem_handlers(app)
     add_registering(app, stores)
     add_flows(app, stores)

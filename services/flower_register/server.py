@@ -1,18 +1,24 @@
 """uvicorn inside our own loop: our signals, our socket, a graceful end."""
 
+import asyncio
 import contextlib
+import functools
 import logging
+import resource
 import socket
 from collections.abc import Callable, Generator
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from flower_engine.errors import SettingsError
+from flower_register.connection import KEEP_ALIVE_SECONDS, Bounds, Connection
 
 _log = logging.getLogger(__name__)
 
-_KEEP_ALIVE_SECONDS = 65  # longer than the minute for which proxies and clients keep idle connections
+_FILES_OF_OUR_OWN = 250  # connections to the stores, logs, and those that are told there is no room
+_LOOK_TICKS = 10  # uvicorn's, of a tenth of a second
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -36,6 +42,21 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def room_for(connections: int) -> int:
+    """How many of so many connections the process may have open, after asking for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _FILES_OF_OUR_OWN
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < wanted:
+        connections = max(1, soft - _FILES_OF_OUR_OWN)
+        _log.warning(
+            "this process may open %d files: no more than %d connections are taken", soft, connections
+        )
+    return connections
+
+
 def url_of(bound: socket.socket) -> str:
     """The URL of the address that the socket is bound to."""
     host, port, *_ = bound.getsockname()
@@ -49,13 +70,14 @@ class Server(uvicorn.Server):
         self,
         app: FastAPI,
         bound: socket.socket,
+        bounds: Bounds,
         grace_seconds: float,
         on_listening: Callable[[str], None] | None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=cast(Any, functools.partial(Connection, bounds)),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -63,7 +85,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nobody asks who the client is
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=max(1, round(grace_seconds)),
             )
         )
@@ -84,6 +106,13 @@ class Server(uvicorn.Server):
         _log.info("listening on %s", url)
         if self._on_listening is not None:
             self._on_listening(url)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _LOOK_TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                cast(Connection, connection).look(now)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

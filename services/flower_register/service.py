@@ -20,7 +20,8 @@ from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all
 from flower_register.app import create_app
-from flower_register.server import Server, bind
+from flower_register.connection import Bounds
+from flower_register.server import Server, bind, room_for
 from flower_register.stores import STATEMENT_SECONDS, Stores
 from flower_register.tokens import refuse_open_doors
 
@@ -47,8 +48,9 @@ async def serve(
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
     stores = Stores(redis, pool, settings, SystemClock())
-    app = create_app(stores, settings.api_tokens, settings.allowed_hosts)
-    server = Server(app, bound, settings.grace_seconds, on_listening)
+    app = create_app(stores, settings.api_tokens, settings.allowed_hosts, settings.max_bodies_mb)
+    bounds = Bounds(settings.head_seconds, settings.body_seconds, room_for(settings.max_connections))
+    server = Server(app, bound, bounds, settings.grace_seconds, on_listening)
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())
     behind = asyncio.create_task(_look_after(stores, redis, pool, settings))

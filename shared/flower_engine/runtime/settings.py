@@ -69,6 +69,22 @@ class Settings(BaseSettings):
         " without tokens none",
     )
 
+    max_connections: int = Field(
+        1_000, ge=1, le=1_000_000, description="connections to the API at one time; others get a 503"
+    )
+    head_seconds: float = Field(
+        10.0, gt=0, le=86_400, description="how long a request's line and headers may take to come"
+    )
+    body_seconds: float = Field(
+        60.0, gt=0, le=86_400, description="how long a request's body may take to come"
+    )
+    max_bodies_mb: int = Field(
+        64,
+        ge=8,
+        le=1_048_576,
+        description="bodies of all requests together that are in memory; others get a 503",
+    )
+
     queues: Names = Field(
         ("default",), min_length=1, description="queues a worker serves, in this order, or by weight: a=3,b=1"
     )
