@@ -73,10 +73,10 @@ class Settings(BaseSettings):
         1_000, ge=1, le=1_000_000, description="connections to the API at one time; others get a 503"
     )
     head_seconds: float = Field(
-        10.0, gt=0, le=86_400, description="how long a request's line and headers may take to come"
+        10.0, ge=0.1, le=_A_DAY, description="how long a request's line and headers may take to come"
     )
     body_seconds: float = Field(
-        60.0, gt=0, le=86_400, description="how long a request's body may take to come"
+        60.0, ge=0.1, le=_A_DAY, description="how long a request's body may take to come"
     )
     max_bodies_mb: int = Field(
         64,
