@@ -25,7 +25,7 @@ from flower_engine.projection.comparing import find_differences, swap_in
 from flower_engine.projection.database import connect
 from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions
-from flower_engine.projection.replaying import Replaying, Selection
+from flower_engine.projection.replaying import Selection, rebuild_tables
 from flower_engine.projection.writer import Writer, prepare_session
 from flower_engine.runtime.garbage import collect_rarely
 
@@ -78,15 +78,17 @@ async def _archive(url: str, flows: int) -> None:
 async def _time(url: str, what: str, events: int) -> str:
     chosen, began = Selection(), time.monotonic()
     async with await connect(url, "replay") as connection, await connect(url, "reader") as reader:
-        replaying = Replaying(connection, reader, chosen, lambda _what, _done, _total: None)
-        rebuilt = await replaying.build()
-        built = time.monotonic()
-        if what == "verify":
-            found = [one async for one in find_differences(connection, replaying, rebuilt, chosen)]
-            outcome = f"{len(found)} differences"
-        else:
-            merged = await swap_in(connection, replaying, rebuilt, chosen)
-            outcome = f"{merged.written:,} rows written"
+        building = rebuild_tables(
+            connection, reader, chosen, lambda _what, _done, _total: None, at_one_moment=what == "verify"
+        )
+        async with building as (replaying, rebuilt):
+            built = time.monotonic()
+            if what == "verify":
+                found = [one async for one in find_differences(connection, rebuilt, chosen)]
+                outcome = f"{len(found)} differences"
+            else:
+                merged = await swap_in(connection, replaying, rebuilt, chosen)
+                outcome = f"{merged.written:,} rows written"
     ended = time.monotonic()
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert rebuilt.events == events

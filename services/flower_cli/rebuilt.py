@@ -55,23 +55,26 @@ def run(
 
 @contextlib.asynccontextmanager
 async def built(
-    settings: "Settings", chosen: "Selection", *, may_make: bool
+    settings: "Settings", chosen: "Selection", *, may_make: bool, at_one_moment: bool
 ) -> "AsyncGenerator[tuple[Connection, Replaying, Rebuilt]]":
-    """The tables as the events say, in the session of the connection; live ones that are missing are made."""
+    """The tables as the events say, in the connection's transaction; live ones that are missing are made.
+    ``at_one_moment``: see ``rebuild_tables``."""
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.projection.database import connect
-    from flower_engine.projection.replaying import Replaying
+    from flower_engine.projection.replaying import rebuild_tables
 
     assert settings.database_url is not None
     async with (
         await connect(settings.database_url, "replay") as connection,
         await connect(settings.database_url, "replay reader") as reader,
+        contextlib.AsyncExitStack() as stack,
     ):
         await _make_missing(connection, may_make=may_make and chosen.is_whole)
         with Bars(out) as bars:
-            replaying = Replaying(connection, reader, chosen, bars.tell)
-            rebuilt = await replaying.build()
+            replaying, rebuilt = await stack.enter_async_context(
+                rebuild_tables(connection, reader, chosen, bars.tell, at_one_moment=at_one_moment)
+            )
         yield connection, replaying, rebuilt
 
 

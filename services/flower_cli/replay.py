@@ -38,7 +38,11 @@ async def _replay(settings: "Settings", chosen: "Selection") -> bool:
     from flower_engine.projection.comparing import swap_in
 
     began = time.monotonic()
-    async with built(settings, chosen, may_make=True) as (connection, replaying, rebuilt):
+    async with built(settings, chosen, may_make=True, at_one_moment=False) as (
+        connection,
+        replaying,
+        rebuilt,
+    ):
         merged = await swap_in(connection, replaying, rebuilt, chosen)
     seconds = time.monotonic() - began
     out.print(

@@ -54,8 +54,8 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
     await _refuse_during_a_recovery(settings)
     count = 0
     shown: list[Difference] = []
-    async with built(settings, chosen, may_make=repair) as (connection, replaying, rebuilt):
-        async for difference in find_differences(connection, replaying, rebuilt, chosen):
+    async with built(settings, chosen, may_make=repair, at_one_moment=True) as (connection, _, rebuilt):
+        async for difference in find_differences(connection, rebuilt, chosen):
             count += 1
             if len(shown) < _MOST_SHOWN:
                 shown.append(difference)
@@ -63,9 +63,14 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
             await _show(connection, difference)
         if count > len(shown):
             _say(f"... and {count - len(shown):,} more")
-        if repair and count:
-            merged = await swap_in(connection, replaying, rebuilt, chosen)
-            _say(f"repaired: {merged.written:,} rows written anew, {merged.removed:,} removed")
+    if repair and count:
+        async with built(settings, chosen, may_make=False, at_one_moment=False) as (
+            connection,
+            replaying,
+            again,
+        ):
+            merged = await swap_in(connection, replaying, again, chosen)
+        _say(f"repaired: {merged.written:,} rows written anew, {merged.removed:,} removed")
     _say(f"{rebuilt.events:,} events of {rebuilt.flows:,} flows: {count:,} differences")
     say_left_out(rebuilt)
     for sentence in list(rebuilt.damaged.values())[:_MOST_SHOWN]:

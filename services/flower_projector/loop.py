@@ -14,7 +14,7 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import wait_for_log
 from flower_engine.projection.database import Connection, connect, is_outage
-from flower_engine.projection.positions import try_elect
+from flower_engine.projection.election import Election
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
 from flower_projector.following import Follower
@@ -48,6 +48,7 @@ class PartitionLoop:
         self._postgres = Patience(_log, f"Postgres (partition {partition.number})")
         self._pause_seconds = 0.0
         self._connection: Connection | None = None
+        self._election: Election | None = None
         self._active: _Active | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -90,9 +91,12 @@ class PartitionLoop:
         if self._connection is None:
             assert self._settings.database_url is not None
             self._connection = await connect(self._settings.database_url, f"projector {number}")
+        if self._election is None:
+            self._election = Election(self._connection, number)
+        if not await self._election.hold():
+            self._active = None
+            return Turn.STANDBY
         if self._active is None:
-            if not await try_elect(self._connection, number):
-                return Turn.STANDBY
             _log.info("elected for partition %d", number)
             self._active = _Active(self._client, self._connection, self._partition, self._settings)
         return await self._active.run_once()
@@ -123,8 +127,12 @@ class PartitionLoop:
 
     async def close(self) -> None:
         """Gives the election and the connection back; the next turn makes them anew."""
-        connection, self._connection, self._active = self._connection, None, None
+        connection, election = self._connection, self._election
+        self._connection = self._election = self._active = None
         if connection is not None:
+            if election is not None:
+                with contextlib.suppress(psycopg.Error):  # then its time runs out
+                    await election.give_up()
             await connection.close()
 
 

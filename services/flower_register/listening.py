@@ -1,11 +1,16 @@
-"""The loop that listens to changes of definitions, and so keeps the cache of plans right."""
+"""The loop that learns of changes of definitions, and so keeps the cache of plans right.
+
+It listens; behind a pooler of transactions, where nobody can be told anything, it looks again and again.
+"""
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import psycopg
 
-from flower_engine.projection.database import connect
+from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.definition_changes import DefinitionChanges
 from flower_engine.projection.definitions import CHANNEL
 from flower_engine.runtime.patience import Patience
 from flower_register.plans import Plans
@@ -15,12 +20,14 @@ _log = logging.getLogger(__name__)
 
 _LISTEN = f"LISTEN {CHANNEL}".encode()
 _PING_SECONDS = 5.0  # a connection that died silently is noticed after at most twice this
+_LOOK_SECONDS = 0.4  # a change acts within a second, whoever made it
 
 
 class Listener:
-    """Listens, and connects again whenever the connection is lost."""
+    """Listens, or looks, and connects again whenever the connection is lost."""
 
     def __init__(self, database_url: str, plans: Plans) -> None:
+        """``database_url``: one that leads to Postgres past any pooler, where there is one."""
         self._url = database_url
         self._plans = plans
         self._patience = Patience(_log, "Postgres")
@@ -41,18 +48,42 @@ class Listener:
             psycopg.Error, TimeoutError, OSError: it is lost, or could not be made.
         """
         async with await connect(self._url, "api listener") as connection:
-            await connection.execute(_LISTEN)
-            self.problem = None
-            self._patience.worked()
-            self._plans.listener_is_back()
-            while True:
-                async for notice in connection.notifies(timeout=_PING_SECONDS):
-                    if notice.payload:
-                        self._plans.forget(notice.payload)
-                    else:
-                        self._plans.forget_all()
-                async with asyncio.timeout(_PING_SECONDS):
-                    await connection.execute("SELECT 1")
+            if connection.is_pooled:
+                await self._look(connection)
+            else:
+                await self._listen(connection)
+
+    async def _listen(self, connection: Connection) -> None:
+        await connection.execute(_LISTEN)
+        self._is_back()
+        while True:
+            async for notice in connection.notifies(timeout=_PING_SECONDS):
+                self._forget([notice.payload])
+            async with asyncio.timeout(_PING_SECONDS):
+                await connection.execute("SELECT 1")
+
+    async def _look(self, connection: Connection) -> None:
+        changes = DefinitionChanges()
+        while True:
+            async with asyncio.timeout(_PING_SECONDS):
+                changed = await changes.look(connection)
+            if changed is None:
+                self._is_back()
+            else:
+                self._forget(changed)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _is_back(self) -> None:
+        self.problem = None
+        self._patience.worked()
+        self._plans.listener_is_back()
+
+    def _forget(self, changed: Sequence[str]) -> None:
+        for workflow in changed:
+            if workflow:
+                self._plans.forget(workflow)
+            else:
+                self._plans.forget_all()
 
     async def _after(self, error: Exception) -> None:
         if self.problem is None:  # it listened until now: the next attempt follows at once

@@ -36,7 +36,7 @@ class Stores:
         self.redis = redis
         self.backlogs = Backlogs(redis, settings)
         self.plans = Plans(self._read_workflow)
-        self.listener = Listener(settings.database_url, self.plans)
+        self.listener = Listener(settings.database_direct_url or settings.database_url, self.plans)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"
         self.lost: str | None = None

@@ -67,7 +67,7 @@ def learn_secrets(secrets: Iterable[str | None]) -> None:
 
 def learn_environment(environment: Mapping[str, str]) -> None:
     """From now on nothing shows the secrets of these variables, be they right or wrong."""
-    for name in ("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_URL"):
+    for name in ("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL", "FLOWER_URL"):
         learn_address(environment.get(name))
     learn_secrets([environment.get("FLOWER_TOKEN"), environment.get("PGPASSWORD")])
     learn_tokens(environment.get("FLOWER_API_TOKENS"))

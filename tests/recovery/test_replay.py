@@ -1,5 +1,6 @@
 """The tables are built anew from the archive, beside the live ones, and compared with them."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import LiteralString
 
 import psycopg
@@ -10,7 +11,7 @@ from flower_engine.log.client import send
 from flower_engine.log.operating import rerun
 from flower_engine.projection.comparing import Difference, Merged, find_differences, swap_in
 from flower_engine.projection.database import is_outage
-from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
+from flower_engine.projection.replaying import Rebuilt, Replaying, Selection, rebuild_tables
 from flower_engine.runtime.settings import Settings
 from projection.rows import expected, held
 from recovery.both import Both
@@ -33,19 +34,22 @@ async def _stories(both: Both) -> None:
     await both.project()
 
 
-async def _replaying(both: Both, chosen: Selection = WHOLE) -> tuple[Replaying, Rebuilt]:
-    replaying = Replaying(both.other, both.connection, chosen, lambda _what, _done, _total: None)
-    return replaying, await replaying.build()
+def _rebuilt(
+    both: Both, chosen: Selection = WHOLE, *, at_one_moment: bool = False
+) -> AbstractAsyncContextManager[tuple[Replaying, Rebuilt]]:
+    return rebuild_tables(
+        both.other, both.connection, chosen, lambda _what, _done, _total: None, at_one_moment=at_one_moment
+    )
 
 
 async def _replay(both: Both, chosen: Selection = WHOLE) -> Merged:
-    replaying, rebuilt = await _replaying(both, chosen)
-    return await swap_in(both.other, replaying, rebuilt, chosen)
+    async with _rebuilt(both, chosen) as (replaying, rebuilt):
+        return await swap_in(both.other, replaying, rebuilt, chosen)
 
 
 async def _verify(both: Both, chosen: Selection = WHOLE) -> list[Difference]:
-    replaying, rebuilt = await _replaying(both, chosen)
-    return [found async for found in find_differences(both.other, replaying, rebuilt, chosen)]
+    async with _rebuilt(both, chosen, at_one_moment=True) as (_, rebuilt):
+        return [found async for found in find_differences(both.other, rebuilt, chosen)]
 
 
 async def test_tables_that_lost_every_row_are_what_the_events_say_again(both: Both) -> None:
@@ -133,7 +137,6 @@ async def test_each_field_that_differs_is_found_and_repaired(
     await both.connection.execute(damage)
     found = await _verify(both)
     assert sorted(difference.field for difference in found) == sorted(fields)
-    await both.other.execute("DROP TABLE pg_temp.kr_flow_stat, pg_temp.kr_task_stat")
     await _replay(both)
     assert await held(both.connection) == expected(await both.archived())
 
@@ -144,27 +147,49 @@ async def test_only_the_chosen_workflow_is_rebuilt(both: Both) -> None:
     chosen = Selection(workflow="later")
     found = await _verify(both, chosen)
     assert len({difference.flow for difference in found}) == 2
-    await both.other.execute("DROP TABLE pg_temp.kr_flow_stat, pg_temp.kr_task_stat")
     assert (await _replay(both, chosen)).written == 2
 
 
-async def test_what_is_archived_meanwhile_is_seen(both: Both) -> None:
+async def test_what_is_archived_meanwhile_is_seen_by_a_replay(both: Both) -> None:
     await _stories(both)
-    replaying, rebuilt = await _replaying(both)
-    await both.engine.register(task(1), workflow="new")
-    await both.engine.work_off()
-    await both.project()
-    assert [found async for found in find_differences(both.other, replaying, rebuilt, WHOLE)] == []
-    assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
+    async with _rebuilt(both) as (replaying, rebuilt):
+        await both.engine.register(task(1), workflow="new")
+        await both.engine.work_off()
+        await both.project()
+        assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
+
+
+async def test_what_is_archived_meanwhile_is_no_difference(both: Both) -> None:
+    await _stories(both)
+    async with _rebuilt(both, at_one_moment=True) as (_, rebuilt):
+        await both.engine.register(task(1), workflow="new")
+        await both.engine.work_off()
+        await both.project()
+        assert [found async for found in find_differences(both.other, rebuilt, WHOLE)] == []
+
+
+async def test_the_live_tables_cannot_be_meant_while_others_are_built(both: Both) -> None:
+    """Not even by a statement that forgets to name the others."""
+    await _stories(both)
+    async with _rebuilt(both, at_one_moment=True) as (_, rebuilt):
+        live = "SELECT 'kr_flow_stat'::regclass = 'public.kr_flow_stat'::regclass"
+        assert await (await both.other.execute(live)).fetchone() == (True,)
+        finding = find_differences(both.other, rebuilt, WHOLE)
+        await both.connection.execute("UPDATE kr_flow_stat SET waiting = 7")
+        assert [found async for found in finding] == []  # it was so when they were built
+    (difference, *_) = await _verify(both)
+    assert difference.field == "waiting"
+    rows = await both.other.execute("SELECT to_regclass('pg_temp.kr_flow_stat')")
+    assert await rows.fetchone() == (None,)
 
 
 async def test_rows_of_a_flow_whose_registration_is_gone_are_left_alone(both: Both) -> None:
     await _stories(both)
     before = await held(both.connection)
     await both.connection.execute("DELETE FROM kr_event WHERE event ->> 'workflow' = 'broken'")
-    replaying, rebuilt = await _replaying(both)
-    assert len(rebuilt.headless) == 1
-    assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
+    async with _rebuilt(both) as (replaying, rebuilt):
+        assert len(rebuilt.headless) == 1
+        assert await swap_in(both.other, replaying, rebuilt, WHOLE) == Merged(written=0, removed=0)
     assert await held(both.connection) == before
 
 
@@ -205,15 +230,15 @@ async def test_versions_are_compared_for_what_is_archived_meanwhile_too(both: Bo
     flow = await both.engine.register(task(1))
     await both.engine.work_off()
     await both.project()
-    replaying, rebuilt = await _replaying(both)
-    assert rebuilt.damaged == {}
-    await both.engine.register(task(1))
-    await both.engine.work_off()
-    await send(
-        both.client, "XADD", both.engine.keys.log, "*", "e",
-        f'{{"type":"flow.paused","at":9,"flow":"{flow}","v":3,"by":"eve","reason":""}}',
-    )  # fmt: skip
-    await both.project()
-    await replaying.catch_up(rebuilt)
+    async with _rebuilt(both) as (replaying, rebuilt):
+        assert rebuilt.damaged == {}
+        await both.engine.register(task(1))
+        await both.engine.work_off()
+        await send(
+            both.client, "XADD", both.engine.keys.log, "*", "e",
+            f'{{"type":"flow.paused","at":9,"flow":"{flow}","v":3,"by":"eve","reason":""}}',
+        )  # fmt: skip
+        await both.project()
+        await replaying.catch_up(rebuilt)
     assert list(rebuilt.damaged) == [flow]
     assert "v3" in rebuilt.damaged[flow]

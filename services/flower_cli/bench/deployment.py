@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import httpx
 import psutil
-import psycopg
 
 from flower_engine.errors import FlowerError
 from flower_engine.log.client import connect, send
+from flower_engine.projection.database import Connection
+from flower_engine.projection.database import connect as connect_postgres
 
 BULK_FLOWS = 1_000
 _API_SECONDS = 60.0
@@ -92,11 +93,9 @@ class Deployment(ABC):
         after = time.time_ns()
         return int(seconds) * 1e3 + int(microseconds) / 1e3 - (before + after) / 2e6
 
-    async def connect_postgres(self) -> psycopg.AsyncConnection[Any]:
+    async def connect_postgres(self) -> Connection:
         """A connection in autocommit."""
-        return await psycopg.AsyncConnection.connect(
-            self.database_url, autocommit=True, application_name="flower bench"
-        )
+        return await connect_postgres(self.database_url, "bench")
 
     async def close(self) -> None:
         """Ends its connections."""

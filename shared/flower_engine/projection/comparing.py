@@ -82,7 +82,8 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 async def swap_in(
     connection: Connection, replaying: Replaying, rebuilt: Rebuilt, chosen: Selection
 ) -> Merged:
-    """Makes the live tables what the events say, in one transaction, at the position that holds then.
+    """Makes the live tables what the events say, at the position that holds then, when the transaction in
+    which the others were built ends (``rebuild_tables``, not at one moment).
 
     No projector writes meanwhile; who reads is not kept waiting, and rows that are right stay untouched.
     """
@@ -96,20 +97,19 @@ async def swap_in(
             removed += await _remove(connection, schema, table, chosen, keep=sorted(rebuilt.left_out))
             written += await _write(connection, schema, table)
         crash_point("replay.merged")
-    crash_point("replay.committed")
     return Merged(written=written, removed=removed)
 
 
 async def find_differences(
-    connection: Connection, replaying: Replaying, rebuilt: Rebuilt, chosen: Selection
+    connection: Connection, rebuilt: Rebuilt, chosen: Selection
 ) -> AsyncGenerator[Difference]:
     """Every difference between the live tables and the events, at one position.
 
-    Tables and position are seen at one moment, so projectors go on meanwhile.
+    Call it in the transaction in which the others were built (``rebuild_tables``, at one moment): projectors
+    go on meanwhile. Nothing but temporary tables can be written to.
     """
     async with connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        await replaying.catch_up(rebuilt)
+        await connection.execute("SET TRANSACTION READ ONLY")
         await connection.execute(_ALL_AT_ONCE)
         schema, left_out = await _schema(connection), rebuilt.left_out
         for table in (_FLOWS, _TASKS):

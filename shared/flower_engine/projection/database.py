@@ -4,14 +4,15 @@ import asyncio
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
-from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-Connection = AsyncConnection[TupleRow]
+from flower_engine.projection.session import Connection
+
+__all__ = ["Connection", "Packed", "Pool", "connect", "is_outage", "is_refusal", "make_pool"]
+
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -65,12 +66,12 @@ class _PackedDumper(Dumper):
 
 async def connect(url: str, name: str) -> Connection:
     """A connection of its own, in autocommit; ``name`` is shown in ``pg_stat_activity``."""
-    connection = await AsyncConnection.connect(url, **_options(name))
+    connection = await Connection.connect(url, **_options(name))
     connection.adapters.register_dumper(Packed, _PackedDumper)
     return connection
 
 
-class _Forsaken(AsyncConnection[TupleRow]):
+class _Forsaken(Connection):
     """A connection that is closed at once when a statement on it is cancelled.
 
     psycopg asks the server to cancel the statement, and waits up to 10 s for a server that does not answer.
@@ -90,8 +91,7 @@ def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float 
 
     async def limit(connection: Connection) -> None:
         if statement_seconds is not None:
-            value = f"{statement_seconds * 1_000:.0f}"
-            await connection.execute("SELECT set_config('statement_timeout', %s, false)", [value])
+            await connection.configure({"statement_timeout": f"{statement_seconds * 1_000:.0f}"})
 
     return AsyncConnectionPool(
         url,
@@ -110,12 +110,11 @@ def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float 
 
 async def _check(connection: Connection) -> None:
     async with asyncio.timeout(_CHECK_SECONDS):
-        await AsyncConnectionPool.check_connection(connection)
+        await connection.ping()
 
 
 def _options(name: str) -> dict[str, Any]:
     return {
-        "autocommit": True,
         "application_name": f"flower {name}",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         **_KEEPALIVE,

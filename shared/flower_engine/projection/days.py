@@ -20,6 +20,11 @@ _PREFIX = "kr_event_"
 _LAST_DAY = 2_932_896  # 9999-12-31
 _LOCK_TIMEOUT = "300ms"  # while somebody reads the default table, the events go there
 _RETRY_SECONDS = 60.0
+# Read as rows are: what to_regclass remembers may be older than the lock that was just waited for.
+_KNOWN = """
+SELECT FROM pg_class WHERE relname = %s
+  AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'kr_event'::regclass)
+"""
 
 
 class Days:
@@ -75,8 +80,7 @@ async def _make_day(connection: Connection, day: int) -> None:
     async with connection.transaction():
         await connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
         await connection.execute("SELECT pg_advisory_xact_lock('kr_event'::regclass::oid::bigint << 16)")
-        known = await (await connection.execute("SELECT to_regclass(%s)", [table_of_day(day)])).fetchone()
-        if known != (None,):
+        if (await connection.execute(_KNOWN, [table_of_day(day)])).rowcount:
             return
         # Made apart and then attached: that waits for no reader or writer of the other days.
         await connection.execute(sql.SQL("CREATE TABLE {} (LIKE kr_event INCLUDING ALL)").format(name))

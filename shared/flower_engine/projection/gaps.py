@@ -7,6 +7,7 @@ import msgspec
 
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.database import Connection
+from flower_engine.projection.targets import LIVE, aimed
 
 _READ: LiteralString = (
     "SELECT partition, after_position, before_position, until_position, found, closed, unseen, unseen_count"
@@ -77,11 +78,14 @@ async def add_gap(connection: Connection, gap: Gap) -> None:
     )
 
 
-async def versions_of(connection: Connection, flows: Sequence[str]) -> dict[str, int]:
+_VERSIONS: LiteralString = "SELECT task_flow_id, version FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
+
+
+async def versions_of(
+    connection: Connection, flows: Sequence[str], target: LiteralString = LIVE
+) -> dict[str, int]:
     """Up to which of its events each of the flows is projected; those that are not are left out."""
-    rows = await connection.execute(
-        "SELECT task_flow_id, version FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [list(flows)]
-    )
+    rows = await connection.execute(aimed(_VERSIONS, target), [list(flows)])
     return {flow: version async for flow, version in rows}
 
 

@@ -50,8 +50,12 @@ async def _apply_next(connection: Connection) -> str | None:
 
 async def _applied(connection: Connection) -> dict[str, str]:
     """The hashes of the migrations that this database has had, by name."""
-    known = await (await connection.execute("SELECT to_regclass('flower_migration')")).fetchone()
-    if known == (None,):
+    # Read as rows are: what to_regclass remembers may be older than the lock that was just waited for.
+    known = await connection.execute(
+        "SELECT FROM pg_class WHERE relname = 'flower_migration'"
+        " AND relnamespace = current_schema()::regnamespace"
+    )
+    if not known.rowcount:
         await connection.execute(
             "CREATE TABLE flower_migration ("
             " name text PRIMARY KEY, sha256 text NOT NULL, applied_ts timestamptz NOT NULL DEFAULT now())"

@@ -62,11 +62,3 @@ async def move_position(connection: Connection, held: Projected, position: str) 
         [position, held.partition, held.position, held.installation, int(held.generation)],
     )
     return moved.rowcount == 1
-
-
-async def try_elect(connection: Connection, partition: int) -> bool:
-    """Whether this connection's process is the partition's one active projector (while it is connected)."""
-    row = await (
-        await connection.execute(f"SELECT pg_try_advisory_lock({LOCK_SPACE} + %s)", [partition])
-    ).fetchone()
-    return row == (True,)

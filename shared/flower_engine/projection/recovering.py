@@ -86,10 +86,7 @@ class OpenFlow(msgspec.Struct, frozen=True):
 
 async def try_to_be_the_one(connection: Connection, partition: int) -> bool:
     """Whether no other recovery of the partition is at work (while this connection lasts)."""
-    row = await (
-        await connection.execute(f"SELECT pg_try_advisory_lock({LOCK_SPACE} + 32768 + %s)", [partition])
-    ).fetchone()
-    return row == (True,)
+    return await connection.try_lock(LOCK_SPACE, 32768 + partition)
 
 
 async def take_generation(connection: Connection, partition: int, installation: str) -> Projected | None:

@@ -1,12 +1,14 @@
-"""Replay: both tables built anew from the archive, in the session's own temporary tables.
+"""Replay: both tables built anew from the archive, as temporary tables of one transaction.
 
-Temporary tables hide the live ones of the same names, so the statements of the projection work on them as
-they are, write no WAL, and are gone with the connection whatever happens to it. They are filled flow by flow,
-each from all of its events, so that every row is written once; what was archived meanwhile is then added in
-log order, until nothing is missing. ``comparing.py`` puts them beside the live tables.
+They write no WAL, and are gone with the transaction whatever happens to it. Every statement names them
+(``pg_temp.``), and while they are filled the transaction may write to nothing else, so that the live tables
+cannot be meant by mistake: behind a pooler another transaction may be in another session. They are filled
+flow by flow, each from all of its events, so that every row is written once; what was archived meanwhile is
+then added in log order, until nothing is missing. ``comparing.py`` puts them beside the live tables.
 """
 
 import asyncio
+import contextlib
 import logging
 import struct
 from collections.abc import AsyncGenerator, Sequence
@@ -16,8 +18,9 @@ import msgspec
 import psycopg
 from psycopg import AsyncServerCursor
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL, Composable, Identifier
+from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from flower_engine.crash_points import crash_point
 from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot, decode_event
 from flower_engine.progress import Tell
 from flower_engine.projection.archive import AFTER_A_GAP
@@ -27,6 +30,7 @@ from flower_engine.projection.gaps import versions_of
 from flower_engine.projection.ordering import Ordering
 from flower_engine.projection.refused import UNREADABLE, outline, without_values
 from flower_engine.projection.tables import BY_KEY, write_changes
+from flower_engine.projection.targets import BUILT
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ _READ_EVENTS = 2_000
 _CHUNK_EVENTS = 10_000  # of flows that are written together
 _ROUND_EVENTS = 5_000  # of what was archived meanwhile
 
-_SETTINGS = "SET temp_buffers = '64MB'"
+_BUFFERS = "SET LOCAL temp_buffers = '64MB'"
 _ARCHIVED: Composable = SQL(
     "SELECT partition, task_flow_id, position_ms, position_seq,"
     " coalesce(raw, convert_to(event::text, 'UTF8')), error FROM kr_event"
@@ -102,8 +106,29 @@ class Rebuilt(msgspec.Struct, kw_only=True):
         return {*self.headless, *self.refused}
 
 
+@contextlib.asynccontextmanager
+async def rebuild_tables(
+    connection: Connection, reader: Connection, chosen: Selection, tell: Tell, *, at_one_moment: bool
+) -> AsyncGenerator[tuple["Replaying", Rebuilt]]:
+    """The tables as the events say, as long as this lasts: a transaction, which is committed at its end.
+
+    ``at_one_moment``: it sees all of the database as it is now, for ``find_differences``; else each statement
+    as it is then, for ``swap_in``.
+
+    Raises:
+        NewerEventError: an event is of a newer version.
+    """
+    async with connection.transaction():
+        if at_one_moment:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        replaying = Replaying(connection, reader, chosen, tell)
+        yield replaying, await replaying.build()
+    if not at_one_moment:
+        crash_point("replay.committed")
+
+
 class Replaying:
-    """Builds the tables in ``connection``'s session; reads the archive over another one."""
+    """Builds the tables in ``connection``'s transaction; reads the archive over another one."""
 
     def __init__(self, connection: Connection, reader: Connection, chosen: Selection, tell: Tell) -> None:
         self._connection = connection
@@ -115,17 +140,25 @@ class Replaying:
     async def build(self) -> Rebuilt:
         """Fills the tables as the archive is now; then adds what was archived meanwhile, if that is much.
 
-        Raises:
-            NewerEventError: an event is of a newer version.
+        In a transaction that sees all of the database at one moment, they are built as of that moment.
         """
-        await self._connection.execute(SQL(_SETTINGS))
-        await self._connection.execute(BY_KEY)
+        connection = self._connection
+        moment = await _moment(connection)
+        # Not where somebody else had temporary tables in the session before.
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue):
+            async with connection.transaction():
+                await connection.execute(_BUFFERS)
+        await connection.configure(BY_KEY)
         for table in TABLES:
             # The live table's columns and defaults, its key, and none of the indexes that nobody asks here.
-            await self._connection.execute(
-                SQL("CREATE TEMP TABLE {0} (LIKE {0} INCLUDING DEFAULTS)").format(Identifier(table))
+            await connection.execute(
+                SQL("CREATE TEMP TABLE {0} (LIKE {0} INCLUDING DEFAULTS) ON COMMIT DROP").format(
+                    Identifier(table)
+                )
             )
-        rebuilt = await self._fill()
+        async with connection.transaction():
+            await connection.execute("SET TRANSACTION READ ONLY")  # temporary tables may be written to
+            rebuilt = await self._fill(moment)
         for table, key in (("kr_flow_stat", "task_flow_id"), ("kr_task_stat", "task_flow_id, task_exec_seq")):
             await self._connection.execute(
                 SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(
@@ -151,7 +184,9 @@ class Replaying:
         if not rows:
             return 0
         counted = [(flow, ms, _counted(raw, error)) for _, flow, ms, _, raw, error in rows]
-        self._ordering.know(await versions_of(self._connection, list({flow for flow, _, _ in counted})))
+        self._ordering.know(
+            await versions_of(self._connection, list({flow for flow, _, _ in counted}), BUILT)
+        )
         for (flow, ms, event), (_, _, _, seq, _, error) in zip(counted, rows, strict=True):
             if error != AFTER_A_GAP:
                 self._ordering.add(flow, (ms, seq), event)
@@ -172,7 +207,7 @@ class Replaying:
             return flows
         names = [flow.flow for flow in flows if flow.registered is None]
         rows = await self._connection.execute(
-            "SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [names]
+            "SELECT task_flow_id FROM pg_temp.kr_flow_stat WHERE task_flow_id = ANY(%s)", [names]
         )
         known = {name async for (name,) in rows}
         return [
@@ -181,12 +216,15 @@ class Replaying:
             if flow.flow in known or (flow.registered is not None and self._chosen.has(flow.registered))
         ]
 
-    async def _fill(self) -> Rebuilt:
-        """Fills the tables from one snapshot of the archive, and of how far it goes."""
+    async def _fill(self, moment: str | None) -> Rebuilt:
+        """Fills the tables from one snapshot of the archive, and of how far it goes; that of the moment, if
+        there is one."""
         where = SQL(" WHERE ") + (_ALL if self._chosen.is_whole else _CHOSEN)
         reader = self._reader
         async with reader.transaction():
             await reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            if moment is not None:
+                await reader.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(Literal(moment)))
             # In the order of the index: sorting would keep everybody waiting before the first row comes.
             await reader.execute("SET LOCAL enable_sort = off")
             positions = await _positions(reader)
@@ -253,7 +291,7 @@ class Replaying:
         """Writes the flows; those that the tables refuse are left out, one by one."""
         try:
             async with self._connection.transaction():
-                await write_changes(self._connection, flows, partition)
+                await write_changes(self._connection, flows, partition, BUILT)
         except (psycopg.Error, struct.error) as error:
             if isinstance(error, psycopg.Error) and not is_refusal(error):
                 raise
@@ -264,6 +302,16 @@ class Replaying:
             middle = len(flows) // 2
             await self._write_some(rebuilt, partition, flows[:middle])
             await self._write_some(rebuilt, partition, flows[middle:])
+
+
+async def _moment(connection: Connection) -> str | None:
+    """The moment that the transaction sees, for others to see, too; None: each statement sees its own."""
+    row = await (await connection.execute("SHOW transaction_isolation")).fetchone()
+    if row != ("repeatable read",):
+        return None
+    row = await (await connection.execute("SELECT pg_export_snapshot()")).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def _flows_of(changes: dict[int, Changes]) -> dict[int, list[FlowChange]]:

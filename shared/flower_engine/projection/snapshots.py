@@ -1,12 +1,14 @@
 """Flows that a snapshot found: what the tables hold of them is replaced, less what still holds."""
 
 from collections.abc import Sequence
+from typing import LiteralString
 
 import msgspec
 
 from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, TaskProgressed
 from flower_engine.projection.changes import FlowChange, TaskChange
 from flower_engine.projection.database import Connection
+from flower_engine.projection.targets import aimed
 
 _FLOWS = """
 SELECT task_flow_id, (extract(epoch FROM registered_ts) * 1000)::bigint, coalesce(registered_by, ''),
@@ -22,6 +24,8 @@ SELECT task_flow_id, task_exec_seq::int, exec_status::int, attempt, worker,
   ignore_reason, convert_to(error::text, 'UTF8'), convert_to(progress::text, 'UTF8')
 FROM kr_task_stat WHERE task_flow_id = ANY(%s)
 """
+_DELETE_FLOWS = "DELETE FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
+_DELETE_TASKS = "DELETE FROM kr_task_stat WHERE task_flow_id = ANY(%s)"
 _error = msgspec.json.Decoder(TaskError).decode
 
 
@@ -33,13 +37,13 @@ class _Progress(msgspec.Struct):
 _progress = msgspec.json.Decoder(_Progress).decode
 
 
-async def take_over(connection: Connection, flows: Sequence[FlowChange]) -> None:
-    """Removes the rows of these flows, which are about to be written anew, and keeps what they say of tasks
-    that have not moved since. Call it in a transaction."""
+async def take_over(connection: Connection, flows: Sequence[FlowChange], target: LiteralString) -> None:
+    """Removes the rows of these flows, which are about to be written anew, from the tables of the target, and
+    keeps what they say of tasks that have not moved since. Call it in a transaction."""
     found = {flow.flow: flow for flow in flows}
     names = list(found)
-    known = await _known_flows(connection, names)
-    await _add_tasks(connection, known)
+    known = await _known_flows(connection, names, target)
+    await _add_tasks(connection, known, target)
     for name, before in known.items():
         flow, said, told = found[name], before.registered, found[name].registered
         assert said is not None
@@ -50,13 +54,15 @@ async def take_over(connection: Connection, flows: Sequence[FlowChange]) -> None
         flow.first_ms = before.first_ms
         flow.keep(before)
         flow.settle_times()
-    await connection.execute("DELETE FROM kr_task_stat WHERE task_flow_id = ANY(%s)", [names])
-    await connection.execute("DELETE FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [names])
+    for statement in (_DELETE_TASKS, _DELETE_FLOWS):
+        await connection.execute(aimed(statement, target), [names])
 
 
-async def _known_flows(connection: Connection, names: list[str]) -> dict[str, FlowChange]:
+async def _known_flows(
+    connection: Connection, names: list[str], target: LiteralString
+) -> dict[str, FlowChange]:
     known: dict[str, FlowChange] = {}
-    async for row in await connection.execute(_FLOWS, [names]):
+    async for row in await connection.execute(aimed(_FLOWS, target), [names]):
         flow, at, by, key, forked_from, start_ms, started_ms, paused_ms, paused_by, first_ms = row
         registered = FlowRegistered(
             at=at,
@@ -78,8 +84,8 @@ async def _known_flows(connection: Connection, names: list[str]) -> dict[str, Fl
     return known
 
 
-async def _add_tasks(connection: Connection, known: dict[str, FlowChange]) -> None:
-    async for row in await connection.execute(_TASKS, [list(known)]):
+async def _add_tasks(connection: Connection, known: dict[str, FlowChange], target: LiteralString) -> None:
+    async for row in await connection.execute(aimed(_TASKS, target), [list(known)]):
         flow, seq, status, attempt, worker, started_ms, finished_ms, suspended_ms = row[:8]
         result, ignored_by, ignore_reason, error, progress = row[8:]
         known[flow].tasks[seq] = TaskChange(

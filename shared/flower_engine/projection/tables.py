@@ -1,7 +1,6 @@
-"""Writing what changed to the projected tables, whichever ``kr_task_stat`` and ``kr_flow_stat`` the session
-means by these names: the live ones, or those that a replay builds beside them."""
+"""Writing what changed to the projected tables: the live ones, or those that a replay builds beside them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import LiteralString
 
 from flower_engine.projection.changes import FlowChange
@@ -19,28 +18,32 @@ from flower_engine.projection.rows import (
     new_tasks,
 )
 from flower_engine.projection.snapshots import take_over
+from flower_engine.projection.targets import LIVE, aimed
 
-BY_KEY: LiteralString = """
-SET plan_cache_mode = force_generic_plan;
-SET enable_hashjoin = off;
-SET enable_mergejoin = off;
-SET enable_seqscan = off;
-SET jit = off;
-"""
-"""Session settings: statements look every row up by its key, whatever statistics of a growing table say."""
+BY_KEY: Mapping[LiteralString, str] = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+"""Settings of a connection: statements look every row up by its key, whatever the statistics say of a table
+that grows."""
 
 
-async def write_changes(connection: Connection, flows: Collection[FlowChange], partition: int) -> None:
-    """Adds what changed of flows of one partition; call it in a transaction."""
+async def write_changes(
+    connection: Connection, flows: Collection[FlowChange], partition: int, target: LiteralString = LIVE
+) -> None:
+    """Adds what changed of flows of one partition to the tables of the target; call it in a transaction."""
     found = [flow for flow in flows if flow.is_found]
     if found:
-        await take_over(connection, found)
+        await take_over(connection, found, target)
     if any(flow.registered for flow in flows):
-        await copy_into(connection, COPY_TASKS, new_tasks(flows))
-        await copy_into(connection, COPY_FLOWS, new_flows(flows, partition))
-    await _update(connection, UPDATE_PRIORITIES, changed_priorities(flows))
-    await _update(connection, UPDATE_TASKS, changed_tasks(flows))
-    await _update(connection, UPDATE_FLOWS, changed_flows(flows))
+        await copy_into(connection, aimed(COPY_TASKS, target), new_tasks(flows))
+        await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(flows, partition))
+    await _update(connection, aimed(UPDATE_PRIORITIES, target), changed_priorities(flows))
+    await _update(connection, aimed(UPDATE_TASKS, target), changed_tasks(flows))
+    await _update(connection, aimed(UPDATE_FLOWS, target), changed_flows(flows))
 
 
 async def copy_into(connection: Connection, statement: LiteralString, data: bytes) -> None:

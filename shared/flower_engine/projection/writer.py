@@ -7,6 +7,7 @@ answer was lost, nothing else is done. The row stays locked until the end, so wr
 
 import logging
 import struct
+from collections.abc import Mapping
 from typing import LiteralString
 
 import msgspec
@@ -25,13 +26,11 @@ _log = logging.getLogger(__name__)
 
 # A process that is stopped in the middle gives its lock back after a while, and one that was idle for so long
 # its election.
-_SESSION: LiteralString = (
-    BY_KEY
-    + """
-SET idle_in_transaction_session_timeout = '10s';
-SET idle_session_timeout = '20s';
-"""
-)
+_SESSION: Mapping[LiteralString, str] = {
+    **BY_KEY,
+    "idle_in_transaction_session_timeout": "10s",
+    "idle_session_timeout": "20s",
+}
 
 
 class Writer:
@@ -101,7 +100,7 @@ class Writer:
 
 async def prepare_session(connection: Connection) -> None:
     """Sets a connection up for a writer."""
-    await connection.execute(_SESSION)
+    await connection.configure(_SESSION)
 
 
 def blames_a_value(error: Exception) -> bool:

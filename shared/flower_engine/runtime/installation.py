@@ -78,6 +78,12 @@ async def ensure_installation(client: AsyncRedis, pool: Pool, settings: Settings
     async def bring_up_to_date() -> None:
         # A connection of its own: what keeps Postgres from being used is then said in its own words.
         async with await connect(str(pool.conninfo), "migration") as connection:
+            if connection.is_pooled:
+                _log.info(
+                    "Postgres is reached through a pooler: every transaction sets what it needs, nothing is"
+                    " prepared, projectors take turns by a lease, and changes of definitions are looked for"
+                    " unless FLOWER_DATABASE_DIRECT_URL leads past it"
+                )
             await migrate(connection)
 
     async def settle() -> list[Partition]:

@@ -141,7 +141,7 @@ class Recovery:
                 f"the log of partition {held.partition} no longer has its entry {held.position}, which is"
                 " projected: this is no repair but a recovery (flower recover)"
             )
-        await self._connection.execute(BY_KEY)
+        await self._connection.configure(BY_KEY)
         writer = Writer(self._connection, held)
         while entries := await rebuilding.read_log(writer.position):
             if not await writer.write(await make_batch(held.partition, entries)):

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, repr=False, description="Postgres to use instead of the embedded one"
     )
+    database_direct_url: str | None = Field(
+        None,
+        repr=False,
+        description="the same Postgres past a pooler of transactions (pgbouncer), for listening to changes"
+        " of definitions; not set: they are looked for",
+    )
     partitions: int = Field(1, ge=1, le=4096, description="fixed at first start, then checked")
 
     host: str = Field("127.0.0.1", description="address the API listens on")
@@ -225,7 +231,7 @@ class Settings(BaseSettings):
             check_redis_url(value)
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
         if value is not None:
@@ -253,7 +259,7 @@ def load_settings(**flags: Any) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     # Whatever becomes of them, from here on no text shows a secret of these.
     learn_environment(os.environ)
-    for name in ("redis_url", "database_url"):
+    for name in ("redis_url", "database_url", "database_direct_url"):
         learn_address(given.get(name))
     if isinstance(given.get("api_tokens"), str):
         learn_tokens(given["api_tokens"])

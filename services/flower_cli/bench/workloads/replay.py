@@ -9,7 +9,7 @@ from flower_cli.bench.run import Run
 from flower_cli.bench.watching import release, until_ended, until_projected
 from flower_engine.projection.comparing import swap_in
 from flower_engine.projection.database import connect
-from flower_engine.projection.replaying import Replaying, Selection
+from flower_engine.projection.replaying import Selection, rebuild_tables
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +38,9 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         async with run.cost_of(self.name, flows * 3):
             began = time.perf_counter()
             async with await connect(url, "bench") as connection, await connect(url, "bench") as reader:
-                replaying = Replaying(connection, reader, chosen, _tell_nobody)
-                rebuilt = await replaying.build()
-                await swap_in(connection, replaying, rebuilt, chosen)
+                building = rebuild_tables(connection, reader, chosen, _tell_nobody, at_one_moment=False)
+                async with building as (replaying, rebuilt):
+                    await swap_in(connection, replaying, rebuilt, chosen)
             seconds = time.perf_counter() - began
         run.add("events replayed", rebuilt.events / seconds, "events/s", samples=rebuilt.events)
 
