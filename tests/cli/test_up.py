@@ -108,6 +108,37 @@ def test_a_child_that_is_killed_comes_back(home: Path, stubs: Path, tmp_path: Pa
         assert running.stop() == 0
 
 
+def test_a_store_that_is_killed_each_time_it_starts_ends_nothing_else(
+    home: Path, stubs: Path, tmp_path: Path
+) -> None:
+    with up(home, tmp_path / "log", stubs=stubs) as running:
+        running.wait_until_running()
+        before, others = urls(home), [running.pid_of("worker"), running.pid_of("valkey-server")]
+        killed: set[int | None] = {None}
+
+        def kill_the_next() -> bool:
+            pid = running.pid_of("postgres")
+            if pid is not None and pid not in killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            return len(killed) == 4
+
+        wait_until(kill_the_next)
+        wait_until(lambda: _accepts(before["database_url"]))
+        assert "postgres did not start on" in running.log()
+        assert urls(home) == before
+        assert [running.pid_of("worker"), running.pid_of("valkey-server")] == others
+        assert running.stop() == 0
+
+
+def _accepts(database_url: str) -> bool:
+    try:
+        psycopg.connect(database_url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def test_a_service_that_cannot_run_ends_it_with_that_message(home: Path, stubs: Path, tmp_path: Path) -> None:
     broken = stub_services(tmp_path / "stubs", projector=CANNOT_RUN)
     with up(home, tmp_path / "log", stubs=broken) as running:

@@ -17,6 +17,7 @@ from flower_engine.errors import StoreError
 
 _USER = "flower"
 _DATABASE = "flower"
+_ANSWER_SECONDS = 5
 
 # For a small machine that runs the engine beside it.
 _SETTINGS = {
@@ -94,7 +95,9 @@ class EmbeddedPostgres(Server):
 
     def _why_not_ready(self, sockets: Path) -> str | None:
         try:
-            with psycopg.connect(_url(sockets, "postgres"), autocommit=True) as connection:
+            with psycopg.connect(
+                _url(sockets, "postgres"), autocommit=True, connect_timeout=_ANSWER_SECONDS
+            ) as connection:
                 known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE])
                 if known.rowcount == 0:
                     connection.execute(f"CREATE DATABASE {_DATABASE}")

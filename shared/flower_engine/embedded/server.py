@@ -1,6 +1,10 @@
 """What the two embedded servers have in common: a process on a data folder, reached by a Unix socket."""
 
+import contextlib
+import errno
 import logging
+import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +21,7 @@ _POLL_SECONDS = 0.01
 _REPORT_SECONDS = 5.0
 _PATIENCE_SECONDS = 60.0
 _LOG_BYTES = 10_000_000
+_ROOM_BYTES = 1_000_000  # with less than that, neither server gets far
 
 
 class Server(ABC):
@@ -39,6 +44,8 @@ class Server(ABC):
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._said_before = 0
+        self._report_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -47,12 +54,28 @@ class Server(ABC):
     def start(self) -> str:
         """Start the server, wait until it answers, and return its URL.
 
-        May be called again after the server died; the URL stays the same until ``stop``. What an earlier
-        run left over is stopped first. While the server loads its data or recovers there is no time limit,
-        but it is said.
+        May be called again after the server died; the URL stays the same until ``stop``. While the server
+        loads its data or recovers there is no time limit, but it is said.
 
         Raises:
             StoreError: the server does not start; with the end of its log.
+        """
+        try:
+            self.begin()
+            while not self.is_ready():
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        assert self.url is not None
+        return self.url
+
+    def begin(self) -> None:
+        """Start the server's process; ``is_ready`` says when it answers. What is left over of it, by whatever
+        run, is stopped first.
+
+        Raises:
+            StoreError, OSError: it cannot be started.
         """
         self._end_process()
         self._stopping = False
@@ -61,15 +84,38 @@ class Server(ABC):
         self._prepare()
         sockets = self._home.socket_folder(self.name, self.socket)
         with self._open_log() as output:
-            said_before = output.tell()
+            self._said_before = output.tell()
             self._process = self._spawn(sockets, output)
-        try:
-            self._wait_until_ready(self._process, sockets, said_before)
-        except BaseException:
-            self.stop()
-            raise
-        self.url = self._url(sockets)
-        return self.url
+        self._report_at = time.monotonic() + _REPORT_SECONDS
+
+    def is_ready(self) -> bool:
+        """Whether the server that was begun answers. Where that takes long, it is said.
+
+        Raises:
+            StoreError: it ended instead; with the end of its log.
+        """
+        process = self._process
+        if process is None:
+            raise StoreError(f"{self.name} was stopped while it was starting")
+        sockets = self._home.socket_folder(self.name, self.socket)
+        reason = self._why_not_ready(sockets)
+        if reason is None:
+            self.url = self._url(sockets)
+            return True
+        if process.poll() is not None:
+            raise self._failure()
+        if time.monotonic() >= self._report_at:
+            _log.info("waiting for %s on %s: %s", self.name, self._data, reason)
+            self._report_at += _REPORT_SECONDS
+        return False
+
+    def why_ended(self) -> str:
+        """How the server ended, and what it said last."""
+        code = self._process.returncode if self._process else None
+        how = "" if code is None else f"exit code {code}; "
+        if self._lacks_room():
+            how += f"THE DISK of {self._data} IS FULL: make room there; "
+        return f"{how}the end of {self._log_file}:\n{self._last_lines()}"
 
     def has_ended(self) -> bool:
         """Whether a started server is no longer there although nobody stopped it."""
@@ -111,23 +157,20 @@ class Server(ABC):
             self._log_file.replace(self._log_file.with_suffix(".log.1"))
         return self._log_file.open("ab")
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], sockets: Path, said_before: int) -> None:
-        report_at = time.monotonic() + _REPORT_SECONDS
-        while (reason := self._why_not_ready(sockets)) is not None:
-            if process.poll() is not None:
-                raise self._failure(process.returncode, said_before)
-            if time.monotonic() >= report_at:
-                _log.info("waiting for %s on %s: %s", self.name, self._data, reason)
-                report_at += _REPORT_SECONDS
-            time.sleep(_POLL_SECONDS)
-
-    def _failure(self, code: int, said_before: int) -> StoreError:
+    def _failure(self) -> StoreError:
         if self._stopping:
             return StoreError(f"{self.name} was stopped while it was starting")
-        return StoreError(
-            f"{self.name} did not start on {self._data} (exit code {code}); the end of {self._log_file}:\n"
-            + tail(self._log_file, from_byte=said_before)
-        )
+        return StoreError(f"{self.name} did not start on {self._data}: {self.why_ended()}")
+
+    def _last_lines(self) -> str:
+        return tail(self._log_file, from_byte=self._said_before)
+
+    def _lacks_room(self) -> bool:
+        if os.strerror(errno.ENOSPC) in self._last_lines():
+            return True
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(self._data).free < _ROOM_BYTES
+        return False
 
     def _end_process(self) -> None:
         process, self._process = self._process, None

@@ -2,19 +2,18 @@
 
 import logging
 import os
-import time
 from types import TracebackType
 from typing import NamedTuple
 
 from flower_engine.embedded.home import Home, RunningStores
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.processes import ProcessMark
+from flower_engine.embedded.restarting import Restarting
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.runtime.settings import Settings
 from flower_engine.secrets import hide_secrets
 
 _log = logging.getLogger(__name__)
-_REST_SECONDS = 2.0
 
 
 class Addresses(NamedTuple):
@@ -34,7 +33,7 @@ class Stores:
     def __init__(self, home: Home, settings: Settings, *, durable: bool = True) -> None:
         self._home = home
         self._settings = settings
-        self._rest_until: dict[str, float] = {}
+        self._restarting: list[tuple[str, Restarting]] = []
         self._valkey = None if settings.redis_url else EmbeddedValkey(home, durable=durable)
         self._postgres = None if settings.database_url else EmbeddedPostgres(home, durable=durable)
 
@@ -48,6 +47,8 @@ class Stores:
             raise
         _log.info("Redis: %s, %s", _kind(self._settings.redis_url), hide_secrets(redis_url))
         _log.info("Postgres: %s, %s", _kind(self._settings.database_url), hide_secrets(database_url))
+        embedded = [store for store in (self._valkey, self._postgres) if store]
+        self._restarting = [(store.name, Restarting(store)) for store in embedded]
         owner = ProcessMark.of(os.getpid())
         self._home.announce(RunningStores(owner, redis_url, database_url, api_url))
         return Addresses(redis_url, database_url)
@@ -69,16 +70,10 @@ class Stores:
     def restart_ended(self) -> list[str]:
         """Start the embedded stores again that ended by themselves (a crash, a kill), at the same addresses.
 
-        One that keeps ending is given a pause between. Returns the names of those that were started; raises
-        StoreError if one does not start.
+        Call it again and again: it does not wait for them. One that keeps ending is given a growing pause
+        between, and its reason is said. Returns the names of those that answer again since the last call.
         """
-        ended = [store for store in (self._valkey, self._postgres) if store and store.has_ended()]
-        due = [store for store in ended if time.monotonic() >= self._rest_until.get(store.name, 0.0)]
-        for store in due:
-            _log.warning("%s ended by itself; starting it again", store.name)
-            store.start()
-            self._rest_until[store.name] = time.monotonic() + _REST_SECONDS
-        return [store.name for store in due]
+        return [name for name, restarting in self._restarting if restarting.run_once()]
 
     def stop(self) -> None:
         """Stop what was started."""

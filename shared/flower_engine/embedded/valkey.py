@@ -16,6 +16,8 @@ from flower_engine.embedded import binaries
 from flower_engine.embedded.processes import spawn
 from flower_engine.embedded.server import Server
 
+_ANSWER_SECONDS = 5.0
+
 
 class EmbeddedValkey(Server):
     """The Valkey of one data folder."""
@@ -58,7 +60,9 @@ class EmbeddedValkey(Server):
 
     def _why_not_ready(self, sockets: Path) -> str | None:
         path = str(sockets / self.socket)
-        with redis.Redis(unix_socket_path=path, retry=Retry(NoBackoff(), 0)) as client:
+        with redis.Redis(
+            unix_socket_path=path, retry=Retry(NoBackoff(), 0), socket_timeout=_ANSWER_SECONDS
+        ) as client:
             try:
                 client.ping()  # pyright: ignore[reportUnknownMemberType] # redis-py leaves it untyped
             except RedisError as error:  # it says so itself while it loads its data
