@@ -195,7 +195,8 @@ class WorkflowsPage(View):
 
 class WorkerView(View):
     """A worker that is alive; ``stuck`` names attempts that hold a slot though they were told to stop,
-    ``unable`` programs that it cannot start now, each with the reason."""
+    ``unable`` programs that it cannot start now, each with the reason, ``outdated`` files that were changed
+    since it imported them: it runs what they held then."""
 
     worker: str
     host: str
@@ -206,6 +207,7 @@ class WorkerView(View):
     running: int
     stuck: list[str]
     unable: dict[str, str]
+    outdated: list[str]
     started_ts: Moment
     seen_ts: Moment
 

@@ -16,6 +16,7 @@ from types import FrameType
 import msgspec
 
 from flower_engine.programs.context import Progress
+from flower_engine.programs.image import Image, import_from
 from flower_engine.programs.loading import load_what_imports
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.forks import hide_socket, set_copies_apart
@@ -56,6 +57,8 @@ def main(descriptor: int) -> None:
         hello = msgspec.msgpack.decode(_read(connection), type=Hello)
         sys.path[:] = hello.path
         configure_logging("worker", hello.log_level)
+        import_from(hello.image)
+        sys.meta_path.insert(1, Image(hello.modules, hello.since).finder)  # says what is imported late
         registry, problems = load_what_imports(
             hello.modules, lambda module: connection.sendall(frame(Importing(module)))
         )

@@ -3,17 +3,21 @@
 import msgspec
 
 from flower_engine.programs.context import Progress
+from flower_engine.programs.image import Kept
 
 LENGTH_BYTES = 4
 STARTED = b"!"  # one byte, before the program is called: from here on the attempt has begun
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """First to the child: where and what to import, and how to log."""
+    """First to the child: where and what to import, and how to log. ``image`` are modules as the worker
+    imported them; ``since`` is when it had imported its programs."""
 
     path: list[str]
     modules: tuple[str, ...]
     log_level: str
+    image: tuple[Kept, ...] = ()
+    since: float | None = None
 
 
 class Importing(msgspec.Struct, frozen=True, tag=True):

@@ -16,12 +16,13 @@ from flower_engine.log.working import WorkerInfo, heartbeat
 from flower_engine.runtime.forks import hide_from_copies
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
-from flower_worker.ability import Ability
 from flower_worker.exchange import ExchangeLoop
+from flower_worker.processes import Processes
 
 _log = logging.getLogger(__name__)
 
 _MOST_STUCK = 20  # that operators are shown
+_MOST_OUTDATED = 20
 
 
 class HeartbeatLoop:
@@ -32,7 +33,7 @@ class HeartbeatLoop:
         settings: Settings,
         info: WorkerInfo,
         exchanges: Sequence[ExchangeLoop],
-        ability: Ability,
+        processes: Processes,
         on_failure: Callable[[Exception], None],
     ) -> None:
         """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
@@ -40,7 +41,8 @@ class HeartbeatLoop:
         self._settings = settings
         self._info = info
         self._exchanges = exchanges
-        self._ability = ability
+        self._ability = processes.ability
+        self._image = processes.image
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -94,6 +96,7 @@ class HeartbeatLoop:
                 running=running,
                 stuck=tuple(stuck[:_MOST_STUCK]),
                 unable=dict(self._ability.unable),
+                outdated=tuple(self._image.outdated()[:_MOST_OUTDATED]),
             )
         )
 

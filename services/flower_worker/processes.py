@@ -12,6 +12,7 @@ import msgspec
 
 from flower_engine.log.working import OutcomeKind
 from flower_engine.model.events import TaskError
+from flower_engine.programs.image import Image
 from flower_engine.runtime.tasks import cancel_all
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.calling import Done, Tell
@@ -28,10 +29,12 @@ class Processes:
     """Runs jobs in children. While one program or all of them cannot be started, it tries again by itself,
     after pauses that grow; ``ability`` says what it found."""
 
-    def __init__(self, modules: Sequence[str], ability: Ability) -> None:
+    def __init__(self, modules: Sequence[str], ability: Ability, image: Image | None = None) -> None:
         """``modules`` are what a child imports for its programs. What it starts from (folder, environment,
-        where modules are looked for) is as it is now, whatever programs do to it later."""
+        where modules are looked for) is as it is now, whatever programs do to it later; code is as ``image``
+        keeps it."""
         self.ability = ability
+        self.image = image or Image(modules)
         level = logging.getLevelName(logging.getLogger().level)
         folder = Path.cwd()
         path = [str(folder / entry) for entry in sys.path]
@@ -122,7 +125,7 @@ class Processes:
     async def _start(self) -> ChildProcess:
         """A new child, and what it says is noted."""
         try:
-            child = await ChildProcess.start(self._origin, self._children)
+            child = await ChildProcess.start(self._origin_now(), self._children)
         except CannotStartError as error:
             self._note_none(str(error))
             raise
@@ -133,6 +136,12 @@ class Processes:
                 self._idle.remove(unfit)  # the new one can do as much, or more
                 await self._end(unfit)
         return child
+
+    def _origin_now(self) -> Origin:
+        """With modules that the worker has imported meanwhile."""
+        image = self.image
+        hello = msgspec.structs.replace(self._origin.hello, image=image.modules, since=image.since)
+        return self._origin._replace(hello=hello)
 
     async def _end(self, child: ChildProcess) -> None:
         self._children.discard(child)

@@ -3,6 +3,7 @@
 import asyncio
 
 from flower_engine.log.client import AsyncRedis, connect, descriptors
+from flower_engine.programs.image import Image
 from flower_engine.programs.loading import load_programs
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.forks import hide_from_copies
@@ -21,18 +22,23 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         InstallationError: Redis holds another kind of installation than the settings say.
     Redis that was lost ends what runs; the worker begins anew, under another id, once it is recovered.
     """
-    registry = load_programs(settings.programs)
-    assert settings.redis_url is not None
-    client = connect(settings.redis_url)
-    hide_from_copies(client, descriptors)
-    try:
-        await again_after_losses(stop, lambda: _work(settings, registry, client, stop))
-    finally:
-        await client.aclose()
+    image = Image(settings.programs)
+    with image.keeping():
+        registry = load_programs(settings.programs)
+        image.complete()
+        assert settings.redis_url is not None
+        client = connect(settings.redis_url)
+        hide_from_copies(client, descriptors)
+        try:
+            await again_after_losses(stop, lambda: _work(settings, registry, image, client, stop))
+        finally:
+            await client.aclose()
 
 
-async def _work(settings: Settings, registry: Registry, client: AsyncRedis, stop: asyncio.Event) -> None:
+async def _work(
+    settings: Settings, registry: Registry, image: Image, client: AsyncRedis, stop: asyncio.Event
+) -> None:
     """One life of the worker: until ``stop`` is set, or Redis is lost."""
     partitions = await unless_stopped(stop, open_partitions(client, settings))
     if partitions is not None:
-        await Worker(settings, registry, client, partitions).run(stop)
+        await Worker(settings, registry, image, client, partitions).run(stop)

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.working import Service, attend, leave, program_args
+from flower_engine.programs.image import Image
 from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
@@ -35,7 +36,12 @@ class Worker:
     """An exchange loop and its bells for each partition, heartbeats for all, and what runs the programs."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, client: AsyncRedis, partitions: Sequence[Partition]
+        self,
+        settings: Settings,
+        registry: Registry,
+        image: Image,
+        client: AsyncRedis,
+        partitions: Sequence[Partition],
     ) -> None:
         self._settings = settings
         self._client = client
@@ -45,7 +51,7 @@ class Worker:
         self._light = tuple(sorted(one.name for one in registry if one.kind is not Kind.PROCESS))
         self._ability = Ability(one.name for one in registry if one.kind is Kind.PROCESS)
         self._ability.when_changed.append(self._follow_ability)
-        self._processes = Processes(settings.programs, self._ability)
+        self._processes = Processes(settings.programs, self._ability, image)
         self._executor = Executor(
             registry,
             self._info.worker,
@@ -54,7 +60,7 @@ class Worker:
             max_lost=settings.max_lost,
         )
         self._make_loops()
-        self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._ability, self._fail)
+        self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._processes, self._fail)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
 

@@ -44,6 +44,10 @@ def hold(folder: Path) -> None:
     while not (folder / "go").exists():
         time.sleep(0.01)
 """
+READS = """
+from pathlib import Path
+exec(Path(__file__).with_name("fragile.txt").read_text())
+"""
 FRAGILE = """
 from flower_engine import program
 
@@ -56,11 +60,13 @@ ENDS = "import os\nos._exit(3)\n"
 
 @pytest.fixture
 def modules(tmp_path: Path) -> Path:
-    """A folder with two modules of programs; one of them people edit."""
+    """A folder with two modules of programs; what one of them reads when it is imported changes. (Its code
+    may be edited: that is not run before the worker begins anew.)"""
     folder = tmp_path / "modules"
     folder.mkdir()
     (folder / "good_programs.py").write_text(GOOD)
-    (folder / "fragile_programs.py").write_text(FRAGILE)
+    (folder / "fragile_programs.py").write_text(READS)
+    (folder / "fragile.txt").write_text(FRAGILE)
     return folder
 
 
@@ -103,7 +109,7 @@ async def test_a_module_that_does_not_import_any_more_harms_no_other(
 ) -> None:
     worker = start()
     await finished(engine, "good")
-    (modules / "fragile_programs.py").write_text(text)
+    (modules / "fragile.txt").write_text(text)
     await lose_child(worker)
     flow = await engine.register(row(1, "fragile"))
     for _ in range(3):
@@ -118,7 +124,7 @@ async def test_a_module_that_does_not_import_any_more_harms_no_other(
     assert (waiting.status, waiting.lost) == (Status.WAIT, 0)
     assert waiting.attempt <= 1, "what cannot be started is not claimed again and again"
     assert worker.log().count("cannot start fragile") == 1
-    (modules / "fragile_programs.py").write_text(FRAGILE)
+    (modules / "fragile.txt").write_text(FRAGILE)
     (ended,) = await until_settled(engine, flow)
     assert (ended.status, ended.task(1).lost) == (Status.FINISH, 0)
     await eventually(lambda: "can start fragile again" in worker.log())

@@ -155,23 +155,26 @@ def errors(
 
 
 def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """List live workers, what they run, attempts that are stuck, and programs that cannot be started."""
+    """List live workers, what they run, what is stuck, cannot be started, or was changed meanwhile."""
     with connected(url) as api:
         answer = api.get("/workers")
     if as_json:
         print_json(answer)
         return
     table = Table("worker", "host", "pid", "runs", "slots", "queues", "programs", "stuck", box=SIMPLE_HEAD)
-    unable: list[str] = []
+    remarks: list[str] = []
     for worker in msgspec.json.decode(answer)["workers"]:
         table.add_row(
             *(Text(worker["worker"]), Text(worker["host"]), str(worker["pid"]), str(worker["running"])),
             *(str(worker["slots"]), Text(", ".join(worker["queues"])), Text(", ".join(worker["programs"]))),
             Text("\n".join(worker["stuck"]), style="red"),
         )
-        unable += [f"{worker['worker']} cannot start {name}: {why}" for name, why in worker["unable"].items()]
+        name = worker["worker"]
+        remarks += [f"{name} cannot start {program}: {why}" for program, why in worker["unable"].items()]
+        if files := worker["outdated"]:
+            remarks.append(f"{name} runs what these files held before they were changed: {', '.join(files)}")
     out.print(table if table.row_count else "no worker is alive", markup=False)
-    for line in unable:
+    for line in remarks:
         out.print(Text(line, style="red"))
 
 

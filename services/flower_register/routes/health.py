@@ -109,6 +109,7 @@ def _view(info: WorkerInfo) -> WorkerView:
         running=info.running,
         stuck=list(info.stuck),
         unable=dict(info.unable),
+        outdated=list(info.outdated),
         started_ts=moment(info.started_ms),
         seen_ts=moment(info.seen_ms),
     )

@@ -205,7 +205,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease is
     gone, because they run on threads, which cannot be stopped. ``unable``: programs of these that it cannot
-    start now, and why; it does not claim them.
+    start now, and why; it does not claim them. ``outdated``: files that were changed since it imported them.
     """
 
     worker: str
@@ -218,6 +218,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     running: int = 0
     stuck: tuple[str, ...] = ()
     unable: Mapping[str, str] = {}
+    outdated: tuple[str, ...] = ()
     seen_ms: int = 0
 
 
