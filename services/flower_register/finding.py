@@ -8,6 +8,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from flower_engine.errors import LostError, UnknownFlowError
+from flower_engine.log.engine_time import now_ms
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.obstacles import Held, find_obstacles
 from flower_engine.log.partition import Partition, read_meta
@@ -253,15 +254,16 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
 async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | None:
     ready = ready_tasks(flow)
     if not ready:
-        return Seen(set(), {}, {})
+        return Seen(set(), {}, {}, 0)
     try:
         async with stores.log_readers:
             workers = await live_workers(stores.redis, partition)
             served, unable = served_by(workers), unable_in(workers)
             stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
+            now = await now_ms(stores.redis, partition.keys)
     except RedisError:
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
-        return Seen(served, unable, stopped)
+        return Seen(served, unable, stopped, now)
     async with stores.postgres() as connection:  # who paused it, and why
-        return Seen(served, unable, stopped, (await read_controls(connection)).rows)
+        return Seen(served, unable, stopped, now, (await read_controls(connection)).rows)

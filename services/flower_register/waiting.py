@@ -38,11 +38,13 @@ Unable = Mapping[tuple[str, str], tuple[str, str]]
 
 
 class Seen(NamedTuple):
-    """What Redis says at this moment: what live workers serve, and what stops tasks of the flow."""
+    """What Redis says at this moment: what live workers serve, what stops tasks of the flow, and engine time
+    (ms), in which everything of the flow is due."""
 
     served: Served
     unable: Unable
     obstacles: Mapping[int, Obstacle]
+    now_ms: int
     controls: Sequence[FlowControl] = ()
 
 
@@ -54,7 +56,7 @@ def ready_tasks(flow: FlowView) -> list[int]:
 
 def explain(flow: FlowView, seen: Seen | None) -> None:
     """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) if seen is None else moment(seen.now_ms)
     for task in _tell_dependencies(flow):
         task.wait_reason = _why_held(flow, task, now) or _why_ready(task, seen)
 

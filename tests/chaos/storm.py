@@ -4,13 +4,19 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from redis.exceptions import RedisError
 
 from acceptance.running import RunningEngine, stall
 from chaos.proxy import Proxy
+from flower_engine.log.client import connect_blocking, send_blocking
+from flower_engine.log.keys import Keys
 
 _PAUSE_SECONDS = (0.1, 0.8)
 _LONGEST_STALL_SECONDS = 4.0  # twice a lease: a worker that comes back is a zombie
 _LONGEST_STORE_STALL_SECONDS = 1.5
+_HOUR_MS = 3_600_000
 
 
 class Storm:
@@ -36,7 +42,8 @@ class Storm:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             (harm,) = self._choice.choices(
-                (self._kill, self._stall, self._drop, self._kill_store, self._stall_store), (8, 5, 5, 2, 2)
+                (self._kill, self._stall, self._drop, self._kill_store, self._stall_store, self._step_clock),
+                (8, 5, 5, 2, 2, 3),
             )
             harm()
             time.sleep(self._choice.uniform(*_PAUSE_SECONDS))
@@ -74,3 +81,10 @@ class Storm:
         store = self._choice.choice(("valkey", "postgres"))
         self._note(f"stop {store} for a while")
         stall(self._engine.store_pid(store), self._choice.uniform(0.1, _LONGEST_STORE_STALL_SECONDS))
+
+    def _step_clock(self) -> None:
+        """What scripts add to Redis' clock changes, which they cannot tell from a clock that steps."""
+        step_ms = self._choice.choice((-_HOUR_MS, -30_000, 30_000, _HOUR_MS))
+        with suppress(RedisError, OSError), connect_blocking(self._engine.addresses.redis_url) as client:
+            send_blocking(client, "HINCRBY", Keys(0).meta, "skew", step_ms)
+            self._note(f"the clock goes {'back' if step_ms < 0 else 'ahead'}")

@@ -174,6 +174,31 @@ async def test_a_delayed_flow_waits_on_and_a_timeout_ticks_on(both: Both) -> Non
     assert [claim.flow for claim in await engine.claim()] == [timed]
 
 
+async def test_on_a_redis_whose_clock_is_behind_time_goes_on_from_what_is_archived(both: Both) -> None:
+    """As on a new machine whose clock is an hour behind the one that was lost."""
+    engine, hour_ms = both.engine, 3_600_000
+    await engine.tick()
+    await engine.step_clock(hour_ms)
+    waits = RetryPolicy(max_attempts=2, delay_ms=60_000, jitter=0.0)
+    await engine.register(task(1, retry=waits))
+    await engine.fail(*await engine.claim())
+    await engine.register(task(1), delay_ms=60_000)
+    await engine.register(task(1), timeout_ms=60_000)
+    running = await engine.register(task(1))
+    await engine.claim()
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    timers: list[bytes] = await send(both.client, "ZRANGE", engine.keys.timers, 0, -1, "WITHSCORES")
+    assert len(timers) == 2 * 3
+    for member, due in zip(timers[::2], timers[1::2], strict=True):
+        left_ms = int(due) - (2**50 if member.startswith(b"f:") else 0) - await engine.engine_time()
+        assert 0 < left_ms <= 60_000, member
+    assert (await both.check())[running].task(1).status is Status.WAIT
+    times = [event.at for event in await both.archived()]
+    assert times == sorted(times)
+
+
 async def test_a_task_that_may_lose_no_further_worker_waits_apart(both: Both) -> None:
     engine = both.engine
     await engine.tick()

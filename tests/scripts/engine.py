@@ -10,6 +10,7 @@ from redis import Redis
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.controlling import read_held, set_control
+from flower_engine.log.engine_time import now_ms
 from flower_engine.log.keys import GROUP
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
@@ -309,6 +310,17 @@ class Engine:
     async def tick(self) -> None:
         """A watcher that ticks: from here on a call of lapse sees no stall."""
         assert (await self.lapse(lease_ms=0, queues=())).stalled_ms == 0
+
+    async def step_clock(self, by_ms: int) -> None:
+        """Redis' clock steps, as far as the scripts see: what they add to it is changed, which is the same.
+
+        (What Redis itself measures by its clock, idle times and the lifetimes of keys, does not.)
+        """
+        await send(self.client, "HINCRBY", self.keys.meta, "skew", by_ms)
+
+    async def engine_time(self) -> int:
+        """Engine time now, in milliseconds."""
+        return await now_ms(self.client, self.keys)
 
     async def lose(self, *claims: Claim, worker: str = "w1") -> None:
         """Makes the leases look as if their worker had sent no heartbeat for two minutes."""

@@ -67,6 +67,7 @@ from stateful.oracle import Oracle
 T = TypeVar("T")
 QUEUES = ("default", "bulk:50%")
 MAX_LOST = 2
+HOUR_MS = 3_600_000
 ERROR = b'{"type":"ValueError","message":"no","traceback":"..."}'
 
 
@@ -179,6 +180,7 @@ class Transitions(RuleBasedStateMachine):
         self.blocking = connect_blocking(self.url)
         self.oracle = Oracle(MAX_LOST)
         self.position: str | None = None
+        self.last_ms = 0
         self.registered: list[Start] = []
         self.keys: dict[str, Start] = {}
         self.limits: dict[str, str] = {}
@@ -213,11 +215,31 @@ class Transitions(RuleBasedStateMachine):
         """The starts that are new in the log; the oracle knows all of it then."""
         entries = self.run(read_log(self.client, self.partition, self.position, 1_000_000))
         events = [decode_event(entry.raw) for entry in entries]
+        for event in events:
+            assert event.at >= self.last_ms, f"engine time went back from {self.last_ms}: {event}"
+            self.last_ms = event.at
+            if isinstance(event, TaskStarted):
+                self._check_time(event)
         if entries:
             self.position = entries[-1].position
         self.oracle.admitted(self._in_line())
         self.oracle.append(events)
         return [event for event in events if isinstance(event, TaskStarted)]
+
+    def _check_time(self, event: TaskStarted) -> None:
+        """Nothing starts before it is due, whatever the clock does."""
+        flow = self.oracle.flows.get(event.flow)
+        if flow is not None:
+            due = max(flow.registered.start_ms, flow.task(event.task).retry_ms or 0)
+            assert event.at >= due, f"{event} is before {due}"
+
+    @rule(step_ms=st.sampled_from([-HOUR_MS, -60_000, 60_000, HOUR_MS]), is_seen=st.booleans())
+    def step_the_clock(self, step_ms: int, is_seen: bool) -> None:
+        """Redis' clock steps right behind a look of a watcher, which looks again now or later."""
+        self._lapse("none", 1)
+        self.run(send(self.client, "HINCRBY", self.partition.keys.meta, "skew", step_ms))
+        if is_seen:
+            self._lapse("none", 1)
 
     @rule(
         numbers=st.lists(st.integers(0, 8), min_size=1, max_size=3),

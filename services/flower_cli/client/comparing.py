@@ -96,7 +96,7 @@ def duration_of(what: dict[str, Any]) -> float | None:
     if not what["startedTs"] or not what["finishedTs"]:
         return None
     started, ended = (datetime.fromisoformat(what[name]) for name in ("startedTs", "finishedTs"))
-    return (ended - started).total_seconds()
+    return max(0.0, (ended - started).total_seconds())  # a clock may have gone back between
 
 
 def _read(api: Api, which: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import msgspec
 
 from flower_engine.log.ahead import count_ahead
 from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.engine_time import now_ms
 from flower_engine.log.keys import unescape
 from flower_engine.log.partition import Partition
 from flower_engine.model.control_invariants import limits_of_lane
@@ -154,8 +155,7 @@ async def _rates(client: AsyncRedis, partition: Partition, settings: dict[str, s
     rated = {name: (int(part[1]), int(part[2])) for name, part in parts.items() if part[1].isdigit()}
     if not rated:
         return {}
-    seconds, micros = await send(client, "TIME")
-    now = int(seconds) * 1000 + int(micros) // 1000
+    now = await now_ms(client, partition.keys)
     texts: list[bytes | None] = await send(client, "MGET", *(partition.keys.rate(name) for name in rated))
     found: dict[str, int] = {}
     for (name, (most, period)), text in zip(rated.items(), texts, strict=True):

@@ -1,5 +1,6 @@
 """What a partition is busy with at this moment, at a bounded cost: queues, lanes, limits, rates."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +8,18 @@ from typing import Any
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
+from flower_engine.log.engine_time import read_engine_time
 from flower_engine.log.keys import GROUP, unescape
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import read_back
 from flower_engine.log.striking import lanes_of
 from flower_engine.model.control_invariants import LANE
 from flower_engine.model.ids import created_ms
-from flower_engine.model.positions import as_numbers
 
 _MOST_LANES = 2_000  # looked at; beyond, the numbers of a queue are too small, and that is said
 _RECENT_EVENTS = 2_000
 _RECENT_MS = 5_000
-_STARTED, _FINISHED = b'{"type":"task.started"', b'{"type":"task.finished"'
+_EVENT = re.compile(rb'\{"type":"([a-z._]+)","at":(\d+)')
 
 
 class LaneNow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ async def read_overview(client: AsyncRedis, partition: Partition) -> Overview:
             break
         names.append(lane)
     lanes, is_whole = await _lanes(client, partition, names), len(names) < _MOST_LANES
-    starts, finishes, window_ms = await _recent(client, partition, now_ms)
+    starts, finishes, window_ms = await _recent(client, partition)
     return Overview(
         now_ms=now_ms,
         queues=await _queues(client, partition, lanes),
@@ -128,17 +129,22 @@ async def _queues(client: AsyncRedis, partition: Partition, lanes: Sequence[Lane
     return found
 
 
-async def _recent(client: AsyncRedis, partition: Partition, now_ms: int) -> tuple[int, int, int]:
+async def _recent(client: AsyncRedis, partition: Partition) -> tuple[int, int, int]:
     """Starts and finishes of late, and within how many milliseconds."""
+    engine_time, clock_ms = await read_engine_time(client, partition.keys)
+    now_ms = engine_time.now(clock_ms)
+    # Positions never go back, and do not go on either until a clock that did is where it was.
     page = await read_back(
-        client, partition.keys, before=None, after=f"{now_ms - _RECENT_MS}-0", count=_RECENT_EVENTS
+        client, partition.keys, before=None, after=f"{clock_ms - _RECENT_MS}-0", count=_RECENT_EVENTS
     )
-    if not page.entries:
+    told = [match for entry in page.entries if (match := _EVENT.match(entry.raw))]
+    recent = [match for match in told if int(match[2]) > now_ms - _RECENT_MS]
+    if not recent:
         return 0, 0, _RECENT_MS
-    raws = [entry.raw for entry in page.entries]
-    window_ms = _RECENT_MS if page.is_all else max(1, now_ms - as_numbers(page.entries[-1].position)[0])
-    starts = sum(raw.startswith(_STARTED) for raw in raws)
-    return starts, sum(raw.startswith(_FINISHED) for raw in raws), window_ms
+    is_all = page.is_all or len(recent) < len(told)
+    window_ms = _RECENT_MS if is_all else max(1, now_ms - int(recent[-1][2]))
+    counted = Counter(match[1] for match in recent)
+    return counted[b"task.started"], counted[b"task.finished"], window_ms
 
 
 async def _texts(client: AsyncRedis, key: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import msgspec
 
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.engine_time import now_ms
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
 from flower_engine.log.reading import has_entry, read_behind
@@ -107,10 +108,15 @@ class Rebuilding:
             if cursor == 0:
                 return count
 
-    async def reopen(self, *, position: str | None, entry: bytes, limits: Mapping[str, str]) -> None:
-        """Begins the log anew, with the archived entry at its position and the generation's first event."""
+    async def reopen(
+        self, *, position: str | None, entry: bytes, at_ms: int, limits: Mapping[str, str]
+    ) -> None:
+        """Begins the log anew, with the archived entry at its position and the generation's first event.
+
+        Engine time goes on from ``at_ms``, when that entry's event happened, or from now, whichever is later.
+        """
         pairs = [text for pair in limits.items() for text in pair]
-        args: list[Arg] = [self.generation, self.number, position or "", entry, len(limits), *pairs]
+        args: list[Arg] = [self.generation, self.number, position or "", entry, at_ms, len(limits), *pairs]
         self._check(await _reopen.run(self._client, self.keys.meta, args))
 
     async def remember(self, ended: Sequence[Ended], taken: Sequence[Taken]) -> None:
@@ -141,9 +147,8 @@ class Rebuilding:
         self._check(await _seal.run(self._client, self.keys.meta, [self.generation, order]))
 
     async def now_ms(self) -> int:
-        """Redis' time."""
-        seconds, micros = await send(self._client, "TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        """Engine time."""
+        return await now_ms(self._client, self.keys)
 
     def _check(self, reply: list[bytes]) -> None:
         if reply[0] != b"ok":

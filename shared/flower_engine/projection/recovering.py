@@ -113,6 +113,18 @@ async def entry_at(connection: Connection, partition: int, position: str) -> byt
     return None if row is None else bytes(row[0])
 
 
+class _Timed(msgspec.Struct):
+    at: int = 0
+
+
+def time_of(raw: bytes) -> int:
+    """When an event happened, in engine time; 0 where it does not say."""
+    try:
+        return msgspec.json.decode(raw, type=_Timed).at
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+
+
 async def count_open_flows(connection: Connection, partition: int) -> int:
     row = await (await connection.execute(_COUNT_OPEN, [partition])).fetchone()
     return int(row[0]) if row else 0

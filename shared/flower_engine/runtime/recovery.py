@@ -168,7 +168,8 @@ class Recovery:
                     " kr_projection says is projected: Postgres lost rows. Restore it from a backup"
                 )
             entry = found
-        await rebuilding.reopen(position=held.position, entry=entry, limits=limits)
+        at_ms = recovering.time_of(entry)
+        await rebuilding.reopen(position=held.position, entry=entry, at_ms=at_ms, limits=limits)
         keep = (self._connection, held.partition, self._remember_seconds)
         ended = [Ended(*row) for row in await recovering.ended_lately(*keep)]
         taken = [Taken(*row) for row in await recovering.taken_lately(*keep)]

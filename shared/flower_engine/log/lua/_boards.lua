@@ -15,11 +15,11 @@ local TURNS, STRIDE = 2 ^ 47, 100
 local has_room -- of a limit for so many units; see _limits
 local aside_key, boards_key = prefix .. 'aside', prefix .. 'boards'
 
--- Whether anything but plain queues is there: limits, pauses, strikes, boards. Asked once a call.
+-- Whether anything but plain queues is there: limits, pauses, strikes, boards.
 local control = nil
 local function has_control()
   if control == nil then
-    control = call('HGET', KEYS[1], 'control') and true or false
+    control = meta[4] and true or false
   end
   return control
 end

@@ -1,4 +1,4 @@
--- Shared by every transition (the loader prepends this file). Reads only; nothing here writes.
+-- Shared by every transition (the loader prepends this file): keys, time, events.
 --
 -- KEYS[1] is the partition's meta hash and ARGV[1] the caller's generation. All other keys are derived
 -- from KEYS[1], so they carry the same hash tag:
@@ -28,9 +28,30 @@ local function digits(number)
   return text
 end
 
--- Redis TIME in milliseconds, as digits; it stands still while a script runs.
+-- What most scripts need of meta, read by one command: `generation` is to be compared first.
+local meta = call('HMGET', KEYS[1], 'generation', 'tick', 'skew', 'control', 'fanout', 'order')
+local generation = meta[1]
+
+-- Engine time, in ms (`now`: as digits): what every time that is stored is in. It follows Redis' clock, and
+-- never goes back: where the clock does, it goes on from where it was, and is ahead of the clock by `skew` from
+-- then on; that much less by the SLOWER-th part of the time that passes. It stands still while a script runs.
+-- See model/engine_time.py.
+local SLOWER = 10
 local time = call('TIME')
-local now = digits(time[1] * 1000 + floor(time[2] / 1000))
+local clock = time[1] * 1000 + floor(time[2] / 1000)
+local tick, skew = tonumber(meta[2] or 0), tonumber(meta[3] or 0)
+local now_ms, is_stepped_back = clock + skew, false
+if now_ms < tick then
+  is_stepped_back = true
+  now_ms = tick
+  local last = call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+  if last then -- it may have happened after the tick
+    now_ms = math.max(tick, tonumber(match(last[2][#last[2]], '^{"type":"[%a._]+","at":(%d+)') or 0))
+  end
+elseif skew > 0 then
+  now_ms = now_ms - math.min(skew, floor((now_ms - tick) / SLOWER))
+end
+local now = digits(now_ms)
 
 -- Calls a command with many values in steps that fit Lua's stack.
 local CHUNK = 1000
@@ -129,6 +150,9 @@ end
 -- The end of every script: what it appended and noted is written.
 local function save_events()
   local position = write_events()
+  if is_stepped_back and position then -- the next scripts need not find it out; a watcher does what follows
+    call('HSET', KEYS[1], 'skew', digits(now_ms - clock), 'tick', now, 'restamp', '')
+  end
   for list, some in pairs(noted) do
     local head = now .. '@' .. (position or last_position()) .. ' '
     for index = 1, #some do

@@ -15,7 +15,7 @@ local restored = false
 
 -- The flow to operate on, put back if it had ended, or nil and the reply.
 local function open_flow()
-  if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+  if generation ~= ARGV[1] then
     return nil, { 'lost' }
   end
   local done = call('GET', op_key)

@@ -96,7 +96,7 @@ local function admit(workflow)
       set_flag(flow, 'a', most ~= nil and not counts_suspended)
       local timeout = call('HGET', key, 't')
       if timeout and not call('ZSCORE', timers, 'f:' .. id) then
-        set_timer('f:' .. id, timeout)
+        set_timeout('f:' .. id, timeout)
       end
       push_ready(flow)
       count_active(flow)

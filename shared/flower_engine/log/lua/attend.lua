@@ -7,7 +7,7 @@
 -- starts then is the one that frees it.
 -- ARGV: generation, queues...
 -- Reply: {"ok"} or {"lost"}. Cost: linear in queues.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 for index = 2, #ARGV do

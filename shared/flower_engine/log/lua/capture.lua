@@ -8,7 +8,7 @@
 -- Reply: {"ok", last position of the log, kind, name, content, kind, name, content...} | {"many", flows}
 --   | {"lost"}. Content: names and values of a hash, members and scores of a sorted set, members of a set or
 --   list; {entries, pending} of a work stream; {} of what has only a name. Cost: linear in all keys.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 

@@ -5,7 +5,7 @@
 -- Guarantees: a flow that is under way (again) stays as it is. Safe to send twice: it is ended once.
 -- ARGV: generation, for each flow: id, version, the fields of its event between "type" and the value of "at" (JSON)
 -- Reply: {"ok", flows closed...} or {"lost"}. Cost: linear in the flows.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local reply = { 'ok' }

@@ -7,7 +7,7 @@
 -- Reply: {"ok", events counted, position to go on behind ("": all are counted), up to which position, events
 --   ever appended by then} or {"lost"}. Cost: linear in the 1,000 entries that a call looks at.
 local MOST = 1000
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local stream = {}

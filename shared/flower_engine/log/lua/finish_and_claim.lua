@@ -15,11 +15,10 @@
 --   ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
 --   release still, so the next call need not wait for a bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
-local head = call('HMGET', KEYS[1], 'generation', 'control', 'fanout')
-if head[1] ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
-control = head[2] and true or false
+control = meta[4] and true or false
 local number = tonumber(ARGV[3])
 local call_key = prefix .. 'call:' .. ARGV[2]
 local last = call('GET', call_key)
@@ -48,7 +47,7 @@ for index = last_program + 1, #ARGV, 6 do
     ARGV[index + 5])
 end
 delete_entries()
-local waiting = release_step(tonumber(head[3] or 0))
+local waiting = release_step(tonumber(meta[5] or 0))
 local taken, is_empty = {}, false
 settle(first_queue == last_queue and function()
   local handed = hand_over(ARGV[first_queue], wanted, serves)

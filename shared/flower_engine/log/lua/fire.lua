@@ -5,16 +5,13 @@
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
 --   too long everything that runs or is ready is suspended: each together with its event and the end of its
---   timer. After a stall (as in lapse) timeouts are put off by one lease time, so that workers and
---   watchers come back first. Safe to send twice.
+--   timer. Time that nobody watched does not count for timeouts (see lapse). Safe to send twice.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
 -- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
-local head = call('HMGET', KEYS[1], 'generation', 'tick', 'grace')
-if head[1] ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
-local stalled = now - (head[2] or 0) > tonumber(ARGV[3]) or tonumber(head[3] or 0) > tonumber(now)
 local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
 local fired, whole_tasks = {}, 0
 
@@ -128,12 +125,21 @@ function move.f(id)
   count_active(flow)
 end
 
-local TIMEOUTS = { a = true, q = true, f = true }
+local IS_TIMEOUT = { a = true, q = true, f = true }
+local is_stalled = now_ms - tick > tonumber(ARGV[3])
 for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
   local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
-  if stalled and TIMEOUTS[kind] then
-    set_timer(member, ARGV[2])
+  if is_stalled and IS_TIMEOUT[kind] then -- of an older version
+    set_timeout(member, ARGV[2])
   elseif whole_tasks < WHOLE_TASKS then
+    call('ZREM', timers, member)
+    move[kind](id, task)
+  end
+end
+local due = string.format('%d', TIMEOUTS + steady_now())
+for _, member in ipairs(call('ZRANGE', timers, TIMEOUTS_FROM, due, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
+  local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
+  if whole_tasks < WHOLE_TASKS then
     call('ZREM', timers, member)
     move[kind](id, task)
   end
@@ -147,4 +153,6 @@ if call('EXISTS', prefix .. 'admitting') == 1 then
   return { 'ok', '0', fired }
 end
 local soonest = call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
-return { 'ok', soonest and string.format('%d', math.max(0, soonest - now)) or '-1', fired }
+local timeout = call('ZRANGE', timers, TIMEOUTS_FROM, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+local next_ms = soonest and math.max(0, math.min(due_in(soonest), due_in(timeout or soonest)))
+return { 'ok', next_ms and string.format('%d', next_ms) or '-1', fired }

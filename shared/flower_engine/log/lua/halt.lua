@@ -5,7 +5,7 @@
 -- Guarantees: from here on every transition answers "lost", until a recovery. Safe to send twice.
 -- ARGV: generation, why
 -- Reply: {"ok"} or {"lost"} (somebody halted it already). Cost: constant.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 -- No generation at all, rather than another one: a service that starts now must not take it for its own.

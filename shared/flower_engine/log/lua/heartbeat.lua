@@ -9,7 +9,7 @@
 --   number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
 --   then for each queue: queue, number of leases, leases...
 -- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local worker = ARGV[2]

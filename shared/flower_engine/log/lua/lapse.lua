@@ -1,26 +1,35 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _losses
+-- include _common _flows _timers _boards _lanes _limits _suspects _whole _places _settle _losses _restamp
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
--- place together. After a stall (no tick for longer than the allowed gap) nothing lapses for one lease
--- time, so that living workers can send their heartbeats first. Safe to send twice.
+-- place together. After a stall (no tick for longer than the allowed gap: Redis stood still, its clock jumped
+-- ahead, or no watcher ran) nothing lapses for one lease time, so that living workers can send their heartbeats
+-- first; and timeouts are put off by the time that nobody watched and that lease time. After the clock went
+-- back each lease begins anew. Safe to send twice.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, lost workers that make poison,
 --   most leases to handle, queues...
 -- Reply: {"ok", {queue, member, worker, "lapsed" | "suspended", ...}}, {"stalled", ms still to wait} or
 --   {"lost"}. Cost: linear in lapsed leases.
-local head = call('HMGET', KEYS[1], 'generation', 'tick', 'grace')
-if head[1] ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
-local lease_ms, most_lost, most = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local lease_ms, gap_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
 local silence = string.format('%g', lease_ms / 1000)
-local grace = tonumber(head[3] or 0)
-if now - (head[2] or 0) > tonumber(ARGV[3]) then
-  grace = now + lease_ms
+local most_lost, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local before = call('HMGET', KEYS[1], 'grace', 'held', 'restamp')
+local grace, held = tonumber(before[1] or 0), tonumber(before[2] or 0)
+local restamp = is_stepped_back and '' or before[3]
+if now_ms - tick > gap_ms then
+  grace = now_ms + lease_ms
+  held = held + (tick > 0 and now_ms - tick or 0) + lease_ms
 end
-call('HSET', KEYS[1], 'tick', now, 'grace', string.format('%d', grace))
-if grace > tonumber(now) then
+call('HSET', KEYS[1], 'tick', now, 'grace', string.format('%d', grace), 'skew', string.format('%d', now_ms - clock),
+  'horizon', string.format('%d', now_ms + gap_ms), 'held', string.format('%d', held))
+if restamp then
+  restamp_from(restamp, lease_ms)
+end
+if grace > now_ms then
   return { 'stalled', string.format('%d', grace - now) }
 end
 

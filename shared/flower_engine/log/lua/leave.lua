@@ -5,7 +5,7 @@
 -- Guarantees: the worker is forgotten; a consumer that still holds leases stays, so that they lapse.
 -- ARGV: generation, worker, queues...
 -- Reply: {"ok"} or {"lost"}. Cost: linear in queues.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local worker = ARGV[2]

@@ -9,7 +9,7 @@
 --   Safe to send twice.
 -- ARGV: generation, for each flow: id, version
 -- Reply: {"ok", flows parked...} or {"lost"}. Cost: linear in the flows' tasks.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local reply = { 'ok' }

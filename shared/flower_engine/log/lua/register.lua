@@ -10,11 +10,10 @@
 --     workflow, event tail, lane of task 1, wide ("1": roots are released in steps), number of roots, (task, lane) for each,
 --     number of fields, the fields of the flow hash (name, value...)
 --   then for each flow: flow id, number of its plan (from 1), idempotency key or "",
---     start ("": now, "<ms>": by Redis TIME, "+<ms>": from now), more fields of its event (JSON)
+--     start ("": now, "<ms>": by Redis' clock, "+<ms>": from now), more fields of its event (JSON)
 -- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | known <flow> <workflow>: the flow
 --   that has the key | full <flows at once> | skipped <flow under way>. Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
-local head = call('HMGET', KEYS[1], 'generation', 'order')
-if head[1] ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local plans, at = {}, 3
@@ -38,16 +37,23 @@ for index = 1, tonumber(ARGV[2]) do
   plans[index] = plan
 end
 
--- The time before which nothing of a flow starts, or nil if it starts now.
+-- The time before which nothing of a flow starts, or nil if it starts now. One that is given by the clock is
+-- in engine time what it will be when the clock shows it.
 local function start_of(text)
   if text == '' then
     return nil
   end
-  local start = sub(text, 1, 1) == '+' and now + sub(text, 2) or tonumber(text)
-  return start > tonumber(now) and start or nil
+  local start
+  if sub(text, 1, 1) == '+' then
+    start = now + sub(text, 2)
+  else
+    local ahead = tonumber(text)
+    start = ahead + math.max(0, now_ms - clock - math.max(0, floor((ahead - clock) / SLOWER)))
+  end
+  return start > now_ms and start or nil
 end
 
-local order = tonumber(head[2] or 0)
+local order = tonumber(meta[6] or 0)
 local notes = {}
 local places = {} -- workflow -> {ids that got a place}: written together
 
@@ -141,7 +147,7 @@ local function register(id, plan, idempotency_key, start, extra)
     call('ZADD', timers, string.format('%d', start), 'b:' .. id)
   elseif not limited then
     if plan.timeout > 0 then
-      set_timer('f:' .. id, plan.timeout)
+      set_timeout('f:' .. id, plan.timeout)
     end
     for root = plan.first_root, plan.last_root, 2 do
       push(ARGV[root + 1], flow, ARGV[root])
@@ -159,7 +165,7 @@ for index = at, #ARGV, 5 do
   local plan = plans[tonumber(ARGV[index + 1])]
   words[#words + 1] = register(ARGV[index], plan, ARGV[index + 2], start_of(ARGV[index + 3]), ARGV[index + 4])
 end
-if order > tonumber(head[2] or 0) then
+if order > tonumber(meta[6] or 0) then
   call('HSET', KEYS[1], 'order', digits(order))
 end
 if #notes > 0 then

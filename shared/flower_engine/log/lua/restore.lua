@@ -25,7 +25,7 @@ local function restore(id, due, first, last)
   else
     seek_place(flow)
     if due ~= '' and not has_flag(flow, 'n') then
-      call('ZADD', timers, due, 'f:' .. id)
+      set_timeout('f:' .. id, due - now_ms)
     end
   end
   for task = 1, flow.count do

@@ -7,7 +7,7 @@
 --   twice.
 -- ARGV: generation, most tasks (one flow is always written), for each flow: id, more fields of its event (JSON)
 -- Reply: {"ok", how many of the flows were dealt with} or {"lost"}. Cost: linear in the tasks written.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 
@@ -67,7 +67,7 @@ local function write(id, key, extra)
     .. '","v":' .. next_version(flow) .. ',"workflow":'
     .. cjson.encode(unescaped(lane_of(plain_lane(flow.tasks[1].lane)).workflow)) .. ',"order":' .. flow.order
     .. ',"tasks":[' .. concat(tasks, ',') .. ']' .. (timeout and ',"timeout_ms":' .. timeout or '')
-    .. (due and ',"timeout_due_ms":' .. string.format('%d', due) or '')
+    .. (due and ',"timeout_due_ms":' .. string.format('%d', now_ms + due_in(due)) or '')
     .. (start and ',"start_ms":' .. string.format('%d', start) or '')
     .. (has_flag(flow, 'h') and ',"paused":true' or '') .. extra .. '}')
   flow.dirty = true

@@ -7,7 +7,7 @@
 -- ARGV: generation, lane, score behind which to go on ("-inf": from the first), most tasks to look at
 -- Reply: {"ok", score to go on behind ("": the lane has no more), tasks passed over} or {"lost"}.
 -- Cost: linear in the tasks looked at and in the dependents of those passed over (wide ones in steps).
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local lane, most = lane_of(ARGV[2]), tonumber(ARGV[4])

@@ -8,7 +8,7 @@
 --   value...; see restoring.py)
 -- Reply: {"ok"} (it is there, now or already) | {"moved", version ("": nobody knows any more)} | {"lost"}.
 -- Cost: linear in its fields.
-if call('HGET', KEYS[1], 'generation') ~= ARGV[1] then
+if generation ~= ARGV[1] then
   return { 'lost' }
 end
 local key, ended = prefix .. 'flow:' .. ARGV[2], prefix .. 'ended:' .. ARGV[2]
