@@ -11,16 +11,17 @@ from flower_engine.log.parking import unpark
 from flower_engine.log.partition import Partition
 from flower_engine.log.restoring import Restored
 from flower_engine.log.snapshots import last_position
-from flower_engine.log.task_fields import with_parameters
+from flower_engine.log.task_fields import decode_message, with_parameters
 from flower_engine.model.fold import FlowState
+from flower_register.changes import Change, checked_changes, warnings_of
 from flower_register.finding import find_state
 from flower_register.stores import Stores
 
 _TRIES = 5
 
 Selection = Sequence[int] | str
-Changes = Mapping[int, Mapping[str, Any]]
-"""New parameters, by taskExecSeq."""
+Changes = Mapping[int, Change]
+"""What is to change of tasks' parameters, by taskExecSeq."""
 
 
 class Operator:
@@ -37,11 +38,14 @@ class Operator:
         self._flow = flow_id
         self._by = by
         self._version = version
+        self.warnings: list[str] = []
 
     async def rerun(self, selection: Any, scope: Scope, changes: Changes) -> Operated:
-        """Reruns tasks (a list, "failed" or "all"), with new parameters for some.
+        """Reruns tasks (a list, "failed" or "all"), with new parameters for some. ``warnings`` holds what
+        of these could not be checked.
 
         Raises:
+            ProblemError: a task or its program cannot take the parameters.
             RefusedError, MovedError: see ``log/operating.py``.
             UnknownFlowError: there is no such flow.
         """
@@ -190,4 +194,15 @@ class Operator:
         for task in changes:
             if task not in found:
                 raise RefusedError(f"flow {self._flow}: it has no task {task}", "unknown")
-        return {task: (now, with_parameters(now, changes[task])) for task, now in found.items()}
+        tasks = {seq: decode_message(message) for seq, message in found.items()}
+        given = await self._stores.programs.checked(
+            {task.program for task in tasks.values()},
+            lambda versions: checked_changes(
+                {seq: (task.program, task.parameters) for seq, task in tasks.items()}, changes, versions
+            ),
+        )
+        self.warnings = warnings_of({seq: task.program for seq, task in tasks.items()}, given)
+        return {
+            seq: (now, with_parameters(now, given[seq].values, given[seq].unset))
+            for seq, now in found.items()
+        }

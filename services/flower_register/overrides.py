@@ -1,43 +1,43 @@
 """Registrations that differ from their workflow's definition: a plan of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from flower_engine.log.registering import FlowPlan
 from flower_engine.model.definition import PlannedTask
+from flower_engine.model.nearest import nearest_in_words
+from flower_engine.programs.signature import Signature
 from flower_engine.projection.definitions import problems_of_parameters
+from flower_register.given import given_to, own_name
 from flower_register.problems import Fault, short, with_faults
+from flower_register.programs import Versions
 
+_MOST_FAULTS = 100
 Parameters = Mapping[str, Any]
 
 
 def overridden(
-    plan: FlowPlan, parameters: Parameters, of_tasks: Mapping[str, Parameters], priority: int | None
+    plan: FlowPlan,
+    parameters: Parameters,
+    of_tasks: Mapping[str, Parameters],
+    priority: int | None,
+    versions: Versions,
 ) -> FlowPlan:
     """The plan with other parameters and another priority for all tasks.
 
     ``parameters`` replaces a parameter in every task that defines it; ``of_tasks`` sets parameters of single
-    tasks, by taskSeq.
+    tasks, by taskSeq. ``versions``: what the programs take.
 
     Raises:
-        ProblemError: no task defines a parameter, or there is no such task; names all of them.
+        ProblemError: no task defines a parameter, there is no such task, or a program cannot take what it
+            would be given; names all of that.
     """
     if not parameters and not of_tasks and priority is None:
         return plan
-    names = {name for task in plan.planned for name in task.parameters}
     seqs = {str(task.task_seq) for task in plan.planned}
     faults = [
-        Fault(
-            detail=f"no task of workflow {plan.workflow!r} defines a parameter {short(name)!r}; set it for"
-            " one task with taskParameters",
-            pointer="#/parameters",
-        )
-        for name in parameters
-        if name not in names
-    ]
-    faults += [
         Fault(
             detail=f"workflow {plan.workflow!r} has no taskSeq {short(seq)!r}; it has {_some(seqs)}",
             pointer="#/taskParameters",
@@ -48,27 +48,60 @@ def overridden(
     faults += faults_of(parameters, "#/parameters")
     for seq, own in of_tasks.items():
         faults += faults_of(own, f"#/taskParameters/{short(seq)}")
-    if faults:
-        raise with_faults("parameters", "the parameters do not fit", faults)
-    tasks = [
-        _overridden(task, parameters, of_tasks.get(str(task.task_seq), {}), priority) for task in plan.planned
+    unused = dict.fromkeys(parameters)
+    tasks: list[PlannedTask] = []
+    for task in plan.planned:
+        own = of_tasks.get(str(task.task_seq), {})
+        values, problems = _values_for(task, parameters, own, versions.get(task.program), unused)
+        pointer = f"#/taskParameters/{task.task_seq}" if own else "#/parameters"
+        faults += [
+            Fault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer) for problem in problems
+        ]
+        tasks.append(
+            msgspec.structs.replace(
+                task,
+                parameters={**task.parameters, **values},
+                priority=task.priority if priority is None else priority,
+            )
+        )
+    names = {name for task in plan.planned for name in task.parameters} if unused else set[str]()
+    faults += [
+        Fault(
+            detail=f"no task of workflow {plan.workflow!r} defines a parameter {name!r}; set it for one task"
+            f" with taskParameters{nearest_in_words(name, names)}",
+            pointer="#/parameters",
+        )
+        for name in unused
     ]
+    if faults:
+        raise with_faults("parameters", "the parameters do not fit", faults[:_MOST_FAULTS])
     keyed = [plan.keying.keyed(task) for task in tasks]
     return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
+
+
+def _values_for(
+    task: PlannedTask,
+    parameters: Parameters,
+    own: Parameters,
+    versions: Sequence[Signature] | None,
+    unused: dict[str, None],
+) -> tuple[dict[str, Any], list[str]]:
+    """What the task is given, by its own names, and what is wrong with it; strikes off what it uses."""
+    mine: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if own_name(name, task.parameters, versions) in task.parameters:
+            mine[name] = value
+            unused.pop(name, None)
+    if not mine and not own:
+        return {}, []
+    for_all = given_to(task.program, task.parameters, mine, (), versions)
+    for_it = given_to(task.program, task.parameters, own, (), versions)
+    return {**for_all.values, **for_it.values}, [*for_all.problems, *for_it.problems]
 
 
 def faults_of(parameters: Parameters, pointer: str) -> list[Fault]:
     """What the tables could not keep of these parameters."""
     return [Fault(detail=f"it {problem}", pointer=pointer) for problem in problems_of_parameters(parameters)]
-
-
-def _overridden(
-    task: PlannedTask, parameters: Parameters, own: Parameters, priority: int | None
-) -> PlannedTask:
-    merged = {name: parameters.get(name, value) for name, value in task.parameters.items()}
-    return msgspec.structs.replace(
-        task, parameters=merged | dict(own), priority=task.priority if priority is None else priority
-    )
 
 
 def _some(names: set[str]) -> str:

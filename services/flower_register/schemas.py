@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -106,21 +107,24 @@ class NamedFlow(View):
     task_flow_id: str
 
 
-class OperatedView(View):
-    """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq."""
+class OperatedView(View, omit_defaults=True):
+    """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
+    ``warnings``: what of it could not be checked."""
 
     task_flow_id: str
     operation: str
     version: int
     tasks: list[int]
+    warnings: list[str] = msgspec.field(default_factory=list[str])
 
 
-class Forked(View):
-    """The new flow, and the one it was forked from."""
+class Forked(View, omit_defaults=True):
+    """The new flow, and the one it was forked from. ``warnings``: what of it could not be checked."""
 
     task_flow_id: str
     task_id: str
     forked_from: str
+    warnings: list[str] = msgspec.field(default_factory=list[str])
 
 
 class BulkMatches(View, tag="count", tag_field="kind"):

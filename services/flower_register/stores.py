@@ -19,6 +19,7 @@ from flower_register.backlogs import Backlogs
 from flower_register.listening import Listener
 from flower_register.plans import Plans
 from flower_register.problems import unavailable
+from flower_register.programs import Programs
 from flower_register.registrar import Registrar
 
 _WAIT_SECONDS = 2.0  # for a free connection; a client does better to try again than to wait longer
@@ -37,6 +38,7 @@ class Stores:
         self.backlogs = Backlogs(redis, settings)
         self.plans = Plans(self._read_workflow)
         self.listener = Listener(settings.database_direct_url or settings.database_url, self.plans)
+        self.programs = Programs(redis, lambda: self.partitions)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"
         self.lost: str | None = None

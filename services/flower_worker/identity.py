@@ -6,9 +6,11 @@ import secrets
 import socket
 import time
 
+from flower_engine.log.signatures import digest_of
 from flower_engine.log.working import WorkerInfo
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.settings import Settings
+from flower_worker.publishing import signatures_of
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _HOST_CHARACTERS = 64
@@ -26,4 +28,5 @@ def make_worker_info(settings: Settings, registry: Registry, queues: tuple[str, 
         slots=settings.concurrency,
         queues=queues,
         programs=tuple(sorted(program.name for program in registry)),
+        signatures=digest_of(signatures_of(registry)),
     )

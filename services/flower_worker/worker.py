@@ -24,6 +24,7 @@ from flower_worker.execute import Executor
 from flower_worker.heartbeat import HeartbeatLoop
 from flower_worker.identity import make_worker_info
 from flower_worker.processes import Processes
+from flower_worker.publishing import keep_published, signatures_of
 from flower_worker.queues import Queues
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads
@@ -63,6 +64,8 @@ class Worker:
         self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._processes, self._fail)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
+        self._signatures = signatures_of(registry)
+        self._publishing: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until told to stop, then drains; on a failure it stops what runs and raises it."""
@@ -135,6 +138,9 @@ class Worker:
                     break
                 except (RedisError, OSError) as error:
                     await asyncio.sleep(patience.failed(error))
+        self._publishing = asyncio.create_task(
+            keep_published(self._client, self._partitions, self._signatures)
+        )
         self._heartbeats.start()
         await self._until(asyncio.create_task(self._heartbeats.began.wait()))
         _log.info(
@@ -189,7 +195,7 @@ class Worker:
 
     async def _end(self) -> None:
         """Nothing of the worker is left running but attempts that cannot be stopped."""
-        await cancel_all(self._running)
+        await cancel_all([*self._running, *([self._publishing] if self._publishing else [])])
         await self._heartbeats.stop(_LEAVE_SECONDS)
         await self._executor.close()
         if not self._failure.cancel():

@@ -181,3 +181,18 @@ def test_a_token_is_shown_and_asked_for(
     monkeypatch.setenv("FLOWER_TOKEN", "looks")
     assert runner.invoke(app, ["flows"]).exit_code == 0
     assert "may only read" in runner.invoke(app, ["cancel", "x"]).stderr
+
+
+async def test_parameters_are_corrected_and_taken_away(flower: Flower, own_api: RunningApi) -> None:
+    flow = await failed(own_api)
+    done = flower("rerun", flow, "--task", "2", "--param", "table=orders", "--param", "NEW=1")
+    assert done.exit_code == 0, done.output
+    await own_api.project()
+    assert own_api.flow(flow)["tasks"][1]["parameters"] == {"TABLE": "orders", "NEW": 1}
+    assert "warning: task 2: no live worker says what program 'A' takes" in done.stderr
+    assert flower("rerun", flow, "--task", "2", "--unset", "NEW").exit_code == 0
+    await own_api.project()
+    assert own_api.flow(flow)["tasks"][1]["parameters"] == {"TABLE": "orders"}
+    refused = flower("rerun", flow, "--task", "2", "--unset", "OTHER")
+    assert refused.exit_code == 1
+    assert "none of the tasks has a parameter 'OTHER' to take away; they have TABLE" in refused.stderr

@@ -47,7 +47,7 @@ A_MINUTE_MS = 60_000
 AN_ERROR = b'{"type":"E","message":"no"}'
 _STAYS = {
     *("meta", "log", "work", "queues", "turns", "endings", "ended", "keyed", "key", "op"),
-    *("call", "workers", "worker", "limits", "rate"),
+    *("call", "workers", "worker", "limits", "rate", "programs", "served"),
 }
 
 
@@ -237,6 +237,9 @@ class Engine:
         remember_ms: int = A_MINUTE_MS,
         progress: Sequence[Reported] = (),
         unable: Mapping[str, str] | None = None,
+        programs: Sequence[str] = ("A",),
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+        signatures: str = "",
     ) -> list[tuple[bytes, bytes]]:
         leases: dict[bytes, list[bytes]] = {}
         for claim in claims:
@@ -247,8 +250,9 @@ class Engine:
             pid=1,
             started_ms=1,
             slots=1,
-            queues=(DEFAULT_QUEUE,),
-            programs=("A",),
+            queues=tuple(queues),
+            programs=tuple(programs),
+            signatures=signatures,
             unable=unable or {},
         )
         return heartbeat(

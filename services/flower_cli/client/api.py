@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import typer
 
-from flower_cli.console import fail
+from flower_cli.console import err, fail
 from flower_engine.secrets import learn_address
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_AWAY = 1, 2, 5
@@ -19,6 +19,10 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 Json = Any
+
+
+class _Warned(msgspec.Struct):
+    warnings: list[str] = []
 
 
 class ApiError(Exception):
@@ -105,6 +109,8 @@ class Api:
             reply = self._client.request(method, path, **request)
         if reply.is_error:
             raise _error_of(reply)
+        if method != "GET":
+            say_warnings(reply.content)
         return reply
 
 
@@ -132,6 +138,18 @@ def address() -> str:
 def part(name: str) -> str:
     """A name as a part of a path; one of dots alone would be taken for a way through folders."""
     return quote(name, safe="").replace(".", "%2E") if name.strip(".") == "" else quote(name, safe="")
+
+
+def say_warnings(answer: bytes) -> None:
+    """What an answer warns of, on standard error: a name that nobody knows yet, what could not be checked."""
+    if b'"warnings":' not in answer:
+        return
+    try:
+        warnings = msgspec.json.decode(answer, type=_Warned).warnings
+    except msgspec.MsgspecError:
+        return  # a list, or a flow whose parameters have this name
+    for warning in warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False)
 
 
 def print_json(answer: bytes) -> None:

@@ -24,6 +24,9 @@ TasksArgument = Annotated[
 TaskParamOption = Annotated[
     list[str] | None, typer.Option("--task-param", help="TASK:NAME=VALUE, for one task. Repeatable")
 ]
+UnsetOption = Annotated[
+    list[str] | None, typer.Option("--unset", help="Take this parameter away from the tasks. Repeatable")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,6 +46,7 @@ def rerun(
     dependents: Annotated[bool, typer.Option("--dependents", help="And all that depends on them")] = False,
     param: ParamOption = None,
     task_param: TaskParamOption = None,
+    unset: UnsetOption = None,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -55,7 +59,7 @@ def rerun(
     body: dict[str, Any] = {"tasks": task} if task else {"selection": "failed" if failed else "all"}
     if only or dependents:
         body["scope"] = "only" if only else "dependents"
-    body |= _parameters(param, task_param)
+    body |= _parameters(param, task_param, unset)
     _operate(flow, "rerun", body, version, url, as_json)
 
 
@@ -71,6 +75,7 @@ def fork(
     from_task: Annotated[list[int], typer.Option("--from", help="Begin with this task; repeatable", min=1)],
     param: ParamOption = None,
     task_param: TaskParamOption = None,
+    unset: UnsetOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +83,7 @@ def fork(
     with connected(url) as api:
         answer = api.post(
             f"/flows/{part(flow_id(api, flow))}/fork",
-            {"fromTasks": from_task, **_parameters(param, task_param)},
+            {"fromTasks": from_task, **_parameters(param, task_param, unset)},
         )
     if as_json:
         print_json(answer)
@@ -183,6 +188,12 @@ def _said(operation: str, tasks: list[int]) -> str:
     return ", ".join(said) or "nothing had to be done"
 
 
-def _parameters(param: list[str] | None, task_param: list[str] | None) -> dict[str, Any]:
-    given = {"parameters": parameters_of(param), "taskParameters": task_parameters_of(task_param)}
+def _parameters(
+    param: list[str] | None, task_param: list[str] | None, unset: list[str] | None
+) -> dict[str, Any]:
+    given = {
+        "parameters": parameters_of(param),
+        "taskParameters": task_parameters_of(task_param),
+        "unset": unset or [],
+    }
     return {name: value for name, value in given.items() if value}

@@ -1,7 +1,7 @@
 """``POST /flows/{id}/...``: what operators do to one flow."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from pydantic import Field
@@ -9,18 +9,20 @@ from starlette.responses import Response
 
 from flower_engine.log.operating import Operated
 from flower_engine.model.definition import MAX_PRIORITY, MIN_PRIORITY
+from flower_register.changes import asked_changes
 from flower_register.forking import fork
 from flower_register.openapi import replies, reply
 from flower_register.operating import Operator
-from flower_register.overrides import faults_of
 from flower_register.paths import FlowIdPath
-from flower_register.problems import Fault, short, with_faults
+from flower_register.problems import Fault, with_faults
 from flower_register.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs
 from flower_register.stores import Stores
 from flower_register.tokens import by_of
 
 _PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 _PARAMETERS = "new values of parameters, for all selected tasks"
+_UNSET = "parameters to take away from those of the tasks that have them"
+Names = Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_length=1_000)]
 _TASK_PARAMETERS = "by taskExecSeq: new values of parameters of one task"
 
 
@@ -56,6 +58,7 @@ class RerunBody(Operation):
     )
     parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
     task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
+    unset: Names = Field([], description=_UNSET)
 
 
 class ForkBody(Taken):
@@ -64,6 +67,7 @@ class ForkBody(Taken):
     from_tasks: TaskSeqs
     parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
     task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
+    unset: Names = Field([], description=_UNSET)
 
 
 class IgnoreBody(WithReason):
@@ -98,10 +102,11 @@ def add_operations(app: FastAPI, stores: Stores) -> None:
             raise with_faults(
                 "invalid-request", "the request is wrong", [Fault(detail="give tasks or selection")]
             )
-        changes = _changes(body.tasks or [], body.parameters, body.task_parameters)
+        changes = asked_changes(body.tasks or [], body.parameters, body.task_parameters, body.unset)
         selection = body.selection if body.tasks is None else body.tasks
-        done = await operator(request, task_flow_id, body).rerun(selection, body.scope or "", changes)
-        return _reply(task_flow_id, "rerun", done)
+        operates = operator(request, task_flow_id, body)
+        done = await operates.rerun(selection, body.scope or "", changes)
+        return _reply(task_flow_id, "rerun", done, operates.warnings)
 
     @app.post(
         "/flows/{task_flow_id}/resume",
@@ -125,7 +130,7 @@ def add_operations(app: FastAPI, stores: Stores) -> None:
     )
     async def post_fork(task_flow_id: FlowIdPath, body: ForkBody, request: Request) -> Response:
         """What is final in this flow and not behind those tasks is taken over with its result."""
-        changes = _changes(body.from_tasks, body.parameters, body.task_parameters)
+        changes = asked_changes(body.from_tasks, body.parameters, body.task_parameters, body.unset)
         return reply(await fork(stores, task_flow_id.lower(), by_of(request), body.from_tasks, changes))
 
     @app.post(
@@ -175,31 +180,5 @@ def add_operations(app: FastAPI, stores: Stores) -> None:
         return _reply(task_flow_id, "priority", done)
 
 
-def _reply(flow_id: str, operation: str, done: Operated) -> Response:
-    return reply(OperatedView(flow_id.lower(), operation, done.version, list(done.tasks)))
-
-
-def _changes(
-    tasks: list[int], parameters: Mapping[str, Any], of_tasks: Mapping[str, Mapping[str, Any]]
-) -> dict[int, dict[str, Any]]:
-    """New parameters by task.
-
-    Raises:
-        ProblemError: they are for tasks that are not named, or the tables could not keep them.
-    """
-    faults = faults_of(parameters, "#/parameters")
-    if parameters and not tasks:
-        faults.append(Fault(detail="parameters need tasks: name those they are for", pointer="#/parameters"))
-    changes = {task: dict(parameters) for task in tasks} if parameters else {}
-    named = {str(task): task for task in tasks}  # a name is compared, never made a number: it may be long
-    for seq, own in of_tasks.items():
-        pointer = f"#/taskParameters/{short(seq)}"
-        if seq not in named:
-            detail = f"task {short(seq)!r} is not among the tasks named"
-            faults.append(Fault(detail=detail, pointer=pointer))
-            continue
-        faults += faults_of(own, pointer)
-        changes.setdefault(named[seq], {}).update(own)
-    if faults:
-        raise with_faults("parameters", "the parameters do not fit", faults)
-    return changes
+def _reply(flow_id: str, operation: str, done: Operated, warnings: Sequence[str] = ()) -> Response:
+    return reply(OperatedView(flow_id.lower(), operation, done.version, list(done.tasks), list(warnings)))

@@ -100,7 +100,7 @@ async def _register(stores: Stores, workflow: str, body: Overrides | None, by: s
         return reply(Registered("succeeded", workflow, *_claimed(started, workflow, None)))
     known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
     if known is None:
-        known = await stores.registrar.start(await _wanted(plan, body, by))
+        known = await stores.registrar.start(await _wanted(stores, plan, body, by))
     return reply(Registered("succeeded", workflow, *_claimed(known, workflow, body.key)))
 
 
@@ -119,7 +119,7 @@ async def _register_many(stores: Stores, registrations: Sequence[Registration], 
             outcomes.append(known[registration.key])
         else:
             try:
-                outcomes.append(await _wanted(plan, registration, by))
+                outcomes.append(await _wanted(stores, plan, registration, by))
             except ProblemError as error:
                 outcomes.append(error)
     wanted = [outcome for outcome in outcomes if isinstance(outcome, Wanted)]
@@ -142,14 +142,27 @@ async def _register_many(stores: Stores, registrations: Sequence[Registration], 
     return entries
 
 
-async def _wanted(plan: FlowPlan, body: Overrides, by: str) -> Wanted:
+async def _overridden(stores: Stores, plan: FlowPlan, body: Overrides) -> FlowPlan:
+    """The plan as the body has it; once more with what is known anew of programs, before it is refused."""
+    given = (plan, body.parameters, body.task_parameters, body.priority)
+    is_given = body.parameters or body.task_parameters
+    programs = {task.program for task in plan.planned} if is_given else set[str]()
+    if plan.tasks <= _MANY_TASKS:
+        return await stores.programs.checked(programs, lambda versions: overridden(*given, versions))
+    try:
+        return await asyncio.to_thread(overridden, *given, await stores.programs.versions(programs))
+    except ProblemError:
+        anew = await stores.programs.versions(programs, anew=True)
+        return await asyncio.to_thread(overridden, *given, anew)
+
+
+async def _wanted(stores: Stores, plan: FlowPlan, body: Overrides, by: str) -> Wanted:
     """The flow that a body asks for.
 
     Raises:
         ProblemError: its parameters or its time do not fit.
     """
-    given = (plan, body.parameters, body.task_parameters, body.priority)
-    own = await asyncio.to_thread(overridden, *given) if plan.tasks > _MANY_TASKS else overridden(*given)
+    own = await _overridden(stores, plan, body)
     start_ms = None
     if body.start_at is not None:
         start_ms = ms_of(time_of(body.start_at, "startAt"))

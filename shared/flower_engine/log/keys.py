@@ -68,6 +68,7 @@ class Keys:
         self.running = prefix + "running"
         self.boards = prefix + "boards"
         self.aside = prefix + "aside"
+        self.served = prefix + "served"
 
     def flow(self, flow_id: str) -> str:
         return f"{self.prefix}flow:{flow_id}"
@@ -121,6 +122,9 @@ class Keys:
 
     def worker(self, worker: str) -> str:
         return f"{self.prefix}worker:{worker}"
+
+    def programs(self, digest: str) -> str:
+        return f"{self.prefix}programs:{digest}"
 
     def call(self, worker: str) -> str:
         return f"{self.prefix}call:{worker}"

@@ -203,6 +203,7 @@ async def wait_for_bell(
 class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What operators see of a worker.
 
+    ``signatures`` names what its programs take (``log/signatures.py``); "" where it does not say.
     ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease is
     gone, because they run on threads, which cannot be stopped. ``unable``: programs of these that it cannot
     start now, and why; it does not claim them. ``outdated``: files that were changed since it imported them.
@@ -215,6 +216,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     queues: tuple[str, ...]
     programs: tuple[str, ...]
+    signatures: str = ""
     running: int = 0
     stuck: tuple[str, ...] = ()
     unable: Mapping[str, str] = {}

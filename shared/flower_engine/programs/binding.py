@@ -10,6 +10,7 @@ import msgspec
 from flower_engine.errors import ParameterError, ProgramError
 from flower_engine.programs.context import Context
 from flower_engine.programs.convert import Convert, converter, type_name
+from flower_engine.programs.signature import Signature, words_of
 
 _SHOWN_CHARACTERS = 100
 
@@ -66,6 +67,16 @@ class Binder:
                 f" give; {self._known()}"
             )
         return arguments
+
+    @property
+    def signature(self) -> Signature:
+        """What the program takes, for those who cannot import it."""
+        return Signature(
+            parameters={name: words_of(known.annotation) for name, known in self._exact.items()},
+            required=tuple(self._required),
+            extra=None if self._extra is None else words_of(self._extra.annotation),
+            context=self.context_parameter or "",
+        )
 
     def _add(self, parameter: inspect.Parameter) -> None:
         name = parameter.name

@@ -1,0 +1,163 @@
+"""Parameters given to a rerun, a fork or a registration are checked before anything happens."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.serving import RunningApi, details
+from flower_engine.log.signatures import digest_of, publish
+from flower_engine.programs.binding import Binder
+from scripts.engine import Engine
+
+
+def load(table: str, limit: int = 10, day: str | None = None) -> None:
+    """The program as most workers have it."""
+
+
+def newer_load(table: str, limit: float = 10, region: str = "eu") -> None:
+    """The next version of it."""
+
+
+def free(**others: Any) -> None:
+    """Takes anything."""
+
+
+async def serve(engine: Engine, worker: str, function: Callable[..., None] = load) -> None:
+    """A live worker says what its program A takes."""
+    signatures = {"A": Binder("A", function).signature}
+    await publish(engine.client, engine.partition, signatures)
+    engine.heartbeat(worker, signatures=digest_of(signatures))
+
+
+async def failed(api: RunningApi, engine: Engine, **parameters: Any) -> str:
+    """A flow whose one task has failed for good."""
+    api.define("etl", {"parameters": parameters})
+    flow = api.register("etl")
+    await engine.suspend(*await engine.claim())
+    return flow
+
+
+def rerun(api: RunningApi, flow: str, **body: Any) -> httpx.Response:
+    return api.client.post(f"/flows/{flow}/rerun", json={"tasks": [1], **body})
+
+
+def parameters(api: RunningApi, flow: str) -> dict[str, Any]:
+    return api.flow(flow)["tasks"][0]["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tabel": "x"}, "program 'A' has no parameter 'tabel'; it takes table, limit, day; nearest: table"),
+        ({"limit": "abc"}, "parameter 'limit' has the value 'abc', which is no integer"),
+        ({"LIMIT": "abc"}, "parameter 'LIMIT' has the value 'abc', which is no integer"),
+        ({"table": 7}, "parameter 'table' has the value 7, which is no string"),
+        ({"table": "a", "TABLE": "b"}, "the parameter 'table' is given twice, the second time as 'TABLE'"),
+    ],
+)
+async def test_what_no_live_version_takes_is_refused_and_changes_nothing(
+    own_api: RunningApi, given: dict[str, Any], said: str
+) -> None:
+    async with own_api.engine() as engine:
+        await serve(engine, "w1")
+        flow = await failed(own_api, engine, table="order")
+        before = own_api.flow(flow)
+        replies = [
+            rerun(own_api, flow, parameters=given),
+            rerun(own_api, flow, taskParameters={"1": given}),
+            own_api.client.post(f"/flows/{flow}/fork", json={"fromTasks": [1], "parameters": given}),
+            own_api.client.post("/register/etl", json={"taskParameters": {"1": given}}),
+        ]
+        for reply in replies:
+            assert reply.status_code == 422, reply.text
+            assert said in " ".join(details(reply))
+        assert own_api.flow(flow) == before
+        assert len(await engine.flows()) == 1
+
+
+async def test_a_name_in_another_case_changes_the_parameter_that_the_task_has(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        await serve(engine, "w1")
+        flow = await failed(own_api, engine, table="order", LIMIT=3)
+        assert rerun(own_api, flow, parameters={"TABLE": "orders", "limit": 5}).status_code == 200
+        assert parameters(own_api, flow) == {"table": "orders", "LIMIT": 5}
+        for path, body in (
+            (f"/flows/{flow}/fork", {"fromTasks": [1], "parameters": {"Table": "x"}}),
+            ("/register/etl", {"parameters": {"TABLE": "x"}}),
+            ("/register/etl", {"taskParameters": {"1": {"TABLE": "x"}}}),
+        ):
+            started = own_api.client.post(path, json=body).json()["taskFlowId"]
+            assert parameters(own_api, started)["table"] == "x"
+
+
+async def test_a_new_parameter_may_be_one_of_any_live_version(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        await serve(engine, "w1")
+        flow = await failed(own_api, engine, table="order")
+        assert rerun(own_api, flow, parameters={"region": "us"}).status_code == 422
+        await serve(engine, "w2", newer_load)
+        own_api.wait_for(lambda: rerun(own_api, flow, parameters={"region": "us"}).status_code == 200)
+        assert rerun(own_api, flow, parameters={"limit": 1.5}).status_code == 200
+        assert rerun(own_api, flow, parameters={"day": "monday"}).status_code == 200
+        assert rerun(own_api, flow, parameters={"limit": "abc"}).status_code == 422
+        await serve(engine, "w3", free)
+        given = {"whatever": [1], "limit": "abc"}
+        own_api.wait_for(lambda: rerun(own_api, flow, parameters=given).status_code == 200)
+
+
+async def test_where_no_live_worker_says_anything_a_new_name_is_taken_with_a_warning(
+    own_api: RunningApi,
+) -> None:
+    async with own_api.engine() as engine:
+        flow = await failed(own_api, engine, table="order")
+        engine.heartbeat("old")  # of a version that publishes nothing
+        answer = rerun(own_api, flow, parameters={"region": "us", "TABLE": 7})
+        assert answer.status_code == 200
+        (warning,) = answer.json()["warnings"]
+        assert warning.startswith("task 1: no live worker says what program 'A' takes")
+        assert warning.endswith("takes 'region'")
+        assert parameters(own_api, flow) == {"table": 7, "region": "us"}
+
+
+async def test_parameters_are_taken_away(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        await serve(engine, "w1")
+        flow = await failed(own_api, engine, table="order", TABEL="typo", day="x")
+        for unset, said in (
+            (["nothing"], "none of the tasks has a parameter 'nothing' to take away; they have"),
+            (["TABLE"], "program 'A' needs the parameter 'table'"),
+        ):
+            reply = rerun(own_api, flow, unset=unset)
+            assert reply.status_code == 422
+            assert said in details(reply)[0]
+        both = rerun(own_api, flow, unset=["day"], parameters={"DAY": "y"})
+        assert "the parameter 'day' is given and taken away" in details(both)[0]
+        forked = own_api.client.post(f"/flows/{flow}/fork", json={"fromTasks": [1], "unset": ["TABEL"]})
+        assert parameters(own_api, forked.json()["taskFlowId"]) == {"table": "order", "day": "x"}
+        assert rerun(own_api, flow, unset=["tabel", "DAY"], parameters={"limit": 2}).status_code == 200
+        assert parameters(own_api, flow) == {"table": "order", "limit": 2}
+        await own_api.project()
+        assert parameters(own_api, flow) == {"table": "order", "limit": 2}
+        (claim,) = [one for one in await engine.claim(9) if one.flow == flow]
+        await engine.finish(claim)
+        await own_api.project()
+        assert rerun(own_api, flow, unset=["limit"]).status_code == 200  # it had ended
+        await own_api.project()
+        assert parameters(own_api, flow) == {"table": "order"}
+
+
+async def test_all_that_is_wrong_with_a_registration_is_named(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        await serve(engine, "w1")
+    own_api.define("two", {"parameters": {"table": "a", "limit": 1}}, {"parameters": {"table": "b"}})
+    reply = own_api.client.post("/register/two", json={"parameters": {"limit": "x", "tabel": 1, "table": 2}})
+    assert reply.status_code == 422
+    assert list(details(reply)) == [
+        "taskSeq 1: program 'A': parameter 'limit' has the value 'x', which is no integer",
+        "taskSeq 1: program 'A': parameter 'table' has the value 2, which is no string",
+        "taskSeq 2: program 'A': parameter 'table' has the value 2, which is no string",
+        "no task of workflow 'two' defines a parameter 'tabel'; set it for one task with taskParameters;"
+        " nearest: table",
+    ]

@@ -1,0 +1,28 @@
+"""A worker publishes what its programs take, for as long as it lives, and once for all with the same code."""
+
+from collections.abc import Callable
+
+from flower_engine.log.client import send
+from flower_engine.log.signatures import read_signatures, served_lately
+from flower_engine.programs.signature import Signature
+from scripts.engine import Engine
+from worker.running import InProcess, eventually, the_worker
+
+
+async def test_what_programs_take_is_published_when_a_worker_begins(
+    engine: Engine, start_worker: Callable[..., InProcess]
+) -> None:
+    start_worker()
+    info = await the_worker(engine)
+    pair = (info.signatures, "EchoParamTimeSleep")
+
+    async def published() -> bool:
+        return pair in await read_signatures(engine.client, engine.partition, [pair])
+
+    await eventually(published)
+    found = await read_signatures(engine.client, engine.partition, [pair, ("", "x"), (info.signatures, "x")])
+    assert found == {pair: Signature({"sleep_time_second": ("number",)}, required=("sleep_time_second",))}
+    key = engine.partition.keys.programs(info.signatures)
+    assert 0 < await send(engine.client, "TTL", key) <= 86_400
+    assert {"EchoParamTimeSleep", "Noop"} <= await served_lately(engine.client, engine.partition)
+    assert set(await send(engine.client, "HKEYS", key)) == {name.encode() for name in info.programs}
