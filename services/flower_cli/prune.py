@@ -44,6 +44,7 @@ def prune(
 
     from flower_cli.addresses import with_stores
     from flower_engine.errors import SettingsError, StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.runtime.settings import load_settings
     from flower_engine.runtime.telemetry import configure_logging
 
@@ -57,7 +58,7 @@ def prune(
             export.mkdir(parents=True, exist_ok=True)
         asyncio.run(_prune(settings, int(days[1]), export))
     except (psycopg.Error, RedisError, OSError) as error:
-        raise StoreError(f"nothing has gone: {' '.join(str(error).split())}") from error
+        raise StoreError(f"nothing has gone: {sentence_of(error)}") from error
 
 
 async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:

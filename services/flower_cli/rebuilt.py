@@ -36,6 +36,7 @@ def run(
 
     from flower_cli.addresses import with_stores
     from flower_engine.errors import StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.projection.replaying import Selection
     from flower_engine.runtime.garbage import collect_rarely
     from flower_engine.runtime.settings import load_settings
@@ -48,9 +49,7 @@ def run(
     try:
         return asyncio.run(work(settings, chosen, *more))
     except (psycopg.Error, OSError) as error:
-        raise StoreError(
-            f"Postgres does not answer as it should ({' '.join(str(error).split())}); nothing was changed"
-        ) from error
+        raise StoreError(f"{sentence_of(error)}; nothing was changed") from error
 
 
 @contextlib.asynccontextmanager

@@ -66,6 +66,7 @@ async def _adopt(settings: "Settings") -> None:
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.log.client import connect
     from flower_engine.projection import database
     from flower_engine.runtime.installation import adopt
@@ -80,7 +81,7 @@ async def _adopt(settings: "Settings") -> None:
             with Bars(out) as bars:
                 partitions, gaps = await adopt(client, connection, settings, bars.tell)
     except (RedisError, psycopg.Error, OSError) as error:
-        raise StoreError(f"a store does not answer ({' '.join(str(error).split())})") from error
+        raise StoreError(sentence_of(error)) from error
     out.print(
         f"Postgres belongs to installation {partitions[0].installation} now: a projector fills it from the"
         " log",
@@ -98,6 +99,7 @@ async def _bridge(settings: "Settings") -> None:
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.log.client import connect
     from flower_engine.runtime.bridging import bridge_gaps
 
@@ -108,10 +110,7 @@ async def _bridge(settings: "Settings") -> None:
             with Bars(out) as bars:
                 gaps = await bridge_gaps(client, settings.database_url, bars.tell)
         except (RedisError, psycopg.Error, OSError) as error:
-            raise StoreError(
-                f"a store does not answer ({' '.join(str(error).split())}); nothing is lost by running this"
-                " again"
-            ) from error
+            raise StoreError(f"{sentence_of(error)}; nothing is lost by running this again") from error
     for gap in gaps:
         out.print(str(gap), markup=False, highlight=False)
     if not gaps:
@@ -125,6 +124,7 @@ async def _recover(settings: "Settings", force: bool) -> None:
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.log.client import connect
     from flower_engine.runtime.losses import recover_lost
 
@@ -134,10 +134,7 @@ async def _recover(settings: "Settings", force: bool) -> None:
             with Bars(out) as bars:
                 done = await recover_lost(client, settings, bars.tell, force=force)
         except (RedisError, psycopg.Error, OSError) as error:
-            raise StoreError(
-                f"a store does not answer ({' '.join(str(error).split())}); nothing is lost by running this"
-                " again"
-            ) from error
+            raise StoreError(f"{sentence_of(error)}; nothing is lost by running this again") from error
     for result in done:
         out.print(str(result), markup=False)
     if not done:

@@ -88,6 +88,7 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.log.client import connect
     from flower_engine.projection import database
     from flower_engine.projection.gaps import read_gaps
@@ -123,7 +124,7 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
                 differs = differs or count > 0
             differs = await _verify_control(client, connection, repair) or differs
     except (RedisError, OSError) as error:
-        raise StoreError(f"Redis does not answer ({' '.join(str(error).split())})") from error
+        raise StoreError(sentence_of(error)) from error
     return differs
 
 
@@ -158,6 +159,7 @@ async def _refuse_during_a_recovery(settings: "Settings") -> None:
     from redis.exceptions import RedisError
 
     from flower_engine.errors import LostError, StoreError
+    from flower_engine.faults import sentence_of
     from flower_engine.log.client import connect
     from flower_engine.log.partition import read_meta
     from flower_engine.projection import database
@@ -175,7 +177,7 @@ async def _refuse_during_a_recovery(settings: "Settings") -> None:
                 if meta is not None and meta.recovering and not meta.generation:
                     raise LostError(f"{why_not(number, meta)}: verify when that is done")
     except (RedisError, OSError) as error:
-        raise StoreError(f"Redis does not answer ({' '.join(str(error).split())})") from error
+        raise StoreError(sentence_of(error)) from error
 
 
 async def _show(connection: "Connection", difference: "Difference") -> None:

@@ -10,10 +10,11 @@ import psycopg
 from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError
+from flower_engine.faults import is_outage, is_refused
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import wait_for_log
-from flower_engine.projection.database import Connection, connect, is_outage
+from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.election import Election
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
@@ -77,7 +78,7 @@ class PartitionLoop:
             turn = await self._take_turn()
         except (psycopg.Error, RedisError, OSError) as error:
             await self.close()
-            if isinstance(error, psycopg.Error) and not is_outage(error):
+            if isinstance(error, psycopg.Error) and not (is_outage(error) or is_refused(error)):
                 raise InstallationError(f"Postgres' tables cannot be used as they are: {error}") from error
             patience = self._postgres if isinstance(error, psycopg.Error) else self._redis
             self._pause_seconds = patience.failed(error)

@@ -7,9 +7,10 @@ import psycopg
 from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError, LostError, PostgresBehindError
+from flower_engine.faults import is_outage, is_refused
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
-from flower_engine.projection.database import is_outage, make_pool
+from flower_engine.projection.database import make_pool
 from flower_engine.runtime.bridging import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
@@ -33,6 +34,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     waited for until somebody does.
 
     Raises:
+        StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together, or the tables cannot be used.
         NewerEventError: an event of a newer version was met; everything before it is projected.
     """
@@ -41,22 +43,24 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     client = connect(settings.redis_url)
     healing = _Healing(client, settings)
     try:
-        await again_after_losses(stop, lambda: _serve_once(client, settings, stop), healing.heal)
+        await again_after_losses(
+            stop, lambda is_start: _serve_once(client, settings, stop, is_start), healing.heal
+        )
     finally:
         await client.aclose()
 
 
-async def _serve_once(client: AsyncRedis, settings: Settings, stop: asyncio.Event) -> None:
+async def _serve_once(client: AsyncRedis, settings: Settings, stop: asyncio.Event, is_start: bool) -> None:
     """Projects until ``stop`` is set, or Redis is lost."""
-    partitions = await unless_stopped(stop, _open(client, settings))
+    partitions = await unless_stopped(stop, _open(client, settings, is_start))
     if partitions is not None:
         await _project(client, partitions, settings, stop)
 
 
-async def _open(client: AsyncRedis, settings: Settings) -> list[Partition]:
+async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[Partition]:
     assert settings.database_url is not None
     async with make_pool(settings.database_url, "projector", max_size=1) as pool:
-        return await ensure_installation(client, pool, settings)
+        return await ensure_installation(client, pool, settings, is_start=is_start)
 
 
 async def _project(
@@ -99,7 +103,7 @@ class _Healing:
         except LostError as again:
             await self._waiting.wait(again)
         except (RedisError, OSError, psycopg.Error) as failure:
-            if isinstance(failure, psycopg.Error) and not is_outage(failure):
+            if isinstance(failure, psycopg.Error) and not (is_outage(failure) or is_refused(failure)):
                 raise InstallationError(f"Postgres cannot be used as it is: {failure}") from failure
             await asyncio.sleep(self._patience.failed(failure))
         else:

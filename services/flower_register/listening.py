@@ -14,7 +14,7 @@ from flower_engine.projection.definition_changes import DefinitionChanges
 from flower_engine.projection.definitions import CHANNEL
 from flower_engine.runtime.patience import Patience
 from flower_register.plans import Plans
-from flower_register.problems import one_line
+from flower_register.problems import words_of
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +90,6 @@ class Listener:
             self.problem = "connecting again"
             self._plans.listener_is_lost()
             return
-        self.problem = one_line(error)
+        self.problem = words_of(error)
         self._plans.postgres_is_away()
         await asyncio.sleep(self._patience.failed(error))

@@ -24,6 +24,7 @@ from flower_engine.errors import (
     UnknownFlowError,
     UnknownWorkflowError,
 )
+from flower_engine.faults import Kind, fault_of
 from flower_engine.secrets import hide_secrets
 from flower_register.faults import in_words
 from flower_register.heads import method_of
@@ -110,9 +111,9 @@ def problem_of(error: Exception) -> ProblemError:
         case StoreError():
             return unavailable("a store", str(error))
         case psycopg.Error():
-            return unavailable("Postgres", one_line(error))
+            return unavailable("Postgres", words_of(error))
         case RedisError():
-            return unavailable("Redis", one_line(error))
+            return unavailable("Redis", words_of(error))
         case _:
             return ProblemError(500, "bug", "the server failed; its log says where")
 
@@ -193,6 +194,12 @@ def _methods_of(request: Request) -> list[str]:
 def short(text: str) -> str:
     """What a client sent, as far as it helps to tell it apart."""
     return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
+
+
+def words_of(error: Exception) -> str:
+    """What a store says, for people; where no waiting heals it, also what to do."""
+    fault = fault_of(error)
+    return f"{fault.what} ({one_line(error)})" if fault.kind is Kind.REFUSED else one_line(error)
 
 
 def one_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ under load Redis sees a few large calls instead of many small ones, and nobody w
 
 import asyncio
 import itertools
+import logging
 import os
 from collections.abc import Iterator, Sequence
 
@@ -27,6 +28,8 @@ from flower_engine.model.ids import make_flow_id
 from flower_engine.runtime.clock import Clock
 from flower_register.backlogs import Backlogs
 from flower_register.problems import unavailable
+
+_log = logging.getLogger(__name__)
 
 MOST_WAITING_TASKS = 200_000  # about two seconds of Redis' time; beyond, callers are told to come back
 DEADLINE_SECONDS = 10.0
@@ -126,6 +129,7 @@ class Gatherer:
         self._waiting: list[_Waiting] = []
         self._tasks = 0
         self._sender: asyncio.Task[None] | None = None
+        self._holds = level.doubt is None
 
     async def register(self, starts: list[Start]) -> list[Registered]:
         """What is registered then, in order; see :meth:`Registrar.start` for errors."""
@@ -169,11 +173,26 @@ class Gatherer:
                 crash_point("register.before")
                 registered = await register(self._redis, self.partition, starts, self._level)
                 crash_point("register.after")
+                self._note(registered)
                 return registered
         except TimeoutError:
             return unavailable("Redis", f"no answer in {DEADLINE_SECONDS:g} s; the flows may be registered")
         except Exception as error:  # noqa: BLE001 # whatever it is, those who wait must hear it
             return error
+
+    def _note(self, registered: Sequence[Registered]) -> None:
+        """Says when less holds of registrations than is held out, and when all of it holds again."""
+        level = self._level
+        if level.wait is None:
+            return
+        found = next((one.durability for one in registered if one.word == "ok"), None)
+        holds = found == level.durability
+        if found is not None and holds != self._holds:
+            self._holds = holds
+            _log.warning(
+                "registrations in partition %d are acknowledged as %s, FLOWER_DURABILITY is %s",
+                *(self.partition.number, found, level.durability),
+            )
 
 
 class _Waiting:

@@ -1,14 +1,14 @@
 """The service: the HTTP API from its first moment (so that /healthz answers) to its graceful end."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from flower_engine.errors import LostError
+from flower_engine.errors import LostError, StoreRefusedError
+from flower_engine.faults import is_refused, sentence_of
 from flower_engine.log.client import connect
 from flower_engine.log.durability import Level, settle_level
 from flower_engine.log.partition import Partition
@@ -40,6 +40,7 @@ async def serve(
     Raises:
         SettingsError: the address cannot be listened on, or not without tokens; or Redis cannot keep the
             durability that is set.
+        StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together.
     """
     assert settings.redis_url is not None and settings.database_url is not None
@@ -70,46 +71,52 @@ async def serve(
 async def _look_after(stores: Stores, redis: Redis, pool: Pool, settings: Settings) -> None:
     """Makes sure of the installation, then keeps the plans right, for ever; looks out for a lost Redis."""
     await pool.open()
-    stores.install(*await _installation(stores, redis, pool, settings))
+    stores.install(*await _installation(stores, redis, pool, settings, is_start=True))
     listening = asyncio.create_task(stores.listener.run())
     try:
         while True:
             lost = await _until_lost(stores, redis)
             _log.error("flows cannot be registered or operated on: %s", lost)
             stores.lose(lost)
-            stores.install(*await _installation(stores, redis, pool, settings))
+            stores.install(*await _installation(stores, redis, pool, settings, is_start=False))
             _log.warning("Redis is whole again: flows can be registered and operated on")
     finally:
         await cancel_all([listening])
 
 
 async def _installation(
-    stores: Stores, redis: Redis, pool: Pool, settings: Settings
+    stores: Stores, redis: Redis, pool: Pool, settings: Settings, *, is_start: bool
 ) -> tuple[list[Partition], Level]:
     """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
     meanwhile what is waited for.
 
     Raises:
-        SettingsError: Redis cannot keep the durability that is set.
+        StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
+        SettingsError: at start: Redis cannot keep the durability that is set.
     """
     waiting = Waiting()
     while True:
         try:
-            partitions = await ensure_installation(redis, pool, settings)
-            return partitions, await _level(redis, settings)
+            partitions = await ensure_installation(redis, pool, settings, is_start=is_start)
+            return partitions, await _level(redis, settings, is_start)
         except LostError as error:
+            is_start = False
             stores.lose(str(error))
             await waiting.wait(error)
 
 
-async def _level(redis: Redis, settings: Settings) -> Level:
+async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
     patience = Patience(_log, "Redis")
     while True:
         try:
-            level = await settle_level(redis, settings.durability)
+            level = await settle_level(redis, settings.durability, is_start=is_start)
         except (RedisError, OSError) as error:
+            if is_start and is_refused(error):
+                raise StoreRefusedError(sentence_of(error)) from error
             await asyncio.sleep(patience.failed(error))
         else:
+            if level.doubt is not None:
+                _log.error("%s", level.doubt)
             _log.info("what is acknowledged is %s", level.durability)
             return level
 
@@ -124,7 +131,9 @@ async def _until_lost(stores: Stores, redis: Redis) -> str:
 
 async def _lost(stores: Stores, redis: Redis) -> str:
     generations = {partition.number: partition.generation for partition in stores.partitions}
+    patience = Patience(_log, "Redis")
     while True:
-        with contextlib.suppress(RedisError, OSError):  # it is away, not lost; /readyz says so
-            return await until_lost(redis, generations)
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        try:
+            return await until_lost(redis, generations, patience.worked)
+        except (RedisError, OSError) as error:  # it is away, not lost; /readyz says so
+            await asyncio.sleep(max(_LOOK_AGAIN_SECONDS, patience.failed(error)))

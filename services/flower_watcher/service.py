@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from flower_engine.log.client import AsyncRedis, connect
-from flower_engine.runtime.installation import open_partitions
+from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.losses import again_after_losses
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
@@ -20,19 +20,24 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Watches until ``stop`` is set.
 
     Raises:
+        StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: Redis holds another kind of installation than the settings say.
     Redis that was lost is waited for until it is recovered.
     """
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     try:
-        await unless_stopped(stop, again_after_losses(stop, lambda: _watch(client, settings)))
+        await unless_stopped(
+            stop, again_after_losses(stop, lambda is_start: _watch(client, settings, is_start))
+        )
     finally:
         await client.aclose()
 
 
-async def _watch(client: AsyncRedis, settings: Settings) -> None:
-    partitions = await open_partitions(client, settings)
+async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None:
+    partitions = await open_partitions(client, settings, is_start=is_start)
+    if is_start and settings.database_url is not None:
+        await refuse_wrong_postgres(settings.database_url)
     _log.info("watching %d partitions; a lease lasts %g s", len(partitions), settings.lease_seconds)
     loops = [
         loop

@@ -19,6 +19,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         ProgramError: a module of programs does not import, or a program cannot be served.
+        StoreRefusedError: at start: Redis refuses what Flower needs, which no waiting heals.
         InstallationError: Redis holds another kind of installation than the settings say.
     Redis that was lost ends what runs; the worker begins anew, under another id, once it is recovered.
     """
@@ -30,15 +31,22 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         client = connect(settings.redis_url)
         hide_from_copies(client, descriptors)
         try:
-            await again_after_losses(stop, lambda: _work(settings, registry, image, client, stop))
+            await again_after_losses(
+                stop, lambda is_start: _work(settings, registry, image, client, stop, is_start)
+            )
         finally:
             await client.aclose()
 
 
 async def _work(
-    settings: Settings, registry: Registry, image: Image, client: AsyncRedis, stop: asyncio.Event
+    settings: Settings,
+    registry: Registry,
+    image: Image,
+    client: AsyncRedis,
+    stop: asyncio.Event,
+    is_start: bool,
 ) -> None:
     """One life of the worker: until ``stop`` is set, or Redis is lost."""
-    partitions = await unless_stopped(stop, open_partitions(client, settings))
+    partitions = await unless_stopped(stop, open_partitions(client, settings, is_start=is_start))
     if partitions is not None:
         await Worker(settings, registry, image, client, partitions).run(stop)

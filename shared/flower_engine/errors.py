@@ -13,6 +13,7 @@ FlowerError
 │   └── ParameterError     a parameter does not convert; names parameter, value and type
 ├── StoreError             a store cannot be used
 │   ├── HomeInUseError     another process runs on this data folder
+│   ├── StoreRefusedError  Redis or Postgres refuses what Flower needs, and no waiting heals that
 │   ├── InstallationError  Redis and Postgres do not belong together
 │   └── LostError          Redis lost its state or went back in time
 │       └── PostgresBehindError  Postgres went back in time, and Redis no longer has what it lacks
@@ -87,6 +88,10 @@ class StoreError(FlowerError):
 
 class HomeInUseError(StoreError):
     """Another process already runs on this data folder."""
+
+
+class StoreRefusedError(StoreError):
+    """A store refuses what Flower needs (password, permission, kind of server); no waiting heals that."""
 
 
 class InstallationError(StoreError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.errors import InstallationError, SettingsError
+from flower_engine.log import durability
 from flower_engine.log.client import connect_blocking, send_blocking
 
 
@@ -79,3 +81,14 @@ async def test_idle_connections_do_not_hold_up_the_end(redis_url: str, database_
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     api.stop()
     writer.close()
+
+
+def test_it_serves_and_says_what_holds_where_a_failover_left_one_node(
+    start_api: Callable[..., RunningApi], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(durability, "_WAIT_MS", 50)
+    api = start_api(durability="replicated")
+    api.define("alone", {})
+    reply = api.client.post("/register/alone").json()
+    assert (reply["status"], reply["durability"]) == ("succeeded", "memory")
+    assert "no replica of Redis confirmed" in caplog.text

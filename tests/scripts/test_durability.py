@@ -21,7 +21,7 @@ from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, p
 from flower_engine.model.ids import make_flow_id
 
 FSYNCED = Level("fsynced", ("WAITAOF", 1, 0, 2_000))
-REPLICATED = Level("replicated", ("WAIT", 1, 2_000))
+REPLICATED = Level("replicated", ("WAIT", 1, 2_000), "fsynced")
 _ETL = WorkflowDefinition(name="etl", tasks=(TaskDefinition(seq=1, program="A"),))
 
 
@@ -127,12 +127,14 @@ async def test_what_nobody_confirmed_in_time_is_in_memory_and_says_so(client: As
     assert (await _register(client, FSYNCED)).durability == "memory"
 
 
-async def test_replicated_wants_a_replica(
+async def test_replicated_without_a_replica_degrades_says_so_and_holds_again_with_one(
     client: AsyncRedis, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As after a failover that left one node: the API starts, and each reply says what held."""
     monkeypatch.setattr(durability, "_WAIT_MS", 50)
-    with pytest.raises(SettingsError, match="no replica"):
-        await settle_level(client, "replicated")
+    level = await settle_level(client, "replicated")
+    assert level.doubt is not None and "no replica of Redis confirmed" in level.doubt
+    assert (await _register(client, level)).durability == "fsynced"  # which the one node does keep
     monkeypatch.undo()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -146,3 +148,20 @@ async def test_replicated_wants_a_replica(
         registered = await _register(client, REPLICATED)
         assert registered.durability == "replicated"
         assert await send(replica, "EXISTS", "{flower:0}:flow:" + registered.flow)
+
+
+async def test_a_service_that_has_begun_goes_on_with_a_server_that_keeps_less(client: AsyncRedis) -> None:
+    await _set(client, appendonly="no")
+    level = await settle_level(client, "fsynced", is_start=False)
+    assert level.doubt is not None and "appendfsync always" in level.doubt
+    assert (await _register(client, level)).durability == "memory"
+
+
+async def test_without_waitaof_the_refusal_says_that_and_not_that_nobody_confirmed(
+    client: AsyncRedis, url: str
+) -> None:
+    await _set(client, appendfsync="everysec")
+    await send(client, "ACL SETUSER", "no-waitaof", "on", "nopass", "~*", "+@all", "-waitaof")
+    async with connect(url.replace("unix://", "unix://no-waitaof:any@")) as other:
+        with pytest.raises(SettingsError, match="may not use WAITAOF"):
+            await settle_level(other, "fsynced")

@@ -12,7 +12,7 @@ from flower_engine.log.working import WorkerInfo, live_workers
 from flower_engine.projection.views import moment
 from flower_engine.runtime.losses import why_not
 from flower_register.openapi import replies, reply
-from flower_register.problems import ProblemError, one_line
+from flower_register.problems import ProblemError, words_of
 from flower_register.schemas import Alive, Dependency, Readiness, Workers, WorkerView
 from flower_register.stores import Stores
 
@@ -77,7 +77,7 @@ async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
     except TimeoutError:
         problem = f"no answer in {_PATIENCE_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 # whatever it is, this is the place to say it
-        problem = one_line(error)
+        problem = words_of(error)
     return Dependency(name, ready=problem is None, problem=problem)
 
 

@@ -1,5 +1,9 @@
 """What holds of a registration when it is acknowledged: ``memory``, ``fsynced`` or ``replicated``.
 
+Which level is held out is settled at start. A server that cannot keep ``fsynced`` is refused then. That there
+is no replica is no reason to refuse, at any time: after a failover one node is left, and the engine goes on
+with it. Each reply says what held.
+
 With ``appendfsync always`` Redis answers when it has synced, so there is nothing to wait for. Elsewhere a
 call is followed, on its own connection, by one WAITAOF (or WAIT) for all that it registered, together with a
 write: what a connection waits for is its own last write, and a call that is sent again after a lost reply may
@@ -10,7 +14,7 @@ import time
 from typing import Any, Literal
 
 import msgspec
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from flower_engine.errors import SettingsError
 from flower_engine.log.client import AsyncRedis, queue_command, send
@@ -28,10 +32,16 @@ _FASTEST_SECONDS = 0.5
 
 
 class Level(msgspec.Struct, frozen=True):
-    """What is held out to clients, and what a call must wait for to keep it (None: nothing)."""
+    """What is held out to clients, and what a call must wait for to keep it (None: nothing).
+
+    ``otherwise``: what holds where nobody confirms it in time. ``doubt``: why it did not hold when it was
+    settled, for people.
+    """
 
     durability: Durability = "memory"
     wait: Command | None = None
+    otherwise: Durability = "memory"
+    doubt: str | None = None
 
     def commands(self, keys: Keys) -> list[Command]:
         """What is sent behind a call, on its connection."""
@@ -43,45 +53,83 @@ class Level(msgspec.Struct, frozen=True):
             return self.durability
         confirmed = replies[-1]
         count = confirmed[0] if isinstance(confirmed, list) else confirmed  # pyright: ignore
-        return self.durability if isinstance(count, int) and count >= 1 else "memory"
+        return self.durability if isinstance(count, int) and count >= 1 else self.otherwise
 
 
-async def settle_level(client: AsyncRedis, wanted: Durability | None) -> Level:
+async def settle_level(client: AsyncRedis, wanted: Durability | None, *, is_start: bool = True) -> Level:
     """The level that a server keeps; ``wanted`` None: the best one that costs no waiting.
 
+    A service that has begun (not ``is_start``) goes on with a server that cannot keep what is wanted, and
+    each reply says what held.
+
     Raises:
-        SettingsError: the server cannot keep the one that is wanted; says what to do.
-        RedisError: it does not answer.
+        SettingsError: at start: the server cannot keep ``fsynced``, which is wanted; says what to do.
+        RedisError: it does not answer, or refuses to.
     """
     syncs_always = await _setting(client, "appendfsync") == "always" and await _is_on(client)
+    best: Durability = "fsynced" if syncs_always else "memory"
     if wanted is None or (wanted == "fsynced" and syncs_always):
-        return Level("fsynced" if syncs_always else "memory")
+        return Level(best)
     if wanted == "memory":
         return Level("memory")
     if wanted == "replicated":
-        level = Level("replicated", ("WAIT", 1, _WAIT_MS))
-        if not all([(await _probe(client, level))[0] for _ in range(_PROBES)]):
-            raise SettingsError(
-                "FLOWER_DURABILITY is replicated, but no replica of Redis confirmed a write within"
-                f" {_WAIT_MS / 1000:g} s: add a replica, or set fsynced or memory"
-            )
-        return level
+        return await _settle_replicated(client, best)
     level = Level("fsynced", ("WAITAOF", 1, 0, _WAIT_MS))
-    probes = [await _probe(client, level) for _ in range(_PROBES)]
-    if not all(held for held, _ in probes):
-        why = f"WAITAOF did not confirm a write within {_WAIT_MS / 1000:g} s"
-    elif sum(seconds for _, seconds in probes) < _FASTEST_SECONDS:
-        why = "WAITAOF confirms writes faster than they can have been synced"
-    else:
+    why = await _why_not_fsynced(client, level)
+    if why is None:
         return level
-    raise SettingsError(
+    sentence = (
         f"FLOWER_DURABILITY is fsynced, but Redis cannot say when a write is on disk: {why}. Start Redis with"
         " appendonly yes and appendfsync always (and let Flower see that: CONFIG GET), or set memory"
     )
+    if is_start:
+        raise SettingsError(sentence)
+    return Level("memory", doubt=f"{sentence}. Until then registrations say memory")
 
 
-async def _probe(client: AsyncRedis, level: Level) -> tuple[bool, float]:
-    """Whether a write was confirmed, and after how many seconds."""
+async def _settle_replicated(client: AsyncRedis, best: Durability) -> Level:
+    level = Level("replicated", ("WAIT", 1, _WAIT_MS), best)
+    for _ in range(_PROBES):
+        probe = await _probe(client, level)
+        if probe.refusal is not None:
+            raise probe.refusal
+        if not probe.held:
+            doubt = (
+                "FLOWER_DURABILITY is replicated, but no replica of Redis confirmed a write within"
+                f" {_WAIT_MS / 1000:g} s, as after a failover that left one node: add a replica. Until then"
+                f" every registration takes so long, and says {best}"
+            )
+            return msgspec.structs.replace(level, doubt=doubt)
+    return level
+
+
+async def _why_not_fsynced(client: AsyncRedis, level: Level) -> str | None:
+    """Why WAITAOF is not to be believed here; None: it is."""
+    probes = [await _probe(client, level) for _ in range(_PROBES)]
+    for probe in probes:
+        if probe.refusal is None:
+            continue
+        if isinstance(probe.refusal, NoPermissionError):
+            return f"the user of FLOWER_REDIS_URL may not use WAITAOF ({probe.refusal})"
+        if "unknown command" in str(probe.refusal).lower():
+            return "it does not know WAITAOF, which came with Redis 7.2"
+        return f"WAITAOF is refused ({probe.refusal})"
+    if not all(probe.held for probe in probes):
+        return f"WAITAOF did not confirm a write within {_WAIT_MS / 1000:g} s"
+    if sum(probe.seconds for probe in probes) < _FASTEST_SECONDS:
+        return "WAITAOF confirms writes faster than they can have been synced"
+    return None
+
+
+class _Probe(msgspec.Struct, frozen=True):
+    """Whether a write was confirmed, after how many seconds, or why the command was refused."""
+
+    held: bool
+    seconds: float
+    refusal: ResponseError | None
+
+
+async def _probe(client: AsyncRedis, level: Level) -> _Probe:
     began = time.monotonic()
     async with client.pipeline(transaction=False) as pipeline:
         for command in level.commands(Keys(0)):
@@ -90,7 +138,8 @@ async def _probe(client: AsyncRedis, level: Level) -> tuple[bool, float]:
     for reply in replies:
         if isinstance(reply, RedisError) and not isinstance(reply, ResponseError):
             raise reply
-    return level.held(replies) == level.durability, time.monotonic() - began
+    refusal = replies[-1] if isinstance(replies[-1], ResponseError) else None
+    return _Probe(level.held(replies) == level.durability, time.monotonic() - began, refusal)
 
 
 async def _setting(client: AsyncRedis, name: str) -> str:

@@ -1,9 +1,8 @@
-"""Connections to Postgres, made the same way everywhere, and what their errors mean."""
+"""Connections to Postgres, made the same way everywhere. ``faults.py`` says what their errors mean."""
 
 import asyncio
 from typing import Any
 
-import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -11,33 +10,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from flower_engine.projection.session import Connection
 
-__all__ = ["Connection", "Packed", "Pool", "connect", "is_outage", "is_refusal", "make_pool"]
+__all__ = ["Connection", "Packed", "Pool", "connect", "make_pool"]
 
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5.0
 _CHECK_SECONDS = 2.0
-
-_REFUSALS = ("22", "23", "54")  # data exception, integrity constraint violation, program limit exceeded
-# A table that was dropped comes back with `flower replay`.
-_MAY_PASS = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.InternalError,
-    psycopg.errors.UndefinedTable,
-)
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether a value is not one that Postgres takes, so that trying again does not help."""
-    return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in _REFUSALS
-
-
-def is_outage(error: Exception) -> bool:
-    """Whether Postgres is away, restarting, full or in its own way, so that trying again later may help."""
-    return isinstance(error, _MAY_PASS) and not is_refusal(error)
-
 
 # A peer that vanished without a word is noticed after about half a minute.
 _KEEPALIVE = {

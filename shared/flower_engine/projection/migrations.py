@@ -5,7 +5,8 @@ import logging
 import psycopg
 
 from flower_engine.errors import InstallationError
-from flower_engine.projection.database import Connection, is_outage
+from flower_engine.faults import is_outage, is_refused
+from flower_engine.projection.database import Connection
 from flower_schema import Migration, migrations
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ async def _apply_next(connection: Connection) -> str | None:
         try:
             await connection.execute(migration.sql)
         except psycopg.Error as error:
-            if is_outage(error):
+            if is_outage(error) or is_refused(error):
                 raise
             raise InstallationError(f"migration {migration.name} cannot be applied: {error}") from error
         await connection.execute(

@@ -21,11 +21,12 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
+from flower_engine.faults import is_refusal
 from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot, decode_event
 from flower_engine.progress import Tell
 from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.changes import Changes, FlowChange
-from flower_engine.projection.database import Connection, is_refusal
+from flower_engine.projection.database import Connection
 from flower_engine.projection.gaps import versions_of
 from flower_engine.projection.ordering import Ordering
 from flower_engine.projection.refused import UNREADABLE, outline, without_values

@@ -14,9 +14,10 @@ import msgspec
 import psycopg
 
 from flower_engine.crash_points import crash_point
+from flower_engine.faults import is_refusal
 from flower_engine.projection.archive import COPY_EVENTS
 from flower_engine.projection.batch import Batch, make_batch, make_refused_batch
-from flower_engine.projection.database import Connection, is_refusal
+from flower_engine.projection.database import Connection
 from flower_engine.projection.days import DAY_MS, Days
 from flower_engine.projection.positions import Projected, move_position
 from flower_engine.projection.refused import flow_and_type

@@ -10,13 +10,15 @@ from typing import TypeVar
 import psycopg
 from redis.exceptions import RedisError
 
-from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.errors import InstallationError, LostError, NewerEventError, StoreRefusedError
+from flower_engine.faults import fault_of, is_outage, is_refused
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Meta, Partition, install, read_meta
+from flower_engine.log.permissions import refuse_missing_permissions
 from flower_engine.log.reading import read_log
 from flower_engine.model.events import LogOpened, decode_event
 from flower_engine.progress import Tell
-from flower_engine.projection.database import Connection, Pool, connect, is_outage
+from flower_engine.projection.database import Connection, Pool, connect
 from flower_engine.projection.gaps import Gap
 from flower_engine.projection.migrations import migrate
 from flower_engine.projection.positions import Projected, add_positions, lock_positions, read_positions
@@ -35,20 +37,25 @@ _SAY_AGAIN_SECONDS = 30.0
 _FIRST_GENERATION = "1"
 
 
-async def open_partitions(client: AsyncRedis, settings: Settings) -> list[Partition]:
+async def open_partitions(
+    client: AsyncRedis, settings: Settings, *, is_start: bool = True
+) -> list[Partition]:
     """The installation's partitions, from Redis alone; for the worker and the watcher.
 
     Waits, and says so, while Redis is away or loads its data, and until the API or the projector has made
-    the installation.
+    the installation. A service that has begun (not ``is_start``) waits for what refuses it, too.
 
     Raises:
+        StoreRefusedError: at start: Redis refuses what Flower needs, which no waiting heals.
         InstallationError: it has another number of partitions than ``settings``.
         LostError: Redis lost events and was halted.
     """
     say_at = time.monotonic() + _LONG_SECONDS
     said = False
+    if is_start:
+        await _patiently(lambda: refuse_missing_permissions(client), is_start)
     while True:
-        metas = await _patiently(lambda: _read_metas(client, settings))
+        metas = await _patiently(lambda: _read_metas(client, settings), is_start)
         if None not in metas:
             return _partitions(metas, settings)
         _check_partitions(metas, settings)
@@ -64,12 +71,16 @@ async def open_partitions(client: AsyncRedis, settings: Settings) -> list[Partit
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def ensure_installation(client: AsyncRedis, pool: Pool, settings: Settings) -> list[Partition]:
+async def ensure_installation(
+    client: AsyncRedis, pool: Pool, settings: Settings, *, is_start: bool = True
+) -> list[Partition]:
     """The installation's partitions, with Postgres' tables brought to this version; for API and projector.
 
-    The installation is made where neither store has one. Waits, and says so, while a store is away.
+    The installation is made where neither store has one. Waits, and says so, while a store is away. A service
+    that has begun (not ``is_start``) waits for what refuses it, too.
 
     Raises:
+        StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together, or to another number of partitions; or Postgres
             refuses to make or change the tables.
         LostError: Redis lost its state, or went back in time, and must be recovered.
@@ -90,9 +101,25 @@ async def ensure_installation(client: AsyncRedis, pool: Pool, settings: Settings
         async with pool.connection() as connection:
             return await _settle(client, connection, settings)
 
-    await _patiently(lambda: read_meta(client, 0))
-    await _patiently(bring_up_to_date)
-    return await _patiently(settle)
+    if is_start:
+        await _patiently(lambda: refuse_missing_permissions(client), is_start)
+    await _patiently(lambda: read_meta(client, 0), is_start)
+    await _patiently(bring_up_to_date, is_start)
+    return await _patiently(settle, is_start)
+
+
+async def refuse_wrong_postgres(database_url: str) -> None:
+    """For a service that begins without Postgres if that is away.
+
+    Raises:
+        StoreRefusedError: it is there and refuses, which no waiting heals.
+    """
+    try:
+        async with await connect(database_url, "start"):
+            pass
+    except (psycopg.Error, OSError) as error:
+        if is_refused(error):
+            raise StoreRefusedError(fault_of(error).said_of("Postgres")) from error
 
 
 async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
@@ -258,19 +285,26 @@ async def _read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | Non
     return [await read_meta(client, number) for number in range(settings.partitions)]
 
 
-async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
-    """What the attempt gives, however long a store is away."""
+async def _patiently(attempt: Callable[[], Awaitable[T]], is_start: bool) -> T:
+    """What the attempt gives, however long a store is away; what refuses it ends a start."""
     redis, postgres = Patience(_log, "Redis"), Patience(_log, "Postgres")
     while True:
         try:
             result = await attempt()
         except (RedisError, OSError) as error:
+            _end_start(error, "Redis", is_start)
             await asyncio.sleep(redis.failed(error))
         except psycopg.Error as error:
-            if not is_outage(error):
+            _end_start(error, "Postgres", is_start)
+            if not is_outage(error) and not is_refused(error):
                 raise InstallationError(f"Postgres cannot be used as it is: {error}") from error
             await asyncio.sleep(postgres.failed(error))
         else:
             redis.worked()
             postgres.worked()
             return result
+
+
+def _end_start(error: Exception, store: str, is_start: bool) -> None:
+    if is_start and is_refused(error):
+        raise StoreRefusedError(fault_of(error).said_of(store)) from error

@@ -27,20 +27,23 @@ _LOOK_AGAIN_SECONDS = 1.0  # while another recovery is at work
 
 async def again_after_losses(
     stop: asyncio.Event,
-    work: Callable[[], Awaitable[None]],
+    work: Callable[[bool], Awaitable[None]],
     on_lost: Callable[[LostError], Awaitable[None]] | None = None,
 ) -> None:
     """Works; begins anew each time that Redis was lost meanwhile, until ``stop`` is set.
 
+    ``work`` is told whether this is the start of the service: what ends a start is waited for later on.
     ``on_lost`` is called between (default: wait a little, and say what for).
     """
     waiting = on_lost or Waiting().wait
+    is_start = True
     while True:
         try:
-            return await work()
+            return await work(is_start)
         except LostError as error:
             if stop.is_set():
                 return None
+            is_start = False
             await waiting(error)
 
 
@@ -59,13 +62,17 @@ class Waiting:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def until_lost(client: AsyncRedis, generations: dict[int, str]) -> str:
-    """Returns, with the reason, once a partition no longer has the generation that it is given with."""
+async def until_lost(
+    client: AsyncRedis, generations: dict[int, str], on_look: Callable[[], None] = lambda: None
+) -> str:
+    """Returns, with the reason, once a partition no longer has the generation that it is given with;
+    ``on_look`` is called each time that Redis has answered."""
     while True:
         for number, generation in generations.items():
             meta = await read_meta(client, number)
             if meta is None or meta.generation != generation:
                 return why_not(number, meta)
+        on_look()
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
