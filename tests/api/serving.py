@@ -52,6 +52,13 @@ class RunningApi:
         self._ended.result(PATIENCE_SECONDS)
         self._thread.join()
 
+    def wait_until_it_ends(self) -> None:
+        """Waits for an end that nobody asked for; raises what it raised."""
+        try:
+            self._ended.result(PATIENCE_SECONDS)
+        finally:
+            self.stop()
+
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Polls until the condition holds."""
         deadline = time.monotonic() + PATIENCE_SECONDS

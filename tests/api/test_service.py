@@ -46,7 +46,7 @@ def test_stores_that_do_not_belong_together_end_it(redis_url: str, database_url:
         send_blocking(client, "HSET", "{flower:0}:meta", *fields)
     api = RunningApi(redis_url=redis_url, database_url=database_url)
     with pytest.raises(InstallationError, match="2 partitions"):
-        api.stop()
+        api.wait_until_it_ends()
 
 
 def test_it_ends_gracefully_answering_what_is_under_way(redis_url: str, database_url: str) -> None:
