@@ -32,7 +32,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         hide_from_copies(client, descriptors)
         try:
             await again_after_losses(
-                stop, lambda is_start: _work(settings, registry, image, client, stop, is_start)
+                stop, lambda is_start: _work(settings, registry, image, client, stop, is_start=is_start)
             )
         finally:
             await client.aclose()
@@ -44,6 +44,7 @@ async def _work(
     image: Image,
     client: AsyncRedis,
     stop: asyncio.Event,
+    *,
     is_start: bool,
 ) -> None:
     """One life of the worker: until ``stop`` is set, or Redis is lost."""
