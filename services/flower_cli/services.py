@@ -20,7 +20,7 @@ from flower_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from flower_engine.runtime.lifecycle import Serve
+    from flower_engine.runtime.lifecycle import Last, Serve
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,11 +51,13 @@ def worker(
 ) -> None:
     """Run tasks. Modules of programs are looked for in the current folder, too."""
     sys.path.insert(0, "")
-    from flower_worker.service import serve
+    from flower_worker.service import WorkerService
 
+    service = WorkerService()
     _run(
         "worker",
-        serve,
+        service.serve,
+        service.hand_back,
         home=home,
         programs=programs or None,
         queues=queues or None,
@@ -80,7 +82,7 @@ def watcher(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
     _run("watcher", serve, home=home, log_level=log_level)
 
 
-def _run(service: str, serve: "Serve", **flags: Any) -> None:
+def _run(service: str, serve: "Serve", last: "Last | None" = None, **flags: Any) -> None:
     from flower_cli.addresses import with_stores
     from flower_cli.console import report_as_line
     from flower_cli.supervisor import SUPERVISED
@@ -94,4 +96,4 @@ def _run(service: str, serve: "Serve", **flags: Any) -> None:
     if SUPERVISED not in os.environ:  # else the supervisor has said it for all
         for sentence in [*env_file.said(), *unknown_variables()]:
             logging.getLogger(__name__).warning(sentence)
-    run(serve, with_stores(settings), report_as_line)
+    run(serve, with_stores(settings), report_as_line, last)

@@ -16,8 +16,8 @@ _HAND_IN_SECONDS = 5.0  # for the last outcomes to reach Redis
 async def drain(exchanges: Sequence[ExchangeLoop], executor: Executor, grace_seconds: float) -> bool:
     """Lets attempts end, or hands them back; whether no lease is left. Nothing is claimed any more.
 
-    An attempt on a thread cannot be stopped. Handing it back would let a second one run beside it, so its
-    lease is left to lapse, which is after this process has ended.
+    An attempt on a thread cannot be stopped. Handing it back now would let a second one run beside it, so
+    that is left to the very end of the process (``ending.py``).
     """
     running = _running(exchanges)
     if running:
@@ -26,7 +26,7 @@ async def drain(exchanges: Sequence[ExchangeLoop], executor: Executor, grace_sec
         await stop_attempts(exchanges, executor)
         await _within(_HAND_IN_SECONDS, (exchange.handed_in for exchange in exchanges))
     for attempt in _running(exchanges):
-        _log.warning("%s could not be stopped; its lease is left to lapse", attempt)
+        _log.warning("%s could not be stopped; it is handed back when this process ends", attempt)
     unanswered = sum(exchange.unanswered() for exchange in exchanges)
     if unanswered:
         _log.warning("%d outcomes could not be handed in; these tasks will run again", unanswered)

@@ -2,10 +2,9 @@
 
 import asyncio
 
-from flower_engine.log.client import AsyncRedis, connect, descriptors
+from flower_engine.log.client import connect, descriptors
 from flower_engine.programs.image import Image
 from flower_engine.programs.loading import load_programs
-from flower_engine.programs.registry import Registry
 from flower_engine.runtime.forks import hide_from_copies
 from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.losses import again_after_losses
@@ -15,39 +14,45 @@ from flower_worker.worker import Worker
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Runs tasks until ``stop`` is set.
-
-    Raises:
-        ProgramError: a module of programs does not import, or a program cannot be served.
-        StoreRefusedError: at start: Redis refuses what Flower needs, which no waiting heals.
-        InstallationError: Redis holds another kind of installation than the settings say.
-    Redis that was lost ends what runs; the worker begins anew, under another id, once it is recovered.
-    """
-    image = Image(settings.programs)
-    with image.keeping():
-        registry = load_programs(settings.programs)
-        image.complete()
-        assert settings.redis_url is not None
-        client = connect(settings.redis_url)
-        hide_from_copies(client, descriptors)
-        try:
-            await again_after_losses(
-                stop, lambda is_start: _work(settings, registry, image, client, stop, is_start=is_start)
-            )
-        finally:
-            await client.aclose()
+    """Runs tasks until ``stop`` is set, in a process that goes on after that; see ``WorkerService.serve``."""
+    await WorkerService().serve(settings, stop)
 
 
-async def _work(
-    settings: Settings,
-    registry: Registry,
-    image: Image,
-    client: AsyncRedis,
-    stop: asyncio.Event,
-    *,
-    is_start: bool,
-) -> None:
-    """One life of the worker: until ``stop`` is set, or Redis is lost."""
-    partitions = await unless_stopped(stop, open_partitions(client, settings, is_start=is_start))
-    if partitions is not None:
-        await Worker(settings, registry, image, client, partitions).run(stop)
+class WorkerService:
+    """The service, and what is to be done at the very end of its process."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None  # of this life; another one begins when Redis was lost
+
+    async def serve(self, settings: Settings, stop: asyncio.Event) -> None:
+        """Runs tasks until ``stop`` is set.
+
+        Raises:
+            ProgramError: a module of programs does not import, or a program cannot be served.
+            StoreRefusedError: at start: Redis refuses what Flower needs, which no waiting heals.
+            InstallationError: Redis holds another kind of installation than the settings say.
+        Redis that was lost ends what runs; the worker begins anew, under another id, once it is recovered.
+        """
+        image = Image(settings.programs)
+        with image.keeping():
+            registry = load_programs(settings.programs)
+            image.complete()
+            assert settings.redis_url is not None
+            client = connect(settings.redis_url)
+            hide_from_copies(client, descriptors)
+
+            async def work(is_start: bool) -> None:
+                """One life of the worker: until ``stop`` is set, or Redis is lost."""
+                partitions = await unless_stopped(stop, open_partitions(client, settings, is_start=is_start))
+                if partitions is not None:
+                    self._worker = Worker(settings, registry, image, client, partitions)
+                    await self._worker.run(stop)
+
+            try:
+                await again_after_losses(stop, work)
+            finally:
+                await client.aclose()
+
+    def hand_back(self) -> bool:
+        """Hands back what could not be stopped; see ``Worker.hand_back``."""
+        return self._worker is not None and self._worker.hand_back()

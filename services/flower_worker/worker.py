@@ -19,6 +19,7 @@ from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_worker.ability import Ability
 from flower_worker.bell import BellLoop
 from flower_worker.drain import drain, stop_attempts
+from flower_worker.ending import hand_back_all
 from flower_worker.exchange import ExchangeLoop
 from flower_worker.execute import Executor
 from flower_worker.heartbeat import HeartbeatLoop
@@ -80,6 +81,19 @@ class Worker:
             raise
         finally:
             await self._end()
+
+    def hand_back(self) -> bool:
+        """The last act before the process is gone: hands back what is still held; whether that was anything.
+
+        For any thread, and whatever the event loop does. An attempt that nothing can stop runs on until the
+        process ends, which should be at once; its outcome would be refused.
+        """
+        if all(exchange.quiet.is_set() for exchange in self._exchanges):
+            return False
+        self._processes.kill()
+        assert self._settings.redis_url is not None
+        hand_back_all(self._settings.redis_url, self._partitions, self._info.worker, self._queues.names)
+        return True
 
     def _make_loops(self) -> None:
         settings = self._settings

@@ -8,7 +8,18 @@ from flower_engine.log.client import send
 from flower_engine.log.scripts import Script
 from scripts.engine import Engine, task
 
-NAMES = ["attend", "finish_and_claim", "halt", "heartbeat", "install", "lapse", "leave", "register", "trim"]
+NAMES = [
+    "attend",
+    "finish_and_claim",
+    "halt",
+    "hand_back",
+    "heartbeat",
+    "install",
+    "lapse",
+    "leave",
+    "register",
+    "trim",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

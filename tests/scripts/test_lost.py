@@ -8,7 +8,7 @@ from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition, halt, install, read_meta
 from flower_engine.log.watching import trim
-from flower_engine.log.working import leave
+from flower_engine.log.working import hand_back, leave
 from scripts.engine import Engine, task
 
 Transition = Callable[[Engine], Awaitable[object]]
@@ -18,11 +18,16 @@ async def _heartbeat(engine: Engine) -> object:
     return engine.heartbeat("w1")
 
 
+async def _hand_back(engine: Engine) -> object:
+    return hand_back(engine.blocking, engine.partition, "w1", ["default"])
+
+
 TRANSITIONS: dict[str, Transition] = {
     "register": lambda engine: engine.register(task(1)),
     "attend": lambda engine: engine.attend("default"),
     "finish_and_claim": lambda engine: engine.exchange(wanted=1),
     "heartbeat": _heartbeat,
+    "hand_back": _hand_back,
     "leave": lambda engine: leave(engine.client, engine.partition, "w1", ["default"]),
     "lapse": lambda engine: engine.lapse(),
     "trim": lambda engine: trim(

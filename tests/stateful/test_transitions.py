@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
+from flower_engine.errors import MovedError, NotUnderWayError, RefusedError, StoreError
 from flower_engine.log import operating, registering, working
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.controlling import read_held, set_control, values_of
@@ -51,6 +51,7 @@ from flower_engine.log.working import (
     Service,
     attend,
     finish_and_claim,
+    hand_back,
     heartbeat,
 )
 from flower_engine.model.control import FlowControl
@@ -323,11 +324,28 @@ class Transitions(RuleBasedStateMachine):
         self._read_log()
         assert sorted(gone) == sorted((claim.queue, claim.lease) for claim in worker.lapsed)
 
+    @rule(who=st.integers(0, 1), times=st.integers(1, 2))
+    def hand_back(self, who: int, times: int) -> None:
+        """A worker's process ends, with all that it holds; another one begins in its place."""
+        worker = self.workers[who]
+        counts = [
+            hand_back(self.blocking, self.partition, worker.name, worker.service.queues) for _ in range(times)
+        ]
+        assert counts == [len(worker.held), 0][:times]
+        assert not self._read_log()
+        with pytest.raises(StoreError):
+            self._call(worker, [], 1, 1)  # one that was under way, and comes late
+        for claim in worker.held:
+            task = self.oracle.flows[claim.flow].task(claim.task)
+            assert task.status is not Status.RUNNING
+        worker.lapsed += worker.held
+        worker.name, worker.number, worker.held = worker.name + "+", 0, []
+
     @rule(queue=st.sampled_from(QUEUES), most=st.integers(1, 6), times=st.integers(1, 2))
     def lapse(self, queue: str, most: int, times: int) -> None:
         for _ in range(times):
             reply = self._lapse(queue, most)
-            assert all(ended.worker in ("one", "two") for ended in reply.lapses)
+            assert all(ended.worker.rstrip("+") in ("one", "two") for ended in reply.lapses)
         self._read_log()
         self._note_lost_leases()
 

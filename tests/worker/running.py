@@ -25,9 +25,10 @@ _RUNNER = """
 from flower_engine.runtime.lifecycle import run
 from flower_engine.runtime.settings import load_settings
 from flower_engine.runtime.telemetry import configure_logging
-from flower_worker.service import serve
+from flower_worker.service import WorkerService
 configure_logging("worker")
-run(serve, load_settings())
+service = WorkerService()
+run(service.serve, load_settings(), last=service.hand_back)
 """
 
 Condition = Callable[[], bool | Awaitable[bool]]

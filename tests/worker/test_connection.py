@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
@@ -12,11 +14,12 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition, install
+from flower_engine.model.status import Status
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.tasks import cancel_all
 from scripts.engine import Engine
 from worker.conftest import MakeSettings
-from worker.running import InProcess, eventually, row, the_worker, until_settled
+from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until_settled
 
 
 @contextlib.asynccontextmanager
@@ -74,6 +77,26 @@ async def test_a_worker_can_be_stopped_while_redis_is_down(
             await worker.kill()
     assert (tmp_path / "cancelled-1-1").exists()
     assert "1 outcomes could not be handed in" in caplog.text
+
+
+async def test_a_worker_whose_redis_is_away_ends_at_a_second_signal_all_the_same(
+    tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    """What it holds lapses then."""
+    async with own_valkey(tmp_path) as (valkey, url, engine):
+        await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
+        worker = OwnProcess(make_settings(redis_url=url, grace_seconds=600), tmp_path / "worker.log")
+        await eventually((tmp_path / "began-1-1").exists)
+        assert valkey.pid is not None
+        os.kill(valkey.pid, signal.SIGSTOP)
+        try:
+            worker.send(signal.SIGTERM)
+            await eventually(lambda: "stopping" in worker.log())
+            assert await worker.stop() == 143
+        finally:
+            os.kill(valkey.pid, signal.SIGCONT)
+            worker.kill()
+        assert (await engine.flow((await engine.flows()).popitem()[0])).task(1).status is Status.RUNNING
 
 
 async def test_a_worker_waits_for_an_installation(

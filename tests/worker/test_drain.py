@@ -3,13 +3,16 @@
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import psutil
 import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
 from flower_engine.log.working import live_workers
-from flower_engine.model.events import TaskReturned, TaskSuspended
+from flower_engine.model.events import TaskLapsed, TaskReturned, TaskSuspended
 from flower_engine.model.status import Status
 from scripts.engine import Engine
 from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until, until_settled
@@ -69,19 +72,49 @@ async def test_attempts_that_can_be_stopped_are_handed_back_after_the_grace_time
     assert [task.attempt for task in ended.tasks] == [2, 2]
 
 
-async def test_a_stuck_thread_keeps_its_lease_but_not_the_process(
+@pytest.mark.parametrize("program", ["wait_thread", "block_loop"])
+async def test_what_cannot_be_stopped_is_handed_back_with_the_process(
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path, program: str
+) -> None:
+    """However often its workers are restarted; the next one need not wait for a lease to lapse."""
+    parameters: dict[str, Any] = {"FOLDER": str(tmp_path)} if program == "wait_thread" else {"SECONDS": 600}
+    flow = await engine.register(row(1, program, **parameters), row(2, "wait_process", FOLDER=str(tmp_path)))
+    for attempt in (1, 2, 3):
+        worker = spawn_worker(grace_seconds=0.1, lease_seconds=600, heartbeat_seconds=0.1, max_lost=2)
+        await until(engine, lambda flows, attempt=attempt: flows[flow].task(1).attempt == attempt)
+        if program == "block_loop":
+            worker.send(signal.SIGTERM)
+            await eventually(lambda worker=worker: "stopping" in worker.log())
+        code = await worker.stop()
+        state = (await engine.flow(flow)).task(1)
+        assert (state.status, state.lost, state.attempt) == (Status.WAIT, 0, attempt), worker.log()
+        assert (await consumers(engine), await pending(engine)) == (0, 0)
+        assert code == (0 if program == "wait_thread" else 143)
+        assert "handed" in worker.log()
+    events = await engine.events()
+    assert not [event for event in events if isinstance(event, TaskLapsed | TaskSuspended)]
+
+
+async def test_a_second_signal_hands_back_all_that_runs(
     engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
 ) -> None:
-    flow = await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
-    worker = spawn_worker(grace_seconds=0.1)
-    await eventually((tmp_path / "began-1-1").exists)
-    assert await worker.stop() == 0
-    assert "its lease is left to lapse" in worker.log()
-    assert (await engine.flow(flow)).task(1).status is Status.RUNNING
-    assert (await consumers(engine), await pending(engine)) == (1, 1)
+    kinds = ("wait_async", "wait_thread", "wait_process", "ignore_cancellation")
+    rows = [row(seq, kind, FOLDER=str(tmp_path)) for seq, kind in enumerate(kinds, start=1)]
+    flow = await engine.register(*(msgspec.structs.replace(one, depends_on=()) for one in rows))
+    worker = spawn_worker(grace_seconds=600, lease_seconds=600, heartbeat_seconds=0.1)
+    for seq in range(1, 5):
+        await eventually((tmp_path / f"began-{seq}-1").exists)
+    child = int((tmp_path / "began-3-1").read_text())
+    worker.send(signal.SIGTERM)
+    await eventually(lambda: "takes no more tasks" in worker.log())
+    assert await worker.stop() == 143
+    state = await engine.flow(flow)
+    assert [(task.status, task.lost) for task in state.tasks] == [(Status.WAIT, 0)] * 4
+    assert await live_workers(engine.client, engine.partition) == []
+    await eventually(lambda: not psutil.pid_exists(child))
 
 
-async def test_a_program_that_ignores_its_end_is_left_to_lapse(
+async def test_a_program_that_ignores_its_end_is_left_to_the_end_of_the_process(
     engine: Engine, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flower_worker.drain._STOP_SECONDS", 0.1)

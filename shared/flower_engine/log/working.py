@@ -1,4 +1,4 @@
-"""The transitions of a worker: attend, finish_and_claim, heartbeat, leave."""
+"""The transitions of a worker: attend, finish_and_claim, heartbeat, leave, hand_back."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -17,6 +17,8 @@ _attend = Script("attend")
 _finish_and_claim = Script("finish_and_claim")
 _heartbeat = Script("heartbeat")
 _leave = Script("leave")
+_hand_back = Script("hand_back")
+_MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
 
 
 class OutcomeKind(StrEnum):
@@ -190,6 +192,24 @@ async def leave(client: AsyncRedis, partition: Partition, worker: str, queues: S
         client, partition.keys.meta, [partition.generation, worker, *(escape(queue) for queue in queues)]
     )
     partition.check(reply)
+
+
+def hand_back(client: Redis, partition: Partition, worker: str, queues: Sequence[str]) -> int:
+    """Hands back all that the worker holds, and signs it off; returns how many tasks wait again.
+
+    For the very last moment of its process: nothing of it may run any more, or for long. Its calls are
+    answered stale from then on.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    args: list[Arg] = [partition.generation, worker, _MOST_HANDED_BACK, *(escape(queue) for queue in queues)]
+    count = 0
+    while True:
+        reply = partition.check(_hand_back.run_blocking(client, partition.keys.meta, args))
+        count += int(reply[1])
+        if reply[2] == b"none":
+            return count
 
 
 async def wait_for_bell(

@@ -10,7 +10,7 @@ import uvloop
 
 from flower_engine.errors import FlowerError
 from flower_engine.runtime.forks import set_copies_apart
-from flower_engine.runtime.limit import Limit
+from flower_engine.runtime.limit import Limit, end_now, within
 from flower_engine.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -21,7 +21,13 @@ Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
 Report = Callable[[FlowerError], int]
 """Says an error to people; returns the exit code that goes with it."""
 
+Last = Callable[[], bool]
+"""The last act of a service that ends: hands back what it would leave behind; whether there was anything, so
+that the process has to be gone at once. It blocks, may be called from any thread, also twice, and never
+raises."""
+
 _END_SECONDS = 20.0
+_LAST_SECONDS = 5.0
 
 
 def _report_in_log(error: FlowerError) -> int:
@@ -29,24 +35,27 @@ def _report_in_log(error: FlowerError) -> int:
     return 1
 
 
-def run(serve: Serve, settings: Settings, report: Report = _report_in_log) -> None:
+def run(serve: Serve, settings: Settings, report: Report = _report_in_log, last: Last | None = None) -> None:
     """Run a service on uvloop until it returns; the process is to end after that.
 
     SIGTERM, SIGINT and SIGHUP ask it to stop; a second one ends the process at once. So does the end of its
     time: 20 s after the grace time that begins with the signal, or 20 s after the service itself has ended,
-    for whatever of its programs is still there then. Nothing may hang for ever.
+    for whatever of its programs is still there then. Nothing may hang for ever. ``last`` is called before the
+    process ends, however it does.
 
     Raises:
         SystemExit: the service failed, which has been reported.
     """
-    limit = Limit()
+    limit = Limit(last)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        failed = runner.run(_serve_until_signalled(serve, settings, report, limit))
+        failed = runner.run(_serve_until_signalled(serve, settings, report, limit, last))
     if failed:
         sys.exit(failed)
 
 
-async def _serve_until_signalled(serve: Serve, settings: Settings, report: Report, limit: Limit) -> int:
+async def _serve_until_signalled(
+    serve: Serve, settings: Settings, report: Report, limit: Limit, last: Last | None
+) -> int:
     """The exit code. What is wrong is said here, before the tasks that are left over are waited for."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -68,4 +77,7 @@ async def _serve_until_signalled(serve: Serve, settings: Settings, report: Repor
         _log.exception("the service failed")
     finally:
         limit.set(_END_SECONDS, code)
+        # Here, so that nothing else of the event loop runs meanwhile.
+        if last is not None and within(_LAST_SECONDS, last) is not False:
+            end_now(code)
     return code

@@ -1,5 +1,6 @@
 """The limit of a service's end: signals and time, on a thread that needs nothing of the event loop."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TypeVar
 
 from flower_engine.runtime.forks import hide_socket
 
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 _ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SAY_SECONDS = 1.0
+_LAST_SECONDS = 2.0
+T = TypeVar("T")
 _SENDER = struct.Struct("3i")  # ucred: process, user, group
 
 
@@ -39,7 +42,9 @@ class Limit:
     signals of such a process are heard by our pipe, too, so the kernel is asked who wrote (Linux).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: Callable[[], object] | None = None) -> None:
+        """``last`` is called, from another thread, before the process is ended; it gets two seconds."""
+        self._last = last
         # Its put is safe in a signal handler, which may interrupt anything: even another put.
         self._heard: SimpleQueue[signal.Signals | _Left] = SimpleQueue()
         self._code = 1
@@ -87,20 +92,36 @@ class Limit:
             try:
                 heard = self._heard.get(timeout=left_seconds)
             except Empty:
-                _force(self._code, "it did not end in time")
+                self._force(self._code, "it did not end in time")
             if isinstance(heard, _Left):
                 self._code = heard.code or 1
                 deadline = min(deadline, time.monotonic() + heard.seconds)
             elif asked:
-                _force(128 + heard, f"{heard.name} again")
+                self._force(128 + heard, f"{heard.name} again")
             else:
                 asked = True
                 _say(logging.INFO, f"stopping ({heard.name})")
                 deadline = min(deadline, time.monotonic() + on_signal())
 
+    def _force(self, code: int, why: str) -> NoReturn:
+        _say(logging.ERROR, f"ending at once: {why}")
+        if self._last is not None:
+            within(_LAST_SECONDS, self._last)
+        os._exit(code)
 
-def _force(code: int, why: str) -> NoReturn:
-    _say(logging.ERROR, f"ending at once: {why}")
+
+def within(seconds: float, act: Callable[[], T]) -> T | None:
+    """What the act returns; None if it takes longer than this, and goes on on its thread."""
+    results: list[T] = []
+    acting = threading.Thread(target=lambda: results.append(act()), daemon=True)
+    acting.start()
+    acting.join(seconds)
+    return results[0] if results else None
+
+
+def end_now(code: int) -> NoReturn:
+    """Ends the process without waiting for anything of it but what it has logged."""
+    within(_SAY_SECONDS, _flush)
     os._exit(code)
 
 
@@ -109,9 +130,14 @@ def _say(level: int, words: str) -> None:
 
     def say() -> None:
         _log.log(level, words)
-        for handler in logging.getLogger().handlers:
-            handler.flush()
+        _flush()
 
-    saying = threading.Thread(target=say, daemon=True)
-    saying.start()
-    saying.join(_SAY_SECONDS)
+    within(_SAY_SECONDS, say)
+
+
+def _flush() -> None:
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a program may have closed or replaced it
+            stream.flush()

@@ -65,10 +65,7 @@ local function finish(lease, member, queue, kind, payload, progress)
       fail(flow, task, attempt, lost, lease, word, word == 'retry' and tonumber(number) or -1, payload, lease)
     end
   else
-    set_state(flow, task, '0', attempt, lost, '-')
-    append('{"type":"task.returned' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"}')
-    push(call('HGET', flow.key, 'l' .. task), flow, task)
+    give_back(flow, task, attempt, lost, lease)
   end
   return 'ok'
 end

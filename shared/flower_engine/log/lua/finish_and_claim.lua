@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- include _common _flows _progress _timers _boards _lanes _limits _suspects _whole _release _places _settle _strikes _failures _losses _choose _call_record _outcomes _claim
+-- include _common _flows _progress _timers _boards _lanes _limits _suspects _whole _release _places _settle _strikes _failures _losses _returned _choose _call_record _outcomes _claim
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
