@@ -7,6 +7,7 @@ from pydantic import Field
 
 from flower_engine.model.definition import (
     DEFAULT_QUEUE,
+    MAX_DURATION_MS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
     MAX_TASKS,
@@ -22,6 +23,7 @@ from flower_engine.projection.views import View
 from flower_register.schemas import Taken
 
 _RETRY = RetryPolicy()
+_DURATION: dict[str, Any] = {"exclusiveMinimum": 0, "maximum": MAX_DURATION_MS / 1000}
 
 
 def _ms(seconds: float) -> int:
@@ -70,8 +72,12 @@ class TaskBody(Taken):
     )
     queue: str = Field(DEFAULT_QUEUE, json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
     retry: RetryBody | None = Field(None, description="null: the first failure suspends")
-    timeout_seconds: float | None = Field(None, description="of one attempt, start to finish")
-    queue_timeout_seconds: float | None = Field(None, description="from ready to start")
+    timeout_seconds: float | None = Field(
+        None, json_schema_extra=_DURATION, description="of one attempt, start to finish"
+    )
+    queue_timeout_seconds: float | None = Field(
+        None, json_schema_extra=_DURATION, description="from ready to start"
+    )
     units: int = Field(
         1,
         json_schema_extra={"minimum": 1, "maximum": MAX_UNITS},
@@ -98,7 +104,9 @@ class WorkflowBody(Taken):
 
     task_id: str | None = Field(None, description="if given, the one in the path")
     tasks: list[TaskBody] = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_TASKS})
-    timeout_seconds: float | None = Field(None, description="of a whole flow, from its start")
+    timeout_seconds: float | None = Field(
+        None, json_schema_extra=_DURATION, description="of a whole flow, from its start"
+    )
 
     def to_model(self, name: str) -> WorkflowDefinition:
         return WorkflowDefinition(

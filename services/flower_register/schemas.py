@@ -16,7 +16,7 @@ from flower_engine.model.definition import (
 )
 from flower_engine.projection.failed import FailedEntry
 from flower_engine.projection.views import EventView, FlowSummary, Moment, View
-from flower_register.times import TIME_PATTERN
+from flower_register.times import TimeText
 
 MAX_REGISTRATIONS = 1_000
 NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
@@ -37,8 +37,16 @@ class Taken(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
 
+_BOTH_STARTS: dict[str, Any] = {
+    "required": ["startAt", "delaySeconds"],
+    "properties": {"startAt": {"type": "string"}, "delaySeconds": {"type": "number"}},
+}
+
+
 class Overrides(Taken):
     """How a flow differs from its workflow's definition, and when it starts. All of it may be left out."""
+
+    model_config = ConfigDict(json_schema_extra={"not": _BOTH_STARTS})
 
     # Pydantic would make a deep copy of a default that is a dict, for each flow of a bulk call.
     parameters: dict[str, Any] = Field(
@@ -48,9 +56,7 @@ class Overrides(Taken):
         default_factory=dict, description="by taskSeq: sets these of one task"
     )
     priority: int | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
-    start_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
-        None, description="nothing starts before; UTC where no offset is given"
-    )
+    start_at: TimeText | None = Field(None, description="nothing starts before; UTC where no offset is given")
     delay_seconds: float | None = Field(
         None, ge=0, le=MAX_DURATION_MS / 1000, allow_inf_nan=False, description="instead of startAt"
     )

@@ -4,20 +4,34 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import Field
 
 from flower_engine.model.times import BOUNDS, is_time
 from flower_register.problems import ProblemError
 
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 TIME_PATTERN = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
+_DESCRIBED_PATTERN = (
+    TIME_PATTERN.replace(
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+        "(19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+    )
+    .replace("[0-9]{2}:[0-9]{2}", "([01][0-9]|2[0-3]):[0-5][0-9]")
+    .replace("(:[0-9]{2}(", "(:[0-5][0-9](")
+)
 POSITION_PATTERN = "^[0-9]{1,15}-[0-9]{1,15}$"
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+
+TimeText = Annotated[str, Field(pattern=TIME_PATTERN, json_schema_extra={"pattern": _DESCRIBED_PATTERN})]
+"""A time as clients give it. The description says what :func:`time_of` takes, but for how long a month is;
+the check before it is of the form alone, so that :func:`time_of` can say what is wrong."""
 
 At = Annotated[
     str | None,
     Query(
         pattern=f"{POSITION_PATTERN}|{TIME_PATTERN}",
+        json_schema_extra={"pattern": f"{POSITION_PATTERN}|{_DESCRIBED_PATTERN}"},
         description="as it was at this time (UTC where no offset is given) or behind this position",
     ),
 ]

@@ -28,7 +28,7 @@ from flower_register.schemas import (
     WorkflowName,
 )
 from flower_register.stores import Stores
-from flower_register.times import TIME_PATTERN, time_of
+from flower_register.times import TimeText, time_of
 from flower_register.tokens import by_of
 
 MOST_COUNTED = 100_000
@@ -39,16 +39,14 @@ _TELL_SECONDS = 0.25
 _MOST_REFUSALS = 100
 _encode = msgspec.json.Encoder().encode
 
-Time = Annotated[str, Field(pattern=TIME_PATTERN)]
-
 
 class Filter(Taken):
     """Which flows are meant; all of what is given must fit."""
 
     task_id: WorkflowName | None = None
     status: list[StatusName] = Field([], description="any of them")
-    since: Time | None = Field(None, description="registered then or later")
-    until: Time | None = Field(None, description="registered before then")
+    since: TimeText | None = Field(None, description="registered then or later")
+    until: TimeText | None = Field(None, description="registered before then")
     error: Annotated[str, Field(min_length=1, max_length=1_000, pattern=NAME_PATTERN)] | None = Field(
         None, description="in type or message of the error of a suspended task"
     )

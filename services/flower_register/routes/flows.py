@@ -17,7 +17,7 @@ from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath, FlowNamePath
 from flower_register.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
 from flower_register.stores import Stores
-from flower_register.times import POSITION_PATTERN, TIME_PATTERN, At, is_known_time, time_of
+from flower_register.times import POSITION_PATTERN, At, TimeText, is_known_time, time_of
 
 STATUSES = {
     **{status.word: status for status in Status},
@@ -43,12 +43,9 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
         status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
         since: Annotated[
-            str | None,
-            Query(pattern=TIME_PATTERN, description="registered then or later; UTC where no offset is given"),
+            TimeText | None, Query(description="registered then or later; UTC where no offset is given")
         ] = None,
-        until: Annotated[
-            str | None, Query(pattern=TIME_PATTERN, description="registered before then")
-        ] = None,
+        until: Annotated[TimeText | None, Query(description="registered before then")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
         limit: Limit = 100,
     ) -> Response:

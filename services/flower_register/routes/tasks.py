@@ -15,7 +15,7 @@ from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath
 from flower_register.schemas import NAME_PATTERN, TasksPage, WorkflowName
 from flower_register.stores import Stores
-from flower_register.times import TIME_PATTERN, At, is_known_time, time_of
+from flower_register.times import At, TimeText, is_known_time, time_of
 
 _WHICH: dict[str, Which] = {"suspend": "suspended", "2": "suspended", "retrying": "retrying"}
 FailedStatus = Annotated[
@@ -25,7 +25,7 @@ FailedStatus = Annotated[
     ),
 ]
 Text = Annotated[str, Query(min_length=1, max_length=1_000, pattern=NAME_PATTERN)]
-Time = Annotated[str, Query(pattern=TIME_PATTERN, description="UTC where no offset is given")]
+Time = Annotated[TimeText, Query(description="UTC where no offset is given")]
 
 
 def add_tasks(app: FastAPI, stores: Stores) -> None:
