@@ -18,6 +18,7 @@ from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.losses import Waiting, until_lost
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.store_checks import what_a_crash_loses
 from flower_engine.runtime.tasks import cancel_all
 from flower_register.app import create_app
 from flower_register.connection import Bounds
@@ -110,6 +111,7 @@ async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
     while True:
         try:
             level = await settle_level(redis, settings.durability, is_start=is_start)
+            loses = await what_a_crash_loses(redis) if is_start else None
         except (RedisError, OSError) as error:
             if is_start and is_refused(error):
                 raise StoreRefusedError(sentence_of(error)) from error
@@ -118,6 +120,8 @@ async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
             if level.doubt is not None:
                 _log.error("%s", level.doubt)
             _log.info("what is acknowledged is %s", level.durability)
+            if loses is not None:
+                _log.warning("%s", loses)
             return level
 
 

@@ -37,6 +37,8 @@ class Fault(NamedTuple):
         """A sentence about the store, for people."""
         match self.kind:
             case Kind.AWAY:
+                if self.what:
+                    return f"{store} takes no writes now: {self.what} ({self.text})"
                 return f"{store} does not answer ({self.text})"
             case Kind.REFUSED:
                 return f"{store} refuses what Flower needs, which no waiting heals: {self.what} ({self.text})"
@@ -82,6 +84,20 @@ _REDIS_MAY_PASS_TEXT = re.compile(
     r"MISCONF|READONLY|OOM|LOADING|BUSY|MASTERDOWN|NOREPLICAS|max number of clients"
 )
 
+_REDIS_WAITS_FOR = (
+    (
+        r"READONLY|read only replica",
+        "it is a replica. Promote it (REPLICAOF NO ONE), or let FLOWER_REDIS_URL name the primary",
+    ),
+    (r"MISCONF|unable to persist", "it cannot write to its disk; see its log"),
+    (r"OOM|used memory > 'maxmemory'", "its memory is full; see its maxmemory"),
+    (r"NOREPLICAS", "too few of its replicas are there; see its min-replicas-to-write"),
+)
+
+_POSTGRES_READ_ONLY = (
+    "it is a standby, or read-only (default_transaction_read_only). Promote it, set it back, or let"
+    " FLOWER_DATABASE_URL name the primary (several hosts with target_session_attrs=read-write find it)"
+)
 _POSTGRES_USER = "the user or password in FLOWER_DATABASE_URL is wrong or missing"
 _POSTGRES_MAY_NOT = "the user of FLOWER_DATABASE_URL lacks a permission, see GRANT"
 _POSTGRES_DOOR = "its pg_hba.conf does not let the user of FLOWER_DATABASE_URL in like this"
@@ -124,7 +140,9 @@ def fault_of(error: BaseException) -> Fault:
         what = None
     if what is not None:
         return Fault(Kind.REFUSED, what, text)
-    return Fault(Kind.AWAY if _may_pass(error) else Kind.FAILED, "", text)
+    if _may_pass(error):
+        return Fault(Kind.AWAY, _what_is_waited_for(error), text)
+    return Fault(Kind.FAILED, "", text)
 
 
 def sentence_of(error: BaseException) -> str:
@@ -146,6 +164,13 @@ def is_refusal(error: BaseException) -> bool:
 def is_outage(error: BaseException) -> bool:
     """Whether Postgres is away, restarting, full or in its own way, so that trying again later may help."""
     return isinstance(error, _POSTGRES_MAY_PASS) and not is_refusal(error)
+
+
+def _what_is_waited_for(error: BaseException) -> str:
+    """What keeps a store that answers from taking writes; "": it does not answer."""
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return _POSTGRES_READ_ONLY
+    return (_first_match(_REDIS_WAITS_FOR, str(error)) or "") if isinstance(error, RedisError) else ""
 
 
 def _may_pass(error: BaseException) -> bool:

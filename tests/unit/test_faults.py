@@ -55,8 +55,21 @@ FAILED = [
 
 @pytest.mark.parametrize("error", AWAY, ids=repr)
 def test_what_waiting_may_heal(error: Exception) -> None:
-    assert fault_of(error).kind is Kind.AWAY
-    assert "does not answer" in sentence_of(error)
+    fault = fault_of(error)
+    assert fault.kind is Kind.AWAY
+    assert ("takes no writes now" if fault.what else "does not answer") in sentence_of(error)
+
+
+def test_what_answers_and_takes_no_writes_is_said_as_that() -> None:
+    for error, word in (
+        (redis_errors.ReadOnlyError("You can't write against a read only replica."), "REPLICAOF NO ONE"),
+        (redis_errors.ResponseError("READONLY You can't write against a read only replica."), "replica"),
+        (redis_errors.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "maxmemory"),
+        (redis_errors.ResponseError("MISCONF Errors writing to the AOF file: No space left"), "disk"),
+        (psycopg.errors.ReadOnlySqlTransaction("cannot execute UPDATE"), "Promote it"),
+    ):
+        fault = fault_of(error)
+        assert (fault.kind, word in fault.what) == (Kind.AWAY, True), error
 
 
 @pytest.mark.parametrize(("error", "word"), REFUSED, ids=repr)

@@ -66,7 +66,7 @@ async def settle_level(client: AsyncRedis, wanted: Durability | None, *, is_star
         SettingsError: at start: the server cannot keep ``fsynced``, which is wanted; says what to do.
         RedisError: it does not answer, or refuses to.
     """
-    syncs_always = await _setting(client, "appendfsync") == "always" and await _is_on(client)
+    syncs_always = await setting_of(client, "appendfsync") == "always" and await _is_on(client)
     best: Durability = "fsynced" if syncs_always else "memory"
     if wanted is None or (wanted == "fsynced" and syncs_always):
         return Level(best)
@@ -142,7 +142,7 @@ async def _probe(client: AsyncRedis, level: Level) -> _Probe:
     return _Probe(level.held(replies) == level.durability, time.monotonic() - began, refusal)
 
 
-async def _setting(client: AsyncRedis, name: str) -> str:
+async def setting_of(client: AsyncRedis, name: str) -> str:
     """A setting of the server; "" where it does not tell."""
     try:
         found: Any = await send(client, "CONFIG GET", name)
@@ -153,4 +153,4 @@ async def _setting(client: AsyncRedis, name: str) -> str:
 
 
 async def _is_on(client: AsyncRedis) -> bool:
-    return await _setting(client, "appendonly") == "yes"
+    return await setting_of(client, "appendonly") == "yes"

@@ -89,6 +89,7 @@ USEFUL: Mapping[str, str] = {
     "select": "only database 0 can be used",
     "client|setinfo": "CLIENT LIST does not name the library",
     "config|get": "a registration is taken to be in memory only; the server's settings are not looked at",
+    "info": "its version, its role and its maxmemory-policy are not looked at",
     "wait": "FLOWER_DURABILITY=replicated cannot be kept",
     "waitaof": "FLOWER_DURABILITY=fsynced can be kept with appendfsync always only",
 }

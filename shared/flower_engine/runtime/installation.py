@@ -27,6 +27,7 @@ from flower_engine.projection.refused import UNREADABLE
 from flower_engine.runtime.bridging import Bridging
 from flower_engine.runtime.patience import Patience
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.store_checks import check_postgres, check_redis
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -54,6 +55,7 @@ async def open_partitions(
     said = False
     if is_start:
         await _patiently(lambda: refuse_missing_permissions(client), is_start)
+        await _patiently(lambda: check_redis(client), is_start)
     while True:
         metas = await _patiently(lambda: _read_metas(client, settings), is_start)
         if None not in metas:
@@ -95,6 +97,7 @@ async def ensure_installation(
                     " prepared, projectors take turns by a lease, and changes of definitions are looked for"
                     " unless FLOWER_DATABASE_DIRECT_URL leads past it"
                 )
+            await check_postgres(connection)
             await migrate(connection)
 
     async def settle() -> list[Partition]:
@@ -103,6 +106,7 @@ async def ensure_installation(
 
     if is_start:
         await _patiently(lambda: refuse_missing_permissions(client), is_start)
+        await _patiently(lambda: check_redis(client), is_start)
     await _patiently(lambda: read_meta(client, 0), is_start)
     await _patiently(bring_up_to_date, is_start)
     return await _patiently(settle, is_start)

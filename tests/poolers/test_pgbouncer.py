@@ -1,0 +1,93 @@
+"""The engine works behind pgbouncer, in transaction mode and in session mode."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from api.serving import RunningApi
+from flower_engine.projection.database import connect
+from flower_engine.runtime.settings import Settings
+from poolers.pgbouncer import PROGRAM, pgbouncer
+from recovery.command import flower
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
+
+
+@contextlib.contextmanager
+def _projectors(settings: Settings, logs: Path, count: int) -> Generator[list[subprocess.Popen[bytes]]]:
+    with contextlib.ExitStack() as stack:
+        running: list[subprocess.Popen[bytes]] = []
+        for number in range(count):
+            log = stack.enter_context((logs / f"projector-{number}").open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "flower_cli", "projector"],
+                env={**os.environ, **settings.as_environment()},
+                stdout=log,
+                stderr=log,
+            )
+            running.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        yield running
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_everything_works_behind_it(
+    mode: str, redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pgbouncer"
+    folder.mkdir()
+    with (
+        pgbouncer(database_url, folder, mode) as url,
+        RunningApi(redis_url=redis_url, database_url=url) as api,
+        _projectors(api.settings, tmp_path, 2) as projectors,
+    ):
+        api.define("etl", {}, {"dependsOn": [1]})
+        flows = [api.register("etl") for _ in range(20)]
+        async with api.engine() as engine:
+            await engine.work_off()
+            replies = [await asyncio.to_thread(api.client.get, "/flows?limit=5") for _ in range(50)]
+            assert {reply.status_code for reply in replies} == {200}
+            await asyncio.to_thread(
+                api.wait_for, lambda: {api.flow(flow)["status"] for flow in flows} == {"Finish"}
+            )
+            # Edits with SQL are heard, though not by listening.
+            with psycopg.connect(database_url, autocommit=True) as psql:
+                psql.execute("UPDATE ms_task_definition SET program = 'B' WHERE task_id = 'etl'")
+            await asyncio.to_thread(
+                api.wait_for,
+                lambda: api.flow(api.register("etl"))["tasks"][0]["program"] == "B",
+            )
+            await engine.work_off()
+            code, text = await flower(api.settings, "verify")
+            assert (code, text.endswith("0 differences")) == (0, True), text
+            with psycopg.connect(database_url, autocommit=True) as psql:
+                psql.execute("UPDATE kr_flow_stat SET waiting = 7")
+            assert (await flower(api.settings, "verify"))[0] == 1
+            assert (await flower(api.settings, "replay"))[0] == 0
+            for command in (
+                ["verify"],
+                ["prune", "--older-than", "1d"],
+                ["recover", "--force"],
+                ["verify"],
+            ):
+                code, text = await flower(api.settings, *command, words=20)
+                assert code == 0, (command, text)
+        assert [process.poll() for process in projectors] == [None, None]
+
+
+async def test_the_connection_knows_where_it_is(database_url: str, tmp_path: Path) -> None:
+    async with await connect(database_url, "test") as connection:
+        assert not connection.is_pooled
+    for mode in ("transaction", "session"):
+        folder = tmp_path / mode
+        folder.mkdir()
+        with pgbouncer(database_url, folder, mode) as url:
+            async with await connect(url, "test") as connection:
+                assert connection.is_pooled
