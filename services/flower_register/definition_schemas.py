@@ -1,8 +1,9 @@
 """The JSON of definitions: what the API takes (pydantic) and what it shows (msgspec)."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
+import msgspec
 from pydantic import Field
 
 from flower_engine.model.definition import (
@@ -161,7 +162,7 @@ class WorkflowView(View):
     timeout_seconds: float | None
 
     @classmethod
-    def of(cls, definition: WorkflowDefinition) -> "WorkflowView":
+    def of(cls, definition: WorkflowDefinition) -> Self:
         return cls(
             task_id=definition.name,
             tasks=[
@@ -181,3 +182,9 @@ class WorkflowView(View):
             ],
             timeout_seconds=_seconds(definition.timeout_ms),
         )
+
+
+class DefinedView(WorkflowView, omit_defaults=True):
+    """The same right after it was defined. ``warnings``: programs and queues that no worker has served."""
+
+    warnings: list[str] = msgspec.field(default_factory=list)

@@ -121,7 +121,7 @@ class OperatedView(View, omit_defaults=True):
     operation: str
     version: int
     tasks: list[int]
-    warnings: list[str] = msgspec.field(default_factory=list[str])
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class Forked(View, omit_defaults=True):
@@ -130,14 +130,15 @@ class Forked(View, omit_defaults=True):
     task_flow_id: str
     task_id: str
     forked_from: str
-    warnings: list[str] = msgspec.field(default_factory=list[str])
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
-class BulkMatches(View, tag="count", tag_field="kind"):
-    """How many flows match; ``more``: than that."""
+class BulkMatches(View, tag="count", tag_field="kind", omit_defaults=True):
+    """How many flows match; ``more``: than that. ``warnings``: nothing is known of a name in the filter."""
 
     matches: int
     more: bool
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class BulkProgress(View, tag="progress", tag_field="kind"):
@@ -164,18 +165,22 @@ class BulkResult(View, tag="result", tag_field="kind"):
     refusals: list[BulkRefusal]
 
 
-class TasksPage(View):
-    """Failed tasks, newest first; ``next`` is the cursor of the next page. A page may be short."""
+class TasksPage(View, omit_defaults=True):
+    """Failed tasks, newest first; ``next`` is the cursor of the next page. A page may be short. ``warnings``:
+    nothing is there, and nothing is known of a name that was asked for."""
 
     tasks: list[FailedEntry]
     next: str | None
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
-class FlowsPage(View):
-    """Flows, newest first; ``next`` is the cursor of the next page."""
+class FlowsPage(View, omit_defaults=True):
+    """Flows, newest first; ``next`` is the cursor of the next page. ``warnings``: nothing is there, and
+    nothing is known of the workflow that was asked for."""
 
     flows: list[FlowSummary]
     next: str | None
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class EventsPage(View):
@@ -222,10 +227,11 @@ class WorkerView(View):
     seen_ts: Moment
 
 
-class Workers(View):
-    """The workers whose last heartbeat is not long ago."""
+class Workers(View, omit_defaults=True):
+    """The workers whose last heartbeat is not long ago. ``warnings``: queues that no definition names."""
 
     workers: list[WorkerView]
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class Dependency(View):

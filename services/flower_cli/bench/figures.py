@@ -53,9 +53,9 @@ class Outcome(msgspec.Struct):
     """What is known of one workload, also where it broke off."""
 
     workload: str
-    figures: list[Figure] = msgspec.field(default_factory=list[Figure])
-    costs: list[Cost] = msgspec.field(default_factory=list[Cost])
-    floors: list[Floor] = msgspec.field(default_factory=list[Floor])
-    notes: list[str] = msgspec.field(default_factory=list[str])
+    figures: list[Figure] = msgspec.field(default_factory=list)
+    costs: list[Cost] = msgspec.field(default_factory=list)
+    floors: list[Floor] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
     error: str | None = None
     seconds: float = 0.0

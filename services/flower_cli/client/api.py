@@ -88,7 +88,9 @@ class Api:
         """The entries ``key`` of one page after the other, ``limit`` at most."""
         left, cursor = limit, None
         while left > 0:
-            page = self.read(path, limit=min(left, 1_000), cursor=cursor, **query)
+            answer = self.get(path, limit=min(left, 1_000), cursor=cursor, **query)
+            say_warnings(answer)
+            page = msgspec.json.decode(answer)
             yield from page[key][:left]
             left -= len(page[key])
             cursor = page["next"]

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flower_cli.client.api import Api, connected, part, print_json
+from flower_cli.client.api import EXIT_REFUSED, Api, ApiError, connected, part, print_json
 from flower_cli.client.options import JsonOption, ReasonOption, UrlOption
 from flower_cli.client.values import parameters_of
 from flower_cli.console import out
@@ -121,9 +121,20 @@ def hold(
 def release(
     scope: ScopeArgument, name: NameArgument = "", url: UrlOption = None, as_json: JsonOption = False
 ) -> None:
-    """Lift such a pause."""
+    """Lift such a pause. Exit 1 if there is none."""
     with connected(url) as api:
+        _refuse_to_release(api, scope, name)
         _show(_change(api, scope, name, {"isPaused": False, "reason": ""}), as_json)
+
+
+def _refuse_to_release(api: Api, scope: Scope, name: str) -> None:
+    from flower_engine.model.nearest import nearest_in_words
+
+    held = [row["name"] for row in api.read("/limits")["limits"] if row["scope"] == scope and row["isPaused"]]
+    if name not in held:
+        paused = f"; paused {'is' if len(held) == 1 else 'are'} {', '.join(held[:5])}" if any(held) else ""
+        near = nearest_in_words(name, held) or paused
+        raise ApiError(f"{_called(scope, name)} is not paused{near}", EXIT_REFUSED)
 
 
 def strike(

@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flower_cli.client import words
-from flower_cli.client.api import Api, connected, part, print_json
+from flower_cli.client.api import Api, ApiError, connected, part, print_json
 from flower_cli.client.options import JsonOption, ParamOption, UrlOption, WorkflowArgument
 from flower_cli.client.showing import print_flow
 from flower_cli.client.values import parameters_of, task_parameters_of
@@ -17,6 +17,7 @@ from flower_cli.options import finite
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
 _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
 _LOOK_SECONDS = 0.2
+_MOST_REASONS = 5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,7 +58,12 @@ def register(
     }
     body = {name: value for name, value in given.items() if value is not None}
     with connected(url) as api:
-        registered = api.send(f"/register/{part(workflow)}", body)
+        try:
+            registered = api.send(f"/register/{part(workflow)}", body)
+        except ApiError as error:
+            if b'"no tasks registered"' in error.body:
+                api.get(f"/workflows/{part(workflow)}")  # which says what is near
+            raise
         flow_id = registered["taskFlowId"]
         if not wait:
             if as_json:
@@ -80,7 +86,7 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         bar = progress.add_task(flow_id, total=None)
-        said = ""
+        said, before, told = "", "", ""
         while True:
             flow = api.read(f"/flows/{flow_id}")
             done = flow["finished"] + flow["ignored"]
@@ -89,9 +95,24 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
             if not err.is_terminal and line != said:
                 err.print(line, markup=False)
                 said = line
-            if _is_over(flow) or (deadline is not None and time.monotonic() >= deadline):
+            is_over = _is_over(flow)
+            is_late = deadline is not None and time.monotonic() >= deadline
+            why = "" if is_over or flow["running"] else why_nothing_runs(flow)
+            if why and why != told and (why == before or is_late):  # what passes at once is not worth a line
+                progress.console.print(why, markup=False)
+                told = why
+            before = why
+            if is_over or is_late:
                 return flow
             time.sleep(_LOOK_SECONDS)
+
+
+def why_nothing_runs(flow: dict[str, Any]) -> str:
+    """Why its tasks wait, as ``flower why`` says it, but for those that wait for others; a few of them."""
+    waiting: list[dict[str, Any]] = [task for task in flow["tasks"] if task["waitReason"]]
+    lines = [words.why_line(task) for task in waiting if task["waitReason"].get("reason") != "dependencies"]
+    more = [f"... and {len(lines) - _MOST_REASONS} more"] if len(lines) > _MOST_REASONS else []
+    return "\n".join([*lines[:_MOST_REASONS], *more])
 
 
 def _is_over(flow: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flower_cli.client import words
-from flower_cli.client.api import EXIT_REFUSED, connected, part, print_json
+from flower_cli.client.api import EXIT_REFUSED, connected, part, print_json, say_warnings
 from flower_cli.client.failures import print_attempts, print_failure, print_traceback
 from flower_cli.client.naming import flow_id
 from flower_cli.client.options import (
@@ -45,7 +45,9 @@ def flows(
     with connected(url) as api:
         query = {"taskId": workflow, "status": status, "since": since, "until": until}
         if as_json:
-            print_json(api.get("/flows", limit=min(limit, 1_000), **query))
+            answer = api.get("/flows", limit=min(limit, 1_000), **query)
+            say_warnings(answer)
+            print_json(answer)
             return
         table = Table("flow", "workflow", "status", "tasks", "registered", "ended", box=SIMPLE_HEAD)
         for flow in api.pages("/flows", "flows", limit, **query):
@@ -103,10 +105,7 @@ def why(
         return
     waiting = [one for one in tasks if one["waitReason"]]
     for one in waiting:
-        out.print(
-            f"task {one['taskExecSeq']} {one['program']}: {words.why_it_waits(one['waitReason'])}",
-            markup=False,
-        )
+        out.print(words.why_line(one), markup=False)
     if not waiting:
         standing = (
             f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {words.status_word(found)}"
@@ -138,7 +137,9 @@ def errors(
     }
     with connected(url) as api:
         if as_json:
-            print_json(api.get("/tasks", limit=min(limit, 1_000), **query))
+            answer = api.get("/tasks", limit=min(limit, 1_000), **query)
+            say_warnings(answer)
+            print_json(answer)
             return
         table = Table("when", "flow", "workflow", "task", "attempt", "error", box=SIMPLE_HEAD)
         for task in api.pages("/tasks", "tasks", limit, **query):
@@ -151,13 +152,16 @@ def errors(
                 ),
                 Text(words.error_line(task["error"]), style="red"),
             )
-        out.print(table if table.row_count else "nothing has failed", markup=False)
+        is_asked = any((workflow, program, match, since, until))
+        nothing = "nothing has failed" + (" that fits what was asked for" if is_asked else "")
+        out.print(table if table.row_count else nothing, markup=False)
 
 
 def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
     """List live workers, what they run, what is stuck, cannot be started, or was changed meanwhile."""
     with connected(url) as api:
         answer = api.get("/workers")
+    say_warnings(answer)
     if as_json:
         print_json(answer)
         return

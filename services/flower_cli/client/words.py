@@ -55,6 +55,11 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
             return _stopped_by(reason)
 
 
+def why_line(task: dict[str, Any]) -> str:
+    """Why a task waits, on a line with its name."""
+    return f"task {task['taskExecSeq']} {task['program']}: {why_it_waits(task['waitReason'])}"
+
+
 def _stopped_by(reason: dict[str, Any]) -> str:
     """A wait reason of flow control, in words."""
     match reason:

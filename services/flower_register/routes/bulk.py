@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from flower_engine.errors import FlowerError, RefusedError
 from flower_engine.model.status import Status
 from flower_engine.projection.selecting import FlowAt, FlowSelection, count_flows, select_flows
+from flower_register.names import Names
 from flower_register.openapi import Responses, replies, reply
 from flower_register.operating import Operator
 from flower_register.problems import problem_of
@@ -88,7 +89,8 @@ def add_bulk(app: FastAPI, stores: Stores) -> None:
         async with stores.postgres() as connection:
             count = await count_flows(connection, selection, most=MOST_COUNTED + 1)
         if body.dry_run:
-            return reply(BulkMatches(min(count, MOST_COUNTED), more=count > MOST_COUNTED))
+            warnings = await Names(stores).of_filter(body.filter.task_id) if not count else []
+            return reply(BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings))
         stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
         lines = _work_off(stores, selection, body, by_of(request), count)
         return StreamingResponse(lines, media_type=_LINES)

@@ -12,6 +12,7 @@ from flower_engine.projection.views import FlowSummary, FlowView
 from flower_register.cursors import cursor_of, no_cursor, place_of
 from flower_register.finding import find_flow, find_history
 from flower_register.looking_back import find_flow_at
+from flower_register.names import Names
 from flower_register.naming import find_flow_id
 from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath, FlowNamePath
@@ -32,6 +33,7 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 def add_flows(app: FastAPI, stores: Stores) -> None:
     """Adds the routes that show flows."""
+    names = Names(stores)
 
     @app.get(
         "/flows",
@@ -60,7 +62,8 @@ def add_flows(app: FastAPI, stores: Stores) -> None:
         async with stores.postgres() as connection:
             flows = await list_flows(connection, asked, behind=behind, limit=limit + 1)
         is_last = len(flows) <= limit
-        return reply(FlowsPage(flows[:limit], None if is_last else _cursor(flows[limit - 1])))
+        warnings = await names.of_filter(workflow) if not flows and cursor is None else []
+        return reply(FlowsPage(flows[:limit], None if is_last else _cursor(flows[limit - 1]), warnings))
 
     @app.get(
         "/flow-names/{name}",

@@ -11,6 +11,7 @@ from flower_engine.log.partition import read_meta
 from flower_engine.log.working import WorkerInfo, live_workers
 from flower_engine.projection.views import moment
 from flower_engine.runtime.losses import why_not
+from flower_register.names import Names
 from flower_register.openapi import replies, reply
 from flower_register.problems import ProblemError, words_of
 from flower_register.schemas import Alive, Dependency, Readiness, Workers, WorkerView
@@ -22,6 +23,7 @@ _ALIVE = reply(Alive("alive")).body
 
 def add_health(app: FastAPI, stores: Stores) -> None:
     """Adds the routes that tell how the engine does."""
+    names = Names(stores)
 
     @app.get(
         "/healthz",
@@ -67,7 +69,8 @@ def add_health(app: FastAPI, stores: Stores) -> None:
         for partition in stores.partitions:
             async with stores.log_readers:
                 found |= {info.worker: info for info in await live_workers(stores.redis, partition)}
-        return reply(Workers([_view(found[worker]) for worker in sorted(found)]))
+        workers = [found[worker] for worker in sorted(found)]
+        return reply(Workers(list(map(_view, workers)), await names.of_workers(workers)))
 
 
 async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:

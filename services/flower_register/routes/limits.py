@@ -1,6 +1,6 @@
 """``/limits``: flow control as people set it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from fastapi import FastAPI, Path, Request
@@ -10,8 +10,9 @@ from starlette.responses import Response
 from flower_engine.model.control import AtMaxFlows, FlowControl, Scope, problems_of, problems_of_share
 from flower_engine.projection.controls import delete_control, put_control, read_controls
 from flower_register.changing import changing_control
+from flower_register.names import Names, near_control
 from flower_register.openapi import replies, reply
-from flower_register.problems import Fault, ProblemError, with_faults
+from flower_register.problems import Fault, ProblemError, short, with_faults
 from flower_register.schemas import NAME_PATTERN, Taken, View
 from flower_register.stores import Stores
 from flower_register.tokens import by_of
@@ -63,11 +64,17 @@ class LimitView(View, omit_defaults=True):
     problem: str = ""
 
     @classmethod
-    def of(cls, control: FlowControl, partitions: int) -> "LimitView":
+    def of(cls, control: FlowControl, partitions: int) -> Self:
         return cls(
             **{field: getattr(control, field) for field in FlowControl.__struct_fields__},
             problem="; ".join(problems_of_share(control, partitions)),
         )
+
+
+class LimitSetView(LimitView, omit_defaults=True):
+    """The same right after it was set. ``warnings``: nobody knows of what it is about (yet)."""
+
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class UnreadableLimit(View):
@@ -82,7 +89,7 @@ class LimitsView(View, omit_defaults=True):
     """Everything that is set, by scope and name; and rows that cannot be used."""
 
     limits: list[LimitView]
-    unreadable: list[UnreadableLimit] = msgspec.field(default_factory=list[UnreadableLimit])
+    unreadable: list[UnreadableLimit] = msgspec.field(default_factory=list)
 
 
 def add_limits(app: FastAPI, stores: Stores) -> None:
@@ -106,7 +113,7 @@ def add_limits(app: FastAPI, stores: Stores) -> None:
     @app.put(
         "/limits/global",
         summary="Limit or pause everything",
-        responses=replies({200: (LimitView, "It holds")}, problems=_PROBLEMS),
+        responses=replies({200: (LimitSetView, "It holds")}, problems=_PROBLEMS),
     )
     async def put_global(request: Request, body: LimitBody) -> Response:
         """Replaces what is set for everything; it holds when the answer comes."""
@@ -115,7 +122,7 @@ def add_limits(app: FastAPI, stores: Stores) -> None:
     @app.put(
         "/limits/{scope}/{name:rest}",
         summary="Limit or pause a queue, workflow or program",
-        responses=replies({200: (LimitView, "It holds")}, problems=_PROBLEMS),
+        responses=replies({200: (LimitSetView, "It holds")}, problems=_PROBLEMS),
     )
     async def put(scope: ScopePath, name: NamePath, request: Request, body: LimitBody) -> Response:
         """Replaces all its settings; they hold when the answer comes. limitBy and fairBy are for flows that
@@ -150,11 +157,15 @@ async def _put(stores: Stores, scope: Scope, name: str, body: LimitBody, by: str
         raise with_faults("invalid-limit", "the settings do not fit", faults)
     async with changing_control(stores) as connection:
         await put_control(connection, control)
-    return reply(LimitView.of(control, 1))
+    set_now = LimitSetView.of(control, 1)
+    set_now.warnings = await Names(stores).of_scope(scope, name)
+    return reply(set_now)
 
 
 async def _delete(stores: Stores, scope: Scope, name: str) -> Response:
     async with changing_control(stores) as connection:
         if not await delete_control(connection, scope, name):
-            raise ProblemError(404, "unknown-limit", f"nothing is set for {scope} {name!r}".rstrip(" '"))
+            near = near_control(scope, name, (await read_controls(connection)).rows)
+            what = f"{scope} {short(name)!r}" if name else scope
+            raise ProblemError(404, "unknown-limit", f"nothing is set for {what}{near}")
     return Response(status_code=204)

@@ -1,7 +1,7 @@
 """``/strikes``: orders to pass over every task of a program with a certain value of a parameter."""
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Self
 
 import msgspec
 from fastapi import FastAPI, Path, Request
@@ -12,6 +12,7 @@ from flower_engine.model.control import MAX_EXACT, Strike
 from flower_engine.model.definition import MAX_NAME_LENGTH
 from flower_engine.projection.controls import delete_strike, put_strike, read_strikes
 from flower_register.changing import changing_control
+from flower_register.names import Names
 from flower_register.openapi import replies, reply
 from flower_register.problems import ProblemError
 from flower_register.schemas import NAME_PATTERN, Reason, Taken, View
@@ -57,8 +58,14 @@ class StrikeView(View):
     by: str
 
     @classmethod
-    def of(cls, strike: Strike) -> "StrikeView":
+    def of(cls, strike: Strike) -> Self:
         return cls(strike.id, strike.program, strike.parameter, strike.value, strike.reason, strike.by)
+
+
+class StrikeMadeView(StrikeView, omit_defaults=True):
+    """The same right after it was made. ``warnings``: nobody knows of the program or parameter (yet)."""
+
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class UnreadableStrike(View):
@@ -74,7 +81,7 @@ class StrikesView(View, omit_defaults=True):
     """Every strike that holds, oldest first; and rows that cannot be used."""
 
     strikes: list[StrikeView]
-    unreadable: list[UnreadableStrike] = msgspec.field(default_factory=list[UnreadableStrike])
+    unreadable: list[UnreadableStrike] = msgspec.field(default_factory=list)
 
 
 def add_strikes(app: FastAPI, stores: Stores) -> None:
@@ -98,7 +105,7 @@ def add_strikes(app: FastAPI, stores: Stores) -> None:
         "/strikes",
         summary="Pass over every task of a program with a value of a parameter",
         status_code=201,
-        responses=replies({201: (StrikeView, "It holds")}, problems=(400, 409, 422, 503)),
+        responses=replies({201: (StrikeMadeView, "It holds")}, problems=(400, 409, 422, 503)),
     )
     async def post(request: Request, body: StrikeBody) -> Response:
         """Nothing that matches starts any more when the answer comes; what waits already becomes Ignore soon
@@ -116,7 +123,9 @@ def add_strikes(app: FastAPI, stores: Stores) -> None:
                 detail = f"{_MOST_STRIKES} strikes hold already; lift those that are over"
                 raise ProblemError(409, "too-many-strikes", detail)
             await put_strike(connection, strike)
-        return reply(StrikeView.of(strike), 201)
+        made = StrikeMadeView.of(strike)
+        made.warnings = await Names(stores).of_strike(strike.program, strike.parameter)
+        return reply(made, 201)
 
     @app.delete(
         "/strikes/{strike_id:rest}",

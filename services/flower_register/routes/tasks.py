@@ -11,6 +11,7 @@ from flower_engine.projection.views import TaskDetail
 from flower_register.cursors import cursor_of, no_cursor, place_of
 from flower_register.finding import find_task
 from flower_register.looking_back import find_task_at
+from flower_register.names import Names
 from flower_register.openapi import replies, reply
 from flower_register.paths import FlowIdPath
 from flower_register.schemas import NAME_PATTERN, TasksPage, WorkflowName
@@ -30,6 +31,7 @@ Time = Annotated[TimeText, Query(description="UTC where no offset is given")]
 
 def add_tasks(app: FastAPI, stores: Stores) -> None:
     """Adds the routes that show tasks."""
+    names = Names(stores)
 
     @app.get(
         "/tasks",
@@ -65,7 +67,8 @@ def add_tasks(app: FastAPI, stores: Stores) -> None:
         behind = None if cursor is None else _place(cursor)
         async with stores.postgres() as connection:
             tasks, end = await list_failed(connection, asked, behind=behind, limit=limit)
-        return reply(TasksPage(tasks, end and cursor_of(end)))
+        warnings = await names.of_failed(asked) if not tasks and end is None and cursor is None else []
+        return reply(TasksPage(tasks, end and cursor_of(end), warnings))
 
     @app.get(
         "/flows/{task_flow_id}/tasks/{task_exec_seq}",

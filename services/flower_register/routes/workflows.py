@@ -14,7 +14,8 @@ from flower_engine.projection.definitions import (
     put_workflow,
     read_workflow,
 )
-from flower_register.definition_schemas import WorkflowBody, WorkflowView
+from flower_register.definition_schemas import DefinedView, WorkflowBody, WorkflowView
+from flower_register.names import Names
 from flower_register.openapi import replies, reply
 from flower_register.paths import TaskIdPath, workflow_of
 from flower_register.problems import ProblemError
@@ -26,6 +27,7 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 def add_workflows(app: FastAPI, stores: Stores) -> None:
     """Adds the routes that show and change definitions."""
+    names = Names(stores)
 
     @app.get(
         "/workflows",
@@ -54,7 +56,7 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         async with stores.postgres() as connection:
             definition = await read_workflow(connection, name)
         if definition is None:
-            raise _unknown(name)
+            raise await _unknown(names, name)
         return reply(WorkflowView.of(definition))
 
     @app.put(
@@ -62,8 +64,8 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         summary="Define or replace a workflow",
         responses=replies(
             {
-                200: (WorkflowView, "The workflow is replaced as a whole"),
-                201: (WorkflowView, "The workflow is defined"),
+                200: (DefinedView, "The workflow is replaced as a whole"),
+                201: (DefinedView, "The workflow is defined"),
             },
             problems=(400, 409, 413, 415, 422, 503),
         ),
@@ -88,7 +90,9 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
             ) from None
         finally:
             stores.plans.forget(name)  # the notification comes too, but the next call may come before it
-        return reply(WorkflowView.of(definition), 201 if is_new else 200)
+        defined = DefinedView.of(definition)
+        defined.warnings = await names.of_definition(definition)
+        return reply(defined, 201 if is_new else 200)
 
     @app.delete(
         "/workflows/{task_id:rest}",
@@ -101,12 +105,14 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
         name = workflow_of(task_id)
         try:
             async with stores.postgres() as connection:
-                if not await delete_workflow(connection, name):
-                    raise _unknown(name)
+                is_deleted = await delete_workflow(connection, name)
         finally:
             stores.plans.forget(name)
+        if not is_deleted:
+            raise await _unknown(names, name)
         return Response(status_code=204)
 
 
-def _unknown(name: str) -> UnknownWorkflowError:
-    return UnknownWorkflowError(f"no task definition has the task_id {name!r}")
+async def _unknown(names: Names, name: str) -> UnknownWorkflowError:
+    near = await names.near_workflow(name)
+    return UnknownWorkflowError(f"no task definition has the task_id {name!r}{near}")

@@ -13,6 +13,7 @@ from flower_engine.log.keys import GROUP, unescape
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import read_back
 from flower_engine.log.striking import lanes_of
+from flower_engine.log.working import live_workers
 from flower_engine.model.control_invariants import LANE
 from flower_engine.model.ids import created_ms
 
@@ -37,7 +38,7 @@ class LaneNow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueNow(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue: ready tasks and leased ones."""
+    """A queue that somebody serves, or that holds something: ready tasks and leased ones."""
 
     queue: str
     waiting: int
@@ -120,12 +121,14 @@ async def _queues(client: AsyncRedis, partition: Partition, lanes: Sequence[Lane
         waiting[lane.queue] += lane.waiting
     attended: set[bytes] = await send(client, "SMEMBERS", partition.keys.queues)
     queues = sorted({unescape(queue.decode()) for queue in attended} | waiting.keys())
+    served = {queue for worker in await live_workers(client, partition) for queue in worker.queues}
     found: list[QueueNow] = []
     for queue in queues:
         work, running = partition.keys.work(queue), 0
         if await send(client, "EXISTS", work):
             running = int((await send(client, "XPENDING", work, GROUP))["pending"])
-        found.append(QueueNow(queue=queue, waiting=waiting[queue], running=running))
+        if waiting[queue] or running or queue in served:  # the work stream of one that nobody serves stays
+            found.append(QueueNow(queue=queue, waiting=waiting[queue], running=running))
     return found
 
 
