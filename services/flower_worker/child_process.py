@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -41,6 +42,15 @@ class Origin(NamedTuple):
     folder: Path
     environment: Mapping[str, str]
     hello: Hello
+
+    @classmethod
+    def now(cls, modules: Sequence[str]) -> Self:
+        """As this process is now, with where it looks for modules, whatever programs do to it later;
+        ``modules`` are what a child imports for its programs."""
+        folder = Path.cwd()
+        level = logging.getLevelName(logging.getLogger().level)
+        path = [str(folder / entry) for entry in sys.path]
+        return cls(folder, dict(os.environ), Hello(path, tuple(modules), level))
 
 
 class ChildProcess:

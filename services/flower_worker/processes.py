@@ -2,11 +2,7 @@
 
 import asyncio
 import contextlib
-import logging
-import os
-import sys
-from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -16,10 +12,9 @@ from flower_engine.programs.image import Image
 from flower_engine.runtime.tasks import cancel_all
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.calling import Done, Tell
-from flower_worker.child_messages import Hello, Job
+from flower_worker.child_messages import Job
 from flower_worker.child_process import ChildProcess, Origin
 
-_log = logging.getLogger(__name__)
 _END_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -29,16 +24,11 @@ class Processes:
     """Runs jobs in children. While one program or all of them cannot be started, it tries again by itself,
     after pauses that grow; ``ability`` says what it found."""
 
-    def __init__(self, modules: Sequence[str], ability: Ability, image: Image | None = None) -> None:
-        """``modules`` are what a child imports for its programs. What it starts from (folder, environment,
-        where modules are looked for) is as it is now, whatever programs do to it later; code is as ``image``
-        keeps it."""
+    def __init__(self, origin: Origin, ability: Ability, image: Image | None = None) -> None:
+        """``origin`` is what children start from; code is as ``image`` keeps it."""
         self.ability = ability
-        self.image = image or Image(modules)
-        level = logging.getLevelName(logging.getLogger().level)
-        folder = Path.cwd()
-        path = [str(folder / entry) for entry in sys.path]
-        self._origin = Origin(folder, dict(os.environ), Hello(path, tuple(modules), level))
+        self.image = image or Image(origin.hello.modules)
+        self._origin = origin
         self._children: set[ChildProcess] = set()
         self._idle: list[ChildProcess] = []
         self._warming: asyncio.Task[None] | None = None

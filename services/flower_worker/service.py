@@ -10,6 +10,7 @@ from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.losses import again_after_losses
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import unless_stopped
+from flower_worker.child_process import Origin
 from flower_worker.worker import Worker
 
 
@@ -37,6 +38,7 @@ class WorkerService:
         with image.keeping():
             registry = load_programs(settings.programs)
             image.complete()
+            origin = Origin.now(settings.programs)  # before a program can change it: lives begin anew
             assert settings.redis_url is not None
             client = connect(settings.redis_url)
             hide_from_copies(client, descriptors)
@@ -45,7 +47,7 @@ class WorkerService:
                 """One life of the worker: until ``stop`` is set, or Redis is lost."""
                 partitions = await unless_stopped(stop, open_partitions(client, settings, is_start=is_start))
                 if partitions is not None:
-                    self._worker = Worker(settings, registry, image, client, partitions)
+                    self._worker = Worker(settings, registry, client, partitions, image=image, origin=origin)
                     await self._worker.run(stop)
 
             try:

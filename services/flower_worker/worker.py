@@ -18,6 +18,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import cancel_all, unless_stopped
 from flower_worker.ability import Ability
 from flower_worker.bell import BellLoop
+from flower_worker.child_process import Origin
 from flower_worker.drain import drain, stop_attempts
 from flower_worker.ending import hand_back_all
 from flower_worker.exchange import ExchangeLoop
@@ -41,9 +42,11 @@ class Worker:
         self,
         settings: Settings,
         registry: Registry,
-        image: Image,
         client: AsyncRedis,
         partitions: Sequence[Partition],
+        *,
+        image: Image,
+        origin: Origin,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -53,7 +56,7 @@ class Worker:
         self._light = tuple(sorted(one.name for one in registry if one.kind is not Kind.PROCESS))
         self._ability = Ability(one.name for one in registry if one.kind is Kind.PROCESS)
         self._ability.when_changed.append(self._follow_ability)
-        self._processes = Processes(settings.programs, self._ability, image)
+        self._processes = Processes(origin, self._ability, image)
         self._executor = Executor(
             registry,
             self._info.worker,

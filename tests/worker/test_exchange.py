@@ -10,6 +10,7 @@ from flower_engine.model.events import TaskReturned, TaskStarted
 from flower_engine.model.status import Status
 from flower_engine.programs.loading import load_programs
 from flower_worker.ability import Ability
+from flower_worker.child_process import Origin
 from flower_worker.exchange import ExchangeLoop
 from flower_worker.execute import Executor
 from flower_worker.processes import Processes
@@ -35,7 +36,7 @@ async def exchange(engine: Engine) -> ExchangeLoop:
         queues=Queues(["default"]),
         programs=dict.fromkeys(AskKind, program_args(programs)),
         slots=Slots(SLOTS, 0),
-        executor=Executor(registry, "w1", Threads(SLOTS), Processes([], Ability(())), max_lost=3),
+        executor=Executor(registry, "w1", Threads(SLOTS), Processes(Origin.now([]), Ability(())), max_lost=3),
     )
 
 

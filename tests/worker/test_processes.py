@@ -15,6 +15,7 @@ from flower_engine.log.working import OutcomeKind
 from flower_engine.programs.context import Progress
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job
+from flower_worker.child_process import Origin
 from flower_worker.processes import Processes
 from scripts.engine import Engine
 from worker.running import PROGRAMS, OwnProcess, eventually, row
@@ -31,7 +32,7 @@ def ignore(_progress: Progress) -> None:
 
 @pytest.fixture
 async def processes() -> AsyncIterator[Processes]:
-    made = Processes([PROGRAMS], Ability(()))
+    made = Processes(Origin.now([PROGRAMS]), Ability(()))
     yield made
     await made.close()
 
@@ -59,7 +60,7 @@ async def test_a_child_may_be_made_ahead_of_the_first_job(processes: Processes) 
 
 
 async def test_a_child_that_is_just_being_made_ends_with_the_others() -> None:
-    made = Processes([PROGRAMS], Ability(()))
+    made = Processes(Origin.now([PROGRAMS]), Ability(()))
     made.warm()
     await eventually(lambda: bool(children()))
     await made.close()
@@ -91,7 +92,7 @@ async def test_jobs_run_beside_each_other(processes: Processes, tmp_path: Path) 
 
 
 async def test_a_job_that_no_child_can_take_up_has_not_run() -> None:
-    made = Processes(["no.such.module"], Ability(["where_process"]))
+    made = Processes(Origin.now(["no.such.module"]), Ability(["where_process"]))
     with pytest.raises(CannotStartError):
         await made.run(job("where_process"), ignore)
     assert (

@@ -9,6 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
+from flower_engine.log.client import send
+from flower_engine.log.partition import Partition, halt
 from flower_engine.log.working import live_workers
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
@@ -138,6 +140,25 @@ async def test_children_start_from_where_the_worker_began_whatever_programs_do(
     await finished(engine, "good")
     await finished(engine, what)
     await lose_child(worker)
+    assert (await finished(engine, "good")).task(1).attempt == 1
+
+
+async def test_so_they_do_when_the_worker_began_anew_because_redis_was_lost(
+    engine: Engine, start: Callable[..., OwnProcess]
+) -> None:
+    start()
+    await finished(engine, "move")
+    before = await the_worker(engine)
+    await halt(engine.client, engine.partition, "a test")
+    await send(engine.client, "HDEL", engine.keys.meta, "halted_why")
+    await send(engine.client, "HSET", engine.keys.meta, "generation", "2")
+    engine.partition = Partition(0, engine.partition.installation, "2")
+
+    async def is_another() -> bool:
+        workers = await live_workers(engine.client, engine.partition)
+        return any(info.worker != before.worker for info in workers)
+
+    await eventually(is_another)
     assert (await finished(engine, "good")).task(1).attempt == 1
 
 
