@@ -6,6 +6,7 @@ import logging
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.engine_time import read_engine_time
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
 from flower_engine.log.watching import queues_of
@@ -37,8 +38,13 @@ class WorkersLoop:
             await asyncio.sleep(self._interval_seconds)
 
     async def run_once(self) -> list[str]:
-        """Forgets those that are gone and hold nothing; returns their ids."""
+        """Forgets those that are gone and hold nothing; returns their ids. None after a stall: what is shown
+        of a worker lives by Redis' clock, and a jump of that ends it for those that are there, too."""
         forgotten: list[str] = []
+        time, clock_ms = await read_engine_time(self._client, self._partition.keys)
+        now_ms = time.now(clock_ms)
+        if now_ms < time.grace or (time.horizon is not None and now_ms > time.horizon):
+            return forgotten
         gone = await self._gone()
         if gone:
             queues = await queues_of(self._client, self._partition)

@@ -15,7 +15,7 @@ from flower_engine.runtime.tasks import cancel_all
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.service import serve
 from flower_watcher.workers import WorkersLoop
-from scripts.engine import Engine, task
+from scripts.engine import A_MINUTE_MS, Engine, task
 from worker.running import PATIENCE_SECONDS, eventually
 
 
@@ -112,6 +112,25 @@ async def test_a_worker_that_is_gone_and_holds_nothing_is_forgotten(
     consumers = await send(engine.client, "XINFO", "CONSUMERS", engine.keys.work("default"), "workers")
     assert consumers == []
     assert await watching.run_once() == []
+
+
+async def test_no_worker_is_forgotten_because_the_clock_jumped_ahead(
+    engine: Engine, settings: Settings
+) -> None:
+    """The key that shows it lives by that clock."""
+    engine.heartbeat("alive")
+    await engine.tick()
+    await engine.step_clock(60 * A_MINUTE_MS)
+    await send(engine.client, "DEL", engine.keys.worker("alive"))
+    watching = WorkersLoop(engine.client, engine.partition, settings)
+    assert await watching.run_once() == [], "no watcher has seen the jump"
+    await LapseLoop(engine.client, engine.partition, settings).run_once()
+    assert await watching.run_once() == [], "and now it has"
+    engine.heartbeat("alive")
+    await send(engine.client, "HSET", engine.keys.meta, "grace", 0)
+    await engine.tick()
+    assert await watching.run_once() == []
+    assert await workers(engine) == [b"alive"]
 
 
 async def test_a_worker_that_is_gone_is_remembered_while_it_holds_leases(

@@ -15,7 +15,7 @@ class EngineTime(msgspec.Struct, frozen=True, kw_only=True):
 
     ``tick``: when a watcher looked last; ``skew``: by how much engine time was ahead of the clock then;
     ``horizon``: up to where time counts for timeouts if nobody looks again; ``held``: how much time did not
-    count for them; ``grace``: until when no lease lapses.
+    count for them; ``grace``: until when no lease lapses, and nothing times out.
     """
 
     tick: int = 0
@@ -41,7 +41,7 @@ class EngineTime(msgspec.Struct, frozen=True, kw_only=True):
         grace, held = self.grace, self.held
         if now_ms - self.tick > gap_ms:
             grace = now_ms + lease_ms
-            held += (now_ms - self.tick if self.tick else 0) + lease_ms
+            held += now_ms - self.tick if self.tick else 0
         return EngineTime(
             tick=now_ms, skew=now_ms - clock_ms, horizon=now_ms + gap_ms, held=held, grace=grace
         )

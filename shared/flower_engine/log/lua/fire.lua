@@ -5,7 +5,8 @@
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
 --   too long everything that runs or is ready is suspended: each together with its event and the end of its
---   timer. Time that nobody watched does not count for timeouts (see lapse). Safe to send twice.
+--   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are none
+--   (see lapse). Safe to send twice.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
 -- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
@@ -126,7 +127,8 @@ function move.f(id)
 end
 
 local IS_TIMEOUT = { a = true, q = true, f = true }
-local is_stalled = now_ms - tick > tonumber(ARGV[3])
+local grace_ms = tonumber(call('HGET', KEYS[1], 'grace') or 0) - now_ms
+local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(ARGV[3])
 for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
   local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
   if is_stalled and IS_TIMEOUT[kind] then -- of an older version
@@ -136,7 +138,7 @@ for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 
     move[kind](id, task)
   end
 end
-local due = string.format('%d', TIMEOUTS + steady_now())
+local due = string.format('%d', grace_ms > 0 and 0 or TIMEOUTS + steady_now())
 for _, member in ipairs(call('ZRANGE', timers, TIMEOUTS_FROM, due, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
   local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
   if whole_tasks < WHOLE_TASKS then
@@ -154,5 +156,8 @@ if call('EXISTS', prefix .. 'admitting') == 1 then
 end
 local soonest = call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
 local timeout = call('ZRANGE', timers, TIMEOUTS_FROM, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
-local next_ms = soonest and math.max(0, math.min(due_in(soonest), due_in(timeout or soonest)))
+local next_ms = soonest and math.min(
+  tonumber(soonest) < TIMEOUTS and due_in(soonest) or math.huge,
+  timeout and math.max(due_in(timeout), grace_ms) or math.huge)
+next_ms = next_ms and math.max(0, next_ms)
 return { 'ok', next_ms and string.format('%d', next_ms) or '-1', fired }

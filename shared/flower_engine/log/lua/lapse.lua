@@ -4,9 +4,9 @@
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap: Redis stood still, its clock jumped
--- ahead, or no watcher ran) nothing lapses for one lease time, so that living workers can send their heartbeats
--- first; and timeouts are put off by the time that nobody watched and that lease time. After the clock went
--- back each lease begins anew. Safe to send twice.
+-- ahead, or no watcher ran) nothing lapses or times out for one lease time, so that living workers can send their
+-- heartbeats first; and the time that nobody watched does not count for timeouts. After the clock went back each
+-- lease begins anew. Safe to send twice.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, lost workers that make poison,
 --   most leases to handle, queues...
 -- Reply: {"ok", {queue, member, worker, "lapsed" | "suspended", ...}}, {"stalled", ms still to wait} or
@@ -22,7 +22,7 @@ local grace, held = tonumber(before[1] or 0), tonumber(before[2] or 0)
 local restamp = is_stepped_back and '' or before[3]
 if now_ms - tick > gap_ms then
   grace = now_ms + lease_ms
-  held = held + (tick > 0 and now_ms - tick or 0) + lease_ms
+  held = held + (tick > 0 and now_ms - tick or 0)
 end
 call('HSET', KEYS[1], 'tick', now, 'grace', string.format('%d', grace), 'skew', string.format('%d', now_ms - clock),
   'horizon', string.format('%d', now_ms + gap_ms), 'held', string.format('%d', held))
