@@ -58,7 +58,14 @@ async def measure(url: str, *, lanes: int, slots: int, unserved: int, control: F
             if call == 11:  # what was first seen has found its place
                 before = await _cpu_seconds(client)
             reply = await finish_and_claim(
-                client, partition, "w", call, outcomes=outcomes, wanted=slots, service_args=service
+                client,
+                partition,
+                "w",
+                call,
+                answered=call - 1,
+                outcomes=outcomes,
+                wanted=slots,
+                service_args=service,
             )
             outcomes = [Outcome(claim, OutcomeKind.FINISHED) for claim in reply.claims]
         return (await _cpu_seconds(client) - before) / CALLS * 1e6

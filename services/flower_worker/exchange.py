@@ -75,6 +75,7 @@ class ExchangeLoop:
         self.share = Share(self.wake)
         self.opens_at: float | None = None  # when a rate lets more start, by time.monotonic
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
+        self.answered = 0  # the last call that was answered; a thread may read it
         self.quiet = asyncio.Event()  # no lease is held, and no call is under way that may bring one
         self.quiet.set()
         self.handed_in = asyncio.Event()  # every outcome so far is answered
@@ -164,6 +165,10 @@ class ExchangeLoop:
         """Attempts that hold a slot though their leases are gone; may be called from another thread."""
         return [str(attempt) for attempt in list(self._stuck)]
 
+    def flows(self) -> set[str]:
+        """The flows of all attempts whose outcome Redis has not answered."""
+        return {attempt.claim.flow for held in self._held.values() for attempt in held.values()}
+
     def running(self) -> list[Attempt]:
         """The attempts without an outcome."""
         return [attempt for held in self._held.values() for attempt in held.values() if not attempt.outcome]
@@ -242,6 +247,7 @@ class ExchangeLoop:
                     self.partition,
                     self._worker,
                     call.number,
+                    answered=self.answered,
                     outcomes=call.outcomes,
                     wanted=call.ask.wanted,
                     service_args=service,
@@ -258,6 +264,7 @@ class ExchangeLoop:
 
     def _accept(self, call: _Call, reply: Exchange) -> None:
         share = self.share
+        self.answered = call.number
         share.used -= call.reserved
         share.heavy_used -= call.heavy_reserved
         for attempt in call.batch:

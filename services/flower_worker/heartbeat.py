@@ -76,6 +76,7 @@ class HeartbeatLoop:
                     self._info.worker,
                     info=info,
                     remember_ms=self._settings.lease_ms,
+                    answered=exchange.answered,
                     leases=exchange.leases(),
                     progress=[reported for _, reported in untold],
                 )

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from flower_engine.errors import LostError
 from flower_engine.log.client import connect, descriptors
 from flower_engine.programs.image import Image
 from flower_engine.programs.loading import load_programs
@@ -11,6 +12,7 @@ from flower_engine.runtime.losses import again_after_losses
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.tasks import unless_stopped
 from flower_worker.child_process import Origin
+from flower_worker.left_behind import say_unknown
 from flower_worker.worker import Worker
 
 
@@ -24,6 +26,7 @@ class WorkerService:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None  # of this life; another one begins when Redis was lost
+        self._left: set[str] = set()  # flows of which the life before had attempts when Redis was lost
 
     async def serve(self, settings: Settings, stop: asyncio.Event) -> None:
         """Runs tasks until ``stop`` is set.
@@ -46,9 +49,16 @@ class WorkerService:
             async def work(is_start: bool) -> None:
                 """One life of the worker: until ``stop`` is set, or Redis is lost."""
                 partitions = await unless_stopped(stop, open_partitions(client, settings, is_start=is_start))
-                if partitions is not None:
-                    self._worker = Worker(settings, registry, client, partitions, image=image, origin=origin)
+                if partitions is None:
+                    return
+                if self._left:
+                    await say_unknown(client, partitions, self._left)
+                self._worker = Worker(settings, registry, client, partitions, image=image, origin=origin)
+                try:
                     await self._worker.run(stop)
+                except LostError:
+                    self._left = self._worker.flows_at_the_end
+                    raise
 
             try:
                 await again_after_losses(stop, work)

@@ -68,6 +68,7 @@ class Worker:
         self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._processes, self._fail)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
+        self.flows_at_the_end: set[str] = set()  # of which it had attempts when it failed
         self._signatures = signatures_of(registry)
         self._publishing: asyncio.Task[None] | None = None
 
@@ -80,6 +81,7 @@ class Worker:
             elif self._heartbeats.is_started:  # others may have seen it already
                 await self._sign_off()
         except BaseException:
+            self.flows_at_the_end = {flow for exchange in self._exchanges for flow in exchange.flows()}
             await stop_attempts(self._exchanges, self._executor)
             raise
         finally:

@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from acceptance.running import RunningEngine
-from flower_engine.model.events import LogOpened, TaskLapsed
+from flower_engine.log.client import connect_blocking, send_blocking
+from flower_engine.log.keys import Keys
+from flower_engine.model.events import LogOpened, TaskLapsed, TaskStarted
 from shapes.loading import load_shape
 
 ALL = ("api", "projector", "watcher", "worker", "worker-2")
@@ -103,6 +105,36 @@ def test_without_leave_to_recover_everybody_waits_says_so_and_goes_on_after_flow
     assert verdict.problems == []
 
 
+def test_a_redis_that_goes_back_while_nothing_is_projected_is_noticed_by_the_workers(tmp_path: Path) -> None:
+    """What it still has goes on where it was, finished tasks stay so, and what is lost is said."""
+    services = tuple(name for name in ALL if name != "projector")
+    settings = {"FLOWER_AUTO_RECOVER": "1", "FLOWER_CONCURRENCY": "20"}
+    with RunningEngine.started(tmp_path, *services, **settings) as engine:
+        _define(engine)
+        nap = {"taskSeq": 1, "program": NAP, "parameters": {"SLEEP_TIME_SECOND": "0.3"}}
+        engine.define("nap", [nap])
+        kept = engine.register("line", 200)
+        engine.wait_for("some ends", lambda: _ends_in_redis(engine) >= 100)
+        copied = engine.copy_redis()
+        engine.register("nap", 2_000)
+        engine.wait_for("those after it to run", lambda: _ends_in_redis(engine) >= 250)
+        engine.set_redis_back(copied)
+        engine.wait_for(
+            "the API to say it", lambda: "Redis went back in time" in engine.client.get("/readyz").text
+        )
+        assert "cannot be brought back" in engine.client.get("/readyz").text
+        engine.start("projector")
+        engine.wait_until_ended(kept)
+        engine.wait_for("a worker to say it", lambda: "are in no store any more" in engine.logs())
+        assert engine.flower("verify").returncode == 0
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(verdict.flows) == set(kept)
+    started = [(event.flow, event.task) for event in verdict.events if isinstance(event, TaskStarted)]
+    lapsed = [(event.flow, event.task) for event in verdict.events if isinstance(event, TaskLapsed)]
+    assert len(started) == 600 + len(lapsed), "nothing that had finished ran again"
+
+
 def test_tables_that_are_dropped_in_the_middle_of_the_work_are_rebuilt(tmp_path: Path) -> None:
     with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="20") as engine:
         flows = _register(engine)
@@ -136,6 +168,11 @@ def test_both_at_once_tables_dropped_and_redis_two_seconds_back(tmp_path: Path) 
     assert verified.returncode == 0, verified.stdout
     assert verdict.problems == []
     assert set(verdict.flows) == set(flows)
+
+
+def _ends_in_redis(engine: RunningEngine) -> int:
+    with connect_blocking(engine.addresses.redis_url) as client:
+        return send_blocking(client, "LLEN", Keys(0).endings)
 
 
 def _drop_tables(engine: RunningEngine) -> None:

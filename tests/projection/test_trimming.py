@@ -124,9 +124,13 @@ async def test_flows_that_ended_are_forgotten_once_their_end_is_archived(
     await register(client, partition, [Start(flow, plan)])
     await attend(client, partition, ["default"])
     service = Service(("default",), ("A",)).args()
-    got = await finish_and_claim(client, partition, "w", 1, outcomes=[], wanted=1, service_args=service)
+    got = await finish_and_claim(
+        client, partition, "w", 1, answered=0, outcomes=[], wanted=1, service_args=service
+    )
     outcome = Outcome(got.claims[0], OutcomeKind.FINISHED)
-    await finish_and_claim(client, partition, "w", 2, outcomes=[outcome], wanted=0, service_args=service)
+    await finish_and_claim(
+        client, partition, "w", 2, answered=1, outcomes=[outcome], wanted=0, service_args=service
+    )
 
     forgetful = settings.model_copy(update={"ended_keep_seconds": 0.0})
     trimmer = Trimmer(client, partition, forgetful, monotonic=clock)

@@ -100,6 +100,7 @@ class Engine:
         self.programs: set[str] = {"A"}
         self._flow_numbers = itertools.count(1)
         self._last_numbers: dict[str, int] = {}
+        self.answered: dict[str, int] = {}  # the last call of each worker that was answered
 
     # What a register does
 
@@ -148,19 +149,23 @@ class Engine:
         wanted: int = 0,
         queues: Sequence[str] = (DEFAULT_QUEUE,),
         programs: Iterable[str] | None = None,
+        answered: int | None = None,
     ) -> Exchange:
         """One finish_and_claim with a call number of the test's choice."""
         service = Service(tuple(queues), tuple(sorted(self.programs if programs is None else programs)))
         self._last_numbers[worker] = max(number, self._last_numbers.get(worker, 0))
-        return await finish_and_claim(
+        reply = await finish_and_claim(
             self.client,
             self.partition,
             worker,
             number,
+            answered=self.answered.get(worker, 0) if answered is None else answered,
             outcomes=outcomes,
             wanted=wanted,
             service_args=service.args(),
         )
+        self.answered[worker] = max(number, self.answered.get(worker, 0))
+        return reply
 
     async def exchange(
         self,
@@ -261,6 +266,7 @@ class Engine:
             worker,
             info=msgspec.json.encode(info),
             remember_ms=remember_ms,
+            answered=self.answered.get(worker, 0),
             leases=leases,
             progress=progress,
         )

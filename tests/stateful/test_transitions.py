@@ -318,6 +318,7 @@ class Transitions(RuleBasedStateMachine):
             worker.name,
             info=b"{}",
             remember_ms=60_000,
+            answered=worker.number,
             leases=leases,
             progress=told,
         )
@@ -499,7 +500,7 @@ class Transitions(RuleBasedStateMachine):
         worker.number += 1
         send: Callable[[], Awaitable[Exchange]] = lambda: finish_and_claim(  # noqa: E731
             self.client, self.partition, worker.name, worker.number,
-            outcomes=outcomes, wanted=wanted, service_args=worker.service.args(),
+            answered=worker.number - 1, outcomes=outcomes, wanted=wanted, service_args=worker.service.args(),
         )  # fmt: skip
         return [self.run(send()) for _ in range(sends)]
 

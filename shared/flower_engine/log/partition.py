@@ -44,6 +44,8 @@ class Meta:
     """What a partition's ``meta`` says of the installation it belongs to.
 
     Where it was halted, or is being recovered (as generation ``recovering``), it has no generation.
+    ``rewound``: it was halted because Redis went back in time, as a worker could prove; so many outcomes came
+    for flows that Redis does not know (None: that is not why).
     """
 
     installation: str
@@ -51,16 +53,20 @@ class Meta:
     partitions: int
     halted_why: str = ""
     recovering: str = ""
+    rewound: int | None = None
 
 
 async def read_meta(client: AsyncRedis, number: int) -> Meta | None:
     """The partition's meta, or None where there is none."""
-    fields = ("installation", "generation", "partitions", "halted_why", "recovering")
+    fields = ("installation", "generation", "partitions", "halted_why", "recovering", "rewound")
     got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *fields)
-    installation, generation, partitions, why, recovering = (value.decode() if value else "" for value in got)
+    words = [value.decode() if value else "" for value in got]
+    installation, generation, partitions, why, recovering, rewound = words
     if not installation:
         return None
-    return Meta(installation, generation, int(partitions or 0), why, recovering)
+    return Meta(
+        installation, generation, int(partitions or 0), why, recovering, int(rewound) if rewound else None
+    )
 
 
 async def install(client: AsyncRedis, number: int, installation: str, partitions: int) -> Meta:

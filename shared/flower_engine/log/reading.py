@@ -60,8 +60,13 @@ async def read_back(
 
 async def has_entry(client: AsyncRedis, keys: Keys, position: str) -> bool:
     """Whether the log still has the event at a position."""
+    return await event_at(client, keys, position) is not None
+
+
+async def event_at(client: AsyncRedis, keys: Keys, position: str) -> bytes | None:
+    """The event at a position; None: the log has none there."""
     found: list[Found] = await send(client, "XRANGE", keys.log, position, "+", "COUNT", 1)
-    return any(entry.position == position for entry in unpack(found))
+    return next((entry.raw for entry in unpack(found) if entry.position == position), None)
 
 
 async def wait_for_log(

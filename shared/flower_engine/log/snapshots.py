@@ -77,6 +77,15 @@ async def are_live(client: AsyncRedis, partition: Partition, flows: Sequence[str
     return {flow for flow, reply in zip(flows, replies, strict=True) if reply}
 
 
+async def are_known(client: AsyncRedis, partition: Partition, flows: Sequence[str]) -> set[str]:
+    """Those of the flows that are under way, or ended not long ago."""
+    async with client.pipeline(transaction=False) as pipeline:
+        for flow in flows:
+            queue_command(pipeline, "EXISTS", partition.keys.flow(flow), partition.keys.ended(flow))
+        found: list[int] = await pipeline.execute() if flows else []
+    return {flow for flow, count in zip(flows, found, strict=True) if count}
+
+
 async def snapshot(
     client: AsyncRedis, partition: Partition, flows: Sequence[str], keys: dict[str, str]
 ) -> None:

@@ -125,6 +125,7 @@ async def finish_and_claim(
     worker: str,
     number: int,
     *,
+    answered: int,
     outcomes: Sequence[Outcome],
     wanted: int,
     service_args: Sequence[Arg],
@@ -132,13 +133,15 @@ async def finish_and_claim(
     """Hands in outcomes and takes up to ``wanted`` tasks, in one atomic call.
 
     ``number`` rises by one with each call of this worker to this partition; a call whose reply was lost is
-    sent again with its number AND its arguments, and then gives the first reply again.
+    sent again with its number AND its arguments, and then gives the first reply again. ``answered`` is the
+    number of the last call that was answered (0: none was): a Redis that does not know of it went back in
+    time, which halts the partition.
 
     Raises:
         LostError: Redis lost its state.
         StoreError: the number was used before by a later call.
     """
-    args: list[Arg] = [partition.generation, worker, number, wanted, *service_args]
+    args: list[Arg] = [partition.generation, worker, number, wanted, answered, *service_args]
     for outcome in outcomes:
         claim = outcome.claim
         kind = f"{outcome.kind} {outcome.number}" if outcome.kind in _WITH_NUMBER else outcome.kind
@@ -167,6 +170,7 @@ def heartbeat(
     *,
     info: bytes,
     remember_ms: int,
+    answered: int,
     leases: Mapping[bytes, Sequence[bytes]],
     progress: Sequence[Reported] = (),
 ) -> list[tuple[bytes, bytes]]:
@@ -175,9 +179,10 @@ def heartbeat(
     Returns (queue, lease) of those that are gone: lapsed, timed out or cancelled. A lease id is unique
     within its queue only. Progress is logged only if it differs from what was told last.
 
-    ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``.
+    ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``. ``answered`` is as for
+    :func:`finish_and_claim`.
     """
-    args: list[Arg] = [partition.generation, worker, info, remember_ms, len(progress)]
+    args: list[Arg] = [partition.generation, worker, info, remember_ms, answered, len(progress)]
     for told in progress:
         args += (told.claim.lease, told.claim.member, told.progress)
     for queue, held in leases.items():

@@ -1,6 +1,7 @@
 """A Redis that was lost: which partitions, having them recovered, and waiting until somebody did."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -10,11 +11,12 @@ from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Meta, read_meta
-from flower_engine.log.reading import has_entry
+from flower_engine.log.reading import event_at, has_entry
 from flower_engine.progress import Tell
+from flower_engine.projection import recovering
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.positions import Projected, read_positions
-from flower_engine.runtime.bridging import refuse_while_crossing
+from flower_engine.runtime.bridging import gap_to_cross, refuse_while_crossing
 from flower_engine.runtime.recovery import Recovered, Recovery
 from flower_engine.runtime.settings import Settings
 
@@ -83,8 +85,18 @@ def why_not(number: int, meta: Meta | None) -> str:
     if meta.recovering and not meta.generation:
         return f"partition {number} is being recovered, as generation {meta.recovering}"
     if not meta.generation:
-        return f"partition {number} was halted: {meta.halted_why}; recover it (flower recover)"
+        return f"partition {number} was halted: {meta.halted_why}{_told(meta)}; recover it (flower recover)"
     return f"partition {number} was recovered: it is at generation {meta.generation} now"
+
+
+def _told(meta: Meta) -> str:
+    """What is known of flows that a Redis which went back had acknowledged and lost."""
+    if meta.rewound is None:
+        return ""
+    return (
+        ". What it had acknowledged since and nobody archived cannot be brought back:"
+        f" {meta.rewound} outcomes came for flows that it does not know"
+    )
 
 
 async def recover_lost(
@@ -108,13 +120,40 @@ async def recover_lost(
             raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
         for row in rows:
             while force or await is_lost(client, row.partition, row):
-                result = await _recovery(client, connection, settings, row, tell).run()
+                meta = await read_meta(client, row.partition)
+                went_back = not force and meta is not None and meta.rewound is not None
+                if went_back:
+                    _log.error("%s", why_not(row.partition, meta))
+                is_whole = went_back and await _has_the_archive(client, connection, row)
+                recovery = _recovery(client, connection, settings, row, tell, is_repair=is_whole)
+                result = await recovery.run()
                 if result is not None:
+                    result.rewound = meta.rewound if meta is not None and went_back else None
                     done.append(result)
                     break
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 row = await _read_row(connection, row.partition)  # noqa: PLW2901
     return done
+
+
+async def _has_the_archive(client: AsyncRedis, connection: Connection, row: Projected) -> bool:
+    """Whether the log still has what is archived, so that all that it holds is to be kept: a Redis that went
+    back while nothing was projected is a past, but no other one than the archive's."""
+    if await gap_to_cross(client, connection, row.partition, row.position):
+        return False
+    if row.position is None:
+        return True
+    held = await event_at(client, Keys(row.partition), row.position)
+    archived = await recovering.entry_at(connection, row.partition, row.position)
+    return held is not None and archived is not None and _is_same(held, archived)
+
+
+def _is_same(event: bytes, archived: bytes) -> bool:
+    """The archive may have written its members in another order."""
+    try:
+        return event == archived or json.loads(event) == json.loads(archived)
+    except ValueError:
+        return False
 
 
 async def rebuild(

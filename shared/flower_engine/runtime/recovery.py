@@ -41,7 +41,8 @@ _log = logging.getLogger(__name__)
 class Recovered(msgspec.Struct, kw_only=True):
     """What a recovery of a partition came to. ``running``: tasks that wait for a new attempt; ``forked``:
     events that only the lost log had, of which ``registered_again`` were registrations; ``damaged``: flows
-    whose history does not fold, which are not put back."""
+    whose history does not fold, which are not put back. ``rewound``: Redis had gone back in time, and so many
+    outcomes had come for flows that it did not know (None: that was not why)."""
 
     partition: int
     generation: str
@@ -50,6 +51,7 @@ class Recovered(msgspec.Struct, kw_only=True):
     forked: int = 0
     registered_again: int = 0
     damaged: list[str] = []
+    rewound: int | None = None
 
     def __str__(self) -> str:
         """One sentence for people."""
@@ -61,6 +63,11 @@ class Recovered(msgspec.Struct, kw_only=True):
             text += (
                 f"; {self.forked} events that only Redis had are kept in kr_fork_event,"
                 f" {self.registered_again} of them registered again"
+            )
+        if self.rewound is not None:
+            text += (
+                "; Redis had gone back in time: what it had acknowledged since and nobody archived is lost,"
+                f" {self.rewound} outcomes came for flows that it did not know (the workers' logs name such)"
             )
         if self.damaged:
             text += f"; NOT put back, because their history is damaged: {', '.join(self.damaged[:20])}"

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- include _common _flows _progress _timers _boards _lanes _limits _suspects _whole _release _places _settle _strikes _failures _losses _returned _choose _call_record _outcomes _claim
+-- include _common _rewind _flows _progress _timers _boards _lanes _limits _suspects _whole _release _places _settle _strikes _failures _losses _returned _choose _call_record _outcomes _claim
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
 -- together. Safe to send twice: the same call number gives the first reply again, an older one "stale".
 -- Works when memory is short: finishing is what frees it.
--- ARGV: generation, worker, call number, wanted (free slots),
+-- Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is halted.
+-- ARGV: generation, worker, call number, wanted (free slots), number of the last call that was answered,
 --   number of queues, queues..., number of programs, programs...,
 --   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
 --   (JSON, or ""); kinds:
@@ -15,11 +16,15 @@
 --   ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
 --   release still, so the next call need not wait for a bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
+local first_queue, last_queue = 7, 6 + tonumber(ARGV[6])
+local first_program = last_queue + 2
+local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
 if generation ~= ARGV[1] then
+  note_unknown(last_program + 1)
   return { 'lost' }
 end
 control = meta[4] and true or false
-local number = tonumber(ARGV[3])
+local number, answered = tonumber(ARGV[3]), tonumber(ARGV[5])
 local call_key = prefix .. 'call:' .. ARGV[2]
 local last = call('GET', call_key)
 if last then
@@ -29,13 +34,19 @@ if last then
     return { 'stale' }
   elseif number == last_number then
     return { 'ok', words_of(words), still_held(granted), more, '-1' }
+  elseif last_number < answered then
+    return halt_rewound('Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
+      .. ARGV[2] .. ', and knows of none after ' .. digits(last_number), count_unknown(last_program + 1))
+  end
+elseif answered > 0 and last_program < #ARGV then -- forgotten when the worker was, or lost
+  local lease = future_lease(last_program + 1)
+  if lease then
+    return halt_rewound('Redis went back in time: worker ' .. ARGV[2] .. ' holds lease ' .. lease
+      .. ', which is later than any that Redis knows', count_unknown(last_program + 1))
   end
 end
 
 local wanted = tonumber(ARGV[4])
-local first_queue, last_queue = 6, 5 + tonumber(ARGV[5])
-local first_program = last_queue + 2
-local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
 local serves = {}
 for index = first_program, last_program do
   serves[ARGV[index]] = true

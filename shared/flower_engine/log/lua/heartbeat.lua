@@ -1,23 +1,30 @@
 #!lua flags=allow-oom
 -- heartbeat: a worker lives, keeps its leases and tells their progress.
--- include _common _flows _progress
+-- include _common _rewind _flows _progress
 --
 -- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Progress
 -- is logged where it differs from what was told last, and only for a task's current lease. Safe to send
--- twice.
--- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it,
---   number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
+-- twice. Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is
+-- halted.
+-- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it, number of its last call of
+--   finish_and_claim that was answered, number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
 --   then for each queue: queue, number of leases, leases...
 -- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
 if generation ~= ARGV[1] then
   return { 'lost' }
 end
-local worker = ARGV[2]
+local worker, answered = ARGV[2], tonumber(ARGV[5])
+local last = answered > 0 and call('GET', prefix .. 'call:' .. worker)
+local last_number = last and tonumber(match(last, '^%d+'))
+if last_number and last_number < answered then
+  return halt_rewound('Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
+    .. worker .. ', and knows of none after ' .. digits(last_number), 0)
+end
 call('ZADD', prefix .. 'workers', now, worker)
 call('SET', prefix .. 'worker:' .. worker, ARGV[3], 'PX', ARGV[4])
 
-local at = 6
-for _ = 1, tonumber(ARGV[5]) do
+local at = 7
+for _ = 1, tonumber(ARGV[6]) do
   local lease, progress = ARGV[at], ARGV[at + 2]
   local id, task = split_member(ARGV[at + 1])
   local flow, state, told = load_task(id, task, 'g')

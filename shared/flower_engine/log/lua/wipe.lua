@@ -8,6 +8,7 @@
 if call('HGET', KEYS[1], 'recovering') ~= ARGV[1] then
   return { 'lost' }
 end
+call('HDEL', KEYS[1], 'rewound') -- from here on the log is not whole: see runtime/losses.py
 local keys = {}
 for index = 2, #ARGV do
   keys[index - 1] = prefix .. ARGV[index]
