@@ -38,7 +38,7 @@ async def prune_once(client: AsyncRedis, settings: Settings, days: int) -> None:
         async with await connect(settings.database_url, "retention") as connection:
             pruned = await prune_older(client, connection, days * DAY_SECONDS)
     except (psycopg.Error, RedisError, OSError) as error:
-        _log.warning("nothing is pruned this time: %s", " ".join(str(error).split()))
+        _log.warning("nothing is pruned this time: %s", error)
         return
     if pruned is not None and (pruned.flows or pruned.days):
         _log.info(

@@ -97,7 +97,7 @@ async def test_a_replaced_child_runs_what_the_worker_began_with(
         return known.outdated == tuple(sorted(map(str, files)))
 
     await eventually(is_told)
-    said = [line for line in worker.log().splitlines() if "were changed since this worker began" in line]
+    said = [line for line in worker.log().splitlines() if "changed since this worker began: " in line]
     assert [" ".join(said).count(str(file)) for file in files] == [1, 1]
 
 

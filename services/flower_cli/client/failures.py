@@ -35,7 +35,7 @@ def print_attempts(attempts: list[dict[str, Any]], said: Error | None = None) ->
         error = attempt["error"]
         ended = words.clock(attempt["endedTs"])
         line = Text(
-            f"  attempt {attempt['attempt']}  {words.clock(attempt['startedTs'])} - {ended:<12}", "dim"
+            f"  attempt {attempt['attempt']}  {words.clock(attempt['startedTs']):<12} - {ended:<12}", "dim"
         )
         line.append(f"  {attempt['how']:<9} on {attempt['worker']}")
         if error and not (said and _sentence(error) == _sentence(said)):
@@ -49,7 +49,7 @@ def print_traceback(error: Error, *, whole: bool) -> None:
     left_out = 0
     if not whole:
         traceback, left_out = people_frames(traceback)
-        traceback = traceback.removesuffix(_sentence(error)).rstrip()
+    traceback = traceback.removesuffix(_sentence(error)).rstrip()
     if traceback:
         out.print(Text(traceback, style="dim"))
     if left_out:

@@ -176,7 +176,7 @@ def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
         name = worker["worker"]
         remarks += [f"{name} cannot start {program}: {why}" for program, why in worker["unable"].items()]
         if files := worker["outdated"]:
-            remarks.append(f"{name} runs what these files held before they were changed: {', '.join(files)}")
+            remarks.append(f"{name} began before these files were changed: {', '.join(files)}")
     out.print(table if table.row_count else "no worker is alive", markup=False)
     for line in remarks:
         out.print(Text(line, style="red"))

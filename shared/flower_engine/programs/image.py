@@ -106,9 +106,9 @@ class Image:
         self._libraries |= {path: _stat(path) for path in _files_of_others() - self._libraries.keys()}
         if new := sorted(found - self._said):
             _log.warning(
-                "%d files were changed since this worker began: %s. It goes on with the code that it has, in"
-                " its child processes, too (but for libraries); restart it to take them up",
-                *(len(new), ", ".join(new[:10]) + (", ..." if len(new) > 10 else "")),
+                "changed since this worker began: %s. It goes on with the code that it has, in its child"
+                " processes, too (but for libraries); restart it to take up what is new",
+                ", ".join(new[:10]) + (", ..." if len(new) > 10 else ""),
             )
         self._said |= found
         return sorted(found)
