@@ -10,6 +10,8 @@ from flower_register.overrides import faults_of
 from flower_register.problems import Fault, short, with_faults
 from flower_register.programs import Versions
 
+_MOST_FAULTS = 100
+
 
 class Change(msgspec.Struct, frozen=True):
     """Parameters to set, and names of those to take away: ``of_any``: from those tasks that have them,
@@ -79,6 +81,8 @@ def checked_changes(
         faults += [
             Fault(detail=f"task {seq}: {problem}", pointer=change.pointer) for problem in given.problems
         ]
+        if len(faults) > _MOST_FAULTS:
+            raise with_faults("parameters", "the parameters do not fit", faults[:_MOST_FAULTS])
     for name in sorted(untaken):
         own = sorted({one for seq in changes for one in tasks[seq][1]})
         has_words = f"they have {', '.join(own)}" if own else "they have none"

@@ -49,14 +49,23 @@ def overridden(
     for seq, own in of_tasks.items():
         faults += faults_of(own, f"#/taskParameters/{short(seq)}")
     unused = dict.fromkeys(parameters)
+    by_folded: dict[str, list[str]] = {}
+    for name in parameters:
+        by_folded.setdefault(name.casefold(), []).append(name)
     tasks: list[PlannedTask] = []
     for task in plan.planned:
         own = of_tasks.get(str(task.task_seq), {})
-        values, problems = _values_for(task, parameters, own, versions.get(task.program), unused)
+        mine = _meant_for(task, by_folded, versions.get(task.program))
+        for name in mine:
+            unused.pop(name, None)
+        for_all = {name: parameters[name] for name in mine}
+        values, problems = _values_for(task, for_all, own, versions.get(task.program))
         pointer = f"#/taskParameters/{task.task_seq}" if own else "#/parameters"
         faults += [
             Fault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer) for problem in problems
         ]
+        if len(faults) > _MOST_FAULTS:
+            break
         tasks.append(
             msgspec.structs.replace(
                 task,
@@ -65,6 +74,8 @@ def overridden(
             )
         )
     names = {name for task in plan.planned for name in task.parameters} if unused else set[str]()
+    if len(faults) > _MOST_FAULTS:
+        unused.clear()  # not every task was looked at
     faults += [
         Fault(
             detail=f"no task of workflow {plan.workflow!r} defines a parameter {name!r}; set it for one task"
@@ -79,24 +90,29 @@ def overridden(
     return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
 
 
+def _meant_for(
+    task: PlannedTask, by_folded: Mapping[str, Sequence[str]], versions: Sequence[Signature] | None
+) -> list[str]:
+    """The names given that are those of parameters which the task defines."""
+    return [
+        name
+        for own in task.parameters
+        for name in by_folded.get(own.casefold(), ())
+        if own_name(name, task.parameters, versions) == own
+    ]
+
+
 def _values_for(
-    task: PlannedTask,
-    parameters: Parameters,
-    own: Parameters,
-    versions: Sequence[Signature] | None,
-    unused: dict[str, None],
+    task: PlannedTask, for_all: Parameters, own: Parameters, versions: Sequence[Signature] | None
 ) -> tuple[dict[str, Any], list[str]]:
-    """What the task is given, by its own names, and what is wrong with it; strikes off what it uses."""
-    mine: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if own_name(name, task.parameters, versions) in task.parameters:
-            mine[name] = value
-            unused.pop(name, None)
-    if not mine and not own:
-        return {}, []
-    for_all = given_to(task.program, task.parameters, mine, (), versions)
-    for_it = given_to(task.program, task.parameters, own, (), versions)
-    return {**for_all.values, **for_it.values}, [*for_all.problems, *for_it.problems]
+    """What the task is given, by its own names, and what is wrong with it."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for part in filter(None, (for_all, own)):
+        given = given_to(task.program, task.parameters, part, (), versions)
+        values |= given.values
+        problems += given.problems
+    return values, problems
 
 
 def faults_of(parameters: Parameters, pointer: str) -> list[Fault]:

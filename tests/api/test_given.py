@@ -155,8 +155,8 @@ async def test_all_that_is_wrong_with_a_registration_is_named(own_api: RunningAp
     reply = own_api.client.post("/register/two", json={"parameters": {"limit": "x", "tabel": 1, "table": 2}})
     assert reply.status_code == 422
     assert list(details(reply)) == [
-        "taskSeq 1: program 'A': parameter 'limit' has the value 'x', which is no integer",
         "taskSeq 1: program 'A': parameter 'table' has the value 2, which is no string",
+        "taskSeq 1: program 'A': parameter 'limit' has the value 'x', which is no integer",
         "taskSeq 2: program 'A': parameter 'table' has the value 2, which is no string",
         "no task of workflow 'two' defines a parameter 'tabel'; set it for one task with taskParameters;"
         " nearest: table",

@@ -25,8 +25,8 @@ class HeldControl(msgspec.Struct, frozen=True):
 
 
 async def read_held(client: AsyncRedis, partition: Partition) -> HeldControl:
-    """What holds in the partition at this moment."""
-    async with client.pipeline(transaction=True) as pipe:
+    """What holds in the partition; where somebody changes it between the two reads, the token tells."""
+    async with client.pipeline(transaction=False) as pipe:
         queue_command(pipe, "HGET", partition.keys.meta, "control_token")
         queue_command(pipe, "HGETALL", partition.keys.limits)
         token, limits = await pipe.execute()

@@ -24,6 +24,7 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "eval": ("return 1", "1", _KEY),
     "evalsha": ("0" * 40, "1", _KEY),
     "exists": (_KEY,),
+    "expire": (_KEY, "1"),
     "get": (_KEY,),
     "hdel": (_KEY, "f"),
     "hexists": (_KEY, "f"),

@@ -32,7 +32,7 @@ async def publish(client: AsyncRedis, partition: Partition, signatures: Mapping[
         return
     keys, now_ms = partition.keys, time.time_ns() // 1_000_000
     key = keys.programs(digest_of(signatures))
-    async with client.pipeline(transaction=True) as pipe:
+    async with client.pipeline(transaction=False) as pipe:
         fields = [part for name, one in signatures.items() for part in (name, _encode(one))]
         queue_command(pipe, "HSET", key, *fields)
         queue_command(pipe, "EXPIRE", key, _KEEP_SECONDS)
