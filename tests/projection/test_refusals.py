@@ -21,7 +21,9 @@ from flower_projector.loop import PartitionLoop, Turn
 def limited(valkey_url: str) -> Iterator[str]:
     """The address of a user of Redis who may do next to nothing."""
     with connect_blocking(valkey_url) as admin:
-        send_blocking(admin, "ACL SETUSER", "limited", "reset", "on", "nopass", "~*", "+multi", "+discard")
+        send_blocking(
+            admin, "ACL SETUSER", "limited", "reset", "on", "nopass", "~*", "+multi", "+exec", "+discard"
+        )
         yield valkey_url.replace("unix://", "unix://limited:any@")
         send_blocking(admin, "ACL DELUSER", "limited")
 

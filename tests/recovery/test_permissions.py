@@ -13,7 +13,13 @@ from flower_engine.log.client import connect, connect_blocking, send, send_block
 from flower_engine.log.keys import Keys
 from flower_engine.log.operating import cancel
 from flower_engine.log.overview import read_overview
-from flower_engine.log.permissions import KEY_PATTERN, NEEDED, USEFUL, refuse_missing_permissions
+from flower_engine.log.permissions import (
+    KEY_PATTERN,
+    NEEDED,
+    TRANSACTIONS,
+    USEFUL,
+    refuse_missing_permissions,
+)
 from flower_engine.log.reading import wait_for_log
 from flower_engine.log.watching import trim
 from flower_engine.log.working import Service, leave, live_workers, wait_for_bell
@@ -50,7 +56,7 @@ def admin_url(valkey_url: str) -> Iterator[str]:
 @pytest.fixture
 def redis_url(admin_url: str) -> str:
     """As the user who may do what Flower says that it needs, and nothing else."""
-    return _allow(admin_url, [*NEEDED, "multi", "discard"])
+    return _allow(admin_url, [*NEEDED, *TRANSACTIONS])
 
 
 def _used(known: set[str]) -> set[str]:
@@ -80,14 +86,14 @@ def test_every_command_that_scripts_and_services_use_is_in_the_list_and_no_other
             with_subcommands |= {sub.decode() for sub in listed}
     known = (known | with_subcommands) - {sub.partition("|")[0] for sub in with_subcommands}
     by_the_library = {"select", "client|setinfo"}
-    assert _used(known) == {*NEEDED, *USEFUL} - by_the_library
+    assert _used(known) | set(TRANSACTIONS) == {*NEEDED, *TRANSACTIONS, *USEFUL} - by_the_library
 
 
 def test_the_documents_have_the_list(admin_url: str) -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
     section = text.partition("## What Flower may do in Redis")[2].partition("\n## ")[0]
     block, rest = section.split("```")[1:]
-    assert set(re.findall(r"\+([a-z|]+)", block)) == set(NEEDED)
+    assert set(re.findall(r"\+([a-z|]+)", block)) == {*NEEDED, *TRANSACTIONS}
     assert f"~{KEY_PATTERN}" in block
     rows = re.findall(r"^\| `\+([^`]+)` \| (.*) \|$", rest, re.MULTILINE)
     assert {name.replace("\\", ""): words for name, words in rows} == USEFUL
@@ -134,12 +140,12 @@ async def test_with_these_permissions_alone_all_of_an_engines_work_is_done(
     await both.check()
     with connect_blocking(admin_url) as admin:
         denied = {entry["object"] for entry in send_blocking(admin, "ACL LOG")}
-    assert denied <= {"client|setinfo"}  # redis-py tries that with each connection, and bears it
+    assert denied <= set(USEFUL)  # which is tried, and done without
 
 
 async def test_what_is_missing_is_named_all_at_once(admin_url: str) -> None:
     missing = ["memory|usage", "xgroup|create", "zadd"]
-    url = _allow(admin_url, [*(name for name in NEEDED if name not in missing), "multi", "discard"])
+    url = _allow(admin_url, [*(name for name in NEEDED if name not in missing), *TRANSACTIONS])
     async with connect(url) as client:
         with pytest.raises(StoreRefusedError) as refused:
             await refuse_missing_permissions(client)
@@ -155,6 +161,11 @@ async def test_trying_leaves_nothing_behind(admin_url: str) -> None:
         assert await send(client, "GET", Keys(0).awaited) == b"as it was"
 
 
-async def test_where_it_cannot_be_tried_nobody_is_refused(admin_url: str) -> None:
-    async with connect(_allow(admin_url, ["hmget"])) as client:
-        await refuse_missing_permissions(client)
+@pytest.mark.parametrize("missing", TRANSACTIONS)
+async def test_nothing_is_carried_out_where_it_cannot_be_queued(admin_url: str, missing: str) -> None:
+    url = _allow(admin_url, [*NEEDED, *(name for name in TRANSACTIONS if name != missing)])
+    async with connect(url) as client:
+        with pytest.raises(StoreRefusedError, match=rf"give it \+{missing} ~"):
+            await refuse_missing_permissions(client)
+    with connect_blocking(admin_url) as admin:
+        assert send_blocking(admin, "KEYS", "*") == []

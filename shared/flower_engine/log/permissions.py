@@ -1,10 +1,11 @@
 """What Flower does in Redis, command by command, and whether the server lets it.
 
-Permissions are tried, not asked for, because to ask takes a permission of its own: inside MULTI each command
-is checked when it is queued, and DISCARD throws all of them away.
+Permissions are tried, not asked for, because to ask takes another one: inside MULTI each command is checked
+when it is queued, and DISCARD throws all of them away.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
@@ -45,7 +46,9 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "memory|usage": (_KEY,),
     "mget": (_KEY,),
     "mset": (_KEY, "1"),
+    "pexpire": (_KEY, "1"),
     "ping": (),
+    "pttl": (_KEY,),
     "rpush": (_KEY, "1"),
     "sadd": (_KEY, "1"),
     "scan": ("0",),
@@ -83,10 +86,11 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "zscore": (_KEY, "m"),
 }
 
+# Around others, so they cannot be tried as these are.
+TRANSACTIONS = ("multi", "exec", "discard")
+
 # What Flower uses where it may, and what it does without.
 USEFUL: Mapping[str, str] = {
-    "multi": "permissions are not checked at start",
-    "discard": "permissions are not checked at start",
     "select": "only database 0 can be used",
     "client|setinfo": "CLIENT LIST does not name the library",
     "config|get": "a registration is taken to be in memory only; the server's settings are not looked at",
@@ -119,25 +123,38 @@ async def refuse_missing_permissions(client: AsyncRedis) -> None:
 
 async def _find_missing(client: AsyncRedis) -> tuple[list[str], list[str]]:
     """The commands that are not allowed, and those that are not known."""
-    async with client.pipeline(transaction=False) as pipeline:
-        # As bytes: redis-py would read the answer "QUEUED" as the command's own.
-        queue_command(pipeline, b"MULTI")
-        for name, arguments in NEEDED.items():
-            command, *subcommand = name.upper().split("|")
-            queue_command(pipeline, command.encode(), *subcommand, *arguments)
-        queue_command(pipeline, b"DISCARD")
-        began, *replies, _ = await pipeline.execute(raise_on_error=False)
-    if isinstance(began, NoPermissionError):
-        return [], []  # what is missing will be said when it is needed
-    if isinstance(began, RedisError):
-        raise began
-    missing: list[str] = []
+    commands: list[list[str]] = []
+    for name, arguments in NEEDED.items():
+        command, *subcommand = name.upper().split("|")
+        commands.append([command, *subcommand, *arguments])
+    # First without any command between: what is not queued would be carried out.
+    opened = await _replies(client, [[name.upper()] for name in TRANSACTIONS])
+    if isinstance(opened[0], RedisError) and not _is_denied(opened[0]):
+        raise opened[0]
+    missing = [name for name, reply in zip(TRANSACTIONS, opened, strict=True) if _is_denied(reply)]
+    if missing:
+        return missing, []
+    replies = (await _replies(client, [["MULTI"], *commands, ["DISCARD"]]))[1:-1]
     unknown: list[str] = []
     for name, reply in zip(NEEDED, replies, strict=True):
-        if isinstance(reply, NoPermissionError):
+        if _is_denied(reply):
             missing.append(name)
         elif isinstance(reply, ResponseError) and "unknown" in str(reply).lower():
             unknown.append(name)
         elif isinstance(reply, RedisError) and is_refused(reply):
             raise reply
     return missing, unknown
+
+
+async def _replies(client: AsyncRedis, commands: Sequence[Sequence[str]]) -> list[Any]:
+    """Those to commands sent at once, errors as values."""
+    async with client.pipeline(transaction=False) as pipeline:
+        for name, *arguments in commands:
+            # As bytes: redis-py would read the answer "QUEUED" as the command's own.
+            queue_command(pipeline, name.encode(), *arguments)
+        return await pipeline.execute(raise_on_error=False)
+
+
+def _is_denied(reply: object) -> bool:
+    # A denied EXEC answers that it discards the transaction, and why.
+    return isinstance(reply, NoPermissionError) or (isinstance(reply, RedisError) and "NOPERM" in str(reply))
