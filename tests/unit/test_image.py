@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -85,6 +86,22 @@ def test_a_change_is_noticed_and_said_once(folder: Path, caplog: pytest.LogCaptu
     assert changed(image, folder) == ["inner.py"]
     (folder / "inner.py").write_text(FIRST)
     assert changed(image, folder) == []
+
+
+def test_a_library_that_is_updated_is_noticed_after_some_looks(tmp_path: Path) -> None:
+    file = tmp_path / "library.py"
+    file.write_text(FIRST)
+    library = ModuleType("image_library")
+    library.__file__ = str(file)
+    sys.modules["image_library"] = library
+    try:
+        image = Image(["x"], pause_seconds=0)
+        image.complete()
+        file.write_text(SECOND)
+        found = [changed(image, tmp_path) for _ in range(12)]
+    finally:
+        del sys.modules["image_library"]
+    assert found == [[]] * 11 + [["library.py"]]
 
 
 def test_a_late_import_of_a_changed_file_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -27,6 +27,7 @@ _FLOWER = {
     *("flower_engine", "flower_schema", "flower_worker", "flower_cli"),
     *("flower_register", "flower_projector", "flower_watcher"),
 }
+_LOOKS_A_LIBRARY_LOOK = 12
 _TRIES = 5  # to read a file that is being written
 
 _Stat = tuple[int, int]
@@ -65,6 +66,8 @@ class Image:
             str, tuple[_Stat, bool]
         ] = {}  # path -> as it was at the last look, and whether changed
         self._libraries: dict[str, _Stat] = {}  # path -> as it was at the first look
+        self._new_libraries: set[str] = set()
+        self._looks = 0
         self._late: set[str] = set()
         self._said: set[str] = set()
         self.finder = _Keeper(self)
@@ -91,8 +94,8 @@ class Image:
     def outdated(self) -> list[str]:
         """Files that are not as they were when this process began; says in the log what is new among them.
 
-        Cost: a stat for each imported file, and a read for one that was written since the last look; at most
-        every few seconds.
+        Cost: every few seconds a stat for each file of people's, and a read where it was written; every
+        minute one for each other file.
         """
         now = time.monotonic()
         if now - self._looked_at >= self._pause_seconds:
@@ -102,8 +105,7 @@ class Image:
 
     def _look(self) -> list[str]:
         found = {kept.path for kept in self.modules if self._is_changed(kept)} | self._late
-        found |= {path for path, then in self._libraries.items() if _stat(path) != then}
-        self._libraries |= {path: _stat(path) for path in _files_of_others() - self._libraries.keys()}
+        found |= self._look_at_libraries()
         if new := sorted(found - self._said):
             _log.warning(
                 "changed since this worker began: %s. It goes on with the code that it has, in its child"
@@ -112,6 +114,15 @@ class Image:
             )
         self._said |= found
         return sorted(found)
+
+    def _look_at_libraries(self) -> set[str]:
+        """Not each time: they are many, and change seldom."""
+        self._looks += 1
+        if self._looks % _LOOKS_A_LIBRARY_LOOK == 0:
+            self._new_libraries = {path for path, then in self._libraries.items() if _stat(path) != then}
+            late = _files_of_others() - self._libraries.keys()
+            self._libraries |= {path: _stat(path) for path in late}
+        return self._new_libraries
 
     def _is_changed(self, kept: Kept) -> bool:
         stat = _stat(kept.path)
