@@ -101,6 +101,10 @@ _POSTGRES_READ_ONLY = (
 _POSTGRES_USER = "the user or password in FLOWER_DATABASE_URL is wrong or missing"
 _POSTGRES_MAY_NOT = "the user of FLOWER_DATABASE_URL lacks a permission, see GRANT"
 _POSTGRES_DOOR = "its pg_hba.conf does not let the user of FLOWER_DATABASE_URL in like this"
+_POSTGRES_STATEMENTS = (
+    "its pooler gives each statement another session, and Flower needs transactions: set pool_mode to"
+    " transaction or session"
+)
 _POSTGRES_NO_DATABASE = "the database in FLOWER_DATABASE_URL does not exist: make it with createdb"
 # libpq gives no code for what fails while a connection is made, only the server's words.
 _POSTGRES_TEXTS = (
@@ -194,6 +198,8 @@ def _what_postgres_refuses(error: psycopg.Error) -> str | None:
     for state, what in _POSTGRES_STATES:
         if (error.sqlstate or "").startswith(state):
             return what
+    if isinstance(error, psycopg.errors.ProtocolViolation) and "statement pooling mode" in str(error):
+        return _POSTGRES_STATEMENTS
     if error.sqlstate is not None or not isinstance(error, psycopg.OperationalError):
         return None
     if error.pgconn is not None and error.pgconn.needs_password:

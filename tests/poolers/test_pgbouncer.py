@@ -13,7 +13,7 @@ import pytest
 
 from api.serving import RunningApi
 from flower_engine.projection.database import connect
-from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings import Settings, load_settings
 from poolers.pgbouncer import PROGRAM, pgbouncer
 from recovery.command import flower
 
@@ -80,6 +80,15 @@ async def test_everything_works_behind_it(
                 code, text = await flower(api.settings, *command, words=20)
                 assert code == 0, (command, text)
         assert [process.poll() for process in projectors] == [None, None]
+
+
+async def test_statement_mode_is_refused(redis_url: str, database_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "pgbouncer"
+    folder.mkdir()
+    with pgbouncer(database_url, folder, "statement") as url:
+        settings = load_settings(redis_url=redis_url, database_url=url)
+        code, text = await flower(settings, "projector", words=9)
+    assert (code, "set pool_mode to transaction or session" in text) == (1, True), text
 
 
 async def test_the_connection_knows_where_it_is(database_url: str, tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ HOSTILE = {
     "bytea_output": "escape",
     "standard_conforming_strings": "off",
     "lock_timeout": "1ms",
-    "statement_timeout": "1ms",
-    "idle_in_transaction_session_timeout": "20ms",
-    "transaction_timeout": "20ms",
-    "idle_session_timeout": "20ms",
+    "statement_timeout": "200ms",
+    "idle_in_transaction_session_timeout": "500ms",
+    "transaction_timeout": "500ms",
+    "idle_session_timeout": "20s",
     "default_transaction_isolation": "serializable",
     "default_transaction_deferrable": "on",
     "array_nulls": "off",
@@ -35,7 +35,10 @@ HOSTILE = {
 
 
 def make_hostile(database_url: str, *names: str) -> None:
-    """The role that connects has set these (all of them) differently, in this database."""
+    """The role that connects has set these (all of them) differently, in this database.
+
+    A session that is set up in time is not ended by its timeouts; a pooler would bear with those that are.
+    """
     with psycopg.connect(database_url, autocommit=True) as connection:
         for name in names or HOSTILE:
             connection.execute(

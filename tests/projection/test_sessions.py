@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from flower_engine.errors import InstallationError
 from flower_engine.projection.database import Connection, connect, make_pool
@@ -13,7 +14,7 @@ from projection.hostile import HOSTILE, make_hostile, through_a_pooler
 _STANDS = """
 SELECT '2026-02-03'::date::text, make_interval(days => 1, hours => 2)::text, 0.1::float8 + 0.2::float8,
   '\\x00ff'::bytea::text, 'a\\b', now() - now(), 'kr_flow_stat'::regclass::text,
-  current_setting('TimeZone'), current_setting('transaction_isolation'), pg_sleep(0.05)::text
+  current_setting('TimeZone'), current_setting('transaction_isolation'), pg_sleep(0.3)::text
 """
 _WANTED = (
     "2026-02-03", "1 day 02:00:00", 0.1 + 0.2, "\\x00ff", "a\\b", timedelta(0), "kr_flow_stat", "UTC",
@@ -33,7 +34,7 @@ async def test_what_a_role_has_set_does_not_matter(
     with psycopg.connect(database_url) as plain:
         assert plain.execute("SHOW datestyle").fetchone() == ("SQL, DMY",)
         with pytest.raises(psycopg.Error):
-            plain.execute("SELECT 'kr_flow_stat'::regclass, pg_sleep(0.05)")
+            plain.execute("SELECT 'kr_flow_stat'::regclass, pg_sleep(0.3)")
     if is_pooled:
         through_a_pooler(monkeypatch)
     async with await connect(database_url, "test") as connection:
@@ -45,6 +46,19 @@ async def test_what_a_role_has_set_does_not_matter(
         assert await _stands(connection) == _WANTED
         row = await (await connection.execute("SHOW statement_timeout")).fetchone()
         assert row == ("9s",)
+
+
+async def test_a_timeout_of_a_millisecond_does_not_keep_anybody_from_connecting(
+    tables: Connection, database_url: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(
+            SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET statement_timeout = '1ms'").format(
+                Identifier(admin.info.dbname)
+            )
+        )
+    async with await connect(database_url, "test") as connection:
+        assert await _stands(connection) == _WANTED
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))
