@@ -97,7 +97,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if not self._has_begun:
             self._has_begun = True
-            self._due = self.loop.time() + self._bounds.head_seconds
+            self._due = None
         if len(data) <= _SLICE_BYTES and not self._left:
             self._parse(data)
             return
@@ -114,7 +114,7 @@ class Connection(HttpToolsProtocol):
         if self._refusal is not None:
             self._in_body = False
             raise self._refusal
-        self._due = self.loop.time() + self._bounds.body_seconds
+        self._due = None  # from here on there is time for the body
         super().on_headers_complete()
         self.headers = []  # trailers come here, and not among the headers, which are judged already
 
@@ -184,6 +184,9 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or _MALFORMED)
             return
+        if self._has_begun and self._due is None:  # most requests come whole, and need no clock
+            seconds = self._bounds.body_seconds if self._in_body else self._bounds.head_seconds
+            self._due = self.loop.time() + seconds
         self._silent_bytes = 0 if self._ended_something else self._silent_bytes + len(data)
         if self._in_body:
             self._body_bytes += len(data)
