@@ -21,6 +21,9 @@ UntilOption = Annotated[
 ]
 
 
+_MOST_NAMED = 200
+
+
 def run(
     work: Any,
     workflow: str | None,
@@ -54,7 +57,12 @@ def run(
 
 @contextlib.asynccontextmanager
 async def built(
-    settings: "Settings", chosen: "Selection", *, may_make: bool, at_one_moment: bool
+    settings: "Settings",
+    chosen: "Selection",
+    *,
+    may_make: bool,
+    at_one_moment: bool,
+    is_thorough: bool = False,
 ) -> "AsyncGenerator[tuple[Connection, Replaying, Rebuilt]]":
     """The tables as the events say, in the connection's transaction; live ones that are missing are made.
     ``at_one_moment``: see ``rebuild_tables``."""
@@ -72,7 +80,14 @@ async def built(
         await _make_missing(connection, may_make=may_make and chosen.is_whole)
         with Bars(out) as bars:
             replaying, rebuilt = await stack.enter_async_context(
-                rebuild_tables(connection, reader, chosen, bars.tell, at_one_moment=at_one_moment)
+                rebuild_tables(
+                    connection,
+                    reader,
+                    chosen,
+                    bars.tell,
+                    at_one_moment=at_one_moment,
+                    is_thorough=is_thorough,
+                )
             )
         yield connection, replaying, rebuilt
 
@@ -103,6 +118,14 @@ async def _make_missing(connection: "Connection", *, may_make: bool) -> None:
 def say_left_out(rebuilt: "Rebuilt") -> None:
     from flower_cli.console import out
 
+    damaged = list(rebuilt.damaged.values())
+    for sentence in damaged[:_MOST_NAMED]:
+        out.print(
+            f"{sentence}; its rows were left as they are", markup=False, highlight=False, soft_wrap=True
+        )
+    if len(damaged) > _MOST_NAMED:
+        more = len(damaged) - _MOST_NAMED
+        out.print(f"... and {more:,} more flows whose history is damaged", markup=False, highlight=False)
     for flows, why in (
         (rebuilt.refused, "have a value that the tables refuse; their rows were left as they are"),
         (

@@ -54,7 +54,11 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
     await _refuse_during_a_recovery(settings)
     count = 0
     shown: list[Difference] = []
-    async with built(settings, chosen, may_make=repair, at_one_moment=True) as (connection, _, rebuilt):
+    async with built(settings, chosen, may_make=repair, at_one_moment=True, is_thorough=True) as (
+        connection,
+        _,
+        rebuilt,
+    ):
         async for difference in find_differences(connection, rebuilt, chosen):
             count += 1
             if len(shown) < _MOST_SHOWN:
@@ -73,11 +77,10 @@ async def _verify(settings: "Settings", chosen: "Selection", repair: bool) -> bo
         _say(f"repaired: {merged.written:,} rows written anew, {merged.removed:,} removed")
     _say(f"{rebuilt.events:,} events of {rebuilt.flows:,} flows: {count:,} differences")
     say_left_out(rebuilt)
-    for sentence in list(rebuilt.damaged.values())[:_MOST_SHOWN]:
-        _say(sentence)
     if rebuilt.damaged:
-        _say(f"{len(rebuilt.damaged):,} histories whose events do not follow from each other")
+        _say(f"{len(rebuilt.damaged):,} histories are damaged")
     differs = count > 0 or bool(rebuilt.headless or rebuilt.damaged)
+    differs = await _say_outdated(settings) or differs if chosen.is_whole else differs
     return await _verify_redis(settings, repair) or differs if chosen.is_whole else differs
 
 
@@ -118,7 +121,12 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
                     f"Redis, partition {row.partition} at {checked.position or 'its beginning'}:"
                     f" {checked.flows:,} flows under way, {count:,} differences"
                 )
-                if count and repair:
+                if repair and checked.only_here:
+                    _say(
+                        f"not repaired: the history of {len(checked.only_here):,} flows under way is damaged:"
+                        f" Redis would lose them ({', '.join(checked.only_here[:5])}). Cancel them first"
+                    )
+                elif repair and count > checked.damaged:
                     with Bars(out) as bars:
                         _say(f"repaired: {await rebuild(client, connection, settings, row, bars.tell)}")
                 differs = differs or count > 0
@@ -152,6 +160,21 @@ async def _verify_control(client: "AsyncRedis", connection: "Connection", repair
     _say(f"flow control: {count:,} differences")
     if count and repair and await try_to_bring_control(client, connection, partitions) is not None:
         _say("repaired: Redis holds what the tables of flow control say")
+    return count > 0
+
+
+async def _say_outdated(settings: "Settings") -> bool:
+    """Whether flows are known by an older end only: their rows are as their events say, and yet not true."""
+    from flower_engine.projection import database
+    from flower_engine.projection.gaps import outdated_flows
+
+    assert settings.database_url is not None
+    async with await database.connect(settings.database_url, "verify") as connection:
+        outdated, count = await outdated_flows(connection, _MOST_SHOWN)
+    for one in outdated:
+        _say(str(one))
+    if count > len(outdated):
+        _say(f"... and {count - len(outdated):,} more")
     return count > 0
 
 

@@ -1,24 +1,26 @@
 """Finds a flow and its history: in Postgres, and in what the log has beyond it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
 from redis.exceptions import RedisError
 
-from flower_engine.errors import LostError, UnknownFlowError
+from flower_engine.errors import HistoryError, LostError, LostHistoryError, UnknownFlowError
 from flower_engine.log.engine_time import now_ms
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.obstacles import Held, find_obstacles
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.working import live_workers
 from flower_engine.model.attempts import AttemptHistory, attempts_of
-from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.fold import FlowState, FoldError, fold
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.fold import FlowState
 from flower_engine.model.positions import as_numbers
-from flower_engine.projection.archive import history
+from flower_engine.projection.archive import ArchivedEvent, history
 from flower_engine.projection.controls import read_controls
+from flower_engine.projection.gaps import lost_end_of
+from flower_engine.projection.histories import FAULTS, events_of, state_of, told
 from flower_engine.projection.queries import read_events, read_flow, read_position
 from flower_engine.projection.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_register.problems import ProblemError
@@ -80,13 +82,20 @@ def detail_of(flow: FlowView, seq: int, attempts: Sequence[AttemptHistory]) -> T
     if not 1 <= seq <= len(flow.tasks):
         detail = f"flow {flow.task_flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
         raise ProblemError(404, "unknown-task", detail)
-    return TaskDetail.of(flow, flow.tasks[seq - 1], [AttemptView.of(attempt) for attempt in attempts])
+    return TaskDetail.of(flow, flow.tasks[seq - 1], _views(flow, attempts))
 
 
 def add_attempts(flow: FlowView, attempts: Mapping[int, Sequence[AttemptHistory]]) -> None:
     """Gives each failed task its attempts."""
     for task in flow.failed_tasks:
-        task.attempts = [AttemptView.of(attempt) for attempt in attempts.get(task.task_exec_seq, [])]
+        task.attempts = _views(flow, attempts.get(task.task_exec_seq, []))
+
+
+def _views(flow: FlowView, attempts: Sequence[AttemptHistory]) -> list[AttemptView]:
+    try:
+        return [AttemptView.of(attempt) for attempt in attempts]
+    except FAULTS as error:
+        raise HistoryError(flow.task_flow_id, f"an attempt cannot be shown: {told(error)}") from error
 
 
 async def find_history(stores: Stores, flow_id: str, after: str | None, limit: int) -> History:
@@ -109,45 +118,41 @@ async def find_events(
 
     Raises:
         UnknownFlowError: there is no such flow.
-        ProblemError: an event of it cannot be read.
+        HistoryError: an event of it cannot be read.
     """
-    events = decoded(flow_id, await find_entries(stores, partition, flow_id, tasks))
+    events = events_of(flow_id, await find_entries(stores, partition, flow_id, tasks))
     if tasks is None:
         return events
     return [event for event in events if getattr(event, "task", None) in (None, *tasks)]
 
 
 async def find_state(stores: Stores, partition: Partition, flow_id: str) -> FlowState:
-    """The fold of the flow's whole history; raises as :func:`find_events` does."""
-    events = await find_events(stores, partition, flow_id)
-    try:
-        return fold(events)[flow_id]
-    except FoldError as error:
-        raise damaged(flow_id, str(error)) from None
+    """The fold of the flow's whole history; raises as :func:`find_events` does.
+
+    Raises:
+        LostHistoryError: its end lies in a gap, so that how it stands is not known.
+    """
+    await _refuse_lost(stores, flow_id)
+    return state_of(flow_id, await find_entries(stores, partition, flow_id))
 
 
 async def find_entries(
     stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None = None
-) -> list[LogEntry]:
+) -> list[ArchivedEvent]:
     """The same as :func:`find_events`, undecoded and with positions; of the log's tail, all tasks."""
     return await _unless_trimmed(lambda: _find_entries(stores, partition, flow_id, tasks))
 
 
-def decoded(flow_id: str, entries: Sequence[LogEntry]) -> list[AnyEvent]:
-    """The events of a flow's entries.
+def view_of(state: FlowState, partition: Partition) -> FlowView:
+    """What a flow looks like that stands so.
 
     Raises:
-        ProblemError: one cannot be read.
+        HistoryError: its events say what cannot be shown, as times that no calendar has.
     """
     try:
-        return [decode_event(entry.raw) for entry in entries]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise damaged(flow_id, f"it holds an event that cannot be read: {error}") from None
-
-
-def damaged(flow_id: str, why: str) -> ProblemError:
-    """What is told of a flow whose history makes no sense."""
-    return ProblemError(409, "history-damaged", f"the history of flow {flow_id} is damaged: {why}")
+        return view_of_state(state, partition.number)
+    except FAULTS as error:
+        raise HistoryError(state.flow, f"it cannot be shown: {told(error)}") from error
 
 
 async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:
@@ -169,8 +174,8 @@ async def _find_flow(stores: Stores, partition: Partition, flow_id: str) -> Flow
     async with stores.log_readers:
         entries = await read_new(stores.redis, partition, flow_id, projected=projected, most=_MOST_EVENTS)
     if entries:
-        state = fold(decode_event(entry.raw) for entry in entries)[flow_id]
-        return view_of_state(state, partition.number)
+        return view_of(state_of(flow_id, _as_archived(entries)), partition)
+    await _refuse_lost(stores, flow_id)
     raise ProblemError(
         503,
         "projection-behind",
@@ -195,6 +200,8 @@ async def _find_history(
         tail = await _tail(stores, partition, flow_id, projected, after=last)
         events += (_not_archived(entry) for entry in tail.entries)
         end = None if tail.is_all else tail.end
+        if not events and after is None and tail.is_all:
+            await _refuse_lost(stores, flow_id)
     if len(events) > limit:
         events, end = events[:limit], events[limit - 1].position
     return History(partition.number, events, end)
@@ -202,17 +209,18 @@ async def _find_history(
 
 async def _find_entries(
     stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None
-) -> list[LogEntry]:
+) -> list[ArchivedEvent]:
     async with stores.postgres() as connection:
         projected = await read_position(connection, partition.number)  # first: see above
-        archived = await history(connection, flow_id, tasks)
-    entries = [LogEntry(event.position, event.raw) for event in archived]
+        entries = await history(connection, flow_id, tasks)
     follow = Following(entries) if tasks is None else None
     while True:
         last = entries[-1].position if entries else None
         tail = await _tail(stores, partition, flow_id, projected, after=last)
-        entries += filter(follow, tail.entries)
+        entries += _as_archived(filter(follow, tail.entries))
         if tail.is_all:
+            if not entries:
+                await _refuse_lost(stores, flow_id)
             return entries
         projected = tail.end
 
@@ -231,8 +239,24 @@ async def _tail(
         return await read_tail(stores.redis, partition, flow_id, projected=projected, after=after, most=most)
 
 
+def _as_archived(entries: Iterable[LogEntry]) -> list[ArchivedEvent]:
+    return [ArchivedEvent(entry.position, entry.raw) for entry in entries]
+
+
 def _not_archived(entry: LogEntry) -> EventView:
-    return EventView(position=entry.position, archived=False, event=msgspec.Raw(entry.raw), error=None)
+    return EventView.of(entry.position, entry.raw, None, archived=False)
+
+
+async def _refuse_lost(stores: Stores, flow_id: str) -> None:
+    """Returns if no gap swallowed the end of the flow.
+
+    Raises:
+        LostHistoryError: one did.
+    """
+    async with stores.postgres() as connection:
+        lost = await lost_end_of(connection, flow_id)
+    if lost is not None:
+        raise LostHistoryError(str(lost))
 
 
 async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) -> None:
@@ -240,6 +264,7 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
 
     Raises:
         UnknownFlowError: there is no such flow.
+        LostHistoryError: all of it lies in a gap.
         LostError: Redis lost its state, so it cannot be said.
     """
     async with stores.log_readers:
@@ -248,6 +273,7 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
         meta = await read_meta(stores.redis, partition.number)
     if meta is None or meta.generation != partition.generation:
         partition.check([b"lost"])
+    await _refuse_lost(stores, flow_id)
     raise UnknownFlowError(f"no flow has the id {flow_id!r}")
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import takewhile
+from typing import Never
 
-from flower_engine.log.entries import LogEntry
+from flower_engine.log.partition import Partition
 from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import AnyEvent
-from flower_engine.model.fold import FoldError, fold
 from flower_engine.model.positions import as_numbers
 from flower_engine.model.times import nearest
-from flower_engine.projection.views import FlowView, TaskDetail, moment, view_of_state
-from flower_register.finding import add_attempts, damaged, decoded, detail_of, find_entries
+from flower_engine.projection.archive import ArchivedEvent
+from flower_engine.projection.histories import events_of, fold_events, read_event, state_of
+from flower_engine.projection.views import FlowView, TaskDetail, moment
+from flower_register.finding import add_attempts, detail_of, find_entries, view_of
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
 from flower_register.times import ms_of, time_of
@@ -25,7 +27,8 @@ async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:
 
     Raises:
         UnknownFlowError: there is no such flow.
-        ProblemError: it was registered later, its history cannot be read, or ``at`` is no time.
+        HistoryError: its history up to then makes no sense.
+        ProblemError: it was registered later, or ``at`` is no time.
     """
     flow, events = await _flow_at(stores, flow_id, at)
     add_attempts(flow, attempts_of(events))
@@ -45,25 +48,22 @@ async def _flow_at(stores: Stores, flow_id: str, at: str) -> tuple[FlowView, lis
     entries = await find_entries(stores, partition, flow_id)
     if then is None:
         last = as_numbers(at)
-        events = decoded(flow_id, [entry for entry in entries if as_numbers(entry.position) <= last])
+        events = events_of(flow_id, [entry for entry in entries if as_numbers(entry.position) <= last])
     else:
         then_ms = ms_of(then)
-        events = list(takewhile(lambda event: event.at <= then_ms, decoded(flow_id, entries)))
+        told = (read_event(flow_id, entry) for entry in entries)  # what came later may be damaged
+        events = list(takewhile(lambda event: event.at <= then_ms, told))
     if not events:
-        raise _not_yet(flow_id, entries, at)
-    try:
-        state = fold(events)[flow_id]
-    except FoldError as error:
-        raise damaged(flow_id, str(error)) from None
-    flow = view_of_state(state, partition.number)
+        _refuse_too_early(partition, flow_id, entries, at)
+    flow = view_of(fold_events(flow_id, entries[: len(events)], events), partition)
     explain_then(flow, then or _time_of_position(at))
     return flow, events
 
 
-def _not_yet(flow_id: str, entries: Sequence[LogEntry], at: str) -> ProblemError:
-    first, *_ = decoded(flow_id, entries[:1])
-    registered = moment(first.at).isoformat(timespec="milliseconds")
-    return ProblemError(
+def _refuse_too_early(partition: Partition, flow_id: str, entries: Sequence[ArchivedEvent], at: str) -> Never:
+    first = view_of(state_of(flow_id, entries[:1]), partition)
+    registered = first.registered_ts.isoformat(timespec="milliseconds")
+    raise ProblemError(
         404,
         "not-yet-registered",
         f"flow {flow_id} was registered at {registered} (position {entries[0].position}), after {at}",

@@ -6,12 +6,15 @@ from contextlib import suppress
 import msgspec
 from redis.asyncio import Redis
 
+from flower_engine.errors import NewerEventError
 from flower_engine.log.client import send
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import read_back, read_behind, read_log
-from flower_engine.model.events import FlowEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot, decode_event
 from flower_engine.model.positions import as_numbers
+from flower_engine.projection.batch import Entry
+from flower_engine.projection.refused import UNREADABLE
 
 _PAGE_EVENTS = 1_000
 
@@ -36,16 +39,13 @@ class Following:
     Where a gap is just being crossed, the log has some that do not.
     """
 
-    def __init__(self, known: Sequence[LogEntry]) -> None:
+    def __init__(self, known: Sequence[Entry]) -> None:
         self._version = next(filter(None, (_version(entry) for entry in reversed(known))), None)
 
     def __call__(self, entry: LogEntry) -> bool:
-        try:
-            event = decode_event(entry.raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return True  # whoever reads it says what is wrong with it
+        event = _event(entry)
         if not isinstance(event, FlowEvent):
-            return True
+            return True  # it changes nothing; or whoever reads it says what is wrong with it
         begins = isinstance(event, FlowRegistered | FlowSnapshot)
         if self._version is not None and not begins and event.v != self._version + 1:
             return False
@@ -53,11 +53,16 @@ class Following:
         return True
 
 
-def _version(entry: LogEntry) -> int | None:
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        event = decode_event(entry.raw)
-        return event.v if isinstance(event, FlowEvent) else None
+def _event(entry: Entry) -> AnyEvent | None:
+    """The entry's event; None: it cannot be read."""
+    with suppress(NewerEventError, *UNREADABLE):
+        return decode_event(entry.raw)
     return None
+
+
+def _version(entry: Entry) -> int | None:
+    event = _event(entry)
+    return event.v if isinstance(event, FlowEvent) else None
 
 
 async def read_new(
@@ -79,7 +84,7 @@ async def read_new(
         for entry in page.entries:
             if needle in entry.raw and _is_of(entry, flow_id):
                 found.append(entry)
-                if isinstance(decode_event(entry.raw), FlowRegistered | FlowSnapshot):
+                if isinstance(_event(entry), FlowRegistered | FlowSnapshot):
                     await read_log(redis, partition, projected, 1)
                     return found[::-1]
         if page.is_all:
@@ -122,5 +127,5 @@ def _is_of(entry: LogEntry, flow_id: str) -> bool:
     """Whether the event is of this flow, and does not only mention it (in a parameter or a result)."""
     try:
         return _owner_decoder.decode(entry.raw).flow == flow_id
-    except ValueError:  # no JSON: the projector will say so
+    except (ValueError, RecursionError):  # no JSON, or too deep: the projector will say so
         return False

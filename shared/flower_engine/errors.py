@@ -7,7 +7,9 @@ FlowerError
 ├── UnknownWorkflowError   no such workflow
 ├── UnknownFlowError       no such flow
 ├── RefusedError           an operation does not fit how the flow stands; says which task and what to do
-│   └── MovedError         the flow has moved on since the version that the operation was meant for
+│   ├── MovedError         the flow has moved on since the version that the operation was meant for
+│   ├── HistoryError       the history of a flow is damaged; names the event and what is wrong with it
+│   └── LostHistoryError   the end of a flow lies in a part of the history that is lost; says what is known
 ├── NotUnderWayError       the flow is not in Redis; its state must be folded from its history first
 ├── ProgramError           a program cannot be found, registered or called
 │   └── ParameterError     a parameter does not convert; names parameter, value and type
@@ -63,6 +65,25 @@ class RefusedError(FlowerError):
 
 class MovedError(RefusedError):
     """The flow has moved on since the version that the operation was meant for."""
+
+
+class HistoryError(RefusedError):
+    """The history of a flow is damaged: an event of it cannot be read, or does not follow from those before
+    it. ``position`` is where that event lies ("": it is not about one), ``why`` a sentence."""
+
+    def __init__(self, flow: str, why: str, position: str = "") -> None:
+        self.flow = flow
+        self.why = why
+        self.position = position
+        event = f"event {position}: " if position else ""
+        super().__init__(f"the history of flow {flow} is damaged: {event}{why}", "history-damaged")
+
+
+class LostHistoryError(RefusedError):
+    """The end of a flow lies in a gap: nothing can be done with what is known of it, if anything is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "history-lost")
 
 
 class NotUnderWayError(FlowerError):

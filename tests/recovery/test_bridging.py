@@ -21,7 +21,7 @@ from flower_engine.model.snapshots import LOST_ERROR
 from flower_engine.model.status import Status
 from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.batch import make_batch
-from flower_engine.projection.gaps import Gap, read_gaps
+from flower_engine.projection.gaps import Gap, LostEnd, read_gaps
 from flower_engine.projection.positions import read_positions
 from flower_engine.runtime.bridging import REASON, Bridging, bridge_gaps
 from flower_engine.runtime.settings import Settings
@@ -254,7 +254,7 @@ async def test_what_ends_while_the_bridge_is_built_is_not_closed(
 
     unseen_ends = Bridging._unseen_ends  # pyright: ignore[reportPrivateUsage]
 
-    async def work_off_first(self: Bridging) -> tuple[list[str], int]:
+    async def work_off_first(self: Bridging) -> list[LostEnd]:
         await engine.work_off()
         return await unseen_ends(self)
 
@@ -387,3 +387,71 @@ async def test_an_engine_at_work_is_bridged_exactly(both: Both, settings: Settin
     flows = await _agree(both, settings)
     assert flows[wide].ended_ms
     assert all(state.ended_ms for state in flows.values())
+
+
+async def _swallow_a_second_run(both: Both, settings: Settings) -> tuple[str, Gap]:
+    """A flow that ends, is backed up, is rerun and ends again, where Postgres and the log lose the latter."""
+    engine = both.engine
+    flow = await engine.register(*chain(2), workflow="again")
+    await engine.work_off()
+    await _back_up(both)
+    await _rerun(both, (await both.flows())[flow], 1)
+    await engine.work_off()
+    await engine.register(*chain(1), workflow="later")
+    await _restore(both, kept=1)
+    return flow, await _bridge(both, settings)
+
+
+async def test_a_flow_that_is_known_by_an_older_end_is_named_and_marked(
+    both: Both, settings: Settings
+) -> None:
+    flow, gap = await _swallow_a_second_run(both, settings)
+    assert (gap.outdated, gap.outdated_count, gap.unseen_count) == ([flow], 1, 0)
+    assert flow in str(gap)
+    await both.project()
+    query = "SELECT version, lost_version FROM kr_flow_stat WHERE task_flow_id = %s"
+    marked = await (await both.connection.execute(query, [flow])).fetchone()
+    assert marked == (5, 10)
+    code, text = await flower(settings, "verify", words=99)
+    said = f"flow {flow} is known up to version 5 only: it went on and ended as version 10"
+    assert (code, said in text) == (1, True)
+    await both.connection.execute("UPDATE kr_flow_stat SET lost_version = NULL")
+    code, text = await flower(settings, "verify", "--repair", words=99)
+    assert (code, "lost_version is None" in text) == (1, True)
+    assert await (await both.connection.execute(query, [flow])).fetchone() == marked
+
+
+async def test_a_flow_whose_later_end_the_log_still_has_is_not_taken_for_older(
+    both: Both, settings: Settings
+) -> None:
+    engine = both.engine
+    flow = await engine.register(*chain(2), workflow="again")
+    await engine.work_off()
+    await _back_up(both)
+    await engine.register_many(5, *chain(1), workflow="lost")
+    await engine.work_off()
+    before = int(await send(both.client, "XLEN", engine.keys.log))
+    state = (await both.flows())[flow]
+    await _rerun(both, state, 1)
+    await engine.work_off()
+    kept = int(await send(both.client, "XLEN", engine.keys.log)) - before
+    await _restore(both, kept=kept)
+    gap = await _bridge(both, settings)
+    assert (gap.outdated, gap.unseen_count) == ([], 5)
+    assert (await _agree(both, settings))[flow].version == 10
+
+
+async def test_every_flow_that_a_gap_swallowed_is_kept_with_its_end(both: Both, settings: Settings) -> None:
+    engine = both.engine
+    await engine.register(*chain(1))
+    await _back_up(both)
+    unseen = await engine.register_many(1_200, *chain(1), workflow="unseen")
+    await engine.work_off()
+    await _restore(both, kept=1)
+    gap = await _bridge(both, settings)
+    assert (len(gap.unseen), gap.unseen_count) == (1_000, 1_200)
+    rows = await both.connection.execute(
+        "SELECT task_flow_id FROM kr_gap_flow"
+        " WHERE version = 3 AND ended_ts <= now() AND known_version IS NULL"
+    )
+    assert {flow async for (flow,) in rows} == set(unseen)

@@ -42,7 +42,7 @@ async def test_flows_of_every_kind_go_on_and_end(both: Both) -> None:
     await both.wipe()
     result = await both.recover()
     flows = await both.check()
-    assert (result.flows, result.forked, result.damaged) == (7, 0, [])
+    assert (result.flows, result.forked, result.damaged) == (7, 0, {})
     assert flows[suspended].status is Status.SUSPEND
     ran = await engine.work_off()
     assert len(ran) > 600

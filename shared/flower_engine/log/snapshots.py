@@ -41,10 +41,23 @@ async def remembered_keys(client: AsyncRedis, partition: Partition) -> dict[str,
     return found
 
 
-async def remembered_ends(client: AsyncRedis, partition: Partition) -> AsyncGenerator[list[str]]:
-    """The flows that Redis remembers to have ended (or been parked) lately, page by page."""
+class RememberedEnd(msgspec.Struct, frozen=True):
+    """A flow that ended, or was parked: when, and at which version (0: an older Flower did not say)."""
+
+    flow: str
+    version: int
+    at_ms: int
+
+
+async def remembered_ends(client: AsyncRedis, partition: Partition) -> dict[str, RememberedEnd]:
+    """The flows that Redis remembers to have ended (or been parked) lately, each as it did last, by id."""
+    found: dict[str, RememberedEnd] = {}
     async for entries in _pages(client, partition.keys.endings):
-        yield [entry.split(b" ")[1].decode() for entry in entries]
+        for entry in entries:
+            at, flow, *version = entry.decode().split(" ")
+            ended_ms = int(at.partition("@")[0])
+            found[flow] = RememberedEnd(flow, int(version[0]) if version else 0, ended_ms)
+    return found
 
 
 async def ends_of(client: AsyncRedis, partition: Partition, flows: Sequence[str]) -> dict[str, int]:

@@ -113,6 +113,8 @@ class FlowState(msgspec.Struct, kw_only=True):
 
     def task(self, seq: int) -> TaskState:
         """Task ``seq`` (1..n)."""
+        if not 1 <= seq <= len(self.tasks):
+            raise FoldError(f"flow {self.flow} has no task {seq}; its tasks are 1 to {len(self.tasks)}")
         return self.tasks[seq - 1]
 
     @property
@@ -163,6 +165,7 @@ def fold_one(flows: dict[str, FlowState], event: AnyEvent) -> None:
 
 def _begin(registered: FlowRegistered) -> FlowState:
     """The flow with all of its tasks waiting."""
+    refuse_odd_numbers(registered)
     return FlowState(
         flow=registered.flow,
         workflow=registered.workflow,
@@ -174,6 +177,22 @@ def _begin(registered: FlowRegistered) -> FlowState:
         version=registered.v,
         left=len(registered.tasks),
     )
+
+
+def refuse_odd_numbers(registered: FlowRegistered) -> None:
+    """For a registration whose tasks are not numbered 1..n, or depend on others than these.
+
+    Raises:
+        FoldError: it is one.
+    """
+    count = len(registered.tasks)
+    for seq, task in enumerate(registered.tasks, start=1):
+        if task.seq != seq:
+            raise FoldError(f"flow {registered.flow}: its task {seq} is numbered {task.seq}")
+        if task.depends_on and not 1 <= min(task.depends_on) <= max(task.depends_on) <= count:
+            raise FoldError(
+                f"flow {registered.flow} task {seq} depends on {task.depends_on}, of {count} tasks"
+            )
 
 
 def _registered(event: FlowRegistered) -> FlowState:

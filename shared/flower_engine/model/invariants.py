@@ -17,8 +17,11 @@ _AHEAD = 2**42
 _TURNS = 2**47
 
 
-def differences(flows: Mapping[str, FlowState], live: LiveState) -> list[str]:
-    """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task."""
+def differences(
+    flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str] = frozenset()
+) -> list[str]:
+    """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task; of
+    ``damaged`` flows, which have no fold, nothing is said."""
     comparable = {
         flow.flow: flow
         for flow in flows.values()
@@ -27,10 +30,10 @@ def differences(flows: Mapping[str, FlowState], live: LiveState) -> list[str]:
     }
     return [
         *live.unreadable,
-        *_flows(flows, live),
-        *_places(comparable, flows.keys() - comparable.keys(), live),
+        *_flows(flows, live, damaged),
+        *_places(comparable, (flows.keys() - comparable.keys()) | damaged, live),
         *_lanes(live),
-        *_timers(comparable, live),
+        *_timers(comparable, live, damaged),
         *control_differences(comparable, live),
     ]
 
@@ -40,8 +43,8 @@ def lane_score(flow: FlowState, task: TaskState, done: int) -> int:
     return (_AHEAD_CAP - min(done, _AHEAD_CAP)) * _AHEAD + flow.order + task.planned.seq
 
 
-def _flows(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
-    for unknown in (live.flows.keys() | live.ended) - flows.keys():
+def _flows(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) -> Iterator[str]:
+    for unknown in (live.flows.keys() | live.ended) - flows.keys() - damaged:
         yield f"flow {unknown} is in Redis but was never registered"
     for flow in flows.values():
         held = live.flows.get(flow.flow)
@@ -153,7 +156,7 @@ def _lanes(live: LiveState) -> Iterator[str]:
         yield f"ready shares are {found} (by rank), the lanes say {dict(ready)}"
 
 
-def _timers(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
+def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) -> Iterator[str]:
     """Timeouts tick for what they are about, and for nothing else. (Those of retries are places.)"""
     in_lanes = {(entry.flow, entry.task) for waiting in live.lanes.values() for entry in waiting}
     expected: set[str] = set()
@@ -169,10 +172,11 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
                 expected.add(f"a:{flow.flow}:{seq}")
             if task.planned.queue_timeout_ms and (flow.flow, seq) in in_lanes:
                 expected.add(f"q:{flow.flow}:{seq}")
-    found = {member for member in live.timers if member[0] not in "rf"}
+    timers = [member for member in live.timers if member.split(":")[1] not in damaged]
+    found = {member for member in timers if member[0] not in "rf"}
     if found != expected:
         yield f"timers are {sorted(found)}, should be {sorted(expected)}"
-    for member in live.timers:
+    for member in timers:
         flow_id = member.split(":")[1]
         if member[0] == "f" and flow_id in live.flows and "w" in live.flows[flow_id].flags:
             yield f"timer {member} ticks before its flow has begun"

@@ -26,7 +26,8 @@ WHERE task_flow_id = %(flow)s
   AND position_ms >= coalesce((SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(guess_ms)s)
   AND position_ms <= coalesce((SELECT last_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(end_ms)s)
   AND error IS DISTINCT FROM %(gap)s
-  AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR (event -> 'task')::int = ANY(%(tasks)s))
+  AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR event IS NULL
+    OR event -> 'task' = ANY(SELECT to_jsonb(task) FROM unnest(%(tasks)s::int[]) AS task))
 ORDER BY position_ms, position_seq
 """
 
@@ -36,7 +37,8 @@ AFTER_A_GAP = "behind a gap: what came before it is lost"
 
 
 class ArchivedEvent(msgspec.Struct, frozen=True):
-    """An event of the archive; where Postgres refused it, ``raw`` may be anything and ``error`` says why."""
+    """An event of the archive; where Postgres refused it, ``raw`` may be anything and ``error`` says why.
+    ``raw`` is empty where somebody removed the event from its row."""
 
     position: str
     raw: bytes
@@ -47,7 +49,8 @@ async def history(
     connection: Connection, flow_id: str, tasks: Sequence[int] | None = None
 ) -> list[ArchivedEvent]:
     """The flow's archived events in log order, or only those of these tasks and of the flow as a whole; []
-    where there are none. Those that follow from nothing that is known are left out.
+    where there are none. Those that follow from nothing that is known are left out; those that Postgres
+    refused are among them whatever their task.
 
     To go on with the log, read the partition's position first: what lies behind it may be in both.
     """
@@ -60,7 +63,7 @@ async def history(
         "tasks": None if tasks is None else list(tasks),
     }
     rows = await connection.execute(_HISTORY, values)
-    return [ArchivedEvent(f"{ms}-{seq}", bytes(raw), error) async for ms, seq, raw, error in rows]
+    return [ArchivedEvent(f"{ms}-{seq}", bytes(raw or b""), error) async for ms, seq, raw, error in rows]
 
 
 class ArchiveRows:

@@ -10,6 +10,7 @@ from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive import AFTER_A_GAP, ArchiveRows
 from flower_engine.projection.changes import Changes
 from flower_engine.projection.days import DAY_MS
+from flower_engine.projection.histories import FAULTS, told
 from flower_engine.projection.refused import UNREADABLE, flow_and_type, outline, without_values
 
 _BREATH_EVENTS = 500  # between these the event loop goes on: the batch before this one is being written
@@ -97,8 +98,12 @@ async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, 
             if known is not None and not _follows(event, known):
                 batch.add_refused(entry, AFTER_A_GAP, None)
                 continue
-            batch.archive.add(ms, seq, entry.raw, event)
-            batch.changes.add(event, ms)
+            try:
+                batch.changes.add(event, ms)
+            except FAULTS as error:  # a snapshot that makes no sense
+                batch.add_refused(entry, f"it cannot be counted: {told(error)}", None)
+            else:
+                batch.archive.add(ms, seq, entry.raw, event)
     return batch
 
 

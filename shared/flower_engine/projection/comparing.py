@@ -96,6 +96,7 @@ async def swap_in(
         for table in (_FLOWS, _TASKS):
             removed += await _remove(connection, schema, table, chosen, keep=sorted(rebuilt.left_out))
             written += await _write(connection, schema, table)
+        await _say_what_is_lost(connection, schema, chosen)
         crash_point("replay.merged")
     return Merged(written=written, removed=removed)
 
@@ -116,6 +117,8 @@ async def find_differences(
             async for difference in _differences(connection, schema, table, chosen):
                 if difference.flow not in left_out:
                     yield difference
+        async for difference in _lost_versions(connection, schema, chosen):
+            yield difference
 
 
 async def _schema(connection: Connection) -> str:
@@ -162,6 +165,34 @@ def _of_row(
         for name in table.columns
         if held[name] != told[name]
     ]
+
+
+async def _lost_versions(
+    connection: Connection, schema: str, chosen: Selection
+) -> AsyncGenerator[Difference]:
+    """Rows that do not say that they are older than their flow, or say so and are not."""
+    statement = SQL("SELECT held.task_flow_id, held.lost_version, lost.version {} ORDER BY 1").format(
+        _unsaid(schema)
+    )
+    for flow, held, told in await (await connection.execute(statement, chosen.values())).fetchall():
+        yield Difference(flow=flow, task=None, field="lost_version", held=held, told=told)
+
+
+async def _say_what_is_lost(connection: Connection, schema: str, chosen: Selection) -> None:
+    statement = SQL(
+        "UPDATE {} AS known SET lost_version = found.version"
+        " FROM (SELECT held.task_flow_id, lost.version {}) AS found"
+        " WHERE found.task_flow_id = known.task_flow_id"
+    ).format(Identifier(schema, "kr_flow_stat"), _unsaid(schema))
+    await connection.execute(statement, chosen.values())
+
+
+def _unsaid(schema: str) -> Composable:
+    return SQL(
+        "FROM {} AS held LEFT JOIN kr_gap_flow AS lost"
+        " ON lost.task_flow_id = held.task_flow_id AND lost.version > held.version"
+        " WHERE {} AND held.lost_version IS DISTINCT FROM lost.version"
+    ).format(Identifier(schema, "kr_flow_stat"), _SELECTED)
 
 
 async def _remove(

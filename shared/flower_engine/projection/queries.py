@@ -26,7 +26,7 @@ _SUMMARY = SQL("""
     'key', flow.idempotency_key, 'forkedFrom', flow.forked_from,
     'startTs', extract(epoch FROM flow.start_ts), 'pausedTs', extract(epoch FROM flow.paused_ts),
     'pausedBy', flow.paused_by, 'cancelledTs', extract(epoch FROM flow.cancelled_ts),
-    'cancelledBy', flow.cancelled_by
+    'cancelledBy', flow.cancelled_by, 'lostVersion', flow.lost_version
 """)
 _TASK = SQL("""
     'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'program', coalesce(task.program, ''),
@@ -168,5 +168,7 @@ async def read_events(
 
 
 def _event_view(ms: int, number: int, event: str | None, error: str | None) -> EventView:
-    raw = msgspec.Raw(b"null" if event is None else event.encode())
-    return EventView(position=f"{ms}-{number}", archived=True, event=raw, error=error)
+    if event is None and error is None:
+        error = "somebody removed the event from its row"
+    raw = None if event is None else event.encode()
+    return EventView.of(f"{ms}-{number}", raw, error, archived=True)

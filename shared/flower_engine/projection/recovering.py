@@ -25,8 +25,9 @@ SELECT NOT EXISTS (SELECT FROM kr_flow_stat WHERE partition = %(partition)s)
   AND EXISTS (SELECT FROM kr_event WHERE partition = %(partition)s AND type = 'flow.registered')
 """
 _ENTRY = """
-SELECT coalesce(raw, convert_to(event::text, 'UTF8')) FROM kr_event
-WHERE partition = %s AND position_ms = %s AND position_seq = %s
+SELECT coalesce(raw, convert_to(coalesce(event, jsonb_build_object('type', type, 'flow', task_flow_id))::text,
+  'UTF8'))
+FROM kr_event WHERE partition = %s AND position_ms = %s AND position_seq = %s
 """
 # Those under way come first: they had their places before those that wait for one.
 _OPEN = """
@@ -107,7 +108,8 @@ async def has_lost_rows(connection: Connection, partition: int) -> bool:
 
 
 async def entry_at(connection: Connection, partition: int, position: str) -> bytes | None:
-    """The archived event at a position."""
+    """The archived event at a position; where somebody removed it from its row, one that only says of which
+    type and flow it was."""
     ms, _, seq = position.partition("-")
     row = await (await connection.execute(_ENTRY, [partition, int(ms), int(seq)])).fetchone()
     return None if row is None else bytes(row[0])
@@ -168,7 +170,7 @@ async def histories(
     for flow, ms, seq, raw, error in await (
         await connection.execute(_HISTORIES, [names, partition, first_ms, last_ms, AFTER_A_GAP])
     ).fetchall():
-        found[flow].append(ArchivedEvent(f"{ms}-{seq}", bytes(raw), error))
+        found[flow].append(ArchivedEvent(f"{ms}-{seq}", bytes(raw or b""), error))
     return found
 
 

@@ -10,7 +10,6 @@ then added in log order, until nothing is missing. ``comparing.py`` puts them be
 import asyncio
 import contextlib
 import logging
-import struct
 from collections.abc import AsyncGenerator, Sequence
 from itertools import groupby
 
@@ -21,17 +20,19 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
-from flower_engine.faults import is_refusal
-from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.errors import HistoryError
+from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot
 from flower_engine.progress import Tell
 from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.changes import Changes, FlowChange
+from flower_engine.projection.counting import Reading, counted
 from flower_engine.projection.database import Connection
 from flower_engine.projection.gaps import versions_of
+from flower_engine.projection.histories import FAULTS, told
 from flower_engine.projection.ordering import Ordering
-from flower_engine.projection.refused import UNREADABLE, outline, without_values
 from flower_engine.projection.tables import BY_KEY, write_changes
 from flower_engine.projection.targets import BUILT
+from flower_engine.projection.writer import VALUE_ERRORS, blames_a_value
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ _CHOSEN: Composable = SQL(
     "task_flow_id IN (SELECT task_flow_id FROM kr_event WHERE type IN ('flow.registered', 'flow.snapshot')"
     " AND (event IS NULL OR type = 'flow.snapshot' OR ("
     "(%(workflow)s::text IS NULL OR event ->> 'workflow' = %(workflow)s)"
-    " AND (%(since_ms)s::bigint IS NULL OR (event ->> 'at')::bigint >= %(since_ms)s)"
-    " AND (%(until_ms)s::bigint IS NULL OR (event ->> 'at')::bigint < %(until_ms)s))))"
+    " AND (%(since_ms)s::bigint IS NULL OR event -> 'at' >= to_jsonb(%(since_ms)s::bigint))"
+    " AND (%(until_ms)s::bigint IS NULL OR event -> 'at' < to_jsonb(%(until_ms)s::bigint)))))"
 )
 _ALL: Composable = SQL("task_flow_id IS NOT NULL")
 _AFTER: Composable = SQL(
@@ -90,9 +91,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rebuilt(msgspec.Struct, kw_only=True):
     """What was built: ``headless`` flows have events but no registration in the archive, and ``refused`` ones
-    have a value that the tables do not take. Neither are in the tables that were built, so nothing is known
-    of what their rows must be. ``damaged``: by flow, where an event does not follow from those before it, in
-    a sentence."""
+    have a value that the tables do not take. Of ``damaged`` ones an event cannot be read, or does not follow
+    from those before it; a sentence says which. Those of them that are ``unbuilt``, as headless and refused
+    ones, are not in the tables that were built, so nothing is known of what their rows must be."""
 
     positions: Positions
     events: int = 0
@@ -100,38 +101,60 @@ class Rebuilt(msgspec.Struct, kw_only=True):
     headless: list[str] = []
     refused: list[str] = []
     damaged: dict[str, str] = {}
+    unbuilt: set[str] = set()
+
+    def lose(self, flow: str, why: str) -> None:
+        """The history of a flow cannot be read on; ``why``: a sentence."""
+        self.damaged.setdefault(flow, why)
+        self.unbuilt.add(flow)
 
     @property
     def left_out(self) -> set[str]:
         """The flows whose rows stay as they are."""
-        return {*self.headless, *self.refused}
+        return {*self.headless, *self.refused, *self.unbuilt}
 
 
 @contextlib.asynccontextmanager
 async def rebuild_tables(
-    connection: Connection, reader: Connection, chosen: Selection, tell: Tell, *, at_one_moment: bool
+    connection: Connection,
+    reader: Connection,
+    chosen: Selection,
+    tell: Tell,
+    *,
+    at_one_moment: bool,
+    is_thorough: bool = False,
 ) -> AsyncGenerator[tuple["Replaying", Rebuilt]]:
     """The tables as the events say, as long as this lasts: a transaction, which is committed at its end.
 
     ``at_one_moment``: it sees all of the database as it is now, for ``find_differences``; else each statement
-    as it is then, for ``swap_in``.
-
-    Raises:
-        NewerEventError: an event is of a newer version.
+    as it is then, for ``swap_in``. ``is_thorough``: see ``Replaying``.
     """
     async with connection.transaction():
         if at_one_moment:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        replaying = Replaying(connection, reader, chosen, tell)
+        replaying = Replaying(connection, reader, chosen, tell, is_thorough=is_thorough)
         yield replaying, await replaying.build()
     if not at_one_moment:
         crash_point("replay.committed")
 
 
 class Replaying:
-    """Builds the tables in ``connection``'s transaction; reads the archive over another one."""
+    """Builds the tables in ``connection``'s transaction; reads the archive over another one.
 
-    def __init__(self, connection: Connection, reader: Connection, chosen: Selection, tell: Tell) -> None:
+    ``is_thorough``: whether each event follows from those before it is asked for, too. Where it is not, only
+    what would be in the way of the rows is noticed: events that cannot be read, or name what is not there.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        reader: Connection,
+        chosen: Selection,
+        tell: Tell,
+        *,
+        is_thorough: bool = False,
+    ) -> None:
+        self._is_thorough = is_thorough
         self._connection = connection
         self._reader = reader
         self._chosen = chosen
@@ -184,23 +207,28 @@ class Replaying:
         ).fetchall()
         if not rows:
             return 0
-        counted = [(flow, ms, _counted(raw, error)) for _, flow, ms, _, raw, error in rows]
-        self._ordering.know(
-            await versions_of(self._connection, list({flow for flow, _, _ in counted}), BUILT)
-        )
-        for (flow, ms, event), (_, _, _, seq, _, error) in zip(counted, rows, strict=True):
+        found: list[tuple[str, int, AnyEvent | None]] = []
+        self._ordering.know(await versions_of(self._connection, list({flow for _, flow, *_ in rows}), BUILT))
+        for _, flow, ms, seq, raw, error in rows:
+            try:
+                event = counted(flow, ms, seq, raw, error)
+            except HistoryError as damage:
+                rebuilt.lose(flow, str(damage))
+                continue
+            found.append((flow, ms, event))
             if error != AFTER_A_GAP:
                 self._ordering.add(flow, (ms, seq), event)
         # As a projector has them (``make_batch``).
-        for _, some in groupby(counted, key=lambda one: isinstance(one[2], FlowSnapshot)):
+        for _, some in groupby(found, key=lambda one: isinstance(one[2], FlowSnapshot)):
             changes = Changes()
             for flow, ms, event in some:
-                _add(changes, flow, ms, event)
+                if flow not in rebuilt.unbuilt:
+                    _add(changes, flow, ms, event)
             flows = await self._of_selection(list(changes.flows.values()))
             await self._write(rebuilt, {partition: flows})
         rebuilt.events += len(rows)
         rebuilt.positions[partition] = (rows[-1][2], rows[-1][3])
-        rebuilt.damaged = self._ordering.broken
+        rebuilt.damaged |= self._ordering.broken
         return len(rows)
 
     async def _of_selection(self, flows: list[FlowChange]) -> list[FlowChange]:
@@ -237,11 +265,11 @@ class Replaying:
             self._tell("events", 0, total)
             writing: asyncio.Task[None] | None = None
             try:
-                async for events, chunk in self._chunks(where):
+                async for events, chunk in self._chunks(where, rebuilt):
                     if writing is not None:
                         await writing
                     writing = asyncio.create_task(self._write(rebuilt, self._wanted(rebuilt, chunk)))
-                    rebuilt.damaged = self._ordering.broken
+                    rebuilt.damaged |= self._ordering.broken
                     rebuilt.events += events
                     self._tell("events", rebuilt.events, total)
             finally:
@@ -258,12 +286,16 @@ class Replaying:
             ]
         return wanted
 
-    async def _chunks(self, where: Composable) -> AsyncGenerator[tuple[int, dict[int, list[FlowChange]]]]:
-        """Whole flows by partition, some thousand events at a time, with the number of these."""
+    async def _chunks(
+        self, where: Composable, rebuilt: Rebuilt
+    ) -> AsyncGenerator[tuple[int, dict[int, list[FlowChange]]]]:
+        """Whole flows by partition, some thousand events at a time, with the number of these; less those that
+        are damaged, which are added there."""
         statement = _ARCHIVED + where + SQL(" ORDER BY task_flow_id, position_ms, position_seq")
         async with self._reader.cursor(name="archived", binary=True) as cursor:
             await cursor.execute(statement, self._chosen.values())
             changes, events, last = dict[int, Changes](), 0, ""
+            reading = Reading("", is_thorough=self._is_thorough)
             async for rows in _pages(cursor):
                 for partition, flow, ms, seq, raw, error in rows:
                     if flow != last:
@@ -271,15 +303,23 @@ class Replaying:
                         if events >= _CHUNK_EVENTS:
                             yield events, _flows_of(changes)
                             changes, events = {}, 0
-                        last = flow
+                        last, reading = flow, Reading(flow, is_thorough=self._is_thorough)
                     events += 1
+                    if reading.is_damaged:
+                        continue
                     counting = changes.get(partition)
                     if counting is None:
                         counting = changes[partition] = Changes()
-                    event = decode_event(raw) if error is None else _counted(raw, error)
-                    if error != AFTER_A_GAP:
-                        self._ordering.add(flow, (ms, seq), event)
-                    _add(counting, flow, ms, event)
+                    try:
+                        event = counted(flow, ms, seq, raw, error)
+                        if error != AFTER_A_GAP:
+                            self._ordering.add(flow, (ms, seq), event)
+                        reading.add(event, f"{ms}-{seq}")
+                        _add(counting, flow, ms, event)
+                    except (HistoryError, *FAULTS) as damage:
+                        reading.is_damaged = True
+                        counting.flows.pop(flow, None)
+                        rebuilt.lose(flow, _sentence(flow, ms, seq, damage))
             if changes:
                 yield events, _flows_of(changes)
 
@@ -293,8 +333,8 @@ class Replaying:
         try:
             async with self._connection.transaction():
                 await write_changes(self._connection, flows, partition, BUILT)
-        except (psycopg.Error, struct.error) as error:
-            if isinstance(error, psycopg.Error) and not is_refusal(error):
+        except VALUE_ERRORS as error:
+            if not blames_a_value(error):
                 raise
             if len(flows) == 1:
                 _log.warning("flow %s is left out, the tables refuse it: %s", flows[0].flow, error)
@@ -350,13 +390,7 @@ def _add(changes: Changes, flow: str, ms: int, event: AnyEvent | None) -> None:
         changes.add(event, ms)
 
 
-def _counted(raw: bytes, error: str | None) -> AnyEvent | None:
-    """The event as the projector counted it; None: it only touched its flow."""
-    if error is None:
-        return decode_event(raw)
-    if error == AFTER_A_GAP:
-        return None
-    try:
-        return without_values(decode_event(raw), error)
-    except UNREADABLE:
-        return outline(raw, error)
+def _sentence(flow: str, ms: int, seq: int, damage: Exception) -> str:
+    if isinstance(damage, HistoryError):
+        return str(damage)
+    return str(HistoryError(flow, told(damage), f"{ms}-{seq}"))

@@ -1,6 +1,7 @@
 """Flows that a snapshot found: what the tables hold of them is replaced, less what still holds."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import LiteralString
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, TaskProgressed
 from flower_engine.projection.changes import FlowChange, TaskChange
 from flower_engine.projection.database import Connection
+from flower_engine.projection.histories import FAULTS
 from flower_engine.projection.targets import aimed
 
 _FLOWS = """
@@ -98,13 +100,24 @@ async def _add_tasks(connection: Connection, known: dict[str, FlowChange], targe
             result=None if result is None else bytes(result),
             ignored_by=ignored_by,
             ignore_reason=ignore_reason,
-            error=None if error is None else _error(bytes(error)),
+            error=None if error is None else _error_of(bytes(error)),
             progress=None if progress is None else _progress_of(flow, seq, bytes(progress)),
         )
 
 
-def _progress_of(flow: str, seq: int, raw: bytes) -> TaskProgressed:
-    said = _progress(raw)
+def _error_of(raw: bytes) -> TaskError | None:
+    """What a row says of an error; None: nothing that can be read."""
+    with suppress(*FAULTS):
+        return _error(raw)
+    return None
+
+
+def _progress_of(flow: str, seq: int, raw: bytes) -> TaskProgressed | None:
+    said = None
+    with suppress(*FAULTS):
+        said = _progress(raw)
+    if said is None:
+        return None
     return TaskProgressed(
         at=0, flow=flow, v=1, task=seq, attempt=0, lease="", fraction=said.fraction, note=said.note
     )

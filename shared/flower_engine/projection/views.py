@@ -16,6 +16,8 @@ from flower_engine.model.fold import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.model.times import is_shown, nearest
 
+_DEEP = 100  # what has no more brackets than this is not nested deeper either
+
 
 class View(msgspec.Struct, rename="camel"):
     """The root of these structs."""
@@ -148,7 +150,9 @@ WaitReason = (
 
 
 class FlowSummary(View, kw_only=True):
-    """A flow without its tasks. ``unreadable``: what of it cannot be shown as it is stored, and why."""
+    """A flow without its tasks. ``lost_version``: it went on, and ended as this version, in a part of the
+    history that is lost; what is shown here is older. ``unreadable``: what of it cannot be shown as it is
+    stored, and why."""
 
     task_flow_id: str
     task_id: str
@@ -174,6 +178,7 @@ class FlowSummary(View, kw_only=True):
     paused_by: str | None
     cancelled_ts: Moment | None
     cancelled_by: str | None
+    lost_version: int | None = None
     unreadable: list[str] = []
 
 
@@ -267,12 +272,28 @@ class FlowView(FlowSummary, kw_only=True):
 
 
 class EventView(View):
-    """One event of a flow's history; ``error`` says why Postgres refused an event, and then it is null."""
+    """One event of a flow's history; ``error`` says why it cannot be shown, and then it is null: Postgres
+    refused it, or it is nothing that can be read."""
 
     position: str
     archived: bool
     event: msgspec.Raw
     error: str | None
+
+    @classmethod
+    def of(cls, position: str, raw: bytes | None, error: str | None, *, archived: bool) -> "EventView":
+        """``raw``: the event's JSON; None: there is none."""
+        if raw is not None and raw.count(b"[") + raw.count(b"{") > _DEEP and _is_too_deep(raw):
+            raw, error = None, "it is nested deeper than a parser goes"
+        return cls(position, archived, msgspec.Raw(b"null" if raw is None else raw), error)
+
+
+def _is_too_deep(raw: bytes) -> bool:
+    try:
+        msgspec.json.decode(raw)
+    except RecursionError:
+        return True
+    return False
 
 
 def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:

@@ -34,6 +34,10 @@ _SESSION: Mapping[LiteralString, str] = {
 }
 
 
+VALUE_ERRORS = (psycopg.Error, struct.error, ArithmeticError, ValueError)
+"""What a value that cannot be written may raise, here or in Postgres."""
+
+
 class Writer:
     """Writes one partition's batches over a connection of its own."""
 
@@ -58,7 +62,7 @@ class Writer:
             await self._days.settle(self._connection, batch.days())
         try:
             return await self._write_whole(batch)
-        except (psycopg.Error, struct.error) as error:
+        except VALUE_ERRORS as error:
             if not blames_a_value(error):
                 raise
             why = _reason(error)
@@ -80,7 +84,7 @@ class Writer:
         )
         try:
             return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=True))
-        except (psycopg.Error, struct.error) as error:
+        except VALUE_ERRORS as error:
             if not blames_a_value(error):
                 raise
         return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=False))
@@ -105,8 +109,9 @@ async def prepare_session(connection: Connection) -> None:
 
 
 def blames_a_value(error: Exception) -> bool:
-    """Whether it is a value that cannot be written, so that trying again does not help."""
-    return isinstance(error, struct.error) or is_refusal(error)
+    """Whether one of ``VALUE_ERRORS`` is about a value that cannot be written, so that trying again does not
+    help."""
+    return is_refusal(error) or not isinstance(error, psycopg.Error)
 
 
 def _reason(error: Exception) -> str:

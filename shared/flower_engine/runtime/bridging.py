@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import InstallationError, LostError, NewerEventError, RefusedError
+from flower_engine.errors import HistoryError, InstallationError, LostError, RefusedError
 from flower_engine.log.backlog import is_postgres_behind
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
@@ -30,15 +30,17 @@ from flower_engine.log.snapshots import (
     remembered_keys,
     snapshot,
 )
-from flower_engine.model.events import AnyEvent, FlowCancelled, FlowEvent, FlowSnapshot
-from flower_engine.model.fold import FlowState, FoldError, fold
+from flower_engine.model.events import FlowCancelled, FlowEvent, FlowSnapshot
+from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
 from flower_engine.progress import Tell
 from flower_engine.projection import recovering
+from flower_engine.projection.archive import ArchivedEvent
 from flower_engine.projection.database import Connection, connect
-from flower_engine.projection.gaps import Gap, add_gap, gap_at, versions_of
+from flower_engine.projection.gaps import Gap, LostEnd, add_gap, ends_known, gap_at
+from flower_engine.projection.histories import events_of, fold_events, read_event
 from flower_engine.projection.positions import Projected, read_positions
-from flower_engine.projection.refused import UNREADABLE, event_of, flow_and_type
+from flower_engine.projection.refused import flow_and_type
 
 _log = logging.getLogger(__name__)
 
@@ -133,10 +135,12 @@ class Bridging:
             raise LostError(f"the log of partition {number} is empty: recover Redis from the archive")
         found = await self._find()
         crash_point("bridge.found")
-        unseen, unseen_count = await self._unseen_ends()
+        lost = await self._unseen_ends()
         endings, closed = await self._lost_ends()
         closed += await close(self._client, self._partition, endings)
         crash_point("bridge.closed")
+        unseen = [one.flow for one in lost if one.known_version is None]
+        outdated = [one.flow for one in lost if one.known_version is not None]
         gap = Gap(
             partition=number,
             after=self._row.position,
@@ -144,10 +148,12 @@ class Bridging:
             until=await last_position(self._client, self._partition),
             found=found,
             closed=closed,
-            unseen=unseen,
-            unseen_count=unseen_count,
+            unseen=unseen[:_MOST_NAMED],
+            unseen_count=len(unseen),
+            outdated=outdated[:_MOST_NAMED],
+            outdated_count=len(outdated),
         )
-        await add_gap(connection, gap)
+        await add_gap(connection, gap, lost)
         return gap
 
     async def _find(self) -> int:
@@ -160,23 +166,31 @@ class Bridging:
             self._tell("flows found", found, found)
         return found
 
-    async def _unseen_ends(self) -> tuple[list[str], int]:
-        """Flows that ended and of which neither Postgres nor what is left of the log knows more: some of
-        them, and how many there are."""
-        told: set[str | None] = set()
+    async def _unseen_ends(self) -> list[LostEnd]:
+        """Flows that ended and of which neither Postgres nor what is left of the log knows more, or knows an
+        earlier end only."""
+        # First what ended, then the log: whatever ends meanwhile is told there.
+        ends = await remembered_ends(self._client, self._partition)
+        names = list(ends)
+        known: dict[str, tuple[int, bool]] = {}
+        for first in range(0, len(names), _READ_EVENTS):
+            known |= await ends_known(self._connection, names[first : first + _READ_EVENTS])
+        versions = {flow: version for flow, (version, _) in known.items()}
+        begun: set[str | None] = set()
         async for entry in self._tail():
             flow, kind = flow_and_type(entry.raw)
             if kind in _BEGINNINGS:
-                told.add(flow)
-        named: list[str] = []
-        count = 0
-        async for ended in remembered_ends(self._client, self._partition):
-            known = await versions_of(self._connection, ended)
-            unseen = [flow for flow in dict.fromkeys(ended) if flow not in known and flow not in told]
-            told.update(unseen)  # a flow may have ended more than once
-            named += unseen[: _MOST_NAMED - len(named)]
-            count += len(unseen)
-        return named, count
+                begun.add(flow)
+            if flow in versions:
+                versions[flow] = _version_after(flow, versions[flow], entry)
+        lost: list[LostEnd] = []
+        for flow, end in ends.items():
+            if flow not in known:
+                if flow not in begun:
+                    lost.append(LostEnd(flow, end.version or None, end.at_ms))
+            elif known[flow][1] and versions[flow] < end.version:  # one that is open there is closed
+                lost.append(LostEnd(flow, end.version, end.at_ms, known[flow][0]))
+        return lost
 
     async def _lost_ends(self) -> tuple[list[FlowCancelled], list[str]]:
         """The closing events of flows that Postgres takes for open, and that are not; and those of them that
@@ -198,8 +212,7 @@ class Bridging:
             histories = await recovering.histories(self._connection, self._row.partition, some)
             ends = await ends_of(self._client, self._partition, [flow.flow for flow in some])
             for name in (flow.flow for flow in some):
-                archived = [(one.raw, one.error) for one in histories[name]]
-                state = _state_of(name, archived, tail[name])
+                state = _state_of(name, histories[name], tail[name])
                 if state is None:
                     continue
                 if state.cancelled and state.cancelled.reason == REASON:
@@ -217,21 +230,32 @@ class Bridging:
             position = entries[-1].position
 
 
-def _state_of(
-    flow: str, archived: Sequence[tuple[bytes, str | None]], tail: Sequence[LogEntry]
-) -> FlowState | None:
+def _version_after(flow: str, version: int, entry: LogEntry) -> int:
+    """Up to which version a flow is known after an entry of it, if it was up to this one."""
+    try:
+        event = read_event(flow, ArchivedEvent(entry.position, entry.raw))
+    except HistoryError:
+        return version
+    if isinstance(event, FlowSnapshot) or (isinstance(event, FlowEvent) and event.v == version + 1):
+        return event.v
+    return version
+
+
+def _state_of(flow: str, archived: Sequence[ArchivedEvent], tail: Sequence[LogEntry]) -> FlowState | None:
     """How the flow stands by its history and what follows from it; None: its history does not fold."""
     try:
-        events: list[AnyEvent] = [event_of(raw, error) for raw, error in archived]
+        entries, events = list(archived), events_of(flow, archived)
         version = max((event.v for event in events if isinstance(event, FlowEvent)), default=0)
         for entry in tail:
-            event = event_of(entry.raw, None)
+            further = ArchivedEvent(entry.position, entry.raw)
+            event = read_event(flow, further)
             if isinstance(event, FlowSnapshot) or (isinstance(event, FlowEvent) and event.v == version + 1):
+                entries.append(further)
                 events.append(event)
                 version = event.v
-        return fold(events).get(flow)
-    except (FoldError, NewerEventError, *UNREADABLE) as error:
-        _log.error("flow %s stays open in Postgres, its history is damaged: %s", flow, error)
+        return fold_events(flow, entries, events)
+    except HistoryError as error:
+        _log.error("flow %s stays open in Postgres: %s", flow, error)
         return None
 
 

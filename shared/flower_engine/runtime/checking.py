@@ -6,20 +6,22 @@ false alarm. Events up to the projected position come from the archive, those be
 
 import msgspec
 
-from flower_engine.errors import LostError, NewerEventError
+from flower_engine.errors import HistoryError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import read_log
-from flower_engine.model.fold import FlowState, FoldError, fold
+from flower_engine.model.fold import FlowState
 from flower_engine.model.invariants import differences
 from flower_engine.model.positions import as_numbers
 from flower_engine.progress import Tell
 from flower_engine.projection import recovering
+from flower_engine.projection.archive import ArchivedEvent
 from flower_engine.projection.database import Connection
+from flower_engine.projection.histories import state_of
 from flower_engine.projection.positions import Projected, read_positions
-from flower_engine.projection.refused import UNREADABLE, event_of, flow_and_type
+from flower_engine.projection.refused import flow_and_type
 from flower_engine.runtime.bridging import refuse_while_crossing
 
 _READ_EVENTS = 5_000
@@ -27,12 +29,16 @@ _ALL_MS = (0, 2**63 - 1)
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a partition held right behind the event at ``position``; ``differences``: sentences."""
+    """What a partition held right behind the event at ``position``; ``differences``: sentences, of
+    which the first are about the ``damaged`` flows, whose histories do not fold. Of those that are
+    ``only_here`` Redis alone knows how they stand."""
 
     partition: int
     position: str
     flows: int
     differences: list[str]
+    damaged: int = 0
+    only_here: list[str] = []
 
 
 async def check_redis(client: AsyncRedis, connection: Connection, row: Projected, tell: Tell) -> Checked:
@@ -56,6 +62,7 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
     unknown = [recovering.OpenFlow(flow, 1, *_ALL_MS) for flow in named if flow not in known]
     found: list[str] = []
     flows: dict[str, FlowState] = {}
+    damaged: set[str] = set()
     until = min(as_numbers(projected), as_numbers(live.position))
     every = [*known.values(), *unknown]
     tell("flows", 0, len(every))
@@ -63,18 +70,26 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
     for some in recovering.in_batches(every):
         archived = await recovering.histories(connection, row.partition, some)
         for flow in (one.flow for one in some):
-            raws = [(e.raw, e.error) for e in archived[flow] if as_numbers(e.position) <= until]
-            raws += [(entry.raw, None) for entry in told.get(flow, ())]
+            entries = [entry for entry in archived[flow] if as_numbers(entry.position) <= until]
+            entries += [ArchivedEvent(entry.position, entry.raw) for entry in told.get(flow, ())]
             try:
-                flows |= fold([event_of(raw, error) for raw, error in raws])
-            except (FoldError, KeyError, NewerEventError, *UNREADABLE) as error:
-                found.append(f"flow {flow}: its history does not fold ({error})")
-                live.flows.pop(flow, None)
+                flows[flow] = state_of(flow, entries)
+            except HistoryError as error:
+                found.append(str(error))
+                damaged.add(flow)
         done += len(some)
         tell("flows", done, len(every))
     live.ended.intersection_update(flows)  # of those that ended longer ago, nothing is asked here
-    found += differences(flows, live)
-    return Checked(partition=row.partition, position=live.position, flows=len(live.flows), differences=found)
+    only_here = sorted(damaged.intersection(live.flows))
+    found += differences(flows, live, damaged)
+    return Checked(
+        partition=row.partition,
+        position=live.position,
+        flows=len(live.flows),
+        differences=found,
+        damaged=len(damaged),
+        only_here=only_here,
+    )
 
 
 async def _behind_the_archive(

@@ -16,33 +16,37 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import InstallationError, LostError
+from flower_engine.errors import HistoryError, InstallationError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.controlling import limits_of
 from flower_engine.log.keys import suspect_lane
 from flower_engine.log.recovering import Ended, Rebuilding, Returning, Taken
 from flower_engine.log.restoring import Restored
-from flower_engine.model.events import AnyEvent, FlowRegistered, decode_event, encode_event
-from flower_engine.model.fold import FlowState, FoldError, fold, fold_one
+from flower_engine.model.events import FlowRegistered, encode_event
+from flower_engine.model.fold import FlowState, fold_one
 from flower_engine.model.recovering import lapses_of_recovery, timeout_due_ms
 from flower_engine.progress import Tell
 from flower_engine.projection import recovering
+from flower_engine.projection.archive import ArchivedEvent
 from flower_engine.projection.batch import make_batch
 from flower_engine.projection.controls import read_controls
 from flower_engine.projection.database import Connection
+from flower_engine.projection.histories import FAULTS, events_of, fold_events, read_event, told
 from flower_engine.projection.positions import Projected
-from flower_engine.projection.refused import UNREADABLE, event_of
+from flower_engine.projection.refused import flow_and_type
 from flower_engine.projection.tables import BY_KEY
 from flower_engine.projection.writer import Writer
 
 _log = logging.getLogger(__name__)
 
+_MOST_NAMED = 20
+
 
 class Recovered(msgspec.Struct, kw_only=True):
     """What a recovery of a partition came to. ``running``: tasks that wait for a new attempt; ``forked``:
     events that only the lost log had, of which ``registered_again`` were registrations; ``damaged``: flows
-    whose history does not fold, which are not put back. ``rewound``: Redis had gone back in time, and so many
-    outcomes had come for flows that it did not know (None: that was not why)."""
+    whose history does not fold, which are not put back, and why (a sentence). ``rewound``: Redis had gone back
+    in time, and so many outcomes had come for flows that it did not know (None: that was not why)."""
 
     partition: int
     generation: str
@@ -50,7 +54,7 @@ class Recovered(msgspec.Struct, kw_only=True):
     running: int = 0
     forked: int = 0
     registered_again: int = 0
-    damaged: list[str] = []
+    damaged: dict[str, str] = {}
     rewound: int | None = None
 
     def __str__(self) -> str:
@@ -70,7 +74,10 @@ class Recovered(msgspec.Struct, kw_only=True):
                 f" {self.rewound} outcomes came for flows that it did not know (the workers' logs name such)"
             )
         if self.damaged:
-            text += f"; NOT put back, because their history is damaged: {', '.join(self.damaged[:20])}"
+            some = list(self.damaged.values())[:_MOST_NAMED]
+            more = len(self.damaged) - len(some)
+            text += f"; {len(self.damaged)} flows are NOT put back: {'; '.join(some)}"
+            text += f"; and {more} more (the log names them)" if more else ""
         return text
 
 
@@ -191,11 +198,10 @@ class Recovery:
             returning: list[Returning] = []
             for flow in flows:
                 try:
-                    events = [event_of(archived.raw, archived.error) for archived in found[flow.flow]]
-                    returning.append(self._returning(flow.flow, events, now_ms, result))
-                except (FoldError, KeyError, *UNREADABLE) as error:
-                    _log.error("flow %s cannot be put back, its history is damaged: %s", flow.flow, error)
-                    result.damaged.append(flow.flow)
+                    returning.append(self._returning(flow.flow, found[flow.flow], now_ms, result))
+                except HistoryError as error:
+                    _log.error("flow %s cannot be put back: %s", flow.flow, error)
+                    result.damaged[flow.flow] = str(error)
             await rebuilding.restore(returning)
             crash_point("recovery.some-put-back")
             result.flows += len(returning)
@@ -208,18 +214,22 @@ class Recovery:
                 yield batch
 
     def _returning(
-        self, flow_id: str, events: Sequence[AnyEvent], now_ms: int, result: Recovered
+        self, flow_id: str, entries: Sequence[ArchivedEvent], now_ms: int, result: Recovered
     ) -> Returning:
-        flows = fold(events)
-        state = flows[flow_id]
+        events = events_of(flow_id, entries)
+        state = fold_events(flow_id, entries, events)
         lapses = lapses_of_recovery(state, now_ms)
-        for lapse in lapses:
-            fold_one(flows, lapse)
+        try:
+            for lapse in lapses:
+                fold_one({flow_id: state}, lapse)
+            fields = list(Restored.of(state).fields)
+            due_ms = timeout_due_ms(events)
+        except FAULTS as error:
+            raise HistoryError(flow_id, told(error)) from error
+        self._mark_suspects(state, fields)
         result.running += len(lapses)
         self._order = max(self._order, state.order + len(state.tasks))
-        fields = list(Restored.of(state).fields)
-        self._mark_suspects(state, fields)
-        return Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], timeout_due_ms(events))
+        return Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], due_ms)
 
     def _mark_suspects(self, state: FlowState, fields: list[str | bytes | int]) -> None:
         """Tasks that may lose no further worker wait apart, as ``lua/_suspects.lua`` has it."""
@@ -232,13 +242,15 @@ class Recovery:
         returning: list[Returning] = []
         taken: list[Taken] = []
         for raw in await recovering.forked_registrations(self._connection, self._partition):
+            flow, _ = flow_and_type(raw)
             try:
-                event = decode_event(raw)
-            except UNREADABLE as error:
+                entry = ArchivedEvent("", raw)
+                event = read_event(flow or "", entry)
+                assert isinstance(event, FlowRegistered)
+                one = self._returning(event.flow, [entry], now_ms, result)
+            except (AssertionError, HistoryError) as error:
                 _log.error("a registration that only Redis had cannot be read: %s: %r", error, raw[:200])
                 continue
-            assert isinstance(event, FlowRegistered)
-            one = self._returning(event.flow, [event], now_ms, result)
             returning.append(msgspec.structs.replace(one, events=[raw]))
             if event.key:
                 taken.append(Taken(event.key, event.flow, event.workflow, event.at))
