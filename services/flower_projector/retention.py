@@ -7,6 +7,7 @@ import logging
 import psycopg
 from redis.exceptions import RedisError
 
+from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.projection.database import connect
 from flower_engine.runtime.retention import DAY_SECONDS, prune_older
@@ -37,7 +38,7 @@ async def prune_once(client: AsyncRedis, settings: Settings, days: int) -> None:
     try:
         async with await connect(settings.database_url, "retention") as connection:
             pruned = await prune_older(client, connection, days * DAY_SECONDS)
-    except (psycopg.Error, RedisError, OSError) as error:
+    except (psycopg.Error, RedisError, OSError, LostError) as error:
         _log.warning("nothing is pruned this time: %s", error)
         return
     if pruned is not None and (pruned.flows or pruned.days):

@@ -4,15 +4,17 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
+from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError, UnknownFlowError
 from flower_engine.log import operating
 from flower_engine.log.operating import Operated, Scope, read_messages
 from flower_engine.log.parking import unpark
 from flower_engine.log.partition import Partition
+from flower_engine.log.pruning import take_back
 from flower_engine.log.restoring import Restored
 from flower_engine.log.snapshots import last_position
 from flower_engine.log.task_fields import decode_message, with_parameters
 from flower_engine.model.fold import FlowState
+from flower_engine.projection.pruning import is_being_pruned
 from flower_register.changes import Change, checked_changes, warnings_of
 from flower_register.finding import find_state
 from flower_register.stores import Stores
@@ -179,11 +181,32 @@ class Operator:
                     await self._unpark(state, error.position)
                     continue
                 restored = Restored.of(state, position=error.position)
+            except PrunedError as error:
+                await self._unless_pruned(error)
+                restored = None
             except MovedError:
                 if restored is None or self._version is not None:
                     raise
                 restored = None
         raise self._restless()
+
+    async def _unless_pruned(self, error: PrunedError) -> None:
+        """Returns if the flow is there all the same: who pruned died before it went, or an older Postgres is
+        back.
+
+        Raises:
+            PrunedError: a prune is at work.
+            UnknownFlowError: it has gone.
+        """
+        redis, partition, flow = self._where()
+        async with self._stores.postgres() as connection, connection.transaction():
+            # What that holds keeps others from beginning to prune until the end of the transaction.
+            is_at_work = await is_being_pruned(connection, flow)
+            if is_at_work is None:
+                raise UnknownFlowError(f"no flow has the id {flow!r}: it ended long ago, and was pruned")
+            if is_at_work:
+                raise error
+            await take_back(redis, partition, error.until_ms)
 
     async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
         found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))

@@ -8,6 +8,7 @@ FlowerError
 ├── UnknownFlowError       no such flow
 ├── RefusedError           an operation does not fit how the flow stands; says which task and what to do
 │   ├── MovedError         the flow has moved on since the version that the operation was meant for
+│   ├── PrunedError        the flow ended so long ago that its history goes, or has gone
 │   ├── HistoryError       the history of a flow is damaged; names the event and what is wrong with it
 │   └── LostHistoryError   the end of a flow lies in a part of the history that is lost; says what is known
 ├── NotUnderWayError       the flow is not in Redis; its state must be folded from its history first
@@ -65,6 +66,18 @@ class RefusedError(FlowerError):
 
 class MovedError(RefusedError):
     """The flow has moved on since the version that the operation was meant for."""
+
+
+class PrunedError(RefusedError):
+    """The flow ended before a moment (``until_ms``) up to which history has been removed, or just is."""
+
+    def __init__(self, flow: str, until_ms: int) -> None:
+        self.until_ms = until_ms
+        super().__init__(
+            f"flow {flow} is being pruned: the history of what ended that long ago is just being removed, and"
+            " nothing more can be done with it",
+            "pruning",
+        )
 
 
 class HistoryError(RefusedError):

@@ -5,7 +5,7 @@ from psycopg.sql import SQL, Literal
 from api.serving import RunningApi, details
 from recovery.test_damaged_history import DAMAGES, OF_REGISTRATIONS
 
-LATE = "9999-12-31T00:00:00Z"
+LATE = "9899-12-31T00:00:00Z"
 
 
 async def test_whoever_needs_the_history_is_told_what_is_wrong_with_it(own_api: RunningApi) -> None:

@@ -25,6 +25,7 @@ from flower_engine.projection.gaps import Gap, LostEnd, read_gaps
 from flower_engine.projection.positions import read_positions
 from flower_engine.runtime.bridging import REASON, Bridging, bridge_gaps
 from flower_engine.runtime.settings import Settings
+from flower_projector.following import Follower
 from flower_projector.service import serve
 from projection.rows import expected, held
 from recovery.both import Both
@@ -381,7 +382,9 @@ async def test_an_engine_at_work_is_bridged_exactly(both: Both, settings: Settin
         group.create_task(work())
         await asyncio.sleep(0.05)
         await _bridge(both, settings)
-        await both.project()
+        follower = Follower(both.client, both.connection, engine.partition, 5_000)
+        for _ in range(5):  # while there is more all the time
+            await follower.run_once()
         stop.set()
     await engine.work_off()
     flows = await _agree(both, settings)

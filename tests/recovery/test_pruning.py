@@ -7,17 +7,26 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from redis.exceptions import RedisError
 
+from flower_engine.errors import LostError, PrunedError
+from flower_engine.log.client import connect as connect_redis
 from flower_engine.log.client import send
+from flower_engine.log.operating import rerun
+from flower_engine.log.pruning import take_back
+from flower_engine.log.restoring import Restored
+from flower_engine.log.snapshots import last_position
 from flower_engine.projection.database import connect
 from flower_engine.projection.days import DAY_MS, make_day, table_of_day
+from flower_engine.projection.positions import Projected
 from flower_engine.projection.pruning import Pruned, events_of_day, old_days, prune
-from flower_engine.runtime.retention import prune_older
+from flower_engine.runtime.retention import RedisFence, prune_older
 from flower_engine.runtime.settings import Settings
 from flower_projector.retention import prune_once
 from projection.rows import expected, held
@@ -95,38 +104,166 @@ async def test_the_projector_goes_on_and_the_day_takes_events_again(both: Both) 
     assert await both.count("SELECT count(*) FROM kr_event_default") == 0
 
 
-async def test_a_flow_that_was_begun_again_stays(both: Both) -> None:
-    flows = await _stories(both)
-    await send(both.client, "HSET", "{flower:0}:flow:" + flows["ended"], "c", "9 1 0 1")
+async def _ended(both: Both) -> str:
+    """A flow that ended, and that is all."""
+    flow = await both.engine.register(*chain(2), workflow="ended")
+    await both.engine.work_off()
+    await both.project()
+    return flow
+
+
+async def _state(both: Both, flow: str) -> Restored:
+    """An ended flow as an operator's rerun has folded it by now."""
+    position = await last_position(both.client, both.engine.partition)
+    return Restored.of((await both.flows())[flow], position=position)
+
+
+async def _rerun(both: Both, flow: str, restored: Restored) -> None:
+    where = (both.client, both.engine.partition, flow)
+    await rerun(*where, by="ada", selection="all", restored=restored)
+
+
+class Slow(RedisFence):
+    """A prune that others are faster than: what they do lies between its steps."""
+
+    def __init__(
+        self,
+        both: Both,
+        *,
+        before: Callable[[], Awaitable[None]] | None = None,
+        after: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``before``: what happens before Redis is told; ``after``: when it was told and asked."""
+        super().__init__(both.client)
+        self._before, self._after = before, after
+
+    async def begin(self, held: Projected, until_ms: int) -> None:
+        if self._before:
+            await self._before()
+        await super().begin(held, until_ms)
+
+    async def check(self) -> None:
+        if self._after:
+            await self._after()
+        await super().check()
+
+
+async def _prune_slowly(both: Both, fence: RedisFence) -> Pruned | None:
+    return await prune(both.other, before_ms=int(time.time() * 1000) + 2 * DAY_MS, fence=fence)
+
+
+async def test_a_flow_that_is_rerun_before_redis_is_told_stays_with_all_its_history(both: Both) -> None:
+    flow = await _ended(both)
+    known = await _state(both, flow)
+    pruned = await _prune_slowly(both, Slow(both, before=lambda: _rerun(both, flow, known)))
+    assert pruned is not None
+    assert pruned.flows == 0
+    await both.engine.work_off()
+    assert (await both.check())[flow].version == 10
+    assert await held(both.connection) == expected(await both.archived())
+
+
+async def test_a_flow_that_was_rerun_and_ended_again_unprojected_stays(both: Both) -> None:
+    flow = await _ended(both)
+    await _rerun(both, flow, await _state(both, flow))
+    await both.engine.work_off()
     assert (await _prune(both)).flows == 0
+    assert (await both.check())[flow].version == 10
+    assert await held(both.connection) == expected(await both.archived())
+
+
+async def test_a_rerun_that_comes_while_a_flow_goes_or_later_is_refused(both: Both) -> None:
+    flow = (await _stories(both))["ended"]
+    known = await _state(both, flow)
+
+    async def refused() -> None:
+        with pytest.raises(PrunedError, match=f"flow {flow} is being pruned"):
+            await _rerun(both, flow, known)
+
+    pruned = await _prune_slowly(both, Slow(both, after=refused))
+    assert pruned is not None
+    assert pruned.flows == 1
+    await refused()
+    for key in (both.engine.keys.ended(flow), both.engine.keys.endings):  # whatever Redis has forgotten
+        await send(both.client, "DEL", key)
+    await refused()
+    assert flow not in await both.check()
+
+
+async def test_what_ends_after_a_prune_can_be_rerun(both: Both) -> None:
+    await _stories(both)
+    await _prune(both)
+    flow = await both.engine.register(*chain(2), workflow="new")
+    await both.engine.work_off()
+    await _rerun(both, flow, await _state(both, flow))
+    await both.engine.work_off()
+    assert (await both.flows())[flow].version == 10
+
+
+async def test_a_prune_in_whose_middle_redis_was_lost_removes_nothing(both: Both) -> None:
+    flow = (await _stories(both))["ended"]
+
+    async def lose() -> None:
+        await send(both.client, "HDEL", both.engine.keys.meta, "pruning")
+
+    with pytest.raises(LostError, match="nothing has gone"):
+        await _prune_slowly(both, Slow(both, after=lose))
+    assert flow in await _flows(both, "kr_flow_stat")
+
+
+async def test_without_redis_nothing_goes(both: Both, settings: Settings) -> None:
+    flow = (await _stories(both))["ended"]
+    async with connect_redis("redis://127.0.0.1:1/0") as nobody:
+        with pytest.raises(RedisError):
+            await prune_older(nobody, both.other, LATER)
+    await prune_once(both.client, settings.model_copy(update={"retention_days": 1}), 1)
+    assert flow in await _flows(both, "kr_flow_stat")
+    assert (await _prune(both)).flows == 1
+
+
+async def test_more_flows_than_a_call_takes_go_in_steps(both: Both) -> None:
+    flows = await both.engine.register_many(2_300, *chain(1), workflow="many")
+    await both.engine.work_off()
+    await both.project()
+    known = {flow: await _state(both, flow) for flow in (flows[0], flows[1_200], flows[-1])}
+    for flow, state in known.items():
+        await _rerun(both, flow, state)
+    assert (await _prune(both)).flows == 2_297
+    await both.project()
+    assert await _flows(both, "kr_flow_stat") == set(known)
 
 
 async def test_only_one_prunes_at_a_time(both: Both, settings: Settings) -> None:
     await _stories(both)
 
-    async def meanwhile(_flows: list[str]) -> set[str]:
+    async def meanwhile() -> None:
         assert settings.database_url is not None
         async with await connect(settings.database_url, "second") as second:
             assert await prune_older(both.client, second, LATER) is None
-        return set()
 
-    before_ms = int(time.time() * 1000) + 2 * DAY_MS
-    pruned = await prune(both.other, before_ms=before_ms, under_way=meanwhile)
+    pruned = await _prune_slowly(both, Slow(both, before=meanwhile))
     assert pruned is not None
     assert pruned.flows == 1
 
 
-async def test_a_prune_that_is_killed_half_way_has_changed_nothing(both: Both) -> None:
-    await _stories(both)
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_prune_that_is_killed_half_way_has_changed_nothing(both: Both, *, is_late: bool) -> None:
+    flow = await _ended(both)
     before = await held(both.connection), await both.archived()
+    known = await _state(both, flow)
 
-    async def killed(_flows: list[str]) -> set[str]:
+    async def killed() -> None:
         await both.connection.execute("SELECT pg_terminate_backend(%s)", [both.other.info.backend_pid])
-        return set()
 
+    slow = Slow(both, after=killed) if is_late else Slow(both, before=killed)
     with pytest.raises(psycopg.OperationalError):
-        await prune(both.other, before_ms=int(time.time() * 1000) + 2 * DAY_MS, under_way=killed)
+        await _prune_slowly(both, slow)
     assert (await held(both.connection), await both.archived()) == before
+    if is_late:  # whether it went is not known then, before somebody has looked
+        with pytest.raises(PrunedError) as caught:
+            await _rerun(both, flow, known)
+        await take_back(both.client, both.engine.partition, caught.value.until_ms)
+    await _rerun(both, flow, known)
 
 
 async def test_a_day_is_exported_event_by_event(both: Both) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
+from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.restoring import Restored
@@ -193,7 +193,9 @@ class _Call(NamedTuple):
 async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated:
     client, partition, flow, by, version, restored = call
     restore: list[Arg] = (
-        [0, "", 0] if restored is None else [restored.version, restored.position, len(restored.fields)]
+        [0, "", 0, 0]
+        if restored is None
+        else [restored.version, restored.position, restored.ended_ms, len(restored.fields)]
     )
     reply = partition.check(
         await script.run(
@@ -215,6 +217,8 @@ async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated
     match word:
         case "ok":
             return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
+        case "pruned":
+            raise PrunedError(flow, int(rest[0]))
         case "absent":
             raise NotUnderWayError(f"flow {flow} is not under way", rest[0])
         case "moved":

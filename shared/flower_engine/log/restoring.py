@@ -16,13 +16,15 @@ class Restored(msgspec.Struct, frozen=True):
 
     ``fields`` are names and values of its hash, flat. ``cut_off``: the tasks that a cancel cut off.
     ``position``: its whole history up to there was read. Where Redis remembers no end of the flow, it is put
-    back only if no end behind this position is forgotten.
+    back only if no end behind this position is forgotten. ``ended_ms``: when it ended; nothing is put back of
+    what is being pruned.
     """
 
     version: int
     fields: tuple[Arg, ...]
     cut_off: tuple[int, ...] = ()
     position: str = ""
+    ended_ms: int = 0
 
     @classmethod
     def of(cls, flow: FlowState, *, position: str = "", parked: bool = False) -> "Restored":
@@ -53,7 +55,7 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("b", flow.registered.start_ms)
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)
-        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()), position)
+        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()), position, flow.ended_ms or 0)
 
     def messages(self, tasks: Iterable[int]) -> dict[int, bytes]:
         """The messages of those of the tasks that there are."""

@@ -67,9 +67,9 @@ async def ends_of(client: AsyncRedis, partition: Partition, flows: Sequence[str]
 
 
 async def _pages(client: AsyncRedis, key: str) -> AsyncGenerator[list[bytes]]:
-    """A list that grows at its end, some at a time."""
-    first = 0
-    while page := await send(client, "LRANGE", key, first, first + _SCAN_KEYS - 1):
+    """A list that grows at its end, as it is now, some at a time."""
+    first, count = 0, await send(client, "LLEN", key)
+    while first < count and (page := await send(client, "LRANGE", key, first, first + _SCAN_KEYS - 1)):
         yield page
         first += len(page)
 

@@ -2,20 +2,26 @@
 
 What must stay of a day that goes (events of flows that are open, or ended later, or that no row tells of, and
 the entries at the projected positions) is first copied into a small table, which takes the day's place.
+
+Redis is told before anything goes, so that from there on no operation puts back what goes, and asked then
+which flows were put back before: see ``Fence``.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Protocol
 
 import msgspec
 from psycopg.sql import SQL, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
+from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.database import Connection
 from flower_engine.projection.days import DAY_MS, day_of_table, table_of_day
-from flower_engine.projection.positions import LOCK_SPACE
+from flower_engine.projection.positions import LOCK_SPACE, Projected
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +36,17 @@ WHERE inhparent = 'kr_event'::regclass AND relname <> 'kr_event_default' ORDER B
 """
 _FLOWS = """
 CREATE TEMP TABLE pruned_flow ON COMMIT DROP AS
-SELECT task_flow_id FROM kr_flow_stat WHERE finished_ts < to_timestamp(%s / 1000.0)
+SELECT task_flow_id, partition, version FROM kr_flow_stat WHERE finished_ts < to_timestamp(%s / 1000.0)
+"""
+_POSITIONS = """
+SELECT partition, position, installation, generation::text, partitions FROM kr_projection ORDER BY partition
+FOR UPDATE
+"""
+# Of a process that stands still; else the projector would wait for it for as long.
+_IDLE_TIMEOUT = "60s"
+_GAP_FLOWS = """
+DELETE FROM kr_gap_flow AS lost WHERE ended_ts < to_timestamp(%s / 1000.0)
+  AND NOT EXISTS (SELECT FROM kr_flow_stat AS known WHERE known.task_flow_id = lost.task_flow_id)
 """
 _STAYS = SQL(
     "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {after_a_gap} AND NOT EXISTS"
@@ -49,55 +65,102 @@ class Pruned(msgspec.Struct, kw_only=True):
     days: list[str] = []
 
 
-Ask = Callable[[list[str]], Coroutine[Any, Any, set[str]]]
-"""Says which of these flows are under way."""
+class Fence(Protocol):
+    """What Redis is told and asked, where operations are judged, too: what it knows is never older."""
+
+    async def begin(self, held: Projected, until_ms: int) -> None:
+        """From here on nothing of the partition that ended before this moment is put back."""
+        ...
+
+    async def put_back(self, partition: int, flows: Sequence[tuple[str, int]]) -> set[str]:
+        """Those of the flows (id, version in Postgres) that were put back before, or ended anew since."""
+        ...
+
+    async def check(self) -> None:
+        """Raises, unless all of that still holds."""
+        ...
+
+    async def end(self, *, has_gone: bool) -> None:
+        """It is over."""
+        ...
 
 
-async def prune(connection: Connection, *, before_ms: int, under_way: Ask) -> Pruned | None:
+async def prune(connection: Connection, *, before_ms: int, fence: Fence) -> Pruned | None:
     """Drops what ended before the day (UTC) of this moment; None: somebody else is at it.
 
     All of it is one transaction: killed half way, nothing has gone. The projector waits meanwhile, and
-    readers of the archive while the old days' tables are exchanged, at its end. ``under_way``: Redis knows of
-    reruns before Postgres does.
+    readers of the archive while the old days' tables are exchanged, at its end.
 
     Raises:
         psycopg.errors.LockNotAvailable: somebody reads the archive for longer than this waits.
+        Exception: whatever the fence raises; nothing has gone then.
     """
     cut_ms = before_ms // DAY_MS * DAY_MS
-    pruned = Pruned()
-    async with connection.transaction():
-        if not await _is_the_one(connection):
-            return None
-        await connection.execute("SELECT FROM kr_projection ORDER BY partition FOR UPDATE")
-        await connection.execute(_FLOWS, [cut_ms])
-        await _spare(connection, under_way)
-        await connection.execute("CREATE UNIQUE INDEX ON pruned_flow (task_flow_id)")
-        await connection.execute("ANALYZE pruned_flow")
-        days = [
-            day for day in await _days_before(connection, cut_ms) if await _has_what_goes(connection, day)
-        ]
-        counts = {day: await _copy_what_stays(connection, day) for day in days}
-        for table in ("kr_task_stat", "kr_flow_stat"):
-            gone = await connection.execute(
-                SQL("DELETE FROM {} AS held USING pruned_flow AS gone"
-                    " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
-            )  # fmt: skip
-            pruned.flows = gone.rowcount
-        gone = await connection.execute(
-            SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(
-                cut_ms, _STAYS
-            )
-        )
-        pruned.events = gone.rowcount
-        await connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
-        for day in days:
-            kept, total = counts[day]
-            await _exchange(connection, day, kept=kept)
-            pruned.events += total - kept
-            pruned.kept += kept
-            pruned.days.append(table_of_day(day))
-        crash_point("prune.done")
+    is_undecided = False  # whether Postgres may have committed
+    pruned: Pruned | None = None
+    try:
+        async with connection.transaction():
+            if await _is_the_one(connection):
+                pruned = await _prune(connection, cut_ms, fence)
+                await fence.check()
+                crash_point("prune.done")
+                is_undecided = True
+    except BaseException:
+        if not is_undecided:
+            await fence.end(has_gone=False)
+        raise
     crash_point("prune.committed")
+    if pruned is not None:
+        await fence.end(has_gone=True)
+        crash_point("prune.told")
+    return pruned
+
+
+async def is_being_pruned(connection: Connection, flow: str) -> bool | None:
+    """Whether a prune is at work just now; None: none is, and the flow has no row (any more)."""
+    if not await _is_the_one(connection):
+        return True
+    row = await (
+        await connection.execute("SELECT FROM kr_flow_stat WHERE task_flow_id = %s", [flow])
+    ).fetchone()
+    return None if row is None else False
+
+
+async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
+    pruned = Pruned()
+    await connection.execute(SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(_IDLE_TIMEOUT))
+    positions = await (await connection.execute(_POSITIONS)).fetchall()
+    await connection.execute(_FLOWS, [cut_ms])
+    for row in positions:
+        held = Projected(
+            partition=row[0], position=row[1], installation=row[2], generation=row[3], partitions=row[4]
+        )
+        # What ended later than the projected position is not known to have, and not removed.
+        await fence.begin(held, min(cut_ms, as_numbers(held.position)[0] + 1))
+    crash_point("prune.begun")
+    await _spare(connection, fence)
+    await connection.execute("CREATE UNIQUE INDEX ON pruned_flow (task_flow_id)")
+    await connection.execute("ANALYZE pruned_flow")
+    days = [day for day in await _days_before(connection, cut_ms) if await _has_what_goes(connection, day)]
+    counts = {day: await _copy_what_stays(connection, day) for day in days}
+    for table in ("kr_task_stat", "kr_flow_stat"):
+        gone = await connection.execute(
+            SQL("DELETE FROM {} AS held USING pruned_flow AS gone"
+                " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
+        )  # fmt: skip
+        pruned.flows = gone.rowcount
+    await connection.execute(_GAP_FLOWS, [cut_ms])
+    gone = await connection.execute(
+        SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
+    )
+    pruned.events = gone.rowcount
+    await connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+    for day in days:
+        kept, total = counts[day]
+        await _exchange(connection, day, kept=kept)
+        pruned.events += total - kept
+        pruned.kept += kept
+        pruned.days.append(table_of_day(day))
     return pruned
 
 
@@ -136,13 +199,14 @@ async def _days_before(connection: Connection, cut_ms: int) -> list[int]:
     return [day for day in found if day is not None and (day + 1) * DAY_MS <= cut_ms]
 
 
-async def _spare(connection: Connection, under_way: Ask) -> None:
+async def _spare(connection: Connection, fence: Fence) -> None:
     """Takes flows out that were begun again since."""
     async with connection.cursor(name="pruned") as cursor:
-        await cursor.execute("SELECT task_flow_id FROM pruned_flow")
+        await cursor.execute("SELECT partition, task_flow_id, version FROM pruned_flow ORDER BY partition")
         spared: set[str] = set()
         while rows := await cursor.fetchmany(_PAGE_ROWS):
-            spared |= await under_way([flow for (flow,) in rows])
+            for partition, some in groupby(rows, key=itemgetter(0)):
+                spared |= await fence.put_back(partition, [(flow, version) for _, flow, version in some])
     if spared:
         await connection.execute("DELETE FROM pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)])
 

@@ -32,6 +32,7 @@ from flower_engine.log.snapshots import (
 )
 from flower_engine.model.events import FlowCancelled, FlowEvent, FlowSnapshot
 from flower_engine.model.fold import FlowState
+from flower_engine.model.positions import as_numbers
 from flower_engine.model.status import Status
 from flower_engine.progress import Tell
 from flower_engine.projection import recovering
@@ -222,12 +223,13 @@ class Bridging:
         return endings, closed
 
     async def _tail(self) -> AsyncGenerator[LogEntry]:
-        """All that the log has."""
+        """All that the log has now; while work goes on, its end would never be reached."""
+        until = as_numbers(await last_position(self._client, self._partition))
         position: str | None = None
-        while entries := await read_log(self._client, self._partition, position, _READ_EVENTS):
-            for entry in entries:
+        while as_numbers(position) < until:
+            for entry in await read_log(self._client, self._partition, position, _READ_EVENTS):
                 yield entry
-            position = entries[-1].position
+                position = entry.position
 
 
 def _version_after(flow: str, version: int, entry: LogEntry) -> int:

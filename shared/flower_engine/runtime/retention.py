@@ -1,12 +1,19 @@
 """Retention over both stores: what ended long ago is pruned, unless Redis has begun it again."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from flower_engine.log.client import AsyncRedis, queue_command
-from flower_engine.log.keys import Keys
-from flower_engine.model.ids import is_flow_id, partition_of
+from redis.exceptions import RedisError
+
+from flower_engine.errors import LostError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.log.pruning import Pruning
 from flower_engine.projection.database import Connection
+from flower_engine.projection.positions import Projected
 from flower_engine.projection.pruning import Pruned, prune
+
+_log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400
 
@@ -22,20 +29,51 @@ async def prune_older(
     ``first`` is called before anything goes, with the bound in milliseconds: midnight may pass meanwhile.
 
     Raises:
-        psycopg.Error, RedisError: a store does not answer, or the archive is being read; nothing has gone.
+        psycopg.Error, RedisError, LostError: a store does not answer, or Redis has to be recovered first, or
+            the archive is being read; nothing has gone.
     """
     row = await (await connection.execute("SELECT (extract(epoch FROM now()) * 1000)::bigint")).fetchone()
     assert row is not None
-
-    async def under_way(flows: Sequence[str]) -> set[str]:
-        known = [flow for flow in flows if is_flow_id(flow)]
-        async with client.pipeline(transaction=False) as pipeline:
-            for flow in known:
-                queue_command(pipeline, "EXISTS", Keys(partition_of(flow)).flow(flow))
-            replies = await pipeline.execute()
-        return {flow for flow, reply in zip(known, replies, strict=True) if reply}
-
     before_ms = int(row[0]) - int(older_than_seconds * 1000)
     if first is not None:
         await first(before_ms)
-    return await prune(connection, before_ms=before_ms, under_way=under_way)
+    return await prune(connection, before_ms=before_ms, fence=RedisFence(client))
+
+
+class RedisFence:
+    """Keeps operations from putting back what goes; see ``prune.lua`` and ``pruned.lua``."""
+
+    def __init__(self, client: AsyncRedis) -> None:
+        self._client = client
+        self._begun: dict[int, Pruning] = {}
+
+    async def begin(self, held: Projected, until_ms: int) -> None:
+        """Raises:
+        RedisError, LostError: Redis does not answer, or has to be recovered first.
+        """
+        partition = Partition(held.partition, held.installation, held.generation)
+        self._begun[held.partition] = pruning = Pruning(partition, until_ms)
+        await pruning.begin(self._client)
+
+    async def put_back(self, partition: int, flows: Sequence[tuple[str, int]]) -> set[str]:
+        """Raises as :meth:`begin` does."""
+        return await self._begun[partition].begin(self._client, flows)
+
+    async def check(self) -> None:
+        """Raises:
+        LostError: Redis does not know any more that something goes.
+        """
+        for number, pruning in self._begun.items():
+            if not await pruning.holds(self._client):
+                raise LostError(
+                    f"Redis was lost, or went back in time, while partition {number} was pruned; nothing has"
+                    " gone"
+                )
+
+    async def end(self, *, has_gone: bool) -> None:
+        """Where Redis does not answer, what it was told stands: whoever meets it looks at Postgres."""
+        for number, pruning in self._begun.items():
+            try:
+                await pruning.end(self._client, "gone" if has_gone else "kept")
+            except (RedisError, OSError, LostError) as error:
+                _log.warning("partition %d was not told that a prune is over: %s", number, error)

@@ -1,17 +1,24 @@
 -- What an operator's transitions have in common.
 --
 -- Their ARGV begin: generation, operation id, flow id, by (JSON text), expected version or "",
---   version of the restored flow, position up to which its history was read, number of its fields, the fields
---   of its hash (name, value...; see restoring.py); then their own, from ARGV[first].
+--   version of the restored flow, position up to which its history was read, ms of its end, number of its
+--   fields, the fields of its hash (name, value...; see restoring.py); then their own, from ARGV[first].
 -- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent", last position of the
 --   log}: the flow is not under way, and no state of it was given, or one from before an end that may be
 --   forgotten (a history that is read from now on reaches that position), {"moved", version}: not the version
---   it should be, {"lost"}.
+--   it should be, {"pruned", ms}: what ended before that moment has gone, or just goes, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
 local op, id, by = ARGV[2], ARGV[3], ARGV[4]
-local first = 9 + tonumber(ARGV[8])
+local first = 10 + tonumber(ARGV[9])
 local op_key, REMEMBERED_SECONDS = prefix .. 'op:' .. op, 3600
 local restored = false
+
+-- The moment before which whatever ended has gone or goes, if a flow that ended at `at` (ms) is among that.
+local function pruned_behind(at)
+  local marks = call('HMGET', KEYS[1], 'pruning', 'pruned')
+  local to = math.max(tonumber(match(marks[1] or '', '^(%d+) ') or -1), tonumber(marks[2] or -1))
+  return tonumber(at) < to and digits(to) or nil
+end
 
 -- The flow to operate on, put back if it had ended, or nil and the reply.
 local function open_flow()
@@ -27,12 +34,16 @@ local function open_flow()
   if not counters then
     local ended = call('GET', prefix .. 'ended:' .. id)
     local version = match(ended or '', '^(%d+)')
-    if ARGV[8] == '0' or (not ended and is_older_than_forgotten(ARGV[7])) then
+    if ARGV[9] == '0' or (not ended and is_older_than_forgotten(ARGV[7])) then
       return nil, { 'absent', last_position() }
     elseif ended and version ~= ARGV[6] then
       return nil, { 'moved', version }
     end
-    for step = 9, first - 1, CHUNK do
+    local pruned_to = pruned_behind(ARGV[8])
+    if pruned_to then
+      return nil, { 'pruned', pruned_to }
+    end
+    for step = 10, first - 1, CHUNK do
       call('HSET', key, unpack(ARGV, step, math.min(first - 1, step + CHUNK - 1)))
     end
     restored = true
