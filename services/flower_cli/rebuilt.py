@@ -118,11 +118,10 @@ async def _make_missing(connection: "Connection", *, may_make: bool) -> None:
 def say_left_out(rebuilt: "Rebuilt") -> None:
     from flower_cli.console import out
 
-    damaged = list(rebuilt.damaged.values())
-    for sentence in damaged[:_MOST_NAMED]:
-        out.print(
-            f"{sentence}; its rows were left as they are", markup=False, highlight=False, soft_wrap=True
-        )
+    damaged = list(rebuilt.damaged.items())
+    for flow, sentence in damaged[:_MOST_NAMED]:
+        rows = "; its rows were left as they are" if flow in rebuilt.unbuilt else ""
+        out.print(sentence + rows, markup=False, highlight=False, soft_wrap=True)
     if len(damaged) > _MOST_NAMED:
         more = len(damaged) - _MOST_NAMED
         out.print(f"... and {more:,} more flows whose history is damaged", markup=False, highlight=False)

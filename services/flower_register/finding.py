@@ -19,9 +19,10 @@ from flower_engine.model.fold import FlowState
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive import ArchivedEvent, history
 from flower_engine.projection.controls import read_controls
-from flower_engine.projection.gaps import lost_end_of
+from flower_engine.projection.gaps import lost_end_of, versions_of
 from flower_engine.projection.histories import FAULTS, events_of, state_of, told
 from flower_engine.projection.queries import read_events, read_flow, read_position
+from flower_engine.projection.refused import flow_and_type
 from flower_engine.projection.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_register.problems import ProblemError
 from flower_register.stores import Stores
@@ -31,6 +32,7 @@ from flower_register.waiting import Seen, explain, ready_tasks, served_by, unabl
 _MOST_EVENTS = 200_000  # of the log, read to find one flow
 _MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
 _TRIES = 3
+_BEGINNINGS = ("flow.registered", "flow.snapshot")
 
 Found = TypeVar("Found")
 
@@ -213,6 +215,9 @@ async def _find_entries(
     async with stores.postgres() as connection:
         projected = await read_position(connection, partition.number)  # first: see above
         entries = await history(connection, flow_id, tasks)
+        if entries and flow_and_type(entries[0].raw)[1] not in _BEGINNINGS:
+            # Of a flow that was pruned, the event at the projected position had to stay.
+            entries = entries if await versions_of(connection, [flow_id]) else []
     follow = Following(entries) if tasks is None else None
     while True:
         last = entries[-1].position if entries else None

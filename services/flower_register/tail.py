@@ -7,7 +7,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from flower_engine.errors import NewerEventError
-from flower_engine.log.client import send
+from flower_engine.log.client import queue_command
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reading import read_back, read_behind, read_log
@@ -28,9 +28,13 @@ class Tail(msgspec.Struct):
 
 
 async def is_known(redis: Redis, partition: Partition, flow_id: str) -> bool:
-    """Whether Redis knows the flow: it is under way, or ended within the last hour or so."""
+    """Whether Redis knows the flow: it is under way, or ended in the last hour or so, unpruned."""
     keys = partition.keys
-    return await send(redis, "EXISTS", keys.flow(flow_id), keys.ended(flow_id)) > 0
+    async with redis.pipeline(transaction=False) as pipeline:
+        queue_command(pipeline, "EXISTS", keys.flow(flow_id))
+        queue_command(pipeline, "GET", keys.ended(flow_id))
+        is_under_way, end = await pipeline.execute()
+    return bool(is_under_way) or (end is not None and not end.endswith(b" pruned"))
 
 
 class Following:

@@ -1,5 +1,6 @@
 """Nothing that one row of the archive holds stops anything for other flows; its flow is named, and why."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import LiteralString
 
 from psycopg.sql import SQL, Literal
@@ -8,7 +9,7 @@ from flower_engine.log.client import send
 from flower_engine.log.live_state import read_live_state
 from flower_engine.projection.comparing import find_differences, swap_in
 from flower_engine.projection.positions import read_positions
-from flower_engine.projection.replaying import Rebuilt, Replaying, Selection
+from flower_engine.projection.replaying import Rebuilt, Replaying, Selection, rebuild_tables
 from flower_engine.runtime.bridging import bridge_gaps
 from flower_engine.runtime.checking import check_redis
 from flower_engine.runtime.settings import Settings
@@ -67,18 +68,25 @@ async def _stories(both: Both) -> tuple[dict[str, str], list[str]]:
     return damaged, whole
 
 
-async def _replaying(both: Both, *, is_thorough: bool = True) -> tuple[Replaying, Rebuilt]:
-    replaying = Replaying(both.other, both.connection, WHOLE, tell, is_thorough=is_thorough)
-    return replaying, await replaying.build()
+def _rebuilt(both: Both, *, is_verification: bool) -> AbstractAsyncContextManager[tuple[Replaying, Rebuilt]]:
+    """The tables as ``verify`` builds them, or ``replay``."""
+    return rebuild_tables(
+        both.other,
+        both.connection,
+        WHOLE,
+        tell,
+        at_one_moment=is_verification,
+        is_thorough=is_verification,
+    )
 
 
 async def test_a_replay_names_the_flows_and_puts_all_others_right(both: Both) -> None:
     damaged, whole = await _stories(both)
     await both.connection.execute("UPDATE kr_flow_stat SET waiting = 7")
-    replaying, rebuilt = await _replaying(both, is_thorough=False)
-    assert rebuilt.damaged.keys() == damaged.keys()
-    assert all(flow in sentence for flow, sentence in rebuilt.damaged.items())
-    assert (await swap_in(both.other, replaying, rebuilt, WHOLE)).written == 2
+    async with _rebuilt(both, is_verification=False) as (replaying, rebuilt):
+        assert rebuilt.damaged.keys() == damaged.keys()
+        assert all(flow in sentence for flow, sentence in rebuilt.damaged.items())
+        assert (await swap_in(both.other, replaying, rebuilt, WHOLE)).written == 2
     rows = await both.connection.execute("SELECT task_flow_id, waiting FROM kr_flow_stat")
     assert {flow: waiting async for flow, waiting in rows} == dict.fromkeys(damaged, 7) | dict.fromkeys(
         whole, 1
@@ -88,8 +96,8 @@ async def test_a_replay_names_the_flows_and_puts_all_others_right(both: Both) ->
 async def test_a_verification_names_the_flows_and_compares_all_others(both: Both) -> None:
     damaged, (good, _) = await _stories(both)
     await both.connection.execute("UPDATE kr_flow_stat SET waiting = 7 WHERE task_flow_id = %s", [good])
-    replaying, rebuilt = await _replaying(both)
-    found = [found async for found in find_differences(both.other, replaying, rebuilt, WHOLE)]
+    async with _rebuilt(both, is_verification=True) as (_, rebuilt):
+        found = [found async for found in find_differences(both.other, rebuilt, WHOLE)]
     assert rebuilt.damaged.keys() == damaged.keys()
     assert {difference.flow for difference in found} == {good}
     (row,) = await read_positions(both.connection)
@@ -101,11 +109,11 @@ async def test_a_verification_names_the_flows_and_compares_all_others(both: Both
 
 async def test_what_is_archived_while_a_replay_is_at_work_may_be_damaged_too(both: Both) -> None:
     await both.project()
-    replaying, rebuilt = await _replaying(both)
-    damaged, whole = await _stories(both)
-    found = [found async for found in find_differences(both.other, replaying, rebuilt, WHOLE)]
-    assert {difference.flow for difference in found}.isdisjoint(whole)
-    names = {damaged[flow] for flow in rebuilt.damaged}
+    async with _rebuilt(both, is_verification=False) as (replaying, rebuilt):
+        damaged, whole = await _stories(both)
+        await swap_in(both.other, replaying, rebuilt, WHOLE)
+    assert rebuilt.unbuilt.isdisjoint(whole)
+    names = {damaged[flow] for flow in rebuilt.unbuilt}
     assert names >= {"no event", "no object", "too deep", "no such type", "no version", "another flow's"}
 
 

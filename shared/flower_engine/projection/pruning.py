@@ -17,7 +17,6 @@ import msgspec
 from psycopg.sql import SQL, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
-from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive import AFTER_A_GAP
 from flower_engine.projection.database import Connection
 from flower_engine.projection.days import DAY_MS, day_of_table, table_of_day
@@ -36,11 +35,17 @@ WHERE inhparent = 'kr_event'::regclass AND relname <> 'kr_event_default' ORDER B
 """
 _FLOWS = """
 CREATE TEMP TABLE pruned_flow ON COMMIT DROP AS
-SELECT task_flow_id, partition, version FROM kr_flow_stat WHERE finished_ts < to_timestamp(%s / 1000.0)
+SELECT task_flow_id, partition, version, finished_ts FROM kr_flow_stat
+WHERE finished_ts < to_timestamp(%s / 1000.0)
 """
 _POSITIONS = """
 SELECT partition, position, installation, generation::text, partitions FROM kr_projection ORDER BY partition
 FOR UPDATE
+"""
+# Right behind the last end of those that are to go: nothing that ends later is refused.
+_UNTIL = """
+SELECT partition, (extract(epoch FROM max(finished_ts)) * 1000)::bigint + 1 FROM pruned_flow
+GROUP BY partition
 """
 # Of a process that stands still; else the projector would wait for it for as long.
 _IDLE_TIMEOUT = "60s"
@@ -131,12 +136,13 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     await connection.execute(SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(_IDLE_TIMEOUT))
     positions = await (await connection.execute(_POSITIONS)).fetchall()
     await connection.execute(_FLOWS, [cut_ms])
+    ends = {partition: until async for partition, until in await connection.execute(_UNTIL)}
     for row in positions:
         held = Projected(
             partition=row[0], position=row[1], installation=row[2], generation=row[3], partitions=row[4]
         )
-        # What ended later than the projected position is not known to have, and not removed.
-        await fence.begin(held, min(cut_ms, as_numbers(held.position)[0] + 1))
+        if held.partition in ends:
+            await fence.begin(held, ends[held.partition])
     crash_point("prune.begun")
     await _spare(connection, fence)
     await connection.execute("CREATE UNIQUE INDEX ON pruned_flow (task_flow_id)")

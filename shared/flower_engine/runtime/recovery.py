@@ -45,8 +45,8 @@ _MOST_NAMED = 20
 class Recovered(msgspec.Struct, kw_only=True):
     """What a recovery of a partition came to. ``running``: tasks that wait for a new attempt; ``forked``:
     events that only the lost log had, of which ``registered_again`` were registrations; ``damaged``: flows
-    whose history does not fold, which are not put back, and why (a sentence). ``rewound``: Redis had gone back
-    in time, and so many outcomes had come for flows that it did not know (None: that was not why)."""
+    whose history does not fold, which are not put back, and why (a sentence). ``rewound``: Redis had gone
+    back in time, and so many outcomes had come for flows that it did not know (None: that was not why)."""
 
     partition: int
     generation: str

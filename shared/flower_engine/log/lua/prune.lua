@@ -16,9 +16,12 @@ call('HSET', KEYS[1], 'pruning', digits(math.max(before, tonumber(ARGV[2]))) .. 
 local reply = { 'ok' }
 for index = 4, #ARGV, 2 do
   local id = ARGV[index]
-  local version = tonumber(match(call('GET', prefix .. 'ended:' .. id) or '', '^%d+') or -1)
-  if version > tonumber(ARGV[index + 1]) or call('EXISTS', prefix .. 'flow:' .. id) == 1 then
+  local ended = prefix .. 'ended:' .. id
+  local version = match(call('GET', ended) or '', '^%d+')
+  if call('EXISTS', prefix .. 'flow:' .. id) == 1 or (version and tonumber(version) > tonumber(ARGV[index + 1])) then
     reply[#reply + 1] = id
+  elseif version then
+    call('SET', ended, version .. ' pruned') -- who finds nothing more of it knows why
   end
 end
 return reply
