@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import httpx
 import pytest
@@ -13,13 +14,16 @@ from flower_engine.projection.days import DAY_MS
 from flower_engine.projection.pruning import prune
 from flower_engine.runtime.retention import RedisFence
 from recovery.pruner import prune_apart
+from scripts.engine import Engine
 
 
-async def _ended(api: RunningApi) -> str:
+async def _ended(api: RunningApi, engine: Engine | None = None) -> str:
+    if engine is None:
+        async with api.engine() as engine:
+            return await _ended(api, engine)
     api.define("etl", {}, {})
     flow_id = api.register("etl")
-    async with api.engine() as engine:
-        await engine.work_off()
+    await engine.work_off()
     await api.project()
     return flow_id
 
@@ -46,12 +50,13 @@ async def test_a_pruner_that_is_killed_before_it_is_done_stands_in_nobodys_way(
 async def test_what_has_gone_is_unknown_also_where_the_pruner_was_killed_right_after(
     own_api: RunningApi, point: str
 ) -> None:
-    flow_id = await _ended(own_api)
-    assert await prune_apart(own_api.settings, point) == (-9 if point else 0)
-    for reply in (_rerun(own_api, flow_id), own_api.client.get(f"/flows/{flow_id}")):
-        assert (reply.status_code, flow_id in reply.text) == (404, True), reply.text
-    again = await _ended(own_api)
-    assert _rerun(own_api, again).status_code == 200
+    async with own_api.engine() as engine:
+        flow_id = await _ended(own_api, engine)
+        assert await prune_apart(own_api.settings, point) == (-9 if point else 0)
+        for reply in (_rerun(own_api, flow_id), own_api.client.get(f"/flows/{flow_id}")):
+            assert (reply.status_code, flow_id in reply.text) == (404, True), reply.text
+        again = await _ended(own_api, engine)
+        assert _rerun(own_api, again).status_code == 200
 
 
 async def test_an_operation_in_the_middle_of_a_prune_is_told_so(own_api: RunningApi) -> None:
@@ -59,9 +64,10 @@ async def test_an_operation_in_the_middle_of_a_prune_is_told_so(own_api: Running
     replies: list[httpx.Response] = []
 
     class Watched(RedisFence):
-        async def check(self) -> None:
+        async def put_back(self, partition: int, flows: Sequence[tuple[str, int]]) -> set[str]:
+            stay = await super().put_back(partition, flows)
             replies.append(await asyncio.to_thread(_rerun, own_api, flow_id))
-            await super().check()
+            return stay
 
     async with (
         connect_redis(own_api.settings.redis_url or "") as client,
