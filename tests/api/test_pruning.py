@@ -19,8 +19,8 @@ from scripts.engine import Engine
 
 async def _ended(api: RunningApi, engine: Engine | None = None) -> str:
     if engine is None:
-        async with api.engine() as engine:
-            return await _ended(api, engine)
+        async with api.engine() as own:
+            return await _ended(api, own)
     api.define("etl", {}, {})
     flow_id = api.register("etl")
     await engine.work_off()
