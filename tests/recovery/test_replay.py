@@ -195,12 +195,14 @@ async def test_rows_of_a_flow_whose_registration_is_gone_are_left_alone(both: Bo
 
 async def test_the_commands_say_what_differs_and_put_it_right(both: Both, settings: Settings) -> None:
     await _stories(both)
-    assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")
+    code, text = await flower(settings, "verify", words=9)
+    assert (code, "9 flows under way, 0 differences" in text) == (0, True), text
     await both.connection.execute("UPDATE kr_task_stat SET exec_status = 3 WHERE task_id = 'broken'")
     code, text = await flower(settings, "verify", words=9)
     assert (code, "its events say 2" in text, "task.suspended" in text) == (1, True, True)
     assert (await flower(settings, "replay", "--workflow", "broken", "--since", "2020-01-01"))[0] == 0
-    assert await flower(settings, "verify") == (0, "9 flows under way, 0 differences")
+    code, text = await flower(settings, "verify", words=9)
+    assert (code, "9 flows under way, 0 differences" in text) == (0, True), text
     assert (await flower(settings, "verify", "--repair"))[0] == 0
 
 
