@@ -161,6 +161,15 @@ def test_a_folder_that_everybody_can_write_is_refused_with_what_to_do(tmp_path: 
     assert f"chmod go-w {home / inner}" in str(refused.value)
 
 
+def test_what_a_folder_says_that_everybody_can_write_is_not_believed(tmp_path: Path) -> None:
+    stores = RunningStores(ProcessMark.of(os.getpid()), "unix:///a", "postgresql:///b")
+    with Home(tmp_path / "home") as home:
+        home.announce(stores)
+        home.run.chmod(0o777)
+        with pytest.raises(StoreError, match="everybody can write"):
+            home.announced()
+
+
 def test_a_folder_that_a_group_can_write_is_refused_if_the_group_has_others(tmp_path: Path) -> None:
     lonely, shared = 61_234, _a_group_of_somebody()
     home = tmp_path / "home"

@@ -169,13 +169,19 @@ class Home:
         self._announcement.unlink(missing_ok=True)
 
     def announced(self) -> RunningStores | None:
-        """What the engine that runs on this folder announced; None if none runs now."""
+        """What the engine that runs on this folder announced; None if none runs now.
+
+        Raises:
+            StoreError: it cannot be read, or others can write there.
+        """
         try:
             stores = msgspec.json.decode(self._announcement.read_bytes(), type=RunningStores)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         except OSError as error:
             raise StoreError(f"cannot read {self._announcement}: {error.strerror}") from error
+        for folder in (self.path, self.run):
+            self._refuse_shared(folder)  # else anybody could say where the stores are
         return stores if stores.owner.is_alive() else None
 
     def socket_folder(self, store: str, file_name: str) -> Path:
