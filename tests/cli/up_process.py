@@ -34,6 +34,14 @@ async def serve(settings, stop):
     await stop.wait()
     logging.info("drained")
 """
+AS_A_WORKER = """
+
+class WorkerService:
+    serve = staticmethod(serve)
+
+    def hand_back(self):
+        return False
+"""
 CANNOT_RUN = """
 from flower_engine.errors import LostError
 
@@ -55,7 +63,7 @@ def stub_services(folder: Path, **instead: str) -> Path:
         package = folder / f"flower_{name}"
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").touch()
-        (package / "service.py").write_text(text)
+        (package / "service.py").write_text(text + AS_A_WORKER * (name == "worker"))
     return folder
 
 
