@@ -27,7 +27,7 @@ test: .venv/.tests ## the whole test suite
 SECONDS ?= 120
 SEED ?=
 
-chaos: .venv/.tests ## a storm of kills, stops, cut connections and clock steps over a whole engine; SECONDS=120 SEED=
+chaos: .venv/.tests ## a storm of kills, stops, cut connections and clock steps over a whole engine, whose programs fork; SECONDS=120 SEED=
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 check: .venv/.tests ## format, lint, types, import contracts, unit tests

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from acceptance.running import RunningEngine
 from chaos.people import People
-from chaos.running import define, has_ended
+from chaos.running import PROGRAMS, define, has_ended
 from flower_engine.model.events import TaskLapsed
 
 SERVICES = ("api", "projector", "watcher", "worker", "worker-2")
@@ -14,7 +14,7 @@ SEED = 5
 
 def test_a_rolling_restart_under_load_loses_nothing_and_lets_no_lease_lapse(tmp_path: Path) -> None:
     programs = {
-        "FLOWER_PROGRAMS": "chaos.programs",
+        "FLOWER_PROGRAMS": PROGRAMS,
         "FLOWER_CONCURRENCY": "10",
         "PYTHONPATH": str(Path(__file__).parent.parent),
     }

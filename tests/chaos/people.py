@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 _PATIENCE_SECONDS = 5.0
-WORKFLOWS = ("line", "diamond", "fan", "limited", "flaky")
+WORKFLOWS = ("line", "diamond", "fan", "limited", "flaky", "forking")
 _OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("rerun", {"selection": "all"}),
     ("rerun", {"selection": "failed"}),

@@ -20,6 +20,7 @@ from chaos.verdict import judge
 from flower_engine.embedded.stores import Addresses
 
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
+PROGRAMS = "chaos.programs,chaos.forks"
 LIMIT = 3
 
 
@@ -48,7 +49,7 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> 
             )
 
         settings = {
-            "FLOWER_PROGRAMS": "chaos.programs",
+            "FLOWER_PROGRAMS": PROGRAMS,
             "FLOWER_CONCURRENCY": "8",
             "FLOWER_MAX_LOST": "1000",
             "PYTHONPATH": str(Path(__file__).parent.parent),
@@ -69,8 +70,19 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> 
             began = time.monotonic()
             engine.wait_for("all flows to end", lambda: has_ended(engine, list(people.flows.values())))
             ended_seconds = time.monotonic() - began
-            problems = people.problems + judge(engine, people.flows, LIMIT) + engine.tracebacks()
+            problems = (
+                people.problems
+                + told_to_stop(folder)
+                + judge(engine, people.flows, LIMIT)
+                + engine.tracebacks()
+            )
         return Outcome(len(people.flows), people.operations, storm.harms, problems, ended_seconds)
+
+
+def told_to_stop(folder: Path) -> list[str]:
+    """Workers that took a signal to what a program forked off for one to themselves: nobody sent them any."""
+    logs = {log.name: log.read_text(errors="replace") for log in folder.glob("worker*.log")}
+    return [f"{name} was told to stop" for name, text in logs.items() if "stopping (SIG" in text]
 
 
 def _task(seq: int, *depends_on: int, program: str = "trace", **parameters: Any) -> dict[str, Any]:
@@ -85,6 +97,14 @@ def define(engine: RunningEngine) -> None:
     engine.define("diamond", [_task(1), _task(2, 1, seconds=0.3), _task(3, 1), _task(4, 2, 3)])
     engine.define("fan", [_task(1), *(_task(seq, 1) for seq in range(2, 9)), _task(9, *range(2, 9))])
     engine.define("limited", [_task(1, program="limited"), _task(2, 1, program="limited")])
+    engine.define(
+        "forking",
+        [
+            _task(1, program="fork_on_a_thread"),
+            _task(2, program="fork_in_a_process"),
+            _task(3, 1, 2, program="fork_on_the_loop"),
+        ],
+    )
     engine.define("flaky", [_task(1, fails=0.3), _task(2, 1, fails=0.3)])
     engine.client.put("/limits/program/limited", json={"maxRunning": LIMIT}).raise_for_status()
 
