@@ -95,7 +95,7 @@ async def test_a_time_means_the_same_as_the_last_position_before_it(own_api: Run
 
 async def test_before_its_registration_a_flow_was_not_there(own_api: RunningApi) -> None:
     flow_id = await worked_off(own_api)
-    for at in (AT, "1-0", "2026-01", "0001-01-01T00:00+23:59"):
+    for at in (AT, "1-0", "2026-01", "1970-01-02T00:00+23:59"):
         reply = own_api.client.get(f"/flows/{flow_id}", params={"at": at})
         assert reply.status_code == 404
         assert "was registered at" in reply.json()["detail"]
