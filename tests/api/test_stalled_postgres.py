@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from api.serving import RunningApi, details
@@ -71,7 +72,7 @@ async def test_postgres_ends_a_statement_that_takes_too_long_and_the_connection_
     async with database.make_pool(database_url, "test", max_size=1, statement_seconds=0.05) as pool:
         async with pool.connection() as connection:
             before = connection.info.backend_pid
-            with pytest.raises(database.psycopg.errors.QueryCanceled):
+            with pytest.raises(psycopg.errors.QueryCanceled):
                 await connection.execute("SELECT pg_sleep(60)")
         async with pool.connection() as connection:
             assert connection.info.backend_pid == before
