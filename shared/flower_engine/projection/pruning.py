@@ -34,7 +34,7 @@ SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'kr_event'::regclass AND relname <> 'kr_event_default' ORDER BY relname
 """
 _FLOWS = """
-CREATE TEMP TABLE pruned_flow ON COMMIT DROP AS
+CREATE TEMP TABLE pg_temp.pruned_flow ON COMMIT DROP AS
 SELECT task_flow_id, partition, version, finished_ts FROM kr_flow_stat
 WHERE finished_ts < to_timestamp(%s / 1000.0)
 """
@@ -44,7 +44,7 @@ FOR UPDATE
 """
 # Right behind the last end of those that are to go: nothing that ends later is refused.
 _UNTIL = """
-SELECT partition, (extract(epoch FROM max(finished_ts)) * 1000)::bigint + 1 FROM pruned_flow
+SELECT partition, (extract(epoch FROM max(finished_ts)) * 1000)::bigint + 1 FROM pg_temp.pruned_flow
 GROUP BY partition
 """
 # Of a process that stands still; else the projector would wait for it for as long.
@@ -55,7 +55,7 @@ DELETE FROM kr_gap_flow AS lost WHERE ended_ts < to_timestamp(%s / 1000.0)
 """
 _STAYS = SQL(
     "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {after_a_gap} AND NOT EXISTS"
-    " (SELECT FROM pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
+    " (SELECT FROM pg_temp.pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
     " OR EXISTS (SELECT FROM kr_projection AS known WHERE known.partition = held.partition"
     " AND known.position = held.position_ms || '-' || held.position_seq)"
 ).format(after_a_gap=Literal(AFTER_A_GAP))
@@ -145,13 +145,13 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
             await fence.begin(held, ends[held.partition])
     crash_point("prune.begun")
     await _spare(connection, fence)
-    await connection.execute("CREATE UNIQUE INDEX ON pruned_flow (task_flow_id)")
-    await connection.execute("ANALYZE pruned_flow")
+    await connection.execute("CREATE UNIQUE INDEX ON pg_temp.pruned_flow (task_flow_id)")
+    await connection.execute("ANALYZE pg_temp.pruned_flow")
     days = [day for day in await _days_before(connection, cut_ms) if await _has_what_goes(connection, day)]
     counts = {day: await _copy_what_stays(connection, day) for day in days}
     for table in ("kr_task_stat", "kr_flow_stat"):
         gone = await connection.execute(
-            SQL("DELETE FROM {} AS held USING pruned_flow AS gone"
+            SQL("DELETE FROM {} AS held USING pg_temp.pruned_flow AS gone"
                 " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
         )  # fmt: skip
         pruned.flows = gone.rowcount
@@ -208,13 +208,17 @@ async def _days_before(connection: Connection, cut_ms: int) -> list[int]:
 async def _spare(connection: Connection, fence: Fence) -> None:
     """Takes flows out that were begun again since."""
     async with connection.cursor(name="pruned") as cursor:
-        await cursor.execute("SELECT partition, task_flow_id, version FROM pruned_flow ORDER BY partition")
+        await cursor.execute(
+            "SELECT partition, task_flow_id, version FROM pg_temp.pruned_flow ORDER BY partition"
+        )
         spared: set[str] = set()
         while rows := await cursor.fetchmany(_PAGE_ROWS):
             for partition, some in groupby(rows, key=itemgetter(0)):
                 spared |= await fence.put_back(partition, [(flow, version) for _, flow, version in some])
     if spared:
-        await connection.execute("DELETE FROM pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)])
+        await connection.execute(
+            "DELETE FROM pg_temp.pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)]
+        )
 
 
 async def _has_what_goes(connection: Connection, day: int) -> bool:
