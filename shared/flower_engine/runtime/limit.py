@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SAY_SECONDS = 1.0
-_LAST_SECONDS = 2.0
+_LAST_SECONDS = 5.0
 T = TypeVar("T")
 _SENDER = struct.Struct("3i")  # ucred: process, user, group
 
@@ -43,7 +43,7 @@ class Limit:
     """
 
     def __init__(self, last: Callable[[], object] | None = None) -> None:
-        """``last`` is called, from another thread, before the process is ended; it gets two seconds."""
+        """``last`` is called, from another thread, before the process is ended; it gets five seconds."""
         self._last = last
         # Its put is safe in a signal handler, which may interrupt anything: even another put.
         self._heard: SimpleQueue[signal.Signals | _Left] = SimpleQueue()
