@@ -95,9 +95,9 @@ class Worker:
         """
         if all(exchange.quiet.is_set() for exchange in self._exchanges):
             return False
-        self._processes.kill()
         assert self._settings.redis_url is not None
         hand_back_all(self._settings.redis_url, self._partitions, self._info.worker, self._queues.names)
+        self._processes.kill()  # not before: the loop would hand them in as crashed
         return True
 
     def _make_loops(self) -> None:
