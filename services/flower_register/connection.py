@@ -105,17 +105,17 @@ class Connection(HttpToolsProtocol):
         self._parse_left()
 
     def on_headers_complete(self) -> None:
-        self._ended_something = self._in_body = True
+        self._ended_something = True
         self._body_bytes = self._chunks = 0
         if len(self.url) > MAX_TARGET_BYTES:
             self._refusal = _TARGET
         elif len(self.headers) > MAX_HEADERS:
             self._refusal = _HEAD
         if self._refusal is not None:
-            self._in_body = False
             raise self._refusal
         self._due = None  # from here on there is time for the body
-        super().on_headers_complete()
+        super().on_headers_complete()  # raises for a target that is no URL; then no cycle is this request's
+        self._in_body = True
         self.headers = []  # trailers come here, and not among the headers, which are judged already
 
     def on_chunk_header(self) -> None:

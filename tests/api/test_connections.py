@@ -218,6 +218,19 @@ def test_requests_that_come_together_are_answered_in_order(served: ApiProcess) -
     assert statuses == [b"200", b"404"] * 300 + [b"200"]
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /healthz" + _HEAD + b"\r\n"], ids=["first", "second"])
+@pytest.mark.parametrize("target", [b"CONNECT example.org:443", b"CONNECT x:1", b"GET //[", b"GET http://["])
+def test_a_target_that_is_no_url_is_refused(served: ApiProcess, before: bytes, target: bytes) -> None:
+    with served.connect() as connection:
+        if before:
+            connection.sendall(before)
+            assert _status(connection.recv(65_536)) == 200
+        connection.sendall(target + _HEAD + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        received = _reply(connection)
+    assert 400 <= _status(received) < 500, received
+
+
 def test_a_large_body_is_read_in_pieces(served: ApiProcess) -> None:
     body = b"[" + b" " * (MAX_BODY_BYTES - 2) + b"]"
     reply = served.client.post("/register", content=body, headers={"Content-Type": "application/json"})
