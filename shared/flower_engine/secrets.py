@@ -16,6 +16,7 @@ _SHORTEST = 8  # a shorter value is hidden where it stands alone: else every tex
 _SHORTEST_PART = 3
 _ALONE = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"
 _NAMES = r"(?:[a-z_]*pass(?:word|wd|phrase)?|[a-z_]*secret|[a-z_]*token)"
+_COLON = re.compile(r":|%3a", re.IGNORECASE)  # encoded by mistake, it still is what a password follows
 _SEPARATORS = re.compile(r"[@/?#:,\s]+")
 _ADDRESS = re.compile(
     r"(?<![a-z0-9+.\-])(?P<before>[a-z][a-z0-9+.\-]*://)(?P<rest>[^\s'\"<>`]*)", re.IGNORECASE
@@ -95,8 +96,8 @@ def _hide_in_address(found: re.Match[str]) -> str:
     user_and_password, rest = _split(found["rest"])
     if user_and_password is None:
         return found[0]
-    user, colon, _ = user_and_password.partition(":")
-    return f"{found['before']}{user}{':' + HIDDEN if colon else ''}@{rest}"
+    user, *password = _COLON.split(user_and_password, maxsplit=1)
+    return f"{found['before']}{user}{':' + HIDDEN if password else ''}@{rest}"
 
 
 def _split(rest: str) -> tuple[str | None, str]:
@@ -122,7 +123,7 @@ def _passwords_of(address: str) -> Iterator[str]:
     _, has_scheme, rest = address.partition("://")
     if has_scheme:
         user_and_password, behind = _split(rest)
-        user, _, password = (user_and_password or "").partition(":")
+        user, password, *_ = *_COLON.split(user_and_password or "", maxsplit=1), ""
         other = set(_SEPARATORS.split(f"{unquote(user)} {unquote(behind)}"))  # it is no secret, then
         if password not in other:
             yield password

@@ -31,6 +31,7 @@ HOSTILE = {
     "of a key": ("postgresql://127.0.0.1:1/db?sslpassword=hunter2", ["hunter2"]),
     "of a socket": ("unix:///nowhere/x.sock?db=0&password=hunter2", ["hunter2"]),
     "of a socket's user": ("unix://fl:hunter2@/nowhere/x.sock?db=0", ["hunter2"]),
+    "an encoded colon": ("postgresql://fl%3Ahunter2@127.0.0.1:1/db", ["hunter2"]),
     "IPv6": ("redis://fl:hunter2@[::1]:1/0", ["hunter2"]),
     "several hosts": ("postgresql://fl:hunter2@127.0.0.1:1,127.0.0.1:2/db", ["hunter2"]),
     "sentinels": ("redis+sentinel://:hunter2@a:1,b:2/mymaster/0", ["hunter2"]),
