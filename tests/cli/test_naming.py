@@ -94,6 +94,10 @@ async def test_a_cancelled_flow_is_called_cancelled(flower: Flower, own_api: Run
     for words in (("flows",), ("show", flow), ("diff", flow, flow)):
         assert "Cancelled" in flower(*words).stdout
     assert own_api.flow(flow)["status"] == "Ignore"
+    refused = flower("flows", "--status", "cancelled")
+    assert refused.exit_code == 2
+    assert "--status Ignore" in refused.stderr
+    assert flow in flower("flows", "--status", "Ignore").stdout
 
 
 async def test_the_shell_completes_flows_workflows_programs_and_statuses(

@@ -6,6 +6,13 @@ import typer
 
 from flower_cli.client.completing import complete_flow, complete_program, complete_status, complete_workflow
 
+
+def _known_status(given: list[str] | None) -> list[str] | None:
+    if any(word.lower() == "cancelled" for word in given or ()):
+        raise typer.BadParameter("flows that were cancelled have the status Ignore: --status Ignore")
+    return given
+
+
 FlowArgument = Annotated[
     str,
     typer.Argument(
@@ -28,7 +35,8 @@ StatusOption = Annotated[
     list[str] | None,
     typer.Option(
         "--status",
-        help="Wait, Running, Suspend, Finish or Ignore; repeatable",
+        help="Wait, Running, Suspend, Finish or Ignore (so are cancelled flows stored); repeatable",
+        callback=_known_status,
         autocompletion=complete_status,
     ),
 ]
