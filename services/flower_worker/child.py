@@ -160,4 +160,7 @@ def _leave_it_to_the_worker(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    try:
+        main(int(sys.argv[1]))
+    except ConnectionError:  # the worker is gone: nobody is left to tell, and its log has ended
+        os._exit(1)

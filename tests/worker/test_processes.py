@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from flower_engine.log.task_fields import TaskMessage
 from flower_engine.log.working import OutcomeKind
 from flower_engine.programs.context import Progress
 from flower_worker.ability import Ability, CannotStartError
-from flower_worker.child_messages import Job
+from flower_worker.child_messages import Job, frame
 from flower_worker.child_process import Origin
 from flower_worker.processes import Processes
 from scripts.engine import Engine
@@ -108,6 +111,19 @@ async def test_a_signal_to_the_group_is_left_to_the_worker(processes: Processes,
         os.kill(int((tmp_path / "began-1-1").read_text()), number)
     (tmp_path / "go").touch()
     assert (await running)[0] is OutcomeKind.FINISHED
+
+
+@pytest.mark.parametrize("sent", [b"", frame(Origin.now([PROGRAMS]).hello)], ids=["first", "greeted"])
+def test_a_child_whose_worker_is_gone_before_it_is_ready_ends_without_a_word(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-m", "flower_worker.child", str(theirs.fileno())]
+        with subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE) as child:
+            theirs.close()
+            ours.sendall(sent)
+            ours.close()
+            _, said = child.communicate()
+    assert (child.returncode, said.decode()) == (1, "")
 
 
 async def test_children_end_with_a_worker_that_is_killed(
