@@ -21,6 +21,7 @@ def run(url: str, words: Sequence[str]) -> int:
     from flower_engine.log.client import connect_blocking
 
     with closing(connect_blocking(url)) as client:
+        client.response_callbacks.clear()  # replies are shown as they come, and not as redis-py reads them
         if words:
             return _send(client, words)
         is_terminal = sys.stdin.isatty()

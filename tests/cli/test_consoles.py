@@ -68,6 +68,8 @@ def test_redis_cli_opens_the_redis_in_use_without_a_client_installed(
     code, said, wrong = run("redis-cli", path=tmp_path, given=lines, **stores)
     assert said.splitlines()[0] == "1" and "(error)" in said and "(integer) 1" in said
     assert "never" not in said and "is no command" in wrong and code == 1
+    _, said, _ = run("redis-cli", path=tmp_path, given=f"PING\nHGETALL {key}\nINFO server\n", **stores)
+    assert said.startswith("PONG\n") and '"partitions"\n' in said and "\nredis_version:" in said
 
 
 def test_passwords_are_not_among_the_arguments(told: Path) -> None:
