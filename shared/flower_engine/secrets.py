@@ -25,7 +25,7 @@ _IN_QUERY = re.compile(rf"([?&;]{_NAMES}=)[^&\s'\"]*", re.IGNORECASE)
 _VALUE = r"('(?:\\.|[^'\\])*'|(?:\\.|[^\s&'\"\\])+)"
 _IN_WORDS = re.compile(rf"(\b{_NAMES}=){_VALUE}", re.IGNORECASE)
 _OF_CONNINFO = re.compile(rf"\b{_NAMES}\s*=\s*{_VALUE}", re.IGNORECASE)
-_BEARER = re.compile(r"(\bbearer\s+)[^\s'\"]+", re.IGNORECASE)
+_BEARER = re.compile(r"(\bbearer\s+)(?!TOKEN\b)[^\s'\"]+", re.IGNORECASE)
 # Words that messages are full of, and that tell nobody anything: a password like that is hidden by its place.
 _ORDINARY = frozenset({"flower", "postgres", "postgresql", "redis", "rediss", "valkey", "unix", "default"})
 

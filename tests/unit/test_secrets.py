@@ -41,6 +41,7 @@ HOSTILE = {
     "no port": ("postgresql://fl:hunter2@127.0.0.1:hunter2/db", ["hunter2"]),
 }  # fmt: skip
 NOT_HIDDEN = [
+    "send Authorization: Bearer TOKEN, one of FLOWER_API_TOKENS",
     "postgresql://flower@/flower?host=%2Frun%2Fpg",
     "redis://host:6379/0",
     "unix:///run/valkey.sock?db=0",
