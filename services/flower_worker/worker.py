@@ -88,13 +88,14 @@ class Worker:
             await self._end()
 
     def hand_back(self) -> bool:
-        """The last act before the process is gone: hands back what is still held; whether that was anything.
+        """The last act before the process is gone: hands back what is held; whether anything still runs.
 
         For any thread, and whatever the event loop does. An attempt that nothing can stop runs on until the
-        process ends, which should be at once; its outcome would be refused.
+        process ends, which should be at once; its outcome would be refused. One whose lease is gone (its flow
+        was cancelled) has nothing to hand back, and is waited for as little.
         """
         if all(exchange.quiet.is_set() for exchange in self._exchanges):
-            return False
+            return any(exchange.stuck() for exchange in self._exchanges)
         assert self._settings.redis_url is not None
         hand_back_all(self._settings.redis_url, self._partitions, self._info.worker, self._queues.names)
         self._processes.kill()  # not before: the loop would hand them in as crashed

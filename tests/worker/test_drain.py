@@ -11,6 +11,7 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
+from flower_engine.log.operating import cancel
 from flower_engine.log.working import live_workers
 from flower_engine.model.events import TaskLapsed, TaskReturned, TaskSuspended
 from flower_engine.model.status import Status
@@ -126,6 +127,20 @@ async def test_a_program_that_ignores_its_end_is_left_to_the_end_of_the_process(
     assert (tmp_path / "cancelled-1-1").exists()
     assert (await engine.flow(flow)).task(1).status is Status.RUNNING
     (tmp_path / "go").touch()
+
+
+@pytest.mark.parametrize("program", ["ignore_cancellation", "wait_thread"])
+async def test_a_program_of_a_cancelled_flow_that_goes_on_keeps_no_worker_from_its_end(
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path, program: str
+) -> None:
+    flow = await engine.register(row(1, program, FOLDER=str(tmp_path)))
+    worker = spawn_worker(grace_seconds=600, heartbeat_seconds=0.1)
+    await eventually((tmp_path / "began-1-1").exists)
+    await cancel(engine.client, engine.partition, flow, by="somebody", reason="")
+    await eventually(lambda: "has no lease any more" in worker.log())
+    assert await worker.stop() == 0, worker.log()
+    assert "ending at once" not in worker.log()
+    assert await live_workers(engine.client, engine.partition) == []
 
 
 async def test_stopping_suspends_no_task(engine: Engine, start_worker: StartWorker, tmp_path: Path) -> None:
