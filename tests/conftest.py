@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from dotenv import dotenv_values
 
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
@@ -16,12 +17,16 @@ from flower_engine.log.client import connect_blocking, send_blocking
 
 _numbers = itertools.count(1)
 
+# Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
+_OF_ENV_FILE = {name: "" for name in dotenv_values(".env") if name.startswith("FLOWER_")}
+os.environ.update(_OF_ENV_FILE)
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the person who runs the tests has set must not change them."""
     for name in os.environ:
-        if name.startswith("FLOWER_"):
+        if name.startswith("FLOWER_") and name not in _OF_ENV_FILE:
             monkeypatch.delenv(name)
 
 
