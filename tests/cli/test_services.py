@@ -137,7 +137,7 @@ def test_a_signal_asks_it_to_end(number: signal.Signals, tmp_path: Path) -> None
         printed, log = process.communicate()
         assert process.returncode == 0
     assert printed == "ended\n"
-    assert log.endswith(f"INFO    worker: stopping ({number.name})\n")
+    assert log.endswith(f": stopping ({number.name})\n") and " INFO    worker " in log
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:

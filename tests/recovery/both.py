@@ -10,7 +10,7 @@ from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.fold import FlowState, fold
 from flower_engine.model.invariants import differences
 from flower_engine.progress import Tell
-from flower_engine.projection.database import Connection
+from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.gaps import read_gaps
 from flower_engine.runtime.recovery import Recovered, Recovery
 from flower_projector.following import Follower
@@ -24,19 +24,26 @@ class Both:
     """``engine`` works on Redis; the archive follows when ``project`` is called."""
 
     def __init__(
-        self, engine: Engine, connection: Connection, recoverer: Connection, other: Connection
+        self,
+        engine: Engine,
+        database_url: str,
+        connection: Connection,
+        recoverer: Connection,
+        other: Connection,
     ) -> None:
         self.engine = engine
         self.client: AsyncRedis = engine.client
         self.connection = connection
+        self._database_url = database_url
         self._recoverer = recoverer
         self.other = other
 
     async def project(self) -> None:
-        """Archives and projects the whole log."""
-        follower = Follower(self.client, self.connection, self.engine.partition, 5_000)
-        while await follower.run_once():
-            pass
+        """Archives and projects the whole log, on a session of its own, as nobody keeps one idle for long."""
+        async with await connect(self._database_url, "projector") as connection:
+            follower = Follower(self.client, connection, self.engine.partition, 5_000)
+            while await follower.run_once():
+                pass
 
     async def wipe(self) -> None:
         """Redis loses everything."""

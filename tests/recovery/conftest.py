@@ -23,7 +23,7 @@ async def both(settings: Settings, redis_url: str, database_url: str) -> AsyncIt
     async with (
         connect(redis_url) as client,
         make_pool(database_url, "test", max_size=1) as pool,
-        await database.connect(database_url, "projector") as connection,
+        await database.connect(database_url, "test") as connection,
         await database.connect(database_url, "recoverer") as recoverer,
         await database.connect(database_url, "other recoverer") as other,
     ):
@@ -31,4 +31,4 @@ async def both(settings: Settings, redis_url: str, database_url: str) -> AsyncIt
         with connect_blocking(redis_url) as blocking:
             engine = Engine(client, blocking, partition)
             await engine.attend("default")
-            yield Both(engine, connection, recoverer, other)
+            yield Both(engine, database_url, connection, recoverer, other)

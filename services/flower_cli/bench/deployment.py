@@ -31,6 +31,7 @@ class Deployment(ABC):
     def __init__(self, url: str, redis_url: str, database_url: str, token: str | None = None) -> None:
         address = httpx.URL(url)
         self.host, self.port = address.host, address.port or 80
+        self.authority = address.netloc.decode()  # as whom it is asked: it answers for some hosts only
         self.headers = {"Authorization": f"Bearer {token}"} if token else dict[str, str]()
         # No proxy of the environment may stand between the load and the API.
         self.api = httpx.AsyncClient(

@@ -41,18 +41,18 @@ class _Registered(msgspec.Struct):
 
 def register_call(deployment: Deployment, workflow: str, flows: int = 1) -> bytes:
     """The bytes of a registration: a single call, or a bulk call for more than one flow."""
+    headers = {"Host": deployment.authority, **deployment.headers}
     if flows == 1:
-        return post(f"/register/{quote(workflow, safe='')}", headers=deployment.headers)
-    return post("/register", msgspec.json.encode([{"taskId": workflow}] * flows), deployment.headers)
+        return post(f"/register/{quote(workflow, safe='')}", headers=headers)
+    return post("/register", msgspec.json.encode([{"taskId": workflow}] * flows), headers=headers)
 
 
-def post(path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a POST on a connection that stays open."""
+def post(path: str, body: bytes = b"", *, headers: Mapping[str, str]) -> bytes:
+    """The bytes of a POST on a connection that stays open; the headers name the host."""
     head = (
         f"POST {path} HTTP/1.1",
-        "Host: bench",
         "Content-Type: application/json",
-        *(f"{name}: {text}" for name, text in (headers or {}).items()),
+        *(f"{name}: {text}" for name, text in headers.items()),
         f"Content-Length: {len(body)}",
     )
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body

@@ -96,7 +96,7 @@ def problems_of_share(control: FlowControl, partitions: int) -> list[str]:
     found: list[str] = []
     for field in ("max_running", "max_per_key", "max_flows", "rate"):
         value: int | None = getattr(control, field)
-        if value is not None and value < partitions:
+        if value is not None and 1 <= value < partitions:  # what is below 1 holds nowhere
             found.append(
                 f"{field} is {value}, fewer than there are partitions ({partitions}): each gets one at least,"
                 f" so {partitions} would hold; set {partitions} or more, or pause"
