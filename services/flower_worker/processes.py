@@ -33,6 +33,7 @@ class Processes:
         self._idle: list[ChildProcess] = []
         self._warming: asyncio.Task[None] | None = None
         self._trying: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def warm(self) -> asyncio.Task[None]:
         """Has a child made in the background, so that the first job need not wait for its imports."""
@@ -60,7 +61,10 @@ class Processes:
         return Done(OutcomeKind(finished.kind), finished.payload, finished.number)
 
     async def close(self) -> None:
-        """Ends the idle children."""
+        """Ends the idle children, and makes no more ahead of jobs."""
+        self._is_closed = (
+            True  # first: a child that is just being made may find that it should be tried again
+        )
         if self._trying is not None:
             await cancel_all([self._trying])
         if self._warming is not None:
@@ -122,7 +126,7 @@ class Processes:
         self.ability.note(child.programs, child.problems)
         self._try_again()
         async with self._ended_on_error(child):
-            for unfit in [one for one in self._idle if one.problems]:
+            for unfit in [one for one in self._idle if not one.programs >= self.ability.programs]:
                 self._idle.remove(unfit)  # the new one can do as much, or more
                 await self._end(unfit)
         return child
@@ -146,7 +150,7 @@ class Processes:
         self._try_again()
 
     def _try_again(self) -> None:
-        if self._is_hindered() and self._trying is None:
+        if self._is_hindered() and self._trying is None and not self._is_closed:
             self._trying = asyncio.create_task(self._until_able())
             self._trying.add_done_callback(self._forget_trying)
 

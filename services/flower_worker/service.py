@@ -27,6 +27,7 @@ class WorkerService:
     def __init__(self) -> None:
         self._worker: Worker | None = None  # of this life; another one begins when Redis was lost
         self._left: set[str] = set()  # flows of which the life before had attempts when Redis was lost
+        self._before: list[Worker] = []  # of earlier lives, with attempts that could not be stopped
 
     async def serve(self, settings: Settings, stop: asyncio.Event) -> None:
         """Runs tasks until ``stop`` is set.
@@ -58,6 +59,7 @@ class WorkerService:
                     await self._worker.run(stop)
                 except LostError:
                     self._left = self._worker.flows_at_the_end
+                    self._before = [one for one in (*self._before, self._worker) if one.is_at_work()]
                     raise
 
             try:
@@ -66,5 +68,6 @@ class WorkerService:
                 await client.aclose()
 
     def hand_back(self) -> bool:
-        """Hands back what could not be stopped; see ``Worker.hand_back``."""
-        return self._worker is not None and self._worker.hand_back()
+        """Hands back what could not be stopped; whether anything still runs. See ``Worker.hand_back``."""
+        now = self._worker is not None and self._worker.hand_back()
+        return now or any(one.is_at_work() for one in self._before)

@@ -101,6 +101,10 @@ class Worker:
         self._processes.kill()  # not before: the loop would hand them in as crashed
         return True
 
+    def is_at_work(self) -> bool:
+        """Whether an attempt runs, with or without a lease. For any thread."""
+        return any(exchange.running() or exchange.stuck() for exchange in self._exchanges)
+
     def _make_loops(self) -> None:
         settings = self._settings
         light, heavy = self._light, tuple(self._ability.able)

@@ -12,6 +12,7 @@ import pytest
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
 from flower_engine.log.operating import cancel
+from flower_engine.log.partition import halt
 from flower_engine.log.working import live_workers
 from flower_engine.model.events import TaskLapsed, TaskReturned, TaskSuspended
 from flower_engine.model.status import Status
@@ -141,6 +142,20 @@ async def test_a_program_of_a_cancelled_flow_that_goes_on_keeps_no_worker_from_i
     assert await worker.stop() == 0, worker.log()
     assert "ending at once" not in worker.log()
     assert await live_workers(engine.client, engine.partition) == []
+
+
+async def test_a_program_that_outlived_a_loss_of_redis_keeps_no_worker_from_its_end(
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
+) -> None:
+    await engine.register(row(1, "ignore_cancellation", FOLDER=str(tmp_path)))
+    worker = spawn_worker(grace_seconds=600, heartbeat_seconds=0.1)
+    await eventually((tmp_path / "began-1-1").exists)
+    await halt(engine.client, engine.partition, "a test")
+    await send(engine.client, "HDEL", engine.keys.meta, "halted_why")
+    await send(engine.client, "HSET", engine.keys.meta, "generation", "2")
+    await eventually(lambda: worker.log().count(" serves queues ") == 2)
+    assert await worker.stop() == 0, worker.log()
+    assert "ending at once" not in worker.log()
 
 
 async def test_stopping_suspends_no_task(engine: Engine, start_worker: StartWorker, tmp_path: Path) -> None:

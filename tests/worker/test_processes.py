@@ -70,6 +70,32 @@ async def test_a_child_that_is_just_being_made_ends_with_the_others() -> None:
     assert children() == set()
 
 
+async def test_tries_for_a_program_that_no_process_registers_leave_no_children_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flower_worker.processes._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("flower_worker.processes._LONGEST_PAUSE_SECONDS", 0.01)
+    made, seen = Processes(Origin.now([PROGRAMS]), Ability(("nobody_registers_it",))), set[int]()
+    await made.warm()
+
+    def has_tried_often() -> bool:
+        seen.update(children())
+        return len(seen) >= 4
+
+    await eventually(has_tried_often)
+    assert len(children()) <= 2  # the last one, and the one that takes its place
+    await made.close()
+    assert children() == set()
+
+
+async def test_what_is_closed_while_a_child_is_made_tries_no_more() -> None:
+    made = Processes(Origin.now([PROGRAMS]), Ability(("nobody_registers_it",)))
+    made.warm()
+    await made.close()
+    assert children() == set()
+    assert not [task for task in asyncio.all_tasks() if "_until_able" in repr(task)]
+
+
 async def test_an_idle_child_that_died_fails_nothing(processes: Processes) -> None:
     first = await pid_of_child(processes)
     os.kill(first, signal.SIGKILL)
