@@ -18,6 +18,7 @@ _ALONE = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"
 _NAMES = r"(?:[a-z_]*pass(?:word|wd|phrase)?|[a-z_]*secret|[a-z_]*token)"
 _COLON = re.compile(r":|%3a", re.IGNORECASE)  # encoded by mistake, it still is what a password follows
 _SEPARATORS = re.compile(r"[@/?#:,\s]+")
+_NO_PORT = re.compile(r":(?!\d+(?:[/?#,]|$))[^/?#,:@\]]*")
 _ADDRESS = re.compile(
     r"(?<![a-z0-9+.\-])(?P<before>[a-z][a-z0-9+.\-]*://)(?P<rest>[^\s'\"<>`]*)", re.IGNORECASE
 )
@@ -124,7 +125,8 @@ def _passwords_of(address: str) -> Iterator[str]:
     if has_scheme:
         user_and_password, behind = _split(rest)
         user, password, *_ = *_COLON.split(user_and_password or "", maxsplit=1), ""
-        other = set(_SEPARATORS.split(f"{unquote(user)} {unquote(behind)}"))  # it is no secret, then
+        named = _NO_PORT.sub("", behind)  # a port that is none was meant for something else
+        other = set(_SEPARATORS.split(f"{unquote(user)} {unquote(named)}"))  # it is no secret, then
         if password not in other:
             yield password
         # What a parser that cuts elsewhere takes for a host, a port, or a database.

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from flower_engine import secrets as hiding
 from flower_engine.errors import SettingsError
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
@@ -51,6 +52,12 @@ NOT_HIDDEN = [
     "run flower recover, or set FLOWER_API_TOKENS (name:token, separated by commas)",
 ]
 every_hostile = pytest.mark.parametrize(("address", "secrets"), HOSTILE.values(), ids=HOSTILE)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests of this process used as passwords and tokens."""
+    monkeypatch.setattr("flower_engine.secrets._known", type(hiding._known)())  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture(autouse=True)
