@@ -126,9 +126,16 @@ async def test_what_is_forgotten_or_unknown_for_good_reasons_proves_nothing(engi
     flow = await engine.register(task(1))
     (claim,) = await engine.claim()
     await engine.finish(claim)
-    everything = {"keep_from": "0-1", "archived": f"{2**50}-0", "ended_keep_ms": 0, "projected": 0}
+    behind_all = f"{2**50}-0"
     while await send(engine.client, "EXISTS", engine.keys.ended(flow)):  # not within the same millisecond
-        await trim(engine.client, engine.partition, **everything)
+        await trim(
+            engine.client,
+            engine.partition,
+            keep_from="0-1",
+            archived=behind_all,
+            ended_keep_ms=0,
+            projected=0,
+        )
     assert await engine.finish(claim) == ["absent"]
     await engine.register(task(1))
     (held,) = await engine.claim()
