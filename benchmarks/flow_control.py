@@ -15,10 +15,10 @@ import psycopg
 import uvloop
 from rich.console import Console
 
-from flower_cli.bench.environment import describe_environment
-from flower_cli.bench.own import OwnDeployment
+from flower_bench.environment import describe_environment
+from flower_cli.local.throwaway_deployment import OwnDeployment
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.log.reading import read_log
+from flower_engine.log.reader import read_log
 from flower_engine.model.events import (
     AnyEvent,
     ControlChanged,

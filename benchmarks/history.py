@@ -16,9 +16,9 @@ import psycopg
 import uvloop
 from rich.console import Console
 
-from flower_cli.bench.definitions import line
-from flower_cli.bench.environment import describe_environment
-from flower_cli.bench.own import OwnDeployment
+from flower_bench.definitions import line
+from flower_bench.environment import describe_environment
+from flower_cli.local.throwaway_deployment import OwnDeployment
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 

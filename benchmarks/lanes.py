@@ -11,13 +11,20 @@ from typing import Any
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import AsyncRedis, connect, send
-from flower_engine.log.controlling import read_held, set_control
-from flower_engine.log.partition import Partition, install
-from flower_engine.log.registering import FlowPlan, Start, register
-from flower_engine.log.working import Outcome, OutcomeKind, Service, attend, finish_and_claim
-from flower_engine.model.control import FlowControl
+from flower_engine.log.partition import Partition
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.ids import make_flow_id
+from flower_engine.transitions.flow_control_transitions import read_held, set_control
+from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.register_transition import FlowPlan, Start, register
+from flower_engine.transitions.worker_transitions import (
+    Outcome,
+    OutcomeKind,
+    Service,
+    attend,
+    finish_and_claim,
+)
 
 TASKS = 20_000
 CALLS = 150

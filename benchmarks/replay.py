@@ -13,20 +13,20 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flower_cli.bench.environment import describe_environment
+from flower_bench.environment import describe_environment
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import FlowRegistered, TaskFinished, TaskStarted, encode_event
 from flower_engine.model.ids import make_flow_id
-from flower_engine.projection.batch import make_batch
-from flower_engine.projection.comparing import find_differences, swap_in
 from flower_engine.projection.database import connect
-from flower_engine.projection.migrations import migrate
-from flower_engine.projection.positions import Projected, add_positions
-from flower_engine.projection.replaying import Selection, rebuild_tables
-from flower_engine.projection.writer import Writer, prepare_session
+from flower_engine.projection.maintain.migrations import migrate
+from flower_engine.projection.maintain.replay import Selection, rebuild_tables
+from flower_engine.projection.maintain.table_comparison import find_differences, swap_in
+from flower_engine.projection.write.batch import make_batch
+from flower_engine.projection.write.projected_positions import Projected, add_positions
+from flower_engine.projection.write.writer import Writer, prepare_session
 from flower_engine.runtime.garbage import collect_rarely
 
 EVENTS_A_FLOW = 7

@@ -3,7 +3,7 @@
 import os
 import platform
 
-from flower_cli.bench.environment import commit, processor, version_of
+from flower_bench.environment import commit, processor, version_of
 
 
 def describe_environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from benchmarks.peers.errors import PeerError
 from benchmarks.peers.marks import Reading, read
 from benchmarks.peers.messages import Description, Order
 from benchmarks.peers.process import Client, last_words, running
-from flower_cli.demo_engine import DemoEngine
+from flower_cli.local.demo_engine import DemoEngine
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey

@@ -1,7 +1,7 @@
 """Flower's tables in Postgres: numbered SQL migrations, applied in name order, and the seed's example rows.
 
-This package only carries the SQL; ``flower_engine.projection.migrations`` applies it. A migration that was
-released is never changed: what comes later is a new file.
+This package only carries the SQL; ``flower_engine.projection.maintain.migrations`` applies it. A
+migration that was released is never changed: what comes later is a new file.
 """
 
 import hashlib

@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
-from flower_cli import consoles, demo, prune, recover, replay, services, up, urls, verify
-from flower_cli.bench import command as bench
-from flower_cli.client import (
+from flower_cli.commands import (
     bulk,
-    comparing,
-    controlling,
-    history,
-    operating,
-    registering,
-    showing,
+    diff,
+    events,
+    flow_control,
+    operations,
+    prune,
+    recover,
+    register,
+    replay,
+    show,
+    store_consoles,
     top,
+    urls,
+    verify,
     workflows,
 )
 from flower_cli.console import out, report
-from flower_cli.supervisor import SUPERVISED
+from flower_cli.local import bench, demo, services, up
+from flower_cli.local.supervisor import SUPERVISED
 from flower_engine.errors import FlowerError
 from flower_engine.runtime import env_file
 from flower_engine.runtime.telemetry import hide_secrets_of_tracebacks
@@ -55,21 +60,21 @@ def flower(
 up.add_to(app)
 services.add_to(app)
 urls.add_to(app)
-consoles.add_to(app)
+store_consoles.add_to(app)
 demo.add_to(app)
 bench.add_to(app)
 recover.add_to(app)
 replay.add_to(app)
 verify.add_to(app)
 prune.add_to(app)
-registering.add_to(app)
-showing.add_to(app)
+register.add_to(app)
+show.add_to(app)
 workflows.add_to(app)
-history.add_to(app)
-comparing.add_to(app)
-operating.add_to(app)
+events.add_to(app)
+diff.add_to(app)
+operations.add_to(app)
 bulk.add_to(app)
-controlling.add_to(app)
+flow_control.add_to(app)
 top.add_to(app)
 
 

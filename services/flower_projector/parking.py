@@ -10,11 +10,11 @@ import psycopg
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.parking import park
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
-from flower_engine.projection.untouched import untouched_flows
+from flower_engine.projection.read.untouched_flows import untouched_flows
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.park_transitions import park
 
 _log = logging.getLogger(__name__)
 

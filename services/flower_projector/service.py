@@ -7,20 +7,20 @@ import psycopg
 from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError, LostError, PostgresBehindError
-from flower_engine.faults import is_outage, is_refused
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
-from flower_engine.runtime.bridging import bridge_gaps
+from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
+from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
-from flower_engine.runtime.losses import Waiting, again_after_losses, recover_lost
-from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.redis_loss import Waiting, again_after_losses, recover_lost
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.tasks import cancel_all, unless_stopped
-from flower_projector.loop import PartitionLoop
+from flower_engine.store_faults import is_outage, is_refused
 from flower_projector.parking import Parker
-from flower_projector.retention import keep_pruning
+from flower_projector.partition_loop import PartitionLoop
+from flower_projector.retention_loop import keep_pruning
 
 _log = logging.getLogger(__name__)
 

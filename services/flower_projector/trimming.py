@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable
 
 from flower_engine.crash_points import crash_point
-from flower_engine.log.backlog import count_projected, log_size_bytes
+from flower_engine.insight.backlog import count_projected, log_size_bytes
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.watching import trim
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.watcher_transitions import trim
 
 _INTERVAL_SECONDS = 1.0
 _MOST_FLOWS = 1_000

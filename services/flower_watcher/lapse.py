@@ -8,9 +8,9 @@ from redis.exceptions import RedisError
 from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.watching import Lapse, lapse, queues_of
-from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.backoff import Patience
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.watcher_transitions import Lapse, lapse, queues_of
 
 _log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ import asyncio
 import logging
 
 from flower_engine.log.client import AsyncRedis, connect
+from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
-from flower_engine.runtime.losses import again_after_losses
+from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.tasks import cancel_all, unless_stopped
-from flower_watcher.control import ControlLoop
+from flower_watcher.flow_control import ControlLoop
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.timers import TimerLoop
 from flower_watcher.workers import WorkersLoop

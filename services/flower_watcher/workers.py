@@ -6,12 +6,12 @@ import logging
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.engine_time import read_engine_time
+from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
-from flower_engine.log.watching import queues_of
-from flower_engine.log.working import leave
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.watcher_transitions import queues_of
+from flower_engine.transitions.worker_transitions import leave
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import time
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.working import Service, wait_for_bell
+from flower_engine.transitions.worker_transitions import Service, wait_for_bell
 from flower_worker.exchange import ExchangeLoop
 from flower_worker.slots import Slots
 

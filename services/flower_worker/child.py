@@ -15,22 +15,12 @@ from types import FrameType
 
 import msgspec
 
+from flower_engine.programs.code_image import Image, import_from
 from flower_engine.programs.context import Progress
-from flower_engine.programs.image import Image, import_from
-from flower_engine.programs.loading import load_what_imports
+from flower_engine.programs.program_modules import load_what_imports
 from flower_engine.programs.registry import Registry
-from flower_engine.runtime.forks import hide_socket, set_copies_apart
+from flower_engine.runtime.process_forks import hide_socket, set_copies_apart
 from flower_engine.runtime.telemetry import attempt_at_work, configure_logging
-from flower_worker.calling import (
-    Done,
-    Running,
-    Tell,
-    call_blocking,
-    decode_message,
-    make_arguments,
-    refused,
-    unknown_program,
-)
 from flower_worker.child_messages import (
     LENGTH_BYTES,
     STARTED,
@@ -41,6 +31,16 @@ from flower_worker.child_messages import (
     Progressed,
     Ready,
     frame,
+)
+from flower_worker.program_call import (
+    Done,
+    Running,
+    Tell,
+    call_blocking,
+    decode_message,
+    make_arguments,
+    refused,
+    unknown_program,
 )
 
 _TELL_SECONDS = 0.2  # between two frames of progress

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from flower_engine.programs.code_image import Kept
 from flower_engine.programs.context import Progress
-from flower_engine.programs.image import Kept
 
 LENGTH_BYTES = 4
 STARTED = b"!"  # one byte, before the program is called: from here on the attempt has begun

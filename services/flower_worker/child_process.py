@@ -13,9 +13,8 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from flower_engine.runtime.forks import hide_socket
+from flower_engine.runtime.process_forks import hide_socket
 from flower_worker.ability import CannotStartError
-from flower_worker.calling import Tell
 from flower_worker.child_messages import (
     LENGTH_BYTES,
     STARTED,
@@ -27,6 +26,7 @@ from flower_worker.child_messages import (
     Ready,
     frame,
 )
+from flower_worker.program_call import Tell
 
 _END_SECONDS = 5.0
 _START_SECONDS = 300.0  # for its imports

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
-from flower_worker.attempts import Attempt, Told
 from flower_worker.exchange import ExchangeLoop
-from flower_worker.execute import Executor
+from flower_worker.execution import Executor
+from flower_worker.running_attempts import Attempt, Told
 
 _log = logging.getLogger(__name__)
 _STOP_SECONDS = 5.0  # for a cancelled program to clean up
@@ -17,7 +17,7 @@ async def drain(exchanges: Sequence[ExchangeLoop], executor: Executor, grace_sec
     """Lets attempts end, or hands them back; whether no lease is left. Nothing is claimed any more.
 
     An attempt on a thread cannot be stopped. Handing it back now would let a second one run beside it, so
-    that is left to the very end of the process (``ending.py``).
+    that is left to the very end of the process (``last_act.py``).
     """
     running = _running(exchanges)
     if running:

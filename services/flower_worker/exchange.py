@@ -17,8 +17,9 @@ from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
-from flower_engine.log.scripts import Arg
-from flower_engine.log.working import (
+from flower_engine.runtime.backoff import Patience
+from flower_engine.transitions.loader import Arg
+from flower_engine.transitions.worker_transitions import (
     Claim,
     Exchange,
     Outcome,
@@ -27,10 +28,9 @@ from flower_engine.log.working import (
     finish_and_claim,
     queue_name,
 )
-from flower_engine.runtime.patience import Patience
-from flower_worker.attempts import Attempt, Told
-from flower_worker.execute import Executor
+from flower_worker.execution import Executor
 from flower_worker.queues import Queues
+from flower_worker.running_attempts import Attempt, Told
 from flower_worker.slots import Ask, AskKind, Share, Slots
 
 _log = logging.getLogger(__name__)

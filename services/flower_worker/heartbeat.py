@@ -12,12 +12,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import connect_blocking, descriptors
-from flower_engine.log.working import WorkerInfo, heartbeat
-from flower_engine.runtime.forks import hide_from_copies
-from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.worker_transitions import WorkerInfo, heartbeat
+from flower_worker.child_processes import Processes
 from flower_worker.exchange import ExchangeLoop
-from flower_worker.processes import Processes
 
 _log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import secrets
 import socket
 import time
 
-from flower_engine.log.signatures import digest_of
-from flower_engine.log.working import WorkerInfo
+from flower_engine.insight.published_signatures import digest_of
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.settings import Settings
-from flower_worker.publishing import signatures_of
+from flower_engine.transitions.worker_transitions import WorkerInfo
+from flower_worker.signature_publisher import signatures_of
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _HOST_CHARACTERS = 64

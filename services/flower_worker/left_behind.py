@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 
 from redis.exceptions import RedisError
 
+from flower_engine.insight.known_flows import are_known
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.snapshots import are_known
 from flower_engine.model.ids import partition_of
 
 _log = logging.getLogger(__name__)

@@ -4,13 +4,13 @@ import asyncio
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import connect, descriptors
-from flower_engine.programs.image import Image
-from flower_engine.programs.loading import load_programs
-from flower_engine.runtime.forks import hide_from_copies
+from flower_engine.programs.code_image import Image
+from flower_engine.programs.program_modules import load_programs
+from flower_engine.runtime.asyncio_tasks import unless_stopped
 from flower_engine.runtime.installation import open_partitions
-from flower_engine.runtime.losses import again_after_losses
+from flower_engine.runtime.process_forks import hide_from_copies
+from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.tasks import unless_stopped
 from flower_worker.child_process import Origin
 from flower_worker.left_behind import say_unknown
 from flower_worker.worker import Worker

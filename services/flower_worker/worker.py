@@ -10,24 +10,24 @@ from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.working import Service, attend, leave, program_args
-from flower_engine.programs.image import Image
+from flower_engine.programs.code_image import Image
 from flower_engine.programs.registry import Kind, Registry
-from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
+from flower_engine.runtime.backoff import Patience
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.tasks import cancel_all, unless_stopped
+from flower_engine.transitions.worker_transitions import Service, attend, leave, program_args
 from flower_worker.ability import Ability
 from flower_worker.bell import BellLoop
 from flower_worker.child_process import Origin
+from flower_worker.child_processes import Processes
 from flower_worker.drain import drain, stop_attempts
-from flower_worker.ending import hand_back_all
 from flower_worker.exchange import ExchangeLoop
-from flower_worker.execute import Executor
+from flower_worker.execution import Executor
 from flower_worker.heartbeat import HeartbeatLoop
 from flower_worker.identity import make_worker_info
-from flower_worker.processes import Processes
-from flower_worker.publishing import keep_published, signatures_of
+from flower_worker.last_act import hand_back_all
 from flower_worker.queues import Queues
+from flower_worker.signature_publisher import keep_published, signatures_of
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads
 

@@ -17,11 +17,11 @@ import httpx
 import psycopg
 
 from acceptance.verifying import Verdict, verify
-from flower_cli.api_address import ApiAddress
-from flower_cli.supervisor import service_command
+from flower_cli.local.api_address import ApiAddress
+from flower_cli.local.supervisor import service_command
+from flower_engine.embedded.embedded_stores import Addresses, EmbeddedStores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import spawn, tail
-from flower_engine.embedded.stores import Addresses, Stores
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
 
@@ -45,7 +45,7 @@ class RunningEngine:
     """Services by name; each writes what it says to ``<folder>/<name>.log``."""
 
     def __init__(
-        self, folder: Path, stores: Stores, addresses: Addresses, environment: dict[str, str]
+        self, folder: Path, stores: EmbeddedStores, addresses: Addresses, environment: dict[str, str]
     ) -> None:
         self._folder = folder
         self._stores = stores
@@ -93,7 +93,7 @@ class RunningEngine:
     ) -> Generator[Self]:
         """The same; services find the stores at the addresses that ``through`` makes of theirs."""
         with Home(folder / "home") as home:
-            stores = Stores(home, load_settings(home=home.path))
+            stores = EmbeddedStores(home, load_settings(home=home.path))
             with stores as addresses:
                 found = through(addresses)
                 urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}

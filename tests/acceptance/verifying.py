@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 
-from flower_engine.embedded.stores import Addresses
+from flower_engine.embedded.embedded_stores import Addresses
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, connect
-from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.log.reading import read_log
+from flower_engine.log.reader import read_log
 from flower_engine.model.events import AnyEvent, TaskStarted, decode_event
 from flower_engine.model.fold import FlowState, TaskState, fold
 from flower_engine.model.invariants import differences

@@ -12,12 +12,12 @@ import httpx
 import psycopg
 import uvloop
 
+from flower_api.service import serve
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.projection.database import connect as connect_postgres
 from flower_engine.runtime.settings import Settings
-from flower_projector.following import Follower
-from flower_register.service import serve
+from flower_projector.log_follower import Follower
 from scripts.engine import Engine
 
 PATIENCE_SECONDS = 30.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from api.serving import RunningApi
-from flower_engine.log.backlog import count_projected
+from flower_engine.insight.backlog import count_projected
 from flower_engine.log.client import send
 from flower_projector.trimming import Trimmer
 

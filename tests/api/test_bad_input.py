@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.serving import RunningApi, details
-from flower_register.bodies import MAX_BODY_BYTES
+from flower_api.request_bodies import MAX_BODY_BYTES
 
 _JSON = {"Content-Type": "application/json"}
 _TASK = '{"tasks":[{"taskSeq":1,"program":"A"%s}]}'

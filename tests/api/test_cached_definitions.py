@@ -7,7 +7,7 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.projection.database import connect
-from flower_engine.projection.migrations import migrate
+from flower_engine.projection.maintain.migrations import migrate
 
 _END_LISTENER = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

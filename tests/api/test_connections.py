@@ -17,8 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from flower_register.bodies import MAX_BODY_BYTES
-from flower_register.connection import MAX_HEAD_BYTES, MAX_HEADERS
+from flower_api.connection import MAX_HEAD_BYTES, MAX_HEADERS
+from flower_api.request_bodies import MAX_BODY_BYTES
 
 _PATIENCE_SECONDS = 60.0
 _MB = 1024 * 1024

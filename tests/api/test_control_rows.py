@@ -11,7 +11,7 @@ from api.test_limits import held, put
 from api.test_strikes import strike
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.projection.database import connect
-from flower_watcher.control import ControlLoop
+from flower_watcher.flow_control import ControlLoop
 
 _DROP_CHECKS = """
 DO $$ DECLARE found record; BEGIN

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.serving import RunningApi
-from flower_engine.log.task_fields import decode_message
-from flower_engine.log.working import Claim
-from flower_engine.programs.binding import Binder
+from flower_engine.programs.parameter_binding import Binder
+from flower_engine.transitions.task_fields import decode_message
+from flower_engine.transitions.worker_transitions import Claim
 
 GIVEN = {
     **{"one": 1.0, "whole": 1, "great": 1e16, "greater": -1.5e300, "beyond": 10**16, "small": 1e-7},

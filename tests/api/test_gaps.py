@@ -3,9 +3,9 @@
 import httpx
 
 from api.serving import RunningApi, details
+from flower_engine.insight.known_flows import remembered_ends
 from flower_engine.log.client import send
-from flower_engine.log.snapshots import remembered_ends
-from flower_engine.runtime.bridging import bridge_gaps
+from flower_engine.runtime.gap_bridge import bridge_gaps
 from scripts.engine import Engine
 
 TABLES = ("kr_event", "kr_flow_stat", "kr_task_stat", "kr_projection")

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from api.serving import RunningApi, details
-from flower_engine.log.signatures import digest_of, publish
-from flower_engine.programs.binding import Binder
+from flower_engine.insight.published_signatures import digest_of, publish
+from flower_engine.programs.parameter_binding import Binder
 from scripts.engine import Engine
 
 

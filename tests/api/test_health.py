@@ -10,7 +10,7 @@ from api.serving import RunningApi, details
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import send
-from flower_engine.log.partition import halt
+from flower_engine.transitions.installation_transitions import halt
 
 
 def test_an_api_that_is_alive_and_ready_says_so(api: RunningApi) -> None:

@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from api.serving import RunningApi
-from flower_engine.log import operating
 from flower_engine.log.client import send
-from flower_engine.log.operating import Operated
-from flower_engine.log.reading import read_log
-from flower_engine.log.watching import trim
+from flower_engine.log.reader import read_log
 from flower_engine.model.status import Status
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import Operated
+from flower_engine.transitions.watcher_transitions import trim
 from scripts.engine import Engine
 
 HOUR_MS = 3_600_000
@@ -31,7 +31,7 @@ async def test_a_rerun_held_up_until_the_flow_was_run_again_and_forgotten_follow
     own_api: RunningApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_held, go_on = threading.Event(), threading.Event()
-    rerun = operating.rerun
+    rerun = operator_transitions.rerun
 
     async def held_up(*where: Any, restored: Any, **more: Any) -> Operated:
         if restored is not None and not is_held.is_set():
@@ -39,7 +39,7 @@ async def test_a_rerun_held_up_until_the_flow_was_run_again_and_forgotten_follow
             await asyncio.to_thread(go_on.wait)
         return await rerun(*where, restored=restored, **more)
 
-    monkeypatch.setattr(operating, "rerun", held_up)
+    monkeypatch.setattr(operator_transitions, "rerun", held_up)
 
     def ask() -> httpx.Response:
         return own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [1]})

@@ -7,7 +7,7 @@ import pytest
 from api.serving import RunningApi, details
 from flower_engine.log.client import send
 from flower_engine.projection.database import connect
-from flower_watcher.control import ControlLoop
+from flower_watcher.flow_control import ControlLoop
 
 
 def put(api: RunningApi, path: str, **settings: Any) -> dict[str, Any]:

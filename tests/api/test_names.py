@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from api.serving import RunningApi, details
-from flower_engine.log.signatures import digest_of, publish
+from flower_engine.insight.published_signatures import digest_of, publish
 from flower_engine.programs.signature import Signature
 from scripts.engine import Engine
 

@@ -12,8 +12,8 @@ import schemathesis.checks
 from hypothesis import HealthCheck, settings
 
 from api.serving import RunningApi
-from flower_register.app import create_app
-from flower_register.stores import Stores
+from flower_api.app import create_app
+from flower_api.stores import Stores
 
 _document = create_app(cast(Stores, None)).openapi()  # a description needs no stores
 schema = schemathesis.openapi.from_dict(_document)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from flower_api import plans as plans_module
+from flower_api.plans import Plans
 from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
-from flower_register import plans as plans_module
-from flower_register.plans import Plans
 
 
 class Table:

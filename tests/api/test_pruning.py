@@ -9,9 +9,9 @@ import pytest
 
 from api.serving import RunningApi
 from flower_engine.log.client import connect as connect_redis
+from flower_engine.projection.archive.archive_days import DAY_MS
 from flower_engine.projection.database import connect
-from flower_engine.projection.days import DAY_MS
-from flower_engine.projection.pruning import prune
+from flower_engine.projection.maintain.pruning import prune
 from flower_engine.runtime.retention import RedisFence
 from recovery.pruner import prune_apart
 from scripts.engine import Engine

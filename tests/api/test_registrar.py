@@ -7,19 +7,20 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from flower_api import registrar as registrar_module
+from flower_api.backlog_bound import Backlogs
+from flower_api.problems import ProblemError
+from flower_api.registrar import Registrar, Wanted
 from flower_engine.log.client import connect
 from flower_engine.log.durability import Level
-from flower_engine.log.partition import Partition, install
-from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, Registered, Start, register
+from flower_engine.log.partition import Partition
+from flower_engine.log.reader import read_log
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.runtime.clock import ManualClock
 from flower_engine.runtime.settings import load_settings
-from flower_register import registrar as registrar_module
-from flower_register.backlogs import Backlogs
-from flower_register.problems import ProblemError
-from flower_register.registrar import Registrar, Wanted
+from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 
 PLAN = FlowPlan("w", plan_flow(WorkflowDefinition(name="w", tasks=(TaskDefinition(seq=1, program="A"),))))
 

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from api.serving import RunningApi, details
+from flower_api import stores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.projection import database
-from flower_register import stores
 
 
 @pytest.fixture

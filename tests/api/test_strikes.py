@@ -9,7 +9,7 @@ from api.serving import RunningApi, details
 from api.test_limits import put
 from flower_engine.model.status import Status
 from flower_engine.projection.database import connect
-from flower_watcher.control import ControlLoop
+from flower_watcher.flow_control import ControlLoop
 
 
 def strike(api: RunningApi, **body: Any) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from api.serving import RunningApi, details
+from flower_api.service import serve
 from flower_engine.errors import SettingsError
 from flower_engine.runtime.settings import load_settings
-from flower_register.service import serve
 
 TOKENS = "alice:s3cret-token,ci:other-token:read"
 

@@ -17,7 +17,7 @@ from chaos.programs import TABLE
 from chaos.proxy import Proxy
 from chaos.storm import Storm
 from chaos.verdict import judge
-from flower_engine.embedded.stores import Addresses
+from flower_engine.embedded.embedded_stores import Addresses
 
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
 PROGRAMS = "chaos.programs,chaos.forks"

@@ -8,9 +8,9 @@ import psycopg
 
 from acceptance.running import RunningEngine
 from acceptance.verifying import Verdict
-from flower_engine.embedded.stores import Addresses
+from flower_engine.embedded.embedded_stores import Addresses
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect
-from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.events import AnyEvent, TaskFinished, TaskStarted
 from flower_engine.model.fold import FlowState, fold_one

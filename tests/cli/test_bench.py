@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from cli.up_process import up, urls
-from flower_cli.bench.figures import Figure
-from flower_cli.bench.http_load import Answered
-from flower_cli.bench.percentiles import percentile
-from flower_cli.bench.workloads.shapes import critical_path, read_shape
-from flower_cli.bench.workloads.steady import latencies_ms
+from flower_bench.figures import Figure
+from flower_bench.http_load import Answered
+from flower_bench.percentiles import percentile
+from flower_bench.workloads.shapes import critical_path, read_shape
+from flower_bench.workloads.steady import latencies_ms
 from flower_engine.errors import SettingsError
 from flower_engine.model.definition import MAX_TASKS
 

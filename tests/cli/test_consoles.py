@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.serving import RunningApi
-from flower_cli.consoles import redis_cli_arguments
-from flower_cli.redis_console import lines_of
+from flower_cli.commands.redis_console import lines_of
+from flower_cli.commands.store_consoles import redis_cli_arguments
 
 PATIENCE_SECONDS = 60
 TELL = '#!/bin/sh\necho "$@"\necho "password=$PGPASSWORD$REDISCLI_AUTH"\n'

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from flower_cli.demo import example_tasks
-from flower_cli.demo_view import watch_tasks
-from flower_cli.echo_server import echo_server
+from flower_cli.local.demo import example_tasks
+from flower_cli.local.demo_view import watch_tasks
+from flower_cli.local.echo_server import echo_server
 
 
 def flow(status: str, *tasks: dict[str, Any]) -> dict[str, Any]:

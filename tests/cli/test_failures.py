@@ -1,6 +1,6 @@
 """Of a traceback people see the frames of their own code."""
 
-from flower_cli.client.failures import people_frames
+from flower_cli.commands.failures import people_frames
 
 OWN = '  File "/srv/people/programs.py", line 3, in load\n    fetch(table)\n    ^^^^^^^^^^^^'
 LIBRARY = '  File "/srv/.venv/lib/python3.11/site-packages/client.py", line 9, in fetch\n    raise OSError'

@@ -4,7 +4,7 @@ import io
 import logging
 import threading
 
-from flower_cli.lines import Lines
+from flower_cli.local.lines import Lines
 
 OWN = "2026-11-23T08:05:59.344Z INFO    worker flower_worker.x: claimed 3 tasks"
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
-from flower_cli.client.completing import complete_flow, complete_program, complete_status, complete_workflow
+from flower_cli.commands.completion import complete_flow, complete_program, complete_status, complete_workflow
 from flower_cli.main import app
 
 Flower = Callable[..., Result]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from flower_cli.console import error_of
-from flower_cli.supervisor import ServiceFailedError, Supervisor, end_leftovers
+from flower_cli.local.supervisor import ServiceFailedError, Supervisor, end_leftovers
 from flower_engine.embedded.processes import ProcessMark, spawn
 
 STAYS = "print('up', flush=True); input_never = __import__('time').sleep(60)"
@@ -173,7 +173,7 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import os, sys, time
         from pathlib import Path
-        from flower_cli.supervisor import Supervisor
+        from flower_cli.local.supervisor import Supervisor
         commands = {"service": [sys.executable, "-c", sys.argv[2]]}
         supervisor = Supervisor(
             commands, environment=os.environ, marks_file=Path(sys.argv[1]),

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flower_cli.client import tree, words
-from flower_cli.client.tree import tree_lines
+from flower_cli.commands import tree, words
+from flower_cli.commands.tree import tree_lines
 
 
 @pytest.fixture(autouse=True)

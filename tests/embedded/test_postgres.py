@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from flower_engine.embedded import account, binaries
+from flower_engine.embedded import binaries, postgres_account
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.processes import Account, leftovers
@@ -186,7 +186,7 @@ def test_root_runs_it_even_when_the_installation_is_in_a_folder_of_root_alone(
 def test_without_the_capability_a_closed_folder_on_the_way_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "may_keep_access", lambda: False)
+    monkeypatch.setattr(postgres_account, "may_keep_access", lambda: False)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with Home(closed / "home") as home, pytest.raises(StoreError, match=r"user 65534, .* may not enter /"):
@@ -197,10 +197,10 @@ def test_without_the_capability_a_closed_folder_on_the_way_is_named(
 def test_without_the_capability_open_folders_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Account(65534, 65534, keeps_access=False)
     try:
-        account.check_the_way(binaries.postgres_program("postgres"), plain)
+        postgres_account.check_the_way(binaries.postgres_program("postgres"), plain)
     except StoreError:
         pytest.skip("this installation itself is in a folder that only root may enter")
-    monkeypatch.setattr(account, "may_keep_access", lambda: False)
+    monkeypatch.setattr(postgres_account, "may_keep_access", lambda: False)
     folder = Path("/tmp") / f"flower-test-{os.getpid()}"
     try:
         with Home(folder) as home:

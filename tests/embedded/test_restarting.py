@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from flower_engine.embedded import binaries
+from flower_engine.embedded.embedded_stores import EmbeddedStores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import leftovers
-from flower_engine.embedded.restarting import Restarting
-from flower_engine.embedded.stores import Stores
+from flower_engine.embedded.store_restart import Restarting
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
@@ -39,7 +39,7 @@ def test_one_that_fails_again_and_again_is_waited_for_and_its_reason_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Home(tmp_path / "home") as home:
-        stores = Stores(home, load_settings(database_url="postgresql:///x"), durable=False)
+        stores = EmbeddedStores(home, load_settings(database_url="postgresql:///x"), durable=False)
         addresses = stores.start()
         program = _fails_first(tmp_path, binaries.valkey_server(), times=2)
         monkeypatch.setattr(binaries, "valkey_server", lambda: program)
@@ -97,7 +97,7 @@ def test_the_pauses_grow_and_are_short_again_after_a_steady_time(
 
 def test_a_postgres_that_is_killed_before_it_answers_comes_back(tmp_path: Path) -> None:
     with Home(tmp_path / "home") as home:
-        stores = Stores(home, load_settings(redis_url="redis://x"), durable=False)
+        stores = EmbeddedStores(home, load_settings(redis_url="redis://x"), durable=False)
         addresses = stores.start()
         deadline = time.monotonic() + PATIENCE_SECONDS
         killed: set[int] = set()

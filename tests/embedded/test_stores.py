@@ -12,9 +12,9 @@ import psutil
 import psycopg
 import pytest
 
+from flower_engine.embedded.embedded_stores import EmbeddedStores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import leftovers
-from flower_engine.embedded.stores import Stores
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
 
@@ -22,9 +22,9 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from flower_engine.embedded.home import Home
-from flower_engine.embedded.stores import Stores
+from flower_engine.embedded.embedded_stores import EmbeddedStores
 from flower_engine.runtime.settings import load_settings
-with Home(Path(sys.argv[1])) as home, Stores(home, load_settings()):
+with Home(Path(sys.argv[1])) as home, EmbeddedStores(home, load_settings()):
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -33,7 +33,7 @@ with Home(Path(sys.argv[1])) as home, Stores(home, load_settings()):
 def test_both_stores_run_in_a_folder_too_deep_for_sockets(tmp_path: Path) -> None:
     with (
         Home(tmp_path / ("very-deep" * 12) / "with, a comma") as home,
-        Stores(home, load_settings(), durable=False) as addresses,
+        EmbeddedStores(home, load_settings(), durable=False) as addresses,
     ):
         with connect_blocking(addresses.redis_url) as client:
             assert send_blocking(client, "SET", "key", "value")
@@ -48,7 +48,7 @@ def test_a_given_redis_is_used_and_no_valkey_started(
     with (
         caplog.at_level(logging.INFO),
         Home(tmp_path / "home") as home,
-        Stores(home, load_settings(redis_url=given), durable=False) as addresses,
+        EmbeddedStores(home, load_settings(redis_url=given), durable=False) as addresses,
     ):
         assert addresses.redis_url == given
         assert not leftovers("valkey-server", home.valkey)
@@ -63,7 +63,7 @@ def test_a_given_postgres_is_used_and_none_started(tmp_path: Path, caplog: pytes
     with (
         caplog.at_level(logging.INFO),
         Home(tmp_path / "home") as home,
-        Stores(home, load_settings(database_url=given), durable=False) as addresses,
+        EmbeddedStores(home, load_settings(database_url=given), durable=False) as addresses,
     ):
         assert addresses.database_url == given
         assert leftovers("valkey-server", home.valkey)
@@ -73,7 +73,10 @@ def test_a_given_postgres_is_used_and_none_started(tmp_path: Path, caplog: pytes
 
 def test_other_processes_find_the_stores_while_they_run(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    with home, Stores(home, load_settings(database_url="postgresql:///x"), durable=False) as addresses:
+    with (
+        home,
+        EmbeddedStores(home, load_settings(database_url="postgresql:///x"), durable=False) as addresses,
+    ):
         found = Home(home.path).announced()
         assert found is not None
         assert (found.redis_url, found.database_url) == addresses
@@ -90,13 +93,13 @@ def test_after_kill_9_of_their_owner_nothing_is_left_and_the_next_start_works(tm
     if sys.platform == "linux":
         _, alive = psutil.wait_procs(running, timeout=30)
         assert not alive
-    with home, Stores(home, load_settings()) as addresses, psycopg.connect(addresses.database_url):
+    with home, EmbeddedStores(home, load_settings()) as addresses, psycopg.connect(addresses.database_url):
         pass
 
 
 def test_a_store_that_was_killed_is_started_again_at_its_address(tmp_path: Path) -> None:
     with Home(tmp_path / "home") as home:
-        stores = Stores(home, load_settings(database_url="postgresql:///x"), durable=False)
+        stores = EmbeddedStores(home, load_settings(database_url="postgresql:///x"), durable=False)
         addresses = stores.start()
         assert stores.restart_ended() == []
         (server,) = leftovers("valkey-server", home.valkey)

@@ -8,9 +8,9 @@ from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool, make_pool
-from flower_engine.projection.migrations import migrate
-from flower_engine.projection.positions import Projected, add_positions
-from flower_engine.projection.writer import Writer, prepare_session
+from flower_engine.projection.maintain.migrations import migrate
+from flower_engine.projection.write.projected_positions import Projected, add_positions
+from flower_engine.projection.write.writer import Writer, prepare_session
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.settings import Settings, load_settings
 

@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from flower_engine.model.events import AnyEvent, FlowSnapshot, TaskStarted
 from flower_engine.model.fold import FlowState, TaskState, fold
-from flower_engine.model.snapshots import started_ms
+from flower_engine.model.snapshot_registration import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 

@@ -9,12 +9,12 @@ from psycopg.sql import SQL, Identifier
 
 from flower_engine.log.entries import LogEntry
 from flower_engine.projection import database
-from flower_engine.projection.archive import history
-from flower_engine.projection.batch import make_batch
+from flower_engine.projection.archive.archive_days import DAY_MS, Days, make_day
+from flower_engine.projection.archive.archived_events import history
 from flower_engine.projection.database import Connection
-from flower_engine.projection.days import DAY_MS, Days, make_day
-from flower_engine.projection.positions import read_positions
-from flower_engine.projection.writer import Writer
+from flower_engine.projection.write.batch import make_batch
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.projection.write.writer import Writer
 from projection.stories import FIRST_MS, Story
 
 DAY = FIRST_MS // DAY_MS

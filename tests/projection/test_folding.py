@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from flower_engine.model.fold import fold
 from flower_engine.model.status import Status
-from flower_engine.projection.batch import make_batch
 from flower_engine.projection.database import Connection
-from flower_engine.projection.positions import Projected
-from flower_engine.projection.writer import Writer
+from flower_engine.projection.write.batch import make_batch
+from flower_engine.projection.write.projected_positions import Projected
+from flower_engine.projection.write.writer import Writer
 from projection.rows import archived, expected, held
 from projection.stories import SHAPES, Story
 

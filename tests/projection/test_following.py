@@ -10,8 +10,8 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection
-from flower_projector import following
-from flower_projector.following import Follower
+from flower_projector import log_follower
+from flower_projector.log_follower import Follower
 from projection.logs import append, entries_of, events_of, flows, tell
 from projection.rows import archived, expected, held
 
@@ -92,7 +92,7 @@ async def test_two_followers_at_once_project_each_event_once(
 async def test_big_events_make_small_batches(
     client: AsyncRedis, partition: Partition, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_BATCH_BYTES", 1_000)
+    monkeypatch.setattr(log_follower, "_BATCH_BYTES", 1_000)
     await tell(client, partition, flows(10))
     follower = Follower(client, connection, partition, 5_000)
     await tell(client, partition, flows(1))

@@ -9,15 +9,16 @@ import pytest
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.keys import Keys
-from flower_engine.log.partition import Partition, halt, install
+from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
-from flower_engine.projection.migrations import migrate
-from flower_engine.projection.positions import Projected, add_positions, read_positions
+from flower_engine.projection.maintain.migrations import migrate
+from flower_engine.projection.write.projected_positions import Projected, add_positions, read_positions
 from flower_engine.runtime import installation
+from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.installation import ensure_installation, open_partitions
 from flower_engine.runtime.settings import Settings
-from flower_engine.runtime.tasks import cancel_all
+from flower_engine.transitions.installation_transitions import halt, install
 from projection.waiting import until
 
 

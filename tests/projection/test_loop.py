@@ -9,13 +9,14 @@ import pytest
 
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, connect, send
-from flower_engine.log.partition import Partition, halt
+from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection
-from flower_engine.projection.positions import read_positions
+from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.installation_transitions import halt
 from flower_projector import trimming
-from flower_projector.loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Turn
 from flower_projector.service import serve
 from projection.logs import entries_of, events_of, flows, tell
 from projection.rows import archived, expected, held

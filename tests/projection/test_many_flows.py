@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from flower_engine.model.status import Status
-from flower_engine.projection.archive import history
+from flower_engine.projection.archive.archived_events import history
 from flower_engine.projection.database import Connection
-from flower_engine.projection.failed import TaskFilter, list_failed
-from flower_engine.projection.queries import FlowFilter, find_by_keys, list_flows, read_events, read_flow
-from flower_engine.projection.selecting import FlowSelection, count_flows, select_flows
+from flower_engine.projection.read.failed_tasks import TaskFilter, list_failed
+from flower_engine.projection.read.flow_selection import FlowSelection, count_flows, select_flows
+from flower_engine.projection.read.queries import FlowFilter, find_by_keys, list_flows, read_events, read_flow
 
 FLOWS = 100_000
 _FILL = """

@@ -6,9 +6,10 @@ import dataclasses
 import pytest
 
 from flower_engine.errors import InstallationError
-from flower_engine.projection import database, migrations
+from flower_engine.projection import database
 from flower_engine.projection.database import Connection
-from flower_engine.projection.migrations import migrate
+from flower_engine.projection.maintain import migrations
+from flower_engine.projection.maintain.migrations import migrate
 from flower_schema import Migration
 from flower_schema import migrations as known_migrations
 

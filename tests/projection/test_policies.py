@@ -5,7 +5,7 @@ import pytest
 from flower_engine.errors import DefinitionError
 from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
 from flower_engine.projection.database import Connection
-from flower_engine.projection.definitions import (
+from flower_engine.projection.definitions.definition_rows import (
     check_definition,
     delete_workflow,
     encode_workflow,

@@ -7,10 +7,10 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
-from flower_engine.projection.definition_changes import DefinitionChanges
-from flower_engine.projection.election import Election
+from flower_engine.projection.definitions.definition_changes import DefinitionChanges
+from flower_engine.projection.write.election import Election
 from flower_engine.runtime.settings import Settings
-from flower_projector.loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Turn
 from projection.hostile import make_hostile, through_a_pooler
 
 

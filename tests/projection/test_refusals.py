@@ -14,7 +14,7 @@ from flower_engine.log.client import connect, connect_blocking, send_blocking
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.installation import ensure_installation, open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.settings import load_settings
-from flower_projector.loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Turn
 
 
 @pytest.fixture

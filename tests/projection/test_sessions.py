@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from flower_engine.errors import InstallationError
 from flower_engine.projection.database import Connection, connect, make_pool
-from flower_engine.projection.migrations import migrate
+from flower_engine.projection.maintain.migrations import migrate
 from projection.hostile import HOSTILE, make_hostile, through_a_pooler
 
 _STANDS = """

@@ -19,7 +19,7 @@ from flower_engine.projection.database import Connection, Pool
 from flower_engine.runtime.installation import ensure_installation, open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis, problem_of, what_a_crash_loses
-from flower_projector.loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Turn
 from flower_watcher.lapse import LapseLoop
 from projection.waiting import until
 

@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from flower_engine.projection import database
-from flower_engine.projection.batch import Batch, make_batch
 from flower_engine.projection.database import Connection
-from flower_engine.projection.positions import Projected, read_positions
-from flower_engine.projection.rows import UPDATE_FLOWS, UPDATE_TASKS
-from flower_engine.projection.writer import Writer
+from flower_engine.projection.write.batch import Batch, make_batch
+from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.projection.write.rows import UPDATE_FLOWS, UPDATE_TASKS
+from flower_engine.projection.write.writer import Writer
 from projection.rows import archived, expected, held
 from projection.stories import Story
 from projection.waiting import until

@@ -3,17 +3,17 @@
 import asyncio
 from typing import LiteralString
 
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.fold import FlowState, fold
 from flower_engine.model.invariants import differences
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
-from flower_engine.projection.gaps import read_gaps
-from flower_engine.runtime.recovery import Recovered, Recovery
-from flower_projector.following import Follower
+from flower_engine.projection.maintain.gaps import read_gaps
+from flower_engine.runtime.redis_recovery import Recovered, Recovery
+from flower_projector.log_follower import Follower
 from scripts.engine import Engine
 
 MAX_LOST = 3

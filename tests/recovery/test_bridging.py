@@ -10,22 +10,22 @@ from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
 from flower_engine.log.client import send
 from flower_engine.log.entries import LogEntry
-from flower_engine.log.operating import pause, rerun
-from flower_engine.log.parking import park
-from flower_engine.log.restoring import Restored
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import FlowCancelled, FlowSnapshot
 from flower_engine.model.fold import FlowState
 from flower_engine.model.ids import make_flow_id
-from flower_engine.model.snapshots import LOST_ERROR
+from flower_engine.model.snapshot_registration import LOST_ERROR
 from flower_engine.model.status import Status
-from flower_engine.projection.archive import AFTER_A_GAP
-from flower_engine.projection.batch import make_batch
-from flower_engine.projection.gaps import Gap, LostEnd, read_gaps
-from flower_engine.projection.positions import read_positions
-from flower_engine.runtime.bridging import REASON, Bridging, bridge_gaps
+from flower_engine.projection.archive.archived_events import AFTER_A_GAP
+from flower_engine.projection.maintain.gaps import Gap, LostEnd, read_gaps
+from flower_engine.projection.write.batch import make_batch
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.gap_bridge import REASON, Bridging, bridge_gaps
 from flower_engine.runtime.settings import Settings
-from flower_projector.following import Follower
+from flower_engine.transitions.operator_transitions import pause, rerun
+from flower_engine.transitions.park_transitions import park
+from flower_engine.transitions.restored_flow import Restored
+from flower_projector.log_follower import Follower
 from flower_projector.service import serve
 from projection.rows import expected, held
 from recovery.both import Both

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from flower_engine.errors import RefusedError
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import send
-from flower_engine.log.live_state import read_live_state
-from flower_engine.log.working import Claim
-from flower_engine.model.control import FlowControl
-from flower_engine.projection.positions import Projected, read_positions
-from flower_engine.runtime.checking import Checked, check_redis
-from flower_engine.runtime.losses import rebuild
+from flower_engine.model.flow_control import FlowControl
+from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.runtime.redis_loss import rebuild
 from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.verify_redis import Checked, check_redis
+from flower_engine.transitions.worker_transitions import Claim
 from recovery.both import Both
 from recovery.command import flower
 from scripts.engine import chain, fan, task

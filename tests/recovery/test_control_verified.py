@@ -3,10 +3,10 @@
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.control import FlowControl, Strike
-from flower_engine.projection.controls import put_control, put_strike
-from flower_engine.runtime import flow_control
-from flower_engine.runtime.flow_control import try_to_bring_control
+from flower_engine.model.flow_control import FlowControl, Strike
+from flower_engine.projection.definitions.flow_control_rows import put_control, put_strike
+from flower_engine.runtime import flow_control_sync
+from flower_engine.runtime.flow_control_sync import try_to_bring_control
 from flower_engine.runtime.settings import Settings
 from recovery.both import Both
 from recovery.command import flower
@@ -15,7 +15,7 @@ from recovery.command import flower
 async def test_verify_tells_limits_pauses_and_strikes_that_redis_has_otherwise(
     both: Both, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_control, "_LOOK_SECONDS", 0.0)  # nothing is under way here
+    monkeypatch.setattr(flow_control_sync, "_LOOK_SECONDS", 0.0)  # nothing is under way here
     partition, limits = both.engine.partition, both.engine.partition.keys.limits
     await put_control(both.connection, FlowControl(scope="program", name="A", max_running=3))
     await put_control(both.connection, FlowControl(scope="queue", name="q", is_paused=True))

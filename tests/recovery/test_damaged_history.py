@@ -5,14 +5,14 @@ from typing import LiteralString
 
 from psycopg.sql import SQL, Literal
 
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import send
-from flower_engine.log.live_state import read_live_state
-from flower_engine.projection.comparing import find_differences, swap_in
-from flower_engine.projection.positions import read_positions
-from flower_engine.projection.replaying import Rebuilt, Replaying, Selection, rebuild_tables
-from flower_engine.runtime.bridging import bridge_gaps
-from flower_engine.runtime.checking import check_redis
+from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection, rebuild_tables
+from flower_engine.projection.maintain.table_comparison import find_differences, swap_in
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.verify_redis import check_redis
 from recovery.both import Both
 from recovery.command import flower
 from scripts.engine import chain

@@ -8,24 +8,24 @@ from typing import cast
 import pytest
 
 from flower_engine.errors import StoreRefusedError
-from flower_engine.log.backlog import count_projected, is_postgres_behind, read_backlogs
+from flower_engine.insight.backlog import count_projected, is_postgres_behind, read_backlogs
+from flower_engine.insight.overview import read_overview
 from flower_engine.log.client import connect, connect_blocking, send, send_blocking
 from flower_engine.log.keys import Keys
-from flower_engine.log.operating import cancel
-from flower_engine.log.overview import read_overview
-from flower_engine.log.permissions import (
+from flower_engine.log.reader import wait_for_log
+from flower_engine.log.redis_permissions import (
     KEY_PATTERN,
     NEEDED,
     TRANSACTIONS,
     USEFUL,
     refuse_missing_permissions,
 )
-from flower_engine.log.reading import wait_for_log
-from flower_engine.log.watching import trim
-from flower_engine.log.working import Service, leave, live_workers, wait_for_bell
-from flower_engine.model.control import FlowControl
 from flower_engine.model.definition import RetryPolicy
-from flower_engine.projection.positions import read_positions
+from flower_engine.model.flow_control import FlowControl
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.transitions.operator_transitions import cancel
+from flower_engine.transitions.watcher_transitions import trim
+from flower_engine.transitions.worker_transitions import Service, leave, live_workers, wait_for_bell
 from recovery.both import Both
 from scripts.engine import chain, fan, task
 
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 _USER = "limited"
 _IN_LUA = re.compile(r"(?:call|pcall|call_chunked)\('([A-Z]+)'(?:, *'([A-Z]+)')?")
 _IN_PYTHON = re.compile(r"\"([A-Z]+)(?: ([A-Z]+))?\"")
-_NO_SERVICES = ("bench", "embedded")  # they ask for more, of a server of their own or where they may
+_NO_SERVICES = ("flower_bench", "embedded")  # they ask for more, of a server of their own or where they may
 
 
 def _allow(url: str, names: Sequence[str]) -> str:
@@ -62,7 +62,7 @@ def redis_url(admin_url: str) -> str:
 def _used(known: set[str]) -> set[str]:
     """Every command that scripts and services name, as ACL rules name it; ``known``: all that there are."""
     found: set[tuple[str, str]] = set()
-    for file in (ROOT / "shared/flower_engine/log/lua").glob("*.lua"):
+    for file in (ROOT / "shared/flower_engine/transitions/lua").glob("*.lua"):
         found |= set(_IN_LUA.findall(file.read_text()))
     for folder in ("shared", "services"):
         for file in (ROOT / folder).rglob("*.py"):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flower_engine.projection.comparing import find_differences, swap_in
-from flower_engine.projection.replaying import Selection, rebuild_tables
+from flower_engine.projection.maintain.replay import Selection, rebuild_tables
+from flower_engine.projection.maintain.table_comparison import find_differences, swap_in
 from flower_engine.runtime.retention import prune_older
 from projection.hostile import make_hostile, through_a_pooler
 from recovery.both import Both

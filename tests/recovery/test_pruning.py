@@ -18,17 +18,17 @@ from redis.exceptions import RedisError
 from flower_engine.errors import LostError, PrunedError
 from flower_engine.log.client import connect as connect_redis
 from flower_engine.log.client import send
-from flower_engine.log.operating import rerun
-from flower_engine.log.pruning import take_back
-from flower_engine.log.restoring import Restored
-from flower_engine.log.snapshots import last_position
+from flower_engine.log.reader import last_position
+from flower_engine.projection.archive.archive_days import DAY_MS, make_day, table_of_day
 from flower_engine.projection.database import connect
-from flower_engine.projection.days import DAY_MS, make_day, table_of_day
-from flower_engine.projection.positions import Projected
-from flower_engine.projection.pruning import Pruned, events_of_day, old_days, prune
+from flower_engine.projection.maintain.pruning import Pruned, events_of_day, old_days, prune
+from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.runtime.retention import RedisFence, prune_older
 from flower_engine.runtime.settings import Settings
-from flower_projector.retention import prune_once
+from flower_engine.transitions.operator_transitions import rerun
+from flower_engine.transitions.prune_transitions import take_back
+from flower_engine.transitions.restored_flow import Restored
+from flower_projector.retention_loop import prune_once
 from projection.rows import expected, held
 from recovery.both import Both
 from recovery.command import flower

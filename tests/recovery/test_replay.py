@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from flower_engine.errors import LostError
-from flower_engine.faults import is_outage
 from flower_engine.log.client import send
-from flower_engine.log.operating import rerun
-from flower_engine.projection.comparing import Difference, Merged, find_differences, swap_in
-from flower_engine.projection.replaying import Rebuilt, Replaying, Selection, rebuild_tables
+from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection, rebuild_tables
+from flower_engine.projection.maintain.table_comparison import Difference, Merged, find_differences, swap_in
 from flower_engine.runtime.settings import Settings
+from flower_engine.store_faults import is_outage
+from flower_engine.transitions.operator_transitions import rerun
 from projection.rows import expected, held
 from recovery.both import Both
 from recovery.command import flower

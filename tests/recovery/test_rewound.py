@@ -4,13 +4,13 @@ import pytest
 
 from flower_engine.errors import LostError
 from flower_engine.log.partition import read_meta
-from flower_engine.log.recovering import Rebuilding
 from flower_engine.model.events import LogOpened, TaskStarted
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
-from flower_engine.runtime.losses import recover_lost, why_not
-from flower_engine.runtime.recovery import Recovered
+from flower_engine.runtime.redis_loss import recover_lost, why_not
+from flower_engine.runtime.redis_recovery import Recovered
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.recovery_transitions import Rebuilding
 from recovery.both import Both
 from scripts.engine import chain, task
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from flower_engine.log.client import connect, connect_blocking
-from flower_engine.log.partition import Partition, install
+from flower_engine.log.partition import Partition
+from flower_engine.transitions.installation_transitions import install
 from scripts.engine import Engine
 
 

@@ -8,17 +8,29 @@ from typing import Any
 import msgspec
 from redis import Redis
 
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.controlling import read_held, set_control
-from flower_engine.log.engine_time import now_ms
+from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.keys import GROUP
-from flower_engine.log.live_state import read_live_state
 from flower_engine.log.partition import Partition
-from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, Registered, Start, register
-from flower_engine.log.restoring import Restored
-from flower_engine.log.watching import Fired, Lapses, fire, lapse
-from flower_engine.log.working import (
+from flower_engine.log.reader import read_log
+from flower_engine.model.definition import (
+    DEFAULT_QUEUE,
+    RetryPolicy,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
+from flower_engine.model.flow_control import FlowControl, Strike
+from flower_engine.model.fold import FlowState, fold
+from flower_engine.model.ids import make_flow_id
+from flower_engine.model.invariants import differences
+from flower_engine.transitions.flow_control_transitions import read_held, set_control
+from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
+from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.watcher_transitions import Fired, Lapses, fire, lapse
+from flower_engine.transitions.worker_transitions import (
     Claim,
     Exchange,
     Outcome,
@@ -30,18 +42,6 @@ from flower_engine.log.working import (
     finish_and_claim,
     heartbeat,
 )
-from flower_engine.model.control import FlowControl, Strike
-from flower_engine.model.definition import (
-    DEFAULT_QUEUE,
-    RetryPolicy,
-    TaskDefinition,
-    WorkflowDefinition,
-    plan_flow,
-)
-from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
-from flower_engine.model.fold import FlowState, fold
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.invariants import differences
 
 A_MINUTE_MS = 60_000
 AN_ERROR = b'{"type":"E","message":"no"}'

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from flower_engine.log.working import Outcome, OutcomeKind, Service, wait_for_bell
+from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, Service, wait_for_bell
 from scripts.engine import Engine, fan, task
 
 AT_ONCE = 0.01  # for waits that must find nothing

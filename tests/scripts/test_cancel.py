@@ -3,27 +3,29 @@
 import pytest
 
 from flower_engine.errors import NotUnderWayError, RefusedError
-from flower_engine.log import operating
-from flower_engine.log.operating import Operated
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import FlowCancelled
 from flower_engine.model.status import Status
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import Operated
 from scripts.engine import A_MINUTE_MS, Engine, chain, fan, task
 
 
 async def cancel(engine: Engine, flow: str) -> Operated:
-    done = await operating.cancel(engine.client, engine.partition, flow, by="eve", reason="no need")
+    done = await operator_transitions.cancel(
+        engine.client, engine.partition, flow, by="eve", reason="no need"
+    )
     await engine.check()
     return done
 
 
 async def pause(engine: Engine, flow: str) -> None:
-    await operating.pause(engine.client, engine.partition, flow, by="eve")
+    await operator_transitions.pause(engine.client, engine.partition, flow, by="eve")
     await engine.check()
 
 
 async def resume(engine: Engine, flow: str) -> None:
-    await operating.resume(engine.client, engine.partition, flow, by="eve")
+    await operator_transitions.resume(engine.client, engine.partition, flow, by="eve")
     await engine.check()
 
 
@@ -66,7 +68,7 @@ async def test_a_cancelled_flow_goes_on_where_it_was_cut_off(engine: Engine) -> 
     await engine.finish(*await engine.claim())
     await engine.claim()
     await cancel(engine, flow)
-    await operating.rerun(
+    await operator_transitions.rerun(
         engine.client,
         engine.partition,
         flow,
@@ -84,7 +86,7 @@ async def test_cancelling_in_the_middle_of_a_wide_fan_out_leaves_nothing(engine:
     await engine.finish(*await engine.claim(1))
     await cancel(engine, flow)
     assert await engine.claim() == []
-    await operating.rerun(
+    await operator_transitions.rerun(
         engine.client, engine.partition, flow, by="eve", selection="all", restored=await engine.restored(flow)
     )
     await engine.check()
@@ -181,7 +183,7 @@ async def test_a_flow_that_ended_in_a_pause_is_still_paused_when_it_is_rerun(eng
     await pause(engine, flow)
     await engine.finish(*claims)
     where = (engine.client, engine.partition, flow)
-    await operating.rerun(*where, by="eve", selection=[1], restored=await engine.restored(flow))
+    await operator_transitions.rerun(*where, by="eve", selection=[1], restored=await engine.restored(flow))
     await engine.check()
     assert await engine.claim() == []
     await resume(engine, flow)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flower_engine.log.client import send
-from flower_engine.log.working import Claim, Outcome, OutcomeKind, queue_name
+from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind, queue_name
 from scripts.engine import Engine, chain, task
 
 QUANTUM = 8  # as in _choose.lua

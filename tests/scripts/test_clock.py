@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from flower_engine.log import watching
+from flower_engine.insight.live_state import read_live_state
+from flower_engine.insight.overview import read_overview
 from flower_engine.log.client import send
-from flower_engine.log.engine_time import read_engine_time
+from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
-from flower_engine.log.live_state import read_live_state
-from flower_engine.log.overview import read_overview
-from flower_engine.log.watching import fire, lapse
-from flower_engine.model.control import FlowControl
 from flower_engine.model.definition import RetryPolicy
+from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.status import Status
+from flower_engine.transitions import watcher_transitions
+from flower_engine.transitions.watcher_transitions import fire, lapse
 from scripts.engine import A_MINUTE_MS, Engine, task
 
 HOUR_MS = 60 * A_MINUTE_MS
@@ -151,7 +151,7 @@ async def test_no_lease_lapses_because_the_clock_jumped_ahead(engine: Engine) ->
 async def test_leases_begin_anew_after_the_clock_went_back_some_in_each_look(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = watching._lapse  # pyright: ignore[reportPrivateUsage]
+    script = watcher_transitions._lapse  # pyright: ignore[reportPrivateUsage]
     text = script.text.replace(b"RESTAMP_LEASES = 1000", b"RESTAMP_LEASES = 4")
     assert text != script.text
     monkeypatch.setattr(script, "text", text)

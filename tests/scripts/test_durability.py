@@ -15,10 +15,11 @@ from flower_engine.errors import SettingsError
 from flower_engine.log import durability
 from flower_engine.log.client import AsyncRedis, connect, send
 from flower_engine.log.durability import Level, settle_level
-from flower_engine.log.partition import Partition, install
-from flower_engine.log.registering import FlowPlan, Registered, Start, register
+from flower_engine.log.partition import Partition
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.ids import make_flow_id
+from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 
 FSYNCED = Level("fsynced", ("WAITAOF", 1, 0, 2_000))
 REPLICATED = Level("replicated", ("WAIT", 1, 2_000), "fsynced")

@@ -4,13 +4,21 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from flower_engine.log.operating import cancel, ignore, pause, prioritise, rerun, resume, unignore
-from flower_engine.log.snapshots import snapshot
-from flower_engine.log.task_fields import with_parameters
-from flower_engine.log.working import Reported
-from flower_engine.model.control import FlowControl
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import AnyEvent
+from flower_engine.model.flow_control import FlowControl
+from flower_engine.transitions.operator_transitions import (
+    cancel,
+    ignore,
+    pause,
+    prioritise,
+    rerun,
+    resume,
+    unignore,
+)
+from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.task_fields import with_parameters
+from flower_engine.transitions.worker_transitions import Reported
 from scripts.engine import Engine, chain, task
 
 FAILURE = b'{"type":"ValueError","message":"no","traceback":"line 1"}'

@@ -7,12 +7,12 @@ import pytest
 
 from flower_engine.errors import MovedError, NotUnderWayError
 from flower_engine.log.client import send
-from flower_engine.log.operating import Operated, cancel, rerun, unignore
-from flower_engine.log.parking import park, unpark
-from flower_engine.log.reading import read_log
-from flower_engine.log.restoring import Restored
-from flower_engine.log.watching import trim
+from flower_engine.log.reader import read_log
 from flower_engine.model.status import Status
+from flower_engine.transitions.operator_transitions import Operated, cancel, rerun, unignore
+from flower_engine.transitions.park_transitions import park, unpark
+from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.watcher_transitions import trim
 from scripts.engine import Engine, task
 
 

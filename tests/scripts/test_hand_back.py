@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import pytest
 
 from flower_engine.errors import StoreError
-from flower_engine.log import working
 from flower_engine.log.client import send
-from flower_engine.log.operating import pause, resume
-from flower_engine.log.working import hand_back, live_workers
-from flower_engine.model.control import FlowControl
 from flower_engine.model.events import TaskReturned
+from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.status import Status
+from flower_engine.transitions import worker_transitions
+from flower_engine.transitions.operator_transitions import pause, resume
+from flower_engine.transitions.worker_transitions import hand_back, live_workers
 from scripts.engine import Engine, task
 
 
@@ -104,7 +104,7 @@ async def test_units_of_limits_are_free_again(engine: Engine) -> None:
 async def test_what_is_too_much_for_one_call_takes_several(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "_MOST_HANDED_BACK", 3)
+    monkeypatch.setattr(worker_transitions, "_MOST_HANDED_BACK", 3)
     await engine.attend("other")
     await engine.register_many(7, task(1))
     await engine.register_many(4, task(1, queue="other"))

@@ -1,7 +1,7 @@
 """heartbeat: a worker lives and keeps its leases."""
 
 from flower_engine.log.client import send
-from flower_engine.log.working import live_workers
+from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine, task
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
-from flower_engine.log.working import leave, live_workers
+from flower_engine.transitions.worker_transitions import leave, live_workers
 from scripts.engine import Engine, task
 
 

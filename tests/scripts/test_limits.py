@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.log.controlling import read_held, set_control, share_of
-from flower_engine.log.registering import FlowPlan
-from flower_engine.log.striking import sweep
-from flower_engine.model.control import FlowControl, Strike
 from flower_engine.model.definition import Keying, WorkflowDefinition, plan_flow
+from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.model.status import Status
+from flower_engine.transitions.flow_control_transitions import read_held, set_control, share_of
+from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.strike_transition import sweep
 from scripts.engine import Engine, chain, task
 
 ALL = ("A", "B")

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.log.scripts import Script
+from flower_engine.transitions.loader import Script
 from scripts.engine import Engine, task
 
 NAMES = [

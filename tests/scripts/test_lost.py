@@ -6,9 +6,10 @@ import pytest
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import send
-from flower_engine.log.partition import Partition, halt, install, read_meta
-from flower_engine.log.watching import trim
-from flower_engine.log.working import hand_back, leave
+from flower_engine.log.partition import Partition, read_meta
+from flower_engine.transitions.installation_transitions import halt, install
+from flower_engine.transitions.watcher_transitions import trim
+from flower_engine.transitions.worker_transitions import hand_back, leave
 from scripts.engine import Engine, task
 
 Transition = Callable[[Engine], Awaitable[object]]

@@ -6,8 +6,8 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import lane_name
-from flower_engine.log.partition import halt
-from flower_engine.log.working import Outcome, OutcomeKind, queue_name
+from flower_engine.transitions.installation_transitions import halt
+from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, queue_name
 from scripts.engine import Engine, task
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"

@@ -4,9 +4,9 @@ import uuid
 from typing import Any
 from unittest.mock import patch
 
-from flower_engine.log import operating
-from flower_engine.log.operating import Operated
 from flower_engine.model.status import Status
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import Operated
 from scripts.engine import A_MINUTE_MS, Engine, chain, task
 
 WIDE = 1_200
@@ -15,8 +15,8 @@ WIDE = 1_200
 async def operate(engine: Engine, verb: str, flow: str, number: int = 0, **more: Any) -> Operated:
     """An operation; the same number (but 0) makes it the same one, sent again."""
     operation = uuid.UUID(int=number) if number else uuid.uuid4()
-    with patch("flower_engine.log.operating.uuid.uuid4", return_value=operation):
-        call = getattr(operating, verb)
+    with patch("flower_engine.transitions.operator_transitions.uuid.uuid4", return_value=operation):
+        call = getattr(operator_transitions, verb)
         done = await call(engine.client, engine.partition, flow, by="eve", **more)
     await engine.check()
     return done
@@ -46,7 +46,7 @@ async def test_a_refused_rerun_of_such_a_flow_leaves_no_timer(engine: Engine) ->
     await operate(engine, "cancel", flow)
     try:
         await operate(engine, "rerun", flow, selection=[2], restored=await engine.restored(flow))
-    except operating.RefusedError:
+    except operator_transitions.RefusedError:
         assert "timers" not in await engine.key_names()
     else:
         raise AssertionError("there is no task 2")

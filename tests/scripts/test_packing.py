@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import pytest
 
 from flower_engine.errors import LostError
-from flower_engine.log import reading
-from flower_engine.log.backlog import Backlog, count_projected, read_backlogs
+from flower_engine.insight.backlog import Backlog, count_projected, read_backlogs
+from flower_engine.log import reader
 from flower_engine.log.client import send
 from flower_engine.log.entries import Found, LogEntry, unpack
-from flower_engine.log.reading import has_entry, read_back, read_behind, read_log
-from flower_engine.log.watching import trim
+from flower_engine.log.reader import has_entry, read_back, read_behind, read_log
 from flower_engine.model.positions import as_numbers
+from flower_engine.transitions.watcher_transitions import trim
 from scripts.engine import Engine, chain, task
 
 FLOWS = 150  # registered in one call: some entries are full, one is not
@@ -154,6 +154,6 @@ async def test_what_is_read_too_much_stays_small_where_single_events_are_followe
         found.extend(some)
         return some
 
-    monkeypatch.setattr(reading, "unpack", unpack_and_note)
+    monkeypatch.setattr(reader, "unpack", unpack_and_note)
     assert len(await read_log(engine.client, engine.partition, None, 600)) == 600
     assert len(found) < 600 * 10

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from flower_engine.log.operating import cancel, rerun
-from flower_engine.log.working import Claim, Outcome, OutcomeKind, Reported
 from flower_engine.model.events import TaskProgressed
 from flower_engine.model.status import Status
 from flower_engine.programs.context import Progress
+from flower_engine.transitions.operator_transitions import cancel, rerun
+from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind, Reported
 from scripts.engine import Engine, task
 
 HALF = Progress(0.5, 'row "7" \\ of 14')

@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.errors import StoreError
-from flower_engine.log.working import Outcome, OutcomeKind, leave
+from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, leave
 from scripts.engine import Engine, chain, task
 
 

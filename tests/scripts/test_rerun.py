@@ -3,11 +3,11 @@
 import pytest
 
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
-from flower_engine.log.operating import read_messages, rerun
-from flower_engine.log.task_fields import with_parameters
 from flower_engine.model.definition import RetryPolicy, TaskDefinition
 from flower_engine.model.events import FlowRerun
 from flower_engine.model.status import Status
+from flower_engine.transitions.operator_transitions import read_messages, rerun
+from flower_engine.transitions.task_fields import with_parameters
 from scripts.engine import Engine, chain, fan, task
 
 DIAMOND = [task(1), task(2, 1), task(3, 1), task(4, 2, 3), task(5, 4)]

@@ -5,8 +5,8 @@ import pytest
 from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.log.partition import read_meta
-from flower_engine.log.watching import trim
-from flower_engine.log.working import leave
+from flower_engine.transitions.watcher_transitions import trim
+from flower_engine.transitions.worker_transitions import leave
 from scripts.engine import Engine, task
 
 pytestmark = pytest.mark.leaves_damage

@@ -1,9 +1,9 @@
 """Registrations with a key, a start time, or tasks taken over from another flow."""
 
 from flower_engine.log.client import send
-from flower_engine.log.registering import Start, register
 from flower_engine.model.events import FlowRegistered
 from flower_engine.model.status import Status
+from flower_engine.transitions.register_transition import Start, register
 from scripts.engine import A_MINUTE_MS, Engine, chain, task
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import send
-from flower_engine.log.operating import rerun
-from flower_engine.log.reading import read_log
-from flower_engine.log.registering import Start, register
-from flower_engine.log.watching import trim
+from flower_engine.log.reader import read_log
+from flower_engine.transitions.operator_transitions import rerun
+from flower_engine.transitions.register_transition import Start, register
+from flower_engine.transitions.watcher_transitions import trim
 from scripts.engine import A_MINUTE_MS, Engine, task
 
 EVENTS = 2_000

@@ -30,19 +30,28 @@ from hypothesis.stateful import (
 )
 
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError, StoreError
-from flower_engine.log import operating, registering, working
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect, connect_blocking, send
-from flower_engine.log.controlling import read_held, set_control, values_of
 from flower_engine.log.keys import lane_of
-from flower_engine.log.live_state import read_live_state
-from flower_engine.log.operating import Operated
-from flower_engine.log.partition import Partition, install
-from flower_engine.log.reading import read_log
-from flower_engine.log.registering import FlowPlan, Start, register
-from flower_engine.log.restoring import Restored
-from flower_engine.log.scripts import Script
-from flower_engine.log.watching import fire, lapse
-from flower_engine.log.working import (
+from flower_engine.log.partition import Partition
+from flower_engine.log.reader import read_log
+from flower_engine.model.definition import Keying, RetryPolicy, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.events import TaskStarted, decode_event
+from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control_invariants import limits_of_lane
+from flower_engine.model.fold import FlowState
+from flower_engine.model.ids import make_flow_id
+from flower_engine.model.invariants import differences
+from flower_engine.model.status import Status
+from flower_engine.transitions import operator_transitions, register_transition, worker_transitions
+from flower_engine.transitions.flow_control_transitions import read_held, set_control, values_of
+from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.loader import Script
+from flower_engine.transitions.operator_transitions import Operated
+from flower_engine.transitions.register_transition import FlowPlan, Start, register
+from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.watcher_transitions import fire, lapse
+from flower_engine.transitions.worker_transitions import (
     Claim,
     Exchange,
     Outcome,
@@ -54,14 +63,6 @@ from flower_engine.log.working import (
     hand_back,
     heartbeat,
 )
-from flower_engine.model.control import FlowControl
-from flower_engine.model.control_invariants import limits_of_lane
-from flower_engine.model.definition import Keying, RetryPolicy, TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.events import TaskStarted, decode_event
-from flower_engine.model.fold import FlowState
-from flower_engine.model.ids import make_flow_id
-from flower_engine.model.invariants import differences
-from flower_engine.model.status import Status
 from stateful import expectations
 from stateful.oracle import Oracle
 
@@ -427,9 +428,11 @@ class Transitions(RuleBasedStateMachine):
                 given["priority"] = expectations.PRIORITY
             case _:
                 pass
-        with patch("flower_engine.log.operating.uuid.uuid4", return_value=uuid.UUID(int=number)):
+        with patch(
+            "flower_engine.transitions.operator_transitions.uuid.uuid4", return_value=uuid.UUID(int=number)
+        ):
             try:
-                return self.run(getattr(operating, asked.verb)(*where, **given))
+                return self.run(getattr(operator_transitions, asked.verb)(*where, **given))
             except (RefusedError, NotUnderWayError) as error:
                 return error
 
@@ -442,7 +445,9 @@ class Transitions(RuleBasedStateMachine):
         found = (
             restored.messages(asked.tasks)
             if restored
-            else self.run(operating.read_messages(self.client, self.partition, flow.flow, asked.tasks))
+            else self.run(
+                operator_transitions.read_messages(self.client, self.partition, flow.flow, asked.tasks)
+            )
         )
         return {task: (message, message) for task, message in (found or {}).items()}
 
@@ -558,12 +563,12 @@ def test_the_invariants_hold_while_dependents_are_released_in_steps(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As very wide fan-outs are: here one dependent a call, so that all else happens in the middle of it."""
-    monkeypatch.setattr(registering, "WIDE_ROOTS", 1)
-    for module in (working, operating):
+    monkeypatch.setattr(register_transition, "WIDE_ROOTS", 1)
+    for module in (worker_transitions, operator_transitions):
         for script in [value for value in vars(module).values() if isinstance(value, Script)]:
             text = script.text.replace(b"RELEASE_STEP = 500", b"RELEASE_STEP = 1")
             text = text.replace(b"WIDE_BYTES = 2000", b"WIDE_BYTES = 1")
             monkeypatch.setattr(script, "text", text)
             monkeypatch.setattr(script, "sha", hashlib.sha1(text).hexdigest())
-    assert b"WIDE_BYTES = 1 " in working._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
+    assert b"WIDE_BYTES = 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
     _run(redis_url, examples=100, in_steps=True, plans=_plans())

@@ -6,15 +6,15 @@ from typing import Any, cast, get_args
 
 import pytest
 
+from flower_api.app import create_app
 from flower_engine.log.keys import Keys
-from flower_engine.log.scripts import Script
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.status import Status
-from flower_register.app import create_app
+from flower_engine.transitions.loader import Script
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-LUA = sorted((ROOT / "shared" / "flower_engine" / "log" / "lua").glob("*.lua"))
+LUA = sorted((ROOT / "shared" / "flower_engine" / "transitions" / "lua").glob("*.lua"))
 TRANSITIONS = [file for file in LUA if not file.name.startswith("_")]
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 KINDS_OF_KEYS = sorted(

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from redis import exceptions as redis_errors
 
-from flower_engine.faults import Kind, fault_of, sentence_of
-from flower_engine.runtime.patience import Patience
+from flower_engine.runtime.backoff import Patience
+from flower_engine.store_faults import Kind, fault_of, sentence_of
 
 AWAY = [
     redis_errors.ConnectionError("Error 111 connecting to 127.0.0.1:6379. Connection refused."),

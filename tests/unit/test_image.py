@@ -13,7 +13,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from flower_engine.programs.image import Image, Kept
+from flower_engine.programs.code_image import Image, Kept
 
 FIRST = "def version() -> str:\n    return 'first'\n\n\ndef fail() -> None:\n    raise LookupError  # first\n"
 SECOND = "# another line\n" + FIRST.replace("first", "second")
@@ -53,7 +53,7 @@ def test_a_child_imports_what_the_process_imported(folder: Path) -> None:
     (folder / "__init__.py").write_text("def")
     child = (
         "import sys, msgspec, traceback\n"
-        "from flower_engine.programs.image import Kept, import_from\n"
+        "from flower_engine.programs.code_image import Kept, import_from\n"
         "import_from(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[Kept]))\n"
         "import image_people.inner\n"
         "print(image_people.version())\n"

@@ -12,8 +12,8 @@ import pydantic
 import pytest
 
 from flower_engine.errors import ParameterError, ProgramError
-from flower_engine.programs.binding import Binder
 from flower_engine.programs.context import Context
+from flower_engine.programs.parameter_binding import Binder
 
 
 class Colour(enum.Enum):

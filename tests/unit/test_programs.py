@@ -13,7 +13,7 @@ import pytest
 import flower_engine
 from flower_engine import Context, Progress, Retry
 from flower_engine.errors import ProgramError
-from flower_engine.programs.loading import load_programs
+from flower_engine.programs.program_modules import load_programs
 from flower_engine.programs.registry import Kind, Registry, program, registry
 
 

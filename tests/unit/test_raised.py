@@ -9,8 +9,8 @@ import pytest
 from flower_engine import Fatal
 from flower_engine.errors import ParameterError
 from flower_engine.model.events import TaskError
-from flower_engine.model.raised import MAX_TRACEBACK_CHARACTERS, encode_error, members
-from flower_engine.model.sanitise import MAX_MESSAGE_CHARACTERS
+from flower_engine.model.raised_errors import MAX_TRACEBACK_CHARACTERS, encode_error, members
+from flower_engine.model.result_json import MAX_MESSAGE_CHARACTERS
 from flower_engine.model.type_names import names_of
 from worker.hostile_programs import HOSTILE
 
@@ -99,7 +99,7 @@ def test_an_error_without_frames_of_the_program_has_no_traceback() -> None:
 
 
 def test_frames_of_the_engine_around_the_program_are_left_out() -> None:
-    engine: dict[str, Any] = {"__name__": "flower_worker.execute"}
+    engine: dict[str, Any] = {"__name__": "flower_worker.execution"}
     exec("def run(program):\n    program()", engine)
 
     def of_user() -> None:

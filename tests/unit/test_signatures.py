@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from flower_engine.errors import ParameterError
-from flower_engine.programs.binding import Binder
 from flower_engine.programs.context import Context
+from flower_engine.programs.parameter_binding import Binder
 from flower_engine.programs.signature import Signature
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from flower_engine.runtime.tasks import cancel_all, unless_stopped
+from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 
 
 async def deaf(times: int) -> None:

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from flower_engine.log.client import connect, connect_blocking, send
-from flower_engine.log.partition import Partition, halt, install
-from flower_engine.log.watching import Lapse
+from flower_engine.log.partition import Partition
 from flower_engine.model.events import TaskLapsed
 from flower_engine.model.status import Status
+from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.settings import Settings, load_settings
-from flower_engine.runtime.tasks import cancel_all
+from flower_engine.transitions.installation_transitions import halt, install
+from flower_engine.transitions.watcher_transitions import Lapse
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.service import serve
 from flower_watcher.workers import WorkersLoop

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import connect, connect_blocking
-from flower_engine.log.partition import Partition, install
+from flower_engine.log.partition import Partition
 from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.transitions.installation_transitions import install
 from scripts.engine import Engine
 from worker.running import PROGRAMS, InProcess, OwnProcess
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from flower_engine.log.client import send
-from flower_engine.log.reading import wait_for_log
-from flower_engine.log.working import WorkerInfo, live_workers
+from flower_engine.log.reader import wait_for_log
 from flower_engine.model.definition import RetryPolicy, TaskDefinition
 from flower_engine.model.fold import FlowState
 from flower_engine.runtime.settings import Settings
+from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 from flower_worker.service import serve
 from scripts.engine import Engine
 

@@ -9,7 +9,7 @@ import pytest
 
 from flower_engine.errors import ParameterError
 from flower_engine.programs import builtin
-from flower_engine.programs.loading import load_programs
+from flower_engine.programs.program_modules import load_programs
 
 
 class Server:

@@ -10,8 +10,8 @@ import msgspec
 import psutil
 import pytest
 
-from flower_engine.log.working import live_workers
 from flower_engine.model.status import Status
+from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import OwnProcess, eventually, row, until_settled
 

@@ -13,10 +13,11 @@ import pytest
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect, connect_blocking
-from flower_engine.log.partition import Partition, install
+from flower_engine.log.partition import Partition
 from flower_engine.model.status import Status
-from flower_engine.runtime.patience import Patience
-from flower_engine.runtime.tasks import cancel_all
+from flower_engine.runtime.asyncio_tasks import cancel_all
+from flower_engine.runtime.backoff import Patience
+from flower_engine.transitions.installation_transitions import install
 from scripts.engine import Engine
 from worker.conftest import MakeSettings
 from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until_settled

@@ -11,11 +11,11 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
-from flower_engine.log.operating import cancel
-from flower_engine.log.partition import halt
-from flower_engine.log.working import live_workers
 from flower_engine.model.events import TaskLapsed, TaskReturned, TaskSuspended
 from flower_engine.model.status import Status
+from flower_engine.transitions.installation_transitions import halt
+from flower_engine.transitions.operator_transitions import cancel
+from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import InProcess, OwnProcess, eventually, row, the_worker, until, until_settled
 

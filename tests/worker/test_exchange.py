@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flower_engine.log.working import attend, program_args
 from flower_engine.model.events import TaskReturned, TaskStarted
 from flower_engine.model.status import Status
-from flower_engine.programs.loading import load_programs
+from flower_engine.programs.program_modules import load_programs
+from flower_engine.transitions.worker_transitions import attend, program_args
 from flower_worker.ability import Ability
 from flower_worker.child_process import Origin
+from flower_worker.child_processes import Processes
 from flower_worker.exchange import ExchangeLoop
-from flower_worker.execute import Executor
-from flower_worker.processes import Processes
+from flower_worker.execution import Executor
 from flower_worker.queues import Queues
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from flower_engine.log import operating
-from flower_engine.log.working import live_workers
 from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import OutcomeRefused, TaskProgressed, TaskStarted
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
-from flower_engine.runtime.tasks import cancel_all
+from flower_engine.runtime.asyncio_tasks import cancel_all
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.worker_transitions import live_workers
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.timers import TimerLoop
 from scripts.engine import Engine
@@ -164,7 +164,7 @@ async def test_an_attempt_of_a_cancelled_flow_is_stopped(
     flow = await engine.register(row(1, program, FOLDER=str(tmp_path)))
     start_worker()
     await eventually((tmp_path / "began-1-1").exists)
-    await operating.cancel(engine.client, engine.partition, flow, by="test")
+    await operator_transitions.cancel(engine.client, engine.partition, flow, by="test")
     free = await engine.register(*[row(1, "Noop")])
     await until_settled(engine, free)
 

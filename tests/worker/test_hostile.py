@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flower_engine.log.working import live_workers
 from flower_engine.model.definition import TaskDefinition
 from flower_engine.model.status import Status
+from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.hostile_programs import HOSTILE, RESULTS
 from worker.running import InProcess, eventually, row, until

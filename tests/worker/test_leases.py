@@ -7,11 +7,11 @@ from pathlib import Path
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
-from flower_engine.log.partition import halt
-from flower_engine.log.working import live_workers
 from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskLapsed, TaskStarted
 from flower_engine.model.status import Status
-from flower_engine.runtime.tasks import cancel_all
+from flower_engine.runtime.asyncio_tasks import cancel_all
+from flower_engine.transitions.installation_transitions import halt
+from flower_engine.transitions.worker_transitions import live_workers
 from flower_watcher.lapse import LapseLoop
 from scripts.engine import Engine
 from worker.conftest import MakeSettings

@@ -13,13 +13,13 @@ import msgspec
 import psutil
 import pytest
 
-from flower_engine.log.task_fields import TaskMessage
-from flower_engine.log.working import OutcomeKind
 from flower_engine.programs.context import Progress
+from flower_engine.transitions.task_fields import TaskMessage
+from flower_engine.transitions.worker_transitions import OutcomeKind
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job, frame
 from flower_worker.child_process import Origin
-from flower_worker.processes import Processes
+from flower_worker.child_processes import Processes
 from scripts.engine import Engine
 from worker.running import PROGRAMS, OwnProcess, eventually, row
 
@@ -73,8 +73,8 @@ async def test_a_child_that_is_just_being_made_ends_with_the_others() -> None:
 async def test_tries_for_a_program_that_no_process_registers_leave_no_children_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flower_worker.processes._FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("flower_worker.processes._LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("flower_worker.child_processes._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("flower_worker.child_processes._LONGEST_PAUSE_SECONDS", 0.01)
     made, seen = Processes(Origin.now([PROGRAMS]), Ability(("nobody_registers_it",))), set[int]()
     await made.warm()
 

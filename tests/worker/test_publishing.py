@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from flower_engine.insight.published_signatures import read_signatures, served_lately
 from flower_engine.log.client import send
-from flower_engine.log.signatures import read_signatures, served_lately
 from flower_engine.programs.signature import Signature
 from scripts.engine import Engine
 from worker.running import InProcess, eventually, the_worker

@@ -10,10 +10,10 @@ import pytest
 
 from flower_engine.errors import ProgramError
 from flower_engine.log.client import send
-from flower_engine.log.working import live_workers
 from flower_engine.model.events import TaskFinished
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
+from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import InProcess, eventually, row, the_worker, until, until_settled
 

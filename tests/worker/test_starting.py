@@ -10,10 +10,11 @@ import psutil
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.log.partition import Partition, halt
-from flower_engine.log.working import live_workers
+from flower_engine.log.partition import Partition
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
+from flower_engine.transitions.installation_transitions import halt
+from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.running import OwnProcess, eventually, row, the_worker, until, until_settled
 

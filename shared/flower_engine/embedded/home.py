@@ -25,7 +25,7 @@ import msgspec
 
 from flower_engine.embedded.processes import ProcessMark
 from flower_engine.errors import HomeInUseError, StoreError
-from flower_engine.runtime.trust import who_else_may_write
+from flower_engine.runtime.file_trust import who_else_may_write
 
 SOCKET_PATH_BYTES = 100
 """Longest path of a socket that is used: Linux takes 107 bytes, macOS 103."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import psycopg
 
 from flower_engine.embedded import binaries
-from flower_engine.embedded.account import check_the_way, give, postgres_account, set_the_way
+from flower_engine.embedded.postgres_account import check_the_way, give, postgres_account, set_the_way
 from flower_engine.embedded.processes import Account, spawn
 from flower_engine.embedded.server import Server
 from flower_engine.errors import StoreError

@@ -1,1 +1,1 @@
-"""The log and the live state, in Redis: keys, Lua transitions and their Python bindings."""
+"""The log in Redis: its keys, its entries, and what reads and guards it."""

@@ -32,7 +32,7 @@ from flower_engine.model.events import (
     TaskSuspended,
     TaskUnignored,
 )
-from flower_engine.model.snapshots import (
+from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
     pause_of,
     progress_of,

@@ -7,9 +7,9 @@ refuses logs that break the order of tasks, the fencing of outcomes or the final
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 
-from flower_engine.model.control_invariants import control_differences
+from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.fold import FlowState, TaskState
-from flower_engine.model.live import LiveFlow, LiveState, LiveTask
+from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
 from flower_engine.model.status import Status
 
 _AHEAD_CAP = 1023

@@ -11,7 +11,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from flower_engine.errors import ProgramError
 from flower_engine.model.definition import MAX_NAME_LENGTH
-from flower_engine.programs.binding import Binder
+from flower_engine.programs.parameter_binding import Binder
 
 P = ParamSpec("P")
 T = TypeVar("T")

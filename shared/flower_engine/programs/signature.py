@@ -1,7 +1,7 @@
 """What a program takes, as far as others may know it: its parameters' names, which it needs, and their types.
 
-Workers publish it (``log/signatures.py``), so that a parameter that no live version of a program takes is
-refused before a task is given it. Names are found as in binding (``binding.py``).
+Workers publish it (``insight/published_signatures.py``), so that a parameter that no live version of a
+program takes is refused before a task is given it. Names are found as in binding (``parameter_binding.py``).
 """
 
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
-from flower_engine.programs.convert import Convert, converter
+from flower_engine.programs.parameter_conversion import Convert, converter
 
 _WORDS: dict[Any, str] = {
     **{bool: "boolean", int: "integer", float: "number", str: "string", NoneType: "null", None: "null"},

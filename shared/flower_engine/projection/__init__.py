@@ -1,1 +1,1 @@
-"""The tables in Postgres that follow the log: how they are made, written and read."""
+"""The tables in Postgres that follow the log, and the archive: how they are made, written and read."""

@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.trust import who_else_may_write
+from flower_engine.runtime.file_trust import who_else_may_write
 
 NAME = ".env"
 _PREFIX = "FLOWER_"

@@ -11,23 +11,29 @@ import psycopg
 from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError, LostError, NewerEventError, StoreRefusedError
-from flower_engine.faults import fault_of, is_outage, is_refused
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.partition import Meta, Partition, install, read_meta
-from flower_engine.log.permissions import refuse_missing_permissions
-from flower_engine.log.reading import read_log
+from flower_engine.log.partition import Meta, Partition, read_meta
+from flower_engine.log.reader import read_log
+from flower_engine.log.redis_permissions import refuse_missing_permissions
 from flower_engine.model.events import LogOpened, decode_event
 from flower_engine.progress import Tell
+from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.database import Connection, Pool, connect
-from flower_engine.projection.gaps import Gap
-from flower_engine.projection.migrations import migrate
-from flower_engine.projection.positions import Projected, add_positions, lock_positions, read_positions
-from flower_engine.projection.recovering import try_to_be_the_one
-from flower_engine.projection.refused import UNREADABLE
-from flower_engine.runtime.bridging import Bridging
-from flower_engine.runtime.patience import Patience
+from flower_engine.projection.maintain.gaps import Gap
+from flower_engine.projection.maintain.migrations import migrate
+from flower_engine.projection.maintain.recovery_records import try_to_be_the_one
+from flower_engine.projection.write.projected_positions import (
+    Projected,
+    add_positions,
+    lock_positions,
+    read_positions,
+)
+from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.gap_bridge import Bridging
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis
+from flower_engine.store_faults import fault_of, is_outage, is_refused
+from flower_engine.transitions.installation_transitions import install
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from flower_engine.errors import FlowerError
-from flower_engine.runtime.forks import set_copies_apart
-from flower_engine.runtime.limit import Limit, end_now, within
+from flower_engine.runtime.exit_deadline import Limit, end_now, within
+from flower_engine.runtime.process_forks import set_copies_apart
 from flower_engine.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from redis.exceptions import RedisError
 from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.pruning import Pruning
 from flower_engine.projection.database import Connection
-from flower_engine.projection.positions import Projected
-from flower_engine.projection.pruning import Pruned, prune
+from flower_engine.projection.maintain.pruning import Pruned, prune
+from flower_engine.projection.write.projected_positions import Projected
+from flower_engine.transitions.prune_transitions import Pruning
 
 _log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.addresses import check_database_url, check_redis_url
 from flower_engine.runtime.api_tokens import ApiToken, read_tokens
+from flower_engine.runtime.store_addresses import check_database_url, check_redis_url
 from flower_engine.secrets import hide_secrets, learn_address, learn_environment, learn_secrets, learn_tokens
 
 _PREFIX = "FLOWER_"

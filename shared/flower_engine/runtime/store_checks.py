@@ -1,7 +1,7 @@
 """What a start makes sure of: that the servers are such as Flower can work with.
 
 What only somebody's hand puts right ends the start; a replica or a standby may be promoted, so that is waited
-for. Permissions are another matter (``log/permissions.py``).
+for. Permissions are another matter (``log/redis_permissions.py``).
 """
 
 import logging

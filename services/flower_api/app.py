@@ -1,0 +1,67 @@
+"""The HTTP API as an ASGI app."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from flower_api.access import TokenGate
+from flower_api.allowed_hosts import HostGate
+from flower_api.head_requests import Heads
+from flower_api.openapi import describe
+from flower_api.problems import add_problem_handlers
+from flower_api.request_bodies import Bodies, StrictRoute
+from flower_api.routes.bulk import add_bulk
+from flower_api.routes.documentation import add_documentation
+from flower_api.routes.flows import add_flows
+from flower_api.routes.health import add_health
+from flower_api.routes.limits import add_limits
+from flower_api.routes.operations import add_operations
+from flower_api.routes.registrations import add_registering
+from flower_api.routes.strikes import add_strikes
+from flower_api.routes.tasks import add_tasks
+from flower_api.routes.top import add_top
+from flower_api.routes.workflows import add_workflows
+from flower_api.stores import Stores
+from flower_engine.runtime.api_tokens import ApiToken
+
+
+def create_app(
+    stores: Stores,
+    tokens: Sequence[ApiToken] = (),
+    allowed_hosts: Sequence[str] = (),
+    max_bodies_mb: int = 64,
+) -> FastAPI:
+    """The API on these stores, for those who have a token if there are any, under these names of hosts, with
+    so many megabytes of bodies at one time.
+
+    It does no I/O of its own before the first request.
+    """
+    app = FastAPI(
+        title="Flower",
+        version=version("flower-engine"),
+        description="Define workflows, start flows of them, and see what became of every task.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.router.route_class = StrictRoute
+    app.state.bodies = Bodies(max_bodies_mb)
+    add_problem_handlers(app)
+    add_registering(app, stores)
+    add_flows(app, stores)
+    add_tasks(app, stores)
+    add_operations(app, stores)
+    add_bulk(app, stores)
+    add_limits(app, stores)
+    add_strikes(app, stores)
+    add_top(app, stores)
+    add_workflows(app, stores)
+    add_health(app, stores)
+    add_documentation(app)
+    describe(app, secured=bool(tokens))
+    app.add_middleware(Heads)
+    if tokens:
+        app.add_middleware(TokenGate, tokens=tokens)
+    app.add_middleware(HostGate, allowed=allowed_hosts, has_tokens=bool(tokens))  # the last is the first
+    return app

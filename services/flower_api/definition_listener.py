@@ -1,0 +1,95 @@
+"""The loop that learns of changes of definitions, and so keeps the cache of plans right.
+
+It listens; behind a pooler of transactions, where nobody can be told anything, it looks again and again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import psycopg
+
+from flower_api.plans import Plans
+from flower_api.problems import words_of
+from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.definitions.definition_changes import DefinitionChanges
+from flower_engine.projection.definitions.definition_rows import CHANNEL
+from flower_engine.runtime.backoff import Patience
+
+_log = logging.getLogger(__name__)
+
+_LISTEN = f"LISTEN {CHANNEL}".encode()
+_PING_SECONDS = 5.0  # a connection that died silently is noticed after at most twice this
+_LOOK_SECONDS = 0.4  # a change acts within a second, whoever made it
+
+
+class Listener:
+    """Listens, or looks, and connects again whenever the connection is lost."""
+
+    def __init__(self, database_url: str, plans: Plans) -> None:
+        """``database_url``: one that leads to Postgres past any pooler, where there is one."""
+        self._url = database_url
+        self._plans = plans
+        self._patience = Patience(_log, "Postgres")
+        self.problem: str | None = "nobody listens to changes of definitions yet"
+
+    async def run(self) -> None:
+        """Listens until cancelled."""
+        while True:
+            try:
+                await self.run_once()
+            except (psycopg.Error, TimeoutError, OSError) as error:
+                await self._after(error)
+
+    async def run_once(self) -> None:
+        """Connects, and listens until the connection is lost.
+
+        Raises:
+            psycopg.Error, TimeoutError, OSError: it is lost, or could not be made.
+        """
+        async with await connect(self._url, "api listener") as connection:
+            if connection.is_pooled:
+                await self._look(connection)
+            else:
+                await self._listen(connection)
+
+    async def _listen(self, connection: Connection) -> None:
+        await connection.execute(_LISTEN)
+        self._is_back()
+        while True:
+            async for notice in connection.notifies(timeout=_PING_SECONDS):
+                self._forget([notice.payload])
+            async with asyncio.timeout(_PING_SECONDS):
+                await connection.execute("SELECT 1")
+
+    async def _look(self, connection: Connection) -> None:
+        changes = DefinitionChanges()
+        while True:
+            async with asyncio.timeout(_PING_SECONDS):
+                changed = await changes.look(connection)
+            if changed is None:
+                self._is_back()
+            else:
+                self._forget(changed)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _is_back(self) -> None:
+        self.problem = None
+        self._patience.worked()
+        self._plans.listener_is_back()
+
+    def _forget(self, changed: Sequence[str]) -> None:
+        for workflow in changed:
+            if workflow:
+                self._plans.forget(workflow)
+            else:
+                self._plans.forget_all()
+
+    async def _after(self, error: Exception) -> None:
+        if self.problem is None:  # it listened until now: the next attempt follows at once
+            self.problem = "connecting again"
+            self._plans.listener_is_lost()
+            return
+        self.problem = words_of(error)
+        self._plans.postgres_is_away()
+        await asyncio.sleep(self._patience.failed(error))

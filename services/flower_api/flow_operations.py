@@ -1,0 +1,237 @@
+"""Operations on flows, wherever their state is: in Redis, or only in their history."""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from flower_api.history import find_state
+from flower_api.parameter_changes import Change, checked_changes, warnings_of
+from flower_api.stores import Stores
+from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError, UnknownFlowError
+from flower_engine.log.partition import Partition
+from flower_engine.log.reader import last_position
+from flower_engine.model.fold import FlowState
+from flower_engine.projection.maintain.pruning import is_being_pruned
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import Operated, Scope, read_messages
+from flower_engine.transitions.park_transitions import unpark
+from flower_engine.transitions.prune_transitions import take_back
+from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.task_fields import decode_message, with_parameters
+
+_TRIES = 5
+
+Selection = Sequence[int] | str
+Changes = Mapping[int, Change]
+"""What is to change of tasks' parameters, by taskExecSeq."""
+
+
+class Operator:
+    """Operates on one flow for somebody."""
+
+    def __init__(self, stores: Stores, flow_id: str, by: str, version: int | None = None) -> None:
+        """``version``: the one that the caller has seen; the operation is refused if there is a newer one.
+
+        Raises:
+            UnknownFlowError: no flow of this installation can have this id.
+        """
+        self._stores = stores
+        self._partition = stores.partition_of(flow_id)
+        self._flow = flow_id
+        self._by = by
+        self._version = version
+        self.warnings: list[str] = []
+
+    async def rerun(self, selection: Any, scope: Scope, changes: Changes) -> Operated:
+        """Reruns tasks (a list, "failed" or "all"), with new parameters for some. ``warnings`` holds what
+        of these could not be checked.
+
+        Raises:
+            ProblemError: a task or its program cannot take the parameters.
+            RefusedError, MovedError: see ``transitions/operator_transitions.py``.
+            UnknownFlowError: there is no such flow.
+        """
+
+        async def call(restored: Restored | None) -> Operated:
+            return await operator_transitions.rerun(
+                *self._where(),
+                by=self._by,
+                selection=selection,
+                scope=scope,
+                messages=await self._messages(restored, changes) if changes else {},
+                version=self._version,
+                restored=restored,
+            )
+
+        return await self._wherever_it_is(call)
+
+    async def resume(self) -> tuple[str, Operated]:
+        """Lifts a pause; of a flow that is not paused, reruns what failed. Returns what it did ("resume" or
+        "rerun"), too."""
+        try:
+            done = await self._once_unparked(
+                lambda: operator_transitions.resume(*self._where(), by=self._by, version=self._version)
+            )
+        except NotUnderWayError:
+            pass
+        except RefusedError as error:
+            if error.reason != "not-paused":
+                raise
+        else:
+            return "resume", done
+        try:
+            return "rerun", await self.rerun("failed", "", {})
+        except RefusedError as error:
+            if error.reason != "nothing":
+                raise
+            raise RefusedError(
+                f"flow {self._flow}: it is not paused, and none of its tasks has failed: there is nothing to"
+                " resume",
+                "nothing",
+            ) from None
+
+    async def ignore(self, tasks: Sequence[int], reason: str) -> Operated:
+        """Passes over tasks."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(
+            lambda: operator_transitions.ignore(*where, by=by, tasks=tasks, reason=reason, version=version)
+        )
+
+    async def unignore(self, tasks: Sequence[int]) -> Operated:
+        """Makes ignored tasks wait again."""
+
+        async def call(restored: Restored | None) -> Operated:
+            where, by, version = self._where(), self._by, self._version
+            return await operator_transitions.unignore(
+                *where, by=by, tasks=tasks, version=version, restored=restored
+            )
+
+        return await self._wherever_it_is(call)
+
+    async def cancel(self, reason: str) -> Operated:
+        """Ends the flow."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(
+            lambda: operator_transitions.cancel(*where, by=by, reason=reason, version=version)
+        )
+
+    async def pause(self, reason: str) -> Operated:
+        """Holds the flow."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(
+            lambda: operator_transitions.pause(*where, by=by, reason=reason, version=version)
+        )
+
+    async def prioritise(self, priority: int) -> Operated:
+        """Gives all tasks of the flow another priority."""
+        where, by, version = self._where(), self._by, self._version
+        return await self._under_way(
+            lambda: operator_transitions.prioritise(*where, by=by, priority=priority, version=version)
+        )
+
+    async def state(self) -> FlowState:
+        """The fold of the flow's history.
+
+        Raises:
+            UnknownFlowError: there is no such flow.
+        """
+        return await find_state(self._stores, self._partition, self._flow)
+
+    def _where(self) -> tuple[Any, Partition, str]:
+        return self._stores.redis, self._partition, self._flow
+
+    async def _under_way(self, call: Callable[[], Awaitable[Operated]]) -> Operated:
+        """What makes no sense for a flow that has ended."""
+        try:
+            return await self._once_unparked(call)
+        except NotUnderWayError:
+            status = (await self.state()).status.word
+        raise RefusedError(
+            f"flow {self._flow}: it has ended ({status}); rerun it, or fork it, to do anything more with it",
+            "ended",
+        )
+
+    async def _once_unparked(self, call: Callable[[], Awaitable[Operated]]) -> Operated:
+        """Calls for a flow under way, which is put back before if it was parked.
+
+        Raises:
+            NotUnderWayError: it has ended.
+        """
+        for _ in range(_TRIES):
+            try:
+                return await call()
+            except NotUnderWayError as error:
+                state = await self.state()
+                if state.ended_ms is not None:
+                    raise
+                await self._unpark(state, error.position)
+        raise self._restless()
+
+    async def _unpark(self, state: FlowState, position: str) -> None:
+        redis, partition, flow = self._where()
+        with contextlib.suppress(MovedError):  # somebody was faster: its history has more by now
+            await unpark(redis, partition, flow, Restored.of(state, position=position, parked=True))
+
+    def _restless(self) -> MovedError:
+        return MovedError(f"flow {self._flow} changes all the time; look at it again, then decide", "moved")
+
+    async def _wherever_it_is(self, call: Callable[[Restored | None], Awaitable[Operated]]) -> Operated:
+        """Calls for a flow under way; for one that has ended with its state, folded anew if it moved on."""
+        restored: Restored | None = None
+        for _ in range(_TRIES):
+            try:
+                return await call(restored)
+            except NotUnderWayError as error:
+                state = await self.state()
+                if state.ended_ms is None:  # it is parked, or was reopened a moment ago
+                    await self._unpark(state, error.position)
+                    continue
+                restored = Restored.of(state, position=error.position)
+            except PrunedError as error:
+                await self._unless_pruned(error)
+                restored = None
+            except MovedError:
+                if restored is None or self._version is not None:
+                    raise
+                restored = None
+        raise self._restless()
+
+    async def _unless_pruned(self, error: PrunedError) -> None:
+        """Returns if the flow is there all the same: who pruned died before it went, or an older Postgres is
+        back.
+
+        Raises:
+            PrunedError: a prune is at work.
+            UnknownFlowError: it has gone.
+        """
+        redis, partition, flow = self._where()
+        async with self._stores.postgres() as connection, connection.transaction():
+            # What that holds keeps others from beginning to prune until the end of the transaction.
+            is_at_work = await is_being_pruned(connection, flow)
+            if is_at_work is None:
+                raise UnknownFlowError(f"no flow has the id {flow!r}: it ended long ago, and was pruned")
+            if is_at_work:
+                raise error
+            await take_back(redis, partition, error.until_ms)
+
+    async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
+        found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))
+        if found is None:
+            redis, partition, flow = self._where()
+            position = await last_position(redis, partition)
+            raise NotUnderWayError(f"flow {flow} is not under way", position)
+        for task in changes:
+            if task not in found:
+                raise RefusedError(f"flow {self._flow}: it has no task {task}", "unknown")
+        tasks = {seq: decode_message(message) for seq, message in found.items()}
+        given = await self._stores.programs.checked(
+            {task.program for task in tasks.values()},
+            lambda versions: checked_changes(
+                {seq: (task.program, task.parameters) for seq, task in tasks.items()}, changes, versions
+            ),
+        )
+        self.warnings = warnings_of({seq: task.program for seq, task in tasks.items()}, given)
+        return {
+            seq: (now, with_parameters(now, given[seq].values, given[seq].unset))
+            for seq, now in found.items()
+        }

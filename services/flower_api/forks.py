@@ -1,0 +1,74 @@
+"""Forks: a new flow that takes over what an old one has done, up to some tasks."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from flower_api.flow_operations import Operator
+from flower_api.given_parameters import Given
+from flower_api.parameter_changes import Change, checked_changes, warnings_of
+from flower_api.registrar import Wanted
+from flower_api.schemas import Forked
+from flower_api.stores import Stores
+from flower_engine.errors import RefusedError
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.fold import FlowState
+from flower_engine.model.status import Status
+from flower_engine.transitions.register_transition import FlowPlan
+
+
+async def fork(
+    stores: Stores, flow_id: str, by: str, tasks: Sequence[int], changes: Mapping[int, Change]
+) -> Forked:
+    """Starts a flow in which these tasks and all behind them run, and whatever else is not final yet.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        RefusedError: it has no such task.
+        ProblemError: a task or its program cannot take the parameters.
+    """
+    state = await Operator(stores, flow_id, by).state()
+    for task in tasks:
+        if task > len(state.tasks):
+            raise RefusedError(f"flow {flow_id}: it has no task {task}", "unknown")
+    planned = {task.planned.seq: task.planned for task in state.tasks}
+    programs = {seq: planned[seq].program for seq in changes}
+    given = await stores.programs.checked(
+        programs.values(),
+        lambda versions: checked_changes(
+            {seq: (planned[seq].program, planned[seq].parameters) for seq in changes}, changes, versions
+        ),
+    )
+    started = await stores.registrar.start(Wanted(_plan(state, tasks, given), by))
+    return Forked(started.flow, state.workflow, flow_id, warnings_of(programs, given))
+
+
+def _plan(state: FlowState, tasks: Sequence[int], given: Mapping[int, Given]) -> FlowPlan:
+    runs = _with_dependents(state, tasks)
+    planned = [_changed(task.planned, given.get(task.planned.seq)) for task in state.tasks]
+    kept = [task for task in state.tasks if task.planned.seq not in runs]
+    return FlowPlan(
+        state.workflow,
+        planned,
+        timeout_ms=state.registered.timeout_ms or None,
+        forked_from=state.flow,
+        taken={task.planned.seq: task.result or b"null" for task in kept if task.status is Status.FINISH},
+        ignored=[task.planned.seq for task in kept if task.status is Status.IGNORE],
+    )
+
+
+def _changed(task: PlannedTask, given: Given | None) -> PlannedTask:
+    if given is None:
+        return task
+    kept = {name: value for name, value in task.parameters.items() if name not in given.unset}
+    return msgspec.structs.replace(task, parameters={**kept, **given.values})
+
+
+def _with_dependents(state: FlowState, tasks: Sequence[int]) -> set[int]:
+    found, left = set(tasks), list(tasks)
+    while left:
+        for dependent in state.dependents[left.pop()]:
+            if dependent not in found:
+                found.add(dependent)
+                left.append(dependent)
+    return found

@@ -1,0 +1,119 @@
+"""Parameters that are given to a task, or taken from it, beside what it has and what its program takes.
+
+A name is found as in binding: the task's own name for it, whatever its case, is the one that changes, so that
+no parameter is given twice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from flower_engine.model.near_names import nearest_in_words
+from flower_engine.programs.signature import Signature
+
+_SHOWN_CHARACTERS = 100
+Parameters = Mapping[str, Any]
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What is to change: parameters by the task's own names for them, and those to take away.
+
+    ``problems``: why it cannot be; ``unknown``: names of which nobody can say whether the program takes them.
+    """
+
+    values: dict[str, Any]
+    unset: list[str]
+    problems: list[str]
+    unknown: list[str]
+
+
+def given_to(
+    program: str,
+    parameters: Parameters,
+    values: Parameters,
+    unset: Collection[str],
+    versions: Sequence[Signature] | None,
+) -> Given:
+    """What these values and names mean for a task of the program that has these parameters.
+
+    A name is refused if no live version of the program takes it, a value if none can convert it.
+    """
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    unknown: list[str] = []
+    for name, value in values.items():
+        own = own_name(name, parameters, versions)
+        if own in found:
+            problems.append(f"the parameter {own!r} is given twice, the second time as {name!r}")
+            continue
+        found[own] = value
+        problem = _problem_of_value(program, parameters, name, value, versions)
+        if problem:
+            problems.append(problem)
+        elif versions is None and own not in parameters:
+            unknown.append(name)
+    gone: list[str] = []
+    for name in unset:
+        own = own_name(name, parameters, versions)
+        if own not in parameters:
+            has = f"it has {', '.join(parameters)}" if parameters else "it has none"
+            near = nearest_in_words(name, parameters)
+            problems.append(f"the task has no parameter {name!r} to take away; {has}{near}")
+        elif own in found:
+            problems.append(f"the parameter {own!r} is given and taken away")
+        else:
+            gone.append(own)
+    left = {name for name in parameters if name not in gone} | found.keys()
+    problems += _missing(program, gone, left, versions)
+    return Given(found, gone, problems, unknown)
+
+
+def own_name(name: str, parameters: Collection[str], versions: Sequence[Signature] | None) -> str:
+    """The task's own name for a parameter: as given, or as the task has it in another case."""
+    if name in parameters:
+        return name
+    folded = name.casefold()
+    alike = [own for own in parameters if own.casefold() == folded and _is_same(own, name, versions)]
+    return alike[0] if len(alike) == 1 else name
+
+
+def _is_same(one: str, other: str, versions: Sequence[Signature] | None) -> bool:
+    """Whether two names that differ in case are one parameter: to some version, or two to none."""
+    bound = [(version.bound(one), version.bound(other)) for version in versions or ()]
+    is_taken = any(first is not None or second is not None for first, second in bound)
+    return not is_taken or any(first is not None and first == second for first, second in bound)
+
+
+def _problem_of_value(
+    program: str, parameters: Parameters, name: str, value: Any, versions: Sequence[Signature] | None
+) -> str | None:
+    if versions is None:
+        return None
+    taking = [version for version in versions if version.bound(name) is not None]
+    if not taking:
+        names = dict.fromkeys(one for version in versions for one in version.parameters)
+        takes = f"it takes {', '.join(names)}" if names else "it takes none"
+        near = nearest_in_words(name, [*parameters, *names])
+        return f"program {program!r} has no parameter {name!r}; {takes}{near}"
+    if any(version.takes(name, value) for version in taking):
+        return None
+    shown = repr(value)
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."
+    wanted = " or ".join(dict.fromkeys(version.words(name) for version in taking))
+    return f"program {program!r}: parameter {name!r} has the value {shown}, which is no {wanted}"
+
+
+def _missing(
+    program: str, gone: Collection[str], left: Collection[str], versions: Sequence[Signature] | None
+) -> list[str]:
+    """What is taken away though every live version needs it."""
+    if not versions or not gone:
+        return []
+    needed = [set(version.required) - {version.bound(name) for name in left} for version in versions]
+    by_all = needed[0].intersection(*needed[1:])
+    taken = {version.bound(name) for version in versions for name in gone}
+    return [
+        f"program {program!r} needs the parameter {name!r}"
+        for name in sorted(name for name in by_all if name in taken)
+    ]

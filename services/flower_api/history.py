@@ -1,0 +1,300 @@
+"""Finds a flow and its history: in Postgres, and in what the log has beyond it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
+from redis.exceptions import RedisError
+
+from flower_api.log_tail import Following, Tail, is_known, read_new, read_tail
+from flower_api.problems import ProblemError
+from flower_api.stores import Stores
+from flower_api.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in
+from flower_engine.errors import HistoryError, LostError, LostHistoryError, UnknownFlowError
+from flower_engine.insight.obstacles import Held, find_obstacles
+from flower_engine.log.engine_clock import now_ms
+from flower_engine.log.entries import LogEntry
+from flower_engine.log.partition import Partition, read_meta
+from flower_engine.model.attempts import AttemptHistory, attempts_of
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.fold import FlowState
+from flower_engine.model.positions import as_numbers
+from flower_engine.projection.archive.archived_events import ArchivedEvent, history
+from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
+from flower_engine.projection.archive.refused_events import flow_and_type
+from flower_engine.projection.definitions.flow_control_rows import read_controls
+from flower_engine.projection.maintain.gaps import lost_end_of, versions_of
+from flower_engine.projection.read.queries import read_events, read_flow, read_position
+from flower_engine.projection.read.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
+from flower_engine.transitions.worker_transitions import live_workers
+
+_MOST_EVENTS = 200_000  # of the log, read to find one flow
+_MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
+_TRIES = 3
+_BEGINNINGS = ("flow.registered", "flow.snapshot")
+
+Found = TypeVar("Found")
+
+
+class History(msgspec.Struct):
+    """A page of a flow's events; ``next`` is the position behind which the next page begins, if any."""
+
+    partition: int
+    events: list[EventView]
+    next: str | None
+
+
+async def find_flow(stores: Stores, flow_id: str) -> FlowView:
+    """The flow with its tasks and why they wait; it is found once its registration was acknowledged.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        ProblemError: the projection is so far behind that to look for the flow in the log would take long.
+    """
+    partition = stores.partition_of(flow_id)
+    flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
+    if flow.failed_tasks:
+        failed = [task.task_exec_seq for task in flow.failed_tasks]
+        add_attempts(flow, attempts_of(await find_events(stores, partition, flow_id, failed)))
+    explain(flow, await _seen(stores, partition, flow))
+    return flow
+
+
+async def find_task(stores: Stores, flow_id: str, seq: int) -> TaskDetail:
+    """One task of a flow with all its attempts.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        ProblemError: it has no such task.
+    """
+    flow = await find_flow(stores, flow_id)
+    events: list[AnyEvent] = []
+    if 1 <= seq <= len(flow.tasks):
+        events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
+    return detail_of(flow, seq, attempts_of(events).get(seq, []))
+
+
+def detail_of(flow: FlowView, seq: int, attempts: Sequence[AttemptHistory]) -> TaskDetail:
+    """Task ``seq`` of the flow with these attempts.
+
+    Raises:
+        ProblemError: it has no such task.
+    """
+    if not 1 <= seq <= len(flow.tasks):
+        detail = f"flow {flow.task_flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
+        raise ProblemError(404, "unknown-task", detail)
+    return TaskDetail.of(flow, flow.tasks[seq - 1], _views(flow, attempts))
+
+
+def add_attempts(flow: FlowView, attempts: Mapping[int, Sequence[AttemptHistory]]) -> None:
+    """Gives each failed task its attempts."""
+    for task in flow.failed_tasks:
+        task.attempts = _views(flow, attempts.get(task.task_exec_seq, []))
+
+
+def _views(flow: FlowView, attempts: Sequence[AttemptHistory]) -> list[AttemptView]:
+    try:
+        return [AttemptView.of(attempt) for attempt in attempts]
+    except FAULTS as error:
+        raise HistoryError(flow.task_flow_id, f"an attempt cannot be shown: {told(error)}") from error
+
+
+async def find_history(stores: Stores, flow_id: str, after: str | None, limit: int) -> History:
+    """A page of the flow's events behind a position, archived ones and those that only the log has yet.
+
+    A page may be short, even empty, and still have a next one: the log is read in bounded steps.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+    """
+    partition = stores.partition_of(flow_id)
+    return await _unless_trimmed(lambda: _find_history(stores, partition, flow_id, after, limit))
+
+
+async def find_events(
+    stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None = None
+) -> list[AnyEvent]:
+    """The flow's events in order, archived ones and others; or only those of these tasks and of the flow as
+    a whole.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        HistoryError: an event of it cannot be read.
+    """
+    events = events_of(flow_id, await find_entries(stores, partition, flow_id, tasks))
+    if tasks is None:
+        return events
+    return [event for event in events if getattr(event, "task", None) in (None, *tasks)]
+
+
+async def find_state(stores: Stores, partition: Partition, flow_id: str) -> FlowState:
+    """The fold of the flow's whole history; raises as :func:`find_events` does.
+
+    Raises:
+        LostHistoryError: its end lies in a gap, so that how it stands is not known.
+    """
+    await _refuse_lost(stores, flow_id)
+    return state_of(flow_id, await find_entries(stores, partition, flow_id))
+
+
+async def find_entries(
+    stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None = None
+) -> list[ArchivedEvent]:
+    """The same as :func:`find_events`, undecoded and with positions; of the log's tail, all tasks."""
+    return await _unless_trimmed(lambda: _find_entries(stores, partition, flow_id, tasks))
+
+
+def view_of(state: FlowState, partition: Partition) -> FlowView:
+    """What a flow looks like that stands so.
+
+    Raises:
+        HistoryError: its events say what cannot be shown, as times that no calendar has.
+    """
+    try:
+        return view_of_state(state, partition.number)
+    except FAULTS as error:
+        raise HistoryError(state.flow, f"it cannot be shown: {told(error)}") from error
+
+
+async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:
+    """The log may be projected further and trimmed while it is read: then Postgres has the rest now."""
+    for _ in range(_TRIES - 1):
+        with suppress(LostError):
+            return await find()
+    return await find()
+
+
+async def _find_flow(stores: Stores, partition: Partition, flow_id: str) -> FlowView:
+    async with stores.postgres() as connection:
+        # The position is read first: what of the flow Postgres does not have then lies behind it in the log.
+        projected = await read_position(connection, partition.number)
+        flow = await read_flow(connection, flow_id)
+    if flow is not None:
+        return flow
+    await _refuse_unknown(stores, partition, flow_id)
+    async with stores.log_readers:
+        entries = await read_new(stores.redis, partition, flow_id, projected=projected, most=_MOST_EVENTS)
+    if entries:
+        return view_of(state_of(flow_id, _as_archived(entries)), partition)
+    await _refuse_lost(stores, flow_id)
+    raise ProblemError(
+        503,
+        "projection-behind",
+        f"flow {flow_id} is registered, and more than {_MOST_EVENTS} events after it are not projected"
+        " yet: is the projector running?",
+        headers={"Retry-After": "5"},
+        store="Postgres",
+    )
+
+
+async def _find_history(
+    stores: Stores, partition: Partition, flow_id: str, after: str | None, limit: int
+) -> History:
+    async with stores.postgres() as connection:
+        projected = await read_position(connection, partition.number)  # first: see above
+        events = await read_events(
+            connection, flow_id, partition.number, after=as_numbers(after), limit=limit + 1
+        )
+    end = None
+    if len(events) <= limit:
+        last = events[-1].position if events else after
+        tail = await _tail(stores, partition, flow_id, projected, after=last)
+        events += (_not_archived(entry) for entry in tail.entries)
+        end = None if tail.is_all else tail.end
+        if not events and after is None and tail.is_all:
+            await _refuse_lost(stores, flow_id)
+    if len(events) > limit:
+        events, end = events[:limit], events[limit - 1].position
+    return History(partition.number, events, end)
+
+
+async def _find_entries(
+    stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None
+) -> list[ArchivedEvent]:
+    async with stores.postgres() as connection:
+        projected = await read_position(connection, partition.number)  # first: see above
+        entries = await history(connection, flow_id, tasks)
+        if entries and flow_and_type(entries[0].raw)[1] not in _BEGINNINGS:
+            # Of a flow that was pruned, the event at the projected position had to stay.
+            entries = entries if await versions_of(connection, [flow_id]) else []
+    follow = Following(entries) if tasks is None else None
+    while True:
+        last = entries[-1].position if entries else None
+        tail = await _tail(stores, partition, flow_id, projected, after=last)
+        entries += _as_archived(filter(follow, tail.entries))
+        if tail.is_all:
+            if not entries:
+                await _refuse_lost(stores, flow_id)
+            return entries
+        projected = tail.end
+
+
+async def _tail(
+    stores: Stores, partition: Partition, flow_id: str, projected: str | None, *, after: str | None
+) -> Tail:
+    most = _MOST_EVENTS_A_PAGE
+    if after is None:  # nothing of it is projected; it is likely new, and near the end of the log
+        await _refuse_unknown(stores, partition, flow_id)
+    async with stores.log_readers:
+        if after is None:
+            entries = await read_new(stores.redis, partition, flow_id, projected=projected, most=most)
+            if entries:
+                return Tail(entries, None, is_all=True)
+        return await read_tail(stores.redis, partition, flow_id, projected=projected, after=after, most=most)
+
+
+def _as_archived(entries: Iterable[LogEntry]) -> list[ArchivedEvent]:
+    return [ArchivedEvent(entry.position, entry.raw) for entry in entries]
+
+
+def _not_archived(entry: LogEntry) -> EventView:
+    return EventView.of(entry.position, entry.raw, None, archived=False)
+
+
+async def _refuse_lost(stores: Stores, flow_id: str) -> None:
+    """Returns if no gap swallowed the end of the flow.
+
+    Raises:
+        LostHistoryError: one did.
+    """
+    async with stores.postgres() as connection:
+        lost = await lost_end_of(connection, flow_id)
+    if lost is not None:
+        raise LostHistoryError(str(lost))
+
+
+async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) -> None:
+    """Returns if Redis knows the flow, or would not know it any more.
+
+    Raises:
+        UnknownFlowError: there is no such flow.
+        LostHistoryError: all of it lies in a gap.
+        LostError: Redis lost its state, so it cannot be said.
+    """
+    async with stores.log_readers:
+        if await is_known(stores.redis, partition, flow_id):
+            return
+        meta = await read_meta(stores.redis, partition.number)
+    if meta is None or meta.generation != partition.generation:
+        partition.check([b"lost"])
+    await _refuse_lost(stores, flow_id)
+    raise UnknownFlowError(f"no flow has the id {flow_id!r}")
+
+
+async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | None:
+    ready = ready_tasks(flow)
+    if not ready:
+        return Seen(set(), {}, {}, 0)
+    try:
+        async with stores.log_readers:
+            workers = await live_workers(stores.redis, partition)
+            served, unable = served_by(workers), unable_in(workers)
+            stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
+            now = await now_ms(stores.redis, partition.keys)
+    except RedisError:
+        return None
+    if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
+        return Seen(served, unable, stopped, now)
+    async with stores.postgres() as connection:  # who paused it, and why
+        return Seen(served, unable, stopped, now, (await read_controls(connection)).rows)

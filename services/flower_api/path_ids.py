@@ -1,0 +1,44 @@
+"""Ids in paths."""
+
+from typing import Annotated
+
+from fastapi import Path
+from starlette.convertors import Convertor, register_url_convertor
+
+from flower_api.schemas import NAME_PATTERN
+from flower_engine.model.definition import MAX_NAME_LENGTH
+
+
+class _Rest(Convertor[str]):
+    """The rest of a path, line ends included; Starlette's own ``path`` cuts the last one off."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("rest", _Rest())
+
+TaskIdPath = Annotated[
+    str,
+    Path(
+        alias="task_id",
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        pattern=NAME_PATTERN,
+        description="The workflow. It may hold slashes, but not end in one.",
+    ),
+]
+FlowIdPath = Annotated[str, Path(alias="task_flow_id", description="The flow, as its registration named it.")]
+FlowNamePath = Annotated[
+    str, Path(alias="name", max_length=64, description="`last`, or how a flow's id begins.")
+]
+
+
+def workflow_of(task_id: str) -> str:
+    """The workflow that a path names. One slash may follow it, which is no part of any name."""
+    return task_id.removesuffix("/")

@@ -1,0 +1,125 @@
+"""Registrations that differ from their workflow's definition: a plan of their own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from flower_api.given_parameters import given_to, own_name
+from flower_api.live_programs import Versions
+from flower_api.problems import Fault, short, with_faults
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.near_names import nearest_in_words
+from flower_engine.programs.signature import Signature
+from flower_engine.projection.definitions.definition_rows import problems_of_parameters
+from flower_engine.transitions.register_transition import FlowPlan
+
+_MOST_FAULTS = 100
+Parameters = Mapping[str, Any]
+
+
+def overridden(
+    plan: FlowPlan,
+    parameters: Parameters,
+    of_tasks: Mapping[str, Parameters],
+    priority: int | None,
+    versions: Versions,
+) -> FlowPlan:
+    """The plan with other parameters and another priority for all tasks.
+
+    ``parameters`` replaces a parameter in every task that defines it; ``of_tasks`` sets parameters of single
+    tasks, by taskSeq. ``versions``: what the programs take.
+
+    Raises:
+        ProblemError: no task defines a parameter, there is no such task, or a program cannot take what it
+            would be given; names all of that.
+    """
+    if not parameters and not of_tasks and priority is None:
+        return plan
+    seqs = {str(task.task_seq) for task in plan.planned}
+    faults = [
+        Fault(
+            detail=f"workflow {plan.workflow!r} has no taskSeq {short(seq)!r}; it has {_some(seqs)}",
+            pointer="#/taskParameters",
+        )
+        for seq in of_tasks
+        if seq not in seqs
+    ]
+    faults += faults_of(parameters, "#/parameters")
+    for seq, own in of_tasks.items():
+        faults += faults_of(own, f"#/taskParameters/{short(seq)}")
+    unused = dict.fromkeys(parameters)
+    by_folded: dict[str, list[str]] = {}
+    for name in parameters:
+        by_folded.setdefault(name.casefold(), []).append(name)
+    tasks: list[PlannedTask] = []
+    for task in plan.planned:
+        own = of_tasks.get(str(task.task_seq), {})
+        mine = _meant_for(task, by_folded, versions.get(task.program))
+        for name in mine:
+            unused.pop(name, None)
+        for_all = {name: parameters[name] for name in mine}
+        values, problems = _values_for(task, for_all, own, versions.get(task.program))
+        pointer = f"#/taskParameters/{task.task_seq}" if own else "#/parameters"
+        faults += [
+            Fault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer) for problem in problems
+        ]
+        if len(faults) > _MOST_FAULTS:
+            break
+        tasks.append(
+            msgspec.structs.replace(
+                task,
+                parameters={**task.parameters, **values},
+                priority=task.priority if priority is None else priority,
+            )
+        )
+    names = {name for task in plan.planned for name in task.parameters} if unused else set[str]()
+    if len(faults) > _MOST_FAULTS:
+        unused.clear()  # not every task was looked at
+    faults += [
+        Fault(
+            detail=f"no task of workflow {plan.workflow!r} defines a parameter {name!r}; set it for one task"
+            f" with taskParameters{nearest_in_words(name, names)}",
+            pointer="#/parameters",
+        )
+        for name in unused
+    ]
+    if faults:
+        raise with_faults("parameters", "the parameters do not fit", faults[:_MOST_FAULTS])
+    keyed = [plan.keying.keyed(task) for task in tasks]
+    return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
+
+
+def _meant_for(
+    task: PlannedTask, by_folded: Mapping[str, Sequence[str]], versions: Sequence[Signature] | None
+) -> list[str]:
+    """The names given that are those of parameters which the task defines."""
+    return [
+        name
+        for own in task.parameters
+        for name in by_folded.get(own.casefold(), ())
+        if own_name(name, task.parameters, versions) == own
+    ]
+
+
+def _values_for(
+    task: PlannedTask, for_all: Parameters, own: Parameters, versions: Sequence[Signature] | None
+) -> tuple[dict[str, Any], list[str]]:
+    """What the task is given, by its own names, and what is wrong with it."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for part in filter(None, (for_all, own)):
+        given = given_to(task.program, task.parameters, part, (), versions)
+        values |= given.values
+        problems += given.problems
+    return values, problems
+
+
+def faults_of(parameters: Parameters, pointer: str) -> list[Fault]:
+    """What the tables could not keep of these parameters."""
+    return [Fault(detail=f"it {problem}", pointer=pointer) for problem in problems_of_parameters(parameters)]
+
+
+def _some(names: set[str]) -> str:
+    shown = sorted(names, key=lambda name: (len(name), name))[:20]
+    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")

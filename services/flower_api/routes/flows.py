@@ -1,0 +1,114 @@
+"""``/flows``: what became of flows, and their history."""
+
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, Query
+from pydantic import BeforeValidator
+from starlette.responses import Response
+
+from flower_api.cursors import cursor_of, no_cursor, place_of
+from flower_api.flow_names import find_flow_id
+from flower_api.history import find_flow, find_history
+from flower_api.openapi import replies, reply
+from flower_api.past_flows import find_flow_at
+from flower_api.path_ids import FlowIdPath, FlowNamePath
+from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time, time_of
+from flower_api.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
+from flower_api.stores import Stores
+from flower_api.unknown_names import Names
+from flower_engine.model.status import Status
+from flower_engine.projection.read.queries import FlowFilter, Place, list_flows
+from flower_engine.projection.read.views import FlowSummary, FlowView
+
+STATUSES = {
+    **{status.word: status for status in Status},
+    **{str(int(status)): status for status in Status},
+}
+StatusName = Annotated[
+    Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
+    BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
+]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def add_flows(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show flows."""
+    names = Names(stores)
+
+    @app.get(
+        "/flows",
+        summary="List flows, newest first",
+        responses=replies({200: (FlowsPage, "A page of flows")}, problems=(422, 503)),
+    )
+    async def get_flows(
+        *,
+        workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
+        status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
+        since: Annotated[
+            TimeText | None, Query(description="registered then or later; UTC where no offset is given")
+        ] = None,
+        until: Annotated[TimeText | None, Query(description="registered before then")] = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """Flows as they are projected: one registered a moment ago may be missing for as long."""
+        asked = FlowFilter(
+            workflow=workflow,
+            statuses=tuple(STATUSES[name] for name in status or ()),
+            since=None if since is None else time_of(since, "since"),
+            until=None if until is None else time_of(until, "until"),
+        )
+        behind = None if cursor is None else _place(cursor)
+        async with stores.postgres() as connection:
+            flows = await list_flows(connection, asked, behind=behind, limit=limit + 1)
+        is_last = len(flows) <= limit
+        warnings = await names.of_filter(workflow) if not flows and cursor is None else []
+        return reply(FlowsPage(flows[:limit], None if is_last else _cursor(flows[limit - 1]), warnings))
+
+    @app.get(
+        "/flow-names/{name}",
+        summary="Find a flow by the first characters of its id, or the last one",
+        responses=replies({200: (NamedFlow, "The flow's id")}, problems=(404, 409, 422, 503)),
+    )
+    async def get_flow_name(name: FlowNamePath) -> Response:
+        """For people who type: `last` is the flow registered last, anything else the beginning of one id."""
+        return reply(NamedFlow(await find_flow_id(stores, name)))
+
+    @app.get(
+        "/flows/{task_flow_id}",
+        summary="Show a flow with its tasks",
+        responses=replies({200: (FlowView, "The flow")}, problems=(404, 409, 422, 503)),
+    )
+    async def get_flow(task_flow_id: FlowIdPath, at: At = None) -> Response:
+        """Tasks that failed for good come first, in `failedTasks`; each task in Wait says why it waits."""
+        flow_id = task_flow_id.lower()
+        return reply(await (find_flow(stores, flow_id) if at is None else find_flow_at(stores, flow_id, at)))
+
+    @app.get(
+        "/flows/{task_flow_id}/events",
+        summary="Show a flow's history",
+        responses=replies({200: (EventsPage, "A page of its events")}, problems=(404, 422, 503)),
+    )
+    async def get_events(
+        task_flow_id: FlowIdPath,
+        after: Annotated[
+            str | None,
+            Query(pattern=POSITION_PATTERN, description="a position; `next` of the page before"),
+        ] = None,
+        limit: Limit = 1_000,
+    ) -> Response:
+        """Events in order, from the archive and from what of the log is not archived yet."""
+        flow_id = task_flow_id.lower()
+        history = await find_history(stores, flow_id, after, limit)
+        return reply(EventsPage(flow_id, history.partition, history.events, history.next))
+
+
+def _cursor(flow: FlowSummary) -> str:
+    return cursor_of(Place(flow.registered_ts, flow.task_flow_id))
+
+
+def _place(cursor: str) -> Place:
+    place = place_of(cursor, Place)
+    if not is_known_time(place.registered_ts) or "\0" in place.flow:
+        raise no_cursor()
+    return place

@@ -1,0 +1,118 @@
+"""``/healthz``, ``/readyz``, ``/workers``: how the engine does."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from flower_api.openapi import replies, reply
+from flower_api.problems import ProblemError, words_of
+from flower_api.schemas import Alive, Dependency, Readiness, Workers, WorkerView
+from flower_api.stores import Stores
+from flower_api.unknown_names import Names
+from flower_engine.log.client import send
+from flower_engine.log.partition import read_meta
+from flower_engine.projection.read.views import moment
+from flower_engine.runtime.redis_loss import why_not
+from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
+
+_PATIENCE_SECONDS = 2.0
+_ALIVE = reply(Alive("alive")).body
+
+
+def add_health(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that tell how the engine does."""
+    names = Names(stores)
+
+    @app.get(
+        "/healthz",
+        summary="Is the process alive",
+        responses=replies({200: (Alive, "It is; nothing else is looked at")}, problems=()),
+    )
+    async def get_healthz() -> Response:
+        return Response(_ALIVE, media_type="application/json")
+
+    @app.get(
+        "/readyz",
+        summary="Can the API do its work",
+        responses=replies({200: (Readiness, "It can")}, problems=(503,)),
+    )
+    async def get_readyz() -> Response:
+        """503 names everything that is missing, in `problems`."""
+        waits_for = stores.waits_for or stores.lost
+        dependencies = [
+            Dependency("engine", ready=waits_for is None, problem=waits_for),
+            await _dependency("Redis", _check_redis(stores)),
+            await _dependency("Postgres", _check_postgres(stores)),
+            Dependency("projection", ready=stores.backlogs.problem is None, problem=stores.backlogs.problem),
+            Dependency("definitions", ready=stores.listener.problem is None, problem=stores.listener.problem),
+        ]
+        missing = [f"{one.name}: {one.problem}" for one in dependencies if not one.ready]
+        if missing:
+            raise ProblemError(
+                503,
+                "not-ready",
+                "waiting for " + "; ".join(missing),
+                headers={"Retry-After": "1"},
+                problems=[{"detail": detail} for detail in missing],
+            )
+        return reply(Readiness("ready", dependencies))
+
+    @app.get(
+        "/workers",
+        summary="List live workers",
+        responses=replies({200: (Workers, "Those heard of lately, by name")}, problems=(503,)),
+    )
+    async def get_workers() -> Response:
+        found: dict[str, WorkerInfo] = {}
+        for partition in stores.partitions:
+            async with stores.log_readers:
+                found |= {info.worker: info for info in await live_workers(stores.redis, partition)}
+        workers = [found[worker] for worker in sorted(found)]
+        return reply(Workers(list(map(_view, workers)), await names.of_workers(workers)))
+
+
+async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            problem = await check
+    except TimeoutError:
+        problem = f"no answer in {_PATIENCE_SECONDS:g} s"
+    except Exception as error:  # noqa: BLE001 # whatever it is, this is the place to say it
+        problem = words_of(error)
+    return Dependency(name, ready=problem is None, problem=problem)
+
+
+async def _check_redis(stores: Stores) -> str | None:
+    if stores.waits_for is not None:
+        await send(stores.redis, "PING")
+        return None
+    for partition in stores.partitions:
+        meta = await read_meta(stores.redis, partition.number)
+        if meta is None or meta.generation != partition.generation:
+            return why_not(partition.number, meta)
+    return None
+
+
+async def _check_postgres(stores: Stores) -> str | None:
+    async with stores.postgres() as connection:
+        await connection.execute("SELECT 1")
+    return None
+
+
+def _view(info: WorkerInfo) -> WorkerView:
+    return WorkerView(
+        worker=info.worker,
+        host=info.host,
+        pid=info.pid,
+        slots=info.slots,
+        queues=list(info.queues),
+        programs=list(info.programs),
+        running=info.running,
+        stuck=list(info.stuck),
+        unable=dict(info.unable),
+        outdated=list(info.outdated),
+        started_ts=moment(info.started_ms),
+        seen_ts=moment(info.seen_ms),
+    )

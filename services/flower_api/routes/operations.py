@@ -1,0 +1,184 @@
+"""``POST /flows/{id}/...``: what operators do to one flow."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from flower_api.access import by_of
+from flower_api.flow_operations import Operator
+from flower_api.forks import fork
+from flower_api.openapi import replies, reply
+from flower_api.parameter_changes import asked_changes
+from flower_api.path_ids import FlowIdPath
+from flower_api.problems import Fault, with_faults
+from flower_api.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs
+from flower_api.stores import Stores
+from flower_engine.model.definition import MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.transitions.operator_transitions import Operated
+
+_PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
+_PARAMETERS = "new values of parameters, for all selected tasks"
+_UNSET = "parameters to take away from those of the tasks that have them"
+Names = Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_length=1_000)]
+_TASK_PARAMETERS = "by taskExecSeq: new values of parameters of one task"
+
+
+class Operation(Taken):
+    """What every operation may say."""
+
+    version: int | None = Field(
+        None, ge=1, description="the flow's version as the caller saw it; refused if there is a newer one"
+    )
+
+
+class WithReason(Operation):
+    """An operation with a reason, kept in its event."""
+
+    reason: Reason = ""
+
+
+class PriorityBody(Operation):
+    """Another priority for all tasks of a flow."""
+
+    priority: int = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
+
+
+class RerunBody(Operation):
+    """What is to run again: `tasks` by taskExecSeq, or a `selection`."""
+
+    tasks: TaskSeqs | None = None
+    selection: Literal["failed", "all"] | None = None
+    scope: Literal["only", "dependents"] | None = Field(
+        None,
+        description="dependents: all that depends on them, too; only: whatever dependents have; absent:"
+        " refused where a dependent would keep a result of the old run",
+    )
+    parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
+    task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
+    unset: Names = Field([], description=_UNSET)
+
+
+class ForkBody(Taken):
+    """Where the new flow begins: these tasks and all behind them run."""
+
+    from_tasks: TaskSeqs
+    parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
+    task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
+    unset: Names = Field([], description=_UNSET)
+
+
+class IgnoreBody(WithReason):
+    """The tasks to pass over."""
+
+    tasks: TaskSeqs
+
+
+class UnignoreBody(Operation):
+    """The tasks that are to wait again."""
+
+    tasks: TaskSeqs
+
+
+def add_operations(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes of operators."""
+
+    def responses(sentence: str, view: Any = OperatedView) -> Any:
+        return replies({200: (view, sentence)}, problems=_PROBLEMS)
+
+    def operator(request: Request, flow_id: str, body: Operation | None) -> Operator:
+        return Operator(stores, flow_id.lower(), by_of(request), body.version if body else None)
+
+    @app.post(
+        "/flows/{task_flow_id}/rerun",
+        summary="Run tasks again",
+        responses=responses("They wait from the start again"),
+    )
+    async def post_rerun(task_flow_id: FlowIdPath, body: RerunBody, request: Request) -> Response:
+        """Also for a flow that has ended. Attempts count on, earlier ones stay in the history."""
+        if (body.tasks is None) == (body.selection is None):
+            raise with_faults(
+                "invalid-request", "the request is wrong", [Fault(detail="give tasks or selection")]
+            )
+        changes = asked_changes(body.tasks or [], body.parameters, body.task_parameters, body.unset)
+        selection = body.selection if body.tasks is None else body.tasks
+        operates = operator(request, task_flow_id, body)
+        done = await operates.rerun(selection, body.scope or "", changes)
+        return _reply(task_flow_id, "rerun", done, operates.warnings)
+
+    @app.post(
+        "/flows/{task_flow_id}/resume",
+        summary="Make a flow go on",
+        responses=responses("The pause is lifted, or what failed runs again"),
+    )
+    async def post_resume(
+        task_flow_id: FlowIdPath, request: Request, body: Operation | None = None
+    ) -> Response:
+        """Lifts a pause; else reruns what failed, and of a cancelled flow what the cancel cut off.
+
+        `operation` says which.
+        """
+        operation, done = await operator(request, task_flow_id, body).resume()
+        return _reply(task_flow_id, operation, done)
+
+    @app.post(
+        "/flows/{task_flow_id}/fork",
+        summary="Run from a task on, as a new flow",
+        responses=responses("The new flow", Forked),
+    )
+    async def post_fork(task_flow_id: FlowIdPath, body: ForkBody, request: Request) -> Response:
+        """What is final in this flow and not behind those tasks is taken over with its result."""
+        changes = asked_changes(body.from_tasks, body.parameters, body.task_parameters, body.unset)
+        return reply(await fork(stores, task_flow_id.lower(), by_of(request), body.from_tasks, changes))
+
+    @app.post(
+        "/flows/{task_flow_id}/ignore",
+        summary="Pass over tasks",
+        responses=responses("They are Ignore, and what depends on them goes on"),
+    )
+    async def post_ignore(task_flow_id: FlowIdPath, body: IgnoreBody, request: Request) -> Response:
+        """Waiting, retrying and suspended tasks."""
+        done = await operator(request, task_flow_id, body).ignore(body.tasks, body.reason)
+        return _reply(task_flow_id, "ignore", done)
+
+    @app.post(
+        "/flows/{task_flow_id}/unignore",
+        summary="Take an ignore back",
+        responses=responses("They wait again"),
+    )
+    async def post_unignore(task_flow_id: FlowIdPath, body: UnignoreBody, request: Request) -> Response:
+        """While nothing that depends on them has started."""
+        done = await operator(request, task_flow_id, body).unignore(body.tasks)
+        return _reply(task_flow_id, "unignore", done)
+
+    @app.post("/flows/{task_flow_id}/cancel", summary="Cancel a flow", responses=responses("It has ended"))
+    async def post_cancel(
+        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None
+    ) -> Response:
+        """Nothing new starts; running attempts are told to stop with the next heartbeat."""
+        done = await operator(request, task_flow_id, body).cancel(body.reason if body else "")
+        return _reply(task_flow_id, "cancel", done)
+
+    @app.post("/flows/{task_flow_id}/pause", summary="Pause a flow", responses=responses("It is paused"))
+    async def post_pause(
+        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None
+    ) -> Response:
+        """What runs may end, nothing new starts until it is resumed."""
+        done = await operator(request, task_flow_id, body).pause(body.reason if body else "")
+        return _reply(task_flow_id, "pause", done)
+
+    @app.post(
+        "/flows/{task_flow_id}/priority",
+        summary="Change a flow's priority",
+        responses=responses("Its tasks have it"),
+    )
+    async def post_priority(task_flow_id: FlowIdPath, request: Request, body: PriorityBody) -> Response:
+        """All its tasks have this priority from now on; what waits moves at once."""
+        done = await operator(request, task_flow_id, body).prioritise(body.priority)
+        return _reply(task_flow_id, "priority", done)
+
+
+def _reply(flow_id: str, operation: str, done: Operated, warnings: Sequence[str] = ()) -> Response:
+    return reply(OperatedView(flow_id.lower(), operation, done.version, list(done.tasks), list(warnings)))

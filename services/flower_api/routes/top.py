@@ -1,0 +1,154 @@
+"""``/top``: what the engine is busy with at this moment."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from flower_api.openapi import replies, reply
+from flower_api.stores import Stores
+from flower_engine.insight.overview import LaneNow, Overview, read_overview
+from flower_engine.log.keys import unescape
+from flower_engine.projection.read.views import View
+
+_MOST_LANES = 100
+_SCOPES = {"g": "global", "q": "queue", "w": "workflow", "p": "program", "f": "workflow"}
+
+
+class QueueTop(View):
+    """A queue: ready tasks, and leased ones."""
+
+    queue: str
+    waiting: int
+    running: int
+
+
+class LaneTop(View):
+    """Ready tasks that are alike; ``first_seconds``: how long ago the flow of the next one was registered.
+    ``set_aside_by`` names the limit that stops them, or the program that some workers do not serve."""
+
+    queue: str
+    priority: int
+    workflow: str
+    program: str
+    key: str
+    waiting: int
+    first_seconds: float
+    set_aside_by: str
+
+
+class LimitTop(View):
+    """A limit and its use; ``most`` is None where only a rate or a pause is set. ``key``: for this value of
+    its parameter alone."""
+
+    scope: str
+    name: str
+    key: str
+    running: int
+    most: int | None
+    rate: int | None
+    period_seconds: float | None
+    is_paused: bool
+
+
+class TopView(View):
+    """``lanes``: those with most tasks, and how many were left out; ``is_whole``: all were looked at."""
+
+    queues: list[QueueTop]
+    lanes: list[LaneTop]
+    lanes_left_out: int
+    is_whole: bool
+    limits: list[LimitTop]
+    starts_per_second: float
+    finishes_per_second: float
+
+
+def add_top(app: FastAPI, stores: Stores) -> None:
+    """Adds the route."""
+
+    @app.get(
+        "/top",
+        summary="What the engine is busy with",
+        responses=replies({200: (TopView, "As it is at this moment")}, problems=(503,)),
+    )
+    async def get_top() -> Response:
+        """Queues, the longest lanes, limits and what of them is in use, starts and finishes a second."""
+        found: list[Overview] = []
+        for partition in stores.partitions:
+            async with stores.log_readers:
+                found.append(await read_overview(stores.redis, partition))
+        return reply(_view(found))
+
+
+def _view(found: Sequence[Overview]) -> TopView:
+    lanes = sorted(
+        ((lane, one.now_ms) for one in found for lane in one.lanes), key=lambda pair: -pair[0].waiting
+    )
+    return TopView(
+        queues=_queues(found),
+        lanes=[_lane(lane, now_ms) for lane, now_ms in lanes[:_MOST_LANES]],
+        lanes_left_out=max(0, len(lanes) - _MOST_LANES),
+        is_whole=all(one.is_whole for one in found),
+        limits=_limits(found),
+        starts_per_second=sum(1000 * one.starts / one.window_ms for one in found),
+        finishes_per_second=sum(1000 * one.finishes / one.window_ms for one in found),
+    )
+
+
+def _queues(found: Sequence[Overview]) -> list[QueueTop]:
+    waiting: Counter[str] = Counter()
+    running: Counter[str] = Counter()
+    for one in found:
+        for queue in one.queues:
+            waiting[queue.queue] += queue.waiting
+            running[queue.queue] += queue.running
+    return [QueueTop(queue, waiting[queue], running[queue]) for queue in sorted(waiting)]
+
+
+def _lane(lane: LaneNow, now_ms: int) -> LaneTop:
+    return LaneTop(
+        queue=lane.queue,
+        priority=lane.priority,
+        workflow=lane.workflow,
+        program=lane.program,
+        key=lane.key,
+        waiting=lane.waiting,
+        first_seconds=max(0, now_ms - lane.first_ms) / 1000,
+        set_aside_by=_board(lane.board),
+    )
+
+
+def _board(board: str) -> str:
+    if not board:
+        return ""
+    if board.startswith("|@"):
+        return f"program {unescape(board[2:].lstrip('!'))}"
+    scope, name, key = _named(board[1:])
+    return " ".join(filter(None, (scope, name, key)))
+
+
+def _named(limit: str) -> tuple[str, str, str]:
+    """Scope, name and key of a limit as ``lua/_limits.lua`` names it."""
+    letters, _, rest = limit.partition(":")
+    name, _, key = rest.partition("/")
+    return _SCOPES[letters[0]], unescape(name), unescape(key)
+
+
+def _limits(found: Sequence[Overview]) -> list[LimitTop]:
+    rows: dict[str, LimitTop] = {}
+    for one in found:
+        keyed = [name for name in one.running if "/" in name]
+        for limit in [*one.limits, *keyed]:
+            text = one.limits.get(limit.partition("/")[0])
+            if text is None or limit[0] not in "gqwp" or (limit[1:2] == "k" and "/" not in limit):
+                continue
+            most, rate, period, paused = [*text.split(" "), *"---"][:4]
+            scope, name, key = _named(limit)
+            row = rows.setdefault(limit, LimitTop(scope, name, key, 0, None, None, None, is_paused=False))
+            row.running += one.running.get(limit, 0)
+            row.most = (row.most or 0) + int(most) if most.isdigit() else row.most
+            row.rate = (row.rate or 0) + int(rate) if rate.isdigit() else row.rate
+            row.period_seconds = int(period) / 1000 if period.isdigit() else row.period_seconds
+            row.is_paused = row.is_paused or paused == "1"
+    return list(rows.values())

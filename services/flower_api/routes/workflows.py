@@ -1,0 +1,118 @@
+"""``/workflows``: what can be run."""
+
+from typing import Annotated
+
+import psycopg
+from fastapi import FastAPI, Query
+from starlette.responses import Response
+
+from flower_api.definition_schemas import DefinedView, WorkflowBody, WorkflowView
+from flower_api.openapi import replies, reply
+from flower_api.path_ids import TaskIdPath, workflow_of
+from flower_api.problems import ProblemError
+from flower_api.schemas import WorkflowEntry, WorkflowName, WorkflowsPage
+from flower_api.stores import Stores
+from flower_api.unknown_names import Names
+from flower_engine.errors import UnknownWorkflowError
+from flower_engine.projection.definitions.definition_rows import (
+    delete_workflow,
+    encode_workflow,
+    list_workflows,
+    put_workflow,
+    read_workflow,
+)
+
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def add_workflows(app: FastAPI, stores: Stores) -> None:
+    """Adds the routes that show and change definitions."""
+    names = Names(stores)
+
+    @app.get(
+        "/workflows",
+        summary="List workflows by name",
+        responses=replies({200: (WorkflowsPage, "A page of workflows")}, problems=(422, 503)),
+    )
+    async def get_workflows(
+        cursor: Annotated[WorkflowName | None, Query(description="`next` of the page before")] = None,
+        limit: Limit = 100,
+    ) -> Response:
+        async with stores.postgres() as connection:
+            found = await list_workflows(connection, after=cursor, limit=limit + 1)
+        entries = [
+            WorkflowEntry(workflow.name, workflow.tasks, workflow.problem) for workflow in found[:limit]
+        ]
+        return reply(WorkflowsPage(entries, None if len(found) <= limit else entries[-1].task_id))
+
+    @app.get(
+        "/workflows/{task_id:rest}",
+        summary="Show a workflow's definition",
+        responses=replies({200: (WorkflowView, "The definition")}, problems=(404, 422, 503)),
+    )
+    async def get_workflow(task_id: TaskIdPath) -> Response:
+        """422 if its rows, edited with SQL, cannot be understood."""
+        name = workflow_of(task_id)
+        async with stores.postgres() as connection:
+            definition = await read_workflow(connection, name)
+        if definition is None:
+            raise await _unknown(names, name)
+        return reply(WorkflowView.of(definition))
+
+    @app.put(
+        "/workflows/{task_id:rest}",
+        summary="Define or replace a workflow",
+        responses=replies(
+            {
+                200: (DefinedView, "The workflow is replaced as a whole"),
+                201: (DefinedView, "The workflow is defined"),
+            },
+            problems=(400, 409, 413, 415, 422, 503),
+        ),
+    )
+    async def put(task_id: TaskIdPath, body: WorkflowBody) -> Response:
+        """Replaces all its rows in one transaction. Flows under way keep the definition they began with."""
+        name = task_id  # as it stands: one that ends in a slash is refused, not defined under another name
+        if body.task_id not in (None, name):
+            raise ProblemError(
+                422, "invalid-request", f"taskId is {body.task_id!r}, but the path says {name!r}"
+            )
+        definition = body.to_model(name)
+        encoded = await encode_workflow(definition)
+        try:
+            async with stores.postgres() as connection:
+                is_new = await put_workflow(connection, encoded)
+        except psycopg.errors.UniqueViolation:
+            raise ProblemError(
+                409,
+                "conflict",
+                f"somebody else wrote rows of workflow {name!r} at the same moment; try again",
+            ) from None
+        finally:
+            stores.plans.forget(name)  # the notification comes too, but the next call may come before it
+        defined = DefinedView.of(definition)
+        defined.warnings = await names.of_definition(definition)
+        return reply(defined, 201 if is_new else 200)
+
+    @app.delete(
+        "/workflows/{task_id:rest}",
+        summary="Delete a workflow's definition",
+        status_code=204,
+        responses=replies({}, problems=(404, 422, 503)),
+    )
+    async def delete(task_id: TaskIdPath) -> Response:
+        """Its flows stay, and those under way go on."""
+        name = workflow_of(task_id)
+        try:
+            async with stores.postgres() as connection:
+                is_deleted = await delete_workflow(connection, name)
+        finally:
+            stores.plans.forget(name)
+        if not is_deleted:
+            raise await _unknown(names, name)
+        return Response(status_code=204)
+
+
+async def _unknown(names: Names, name: str) -> UnknownWorkflowError:
+    near = await names.near_workflow(name)
+    return UnknownWorkflowError(f"no task definition has the task_id {name!r}{near}")

@@ -1,0 +1,255 @@
+"""The JSON of the API: what it takes (pydantic, which finds every fault) and what it sends (msgspec)."""
+
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from flower_api.request_times import TimeText
+from flower_engine.log.durability import Durability
+from flower_engine.model.definition import (
+    MAX_DURATION_MS,
+    MAX_NAME_LENGTH,
+    MAX_PRIORITY,
+    MAX_TASKS,
+    MIN_PRIORITY,
+)
+from flower_engine.projection.read.failed_tasks import FailedEntry
+from flower_engine.projection.read.views import EventView, FlowSummary, Moment, View
+
+MAX_REGISTRATIONS = 1_000
+NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
+
+WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
+
+
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
+TaskSeqs = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_TASKS)]], Field(min_length=1, max_length=MAX_TASKS)
+]
+
+
+class Taken(BaseModel):
+    """The root of what the API takes: unknown keys are refused, so that none is ignored silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+
+
+_BOTH_STARTS: dict[str, Any] = {
+    "required": ["startAt", "delaySeconds"],
+    "properties": {"startAt": {"type": "string"}, "delaySeconds": {"type": "number"}},
+}
+
+
+class Overrides(Taken):
+    """How a flow differs from its workflow's definition, and when it starts. All of it may be left out."""
+
+    model_config = ConfigDict(json_schema_extra={"not": _BOTH_STARTS})
+
+    # Pydantic would make a deep copy of a default that is a dict, for each flow of a bulk call.
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="replaces these in every task that defines them"
+    )
+    task_parameters: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by taskSeq: sets these of one task"
+    )
+    priority: int | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
+    start_at: TimeText | None = Field(None, description="nothing starts before; UTC where no offset is given")
+    delay_seconds: float | None = Field(
+        None, ge=0, le=MAX_DURATION_MS / 1000, allow_inf_nan=False, description="instead of startAt"
+    )
+    key: IdempotencyKey | None = Field(None, description="the same key gives the same flow")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.start_at is not None and self.delay_seconds is not None:
+            raise ValueError("give startAt or delaySeconds, not both")
+        return self
+
+
+class Registration(Overrides):
+    """A flow to start."""
+
+    task_id: WorkflowName
+
+
+class Registered(View, omit_defaults=True):
+    """The seed's reply, with the flow's id; ``duplicate``: nothing new was started, because its key was known
+    or the workflow's flow limit says skip. ``durability``: what held of the registration when this was sent:
+    it was in Redis' memory, synced to its disk, or in a replica's memory, too."""
+
+    status: Literal["succeeded"]
+    task_id: str
+    task_flow_id: str
+    duplicate: bool = False
+    durability: Durability | None = None
+
+
+class RegistrationFailed(View):
+    """The seed's reply for a workflow that nobody defined."""
+
+    status: Literal["failed"]
+    task_id: str
+    description: str
+
+
+class BulkEntry(View, omit_defaults=True):
+    """What became of one registration; ``code`` is what HTTP would have answered to it alone."""
+
+    status: Literal["succeeded", "failed"]
+    task_id: str
+    code: int
+    task_flow_id: str | None = None
+    duplicate: bool = False
+    durability: Durability | None = None
+    description: str | None = None
+
+
+class NamedFlow(View):
+    """The flow that a name means."""
+
+    task_flow_id: str
+
+
+class OperatedView(View, omit_defaults=True):
+    """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
+    ``warnings``: what of it could not be checked."""
+
+    task_flow_id: str
+    operation: str
+    version: int
+    tasks: list[int]
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class Forked(View, omit_defaults=True):
+    """The new flow, and the one it was forked from. ``warnings``: what of it could not be checked."""
+
+    task_flow_id: str
+    task_id: str
+    forked_from: str
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class BulkMatches(View, tag="count", tag_field="kind", omit_defaults=True):
+    """How many flows match; ``more``: than that. ``warnings``: nothing is known of a name in the filter."""
+
+    matches: int
+    more: bool
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class BulkProgress(View, tag="progress", tag_field="kind"):
+    """How far an operation on many flows is."""
+
+    done: int
+    refused: int
+    of: int
+
+
+class BulkRefusal(View):
+    """A flow that an operation on many was refused for."""
+
+    task_flow_id: str
+    detail: str
+
+
+class BulkResult(View, tag="result", tag_field="kind"):
+    """How an operation on many flows ended; at most 100 refusals are told."""
+
+    ended: Literal["finished", "stopped"]
+    done: int
+    refused: int
+    refusals: list[BulkRefusal]
+
+
+class TasksPage(View, omit_defaults=True):
+    """Failed tasks, newest first; ``next`` is the cursor of the next page. A page may be short. ``warnings``:
+    nothing is there, and nothing is known of a name that was asked for."""
+
+    tasks: list[FailedEntry]
+    next: str | None
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class FlowsPage(View, omit_defaults=True):
+    """Flows, newest first; ``next`` is the cursor of the next page. ``warnings``: nothing is there, and
+    nothing is known of the workflow that was asked for."""
+
+    flows: list[FlowSummary]
+    next: str | None
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class EventsPage(View):
+    """Events of a flow in order; ``next`` goes on as ``after``. A page may be short and not the last."""
+
+    task_flow_id: str
+    partition: int
+    events: list[EventView]
+    next: str | None
+
+
+class WorkflowEntry(View, omit_defaults=True):
+    """A workflow and how many tasks it has; ``problem``: why its rows, edited with SQL, cannot be run. (Not
+    looked for behind the first 2,000 rows of a page.)"""
+
+    task_id: str
+    task_count: int
+    problem: str = ""
+
+
+class WorkflowsPage(View):
+    """Workflows by name; ``next`` is the cursor of the next page."""
+
+    workflows: list[WorkflowEntry]
+    next: str | None
+
+
+class WorkerView(View):
+    """A worker that is alive; ``stuck`` names attempts that hold a slot though they were told to stop,
+    ``unable`` programs that it cannot start now, each with the reason, ``outdated`` files that were changed
+    since it imported them: it runs what they held then."""
+
+    worker: str
+    host: str
+    pid: int
+    slots: int
+    queues: list[str]
+    programs: list[str]
+    running: int
+    stuck: list[str]
+    unable: dict[str, str]
+    outdated: list[str]
+    started_ts: Moment
+    seen_ts: Moment
+
+
+class Workers(View, omit_defaults=True):
+    """The workers whose last heartbeat is not long ago. ``warnings``: queues that no definition names."""
+
+    workers: list[WorkerView]
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class Dependency(View):
+    """Something that the API needs; ``problem`` says what is wrong with it."""
+
+    name: str
+    ready: bool
+    problem: str | None
+
+
+class Readiness(View):
+    """Whether the API can do all its work."""
+
+    status: Literal["ready", "not ready"]
+    dependencies: list[Dependency]
+
+
+class Alive(View):
+    """The process answers."""
+
+    status: Literal["alive"]

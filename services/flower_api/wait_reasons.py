@@ -1,0 +1,155 @@
+"""Why tasks wait, as data: what can be told from a flow itself and from the workers that are alive."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from flower_engine.insight import obstacles
+from flower_engine.insight.obstacles import Obstacle
+from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.status import Status
+from flower_engine.projection.read.views import (
+    Behind,
+    CannotStart,
+    Delayed,
+    DependenciesOpen,
+    FlowView,
+    LimitReached,
+    NoPlace,
+    NoWorker,
+    Paused,
+    RateReached,
+    Ready,
+    RetryAt,
+    ScopePaused,
+    TaskView,
+    Unknown,
+    WaitReason,
+    moment,
+)
+from flower_engine.transitions.worker_transitions import WorkerInfo
+
+Served = set[tuple[str, str]]
+"""Pairs of queue and program that some live worker serves."""
+
+
+Unable = Mapping[tuple[str, str], tuple[str, str]]
+"""Of a queue and a program: a live worker that serves them, but cannot start the program now, and why."""
+
+
+class Seen(NamedTuple):
+    """What Redis says at this moment: what live workers serve, what stops tasks of the flow, and engine time
+    (ms), in which everything of the flow is due."""
+
+    served: Served
+    unable: Unable
+    obstacles: Mapping[int, Obstacle]
+    now_ms: int
+    controls: Sequence[FlowControl] = ()
+
+
+def ready_tasks(flow: FlowView) -> list[int]:
+    """Those whose reason to wait only Redis can tell."""
+    final = _final(flow)
+    return [task.task_exec_seq for task in flow.tasks if _waits(task) and final.issuperset(task.depends_on)]
+
+
+def explain(flow: FlowView, seen: Seen | None) -> None:
+    """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
+    now = datetime.now(UTC) if seen is None else moment(seen.now_ms)
+    for task in _tell_dependencies(flow):
+        task.wait_reason = _why_held(flow, task, now) or _why_ready(task, seen)
+
+
+def explain_then(flow: FlowView, then: datetime) -> None:
+    """The same for a flow as it was at an earlier time."""
+    for task in _tell_dependencies(flow):
+        task.wait_reason = _why_held(flow, task, then) or Unknown(
+            "it was ready; which workers and limits there were then is not kept"
+        )
+
+
+def served_by(workers: Iterable[WorkerInfo]) -> Served:
+    """What these workers serve, and can start."""
+    return {
+        (queue, program)
+        for worker in workers
+        for queue in worker.queues
+        for program in worker.programs
+        if program not in worker.unable
+    }
+
+
+def unable_in(workers: Iterable[WorkerInfo]) -> Unable:
+    """What workers serve and cannot start."""
+    return {
+        (queue, program): (worker.worker, why)
+        for worker in workers
+        for program, why in worker.unable.items()
+        for queue in worker.queues
+    }
+
+
+def _tell_dependencies(flow: FlowView) -> list[TaskView]:
+    """Tells tasks that wait for others so; the other tasks in Wait."""
+    final = _final(flow)
+    ready: list[TaskView] = []
+    for task in filter(_waits, flow.tasks):
+        open_ones = [seq for seq in task.depends_on if seq not in final]
+        if open_ones:
+            task.wait_reason = DependenciesOpen(open_ones)
+        else:
+            ready.append(task)
+    return ready
+
+
+def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | None:
+    """What of the flow itself keeps a task from being ready now."""
+    if flow.paused_ts is not None:
+        return Paused(by=flow.paused_by or "")
+    if flow.start_ts is not None and flow.start_ts > now:
+        return Delayed(flow.start_ts)
+    if task.retry_ts is not None and task.retry_ts > now:
+        return RetryAt(task.retry_ts)
+    return None
+
+
+def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
+    if seen is None:
+        return Unknown("Redis does not answer, so the live workers are not known")
+    obstacle = seen.obstacles.get(task.task_exec_seq)
+    if obstacle is not None and not isinstance(obstacle, obstacles.Behind):
+        return _stopped_by(obstacle, seen.controls)
+    if (task.queue, task.program) not in seen.served:
+        if (found := seen.unable.get((task.queue, task.program))) is not None:
+            worker, why = found
+            return CannotStart(program=task.program, queue=task.queue, worker=worker, detail=why)
+        is_queue_served = any(queue == task.queue for queue, _ in seen.served)
+        return NoWorker(program=task.program, queue=task.queue, is_queue_served=is_queue_served)
+    if obstacle is not None:
+        return Behind(obstacle.tasks, obstacle.at_least)
+    return Ready()
+
+
+def _stopped_by(
+    obstacle: obstacles.NoPlace | obstacles.Full | obstacles.Slow | obstacles.Held,
+    controls: Sequence[FlowControl],
+) -> WaitReason:
+    match obstacle:
+        case obstacles.NoPlace(under_way, most, ahead):
+            return NoPlace(under_way, most, ahead)
+        case obstacles.Full(scope, name, key, running, most, held_by):
+            return LimitReached(scope, name, key, running, most, list(held_by))
+        case obstacles.Slow(scope, name, rate, period_ms, until_ms):
+            return RateReached(scope, name, rate, period_ms / 1000, moment(until_ms))
+        case obstacles.Held(scope, name):
+            row = next((row for row in controls if (row.scope, row.name) == (scope, name)), None)
+            return ScopePaused(scope, name, row.changed_by if row else "", row.reason if row else "")
+
+
+def _waits(task: TaskView) -> bool:
+    return task.exec_status == Status.WAIT
+
+
+def _final(flow: FlowView) -> set[int]:
+    return {task.task_exec_seq for task in flow.tasks if Status(task.exec_status).is_final}

@@ -1,0 +1,62 @@
+"""What the shell may complete: workflows and flows, as the API has them at that moment.
+
+A completion that cannot be had offers nothing and says nothing: somebody is typing.
+"""
+
+import os
+from contextlib import closing
+from typing import Any
+
+import httpx
+
+from flower_cli.commands.api_client import Api, ApiError, address
+from flower_cli.commands.words import moment, status_word
+from flower_cli.noun_counts import counted
+
+_MOST = 50
+_SECONDS = 1.0
+
+Completions = list[tuple[str, str]]
+
+
+def complete_flow(incomplete: str) -> Completions:
+    """The newest flows, each with what it is."""
+    flows = _ask("/flows", "flows")
+    offered = [("last", "the flow that was registered last")] if flows else []
+    offered += [
+        (flow["taskFlowId"], f"{flow['taskId']} {status_word(flow)} {moment(flow['registeredTs'])}")
+        for flow in flows
+    ]
+    return _beginning_with(incomplete, offered)
+
+
+def complete_workflow(incomplete: str) -> Completions:
+    """The workflows that are defined."""
+    offered = [(one["taskId"], counted(one["taskCount"], "task")) for one in _ask("/workflows", "workflows")]
+    return _beginning_with(incomplete, offered)
+
+
+def complete_program(incomplete: str) -> Completions:
+    """The programs that live workers serve."""
+    programs = {name for worker in _ask("/workers", "workers") for name in worker["programs"]}
+    return _beginning_with(incomplete, [(name, "") for name in sorted(programs)])
+
+
+def complete_status(incomplete: str) -> Completions:
+    """The statuses of flows."""
+    words = ("Wait", "Running", "Suspend", "Finish", "Ignore")
+    return [(word, "") for word in words if word.lower().startswith(incomplete.lower())]
+
+
+def _beginning_with(incomplete: str, offered: Completions) -> Completions:
+    return [one for one in offered if one[0].startswith(incomplete)]
+
+
+def _ask(path: str, key: str) -> list[dict[str, Any]]:
+    query = {} if path == "/workers" else {"limit": _MOST}
+    try:
+        with closing(Api(address(), os.environ.get("FLOWER_TOKEN"), httpx.Timeout(_SECONDS))) as api:
+            found: list[dict[str, Any]] = api.read(path, **query)[key]
+            return found
+    except (ApiError, ValueError, KeyError, TypeError):
+        return []

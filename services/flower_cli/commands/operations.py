@@ -1,0 +1,199 @@
+"""Commands that operate on one flow: rerun, resume, fork, ignore, unignore, cancel, pause."""
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from flower_cli.commands.api_client import connected, part, print_json
+from flower_cli.commands.api_options import (
+    FlowArgument,
+    JsonOption,
+    ParamOption,
+    ReasonOption,
+    UrlOption,
+    VersionOption,
+)
+from flower_cli.commands.flow_names import flow_id
+from flower_cli.commands.values import parameters_of, task_parameters_of
+from flower_cli.console import out
+
+TasksArgument = Annotated[
+    list[int], typer.Argument(help="Tasks by number, as 'flower show' has them.", min=1)
+]
+TaskParamOption = Annotated[
+    list[str] | None, typer.Option("--task-param", help="TASK:NAME=VALUE, for one task. Repeatable")
+]
+UnsetOption = Annotated[
+    list[str] | None, typer.Option("--unset", help="Take this parameter away from the tasks. Repeatable")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (rerun, resume, fork, ignore, unignore, cancel, pause):
+        app.command(rich_help_panel="Flows, over HTTP")(command)
+    # A negative number is no option: without this it would have to stand behind "--".
+    numbers = {"ignore_unknown_options": True}
+    app.command(rich_help_panel="Flows, over HTTP", context_settings=numbers)(priority)
+
+
+def rerun(
+    flow: FlowArgument,
+    task: Annotated[list[int] | None, typer.Option("--task", help="This task; repeatable", min=1)] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that failed")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All tasks")] = False,
+    only: Annotated[bool, typer.Option("--only", help="Whatever dependents have done")] = False,
+    dependents: Annotated[bool, typer.Option("--dependents", help="And all that depends on them")] = False,
+    param: ParamOption = None,
+    task_param: TaskParamOption = None,
+    unset: UnsetOption = None,
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run tasks again, also of a flow that has ended."""
+    if bool(task) + failed + everything != 1:
+        raise typer.BadParameter("say what is to run again: --task N, --failed or --all, one of them")
+    if only and dependents:
+        raise typer.BadParameter("--only and --dependents exclude each other")
+    body: dict[str, Any] = {"tasks": task} if task else {"selection": "failed" if failed else "all"}
+    if only or dependents:
+        body["scope"] = "only" if only else "dependents"
+    body |= _parameters(param, task_param, unset)
+    _operate(flow, "rerun", body, version, url, as_json)
+
+
+def resume(
+    flow: FlowArgument, version: VersionOption = None, url: UrlOption = None, as_json: JsonOption = False
+) -> None:
+    """Lift a pause; else rerun all that failed, or all that a cancel cut off."""
+    _operate(flow, "resume", {}, version, url, as_json)
+
+
+def fork(
+    flow: FlowArgument,
+    from_task: Annotated[list[int], typer.Option("--from", help="Begin with this task; repeatable", min=1)],
+    param: ParamOption = None,
+    task_param: TaskParamOption = None,
+    unset: UnsetOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run from a task on, as a new flow that takes the results before it over; prints its id."""
+    with connected(url) as api:
+        answer = api.post(
+            f"/flows/{part(flow_id(api, flow))}/fork",
+            {"fromTasks": from_task, **_parameters(param, task_param, unset)},
+        )
+    if as_json:
+        print_json(answer)
+    else:
+        out.print(msgspec.json.decode(answer)["taskFlowId"], markup=False)
+
+
+def ignore(
+    flow: FlowArgument,
+    tasks: TasksArgument,
+    reason: ReasonOption = "",
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pass over waiting, retrying or suspended tasks; what depends on them goes on."""
+    _operate(flow, "ignore", {"tasks": tasks, "reason": reason}, version, url, as_json)
+
+
+def unignore(
+    flow: FlowArgument,
+    tasks: TasksArgument,
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make ignored tasks wait again, while nothing that depends on them has started."""
+    _operate(flow, "unignore", {"tasks": tasks}, version, url, as_json)
+
+
+def cancel(
+    flow: FlowArgument,
+    reason: ReasonOption = "",
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a flow: nothing new starts, what runs is told to stop."""
+    _operate(flow, "cancel", {"reason": reason}, version, url, as_json)
+
+
+def pause(
+    flow: FlowArgument,
+    reason: ReasonOption = "",
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start nothing more of a flow until it is resumed; what runs may end."""
+    _operate(flow, "pause", {"reason": reason}, version, url, as_json)
+
+
+def priority(
+    flow: FlowArgument,
+    number: Annotated[int, typer.Argument(help="-20 (first) to 19", min=-20, max=19)],
+    version: VersionOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give all tasks of a flow another priority; what waits moves at once."""
+    _operate(flow, "priority", {"priority": number}, version, url, as_json)
+
+
+# What became of the flow, or of the tasks that the answer names.
+_OF_FLOW = {
+    "priority": "has another priority",
+    "resume": "is resumed",
+    "cancel": "is cancelled",
+    "pause": "is paused",
+}
+_OF_TASKS = {
+    "rerun": ("will run again", "will run again"),
+    "resume": ("will run again", "will run again"),
+    "ignore": ("is ignored", "are ignored"),
+    "unignore": ("waits again", "wait again"),
+    "cancel": ("is passed over", "are passed over"),
+}
+
+
+def _operate(  # one call for all of the above
+    flow: str, verb: str, body: dict[str, Any], version: int | None, url: str | None, as_json: bool
+) -> None:
+    if version is not None:
+        body["version"] = version
+    with connected(url) as api:
+        flow = flow_id(api, flow)
+        answer = api.post(f"/flows/{part(flow)}/{verb}", body)
+    if as_json:
+        print_json(answer)
+        return
+    done = msgspec.json.decode(answer)
+    what = _said(done["operation"], done["tasks"])
+    out.print(f"flow {flow}: {what} (version {done['version']})", markup=False)
+
+
+def _said(operation: str, tasks: list[int]) -> str:
+    said = [_OF_FLOW[operation]] if operation in _OF_FLOW else []
+    if tasks:
+        shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
+        one, many = _OF_TASKS.get(operation, ("is concerned", "are concerned"))
+        said.append(f"task {shown} {one}" if len(tasks) == 1 else f"tasks {shown} {many}")
+    return ", ".join(said) or "nothing had to be done"
+
+
+def _parameters(
+    param: list[str] | None, task_param: list[str] | None, unset: list[str] | None
+) -> dict[str, Any]:
+    given = {
+        "parameters": parameters_of(param),
+        "taskParameters": task_parameters_of(task_param),
+        "unset": unset or [],
+    }
+    return {name: value for name, value in given.items() if value}

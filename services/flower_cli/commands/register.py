@@ -1,0 +1,135 @@
+"""``flower register``: starts a flow, and waits for its end if asked to."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flower_cli.commands import words
+from flower_cli.commands.api_client import Api, ApiError, connected, part, print_json
+from flower_cli.commands.api_options import JsonOption, ParamOption, UrlOption, WorkflowArgument
+from flower_cli.commands.show import print_flow
+from flower_cli.commands.values import parameters_of, task_parameters_of
+from flower_cli.console import err, out
+from flower_cli.options import finite
+
+EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
+_EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
+_LOOK_SECONDS = 0.2
+_MOST_REASONS = 5
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(rich_help_panel="Flows, over HTTP")(register)
+
+
+def register(
+    workflow: WorkflowArgument,
+    param: ParamOption = None,
+    task_param: Annotated[
+        list[str] | None, typer.Option("--task-param", help="TASKSEQ:NAME=VALUE, for one task. Repeatable")
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", help="Of all tasks, -20 (first) to 19")
+    ] = None,
+    delay: Annotated[
+        float | None, typer.Option("--delay", callback=finite, help="Seconds before anything starts")
+    ] = None,
+    start_at: Annotated[
+        str | None, typer.Option("--start-at", help="Time (ISO, UTC) before which not")
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="The same key gives the same flow")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it ends or a task is suspended")] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", callback=finite, help="Wait so many seconds at most")
+    ] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a flow. With --wait: exit 0 when it finished, 1 suspended, 3 cancelled, 4 after the timeout."""
+    given = {
+        "parameters": parameters_of(param) or None,
+        "taskParameters": task_parameters_of(task_param) or None,
+        "priority": priority,
+        "delaySeconds": delay,
+        "startAt": start_at,
+        "key": key,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    with connected(url) as api:
+        try:
+            registered = api.send(f"/register/{part(workflow)}", body)
+        except ApiError as error:
+            if b'"no tasks registered"' in error.body:
+                api.get(f"/workflows/{part(workflow)}")  # which says what is near
+            raise
+        flow_id = registered["taskFlowId"]
+        if not wait:
+            if as_json:
+                print_json(_encode(registered))
+            else:
+                known = " (its key was known)" if registered.get("duplicate") else ""
+                out.print(f"{flow_id}{known}", markup=False)
+            return
+        flow = _watch(api, flow_id, timeout)
+        if as_json:
+            print_json(api.get(f"/flows/{flow_id}"))
+    if not as_json:
+        print_flow(flow)
+    raise typer.Exit(_EXITS.get(flow["status"], EXIT_TIMEOUT))
+
+
+def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
+    """The flow, when it has ended or stands still or the time is over; shows progress on standard error."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
+        bar = progress.add_task(flow_id, total=None)
+        said, before, told = "", "", ""
+        while True:
+            flow = api.read(f"/flows/{flow_id}")
+            done = flow["finished"] + flow["ignored"]
+            progress.update(bar, total=flow["taskCount"], completed=done)
+            line = f"{flow_id} {words.status_word(flow)}: {words.counts(flow)}"
+            if not err.is_terminal and line != said:
+                err.print(line, markup=False)
+                said = line
+            is_over = _is_over(flow)
+            is_late = deadline is not None and time.monotonic() >= deadline
+            why = "" if is_over or flow["running"] else why_nothing_runs(flow)
+            if why and why != told and (why == before or is_late):  # what passes at once is not worth a line
+                progress.console.print(why, markup=False)
+                told = why
+            before = why
+            if is_over or is_late:
+                return flow
+            time.sleep(_LOOK_SECONDS)
+
+
+def why_nothing_runs(flow: dict[str, Any]) -> str:
+    """Why its tasks wait, as ``flower why`` says it, but for those that wait for others; a few of them."""
+    waiting: list[dict[str, Any]] = [task for task in flow["tasks"] if task["waitReason"]]
+    lines = [words.why_line(task) for task in waiting if task["waitReason"].get("reason") != "dependencies"]
+    more = [f"... and {len(lines) - _MOST_REASONS} more"] if len(lines) > _MOST_REASONS else []
+    return "\n".join([*lines[:_MOST_REASONS], *more])
+
+
+def _is_over(flow: dict[str, Any]) -> bool:
+    """Whether nothing more happens by itself."""
+    return flow["finishedTs"] is not None or (
+        flow["suspended"] > 0 and not flow["running"] and not _may_go_on(flow)
+    )
+
+
+def _may_go_on(flow: dict[str, Any]) -> bool:
+    """Whether a task of it waits for something other than a suspended one."""
+    tasks: list[dict[str, Any]] = flow["tasks"]
+    reasons: list[dict[str, Any]] = [task["waitReason"] or {} for task in tasks if task["status"] == "Wait"]
+    return any(reason.get("reason") != "dependencies" for reason in reasons)
+
+
+def _encode(value: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(value)

@@ -1,0 +1,227 @@
+"""Commands that show: flows, show, errors, workers."""
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from flower_cli.commands import words
+from flower_cli.commands.api_client import EXIT_REFUSED, connected, part, print_json, say_warnings
+from flower_cli.commands.api_options import (
+    FlowArgument,
+    JsonOption,
+    LimitOption,
+    ProgramOption,
+    SinceOption,
+    StatusOption,
+    UntilOption,
+    UrlOption,
+    WorkflowOption,
+)
+from flower_cli.commands.failures import print_attempts, print_failure, print_traceback
+from flower_cli.commands.flow_names import flow_id
+from flower_cli.commands.tree import tree_lines
+from flower_cli.console import fail, out
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (flows, show, why, errors, workers):
+        app.command(rich_help_panel="Flows, over HTTP")(command)
+
+
+def flows(
+    workflow: WorkflowOption = None,
+    status: StatusOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 20,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List flows, newest first."""
+    with connected(url) as api:
+        query = {"taskId": workflow, "status": status, "since": since, "until": until}
+        if as_json:
+            answer = api.get("/flows", limit=min(limit, 1_000), **query)
+            say_warnings(answer)
+            print_json(answer)
+            return
+        table = Table("flow", "workflow", "status", "tasks", "registered", "ended", box=SIMPLE_HEAD)
+        for flow in api.pages("/flows", "flows", limit, **query):
+            status_text = words.status_text(flow)
+            if flow["pausedTs"]:
+                status_text.append(" paused", style="yellow")
+            table.add_row(
+                *(flow["taskFlowId"], Text(flow["taskId"]), status_text, words.counts(flow)),
+                *(words.moment(flow["registeredTs"]), words.moment(flow["finishedTs"])),
+            )
+        out.print(table)
+
+
+def show(
+    flow: FlowArgument,
+    task: Annotated[int | None, typer.Option("--task", help="One task with all its attempts")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="As it was at this time (ISO, UTC) or behind this position")
+    ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="All frames of tracebacks, those of libraries, too")
+    ] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a flow: its tasks as a tree with why each waits, then what failed and why."""
+    with connected(url) as api:
+        path = f"/flows/{part(flow_id(api, flow))}" + ("" if task is None else f"/tasks/{task}")
+        answer = api.get(path, at=at)
+    if as_json:
+        print_json(answer)
+    elif task is not None:
+        print_task(msgspec.json.decode(answer), whole=traceback)
+    else:
+        print_flow(msgspec.json.decode(answer), whole=traceback)
+
+
+def why(
+    flow: FlowArgument,
+    task: Annotated[int | None, typer.Argument(help="Only this task")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why tasks of a flow wait, as it is at this moment."""
+    with connected(url) as api:
+        flow = flow_id(api, flow)
+        found = api.read(f"/flows/{part(flow)}")
+    tasks = [one for one in found["tasks"] if task in (None, one["taskExecSeq"])]
+    if not tasks:
+        fail(f"flow {flow} has no task {task}; its tasks are 1 to {len(found['tasks'])}")
+        raise typer.Exit(EXIT_REFUSED)
+    if as_json:
+        reasons = {str(one["taskExecSeq"]): one["waitReason"] for one in tasks if one["waitReason"]}
+        print_json(msgspec.json.encode(reasons))
+        return
+    waiting = [one for one in tasks if one["waitReason"]]
+    for one in waiting:
+        out.print(words.why_line(one), markup=False)
+    if not waiting:
+        standing = (
+            f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {words.status_word(found)}"
+        )
+        out.print(f"{standing}: nothing of it waits", markup=False)
+
+
+def errors(
+    workflow: WorkflowOption = None,
+    program: ProgramOption = None,
+    match: Annotated[str | None, typer.Option("--match", help="Text in the error's type or message")] = None,
+    retrying: Annotated[
+        bool, typer.Option("--retrying", help="Tasks that wait for their next attempt")
+    ] = False,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 50,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List failed tasks of all flows, newest first."""
+    query = {
+        "status": "retrying" if retrying else "suspend",
+        "taskId": workflow,
+        "program": program,
+        "error": match,
+        "since": since,
+        "until": until,
+    }
+    with connected(url) as api:
+        if as_json:
+            answer = api.get("/tasks", limit=min(limit, 1_000), **query)
+            say_warnings(answer)
+            print_json(answer)
+            return
+        table = Table("when", "flow", "workflow", "task", "attempt", "error", box=SIMPLE_HEAD)
+        for task in api.pages("/tasks", "tasks", limit, **query):
+            table.add_row(
+                *(words.moment(task["suspendedTs"] or task["retryTs"]), task["taskFlowId"]),
+                *(
+                    Text(task["taskId"]),
+                    Text(f"{task['taskExecSeq']} {task['program']}"),
+                    str(task["attempt"]),
+                ),
+                Text(words.error_line(task["error"]), style="red"),
+            )
+        is_asked = any((workflow, program, match, since, until))
+        nothing = "nothing has failed" + (" that fits what was asked for" if is_asked else "")
+        out.print(table if table.row_count else nothing, markup=False)
+
+
+def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
+    """List live workers, what they run, what is stuck, cannot be started, or was changed meanwhile."""
+    with connected(url) as api:
+        answer = api.get("/workers")
+    say_warnings(answer)
+    if as_json:
+        print_json(answer)
+        return
+    table = Table("worker", "host", "pid", "runs", "slots", "queues", "programs", "stuck", box=SIMPLE_HEAD)
+    remarks: list[str] = []
+    for worker in msgspec.json.decode(answer)["workers"]:
+        table.add_row(
+            *(Text(worker["worker"]), Text(worker["host"]), str(worker["pid"]), str(worker["running"])),
+            *(str(worker["slots"]), Text(", ".join(worker["queues"])), Text(", ".join(worker["programs"]))),
+            Text("\n".join(worker["stuck"]), style="red"),
+        )
+        name = worker["worker"]
+        remarks += [f"{name} cannot start {program}: {why}" for program, why in worker["unable"].items()]
+        if files := worker["outdated"]:
+            remarks.append(f"{name} began before these files were changed: {', '.join(files)}")
+    out.print(table if table.row_count else "no worker is alive", markup=False)
+    for line in remarks:
+        out.print(Text(line, style="red"))
+
+
+def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
+    """A flow as ``flower show`` shows it; ``whole``: with all frames of tracebacks."""
+    head = Text(f"{flow['taskId']} ", style="bold")
+    head.append(flow["taskFlowId"], style="")
+    head.append("  ").append_text(words.status_text(flow))
+    out.print(head.append(f"  ({words.counts(flow)})", style="dim"))
+    for label, name in (
+        ("registered", "registered"),
+        ("starts", "start"),
+        ("started", "started"),
+        ("ended", "finished"),
+        ("paused", "paused"),
+        ("cancelled", "cancelled"),
+    ):
+        if flow[f"{name}Ts"]:
+            by = flow.get(f"{name}By")
+            out.print(
+                f"{label:<11}{words.moment(flow[f'{name}Ts'])} UTC{f' by {by}' if by else ''}", markup=False
+            )
+    if flow["forkedFrom"]:
+        out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
+    out.print()
+    for line in tree_lines(flow["tasks"]):
+        out.print(line)
+    for task in flow["failedTasks"]:
+        out.print()
+        print_failure(task, whole=whole)
+
+
+def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
+    """A task with its attempts; ``whole``: with all frames of tracebacks."""
+    out.print(
+        Text(f"{task['taskId']} {task['taskFlowId']} task {task['taskExecSeq']} {task['program']}", "bold")
+    )
+    out.print(Text(f"{words.mark(task['status'])} {task['status']}", words.COLOURS.get(task["status"], "")))
+    if reason := words.why_it_waits(task["waitReason"]):
+        out.print(reason, markup=False)
+    out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
+    if task["status"] == "Finish":
+        out.print(f"result     {msgspec.json.encode(task['result']).decode()}", markup=False)
+    print_attempts(task["attempts"])
+    if task["error"]:
+        print_traceback(task["error"], whole=whole)

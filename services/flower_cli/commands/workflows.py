@@ -1,0 +1,161 @@
+"""``flower workflows``: lists, shows, defines and deletes definitions."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import msgspec
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, part, print_json
+from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
+from flower_cli.commands.completion import complete_workflow
+from flower_cli.console import fail, out
+from flower_cli.noun_counts import counted
+
+_STDIN = Path("-")
+NameArgument = Annotated[
+    str, typer.Argument(help="The workflow's name.", metavar="NAME", autocompletion=complete_workflow)
+]
+
+
+class _ShowsByName(TyperGroup):
+    """``flower workflows NAME`` is short for ``flower workflows show NAME``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["show", *args])
+
+
+_app = typer.Typer(cls=_ShowsByName, invoke_without_command=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_app, name="workflows", rich_help_panel="Flows, over HTTP")
+
+
+@_app.callback()
+def workflows(
+    context: typer.Context, limit: LimitOption = 100, url: UrlOption = None, as_json: JsonOption = False
+) -> None:
+    """List workflows; 'flower workflows NAME' shows one."""
+    if context.invoked_subcommand is not None:
+        context.obj = (url, as_json)  # flags before the name count, too
+        return
+    with connected(url) as api:
+        if as_json:
+            print_json(api.get("/workflows", limit=min(limit, 1_000)))
+            return
+        table = Table("workflow", "tasks", "", box=SIMPLE_HEAD)
+        for workflow in api.pages("/workflows", "workflows", limit):
+            problem = Text(workflow.get("problem", ""), style="red")
+            table.add_row(Text(workflow["taskId"]), str(workflow["taskCount"]), problem)
+    out.print(table if table.row_count else "no workflow is defined; 'flower workflows apply FILE' does")
+
+
+@_app.command()
+def show(
+    context: typer.Context, name: NameArgument, url: UrlOption = None, as_json: JsonOption = False
+) -> None:
+    """Show the definition of a workflow; with --json it is what 'apply' takes."""
+    before_url, before_json = context.obj
+    with connected(url or before_url) as api:
+        answer = api.get(f"/workflows/{part(name)}")
+    if as_json or before_json:
+        print_json(answer)
+    else:
+        _print_definition(msgspec.json.decode(answer))
+
+
+@_app.command()
+def apply(
+    context: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help='JSON: {"taskId": ..., "tasks": [...]}, or a list of such; -: input'
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="The workflow's name, where the file has no taskId")
+    ] = None,
+    url: UrlOption = None,
+) -> None:
+    """Define workflows, or replace them as a whole. Flows under way keep the definition they began with."""
+    found = [one for file in files for one in _definitions(file, name)]
+    refused = 0
+    with connected(url or context.obj[0]) as api:
+        for workflow, body in found:
+            try:
+                out.print(f"workflow {workflow}: {_apply(api, workflow, body)}", markup=False)
+            except ApiError as error:
+                if error.exit_code != EXIT_REFUSED:
+                    raise
+                refused += 1
+                fail(str(error))
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@_app.command()
+def delete(
+    context: typer.Context,
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    url: UrlOption = None,
+) -> None:
+    """Delete a workflow's definition; its flows stay, and those under way go on."""
+    with connected(url or context.obj[0]) as api:
+        if not yes:
+            typer.confirm(f"Delete the definition of workflow {name}?", abort=True, err=True)
+        api.delete(f"/workflows/{part(name)}")
+    out.print(f"workflow {name}: deleted", markup=False)
+
+
+def _apply(api: Api, workflow: str, body: dict[str, Any]) -> str:
+    is_new = api.put_new(f"/workflows/{part(workflow)}", body)
+    return f"{'defined' if is_new else 'replaced'}, {counted(len(body['tasks']), 'task')}"
+
+
+def _definitions(file: Path, name: str | None) -> list[tuple[str, dict[str, Any]]]:
+    """The workflows of a file, each with its name.
+
+    Raises:
+        typer.BadParameter: it cannot be read, is not JSON, or has no workflows; says where.
+    """
+    try:
+        raw = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
+        content: Any = msgspec.json.decode(raw)
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} is not JSON: {error}") from None
+    found: list[tuple[str, dict[str, Any]]] = []
+    bodies = cast(list[Any], content) if isinstance(content, list) else [content]
+    for place, body in enumerate(bodies, start=1):
+        where = f"{file}, workflow {place}" if isinstance(content, list) else str(file)
+        if not isinstance(body, dict):
+            raise typer.BadParameter(f'{where} is no object like {{"taskId": ..., "tasks": [...]}}')
+        given = cast(dict[str, Any], body)
+        workflow = given.get("taskId", name)
+        if not isinstance(workflow, str) or not workflow:
+            raise typer.BadParameter(f"{where} has no taskId: add it, or give --name")
+        found.append((workflow, given))
+    if name is not None and any(workflow != name for workflow, _ in found):
+        raise typer.BadParameter(f"--name is {name!r}, but {file} says {found[0][0]!r}")
+    return found
+
+
+def _print_definition(workflow: dict[str, Any]) -> None:
+    table = Table("taskSeq", "program", "depends on", "priority", "queue", "parameters", box=SIMPLE_HEAD)
+    for task in workflow["tasks"]:
+        depends = "the one before" if task["dependsOn"] is None else ", ".join(map(str, task["dependsOn"]))
+        table.add_row(
+            *(str(task["taskSeq"]), Text(task["program"]), depends, str(task["taskPriority"])),
+            *(Text(task["queue"]), Text(msgspec.json.encode(task["parameters"]).decode())),
+        )
+    out.print(table)

@@ -1,0 +1,85 @@
+"""The loop that brings what people set in ``ms_flow_control`` and ``ms_strike`` to every partition."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import psycopg
+from redis.exceptions import RedisError
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.model.flow_control import Strike
+from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.definitions.flow_control_rows import read_version
+from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.flow_control_sync import problems_of_controls, try_to_bring_control
+from flower_engine.transitions.flow_control_transitions import read_token
+from flower_engine.transitions.strike_transition import sweep
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
+_TIMEOUT_SECONDS = 10.0
+
+
+class ControlLoop:
+    """Looks whether the tables or what Redis holds of them has changed; any number of watchers may."""
+
+    def __init__(self, client: AsyncRedis, partitions: Sequence[Partition], database_url: str) -> None:
+        self._client = client
+        self._partitions = partitions
+        self._url = database_url
+        self._held: tuple[int, list[str]] | None = None  # what both sides were when they were made alike
+        self._said: set[str] = set()
+        self._swept: set[str] = set()
+        self._patience = Patience(_log, "flow control")
+
+    async def run(self) -> None:
+        """Looks until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        while True:
+            try:
+                async with await connect(self._url, "watcher control") as connection:
+                    while True:
+                        await self.run_once(connection)
+                        self._patience.worked()
+                        await asyncio.sleep(_INTERVAL_SECONDS)
+            except (psycopg.Error, RedisError, TimeoutError, OSError) as error:
+                self._held = None  # say all of it again: nobody knows what arrived
+                await asyncio.sleep(self._patience.failed(error))
+
+    async def run_once(self, connection: Connection) -> list[str]:
+        """Brings the tables to the partitions where either has changed; the names that did in any of them."""
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            version = await read_version(connection)
+            tokens = [(await read_token(self._client, partition)) for partition in self._partitions]
+            if (version, tokens) == self._held:
+                return []
+            brought = await try_to_bring_control(self._client, connection, self._partitions)
+        if brought is None:  # somebody else is at it: look again
+            return []
+        await self._sweep(brought.controls.strikes)
+        self._say_problems(problems_of_controls(brought.controls, len(self._partitions)))
+        self._held = (brought.controls.version, brought.tokens)
+        if brought.changed:
+            some = ", ".join(brought.changed[:10])
+            _log.info("flow control: %d settings changed (%s)", len(brought.changed), some)
+        return brought.changed
+
+    def _say_problems(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._said:
+                _log.error("flow control: %s", problem)
+        self._said = set(problems)
+
+    async def _sweep(self, strikes: Sequence[Strike]) -> None:
+        """What waits already is passed over, too, by strikes that are new to this watcher."""
+        programs = {strike.program for strike in strikes if strike.id not in self._swept}
+        for partition in self._partitions if programs else ():
+            count = await sweep(self._client, partition, programs)
+            _log.info("strikes: %d waiting tasks of %s passed over", count, ", ".join(sorted(programs)))
+        self._swept = {strike.id for strike in strikes}

@@ -1,0 +1,174 @@
+"""Runs claims: each program where its kind says, and whatever comes of it becomes an outcome."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from flower_engine.model.events import TaskError
+from flower_engine.model.result_json import encode_result
+from flower_engine.programs.registry import Kind, Program, Registry
+from flower_engine.runtime.process_forks import end_copy, forks
+from flower_engine.runtime.telemetry import attempt_at_work
+from flower_engine.transitions.task_fields import TaskMessage
+from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind
+from flower_worker.ability import CannotStartError
+from flower_worker.child_messages import Job
+from flower_worker.child_processes import Processes
+from flower_worker.program_call import (
+    Done,
+    Running,
+    call_blocking,
+    decode_message,
+    failed,
+    make_arguments,
+    refused,
+)
+from flower_worker.running_attempts import Attempt, Told
+from flower_worker.threads import Threads
+
+_log = logging.getLogger(__name__)
+
+_SAID = {
+    OutcomeKind.FAILED: "failed",
+    OutcomeKind.SUSPENDED: "failed for good",
+    OutcomeKind.RETRY: "asks for another attempt",
+    OutcomeKind.CRASHED: "lost its process",
+}
+
+
+class Executor:
+    """Runs attempts; each ends with a call of its origin's ``finish`` on the event loop."""
+
+    def __init__(
+        self, registry: Registry, worker: str, threads: Threads, processes: Processes, *, max_lost: int
+    ) -> None:
+        """To be made where the event loop runs; ``max_lost`` processes lost on a task make it poison."""
+        self._registry = registry
+        self._max_lost = max_lost
+        self._worker = worker
+        self._threads = threads
+        self._processes = processes
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, attempt: Attempt) -> None:
+        """Begins to run a claim. What is wrong with the claim itself is its outcome at once."""
+        claim = attempt.claim
+        try:
+            message = decode_message(claim.message)
+            program = self._registry.get(message.program)
+            if program is None:
+                self._hand_back_unknown(attempt, message.program)
+            elif program.kind is Kind.PROCESS:
+                attempt.heavy = True
+                attempt.task = self._loop.create_task(self._run_process(attempt, message))
+            elif program.kind is Kind.ASYNC:
+                arguments = self._arguments(attempt, program, message)
+                attempt.task = self._loop.create_task(
+                    self._run_async(attempt, program.function, message, arguments)
+                )
+            else:
+                arguments = self._arguments(attempt, program, message)
+                self._threads.submit(self._thread_job(attempt, program, message, arguments))
+        except BaseException as error:  # noqa: BLE001 # converting parameters runs people's code: SystemExit may come
+            self._finish(attempt, refused(error))
+
+    def stop(self, attempt: Attempt, told: Told) -> bool:
+        """Tells a running attempt to stop; False for one on a thread, which cannot be stopped."""
+        attempt.told = told
+        if attempt.task is None:
+            return False
+        attempt.task.cancel()
+        return True
+
+    async def close(self) -> None:
+        """Ends the idle child processes."""
+        await self._processes.close()
+
+    async def _run_async(
+        self,
+        attempt: Attempt,
+        function: Callable[..., Any],
+        message: TaskMessage,
+        arguments: dict[str, Any],
+    ) -> None:
+        before = forks()
+        attempt_at_work.set(attempt)  # a task of asyncio has a context of its own
+        try:
+            result = await function(**arguments)
+            end_copy(before)
+            payload = encode_result(result)
+        except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
+            end_copy(before, error)
+            self._failed(attempt, message, error)
+        else:
+            attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.FINISHED, payload))
+
+    async def _run_process(self, attempt: Attempt, message: TaskMessage) -> None:
+        claim = attempt.claim
+        job = Job(
+            *(claim.flow, claim.task, claim.attempt, self._worker),
+            *(message.program, claim.message, claim.progress),
+        )
+        try:
+            done = await self._processes.run(job, attempt.tell)
+        except CannotStartError:  # its reason is said once, for all
+            if attempt.told is Told.GONE:
+                attempt.origin.finish(attempt, None)
+            else:
+                self._finish(attempt, Done(OutcomeKind.RETURNED, b"null"))
+        except BaseException as error:  # noqa: BLE001 # cancelled, or what nobody thought of
+            self._failed(attempt, message, error)
+        else:
+            crashed = done.kind is OutcomeKind.CRASHED
+            self._finish(attempt, done._replace(number=self._max_lost) if crashed else done)
+
+    def _thread_job(
+        self, attempt: Attempt, program: Program, message: TaskMessage, arguments: dict[str, Any]
+    ) -> Callable[[], None]:
+        context = contextvars.copy_context()  # the worker's own: what an attempt sets ends with it
+        context.run(attempt_at_work.set, attempt)
+
+        def job() -> None:
+            done = context.run(call_blocking, program, message, arguments)
+            try:
+                self._loop.call_soon_threadsafe(self._finish, attempt, done)
+            except RuntimeError:
+                _log.warning("%s ended on its thread after the worker had stopped; its lease lapses", attempt)
+
+        return job
+
+    def _arguments(self, attempt: Attempt, program: Program, message: TaskMessage) -> dict[str, Any]:
+        binder = program.binder
+        if binder.context_parameter is None:
+            return binder.bind(message.parameters)
+        claim = attempt.claim
+        running = Running(claim.flow, claim.task, claim.attempt, self._worker, claim.progress, attempt.tell)
+        return make_arguments(program, message, running)
+
+    def _failed(self, attempt: Attempt, message: TaskMessage, error: BaseException) -> None:
+        """An attempt that was told to stop and ends with an error did as it was told."""
+        if attempt.told is Told.STOPPING:
+            self._finish(attempt, Done(OutcomeKind.RETURNED, b"null"))
+        elif attempt.told is Told.GONE:
+            attempt.origin.finish(attempt, None)
+        else:
+            self._finish(attempt, failed(error, message.no_retry_on))
+
+    def _finish(self, attempt: Attempt, done: Done) -> None:
+        kind, payload, number = done
+        if kind is OutcomeKind.FINISHED:
+            attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
+            return
+        if kind is not OutcomeKind.RETURNED:
+            error = msgspec.json.decode(payload, type=TaskError)
+            _log.warning("%s %s: %s: %.500s", attempt, _SAID[kind], error.type, error.message)
+        progress = attempt.take_untold()
+        attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload, number, progress))
+
+    def _hand_back_unknown(self, attempt: Attempt, name: str) -> None:
+        _log.error("%s is handed back: this worker has no program %r", attempt, name)
+        attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.RETURNED))

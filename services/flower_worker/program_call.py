@@ -1,0 +1,119 @@
+"""Calls a program with a task's parameters, and makes what came of it into an outcome's kind and JSON."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flower_engine.errors import ProgramError
+from flower_engine.model.raised_errors import encode_error, members
+from flower_engine.model.result_json import encode_result
+from flower_engine.model.type_names import names_of
+from flower_engine.programs.context import Context, Progress
+from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
+from flower_engine.programs.registry import Program
+from flower_engine.runtime.process_forks import end_copy, forks
+from flower_engine.transitions.task_fields import TaskMessage
+from flower_engine.transitions.worker_transitions import OutcomeKind
+
+decode_message = msgspec.json.Decoder(TaskMessage).decode
+_decode_progress = msgspec.json.Decoder(Progress).decode
+
+Tell = Callable[[Progress], None]
+
+
+class Done(NamedTuple):
+    """The kind of an outcome, its payload and its number (see ``Outcome``)."""
+
+    kind: OutcomeKind
+    payload: bytes
+    number: int = 0
+
+
+class Running(NamedTuple):
+    """Whose context a program gets: the attempt, and where to tell its progress.
+
+    ``progress`` is the JSON of what an earlier attempt told last, or b"".
+    """
+
+    flow: str
+    task: int
+    attempt: int
+    worker: str
+    progress: bytes
+    tell: Tell
+
+
+def make_arguments(program: Program, message: TaskMessage, running: Running) -> dict[str, Any]:
+    """The keyword arguments for a program that wants its context.
+
+    Raises:
+        ParameterError: the task's parameters do not fit the program.
+    """
+    arguments = program.binder.bind(message.parameters)
+    name = program.binder.context_parameter
+    if name is not None:
+        arguments[name] = Context(
+            flow=running.flow,
+            task=running.task,
+            attempt=running.attempt,
+            workflow=message.workflow,
+            task_seq=message.task_seq,
+            program=program.name,
+            worker=running.worker,
+            last_progress=_decode_progress(running.progress) if running.progress else None,
+        ).telling(running.tell)
+    return arguments
+
+
+def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, Any]) -> Done:
+    """Runs a program that is no coroutine, to its end; never raises. What it forks off does not return."""
+    before = forks()
+    try:
+        result = program.function(**arguments)
+        end_copy(before)
+        return Done(OutcomeKind.FINISHED, encode_result(result))
+    except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
+        end_copy(before, error)
+        return failed(error, message.no_retry_on)
+
+
+def failed(error: BaseException, no_retry_on: Sequence[str]) -> Done:
+    """What follows from what a program raised: its policy decides, unless the error says otherwise.
+
+    It never raises. Of a group of errors (as ``asyncio.TaskGroup`` raises it) each one may say so.
+
+    What Flower itself finds wrong (parameters, results, a missing program) is the same at every attempt, so
+    it is not retried.
+    """
+    payload = encode_error(error)
+    try:
+        return _by_policy(list(members(error)), no_retry_on, payload)
+    except BaseException:  # noqa: BLE001 # memory is at its end: it failed, all the same
+        return Done(OutcomeKind.FAILED, payload)
+
+
+def refused(error: BaseException) -> Done:
+    """For a task that could not even be begun: it would be the same at every attempt. Never raises."""
+    return Done(OutcomeKind.SUSPENDED, encode_error(error))
+
+
+def unknown_program(name: str) -> ProgramError:
+    """For a task whose program is not registered here, though the claim named those that are."""
+    return ProgramError(f"program {name!r} is not registered in this worker; it names what it serves")
+
+
+def _by_policy(errors: Sequence[BaseException], no_retry_on: Sequence[str], payload: bytes) -> Done:
+    # By type, and past its own code: an exception's attributes (even __class__) may raise, too.
+    kinds = [type(one) for one in errors]
+    if any(issubclass(kind, Fatal | ProgramError) or _is_one_of(kind, no_retry_on) for kind in kinds):
+        return Done(OutcomeKind.SUSPENDED, payload)
+    for one in errors:
+        if issubclass(type(one), Retry):
+            return Done(OutcomeKind.RETRY, payload, after_ms_of(one))
+    return Done(OutcomeKind.FAILED, payload)
+
+
+def _is_one_of(kind: type[BaseException], names: Sequence[str]) -> bool:
+    """Whether it or a class that it derives from has one of these names, plain or with its module."""
+    return bool(names) and any(name in names for name in names_of(kind))

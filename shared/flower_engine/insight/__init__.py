@@ -1,0 +1,1 @@
+"""What Redis holds at this moment, read without changing it."""

@@ -1,0 +1,163 @@
+"""Reads a partition's whole live state at one moment, for comparison with the fold of its log."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from flower_engine.errors import RefusedError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.keys import unescape
+from flower_engine.log.partition import Partition
+from flower_engine.model.partition_state import Lease, LiveFlow, LiveState, LiveTask, Waiting
+from flower_engine.model.status import Status
+from flower_engine.transitions.loader import Script
+
+MOST_FLOWS = 100_000
+_NO_LEASE = "-"
+_capture = Script("capture")
+
+
+async def read_live_state(
+    client: AsyncRedis, partition: Partition, most_flows: int = MOST_FLOWS
+) -> LiveState:
+    """Everything that the partition's keys say of flows, lanes and leases, and the position of that moment.
+
+    Redis serves nobody else meanwhile: about 30 ms (2 cores) for every 1,000 flows of ten tasks.
+
+    Raises:
+        LostError: the partition is not at its generation any more.
+        RefusedError: more flows than ``most_flows`` are under way.
+    """
+    reply = await _capture.run(client, partition.keys.meta, [partition.generation, most_flows])
+    partition.check(reply)
+    if reply[0] == b"many":
+        raise RefusedError(
+            f"partition {partition.number} has {reply[1]:,} flows under way; comparing all of them would keep"
+            f" Redis from its work for too long (at most {most_flows:,})",
+            "too_many",
+        )
+    state = LiveState(
+        position=reply[1].decode(),
+        flows={},
+        ended=set(),
+        lanes={},
+        shares={},
+        ready={},
+        leases={},
+        timers={},
+        releasing=set(),
+    )
+    for index in range(2, len(reply), 3):
+        kind, name = reply[index].decode(), reply[index + 1].decode()
+        try:
+            _add(state, kind, name, reply[index + 2])
+        except (KeyError, ValueError, IndexError) as error:
+            state.unreadable.append(f"key {kind}:{name} is not as Flower writes it ({error!r})")
+    return state
+
+
+def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  # noqa: PLR0912 # a case a kind
+    match kind:
+        case "flow":
+            state.flows[name] = _flow(_texts(content))
+        case "ended":
+            state.ended.add(name)
+        case "lane":
+            scored = _scored(content).items()
+            state.lanes[name] = [Waiting(*_member(member), score) for member, score in scored]
+        case "share":
+            state.shares[name] = _scored(content)
+        case "ready":
+            state.ready[name] = _scored(content)
+        case "timers":
+            state.timers.update(_scored(content))
+        case "work":
+            state.leases[unescape(name)] = _leases(*content)
+        case "open":
+            state.open[name] = _scored(content)
+        case "reopen":
+            state.reopen[name] = _scored(content)
+        case "flows":
+            state.places[name] = _scored(content)
+        case "new":
+            state.line[name] = _scored(content)
+        case "admitting":
+            state.admitting.update(member.decode() for member in content)
+        case "aside":
+            state.aside.update(_texts(content))
+        case "limits":
+            state.limits.update(_texts(content))
+        case "boards":
+            for board, queues in _texts(content).items():
+                state.boards[board] = set(queues.split(","))
+        case "running":
+            state.running.update((limit, int(units)) for limit, units in _texts(content).items())
+        case "fanout":
+            for note in content:
+                flow, task, _ = note.decode().split(":")
+                state.releasing.add((flow, int(task)))
+        case _:
+            raise AssertionError(f"capture.lua tells of {kind}, which is not known here")
+
+
+def _flow(texts: dict[str, str]) -> LiveFlow:
+    counters, flags = texts["c"].split(" ")[:4], texts["c"].split(" ")[4:]
+    version, left, done, order = (int(part) for part in counters)
+    numbers = sorted(int(name[1:]) for name in texts if name[0] == "l")
+    return LiveFlow(
+        version=version,
+        left=left,
+        done=done,
+        order=order,
+        flags="".join(flags),
+        timeout_ms=int(texts.get("t", 0)),
+        tasks=[_task(texts, number) for number in numbers],
+        active=int(texts["a"]) if "a" in texts else None,
+    )
+
+
+def _task(texts: dict[str, str], number: int) -> LiveTask:
+    task = LiveTask(
+        lane=texts[f"l{number}"],
+        open=int(texts[f"o{number}"]) if f"o{number}" in texts else None,
+        failures=int(texts.get(f"x{number}", 0)),
+        policy=texts.get(f"p{number}", ""),
+    )
+    if f"s{number}" not in texts:
+        return task
+    status, attempt, lost, lease = texts[f"s{number}"].split(" ")
+    due_ms = int(lease[1:]) if lease.startswith("@") else None
+    return msgspec.structs.replace(
+        task,
+        status=Status(int(status)),
+        attempt=int(attempt),
+        lost=int(lost),
+        lease="" if lease == _NO_LEASE or due_ms is not None else lease,
+        due_ms=due_ms,
+    )
+
+
+def _texts(content: Sequence[bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in zip(content[::2], content[1::2], strict=True)}
+
+
+def _scored(content: Sequence[bytes]) -> dict[str, int]:
+    return {
+        member.decode(): int(float(score)) for member, score in zip(content[::2], content[1::2], strict=True)
+    }
+
+
+def _leases(entries: list[Any], pending: list[Any]) -> list[Lease]:
+    workers: dict[bytes, bytes] = {item[0]: item[1] for item in pending}
+    found: list[Lease] = []
+    for entry, (_, member) in entries:
+        worker = workers.pop(entry, None)
+        flow, task = _member(member.decode())
+        found.append(Lease(entry.decode(), flow, task, worker.decode() if worker else None))
+    found += [Lease(entry.decode(), "", 0, worker.decode()) for entry, worker in workers.items()]
+    return found
+
+
+def _member(member: str) -> tuple[str, int]:
+    return member[:36], int(member[37:])

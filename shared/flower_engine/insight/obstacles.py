@@ -1,0 +1,187 @@
+"""What stands in the way of ready tasks at this moment: places, limits and pauses, as Redis has them."""
+
+from collections.abc import Container, Sequence
+
+import msgspec
+
+from flower_engine.insight.tasks_ahead import count_ahead
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.engine_clock import now_ms
+from flower_engine.log.keys import unescape
+from flower_engine.log.partition import Partition
+from flower_engine.model.flow_control_invariants import limits_of_lane
+
+_MOST_COUNTED = 20  # tasks of a flow for which those before them are counted
+_MOST_HOLDERS = 10
+_MOST_QUEUES = 20
+_MOST_LEASES = 200
+_SCOPES = {"g": "global", "q": "queue", "w": "workflow", "p": "program"}
+
+
+class NoPlace(msgspec.Struct, frozen=True):
+    """The flow waits for a place: ``under_way`` of ``most`` flows have one, ``ahead`` wait before it."""
+
+    under_way: int
+    most: int
+    ahead: int
+
+
+class Full(msgspec.Struct, frozen=True):
+    """A limit is reached: ``running`` of ``most`` units; ``key`` of a limit per key, else "". ``held_by``:
+    flows whose tasks use it, a few of them where there are many."""
+
+    scope: str
+    name: str
+    key: str
+    running: int
+    most: int
+    held_by: tuple[str, ...] = ()
+
+
+class Slow(msgspec.Struct, frozen=True):
+    """As many tasks as ``rate`` allows have started within ``period_ms``; the next may at ``until_ms``."""
+
+    scope: str
+    name: str
+    rate: int
+    period_ms: int
+    until_ms: int
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """Nothing stops the task but ``tasks`` of higher or equal priority that wait before it in its queue;
+    ``at_least``: there were too many lanes to count them all."""
+
+    tasks: int
+    at_least: bool
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A scope is paused."""
+
+    scope: str
+    name: str
+
+
+Obstacle = NoPlace | Full | Slow | Held | Behind
+
+
+async def find_obstacles(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    tasks: Sequence[int],
+    served: Container[tuple[str, str]],
+) -> dict[int, Obstacle]:
+    """What stops each of these ready tasks; a task that nothing stops but workers is not in it.
+
+    ``served``: the pairs of queue and program that live workers serve; only such tasks are before others.
+    """
+    keys = partition.keys
+    found: list[bytes | None] = await send(
+        client, "HMGET", keys.flow(flow), "c", *(f"l{seq}" for seq in tasks)
+    )
+    counters, *raw = found
+    if counters is None:
+        return {}
+    lanes = {seq: lane.decode() for seq, lane in zip(tasks, raw, strict=True) if lane is not None}
+    flags = "".join(counters.decode().split(" ")[4:])
+    if "n" in flags and lanes:
+        place = await _place(client, partition, flow, next(iter(lanes.values())))
+        return dict.fromkeys(lanes, place)
+    names = sorted({name for lane in lanes.values() for name in limits_of_lane(lane)[0]})
+    if not names or "h" in flags or "w" in flags:
+        return {}
+    limits: list[bytes | None] = await send(
+        client, "HMGET", keys.limits, *(name.partition("/")[0] for name in names)
+    )
+    running: list[bytes | None] = await send(client, "HMGET", keys.running, *names)
+    settings = {name: text.decode() for name, text in zip(names, limits, strict=True) if text is not None}
+    used = {name: int(units or 0) for name, units in zip(names, running, strict=True)}
+    rates = await _rates(client, partition, settings)
+    found_stops: dict[int, Obstacle] = {}
+    holders: dict[str, tuple[str, ...]] = {}
+    for seq, lane in lanes.items():
+        name, stop = _stop(lane, settings, used, rates)
+        if isinstance(stop, Full):
+            if name not in holders:
+                holders[name] = await _holders(client, partition, name)
+            stop = msgspec.structs.replace(stop, held_by=holders[name])
+        if stop is not None:
+            found_stops[seq] = stop
+    others = [seq for seq in lanes if seq not in found_stops]
+    for seq in others[:_MOST_COUNTED]:
+        count, at_least = await count_ahead(client, partition, lanes[seq], f"{flow}:{seq}", served)
+        if count:
+            found_stops[seq] = Behind(count, at_least)
+    return found_stops
+
+
+async def _place(client: AsyncRedis, partition: Partition, flow: str, lane: str) -> NoPlace:
+    workflow = unescape(limits_of_lane(lane)[0][2][2:])
+    keys = partition.keys
+    under_way: int = await send(client, "ZCARD", keys.flows(workflow))
+    ahead: int | None = await send(client, "ZRANK", keys.new(workflow), flow)
+    text: bytes | None = await send(client, "HGET", keys.limits, f"f:{limits_of_lane(lane)[0][2][2:]}")
+    most = int(text.split(b" ")[0]) if text else under_way
+    return NoPlace(under_way, most, ahead or 0)
+
+
+def _stop(
+    lane: str, settings: dict[str, str], used: dict[str, int], rates: dict[str, int]
+) -> tuple[str, Obstacle | None]:
+    """The first limit that stops a lane: its name, and what it says."""
+    names, units = limits_of_lane(lane)
+    for name in names:
+        text = settings.get(name)
+        if text is None:
+            continue
+        kind, _, rest = name.partition(":")
+        of, _, key = rest.partition("/")
+        scope = _SCOPES[kind[0]]
+        most, *others = text.split(" ")
+        if others[2:] == ["1"]:
+            return name, Held(scope, unescape(of))
+        if most.isdigit() and used[name] + min(units, int(most)) > int(most):
+            return name, Full(scope, unescape(of), unescape(key), used[name], int(most))
+        if name in rates:
+            return name, Slow(scope, unescape(of), int(others[0]), int(others[1]), rates[name])
+    return "", None
+
+
+async def _rates(client: AsyncRedis, partition: Partition, settings: dict[str, str]) -> dict[str, int]:
+    """Of each rate that lets nothing start now, when it will (ms); see ``room_in`` in ``lua/_limits.lua``."""
+    parts = {name: [*text.split(" "), "-", "-"] for name, text in settings.items()}
+    rated = {name: (int(part[1]), int(part[2])) for name, part in parts.items() if part[1].isdigit()}
+    if not rated:
+        return {}
+    now = await now_ms(client, partition.keys)
+    texts: list[bytes | None] = await send(client, "MGET", *(partition.keys.rate(name) for name in rated))
+    found: dict[str, int] = {}
+    for (name, (most, period)), text in zip(rated.items(), texts, strict=True):
+        slices = [tuple(map(int, part.split(b":"))) for part in (text or b"").split(b",") if part]
+        counting = [(at, count) for at, count in slices if at > now - period]
+        if counting and sum(count for _, count in counting) >= most:
+            found[name] = counting[0][0] + period
+    return found
+
+
+async def _holders(client: AsyncRedis, partition: Partition, name: str) -> tuple[str, ...]:
+    """Flows whose running tasks count against a limit, oldest leases first; bounded."""
+    keys = partition.keys
+    queues: list[bytes] = sorted(await send(client, "SMEMBERS", keys.queues))
+    flows: dict[str, None] = {}
+    for queue in queues[:_MOST_QUEUES]:
+        entries = await send(
+            client, "XRANGE", keys.work(unescape(queue.decode())), "-", "+", "COUNT", _MOST_LEASES
+        )
+        for _, fields in entries:
+            flow, _, task = fields[b"t"].decode().rpartition(":")
+            if flow in flows:
+                continue
+            lane: bytes | None = await send(client, "HGET", keys.flow(flow), f"l{task}")
+            if lane is not None and name in limits_of_lane(lane.decode())[0]:
+                flows[flow] = None
+            if len(flows) >= _MOST_HOLDERS:
+                return tuple(flows)
+    return tuple(flows)

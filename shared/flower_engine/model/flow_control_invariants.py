@@ -1,0 +1,121 @@
+"""The invariants of flow control: boards, counters and places are what lanes, leases and flows say."""
+
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+from flower_engine.model.fold import FlowState
+from flower_engine.model.partition_state import LiveFlow, LiveState
+from flower_engine.model.status import Status
+
+LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)[^:]*:!?([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
+
+
+def limits_of_lane(lane: str) -> tuple[list[str], int]:
+    """The names of all limits that may hold for a lane, and the units of its tasks."""
+    found = LANE.fullmatch(lane)
+    if found is None:
+        return [], 1  # not a name that Flower gives; what is in such a lane is in no place of its own
+    queue, _, workflow, program, units, workflow_key, program_key = found.groups()
+    names = ["g", f"q:{queue}", f"w:{workflow}", f"p:{program}"]
+    names += [f"wk:{workflow}/{workflow_key}"] if workflow_key else []
+    names += [f"pk:{program}/{program_key}"] if program_key else []
+    return names, int(units or 1)
+
+
+def control_differences(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
+    """Each way in which flow control's keys differ from what they are about."""
+    yield from _boards(live)
+    yield from _counters(live)
+    for flow_id, held in live.flows.items():
+        if flow_id in flows:
+            yield from _place(flow_id, held, flows[flow_id], live)
+    for workflow, waiting in live.line.items():
+        most = _most(live, f"f:{workflow}")
+        if workflow not in live.admitting and (most is None or len(live.places.get(workflow, {})) < most):
+            yield f"flows {sorted(waiting)} of {workflow} wait for a place, though there are some"
+    for where in (live.places, live.line):
+        for workflow, members in where.items():
+            for unknown in members.keys() - live.flows.keys():
+                yield f"flow {unknown} of {workflow} has or awaits a place, but is not under way"
+
+
+def _boards(live: LiveState) -> Iterator[str]:
+    boards: dict[str, set[str]] = defaultdict(set)
+    for lane, board in live.aside.items():
+        boards[board].add(lane.split(":")[0])
+        if lane not in live.lanes:
+            yield f"lane {lane} is set aside ({board}), but holds nothing"
+    if boards != live.boards:
+        yield f"boards are {live.boards}, the lanes set aside say {dict(boards)}"
+    for board, queues in live.boards.items():
+        if board.startswith("|@"):
+            continue
+        for queue in queues:
+            waits = board in live.open.get(queue, {}) or board in live.reopen.get(queue, {})
+            if not waits and _has_room(live, board[1:], _head_units(live, queue, board)):
+                yield f"{board} of queue {queue} is closed, though its limit has room: {live.limits}"
+
+
+def _head_units(live: LiveState, queue: str, board: str) -> int:
+    """The units of the task that is first on a board."""
+    ready = live.ready.get(queue + board)
+    share = min(ready.items(), key=lambda item: (item[1], item[0]))[0] if ready else ""
+    lanes = live.shares.get(share + board)
+    if not lanes:
+        return sys.maxsize  # it has no head: the boards, shares and lanes say so themselves
+    return limits_of_lane(min(lanes.items(), key=lambda item: item[1])[0])[1]
+
+
+def _most(live: LiveState, name: str) -> int | None:
+    text = live.limits.get(name.partition("/")[0], "").split(" ")[0]
+    return int(text) if text.isdigit() else None
+
+
+def _has_room(live: LiveState, name: str, units: int) -> bool:
+    most = _most(live, name)
+    if live.limits.get(name, "").endswith(" 1"):
+        return False  # paused
+    return most is None or live.running.get(name, 0) + min(units, most) <= most
+
+
+def _counters(live: LiveState) -> Iterator[str]:
+    counted: Counter[str] = Counter()
+    for leases in live.leases.values():
+        for lease in leases:
+            flow = live.flows.get(lease.flow)
+            if flow is None or lease.task > len(flow.tasks):
+                continue
+            names, units = limits_of_lane(flow.tasks[lease.task - 1].lane)
+            for name in names:
+                if _most(live, name) is not None:
+                    counted[name] += units
+    if counted != live.running:
+        yield f"counters are {live.running}, the leases say {dict(counted)}"
+
+
+def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> Iterator[str]:
+    names, _ = limits_of_lane(held.tasks[0].lane)
+    if not names:
+        yield f"flow {flow_id} task 1 has lane {held.tasks[0].lane!r}, which is no lane's name"
+        return
+    workflow = names[2][2:]
+    has = (flow_id in live.places.get(workflow, {}), flow_id in live.line.get(workflow, {}))
+    if "n" in held.flags:
+        expected = (False, True)
+    elif "w" in held.flags or "z" in held.flags:
+        expected = (False, False)
+    else:
+        expected = (True, False)
+    if has != expected:
+        yield f"flow {flow_id} (flags {held.flags!r}): (has a place, awaits one) is {has}, not {expected}"
+    active = sum(
+        task.status is Status.RUNNING or task.is_ready or held.tasks[task.planned.seq - 1].due_ms is not None
+        for task in flow.tasks
+    )
+    is_releasing = any(flow_id == releasing for releasing, _ in live.releasing)
+    if "a" in held.flags and held.active != active and not is_releasing:
+        yield f"flow {flow_id}: {held.active} active tasks are counted, its events say {active}"
+    if "z" in held.flags and active and "n" not in held.flags:
+        yield f"flow {flow_id} gave its place back with {active} active tasks"

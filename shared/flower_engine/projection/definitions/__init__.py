@@ -1,0 +1,1 @@
+"""What people set: workflow definitions, flow control and strikes."""

@@ -1,0 +1,406 @@
+"""Workflow definitions in ``ms_task_definition``: the rows that people and the API write.
+
+A task's parameters stand in two places that are read as one: the seed's five pairs of columns, which hold
+strings, and ``parameters`` (jsonb), which holds everything else. Where both name a parameter, jsonb wins:
+it is the typed one. People edit these rows with SQL, so reading trusts nothing and names the row.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.definition import (
+    DEFAULT_QUEUE,
+    MAX_TASKS,
+    Keying,
+    TaskDefinition,
+    WorkflowDefinition,
+    plan_flow,
+)
+from flower_engine.model.floats import spelled_out
+from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.policy_columns import COLUMNS, columns_of, retry_of, timeout_of
+
+CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each changed workflow
+MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
+_MAX_INTEGER = 2**31 - 1  # what an element of the column depends_on holds
+MAX_DEPTH = 100  # of nested lists and objects in a parameter
+MAX_SHOWN = 100  # characters of what a sentence quotes
+PAIRS = 5
+PAIR_LENGTH = 1024  # characters that a column of a pair holds
+_MANY_ROWS = 500  # from here on the event loop goes on while a thread reads them
+
+_TOO_MANY = f"it has more than {MAX_TASKS} tasks, which is what a flow may have"
+
+Row = tuple[Any, ...]
+
+_ROW = """
+    task_seq, program, task_priority, queue, depends_on, parameters::text, units,
+    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+    no_retry_on, timeout_seconds, queue_timeout_seconds,
+    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+    param4_key, param4_value, param5_key, param5_value
+"""
+_READ = f"SELECT {_ROW} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
+
+_READ_MANY = f"""
+SELECT task_id, {_ROW} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
+""".encode()  # noqa: S608
+
+_READ_TIMEOUTS = "SELECT task_id, flow_timeout_seconds FROM ms_workflow WHERE task_id = ANY(%s)"
+
+_READ_WORKFLOW = "SELECT flow_timeout_seconds FROM ms_workflow WHERE task_id = %s"
+
+_READ_KEYING = """
+SELECT scope, name, fair_by, limit_by FROM ms_flow_control
+WHERE (scope = 'workflow' AND name = %s) OR (scope = 'program' AND limit_by IS NOT NULL)
+"""
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7303))"  # our number for locks on workflows
+
+_DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
+
+_DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
+
+_WRITE_WORKFLOW = "INSERT INTO ms_workflow (task_id, flow_timeout_seconds) VALUES (%s, %s::numeric / 1000)"
+
+_WRITE = """
+INSERT INTO ms_task_definition (
+    task_id, task_seq, program, task_priority, queue, depends_on, parameters, units,
+    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+    no_retry_on, timeout_seconds, queue_timeout_seconds,
+    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+    param4_key, param4_value, param5_key, param5_value)
+SELECT %s, task_seq, program, task_priority, queue, depends_on, parameters, units,
+    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
+    no_retry_on, timeout_seconds, queue_timeout_seconds,
+    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
+    param4_key, param4_value, param5_key, param5_value
+FROM jsonb_to_recordset(%s::text::jsonb) AS row (
+    task_seq numeric, program text, task_priority numeric, queue text, depends_on integer[], parameters jsonb,
+    units integer, max_attempts integer, retry_delay_seconds numeric, retry_backoff numeric,
+    retry_max_delay_seconds numeric, retry_jitter numeric, no_retry_on text[], timeout_seconds numeric,
+    queue_timeout_seconds numeric,
+    param1_key text, param1_value text, param2_key text, param2_value text, param3_key text,
+    param3_value text, param4_key text, param4_value text, param5_key text, param5_value text)
+"""
+
+_LIST = """
+SELECT task_id, count(*) FROM ms_task_definition WHERE task_id > %s
+GROUP BY task_id ORDER BY task_id LIMIT %s
+"""
+_LIST_FIRST = "SELECT task_id, count(*) FROM ms_task_definition GROUP BY task_id ORDER BY task_id LIMIT %s"
+_MOST_CHECKED = 2_000  # rows of a list that are looked at: some 30 ms
+
+
+class WorkflowSummary(msgspec.Struct, frozen=True):
+    """A workflow's name, how many task definitions it has, and why it cannot be run, if that is known."""
+
+    name: str
+    tasks: int
+    problem: str = ""
+
+
+class EncodedWorkflow(msgspec.Struct, frozen=True):
+    """A checked workflow; its rows are one value of JSON that Postgres unpacks, so the statement is fixed."""
+
+    name: str
+    rows: str
+    timeout_ms: int | None = None
+
+
+async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition | None:
+    """The workflow of this name as its rows define it, or None; not yet validated as a whole.
+
+    Raises:
+        TooLargeError: it has more rows than a flow may have tasks.
+        DefinitionError: rows that cannot be understood; every one is named.
+    """
+    cursor = await connection.execute(_READ, (name, MAX_TASKS + 1))
+    rows = await cursor.fetchall()
+    if not rows:
+        return None
+    if len(rows) > MAX_TASKS:
+        raise TooLargeError(name, [_TOO_MANY])
+    found = await (await connection.execute(_READ_WORKFLOW, (name,))).fetchone()
+    timeout_seconds: Decimal | None = found[0] if found else None
+    keying = _keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
+    if len(rows) > _MANY_ROWS:
+        definition = await asyncio.to_thread(_definition_of, name, rows, timeout_seconds)
+    else:
+        definition = _definition_of(name, rows, timeout_seconds)
+    return msgspec.structs.replace(definition, keying=keying)
+
+
+async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
+    """The workflow as :func:`put_workflow` takes it.
+
+    Raises:
+        DefinitionError: it cannot be run as defined; every problem found is named.
+    """
+    if len(definition.tasks) > _MANY_ROWS:
+        return await asyncio.to_thread(_encoded, definition)
+    return _encoded(definition)
+
+
+async def put_workflow(connection: Connection, workflow: EncodedWorkflow) -> bool:
+    """Defines the workflow anew, replacing all its rows in one transaction; True if it did not exist.
+
+    Raises:
+        psycopg.errors.UniqueViolation: somebody wrote one of its rows with SQL at the same moment.
+    """
+    async with connection.transaction():
+        await connection.execute(_LOCK, (workflow.name,))
+        deleted = await connection.execute(_DELETE, (workflow.name,))
+        await connection.execute(_WRITE, (workflow.name, workflow.rows))
+        await connection.execute(_DELETE_WORKFLOW, (workflow.name,))
+        if workflow.timeout_ms is not None:
+            await connection.execute(_WRITE_WORKFLOW, (workflow.name, workflow.timeout_ms))
+    return deleted.rowcount == 0
+
+
+async def delete_workflow(connection: Connection, name: str) -> bool:
+    """Deletes the workflow's definition, not its flows; False if there was none."""
+    async with connection.transaction():
+        await connection.execute(_LOCK, (name,))
+        await connection.execute(_DELETE_WORKFLOW, (name,))
+        deleted = await connection.execute(_DELETE, (name,))
+    return deleted.rowcount > 0
+
+
+async def list_workflows(
+    connection: Connection, *, after: str | None = None, limit: int
+) -> list[WorkflowSummary]:
+    """Up to ``limit`` workflows whose names sort after ``after`` (None: from the first), by name.
+
+    Each with why it cannot be run, as far as the workflows before it in the list have at most 2,000 rows.
+    """
+    if after is None:
+        cursor = await connection.execute(_LIST_FIRST, (limit,))
+    else:
+        cursor = await connection.execute(_LIST, (after, limit))
+    counted: list[tuple[str, int]] = await cursor.fetchall()
+    checked: list[str] = []
+    left = _MOST_CHECKED
+    for name, tasks in counted:
+        left -= tasks if tasks <= MAX_TASKS else 0
+        if left >= 0 and tasks <= MAX_TASKS:
+            checked.append(name)
+    problems = await _problems_of(connection, checked) if checked else {}
+    problems |= {name: _TOO_MANY for name, tasks in counted if tasks > MAX_TASKS}
+    return [WorkflowSummary(name, tasks, problems.get(name, "")) for name, tasks in counted]
+
+
+async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    rows = await (await connection.execute(_READ_MANY, (list(names),))).fetchall()
+    timeouts: dict[str, Decimal | None] = dict(
+        await (await connection.execute(_READ_TIMEOUTS, (list(names),))).fetchall()
+    )
+    by_name: dict[str, list[Row]] = {}
+    for name, *row in rows:
+        by_name.setdefault(name, []).append(tuple(row))
+
+    def check() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, own in by_name.items():
+            try:
+                plan_flow(_definition_of(name, own, timeouts.get(name)))
+            except DefinitionError as error:
+                others = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+                found[name] = error.problems[0] + others
+        return found
+
+    return await asyncio.to_thread(check)
+
+
+def check_definition(definition: WorkflowDefinition) -> None:
+    """Refuses what :func:`plan_flow` refuses, and parameters that the tables cannot keep.
+
+    Raises:
+        DefinitionError: every problem found, each naming its row.
+    """
+    problems: list[str] = []
+    try:
+        plan_flow(definition)
+    except TooLargeError:
+        raise
+    except DefinitionError as error:
+        problems += error.problems
+    for task in definition.tasks:
+        row = _row_name(definition.name, task.seq)
+        if abs(task.seq) > MAX_TASK_SEQ:
+            problems.append(f"{row} has a task_seq beyond {MAX_TASK_SEQ}")
+        if any(abs(dependency) > _MAX_INTEGER for dependency in task.depends_on or ()):
+            problems.append(f"{row} depends on a task_seq beyond {_MAX_INTEGER}: use smaller task_seqs")
+        problems += (f"{row} {problem}" for problem in problems_of_parameters(task.parameters))
+    if problems:
+        raise DefinitionError(definition.name, problems)
+
+
+def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
+    check_definition(definition)
+    rows = spelled_out(msgspec.json.encode([_row_of(task) for task in definition.tasks]))
+    return EncodedWorkflow(definition.name, rows.decode(), definition.timeout_ms)
+
+
+def _row_of(task: TaskDefinition) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "task_seq": task.seq,
+        "program": task.program,
+        "task_priority": task.priority,
+        "queue": None if task.queue == DEFAULT_QUEUE else task.queue,
+        "depends_on": task.depends_on,
+        "units": None if task.units == 1 else task.units,
+        **columns_of(task),
+    }
+    others: dict[str, Any] = {}
+    pair = 0
+    for key, value in task.parameters.items():
+        if pair < PAIRS and isinstance(value, str) and 0 < len(key) <= PAIR_LENGTH >= len(value):
+            pair += 1
+            row[f"param{pair}_key"], row[f"param{pair}_value"] = key, value
+        else:
+            others[key] = value
+    row["parameters"] = others or None
+    return row
+
+
+def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | None) -> WorkflowDefinition:
+    problems: list[str] = []
+    timeout_ms = timeout_of(timeout_seconds, "flow_timeout_seconds", problems)
+    problems = [f"its row in ms_workflow {problem}" for problem in problems]
+    tasks = [_task_of(name, row, problems) for row in rows]
+    if problems:
+        raise DefinitionError(name, problems)
+    return WorkflowDefinition(name=name, tasks=tuple(tasks), timeout_ms=timeout_ms)
+
+
+def _keying_of(rows: Sequence[Row]) -> Keying:
+    fair_by = limit_by = None
+    programs: dict[str, str] = {}
+    for scope, name, its_fair_by, its_limit_by in rows:
+        if scope == "workflow":
+            fair_by, limit_by = its_fair_by, its_limit_by
+        else:
+            programs[name] = its_limit_by
+    return Keying(fair_by=fair_by, limit_by=limit_by, programs=programs)
+
+
+def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
+    """The task that a row defines; what cannot be understood is added to ``problems``."""
+    seq_number, program, priority_number, queue, depends_on, parameters, units, *others = row
+    policy, pairs = others[: len(COLUMNS)], others[len(COLUMNS) :]
+    said = len(problems)
+    seq = _whole(seq_number)
+    if seq is None:
+        problems.append(f"has a task_seq that is not a whole number up to {MAX_TASK_SEQ}")
+    priority = _whole(priority_number)
+    if priority is None:
+        problems.append(f"has priority {_shown(priority_number)}, which is not a whole number")
+    dependencies: list[Any] = [] if depends_on is None else depends_on
+    if not all(isinstance(dependency, int) for dependency in dependencies):
+        problems.append("has a depends_on that is not a plain list of task_seqs")
+    merged = _pairs_of(pairs, problems)
+    if parameters is not None:
+        merged |= _parameters_of(parameters, problems)
+    retry = retry_of(policy[:6], problems)
+    timeout_ms = timeout_of(policy[6], "timeout_seconds", problems)
+    queue_timeout_ms = timeout_of(policy[7], "queue_timeout_seconds", problems)
+    row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
+    problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
+    return TaskDefinition(
+        seq=seq or 0,
+        program=program,
+        priority=priority or 0,
+        parameters=merged,
+        depends_on=None if depends_on is None else tuple(dependencies),
+        queue=DEFAULT_QUEUE if queue is None else queue,
+        retry=retry,
+        timeout_ms=timeout_ms,
+        queue_timeout_ms=queue_timeout_ms,
+        units=1 if units is None else units,
+    )
+
+
+def _shown(number: Decimal) -> str:
+    """The number for a sentence; a column may hold 130,000 digits."""
+    text = str(number)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _whole(number: Decimal) -> int | None:
+    if not number.is_finite() or abs(number) > MAX_TASK_SEQ or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
+def _pairs_of(pairs: Sequence[str | None], problems: list[str]) -> dict[str, Any]:
+    """The pairs of columns as parameters. A key without a value is a null, neither of both is no pair."""
+    found: dict[str, Any] = {}
+    for number in range(1, PAIRS + 1):
+        key, value = pairs[2 * number - 2 : 2 * number]
+        if not key:
+            if value:
+                problems.append(f"has param{number}_value but no param{number}_key")
+        elif key in found:
+            problems.append(
+                f"has the parameter {key[:MAX_SHOWN]!r} twice, the second time as param{number}_key"
+            )
+        else:
+            found[key] = value
+    return found
+
+
+def _parameters_of(text: str, problems: list[str]) -> dict[str, Any]:
+    """The column ``parameters`` as parameters."""
+    try:
+        parameters = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        problems.append(f"has parameters that are not a JSON object of usable values: {error}")
+        return {}
+    problems += problems_of_parameters(parameters)
+    return parameters
+
+
+def problems_of_parameters(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """What the tables cannot keep of these parameters: a clause for each, as "has a parameter..."."""
+    for key, value in parameters.items():
+        problem = "has a NUL or a surrogate in its name" if _is_unstorable(key) else _problem_of(value)
+        if problem:
+            yield f"has a parameter {key[:100]!r} that {problem}"
+
+
+def _problem_of(value: Any) -> str | None:
+    """Why the tables cannot keep this value of JSON, if they cannot; goes down level by level."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                if _is_unstorable(item):
+                    return "holds a NUL or a surrogate, which Postgres cannot keep"
+            elif isinstance(item, dict):
+                below += item.keys()
+                below += item.values()  # pyright: ignore[reportUnknownMemberType] # JSON, of any shape
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, float) and item - item != 0:
+                return "is not a finite number"
+        if not below:
+            return None
+        level = below
+    return f"is nested deeper than {MAX_DEPTH} levels"
+
+
+def _is_unstorable(text: str) -> bool:
+    if text.isascii():
+        return "\0" in text
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _row_name(name: str, seq: object) -> str:
+    return f"row (task_id {name!r}, task_seq {seq})"

@@ -1,0 +1,82 @@
+"""Brings a database's tables to this version: applies the migrations of ``flower_schema``, each once."""
+
+import logging
+
+import psycopg
+
+from flower_engine.errors import InstallationError
+from flower_engine.projection.database import Connection
+from flower_engine.store_faults import is_outage, is_refused
+from flower_schema import Migration, migrations
+
+_log = logging.getLogger(__name__)
+
+_LOCK_KEY = 0x666C6F776572  # "flower"
+
+
+async def migrate(connection: Connection) -> list[str]:
+    """Apply what is missing, in name order, each in a transaction of its own; returns the names applied.
+
+    Any number of services may do this at once: they take turns, and each migration is applied by one.
+
+    Raises:
+        InstallationError: the tables are of a newer version, an applied migration was changed since, or one
+            cannot be applied here.
+    """
+    applied: list[str] = []
+    while name := await _apply_next(connection):
+        applied.append(name)
+    return applied
+
+
+async def _apply_next(connection: Connection) -> str | None:
+    """Apply the first migration that is missing; None when there is none."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
+        migration = _first_missing(await _applied(connection))
+        if migration is None:
+            return None
+        try:
+            await connection.execute(migration.sql)
+        except psycopg.Error as error:
+            if is_outage(error) or is_refused(error):
+                raise
+            raise InstallationError(f"migration {migration.name} cannot be applied: {error}") from error
+        await connection.execute(
+            "INSERT INTO flower_migration (name, sha256) VALUES (%s, %s)", [migration.name, migration.sha256]
+        )
+    _log.info("the database's tables were brought to %s", migration.name)
+    return migration.name
+
+
+async def _applied(connection: Connection) -> dict[str, str]:
+    """The hashes of the migrations that this database has had, by name."""
+    # Read as rows are: what to_regclass remembers may be older than the lock that was just waited for.
+    known = await connection.execute(
+        "SELECT FROM pg_class WHERE relname = 'flower_migration'"
+        " AND relnamespace = current_schema()::regnamespace"
+    )
+    if not known.rowcount:
+        await connection.execute(
+            "CREATE TABLE flower_migration ("
+            " name text PRIMARY KEY, sha256 text NOT NULL, applied_ts timestamptz NOT NULL DEFAULT now())"
+        )
+    rows = await connection.execute("SELECT name, sha256 FROM flower_migration")
+    return {name: sha256 async for name, sha256 in rows}
+
+
+def _first_missing(applied: dict[str, str]) -> Migration | None:
+    ours = migrations()
+    newer = sorted(applied.keys() - {migration.name for migration in ours})
+    if newer:
+        raise InstallationError(
+            f"the database has migration {newer[-1]}, which this version of Flower does not know: a newer"
+            " version made its tables. Upgrade this service"
+        )
+    for migration in ours:
+        if applied.get(migration.name, migration.sha256) != migration.sha256:
+            raise InstallationError(
+                f"migration {migration.name} differs from the one that this database has had: the file was"
+                " changed after its release, or another build made these tables. Use the matching version"
+            )
+    return next((migration for migration in ours if migration.name not in applied), None)

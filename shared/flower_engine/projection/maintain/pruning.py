@@ -1,0 +1,265 @@
+"""Retention: flows that ended long ago go, with their rows and events; old days of the archive are dropped.
+
+What must stay of a day that goes (events of flows that are open, or ended later, or that no row tells of, and
+the entries at the projected positions) is first copied into a small table, which takes the day's place.
+
+Redis is told before anything goes, so that from there on no operation puts back what goes, and asked then
+which flows were put back before: see ``Fence``.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Protocol
+
+import msgspec
+from psycopg.sql import SQL, Identifier, Literal
+
+from flower_engine.crash_points import crash_point
+from flower_engine.projection.archive.archive_days import DAY_MS, day_of_table, table_of_day
+from flower_engine.projection.archive.archived_events import AFTER_A_GAP
+from flower_engine.projection.database import Connection
+from flower_engine.projection.write.projected_positions import LOCK_SPACE, Projected
+
+_log = logging.getLogger(__name__)
+
+_PAGE_ROWS = 2_000
+_LOCK_NUMBER = 65_534  # of LOCK_SPACE
+# Dropping waits for readers of the archive for so long; then everything is tried again another time.
+_LOCK_TIMEOUT = "5s"
+
+_TABLES = """
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'kr_event'::regclass AND relname <> 'kr_event_default' ORDER BY relname
+"""
+_FLOWS = """
+CREATE TEMP TABLE pg_temp.pruned_flow ON COMMIT DROP AS
+SELECT task_flow_id, partition, version, finished_ts FROM kr_flow_stat
+WHERE finished_ts < to_timestamp(%s / 1000.0)
+"""
+_POSITIONS = """
+SELECT partition, position, installation, generation::text, partitions FROM kr_projection ORDER BY partition
+FOR UPDATE
+"""
+# Right behind the last end of those that are to go: nothing that ends later is refused.
+_UNTIL = """
+SELECT partition, (extract(epoch FROM max(finished_ts)) * 1000)::bigint + 1 FROM pg_temp.pruned_flow
+GROUP BY partition
+"""
+# Of a process that stands still; else the projector would wait for it for as long.
+_IDLE_TIMEOUT = "60s"
+_GAP_FLOWS = """
+DELETE FROM kr_gap_flow AS lost WHERE ended_ts < to_timestamp(%s / 1000.0)
+  AND NOT EXISTS (SELECT FROM kr_flow_stat AS known WHERE known.task_flow_id = lost.task_flow_id)
+"""
+_STAYS = SQL(
+    "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {after_a_gap} AND NOT EXISTS"
+    " (SELECT FROM pg_temp.pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
+    " OR EXISTS (SELECT FROM kr_projection AS known WHERE known.partition = held.partition"
+    " AND known.position = held.position_ms || '-' || held.position_seq)"
+).format(after_a_gap=Literal(AFTER_A_GAP))
+
+
+class Pruned(msgspec.Struct, kw_only=True):
+    """What went: flows, and the events and tables of days; ``kept`` events of these days had to stay."""
+
+    flows: int = 0
+    events: int = 0
+    kept: int = 0
+    days: list[str] = []
+
+
+class Fence(Protocol):
+    """What Redis is told and asked, where operations are judged, too: what it knows is never older."""
+
+    async def begin(self, held: Projected, until_ms: int) -> None:
+        """From here on nothing of the partition that ended before this moment is put back."""
+        ...
+
+    async def put_back(self, partition: int, flows: Sequence[tuple[str, int]]) -> set[str]:
+        """Those of the flows (id, version in Postgres) that were put back before, or ended anew since."""
+        ...
+
+    async def check(self) -> None:
+        """Raises, unless all of that still holds."""
+        ...
+
+    async def end(self, *, has_gone: bool) -> None:
+        """It is over."""
+        ...
+
+
+async def prune(connection: Connection, *, before_ms: int, fence: Fence) -> Pruned | None:
+    """Drops what ended before the day (UTC) of this moment; None: somebody else is at it.
+
+    All of it is one transaction: killed half way, nothing has gone. The projector waits meanwhile, and
+    readers of the archive while the old days' tables are exchanged, at its end.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: somebody reads the archive for longer than this waits.
+        Exception: whatever the fence raises; nothing has gone then.
+    """
+    cut_ms = before_ms // DAY_MS * DAY_MS
+    is_undecided = False  # whether Postgres may have committed
+    pruned: Pruned | None = None
+    try:
+        async with connection.transaction():
+            if await _is_the_one(connection):
+                pruned = await _prune(connection, cut_ms, fence)
+                await fence.check()
+                crash_point("prune.done")
+                is_undecided = True
+    except BaseException:
+        if not is_undecided:
+            await fence.end(has_gone=False)
+        raise
+    crash_point("prune.committed")
+    if pruned is not None:
+        await fence.end(has_gone=True)
+        crash_point("prune.told")
+    return pruned
+
+
+async def is_being_pruned(connection: Connection, flow: str) -> bool | None:
+    """Whether a prune is at work just now; None: none is, and the flow has no row (any more)."""
+    if not await _is_the_one(connection):
+        return True
+    row = await (
+        await connection.execute("SELECT FROM kr_flow_stat WHERE task_flow_id = %s", [flow])
+    ).fetchone()
+    return None if row is None else False
+
+
+async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
+    pruned = Pruned()
+    await connection.execute(SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(_IDLE_TIMEOUT))
+    positions = await (await connection.execute(_POSITIONS)).fetchall()
+    await connection.execute(_FLOWS, [cut_ms])
+    ends = {partition: until async for partition, until in await connection.execute(_UNTIL)}
+    for row in positions:
+        held = Projected(
+            partition=row[0], position=row[1], installation=row[2], generation=row[3], partitions=row[4]
+        )
+        if held.partition in ends:
+            await fence.begin(held, ends[held.partition])
+    crash_point("prune.begun")
+    await _spare(connection, fence)
+    await connection.execute("CREATE UNIQUE INDEX ON pg_temp.pruned_flow (task_flow_id)")
+    await connection.execute("ANALYZE pg_temp.pruned_flow")
+    days = [day for day in await _days_before(connection, cut_ms) if await _has_what_goes(connection, day)]
+    counts = {day: await _copy_what_stays(connection, day) for day in days}
+    for table in ("kr_task_stat", "kr_flow_stat"):
+        gone = await connection.execute(
+            SQL("DELETE FROM {} AS held USING pg_temp.pruned_flow AS gone"
+                " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
+        )  # fmt: skip
+        pruned.flows = gone.rowcount
+    await connection.execute(_GAP_FLOWS, [cut_ms])
+    gone = await connection.execute(
+        SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
+    )
+    pruned.events = gone.rowcount
+    await connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+    for day in days:
+        kept, total = counts[day]
+        await _exchange(connection, day, kept=kept)
+        pruned.events += total - kept
+        pruned.kept += kept
+        pruned.days.append(table_of_day(day))
+    return pruned
+
+
+async def old_days(connection: Connection, *, before_ms: int) -> list[int]:
+    """The days (since 1970) before the day of this moment that have a table, oldest first."""
+    return await _days_before(connection, before_ms // DAY_MS * DAY_MS)
+
+
+async def events_of_day(connection: Connection, day: int) -> AsyncGenerator[dict[str, Any]]:
+    """Everything that a day's table holds, in log order, as people may want it in a file."""
+    statement = SQL(
+        "SELECT partition, position_ms || '-' || position_seq, event::text, raw, error FROM {}"
+        " ORDER BY partition, position_ms, position_seq"
+    ).format(Identifier(table_of_day(day)))
+    async with connection.transaction(), connection.cursor(name="exported") as cursor:
+        await cursor.execute(statement)
+        while rows := await cursor.fetchmany(_PAGE_ROWS):
+            for partition, position, event, raw, error in rows:
+                entry: dict[str, Any] = {"partition": partition, "position": position}
+                if error is None:
+                    entry["event"] = msgspec.Raw(event.encode())
+                else:
+                    entry |= {"raw": bytes(raw), "error": error}
+                yield entry
+
+
+async def _is_the_one(connection: Connection) -> bool:
+    row = await (
+        await connection.execute(f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE} + %s)", [_LOCK_NUMBER])
+    ).fetchone()
+    return row == (True,)
+
+
+async def _days_before(connection: Connection, cut_ms: int) -> list[int]:
+    found = [day_of_table(name) async for (name,) in await connection.execute(_TABLES)]
+    return [day for day in found if day is not None and (day + 1) * DAY_MS <= cut_ms]
+
+
+async def _spare(connection: Connection, fence: Fence) -> None:
+    """Takes flows out that were begun again since."""
+    async with connection.cursor(name="pruned") as cursor:
+        await cursor.execute(
+            "SELECT partition, task_flow_id, version FROM pg_temp.pruned_flow ORDER BY partition"
+        )
+        spared: set[str] = set()
+        while rows := await cursor.fetchmany(_PAGE_ROWS):
+            for partition, some in groupby(rows, key=itemgetter(0)):
+                spared |= await fence.put_back(partition, [(flow, version) for _, flow, version in some])
+    if spared:
+        await connection.execute(
+            "DELETE FROM pg_temp.pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)]
+        )
+
+
+async def _has_what_goes(connection: Connection, day: int) -> bool:
+    """Whether anything of a day goes: of one that was pruned before, mostly nothing does."""
+    statement = SQL("SELECT EXISTS (SELECT FROM {} AS held WHERE NOT ({}))")
+    row = await (await connection.execute(statement.format(Identifier(table_of_day(day)), _STAYS))).fetchone()
+    return row == (True,)
+
+
+async def _copy_what_stays(connection: Connection, day: int) -> tuple[int, int]:
+    """Makes the small table of a day; returns how many events stay, and how many there are."""
+    names = {"day": Identifier(table_of_day(day)), "kept": Identifier(_kept(day))}
+    await connection.execute(SQL("CREATE TABLE {kept} (LIKE kr_event INCLUDING ALL)").format(**names))
+    copied = await connection.execute(
+        SQL("INSERT INTO {kept} SELECT held.* FROM {day} AS held WHERE {stays}").format(**names, stays=_STAYS)
+    )
+    return copied.rowcount, await _count(connection, table_of_day(day))
+
+
+async def _exchange(connection: Connection, day: int, *, kept: int) -> None:
+    names = {"day": Identifier(table_of_day(day)), "kept": Identifier(_kept(day))}
+    await connection.execute(SQL("ALTER TABLE kr_event DETACH PARTITION {day}").format(**names))
+    await connection.execute(SQL("DROP TABLE {day}").format(**names))
+    if not kept:
+        await connection.execute(SQL("DROP TABLE {kept}").format(**names))
+        return
+    await connection.execute(SQL("ALTER TABLE {kept} RENAME TO {day}").format(**names))
+    await connection.execute(
+        SQL("ALTER TABLE kr_event ATTACH PARTITION {day} FOR VALUES FROM ({}) TO ({})").format(
+            day * DAY_MS, (day + 1) * DAY_MS, **names
+        )
+    )
+
+
+async def _count(connection: Connection, table: str) -> int:
+    row = await (
+        await connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table)))
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _kept(day: int) -> str:
+    return f"{table_of_day(day)}_kept"

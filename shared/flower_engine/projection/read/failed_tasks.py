@@ -1,0 +1,137 @@
+"""Failed tasks across all flows: those in Suspend, and those that wait for a retry; newest first.
+
+Both lists are read off indexes that hold such tasks and no others. Where a filter must look at the tasks
+themselves (program, error text), a call looks at ``MOST_LOOKED_AT`` of them and says where to go on.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from psycopg.sql import SQL, Composable, Identifier
+
+from flower_engine.projection.database import Connection
+from flower_engine.projection.read.views import Moment, View
+
+MOST_LOOKED_AT = 5_000
+
+Which = Literal["suspended", "retrying"]
+_TIME_COLUMNS: dict[Which, str] = {"suspended": "suspended_ts", "retrying": "retry_ts"}
+
+MATCHES_TEXT = SQL("strpos(lower(concat(error ->> 'type', ': ', error ->> 'message')), lower(%(text)s)) > 0")
+"""Whether the columns of an error hold the parameter ``text``."""
+
+_LIST = SQL("""
+SELECT task_flow_id, task_exec_seq::int, task_id, task_seq::bigint, coalesce(program, ''),
+    coalesce(attempt, 0), coalesce(error ->> 'type', ''), coalesce(error ->> 'message', ''), ts
+FROM (
+    SELECT task_flow_id, task_exec_seq, task_id, task_seq, program, attempt, error, {ts} AS ts
+    FROM kr_task_stat WHERE {conditions}
+    ORDER BY {ts} DESC, task_flow_id DESC, task_exec_seq DESC LIMIT %(look)s
+) AS looked_at
+WHERE {matches} ORDER BY ts DESC, task_flow_id DESC, task_exec_seq DESC LIMIT %(limit)s
+""")
+_LAST_LOOKED_AT = SQL("""
+SELECT {ts}, task_flow_id, task_exec_seq::int FROM kr_task_stat WHERE {conditions}
+ORDER BY {ts} DESC, task_flow_id DESC, task_exec_seq DESC OFFSET %(look)s - 1 LIMIT 1
+""")
+
+
+class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks are asked for; None asks for all. ``text`` is looked for in error type and message,
+    without regard to case; times bound the time of the failure (or of the retry)."""
+
+    which: Which = "suspended"
+    workflow: str | None = None
+    program: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class TaskPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a list of failed tasks goes on: behind this one."""
+
+    ts: datetime
+    flow: str
+    task: int
+
+
+class ErrorSummary(View):
+    """The error without its traceback."""
+
+    type: str
+    message: str
+
+
+class FailedEntry(View):
+    """A failed task in a list; one of the two times is given."""
+
+    task_flow_id: str
+    task_id: str
+    task_exec_seq: int
+    task_seq: int
+    program: str
+    attempt: int
+    suspended_ts: Moment | None
+    retry_ts: Moment | None
+    error: ErrorSummary
+
+
+async def list_failed(
+    connection: Connection, asked: TaskFilter, *, behind: TaskPlace | None, limit: int
+) -> tuple[list[FailedEntry], TaskPlace | None]:
+    """Up to ``limit`` failed tasks, newest first, and the place where the list goes on (None: it is all).
+
+    A page may be short, even empty, and still not be the last.
+    """
+    ts = Identifier(_TIME_COLUMNS[asked.which])
+    conditions: list[Composable] = [SQL("{} IS NOT NULL").format(ts)]
+    matches = [SQL("true")]
+    values: dict[str, Any] = {"limit": limit + 1}
+    if asked.workflow is not None:
+        conditions.append(SQL("task_id = %(workflow)s"))
+        values["workflow"] = asked.workflow
+    if asked.since is not None:
+        conditions.append(SQL("{} >= %(since)s").format(ts))
+        values["since"] = asked.since
+    if asked.until is not None:
+        conditions.append(SQL("{} < %(until)s").format(ts))
+        values["until"] = asked.until
+    if behind is not None:
+        conditions.append(SQL("({}, task_flow_id, task_exec_seq) < (%(ts)s, %(flow)s, %(task)s)").format(ts))
+        values |= {"ts": behind.ts, "flow": behind.flow, "task": behind.task}
+    if asked.program is not None:
+        matches.append(SQL("program = %(program)s"))
+        values["program"] = asked.program
+    if asked.text is not None:
+        matches.append(MATCHES_TEXT)
+        values["text"] = asked.text
+    looks_at_tasks = len(matches) > 1
+    values["look"] = max(MOST_LOOKED_AT, limit + 1) if looks_at_tasks else limit + 1
+    parts = {"ts": ts, "conditions": SQL(" AND ").join(conditions), "matches": SQL(" AND ").join(matches)}
+    rows = await (await connection.execute(_LIST.format(**parts), values)).fetchall()
+    entries = [_entry(asked.which, row) for row in rows[:limit]]
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        return entries, TaskPlace(last[8], last[0], last[1])
+    if looks_at_tasks:
+        found = await (await connection.execute(_LAST_LOOKED_AT.format(**parts), values)).fetchone()
+        if found is not None:
+            return entries, TaskPlace(*found)
+    return entries, None
+
+
+def _entry(which: Which, row: Any) -> FailedEntry:
+    flow, task, workflow, task_seq, program, attempt, kind, message, ts = row
+    return FailedEntry(
+        task_flow_id=flow,
+        task_id=workflow,
+        task_exec_seq=task,
+        task_seq=task_seq,
+        program=program,
+        attempt=attempt,
+        suspended_ts=ts if which == "suspended" else None,
+        retry_ts=ts if which == "retrying" else None,
+        error=ErrorSummary(kind, message),
+    )

@@ -1,0 +1,123 @@
+"""Flows that a snapshot found: what the tables hold of them is replaced, less what still holds."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import LiteralString
+
+import msgspec
+
+from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, TaskProgressed
+from flower_engine.projection.archive.histories import FAULTS
+from flower_engine.projection.database import Connection
+from flower_engine.projection.write.changes import FlowChange, TaskChange
+from flower_engine.projection.write.target_tables import aimed
+
+_FLOWS = """
+SELECT task_flow_id, (extract(epoch FROM registered_ts) * 1000)::bigint, coalesce(registered_by, ''),
+  coalesce(idempotency_key, ''), coalesce(forked_from, ''),
+  coalesce((extract(epoch FROM start_ts) * 1000)::bigint, 0), (extract(epoch FROM started_ts) * 1000)::bigint,
+  (extract(epoch FROM paused_ts) * 1000)::bigint, paused_by, first_ms
+FROM kr_flow_stat WHERE task_flow_id = ANY(%s)
+"""
+_TASKS = """
+SELECT task_flow_id, task_exec_seq::int, exec_status::int, attempt, worker,
+  (extract(epoch FROM started_ts) * 1000)::bigint, (extract(epoch FROM finished_ts) * 1000)::bigint,
+  (extract(epoch FROM suspended_ts) * 1000)::bigint, convert_to(result::text, 'UTF8'), ignored_by,
+  ignore_reason, convert_to(error::text, 'UTF8'), convert_to(progress::text, 'UTF8')
+FROM kr_task_stat WHERE task_flow_id = ANY(%s)
+"""
+_DELETE_FLOWS = "DELETE FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
+_DELETE_TASKS = "DELETE FROM kr_task_stat WHERE task_flow_id = ANY(%s)"
+_error = msgspec.json.Decoder(TaskError).decode
+
+
+class _Progress(msgspec.Struct):
+    fraction: float | None = None
+    note: str = ""
+
+
+_progress = msgspec.json.Decoder(_Progress).decode
+
+
+async def take_over(connection: Connection, flows: Sequence[FlowChange], target: LiteralString) -> None:
+    """Removes the rows of these flows, which are about to be written anew, from the tables of the target, and
+    keeps what they say of tasks that have not moved since. Call it in a transaction."""
+    found = {flow.flow: flow for flow in flows}
+    names = list(found)
+    known = await _known_flows(connection, names, target)
+    await _add_tasks(connection, known, target)
+    for name, before in known.items():
+        flow, said, told = found[name], before.registered, found[name].registered
+        assert said is not None
+        assert told is not None
+        flow.registered = msgspec.structs.replace(
+            told, at=said.at, by=said.by, key=said.key, forked_from=said.forked_from, start_ms=said.start_ms
+        )
+        flow.first_ms = before.first_ms
+        flow.keep(before)
+        flow.settle_times()
+    for statement in (_DELETE_TASKS, _DELETE_FLOWS):
+        await connection.execute(aimed(statement, target), [names])
+
+
+async def _known_flows(
+    connection: Connection, names: list[str], target: LiteralString
+) -> dict[str, FlowChange]:
+    known: dict[str, FlowChange] = {}
+    async for row in await connection.execute(aimed(_FLOWS, target), [names]):
+        flow, at, by, key, forked_from, start_ms, started_ms, paused_ms, paused_by, first_ms = row
+        registered = FlowRegistered(
+            at=at,
+            flow=flow,
+            v=1,
+            workflow="",
+            order=0,
+            tasks=(),
+            by=by,
+            key=key,
+            forked_from=forked_from,
+            start_ms=start_ms,
+        )
+        known[flow] = FlowChange(
+            flow, first_ms, first_ms, registered=registered, started_ms=started_ms, tasks={}
+        )
+        if paused_ms is not None:
+            known[flow].paused = FlowPaused(at=paused_ms, flow=flow, v=1, by=paused_by or "")
+    return known
+
+
+async def _add_tasks(connection: Connection, known: dict[str, FlowChange], target: LiteralString) -> None:
+    async for row in await connection.execute(aimed(_TASKS, target), [list(known)]):
+        flow, seq, status, attempt, worker, started_ms, finished_ms, suspended_ms = row[:8]
+        result, ignored_by, ignore_reason, error, progress = row[8:]
+        known[flow].tasks[seq] = TaskChange(
+            status=status,
+            attempt=attempt,
+            worker=worker,
+            started_ms=started_ms,
+            finished_ms=finished_ms,
+            suspended_ms=suspended_ms,
+            result=None if result is None else bytes(result),
+            ignored_by=ignored_by,
+            ignore_reason=ignore_reason,
+            error=None if error is None else _error_of(bytes(error)),
+            progress=None if progress is None else _progress_of(flow, seq, bytes(progress)),
+        )
+
+
+def _error_of(raw: bytes) -> TaskError | None:
+    """What a row says of an error; None: nothing that can be read."""
+    with suppress(*FAULTS):
+        return _error(raw)
+    return None
+
+
+def _progress_of(flow: str, seq: int, raw: bytes) -> TaskProgressed | None:
+    said = None
+    with suppress(*FAULTS):
+        said = _progress(raw)
+    if said is None:
+        return None
+    return TaskProgressed(
+        at=0, flow=flow, v=1, task=seq, attempt=0, lease="", fraction=said.fraction, note=said.note
+    )

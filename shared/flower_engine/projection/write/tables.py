@@ -1,0 +1,57 @@
+"""Writing what changed to the projected tables: the live ones, or those that a replay builds beside them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import LiteralString
+
+from flower_engine.projection.database import Connection, Packed
+from flower_engine.projection.write.changes import FlowChange
+from flower_engine.projection.write.rows import (
+    COPY_FLOWS,
+    COPY_TASKS,
+    UPDATE_FLOWS,
+    UPDATE_PRIORITIES,
+    UPDATE_TASKS,
+    changed_flows,
+    changed_priorities,
+    changed_tasks,
+    new_flows,
+    new_tasks,
+)
+from flower_engine.projection.write.snapshot_rows import take_over
+from flower_engine.projection.write.target_tables import LIVE, aimed
+
+BY_KEY: Mapping[LiteralString, str] = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+"""Settings of a connection: statements look every row up by its key, whatever the statistics say of a table
+that grows."""
+
+
+async def write_changes(
+    connection: Connection, flows: Collection[FlowChange], partition: int, target: LiteralString = LIVE
+) -> None:
+    """Adds what changed of flows of one partition to the tables of the target; call it in a transaction."""
+    found = [flow for flow in flows if flow.is_found]
+    if found:
+        await take_over(connection, found, target)
+    if any(flow.registered for flow in flows):
+        await copy_into(connection, aimed(COPY_TASKS, target), new_tasks(flows))
+        await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(flows, partition))
+    await _update(connection, aimed(UPDATE_PRIORITIES, target), changed_priorities(flows))
+    await _update(connection, aimed(UPDATE_TASKS, target), changed_tasks(flows))
+    await _update(connection, aimed(UPDATE_FLOWS, target), changed_flows(flows))
+
+
+async def copy_into(connection: Connection, statement: LiteralString, data: bytes) -> None:
+    """Runs a COPY FROM STDIN with this data."""
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(data)
+
+
+async def _update(connection: Connection, statement: LiteralString, parameters: Sequence[Packed]) -> None:
+    if parameters:
+        await connection.execute(statement, parameters, prepare=True)

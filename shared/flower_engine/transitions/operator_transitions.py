@@ -1,0 +1,253 @@
+"""The transitions that operators ask for: rerun, ignore, unignore, cancel, pause, resume.
+
+Each is one atomic script, safe to send twice: a call carries an operation id, and the same id again gets
+the version it led to. A flow that has ended is put back first, if its state is given (``restored``).
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.partition import Partition
+from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.task_fields import encoded_parameters
+
+_rerun = Script("rerun")
+_ignore = Script("ignore")
+_unignore = Script("unignore")
+_cancel = Script("cancel")
+_pause = Script("pause")
+_resume = Script("resume")
+_prioritise = Script("prioritise")
+_encode = msgspec.json.Encoder().encode
+
+Scope = Literal["", "only", "dependents"]
+"""What runs again besides the selected tasks: "" nothing, and refused where a dependent would keep a result
+that followed from the old ones; "only" nothing, whatever dependents have; "dependents" all behind them."""
+
+
+class Operated(msgspec.Struct, frozen=True):
+    """What an operation did: the flow's version after it and the tasks concerned (none are told where the
+    reply to a first sending was lost)."""
+
+    version: int
+    tasks: tuple[int, ...]
+
+
+async def rerun(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    selection: Sequence[int] | Literal["failed", "all"],
+    scope: Scope = "",
+    messages: Mapping[int, tuple[bytes, bytes]] | None = None,
+    version: int | None = None,
+    restored: Restored | None = None,
+) -> Operated:
+    """Tasks run again from the start, their attempts counting on.
+
+    ``selection`` "failed" is every task in Suspend, and of a cancelled flow what the cancel cut off.
+    ``messages`` gives selected tasks new ones: (the message as it is, the new one), see ``with_parameters``.
+
+    Raises:
+        RefusedError: a selected task is running or waits already, a dependent runs or would keep a result of
+            the old run, or nothing is selected.
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    args: list[Arg] = [scope, len(messages or ())]
+    for task, (now, new) in (messages or {}).items():
+        args += (task, now, new, encoded_parameters(new))
+    if isinstance(selection, str):
+        args.append(selection)
+        if selection == "failed" and restored is not None:
+            args += restored.cut_off
+    else:
+        args += ("tasks", *selection)
+    return await _operate(_rerun, _Call(client, partition, flow, by, version, restored), args)
+
+
+async def ignore(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    tasks: Sequence[int],
+    reason: str = "",
+    version: int | None = None,
+) -> Operated:
+    """Passes over waiting, retrying or suspended tasks; what depends on them goes on.
+
+    Raises:
+        RefusedError: a task is running or final.
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_ignore, _Call(client, partition, flow, by, version), [_encode(reason), *tasks])
+
+
+async def unignore(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    tasks: Sequence[int],
+    version: int | None = None,
+    restored: Restored | None = None,
+) -> Operated:
+    """Ignored tasks wait again, unless something that depends on them has started.
+
+    Raises:
+        RefusedError: a task is not ignored, or a dependent has started.
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_unignore, _Call(client, partition, flow, by, version, restored), list(tasks))
+
+
+async def cancel(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    reason: str = "",
+    version: int | None = None,
+) -> Operated:
+    """Ends the flow: everything not final becomes Ignore, running attempts lose their leases.
+
+    Raises:
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_cancel, _Call(client, partition, flow, by, version), [_encode(reason)])
+
+
+async def pause(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    reason: str = "",
+    version: int | None = None,
+) -> Operated:
+    """Nothing of the flow starts any more; what runs may end. As good if it is paused already.
+
+    Raises:
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_pause, _Call(client, partition, flow, by, version), [_encode(reason)])
+
+
+async def resume(
+    client: AsyncRedis, partition: Partition, flow: str, *, by: str, version: int | None = None
+) -> Operated:
+    """Lifts a pause.
+
+    Raises:
+        RefusedError: the flow is not paused.
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_resume, _Call(client, partition, flow, by, version), [])
+
+
+async def prioritise(
+    client: AsyncRedis, partition: Partition, flow: str, *, by: str, priority: int, version: int | None = None
+) -> Operated:
+    """All tasks of the flow have this priority (-20..19); what is ready moves to its lanes.
+
+    Raises:
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    return await _operate(_prioritise, _Call(client, partition, flow, by, version), [priority])
+
+
+async def read_messages(
+    client: AsyncRedis, partition: Partition, flow: str, tasks: Sequence[int]
+) -> dict[int, bytes] | None:
+    """The messages of these tasks; None if the flow is not under way."""
+    key = partition.keys.flow(flow)
+    found: list[bytes | None] = await send(client, "HMGET", key, "c", *(f"m{task}" for task in tasks))
+    if found[0] is None:
+        return None
+    return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
+
+
+class _Call(NamedTuple):
+    """What every operation is called with."""
+
+    client: AsyncRedis
+    partition: Partition
+    flow: str
+    by: str
+    version: int | None
+    restored: Restored | None = None
+
+
+async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated:
+    client, partition, flow, by, version, restored = call
+    restore: list[Arg] = (
+        [0, "", 0, 0]
+        if restored is None
+        else [restored.version, restored.position, restored.ended_ms, len(restored.fields)]
+    )
+    reply = partition.check(
+        await script.run(
+            client,
+            partition.keys.meta,
+            [
+                partition.generation,
+                uuid.uuid4().hex,
+                flow,
+                _encode(by),
+                "" if version is None else version,
+                *restore,
+                *(restored.fields if restored else ()),
+                *args,
+            ],
+        )
+    )
+    word, *rest = (part.decode() for part in reply)
+    match word:
+        case "ok":
+            return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
+        case "pruned":
+            raise PrunedError(flow, int(rest[0]))
+        case "absent":
+            raise NotUnderWayError(f"flow {flow} is not under way", rest[0])
+        case "moved":
+            raise MovedError(
+                f"flow {flow} has moved on: it is at version {rest[0]} now. Look at it again, then decide",
+                "moved",
+            )
+        case _:
+            raise RefusedError(f"flow {flow}: " + _REASONS[rest[0]].format(*rest[1:]), rest[0])
+
+
+_REASONS = {
+    "unknown": "it has no task {0}",
+    "running": "task {0} is running; wait for its end, or cancel the flow, then rerun",
+    "waits": "task {0} waits already; there is nothing to rerun",
+    "dependent-running": (
+        "task {1} depends on task {0} and is running on its result; wait for its end, or cancel the flow"
+    ),
+    "dependent-started": (
+        "task {1} depends on task {0} and has started on its result, which would change; rerun what depends"
+        ' on it, too (scope "dependents"), or leave those results as they are (scope "only")'
+    ),
+    "nothing": "nothing matches the selection {0!r}; there is nothing to rerun",
+    "ignore-running": "task {0} is running; wait for its end, or cancel the flow",
+    "final": "task {0} is {1} already; only a waiting, retrying or suspended task can be ignored",
+    "not-ignored": "task {0} is not ignored",
+    "unignore-started": (
+        "task {1} depends on task {0} and has gone on without it; rerun task {0} and what depends on it"
+    ),
+    "not-paused": "it is not paused",
+    "changed": "the parameters of task {0} were changed at the same moment; look at it again, then decide",
+}

@@ -1,0 +1,195 @@
+"""The transition ``register``: starts flows, many in one call."""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.durability import Durability, Level
+from flower_engine.log.partition import Partition
+from flower_engine.model.definition import Keying, PlannedTask, dependents_of
+from flower_engine.model.floats import spelled_out
+from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.task_fields import task_fields, task_lane
+
+_script = Script("register")
+_encode = msgspec.json.Encoder().encode
+
+TASKS_PER_CALL = 3_000  # keeps one call to a few milliseconds of Redis' time
+WIDE_ROOTS = 500  # more roots than this are released in steps, like any wide fan-out
+
+
+class FlowPlan:
+    """A workflow's flows as the script wants them; encode it once, register many."""
+
+    def __init__(
+        self,
+        workflow: str,
+        tasks: Sequence[PlannedTask],
+        *,
+        timeout_ms: int | None = None,
+        forked_from: str = "",
+        taken: Mapping[int, bytes] | None = None,
+        ignored: Collection[int] = (),
+        keying: Keying | None = None,
+    ) -> None:
+        """A fork takes tasks over from another flow: ``taken`` with their results, and ``ignored`` ones."""
+        self.workflow = workflow
+        self.tasks = len(tasks)
+        self.planned = tuple(tasks)
+        self.timeout_ms = timeout_ms
+        self.keying = keying or Keying()
+        taken = taken or {}
+        final = {*taken, *ignored}
+        dependents = dependents_of(tasks)
+        roots = [task.seq for task in tasks if task.seq not in final and final.issuperset(task.depends_on)]
+        wide = len(roots) > WIDE_ROOTS
+        fields: list[Arg] = []
+        for task in tasks:
+            fields += task_fields(workflow, task, dependents[task.seq], final)
+        for seq in taken:
+            fields += (f"s{seq}", "3 0 0 -")
+        for seq in ignored:
+            fields += (f"s{seq}", "9 0 0 -")
+        if wide:  # each root waits for a task 0 that is already final
+            fields += ("d0", ",".join(map(str, roots)))
+        if timeout_ms:
+            fields += ("t", timeout_ms)
+        timed = any(task.timeout_ms or task.queue_timeout_ms or task.retry for task in tasks)
+        args: list[Arg] = [
+            len(tasks) - len(final),
+            len(final),
+            "p" if timed or timeout_ms else "",
+            timeout_ms or 0,
+            workflow,
+            self._tail(tasks, timeout_ms, forked_from, taken, ignored),
+            task_lane(workflow, tasks[0]),
+            int(wide),
+            0 if wide else len(roots),
+        ]
+        for root in () if wide else roots:
+            args += (root, task_lane(workflow, tasks[root - 1]))
+        self.args: tuple[Arg, ...] = (*args, len(fields), *fields)
+
+    def _tail(
+        self,
+        tasks: Sequence[PlannedTask],
+        timeout_ms: int | None,
+        forked_from: str,
+        taken: Mapping[int, bytes],
+        ignored: Collection[int],
+    ) -> bytes:
+        """The event's fields from the workflow on, without the closing brace."""
+        fields: dict[str, Any] = {"workflow": self.workflow, "tasks": tasks}
+        if timeout_ms:
+            fields["timeout_ms"] = timeout_ms
+        if forked_from:
+            fields["forked_from"] = forked_from
+        if taken:
+            fields["taken"] = {str(seq): msgspec.Raw(result) for seq, result in taken.items()}
+        if ignored:
+            fields["ignored"] = sorted(ignored)
+        return b"," + spelled_out(_encode(fields))[1:-1]
+
+
+class Start(msgspec.Struct, frozen=True):
+    """A flow to register. ``start_ms`` is the time, by Redis' clock, before which nothing of it starts;
+    ``delay_ms`` the same counted from the registration. ``key`` is its idempotency key."""
+
+    flow: str
+    plan: FlowPlan
+    by: str = ""
+    key: str = ""
+    start_ms: int | None = None
+    delay_ms: int = 0
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What became of a Start: ``ok``, ``duplicate`` (it is or was registered already: as good), or nothing
+    new was registered: ``known``: its key belongs to this flow, of this workflow; ``full``: as many flows of
+    its workflow are under way as may be (``most``), and its limit says reject; ``skipped``: or it says skip,
+    because of ``flow``. ``durability``: what holds of it; None: nothing was registered now."""
+
+    word: Literal["ok", "duplicate", "known", "full", "skipped"]
+    flow: str
+    workflow: str
+    most: int = 0
+    durability: Durability | None = None
+
+
+def partition_of_key(key: str, partitions: int) -> int:
+    """The partition (0..partitions - 1) where flows of an idempotency key live: a CRC-32 of its UTF-8."""
+    return zlib.crc32(key.encode()) % partitions
+
+
+async def register(
+    client: AsyncRedis, partition: Partition, starts: Sequence[Start], level: Level | None = None
+) -> list[Registered]:
+    """Registers flows in order; splits very large calls. Waits once, for all of them, until ``level`` holds.
+
+    Raises:
+        LostError: Redis lost its state. Flows of earlier parts of a split call stay registered.
+    """
+    level = level or Level()
+    registered: list[Registered] = []
+    first = 0
+    while first < len(starts):
+        last, tasks = first, 0
+        while last < len(starts) and (last == first or tasks + starts[last].plan.tasks <= TASKS_PER_CALL):
+            tasks += starts[last].plan.tasks
+            last += 1
+        part = starts[first:last]
+        commands = level.commands(partition.keys) if last == len(starts) else []
+        sent = (client, partition.keys.meta, _args(partition, part))
+        reply, *more = await _script.run_then(*sent, commands) if commands else [await _script.run(*sent)]
+        words = partition.check(reply)[1:]
+        registered += [_registered(start, word.decode()) for start, word in zip(part, words, strict=True)]
+        first = last
+        if last == len(starts):
+            held = level.held(more)
+            registered = [
+                msgspec.structs.replace(one, durability=held) if one.word in ("ok", "duplicate") else one
+                for one in registered
+            ]
+    return registered
+
+
+def _registered(start: Start, word: str) -> Registered:
+    if word == "ok":
+        return Registered("ok", start.flow, start.plan.workflow)
+    if word == "duplicate":
+        return Registered("duplicate", start.flow, start.plan.workflow)
+    if word.startswith("full "):
+        return Registered("full", start.flow, start.plan.workflow, int(word.split(" ")[1]))
+    if word.startswith("skipped "):
+        return Registered("skipped", word.split(" ")[1], start.plan.workflow)
+    _, flow, workflow = word.split(" ", 2)
+    return Registered("known", flow, workflow)
+
+
+def _args(partition: Partition, starts: Sequence[Start]) -> list[Arg]:
+    numbers: dict[int, int] = {}
+    plans: list[Arg] = []
+    entries: list[Arg] = []
+    for start in starts:
+        plan = start.plan
+        number = numbers.get(id(plan))
+        if number is None:
+            number = numbers[id(plan)] = len(numbers) + 1
+            plans += plan.args
+        entries += (start.flow, number, start.key, _when(start), _extra(start))
+    return [partition.generation, len(numbers), *plans, *entries]
+
+
+def _when(start: Start) -> Arg:
+    if start.start_ms is not None:
+        return start.start_ms
+    return f"+{start.delay_ms}" if start.delay_ms else ""
+
+
+def _extra(start: Start) -> bytes:
+    """The fields of the event that belong to this registration alone."""
+    extra = b"" if not start.by else b',"by":' + _encode(start.by)
+    return extra if not start.key else extra + b',"key":' + _encode(start.key)

@@ -1,0 +1,77 @@
+"""A flow's hash written anew from the fold of its events, for flows that have left Redis, or Redis itself."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from flower_engine.model.events import TaskProgressed
+from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.status import Status
+from flower_engine.transitions.loader import Arg
+from flower_engine.transitions.task_fields import task_fields
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """An ended flow as the scripts take it: it is put back if Redis agrees that this was its end.
+
+    ``fields`` are names and values of its hash, flat. ``cut_off``: the tasks that a cancel cut off.
+    ``position``: its whole history up to there was read. Where Redis remembers no end of the flow, it is put
+    back only if no end behind this position is forgotten. ``ended_ms``: when it ended; nothing is put back of
+    what is being pruned.
+    """
+
+    version: int
+    fields: tuple[Arg, ...]
+    cut_off: tuple[int, ...] = ()
+    position: str = ""
+    ended_ms: int = 0
+
+    @classmethod
+    def of(cls, flow: FlowState, *, position: str = "", parked: bool = False) -> "Restored":
+        """The flow as its events up to ``position`` left it (a later one would count an end that was not
+        read); ``parked``: it gave its place back when it left Redis."""
+        tasks = flow.tasks
+        final = {task.planned.seq for task in tasks if task.status.is_final}
+        fields: list[Arg] = []
+        timed = bool(flow.registered.timeout_ms)
+        for task in tasks:
+            planned = task.planned
+            timed = timed or bool(planned.retry or planned.timeout_ms or planned.queue_timeout_ms)
+            fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final)
+            fields += (f"s{planned.seq}", _state(task))
+            if task.failures:
+                fields += (f"x{planned.seq}", task.failures)
+            if task.progress is not None:
+                fields += (f"g{planned.seq}", _progress(task.progress))
+        if flow.registered.timeout_ms:
+            fields += ("t", flow.registered.timeout_ms)
+        # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
+        flags = ("p" if timed else "") + ("h" if flow.paused else "")
+        if parked:
+            flags += "z"
+        begun = any(task.attempt or task.status is Status.SUSPEND for task in tasks)
+        if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
+            flags += "w"
+            fields += ("b", flow.registered.start_ms)
+        counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
+        fields += ("c", f"{counters} {flags}" if flags else counters)
+        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()), position, flow.ended_ms or 0)
+
+    def messages(self, tasks: Iterable[int]) -> dict[int, bytes]:
+        """The messages of those of the tasks that there are."""
+        values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
+        found = {task: values.get(f"m{task}") for task in tasks}
+        return {task: message for task, message in found.items() if isinstance(message, bytes)}
+
+
+def _progress(told: TaskProgressed) -> bytes:
+    """As a worker writes it: without what is not given."""
+    given = {"fraction": told.fraction, "note": told.note}
+    return msgspec.json.encode({name: value for name, value in given.items() if value not in (None, "")})
+
+
+def _state(task: TaskState) -> str:
+    lease = task.lease if task.status is Status.FINISH and task.lease else "-"
+    if task.status is Status.WAIT and task.retry_ms is not None:
+        lease = f"@{task.retry_ms}"
+    return f"{int(task.status)} {task.attempt} {task.lost} {lease}"

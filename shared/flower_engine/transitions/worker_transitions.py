@@ -1,0 +1,270 @@
+"""The transitions of a worker: attend, finish_and_claim, heartbeat, leave, hand_back."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from redis import Redis
+
+from flower_engine.errors import StoreError
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.keys import escape, unescape
+from flower_engine.log.partition import Partition
+from flower_engine.transitions.loader import Arg, Script
+
+_attend = Script("attend")
+_finish_and_claim = Script("finish_and_claim")
+_heartbeat = Script("heartbeat")
+_leave = Script("leave")
+_hand_back = Script("hand_back")
+_MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
+
+
+class OutcomeKind(StrEnum):
+    """What became of an attempt."""
+
+    FINISHED = "finished"  # payload: the result
+    FAILED = "failed"  # payload: a TaskError; the task's retry policy says what follows
+    SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
+    RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms
+    CRASHED = "crashed"  # payload: a TaskError; its process died: as a lost worker, ``number`` are poison
+    RETURNED = "returned"  # handed back by a stopping worker; payload: ignored
+
+
+_WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
+
+
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """A task that this worker was given, with the lease that proves it. ``message`` is a TaskMessage.
+
+    A lease id is unique within its queue and partition only. ``progress`` is the JSON of the Progress that
+    an earlier attempt told last; b"" if none did.
+    """
+
+    lease: bytes
+    member: bytes
+    queue: bytes
+    attempt: int
+    message: bytes
+    progress: bytes = b""
+
+    @property
+    def flow(self) -> str:
+        return self.member[:36].decode()
+
+    @property
+    def task(self) -> int:
+        return int(self.member[37:])
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/result_json.py``).
+
+    ``number`` belongs to the kind: for RETRY the milliseconds to wait (-1: as the task's policy says), for
+    CRASHED how many lost workers make poison. ``progress`` is the JSON of a Progress that no heartbeat has
+    told yet; it is kept for the next attempt.
+    """
+
+    claim: Claim
+    kind: OutcomeKind
+    payload: bytes = b"null"
+    number: int = 0
+    progress: bytes = b""
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """Progress of a claim to tell: ``progress`` is the JSON of a Progress."""
+
+    claim: Claim
+    progress: bytes
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """The reply of finish_and_claim.
+
+    ``words`` (ok | duplicate | stale | absent) answer the outcomes in order. ``more`` says that tasks are
+    still being made ready, so the next call should come at once rather than wait for a bell. ``opens_ms``:
+    in so many milliseconds a rate lets more start, which no bell tells (None: nothing waits for a rate).
+    """
+
+    words: list[str]
+    claims: list[Claim]
+    more: bool
+    opens_ms: int | None = None
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What a worker serves: the queues, in the order it prefers, and the programs."""
+
+    queues: tuple[str, ...]
+    programs: tuple[str, ...]
+
+    def args(self) -> list[Arg]:
+        """As finish_and_claim wants it; compute once."""
+        queues = [escape(queue) for queue in self.queues]
+        return [len(queues), *queues, *program_args(self.programs)]
+
+
+def program_args(programs: Sequence[str]) -> list[Arg]:
+    """The programs that a worker serves, as finish_and_claim wants them behind the queues."""
+    return [len(programs), *(escape(program) for program in programs)]
+
+
+async def attend(client: AsyncRedis, partition: Partition, queues: Sequence[str]) -> None:
+    """Makes the queues' work streams and groups exist; call it before the first claim."""
+    reply = await _attend.run(
+        client, partition.keys.meta, [partition.generation, *(escape(queue) for queue in queues)]
+    )
+    partition.check(reply)
+
+
+async def finish_and_claim(
+    client: AsyncRedis,
+    partition: Partition,
+    worker: str,
+    number: int,
+    *,
+    answered: int,
+    outcomes: Sequence[Outcome],
+    wanted: int,
+    service_args: Sequence[Arg],
+) -> Exchange:
+    """Hands in outcomes and takes up to ``wanted`` tasks, in one atomic call.
+
+    ``number`` rises by one with each call of this worker to this partition; a call whose reply was lost is
+    sent again with its number AND its arguments, and then gives the first reply again. ``answered`` is the
+    number of the last call that was answered (0: none was): a Redis that does not know of it went back in
+    time, which halts the partition.
+
+    Raises:
+        LostError: Redis lost its state.
+        StoreError: the number was used before by a later call.
+    """
+    args: list[Arg] = [partition.generation, worker, number, wanted, answered, *service_args]
+    for outcome in outcomes:
+        claim = outcome.claim
+        kind = f"{outcome.kind} {outcome.number}" if outcome.kind in _WITH_NUMBER else outcome.kind
+        args += (claim.lease, claim.member, claim.queue, kind, outcome.payload, outcome.progress)
+    reply = partition.check(await _finish_and_claim.run(client, partition.keys.meta, args))
+    if reply[0] == b"stale":
+        raise StoreError(f"worker {worker}: call {number} to partition {partition.number} is out of date")
+    flat: list[Any] = reply[2]
+    claims = [
+        Claim(flat[at], flat[at + 1], flat[at + 2], int(flat[at + 3]), flat[at + 4], flat[at + 5])
+        for at in range(0, len(flat), 6)
+    ]
+    opens_ms = int(reply[4])
+    return Exchange(
+        [word.decode() for word in reply[1]],
+        claims,
+        reply[3] == b"more",
+        None if opens_ms < 0 else opens_ms,
+    )
+
+
+def heartbeat(
+    client: Redis,
+    partition: Partition,
+    worker: str,
+    *,
+    info: bytes,
+    remember_ms: int,
+    answered: int,
+    leases: Mapping[bytes, Sequence[bytes]],
+    progress: Sequence[Reported] = (),
+) -> list[tuple[bytes, bytes]]:
+    """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive, and tells progress.
+
+    Returns (queue, lease) of those that are gone: lapsed, timed out or cancelled. A lease id is unique
+    within its queue only. Progress is logged only if it differs from what was told last.
+
+    ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``. ``answered`` is as for
+    :func:`finish_and_claim`.
+    """
+    args: list[Arg] = [partition.generation, worker, info, remember_ms, answered, len(progress)]
+    for told in progress:
+        args += (told.claim.lease, told.claim.member, told.progress)
+    for queue, held in leases.items():
+        args += (queue, len(held), *held)
+    gone: list[bytes] = partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]
+    return list(zip(gone[::2], gone[1::2], strict=True))
+
+
+async def leave(client: AsyncRedis, partition: Partition, worker: str, queues: Sequence[str]) -> None:
+    """Signs a worker off that holds nothing any more."""
+    reply = await _leave.run(
+        client, partition.keys.meta, [partition.generation, worker, *(escape(queue) for queue in queues)]
+    )
+    partition.check(reply)
+
+
+def hand_back(client: Redis, partition: Partition, worker: str, queues: Sequence[str]) -> int:
+    """Hands back all that the worker holds, and signs it off; returns how many tasks wait again.
+
+    For the very last moment of its process: nothing of it may run any more, or for long. Its calls are
+    answered stale from then on.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    args: list[Arg] = [partition.generation, worker, _MOST_HANDED_BACK, *(escape(queue) for queue in queues)]
+    count = 0
+    while True:
+        reply = partition.check(_hand_back.run_blocking(client, partition.keys.meta, args))
+        count += int(reply[1])
+        if reply[2] == b"none":
+            return count
+
+
+async def wait_for_bell(
+    client: AsyncRedis, partition: Partition, service: Service, timeout_seconds: float
+) -> bool:
+    """Waits until something may be ready for this worker; True when a bell rang. Claim anyway after it."""
+    bells = [partition.keys.bell(queue, program) for queue in service.queues for program in service.programs]
+    return await send(client, "BLPOP", *bells, timeout_seconds) is not None
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What operators see of a worker.
+
+    ``signatures`` names what its programs take (``insight/published_signatures.py``); "" where it does not
+    say. ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease
+    is gone, because they run on threads, which cannot be stopped. ``unable``: programs of these that it
+    cannot start now, and why; it does not claim them. ``outdated``: files that were changed since it
+    imported them.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    started_ms: int
+    slots: int
+    queues: tuple[str, ...]
+    programs: tuple[str, ...]
+    signatures: str = ""
+    running: int = 0
+    stuck: tuple[str, ...] = ()
+    unable: Mapping[str, str] = {}
+    outdated: tuple[str, ...] = ()
+    seen_ms: int = 0
+
+
+async def live_workers(client: AsyncRedis, partition: Partition) -> list[WorkerInfo]:
+    """The workers whose last heartbeat is still remembered, by name."""
+    seen: list[bytes] = await send(client, "ZRANGE", partition.keys.workers, 0, -1, "WITHSCORES")
+    names = [name.decode() for name in seen[::2]]
+    if not names:
+        return []
+    infos: list[bytes | None] = await send(client, "MGET", *(partition.keys.worker(name) for name in names))
+    found = [
+        msgspec.structs.replace(msgspec.json.decode(info, type=WorkerInfo), seen_ms=int(float(at)))
+        for info, at in zip(infos, seen[1::2], strict=True)
+        if info is not None
+    ]
+    return sorted(found, key=lambda worker: worker.worker)
+
+
+def queue_name(claim: Claim) -> str:
+    """The name of the queue that a claim came from."""
+    return unescape(claim.queue.decode())
