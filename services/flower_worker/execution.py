@@ -96,7 +96,7 @@ class Executor:
         arguments: dict[str, Any],
     ) -> None:
         before = forks()
-        attempt_at_work.set(attempt)  # a task of asyncio has a context of its own
+        attempt_at_work.set(attempt.claim)  # a task of asyncio has a context of its own
         try:
             result = await function(**arguments)
             end_copy(before)
@@ -130,7 +130,7 @@ class Executor:
         self, attempt: Attempt, program: Program, message: TaskMessage, arguments: dict[str, Any]
     ) -> Callable[[], None]:
         context = contextvars.copy_context()  # the worker's own: what an attempt sets ends with it
-        context.run(attempt_at_work.set, attempt)
+        context.run(attempt_at_work.set, attempt.claim)
 
         def job() -> None:
             done = context.run(call_blocking, program, message, arguments)

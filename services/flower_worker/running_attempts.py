@@ -56,4 +56,4 @@ class Attempt:
         return _encode(self.progress)
 
     def __str__(self) -> str:
-        return f"flow {self.claim.flow} task {self.claim.task} attempt {self.claim.attempt}"
+        return str(self.claim)

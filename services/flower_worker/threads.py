@@ -60,5 +60,6 @@ class Threads:
                 self._waiting -= 1
                 self._idle -= 1
             job()
+            del job  # and what it holds
             with self._lock:
                 self._idle += 1

@@ -1,11 +1,13 @@
 """What an attempt leaves on its thread or in its process is not seen by the next; its lines name it."""
 
+import gc
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from flower_worker.attempts import Attempt
 from flower_worker.threads import Threads
 from scripts.engine import Engine
 from worker.running import InProcess, OwnProcess, eventually, row, until_settled
@@ -32,6 +34,26 @@ async def test_a_line_that_a_program_logs_names_its_attempt_and_logger_and_stays
     await until_settled(engine, flow)
     line = f"WARNING worker people.code: flow {flow} task 1 attempt 1: sees\ntwo lines\n"
     await eventually(lambda: line in worker.log())
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """The garbage collector does nothing by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("kind", ["async", "thread", "process"])
+async def test_an_attempt_that_ended_leaves_nothing_to_the_garbage_collector(
+    engine: Engine, start_worker: Callable[..., InProcess], kind: str
+) -> None:
+    flow = await engine.register(*(row(seq, f"see_{kind}", what="it") for seq in (1, 2, 3)))
+    start_worker()
+    await until_settled(engine, flow)
+    await eventually(lambda: not any(isinstance(one, Attempt) for one in gc.get_objects()))
 
 
 async def test_a_program_waits_for_a_thread_where_none_can_be_made(

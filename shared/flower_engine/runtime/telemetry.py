@@ -20,7 +20,9 @@ _QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access")
 
 
 attempt_at_work: ContextVar[object] = ContextVar("flower_attempt_at_work")
-"""What a program is run for, while it runs: its words (``str``) stand in every line that it logs."""
+"""What a program is run for, while it runs: its words (``str``) stand in every line that it logs.
+
+Nothing that leads back to the attempt, which holds the context: each would wait for the garbage collector."""
 
 
 class LogStream(Protocol):

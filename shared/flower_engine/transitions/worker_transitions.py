@@ -57,6 +57,9 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     def task(self) -> int:
         return int(self.member[37:])
 
+    def __str__(self) -> str:
+        return f"flow {self.flow} task {self.task} attempt {self.attempt}"
+
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/result_json.py``).
