@@ -11,12 +11,18 @@ from flower_engine.insight.published_signatures import digest_of, publish
 from flower_engine.programs.signature import Signature
 from scripts.engine import Engine
 
+_SEEN = "ZZZZZZZZZZZZ"  # a program that is like no other, of the worker only
 
-async def serve(engine: Engine, programs: Sequence[str], queues: Sequence[str] = ("default",)) -> None:
-    """A live worker serves these."""
+
+async def serve(
+    api: RunningApi, engine: Engine, programs: Sequence[str], queues: Sequence[str] = ("default",)
+) -> None:
+    """A live worker serves these, and the API has seen it."""
     signatures = {name: Signature({"customer": ()}) for name in programs}
     await publish(engine.client, engine.partition, signatures)
-    engine.heartbeat("w1", programs=programs, queues=queues, signatures=digest_of(signatures))
+    served = [*programs, _SEEN]
+    engine.heartbeat("w1", programs=served, queues=queues, signatures=digest_of(signatures))
+    api.wait_for(lambda: warnings(api, "GET", f"/tasks?program={_SEEN}") == [])
 
 
 def warnings(api: RunningApi, method: str, path: str, body: Any = None) -> list[str]:
@@ -28,7 +34,7 @@ def warnings(api: RunningApi, method: str, path: str, body: Any = None) -> list[
 async def test_a_limit_or_pause_of_something_unknown_is_set_with_a_warning(own_api: RunningApi) -> None:
     own_api.define("nightly", {"program": "Load", "queue": "bulk"})
     async with own_api.engine() as engine:
-        await serve(engine, ["SlowAsync"])
+        await serve(own_api, engine, ["SlowAsync"])
     for path, said in (
         ("program/SlowAsnyc", ["no program 'SlowAsnyc' is known; nearest: SlowAsync"]),
         ("program/lod", ["no program 'lod' is known; nearest: Load"]),
@@ -52,7 +58,7 @@ async def test_a_limit_or_pause_of_something_unknown_is_set_with_a_warning(own_a
 async def test_a_strike_of_something_unknown_is_made_with_a_warning(own_api: RunningApi) -> None:
     own_api.define("etl", {"parameters": {"region": "eu", "deep": {"a": 1}}})
     async with own_api.engine() as engine:
-        await serve(engine, ["A"])
+        await serve(own_api, engine, ["A"])
     for program, parameter, said in (
         ("AA", "customer", ["no program 'AA' is known; nearest: A"]),
         ("A", "custmer", ["no parameter 'custmer' of program 'A' is known; nearest: customer"]),
@@ -69,7 +75,7 @@ async def test_a_definition_that_no_worker_could_run_is_made_with_a_warning(own_
     body = {"tasks": [{"taskSeq": 1, "program": "Laod"}, {"taskSeq": 2, "program": "Load", "queue": "bluk"}]}
     assert warnings(own_api, "PUT", "/workflows/w", body) == []  # no worker has begun yet
     async with own_api.engine() as engine:
-        await serve(engine, ["Load"], ["default", "bulk"])
+        await serve(own_api, engine, ["Load"], ["default", "bulk"])
     said = [
         "taskSeq 1: no worker has served program 'Laod'; nearest: Load",
         "taskSeq 2: no live worker serves queue 'bluk'; nearest: bulk",
@@ -83,7 +89,7 @@ async def test_lists_of_nothing_say_what_is_unknown(own_api: RunningApi) -> None
     own_api.define("nightly", {})
     flow = own_api.register("nightly")
     async with own_api.engine() as engine:
-        await serve(engine, ["A"])
+        await serve(own_api, engine, ["A"])
         await engine.suspend(*await engine.claim())
     await own_api.project()
     unknown = ["no workflow 'nihgtly' is known; nearest: nightly"]
@@ -110,7 +116,7 @@ async def test_lists_of_nothing_say_what_is_unknown(own_api: RunningApi) -> None
 async def test_queues_that_no_definition_names_are_said_beside_the_workers(own_api: RunningApi) -> None:
     own_api.define("w", {"queue": "bulk"})
     async with own_api.engine() as engine:
-        await serve(engine, ["A"], ["default", "bulk", "blk"])
+        await serve(own_api, engine, ["A"], ["default", "bulk", "blk"])
     assert warnings(own_api, "GET", "/workers") == [
         "no task definition names queue 'blk', which worker w1 serves; nearest: bulk"
     ]

@@ -24,7 +24,7 @@ def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flo
 async def test_typos_do_not_pass_in_silence(flower: Flower, own_api: RunningApi) -> None:
     own_api.define("nightly", {"program": "Load"})
     async with own_api.engine() as engine:
-        await serve(engine, ["SlowAsync", "Load"], ["defualt"])
+        await serve(own_api, engine, ["SlowAsync", "Load"], ["defualt"])
     no_workflow = "warning: no workflow 'nihgtly' is known; nearest: nightly"
     for words, said in (
         (
