@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flower_worker.attempts import Attempt
+from flower_worker.running_attempts import Attempt
 from flower_worker.threads import Threads
 from scripts.engine import Engine
 from worker.running import InProcess, OwnProcess, eventually, row, until_settled
