@@ -15,12 +15,16 @@ from flower_engine.model.events import (
     ControlChanged,
     FlowCancelled,
     FlowPaused,
+    FlowPrioritised,
     FlowRegistered,
     FlowRerun,
     FlowResumed,
+    FlowSnapshot,
     FlowTimedOut,
     LogOpened,
     OutcomeRefused,
+    SnapshotMessage,
+    SnapshotTask,
     TaskError,
     TaskFinished,
     TaskIgnored,
@@ -92,6 +96,9 @@ class Story:
 
     def open(self) -> None:
         self.events.append(LogOpened(at=self.now_ms, installation="here", generation=1, partition=0))
+
+    def control(self) -> None:
+        self.events.append(ControlChanged(at=self.now_ms, name="p:Program1", settings={"max_running": 2}))
 
     def register(
         self, shape: Sequence[Sequence[int]] = SHAPES[1], workflow: str = "example", **more: Any
@@ -196,6 +203,26 @@ class Story:
     def resume(self, flow: str) -> None:
         self._operate(flow, FlowResumed, by="eve")
 
+    def prioritise(self, flow: str, priority: int) -> None:
+        self._operate(flow, FlowPrioritised, by="bob", priority=priority)
+
+    def snapshot(self, flow: str, lost_events: int = 0) -> None:
+        """Says how the flow stands, as if so many events of it were lost that changed nothing that shows."""
+        state = self._flow(flow)
+        self.events.append(
+            FlowSnapshot(
+                at=self.now_ms,
+                flow=flow,
+                v=state.version + 1 + lost_events,
+                workflow=state.workflow,
+                order=state.order,
+                tasks=tuple(_found(state, task) for task in state.tasks),
+                paused=state.paused is not None,
+                key=state.registered.key,
+                start_ms=state.registered.start_ms,
+            )
+        )
+
     def _operate(self, flow: str, kind: type, **fields: object) -> None:
         version = self._flow(flow).version + 1
         self.events.append(kind(at=self.now_ms, flow=flow, v=version, **fields))
@@ -240,3 +267,26 @@ class Story:
         running: TaskState = state.task(task)
         head = {"at": self.now_ms, "flow": flow, "v": state.version + 1, "task": task}
         self.events.append(kind(**head, attempt=running.attempt, lease=running.lease, **rest))
+
+
+def _found(state: FlowState, task: TaskState) -> SnapshotTask:
+    """A task as Redis has it: no times, results or errors."""
+    planned = task.planned
+    has_lease = task.status in (Status.RUNNING, Status.FINISH)
+    progress = task.progress and {"fraction": task.progress.fraction, "note": task.progress.note}
+    return SnapshotTask(
+        message=SnapshotMessage(
+            task_seq=planned.task_seq, program=planned.program, parameters=planned.parameters
+        ),
+        queue=planned.queue,
+        priority=planned.priority,
+        dependents=tuple(state.dependents[planned.seq]),
+        status=int(task.status),
+        attempt=task.attempt,
+        lost=task.lost,
+        failures=task.failures,
+        lease=task.lease if has_lease else "",
+        worker=task.worker if task.status is Status.RUNNING else "",
+        due_ms=task.retry_ms,
+        progress=progress,
+    )

@@ -1,14 +1,18 @@
 """The tables equal the fold of the log, however the log is cut into batches."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flower_engine.model.fold import fold
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.fold import FlowState, fold
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import make_batch
@@ -36,6 +40,8 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
             story.start(*ready[number % len(ready)], worker=f"worker-{number % 3}")
         elif verb == "refuse" and story.flows():
             story.refuse(list(story.flows())[number % len(story.flows())], 1)
+        elif verb in _OF_THE_LOG:
+            _OF_THE_LOG[verb](story)
         elif running:
             _end(story, verb, number, *running[number % len(running)])
     return story
@@ -80,27 +86,44 @@ def _operate(story: Story, verb: str, number: int) -> None:
             story.ignore(flow.flow, free[number % len(free)])
         case "unignore" if stand[Status.IGNORE] and not stand[Status.RUNNING]:
             story.unignore(flow.flow, stand[Status.IGNORE][0])
-        case "cancel" if under_way:
+        case "time out" if under_way and (ready or stand[Status.RUNNING]):
+            story.time_out(flow.flow)
+        case "overdue" if ready:
+            story.fail_while_waiting(flow.flow, ready[0])
+        case _ if under_way:
+            _operate_on_all(story, verb, number, flow)
+        case _:
+            pass
+
+
+def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> None:
+    """An operation on a flow under way as a whole."""
+    match verb:
+        case "cancel":
             story.cancel(flow.flow)
-        case "pause" if under_way and flow.paused is None:
+        case "pause" if flow.paused is None:
             story.pause(flow.flow)
             story.resume(flow.flow)
             if number % 2:
                 story.pause(flow.flow)
         case "resume" if flow.paused is not None:
             story.resume(flow.flow)
-        case "time out" if under_way and (ready or stand[Status.RUNNING]):
-            story.time_out(flow.flow)
-        case "overdue" if ready:
-            story.fail_while_waiting(flow.flow, ready[0])
+        case "prioritise":
+            story.prioritise(flow.flow, number - 3)
+        case "snapshot":
+            story.snapshot(flow.flow, lost_events=number % 3)
         case _:
             pass
 
 
-_OF_FLOWS = ("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue")
+_OF_THE_LOG: dict[str, Callable[[Story], None]] = {"open": Story.open, "control": Story.control}
+_OF_FLOWS = (
+    *("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue", "prioritise"),
+    "snapshot",
+)
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
-    *("retry", "progress", *_OF_FLOWS, "rerun", "resume"),
+    *("retry", "progress", *_OF_FLOWS, "rerun", "resume", *_OF_THE_LOG),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)
 
@@ -113,6 +136,18 @@ def cut(story: Story, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
             return
         yield first, min(first + size, len(story.events))
         first += size
+
+
+@pytest.mark.parametrize("kind", get_args(AnyEvent), ids=lambda kind: kind.__name__)
+def test_the_stories_have_events_of_every_type(kind: type) -> None:
+    assert kind in _types_of_stories(), f"no verb of tests/projection/test_folding.py makes a {kind.__name__}"
+
+
+@cache
+def _types_of_stories() -> set[type]:
+    chance = random.Random(1)
+    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(20)]
+    return {type(event) for story in stories for event in story.events}
 
 
 @given(steps=STEPS, sizes=st.lists(st.integers(1, 15), min_size=1, max_size=4))
@@ -177,9 +212,13 @@ async def _is_projected_rightly(tables: Connection, story: Story, sizes: Sequenc
     row = Projected(partition=0, position=None, installation="here", generation="1", partitions=1)
     await tables.execute("INSERT INTO kr_projection VALUES (0, NULL, 'here', 1, 1)")
     writer, entries = Writer(tables, row), story.entries
-    for first, last in cut(story, sizes):
-        assert await writer.write(await make_batch(0, entries[first:last]))
-        assert writer.position == entries[last - 1].position
-        assert await held(tables) == expected(story.events[:last])
+    done = 0
+    for _, last in cut(story, sizes):
+        while done < last:  # a batch ends where snapshots begin or end
+            batch = await make_batch(0, entries[done:last])
+            assert await writer.write(batch)
+            done += len(batch.entries)
+            assert writer.position == entries[done - 1].position
+            assert await held(tables) == expected(story.events[:done])
     assert [position for position, _ in await archived(tables)] == [entry.position for entry in entries]
     assert fold(story.events)
