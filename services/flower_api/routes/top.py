@@ -129,7 +129,7 @@ def _board(board: str) -> str:
 
 
 def _named(limit: str) -> tuple[str, str, str]:
-    """Scope, name and key of a limit as ``lua/_limits.lua`` names it."""
+    """Scope, name and key of a limit as ``lua/lib/limits.lua`` names it."""
     letters, _, rest = limit.partition(":")
     name, _, key = rest.partition("/")
     return _SCOPES[letters[0]], unescape(name), unescape(key)

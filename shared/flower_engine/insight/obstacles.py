@@ -150,7 +150,7 @@ def _stop(
 
 
 async def _rates(client: AsyncRedis, partition: Partition, settings: dict[str, str]) -> dict[str, int]:
-    """Of each rate that lets nothing start now, when it will (ms); see ``room_in`` in ``lua/_limits.lua``."""
+    """Of each rate that lets nothing start now, when it will (ms); see ``lua/lib/limits.lua``."""
     parts = {name: [*text.split(" "), "-", "-"] for name, text in settings.items()}
     rated = {name: (int(part[1]), int(part[2])) for name, part in parts.items() if part[1].isdigit()}
     if not rated:

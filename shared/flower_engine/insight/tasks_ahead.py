@@ -7,7 +7,7 @@ from flower_engine.log.keys import unescape
 from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control_invariants import LANE
 
-_TURNS = 2**47  # as in lua/_boards.lua
+_TURNS = 2**47  # as in lua/lib/boards.lua
 _MOST_LANES = 200
 
 

@@ -1,4 +1,4 @@
-"""Every Redis key of Flower, as Python names them; ``lua/_common.lua`` is the other place that does.
+"""Every Redis key of Flower, as Python names them; ``lua/lib/keys.lua`` is the other place that does.
 
 All keys of a partition share the hash tag ``{flower:P}`` and so live on one cluster node.
 ``docs/keys.md`` explains each.
@@ -33,7 +33,7 @@ def lane_name(queue: str, priority: int, workflow: str, program: str) -> str:
 
 
 def lane_of(workflow: str, task: PlannedTask) -> str:
-    """The lane where a task waits; ``lua/_lanes.lua`` takes its name apart."""
+    """The lane where a task waits; ``lua/lib/lanes.lua`` takes its name apart."""
     share = escape(workflow) + (f"/{escape(task.fair_key)}" if task.fair_key else "")
     program = escape(task.program) + (f"*{task.units}" if task.units > 1 else "")
     if task.workflow_key or task.program_key:
@@ -43,7 +43,7 @@ def lane_of(workflow: str, task: PlannedTask) -> str:
 
 
 def suspect_lane(lane: str) -> str:
-    """The lane of tasks that may lose no further worker, beside another one; see ``lua/_suspects.lua``."""
+    """The lane of tasks that may lose no further worker, beside another one; see ``lua/lib/suspects.lua``."""
     share, _, program = lane.rpartition(":")
     return f"{share}:!{program}"
 
@@ -96,7 +96,7 @@ class Keys:
         return f"{self.prefix}lane:{name}"
 
     def rate(self, limit: str) -> str:
-        """When what started under a limit, by its name in ``lua/_limits.lua``."""
+        """When what started under a limit, by its name in ``lua/lib/limits.lua``."""
         return f"{self.prefix}rate:{limit}"
 
     def open(self, queue: str) -> str:

@@ -223,7 +223,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A task as a snapshot found it in Redis, which keeps no times, results or errors.
 
-    ``policy`` is as ``lua/_timers.lua`` has it: most attempts, delay, backoff, longest delay, jitter,
+    ``policy`` is as ``lua/lib/timers.lua`` has it: most attempts, delay, backoff, longest delay, jitter,
     timeout, timeout of the wait. ``progress`` is what a worker said of it.
     """
 
@@ -262,7 +262,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
 
 class ControlChanged(Event, frozen=True, tag="control.changed"):
     """A limit, pause, weight or strike of the partition is set, or (``settings`` None) gone. ``name`` as
-    ``lua/_limits.lua`` has it."""
+    ``lua/lib/limits.lua`` has it."""
 
     name: str
     settings: dict[str, Any] | None = None

@@ -12,7 +12,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import STRIDE, FlowControl, Strike
 from flower_engine.transitions.loader import Arg, Script
 
-_control = Script("control")
+_control = Script("operator/control")
 _encode = msgspec.json.Encoder().encode
 _LETTER = {"global": "g", "queue": "q", "workflow": "w", "program": "p"}
 
@@ -94,7 +94,7 @@ def share_of(limit: int, partition: int, partitions: int) -> int:
 
 
 def values_of(control: FlowControl, partition: int, partitions: int) -> dict[str, str]:
-    """The fields of the hash ``limits`` that a row stands for, see ``lua/_limits.lua``."""
+    """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``."""
 
     def share(limit: int) -> int:
         return share_of(limit, partition, partitions)

@@ -14,7 +14,7 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.task_fields import task_fields, task_lane
 
-_script = Script("register")
+_script = Script("register/register")
 _encode = msgspec.json.Encoder().encode
 
 TASKS_PER_CALL = 3_000  # keeps one call to a few milliseconds of Redis' time
