@@ -51,7 +51,7 @@ async def measure(url: str, *, lanes: int, slots: int, unserved: int, control: F
         for program, workflows in (("A", lanes), ("B", unserved)):
             for index in range(workflows):
                 name = f"{program}{index}"
-                task = TaskDefinition(seq=1, program=program)
+                task = TaskDefinition(task_seq=1, program=program)
                 plan = FlowPlan(name, plan_flow(WorkflowDefinition(name=name, tasks=(task,))))
                 starts: list[Start] = []
                 for _ in range(TASKS // lanes if program == "A" else 1):

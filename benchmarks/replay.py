@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results"
 
 _TASKS = plan_flow(
     WorkflowDefinition(
-        name="bench", tasks=tuple(TaskDefinition(seq=seq, program="noop") for seq in (1, 2, 3))
+        name="bench", tasks=tuple(TaskDefinition(task_seq=seq, program="noop") for seq in (1, 2, 3))
     )
 )
 

@@ -1,26 +1,23 @@
-"""The JSON of definitions: what the API takes (pydantic) and what it shows (msgspec)."""
+"""The JSON of definitions: what the API takes (pydantic, which finds every fault) and shows (msgspec).
+
+Both are made from the fields of ``TaskSpec``: names, types, defaults, descriptions and bounds.
+"""
 
 import math
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast, get_args, get_origin
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, create_model
 
 from flower_api.schemas import Taken
-from flower_engine.model.definition import (
-    DEFAULT_QUEUE,
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.field_types import SPEC_FIELDS, SpecField
+from flower_engine.model.task_spec import (
     MAX_DURATION_MS,
-    MAX_NAME_LENGTH,
-    MAX_PRIORITY,
     MAX_TASKS,
-    MAX_UNITS,
-    MIN_PRIORITY,
     RetryPolicy,
-    TaskDefinition,
-    WorkflowDefinition,
     longest_delay,
 )
-from flower_engine.projection.definitions.definition_rows import MAX_TASK_SEQ
 from flower_engine.projection.read.views import View
 
 _RETRY = RetryPolicy()
@@ -61,62 +58,6 @@ class RetryBody(Taken):
         )
 
 
-class TaskBody(Taken):
-    """A task definition. What the bounds say is checked with the whole workflow, so that rows are named."""
-
-    task_seq: int = Field(json_schema_extra={"minimum": -MAX_TASK_SEQ, "maximum": MAX_TASK_SEQ})
-    program: str = Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
-    task_priority: int = Field(0, json_schema_extra={"minimum": MIN_PRIORITY, "maximum": MAX_PRIORITY})
-    parameters: dict[str, Any] = Field({}, description="of any JSON type")
-    depends_on: list[int] | None = Field(
-        None, description="taskSeqs; absent or null: the previous taskSeq, []: none"
-    )
-    queue: str = Field(DEFAULT_QUEUE, json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH})
-    retry: RetryBody | None = Field(None, description="null: the first failure suspends")
-    timeout_seconds: float | None = Field(
-        None, json_schema_extra=_DURATION, description="of one attempt, start to finish"
-    )
-    queue_timeout_seconds: float | None = Field(
-        None, json_schema_extra=_DURATION, description="from ready to start"
-    )
-    units: int = Field(
-        1,
-        json_schema_extra={"minimum": 1, "maximum": MAX_UNITS},
-        description="how much it counts against limits while it runs",
-    )
-
-    def to_model(self) -> TaskDefinition:
-        return TaskDefinition(
-            seq=self.task_seq,
-            program=self.program,
-            priority=self.task_priority,
-            parameters=self.parameters,
-            depends_on=None if self.depends_on is None else tuple(self.depends_on),
-            queue=self.queue,
-            retry=self.retry and self.retry.to_model(),
-            timeout_ms=None if self.timeout_seconds is None else _ms(self.timeout_seconds),
-            queue_timeout_ms=None if self.queue_timeout_seconds is None else _ms(self.queue_timeout_seconds),
-            units=self.units,
-        )
-
-
-class WorkflowBody(Taken):
-    """A workflow to define: what GET answers may be sent back."""
-
-    task_id: str | None = Field(None, description="if given, the one in the path")
-    tasks: list[TaskBody] = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_TASKS})
-    timeout_seconds: float | None = Field(
-        None, json_schema_extra=_DURATION, description="of a whole flow, from its start"
-    )
-
-    def to_model(self, name: str) -> WorkflowDefinition:
-        return WorkflowDefinition(
-            name=name,
-            tasks=tuple(task.to_model() for task in self.tasks),
-            timeout_ms=None if self.timeout_seconds is None else _ms(self.timeout_seconds),
-        )
-
-
 class RetryView(View):
     """What follows a failed attempt."""
 
@@ -139,19 +80,110 @@ class RetryView(View):
         )
 
 
-class TaskDefinitionView(View):
-    """A task definition; ``dependsOn`` null means the previous taskSeq."""
+def _name(field: SpecField) -> str:
+    """The field's name in JSON, before it is in camelCase: that of its column."""
+    if field.is_duration:
+        return field.name.removesuffix("_ms") + "_seconds"
+    return "task_priority" if field.name == "priority" else field.name
 
-    task_seq: int
-    program: str
-    task_priority: int
-    parameters: dict[str, Any]
-    depends_on: list[int] | None
-    queue: str
-    retry: RetryView | None
-    timeout_seconds: float | None
-    queue_timeout_seconds: float | None
-    units: int
+
+_BY_NAME = {_name(field): field for field in SPEC_FIELDS.values() if field.name != "seq"}
+_SHOWN_FIRST = ("task_seq", "program", "task_priority", "parameters", "depends_on")
+_FIELDS = {name: _BY_NAME[name] for name in (*_SHOWN_FIRST, *_BY_NAME)}
+"""What a definition says, by name in JSON."""
+
+
+def _type(field: SpecField, retry: type) -> Any:
+    """The type of a field in JSON; ``retry``: the class of a retry policy there."""
+    kind = field.type
+    if field.is_duration:
+        kind = float
+    elif kind is RetryPolicy:
+        kind = retry
+    elif get_origin(kind) is tuple:
+        kind = list[get_args(kind)[0]]
+    return kind | None if field.is_optional else kind
+
+
+def _taken(value: Any, field: SpecField) -> Any:
+    """What came over HTTP, as the model has it."""
+    if value is None:
+        return None
+    if field.is_duration:
+        return _ms(value)
+    if field.type is RetryPolicy:
+        return value.to_model()
+    return tuple(cast(list[Any], value)) if isinstance(value, list) else value
+
+
+def _shown(value: Any, field: SpecField) -> Any:
+    """What the model has, as it is shown."""
+    if value is None:
+        return None
+    if field.is_duration:
+        return _seconds(value)
+    if field.type is RetryPolicy:
+        return RetryView.of(value)
+    return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
+
+
+def _body_field(field: SpecField) -> tuple[Any, Any]:
+    """A field for pydantic. Its bounds are described, and checked with the whole workflow."""
+    bounds = field.bounds
+    if field.is_duration:
+        bounds = {name: bound // 1000 for name, bound in bounds.items()}
+    described: dict[str, Any] = {"description": field.description, "json_schema_extra": bounds or None}
+    if field.default is msgspec.NODEFAULT:
+        return _type(field, RetryBody), Field(**described)
+    return _type(field, RetryBody), Field(field.default, **described)
+
+
+class _TaskBody(Taken):
+    def to_model(self) -> TaskDefinition:
+        """What it defines."""
+        return TaskDefinition(
+            **{field.name: _taken(getattr(self, name), field) for name, field in _FIELDS.items()}
+        )
+
+
+if TYPE_CHECKING:
+    TaskBody = _TaskBody
+else:
+    TaskBody = create_model(
+        "TaskBody",
+        __base__=_TaskBody,
+        __doc__="A task definition. What the bounds say is checked with the whole workflow, so that rows are"
+        " named.",
+        **{name: _body_field(field) for name, field in _FIELDS.items()},
+    )
+
+
+class WorkflowBody(Taken):
+    """A workflow to define: what GET answers may be sent back."""
+
+    task_id: str | None = Field(None, description="if given, the one in the path")
+    tasks: list[TaskBody] = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_TASKS})
+    timeout_seconds: float | None = Field(
+        None, json_schema_extra=_DURATION, description="of a whole flow, from its start"
+    )
+
+    def to_model(self, name: str) -> WorkflowDefinition:
+        return WorkflowDefinition(
+            name=name,
+            tasks=tuple(task.to_model() for task in self.tasks),
+            timeout_ms=None if self.timeout_seconds is None else _ms(self.timeout_seconds),
+        )
+
+
+if TYPE_CHECKING:
+    TaskDefinitionView = View
+else:
+    TaskDefinitionView = msgspec.defstruct(
+        "TaskDefinitionView",
+        [(name, _type(field, RetryView)) for name, field in _FIELDS.items()],
+        bases=(View,),
+        namespace={"__doc__": "A task definition; ``dependsOn`` null means the previous taskSeq."},
+    )
 
 
 class WorkflowView(View):
@@ -167,16 +199,7 @@ class WorkflowView(View):
             task_id=definition.name,
             tasks=[
                 TaskDefinitionView(
-                    task_seq=task.seq,
-                    program=task.program,
-                    task_priority=task.priority,
-                    parameters=task.parameters,
-                    depends_on=None if task.depends_on is None else list(task.depends_on),
-                    queue=task.queue,
-                    retry=task.retry and RetryView.of(task.retry),
-                    timeout_seconds=_seconds(task.timeout_ms),
-                    queue_timeout_seconds=_seconds(task.queue_timeout_ms),
-                    units=task.units,
+                    **{name: _shown(getattr(task, field.name), field) for name, field in _FIELDS.items()}
                 )
                 for task in definition.tasks
             ],

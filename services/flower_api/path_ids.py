@@ -6,7 +6,7 @@ from fastapi import Path
 from starlette.convertors import Convertor, register_url_convertor
 
 from flower_api.schemas import NAME_PATTERN
-from flower_engine.model.definition import MAX_NAME_LENGTH
+from flower_engine.model.task_spec import MAX_NAME_LENGTH
 
 
 class _Rest(Convertor[str]):

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from flower_api.request_times import TimeText
 from flower_engine.log.durability import Durability
-from flower_engine.model.definition import (
+from flower_engine.model.task_spec import (
     MAX_DURATION_MS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,

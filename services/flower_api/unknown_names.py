@@ -12,9 +12,10 @@ import msgspec
 
 from flower_api.problems import short
 from flower_api.stores import Stores
-from flower_engine.model.definition import DEFAULT_QUEUE, WorkflowDefinition
+from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.task_spec import DEFAULT_QUEUE
 from flower_engine.projection.definitions.known_names import (
     defined_parameters,
     defined_programs,
@@ -101,7 +102,7 @@ class Names:
             found: list[str] = []
             for program in dict.fromkeys(task.program for task in definition.tasks):
                 if program not in served:
-                    seqs = [task.seq for task in definition.tasks if task.program == program]
+                    seqs = [task.task_seq for task in definition.tasks if task.program == program]
                     near = nearest_in_words(program, served)
                     found.append(f"{_tasks(seqs)}: no worker has served program {short(program)!r}{near}")
             queues = {task.queue for task in definition.tasks} - {DEFAULT_QUEUE}
@@ -111,7 +112,7 @@ class Names:
                 async with self._stores.postgres() as connection:
                     known |= await defined_queues(connection, but_of=definition.name)
                 for queue in sorted(queues - known):
-                    seqs = [task.seq for task in definition.tasks if task.queue == queue]
+                    seqs = [task.task_seq for task in definition.tasks if task.queue == queue]
                     near = nearest_in_words(queue, known)
                     found.append(f"{_tasks(seqs)}: no live worker serves queue {short(queue)!r}{near}")
             return found[:_MOST]

@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
+from flower_engine.model.key_parts import escape
 from flower_engine.runtime.backoff import Patience
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.worker_transitions import (

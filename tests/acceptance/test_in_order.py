@@ -17,7 +17,7 @@ LINE = [{"taskSeq": seq, "program": "Noop", "taskPriority": 0} for seq in (1, 2,
 def _body(shape: str) -> list[dict[str, object]]:
     return [
         {
-            "taskSeq": task.seq,
+            "taskSeq": task.task_seq,
             "program": task.program,
             "taskPriority": task.priority,
             "dependsOn": list(task.depends_on or ()),

@@ -28,7 +28,7 @@ def _define(engine: RunningEngine) -> None:
     engine.define("diamond", [_task(1), _task(2, 1), _task(3, 1), _task(4, 2, 3)])
     engine.define("fan", [_task(1), *(_task(seq, 1) for seq in range(2, 22)), _task(22, *range(2, 22))])
     montage = load_shape("montage-58")
-    engine.define("montage", [_task(int(row.seq), *row.depends_on or ()) for row in montage.tasks])
+    engine.define("montage", [_task(row.task_seq, *row.depends_on or ()) for row in montage.tasks])
 
 
 def _register(engine: RunningEngine) -> list[str]:

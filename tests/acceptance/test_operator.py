@@ -147,10 +147,10 @@ def test_a_rerun_of_a_finished_flow_of_310_tasks_runs_just_that_task_and_what_is
     behind = {again}
     for task in shape.tasks:  # in an order in which dependencies come first
         if behind.intersection(task.depends_on or ()):
-            behind.add(task.seq)
+            behind.add(task.task_seq)
     with RunningEngine.started(tmp_path, *ALL) as engine:
         engine.define(
-            "montage", [row(task.seq, task.program, *(task.depends_on or ())) for task in shape.tasks]
+            "montage", [row(task.task_seq, task.program, *(task.depends_on or ())) for task in shape.tasks]
         )
         (flow,) = engine.register("montage", 1)
         engine.wait_until_ended([flow])

@@ -23,7 +23,7 @@ class Table:
 
     async def read(self, name: str) -> WorkflowDefinition | None:
         self.reads += 1
-        tasks = tuple(TaskDefinition(seq=seq, program=self.program) for seq in range(1, self.tasks + 1))
+        tasks = tuple(TaskDefinition(task_seq=seq, program=self.program) for seq in range(1, self.tasks + 1))
         is_gone = self.is_gone
         await self.go_on.wait()  # what was read stays read, whatever happens meanwhile
         return None if is_gone else WorkflowDefinition(name=name, tasks=tasks)

@@ -22,7 +22,9 @@ from flower_engine.runtime.settings import load_settings
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 
-PLAN = FlowPlan("w", plan_flow(WorkflowDefinition(name="w", tasks=(TaskDefinition(seq=1, program="A"),))))
+PLAN = FlowPlan(
+    "w", plan_flow(WorkflowDefinition(name="w", tasks=(TaskDefinition(task_seq=1, program="A"),)))
+)
 
 
 class Calls:

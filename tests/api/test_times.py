@@ -83,7 +83,7 @@ async def test_a_flow_that_an_older_version_took_fails_no_reader(
 ) -> None:
     own_api.define("old", {})
     async with own_api.engine() as engine:
-        old = await engine.register(TaskDefinition(seq=1, program="A"), start_ms=start_ms)
+        old = await engine.register(TaskDefinition(task_seq=1, program="A"), start_ms=start_ms)
     other = own_api.register("old")
 
     def check(flow: dict[str, Any]) -> None:

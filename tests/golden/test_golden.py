@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from flower_engine.model.definition import PlannedTask, RetryPolicy
+from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,
     ControlChanged,
@@ -21,7 +21,6 @@ from flower_engine.model.events import (
     FlowTimedOut,
     LogOpened,
     OutcomeRefused,
-    SnapshotMessage,
     SnapshotTask,
     TaskError,
     TaskFinished,
@@ -37,6 +36,8 @@ from flower_engine.model.events import (
     decode_event,
     encode_event,
 )
+from flower_engine.model.task_message import SnapshotMessage
+from flower_engine.model.task_spec import RetryPolicy
 
 EVENTS = Path(__file__).parent / "events"
 ONE = "018f3c5e-7a10-7000-8000-000000000001"

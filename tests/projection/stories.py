@@ -23,7 +23,6 @@ from flower_engine.model.events import (
     FlowTimedOut,
     LogOpened,
     OutcomeRefused,
-    SnapshotMessage,
     SnapshotTask,
     TaskError,
     TaskFinished,
@@ -41,6 +40,7 @@ from flower_engine.model.events import (
 from flower_engine.model.fold import FlowState, TaskState, fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.status import Status
+from flower_engine.model.task_message import SnapshotMessage
 
 FIRST_MS = 1_790_000_000_000
 _numbers = itertools.count(1)

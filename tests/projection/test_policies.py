@@ -3,7 +3,8 @@
 import pytest
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import (
     check_definition,
@@ -29,10 +30,10 @@ async def put(
 @pytest.mark.parametrize(
     "task",
     [
-        TaskDefinition(seq=1, program="A"),
-        TaskDefinition(seq=1, program="A", retry=POLICY),
-        TaskDefinition(seq=1, program="A", retry=RetryPolicy(max_attempts=2)),
-        TaskDefinition(seq=1, program="A", timeout_ms=1, queue_timeout_ms=315_360_000_000),
+        TaskDefinition(task_seq=1, program="A"),
+        TaskDefinition(task_seq=1, program="A", retry=POLICY),
+        TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(max_attempts=2)),
+        TaskDefinition(task_seq=1, program="A", timeout_ms=1, queue_timeout_ms=315_360_000_000),
     ],
 )
 @pytest.mark.parametrize("timeout_ms", [None, 90_500])
@@ -44,9 +45,9 @@ async def test_what_is_put_is_read_back(
 
 
 async def test_deleting_a_workflow_deletes_its_timeout(tables: Connection) -> None:
-    await put(tables, TaskDefinition(seq=1, program="A"), timeout_ms=5_000)
+    await put(tables, TaskDefinition(task_seq=1, program="A"), timeout_ms=5_000)
     await delete_workflow(tables, "w")
-    definition = await put(tables, TaskDefinition(seq=1, program="A"))
+    definition = await put(tables, TaskDefinition(task_seq=1, program="A"))
     assert await read_workflow(tables, "w") == definition
 
 
@@ -64,7 +65,7 @@ async def test_deleting_a_workflow_deletes_its_timeout(tables: Connection) -> No
     ],
 )
 async def test_a_row_that_makes_no_sense_is_named(tables: Connection, columns: str, said: str) -> None:
-    await put(tables, TaskDefinition(seq=7, program="A"))
+    await put(tables, TaskDefinition(task_seq=7, program="A"))
     await tables.execute(b"UPDATE ms_task_definition SET " + columns.encode())
     with pytest.raises(DefinitionError) as caught:
         await read_workflow(tables, "w")
@@ -75,18 +76,18 @@ async def test_a_row_that_makes_no_sense_is_named(tables: Connection, columns: s
 @pytest.mark.parametrize(
     ("task", "said"),
     [
-        (TaskDefinition(seq=1, program="A", retry=RetryPolicy(max_attempts=0)), "max_attempts is 0"),
-        (TaskDefinition(seq=1, program="A", retry=RetryPolicy(backoff=0.5)), "backoff is 0.5"),
-        (TaskDefinition(seq=1, program="A", retry=RetryPolicy(backoff=float("nan"))), "backoff is nan"),
-        (TaskDefinition(seq=1, program="A", retry=RetryPolicy(jitter=1.5)), "jitter is 1.5"),
+        (TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(max_attempts=0)), "max_attempts is 0"),
+        (TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(backoff=0.5)), "backoff is 0.5"),
+        (TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(backoff=float("nan"))), "backoff is nan"),
+        (TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(jitter=1.5)), "jitter is 1.5"),
         (
-            TaskDefinition(seq=1, program="A", retry=RetryPolicy(delay_ms=7_200_000)),
+            TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(delay_ms=7_200_000)),
             "its retry delay, 7200 s, is longer than the longest that it may wait, 300 s",
         ),
-        (TaskDefinition(seq=1, program="A", retry=RetryPolicy(delay_ms=-1)), "retry delay is -0.001 s"),
-        (TaskDefinition(seq=1, program="A", retry=RetryPolicy(no_retry_on=("",))), "name error types"),
-        (TaskDefinition(seq=1, program="A", timeout_ms=0), "its timeout is 0 s"),
-        (TaskDefinition(seq=1, program="A", queue_timeout_ms=-5), "its queue timeout is -0.005 s"),
+        (TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(delay_ms=-1)), "retry delay is -0.001 s"),
+        (TaskDefinition(task_seq=1, program="A", retry=RetryPolicy(no_retry_on=("",))), "name error types"),
+        (TaskDefinition(task_seq=1, program="A", timeout_ms=0), "its timeout is 0 s"),
+        (TaskDefinition(task_seq=1, program="A", queue_timeout_ms=-5), "its queue timeout is -0.005 s"),
     ],
 )
 async def test_a_policy_out_of_bounds_is_refused(task: TaskDefinition, said: str) -> None:
@@ -95,7 +96,7 @@ async def test_a_policy_out_of_bounds_is_refused(task: TaskDefinition, said: str
 
 
 async def test_a_flow_timeout_out_of_bounds_is_refused() -> None:
-    definition = WorkflowDefinition(name="w", tasks=(TaskDefinition(seq=1, program="A"),), timeout_ms=0)
+    definition = WorkflowDefinition(name="w", tasks=(TaskDefinition(task_seq=1, program="A"),), timeout_ms=0)
     with pytest.raises(DefinitionError, match="its flow timeout is 0 s"):
         await encode_workflow(definition)
 
@@ -113,7 +114,7 @@ async def test_a_flow_timeout_out_of_bounds_is_refused() -> None:
 async def test_a_delay_raises_a_longest_one_that_nobody_set(
     tables: Connection, columns: str, longest_ms: int
 ) -> None:
-    await put(tables, TaskDefinition(seq=1, program="A"))
+    await put(tables, TaskDefinition(task_seq=1, program="A"))
     await tables.execute(b"UPDATE ms_task_definition SET max_attempts = 2, " + columns.encode())
     definition = await read_workflow(tables, "w")
     assert definition is not None
@@ -125,7 +126,7 @@ async def test_a_delay_raises_a_longest_one_that_nobody_set(
 
 async def test_a_longest_delay_that_was_not_set_follows_an_edit_of_the_delay(tables: Connection) -> None:
     policy = RetryPolicy(max_attempts=2, delay_ms=400_000, max_delay_ms=400_000)
-    await put(tables, TaskDefinition(seq=1, program="A", retry=policy))
+    await put(tables, TaskDefinition(task_seq=1, program="A", retry=policy))
     await tables.execute("UPDATE ms_task_definition SET retry_delay_seconds = 500")
     definition = await read_workflow(tables, "w")
     assert definition is not None
@@ -136,7 +137,7 @@ async def test_a_longest_delay_that_was_not_set_follows_an_edit_of_the_delay(tab
 async def test_a_delay_beyond_a_longest_one_that_is_set_is_refused_by_name(
     tables: Connection, longest: str
 ) -> None:
-    await put(tables, TaskDefinition(seq=7, program="A"))
+    await put(tables, TaskDefinition(task_seq=7, program="A"))
     await tables.execute(
         b"UPDATE ms_task_definition SET max_attempts = 2, retry_delay_seconds = 7200,"
         b" retry_max_delay_seconds = " + longest.encode()

@@ -125,7 +125,7 @@ async def test_flows_that_ended_are_forgotten_once_their_end_is_archived(
     client: AsyncRedis, partition: Partition, settings: Settings, clock: Hand
 ) -> None:
     plan = FlowPlan(
-        "one", plan_flow(WorkflowDefinition(name="one", tasks=(TaskDefinition(seq=1, program="A"),)))
+        "one", plan_flow(WorkflowDefinition(name="one", tasks=(TaskDefinition(task_seq=1, program="A"),)))
     )
     flow = make_flow_id(1_790_000_000_000, 0, 1)
     await register(client, partition, [Start(flow, plan)])

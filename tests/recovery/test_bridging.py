@@ -10,12 +10,12 @@ from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
 from flower_engine.log.client import send
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import FlowCancelled, FlowSnapshot
 from flower_engine.model.fold import FlowState
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.snapshot_registration import LOST_ERROR
 from flower_engine.model.status import Status
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.projection.archive.archived_events import AFTER_A_GAP
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, read_gaps
 from flower_engine.projection.write.batch import make_batch

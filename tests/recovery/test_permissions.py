@@ -20,8 +20,8 @@ from flower_engine.log.redis_permissions import (
     USEFUL,
     refuse_missing_permissions,
 )
-from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.transitions.operator_transitions import cancel
 from flower_engine.transitions.watcher_transitions import trim
@@ -62,7 +62,7 @@ def redis_url(admin_url: str) -> str:
 def _used(known: set[str]) -> set[str]:
     """Every command that scripts and services name, as ACL rules name it; ``known``: all that there are."""
     found: set[tuple[str, str]] = set()
-    for file in (ROOT / "shared/flower_engine/transitions/lua").glob("*/*.lua"):
+    for file in (ROOT / "shared/flower_engine/transitions/lua").glob("*.lua"):
         found |= set(_IN_LUA.findall(file.read_text()))
     for folder in ("shared", "services"):
         for file in (ROOT / folder).rglob("*.py"):

@@ -4,11 +4,11 @@ import pytest
 
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import send
-from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import LogOpened, TaskLapsed
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.status import Status
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.projection.definitions.flow_control_rows import put_control
 from flower_engine.projection.maintain.recovery_records import take_generation
 from flower_engine.transitions.recovery_transitions import Ended, Rebuilding

@@ -14,18 +14,13 @@ from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import (
-    DEFAULT_QUEUE,
-    RetryPolicy,
-    TaskDefinition,
-    WorkflowDefinition,
-    plan_flow,
-)
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
 from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.model.fold import FlowState, fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
+from flower_engine.model.task_spec import DEFAULT_QUEUE, RetryPolicy
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 from flower_engine.transitions.restored_flow import Restored
@@ -65,7 +60,7 @@ def task(
 ) -> TaskDefinition:
     """A task with exactly these dependencies."""
     return TaskDefinition(
-        seq=seq,
+        task_seq=seq,
         program=program,
         priority=priority,
         queue=queue,

@@ -23,7 +23,7 @@ from flower_engine.transitions.register_transition import FlowPlan, Registered, 
 
 FSYNCED = Level("fsynced", ("WAITAOF", 1, 0, 2_000))
 REPLICATED = Level("replicated", ("WAIT", 1, 2_000), "fsynced")
-_ETL = WorkflowDefinition(name="etl", tasks=(TaskDefinition(seq=1, program="A"),))
+_ETL = WorkflowDefinition(name="etl", tasks=(TaskDefinition(task_seq=1, program="A"),))
 
 
 class Servers:

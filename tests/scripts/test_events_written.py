@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from flower_engine.model.definition import RetryPolicy
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import (
     cancel,
     ignore,

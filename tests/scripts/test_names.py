@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.log.keys import lane_name
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, queue_name
 from scripts.engine import Engine, task
@@ -75,7 +76,7 @@ async def test_the_keys_that_lua_builds_are_those_that_python_names(engine: Engi
         keys.ready(name),
         keys.turns(name),
         keys.share(name, -7, name),
-        keys.lane(lane_name(name, -7, name, name)),
+        keys.lane(lane_of(name, PlannedTask(seq=1, task_seq=1, program=name, queue=name, priority=-7))),
         keys.bell(name, name),
         keys.worker("w1"),
         keys.call("w1"),

@@ -38,7 +38,9 @@ def load_shape(
     return WorkflowDefinition(
         name=shape.name,
         tasks=tuple(
-            TaskDefinition(seq=node.seq, program=program, depends_on=node.after, parameters=parameters(node))
+            TaskDefinition(
+                task_seq=node.seq, program=program, depends_on=node.after, parameters=parameters(node)
+            )
             for node in shape.tasks
         ),
     )

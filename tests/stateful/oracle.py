@@ -1,6 +1,6 @@
 """The pure oracle of the choice of the next task, fed with the log alone.
 
-It re-states what ``lua/lib/choose.lua`` promises: strict priority among what limits and pauses let start,
+It re-states what ``lua/_choose.lua`` promises: strict priority among what limits and pauses let start,
 turns among shares of equal priority to within a quantum, and within a share the task that is further ahead,
 then registered first; and that nothing is left that might have been taken.
 """
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from flower_engine.log.keys import lane_of
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,
@@ -25,9 +24,10 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskUnignored,
 )
-from flower_engine.model.flow_control_invariants import limits_of_lane
 from flower_engine.model.fold import FlowState, TaskState, fold_one
 from flower_engine.model.invariants import lane_score
+from flower_engine.model.lanes import lane_of
+from flower_engine.model.limits import limits_of_lane
 from flower_engine.model.status import Status
 
 QUANTUM = 8

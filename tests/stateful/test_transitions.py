@@ -6,6 +6,7 @@ each claim gave exactly the tasks that the oracle predicts; operators' calls are
 """
 
 import asyncio
+import hashlib
 import itertools
 import time
 import uuid
@@ -31,17 +32,18 @@ from hypothesis.stateful import (
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError, StoreError
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect, connect_blocking, send
-from flower_engine.log.keys import lane_of
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import Keying, RetryPolicy, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import TaskStarted, decode_event
 from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.flow_control_invariants import limits_of_lane
 from flower_engine.model.fold import FlowState
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
+from flower_engine.model.lanes import lane_of
+from flower_engine.model.limits import limits_of_lane
 from flower_engine.model.status import Status
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions import operator_transitions, register_transition, worker_transitions
 from flower_engine.transitions.flow_control_transitions import read_held, set_control, values_of
 from flower_engine.transitions.installation_transitions import install
@@ -76,7 +78,7 @@ def _workflow(name: str, *tasks: tuple[str, int, tuple[int, ...] | None, str]) -
     definition = WorkflowDefinition(
         name=name,
         tasks=tuple(
-            TaskDefinition(seq=seq, program=program, priority=priority, depends_on=depends, queue=queue)
+            TaskDefinition(task_seq=seq, program=program, priority=priority, depends_on=depends, queue=queue)
             for seq, (program, priority, depends, queue) in enumerate(tasks, start=1)
         ),
     )
@@ -87,8 +89,11 @@ def _fragile() -> FlowPlan:
     """Its tasks are retried, and everything of it may take too long."""
     retry = RetryPolicy(max_attempts=3, delay_ms=1, backoff=1.0, jitter=0.0)
     limits: dict[str, Any] = {"retry": retry, "timeout_ms": 600_000, "queue_timeout_ms": 600_000}
-    rows = [TaskDefinition(seq=1, program="A", **limits), TaskDefinition(seq=2, program="B", depends_on=())]
-    rows += [TaskDefinition(seq=seq, program="B", depends_on=(1, seq - 1), **limits) for seq in (3, 4)]
+    rows = [
+        TaskDefinition(task_seq=1, program="A", **limits),
+        TaskDefinition(task_seq=2, program="B", depends_on=()),
+    ]
+    rows += [TaskDefinition(task_seq=seq, program="B", depends_on=(1, seq - 1), **limits) for seq in (3, 4)]
     definition = WorkflowDefinition(name="fragile", tasks=tuple(rows))
     return FlowPlan("fragile", plan_flow(definition), timeout_ms=600_000)
 
@@ -97,7 +102,11 @@ def _heavy() -> FlowPlan:
     """Tasks of different weights and customers."""
     tasks = [
         TaskDefinition(
-            seq=seq, program="B", depends_on=(), units=1 + seq % 3, parameters={"customer": f"c{seq % 2}"}
+            task_seq=seq,
+            program="B",
+            depends_on=(),
+            units=1 + seq % 3,
+            parameters={"customer": f"c{seq % 2}"},
         )
         for seq in range(1, 7)
     ]
@@ -109,7 +118,9 @@ def _heavy() -> FlowPlan:
 def _fork() -> FlowPlan:
     """A diamond whose first two tasks were taken over."""
     rows = ((), (1,), (1,), (2, 3), (4,))
-    tasks = [TaskDefinition(seq=seq, program="B", depends_on=row) for seq, row in enumerate(rows, start=1)]
+    tasks = [
+        TaskDefinition(task_seq=seq, program="B", depends_on=row) for seq, row in enumerate(rows, start=1)
+    ]
     definition = WorkflowDefinition(name="fork", tasks=tuple(tasks))
     return FlowPlan("fork", plan_flow(definition), forked_from="x", taken={1: b"[1]"}, ignored=[2])
 
@@ -565,8 +576,9 @@ def test_the_invariants_hold_while_dependents_are_released_in_steps(
     monkeypatch.setattr(register_transition, "WIDE_ROOTS", 1)
     for module in (worker_transitions, operator_transitions):
         for script in [value for value in vars(module).values() if isinstance(value, Script)]:
-            in_small = Script(script.name, RELEASE_STEP="1", WIDE_BYTES="1")
-            monkeypatch.setattr(script, "text", in_small.text)
-            monkeypatch.setattr(script, "sha", in_small.sha)
-    assert b"#dependents > 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
+            text = script.text.replace(b"RELEASE_STEP = 500", b"RELEASE_STEP = 1")
+            text = text.replace(b"WIDE_BYTES = 2000", b"WIDE_BYTES = 1")
+            monkeypatch.setattr(script, "text", text)
+            monkeypatch.setattr(script, "sha", hashlib.sha1(text).hexdigest())
+    assert b"WIDE_BYTES = 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
     _run(redis_url, examples=100, in_steps=True, plans=_plans())

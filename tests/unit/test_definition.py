@@ -8,22 +8,23 @@ from hypothesis import strategies as st
 
 from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.definition import (
-    DEFAULT_QUEUE,
     MAX_EDGES,
-    MAX_TASKS,
     PlannedTask,
     TaskDefinition,
     WorkflowDefinition,
     dependents_of,
     plan_flow,
 )
+from flower_engine.model.task_spec import DEFAULT_QUEUE, MAX_TASKS
 
 
 def row(
     seq: int, *depends_on: int, program: str = "Noop", priority: int = 0, queue: str = DEFAULT_QUEUE
 ) -> TaskDefinition:
     """A task with exactly these dependencies."""
-    return TaskDefinition(seq=seq, program=program, priority=priority, queue=queue, depends_on=depends_on)
+    return TaskDefinition(
+        task_seq=seq, program=program, priority=priority, queue=queue, depends_on=depends_on
+    )
 
 
 def plan(*rows: TaskDefinition, name: str = "etl") -> tuple[PlannedTask, ...]:
@@ -40,7 +41,7 @@ def problems_of(*rows: TaskDefinition, name: str = "etl") -> list[str]:
 
 
 def test_without_depends_on_each_task_waits_for_the_previous_one() -> None:
-    rows = [TaskDefinition(seq=seq, program="Noop") for seq in (30, 10, 20)]
+    rows = [TaskDefinition(task_seq=seq, program="Noop") for seq in (30, 10, 20)]
     planned = plan(*rows)
     assert [(task.seq, task.task_seq, task.depends_on) for task in planned] == [
         (1, 10, ()),
@@ -63,12 +64,14 @@ def test_a_task_may_depend_on_a_later_row() -> None:
 
 
 def test_linear_and_explicit_rows_can_be_mixed() -> None:
-    planned = plan(row(1), row(2), TaskDefinition(seq=3, program="Noop"))
+    planned = plan(row(1), row(2), TaskDefinition(task_seq=3, program="Noop"))
     assert [task.depends_on for task in planned] == [(), (), (2,)]
 
 
 def test_everything_else_of_a_row_is_taken_over() -> None:
-    (task,) = plan(TaskDefinition(seq=7, program="Mail", priority=-20, queue="slow", parameters={"TO": "x"}))
+    (task,) = plan(
+        TaskDefinition(task_seq=7, program="Mail", priority=-20, queue="slow", parameters={"TO": "x"})
+    )
     assert task == PlannedTask(
         seq=1, task_seq=7, program="Mail", priority=-20, queue="slow", parameters={"TO": "x"}
     )
@@ -170,7 +173,7 @@ def test_the_longest_cycle_is_named_whole() -> None:
 
 
 def test_too_many_tasks_are_refused() -> None:
-    rows = [TaskDefinition(seq=seq, program="Noop") for seq in range(MAX_TASKS + 1)]
+    rows = [TaskDefinition(task_seq=seq, program="Noop") for seq in range(MAX_TASKS + 1)]
     with pytest.raises(TooLargeError, match="it has 10001 tasks; a flow may have 10000"):
         plan(*rows)
 
@@ -189,7 +192,7 @@ def test_as_many_edges_as_allowed_can_be_planned() -> None:
 
 
 def test_a_chain_of_10000_tasks_can_be_planned() -> None:
-    planned = plan(*(TaskDefinition(seq=seq, program="Noop") for seq in range(MAX_TASKS)))
+    planned = plan(*(TaskDefinition(task_seq=seq, program="Noop") for seq in range(MAX_TASKS)))
     assert planned[-1].depends_on == (MAX_TASKS - 1,)
 
 
@@ -215,24 +218,27 @@ def acyclic(draw: st.DrawFn) -> list[TaskDefinition]:
 def test_any_dag_is_planned_with_its_own_edges(rows: list[TaskDefinition]) -> None:
     planned = plan(*rows)
     assert [task.seq for task in planned] == list(range(1, len(rows) + 1))
-    assert [task.task_seq for task in planned] == sorted(task.seq for task in rows)
+    assert [task.task_seq for task in planned] == sorted(task.task_seq for task in rows)
     task_seq_of = {task.seq: task.task_seq for task in planned}
     edges = {(task_seq_of[other], task.task_seq) for task in planned for other in task.depends_on}
-    assert edges == {(other, task.seq) for task in rows for other in task.depends_on or ()}
+    assert edges == {(other, task.task_seq) for task in rows for other in task.depends_on or ()}
 
 
 @given(acyclic(), st.data())
 def test_an_edge_backwards_makes_a_cycle_that_is_really_there(
     rows: list[TaskDefinition], data: st.DataObject
 ) -> None:
-    edges = [(task.seq, other) for task in rows for other in task.depends_on or ()]
+    edges = [(task.task_seq, other) for task in rows for other in task.depends_on or ()]
     if not edges:
         return
     last, first = data.draw(st.sampled_from(edges))
-    closed = [row(task.seq, *(task.depends_on or ()), last) if task.seq == first else task for task in rows]
+    closed = [
+        row(task.task_seq, *(task.depends_on or ()), last) if task.task_seq == first else task
+        for task in rows
+    ]
     (problem,) = problems_of(*closed)
     cycle = [int(seq) for seq in problem.split("task_seq ")[1].split(" -> ")]
     assert cycle[0] == cycle[-1]
     assert len(set(cycle)) == len(cycle) - 1
-    depends_on = {task.seq: task.depends_on or () for task in closed}
+    depends_on = {task.task_seq: task.depends_on or () for task in closed}
     assert all(before in depends_on[after] for before, after in pairwise(cycle))

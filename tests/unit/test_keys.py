@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flower_engine.log.keys import Keys, escape, lane_name, unescape
+from flower_engine.log.keys import Keys
+from flower_engine.model.key_parts import escape, unescape
+from flower_engine.model.lanes import Lane
+
+
+def lane(queue: str, priority: int, workflow: str, program: str) -> str:
+    return Lane(queue, priority, workflow, "", False, program, 1, "", "").name
+
 
 names = st.text(min_size=1, max_size=30) | st.text("%:25 3A,/", min_size=1, max_size=12)
 
@@ -30,7 +37,7 @@ def test_an_escaped_name_never_breaks_the_record_of_a_workers_last_call(name: st
 def test_two_lanes_have_one_name_only_when_they_are_the_same(
     one: tuple[str, int, str, str], other: tuple[str, int, str, str]
 ) -> None:
-    assert (lane_name(*one) == lane_name(*other)) == (one == other)
+    assert (lane(*one) == lane(*other)) == (one == other)
 
 
 @given(names, st.integers(-20, 19), names, names)
@@ -39,8 +46,8 @@ def test_a_lanes_name_begins_with_the_name_of_its_share(
 ) -> None:
     keys = Keys(0)
     share = keys.share(queue, priority, workflow)
-    lane = keys.lane(lane_name(queue, priority, workflow, program))
-    assert lane.replace("}:lane:", "}:share:", 1).startswith(share + ":")
+    made = keys.lane(lane(queue, priority, workflow, program))
+    assert made.replace("}:lane:", "}:share:", 1).startswith(share + ":")
 
 
 def test_all_keys_of_a_partition_carry_its_hash_tag() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from flower_engine.log.client import send
 from flower_engine.log.reader import wait_for_log
-from flower_engine.model.definition import RetryPolicy, TaskDefinition
+from flower_engine.model.definition import TaskDefinition
 from flower_engine.model.fold import FlowState
+from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 from flower_worker.service import serve
@@ -45,7 +46,7 @@ def row(
 ) -> TaskDefinition:
     """A task definition of a program with parameters."""
     return TaskDefinition(
-        seq=seq,
+        task_seq=seq,
         program=program,
         depends_on=depends_on,
         queue=queue,

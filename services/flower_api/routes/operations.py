@@ -16,7 +16,7 @@ from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
 from flower_api.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs
 from flower_api.stores import Stores
-from flower_engine.model.definition import MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.transitions.operator_transitions import Operated
 
 _PROBLEMS = (400, 404, 409, 413, 415, 422, 503)

@@ -15,8 +15,8 @@ from flower_api.problems import ProblemError
 from flower_api.schemas import NAME_PATTERN, Reason, Taken, View
 from flower_api.stores import Stores
 from flower_api.unknown_names import Names
-from flower_engine.model.definition import MAX_NAME_LENGTH
 from flower_engine.model.flow_control import MAX_EXACT, Strike
+from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.projection.definitions.flow_control_rows import delete_strike, put_strike, read_strikes
 
 _MOST_STRIKES = 1_000  # each costs every start of a task of its program a comparison

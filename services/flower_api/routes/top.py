@@ -9,11 +9,11 @@ from starlette.responses import Response
 from flower_api.openapi import replies, reply
 from flower_api.stores import Stores
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
-from flower_engine.log.keys import unescape
+from flower_engine.model.key_parts import unescape
+from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
 from flower_engine.projection.read.views import View
 
 _MOST_LANES = 100
-_SCOPES = {"g": "global", "q": "queue", "w": "workflow", "p": "program", "f": "workflow"}
 
 
 class QueueTop(View):
@@ -124,15 +124,7 @@ def _board(board: str) -> str:
         return ""
     if board.startswith("|@"):
         return f"program {unescape(board[2:].lstrip('!'))}"
-    scope, name, key = _named(board[1:])
-    return " ".join(filter(None, (scope, name, key)))
-
-
-def _named(limit: str) -> tuple[str, str, str]:
-    """Scope, name and key of a limit as ``lua/lib/limits.lua`` names it."""
-    letters, _, rest = limit.partition(":")
-    name, _, key = rest.partition("/")
-    return _SCOPES[letters[0]], unescape(name), unescape(key)
+    return " ".join(filter(None, parse_limit(board[1:])))
 
 
 def _limits(found: Sequence[Overview]) -> list[LimitTop]:
@@ -140,15 +132,15 @@ def _limits(found: Sequence[Overview]) -> list[LimitTop]:
     for one in found:
         keyed = [name for name in one.running if "/" in name]
         for limit in [*one.limits, *keyed]:
-            text = one.limits.get(limit.partition("/")[0])
-            if text is None or limit[0] not in "gqwp" or (limit[1:2] == "k" and "/" not in limit):
+            text = one.limits.get(setting_of(limit))
+            if text is None or not limits_tasks(limit):
                 continue
-            most, rate, period, paused = [*text.split(" "), *"---"][:4]
-            scope, name, key = _named(limit)
+            value = LimitValue.parse(text)
+            scope, name, key = parse_limit(limit)
             row = rows.setdefault(limit, LimitTop(scope, name, key, 0, None, None, None, is_paused=False))
             row.running += one.running.get(limit, 0)
-            row.most = (row.most or 0) + int(most) if most.isdigit() else row.most
-            row.rate = (row.rate or 0) + int(rate) if rate.isdigit() else row.rate
-            row.period_seconds = int(period) / 1000 if period.isdigit() else row.period_seconds
-            row.is_paused = row.is_paused or paused == "1"
+            row.most = row.most if value.most is None else (row.most or 0) + value.most
+            row.rate = row.rate if value.rate is None else (row.rate or 0) + value.rate
+            row.period_seconds = row.period_seconds if value.period_ms is None else value.period_ms / 1000
+            row.is_paused = row.is_paused or value.is_paused
     return list(rows.values())

@@ -7,15 +7,15 @@ import msgspec
 
 from flower_engine.errors import RefusedError
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.keys import unescape
 from flower_engine.log.partition import Partition
+from flower_engine.model.key_parts import unescape
 from flower_engine.model.partition_state import Lease, LiveFlow, LiveState, LiveTask, Waiting
 from flower_engine.model.status import Status
 from flower_engine.transitions.loader import Script
 
 MOST_FLOWS = 100_000
 _NO_LEASE = "-"
-_capture = Script("operator/capture")
+_capture = Script("capture")
 
 
 async def read_live_state(

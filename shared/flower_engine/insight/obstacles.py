@@ -7,15 +7,22 @@ import msgspec
 from flower_engine.insight.tasks_ahead import count_ahead
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.engine_clock import now_ms
-from flower_engine.log.keys import unescape
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control_invariants import limits_of_lane
+from flower_engine.model.key_parts import unescape
+from flower_engine.model.lanes import parse_lane
+from flower_engine.model.limits import (
+    LimitValue,
+    limit_of_flows,
+    limits_of_lane,
+    most_of,
+    parse_limit,
+    setting_of,
+)
 
 _MOST_COUNTED = 20  # tasks of a flow for which those before them are counted
 _MOST_HOLDERS = 10
 _MOST_QUEUES = 20
 _MOST_LEASES = 200
-_SCOPES = {"g": "global", "q": "queue", "w": "workflow", "p": "program"}
 
 
 class NoPlace(msgspec.Struct, frozen=True):
@@ -92,9 +99,7 @@ async def find_obstacles(
     names = sorted({name for lane in lanes.values() for name in limits_of_lane(lane)[0]})
     if not names or "h" in flags or "w" in flags:
         return {}
-    limits: list[bytes | None] = await send(
-        client, "HMGET", keys.limits, *(name.partition("/")[0] for name in names)
-    )
+    limits: list[bytes | None] = await send(client, "HMGET", keys.limits, *map(setting_of, names))
     running: list[bytes | None] = await send(client, "HMGET", keys.running, *names)
     settings = {name: text.decode() for name, text in zip(names, limits, strict=True) if text is not None}
     used = {name: int(units or 0) for name, units in zip(names, running, strict=True)}
@@ -118,13 +123,14 @@ async def find_obstacles(
 
 
 async def _place(client: AsyncRedis, partition: Partition, flow: str, lane: str) -> NoPlace:
-    workflow = unescape(limits_of_lane(lane)[0][2][2:])
+    parts = parse_lane(lane)
+    workflow = parts.workflow if parts else ""
     keys = partition.keys
     under_way: int = await send(client, "ZCARD", keys.flows(workflow))
     ahead: int | None = await send(client, "ZRANK", keys.new(workflow), flow)
-    text: bytes | None = await send(client, "HGET", keys.limits, f"f:{limits_of_lane(lane)[0][2][2:]}")
-    most = int(text.split(b" ")[0]) if text else under_way
-    return NoPlace(under_way, most, ahead or 0)
+    text: bytes | None = await send(client, "HGET", keys.limits, limit_of_flows(workflow))
+    most = most_of(text.decode()) if text else None
+    return NoPlace(under_way, under_way if most is None else most, ahead or 0)
 
 
 def _stop(
@@ -136,23 +142,23 @@ def _stop(
         text = settings.get(name)
         if text is None:
             continue
-        kind, _, rest = name.partition(":")
-        of, _, key = rest.partition("/")
-        scope = _SCOPES[kind[0]]
-        most, *others = text.split(" ")
-        if others[2:] == ["1"]:
-            return name, Held(scope, unescape(of))
-        if most.isdigit() and used[name] + min(units, int(most)) > int(most):
-            return name, Full(scope, unescape(of), unescape(key), used[name], int(most))
+        scope, of, key = parse_limit(name)
+        most, rate, period_ms, is_paused = LimitValue.parse(text)
+        if is_paused:
+            return name, Held(scope, of)
+        if most is not None and used[name] + min(units, most) > most:
+            return name, Full(scope, of, key, used[name], most)
         if name in rates:
-            return name, Slow(scope, unescape(of), int(others[0]), int(others[1]), rates[name])
+            return name, Slow(scope, of, rate or 0, period_ms or 0, rates[name])
     return "", None
 
 
 async def _rates(client: AsyncRedis, partition: Partition, settings: dict[str, str]) -> dict[str, int]:
-    """Of each rate that lets nothing start now, when it will (ms); see ``lua/lib/limits.lua``."""
-    parts = {name: [*text.split(" "), "-", "-"] for name, text in settings.items()}
-    rated = {name: (int(part[1]), int(part[2])) for name, part in parts.items() if part[1].isdigit()}
+    """Of each rate that lets nothing start now, when it will (ms); see ``room_in`` in ``lua/_limits.lua``."""
+    values = {name: LimitValue.parse(text) for name, text in settings.items()}
+    rated = {
+        name: (value.rate, value.period_ms or 0) for name, value in values.items() if value.rate is not None
+    }
     if not rated:
         return {}
     now = await now_ms(client, partition.keys)

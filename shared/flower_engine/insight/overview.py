@@ -9,11 +9,12 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.engine_clock import read_engine_time
-from flower_engine.log.keys import GROUP, unescape
+from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_back
-from flower_engine.model.flow_control_invariants import LANE
 from flower_engine.model.ids import created_ms
+from flower_engine.model.key_parts import unescape
+from flower_engine.model.lanes import parse_lane
 from flower_engine.transitions.strike_transition import lanes_of
 from flower_engine.transitions.worker_transitions import live_workers
 
@@ -95,18 +96,16 @@ async def _lanes(client: AsyncRedis, partition: Partition, names: Sequence[str])
     lanes: list[LaneNow] = []
     for index, name in enumerate(names):
         waiting, first, board = found[3 * index : 3 * index + 3]
-        parts = LANE.fullmatch(name)
+        parts = parse_lane(name)
         if not waiting or not first or parts is None:
             continue  # it was emptied meanwhile
-        queue, priority, workflow, program, _, workflow_key, program_key = parts.groups()
-        fair_key = name.split(":")[2].partition("/")[2]
         lanes.append(
             LaneNow(
-                queue=unescape(queue),
-                priority=int(priority),
-                workflow=unescape(workflow),
-                program=unescape(program),
-                key=unescape(next(filter(None, (fair_key, workflow_key, program_key)), "")),
+                queue=parts.queue,
+                priority=parts.priority,
+                workflow=parts.workflow,
+                program=parts.program,
+                key=parts.fair_key or parts.workflow_key or parts.program_key,
                 waiting=waiting,
                 first_ms=created_ms(first[0].decode().rpartition(":")[0]),
                 board=board.decode() if board else "",

@@ -3,11 +3,10 @@
 from collections.abc import Container
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
-from flower_engine.log.keys import unescape
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control_invariants import LANE
+from flower_engine.model.lanes import parse_lane, queue_and_priority
 
-_TURNS = 2**47  # as in lua/lib/boards.lua
+_TURNS = 2**47  # as in lua/_boards.lua
 _MOST_LANES = 200
 
 
@@ -21,8 +20,8 @@ async def count_ahead(
     ``served``: it is not taken now.
     """
     keys = partition.keys
-    queue, priority, *_ = lane.split(":")
-    below = (int(priority) + 21) * _TURNS
+    queue, priority = queue_and_priority(lane)
+    below = (priority + 21) * _TURNS
     boards: list[bytes] = await send(client, "SMEMBERS", f"{keys.prefix}split:{queue}")
     lanes: list[bytes] = []
     for board in ["", *(f"|@{program.decode()}" for program in boards)]:
@@ -47,5 +46,5 @@ async def count_ahead(
 
 
 def _is_served(lane: str, served: Container[tuple[str, str]]) -> bool:
-    found = LANE.fullmatch(lane)
-    return found is not None and (unescape(found[1]), unescape(found[4])) in served
+    parts = parse_lane(lane)
+    return parts is not None and (parts.queue, parts.program) in served

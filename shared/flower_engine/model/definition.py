@@ -2,62 +2,29 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from operator import attrgetter
 
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.task_spec import (
+    MAX_ATTEMPTS,
+    MAX_DURATION_MS,
+    MAX_NAME_LENGTH,
+    MAX_PRIORITY,
+    MAX_TASKS,
+    MAX_UNITS,
+    MIN_PRIORITY,
+    RetryPolicy,
+    TaskSpec,
+)
 
-MAX_TASKS = 10_000
 MAX_EDGES = 100_000
-MAX_NAME_LENGTH = 256
-MIN_PRIORITY, MAX_PRIORITY = -20, 19
-DEFAULT_QUEUE = "default"
-MAX_ATTEMPTS = 1_000_000
-MAX_UNITS = 1_000_000
 MAX_KEY_LENGTH = 100
-MAX_DURATION_MS = 10 * 366 * 86_400_000  # ten years: longer is a slip of the pen, and scores stay exact
 
 
-class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What follows when an attempt fails; without one the first failure suspends the task.
-
-    After failure n (counted since the task last began from the start) the next attempt waits
-    ``min(delay_ms * backoff ** (n - 1), max_delay_ms)``, made longer or shorter by up to the share
-    ``jitter`` (0..1) of it. Where nobody set ``max_delay_ms`` it is :func:`longest_delay`. ``no_retry_on``
-    names error types, of which subclasses are too, that suspend at once:
-    ``ValueError`` or ``package.module.TheirError``.
-    """
-
-    max_attempts: int = 1
-    delay_ms: int = 1_000
-    backoff: float = 2.0
-    max_delay_ms: int = 300_000
-    jitter: float = 0.1
-    no_retry_on: tuple[str, ...] = ()
-
-
-def longest_delay(delay_ms: int) -> int:
-    """``max_delay_ms`` where nobody set it: the default, or the first delay if that is longer."""
-    return max(RetryPolicy().max_delay_ms, delay_ms)
-
-
-class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``ms_task_definition``: a node of the DAG.
-
-    ``depends_on`` holds task_seqs; None means the previous task_seq (the seed's rule), () no dependency.
-    """
-
-    seq: int
-    program: str
-    priority: int = 0
-    parameters: dict[str, Any] = {}
-    depends_on: tuple[int, ...] | None = None
-    queue: str = DEFAULT_QUEUE
-    retry: RetryPolicy | None = None
-    timeout_ms: int | None = None  # of one attempt, from start to finish
-    queue_timeout_ms: int | None = None  # from ready to start
-    units: int = 1  # how much it counts against limits while it runs
+class TaskDefinition(TaskSpec, frozen=True, kw_only=True):
+    """One row of ``ms_task_definition``."""
 
 
 class Keying(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,23 +56,18 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     keying: Keying = Keying()
 
 
-class PlannedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     """One node of a flow, as its first event carries it; ``seq`` and ``depends_on`` count 1..n."""
 
-    seq: int
-    task_seq: int
-    program: str
-    priority: int = 0
-    queue: str = DEFAULT_QUEUE
+    seq: int  # pyright: ignore[reportGeneralTypeIssues] # a definition has none, a plan always has it
     depends_on: tuple[int, ...] = ()
-    parameters: dict[str, Any] = {}
-    retry: RetryPolicy | None = None
-    timeout_ms: int | None = None
-    queue_timeout_ms: int | None = None
-    units: int = 1
     fair_key: str = ""
     workflow_key: str = ""
     program_key: str = ""
+
+
+_AS_DEFINED = tuple(name for name in TaskSpec.__struct_fields__ if name not in ("seq", "depends_on"))
+_as_defined = attrgetter(*_AS_DEFINED)
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
@@ -117,7 +79,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         TooLargeError: more than ``MAX_TASKS`` tasks or ``MAX_EDGES`` edges.
         DefinitionError: every problem found, each naming its row.
     """
-    name, tasks = definition.name, sorted(definition.tasks, key=lambda task: task.seq)
+    name, tasks = definition.name, sorted(definition.tasks, key=lambda task: task.task_seq)
     if not tasks:
         raise DefinitionError(name, ["it has no tasks"])
     if len(tasks) > MAX_TASKS:
@@ -128,7 +90,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     problems = _problems_of_rows(name, tasks, definition.timeout_ms)
     if problems:
         raise DefinitionError(name, problems)
-    number = {task.seq: index for index, task in enumerate(tasks, start=1)}
+    number = {task.task_seq: index for index, task in enumerate(tasks, start=1)}
     planned = tuple(definition.keying.keyed(_planned(task, number)) for task in tasks)
     _refuse_cycles(name, planned)
     return planned
@@ -144,24 +106,13 @@ def dependents_of(tasks: Sequence[PlannedTask]) -> list[list[int]]:
 
 
 def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
-    seq = number[task.seq]
+    seq = number[task.task_seq]
     if task.depends_on is None:
         depends_on = (seq - 1,) if seq > 1 else ()
     else:
         depends_on = tuple(sorted(number[other] for other in task.depends_on))
-    return PlannedTask(
-        seq=seq,
-        task_seq=task.seq,
-        program=task.program,
-        priority=task.priority,
-        queue=task.queue,
-        depends_on=depends_on,
-        parameters=task.parameters,
-        retry=task.retry,
-        timeout_ms=task.timeout_ms,
-        queue_timeout_ms=task.queue_timeout_ms,
-        units=task.units,
-    )
+    same = dict(zip(_AS_DEFINED, _as_defined(task), strict=True))
+    return PlannedTask(seq=seq, depends_on=depends_on, **same)
 
 
 def _key_of(task: PlannedTask, parameter: str | None) -> str:
@@ -183,12 +134,12 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
         problems.append("its name must not end in a slash: paths of the API could not name it")
     problems.extend(_problems_of_duration("its flow timeout", flow_timeout_ms))
     seen: set[int] = set()
-    known = {task.seq for task in tasks}
+    known = {task.task_seq for task in tasks}
     for task in tasks:
-        row = f"row (task_id {name!r}, task_seq {task.seq})"
-        if task.seq in seen:
+        row = f"row (task_id {name!r}, task_seq {task.task_seq})"
+        if task.task_seq in seen:
             problems.append(f"{row} stands twice")
-        seen.add(task.seq)
+        seen.add(task.task_seq)
         if not _is_name(task.program):
             problems.append(f"{row} names no program (1 to {MAX_NAME_LENGTH} characters)")
         if not _is_name(task.queue):
@@ -238,7 +189,7 @@ def _problems_of_dependencies(row: str, task: TaskDefinition, known: set[int]) -
     if len(set(given)) != len(given):
         problems.append(f"{row} repeats a dependency")
     for dependency in given:
-        if dependency == task.seq:
+        if dependency == task.task_seq:
             problems.append(f"{row} depends on itself")
         elif dependency not in known:
             problems.append(f"{row} depends on task_seq {dependency}, which does not exist")

@@ -14,6 +14,7 @@ import msgspec
 
 from flower_engine.errors import NewerEventError
 from flower_engine.model.definition import PlannedTask
+from flower_engine.model.task_message import SnapshotMessage
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -211,20 +212,10 @@ class FlowPrioritised(FlowEvent, frozen=True, tag="flow.prioritised"):
     priority: int
 
 
-class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a worker is given to run a task, as a snapshot found it."""
-
-    task_seq: int
-    program: str
-    parameters: dict[str, Any] = {}
-    no_retry_on: tuple[str, ...] = ()
-
-
 class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A task as a snapshot found it in Redis, which keeps no times, results or errors.
 
-    ``policy`` is as ``lua/lib/timers.lua`` has it: most attempts, delay, backoff, longest delay, jitter,
-    timeout, timeout of the wait. ``progress`` is what a worker said of it.
+    ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it.
     """
 
     message: SnapshotMessage
@@ -262,7 +253,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
 
 class ControlChanged(Event, frozen=True, tag="control.changed"):
     """A limit, pause, weight or strike of the partition is set, or (``settings`` None) gone. ``name`` as
-    ``lua/lib/limits.lua`` has it."""
+    ``lua/_limits.lua`` has it."""
 
     name: str
     settings: dict[str, Any] | None = None

@@ -1,27 +1,15 @@
 """The invariants of flow control: boards, counters and places are what lanes, leases and flows say."""
 
-import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from flower_engine.model.fold import FlowState
+from flower_engine.model.key_parts import escape, unescape
+from flower_engine.model.lanes import parse_lane, queue_of
+from flower_engine.model.limits import LimitValue, limit_of_flows, limits_of_lane, most_of, setting_of
 from flower_engine.model.partition_state import LiveFlow, LiveState
 from flower_engine.model.status import Status
-
-LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)[^:]*:!?([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
-
-
-def limits_of_lane(lane: str) -> tuple[list[str], int]:
-    """The names of all limits that may hold for a lane, and the units of its tasks."""
-    found = LANE.fullmatch(lane)
-    if found is None:
-        return [], 1  # not a name that Flower gives; what is in such a lane is in no place of its own
-    queue, _, workflow, program, units, workflow_key, program_key = found.groups()
-    names = ["g", f"q:{queue}", f"w:{workflow}", f"p:{program}"]
-    names += [f"wk:{workflow}/{workflow_key}"] if workflow_key else []
-    names += [f"pk:{program}/{program_key}"] if program_key else []
-    return names, int(units or 1)
 
 
 def control_differences(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
@@ -32,7 +20,7 @@ def control_differences(flows: Mapping[str, FlowState], live: LiveState) -> Iter
         if flow_id in flows:
             yield from _place(flow_id, held, flows[flow_id], live)
     for workflow, waiting in live.line.items():
-        most = _most(live, f"f:{workflow}")
+        most = _most(live, limit_of_flows(unescape(workflow)))
         if workflow not in live.admitting and (most is None or len(live.places.get(workflow, {})) < most):
             yield f"flows {sorted(waiting)} of {workflow} wait for a place, though there are some"
     for where in (live.places, live.line):
@@ -44,7 +32,7 @@ def control_differences(flows: Mapping[str, FlowState], live: LiveState) -> Iter
 def _boards(live: LiveState) -> Iterator[str]:
     boards: dict[str, set[str]] = defaultdict(set)
     for lane, board in live.aside.items():
-        boards[board].add(lane.split(":")[0])
+        boards[board].add(queue_of(lane))
         if lane not in live.lanes:
             yield f"lane {lane} is set aside ({board}), but holds nothing"
     if boards != live.boards:
@@ -69,14 +57,13 @@ def _head_units(live: LiveState, queue: str, board: str) -> int:
 
 
 def _most(live: LiveState, name: str) -> int | None:
-    text = live.limits.get(name.partition("/")[0], "").split(" ")[0]
-    return int(text) if text.isdigit() else None
+    return most_of(live.limits.get(setting_of(name), ""))
 
 
 def _has_room(live: LiveState, name: str, units: int) -> bool:
     most = _most(live, name)
-    if live.limits.get(name, "").endswith(" 1"):
-        return False  # paused
+    if LimitValue.parse(live.limits.get(name, "")).is_paused:
+        return False
     return most is None or live.running.get(name, 0) + min(units, most) <= most
 
 
@@ -96,11 +83,11 @@ def _counters(live: LiveState) -> Iterator[str]:
 
 
 def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> Iterator[str]:
-    names, _ = limits_of_lane(held.tasks[0].lane)
-    if not names:
+    lane = parse_lane(held.tasks[0].lane)
+    if lane is None:
         yield f"flow {flow_id} task 1 has lane {held.tasks[0].lane!r}, which is no lane's name"
         return
-    workflow = names[2][2:]
+    workflow = escape(lane.workflow)
     has = (flow_id in live.places.get(workflow, {}), flow_id in live.line.get(workflow, {}))
     if "n" in held.flags:
         expected = (False, True)

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Set
 
 from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.lanes import lane_of, queue_and_priority, share_of_lane, suspect_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
 from flower_engine.model.status import Status
+from flower_engine.model.task_policy import TaskPolicy
 
 _AHEAD_CAP = 1023
 _AHEAD = 2**42
@@ -88,6 +90,11 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> 
         yield f"{where}: (status, attempt, lost, failures, lease) is {found}, its events say {expected}"
     if held.due_ms is not None and held.due_ms != task.retry_ms:
         yield f"{where}: its retry is due at {held.due_ms}, its events say {task.retry_ms}"
+    lane = lane_of(flow.workflow, task.planned)
+    if held.lane not in (lane, suspect_lane(lane)):
+        yield f"{where}: its lane is {held.lane}, its events say {lane}"
+    if TaskPolicy.parse(held.policy) != TaskPolicy.of(task.planned):
+        yield f"{where}: its policy is {held.policy!r}, its events say {TaskPolicy.of(task.planned)}"
     is_releasing = any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on)
     if held.open is not None and held.open != task.open and not is_releasing:
         yield f"{where}: {held.open} open dependencies, its events say {task.open}"
@@ -140,15 +147,15 @@ def _lanes(live: LiveState) -> Iterator[str]:
     """Every lane is where claims look for it, with its best task's score."""
     shares: dict[str, dict[str, int]] = defaultdict(dict)
     for lane, waiting in live.lanes.items():
-        share = lane.rpartition(":")[0] + live.aside.get(lane, "")
+        share = share_of_lane(lane) + live.aside.get(lane, "")
         shares[share][lane] = min(entry.score for entry in waiting)
     if shares != live.shares:
         yield f"shares are {live.shares}, the lanes say {dict(shares)}"
     ready: dict[str, dict[str, int]] = defaultdict(dict)
     for share in shares:
         name, bar, board = share.partition("|")
-        queue, priority, *_ = name.split(":")
-        ready[queue + bar + board][name] = int(priority) + 20
+        queue, priority = queue_and_priority(name)
+        ready[queue + bar + board][name] = priority + 20
     found = {
         queue: {share: score // _TURNS for share, score in held.items()} for queue, held in live.ready.items()
     }

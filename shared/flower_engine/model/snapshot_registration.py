@@ -2,7 +2,7 @@
 
 import msgspec
 
-from flower_engine.model.definition import PlannedTask, RetryPolicy
+from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     FlowPaused,
     FlowRegistered,
@@ -13,6 +13,8 @@ from flower_engine.model.events import (
 )
 from flower_engine.model.ids import created_ms
 from flower_engine.model.status import Status
+from flower_engine.model.task_message import carried_by
+from flower_engine.model.task_policy import TaskPolicy
 
 LOST_ERROR = TaskError(type="Unknown", message="why it failed lies in the part of the history that is lost")
 
@@ -77,36 +79,22 @@ def _planned(tasks: tuple[SnapshotTask, ...]) -> tuple[PlannedTask, ...]:
     for seq, task in enumerate(tasks, start=1):
         for dependent in task.dependents:
             depends_on[dependent].append(seq)
-    return tuple(
-        PlannedTask(
-            seq=seq,
-            task_seq=task.message.task_seq,
-            program=task.message.program,
-            priority=task.priority,
-            queue=task.queue,
-            depends_on=tuple(depends_on[seq]),
-            parameters=task.message.parameters,
-            retry=_retry_of(task),
-            timeout_ms=int(task.policy[5]) or None if task.policy else None,
-            queue_timeout_ms=int(task.policy[6]) or None if task.policy else None,
-            units=task.units,
-            fair_key=task.fair_key,
-            workflow_key=task.workflow_key,
-            program_key=task.program_key,
-        )
-        for seq, task in enumerate(tasks, start=1)
-    )
+    return tuple(_task(seq, task, tuple(depends_on[seq])) for seq, task in enumerate(tasks, start=1))
 
 
-def _retry_of(task: SnapshotTask) -> RetryPolicy | None:
-    if not task.policy or not task.policy[0]:
-        return None
-    attempts, delay_ms, backoff, max_delay_ms, jitter = task.policy[:5]
-    return RetryPolicy(
-        max_attempts=int(attempts),
-        delay_ms=int(delay_ms),
-        backoff=backoff,
-        max_delay_ms=int(max_delay_ms),
-        jitter=jitter,
-        no_retry_on=task.message.no_retry_on,
+def _task(seq: int, task: SnapshotTask, depends_on: tuple[int, ...]) -> PlannedTask:
+    policy = TaskPolicy.of_numbers(task.policy)
+    return PlannedTask(
+        seq=seq,
+        priority=task.priority,
+        queue=task.queue,
+        depends_on=depends_on,
+        retry=policy and policy.retry(task.message.no_retry_on),
+        timeout_ms=(policy and policy.timeout_ms) or None,
+        queue_timeout_ms=(policy and policy.queue_timeout_ms) or None,
+        units=task.units,
+        fair_key=task.fair_key,
+        workflow_key=task.workflow_key,
+        program_key=task.program_key,
+        **carried_by(task.message),
     )

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from flower_engine.model.definition import MAX_DURATION_MS
+from flower_engine.model.task_spec import MAX_DURATION_MS
 
 NOT_SAID = -1
 """For ``after_ms``: the task's retry policy says when."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.definition import MAX_NAME_LENGTH
+from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.programs.parameter_binding import Binder
 
 P = ParamSpec("P")

@@ -18,9 +18,9 @@ import msgspec
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import HistoryError, InstallationError, LostError
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.keys import suspect_lane
 from flower_engine.model.events import FlowRegistered, encode_event
 from flower_engine.model.fold import FlowState, fold_one
+from flower_engine.model.lanes import suspect_lane
 from flower_engine.model.recovery_events import lapses_of_recovery, timeout_due_ms
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
@@ -232,7 +232,7 @@ class Recovery:
         return Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], due_ms)
 
     def _mark_suspects(self, state: FlowState, fields: list[str | bytes | int]) -> None:
-        """Tasks that may lose no further worker wait apart, as ``lua/lib/suspects.lua`` has it."""
+        """Tasks that may lose no further worker wait apart, as ``lua/_suspects.lua`` has it."""
         suspects = {f"l{task.planned.seq}" for task in state.tasks if 0 < task.lost == self._max_lost - 1}
         for index in range(0, len(fields), 2):
             if fields[index] in suspects:

@@ -7,14 +7,21 @@ from typing import Any
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
-from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import STRIDE, FlowControl, Strike
+from flower_engine.model.limits import (
+    LimitValue,
+    flows_value,
+    limit_of,
+    limit_of_flows,
+    limit_per_key,
+    strikes_of,
+    weight_of,
+)
 from flower_engine.transitions.loader import Arg, Script
 
-_control = Script("operator/control")
+_control = Script("control")
 _encode = msgspec.json.Encoder().encode
-_LETTER = {"global": "g", "queue": "q", "workflow": "w", "program": "p"}
 
 
 class HeldControl(msgspec.Struct, frozen=True):
@@ -94,32 +101,33 @@ def share_of(limit: int, partition: int, partitions: int) -> int:
 
 
 def values_of(control: FlowControl, partition: int, partitions: int) -> dict[str, str]:
-    """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``."""
+    """The fields of the hash ``limits`` that a row stands for, see ``lua/_limits.lua``."""
 
     def share(limit: int) -> int:
         return share_of(limit, partition, partitions)
 
-    name = escape(control.name)
-    letter = _LETTER[control.scope]
-    own = letter if letter == "g" else f"{letter}:{name}"
+    scope, name = control.scope, control.name
     values: dict[str, str] = {}
     if control.max_running is not None or control.rate is not None or control.is_paused:
-        most = "-" if control.max_running is None else str(share(control.max_running))
-        rate = "-" if control.rate is None else str(share(control.rate))
-        period = "-" if control.rate is None else str(round(control.rate_period_seconds * 1000))
-        values[own] = f"{most} {rate} {period} {int(control.is_paused)}"
+        values[limit_of(scope, name)] = LimitValue(
+            most=None if control.max_running is None else share(control.max_running),
+            rate=None if control.rate is None else share(control.rate),
+            period_ms=None if control.rate is None else round(control.rate_period_seconds * 1000),
+            is_paused=control.is_paused,
+        ).text()
     if control.max_per_key is not None:
-        values[f"{letter}k:{name}"] = str(share(control.max_per_key))
+        values[limit_per_key(scope, name)] = str(share(control.max_per_key))
     if control.max_flows is not None:
-        choice = f"{control.at_max_flows} {int(control.count_suspended)}"
-        values[f"f:{name}"] = f"{share(control.max_flows)} {choice}"
+        most_flows, choice = share(control.max_flows), control.at_max_flows
+        value = flows_value(most_flows, choice, counts_suspended=control.count_suspended)
+        values[limit_of_flows(name)] = value
     if control.weight is not None:
-        values[f"v:{name}"] = str(max(1, round(STRIDE / control.weight)))
+        values[weight_of(name)] = str(max(1, round(STRIDE / control.weight)))
     return values
 
 
 def _strikes_by_program(strikes: Iterable[Strike]) -> Mapping[str, list[Strike]]:
     found: dict[str, list[Strike]] = {}
     for strike in strikes:
-        found.setdefault(f"x:{escape(strike.program)}", []).append(strike)
+        found.setdefault(strikes_of(strike.program), []).append(strike)
     return found

@@ -11,10 +11,11 @@ from flower_engine.log.durability import Durability, Level
 from flower_engine.log.partition import Partition
 from flower_engine.model.definition import Keying, PlannedTask, dependents_of
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.loader import Arg, Script
-from flower_engine.transitions.task_fields import task_fields, task_lane
+from flower_engine.transitions.task_fields import task_fields
 
-_script = Script("register/register")
+_script = Script("register")
 _encode = msgspec.json.Encoder().encode
 
 TASKS_PER_CALL = 3_000  # keeps one call to a few milliseconds of Redis' time
@@ -65,12 +66,12 @@ class FlowPlan:
             timeout_ms or 0,
             workflow,
             self._tail(tasks, timeout_ms, forked_from, taken, ignored),
-            task_lane(workflow, tasks[0]),
+            lane_of(workflow, tasks[0]),
             int(wide),
             0 if wide else len(roots),
         ]
         for root in () if wide else roots:
-            args += (root, task_lane(workflow, tasks[root - 1]))
+            args += (root, lane_of(workflow, tasks[root - 1]))
         self.args: tuple[Arg, ...] = (*args, len(fields), *fields)
 
     def _tail(

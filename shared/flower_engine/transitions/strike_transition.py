@@ -3,12 +3,11 @@
 from collections.abc import AsyncGenerator, Collection
 
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.keys import escape
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control_invariants import limits_of_lane
+from flower_engine.model.lanes import parse_lane
 from flower_engine.transitions.loader import Script
 
-_sweep = Script("watcher/sweep")
+_sweep = Script("sweep")
 _TASKS_A_STEP = 200  # looked at in one call: a millisecond or so of Redis' time
 
 
@@ -20,10 +19,10 @@ async def sweep(client: AsyncRedis, partition: Partition, programs: Collection[s
     Raises:
         LostError: Redis lost its state.
     """
-    wanted = {f"p:{escape(program)}" for program in programs}
     count = 0
     async for lane in lanes_of(client, partition):
-        if wanted.isdisjoint(limits_of_lane(lane)[0]):
+        parts = parse_lane(lane)
+        if parts is None or parts.program not in programs:
             continue
         behind = "-inf"
         while behind:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, send
-from flower_engine.log.keys import escape, unescape
 from flower_engine.log.partition import Partition
+from flower_engine.model.key_parts import escape, unescape
 from flower_engine.transitions.loader import Script
 
-_lapse = Script("watcher/lapse")
-_fire = Script("watcher/fire")
-_trim = Script("projector/trim")
+_lapse = Script("lapse")
+_fire = Script("fire")
+_trim = Script("trim")
 
 
 class Lapse(msgspec.Struct, frozen=True):

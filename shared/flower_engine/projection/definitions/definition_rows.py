@@ -13,24 +13,24 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
-from flower_engine.model.definition import (
-    DEFAULT_QUEUE,
-    MAX_TASKS,
-    Keying,
-    TaskDefinition,
-    WorkflowDefinition,
-    plan_flow,
-)
+from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
 from flower_engine.projection.database import Connection
-from flower_engine.projection.definitions.policy_columns import COLUMNS, columns_of, retry_of, timeout_of
+from flower_engine.projection.definitions.policy_columns import columns_of, retry_of, timeout_of
+from flower_engine.projection.task_columns import (
+    DEFAULTS,
+    DEFINITION_COLUMNS,
+    PAIRS,
+    PLAIN,
+    columns_of_field,
+)
 
 CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each changed workflow
-MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
 _MAX_INTEGER = 2**31 - 1  # what an element of the column depends_on holds
 MAX_DEPTH = 100  # of nested lists and objects in a parameter
 MAX_SHOWN = 100  # characters of what a sentence quotes
-PAIRS = 5
 PAIR_LENGTH = 1024  # characters that a column of a pair holds
 _MANY_ROWS = 500  # from here on the event loop goes on while a thread reads them
 
@@ -38,17 +38,21 @@ _TOO_MANY = f"it has more than {MAX_TASKS} tasks, which is what a flow may have"
 
 Row = tuple[Any, ...]
 
-_ROW = """
-    task_seq, program, task_priority, queue, depends_on, parameters::text, units,
-    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
-    no_retry_on, timeout_seconds, queue_timeout_seconds,
-    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
-    param4_key, param4_value, param5_key, param5_value
-"""
-_READ = f"SELECT {_ROW} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
+_POLICY = [
+    column.name for field in ("retry", "timeout_ms", "queue_timeout_ms") for column in columns_of_field(field)
+]
+_PAIRS = [column.name for column in columns_of_field("parameters")[1:]]
+_POLICY_END = len(_POLICY)
+_PAIRS_END = _POLICY_END + len(_PAIRS)
+# What _task_of unpacks, in its order: fields that need a hand, then those that are their columns.
+_COLUMNS = ", ".join(
+    ["task_seq", "task_priority", "depends_on", "parameters::text", *_POLICY, *_PAIRS, *PLAIN]
+)
+_FREE_TEXTS = [name for name in PLAIN if SPEC_FIELDS[name].type is str and name not in ("program", "queue")]
+_READ = f"SELECT {_COLUMNS} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
 
 _READ_MANY = f"""
-SELECT task_id, {_ROW} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
+SELECT task_id, {_COLUMNS} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
 """.encode()  # noqa: S608
 
 _READ_TIMEOUTS = "SELECT task_id, flow_timeout_seconds FROM ms_workflow WHERE task_id = ANY(%s)"
@@ -68,26 +72,12 @@ _DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
 
 _WRITE_WORKFLOW = "INSERT INTO ms_workflow (task_id, flow_timeout_seconds) VALUES (%s, %s::numeric / 1000)"
 
-_WRITE = """
-INSERT INTO ms_task_definition (
-    task_id, task_seq, program, task_priority, queue, depends_on, parameters, units,
-    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
-    no_retry_on, timeout_seconds, queue_timeout_seconds,
-    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
-    param4_key, param4_value, param5_key, param5_value)
-SELECT %s, task_seq, program, task_priority, queue, depends_on, parameters, units,
-    max_attempts, retry_delay_seconds, retry_backoff, retry_max_delay_seconds, retry_jitter,
-    no_retry_on, timeout_seconds, queue_timeout_seconds,
-    param1_key, param1_value, param2_key, param2_value, param3_key, param3_value,
-    param4_key, param4_value, param5_key, param5_value
-FROM jsonb_to_recordset(%s::text::jsonb) AS row (
-    task_seq numeric, program text, task_priority numeric, queue text, depends_on integer[], parameters jsonb,
-    units integer, max_attempts integer, retry_delay_seconds numeric, retry_backoff numeric,
-    retry_max_delay_seconds numeric, retry_jitter numeric, no_retry_on text[], timeout_seconds numeric,
-    queue_timeout_seconds numeric,
-    param1_key text, param1_value text, param2_key text, param2_value text, param3_key text,
-    param3_value text, param4_key text, param4_value text, param5_key text, param5_value text)
-"""
+_NAMES = ", ".join(column.name for column in DEFINITION_COLUMNS)
+_TYPED = ", ".join(f"{column.name} {column.type}" for column in DEFINITION_COLUMNS)
+_WRITE = f"""
+INSERT INTO ms_task_definition (task_id, {_NAMES})
+SELECT %s, {_NAMES} FROM jsonb_to_recordset(%s::text::jsonb) AS row ({_TYPED})
+""".encode()  # noqa: S608
 
 _LIST = """
 SELECT task_id, count(*) FROM ms_task_definition WHERE task_id > %s
@@ -231,11 +221,16 @@ def check_definition(definition: WorkflowDefinition) -> None:
     except DefinitionError as error:
         problems += error.problems
     for task in definition.tasks:
-        row = _row_name(definition.name, task.seq)
-        if abs(task.seq) > MAX_TASK_SEQ:
+        row = _row_name(definition.name, task.task_seq)
+        if abs(task.task_seq) > MAX_TASK_SEQ:
             problems.append(f"{row} has a task_seq beyond {MAX_TASK_SEQ}")
         if any(abs(dependency) > _MAX_INTEGER for dependency in task.depends_on or ()):
             problems.append(f"{row} depends on a task_seq beyond {_MAX_INTEGER}: use smaller task_seqs")
+        problems += (
+            f"{row} has a {name} that holds a NUL or a surrogate, which Postgres cannot keep"
+            for name in _FREE_TEXTS
+            if _is_unstorable(getattr(task, name) or "")
+        )
         problems += (f"{row} {problem}" for problem in problems_of_parameters(task.parameters))
     if problems:
         raise DefinitionError(definition.name, problems)
@@ -249,13 +244,11 @@ def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
 
 def _row_of(task: TaskDefinition) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "task_seq": task.seq,
-        "program": task.program,
+        "task_seq": task.task_seq,
         "task_priority": task.priority,
-        "queue": None if task.queue == DEFAULT_QUEUE else task.queue,
         "depends_on": task.depends_on,
-        "units": None if task.units == 1 else task.units,
         **columns_of(task),
+        **{name: _unless(DEFAULTS[name], getattr(task, name)) for name in PLAIN},
     }
     others: dict[str, Any] = {}
     pair = 0
@@ -267,6 +260,10 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
             others[key] = value
     row["parameters"] = others or None
     return row
+
+
+def _unless(default: Any, value: Any) -> Any:
+    return None if value == default else value
 
 
 def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | None) -> WorkflowDefinition:
@@ -292,8 +289,8 @@ def _keying_of(rows: Sequence[Row]) -> Keying:
 
 def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     """The task that a row defines; what cannot be understood is added to ``problems``."""
-    seq_number, program, priority_number, queue, depends_on, parameters, units, *others = row
-    policy, pairs = others[: len(COLUMNS)], others[len(COLUMNS) :]
+    seq_number, priority_number, depends_on, parameters, *others = row
+    policy, pairs, plain = others[:_POLICY_END], others[_POLICY_END:_PAIRS_END], others[_PAIRS_END:]
     said = len(problems)
     seq = _whole(seq_number)
     if seq is None:
@@ -313,16 +310,14 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
     problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
     return TaskDefinition(
-        seq=seq or 0,
-        program=program,
+        task_seq=seq or 0,
         priority=priority or 0,
         parameters=merged,
         depends_on=None if depends_on is None else tuple(dependencies),
-        queue=DEFAULT_QUEUE if queue is None else queue,
         retry=retry,
         timeout_ms=timeout_ms,
         queue_timeout_ms=queue_timeout_ms,
-        units=1 if units is None else units,
+        **{field: value for field, value in zip(PLAIN, plain, strict=True) if value is not None},
     )
 
 

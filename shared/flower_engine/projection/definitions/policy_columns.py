@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from flower_engine.model.definition import MAX_DURATION_MS, RetryPolicy, TaskDefinition, longest_delay
+from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.task_spec import MAX_DURATION_MS, RetryPolicy, longest_delay
 
-COLUMNS = (
-    *("max_attempts", "retry_delay_seconds", "retry_backoff", "retry_max_delay_seconds", "retry_jitter"),
-    *("no_retry_on", "timeout_seconds", "queue_timeout_seconds"),
-)
 _DEFAULT = RetryPolicy()
 
 
 def retry_of(values: Sequence[Any], problems: list[str]) -> RetryPolicy | None:
-    """The policy that the first six of ``COLUMNS`` describe; None where all are NULL."""
+    """The policy that its columns describe, in their order (``task_columns.py``); None where all are NULL."""
     max_attempts, delay, backoff, max_delay, jitter, no_retry_on = values
     if all(value is None for value in values):
         return None
@@ -48,7 +45,7 @@ def timeout_of(seconds: Decimal | None, column: str, problems: list[str]) -> int
 
 
 def columns_of(task: TaskDefinition) -> dict[str, Any]:
-    """The values of ``COLUMNS``, as JSON; those that are NULL are left out."""
+    """The values of the columns of retries and timeouts, as JSON; those that are NULL are left out."""
     values: dict[str, Any] = {}
     retry = task.retry
     if retry is not None:

@@ -13,13 +13,14 @@ from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL, array
 from flower_engine.projection.database import Packed
 from flower_engine.projection.write.changes import FlowChange, TaskChange
+from flower_engine.projection.write.spec_fields import SAME, packed
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 TASK_COLUMNS: tuple[LiteralString, ...] = (
     "task_exec_seq", "depends_task_exec_seq", "task_id", "task_seq", "task_priority", "parameters",
-    "depends_on", "program", "queue", "task_flow_id", "registered_ts", "exec_status", "attempt", "lost",
+    "depends_on", *SAME, "task_flow_id", "registered_ts", "exec_status", "attempt", "lost",
     "failures", "worker", "started_ts", "finished_ts", "suspended_ts", "retry_ts", "result", "error",
     "progress", "ignored_by", "ignore_reason",
 )  # fmt: skip
@@ -236,8 +237,7 @@ def _planned(workflow: bytes, task: PlannedTask, changed: TaskChange | None, pri
         binary_fields.numeric(task.priority if priority is None else priority),
         _json(task.parameters if changed is None or changed.parameters is None else changed.parameters),
         _few_of(depends_on) if len(depends_on) <= _FEW else _all_of(depends_on),
-        binary_fields.short_text(task.program),
-        binary_fields.short_text(task.queue),
+        *packed(task),
     ])  # fmt: skip
 
 

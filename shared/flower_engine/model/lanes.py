@@ -1,0 +1,109 @@
+"""Names of lanes: where ready tasks wait that are alike for flow control.
+
+    <queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[*<units>][/<workflow's key>[/<program's key>]]
+
+Up to the last ``:`` it is the lane's share. Nothing else in Python makes such a name or takes one apart; in
+Lua it is ``lua/_lanes.lua``.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.key_parts import escape, unescape
+
+_LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
+_SUSPECT = "!"
+
+
+class Lane(NamedTuple):
+    """What a lane's name says; names as people gave them. ``is_suspect``: of tasks that may lose no further
+    worker, see ``lua/_suspects.lua``."""
+
+    queue: str
+    priority: int
+    workflow: str
+    fair_key: str
+    is_suspect: bool
+    program: str
+    units: int
+    workflow_key: str
+    program_key: str
+
+    @property
+    def name(self) -> str:
+        """The lane's name; the other side of :func:`parse_lane`."""
+        share = _share(self.queue, self.priority, self.workflow, self.fair_key)
+        program = _SUSPECT * self.is_suspect + escape(self.program)
+        return share + program + _last(self.units, self.workflow_key, self.program_key)
+
+
+@lru_cache(4096)
+def parse_lane(name: str) -> Lane | None:
+    """What the name says; None: it is not a name that Flower gives."""
+    found = _LANE.fullmatch(name)
+    if found is None:
+        return None
+    queue, priority, workflow, fair_key, suspect, program, units, workflow_key, program_key = found.groups("")
+    try:
+        rank = int(priority)
+    except ValueError:
+        return None
+    return Lane(
+        unescape(queue),
+        rank,
+        unescape(workflow),
+        unescape(fair_key),
+        suspect == _SUSPECT,
+        unescape(program),
+        int(units or 1),
+        unescape(workflow_key),
+        unescape(program_key),
+    )
+
+
+def lane_of(workflow: str, task: PlannedTask) -> str:
+    """The lane where a task waits."""
+    share = _share(task.queue, task.priority, workflow, task.fair_key)
+    return share + escape(task.program) + _last(task.units, task.workflow_key, task.program_key)
+
+
+def suspect_lane(name: str) -> str:
+    """The lane of suspects beside another one."""
+    share, _, program = name.rpartition(":")
+    return f"{share}:{_SUSPECT}{program}"
+
+
+def share_of_lane(name: str) -> str:
+    """The share of a lane, as keys have it."""
+    return name.rpartition(":")[0]
+
+
+def queue_of(lane: str) -> str:
+    """The queue of a lane or share, as keys have it."""
+    return lane.partition(":")[0]
+
+
+def queue_and_priority(share: str) -> tuple[str, int]:
+    """Those of a share or lane; the queue as keys have it.
+
+    Raises:
+        ValueError: it is not a name that Flower gives.
+    """
+    queue, priority, *_ = share.split(":")
+    return queue, int(priority)
+
+
+def _share(queue: str, priority: int, workflow: str, fair_key: str) -> str:
+    fair = f"/{escape(fair_key)}" if fair_key else ""
+    return f"{escape(queue)}:{priority}:{escape(workflow)}{fair}:"
+
+
+def _last(units: int, workflow_key: str, program_key: str) -> str:
+    """What follows the program."""
+    last = f"*{units}" if units > 1 else ""
+    if workflow_key or program_key:
+        last += f"/{escape(workflow_key)}"
+        last += f"/{escape(program_key)}" if program_key else ""
+    return last

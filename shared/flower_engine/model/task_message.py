@@ -1,0 +1,49 @@
+"""What a worker is given to run a task: the fields of its specification that a message carries.
+
+The rest Redis holds where transitions read it: the lane's name (``model/lanes.py``), the policy
+(``model/task_policy.py``), the edges.
+"""
+
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from flower_engine.model.task_spec import TaskSpec
+
+
+class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Field ``mN`` of a flow's hash; a new field of a task that no transition acts on travels here."""
+
+    workflow: str
+    task_seq: int
+    program: str
+    parameters: dict[str, Any]
+    no_retry_on: tuple[str, ...] = ()
+
+
+class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same as the event ``flow.snapshot`` holds it, which has the workflow itself."""
+
+    task_seq: int
+    program: str
+    parameters: dict[str, Any] = {}
+    no_retry_on: tuple[str, ...] = ()
+
+
+CARRIED = tuple(name for name in TaskMessage.__struct_fields__ if name in TaskSpec.__struct_fields__)
+"""The fields that message and specification share."""
+_carried = attrgetter(*CARRIED)
+
+
+def message_of(workflow: str, task: TaskSpec) -> TaskMessage:
+    """What a worker is given for this task."""
+    no_retry_on = task.retry.no_retry_on if task.retry else ()
+    return TaskMessage(
+        workflow=workflow, no_retry_on=no_retry_on, **dict(zip(CARRIED, _carried(task), strict=True))
+    )
+
+
+def carried_by(message: SnapshotMessage) -> dict[str, Any]:
+    """The fields of the specification that a message holds, by name."""
+    return dict(zip(CARRIED, _carried(message), strict=True))
