@@ -1,21 +1,23 @@
 """Fixtures that every test may use: one private Valkey and Postgres for the whole session."""
 
-import itertools
+import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from dotenv import dotenv_values
 
+from databases import EMPTY, fresh_database
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
-
-_numbers = itertools.count(1)
+from flower_engine.projection import database
+from flower_engine.projection.maintain.migrations import migrate
 
 # Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
 _OF_ENV_FILE = {name: "" for name in dotenv_values(".env") if name.startswith("FLOWER_")}
@@ -61,11 +63,33 @@ def redis_url(valkey_url: str) -> str:
     return valkey_url
 
 
-@pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
-    """A fresh, empty database in the session's Postgres; dropped after the test."""
-    name = f"test_{next(_numbers)}"
+@pytest.fixture(scope="session")
+def with_tables(postgres_url: str) -> str:
+    """The name of a database with Flower's tables and nothing in them, of which others are copies: the
+    migrations cost ten times as much as a copy."""
+    name = "with_tables"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
-        yield postgres_url.replace("@/flower", f"@/{name}")
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    async def make_tables() -> None:
+        async with await database.connect(
+            postgres_url.replace("@/flower", f"@/{name}"), "test"
+        ) as connection:
+            await migrate(connection)
+
+    with ThreadPoolExecutor(1) as thread:  # this one may have an event loop
+        thread.submit(asyncio.run, make_tables()).result()
+    return name
+
+
+@pytest.fixture
+def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database in the session's Postgres, with Flower's tables and nothing in them; without tables
+    for a test that is marked ``no_tables``, as one of a first start is. Dropped after the test."""
+    is_empty = request.node.get_closest_marker("no_tables") is not None
+    with fresh_database(postgres_url, EMPTY if is_empty else request.getfixturevalue("with_tables")) as url:
+        yield url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "no_tables: the database of this test is without Flower's tables")

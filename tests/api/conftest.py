@@ -1,27 +1,21 @@
 """An API for a test module, and one of its own for a test that does harm to the stores."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import psycopg
 import pytest
 
 from api.serving import RunningApi
+from databases import fresh_database
 from flower_engine.log.client import connect_blocking, send_blocking
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_url: str) -> Iterator[str]:
-    """An empty database, for a module."""
-    name = f"api_{next(_numbers)}"
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        yield postgres_url.replace("@/flower", f"@/{name}")
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+def module_database_url(postgres_url: str, with_tables: str) -> Iterator[str]:
+    """A database with Flower's tables and nothing in them, for a module."""
+    with fresh_database(postgres_url, with_tables) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.projection.database import connect
-from flower_engine.projection.maintain.migrations import migrate
 
 _END_LISTENER = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -104,7 +103,6 @@ class Away:
 async def defined(database_url: str) -> None:
     """Workflows from before the API starts, so that no notification of them is still on its way."""
     async with await connect(database_url, "test") as connection:
-        await migrate(connection)
         await connection.execute(
             "INSERT INTO ms_task_definition VALUES ('cached', 1, 'A', 0), ('not-cached', 1, 'A', 0)"
         )

@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from api.serving import RunningApi
 from projection.hostile import make_hostile
 
 
+@pytest.mark.no_tables
 async def test_every_list_is_answered_as_without_it(
     start_api: Callable[..., RunningApi], database_url: str
 ) -> None:

@@ -13,6 +13,8 @@ from flower_engine.errors import InstallationError, SettingsError
 from flower_engine.log import durability
 from flower_engine.log.client import connect_blocking, send_blocking
 
+pytestmark = pytest.mark.no_tables  # most begin as an engine does where nothing is there
+
 
 def test_an_address_in_use_is_refused_with_the_setting_named(api: RunningApi) -> None:
     port = int(api.url.rpartition(":")[2])

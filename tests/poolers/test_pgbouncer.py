@@ -17,7 +17,10 @@ from flower_engine.runtime.settings import Settings, load_settings
 from poolers.pgbouncer import PROGRAM, pgbouncer
 from recovery.command import flower
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
+pytestmark = [
+    pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed"),
+    pytest.mark.no_tables,
+]
 
 
 @contextlib.contextmanager

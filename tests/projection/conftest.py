@@ -8,7 +8,6 @@ from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool, make_pool
-from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.write.projected_positions import Projected, add_positions
 from flower_engine.projection.write.writer import Writer, prepare_session
 from flower_engine.runtime.installation import ensure_installation
@@ -27,17 +26,10 @@ async def client(redis_url: str) -> AsyncIterator[AsyncRedis]:
 
 
 @pytest.fixture
-async def empty_database(database_url: str) -> AsyncIterator[Connection]:
-    """A connection to a database without tables."""
+async def tables(database_url: str) -> AsyncIterator[Connection]:
+    """A connection to a database with Flower's tables, and nothing in them."""
     async with await database.connect(database_url, "test") as connection:
         yield connection
-
-
-@pytest.fixture
-async def tables(empty_database: Connection) -> Connection:
-    """A connection to a database with Flower's tables, and nothing in them."""
-    await migrate(empty_database)
-    return empty_database
 
 
 @pytest.fixture

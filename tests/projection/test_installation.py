@@ -21,6 +21,8 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.installation_transitions import halt, install
 from projection.waiting import until
 
+pytestmark = pytest.mark.no_tables  # most begin as an engine does where nothing is there
+
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[Connection]:

@@ -170,6 +170,7 @@ async def test_the_loop_trims_what_it_has_archived(
     assert await loop.run_once() is Turn.IDLE
 
 
+@pytest.mark.no_tables
 async def test_the_service_projects_until_it_is_stopped(
     client: AsyncRedis, settings: Settings, database_url: str
 ) -> None:

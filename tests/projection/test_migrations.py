@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,6 +17,14 @@ from flower_schema import migrations as known_migrations
 NAMES = [migration.name for migration in known_migrations()]
 
 
+@pytest.fixture
+async def empty_database(database_url: str) -> AsyncIterator[Connection]:
+    """A connection to the database of a test that is marked ``no_tables``."""
+    async with await database.connect(database_url, "test") as connection:
+        yield connection
+
+
+@pytest.mark.no_tables
 async def test_migrations_are_applied_in_name_order_and_once(empty_database: Connection) -> None:
     assert await migrate(empty_database) == NAMES == sorted(NAMES)
     assert await migrate(empty_database) == []
@@ -23,6 +32,7 @@ async def test_migrations_are_applied_in_name_order_and_once(empty_database: Con
     assert await found.fetchall() == [(one.name, one.sha256) for one in known_migrations()]
 
 
+@pytest.mark.no_tables
 async def test_services_that_start_at_once_all_succeed(empty_database: Connection, database_url: str) -> None:
     async def start(number: int) -> list[str]:
         async with await database.connect(database_url, f"service {number}") as connection:
@@ -33,6 +43,7 @@ async def test_services_that_start_at_once_all_succeed(empty_database: Connectio
     assert await migrate(empty_database) == []
 
 
+@pytest.mark.no_tables
 async def test_a_migration_that_fails_leaves_nothing_behind(
     empty_database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from flower_engine.runtime.installation import ensure_installation, open_partiti
 from flower_engine.runtime.settings import load_settings
 from flower_projector.partition_loop import PartitionLoop, Turn
 
+pytestmark = pytest.mark.no_tables  # most begin as an engine does where nothing is there
+
 
 @pytest.fixture
 def limited(valkey_url: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ def database_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield database_url
 
 
+@pytest.mark.no_tables  # they are made by such a role, too
 async def test_all_of_it_works(both: Both) -> None:
     engine, whole = both.engine, Selection()
     await engine.register_many(5, *chain(3))
