@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_api.access import PROBES, is_loopback
-from flower_api.problems import ProblemError, answer, short
+from flower_api.problems import ProblemError, answer
+from flower_engine.model.quoting import short
 
 _MOST_KNOWN = 100
 _OF_BROWSERS = (b"origin", b"sec-fetch-site")

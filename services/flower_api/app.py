@@ -9,7 +9,7 @@ from flower_api.access import TokenGate
 from flower_api.allowed_hosts import HostGate
 from flower_api.head_requests import Heads
 from flower_api.openapi import describe
-from flower_api.problems import add_problem_handlers
+from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
 from flower_api.routes.bulk import add_bulk
 from flower_api.routes.documentation import add_documentation
@@ -22,12 +22,12 @@ from flower_api.routes.strikes import add_strikes
 from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
 from flower_api.routes.workflows import add_workflows
-from flower_api.stores import Stores
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.runtime.api_tokens import ApiToken
 
 
 def create_app(
-    stores: Stores,
+    stores: PostgresStores,
     tokens: Sequence[ApiToken] = (),
     allowed_hosts: Sequence[str] = (),
     max_bodies_mb: int = 64,

@@ -1,13 +1,13 @@
 """Times and positions in requests."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field
 
 from flower_api.problems import ProblemError
-from flower_engine.model.times import BOUNDS, is_time
+from flower_engine.model.times import is_time, ms_of
 
 _CLOCK = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 TIME_PATTERN = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK})?$"
@@ -21,11 +21,9 @@ _DESCRIBED_PATTERN = (
 )
 POSITION_PATTERN = "^[0-9]{1,15}-[0-9]{1,15}$"
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
-
 TimeText = Annotated[str, Field(pattern=TIME_PATTERN, json_schema_extra={"pattern": _DESCRIBED_PATTERN})]
-"""A time as clients give it. The description says what :func:`time_of` takes, but for how long a month is;
-the check before it is of the form alone, so that :func:`time_of` can say what is wrong."""
+"""A time as clients give it. The description says what ``flows/moments.py`` takes, but for how long a month
+is; the check before it is of the form alone, so that it can say what is wrong."""
 
 At = Annotated[
     str | None,
@@ -35,27 +33,6 @@ At = Annotated[
         description="as it was at this time (UTC where no offset is given) or behind this position",
     ),
 ]
-
-
-def time_of(text: str, name: str) -> datetime:
-    """The time that a text of ``TIME_PATTERN`` means; UTC where no offset is given.
-
-    Raises:
-        ProblemError: there is no such time, or no store or reader can hold it; names the parameter.
-    """
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise wrong(name, f"this is no time: {error}") from None
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
-    if not is_time(ms_of(time)):
-        raise wrong(name, f"times are from {BOUNDS}, in UTC")
-    return time.astimezone(UTC)
-
-
-def ms_of(time: datetime) -> int:
-    """Milliseconds since the Unix epoch; negative before it."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
 def is_known_time(time: datetime) -> bool:

@@ -124,15 +124,6 @@ class OperatedView(View, omit_defaults=True):
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
-class Forked(View, omit_defaults=True):
-    """The new flow, and the one it was forked from. ``warnings``: what of it could not be checked."""
-
-    task_flow_id: str
-    task_id: str
-    forked_from: str
-    warnings: list[str] = msgspec.field(default_factory=list)
-
-
 class BulkMatches(View, tag="count", tag_field="kind", omit_defaults=True):
     """How many flows match; ``more``: than that. ``warnings``: nothing is known of a name in the filter."""
 

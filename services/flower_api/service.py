@@ -11,8 +11,8 @@ from flower_api.access import refuse_open_doors
 from flower_api.app import create_app
 from flower_api.connection import Bounds
 from flower_api.server import Server, bind, room_for
-from flower_api.stores import STATEMENT_SECONDS, Stores
 from flower_engine.errors import LostError, StoreRefusedError
+from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
 from flower_engine.log.client import connect
 from flower_engine.log.durability import Level, settle_level
 from flower_engine.log.partition import Partition
@@ -49,7 +49,7 @@ async def serve(
     bound = bind(settings.host, settings.port)
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
-    stores = Stores(redis, pool, settings, SystemClock())
+    stores = PostgresStores(redis, pool, settings, SystemClock())
     app = create_app(stores, settings.api_tokens, settings.allowed_hosts, settings.max_bodies_mb)
     bounds = Bounds(settings.head_seconds, settings.body_seconds, room_for(settings.max_connections))
     server = Server(app, bound, bounds, settings.grace_seconds, on_listening)
@@ -69,7 +69,7 @@ async def serve(
         bound.close()
 
 
-async def _look_after(stores: Stores, redis: Redis, pool: Pool, settings: Settings) -> None:
+async def _look_after(stores: PostgresStores, redis: Redis, pool: Pool, settings: Settings) -> None:
     """Makes sure of the installation, then keeps the plans right, for ever; looks out for a lost Redis."""
     await pool.open()
     stores.install(*await _installation(stores, redis, pool, settings, is_start=True))
@@ -86,7 +86,7 @@ async def _look_after(stores: Stores, redis: Redis, pool: Pool, settings: Settin
 
 
 async def _installation(
-    stores: Stores, redis: Redis, pool: Pool, settings: Settings, *, is_start: bool
+    stores: PostgresStores, redis: Redis, pool: Pool, settings: Settings, *, is_start: bool
 ) -> tuple[list[Partition], Level]:
     """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
     meanwhile what is waited for.
@@ -125,7 +125,7 @@ async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
             return level
 
 
-async def _until_lost(stores: Stores, redis: Redis) -> str:
+async def _until_lost(stores: PostgresStores, redis: Redis) -> str:
     measuring = asyncio.create_task(stores.backlogs.run(stores.partitions))
     try:
         return await _lost(stores, redis)
@@ -133,7 +133,7 @@ async def _until_lost(stores: Stores, redis: Redis) -> str:
         await cancel_all([measuring])
 
 
-async def _lost(stores: Stores, redis: Redis) -> str:
+async def _lost(stores: PostgresStores, redis: Redis) -> str:
     generations = {partition.number: partition.generation for partition in stores.partitions}
     patience = Patience(_log, "Redis")
     while True:

@@ -6,8 +6,16 @@ FlowerError
 │   └── TooLargeError      more tasks or edges than a flow may have
 ├── UnknownWorkflowError   no such workflow
 ├── UnknownFlowError       no such flow
+├── UnknownTaskError       no such task of a flow
+├── NotYetRegisteredError  the flow was registered later than the moment that is asked about
+├── ParametersError        parameters do not fit tasks or their programs; names all that is wrong
+├── TimeError              what was given is no time, or none that a store can hold; names the parameter
+├── FlowLimitError         as many flows of the workflow are under way as may be
 ├── RefusedError           an operation does not fit how the flow stands; says which task and what to do
 │   ├── MovedError         the flow has moved on since the version that the operation was meant for
+│   ├── AmbiguousFlowError several flows begin so
+│   ├── KeyConflictError   an idempotency key belongs to a flow of another workflow
+│   ├── DefinitionConflictError  somebody else defined the workflow at the same moment
 │   ├── PrunedError        the flow ended so long ago that its history goes, or has gone
 │   ├── HistoryError       the history of a flow is damaged; names the event and what is wrong with it
 │   └── LostHistoryError   the end of a flow lies in a part of the history that is lost; says what is known
@@ -17,11 +25,19 @@ FlowerError
 ├── StoreError             a store cannot be used
 │   ├── HomeInUseError     another process runs on this data folder
 │   ├── StoreRefusedError  Redis or Postgres refuses what Flower needs, and no waiting heals that
+│   ├── StoreUnavailableError    a store cannot be used now; names it, and when to try again
+│   ├── ProjectionBehindError    Postgres is further behind the log than it may be: nothing is registered
+│   ├── NotProjectedError        a flow is registered, and Postgres too far behind to show it
 │   ├── InstallationError  Redis and Postgres do not belong together
 │   └── LostError          Redis lost its state or went back in time
 │       └── PostgresBehindError  Postgres went back in time, and Redis no longer has what it lacks
 └── NewerEventError        an event of a newer version of Flower was met
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flower_engine.secrets import hide_secrets
 
 
 class FlowerError(Exception):
@@ -56,6 +72,49 @@ class UnknownFlowError(FlowerError):
     """No flow has this id."""
 
 
+class UnknownTaskError(FlowerError):
+    """The flow has no task of this number."""
+
+
+class NotYetRegisteredError(FlowerError):
+    """The flow was registered later than the moment that is asked about."""
+
+
+class ParameterFault(NamedTuple):
+    """One thing that is wrong with parameters; ``pointer`` (RFC 6901) leads to it in what was asked for."""
+
+    detail: str
+    pointer: str
+
+
+class ParametersError(FlowerError):
+    """Parameters that were given do not fit the tasks or their programs; ``faults`` is not empty."""
+
+    def __init__(self, faults: Sequence[ParameterFault]) -> None:
+        self.faults = faults
+        others = f" (and {len(faults) - 1} more problems)" if len(faults) > 1 else ""
+        super().__init__(f"the parameters do not fit: {faults[0].detail}{others}")
+
+
+class TimeError(FlowerError):
+    """What was given as ``parameter`` is no time, or none that a store can hold."""
+
+    def __init__(self, parameter: str, what: str) -> None:
+        self.parameter = parameter
+        super().__init__(f"{parameter}: {what}")
+
+
+class FlowLimitError(FlowerError):
+    """As many flows of the workflow are under way as may be, and its limit says that more are rejected."""
+
+    def __init__(self, workflow: str, most: int) -> None:
+        self.retry_after = 1
+        super().__init__(
+            f"{most} flows of workflow {workflow!r} are under way, as many as may be; register again when one"
+            " has ended, or raise the limit"
+        )
+
+
 class RefusedError(FlowerError):
     """An operation does not fit how the flow or a task stands; ``reason`` is a word for programs."""
 
@@ -66,6 +125,33 @@ class RefusedError(FlowerError):
 
 class MovedError(RefusedError):
     """The flow has moved on since the version that the operation was meant for."""
+
+
+class AmbiguousFlowError(RefusedError):
+    """Several flows begin so; the message names some of them."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "ambiguous")
+
+
+class KeyConflictError(RefusedError):
+    """An idempotency key belongs to a ``flow`` of another workflow."""
+
+    def __init__(self, key: str, flow: str, owner: str, workflow: str) -> None:
+        self.flow = flow
+        super().__init__(
+            f"key {key!r} belongs to flow {flow} of workflow {owner!r}, not {workflow!r}; use another key",
+            "key-conflict",
+        )
+
+
+class DefinitionConflictError(RefusedError):
+    """Somebody else wrote the definition of a workflow at the same moment."""
+
+    def __init__(self, workflow: str) -> None:
+        super().__init__(
+            f"somebody else wrote rows of workflow {workflow!r} at the same moment; try again", "conflict"
+        )
 
 
 class PrunedError(RefusedError):
@@ -126,6 +212,32 @@ class HomeInUseError(StoreError):
 
 class StoreRefusedError(StoreError):
     """A store refuses what Flower needs (password, permission, kind of server); no waiting heals that."""
+
+
+class StoreUnavailableError(StoreError):
+    """A ``store`` cannot be used now; it may be in ``retry_after`` seconds."""
+
+    def __init__(self, store: str, why: str, retry_after: int = 2) -> None:
+        self.store = store
+        self.retry_after = retry_after  # most faults of a store are over by then
+        super().__init__(f"{store} cannot be used now: {hide_secrets(why)}")
+
+
+class ProjectionBehindError(StoreError):
+    """More events of a partition are not in Postgres yet than may be, so no flow is registered in it."""
+
+    def __init__(self, message: str, partition: int, events: int, size_bytes: int) -> None:
+        self.partition = partition
+        self.events = events
+        self.size_bytes = size_bytes
+        self.retry_after = 5
+        super().__init__(message)
+
+
+class NotProjectedError(StoreError):
+    """A flow is registered, and Postgres so far behind that to look for it in the log would take long."""
+
+    retry_after = 5
 
 
 class InstallationError(StoreError):

@@ -155,6 +155,17 @@ def sentence_of(error: BaseException) -> str:
     return fault_of(error).said_of(store if isinstance(error, psycopg.Error | RedisError) else "a store")
 
 
+def words_of(error: BaseException) -> str:
+    """What a store says, for people; where no waiting heals it, also what to do."""
+    fault = fault_of(error)
+    return f"{fault.what} ({one_line(error)})" if fault.kind is Kind.REFUSED else one_line(error)
+
+
+def one_line(error: BaseException) -> str:
+    """An error of a library, for people: without the secrets that it may repeat."""
+    return hide_secrets(" ".join(str(error).split())) or type(error).__name__
+
+
 def is_refused(error: BaseException) -> bool:
     """Whether no waiting heals it."""
     return fault_of(error).kind is Kind.REFUSED

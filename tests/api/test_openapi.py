@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from api.serving import RunningApi
 from flower_api.app import create_app
-from flower_api.stores import Stores
+from flower_engine.flows.postgres_stores import PostgresStores
 
-_document = create_app(cast(Stores, None)).openapi()  # a description needs no stores
+_document = create_app(cast(PostgresStores, None)).openapi()  # a description needs no stores
 schema = schemathesis.openapi.from_dict(_document)
 schemathesis.checks.load_all_checks()
 _CHECKS = cast(Any, schemathesis.checks.CHECKS)

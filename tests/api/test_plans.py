@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from flower_api import plans as plans_module
-from flower_api.plans import Plans
 from flower_engine.errors import DefinitionError, UnknownWorkflowError
+from flower_engine.flows import plans as plans_module
+from flower_engine.flows.plans import Plans
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from api.serving import RunningApi, details
-from flower_api import stores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
+from flower_engine.flows import postgres_stores
 from flower_engine.projection import database
 
 
@@ -56,7 +56,7 @@ def test_a_postgres_that_stands_still_is_answered_with_503_and_used_again_afterw
 def test_a_statement_that_is_given_up_does_not_wait_for_postgres_to_agree(
     start_api: Callable[..., RunningApi], postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores, "_QUERY_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_stores, "_QUERY_SECONDS", 0.5)
     monkeypatch.setattr(database, "_CHECK_SECONDS", 1_000.0)
     api = start_api(database_url=postgres.start())
     with stalled(postgres):

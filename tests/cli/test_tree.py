@@ -64,7 +64,10 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
         ({"reason": "retry", "dueTs": "2026-01-02T03:04:05.678Z"}, "retry at 03:04:05.678"),
         ({"reason": "delayed", "untilTs": "2026-01-02T03:04:05Z"}, "delayed until 2026-01-02 03:04:05 UTC"),
         ({"reason": "paused", "by": "eve"}, "the flow is paused by eve"),
-        ({"reason": "noWorker", "program": "P", "queue": "q"}, "no live worker serves program P in queue q"),
+        (
+            {"reason": "noWorker", "program": "P", "queue": "q", "isQueueServed": True},
+            "no live worker serves program P in queue q",
+        ),
         (
             {"reason": "cannotStart", "program": "P", "queue": "q", "worker": "w", "detail": "no memory"},
             "no live worker can start program P; w tries again: no memory",
@@ -90,7 +93,21 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
             {"reason": "scopePaused", "scope": "", "name": "", "by": "eve", "because": "a fire"},
             "everything is paused by eve: a fire",
         ),
-        ({"reason": "noWorker", "queue": "q", "isQueueServed": False}, "no live worker serves queue q"),
+        (
+            {"reason": "noWorker", "program": "P", "queue": "q", "isQueueServed": False},
+            "no live worker serves queue q",
+        ),
+        (
+            {
+                "reason": "rate",
+                "scope": "program",
+                "name": "A",
+                "rate": 2,
+                "periodSeconds": 60.0,
+                "untilTs": "2026-01-02T03:04:05.600000Z",
+            },
+            "rate of program A: 2 have started in 60 s, the next may at 03:04:05.600",
+        ),
         (
             {"reason": "behind", "tasks": 7, "atLeast": True},
             "behind at least 7 tasks of higher or equal priority",
@@ -102,6 +119,7 @@ def test_what_failed_waits_or_was_passed_over_says_why() -> None:
         ({"reason": "ready"}, "ready, waits for a free slot"),
         ({"reason": "unknown", "detail": "Redis is away"}, "Redis is away"),
         ({"reason": "new one"}, "new one"),
+        ({"reason": "new one", "detail": "of a newer API"}, "of a newer API"),
         (None, ""),
     ],
 )

@@ -11,10 +11,9 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from flower_api.access import by_of
-from flower_api.flow_operations import Operator
+from flower_api.error_answers import problem_of
 from flower_api.openapi import Responses, replies, reply
-from flower_api.problems import problem_of
-from flower_api.request_times import TimeText, time_of
+from flower_api.request_times import TimeText
 from flower_api.routes.flows import STATUSES, StatusName
 from flower_api.schemas import (
     NAME_PATTERN,
@@ -26,9 +25,11 @@ from flower_api.schemas import (
     Taken,
     WorkflowName,
 )
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names
 from flower_engine.errors import FlowerError, RefusedError
+from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.moments import time_of
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
 from flower_engine.model.status import Status
 from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, count_flows, select_flows
 
@@ -72,7 +73,7 @@ class BulkBody(Taken):
     reason: Reason = ""
 
 
-def add_bulk(app: FastAPI, stores: Stores) -> None:
+def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the route for many flows."""
 
     @app.post(
@@ -106,7 +107,7 @@ def _responses() -> Responses:
 
 
 async def _work_off(
-    stores: Stores, selection: FlowSelection, body: BulkBody, by: str, count: int
+    stores: PostgresStores, selection: FlowSelection, body: BulkBody, by: str, count: int
 ) -> AsyncGenerator[bytes]:
     done, refused, refusals = 0, 0, list[BulkRefusal]()
     behind: FlowAt | None = None
@@ -138,7 +139,7 @@ async def _work_off(
     yield _encode(BulkResult("finished", done, refused, refusals)) + b"\n"
 
 
-async def _operate(stores: Stores, flow: str, body: BulkBody, by: str) -> str | None:
+async def _operate(stores: PostgresStores, flow: str, body: BulkBody, by: str) -> str | None:
     """Why it was refused, or None."""
     try:
         operator = Operator(stores, flow, by)

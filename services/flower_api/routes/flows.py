@@ -7,15 +7,16 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from flower_api.cursors import cursor_of, no_cursor, place_of
-from flower_api.flow_names import find_flow_id
-from flower_api.history import find_flow, find_history
 from flower_api.openapi import replies, reply
-from flower_api.past_flows import find_flow_at
 from flower_api.path_ids import FlowIdPath, FlowNamePath
-from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time, time_of
+from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time
 from flower_api.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names
+from flower_engine.flows.flow_names import find_flow_id
+from flower_engine.flows.history import find_flow, find_history
+from flower_engine.flows.moments import time_of
+from flower_engine.flows.past_flows import find_flow_at
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
 from flower_engine.model.status import Status
 from flower_engine.projection.read.queries import FlowFilter, Place, list_flows
 from flower_engine.projection.read.views import FlowSummary, FlowView
@@ -31,7 +32,7 @@ StatusName = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
-def add_flows(app: FastAPI, stores: Stores) -> None:
+def add_flows(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that show flows."""
     names = Names(stores)
 

@@ -7,21 +7,22 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from flower_api.openapi import replies, reply
-from flower_api.problems import ProblemError, words_of
+from flower_api.problems import ProblemError
 from flower_api.schemas import Alive, Dependency, Readiness, Workers, WorkerView
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
 from flower_engine.log.client import send
 from flower_engine.log.partition import read_meta
 from flower_engine.projection.read.views import moment
 from flower_engine.runtime.redis_loss import why_not
+from flower_engine.store_faults import words_of
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
 _PATIENCE_SECONDS = 2.0
 _ALIVE = reply(Alive("alive")).body
 
 
-def add_health(app: FastAPI, stores: Stores) -> None:
+def add_health(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that tell how the engine does."""
     names = Names(stores)
 
@@ -84,7 +85,7 @@ async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
     return Dependency(name, ready=problem is None, problem=problem)
 
 
-async def _check_redis(stores: Stores) -> str | None:
+async def _check_redis(stores: PostgresStores) -> str | None:
     if stores.waits_for is not None:
         await send(stores.redis, "PING")
         return None
@@ -95,7 +96,7 @@ async def _check_redis(stores: Stores) -> str | None:
     return None
 
 
-async def _check_postgres(stores: Stores) -> str | None:
+async def _check_postgres(stores: PostgresStores) -> str | None:
     async with stores.postgres() as connection:
         await connection.execute("SELECT 1")
     return None

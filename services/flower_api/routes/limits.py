@@ -8,13 +8,14 @@ from pydantic import Field
 from starlette.responses import Response
 
 from flower_api.access import by_of
-from flower_api.flow_control_changes import changing_control
 from flower_api.openapi import replies, reply
-from flower_api.problems import Fault, ProblemError, short, with_faults
+from flower_api.problems import Fault, ProblemError, with_faults
 from flower_api.schemas import NAME_PATTERN, Taken, View
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names, near_control
+from flower_engine.flows.flow_control_changes import changing_control
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names, near_control
 from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope, problems_of, problems_of_share
+from flower_engine.model.quoting import short
 from flower_engine.projection.definitions.flow_control_rows import delete_control, put_control, read_controls
 
 _PROBLEMS = (400, 413, 415, 422, 503)
@@ -92,7 +93,7 @@ class LimitsView(View, omit_defaults=True):
     unreadable: list[UnreadableLimit] = msgspec.field(default_factory=list)
 
 
-def add_limits(app: FastAPI, stores: Stores) -> None:
+def add_limits(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that show and change flow control."""
 
     @app.get(
@@ -148,7 +149,7 @@ def add_limits(app: FastAPI, stores: Stores) -> None:
         return await _delete(stores, scope, name)
 
 
-async def _put(stores: Stores, scope: Scope, name: str, body: LimitBody, by: str) -> Response:
+async def _put(stores: PostgresStores, scope: Scope, name: str, body: LimitBody, by: str) -> Response:
     given: dict[str, Any] = {**body.model_dump(), "reason": body.reason or ""}
     control = FlowControl(scope=scope, name=name, changed_by=by, **given)
     problems = problems_of(control) + problems_of_share(control, len(stores.partitions))
@@ -162,7 +163,7 @@ async def _put(stores: Stores, scope: Scope, name: str, body: LimitBody, by: str
     return reply(set_now)
 
 
-async def _delete(stores: Stores, scope: Scope, name: str) -> Response:
+async def _delete(stores: PostgresStores, scope: Scope, name: str) -> Response:
     async with changing_control(stores) as connection:
         if not await delete_control(connection, scope, name):
             near = near_control(scope, name, (await read_controls(connection)).rows)

@@ -8,14 +8,14 @@ from pydantic import Field
 from starlette.responses import Response
 
 from flower_api.access import by_of
-from flower_api.flow_operations import Operator
-from flower_api.forks import fork
 from flower_api.openapi import replies, reply
-from flower_api.parameter_changes import asked_changes
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import Forked, OperatedView, Reason, Taken, TaskSeqs
-from flower_api.stores import Stores
+from flower_api.schemas import OperatedView, Reason, Taken, TaskSeqs
+from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.forks import Forked, fork
+from flower_engine.flows.parameter_changes import asked_changes
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.transitions.operator_transitions import Operated
 
@@ -82,7 +82,7 @@ class UnignoreBody(Operation):
     tasks: TaskSeqs
 
 
-def add_operations(app: FastAPI, stores: Stores) -> None:
+def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes of operators."""
 
     def responses(sentence: str, view: Any = OperatedView) -> Any:

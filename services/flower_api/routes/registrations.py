@@ -1,6 +1,5 @@
 """``POST /register``: starts flows, one or many."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,13 +7,10 @@ from fastapi import Body, FastAPI, Header, Request
 from starlette.responses import Response
 
 from flower_api.access import by_of
-from flower_api.idempotency_keys import known_keys
+from flower_api.error_answers import problem_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
-from flower_api.plan_overrides import overridden
-from flower_api.problems import ProblemError, problem_of
-from flower_api.registrar import Wanted
-from flower_api.request_times import ms_of, time_of
+from flower_api.problems import ProblemError
 from flower_api.schemas import (
     MAX_REGISTRATIONS,
     BulkEntry,
@@ -25,14 +21,11 @@ from flower_api.schemas import (
     RegistrationFailed,
 )
 from flower_api.shortcut import shortcut
-from flower_api.stores import Stores
 from flower_engine.errors import UnknownWorkflowError
-from flower_engine.log.durability import Durability
-from flower_engine.transitions import register_transition as log
-from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.registrations import Asked, Started, start, start_many
 
 _UNKNOWN = "no tasks registered"  # the seed's words
-_MANY_TASKS = 500  # from here on a thread makes a plan of its own, and the event loop goes on
 
 KeyHeader = Annotated[
     IdempotencyKey | None,
@@ -40,7 +33,7 @@ KeyHeader = Annotated[
 ]
 
 
-def add_registering(app: FastAPI, stores: Stores) -> None:
+def add_registering(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that start flows."""
 
     @app.post(
@@ -57,10 +50,15 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
     ) -> Response:
         """One that cannot be started does not stop the others. 503 (or 429, when Postgres is too far
         behind) only if none of them could be taken."""
-        return reply(await _register_many(stores, registrations, by_of(request)))
+        flows = [(registration.task_id, _asked(registration)) for registration in registrations]
+        return reply(_entries(registrations, await start_many(stores, flows, by_of(request))))
 
     async def register_plainly(request: Request, task_id: str) -> Response:
-        return await _register(stores, workflow_of(task_id), None, by_of(request))
+        workflow = workflow_of(task_id)
+        try:
+            return _registered(workflow, await start(stores, workflow, by_of(request)))
+        except UnknownWorkflowError:
+            return _unknown(workflow)
 
     async def register(
         task_id: TaskIdPath, request: Request, body: Overrides | None = None, header: KeyHeader = None
@@ -72,7 +70,12 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
         """
         if header is not None:
             body = _with_key(body, header)
-        return await _register(stores, workflow_of(task_id), body, by_of(request))
+        workflow = workflow_of(task_id)
+        asked = None if body is None else _asked(body)
+        try:
+            return _registered(workflow, await start(stores, workflow, by_of(request), asked))
+        except UnknownWorkflowError:
+            return _unknown(workflow)
 
     app.router.add_api_route(
         "/register/{task_id:rest}",
@@ -90,83 +93,38 @@ def add_registering(app: FastAPI, stores: Stores) -> None:
     )
 
 
-async def _register(stores: Stores, workflow: str, body: Overrides | None, by: str) -> Response:
-    try:
-        plan = await stores.plans.get(workflow)
-    except UnknownWorkflowError:
-        return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
-    if body is None:
-        started = await stores.registrar.start(Wanted(plan, by))
-        return reply(Registered("succeeded", workflow, *_claimed(started, workflow, None)))
-    known = (await known_keys(stores, [body.key])).get(body.key) if body.key else None
-    if known is None:
-        known = await stores.registrar.start(await _wanted(stores, plan, body, by))
-    return reply(Registered("succeeded", workflow, *_claimed(known, workflow, body.key)))
+def _registered(workflow: str, started: Started) -> Response:
+    return reply(Registered("succeeded", workflow, *started))
 
 
-async def _register_many(stores: Stores, registrations: Sequence[Registration], by: str) -> list[BulkEntry]:
-    names = list(dict.fromkeys(registration.task_id for registration in registrations))
-    found = await asyncio.gather(*map(stores.plans.get, names), return_exceptions=True)
-    plans = dict(zip(names, found, strict=True))
-    keys = [registration.key for registration in registrations if registration.key]
-    known = await known_keys(stores, keys) if keys else {}
-    outcomes: list[log.Registered | Wanted | BaseException] = []
-    for registration in registrations:
-        plan = plans[registration.task_id]
-        if not isinstance(plan, FlowPlan):
-            outcomes.append(plan)
-        elif registration.key in known:
-            outcomes.append(known[registration.key])
-        else:
-            try:
-                outcomes.append(await _wanted(stores, plan, registration, by))
-            except ProblemError as error:
-                outcomes.append(error)
-    wanted = [outcome for outcome in outcomes if isinstance(outcome, Wanted)]
-    started = iter(await stores.registrar.start_many(wanted))
-    settled = [next(started) if isinstance(outcome, Wanted) else outcome for outcome in outcomes]
-    entries: list[BulkEntry] = []
-    errors: list[Exception] = []
-    for registration, outcome in zip(registrations, settled, strict=True):
-        try:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            claimed = _claimed(outcome, registration.task_id, registration.key)
-        except Exception as error:  # noqa: BLE001 # it is this entry's outcome
-            entries.append(_failed(registration.task_id, error))
-            errors.append(error)
-        else:
-            entries.append(BulkEntry("succeeded", registration.task_id, 200, *claimed))
-    if errors and len(errors) == len(entries) and all(map(_is_of_stores, errors)):
+def _unknown(workflow: str) -> Response:
+    return reply(RegistrationFailed("failed", workflow, _UNKNOWN), 404)
+
+
+def _asked(body: Overrides) -> Asked:
+    return Asked(
+        parameters=body.parameters,
+        task_parameters=body.task_parameters,
+        priority=body.priority,
+        start_at=body.start_at,
+        delay_seconds=body.delay_seconds,
+        key=body.key,
+    )
+
+
+def _entries(
+    registrations: Sequence[Registration], outcomes: Sequence[Started | Exception]
+) -> list[BulkEntry]:
+    """An entry for each registration; raises the first error where the stores could take none of them."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if errors and len(errors) == len(outcomes) and all(map(_is_of_stores, errors)):
         raise errors[0]
-    return entries
-
-
-async def _overridden(stores: Stores, plan: FlowPlan, body: Overrides) -> FlowPlan:
-    """The plan as the body has it; once more with what is known anew of programs, before it is refused."""
-    given = (plan, body.parameters, body.task_parameters, body.priority)
-    is_given = body.parameters or body.task_parameters
-    programs = {task.program for task in plan.planned} if is_given else set[str]()
-    if plan.tasks <= _MANY_TASKS:
-        return await stores.programs.checked(programs, lambda versions: overridden(*given, versions))
-    try:
-        return await asyncio.to_thread(overridden, *given, await stores.programs.versions(programs))
-    except ProblemError:
-        anew = await stores.programs.versions(programs, anew=True)
-        return await asyncio.to_thread(overridden, *given, anew)
-
-
-async def _wanted(stores: Stores, plan: FlowPlan, body: Overrides, by: str) -> Wanted:
-    """The flow that a body asks for.
-
-    Raises:
-        ProblemError: its parameters or its time do not fit.
-    """
-    own = await _overridden(stores, plan, body)
-    start_ms = None
-    if body.start_at is not None:
-        start_ms = ms_of(time_of(body.start_at, "startAt"))
-    return Wanted(own, by, body.key or "", start_ms, round((body.delay_seconds or 0) * 1000))
+    return [
+        _failed(registration.task_id, outcome)
+        if isinstance(outcome, Exception)
+        else BulkEntry("succeeded", registration.task_id, 200, *outcome)
+        for registration, outcome in zip(registrations, outcomes, strict=True)
+    ]
 
 
 def _with_key(body: Overrides | None, key: str) -> Overrides:
@@ -180,34 +138,6 @@ def _with_key(body: Overrides | None, key: str) -> Overrides:
     if body.key not in (None, key):
         raise ProblemError(422, "invalid-request", "Idempotency-Key and the body's key differ; give one")
     return body.model_copy(update={"key": key})
-
-
-def _claimed(
-    registered: log.Registered, workflow: str, key: str | None
-) -> tuple[str, bool, Durability | None]:
-    """The flow, whether nothing new was started (its key was known, or the workflow's limit says skip), and
-    what holds of that.
-
-    Raises:
-        ProblemError: the key belongs to another workflow, or the workflow's limit says reject.
-    """
-    if registered.word == "known" and registered.workflow != workflow:
-        raise ProblemError(
-            409,
-            "key-conflict",
-            f"key {key!r} belongs to flow {registered.flow} of workflow {registered.workflow!r}, not"
-            f" {workflow!r}; use another key",
-            taskFlowId=registered.flow,
-        )
-    if registered.word == "full":
-        raise ProblemError(
-            429,
-            "flow-limit",
-            f"{registered.most} flows of workflow {workflow!r} are under way, as many as may be; register"
-            " again when one has ended, or raise the limit",
-            headers={"Retry-After": "1"},
-        )
-    return registered.flow, registered.word in ("known", "skipped"), registered.durability
 
 
 def _is_of_stores(error: Exception) -> bool:

@@ -9,12 +9,12 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from flower_api.access import by_of
-from flower_api.flow_control_changes import changing_control
 from flower_api.openapi import replies, reply
 from flower_api.problems import ProblemError
 from flower_api.schemas import NAME_PATTERN, Reason, Taken, View
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names
+from flower_engine.flows.flow_control_changes import changing_control
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
 from flower_engine.model.flow_control import MAX_EXACT, Strike
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.projection.definitions.flow_control_rows import delete_strike, put_strike, read_strikes
@@ -84,7 +84,7 @@ class StrikesView(View, omit_defaults=True):
     unreadable: list[UnreadableStrike] = msgspec.field(default_factory=list)
 
 
-def add_strikes(app: FastAPI, stores: Stores) -> None:
+def add_strikes(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that show, set and lift strikes."""
 
     @app.get(

@@ -7,14 +7,15 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from flower_api.cursors import cursor_of, no_cursor, place_of
-from flower_api.history import find_task
 from flower_api.openapi import replies, reply
-from flower_api.past_flows import find_task_at
 from flower_api.path_ids import FlowIdPath
-from flower_api.request_times import At, TimeText, is_known_time, time_of
+from flower_api.request_times import At, TimeText, is_known_time
 from flower_api.schemas import NAME_PATTERN, TasksPage, WorkflowName
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names
+from flower_engine.flows.history import find_task
+from flower_engine.flows.moments import time_of
+from flower_engine.flows.past_flows import find_task_at
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
 from flower_engine.projection.read.failed_tasks import TaskFilter, TaskPlace, Which, list_failed
 from flower_engine.projection.read.views import TaskDetail
 
@@ -29,7 +30,7 @@ Text = Annotated[str, Query(min_length=1, max_length=1_000, pattern=NAME_PATTERN
 Time = Annotated[TimeText, Query(description="UTC where no offset is given")]
 
 
-def add_tasks(app: FastAPI, stores: Stores) -> None:
+def add_tasks(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that show tasks."""
     names = Names(stores)
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from flower_api.openapi import replies, reply
-from flower_api.stores import Stores
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
 from flower_engine.model.key_parts import unescape
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
@@ -64,7 +64,7 @@ class TopView(View):
     finishes_per_second: float
 
 
-def add_top(app: FastAPI, stores: Stores) -> None:
+def add_top(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the route."""
 
     @app.get(

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import psycopg
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
@@ -11,21 +10,16 @@ from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
 from flower_api.problems import ProblemError
 from flower_api.schemas import WorkflowEntry, WorkflowName, WorkflowsPage
-from flower_api.stores import Stores
-from flower_api.unknown_names import Names
 from flower_engine.errors import UnknownWorkflowError
-from flower_engine.projection.definitions.definition_rows import (
-    delete_workflow,
-    encode_workflow,
-    list_workflows,
-    put_workflow,
-    read_workflow,
-)
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
+from flower_engine.flows.workflow_definitions import define, delete_definition
+from flower_engine.projection.definitions.definition_rows import list_workflows
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
-def add_workflows(app: FastAPI, stores: Stores) -> None:
+def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that show and change definitions."""
     names = Names(stores)
 
@@ -53,8 +47,7 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
     async def get_workflow(task_id: TaskIdPath) -> Response:
         """422 if its rows, edited with SQL, cannot be understood."""
         name = workflow_of(task_id)
-        async with stores.postgres() as connection:
-            definition = await read_workflow(connection, name)
+        definition = await stores.definitions.read(name)
         if definition is None:
             raise await _unknown(names, name)
         return reply(WorkflowView.of(definition))
@@ -78,18 +71,7 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
                 422, "invalid-request", f"taskId is {body.task_id!r}, but the path says {name!r}"
             )
         definition = body.to_model(name)
-        encoded = await encode_workflow(definition)
-        try:
-            async with stores.postgres() as connection:
-                is_new = await put_workflow(connection, encoded)
-        except psycopg.errors.UniqueViolation:
-            raise ProblemError(
-                409,
-                "conflict",
-                f"somebody else wrote rows of workflow {name!r} at the same moment; try again",
-            ) from None
-        finally:
-            stores.plans.forget(name)  # the notification comes too, but the next call may come before it
+        is_new = await define(stores, definition)
         defined = DefinedView.of(definition)
         defined.warnings = await names.of_definition(definition)
         return reply(defined, 201 if is_new else 200)
@@ -103,12 +85,7 @@ def add_workflows(app: FastAPI, stores: Stores) -> None:
     async def delete(task_id: TaskIdPath) -> Response:
         """Its flows stay, and those under way go on."""
         name = workflow_of(task_id)
-        try:
-            async with stores.postgres() as connection:
-                is_deleted = await delete_workflow(connection, name)
-        finally:
-            stores.plans.forget(name)
-        if not is_deleted:
+        if not await delete_definition(stores, name):
             raise await _unknown(names, name)
         return Response(status_code=204)
 

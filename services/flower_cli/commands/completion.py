@@ -11,7 +11,7 @@ import httpx
 
 from flower_cli.commands.api_client import Api, ApiError, address
 from flower_cli.commands.words import moment, status_word
-from flower_cli.noun_counts import counted
+from flower_engine.model.noun_counts import counted
 
 _MOST = 50
 _SECONDS = 1.0

@@ -17,7 +17,7 @@ from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.commands.completion import complete_flow
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
-from flower_cli.noun_counts import counted
+from flower_engine.model.noun_counts import counted
 
 _COMPARED = ("status", "program", "dependsOn", "parameters", "result", "error")
 _MOST_CHARACTERS = 400  # of a parameter or result; --json has it whole

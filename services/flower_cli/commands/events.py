@@ -13,7 +13,7 @@ from flower_cli.commands.api_client import Api, connected, part, print_json
 from flower_cli.commands.api_options import FlowArgument, JsonOption, UrlOption
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
-from flower_cli.noun_counts import are, counted
+from flower_engine.model.noun_counts import are, counted
 
 _FOLLOW_SECONDS = 0.5
 

@@ -12,8 +12,8 @@ from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connecte
 from flower_cli.commands.api_options import JsonOption, ReasonOption, UrlOption
 from flower_cli.commands.values import parameters_of
 from flower_cli.console import out
-from flower_cli.noun_counts import counted
 from flower_cli.options import finite
+from flower_engine.model.noun_counts import counted
 
 _PANEL = "Flow control, over HTTP"
 Scope = Literal["global", "queue", "workflow", "program"]

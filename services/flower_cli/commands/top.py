@@ -11,11 +11,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from flower_cli.commands import words
 from flower_cli.commands.api_client import Api, connected
 from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.console import out
 from flower_cli.options import finite
+from flower_engine.flows.wait_words import scope_in_words
 
 _LANES_SHOWN = 15
 
@@ -88,7 +88,7 @@ def _lanes(seen: dict[str, Any]) -> Table:
 def _limits(seen: dict[str, Any]) -> Table:
     table = Table("limit", "in use", "rate", "", box=SIMPLE_HEAD)
     for row in seen["limits"]:
-        of = words.scope_in_words(row["scope"], row["name"]) + (f" ({row['key']})" if row["key"] else "")
+        of = scope_in_words(row["scope"], row["name"]) + (f" ({row['key']})" if row["key"] else "")
         use = "" if row["most"] is None else f"{row['running']} of {row['most']}"
         rate = "" if row["rate"] is None else f"{row['rate']} in {row['periodSeconds']:g} s"
         table.add_row(Text(of), use, rate, Text("PAUSED" if row["isPaused"] else "", style="yellow"))

@@ -3,9 +3,11 @@
 import sys
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
-from flower_cli.noun_counts import are, counted
+from flower_engine.flows.wait_words import in_words
+from flower_engine.projection.read.views import WaitReason
 
 COLOURS = {"Wait": "dim", "Running": "yellow", "Finish": "green", "Suspend": "red", "Ignore": "blue"}
 _MARKS = {"Wait": "·", "Running": "▶", "Finish": "✔", "Suspend": "✘", "Ignore": "⤼"}
@@ -34,67 +36,18 @@ def status_text(flow: dict[str, Any]) -> Text:
 
 def why_it_waits(reason: dict[str, Any] | None) -> str:
     """A wait reason as the API gives it, in words."""
-    match reason:
-        case None:
-            return ""
-        case {"reason": "dependencies", "dependsOn": tasks}:
-            return "waits for " + ", ".join(map(str, tasks))
-        case {"reason": "retry", "dueTs": due}:
-            return f"retry at {clock(due)}"
-        case {"reason": "delayed", "untilTs": until}:
-            return f"delayed until {until[:19].replace('T', ' ')} UTC"
-        case {"reason": "paused", "by": by}:
-            return f"the flow is paused by {by}"
-        case {"reason": "ready"}:
-            return "ready, waits for a free slot"
-        case {"reason": "cannotStart", "program": program, "worker": worker, "detail": detail}:
-            return f"no live worker can start program {program}; {worker} tries again: {detail}"
-        case {"detail": detail}:
-            return str(detail)
-        case _:
-            return _stopped_by(reason)
+    if reason is None:
+        return ""
+    try:
+        known = msgspec.convert(reason, WaitReason)
+    except msgspec.ValidationError:  # of a newer API
+        return str(reason.get("detail") or reason.get("reason", ""))
+    return in_words(known)
 
 
 def why_line(task: dict[str, Any]) -> str:
     """Why a task waits, on a line with its name."""
     return f"task {task['taskExecSeq']} {task['program']}: {why_it_waits(task['waitReason'])}"
-
-
-def _stopped_by(reason: dict[str, Any]) -> str:
-    """A wait reason of flow control, in words."""
-    match reason:
-        case {"reason": "scopePaused", "scope": scope, "name": name}:
-            who = f" by {reason['by']}" if reason.get("by") else ""
-            because = f": {reason['because']}" if reason.get("because") else ""
-            return f"{scope_in_words(scope, name)} is paused{who}{because}"
-        case {"reason": "limit", "scope": scope, "name": name, "key": key, "running": running, "most": most}:
-            of = scope_in_words(scope, name) + (f" ({key})" if key else "")
-            flows = reason.get("heldBy", [])
-            held = ", by " + ", ".join(flows[:3]) + (", ..." if len(flows) > 3 else "") if flows else ""
-            return f"limit of {of}: {running} of {counted(most, 'unit')} {are(most)} in use{held}"
-        case {"reason": "rate", "scope": scope, "name": name, "rate": rate, "untilTs": until}:
-            of, seconds = scope_in_words(scope, name), reason["periodSeconds"]
-            have = "has" if rate == 1 else "have"
-            return f"rate of {of}: {rate} {have} started in {seconds:g} s, the next may at {clock(until)}"
-        case {"reason": "behind", "tasks": tasks, "atLeast": at_least}:
-            least = "at least " if at_least else ""
-            return f"behind {least}{counted(tasks, 'task')} of higher or equal priority"
-        case {"reason": "noPlace", "underWay": under_way, "most": most, "ahead": ahead}:
-            before = f"{ahead} wait{'s' if ahead == 1 else ''} before it"
-            return (
-                f"waits for a place: {under_way} of {counted(most, 'flow')} {are(most)} under way, {before}"
-            )
-        case {"reason": "noWorker", "queue": queue, "isQueueServed": False}:
-            return f"no live worker serves queue {queue}"
-        case {"reason": "noWorker", "program": program, "queue": queue}:
-            return f"no live worker serves program {program} in queue {queue}"
-        case _:
-            return str(reason.get("reason", ""))
-
-
-def scope_in_words(scope: str, name: str) -> str:
-    """What a limit or pause is about."""
-    return f"{scope} {name}" if name else "everything"
 
 
 def clock(timestamp: str | None) -> str:

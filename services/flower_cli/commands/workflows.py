@@ -15,7 +15,7 @@ from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connecte
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
 from flower_cli.console import fail, out
-from flower_cli.noun_counts import counted
+from flower_engine.model.noun_counts import counted
 
 _STDIN = Path("-")
 NameArgument = Annotated[

@@ -11,7 +11,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from flower_api.problems import ProblemError
+from flower_engine.errors import ParametersError
 from flower_engine.insight.published_signatures import read_signatures, served_lately
 from flower_engine.log.partition import Partition
 from flower_engine.programs.signature import Signature
@@ -87,10 +87,10 @@ class Programs:
         """What ``check`` gives; before it refuses anything, it is asked again with what is known anew.
 
         Raises:
-            ProblemError: it refuses.
+            ParametersError: it refuses.
         """
         names = set(programs)
         try:
             return check(await self.versions(names))
-        except ProblemError:
+        except ParametersError:
             return check(await self.versions(names, anew=True))

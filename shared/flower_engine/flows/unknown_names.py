@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
-from flower_api.problems import short
-from flower_api.stores import Stores
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import DEFAULT_QUEUE
 from flower_engine.projection.definitions.known_names import (
     defined_parameters,
@@ -35,7 +35,7 @@ _MOST = 20
 class Names:
     """What is known of names, for one API."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: PostgresStores) -> None:
         self._stores = stores
         self._queues: set[str] = set()
         self._queues_read = -_KEEP_SECONDS

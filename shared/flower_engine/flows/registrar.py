@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from redis.asyncio import Redis
 
-from flower_api.backlog_bound import Backlogs
-from flower_api.problems import unavailable
 from flower_engine.crash_points import crash_point
+from flower_engine.errors import StoreUnavailableError
+from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.model.ids import make_flow_id
@@ -67,7 +67,8 @@ class Registrar:
 
         Raises:
             LostError, RedisError: it was not started, or nobody knows.
-            ProblemError: too many wait already, Redis did not answer in time, or Postgres is too far behind.
+            StoreUnavailableError: too many wait already, or Redis did not answer in time.
+            ProjectionBehindError: Postgres is too far behind.
         """
         gatherer = self._gatherer(wanted)
         self._check(gatherer)
@@ -134,7 +135,7 @@ class Gatherer:
     async def register(self, starts: list[Start]) -> list[Registered]:
         """What is registered then, in order; see :meth:`Registrar.start` for errors."""
         if self._tasks >= MOST_WAITING_TASKS:
-            raise unavailable("Redis", f"flows with {self._tasks} tasks wait for it to take them")
+            raise StoreUnavailableError("Redis", f"flows with {self._tasks} tasks wait for it to take them")
         waiting = _Waiting(starts)
         self._waiting.append(waiting)
         self._tasks += waiting.tasks
@@ -176,7 +177,9 @@ class Gatherer:
                 self._note(registered)
                 return registered
         except TimeoutError:
-            return unavailable("Redis", f"no answer in {DEADLINE_SECONDS:g} s; the flows may be registered")
+            return StoreUnavailableError(
+                "Redis", f"no answer in {DEADLINE_SECONDS:g} s; the flows may be registered"
+            )
         except Exception as error:  # noqa: BLE001 # whatever it is, those who wait must hear it
             return error
 

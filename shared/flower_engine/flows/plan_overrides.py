@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from flower_api.given_parameters import given_to, own_name
-from flower_api.live_programs import Versions
-from flower_api.problems import Fault, short, with_faults
+from flower_engine.errors import ParameterFault, ParametersError
+from flower_engine.flows.given_parameters import given_to, own_name
+from flower_engine.flows.live_programs import Versions
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.quoting import short
 from flower_engine.programs.signature import Signature
 from flower_engine.projection.definitions.definition_rows import problems_of_parameters
 from flower_engine.transitions.register_transition import FlowPlan
@@ -31,14 +32,14 @@ def overridden(
     tasks, by taskSeq. ``versions``: what the programs take.
 
     Raises:
-        ProblemError: no task defines a parameter, there is no such task, or a program cannot take what it
+        ParametersError: no task defines a parameter, there is no such task, or a program cannot take what it
             would be given; names all of that.
     """
     if not parameters and not of_tasks and priority is None:
         return plan
     seqs = {str(task.task_seq) for task in plan.planned}
     faults = [
-        Fault(
+        ParameterFault(
             detail=f"workflow {plan.workflow!r} has no taskSeq {short(seq)!r}; it has {_some(seqs)}",
             pointer="#/taskParameters",
         )
@@ -62,7 +63,8 @@ def overridden(
         values, problems = _values_for(task, for_all, own, versions.get(task.program))
         pointer = f"#/taskParameters/{task.task_seq}" if own else "#/parameters"
         faults += [
-            Fault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer) for problem in problems
+            ParameterFault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer)
+            for problem in problems
         ]
         if len(faults) > _MOST_FAULTS:
             break
@@ -77,7 +79,7 @@ def overridden(
     if len(faults) > _MOST_FAULTS:
         unused.clear()  # not every task was looked at
     faults += [
-        Fault(
+        ParameterFault(
             detail=f"no task of workflow {plan.workflow!r} defines a parameter {name!r}; set it for one task"
             f" with taskParameters{nearest_in_words(name, names)}",
             pointer="#/parameters",
@@ -85,7 +87,7 @@ def overridden(
         for name in unused
     ]
     if faults:
-        raise with_faults("parameters", "the parameters do not fit", faults[:_MOST_FAULTS])
+        raise ParametersError(faults[:_MOST_FAULTS])
     keyed = [plan.keying.keyed(task) for task in tasks]
     return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
 
@@ -115,9 +117,12 @@ def _values_for(
     return values, problems
 
 
-def faults_of(parameters: Parameters, pointer: str) -> list[Fault]:
+def faults_of(parameters: Parameters, pointer: str) -> list[ParameterFault]:
     """What the tables could not keep of these parameters."""
-    return [Fault(detail=f"it {problem}", pointer=pointer) for problem in problems_of_parameters(parameters)]
+    return [
+        ParameterFault(detail=f"it {problem}", pointer=pointer)
+        for problem in problems_of_parameters(parameters)
+    ]
 
 
 def _some(names: set[str]) -> str:

@@ -4,12 +4,10 @@ import re
 
 import msgspec
 
-from flower_api.problems import ProblemError
-from flower_api.stores import Stores
-from flower_engine.errors import UnknownFlowError
+from flower_engine.errors import AmbiguousFlowError, UnknownFlowError
+from flower_engine.flows.stores import Stores
 from flower_engine.log.reader import read_back
 from flower_engine.model.events import FlowRegistered, decode_event
-from flower_engine.projection.read.queries import find_by_prefix, newest_flow, read_position
 
 LAST = "last"
 MOST_NAMED = 5  # flows that a refusal lists
@@ -25,7 +23,7 @@ async def find_flow_id(stores: Stores, name: str) -> str:
 
     Raises:
         UnknownFlowError: there is no such flow.
-        ProblemError: several flows begin so; names some of them (409).
+        AmbiguousFlowError: several flows begin so; names some of them.
     """
     prefix = name.lower()
     if prefix != LAST and not _PREFIX.fullmatch(prefix):
@@ -33,22 +31,20 @@ async def find_flow_id(stores: Stores, name: str) -> str:
     unprojected = await _registered_lately(stores)
     if prefix == LAST:
         return await _newest(stores, unprojected)
-    async with stores.postgres() as connection:
-        known = await find_by_prefix(connection, prefix, MOST_NAMED + 1)
+    known = await stores.archive.beginning_with(prefix, MOST_NAMED + 1)
     found = sorted({*known, *(flow for flow, _ in unprojected if flow.startswith(prefix))})
     if not found:
         raise UnknownFlowError(f"no flow has the id {name!r}, or one that begins so")
     if len(found) > 1:
         named = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
-        raise ProblemError(409, "ambiguous", f"several flows begin with {name!r}: {named}; give more of it")
+        raise AmbiguousFlowError(f"several flows begin with {name!r}: {named}; give more of it")
     return found[0]
 
 
 async def _newest(stores: Stores, unprojected: list[tuple[str, int]]) -> str:
     if unprojected:
         return max(unprojected, key=lambda one: (one[1], one[0]))[0]
-    async with stores.postgres() as connection:
-        found = await newest_flow(connection)
+    found = await stores.archive.newest()
     if found is None:
         raise UnknownFlowError("no flow was registered yet")
     return found
@@ -59,8 +55,7 @@ async def _registered_lately(stores: Stores) -> list[tuple[str, int]]:
     only in part, its end first."""
     found: list[tuple[str, int]] = []
     for partition in stores.partitions:
-        async with stores.postgres() as connection:
-            projected = await read_position(connection, partition.number)
+        projected = await stores.archive.position(partition.number)
         before, read = None, 0
         async with stores.log_readers:
             while read < _MOST_EVENTS:

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from flower_api.given_parameters import Given, given_to
-from flower_api.live_programs import Versions
-from flower_api.plan_overrides import faults_of
-from flower_api.problems import Fault, short, with_faults
+from flower_engine.errors import ParameterFault, ParametersError
+from flower_engine.flows.given_parameters import Given, given_to
+from flower_engine.flows.live_programs import Versions
+from flower_engine.flows.plan_overrides import faults_of
+from flower_engine.model.quoting import short
 
 _MOST_FAULTS = 100
 
@@ -32,13 +33,13 @@ def asked_changes(
     """What a body asks for, by task: ``parameters`` and ``unset`` for all of the tasks.
 
     Raises:
-        ProblemError: it is for tasks that are not named, or the tables could not keep it.
+        ParametersError: it is for tasks that are not named, or the tables could not keep it.
     """
     faults = faults_of(parameters, "#/parameters")
     for name, given in (("parameters", parameters), ("unset", unset)):
         if given and not tasks:
             detail = f"{name} need tasks: name those they are for"
-            faults.append(Fault(detail=detail, pointer=f"#/{name}"))
+            faults.append(ParameterFault(detail=detail, pointer=f"#/{name}"))
     changes: dict[int, Change] = {}
     if parameters or unset:
         for task in tasks:
@@ -49,14 +50,14 @@ def asked_changes(
         task = named.get(seq)
         if task is None:
             detail = f"task {short(seq)!r} is not among the tasks named"
-            faults.append(Fault(detail=detail, pointer=pointer))
+            faults.append(ParameterFault(detail=detail, pointer=pointer))
             continue
         faults += faults_of(own, pointer)
         before = changes.get(task)
         values = {**before.values, **own} if before else dict(own)
         changes[task] = Change(values, [], before.of_any if before else [], pointer)
     if faults:
-        raise with_faults("parameters", "the parameters do not fit", faults)
+        raise ParametersError(faults)
     return changes
 
 
@@ -66,10 +67,10 @@ def checked_changes(
     """The changes as they fit the tasks (program and parameters by number).
 
     Raises:
-        ProblemError: a task or its program cannot take them; names all that is wrong.
+        ParametersError: a task or its program cannot take them; names all that is wrong.
     """
     found: dict[int, Given] = {}
-    faults: list[Fault] = []
+    faults: list[ParameterFault] = []
     untaken = {name for change in changes.values() for name in change.of_any}
     for seq, change in changes.items():
         program, parameters = tasks[seq]
@@ -79,17 +80,18 @@ def checked_changes(
         untaken.difference_update(unset)
         found[seq] = given
         faults += [
-            Fault(detail=f"task {seq}: {problem}", pointer=change.pointer) for problem in given.problems
+            ParameterFault(detail=f"task {seq}: {problem}", pointer=change.pointer)
+            for problem in given.problems
         ]
         if len(faults) > _MOST_FAULTS:
-            raise with_faults("parameters", "the parameters do not fit", faults[:_MOST_FAULTS])
+            raise ParametersError(faults[:_MOST_FAULTS])
     for name in sorted(untaken):
         own = sorted({one for seq in changes for one in tasks[seq][1]})
         has_words = f"they have {', '.join(own)}" if own else "they have none"
         detail = f"none of the tasks has a parameter {name!r} to take away; {has_words}"
-        faults.append(Fault(detail=detail, pointer="#/unset"))
+        faults.append(ParameterFault(detail=detail, pointer="#/unset"))
     if faults:
-        raise with_faults("parameters", "the parameters do not fit", faults)
+        raise ParametersError(faults)
     return found
 
 

@@ -4,14 +4,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from flower_api.history import find_state
-from flower_api.parameter_changes import Change, checked_changes, warnings_of
-from flower_api.stores import Stores
 from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError, UnknownFlowError
+from flower_engine.flows.history import find_state
+from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
+from flower_engine.flows.stores import Stores
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
 from flower_engine.model.fold import FlowState
-from flower_engine.projection.maintain.pruning import is_being_pruned
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated, Scope, read_messages
 from flower_engine.transitions.park_transitions import unpark
@@ -47,7 +46,7 @@ class Operator:
         of these could not be checked.
 
         Raises:
-            ProblemError: a task or its program cannot take the parameters.
+            ParametersError: a task or its program cannot take the parameters.
             RefusedError, MovedError: see ``transitions/operator_transitions.py``.
             UnknownFlowError: there is no such flow.
         """
@@ -205,9 +204,7 @@ class Operator:
             UnknownFlowError: it has gone.
         """
         redis, partition, flow = self._where()
-        async with self._stores.postgres() as connection, connection.transaction():
-            # What that holds keeps others from beginning to prune until the end of the transaction.
-            is_at_work = await is_being_pruned(connection, flow)
+        async with self._stores.archive.pruning(flow) as is_at_work:
             if is_at_work is None:
                 raise UnknownFlowError(f"no flow has the id {flow!r}: it ended long ago, and was pruned")
             if is_at_work:

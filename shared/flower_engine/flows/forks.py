@@ -4,17 +4,26 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from flower_api.flow_operations import Operator
-from flower_api.given_parameters import Given
-from flower_api.parameter_changes import Change, checked_changes, warnings_of
-from flower_api.registrar import Wanted
-from flower_api.schemas import Forked
-from flower_api.stores import Stores
 from flower_engine.errors import RefusedError
+from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.given_parameters import Given
+from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
+from flower_engine.flows.registrar import Wanted
+from flower_engine.flows.stores import Stores
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.fold import FlowState
 from flower_engine.model.status import Status
+from flower_engine.projection.read.views import View
 from flower_engine.transitions.register_transition import FlowPlan
+
+
+class Forked(View, omit_defaults=True):
+    """The new flow, and the one it was forked from. ``warnings``: what of it could not be checked."""
+
+    task_flow_id: str
+    task_id: str
+    forked_from: str
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 async def fork(
@@ -25,7 +34,7 @@ async def fork(
     Raises:
         UnknownFlowError: there is no such flow.
         RefusedError: it has no such task.
-        ProblemError: a task or its program cannot take the parameters.
+        ParametersError: a task or its program cannot take the parameters.
     """
     state = await Operator(stores, flow_id, by).state()
     for task in tasks:

@@ -1,4 +1,4 @@
-"""Finds a flow and its history: in Postgres, and in what the log has beyond it."""
+"""Finds a flow and its history: in the archive, and in what the log has beyond it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -7,11 +7,17 @@ from typing import TypeVar
 import msgspec
 from redis.exceptions import RedisError
 
-from flower_api.log_tail import Following, Tail, is_known, read_new, read_tail
-from flower_api.problems import ProblemError
-from flower_api.stores import Stores
-from flower_api.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in
-from flower_engine.errors import HistoryError, LostError, LostHistoryError, UnknownFlowError
+from flower_engine.errors import (
+    HistoryError,
+    LostError,
+    LostHistoryError,
+    NotProjectedError,
+    UnknownFlowError,
+    UnknownTaskError,
+)
+from flower_engine.flows.log_tail import Following, Tail, is_known, read_new, read_tail
+from flower_engine.flows.stores import Stores
+from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in
 from flower_engine.insight.obstacles import Held, find_obstacles
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.entries import LogEntry
@@ -19,20 +25,14 @@ from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.attempts import AttemptHistory, attempts_of
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fold import FlowState
-from flower_engine.model.positions import as_numbers
-from flower_engine.projection.archive.archived_events import ArchivedEvent, history
+from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
-from flower_engine.projection.archive.refused_events import flow_and_type
-from flower_engine.projection.definitions.flow_control_rows import read_controls
-from flower_engine.projection.maintain.gaps import lost_end_of, versions_of
-from flower_engine.projection.read.queries import read_events, read_flow, read_position
 from flower_engine.projection.read.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_engine.transitions.worker_transitions import live_workers
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow
 _MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
 _TRIES = 3
-_BEGINNINGS = ("flow.registered", "flow.snapshot")
 
 Found = TypeVar("Found")
 
@@ -50,7 +50,7 @@ async def find_flow(stores: Stores, flow_id: str) -> FlowView:
 
     Raises:
         UnknownFlowError: there is no such flow.
-        ProblemError: the projection is so far behind that to look for the flow in the log would take long.
+        NotProjectedError: the projection is so far behind that to look for it in the log would take long.
     """
     partition = stores.partition_of(flow_id)
     flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
@@ -66,7 +66,7 @@ async def find_task(stores: Stores, flow_id: str, seq: int) -> TaskDetail:
 
     Raises:
         UnknownFlowError: there is no such flow.
-        ProblemError: it has no such task.
+        UnknownTaskError: it has no such task.
     """
     flow = await find_flow(stores, flow_id)
     events: list[AnyEvent] = []
@@ -79,11 +79,11 @@ def detail_of(flow: FlowView, seq: int, attempts: Sequence[AttemptHistory]) -> T
     """Task ``seq`` of the flow with these attempts.
 
     Raises:
-        ProblemError: it has no such task.
+        UnknownTaskError: it has no such task.
     """
     if not 1 <= seq <= len(flow.tasks):
         detail = f"flow {flow.task_flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
-        raise ProblemError(404, "unknown-task", detail)
+        raise UnknownTaskError(detail)
     return TaskDetail.of(flow, flow.tasks[seq - 1], _views(flow, attempts))
 
 
@@ -166,10 +166,7 @@ async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:
 
 
 async def _find_flow(stores: Stores, partition: Partition, flow_id: str) -> FlowView:
-    async with stores.postgres() as connection:
-        # The position is read first: what of the flow Postgres does not have then lies behind it in the log.
-        projected = await read_position(connection, partition.number)
-        flow = await read_flow(connection, flow_id)
+    projected, flow = await stores.archive.flow(partition.number, flow_id)
     if flow is not None:
         return flow
     await _refuse_unknown(stores, partition, flow_id)
@@ -178,24 +175,16 @@ async def _find_flow(stores: Stores, partition: Partition, flow_id: str) -> Flow
     if entries:
         return view_of(state_of(flow_id, _as_archived(entries)), partition)
     await _refuse_lost(stores, flow_id)
-    raise ProblemError(
-        503,
-        "projection-behind",
+    raise NotProjectedError(
         f"flow {flow_id} is registered, and more than {_MOST_EVENTS} events after it are not projected"
-        " yet: is the projector running?",
-        headers={"Retry-After": "5"},
-        store="Postgres",
+        " yet: is the projector running?"
     )
 
 
 async def _find_history(
     stores: Stores, partition: Partition, flow_id: str, after: str | None, limit: int
 ) -> History:
-    async with stores.postgres() as connection:
-        projected = await read_position(connection, partition.number)  # first: see above
-        events = await read_events(
-            connection, flow_id, partition.number, after=as_numbers(after), limit=limit + 1
-        )
+    projected, events = await stores.archive.page(partition.number, flow_id, after, limit + 1)
     end = None
     if len(events) <= limit:
         last = events[-1].position if events else after
@@ -212,12 +201,7 @@ async def _find_history(
 async def _find_entries(
     stores: Stores, partition: Partition, flow_id: str, tasks: Sequence[int] | None
 ) -> list[ArchivedEvent]:
-    async with stores.postgres() as connection:
-        projected = await read_position(connection, partition.number)  # first: see above
-        entries = await history(connection, flow_id, tasks)
-        if entries and flow_and_type(entries[0].raw)[1] not in _BEGINNINGS:
-            # Of a flow that was pruned, the event at the projected position had to stay.
-            entries = entries if await versions_of(connection, [flow_id]) else []
+    projected, entries = await stores.archive.events(partition.number, flow_id, tasks)
     follow = Following(entries) if tasks is None else None
     while True:
         last = entries[-1].position if entries else None
@@ -258,10 +242,9 @@ async def _refuse_lost(stores: Stores, flow_id: str) -> None:
     Raises:
         LostHistoryError: one did.
     """
-    async with stores.postgres() as connection:
-        lost = await lost_end_of(connection, flow_id)
+    lost = await stores.archive.lost_end(flow_id)
     if lost is not None:
-        raise LostHistoryError(str(lost))
+        raise LostHistoryError(lost)
 
 
 async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) -> None:
@@ -296,5 +279,5 @@ async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | 
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
         return Seen(served, unable, stopped, now)
-    async with stores.postgres() as connection:  # who paused it, and why
-        return Seen(served, unable, stopped, now, (await read_controls(connection)).rows)
+    # Who paused it, and why.
+    return Seen(served, unable, stopped, now, await stores.definitions.controls())

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import psycopg
 
-from flower_api.plans import Plans
-from flower_api.problems import words_of
+from flower_engine.flows.plans import Plans
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.definition_changes import DefinitionChanges
 from flower_engine.projection.definitions.definition_rows import CHANNEL
 from flower_engine.runtime.backoff import Patience
+from flower_engine.store_faults import words_of
 
 _log = logging.getLogger(__name__)
 

@@ -5,30 +5,31 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Never
 
-from flower_api.history import add_attempts, detail_of, find_entries, view_of
-from flower_api.problems import ProblemError
-from flower_api.request_times import ms_of, time_of
-from flower_api.stores import Stores
-from flower_api.wait_reasons import explain_then
+from flower_engine.errors import NotYetRegisteredError
+from flower_engine.flows.history import add_attempts, detail_of, find_entries, view_of
+from flower_engine.flows.moments import time_of
+from flower_engine.flows.stores import Stores
+from flower_engine.flows.wait_reasons import explain_then
 from flower_engine.log.partition import Partition
 from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.positions import as_numbers
-from flower_engine.model.times import nearest
+from flower_engine.model.times import ms_of, nearest
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import events_of, fold_events, read_event, state_of
 from flower_engine.projection.read.views import FlowView, TaskDetail, moment
 
 
 async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:
-    """The flow as it was at ``at``, as in a request: behind the event at a position, or at a time.
+    """The flow as it was at ``at``: behind the event at a position, or at a time (ISO 8601).
 
     What stopped a ready task then (workers, limits) is not in its history, and its wait reason says so.
 
     Raises:
         UnknownFlowError: there is no such flow.
         HistoryError: its history up to then makes no sense.
-        ProblemError: it was registered later, or ``at`` is no time.
+        NotYetRegisteredError: it was registered later.
+        TimeError: ``at`` is no time.
     """
     flow, events = await _flow_at(stores, flow_id, at)
     add_attempts(flow, attempts_of(events))
@@ -63,10 +64,8 @@ async def _flow_at(stores: Stores, flow_id: str, at: str) -> tuple[FlowView, lis
 def _refuse_too_early(partition: Partition, flow_id: str, entries: Sequence[ArchivedEvent], at: str) -> Never:
     first = view_of(state_of(flow_id, entries[:1]), partition)
     registered = first.registered_ts.isoformat(timespec="milliseconds")
-    raise ProblemError(
-        404,
-        "not-yet-registered",
-        f"flow {flow_id} was registered at {registered} (position {entries[0].position}), after {at}",
+    raise NotYetRegisteredError(
+        f"flow {flow_id} was registered at {registered} (position {entries[0].position}), after {at}"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from flower_api.problems import ProblemError
+from flower_engine.errors import ProjectionBehindError
 from flower_engine.insight.backlog import Backlog, read_backlogs
 from flower_engine.log.partition import Partition
 from flower_engine.runtime.settings import Settings
@@ -19,7 +19,6 @@ from flower_engine.runtime.settings import Settings
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
-_RETRY = {"Retry-After": "5"}
 _MB = 1024 * 1024
 
 
@@ -61,18 +60,15 @@ class Backlogs:
         """What is wrong, for people; None: nothing."""
         return self._words(self._over) if self._over else None
 
-    def refusal(self, partition: int) -> ProblemError:
+    def refusal(self, partition: int) -> ProjectionBehindError:
         """The answer to a registration in a partition that is over its bound."""
         backlog = self._over[partition]
-        return ProblemError(
-            429,
-            "projection-behind",
+        return ProjectionBehindError(
             f"{self._words({partition: backlog})}; register again when Postgres and the projector have caught"
             " up (FLOWER_MAX_UNPROJECTED_EVENTS, FLOWER_MAX_UNPROJECTED_MB)",
-            headers=_RETRY,
-            partition=partition,
-            unprojectedEvents=backlog.events,
-            unprojectedBytes=backlog.size_bytes,
+            partition,
+            backlog.events,
+            backlog.size_bytes,
         )
 
     def _words(self, over: dict[int, Backlog]) -> str:

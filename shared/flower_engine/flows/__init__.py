@@ -1,0 +1,1 @@
+"""What the engine can do with flows: register, find, explain, operate, fork, look back. It knows no HTTP."""

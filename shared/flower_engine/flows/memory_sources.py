@@ -1,0 +1,109 @@
+"""What flows are done with, in memory: for tests of workflows, which need no Postgres then."""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from flower_engine.flows.sources import KeyOwner, Position
+from flower_engine.log.entries import LogEntry
+from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.events import FlowRegistered, decode_event
+from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.positions import as_numbers
+from flower_engine.projection.archive.archived_events import ArchivedEvent
+from flower_engine.projection.archive.histories import read_event, state_of
+from flower_engine.projection.definitions.definition_rows import check_definition
+from flower_engine.projection.read.views import EventView, FlowView, view_of_state
+
+
+class MemoryDefinitions:
+    """Definitions of workflows; there is no flow control."""
+
+    def __init__(self) -> None:
+        self._workflows: dict[str, WorkflowDefinition] = {}
+
+    async def read(self, workflow: str) -> WorkflowDefinition | None:
+        return self._workflows.get(workflow)
+
+    async def put(self, definition: WorkflowDefinition) -> bool:
+        check_definition(definition)
+        is_new = definition.name not in self._workflows
+        self._workflows[definition.name] = definition
+        return is_new
+
+    async def delete(self, workflow: str) -> bool:
+        return self._workflows.pop(workflow, None) is not None
+
+    async def controls(self) -> Sequence[FlowControl]:
+        return ()
+
+
+class MemoryArchive:
+    """The archive: the entries of the log that it was given, which may be none. Nothing is pruned or lost."""
+
+    def __init__(self) -> None:
+        self._positions: dict[int, str] = {}
+        self._events: dict[str, list[ArchivedEvent]] = {}
+        self._registered_ms: dict[str, int] = {}
+        self.owners: dict[str, KeyOwner] = {}
+
+    def take(self, partition: int, entries: Iterable[LogEntry]) -> None:
+        """Archives the next entries of a partition's log."""
+        for entry in entries:
+            event = decode_event(entry.raw)
+            self._positions[partition] = entry.position
+            flow: str | None = getattr(event, "flow", None)
+            if flow is not None:
+                self._events.setdefault(flow, []).append(ArchivedEvent(entry.position, entry.raw))
+            if isinstance(event, FlowRegistered):
+                self._registered_ms[event.flow] = event.at
+                if event.key:
+                    self.owners.setdefault(event.key, KeyOwner(event.flow, event.workflow))
+
+    async def position(self, partition: int) -> Position:
+        return self._positions.get(partition)
+
+    async def flow(self, partition: int, flow_id: str) -> tuple[Position, FlowView | None]:
+        entries = self._events.get(flow_id)
+        view = view_of_state(state_of(flow_id, entries), partition) if entries else None
+        return self._positions.get(partition), view
+
+    async def events(
+        self, partition: int, flow_id: str, tasks: Sequence[int] | None = None
+    ) -> tuple[Position, list[ArchivedEvent]]:
+        entries = self._events.get(flow_id, [])
+        if tasks is not None:
+            wanted = (None, *tasks)
+            entries = [one for one in entries if getattr(read_event(flow_id, one), "task", None) in wanted]
+        return self._positions.get(partition), list(entries)
+
+    async def page(
+        self, partition: int, flow_id: str, after: Position, limit: int
+    ) -> tuple[Position, list[EventView]]:
+        behind = as_numbers(after)
+        entries = [one for one in self._events.get(flow_id, []) if as_numbers(one.position) > behind]
+        views = [EventView.of(one.position, one.raw, None, archived=True) for one in entries[:limit]]
+        return self._positions.get(partition), views
+
+    async def lost_end(self, flow_id: str) -> str | None:
+        return None
+
+    async def beginning_with(self, prefix: str, limit: int) -> list[str]:
+        return sorted(flow for flow in self._events if flow.startswith(prefix))[:limit]
+
+    async def newest(self) -> str | None:
+        registered = self._registered_ms
+        return max(registered, key=lambda flow: (registered[flow], flow), default=None)
+
+    @asynccontextmanager
+    async def pruning(self, flow_id: str) -> AsyncGenerator[bool | None]:
+        yield False if flow_id in self._events else None
+
+
+class MemoryKeyOwners:
+    """Idempotency keys as an archive in memory has them."""
+
+    def __init__(self, archive: MemoryArchive) -> None:
+        self._archive = archive
+
+    async def find(self, keys: Sequence[str]) -> Mapping[str, KeyOwner]:
+        return {key: owner for key in keys if (owner := self._archive.owners.get(key)) is not None}

@@ -1,0 +1,97 @@
+"""What all that is done with flows stands on: Redis, what is kept elsewhere, the plans and the registrar."""
+
+import asyncio
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+
+from flower_engine.errors import LostError, StoreUnavailableError, UnknownFlowError
+from flower_engine.flows.backlog_bound import Backlogs
+from flower_engine.flows.live_programs import Programs
+from flower_engine.flows.plans import Plans
+from flower_engine.flows.registrar import Registrar
+from flower_engine.flows.sources import Archive, Definitions, KeyOwners
+from flower_engine.log.durability import Level
+from flower_engine.log.partition import Partition
+from flower_engine.model.ids import is_flow_id, partition_of
+from flower_engine.runtime.clock import Clock
+from flower_engine.runtime.settings import Settings
+
+_MOST_LOG_READERS = 16  # each may hold a connection to Redis and a page of the log
+
+
+class Stores:
+    """Redis, and what is kept elsewhere; partitions are there once the installation was checked."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        settings: Settings,
+        clock: Clock,
+        *,
+        definitions: Definitions,
+        archive: Archive,
+        key_owners: KeyOwners,
+    ) -> None:
+        self.redis = redis
+        self.definitions = definitions
+        self.archive = archive
+        self.key_owners = key_owners
+        self.backlogs = Backlogs(redis, settings)
+        self.plans = Plans(definitions.read)
+        self.programs = Programs(redis, lambda: self.partitions)
+        self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
+        self.waits_for: str | None = "it has not made sure of its stores yet"
+        self.lost: str | None = None
+        self._clock = clock
+        self._partitions: Sequence[Partition] = ()
+        self._registrar: Registrar | None = None
+
+    def install(self, partitions: Sequence[Partition], level: Level) -> None:
+        """From now on flows can be registered, and are acknowledged when the level holds."""
+        self._partitions = partitions
+        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs, level)
+        self.waits_for = self.lost = None
+
+    def lose(self, why: str) -> None:
+        """Until the next ``install`` nothing can be registered; what is archived can be read."""
+        if self._registrar is None:
+            self.waits_for = why
+        else:
+            self.lost = why
+
+    @property
+    def partitions(self) -> Sequence[Partition]:
+        """The partitions of this installation.
+
+        Raises:
+            StoreUnavailableError: the service has only just started and is not sure of them yet.
+        """
+        if self.waits_for is not None:
+            raise StoreUnavailableError("the engine", self.waits_for)
+        return self._partitions
+
+    @property
+    def partition_count(self) -> int:
+        """How many there are, as far as that is known; else 1."""
+        return len(self._partitions) or 1
+
+    @property
+    def registrar(self) -> Registrar:
+        """Who starts flows; raises as :attr:`partitions` does, and LostError while Redis is lost."""
+        if self.lost is not None:
+            raise LostError(self.lost)
+        if self._registrar is None:
+            raise StoreUnavailableError("the engine", self.waits_for or "")
+        return self._registrar
+
+    def partition_of(self, flow_id: str) -> Partition:
+        """The partition that a flow lives in.
+
+        Raises:
+            UnknownFlowError: no flow of this installation can have this id.
+        """
+        partitions = self.partitions
+        if not is_flow_id(flow_id) or partition_of(flow_id) >= len(partitions):
+            raise UnknownFlowError(f"no flow has the id {flow_id!r}")
+        return partitions[partition_of(flow_id)]

@@ -1,0 +1,84 @@
+"""Why tasks wait, in words: the same for the command, the API and whoever else shows it."""
+
+from datetime import datetime
+
+from flower_engine.model.noun_counts import are, counted
+from flower_engine.projection.read.views import (
+    Behind,
+    CannotStart,
+    Delayed,
+    DependenciesOpen,
+    LimitReached,
+    NoPlace,
+    NoWorker,
+    Paused,
+    RateReached,
+    Ready,
+    RetryAt,
+    ScopePaused,
+    Unknown,
+    WaitReason,
+)
+
+_MOST_FLOWS = 3
+
+
+def in_words(reason: WaitReason) -> str:
+    """A wait reason as the end of the sentence that begins with the task."""
+    match reason:
+        case DependenciesOpen(depends_on):
+            return "waits for " + ", ".join(map(str, depends_on))
+        case RetryAt(due):
+            return f"retry at {_clock(due)}"
+        case Delayed(until):
+            return f"delayed until {_day_and_time(until)} UTC"
+        case Paused(by):
+            return f"the flow is paused by {by}"
+        case Ready():
+            return "ready, waits for a free slot"
+        case CannotStart(program, _, worker, detail):
+            return f"no live worker can start program {program}; {worker} tries again: {detail}"
+        case Unknown(detail):
+            return detail
+        case NoWorker(_, queue, is_queue_served=False):
+            return f"no live worker serves queue {queue}"
+        case NoWorker(program, queue):
+            return f"no live worker serves program {program} in queue {queue}"
+        case _:
+            return _of_flow_control(reason)
+
+
+def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind | NoPlace) -> str:
+    match reason:
+        case ScopePaused(scope, name, by, because):
+            who = f" by {by}" if by else ""
+            return f"{scope_in_words(scope, name)} is paused{who}{f': {because}' if because else ''}"
+        case LimitReached(scope, name, key, running, most, held_by):
+            of = scope_in_words(scope, name) + (f" ({key})" if key else "")
+            flows = ", ".join(held_by[:_MOST_FLOWS]) + (", ..." if len(held_by) > _MOST_FLOWS else "")
+            held = f", by {flows}" if held_by else ""
+            return f"limit of {of}: {running} of {counted(most, 'unit')} {are(most)} in use{held}"
+        case RateReached(scope, name, rate, seconds, until):
+            have = f"{rate} {'has' if rate == 1 else 'have'} started in {seconds:g} s"
+            return f"rate of {scope_in_words(scope, name)}: {have}, the next may at {_clock(until)}"
+        case Behind(tasks, at_least):
+            least = "at least " if at_least else ""
+            return f"behind {least}{counted(tasks, 'task')} of higher or equal priority"
+        case NoPlace(under_way, most, ahead):
+            before = f"{ahead} wait{'s' if ahead == 1 else ''} before it"
+            places = f"{under_way} of {counted(most, 'flow')} {are(most)} under way"
+            return f"waits for a place: {places}, {before}"
+
+
+def scope_in_words(scope: str, name: str) -> str:
+    """What a limit or pause is about."""
+    return f"{scope} {name}" if name else "everything"
+
+
+def _clock(time: datetime) -> str:
+    """The time of day, to the millisecond."""
+    return time.isoformat(timespec="milliseconds")[11:23].removesuffix(".000")
+
+
+def _day_and_time(time: datetime) -> str:
+    return time.isoformat(" ", "seconds")[:19]

@@ -1,0 +1,25 @@
+"""Changes of definitions, which the next registration heeds."""
+
+from flower_engine.flows.stores import Stores
+from flower_engine.model.definition import WorkflowDefinition
+
+
+async def define(stores: Stores, definition: WorkflowDefinition) -> bool:
+    """Defines the workflow anew as a whole; True if it did not exist. Flows under way keep the old one.
+
+    Raises:
+        DefinitionError: it cannot be run as defined; every problem found is named.
+        DefinitionConflictError: somebody else wrote it at the same moment.
+    """
+    try:
+        return await stores.definitions.put(definition)
+    finally:
+        stores.plans.forget(definition.name)  # others are told, too, but the next call may come before that
+
+
+async def delete_definition(stores: Stores, workflow: str) -> bool:
+    """Deletes the definition; False if there was none. Its flows stay, and those under way go on."""
+    try:
+        return await stores.definitions.delete(workflow)
+    finally:
+        stores.plans.forget(workflow)

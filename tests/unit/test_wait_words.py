@@ -1,0 +1,39 @@
+"""Why a task waits, in words: every reason that there is has some."""
+
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from flower_engine.flows.wait_words import in_words
+from flower_engine.projection.read import views
+from flower_engine.projection.read.views import WaitReason
+
+_SOME: dict[Any, Any] = {
+    int: 2,
+    float: 1.5,
+    str: "x",
+    bool: True,
+    list[int]: [2, 3],
+    list[str]: ["f", "g"],
+    views.Moment: datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC),
+}
+
+
+def _made(kind: type[Any]) -> Any:
+    return kind(*(_SOME[field.type] for field in msgspec.structs.fields(kind)))
+
+
+@pytest.mark.parametrize("kind", get_args(WaitReason), ids=lambda kind: kind.__name__)
+def test_every_reason_has_words(kind: type[views.View]) -> None:
+    said = in_words(_made(kind))
+    assert said
+    assert "None" not in said
+
+
+def test_times_of_day_end_at_the_millisecond_and_whole_seconds_have_none() -> None:
+    some = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
+    assert in_words(views.RetryAt(some)) == "retry at 03:04:05.600"
+    assert in_words(views.RetryAt(some.replace(microsecond=0))) == "retry at 03:04:05"
+    assert in_words(views.Delayed(some)) == "delayed until 2026-01-02 03:04:05 UTC"
