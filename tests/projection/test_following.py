@@ -111,7 +111,7 @@ async def test_an_event_of_a_newer_version_stops_it_after_everything_before(
     follower = Follower(client, connection, partition, 5_000)
     assert await follower.run_once() == 15
     for _ in range(2):
-        with pytest.raises(NewerEventError, match=r"task\.teleported.*upgrade"):
+        with pytest.raises(NewerEventError, match=r"partition 0 .*task\.teleported.*Upgrade"):
             await follower.run_once()
     assert follower.position == before
     assert len(await archived(connection)) == 15

@@ -69,6 +69,7 @@ async def built(
     from flower_cli.console import out
     from flower_cli.progress import Bars
     from flower_engine.projection.database import connect
+    from flower_engine.projection.maintain.migrations import refuse_newer_tables
     from flower_engine.projection.maintain.replay import rebuild_tables
 
     assert settings.database_url is not None
@@ -77,6 +78,7 @@ async def built(
         await connect(settings.database_url, "replay reader") as reader,
         contextlib.AsyncExitStack() as stack,
     ):
+        await refuse_newer_tables(connection)
         await _make_missing(connection, may_make=may_make and chosen.is_whole)
         with Bars(out) as bars:
             replaying, rebuilt = await stack.enter_async_context(

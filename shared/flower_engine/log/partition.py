@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from flower_engine.errors import LostError
+from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.keys import Keys
+from flower_engine.own_version import own_version
+
+STATE_VERSION = "1"
+"""The layout of keys that this version writes, and the only one that it knows; ``install.lua`` notes it."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,25 @@ class Meta:
     rewound: int | None = None
 
 
-async def read_meta(client: AsyncRedis, number: int) -> Meta | None:
-    """The partition's meta, or None where there is none."""
+async def read_meta(client: AsyncRedis, number: int, *, of_any_layout: bool = False) -> Meta | None:
+    """The partition's meta, or None where there is none. ``of_any_layout``: for a recovery, which makes all
+    keys anew.
+
+    Raises:
+        InstallationError: the keys are laid out as a newer version does it.
+    """
     fields = ("installation", "generation", "partitions", "halted_why", "recovering", "rewound")
-    got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *fields)
-    words = [value.decode() if value else "" for value in got]
+    got: list[bytes | None] = await send(client, "HMGET", Keys(number).meta, *fields, "state_version")
+    *words, layout = [value.decode() if value else "" for value in got]
     installation, generation, partitions, why, recovering, rewound = words
     if not installation:
         return None
+    if layout not in ("", STATE_VERSION) and not of_any_layout:
+        raise InstallationError(
+            f"Redis has the keys of partition {number} in layout {layout}, and {own_version()} knows layout"
+            f" {STATE_VERSION}: a newer version made them. Upgrade this service; to go back, stop the newer"
+            " services and have the keys made anew from the archive (flower recover --force)"
+        )
     return Meta(
         installation, generation, int(partitions or 0), why, recovering, int(rewound) if rewound else None
     )

@@ -15,6 +15,7 @@ import msgspec
 from flower_engine.errors import NewerEventError
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.task_message import SnapshotMessage
+from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -281,7 +282,8 @@ AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused | ControlChanged
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _encoder = msgspec.json.Encoder()
-_TAGS = {struct.__struct_config__.tag for struct in get_args(AnyEvent)}
+EVENT_TYPES = frozenset(str(struct.__struct_config__.tag) for struct in get_args(AnyEvent))
+"""Every type of event that this version knows."""
 
 
 class _Tag(msgspec.Struct):
@@ -299,9 +301,10 @@ def decode_event(raw: bytes) -> AnyEvent:
         return _decoder.decode(raw)
     except msgspec.ValidationError:
         tag = msgspec.json.decode(raw, type=_Tag).type
-        if isinstance(tag, str) and tag not in _TAGS:
+        if isinstance(tag, str) and tag not in EVENT_TYPES:
             raise NewerEventError(
-                f"event type {tag!r} is unknown to this version; upgrade this service before it goes on"
+                f"event type {tag!r} is unknown to {own_version()}: a newer version wrote it."
+                f" {UPGRADE_OR_GO_BACK}"
             ) from None
         raise
 

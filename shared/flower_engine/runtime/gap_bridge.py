@@ -32,6 +32,7 @@ from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, add_gap, ends_known, gap_at
+from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.transitions.snapshot_transitions import close, snapshot
 
@@ -49,11 +50,12 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
     """Bridges the gap of every partition whose position in Postgres lies before what the log still has.
 
     Raises:
-        LostError, InstallationError: as ``Bridging.run``.
+        LostError, InstallationError: as ``Bridging.run``; or a newer version made the tables.
         psycopg.Error, RedisError: a store does not answer; begin again.
     """
     bridged: list[Gap] = []
     async with await connect(database_url, "recovery") as connection:
+        await refuse_newer_tables(connection)
         for number in range(len(await read_positions(connection))):
             while True:
                 if not await recovery_records.try_to_be_the_one(connection, number):

@@ -15,6 +15,7 @@ from flower_engine.log.reader import event_at, has_entry
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain import recovery_records
+from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.runtime.gap_bridge import gap_to_cross, refuse_while_crossing
 from flower_engine.runtime.redis_recovery import Recovered, Recovery
@@ -108,19 +109,21 @@ async def recover_lost(
     Where another recovery is at work, waits for its end.
 
     Raises:
-        InstallationError: the stores do not belong together.
+        InstallationError: the stores do not belong together, or a newer version made what they hold.
+        NewerEventError: a flow that has not ended has events of a newer version, so it cannot be put back.
         LostError: Redis was lost again meanwhile, or a newer recovery took over.
         psycopg.Error, RedisError: a store does not answer.
     """
     assert settings.database_url is not None
     done: list[Recovered] = []
     async with await connect(settings.database_url, "recovery") as connection:
+        await refuse_newer_tables(connection)
         rows = await read_positions(connection)
         if not rows:
             raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
         for row in rows:
             while force or await is_lost(client, row.partition, row):
-                meta = await read_meta(client, row.partition)
+                meta = await read_meta(client, row.partition, of_any_layout=force)
                 went_back = not force and meta is not None and meta.rewound is not None
                 if went_back:
                     _log.error("%s", why_not(row.partition, meta))

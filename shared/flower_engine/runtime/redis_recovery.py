@@ -16,12 +16,13 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import HistoryError, InstallationError, LostError
+from flower_engine.errors import HistoryError, InstallationError, LostError, NewerEventError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.model.events import FlowRegistered, encode_event
 from flower_engine.model.fold import FlowState, fold_one
 from flower_engine.model.lanes import suspect_lane
 from flower_engine.model.recovery_events import lapses_of_recovery, timeout_due_ms
+from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, fold_events, read_event, told
@@ -114,6 +115,7 @@ class Recovery:
         Raises:
             LostError: a newer recovery took over, or Redis was lost again; or the tables lost their rows.
             InstallationError: the stores do not belong together.
+            NewerEventError: a flow that has not ended has an event of a newer version; nothing was changed.
             psycopg.Error, RedisError: a store does not answer; begin again.
         """
         connection, number = self._connection, self._partition
@@ -124,6 +126,7 @@ class Recovery:
                 f"partition {number} cannot be recovered: kr_flow_stat, which says what flows are open, is"
                 " empty, and the archive has flows. Run flower replay, which fills it; then this goes on"
             )
+        await self._refuse_newer_events()
         held = await recovery_records.take_generation(connection, number, self._installation)
         if held is None:
             raise InstallationError(f"Postgres has no partition {number} of {self._installation}")
@@ -147,6 +150,15 @@ class Recovery:
         crash_point("recovery.sealed")
         _log.warning("%s", result)
         return result
+
+    async def _refuse_newer_events(self) -> None:
+        found = await recovery_records.newer_event(self._connection, self._partition)
+        if found is not None:
+            raise NewerEventError(
+                f"partition {self._partition} cannot be recovered by {own_version()}, which would lose flow"
+                f" {found.flow}: its event {found.position} is of type {found.type!r}, which only a newer"
+                f" version knows. Nothing was changed: recover with that version. {UPGRADE_OR_GO_BACK}"
+            )
 
     async def _archive_the_rest(self, rebuilding: Rebuilding, held: Projected) -> Projected:
         """Projects what the log holds behind the position; nobody else does, and nothing is added to it."""

@@ -9,6 +9,7 @@ from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection
+from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.maintain.pruning import Pruned, prune
 from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.transitions.prune_transitions import Pruning
@@ -29,9 +30,11 @@ async def prune_older(
     ``first`` is called before anything goes, with the bound in milliseconds: midnight may pass meanwhile.
 
     Raises:
+        InstallationError: a newer version made the tables.
         psycopg.Error, RedisError, LostError: a store does not answer, or Redis has to be recovered first, or
             the archive is being read; nothing has gone.
     """
+    await refuse_newer_tables(connection)
     row = await (await connection.execute("SELECT (extract(epoch FROM now()) * 1000)::bigint")).fetchone()
     assert row is not None
     before_ms = int(row[0]) - int(older_than_seconds * 1000)

@@ -5,6 +5,7 @@ import logging
 import psycopg
 
 from flower_engine.errors import InstallationError
+from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 from flower_engine.projection.database import Connection
 from flower_engine.store_faults import is_outage, is_refused
 from flower_schema import Migration, migrations
@@ -29,10 +30,26 @@ async def migrate(connection: Connection) -> list[str]:
     return applied
 
 
+async def refuse_newer_tables(connection: Connection) -> None:
+    """For those who work on tables as they are.
+
+    Raises:
+        InstallationError: they are of a newer version, or an applied migration was changed since.
+    """
+    async with connection.transaction():
+        if await _has_had_any(connection):
+            _first_missing(await _applied(connection))
+
+
 async def _apply_next(connection: Connection) -> str | None:
     """Apply the first migration that is missing; None when there is none."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
+        if not await _has_had_any(connection):
+            await connection.execute(
+                "CREATE TABLE flower_migration ("
+                " name text PRIMARY KEY, sha256 text NOT NULL, applied_ts timestamptz NOT NULL DEFAULT now())"
+            )
         migration = _first_missing(await _applied(connection))
         if migration is None:
             return None
@@ -51,18 +68,17 @@ async def _apply_next(connection: Connection) -> str | None:
 
 async def _applied(connection: Connection) -> dict[str, str]:
     """The hashes of the migrations that this database has had, by name."""
+    rows = await connection.execute("SELECT name, sha256 FROM flower_migration")
+    return {name: sha256 async for name, sha256 in rows}
+
+
+async def _has_had_any(connection: Connection) -> bool:
     # Read as rows are: what to_regclass remembers may be older than the lock that was just waited for.
     known = await connection.execute(
         "SELECT FROM pg_class WHERE relname = 'flower_migration'"
         " AND relnamespace = current_schema()::regnamespace"
     )
-    if not known.rowcount:
-        await connection.execute(
-            "CREATE TABLE flower_migration ("
-            " name text PRIMARY KEY, sha256 text NOT NULL, applied_ts timestamptz NOT NULL DEFAULT now())"
-        )
-    rows = await connection.execute("SELECT name, sha256 FROM flower_migration")
-    return {name: sha256 async for name, sha256 in rows}
+    return known.rowcount > 0
 
 
 def _first_missing(applied: dict[str, str]) -> Migration | None:
@@ -70,8 +86,8 @@ def _first_missing(applied: dict[str, str]) -> Migration | None:
     newer = sorted(applied.keys() - {migration.name for migration in ours})
     if newer:
         raise InstallationError(
-            f"the database has migration {newer[-1]}, which this version of Flower does not know: a newer"
-            " version made its tables. Upgrade this service"
+            f"the database has migration {newer[-1]}, and {own_version()} knows none after"
+            f" {ours[-1].name}: a newer version made its tables. {UPGRADE_OR_GO_BACK}"
         )
     for migration in ours:
         if applied.get(migration.name, migration.sha256) != migration.sha256:

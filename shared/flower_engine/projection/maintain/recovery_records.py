@@ -6,6 +6,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import TupleRow
 
+from flower_engine.model.events import EVENT_TYPES
 from flower_engine.projection.archive.archived_events import AFTER_A_GAP, ArchivedEvent
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection
@@ -28,6 +29,14 @@ _ENTRY = """
 SELECT coalesce(raw, convert_to(coalesce(event, jsonb_build_object('type', type, 'flow', task_flow_id))::text,
   'UTF8'))
 FROM kr_event WHERE partition = %s AND position_ms = %s AND position_seq = %s
+"""
+_NEWER_EVENT = """
+SELECT task_flow_id, position_ms || '-' || position_seq, type FROM kr_event AS told
+JOIN kr_flow_stat AS flow USING (task_flow_id)
+WHERE told.partition = %(partition)s AND flow.partition = %(partition)s AND flow.finished_ts IS NULL
+  AND told.position_ms BETWEEN flow.first_ms AND flow.last_ms
+  AND told.error IS NULL AND told.type <> ALL(%(known)s)
+LIMIT 1
 """
 # Those under way come first: they had their places before those that wait for one.
 _OPEN = """
@@ -105,6 +114,21 @@ async def has_lost_rows(connection: Connection, partition: int) -> bool:
     """Whether the table of flows is empty, although the archive has flows."""
     row = await (await connection.execute(_HAS_LOST_ROWS, {"partition": partition})).fetchone()
     return row == (True,)
+
+
+class NewerEvent(msgspec.Struct, frozen=True):
+    """An archived event of a type that this version does not know."""
+
+    flow: str
+    position: str
+    type: str
+
+
+async def newer_event(connection: Connection, partition: int) -> NewerEvent | None:
+    """One that a flow which has not ended has; None: there is none."""
+    values = {"partition": partition, "known": sorted(EVENT_TYPES)}
+    row = await (await connection.execute(_NEWER_EVENT, values)).fetchone()
+    return None if row is None else NewerEvent(*row)
 
 
 async def entry_at(connection: Connection, partition: int, position: str) -> bytes | None:

@@ -79,9 +79,11 @@ async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, 
         ms, seq = as_numbers(entry.position)
         try:
             event = decode_event(entry.raw)
-        except NewerEventError:
+        except NewerEventError as error:
             if index == 0:
-                raise
+                raise NewerEventError(
+                    f"partition {partition} is not projected beyond event {entry.position}: {error}"
+                ) from None
             batch.entries = entries[:index]
             break
         except UNREADABLE as error:

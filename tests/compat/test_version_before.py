@@ -1,0 +1,137 @@
+"""What the version before has left, this one opens and brings to its end."""
+
+import contextlib
+import json
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+
+from acceptance.running import RunningEngine
+from compat.loading import VERSIONS, Left, load_postgres, load_redis, read_flows
+from flower_engine.embedded.embedded_stores import Addresses
+
+_SETTINGS = {
+    "FLOWER_PROGRAMS": "compat.programs",
+    "FLOWER_QUEUES": "default,rated,wide,held",
+    "FLOWER_PROCESSES": "2",
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+}
+_PAUSED = ("paused", "unprojected-and-paused")
+_FAILED = ("suspended", "ignored", "rerun", "poison", "counted-1", "parked")
+_ALREADY_ENDED = (
+    *("ended", "rerun-and-ended", "fork-of-ended", "cancelled", "parked-and-cancelled"),
+    *("rated-1", "rated-2", "unprojected-and-cancelled"),
+)
+_ROWS: Mapping[str, LiteralString] = {
+    "kr_flow_stat": "SELECT to_jsonb(f) - 'wait_reason' FROM kr_flow_stat f ORDER BY task_flow_id",
+    "kr_task_stat": "SELECT to_jsonb(t) - 'wait_reason' FROM kr_task_stat t"
+    " ORDER BY task_flow_id, task_exec_seq",
+}
+
+of_each_version = pytest.mark.parametrize("data", VERSIONS, ids=lambda data: data.name)
+
+
+@of_each_version
+def test_flows_of_every_kind_go_on_and_end(data: Path, tmp_path: Path) -> None:
+    flows = read_flows(data)
+    with opened(tmp_path, data, load_redis, load_postgres) as engine:
+        assert {label: shown(engine, left.flow) for label, left in flows.items()} == flows
+        bring_to_their_end(engine, flows)
+        assert_they_ended_well(engine, flows)
+        assert_all_agrees(engine)
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, data: Path, *loads: Callable[[Addresses, Path], None], **settings: str
+) -> Generator[RunningEngine]:
+    """This version on what is loaded, with nobody yet who would move anything."""
+
+    def load(addresses: Addresses) -> Addresses:
+        for one in loads:
+            one(addresses, data)
+        return addresses
+
+    services = ("api", "projector")
+    with RunningEngine.started_through(load, folder, *services, **_SETTINGS, **settings) as engine:
+        yield engine
+
+
+def bring_to_their_end(engine: RunningEngine, flows: Mapping[str, Left]) -> None:
+    """Lets watcher and worker go on, and does what an operator has to do."""
+
+    def operate(label: str, operation: str, **body: Any) -> None:
+        reply = engine.client.post(f"/flows/{flows[label].flow}/{operation}", json=body)
+        assert reply.status_code == 200, f"{label}: {reply.text}"
+
+    engine.start("watcher")
+    engine.start("worker")
+    for label in (*_PAUSED, *_FAILED):
+        if label in flows:
+            operate(label, "resume")
+    for label, error in (("overdue", "QueueTimeout"), ("late", "FlowTimeout")):
+        engine.wait_for(
+            f"{label} to be that", lambda label=label, error=error: error in errors(engine, flows[label].flow)
+        )
+    assert engine.flower("release", "queue", "held").returncode == 0
+    for label in ("overdue", "late"):
+        operate(label, "rerun", selection="failed")
+    assert shown(engine, flows["delayed-to-a-date"].flow) == flows["delayed-to-a-date"]
+    operate("delayed-to-a-date", "cancel")
+    engine.wait_until_ended([left.flow for left in flows.values()])
+
+
+def assert_they_ended_well(engine: RunningEngine, flows: Mapping[str, Left]) -> None:
+    """Each as it was to; what had ended is untouched."""
+    for label, left in flows.items():
+        flow = engine.client.get(f"/flows/{left.flow}").json()
+        if label in _ALREADY_ENDED:
+            assert shown(engine, left.flow) == left
+        elif label == "delayed-to-a-date":
+            assert flow["cancelledTs"] is not None
+        else:
+            assert (label, flow["status"], flow["suspended"]) == (label, "Finish", 0)
+        for task, was in zip(flow["tasks"], left.tasks, strict=False):
+            if was.startswith("Finish"):
+                assert f"{task['status']} {task['attempt']}" == was, f"{label}: it ran again"
+    results = {
+        label: engine.client.get(f"/flows/{left.flow}").json()["tasks"] for label, left in flows.items()
+    }
+    assert results["running"][1]["result"] == "rows", "its progress was handed on"
+    assert results["rerun"][1]["result"] == "customers, attempt 3"
+    assert results["fork"][3]["result"]["note"] == "forked"
+    assert results["ignored"][2]["status"] == "Ignore"
+    assert {task["taskPriority"] for task in results["prioritised"]} == {7}
+    for label, workflow in (("ended", "chain"), ("parked", "failing"), ("timed", "timed")):
+        reply = engine.client.post(f"/register/{workflow}", json={"key": f"of what is {label}"})
+        assert (reply.json()["taskFlowId"], reply.json()["duplicate"]) == (flows[label].flow, True)
+
+
+def assert_all_agrees(engine: RunningEngine) -> None:
+    """Log, archive, Redis and tables say the same, and a replay makes the same tables."""
+    verified = engine.flower("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        held = {table: connection.execute(rows).fetchall() for table, rows in _ROWS.items()}
+        connection.execute("TRUNCATE kr_flow_stat, kr_task_stat")
+        replayed = engine.flower("replay")
+        assert replayed.returncode == 0, replayed.stderr
+        assert {table: connection.execute(rows).fetchall() for table, rows in _ROWS.items()} == held
+    assert engine.tracebacks() == []
+
+
+def shown(engine: RunningEngine, flow: str) -> Left:
+    """How the API shows a flow."""
+    reply = engine.client.get(f"/flows/{flow}")
+    assert reply.status_code == 200, reply.text
+    tasks = [f"{task['status']} {task['attempt']}" for task in reply.json()["tasks"][:8]]
+    return Left(flow, reply.json()["status"], tasks)
+
+
+def errors(engine: RunningEngine, flow: str) -> list[str]:
+    """The types of the errors of a flow's tasks."""
+    tasks = json.loads(engine.client.get(f"/flows/{flow}").content)["tasks"]
+    return [task["error"]["type"] for task in tasks if task["error"]]
