@@ -11,6 +11,7 @@ from flower_engine.model.fold import FlowState, TaskState, fold
 from flower_engine.model.snapshot_registration import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
+from flower_engine.projection.task_columns import FLOW_COLUMNS_OF
 
 Row = dict[str, Any]
 
@@ -23,12 +24,12 @@ _FLOW_TIMES = SQL(", ").join(
     SQL("(extract(epoch FROM {0}) * 1000)::bigint AS {0}").format(Identifier(name))
     for name in ("start_ts", "paused_ts", "cancelled_ts")
 )
+_SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
-    "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,"
-    " exec_status, task_priority, parameters, depends_on, program, queue, attempt, lost, failures, worker,"
-    " result, error, progress, ignored_by, ignore_reason, {}, {} FROM kr_task_stat"
-    " ORDER BY task_flow_id, task_exec_seq) AS row"
-).format(_TIMES, _RETRY)
+    "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
+    " exec_status, attempt, lost, failures, worker, result, error, progress, ignored_by, ignore_reason,"
+    " {}, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
+).format(_SAID, _TIMES, _RETRY)
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
     " waiting, running, suspended, finished, ignored, registered_by, idempotency_key, forked_from,"
@@ -100,22 +101,18 @@ def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
 
 def _task_row(flow: FlowState, task: TaskState) -> Row:
     planned = task.planned
-    return {
+    said = {column: getattr(planned, name) for name, column in FLOW_COLUMNS_OF.items()}
+    said = msgspec.json.decode(msgspec.json.encode(said))
+    return said | {
         "task_flow_id": flow.flow,
         "task_exec_seq": planned.seq,
         "depends_task_exec_seq": max(planned.depends_on, default=-1),
         "task_id": flow.workflow,
-        "task_seq": planned.task_seq,
         "exec_status": int(task.status),
-        "task_priority": planned.priority,
-        "parameters": planned.parameters,
         "registered_ts": flow.registered_ms,
         "started_ts": task.started_ms,
         "finished_ts": task.finished_ms,
         "suspended_ts": task.suspended_ms,
-        "depends_on": list(planned.depends_on),
-        "program": planned.program,
-        "queue": planned.queue,
         "attempt": task.attempt,
         "lost": task.lost,
         "failures": task.failures,
