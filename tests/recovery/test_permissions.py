@@ -62,7 +62,7 @@ def redis_url(admin_url: str) -> str:
 def _used(known: set[str]) -> set[str]:
     """Every command that scripts and services name, as ACL rules name it; ``known``: all that there are."""
     found: set[tuple[str, str]] = set()
-    for file in (ROOT / "shared/flower_engine/transitions/lua").glob("*.lua"):
+    for file in (ROOT / "shared/flower_engine/transitions/lua").glob("*/*.lua"):
         found |= set(_IN_LUA.findall(file.read_text()))
     for folder in ("shared", "services"):
         for file in (ROOT / folder).rglob("*.py"):

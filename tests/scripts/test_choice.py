@@ -6,7 +6,7 @@ from flower_engine.log.client import send
 from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind, queue_name
 from scripts.engine import Engine, chain, task
 
-QUANTUM = 8  # as in _choose.lua
+QUANTUM = 8  # as in lua/lib/choose.lua
 
 
 async def workflows_of(engine: Engine, claims: Sequence[Claim]) -> str:

@@ -1,6 +1,7 @@
 """Scripts are sent by content hash, and in full to a server that does not know them yet."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -8,18 +9,12 @@ from flower_engine.log.client import send
 from flower_engine.transitions.loader import Script
 from scripts.engine import Engine, task
 
-NAMES = [
-    "attend",
-    "finish_and_claim",
-    "halt",
-    "hand_back",
-    "heartbeat",
-    "install",
-    "lapse",
-    "leave",
-    "register",
-    "trim",
-]
+LUA = Path(__file__).parents[2] / "shared" / "flower_engine" / "transitions" / "lua"
+NAMES = sorted(
+    file.relative_to(LUA).with_suffix("").as_posix()
+    for file in LUA.glob("*/*.lua")
+    if file.parent.name != "lib"
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,4 +38,4 @@ def test_a_script_begins_with_its_shebang_and_holds_its_helpers_once(name: str) 
     text = Script(name).text.decode()
     assert text.startswith("#!lua")
     assert text.count("#!lua") == 1
-    assert text.count("local prefix = ") == 1
+    assert text.count("local call = ") == 1

@@ -1,6 +1,6 @@
 """The pure oracle of the choice of the next task, fed with the log alone.
 
-It re-states what ``lua/_choose.lua`` promises: strict priority among what limits and pauses let start,
+It re-states what ``lua/lib/choose.lua`` promises: strict priority among what limits and pauses let start,
 turns among shares of equal priority to within a quantum, and within a share the task that is further ahead,
 then registered first; and that nothing is left that might have been taken.
 """

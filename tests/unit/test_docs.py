@@ -14,8 +14,8 @@ from flower_engine.transitions.loader import Script
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-LUA = sorted((ROOT / "shared" / "flower_engine" / "transitions" / "lua").glob("*.lua"))
-TRANSITIONS = [file for file in LUA if not file.name.startswith("_")]
+LUA = sorted((ROOT / "shared" / "flower_engine" / "transitions" / "lua").glob("*/*.lua"))
+TRANSITIONS = [file for file in LUA if file.parent.name != "lib"]
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 KINDS_OF_KEYS = sorted(
     {name for name in vars(Keys(0)) if not name.startswith("_")} - {"partition", "prefix"}
@@ -31,7 +31,7 @@ def test_every_kind_of_key_has_its_row(kind: str) -> None:
 
 @pytest.mark.parametrize("file", LUA, ids=lambda file: file.name)
 def test_every_lua_file_is_named_where_the_lifecycle_is_told(file: Path) -> None:
-    assert f"`{file.name}`" in (DOCS / "lifecycle.md").read_text()
+    assert f"`{file.parent.name}/{file.name}`" in (DOCS / "lifecycle.md").read_text()
 
 
 @pytest.mark.parametrize("event", get_args(AnyEvent), ids=lambda event: event.__name__)
@@ -46,10 +46,12 @@ def test_every_status_is_in_the_glossary(status: Status) -> None:
 
 @pytest.mark.parametrize("file", TRANSITIONS, ids=lambda file: file.name)
 def test_the_lifecycle_names_the_events_that_a_transition_writes(file: Path) -> None:
-    text = Script(file.stem).text.decode()  # with its includes
+    text = Script(f"{file.parent.name}/{file.stem}").text.decode()  # with what it needs
     begin = r"""(?:\{"type":"|append_operation\(flow, ')"""
     written = set(re.findall(begin + r"((?:log|flow|task|outcome)\.[a-z_]+)", text))
-    (row,) = re.findall(rf"^\| `{file.name}` .*$", (DOCS / "lifecycle.md").read_text(), re.MULTILINE)
+    (row,) = re.findall(
+        rf"^\| `{file.parent.name}/{file.name}` .*$", (DOCS / "lifecycle.md").read_text(), re.MULTILINE
+    )
     assert set(re.findall(r"`((?:log|flow|task|outcome)\.[a-z_]+)`", row)) == written
 
 

@@ -14,7 +14,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.positions import as_numbers
 from flower_engine.transitions.loader import Script
 
-_count = Script("count")
+_count = Script("projector/count")
 _NOTE, _NOTE_TO, _PACKED = "projected", "projected_to", "packed"  # fields of meta
 
 

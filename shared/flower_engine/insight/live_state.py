@@ -15,7 +15,7 @@ from flower_engine.transitions.loader import Script
 
 MOST_FLOWS = 100_000
 _NO_LEASE = "-"
-_capture = Script("capture")
+_capture = Script("operator/capture")
 
 
 async def read_live_state(

@@ -6,7 +6,7 @@ from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.lanes import parse_lane, queue_and_priority
 
-_TURNS = 2**47  # as in lua/_boards.lua
+_TURNS = 2**47  # as in lua/lib/boards.lua
 _MOST_LANES = 200
 
 

@@ -1,4 +1,4 @@
-"""Events as they lie in the log: one to an entry, or several packed into one (see ``_common.lua``)."""
+"""Events as they lie in the log: one to an entry, or several packed into one (see ``lua/lib/events.lua``)."""
 
 from collections.abc import Iterable
 from itertools import pairwise

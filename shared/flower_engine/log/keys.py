@@ -1,4 +1,4 @@
-"""Every Redis key of Flower, as Python names them; ``lua/_common.lua`` is the other place that does.
+"""Every Redis key of Flower, as Python names them; ``lua/lib/keys.lua`` is the other place that does.
 
 All keys of a partition share the hash tag ``{flower:P}`` and so live on one cluster node.
 ``docs/keys.md`` explains each.

@@ -1,7 +1,8 @@
 """Engine time: what every time that is stored is in. It follows Redis' clock and never goes back with it.
 
 The clock of Redis goes back after a failover to a machine that is behind, or when NTP corrects it; it jumps
-ahead; it stands still. This is the model of ``lua/_common.lua`` and of the tick in ``lua/lapse.lua``.
+ahead; it stands still. This is the model of ``lua/lib/engine_time.lua`` and of the tick in
+``lua/watcher/lapse.lua``.
 """
 
 import msgspec

@@ -254,7 +254,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
 
 class ControlChanged(Event, frozen=True, tag="control.changed"):
     """A limit, pause, weight or strike of the partition is set, or (``settings`` None) gone. ``name`` as
-    ``lua/_limits.lua`` has it."""
+    ``lua/lib/limits.lua`` has it."""
 
     name: str
     settings: dict[str, Any] | None = None

@@ -13,7 +13,7 @@ MIN_WEIGHT, MAX_WEIGHT = 0.01, 100.0
 MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS = 0.1, 86_400.0
 MAX_PARAMETER_LENGTH = 1_024
 MAX_EXACT = 2**53 - 1  # up to here whole numbers are told apart where a strike is compared (Lua's doubles)
-STRIDE = 100  # as in lua/_boards.lua: how far a task moves the turn of a workflow of weight 1
+STRIDE = 100  # as in lua/lib/boards.lua: how far a task moves the turn of a workflow of weight 1
 
 
 class FlowControl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

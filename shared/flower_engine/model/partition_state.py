@@ -23,7 +23,7 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/_flows.lua``."""
+    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flows.lua``."""
 
     version: int
     left: int
@@ -56,10 +56,10 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     """One partition at one moment: right behind the event at ``position`` ("": there is none).
 
     ``lanes`` by lane name; ``shares`` by share name and board: lane -> score; ``ready`` by queue and board:
-    share -> score; ``leases`` by queue; ``timers``: member -> due ms, see ``lua/_timers.lua``;
+    share -> score; ``leases`` by queue; ``timers``: member -> due ms, see ``lua/lib/timers.lua``;
     ``releasing``: (flow, task) whose dependents are still being released. Of flow control: ``aside``: lane ->
     board; ``boards``: board -> queues; ``open`` and ``reopen`` by queue: board -> score; ``limits`` and
-    ``running`` by name, see ``lua/_limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
+    ``running`` by name, see ``lua/lib/limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
     Names are as keys have them (escaped). ``unreadable``: a sentence for each key that is something else.
     """
 

@@ -244,7 +244,7 @@ class Recovery:
         return Returning(flow_id, fields, [encode_event(lapse) for lapse in lapses], due_ms)
 
     def _mark_suspects(self, state: FlowState, fields: list[str | bytes | int]) -> None:
-        """Tasks that may lose no further worker wait apart, as ``lua/_suspects.lua`` has it."""
+        """Tasks that may lose no further worker wait apart, as ``lua/lib/suspects.lua`` has it."""
         suspects = {f"l{task.planned.seq}" for task in state.tasks if 0 < task.lost == self._max_lost - 1}
         for index in range(0, len(fields), 2):
             if fields[index] in suspects:

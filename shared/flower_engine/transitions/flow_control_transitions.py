@@ -20,7 +20,7 @@ from flower_engine.model.limits import (
 )
 from flower_engine.transitions.loader import Arg, Script
 
-_control = Script("control")
+_control = Script("operator/control")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -101,7 +101,7 @@ def share_of(limit: int, partition: int, partitions: int) -> int:
 
 
 def values_of(control: FlowControl, partition: int, partitions: int) -> dict[str, str]:
-    """The fields of the hash ``limits`` that a row stands for, see ``lua/_limits.lua``."""
+    """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``."""
 
     def share(limit: int) -> int:
         return share_of(limit, partition, partitions)

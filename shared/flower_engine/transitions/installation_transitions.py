@@ -6,8 +6,8 @@ from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Meta, Partition
 from flower_engine.transitions.loader import Script
 
-_install = Script("install")
-_halt = Script("halt")
+_install = Script("projector/install")
+_halt = Script("projector/halt")
 
 
 async def install(client: AsyncRedis, number: int, installation: str, partitions: int) -> Meta:

@@ -1,41 +1,29 @@
-"""Lua transitions: files composed with their includes, run by content hash.
-
-A transition's first line is its shebang; a line ``-- include _a _b`` names the helpers that are put
-between the shebang and the body. Content-hashed scripts let two versions of a service run side by side.
-"""
+"""Lua transitions, run by content hash, so that two versions of a service may run side by side."""
 
 import hashlib
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import NoScriptError
 
 from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
+from flower_engine.transitions.lua_source import compose
 
 Arg = str | bytes | int
-_LAYERS = {
-    "_common": ("local reply = (function()", "end)()\nsave_events()\nreturn reply"),
-    "_boards": ("return (function()", "end)()"),
-}
-"""Helpers behind which a new function begins, and what stands around it. Each function of a script is made
-anew with each call, and Lua finds a variable that it shares with the function around it by walking past all
-the younger ones that are shared, but one of a function further out at once. (No function may use more than 60
-of those.)"""
-_INCLUDE = re.compile(r"^-- include (.+)$", re.MULTILINE)
 
 
 class Script:
-    """One transition, sent as EVALSHA with the partition's ``meta`` as its one key.
+    """One transition, by its folder and name below ``lua/``, such as ``watcher/lapse``.
 
-    redis-py may send it again after a lost reply; every transition is safe to run twice.
+    It is sent as EVALSHA with the partition's ``meta`` as its one key. redis-py may send it again after a
+    lost reply; every transition is safe to run twice.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **constants: str) -> None:
+        """``constants`` of the helpers have other values, see :func:`compose`."""
         self.name = name
-        self.text = _compose(name)
+        self.text = compose(name, constants).encode()
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
     async def run(self, client: AsyncRedis, meta: str, args: Sequence[Arg]) -> Any:
@@ -68,18 +56,3 @@ class Script:
             return send_blocking(client, "EVALSHA", self.sha, 1, meta, *args)
         except NoScriptError:
             return send_blocking(client, "EVAL", self.text, 1, meta, *args)
-
-
-def _compose(name: str) -> bytes:
-    folder = files("flower_engine.transitions") / "lua"
-    shebang, _, body = (folder / f"{name}.lua").read_text().partition("\n")
-    included = _INCLUDE.search(body)
-    helpers = included[1].split() if included else []
-    parts, ends = [shebang], list[str]()
-    for helper in helpers:
-        parts.append((folder / f"{helper}.lua").read_text())
-        if helper in _LAYERS:
-            begin, end = _LAYERS[helper]
-            parts.append(begin)
-            ends.insert(0, end)
-    return "\n".join([*parts, body, *ends]).encode()

@@ -17,13 +17,13 @@ from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import encoded_parameters
 
-_rerun = Script("rerun")
-_ignore = Script("ignore")
-_unignore = Script("unignore")
-_cancel = Script("cancel")
-_pause = Script("pause")
-_resume = Script("resume")
-_prioritise = Script("prioritise")
+_rerun = Script("operator/rerun")
+_ignore = Script("operator/ignore")
+_unignore = Script("operator/unignore")
+_cancel = Script("operator/cancel")
+_pause = Script("operator/pause")
+_resume = Script("operator/resume")
+_prioritise = Script("operator/prioritise")
 _encode = msgspec.json.Encoder().encode
 
 Scope = Literal["", "only", "dependents"]

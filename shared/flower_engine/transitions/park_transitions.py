@@ -8,8 +8,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
 
-_park = Script("park")
-_unpark = Script("unpark")
+_park = Script("projector/park")
+_unpark = Script("operator/unpark")
 
 
 async def park(client: AsyncRedis, partition: Partition, flows: Sequence[tuple[str, int]]) -> list[str]:

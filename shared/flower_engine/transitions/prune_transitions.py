@@ -10,8 +10,8 @@ from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
 
-_prune = Script("prune")
-_pruned = Script("pruned")
+_prune = Script("projector/prune")
+_pruned = Script("projector/pruned")
 _CALL_FLOWS = 500  # a millisecond of Redis' time
 
 

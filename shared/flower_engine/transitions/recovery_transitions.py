@@ -12,12 +12,12 @@ from flower_engine.log.keys import Keys
 from flower_engine.log.reader import has_entry, read_behind
 from flower_engine.transitions.loader import Arg, Script
 
-_fence = Script("fence")
-_wipe = Script("wipe")
-_reopen = Script("reopen")
-_remember = Script("remember")
-_restore = Script("restore")
-_seal = Script("seal")
+_fence = Script("recovery/fence")
+_wipe = Script("recovery/wipe")
+_reopen = Script("recovery/reopen")
+_remember = Script("recovery/remember")
+_restore = Script("recovery/restore")
+_seal = Script("recovery/seal")
 
 _SCAN_KEYS = 1_000
 _PAGE_EVENTS = 5_000

@@ -15,7 +15,7 @@ from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.task_fields import task_fields
 
-_script = Script("register")
+_script = Script("register/register")
 _encode = msgspec.json.Encoder().encode
 
 TASKS_PER_CALL = 3_000  # keeps one call to a few milliseconds of Redis' time

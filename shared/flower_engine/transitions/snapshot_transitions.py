@@ -9,8 +9,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.events import FlowCancelled
 from flower_engine.transitions.loader import Arg, Script
 
-_snapshot = Script("snapshot")
-_close = Script("close")
+_snapshot = Script("projector/snapshot")
+_close = Script("projector/close")
 _encode = msgspec.json.Encoder().encode
 _CALL_FLOWS = 200
 _CALL_TASKS = 2_000  # Redis serves nobody else meanwhile

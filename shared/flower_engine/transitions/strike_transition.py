@@ -7,7 +7,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.lanes import parse_lane
 from flower_engine.transitions.loader import Script
 
-_sweep = Script("sweep")
+_sweep = Script("watcher/sweep")
 _TASKS_A_STEP = 200  # looked at in one call: a millisecond or so of Redis' time
 
 

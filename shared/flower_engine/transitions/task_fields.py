@@ -1,6 +1,6 @@
 """The fields of a flow's hash that describe a task: what register writes and a restore writes again.
 
-``lua/_flows.lua`` is where they are read.
+``lua/lib/flows.lua`` is where they are read.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -9,9 +9,9 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.transitions.loader import Script
 
-_lapse = Script("lapse")
-_fire = Script("fire")
-_trim = Script("trim")
+_lapse = Script("watcher/lapse")
+_fire = Script("watcher/fire")
+_trim = Script("projector/trim")
 
 
 class Lapse(msgspec.Struct, frozen=True):

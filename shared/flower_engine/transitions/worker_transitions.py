@@ -13,11 +13,11 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.transitions.loader import Arg, Script
 
-_attend = Script("attend")
-_finish_and_claim = Script("finish_and_claim")
-_heartbeat = Script("heartbeat")
-_leave = Script("leave")
-_hand_back = Script("hand_back")
+_attend = Script("worker/attend")
+_finish_and_claim = Script("worker/finish_and_claim")
+_heartbeat = Script("worker/heartbeat")
+_leave = Script("worker/leave")
+_hand_back = Script("worker/hand_back")
 _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
 
 

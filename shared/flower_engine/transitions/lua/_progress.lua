@@ -1,8 +1,0 @@
--- What a running attempt tells of its progress (a JSON object); logged where it differs from the last told.
-local function tell_progress(flow, task, attempt, lease, progress, told)
-  if told ~= progress then
-    set(flow, 'g' .. task, progress)
-    append('{"type":"task.progressed' .. about(flow, task, attempt, lease)
-      .. (progress == '{}' and '' or ',' .. sub(progress, 2, -2)) .. '}')
-  end
-end

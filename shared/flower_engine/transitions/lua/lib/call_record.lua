@@ -1,0 +1,34 @@
+-- The record of a worker's last call, so that the same call sent again gets the first reply again.
+--
+-- call:<worker> is "<number> <word,...> <queue/first lease/last lease/leases,...> <more>".
+-- needs: base, flows, keys
+local function words_of(text)
+  local words = {}
+  for word in string.gmatch(text, '[^,]+') do
+    words[#words + 1] = word
+  end
+  return words
+end
+
+-- The claims that the call granted, but for those that lapsed since. A call's leases of a queue are
+-- neighbours in its work stream, so first and last tell them all.
+local function still_held(granted)
+  local held = {}
+  for queue, first, last, count in string.gmatch(granted, '([^,/]+)/([^,/]+)/([^,/]+)/(%d+)') do
+    local work = prefix .. 'work:' .. queue
+    for _, pending in ipairs(call('XPENDING', work, 'workers', first, last, count, ARGV[2])) do
+      local lease = pending[1]
+      local entry = call('XRANGE', work, lease, lease)[1]
+      local member = entry and entry[2][2] or ''
+      local id, task = split_member(member)
+      local got = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task, 'g' .. task)
+      local _, attempt, _, current = match(got[1] or NEVER, STATE)
+      if current == lease then -- else it is an entry that no task points to
+        local n = #held
+        held[n + 1], held[n + 2], held[n + 3], held[n + 4] = lease, member, queue, attempt
+        held[n + 5], held[n + 6] = got[2], got[3] or ''
+      end
+    end
+  end
+  return held
+end

@@ -1,0 +1,98 @@
+-- Claims: leases, starts and logs what the choice gives.
+-- needs: base, boards, choose, events, flow_control, flows, keys, lanes, limits, ready, strikes, suspects
+-- needs: timers
+local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
+local claims, granted_leases = {}, {} -- {lease, member, queue, attempt, message, progress, ...}; for the call record
+
+-- Starts a task that was taken from its lane; false: it does not run.
+local function start_task(queue, member, lane)
+  local id, task = split_member(member)
+  local flow, state, message = load_task(id, task, 'm')
+  if not flow then
+    return false -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
+  end
+  local strike = has_control and strike_on(lane_of(lane), message)
+  local attempt, lost, progress = '1', '0', false
+  if state ~= NEVER then
+    local status, before, so_far = match(state, STATE)
+    if status ~= '0' then
+      return false -- as above
+    end
+    attempt, lost = digits(before + 1), so_far
+    progress = not strike and call('HGET', flow.key, 'g' .. task)
+  end
+  if strike then
+    struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, 'd' .. task) }
+    pass_over(flow, task, digits(attempt - 1), lost, strike)
+    return false
+  end
+  local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
+  set_state(flow, task, '1', attempt, lost, lease)
+  if flow.timed then
+    start_attempt_timer(flow, task)
+  end
+  if lost ~= '0' and is_suspect_lane(lane) then
+    hold_suspect(ARGV[2], queue, lease)
+  end
+  append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. ARGV[2] .. '"}')
+  local n = #claims
+  claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
+  claims[n + 5], claims[n + 6] = message, progress or ''
+  return true
+end
+
+-- The claims behind the first `before` are leased to the worker.
+local function lease_claims(queue, before)
+  if #claims > before then
+    local count = digits((#claims - before) / 6)
+    granted_leases[#granted_leases + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. count
+    call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', count, 'STREAMS', prefix .. 'work:' .. queue, '>')
+  end
+end
+
+-- Hands what this call made ready straight to the worker, past the lanes: where nothing else waits in the
+-- queue, and the worker takes all of it, a choice would come to the same. Returns how many tasks that were.
+local function hand_over(queue, wanted, serves)
+  local count, kept, handed = 0, {}, {}
+  for index = 1, #pushed_lanes do
+    local lane = lane_of(pushed_lanes[index])
+    if lane.queue ~= queue then
+      kept[#kept + 1] = lane.name
+    elseif serves[lane.program] then -- a suspect's never is
+      count = count + #pushed[lane.name] / 2
+      handed[#handed + 1] = lane
+    else
+      return 0
+    end
+  end
+  if count == 0 or count > wanted or has_control or call('EXISTS', ready_key(queue, '')) == 1 then
+    return 0
+  end
+  table.sort(handed, function(one, other)
+    return tonumber(one.priority) < tonumber(other.priority)
+  end)
+  local before = #claims
+  for _, lane in ipairs(handed) do
+    local list = pushed[lane.name]
+    for at = 2, #list, 2 do
+      start_task(queue, list[at], lane.name)
+    end
+  end
+  keep_pushed(kept)
+  lease_claims(queue, before)
+  return count
+end
+
+-- Claims up to `wanted` tasks of a queue; returns how many were taken from their lanes.
+local function claim(queue, wanted, serves, taken)
+  local chosen, before = {}, #claims
+  local got = choose(queue, wanted, serves, chosen, taken)
+  for at = 1, #chosen, 2 do
+    if not start_task(queue, chosen[at], chosen[at + 1]) and has_control then
+      count_not_started(lane_of(chosen[at + 1]))
+    end
+  end
+  lease_claims(queue, before)
+  return got
+end

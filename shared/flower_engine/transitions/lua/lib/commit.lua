@@ -1,0 +1,30 @@
+-- The end of a call that changed flows: what follows from its changes, in the order that each needs, and then
+-- everything is written.
+-- needs: bells, events, fanout_notes, flows, freed, limits, places, ready
+
+-- What follows: places, boards and lanes are as the changes leave them. `take_first`, if given, may take what
+-- became ready before it gets into lanes.
+local function settle(take_first)
+  settle_places()
+  open_freed()
+  if take_first then
+    take_first()
+  end
+  save_lanes()
+  mend_lanes()
+end
+
+-- Everything is written; taken[lane]: how many tasks a claim took of it.
+local function save_call(taken)
+  ring(taken)
+  ring_freed()
+  save_limits()
+  save_flows()
+  save_fanout_notes()
+  save_events()
+end
+
+local function commit()
+  settle()
+  save_call()
+end

@@ -1,0 +1,24 @@
+-- Lanes: where ready tasks wait. A lane is named
+--   "<queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[*<units>][/<workflow's key>[/<program's key>]]"
+-- up to the last ":" is its share, which fairness serves; see suspects.lua for "!".
+-- needs: base, keys
+-- layer: 2
+
+local lanes = {}
+
+-- What a lane's name says.
+local function lane_of(name)
+  local lane = lanes[name]
+  if not lane then
+    local share, queue, priority, workflow, program, rest =
+      match(name, '^(([^:]*):([^:]*):([^:/]*)[^:]*):([^:*/]*)(.*)$')
+    lane = { name = name, key = prefix .. 'lane:' .. name, share = share, queue = queue, priority = priority,
+      workflow = workflow, program = program, units = 1 }
+    if rest ~= '' then
+      lane.units = tonumber(match(rest, '^%*(%d+)') or 1)
+      lane.workflow_key, lane.program_key = match(rest, '/([^/]*)/?(.*)$')
+    end
+    lanes[name] = lane
+  end
+  return lane
+end

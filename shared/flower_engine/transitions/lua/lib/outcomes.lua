@@ -1,0 +1,85 @@
+-- A worker's outcomes: each is checked against its task's current lease, then counted.
+-- needs: base, events, failed_attempt, flow_control, flows, keys, limits, lost_worker, progress, release
+-- needs: returned, suspects, timers
+local ended_leases = {} -- queue -> leases to delete
+
+local function refuse(id, task, lease, kind)
+  append('{"type":"outcome.refused' .. at_flow .. id .. '","task":' .. task .. ',"lease":"' .. lease
+    .. '","worker":"' .. ARGV[2] .. '","outcome":"' .. kind .. '"}')
+  return 'stale'
+end
+
+-- Counts an outcome; its word: ok | duplicate | stale | absent.
+local function finish(lease, member, queue, kind, payload, progress)
+  local id, task = split_member(member)
+  local flow, state, dependents = load_task(id, task, 'd')
+  if not flow then
+    local ended = call('GET', prefix .. 'ended:' .. id)
+    if not ended then
+      return 'absent'
+    elseif match(ended, ' (.*)$') == lease then
+      return 'duplicate'
+    end
+    return refuse(id, task, lease, kind)
+  end
+  local status, attempt, lost, current = match(state, STATE)
+  if current ~= lease then
+    return refuse(id, task, lease, kind)
+  elseif status ~= '1' then
+    return 'duplicate'
+  end
+  if has_control then
+    count_ended(call('HGET', flow.key, 'l' .. task))
+  end
+  local entries = ended_leases[queue]
+  if not entries then
+    entries = {}
+    ended_leases[queue] = entries
+  end
+  entries[#entries + 1] = lease
+  if lost ~= '0' then
+    drop_suspect(ARGV[2], queue, lease)
+  end
+  if flow.timed then
+    drop_timer('a', flow, task)
+  end
+  if progress ~= '' then
+    tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, 'g' .. task))
+  end
+  if kind == 'finished' then
+    set_state(flow, task, '3', attempt, lost, lease)
+    flow.left = flow.left - 1
+    flow.done = flow.done + 1
+    flow.last = lease
+    change_active(flow, -1)
+    append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","result":' .. payload
+      .. (flow.left == 0 and ',"ends":true}' or '}'))
+    if dependents then
+      release(flow, task, dependents)
+    end
+  elseif kind ~= 'returned' then
+    local word, number = match(kind, '^(%a+) ?(%-?%d*)$') -- "retry <ms>", "crashed <lost workers that make poison>"
+    if word == 'crashed' then
+      local lane = call('HGET', flow.key, 'l' .. task)
+      lose(flow, task, lane, attempt, lost, lease, ARGV[2], tonumber(number) or 1, payload)
+    else
+      fail(flow, task, attempt, lost, lease, word, word == 'retry' and tonumber(number) or -1, payload, lease)
+    end
+  else
+    give_back(flow, task, attempt, lost, lease)
+  end
+  return 'ok'
+end
+
+-- Acknowledges and deletes the work entries of the outcomes that counted.
+local function delete_entries()
+  for queue, leases in pairs(ended_leases) do
+    local work = prefix .. 'work:' .. queue
+    for first = 1, #leases, CHUNK do
+      local step = math.min(first + CHUNK - 1, #leases)
+      call('XACK', work, 'workers', unpack(leases, first, step))
+      call('XDEL', work, unpack(leases, first, step))
+    end
+  end
+end

@@ -1,0 +1,142 @@
+-- Places: how many flows of a workflow are under way at once.
+--
+-- flows:<workflow> is a zset of the flows that have a place, by their order, limit or not: its size is what
+-- the limit f:<workflow> counts. A flow without one waits in new:<workflow> (flag n), by priority, then by
+-- order; nothing of it is in a lane. Where suspended flows are not to count (flag a), field "a" counts the
+-- tasks that run, are ready or retry; at 0 the flow gives its place back (flag z) until an operator moves it.
+-- needs: base, boards, flow_control, flows, keys, lanes, limits, timers, whole_flow
+local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with
+local admitted_tasks = 0
+
+local function lane_of_flow(flow)
+  local lane = flow.l1
+  if not lane then
+    lane = call('HGET', flow.key, 'l1')
+    flow.l1 = lane
+  end
+  return lane_of(lane)
+end
+
+-- The limit of flows of a workflow: most, what is done beyond, whether suspended ones count; or nothing.
+local function flow_limit(workflow)
+  if not has_control then
+    return nil
+  end
+  local most, choice, counts_suspended = match(call('HGET', limits_key, 'f:' .. workflow) or '', '^(%d+) (%S+) (%d)')
+  return tonumber(most), choice, counts_suspended == '1'
+end
+
+-- The flow waits for a place.
+local function queue_flow(flow, workflow, priority)
+  set_flag(flow, 'n', true)
+  call('ZADD', prefix .. 'new:' .. workflow, string.format('%d', (priority + 20) * TURNS + flow.order), flow.id)
+end
+
+-- The flow is to go on: it takes a place, or waits for one (then it is held).
+local function seek_place(flow)
+  local lane = lane_of_flow(flow)
+  local most, _, counts_suspended = flow_limit(lane.workflow)
+  local flows_key = prefix .. 'flows:' .. lane.workflow
+  set_flag(flow, 'z', false)
+  if most and call('ZCARD', flows_key) >= most and not call('ZSCORE', flows_key, flow.id) then
+    queue_flow(flow, lane.workflow, lane.priority)
+  else
+    call('ZADD', flows_key, flow.order, flow.id)
+    set_flag(flow, 'a', most ~= nil and not counts_suspended)
+  end
+end
+
+-- Counts the tasks of a whole flow that run, are ready or retry.
+local function count_active(flow)
+  if not has_flag(flow, 'a') then
+    return
+  end
+  local open, active = count_open(flow), 0
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.status == '1' or (known.status == '0' and (open[task] == 0 or is_retrying(known))) then
+      active = active + 1
+    end
+  end
+  set(flow, 'a', digits(active))
+  flow.active = active
+end
+
+-- Nothing of the flow goes on until an operator moves it.
+local function leave_place(flow, flows_key)
+  set_flag(flow, 'a', false)
+  set_flag(flow, 'z', true)
+  call('ZREM', flows_key, flow.id)
+end
+
+-- Lets waiting flows of a workflow in, as far as there are places; what is left for later is noted.
+local function admit(workflow)
+  local flows_key, new_key = prefix .. 'flows:' .. workflow, prefix .. 'new:' .. workflow
+  while true do
+    local most, _, counts_suspended = flow_limit(workflow)
+    local id = call('ZRANGE', new_key, 0, 0)[1]
+    if not id or (most and call('ZCARD', flows_key) >= most) then
+      call('SREM', prefix .. 'admitting', workflow)
+      return
+    elseif admitted_tasks >= ADMIT_TASKS then
+      call('SADD', prefix .. 'admitting', workflow)
+      return
+    end
+    call('ZREM', new_key, id)
+    local key = prefix .. 'flow:' .. id
+    local flow = flows[id]
+    local counters = not flow and call('HGET', key, 'c')
+    if counters then
+      flow = keep_flow(id, key, counters)
+    end
+    if flow and flow.left > 0 then
+      load_whole(flow)
+      admitted_tasks = admitted_tasks + flow.count
+      call('ZADD', flows_key, flow.order, id)
+      set_flag(flow, 'n', false)
+      set_flag(flow, 'a', most ~= nil and not counts_suspended)
+      local timeout = call('HGET', key, 't')
+      if timeout and not call('ZSCORE', timers, 'f:' .. id) then
+        set_timeout('f:' .. id, timeout)
+      end
+      push_ready(flow)
+      count_active(flow)
+      if flow.active == 0 then
+        leave_place(flow, flows_key)
+      end
+    end
+  end
+end
+
+-- Flows of this call that ended, or of which nothing goes on, give their places back; others get them.
+local function settle_places()
+  local left = {}
+  for index = 1, #flow_ids do
+    local flow = flows[flow_ids[index]]
+    if flow.unreleased then
+      count_active(flow) -- the notes that were counted are gone
+    end
+    local is_parked = flow.active == 0 and has_flag(flow, 'a')
+    if (flow.left == 0 or is_parked) and not flow.has_left then
+      local workflow = lane_of_flow(flow).workflow
+      local ids = left[workflow]
+      if not ids then
+        ids = {}
+        left[workflow] = ids
+      end
+      ids[#ids + 1] = flow.id
+      flow.has_left = flow.left == 0
+      if flow.left > 0 then
+        leave_place(flow, prefix .. 'flows:' .. workflow)
+      elseif has_flag(flow, 'n') then
+        call('ZREM', prefix .. 'new:' .. workflow, flow.id)
+      end
+    end
+  end
+  for workflow, ids in pairs(left) do
+    call_chunked('ZREM', prefix .. 'flows:' .. workflow, ids, CHUNK)
+    if flow_limit(workflow) or (has_control and call('EXISTS', prefix .. 'new:' .. workflow) == 1) then
+      admit(workflow)
+    end
+  end
+end

@@ -1,0 +1,74 @@
+-- A task becomes ready, and goes to its lane; or leaves it.
+--
+-- Within a lane the score puts flows that are further ahead first, then the earlier registered one, then
+-- the lower task number: (1023 - done, capped) * 2^42 + order + task. It stays below 2^53.
+-- needs: base, boards, lanes, timers
+local AHEAD = 2 ^ 42
+local AHEAD_CAP = 1023
+
+local pushed, pushed_lanes = {}, {}
+
+-- A task became ready: it will go to its lane, unless its flow is held.
+local function push(lane, flow, task)
+  if flow.held then
+    return
+  elseif flow.timed then
+    start_queue_timer(flow, task)
+  end
+  local list = pushed[lane]
+  if not list then
+    list = { lowest = 2 ^ 53 }
+    pushed[lane] = list
+    pushed_lanes[#pushed_lanes + 1] = lane
+  end
+  local score = (AHEAD_CAP - math.min(flow.done, AHEAD_CAP)) * AHEAD + flow.order + task
+  if score < list.lowest then
+    list.lowest = score
+  end
+  local n = #list
+  list[n + 1] = string.format('%d', score)
+  list[n + 2] = flow.id .. ':' .. task
+end
+
+-- Puts the pushed tasks into their lanes and makes each lane visible to claims.
+local function save_lanes()
+  for index = 1, #pushed_lanes do
+    local name = pushed_lanes[index]
+    local list = pushed[name]
+    local lane = lane_of(name)
+    call_chunked('ZADD', lane.key, list, CHUNK)
+    show(lane, board_of(lane), list.lowest)
+  end
+end
+
+-- Of what was pushed only these lanes are still to be saved and rung for.
+local function keep_pushed(names)
+  local kept = {}
+  for index = 1, #names do
+    kept[names[index]] = pushed[names[index]]
+  end
+  pushed, pushed_lanes = kept, names
+end
+
+-- Takes a task out of its lane, if it is there; mend_lanes must follow.
+local pulled, pulled_lanes = {}, {}
+local function pull(lane, flow, task)
+  if not pulled[lane] then
+    pulled[lane] = {}
+    pulled_lanes[#pulled_lanes + 1] = lane
+  end
+  local list = pulled[lane]
+  list[#list + 1] = flow.id .. ':' .. task
+  if flow.timed then
+    drop_timer('q', flow, task)
+  end
+end
+
+-- Removes what was pulled, and makes claims see each lane as it is then.
+local function mend_lanes()
+  for index = 1, #pulled_lanes do
+    local lane = lane_of(pulled_lanes[index])
+    call_chunked('ZREM', lane.key, pulled[lane.name], CHUNK)
+    mend(lane, board_of(lane))
+  end
+end

@@ -1,0 +1,37 @@
+-- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
+-- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
+-- needs: base, events, flows, limits, timers
+local strikes = {}
+
+-- The strike that a task's message meets, or nil.
+local function strike_on(lane, message)
+  local program = match(lane.program, '[^!]*$')
+  local known = strikes[program]
+  if known == nil then
+    local text = call('HGET', limits_key, 'x:' .. program)
+    known = text and cjson.decode(text) or false
+    strikes[program] = known
+  end
+  if known then
+    local parameters = cjson.decode(message).parameters
+    for _, strike in ipairs(known) do
+      if parameters[strike.parameter] == strike.value then
+        return strike
+      end
+    end
+  end
+end
+
+-- A waiting task, taken out of its lane, becomes Ignore; its dependents are to be released then.
+local function pass_over(flow, task, attempt, lost, strike)
+  set_state(flow, task, '9', attempt, lost, '-')
+  flow.left = flow.left - 1
+  flow.done = flow.done + 1
+  change_active(flow, -1)
+  if flow.timed then
+    drop_timer('q', flow, task)
+  end
+  append('{"type":"task.ignored' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"by":'
+    .. cjson.encode(strike.by) .. ',"task":' .. task .. ',"was":0,"reason":' .. cjson.encode('strike ' .. strike.id
+    .. (strike.reason ~= '' and ': ' .. strike.reason or '')) .. (flow.left == 0 and ',"ends":true}' or '}'))
+end

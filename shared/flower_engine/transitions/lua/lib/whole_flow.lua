@@ -1,0 +1,199 @@
+-- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
+-- needs: base, flows, keys, limits, ready, suspects, timers
+local WHOLE_STEP = 250 -- tasks read by one command
+
+-- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
+-- counted now (of roots, task 0, nothing is), and flow.unreleased names what they had still to push. Whoever
+-- loads a flow as a whole pushes that, or places it otherwise, and saves the flow. A note of a flow that had
+-- ended in the middle is void: the state that was put back has everything counted.
+local function drain_notes(flow)
+  if tonumber(call('HGET', KEYS[1], 'fanout') or 0) <= 0 then
+    return
+  end
+  local fanout = prefix .. 'fanout'
+  for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
+    local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
+    if id == flow.id then
+      call('LREM', fanout, 1, note)
+      call('HINCRBY', KEYS[1], 'fanout', -1)
+      flow.unreleased = flow.unreleased or {}
+      local dependents = not flow.restored and call('HGET', flow.key, 'd' .. task) or ''
+      for dependent in string.gmatch(sub(dependents, tonumber(from)), '%d+') do
+        flow.unreleased[dependent + 0] = true
+        local open = task ~= '0' and (flow['o' .. dependent] or call('HGET', flow.key, 'o' .. dependent))
+        if open then
+          set(flow, 'o' .. dependent, digits(open - 1))
+        end
+      end
+    end
+  end
+end
+
+-- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents}.
+-- `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil.
+local function load_whole(flow)
+  local count = flow.left + flow.done
+  drain_notes(flow)
+  local tasks = {}
+  for first = 1, count, WHOLE_STEP do
+    local last = math.min(count, first + WHOLE_STEP - 1)
+    local names = {}
+    for task = first, last do
+      local n, text = #names, digits(task)
+      names[n + 1], names[n + 2], names[n + 3], names[n + 4] = 's' .. text, 'l' .. text, 'o' .. text, 'd' .. text
+    end
+    local got = call('HMGET', flow.key, unpack(names))
+    for task = first, last do
+      local at = 4 * (task - first)
+      local text = digits(task)
+      local status, attempt, lost, lease = match(flow['s' .. text] or got[at + 1] or NEVER, STATE)
+      tasks[task] = { status = status, attempt = attempt, lost = lost, lease = lease,
+        lane = flow['l' .. text] or got[at + 2], open = flow['o' .. text] or got[at + 3] or nil,
+        dependents = got[at + 4] or nil }
+    end
+  end
+  flow.tasks, flow.count = tasks, count
+end
+
+local function is_final(status)
+  return status == '3' or status == '9'
+end
+
+-- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
+local function count_open(flow)
+  local open = {}
+  for task = 1, flow.count do
+    open[task] = 0
+  end
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.dependents and not is_final(known.status) then
+      for dependent in string.gmatch(known.dependents, '%d+') do
+        dependent = dependent + 0
+        open[dependent] = open[dependent] + 1
+      end
+    end
+  end
+  return open
+end
+
+local function is_retrying(known)
+  return known.status == '0' and sub(known.lease, 1, 1) == '@'
+end
+
+-- Pushes every task of a whole flow that waits for nothing (and not for the time of its retry).
+local function push_ready(flow)
+  local open = count_open(flow)
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.status == '0' and open[task] == 0 and known.lease == '-' then
+      push(known.lane, flow, digits(task))
+    end
+  end
+end
+
+-- Pushes what the drained notes had still to push: for a call that changes nothing else.
+local function push_unreleased(flow)
+  if flow.unreleased then
+    local open = count_open(flow)
+    for task in pairs(flow.unreleased) do
+      local known = flow.tasks[task]
+      if known.status == '0' and open[task] == 0 and known.lease == '-' then
+        push(known.lane, flow, digits(task))
+      end
+    end
+  end
+end
+
+-- Ends the lease of a running task (known: its lane, lost, lease): its work entry goes, its worker hears of
+-- it with the next heartbeat, and a late outcome is refused.
+local function end_lease(flow, task, known)
+  local queue = match(known.lane, '^[^:]*')
+  local work = prefix .. 'work:' .. queue
+  call('XACK', work, 'workers', known.lease)
+  call('XDEL', work, known.lease)
+  count_ended(known.lane)
+  if flow.timed then
+    drop_timer('a', flow, task)
+  end
+  if known.lost ~= '0' and is_suspect_lane(known.lane) then
+    local held = call('HGETALL', suspects_key)
+    for index = 1, #held, 2 do
+      if held[index + 1] == queue .. '/' .. known.lease then
+        call('HDEL', suspects_key, held[index])
+      end
+    end
+  end
+end
+
+-- A field of an event that lists tasks; "" for none.
+local function listed(name, tasks)
+  return #tasks == 0 and '' or ',"' .. name .. '":[' .. concat(tasks, ',') .. ']'
+end
+
+-- Takes a waiting task (known: its status, lane, lease) out of where it waits.
+local function unplace(flow, task, known)
+  pull(known.lane, flow, task)
+  if is_retrying(known) then
+    drop_timer('r', flow, task)
+  end
+end
+
+-- Makes tasks of a whole flow ({[task] = true}) wait from the start again, whatever they are (but running);
+-- what waits behind them waits for them again.
+local function reopen(flow, again)
+  local before = count_open(flow)
+  local forgotten = {}
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if again[task] then
+      local text = digits(task)
+      if is_final(known.status) then
+        flow.left = flow.left + 1
+        flow.done = flow.done - 1
+      end
+      if known.status == '3' then
+        forgotten[#forgotten + 1] = 'g' .. text
+      end
+      forgotten[#forgotten + 1] = 'x' .. text
+      known.was, known.before = known.status, known.lease
+      if is_suspect_lane(known.lane) then
+        if known.was == '0' then
+          unplace(flow, text, known)
+          known.moved = true
+        end
+        known.lane = plain_lane(known.lane)
+        set(flow, 'l' .. text, known.lane)
+      end
+      if is_retrying(known) then
+        drop_timer('r', flow, text)
+      end
+      known.status, known.lost, known.lease = '0', '0', '-'
+      set_state(flow, text, '0', known.attempt, '0', '-')
+    end
+  end
+  call_chunked('HDEL', flow.key, forgotten, CHUNK)
+  local after = count_open(flow)
+  for task = 1, flow.count do
+    local known, text = flow.tasks[task], digits(task)
+    if known.open and tonumber(known.open) ~= after[task] then
+      set(flow, 'o' .. text, digits(after[task]))
+    end
+    if known.status == '0' then
+      local was, lease = known.was or '0', known.before or known.lease
+      local was_released = not (flow.unreleased and flow.unreleased[task])
+      local in_lane = was == '0' and before[task] == 0 and lease == '-' and was_released and not known.moved
+      if after[task] > 0 then
+        if in_lane or is_retrying(known) then
+          unplace(flow, text, known)
+          if is_retrying(known) then
+            set_state(flow, text, '0', known.attempt, known.lost, '-')
+          end
+        end
+      elseif not in_lane and not is_retrying(known) then
+        push(known.lane, flow, text)
+      end
+    end
+  end
+  restart_flow_timer(flow)
+end

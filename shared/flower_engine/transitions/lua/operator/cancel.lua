@@ -1,0 +1,13 @@
+#!lua flags=allow-oom
+-- cancel: ends a flow; nothing of it starts any more, and what runs loses its lease.
+-- needs: cancel_flow, operation
+--
+-- Guarantees: every task that is not final becomes Ignore together with the event, the flow ends; workers
+--   hear of it with their next heartbeat, late outcomes are refused. Works when memory is short: it frees.
+-- ARGV: see operation.lua; then the reason (JSON text)
+-- Reply: see operation.lua. Cost: linear in the flow's tasks.
+local flow, reply = open_flow()
+if not flow then
+  return reply
+end
+return conclude(flow, cancel_flow(flow, operator, ARGV[first_own]))

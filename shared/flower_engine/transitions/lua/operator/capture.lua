@@ -1,0 +1,53 @@
+#!lua flags=no-writes
+-- capture: everything that the partition's keys say at one moment, for comparison with the fold of the log.
+-- needs: base, keys, meta
+--
+-- Guarantees: one moment, and the position of the last event before it; nothing is changed. Redis serves
+--   nobody meanwhile, so the caller says for how many flows it accepts that.
+-- ARGV: generation, most flows under way
+-- Reply: {"ok", last position of the log, kind, name, content, kind, name, content...} | {"many", flows}
+--   | {"lost"}. Content: names and values of a hash, members and scores of a sorted set, members of a set or
+--   list; {entries, pending} of a work stream; {} of what has only a name. Cost: linear in all keys.
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+
+local function hash(key)
+  return call('HGETALL', key)
+end
+local function scored(key)
+  return call('ZRANGE', key, 0, -1, 'WITHSCORES')
+end
+local function leased(key)
+  local pending = redis.pcall('XPENDING', key, 'workers', '-', '+', call('XLEN', key) + 1000000)
+  return { call('XRANGE', key, '-', '+'), pending.err and {} or pending }
+end
+local read = {
+  flow = hash, aside = hash, boards = hash, limits = hash, running = hash,
+  lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
+  flows = scored, new = scored,
+  admitting = function(key) return call('SMEMBERS', key) end,
+  fanout = function(key) return call('LRANGE', key, 0, -1) end,
+  ended = function() return {} end,
+  work = leased,
+}
+
+local found, flow_count = {}, 0
+for _, key in ipairs(call('KEYS', prefix .. '*')) do
+  local kind, name = match(sub(key, #prefix + 1), '^([^:]*):?(.*)$')
+  if read[kind] then
+    found[#found + 1] = { kind, name, key }
+    flow_count = flow_count + (kind == 'flow' and 1 or 0)
+  end
+end
+if flow_count > tonumber(ARGV[2]) then
+  return { 'many', flow_count }
+end
+local last = call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+local reply = { 'ok', last and last[1] or '' }
+for _, entry in ipairs(found) do
+  reply[#reply + 1] = entry[1]
+  reply[#reply + 1] = entry[2]
+  reply[#reply + 1] = read[entry[1]](entry[3])
+end
+return reply

@@ -1,0 +1,101 @@
+#!lua flags=allow-oom
+-- control: sets limits, pauses, weights and strikes as the table of flow control says.
+-- needs: base, boards, commit, engine_time, events, flow_control, flows, freed, keys, lanes, limits, places
+--
+-- Guarantees: each change acts together with its event; what runs under a limit that is new is counted. Nothing
+--   is taken from a caller that read the table before somebody else changed something here. Safe to send twice.
+-- ARGV: generation, the token that the caller found before it read the table ("": none), a new one, whether to
+--   set that even if nothing changes (1 or 0), for each name: name, value ("": none), the change as JSON
+--   ({"name":...,"settings":...,"by":...}); all that the table says, and the names that it knows no more
+-- Reply: {"ok", names that changed...}, {"moved"} or {"lost"}. Cost: linear in names, in what runs
+--   where a limit is new, and in the boards of limits that changed; never in what waits.
+local head = call('HMGET', KEYS[1], 'generation', 'control_token')
+if head[1] ~= ARGV[1] then
+  return { 'lost' }
+elseif head[2] == ARGV[3] then
+  return { 'ok' } -- sent twice
+elseif (head[2] or '') ~= ARGV[2] then
+  return { 'moved' }
+end
+
+-- Counts what runs for limits that are new: all names with one of these beginnings.
+local function recount(new)
+  for _, queue in ipairs(call('SMEMBERS', prefix .. 'queues')) do
+    for _, entry in ipairs(call('XRANGE', prefix .. 'work:' .. queue, '-', '+')) do
+      local id, task = split_member(entry[2][2])
+      local got = call('HMGET', prefix .. 'flow:' .. id, 'l' .. task, 's' .. task)
+      if got[1] and match(got[2] or NEVER, STATE) == '1' then
+        local lane = lane_of(got[1])
+        for _, limit in ipairs(limits_of(lane)) do
+          if limit.used and new[match(limit.name, '^[^/]*')] then
+            limit.used = limit.used + lane.units
+            limit.is_changed = true
+          end
+        end
+      end
+    end
+  end
+end
+
+local changed, new = {}, {}
+for index = 5, #ARGV, 3 do
+  local name, value = ARGV[index], ARGV[index + 1]
+  local before = call('HGET', limits_key, name)
+  if (before or '') ~= value then
+    if value == '' then
+      call('HDEL', limits_key, name)
+    else
+      call('HSET', limits_key, name, value)
+    end
+    local had, has = match(before or '', '^%d+') ~= nil, match(value, '^%d+') ~= nil
+    if match(name, '^[gqwp]') and had ~= has then
+      new[name] = true
+      for _, running in ipairs(call('HKEYS', running_key)) do
+        if match(running, '^[^/]*') == name then
+          call('HDEL', running_key, running)
+        end
+      end
+    end
+    append('{"type":"control.changed","at":' .. now .. ',' .. sub(ARGV[index + 2], 2))
+    changed[#changed + 1] = name
+  end
+end
+if #changed > 0 or ARGV[4] == '1' then
+  call('HSET', KEYS[1], 'control_token', ARGV[3])
+end
+if #changed > 0 then
+  begin_control()
+end
+if next(new) then
+  recount(new)
+end
+local is_changed, resumed = {}, {}
+for _, name in ipairs(changed) do
+  is_changed[name] = true
+  local workflow = match(name, '^f:(.*)$')
+  if workflow then
+    admit(workflow)
+  elseif name == 'g' then
+    resumed = call('SMEMBERS', prefix .. 'queues')
+  elseif sub(name, 1, 2) == 'q:' then
+    resumed[#resumed + 1] = sub(name, 3)
+  end
+end
+local boards = call('HGETALL', boards_key)
+for index = 1, #boards, 2 do
+  local board = boards[index]
+  if is_changed[match(board, '^|([^/]*)')] then
+    for queue in string.gmatch(boards[index + 1], '[^,]+') do
+      call('ZREM', prefix .. 'reopen:' .. queue, board)
+      if has_room(sub(board, 2), 1) then
+        open_board(queue, board)
+        ring_board(queue, board)
+      end
+    end
+  end
+end
+commit()
+for _, queue in ipairs(resumed) do
+  ring_board(queue, '')
+end
+return { 'ok', unpack(changed, 1, math.min(#changed, CHUNK)) }

@@ -1,0 +1,24 @@
+#!lua flags=allow-oom
+-- pause: nothing of a flow starts any more; what runs may end.
+-- needs: base, flows, operation, ready, whole_flow
+--
+-- Guarantees: its ready tasks leave their lanes together with the event, and none enters one until resume.
+--   Retries fall due, and wait then. A paused flow stays as it is.
+-- ARGV: see operation.lua; then the reason (JSON text)
+-- Reply: see operation.lua. Cost: linear in the flow's tasks.
+local flow, reply = open_flow()
+if not flow then
+  return reply
+elseif string.find(flow.flags, 'h', 1, true) then
+  return conclude(flow, {})
+end
+load_whole(flow)
+for task = 1, flow.count do
+  local known = flow.tasks[task]
+  if known.status == '0' and known.lease == '-' then
+    pull(known.lane, flow, digits(task))
+  end
+end
+set_flag(flow, 'h', true)
+append_operation(flow, 'flow.paused', ',"reason":' .. ARGV[first_own])
+return conclude(flow, {})

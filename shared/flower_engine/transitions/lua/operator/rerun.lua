@@ -1,0 +1,129 @@
+#!lua
+-- rerun: tasks run again from the start; a flow that had ended is under way again.
+-- needs: base, flows, operation, places, whole_flow
+--
+-- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
+--   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
+--   goes, or (scope "") keeps a result that followed from it.
+-- ARGV: see operation.lua; then scope ("" | only | dependents), number of new messages, for each: task, message
+--   as it is, new message, its parameters (JSON); then the selection: "tasks", tasks... | "all" |
+--   "failed", tasks that a cancel cut off...
+-- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
+local flow, reply = open_flow()
+if not flow then
+  return reply
+end
+load_whole(flow)
+local scope, messages = ARGV[first_own], {}
+local at = first_own + 2
+for _ = 1, tonumber(ARGV[first_own + 1]) do
+  messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3] }
+  at = at + 4
+end
+
+local selection, again, stack = ARGV[at], {}, {}
+local function select(task)
+  if not again[task] then
+    again[task] = true
+    stack[#stack + 1] = task
+  end
+end
+if selection == 'all' then
+  for task = 1, flow.count do
+    select(task)
+  end
+elseif selection == 'failed' then
+  for task = 1, flow.count do
+    if flow.tasks[task].status == '2' then
+      select(task)
+    end
+  end
+end
+for index = at + 1, #ARGV do
+  local task = tonumber(ARGV[index])
+  local known = flow.tasks[task]
+  if not known then
+    return refused(flow, 'unknown', ARGV[index])
+  elseif selection == 'tasks' then
+    if known.status == '0' and not is_retrying(known) and not messages[digits(task)] then
+      return refused(flow, 'waits', ARGV[index])
+    end
+    select(task)
+  elseif known.status == '9' then
+    select(task)
+  end
+end
+if #stack == 0 then
+  return refused(flow, 'nothing', selection)
+end
+if scope == 'dependents' then
+  while #stack > 0 do
+    for dependent in string.gmatch(flow.tasks[table.remove(stack)].dependents or '', '%d+') do
+      select(tonumber(dependent))
+    end
+  end
+end
+
+for task = 1, flow.count do -- a dependent that waits for its retry began on a result that goes
+  if again[task] and is_final(flow.tasks[task].status) then
+    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+      if is_retrying(flow.tasks[tonumber(dependent)]) then
+        again[tonumber(dependent)] = true
+      end
+    end
+  end
+end
+
+local lists = { ['0'] = {}, ['2'] = {}, ['3'] = {}, ['9'] = {} }
+local ran, unchanged = {}, {}
+for task = 1, flow.count do
+  if again[task] then
+    local known = flow.tasks[task]
+    if known.status == '1' then
+      return refused(flow, 'running', digits(task))
+    elseif is_final(known.status) then
+      for dependent in string.gmatch(known.dependents or '', '%d+') do
+        local behind = flow.tasks[tonumber(dependent)]
+        if not again[tonumber(dependent)] then
+          if behind.status == '1' then
+            return refused(flow, 'dependent-running', digits(task), dependent)
+          elseif behind.status == '3' and scope == '' then
+            return refused(flow, 'dependent-started', digits(task), dependent)
+          end
+        end
+      end
+    end
+    if known.status == '0' and known.attempt == '0' and not messages[digits(task)] then
+      unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
+    else
+      local list = lists[known.status]
+      list[#list + 1] = digits(task)
+      ran[#ran + 1] = digits(task)
+    end
+  end
+end
+for _, task in ipairs(unchanged) do
+  again[task] = nil
+end
+if #ran == 0 then
+  return refused(flow, 'nothing', selection)
+end
+local parameters = {}
+for task, message in pairs(messages) do
+  local now_is = call('HGET', flow.key, 'm' .. task)
+  if now_is ~= message.now and now_is ~= message.new then
+    return refused(flow, 'changed', task)
+  end
+  parameters[#parameters + 1] = '"' .. task .. '":' .. message.parameters
+end
+
+for task, message in pairs(messages) do
+  set(flow, 'm' .. task, message.new)
+end
+append_operation(flow, 'flow.rerun', listed('finished', lists['3']) .. listed('ignored', lists['9'])
+  .. listed('suspended', lists['2']) .. listed('waiting', lists['0'])
+  .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}'))
+go_on(flow)
+reopen(flow, again)
+count_active(flow)
+return conclude(flow, ran)

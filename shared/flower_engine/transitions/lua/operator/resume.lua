@@ -1,0 +1,19 @@
+#!lua
+-- resume: a pause is over.
+-- needs: flows, operation, whole_flow
+--
+-- Guarantees: whatever waits for nothing else is in its lane again, together with the event. Refused where
+--   the flow is not paused.
+-- ARGV: see operation.lua
+-- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
+local flow, reply = open_flow()
+if not flow then
+  return reply
+elseif not string.find(flow.flags, 'h', 1, true) then
+  return refused(flow, 'not-paused')
+end
+load_whole(flow)
+set_flag(flow, 'h', false)
+append_operation(flow, 'flow.resumed', '')
+push_ready(flow)
+return conclude(flow, {})

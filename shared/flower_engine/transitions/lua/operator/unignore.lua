@@ -1,0 +1,40 @@
+#!lua
+-- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
+-- needs: base, operation, places, whole_flow
+--
+-- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
+--   dependent runs, retries, is suspended or finished.
+-- ARGV: see operation.lua; then tasks...
+-- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
+local flow, reply = open_flow()
+if not flow then
+  return reply
+end
+load_whole(flow)
+local again, tasks = {}, {}
+for index = first_own, #ARGV do
+  local task = tonumber(ARGV[index])
+  local known = flow.tasks[task]
+  if not known then
+    return refused(flow, 'unknown', ARGV[index])
+  elseif known.status ~= '9' then
+    return refused(flow, 'not-ignored', ARGV[index])
+  end
+  for dependent in string.gmatch(known.dependents or '', '%d+') do
+    local behind = flow.tasks[tonumber(dependent)]
+    if is_retrying(behind) or (behind.status ~= '0' and behind.status ~= '9') then
+      return refused(flow, 'unignore-started', ARGV[index], dependent)
+    end
+  end
+  if not again[task] then
+    again[task] = true
+    tasks[#tasks + 1] = digits(task)
+  end
+end
+for _, task in ipairs(tasks) do
+  append_operation(flow, 'task.unignored', ',"task":' .. task)
+end
+go_on(flow)
+reopen(flow, again)
+count_active(flow)
+return conclude(flow, tasks)

@@ -1,0 +1,50 @@
+#!lua flags=allow-oom
+-- park: flows of which nothing can go on before an operator acts leave Redis; their history has all of them.
+-- needs: base, events, flows, keys, meta, places, timers, whole_flow
+--
+-- Guarantees: only a flow at the version that is given (and so archived) goes, where tasks of it are
+--   suspended and none runs, is ready or retries; not one that waits for its start or a place, that a timeout
+--   still ticks for, or that keeps a place of a limit which counts suspended flows. No event: nothing happened
+--   to it. For an hour it is remembered as one that ended, so that a registration sent again finds it.
+--   Safe to send twice.
+-- ARGV: generation, for each flow: id, version
+-- Reply: {"ok", flows parked...} or {"lost"}. Cost: linear in the flows' tasks.
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+local reply = { 'ok' }
+
+local function is_idle(flow)
+  local open, suspended = count_open(flow), false
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if known.status == '1' or (known.status == '0' and (open[task] == 0 or is_retrying(known))) then
+      return false
+    end
+    suspended = suspended or known.status == '2'
+  end
+  return suspended
+end
+
+local is_releasing = tonumber(call('HGET', KEYS[1], 'fanout') or 0) > 0
+for index = 2, #ARGV, 2 do
+  local id = ARGV[index]
+  local key = prefix .. 'flow:' .. id
+  local counters = call('HGET', key, 'c')
+  local flow = counters and keep_flow(id, key, counters)
+  if flow and digits(flow.v) == ARGV[index + 1] and not is_releasing and not string.find(flow.flags, '[wn]')
+    and not call('ZSCORE', timers, 'f:' .. id) then
+    load_whole(flow)
+    local workflow = lane_of_flow(flow).workflow
+    local most, _, counts_suspended = flow_limit(workflow)
+    if is_idle(flow) and not (most and counts_suspended) then
+      call('ZREM', prefix .. 'flows:' .. workflow, id)
+      call('UNLINK', key)
+      call('SET', prefix .. 'ended:' .. id, digits(flow.v) .. ' -')
+      note_old('endings', id .. ' ' .. digits(flow.v))
+      reply[#reply + 1] = id
+    end
+  end
+end
+save_events()
+return reply

@@ -1,0 +1,90 @@
+#!lua flags=allow-oom
+-- snapshot: flows under way are written into the log as they stand, for a Postgres that lost what led there.
+-- needs: base, commit, engine_time, events, flows, keys, lanes, meta, suspects, timers, whole_flow
+--
+-- Guarantees: the event says what the flow's hash says at that moment and follows from no event before it;
+--   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the same
+--   twice.
+-- ARGV: generation, most tasks (one flow is always written), for each flow: id, more fields of its event (JSON)
+-- Reply: {"ok", how many of the flows were dealt with} or {"lost"}. Cost: linear in the tasks written.
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+
+local function unescaped(part)
+  return (string.gsub(part, '%%(%x%x)', function(code)
+    return string.char(tonumber(code, 16))
+  end))
+end
+
+-- A field with the text of a lane's part, "" where there is none.
+local function named(name, part)
+  return (part or '') == '' and '' or ',"' .. name .. '":' .. cjson.encode(unescaped(part))
+end
+
+local function counted(name, count)
+  return count == '0' and '' or ',"' .. name .. '":' .. count
+end
+
+-- Who runs a task: nobody knows, where its lease lapsed or is not held yet.
+local function worker_of(lane, lease)
+  local pending = redis.pcall('XPENDING', prefix .. 'work:' .. lane.queue, 'workers', lease, lease, 1)
+  return not pending.err and pending[1] and ',"worker":' .. cjson.encode(pending[1][2]) or ''
+end
+
+local function told(flow, task, known, message, failures, progress, policy)
+  local lane = lane_of(plain_lane(known.lane))
+  local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
+  local lease = ''
+  if is_retrying(known) then
+    lease = ',"due_ms":' .. sub(known.lease, 2)
+  elseif known.lease ~= '-' then
+    lease = ',"lease":"' .. known.lease .. '"'
+  end
+  return '{"message":' .. message .. ',"queue":' .. cjson.encode(unescaped(lane.queue)) .. ',"priority":'
+    .. lane.priority .. ',"dependents":[' .. (known.dependents or '') .. '],"status":' .. known.status
+    .. counted('attempt', known.attempt) .. counted('lost', known.lost) .. counted('failures', failures or '0')
+    .. lease .. (known.status == '1' and worker_of(lane, known.lease) or '')
+    .. (lane.units > 1 and ',"units":' .. digits(lane.units) or '') .. named('fair_key', fair_key)
+    .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
+    .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
+    .. (progress and ',"progress":' .. progress or '') .. '}'
+end
+
+local function write(id, key, extra)
+  local flow = keep_flow(id, key, call('HGET', key, 'c'))
+  load_whole(flow)
+  push_unreleased(flow)
+  local tasks = {}
+  for task = 1, flow.count do
+    local text = digits(task)
+    local got = call('HMGET', key, 'm' .. text, 'x' .. text, 'g' .. text, 'p' .. text)
+    tasks[task] = told(flow, task, flow.tasks[task], got[1], got[2], got[3], got[4])
+  end
+  local start = call('ZSCORE', timers, 'b:' .. id)
+  local timeout, due = call('HGET', key, 't'), call('ZSCORE', timers, 'f:' .. id)
+  append('{"type":"flow.snapshot","at":' .. now .. ',"flow":"' .. id
+    .. '","v":' .. next_version(flow) .. ',"workflow":'
+    .. cjson.encode(unescaped(lane_of(plain_lane(flow.tasks[1].lane)).workflow)) .. ',"order":' .. flow.order
+    .. ',"tasks":[' .. concat(tasks, ',') .. ']' .. (timeout and ',"timeout_ms":' .. timeout or '')
+    .. (due and ',"timeout_due_ms":' .. string.format('%d', now_ms + due_in(due)) or '')
+    .. (start and ',"start_ms":' .. string.format('%d', start) or '')
+    .. (has_flag(flow, 'h') and ',"paused":true' or '') .. extra .. '}')
+  flow.dirty = true
+  return flow.count
+end
+
+local dealt, tasks = 0, 0
+for index = 3, #ARGV, 2 do
+  local id = ARGV[index]
+  local key = prefix .. 'flow:' .. id
+  if call('EXISTS', key) == 1 and not flows[id] then
+    tasks = tasks + write(id, key, ARGV[index + 1])
+  end
+  dealt = dealt + 1
+  if tasks >= tonumber(ARGV[2]) then
+    break
+  end
+end
+commit()
+return { 'ok', dealt }

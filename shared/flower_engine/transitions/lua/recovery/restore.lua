@@ -1,0 +1,56 @@
+#!lua flags=allow-oom
+-- restore: a recovery puts flows back as their events left them.
+-- needs: base, commit, engine_time, events, flows, keys, places, timers, whole_flow
+--
+-- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
+--   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often
+--   the call is sent. Limits and places hold as for flows that come in one after the other.
+-- ARGV: generation that is being made, for each flow: flow id, due time of its timeout in ms (""), number of
+--   events, events (JSON), number of fields, the fields of its hash (name, value...)
+-- Reply: {"ok"} or {"lost"}. Cost: linear in the flows' tasks and edges.
+if call('HGET', KEYS[1], 'recovering') ~= ARGV[1] then
+  return { 'lost' }
+end
+
+-- Puts a flow back; its fields are ARGV from first to last.
+local function restore(id, due, first, last)
+  local key = prefix .. 'flow:' .. id
+  for step = first, last, CHUNK do
+    call('HSET', key, unpack(ARGV, step, math.min(last, step + CHUNK - 1)))
+  end
+  local flow = keep_flow(id, key, call('HGET', key, 'c'))
+  load_whole(flow)
+  if has_flag(flow, 'w') then
+    call('ZADD', timers, call('HGET', key, 'b'), 'b:' .. id)
+  else
+    seek_place(flow)
+    if due ~= '' and not has_flag(flow, 'n') then
+      set_timeout('f:' .. id, due - now_ms)
+    end
+  end
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if is_retrying(known) then
+      call('ZADD', timers, sub(known.lease, 2), 'r:' .. id .. ':' .. digits(task))
+    end
+  end
+  push_ready(flow)
+  count_active(flow)
+  flow.dirty = true
+end
+
+local at = 2
+while at <= #ARGV do
+  local id, due, events = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local first = at + 4 + events
+  local last = first - 1 + tonumber(ARGV[first - 1])
+  if call('EXISTS', prefix .. 'flow:' .. id) == 0 then
+    for index = at + 3, at + 2 + events do
+      append(ARGV[index])
+    end
+    restore(id, due, first, last)
+  end
+  at = last + 1
+end
+commit()
+return { 'ok' }

@@ -1,0 +1,163 @@
+#!lua flags=allow-oom
+-- fire: moves timers that are due.
+-- needs: base, commit, engine_time, events, failed_attempt, flows, keys, meta, places, ready, timers
+-- needs: whole_flow
+--
+-- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
+--   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
+--   too long everything that runs or is ready is suspended: each together with its event and the end of its
+--   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are none
+--   (see lapse.lua). Safe to send twice.
+-- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
+-- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
+-- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
+local fired, whole_tasks = {}, 0
+
+local function say(what, flow, task)
+  local n = #fired
+  fired[n + 1], fired[n + 2], fired[n + 3] = what, flow.id, task
+end
+
+local function error_of(kind, message)
+  return '{"type":"' .. kind .. '","message":"' .. message .. '"}'
+end
+
+local function seconds(ms)
+  return string.format('%g', ms / 1000) .. ' s'
+end
+
+-- The flow as a whole, or nil if it is not under way.
+local function whole(id)
+  local flow = flows[id]
+  if flow == nil then
+    local key = prefix .. 'flow:' .. id
+    local counters = call('HGET', key, 'c')
+    flow = counters and keep_flow(id, key, counters)
+  end
+  if flow then
+    load_whole(flow)
+    whole_tasks = whole_tasks + flow.count
+  end
+  return flow
+end
+
+local move = {}
+
+function move.r(id, task)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if status == '0' and sub(lease, 1, 1) == '@' then
+    set_state(flow, task, '0', attempt, lost, '-')
+    push(lane, flow, task)
+    say('retry', flow, task)
+  end
+end
+
+function move.b(id)
+  local flow = whole(id)
+  if flow then
+    set_flag(flow, 'w', false)
+    seek_place(flow)
+    restart_flow_timer(flow)
+    push_ready(flow)
+    count_active(flow)
+    say('start', flow, '0')
+  end
+end
+
+function move.a(id, task)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if status == '1' then
+    local limit = match(policy_of(flow, task), '(%d+) %d+$')
+    end_lease(flow, task, { lane = lane, lost = lost, lease = lease })
+    fail(flow, task, attempt, lost, lease, 'failed', -1,
+      error_of('AttemptTimeout', 'attempt ' .. attempt .. ' took longer than ' .. seconds(limit)), '-')
+    say('attempt-timeout', flow, task)
+  end
+end
+
+function move.q(id, task)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if flow and status == '0' and lease == '-' then
+    local limit = match(policy_of(flow, task), '%d+$')
+    pull(lane, flow, task)
+    set_state(flow, task, '2', attempt, lost, '-')
+    change_active(flow, -1)
+    append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"error":'
+      .. error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit)) .. '}')
+    say('queue-timeout', flow, task)
+  end
+end
+
+function move.f(id)
+  local flow = whole(id)
+  if not flow then
+    return
+  end
+  local open, running, waiting = count_open(flow), {}, {}
+  for task = 1, flow.count do
+    local known, text = flow.tasks[task], digits(task)
+    if known.status == '1' then
+      end_lease(flow, text, known)
+      running[#running + 1] = text
+    elseif known.status == '0' and open[task] == 0 then
+      unplace(flow, text, known)
+      waiting[#waiting + 1] = text
+    else
+      known = nil
+    end
+    if known then
+      known.status, known.lease = '2', '-'
+      set_state(flow, text, '2', known.attempt, known.lost, '-')
+    end
+  end
+  if #running + #waiting > 0 then
+    append('{"type":"flow.timed_out' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"error":'
+      .. error_of('FlowTimeout', 'the flow took longer than ' .. seconds(call('HGET', flow.key, 't')))
+      .. (#running > 0 and ',"running":[' .. concat(running, ',') .. ']' or '')
+      .. (#waiting > 0 and ',"waiting":[' .. concat(waiting, ',') .. ']' or '') .. '}')
+    say('flow-timeout', flow, '0')
+  end
+  count_active(flow)
+end
+
+local IS_TIMEOUT = { a = true, q = true, f = true }
+local grace_ms = tonumber(call('HGET', KEYS[1], 'grace') or 0) - now_ms
+local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(ARGV[3])
+for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
+  local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
+  if is_stalled and IS_TIMEOUT[kind] then -- of an older version
+    set_timeout(member, ARGV[2])
+  elseif whole_tasks < WHOLE_TASKS then
+    call('ZREM', timers, member)
+    move[kind](id, task)
+  end
+end
+local due = string.format('%d', grace_ms > 0 and 0 or TIMEOUTS + steady_now())
+for _, member in ipairs(call('ZRANGE', timers, TIMEOUTS_FROM, due, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
+  local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
+  if whole_tasks < WHOLE_TASKS then
+    call('ZREM', timers, member)
+    move[kind](id, task)
+  end
+end
+for _, workflow in ipairs(call('SRANDMEMBER', prefix .. 'admitting', 20)) do
+  admit(workflow)
+end
+commit()
+if call('EXISTS', prefix .. 'admitting') == 1 then
+  return { 'ok', '0', fired }
+end
+local soonest = call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
+local timeout = call('ZRANGE', timers, TIMEOUTS_FROM, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+local next_ms = soonest and math.min(
+  tonumber(soonest) < TIMEOUTS and due_in(soonest) or math.huge,
+  timeout and math.max(due_in(timeout), grace_ms) or math.huge)
+next_ms = next_ms and math.max(0, next_ms)
+return { 'ok', next_ms and string.format('%d', next_ms) or '-1', fired }

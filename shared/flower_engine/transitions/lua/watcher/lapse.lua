@@ -1,0 +1,90 @@
+#!lua flags=allow-oom
+-- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
+-- needs: base, boards, commit, engine_time, flow_control, flows, keys, limits, lost_worker, meta, restamp
+-- needs: suspects, timers
+--
+-- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
+-- place together. After a stall (no tick for longer than the allowed gap: Redis stood still, its clock jumped
+-- ahead, or no watcher ran) nothing lapses or times out for one lease time, so that living workers can send their
+-- heartbeats first; and the time that nobody watched does not count for timeouts. After the clock went back each
+-- lease begins anew. Safe to send twice.
+-- ARGV: generation, lease time in ms, allowed gap between ticks in ms, lost workers that make poison,
+--   most leases to handle, queues...
+-- Reply: {"ok", {queue, member, worker, "lapsed" | "suspended", ...}}, {"stalled", ms still to wait} or
+--   {"lost"}. Cost: linear in lapsed leases.
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+local lease_ms, gap_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
+local silence = string.format('%g', lease_ms / 1000)
+local most_lost, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local before = call('HMGET', KEYS[1], 'grace', 'held', 'restamp')
+local grace, held = tonumber(before[1] or 0), tonumber(before[2] or 0)
+local restamp = is_stepped_back and '' or before[3]
+if now_ms - tick > gap_ms then
+  grace = now_ms + lease_ms
+  held = held + (tick > 0 and now_ms - tick or 0)
+end
+call('HSET', KEYS[1], 'tick', now, 'grace', string.format('%d', grace), 'skew', string.format('%d', now_ms - clock),
+  'horizon', string.format('%d', now_ms + gap_ms), 'held', string.format('%d', held))
+if restamp then
+  restamp_from(restamp, lease_ms)
+end
+if grace > now_ms then
+  return { 'stalled', string.format('%d', grace - now) }
+end
+
+-- Turns that the service of their priority has passed say nothing any more.
+for index = 6, #ARGV do
+  local turns = prefix .. 'turns:' .. ARGV[index]
+  for priority = -20, 19 do
+    local served = call('ZSCORE', turns, '@' .. priority)
+    if served then
+      call('ZREMRANGEBYSCORE', turns, string.format('%d', (priority + 20) * TURNS), '(' .. served)
+    end
+  end
+end
+if has_control and call('EXISTS', limits_key, boards_key) == 0 then
+  end_control()
+end
+
+local handled, gone = {}, {}
+
+local function lapse(queue, lease, worker, member)
+  local id, task = split_member(member)
+  local flow, state, lane = load_task(id, task, 'l')
+  local status, attempt, lost, current = match(state or NEVER, STATE)
+  if status ~= '1' or current ~= lease then
+    return -- an entry that no task points to: only to be removed
+  end
+  drop_suspect(worker, queue, lease)
+  count_ended(lane)
+  if flow.timed then
+    drop_timer('a', flow, task)
+  end
+  local what = lose(flow, task, lane, attempt, lost, lease, worker, most_lost, nil, silence)
+  local n = #handled
+  handled[n + 1], handled[n + 2], handled[n + 3], handled[n + 4] = queue, member, worker, what
+end
+
+for index = 6, #ARGV do
+  local queue = ARGV[index]
+  local work = prefix .. 'work:' .. queue
+  if most > 0 and call('EXISTS', work) == 1 then
+    for _, pending in ipairs(call('XPENDING', work, 'workers', 'IDLE', lease_ms, '-', '+', most)) do
+      local lease = pending[1]
+      local entry = call('XRANGE', work, lease, lease)[1]
+      if entry then
+        lapse(queue, lease, pending[2], entry[2][2])
+      end
+      gone[#gone + 1] = { work, lease }
+      most = most - 1
+    end
+  end
+end
+for _, entry in ipairs(gone) do
+  call('XACK', entry[1], 'workers', entry[2])
+  call('XDEL', entry[1], entry[2])
+end
+commit()
+return { 'ok', handled }

@@ -1,0 +1,35 @@
+#!lua flags=allow-oom
+-- sweep: waiting tasks of a lane that strikes meet are passed over now, not only when their turn comes.
+-- needs: base, commit, flows, lanes, meta, ready, release, strikes
+--
+-- Guarantees: each task leaves its lane, becomes Ignore and frees its dependents together with its event. Safe
+--   to send twice.
+-- ARGV: generation, lane, score behind which to go on ("-inf": from the first), most tasks to look at
+-- Reply: {"ok", score to go on behind ("": the lane has no more), tasks passed over} or {"lost"}.
+-- Cost: linear in the tasks looked at and in the dependents of those passed over (wide ones in steps).
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+local lane, most = lane_of(ARGV[2]), tonumber(ARGV[4])
+local from = ARGV[3] == '-inf' and '-inf' or '(' .. ARGV[3]
+local found = call('ZRANGE', lane.key, from, '+inf', 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+local struck = {}
+for index = 1, #found, 2 do
+  local id, task = split_member(found[index])
+  local flow, state, message = load_task(id, task, 'm')
+  local strike = flow and message and strike_on(lane, message)
+  local status, attempt, lost = match(state or NEVER, STATE)
+  if strike and status == '0' then
+    pull(lane.name, flow, task)
+    pass_over(flow, task, attempt, lost, strike)
+    struck[#struck + 1] = { flow, task }
+  end
+end
+for _, passed in ipairs(struck) do
+  local dependents = call('HGET', passed[1].key, 'd' .. passed[2])
+  if dependents then
+    release(passed[1], passed[2], dependents)
+  end
+end
+commit()
+return { 'ok', #found < 2 * most and '' or found[#found], #struck }

@@ -1,0 +1,94 @@
+#!lua flags=allow-oom
+-- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
+-- needs: base, bells, call_record, choose, claim, commit, fanout_notes, keys, meta, outcomes, ready
+-- needs: release, rewind
+--
+-- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
+-- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
+-- together. Safe to send twice: the same call number gives the first reply again, an older one "stale".
+-- Works when memory is short: finishing is what frees it.
+-- Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is halted.
+-- ARGV: generation, worker, call number, wanted (free slots), number of the last call that was answered,
+--   number of queues, queues..., number of programs, programs...,
+--   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
+--   (JSON, or ""); kinds:
+--   finished | failed | suspended | returned | "retry <ms>" | "crashed <lost workers that make poison>"
+-- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" | "none",
+--   ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
+--   release still, so the next call need not wait for a bell.
+-- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
+local first_queue, last_queue = 7, 6 + tonumber(ARGV[6])
+local first_program = last_queue + 2
+local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
+if current_generation ~= ARGV[1] then
+  note_unknown(last_program + 1)
+  return { 'lost' }
+end
+local number, answered = tonumber(ARGV[3]), tonumber(ARGV[5])
+local call_key = prefix .. 'call:' .. ARGV[2]
+local last = call('GET', call_key)
+if last then
+  local last_number, words, granted, more = match(last, '^(%d+) (%S*) (%S*) (%S+)$')
+  last_number = tonumber(last_number)
+  if number < last_number then
+    return { 'stale' }
+  elseif number == last_number then
+    return { 'ok', words_of(words), still_held(granted), more, '-1' }
+  elseif last_number < answered then
+    return halt_rewound('Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
+      .. ARGV[2] .. ', and knows of none after ' .. digits(last_number), count_unknown(last_program + 1))
+  end
+elseif answered > 0 and last_program < #ARGV then -- forgotten when the worker was, or lost
+  local lease = future_lease(last_program + 1)
+  if lease then
+    return halt_rewound('Redis went back in time: worker ' .. ARGV[2] .. ' holds lease ' .. lease
+      .. ', which is later than any that Redis knows', count_unknown(last_program + 1))
+  end
+end
+
+local wanted = tonumber(ARGV[4])
+local serves = {}
+for index = first_program, last_program do
+  serves[ARGV[index]] = true
+end
+
+local words = {}
+for index = last_program + 1, #ARGV, 6 do
+  words[#words + 1] = finish(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4],
+    ARGV[index + 5])
+end
+delete_entries()
+local waiting = release_step(tonumber(fanout_mark or 0))
+local taken, is_empty = {}, false
+settle(first_queue == last_queue and function()
+  local handed = hand_over(ARGV[first_queue], wanted, serves)
+  wanted = wanted - handed
+  is_empty = handed > 0
+end)
+for index = first_queue, last_queue do
+  if wanted <= 0 then
+    break
+  end
+  if not is_empty then
+    wanted = wanted - claim(ARGV[index], wanted, serves, taken)
+  end
+  if wanted > 0 then
+    silence_bells(ARGV[index], first_program, last_program)
+  end
+end
+if #struck_tasks > 0 then
+  ring(taken)
+  keep_pushed({})
+  taken = nil
+  for _, passed in ipairs(struck_tasks) do
+    if passed[3] then
+      release(passed[1], passed[2], passed[3])
+    end
+  end
+  settle()
+end
+save_call(taken)
+local more = (waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_lanes >= MOST_MOVED) and 'more' or 'none'
+call('SET', call_key, ARGV[3] .. ' ' .. concat(words, ',') .. ' ' .. concat(granted_leases, ',') .. ' ' .. more,
+  'EX', 86400)
+return { 'ok', words, claims, more, opens_in and string.format('%d', opens_in) or '-1' }

@@ -1,0 +1,60 @@
+#!lua flags=allow-oom
+-- heartbeat: a worker lives, keeps its leases and tells their progress.
+-- needs: base, engine_time, events, flows, keys, meta, progress, rewind
+--
+-- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Progress
+-- is logged where it differs from what was told last, and only for a task's current lease. Safe to send
+-- twice. Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is
+-- halted.
+-- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it, number of its last call of
+--   finish_and_claim that was answered, number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
+--   then for each queue: queue, number of leases, leases...
+-- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
+if current_generation ~= ARGV[1] then
+  return { 'lost' }
+end
+local worker, answered = ARGV[2], tonumber(ARGV[5])
+local last = answered > 0 and call('GET', prefix .. 'call:' .. worker)
+local last_number = last and tonumber(match(last, '^%d+'))
+if last_number and last_number < answered then
+  return halt_rewound('Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
+    .. worker .. ', and knows of none after ' .. digits(last_number), 0)
+end
+call('ZADD', prefix .. 'workers', now, worker)
+call('SET', prefix .. 'worker:' .. worker, ARGV[3], 'PX', ARGV[4])
+
+local at = 7
+for _ = 1, tonumber(ARGV[6]) do
+  local lease, progress = ARGV[at], ARGV[at + 2]
+  local id, task = split_member(ARGV[at + 1])
+  local flow, state, told = load_task(id, task, 'g')
+  local status, attempt, _, current = match(flow and state or NEVER, STATE)
+  if status == '1' and current == lease then
+    tell_progress(flow, task, attempt, lease, progress, told)
+  end
+  at = at + 3
+end
+save_flows()
+save_events()
+
+local gone = {}
+while at <= #ARGV do
+  local work, last = prefix .. 'work:' .. ARGV[at], at + 1 + tonumber(ARGV[at + 1])
+  for first = at + 2, last, CHUNK do
+    local step = math.min(last, first + CHUNK - 1)
+    local values = { work, 'workers', worker, 0, unpack(ARGV, first, step) }
+    values[#values + 1] = 'JUSTID'
+    local held = {}
+    for _, lease in ipairs(call('XCLAIM', unpack(values))) do
+      held[lease] = true
+    end
+    for index = first, step do
+      if not held[ARGV[index]] then
+        gone[#gone + 1] = ARGV[at]
+        gone[#gone + 1] = ARGV[index]
+      end
+    end
+  end
+  at = last + 1
+end
+return { 'ok', gone }

@@ -1,0 +1,109 @@
+"""Lua files name the helpers that they need; each name is one thing, and only its own file changes it."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from flower_engine.transitions import lua_source
+from flower_engine.transitions.lua_source import Header, closure, compose, read_header
+
+LUA = Path(__file__).parents[2] / "shared" / "flower_engine" / "transitions" / "lua"
+FILES = sorted(file.relative_to(LUA).with_suffix("").as_posix() for file in LUA.glob("*/*.lua"))
+HELPERS = [name for name in FILES if name.startswith("lib/")]
+TRANSITIONS = [name for name in FILES if not name.startswith("lib/")]
+_TEXT = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|--[^\n]*"
+_NAMES = r"\w+(?:, \w+)*"
+_DECLARED = (
+    rf"\bfunction ?[\w.]*\(({_NAMES})\)|\blocal (?!function)({_NAMES})"
+    rf"|\bfor ({_NAMES}) (?:in|=)|\blocal function (\w+)"
+)
+
+
+def code(name: str) -> str:
+    """A file without comments and texts."""
+    return re.sub(
+        _TEXT, lambda match: "" if match[0].startswith("--") else "''", (LUA / f"{name}.lua").read_text()
+    )
+
+
+def outermost(name: str) -> set[str]:
+    """What a file defines at its outermost level."""
+    found = re.findall(rf"^local (?:function (\w+)|({_NAMES}))", code(name), re.MULTILINE)
+    return {each for function, names in found for each in (function, *names.split(", ")) if each}
+
+
+@cache
+def owners() -> dict[str, str]:
+    """What helpers define -> the helper."""
+    return {each: helper for helper in HELPERS for each in outermost(helper)}
+
+
+def used(name: str) -> set[str]:
+    return set(re.findall(r"(?<![.\w])[A-Za-z_]\w*\b(?! = [^=]*[,}])", code(name)))
+
+
+def declared_inside(name: str) -> Iterator[str]:
+    """Every local and parameter, at whatever level."""
+    text = code(name)
+    for names in re.findall(_DECLARED, text):
+        yield from (each for some in names for each in some.split(", ") if each)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_needs_just_the_helpers_that_it_uses(name: str) -> None:
+    uses = {owners()[each] for each in used(name) if each in owners()} - {name}
+    assert ", ".join(sorted(each.removeprefix("lib/") for each in uses)) == ", ".join(
+        need.removeprefix("lib/") for need in read_header(name).needs
+    )
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_no_helper_needs_itself_by_way_of_others(name: str) -> None:
+    assert name in closure((name,))
+
+
+def test_a_circle_is_refused_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {"lib/a": ("lib/b",), "lib/b": ("lib/a",)}
+    monkeypatch.setattr(lua_source, "read_header", lambda name: Header(needs[name], "3"))
+    with pytest.raises(ValueError, match="lib/a -> lib/b -> lib/a"):
+        closure(("lib/a",))
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_a_helper_needs_none_of_a_layer_further_in(name: str) -> None:
+    assert [
+        need for need in read_header(name).needs if read_header(need).layer > read_header(name).layer
+    ] == []
+
+
+def test_what_helpers_define_has_one_name_each() -> None:
+    assert sorted(each for helper in HELPERS for each in outermost(helper)) == sorted(owners())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_else_has_the_name_of_what_a_helper_defines(name: str) -> None:
+    own = outermost(name) if name in HELPERS else set[str]()
+    assert sorted(set(declared_inside(name)) & owners().keys() - own) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_changes_no_variable_of_another_one(name: str) -> None:
+    assigned = re.findall(rf"^ *({_NAMES}) = .*(?<!,)$", code(name), re.MULTILINE)
+    changed = {each for names in assigned for each in names.split(", ")}
+    assert sorted(changed & owners().keys() - outermost(name)) == []
+
+
+def test_every_helper_and_all_that_it_defines_is_used() -> None:
+    texts = [code(name) for name in FILES]
+    counts = {each: sum(len(re.findall(rf"\b{each}\b", text)) for text in texts) for each in owners()}
+    assert [each for each, count in counts.items() if count < 2] == []
+
+
+def test_the_order_of_helpers_is_always_the_same() -> None:
+    text = compose("worker/finish_and_claim")
+    closure.cache_clear()
+    read_header.cache_clear()
+    assert compose("worker/finish_and_claim") == text
