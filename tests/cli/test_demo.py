@@ -39,7 +39,7 @@ def test_the_example_runs_from_its_definition_to_its_rows(tmp_path: Path) -> Non
 def test_an_engine_that_does_not_start_is_a_clear_error(tmp_path: Path) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
-    stubs = stub_services(tmp_path / "stubs", register=CANNOT_RUN)
+    stubs = stub_services(tmp_path / "stubs", api=CANNOT_RUN)
     ended = demo(folder, PYTHONPATH=str(stubs))
     assert ended.returncode == 1
     assert "error: the engine ended while it was starting" in ended.stderr

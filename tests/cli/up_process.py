@@ -58,7 +58,7 @@ async def serve(settings, stop):
 
 def stub_services(folder: Path, **instead: str) -> Path:
     """A folder for PYTHONPATH with a small package for each service; ``instead`` replaces some of them."""
-    texts = {"register": SERVES_READYZ, "worker": WAITS, "projector": WAITS, "watcher": WAITS, **instead}
+    texts = {"api": SERVES_READYZ, "worker": WAITS, "projector": WAITS, "watcher": WAITS, **instead}
     for name, text in texts.items():
         package = folder / f"flower_{name}"
         package.mkdir(parents=True, exist_ok=True)

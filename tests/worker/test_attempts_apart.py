@@ -53,7 +53,7 @@ async def test_an_attempt_that_ended_leaves_nothing_to_the_garbage_collector(
     flow = await engine.register(*(row(seq, f"see_{kind}", what="it") for seq in (1, 2, 3)))
     start_worker()
     await until_settled(engine, flow)
-    await eventually(lambda: not any(isinstance(one, Attempt) for one in gc.get_objects()))
+    await eventually(lambda: not any(type(one) is Attempt for one in gc.get_objects()))
 
 
 async def test_a_program_waits_for_a_thread_where_none_can_be_made(
