@@ -154,7 +154,7 @@ def _stop(
 
 
 async def _rates(client: AsyncRedis, partition: Partition, settings: dict[str, str]) -> dict[str, int]:
-    """Of each rate that lets nothing start now, when it will (ms); see ``room_in`` in ``lua/_limits.lua``."""
+    """Of each rate that lets nothing start now, when it will (ms); see ``lua/lib/limits.lua``."""
     values = {name: LimitValue.parse(text) for name, text in settings.items()}
     rated = {
         name: (value.rate, value.period_ms or 0) for name, value in values.items() if value.rate is not None

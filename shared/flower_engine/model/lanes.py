@@ -3,7 +3,7 @@
     <queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[*<units>][/<workflow's key>[/<program's key>]]
 
 Up to the last ``:`` it is the lane's share. Nothing else in Python makes such a name or takes one apart; in
-Lua it is ``lua/_lanes.lua``.
+Lua it is ``lua/lib/lanes.lua``.
 """
 
 import re
@@ -19,7 +19,7 @@ _SUSPECT = "!"
 
 class Lane(NamedTuple):
     """What a lane's name says; names as people gave them. ``is_suspect``: of tasks that may lose no further
-    worker, see ``lua/_suspects.lua``."""
+    worker, see ``lua/lib/suspects.lua``."""
 
     queue: str
     priority: int

@@ -1,6 +1,6 @@
 """Names and values of limits, as the hashes ``limits`` and ``running`` hold them.
 
-Nothing else in Python makes or takes apart either; in Lua it is ``lua/_limits.lua``, which says what each
+Nothing else in Python makes or takes apart either; in Lua it is ``lua/lib/limits.lua``, which says what each
 means.
 """
 

@@ -9,7 +9,7 @@ _NO_RETRY = RetryPolicy(max_attempts=0)
 
 
 class TaskPolicy(NamedTuple):
-    """Field ``pN`` of a flow's hash, and ``policy`` of a snapshot; ``lua/_timers.lua`` takes the same apart.
+    """Field ``pN`` of a flow's hash, and ``policy`` of a snapshot; ``lua/lib/timers.lua`` reads it.
 
     ``max_attempts`` 0: no retry policy; timeouts 0: none.
     """
