@@ -12,7 +12,8 @@ from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import read_log
 from flower_engine.model.events import AnyEvent, TaskStarted, decode_event
-from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold import fold
 from flower_engine.model.invariants import differences
 
 _CAUGHT_UP_ATTEMPTS = 200

@@ -34,8 +34,7 @@ async def test_a_strike_passes_over_what_waits_and_what_comes_until_it_is_lifted
         assert (await engine.flow(waiting)).status is Status.FINISH
         ignored = (await engine.flow(waiting)).task(1)
         assert ignored.status is Status.IGNORE
-        assert ignored.passed is not None
-        assert (ignored.passed.by, ignored.passed.reason) == ("api", f"strike {made['id']}: gone")
+        assert (ignored.ignored_by, ignored.ignore_reason) == ("api", f"strike {made['id']}: gone")
         own_api.client.delete("/limits/program/A").raise_for_status()
         later = own_api.register("etl")
         assert [claim.flow for claim in await engine.claim()] == [kept]

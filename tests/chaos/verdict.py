@@ -13,7 +13,8 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.events import AnyEvent, TaskFinished, TaskStarted
-from flower_engine.model.fold import FlowState, fold_one
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold_one
 from flower_engine.model.status import Status
 
 

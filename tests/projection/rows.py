@@ -7,7 +7,8 @@ import msgspec
 from psycopg.sql import SQL, Identifier
 
 from flower_engine.model.events import AnyEvent, FlowSnapshot, TaskStarted
-from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold import fold
 from flower_engine.model.snapshot_registration import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
@@ -118,8 +119,8 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "failures": task.failures,
         "retry_ts": task.retry_ms,
         "progress": task.progress and {"fraction": task.progress.fraction, "note": task.progress.note},
-        "ignored_by": task.passed and task.passed.by,
-        "ignore_reason": (task.passed and task.passed.reason) or None,
+        "ignored_by": task.ignored_by,
+        "ignore_reason": task.ignore_reason,
         "worker": task.worker or None,
         "result": msgspec.json.decode(task.result) if task.result is not None else None,
         "error": msgspec.to_builtins(task.error) if task.error is not None else None,

@@ -37,7 +37,8 @@ from flower_engine.model.events import (
     TaskUnignored,
     encode_event,
 )
-from flower_engine.model.fold import FlowState, TaskState, fold
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import SnapshotMessage

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flower_engine.model.events import AnyEvent
-from flower_engine.model.fold import FlowState, fold
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import make_batch

@@ -7,7 +7,8 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.events import AnyEvent, decode_event
-from flower_engine.model.fold import FlowState, fold
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold
 from flower_engine.model.invariants import differences
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect

@@ -5,7 +5,7 @@ import pytest
 from flower_engine.errors import LostError
 from flower_engine.log.partition import read_meta
 from flower_engine.model.events import LogOpened, TaskStarted
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.runtime.redis_loss import recover_lost, why_not
 from flower_engine.runtime.redis_recovery import Recovered

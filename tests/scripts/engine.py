@@ -17,7 +17,8 @@ from flower_engine.log.reader import read_log
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
 from flower_engine.model.flow_control import FlowControl, Strike
-from flower_engine.model.fold import FlowState, fold
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
 from flower_engine.model.task_spec import DEFAULT_QUEUE, RetryPolicy

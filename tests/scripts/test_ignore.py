@@ -28,9 +28,8 @@ async def test_dependents_of_an_ignored_task_go_on(engine: Engine) -> None:
     assert [claim.task for claim in await engine.work_off()] == [2, 3]
     state = await engine.flow(flow)
     assert (state.status, state.task(1).status) == (Status.FINISH, Status.IGNORE)
-    passed = state.task(1).passed
-    assert passed is not None
-    assert (passed.by, passed.reason) == ("bob", 'it\'s "old"')
+    passed = state.task(1)
+    assert (passed.ignored_by, passed.ignore_reason) == ("bob", 'it\'s "old"')
 
 
 async def test_a_ready_task_leaves_its_lane(engine: Engine) -> None:

@@ -242,8 +242,7 @@ async def test_struck_tasks_are_passed_over_and_what_is_behind_them_goes_on(engi
     assert ran.task == 2
     state = (await engine.flow(flow)).task(1)
     assert state.status is Status.IGNORE
-    assert state.passed is not None
-    assert (state.passed.by, state.passed.reason) == ("alice", "strike s1")
+    assert (state.ignored_by, state.ignore_reason) == ("alice", "strike s1")
 
 
 async def test_a_lane_keeps_its_board_when_its_program_gets_one(engine: Engine) -> None:

@@ -24,7 +24,8 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskUnignored,
 )
-from flower_engine.model.fold import FlowState, TaskState, fold_one
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold import fold_one
 from flower_engine.model.invariants import lane_score
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.limits import limits_of_lane

@@ -36,7 +36,7 @@ from flower_engine.log.reader import read_log
 from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import TaskStarted, decode_event
 from flower_engine.model.flow_control import FlowControl
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
 from flower_engine.model.lanes import lane_of

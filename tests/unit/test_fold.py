@@ -18,7 +18,8 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskSuspended,
 )
-from flower_engine.model.fold import FlowState, FoldError, TaskState, fold
+from flower_engine.model.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.fold import fold
 from flower_engine.model.status import Status
 
 FLOW = "018f3c5e-7a10-7000-8000-000000000000"

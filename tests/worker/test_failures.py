@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flower_engine.model.events import OutcomeRefused, TaskProgressed, TaskStarted
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.runtime.asyncio_tasks import cancel_all

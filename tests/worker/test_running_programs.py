@@ -11,7 +11,7 @@ import pytest
 from flower_engine.errors import ProgramError
 from flower_engine.log.client import send
 from flower_engine.model.events import TaskFinished
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine

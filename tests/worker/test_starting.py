@@ -11,7 +11,7 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import live_workers

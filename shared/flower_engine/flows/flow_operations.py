@@ -10,7 +10,7 @@ from flower_engine.flows.parameter_changes import Change, checked_changes, warni
 from flower_engine.flows.stores import Stores
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated, Scope, read_messages
 from flower_engine.transitions.park_transitions import unpark

@@ -11,7 +11,7 @@ from flower_engine.flows.parameter_changes import Change, checked_changes, warni
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.stores import Stores
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.projection.read.views import View
 from flower_engine.transitions.register_transition import FlowPlan

@@ -24,7 +24,7 @@ from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.attempts import AttemptHistory, attempts_of
 from flower_engine.model.events import AnyEvent
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
 from flower_engine.projection.read.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state

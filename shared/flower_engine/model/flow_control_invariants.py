@@ -4,7 +4,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.model.lanes import parse_lane, queue_of
 from flower_engine.model.limits import LimitValue, limit_of_flows, limits_of_lane, most_of, setting_of

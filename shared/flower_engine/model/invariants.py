@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 
 from flower_engine.model.flow_control_invariants import control_differences
-from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.lanes import lane_of, queue_and_priority, share_of_lane, suspect_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
 from flower_engine.model.status import Status

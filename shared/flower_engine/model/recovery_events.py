@@ -13,7 +13,7 @@ from flower_engine.model.events import (
     TaskLapsed,
     TaskUnignored,
 )
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 
 _REDIS_LOST = TaskError(

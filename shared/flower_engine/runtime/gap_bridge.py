@@ -22,7 +22,7 @@ from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import has_entry, last_position, read_log
 from flower_engine.model.events import FlowCancelled, FlowEvent, FlowSnapshot
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.positions import as_numbers
 from flower_engine.model.status import Status
 from flower_engine.progress import Tell

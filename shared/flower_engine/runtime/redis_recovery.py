@@ -19,7 +19,8 @@ from flower_engine.crash_points import crash_point
 from flower_engine.errors import HistoryError, InstallationError, LostError, NewerEventError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.model.events import FlowRegistered, encode_event
-from flower_engine.model.fold import FlowState, fold_one
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold_one
 from flower_engine.model.lanes import suspect_lane
 from flower_engine.model.recovery_events import lapses_of_recovery, timeout_due_ms
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version

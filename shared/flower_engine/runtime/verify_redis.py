@@ -12,7 +12,7 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.fold import FlowState
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.invariants import differences
 from flower_engine.model.positions import as_numbers
 from flower_engine.progress import Tell

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from flower_engine.model.events import TaskProgressed
-from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.task_fields import task_fields
@@ -72,6 +72,6 @@ def _progress(told: TaskProgressed) -> bytes:
 
 def _state(task: TaskState) -> str:
     lease = task.lease if task.status is Status.FINISH and task.lease else "-"
-    if task.status is Status.WAIT and task.retry_ms is not None:
+    if task.is_ready and task.retry_ms is not None:
         lease = f"@{task.retry_ms}"
     return f"{int(task.status)} {task.attempt} {task.lost} {lease}"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from flower_engine.errors import HistoryError, NewerEventError
 from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot
-from flower_engine.model.fold import FlowState, fold_one
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold_one
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.refused_events import UNREADABLE, event_of
 

@@ -12,7 +12,8 @@ from flower_engine.model.events import (
     FlowTimedOut,
     decode_event,
 )
-from flower_engine.model.fold import FlowState, fold_one, refuse_odd_numbers
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold_one, refuse_odd_numbers
 from flower_engine.projection.archive.archived_events import AFTER_A_GAP, ArchivedEvent
 from flower_engine.projection.archive.histories import read_event
 from flower_engine.projection.archive.refused_events import UNREADABLE, outline, without_values

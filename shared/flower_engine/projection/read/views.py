@@ -12,7 +12,7 @@ import msgspec
 
 from flower_engine.model.attempts import AttemptHistory, How
 from flower_engine.model.events import TaskError
-from flower_engine.model.fold import FlowState, TaskState
+from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.model.times import is_shown, nearest
 
@@ -384,8 +384,8 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         failures=task.failures,
         retry_ts=_moment(task.retry_ms),
         progress=task.progress and ProgressView(task.progress.fraction, task.progress.note),
-        ignored_by=task.passed and task.passed.by,
-        ignore_reason=(task.passed and task.passed.reason) or None,
+        ignored_by=task.ignored_by,
+        ignore_reason=task.ignore_reason,
         parameters=msgspec.Raw(msgspec.json.encode(planned.parameters)),
         result=msgspec.Raw(task.result or b"null"),
         error=task.error,

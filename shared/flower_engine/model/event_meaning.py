@@ -1,0 +1,225 @@
+"""What each event means: which tasks it moves from where to where, which facts it sets, and which it forgets.
+
+Said here once. The fold, the projection, the list of attempts and the invariants of timers walk this table;
+the Lua scripts, which write the events, say it by themselves and are compared with the fold, and
+``tests/golden/rows/`` says by hand what each event does to the tables.
+
+A *fact* is a field of a task (``TaskState``, ``TaskChange``) or of a flow (``FlowState``, ``FlowChange``).
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from flower_engine.model import events
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.status import Status
+
+WAIT, RUNNING, SUSPEND, FINISH, IGNORE = (
+    Status.WAIT,
+    Status.RUNNING,
+    Status.SUSPEND,
+    Status.FINISH,
+    Status.IGNORE,
+)
+
+About = Literal["log", "refusal", "flow", "registration", "snapshot"]
+"""What an event tells of: the log as a whole; a refusal, which changes nothing; a flow; or the beginning of a
+flow, as it was planned or as it was found."""
+
+End = Literal["", "said", "always", "over"]
+"""What it means for the end of the flow: nothing; its ``ends`` says whether this is it; it is; or an end that
+there was is over."""
+
+How = Literal["running", "finished", "failed", "retrying", "lapsed", "returned", "timedOut", "cancelled"]
+"""How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt."""
+
+THE_EVENT = "the event itself"
+"""Where a fact is the event, not one of its fields."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A value of an event. ``field`` names it; where it is empty (0, "" or None) the fact is ``instead``, or
+    what it was before if ``or_kept``."""
+
+    field: str
+    instead: str | None = None
+    or_kept: bool = False
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Where an event takes tasks. ``tasks``: its field that names them, one or several. ``was``: where they
+    stood, and if that may differ, ``said_in`` is the field that says it. ``to`` None: they stay there.
+    ``by_lease``: it must be of the task's current lease and attempt."""
+
+    tasks: str
+    was: tuple[Status, ...]
+    to: Status | None
+    said_in: str = ""
+    by_lease: bool = False
+
+
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event does.
+
+    ``sets`` and ``forgets`` are facts of every task that it names in ``moves``; ``of_each`` those of single
+    ones, by fields that hold values by the task's number; ``of_all`` those of every task of the flow.
+    ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended that ran.
+    """
+
+    about: About = "flow"
+    moves: tuple[Move, ...] = ()
+    sets: Mapping[str, Said] = MappingProxyType({})
+    forgets: tuple[str, ...] = ()
+    of_each: Mapping[str, str] = MappingProxyType({})
+    of_all: Mapping[str, str] = MappingProxyType({})
+    flow_sets: Mapping[str, str] = MappingProxyType({})
+    flow_forgets: tuple[str, ...] = ()
+    end: End = ""
+    ends_attempt: How | None = None
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What goes with a status. ``since``: the fact that says since when a task stands there. ``facts``: those
+    that it has only while it does. ``timers``: the kinds that may tick for it then (``lua/_timers.lua``)."""
+
+    since: str = ""
+    facts: tuple[str, ...] = ()
+    timers: str = ""
+
+
+STANDING: Mapping[Status, Standing] = {
+    WAIT: Standing(facts=("retry_ms",), timers="rq"),
+    RUNNING: Standing(since="started_ms", timers="a"),
+    SUSPEND: Standing(since="suspended_ms", facts=("suspended_ms",)),
+    FINISH: Standing(since="finished_ms", facts=("finished_ms", "result")),
+    IGNORE: Standing(since="finished_ms", facts=("finished_ms", "ignored_by", "ignore_reason")),
+}
+PASSING_FACTS = tuple(dict.fromkeys(fact for standing in STANDING.values() for fact in standing.facts))
+"""Facts that go with a status: whatever moves a task forgets those of where it stood."""
+
+COUNTED_FACTS = ("lost", "failures")
+"""Facts that are numbers: forgotten, they are 0; others are None."""
+
+TASK_FACTS = (
+    *("attempt", "lease", "worker", "started_ms", "lost", "failures", "error", "progress"),
+    *PASSING_FACTS,
+)
+FLOW_FACTS = ("paused", "cancelled")
+
+_BEGAN_ANEW = ("lost", "failures", "error")
+_OUTCOME = (Move("task", (RUNNING,), WAIT, by_lease=True),)
+_ERROR = Said("error")
+
+MEANINGS: Mapping[type[AnyEvent], Meaning] = {
+    events.LogOpened: Meaning(about="log"),
+    events.ControlChanged: Meaning(about="log"),
+    events.OutcomeRefused: Meaning(about="refusal"),
+    events.FlowRegistered: Meaning(
+        about="registration",
+        moves=(Move("taken", (WAIT,), FINISH), Move("ignored", (WAIT,), IGNORE)),
+        of_each={"result": "taken"},
+    ),
+    events.FlowSnapshot: Meaning(about="snapshot"),
+    events.TaskStarted: Meaning(
+        moves=(Move("task", (WAIT,), RUNNING),),
+        sets={"attempt": Said("attempt"), "lease": Said("lease"), "worker": Said("worker")},
+    ),
+    events.TaskFinished: Meaning(
+        moves=(Move("task", (RUNNING,), FINISH, by_lease=True),),
+        sets={"result": Said("result")},
+        forgets=("error", "progress"),  # of earlier attempts: the one that finished said nothing of itself
+        end="said",
+        ends_attempt="finished",
+    ),
+    events.TaskSuspended: Meaning(
+        moves=(Move("task", (RUNNING,), SUSPEND, by_lease=True),),
+        sets={"error": _ERROR, "lost": Said("lost", or_kept=True)},
+        ends_attempt="failed",
+    ),
+    events.TaskReturned: Meaning(moves=_OUTCOME, ends_attempt="returned"),
+    events.TaskLapsed: Meaning(
+        moves=_OUTCOME,
+        sets={"lost": Said("lost"), "error": Said("error", or_kept=True)},
+        ends_attempt="lapsed",
+    ),
+    events.TaskRetrying: Meaning(
+        moves=_OUTCOME,
+        sets={"failures": Said("failures"), "retry_ms": Said("due_ms"), "error": _ERROR},
+        ends_attempt="retrying",
+    ),
+    events.TaskProgressed: Meaning(
+        moves=(Move("task", (RUNNING,), None, by_lease=True),), sets={"progress": Said(THE_EVENT)}
+    ),
+    events.TaskOverdue: Meaning(moves=(Move("task", (WAIT,), SUSPEND),), sets={"error": _ERROR}),
+    events.FlowTimedOut: Meaning(
+        moves=(Move("running", (RUNNING,), SUSPEND), Move("waiting", (WAIT,), SUSPEND)),
+        sets={"error": _ERROR},
+        ends_attempt="timedOut",
+    ),
+    events.TaskIgnored: Meaning(
+        moves=(Move("task", (WAIT, SUSPEND), IGNORE, said_in="was"),),
+        sets={"ignored_by": Said("by"), "ignore_reason": Said("reason")},
+        end="said",
+    ),
+    events.TaskUnignored: Meaning(moves=(Move("task", (IGNORE,), WAIT),), forgets=_BEGAN_ANEW, end="over"),
+    events.FlowRerun: Meaning(
+        moves=(
+            Move("finished", (FINISH,), WAIT),
+            Move("ignored", (IGNORE,), WAIT),
+            Move("suspended", (SUSPEND,), WAIT),
+            Move("waiting", (WAIT,), WAIT),
+        ),
+        forgets=_BEGAN_ANEW,
+        of_each={"parameters": "parameters"},
+        end="over",
+    ),
+    events.FlowCancelled: Meaning(
+        moves=(
+            Move("waiting", (WAIT,), IGNORE),
+            Move("running", (RUNNING,), IGNORE),
+            Move("suspended", (SUSPEND,), IGNORE),
+        ),
+        sets={"ignored_by": Said("by"), "ignore_reason": Said("reason", instead="cancelled")},
+        flow_sets={"cancelled": THE_EVENT},
+        flow_forgets=("paused",),
+        end="always",
+        ends_attempt="cancelled",
+    ),
+    events.FlowPaused: Meaning(flow_sets={"paused": THE_EVENT}),
+    events.FlowResumed: Meaning(flow_forgets=("paused",)),
+    events.FlowPrioritised: Meaning(of_all={"priority": "priority"}),
+}
+"""By type of event. Where one has no entry, nothing starts: ``check``, below, refuses to be imported."""
+
+
+def named_tasks(event: AnyEvent, tasks: str) -> Iterable[int]:
+    """The tasks that a field of an event names."""
+    value: Any = getattr(event, tasks)
+    return (value,) if isinstance(value, int) else value
+
+
+def check(meanings: Mapping[type[Any], Meaning], types: Iterable[type[Any]]) -> None:
+    """Refuses a table of meanings that does not say what each of these types of events does.
+
+    Raises:
+        TypeError: a type has no entry, or an entry names a field or a fact that there is not; names them all.
+    """
+    found = [f"{kind.__name__} has no entry" for kind in types if kind not in meanings]
+    for kind, meaning in meanings.items():
+        fields = {*kind.__struct_fields__, THE_EVENT}
+        named = [said.field for said in meaning.sets.values()]
+        named += [*meaning.of_each.values(), *meaning.of_all.values(), *meaning.flow_sets.values()]
+        named += [field for move in meaning.moves for field in (move.tasks, move.said_in) if field]
+        named += ["ends"] if meaning.end == "said" else []
+        found += [f"{kind.__name__} has no field {name!r}" for name in named if name not in fields]
+        facts = {*meaning.sets, *meaning.forgets} - {*TASK_FACTS}
+        facts |= {*meaning.flow_sets, *meaning.flow_forgets} - {*FLOW_FACTS}
+        found += [f"{kind.__name__}: there is no fact {fact!r}" for fact in sorted(facts)]
+    if found:
+        raise TypeError(f"model/event_meaning.py: {'; '.join(found)}")
+
+
+check(MEANINGS, get_args(AnyEvent))
