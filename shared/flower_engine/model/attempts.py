@@ -1,25 +1,13 @@
 """The attempts of a flow's tasks, read off its history."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any
 
 import msgspec
 
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowCancelled,
-    FlowTimedOut,
-    TaskError,
-    TaskFinished,
-    TaskLapsed,
-    TaskRetrying,
-    TaskReturned,
-    TaskStarted,
-    TaskSuspended,
-)
-
-How = Literal["running", "finished", "failed", "retrying", "lapsed", "returned", "timedOut", "cancelled"]
-"""How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt."""
+from flower_engine.model.event_meaning import MEANINGS, How, named_tasks
+from flower_engine.model.events import AnyEvent, TaskError
+from flower_engine.model.status import Status
 
 
 class AttemptHistory(msgspec.Struct, kw_only=True):
@@ -37,35 +25,26 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
     """The attempts of each task that was ever started, from the events of one flow, in log order."""
     found: dict[int, list[AttemptHistory]] = {}
     for event in events:
-        match event:
-            case TaskStarted():
-                found.setdefault(event.task, []).append(
-                    AttemptHistory(attempt=event.attempt, worker=event.worker, started_ms=event.at)
-                )
-            case TaskFinished():
-                _end(found, event.task, event.at, "finished", None)
-            case TaskSuspended():
-                _end(found, event.task, event.at, "failed", event.error)
-            case TaskRetrying():
-                _end(found, event.task, event.at, "retrying", event.error)
-            case TaskLapsed():
-                _end(found, event.task, event.at, "lapsed", event.error or _lost(event))
-            case TaskReturned():
-                _end(found, event.task, event.at, "returned", None)
-            case FlowTimedOut():
-                for task in event.running:
-                    _end(found, task, event.at, "timedOut", event.error)
-            case FlowCancelled():
-                for task in event.running:
-                    _end(found, task, event.at, "cancelled", None)
-            case _:
-                pass
+        meaning = MEANINGS[type(event)]
+        for move in meaning.moves:
+            for task in named_tasks(event, move.tasks):
+                if move.to is Status.RUNNING:
+                    found.setdefault(task, []).append(_begun(event))
+                elif meaning.ends_attempt and Status.RUNNING in move.was:
+                    error = _error_of(event) if "error" in meaning.sets else None
+                    _end(found, task, event.at, meaning.ends_attempt, error)
     return found
 
 
-def _lost(event: TaskLapsed) -> TaskError:
-    """For events of earlier versions, which do not say why."""
-    return TaskError(type="WorkerLost", message=f"its worker {event.worker} was lost")
+def _begun(event: Any) -> AttemptHistory:
+    return AttemptHistory(attempt=event.attempt, worker=event.worker, started_ms=event.at)
+
+
+def _error_of(event: Any) -> TaskError:
+    error: TaskError | None = event.error
+    if error is None:  # a lapse that an earlier version wrote, which does not say why
+        return TaskError(type="WorkerLost", message=f"its worker {event.worker} was lost")
+    return error
 
 
 def _end(

@@ -1,10 +1,10 @@
-"""Functions that write what an event says of a task into it, made from the table of meanings.
+"""Code that writes what an event says of a task into it, made from the table of meanings once.
 
-They are made once, as source code, as dataclasses make their methods: the projector counts every event with
-one, and reading the table for each would take it longer than writing the facts.
+It is source code, as that of the methods of dataclasses is: every event is counted with it, and reading the
+table for each would take longer than writing the facts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,45 +18,47 @@ from flower_engine.model.event_meaning import (
     Move,
     Said,
 )
-from flower_engine.model.status import Status
-
-Writer = Callable[[Any, Any], None]
-"""Writes into a task what an event says of it: (task, event)."""
 
 _HELD_AS = {"result": "bytes({})", "ignore_reason": "{} or None"}
 """How a fact is held that is not held as the event has it."""
 
 
-def fact_writer(
-    meaning: Meaning, move: Move, kind: type[msgspec.Struct], status_as: Callable[[Status], int] = Status
-) -> Writer:
-    """The function for tasks that are ``kind``, which may lack facts that nobody asks it for.
+def fact_lines(meaning: Meaning, move: Move, kind: type[msgspec.Struct]) -> list[str]:
+    """The lines that write the facts of an ``event`` into a ``task``; ``status_<number>`` is a status.
 
-    ``status_as`` gives the status as it is held. Where ``kind`` has a field ``forget_<fact>``, it is set when
-    the fact is forgotten.
+    The task is ``kind``, which may lack facts that nobody asks it for. Where ``kind`` has a field
+    ``forget_<fact>``, it is set when the fact is forgotten.
     """
     fields = kind.__struct_fields__
-    lines = _moved(move, meaning, "status")
-    for fact, said in meaning.sets.items():
-        if fact in fields:
-            lines.append(_set(fact, said))
+    lines = _moved(move, meaning)
+    lines += [_set(fact, said) for fact, said in meaning.sets.items() if fact in fields]
     for fact in meaning.forgets:
         lines.append(f"task.{fact} = {0 if fact in COUNTED_FACTS else None}")
         if f"forget_{fact}" in fields:
             lines.append(f"task.forget_{fact} = True")
-    source = "\n    ".join(["def write(task, event):", *(lines or ["pass"])])
-    names: dict[str, Any] = {} if move.to is None else {"status": status_as(move.to)}
-    exec(compile(source, f"<facts of tasks in {move.tasks}>", "exec"), names)
-    return names["write"]
+    return lines
 
 
-def _moved(move: Move, meaning: Meaning, status: str) -> list[str]:
+def function_of(lines: Sequence[str], parameters: str, names: Mapping[str, Any]) -> Callable[..., None]:
+    """The function of these lines, which may use these names."""
+    source = "\n    ".join([f"def write({parameters}):", *(lines or ["pass"])])
+    known = dict(names)
+    exec(compile(source, "<made from model/event_meaning.py>", "exec"), known)
+    return known["write"]
+
+
+def held_value(fact: str, value: str) -> str:
+    """How the value of an event's field is held as this fact."""
+    return _HELD_AS.get(fact, "{}").format(value)
+
+
+def _moved(move: Move, meaning: Meaning) -> list[str]:
     """It stands elsewhere: what went with the status before is over."""
     if move.to is None:
         return []
     since = STANDING[move.to].since
     over = [f"task.{fact} = " for fact in PASSING_FACTS if fact not in {since, *meaning.sets}]
-    lines = [f"task.status = {status}", f"{''.join(over)}None"]
+    lines = [f"task.status = status_{int(move.to)}", f"{''.join(over)}None"]
     return [*lines, f"task.{since} = event.at"] if since else lines
 
 
@@ -64,5 +66,5 @@ def _set(fact: str, said: Said) -> str:
     value = "event" if said.field == THE_EVENT else f"event.{said.field}"
     if said.instead is not None:
         return f"task.{fact} = {value} or {said.instead!r}"
-    held = f"task.{fact} = {_HELD_AS.get(fact, '{}').format(value)}"
+    held = f"task.{fact} = {held_value(fact, value)}"
     return f"if {value}: {held}" if said.or_kept else held

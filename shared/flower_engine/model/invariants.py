@@ -7,6 +7,7 @@ refuses logs that break the order of tasks, the fencing of outcomes or the final
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 
+from flower_engine.model.event_meaning import STANDING
 from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.lanes import lane_of, queue_and_priority, share_of_lane, suspect_lane
@@ -175,9 +176,10 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) 
             expected.add(f"b:{flow.flow}")
         for task in flow.tasks:
             seq = task.planned.seq
-            if task.planned.timeout_ms and task.status is Status.RUNNING:
+            ticking = STANDING[task.status].timers
+            if task.planned.timeout_ms and "a" in ticking:
                 expected.add(f"a:{flow.flow}:{seq}")
-            if task.planned.queue_timeout_ms and (flow.flow, seq) in in_lanes:
+            if task.planned.queue_timeout_ms and "q" in ticking and (flow.flow, seq) in in_lanes:
                 expected.add(f"q:{flow.flow}:{seq}")
     timers = [member for member in live.timers if member.split(":")[1] not in damaged]
     found = {member for member in timers if member[0] not in "rf"}

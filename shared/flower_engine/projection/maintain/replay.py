@@ -29,7 +29,8 @@ from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.gaps import versions_of
 from flower_engine.projection.maintain.replayed_events import Reading, counted
 from flower_engine.projection.maintain.version_order import Ordering
-from flower_engine.projection.write.changes import Changes, FlowChange
+from flower_engine.projection.write.changes import Changes
+from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.tables import BY_KEY, write_changes
 from flower_engine.projection.write.target_tables import BUILT
 from flower_engine.projection.write.writer import VALUE_ERRORS, blames_a_value

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from flower_engine.model.attempts import AttemptHistory, How
+from flower_engine.model.attempts import AttemptHistory
+from flower_engine.model.event_meaning import How
 from flower_engine.model.events import TaskError
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status

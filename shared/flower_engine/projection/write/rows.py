@@ -12,7 +12,7 @@ from flower_engine.model.status import Status, flow_status
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL, array
 from flower_engine.projection.database import Packed
-from flower_engine.projection.write.changes import FlowChange, TaskChange
+from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 from flower_engine.projection.write.spec_fields import SAME, packed
 
 T = TypeVar("T")
@@ -199,7 +199,7 @@ def changed_flows(flows: Iterable[FlowChange]) -> list[Packed]:
         array(binary_fields.INTEGER, [integer(flow.ignored) for flow in known]),
         array(binary_fields.BIGINT, [binary_fields.bigint(flow.last_ms) for flow in known]),
         _column(binary_fields.TIMESTAMPTZ, timestamptz, [flow.started_ms for flow in known]),
-        _column(binary_fields.TIMESTAMPTZ, timestamptz, [flow.finished_ms for flow in known]),
+        _column(binary_fields.TIMESTAMPTZ, timestamptz, [flow.ended_ms for flow in known]),
         _column(binary_fields.TIMESTAMPTZ, timestamptz, [flow.suspended_ms for flow in known]),
         _flags([flow.reopened for flow in known]),
         _column(
@@ -309,7 +309,7 @@ def _flow_texts(flow: FlowChange, registered: FlowRegistered) -> bytes:
         binary_fields.numeric(status),
         binary_fields.timestamptz(registered.at),
         _optional(binary_fields.timestamptz, flow.started_ms),
-        _optional(binary_fields.timestamptz, flow.finished_ms),
+        _optional(binary_fields.timestamptz, flow.ended_ms),
         _optional(binary_fields.timestamptz, flow.suspended_ms if flow.suspended else None),
         _optional(binary_fields.short_text, registered.by or None),
         _optional(binary_fields.text, registered.key or None),

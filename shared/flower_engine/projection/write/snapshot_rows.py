@@ -9,7 +9,7 @@ import msgspec
 from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, TaskProgressed
 from flower_engine.projection.archive.histories import FAULTS
 from flower_engine.projection.database import Connection
-from flower_engine.projection.write.changes import FlowChange, TaskChange
+from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 from flower_engine.projection.write.target_tables import aimed
 
 _FLOWS = """

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import LiteralString
 
 from flower_engine.projection.database import Connection, Packed
-from flower_engine.projection.write.changes import FlowChange
+from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.rows import (
     COPY_FLOWS,
     COPY_TASKS,

@@ -1,0 +1,206 @@
+"""What the fold does with an event: a function by its type, made from the table of meanings once."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tasks
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.fact_writers import fact_lines, function_of
+from flower_engine.model.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.status import Status
+
+Step = Callable[[FlowState, Any], None]
+"""Adds an event to its flow: (flow, event)."""
+
+_TaskStep = Callable[[FlowState, TaskState, Any], None]
+
+_STATUSES = {f"status_{int(status)}": status for status in Status}
+_PLANNED = ("priority", "parameters")
+"""Facts that a task's plan holds."""
+
+
+def close(flow: FlowState, seq: int) -> None:
+    """The task is final: its dependents may go on."""
+    flow.left -= 1
+    for dependent in flow.dependents[seq]:
+        flow.task(dependent).open -= 1
+
+
+def _step(meaning: Meaning) -> Step:
+    """What is done with an event of this meaning."""
+    steps = _moving_all(meaning)
+    steps += [_giving(fact, field) for fact, field in meaning.of_each.items()]
+    steps += [_giving_all(fact, field) for fact, field in meaning.of_all.items()]
+    steps += [_setting(fact) for fact in meaning.flow_sets]
+    steps += [_forgetting(fact) for fact in meaning.flow_forgets]
+    if meaning.end:
+        steps.append(_ENDS[meaning.end])
+    if len(steps) == 1:
+        return steps[0]
+
+    def step(flow: FlowState, event: Any) -> None:
+        for each in steps:
+            each(flow, event)
+
+    return step
+
+
+def _moving_all(meaning: Meaning) -> list[Step]:
+    """All that the event says of where tasks stood is looked at before any of them moves."""
+    if [move.tasks for move in meaning.moves] == ["task"]:
+        return [_moving_one(meaning, meaning.moves[0])]
+    expected = [_named(move.tasks, _expecting(move)) for move in meaning.moves]
+    return expected + [_named(move.tasks, _moving(meaning, move)) for move in meaning.moves]
+
+
+def _moving_one(meaning: Meaning, move: Move) -> Step:
+    expect, move_task = _expecting(move), _moving(meaning, move)
+
+    def step(flow: FlowState, event: Any) -> None:
+        task = flow.task(event.task)
+        expect(flow, task, event)
+        move_task(flow, task, event)
+
+    return step
+
+
+def _named(tasks: str, each: _TaskStep) -> Step:
+    def step(flow: FlowState, event: Any) -> None:
+        for seq in named_tasks(event, tasks):
+            each(flow, flow.task(seq), event)
+
+    return step
+
+
+def _expecting(move: Move) -> _TaskStep:
+    """Refuses an event of a task that does not stand where the event takes it from."""
+    if move.by_lease:
+        return _expect_lease
+    if move.to is Status.RUNNING:
+        return _expect_ready
+
+    def expect(flow: FlowState, task: TaskState, event: Any) -> None:
+        was = Status(getattr(event, move.said_in)) if move.said_in else move.was[0]
+        if task.status is not was or was not in move.was:
+            raise FoldError(
+                f"flow {flow.flow} task {task.planned.seq}: event v{event.v} says that it was {was.word},"
+                f" it is {task.status.word}"
+            )
+
+    return expect
+
+
+def _expect_lease(flow: FlowState, task: TaskState, event: Any) -> None:
+    if task.status is not Status.RUNNING or task.lease != event.lease or task.attempt != event.attempt:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: event v{event.v} is of attempt {event.attempt}, lease"
+            f" {event.lease}; the task is {task.status.word}, attempt {task.attempt}, lease {task.lease}"
+        )
+
+
+def _expect_ready(flow: FlowState, task: TaskState, event: Any) -> None:
+    if task.status is not Status.WAIT or task.open or event.attempt != task.attempt + 1:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: started as attempt {event.attempt} while it is"
+            f" {task.status.word}, attempt {task.attempt}, with {task.open} open dependencies"
+        )
+    if flow.paused is not None:  # times are not compared: a history is as good if a clock went back in it
+        raise FoldError(f"flow {flow.flow} task {event.task}: started at {event.at} while its flow is paused")
+
+
+def _moving(meaning: Meaning, move: Move) -> _TaskStep:
+    """The task stands elsewhere, and its facts are those that the event says."""
+    write = function_of(fact_lines(meaning, move, TaskState), "task, event", _STATUSES)
+    to, may_be_suspended = move.to, Status.SUSPEND in move.was
+    closes, suspends = to is not None and to.is_final, to is Status.SUSPEND
+    reopens = to is not None and not to.is_final and any(status.is_final for status in move.was)
+
+    def step(flow: FlowState, task: TaskState, event: Any) -> None:
+        if may_be_suspended and task.status is Status.SUSPEND:
+            _unsuspend(flow)
+        elif reopens:
+            _reopen(flow, task.planned.seq)
+        write(task, event)
+        if closes:
+            close(flow, task.planned.seq)
+        elif suspends:
+            flow.suspended += 1
+            flow.suspended_ms = event.at
+
+    return step
+
+
+def _unsuspend(flow: FlowState) -> None:
+    flow.suspended -= 1
+    if not flow.suspended:
+        flow.suspended_ms = None
+
+
+def _reopen(flow: FlowState, seq: int) -> None:
+    """The task is not final any more: what waits behind it waits for it, too."""
+    flow.left += 1
+    for dependent in flow.dependents[seq]:
+        behind = flow.task(dependent)
+        if behind.status is Status.RUNNING:
+            raise FoldError(f"flow {flow.flow} task {seq} is reopened under task {dependent}, which runs")
+        behind.open += 1
+
+
+def _giving(fact: str, field: str) -> Step:
+    def step(flow: FlowState, event: Any) -> None:
+        for seq, value in getattr(event, field).items():
+            _give(flow.task(seq), fact, value)
+
+    return step
+
+
+def _giving_all(fact: str, field: str) -> Step:
+    def step(flow: FlowState, event: Any) -> None:
+        for task in flow.tasks:
+            _give(task, fact, getattr(event, field))
+
+    return step
+
+
+def _give(task: TaskState, fact: str, value: Any) -> None:
+    if fact in _PLANNED:
+        task.planned = msgspec.structs.replace(task.planned, **{fact: value})
+    else:
+        setattr(task, fact, bytes(value))
+
+
+def _setting(fact: str) -> Step:
+    return lambda flow, event: setattr(flow, fact, event)
+
+
+def _forgetting(fact: str) -> Step:
+    return lambda flow, _event: setattr(flow, fact, None)
+
+
+def _end_if_said(flow: FlowState, event: Any) -> None:
+    if event.ends != (flow.left == 0):
+        raise FoldError(
+            f"flow {flow.flow}: event v{event.v} has ends={event.ends} with {flow.left} tasks open"
+        )
+    if event.ends:
+        flow.ended_ms = event.at
+
+
+def _end(flow: FlowState, event: Any) -> None:
+    if flow.left:
+        raise FoldError(f"flow {flow.flow}: event v{event.v} has ends=True with {flow.left} tasks open")
+    flow.ended_ms = event.at
+
+
+def _begin_anew(flow: FlowState, _event: Any) -> None:
+    flow.ended_ms = flow.cancelled = None
+
+
+_ENDS: Mapping[str, Step] = {"said": _end_if_said, "always": _end, "over": _begin_anew}
+
+STEPS: Mapping[type[AnyEvent], Step] = {
+    kind: _step(meaning) for kind, meaning in MEANINGS.items() if meaning.about in ("flow", "registration")
+}
+"""By type of event; others do nothing to a flow that is known, or replace it."""

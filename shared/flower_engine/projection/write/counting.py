@@ -1,0 +1,84 @@
+"""How a batch counts an event: a function by its type, made from the table of meanings once.
+
+So counting an event costs what its facts cost. Unlike the fold, these functions never refuse: an event that
+contradicts those before it is for ``flower verify`` to find.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flower_engine.model.event_meaning import MEANINGS, Meaning, Move
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.fact_writers import fact_lines, function_of, held_value
+from flower_engine.model.status import Status
+from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
+
+Count = Callable[[FlowChange, Any], None]
+"""Adds an event to what a batch changes of its flow: (flow, event)."""
+
+_COUNTERS = {
+    Status.WAIT: "flow.waiting",
+    Status.RUNNING: "flow.running",
+    Status.SUSPEND: "flow.suspended",
+    Status.FINISH: "flow.finished",
+    Status.IGNORE: "flow.ignored",
+}
+_ARRIVED = {
+    Status.RUNNING: ["if flow.started_ms is None: flow.started_ms = event.at"],
+    Status.SUSPEND: ["flow.suspended_ms = event.at"],
+}
+_SETS = {"paused": ["flow.pause_said, flow.paused = True, event"], "cancelled": ["flow.cancelled = event"]}
+_FORGETS = {"paused": ["flow.pause_said, flow.paused = True, None"]}
+_ENDS = {
+    "": [],
+    "said": ["if event.ends: flow.ended_ms = event.at"],
+    "always": ["flow.ended_ms = event.at"],
+    "over": ["flow.reopened = True", "flow.ended_ms = flow.cancelled = None"],
+}
+_REGISTERED = [
+    "if flow.registered is not None: return",
+    "flow.registered = event",
+    "flow.waiting += len(event.tasks)",
+]
+
+
+def lines_of(meaning: Meaning) -> list[str]:
+    """The lines of the function that counts an ``event`` of this meaning in what is changed of a ``flow``."""
+    lines = list(_REGISTERED) if meaning.about == "registration" else []
+    for move in meaning.moves:
+        lines += _moving(meaning, move)
+    for fact, field in meaning.of_each.items():
+        lines.append(f"for seq, value in event.{field}.items():")
+        lines.append(f"    flow.task(seq).{fact} = {held_value(fact, 'value')}")
+    lines += [f"flow.{fact} = event.{field}" for fact, field in meaning.of_all.items()]
+    for fact in meaning.flow_sets:
+        lines += _SETS[fact]
+    for fact in meaning.flow_forgets:
+        lines += _FORGETS[fact]
+    return lines + _ENDS[meaning.end]
+
+
+def _moving(meaning: Meaning, move: Move) -> list[str]:
+    """Tasks stand elsewhere, or are told something."""
+    counted = [] if move.to is None else _counted(move, move.to)
+    if move.tasks == "task":
+        return [*counted, "task = flow.task(event.task)", *fact_lines(meaning, move, TaskChange)]
+    each = [*counted, "task = flow.task(seq)", *fact_lines(meaning, move, TaskChange)]
+    return [f"for seq in event.{move.tasks}:", *(f"    {line}" for line in each)]
+
+
+def _counted(move: Move, to: Status) -> list[str]:
+    first, *others = (_COUNTERS[status] for status in move.was)
+    left = [f"{first} -= 1"]
+    if move.said_in:
+        (other,) = others
+        left = [f"if event.{move.said_in} == {int(move.was[1])}: {other} -= 1", f"else: {first} -= 1"]
+    return [*left, f"{_COUNTERS[to]} += 1", *_ARRIVED.get(to, [])]
+
+
+COUNTS: Mapping[type[AnyEvent], Count] = {
+    kind: function_of(lines_of(meaning), "flow, event", {f"status_{int(one)}": int(one) for one in Status})
+    for kind, meaning in MEANINGS.items()
+    if meaning.about in ("flow", "registration")
+}
+"""By type of event; others do not change what a batch holds of a flow."""
