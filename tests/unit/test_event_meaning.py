@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from flower_engine.model.event_meaning import MEANINGS, PASSING_FACTS, Meaning, Move, Said, check
-from flower_engine.model.events import AnyEvent, FlowEvent, TaskEvent, TaskReturned, TaskStarted
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowEvent,
+    FlowRerun,
+    TaskEvent,
+    TaskReturned,
+    TaskStarted,
+    TaskUnignored,
+)
 from flower_engine.model.status import Status
 
 TYPES: tuple[type[AnyEvent], ...] = get_args(AnyEvent)
@@ -76,6 +84,10 @@ def test_whatever_leaves_running_ends_an_attempt(kind: type[AnyEvent]) -> None:
 
 def test_what_goes_with_a_status_is_forgotten_with_it_and_nowhere_else() -> None:
     assert {fact for meaning in MEANINGS.values() for fact in meaning.forgets}.isdisjoint(PASSING_FACTS)
+
+
+def test_only_a_rerun_and_an_unignore_may_follow_the_end_of_a_flow() -> None:
+    assert {kind for kind, meaning in MEANINGS.items() if meaning.end == "over"} == {FlowRerun, TaskUnignored}
 
 
 def test_meanings_cannot_be_changed() -> None:
