@@ -3,21 +3,21 @@
 import asyncio
 import contextlib
 import logging
-import time
 from enum import Enum, auto
 
 import psycopg
-from redis.exceptions import RedisError
 
-from flower_engine.errors import InstallationError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import wait_for_log
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.write.election import Election
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.asyncio_tasks import unless_stopped
+from flower_engine.runtime.backoff import StoresBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
-from flower_engine.store_faults import is_outage, is_refused
+from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.log_follower import Follower
 from flower_projector.trimming import Trimmer
 
@@ -35,34 +35,48 @@ class Turn(Enum):
     PROJECTED = auto()  # a batch; there may be more
     IDLE = auto()  # the log has no more
     STANDBY = auto()  # another projector is the active one
-    AWAY = auto()  # a store is away
 
 
 class PartitionLoop:
-    """Projects one partition for as long as it is the elected projector."""
+    """Projects one partition for as long as it is the elected projector, until ``stop`` is set."""
 
-    def __init__(self, client: AsyncRedis, partition: Partition, settings: Settings) -> None:
+    def __init__(
+        self,
+        client: AsyncRedis,
+        partition: Partition,
+        settings: Settings,
+        stop: asyncio.Event | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._client = client
         self._partition = partition
         self._settings = settings
-        self._redis = Patience(_log, f"Redis (partition {partition.number})")
-        self._postgres = Patience(_log, f"Postgres (partition {partition.number})")
-        self._pause_seconds = 0.0
+        self._stop = stop or asyncio.Event()
+        self._clock = clock
+        of = f" (partition {partition.number})"
+        self.turns = Loop(
+            f"projector{of}",
+            self._take_turn,
+            self._interval_after,
+            StoresBackoff(_log, of, clock=clock),
+            self._stop,
+            clock=clock,
+        )
+        self._began = 0.0
+        self._is_idle = False
         self._connection: Connection | None = None
         self._election: Election | None = None
         self._active: _Active | None = None
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Projects until ``stop`` is set; a batch under way is written first.
+    async def run(self) -> None:
+        """Projects until told to stop; a batch under way is written first.
 
         Raises:
             LostError, NewerEventError, InstallationError: as ``run_once``.
         """
         try:
-            while not stop.is_set():
-                began = time.monotonic()
-                turn = await self.run_once()
-                await self._rest(turn, began, stop)
+            await self.turns.run()
         finally:
             await self.close()
 
@@ -73,58 +87,61 @@ class PartitionLoop:
             LostError: Redis lost its state, or went back in time; every service stops.
             NewerEventError: the next event is of a newer version; everything before it is projected.
             InstallationError: Postgres belongs to another installation, or its tables are not there.
+            psycopg.Error, RedisError, OSError: a store is away; the next call begins with new connections.
         """
+        self._is_idle = False
         try:
-            turn = await self._take_turn()
-        except (psycopg.Error, RedisError, OSError) as error:
+            turn = await self._project()
+        except STORE_ERRORS as error:
             await self.close()
-            if isinstance(error, psycopg.Error) and not (is_outage(error) or is_refused(error)):
-                raise InstallationError(f"Postgres' tables cannot be used as they are: {error}") from error
-            patience = self._postgres if isinstance(error, psycopg.Error) else self._redis
-            self._pause_seconds = patience.failed(error)
-            return Turn.AWAY
-        self._postgres.worked()
-        self._redis.worked()
+            refuse_unusable(error, "Postgres' tables cannot be used as they are")
+            raise
+        self._is_idle = turn is Turn.IDLE
         return turn
 
     async def _take_turn(self) -> Turn:
+        """``run_once``, as soon as the log has more where it had none."""
+        if self._is_idle:
+            await self._wait_for_more()
+            if self._stop.is_set():
+                return Turn.IDLE
+        self._began = self._clock.monotonic()
+        return await self.run_once()
+
+    async def _project(self) -> Turn:
         number = self._partition.number
         if self._connection is None:
             assert self._settings.database_url is not None
             self._connection = await connect(self._settings.database_url, f"projector {number}")
         if self._election is None:
-            self._election = Election(self._connection, number)
+            self._election = Election(self._connection, number, monotonic=self._clock.monotonic)
         if not await self._election.hold():
             self._active = None
             return Turn.STANDBY
         if self._active is None:
             _log.info("elected for partition %d", number)
-            self._active = _Active(self._client, self._connection, self._partition, self._settings)
+            self._active = _Active(
+                self._client, self._connection, self._partition, self._settings, self._clock
+            )
         return await self._active.run_once()
 
-    async def _rest(self, turn: Turn, began: float, stop: asyncio.Event) -> None:
-        """Waits between turns, as long as there is nothing to do."""
+    def _interval_after(self, turn: Turn) -> float:
         match turn:
             case Turn.PROJECTED:
-                if self._active and not self._active.has_more:
-                    await asyncio.sleep(began + _BATCH_SECONDS - time.monotonic())
+                has_more = self._active is None or self._active.has_more
+                return 0.0 if has_more else self._began + _BATCH_SECONDS - self._clock.monotonic()
             case Turn.IDLE:
-                await self._rest_until_more(stop)
+                return 0.0  # the next turn begins with a wait
             case Turn.STANDBY:
-                await _rest_until(stop, _STANDBY_SECONDS)
-            case Turn.AWAY:
-                await _rest_until(stop, self._pause_seconds)
+                return _STANDBY_SECONDS
 
-    async def _rest_until_more(self, stop: asyncio.Event) -> None:
+    async def _wait_for_more(self) -> None:
+        """Returns when the log may have more, and when it is told to stop."""
         position = self._active.position if self._active else None
-        waiting = asyncio.create_task(wait_for_log(self._client, self._partition, position, _IDLE_MS))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        stopping.cancel()
-        waited, _ = await asyncio.gather(waiting, stopping, return_exceptions=True)
-        if isinstance(waited, Exception):
-            await _rest_until(stop, _STANDBY_SECONDS)  # the next turn says what is wrong
+        try:
+            await unless_stopped(self._stop, wait_for_log(self._client, self._partition, position, _IDLE_MS))
+        except STORE_ERRORS:
+            await self._clock.rest(_STANDBY_SECONDS, self._stop)  # the turn says what is wrong
 
     async def close(self) -> None:
         """Gives the election and the connection back; the next turn makes them anew."""
@@ -141,11 +158,17 @@ class _Active:
     """What the elected projector has: a follower, a trimmer, and now and then a look at the position."""
 
     def __init__(
-        self, client: AsyncRedis, connection: Connection, partition: Partition, settings: Settings
+        self,
+        client: AsyncRedis,
+        connection: Connection,
+        partition: Partition,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._follower = Follower(client, connection, partition, settings.projector_batch_events)
-        self._trimmer = Trimmer(client, partition, settings)
-        self._check_at = time.monotonic() + _CHECK_SECONDS
+        self._trimmer = Trimmer(client, partition, settings, monotonic=clock.monotonic)
+        self._check_at = clock.monotonic() + _CHECK_SECONDS
 
     @property
     def position(self) -> str | None:
@@ -163,14 +186,7 @@ class _Active:
             if events:
                 self._trimmer.archived(position, events)
             await self._trimmer.run_once(position)
-        if time.monotonic() >= self._check_at:
-            self._check_at = time.monotonic() + _CHECK_SECONDS
+        if self._clock.monotonic() >= self._check_at:
+            self._check_at = self._clock.monotonic() + _CHECK_SECONDS
             await self._follower.check()
         return Turn.PROJECTED if events else Turn.IDLE
-
-
-async def _rest_until(stop: asyncio.Event, seconds: float) -> None:
-    """Waits so long, or until told to stop."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()

@@ -3,21 +3,19 @@
 import asyncio
 import logging
 
-import psycopg
-from redis.exceptions import RedisError
-
-from flower_engine.errors import InstallationError, LostError, PostgresBehindError
+from flower_engine.errors import LostError, PostgresBehindError
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.redis_loss import Waiting, again_after_losses, recover_lost
 from flower_engine.runtime.settings import Settings
-from flower_engine.store_faults import is_outage, is_refused
+from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.parking import Parker
 from flower_projector.partition_loop import PartitionLoop
 from flower_projector.retention_loop import keep_pruning
@@ -41,7 +39,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     collect_rarely()
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
-    healing = _Healing(client, settings)
+    healing = _Healing(client, settings, stop)
     try:
         await again_after_losses(
             stop, lambda is_start: _serve_once(client, settings, stop, is_start), healing.heal
@@ -67,8 +65,8 @@ async def _project(
     client: AsyncRedis, partitions: list[Partition], settings: Settings, stop: asyncio.Event
 ) -> None:
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
-    loops = [PartitionLoop(client, partition, settings) for partition in partitions]
-    tasks = [asyncio.create_task(loop.run(stop)) for loop in loops]
+    loops = [PartitionLoop(client, partition, settings, stop) for partition in partitions]
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
     tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     try:
@@ -80,11 +78,12 @@ async def _project(
 class _Healing:
     """What the projector does about a lost Redis, or a Postgres that lost a part of the history."""
 
-    def __init__(self, client: AsyncRedis, settings: Settings) -> None:
+    def __init__(self, client: AsyncRedis, settings: Settings, stop: asyncio.Event) -> None:
         self._client = client
         self._settings = settings
-        self._waiting = Waiting()
-        self._patience = Patience(_log, "a store, in the middle of a recovery,")
+        self._stop = stop
+        self._waiting = Waiting(stop)
+        self._backoff = StoreBackoff(_log, "a store, in the middle of a recovery,")
 
     async def heal(self, error: LostError) -> None:
         """Recovers it, if the settings allow that; else waits a little."""
@@ -102,12 +101,11 @@ class _Healing:
                 await self._waiting.wait(error)
         except LostError as again:
             await self._waiting.wait(again)
-        except (RedisError, OSError, psycopg.Error) as failure:
-            if isinstance(failure, psycopg.Error) and not (is_outage(failure) or is_refused(failure)):
-                raise InstallationError(f"Postgres cannot be used as it is: {failure}") from failure
-            await asyncio.sleep(self._patience.failed(failure))
+        except STORE_ERRORS as failure:
+            refuse_unusable(failure)
+            await SYSTEM_CLOCK.rest(self._backoff.failed(failure), self._stop)
         else:
-            self._patience.worked()
+            self._backoff.worked()
 
 
 def _say_progress(what: str, done: int, total: int) -> None:

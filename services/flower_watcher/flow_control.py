@@ -4,16 +4,15 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-import psycopg
-from redis.exceptions import RedisError
-
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import Strike
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.flow_control_rows import read_version
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.flow_control_sync import problems_of_controls, try_to_bring_control
+from flower_engine.runtime.loop import Loop
+from flower_engine.store_faults import STORE_ERRORS
 from flower_engine.transitions.flow_control_transitions import read_token
 from flower_engine.transitions.strike_transition import sweep
 
@@ -33,7 +32,7 @@ class ControlLoop:
         self._held: tuple[int, list[str]] | None = None  # what both sides were when they were made alike
         self._said: set[str] = set()
         self._swept: set[str] = set()
-        self._patience = Patience(_log, "flow control")
+        self._connection: Connection | None = None
 
     async def run(self) -> None:
         """Looks until cancelled.
@@ -41,16 +40,28 @@ class ControlLoop:
         Raises:
             LostError: Redis lost its state.
         """
-        while True:
-            try:
-                async with await connect(self._url, "watcher control") as connection:
-                    while True:
-                        await self.run_once(connection)
-                        self._patience.worked()
-                        await asyncio.sleep(_INTERVAL_SECONDS)
-            except (psycopg.Error, RedisError, TimeoutError, OSError) as error:
-                self._held = None  # say all of it again: nobody knows what arrived
-                await asyncio.sleep(self._patience.failed(error))
+        try:
+            await Loop(
+                "flow control", self._look, _INTERVAL_SECONDS, StoreBackoff(_log, "flow control")
+            ).run()
+        finally:
+            await self._disconnect()
+
+    async def _look(self) -> list[str]:
+        """``run_once``, on a connection that is kept until something fails."""
+        try:
+            if self._connection is None:
+                self._connection = await connect(self._url, "watcher control")
+            return await self.run_once(self._connection)
+        except STORE_ERRORS:
+            self._held = None  # say all of it again: nobody knows what arrived
+            await self._disconnect()
+            raise
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def run_once(self, connection: Connection) -> list[str]:
         """Brings the tables to the partitions where either has changed; the names that did in any of them."""

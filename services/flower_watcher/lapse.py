@@ -1,14 +1,12 @@
 """The lapse loop of one partition: leases without a heartbeat end, and their tasks wait for a new attempt."""
 
-import asyncio
 import logging
-
-from redis.exceptions import RedisError
 
 from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.watcher_transitions import Lapse, lapse, queues_of
 
@@ -38,7 +36,6 @@ class LapseLoop:
         self._partition = partition
         self._settings = settings
         self.interval_seconds = interval_seconds(settings)
-        self._patience = Patience(_log, f"Redis (partition {partition.number})")
         self._stalled = False
 
     async def run(self) -> None:
@@ -47,15 +44,8 @@ class LapseLoop:
         Raises:
             LostError: Redis lost its state.
         """
-        while True:
-            try:
-                ended = await self.run_once()
-            except (RedisError, OSError) as error:
-                await asyncio.sleep(self._patience.failed(error))
-            else:
-                self._patience.worked()
-                if len(ended) < _MOST_AT_ONCE:
-                    await asyncio.sleep(self.interval_seconds)
+        backoff = StoreBackoff(_log, f"Redis (partition {self._partition.number})")
+        await Loop("lapse", self.run_once, self._interval_after, backoff).run()
 
     async def run_once(self) -> list[Lapse]:
         """Ends the leases that have lapsed; none for one lease time after a stall."""
@@ -82,6 +72,9 @@ class LapseLoop:
                 "suspended as poison" if ended.suspended else "it waits for a new attempt",
             )
         return found.lapses
+
+    def _interval_after(self, ended: list[Lapse]) -> float:
+        return self.interval_seconds if len(ended) < _MOST_AT_ONCE else 0.0
 
     def _say_stall(self, stalled_ms: int) -> None:
         if stalled_ms and not self._stalled:

@@ -1,14 +1,12 @@
 """The timer loop of one partition: what is due happens, soon after it is due."""
 
-import asyncio
 import logging
-
-from redis.exceptions import RedisError
 
 from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.watcher_transitions import Fired, fire
 from flower_watcher.lapse import interval_seconds, stall_ms
@@ -32,7 +30,6 @@ class TimerLoop:
         self._partition = partition
         self._lease_ms = settings.lease_ms
         self._tick_gap_ms = stall_ms(interval_seconds(settings))
-        self._patience = Patience(_log, f"Redis (timers of partition {partition.number})")
 
     async def run(self) -> None:
         """Moves timers until cancelled.
@@ -40,14 +37,8 @@ class TimerLoop:
         Raises:
             LostError: Redis lost its state.
         """
-        while True:
-            try:
-                found = await self.run_once()
-            except (RedisError, OSError) as error:
-                await asyncio.sleep(self._patience.failed(error))
-            else:
-                self._patience.worked()
-                await asyncio.sleep(_until_next(found))
+        backoff = StoreBackoff(_log, f"Redis (timers of partition {self._partition.number})")
+        await Loop("timers", self.run_once, _until_next, backoff).run()
 
     async def run_once(self) -> Fired:
         """Moves the timers that are due, a bounded number of them."""

@@ -1,14 +1,13 @@
 """The loop that forgets workers of one partition that are gone for good and hold nothing any more."""
 
-import asyncio
 import logging
-
-from redis.exceptions import RedisError
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
+from flower_engine.runtime.backoff import SteadyBackoff
+from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.watcher_transitions import queues_of
 from flower_engine.transitions.worker_transitions import leave
@@ -30,12 +29,9 @@ class WorkersLoop:
         Raises:
             LostError: Redis lost its state.
         """
-        while True:
-            try:
-                await self.run_once()
-            except (RedisError, OSError) as error:
-                _log.debug("looking for lost workers failed: %s", error)  # the lapse loop says it
-            await asyncio.sleep(self._interval_seconds)
+        # The lapse loop says what is waited for.
+        backoff = SteadyBackoff(_log, "looking for lost workers failed: %s", self._interval_seconds)
+        await Loop("workers", self.run_once, self._interval_seconds, backoff).run()
 
     async def run_once(self) -> list[str]:
         """Forgets those that are gone and hold nothing; returns their ids. None after a stall: what is shown

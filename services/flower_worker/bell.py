@@ -5,7 +5,6 @@ A partition has one for the programs that need no process, and one for those tha
 
 import asyncio
 import logging
-import time
 
 from redis.exceptions import RedisError
 
@@ -64,7 +63,7 @@ class BellLoop:
 
     def _seconds(self) -> float:
         """How long to wait at most: a rate that lets more start rings no bell."""
-        opens_at = self._exchange.opens_at
-        if opens_at is None:
+        opens_in = self._exchange.opens_in_seconds()
+        if opens_in is None:
             return _LONGEST_SECONDS
-        return min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, opens_at - time.monotonic()))
+        return min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, opens_in))

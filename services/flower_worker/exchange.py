@@ -7,7 +7,6 @@ failed is sent again, the same in every byte, until it is answered, so each outc
 import asyncio
 import itertools
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -17,7 +16,8 @@ from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.worker_transitions import (
     Claim,
@@ -70,10 +70,10 @@ class ExchangeLoop:
         programs: Mapping[AskKind, Sequence[Arg]],
         slots: Slots,
         executor: Executor,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.partition = partition
         self.share = Share(self.wake)
-        self.opens_at: float | None = None  # when a rate lets more start, by time.monotonic
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
         self.answered = 0  # the last call that was answered; a thread may read it
         self.quiet = asyncio.Event()  # no lease is held, and no call is under way that may bring one
@@ -93,7 +93,9 @@ class ExchangeLoop:
         self._calling = False
         self._number = 0
         self._woken = asyncio.Event()
-        self._patience = Patience(_log, f"Redis (partition {partition.number})")
+        self._backoff = StoreBackoff(_log, f"Redis (partition {partition.number})", clock=clock)
+        self._clock = clock
+        self._opens_at: float | None = None  # when a rate lets more start
         slots.add(self.share)
 
     async def run(self) -> None:
@@ -120,6 +122,10 @@ class ExchangeLoop:
     def wake(self) -> None:
         """Something may have changed: look whether there is a reason for a call."""
         self._woken.set()
+
+    def opens_in_seconds(self) -> float | None:
+        """When a rate lets more start, which rings no bell; None: no rate stands in the way."""
+        return None if self._opens_at is None else self._opens_at - self._clock.monotonic()
 
     def stop_claiming(self) -> None:
         """From here on only outcomes are handed in."""
@@ -253,9 +259,9 @@ class ExchangeLoop:
                     service_args=service,
                 )
             except (RedisError, OSError) as error:
-                await asyncio.sleep(self._patience.failed(error))
+                await self._clock.rest(self._backoff.failed(error))
             else:
-                self._patience.worked()
+                self._backoff.worked()
                 if call.outcomes:
                     crash_point("exchange.handed-in")
                 if reply.claims:
@@ -293,7 +299,8 @@ class ExchangeLoop:
 
     def _note_what_is_due(self, ask: Ask, reply: Exchange) -> None:
         if ask.wanted:
-            self.opens_at = None if reply.opens_ms is None else time.monotonic() + reply.opens_ms / 1000
+            opens_ms = reply.opens_ms
+            self._opens_at = None if opens_ms is None else self._clock.monotonic() + opens_ms / 1000
             more = reply.more or len(reply.claims) == ask.wanted
             if ask.kind is not AskKind.HEAVY:
                 self.share.due = more

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -12,7 +11,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import connect_blocking, descriptors
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.worker_transitions import WorkerInfo, heartbeat
@@ -35,6 +35,8 @@ class HeartbeatLoop:
         exchanges: Sequence[ExchangeLoop],
         processes: Processes,
         on_failure: Callable[[Exception], None],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
         self.began = asyncio.Event()  # operators and the API can see the worker
@@ -46,8 +48,9 @@ class HeartbeatLoop:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
-        self._patience = Patience(_log, "Redis (heartbeats)")
-        self._beaten = time.monotonic()
+        self._clock = clock
+        self._backoff = StoreBackoff(_log, "Redis (heartbeats)", clock=clock)
+        self._beaten = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -109,7 +112,7 @@ class HeartbeatLoop:
                 try:
                     self.run_once(client)
                 except (RedisError, OSError) as error:
-                    self._stop.wait(self._patience.failed(error))
+                    self._stop.wait(self._backoff.failed(error))
                 except Exception as error:  # noqa: BLE001 # without heartbeats the worker must not go on
                     self._tell(self._on_failure, error)
                     return
@@ -118,8 +121,8 @@ class HeartbeatLoop:
                     self._stop.wait(self._settings.heartbeat_seconds)
 
     def _note_success(self) -> None:
-        self._patience.worked()
-        now = time.monotonic()
+        self._backoff.worked()
+        now = self._clock.monotonic()
         if now - self._beaten > self._settings.lease_seconds:
             _log.warning("%.1f s passed between two heartbeats: leases may have lapsed", now - self._beaten)
         self._beaten = now

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -13,7 +14,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.loop import until_it_works
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.worker_transitions import Service, attend, leave, program_args
 from flower_worker.ability import Ability
@@ -152,16 +154,11 @@ class Worker:
 
     async def _begin(self) -> bool:
         """Queues exist and the worker is known before it claims its first task."""
-        patience = Patience(_log, "Redis")
+        backoff = StoreBackoff(_log, "Redis")
         if self._ability.programs:
             self._processes.warm()
         for partition in self._partitions:
-            while True:
-                try:
-                    await attend(self._client, partition, self._queues.names)
-                    break
-                except (RedisError, OSError) as error:
-                    await asyncio.sleep(patience.failed(error))
+            await until_it_works(partial(attend, self._client, partition, self._queues.names), backoff)
         self._publishing = asyncio.create_task(
             keep_published(self._client, self._partitions, self._signatures)
         )

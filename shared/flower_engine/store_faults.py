@@ -13,7 +13,11 @@ import psycopg
 from redis import exceptions as redis_errors
 from redis.exceptions import RedisError
 
+from flower_engine.errors import InstallationError
 from flower_engine.secrets import hide_secrets
+
+STORE_ERRORS = (psycopg.Error, RedisError, OSError)
+"""What talking to a store raises: an error of the store, or of the way to it (timeouts are OSErrors, too)."""
 
 PERMISSIONS = "docs/operations.md, 'What Flower may do in Redis', lists what it needs"
 
@@ -179,6 +183,16 @@ def is_refusal(error: BaseException) -> bool:
 def is_outage(error: BaseException) -> bool:
     """Whether Postgres is away, restarting, full or in its own way, so that trying again later may help."""
     return isinstance(error, _POSTGRES_MAY_PASS) and not is_refusal(error)
+
+
+def refuse_unusable(error: Exception, sentence: str = "Postgres cannot be used as it is") -> None:
+    """Returns if waiting, or somebody's hand at the store, may heal the error.
+
+    Raises:
+        InstallationError: it is of Postgres, and says that the tables are not what Flower takes them for.
+    """
+    if isinstance(error, psycopg.Error) and not (is_outage(error) or is_refused(error)):
+        raise InstallationError(f"{sentence}: {error}") from error
 
 
 def _what_is_waited_for(error: BaseException) -> str:

@@ -8,7 +8,6 @@ goes on with the first event that the log has, and counts what follows from what
 Killed at any moment, it is simply begun again. Work goes on all the while.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 
@@ -34,6 +33,7 @@ from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, add_gap, ends_known, gap_at
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.runtime.loop import until_there
 from flower_engine.transitions.snapshot_transitions import close, snapshot
 
 _log = logging.getLogger(__name__)
@@ -57,14 +57,14 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
     async with await connect(database_url, "recovery") as connection:
         await refuse_newer_tables(connection)
         for number in range(len(await read_positions(connection))):
-            while True:
-                if not await recovery_records.try_to_be_the_one(connection, number):
-                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # somebody else is at it
-                    continue
-                row = (await read_positions(connection))[number]  # only now nobody else bridges it
-                if await _has_gap(client, connection, row):
-                    bridged.append(await Bridging(client, connection, row, tell).run())
-                break
+
+            async def is_the_one(partition: int = number) -> bool | None:
+                return await recovery_records.try_to_be_the_one(connection, partition) or None
+
+            await until_there(is_the_one, _LOOK_AGAIN_SECONDS)  # somebody else may be at it
+            row = (await read_positions(connection))[number]  # only now nobody else bridges it
+            if await _has_gap(client, connection, row):
+                bridged.append(await Bridging(client, connection, row, tell).run())
     return bridged
 
 

@@ -1,14 +1,11 @@
 """The installation: which Redis and which Postgres belong together, made once and checked at every start."""
 
-import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import psycopg
-from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError, LostError, NewerEventError, StoreRefusedError
 from flower_engine.log.client import AsyncRedis
@@ -28,11 +25,13 @@ from flower_engine.projection.write.projected_positions import (
     lock_positions,
     read_positions,
 )
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoresBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.gap_bridge import Bridging
+from flower_engine.runtime.loop import until_it_works, until_there
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis
-from flower_engine.store_faults import fault_of, is_outage, is_refused
+from flower_engine.store_faults import fault_of, is_refused, refuse_unusable
 from flower_engine.transitions.installation_transitions import install
 
 _log = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ _FIRST_GENERATION = "1"
 
 
 async def open_partitions(
-    client: AsyncRedis, settings: Settings, *, is_start: bool = True
+    client: AsyncRedis, settings: Settings, *, is_start: bool = True, clock: Clock = SYSTEM_CLOCK
 ) -> list[Partition]:
     """The installation's partitions, from Redis alone; for the worker and the watcher.
 
@@ -57,12 +56,14 @@ async def open_partitions(
         InstallationError: it has another number of partitions than ``settings``.
         LostError: Redis lost events and was halted.
     """
-    say_at = time.monotonic() + _LONG_SECONDS
+    say_at = clock.monotonic() + _LONG_SECONDS
     said = False
     if is_start:
         await _patiently(lambda: refuse_missing_permissions(client), is_start)
         await _patiently(lambda: check_redis(client), is_start)
-    while True:
+
+    async def look() -> list[Partition] | None:
+        nonlocal said, say_at
         metas = await _patiently(lambda: _read_metas(client, settings), is_start)
         if None not in metas:
             return _partitions(metas, settings)
@@ -70,13 +71,15 @@ async def open_partitions(
         if not said:
             said = True
             _log.info("waiting for an installation in Redis: the API or the projector makes it")
-        if time.monotonic() >= say_at:
-            say_at = time.monotonic() + _SAY_AGAIN_SECONDS
+        if clock.monotonic() >= say_at:
+            say_at = clock.monotonic() + _SAY_AGAIN_SECONDS
             _log.warning(
                 "Redis still holds no installation. At first start the API or the projector makes it: see"
                 " that one of them runs. If Redis held one before, it was lost: see the projector's log"
             )
-        await asyncio.sleep(_LOOK_SECONDS)
+        return None
+
+    return await until_there(look, _LOOK_SECONDS, clock=clock)
 
 
 async def ensure_installation(
@@ -297,24 +300,12 @@ async def _read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | Non
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], is_start: bool) -> T:
     """What the attempt gives, however long a store is away; what refuses it ends a start."""
-    redis, postgres = Patience(_log, "Redis"), Patience(_log, "Postgres")
-    while True:
+
+    async def usable() -> T:
         try:
-            result = await attempt()
-        except (RedisError, OSError) as error:
-            _end_start(error, "Redis", is_start)
-            await asyncio.sleep(redis.failed(error))
+            return await attempt()
         except psycopg.Error as error:
-            _end_start(error, "Postgres", is_start)
-            if not is_outage(error) and not is_refused(error):
-                raise InstallationError(f"Postgres cannot be used as it is: {error}") from error
-            await asyncio.sleep(postgres.failed(error))
-        else:
-            redis.worked()
-            postgres.worked()
-            return result
+            refuse_unusable(error)
+            raise
 
-
-def _end_start(error: Exception, store: str, is_start: bool) -> None:
-    if is_start and is_refused(error):
-        raise StoreRefusedError(fault_of(error).said_of(store)) from error
+    return await until_it_works(usable, StoresBackoff(_log, is_start=is_start))

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from flower_engine.errors import InstallationError, LostError
@@ -17,7 +16,9 @@ from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.gap_bridge import gap_to_cross, refuse_while_crossing
+from flower_engine.runtime.loop import until_there
 from flower_engine.runtime.redis_recovery import Recovered, Recovery
 from flower_engine.runtime.settings import Settings
 
@@ -38,7 +39,7 @@ async def again_after_losses(
     ``work`` is told whether this is the start of the service: what ends a start is waited for later on.
     ``on_lost`` is called between (default: wait a little, and say what for).
     """
-    waiting = on_lost or Waiting().wait
+    waiting = on_lost or Waiting(stop).wait
     is_start = True
     while True:
         try:
@@ -53,16 +54,20 @@ async def again_after_losses(
 class Waiting:
     """Waits for somebody to recover Redis, and says so now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: asyncio.Event | None = None, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """``stop`` ends a wait."""
+        self._stop = stop
+        self._clock = clock
         self._say_at = 0.0
         self._said = ""
 
     async def wait(self, error: LostError) -> None:
         """Waits a little, before the next look."""
-        if str(error) != self._said or time.monotonic() >= self._say_at:
-            self._said, self._say_at = str(error), time.monotonic() + _SAY_AGAIN_SECONDS
+        now = self._clock.monotonic()
+        if str(error) != self._said or now >= self._say_at:
+            self._said, self._say_at = str(error), now + _SAY_AGAIN_SECONDS
             _log.error("waiting for Redis to be recovered (flower recover): %s", error)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await self._clock.rest(_LOOK_SECONDS, self._stop)
 
 
 async def until_lost(
@@ -70,13 +75,16 @@ async def until_lost(
 ) -> str:
     """Returns, with the reason, once a partition no longer has the generation that it is given with;
     ``on_look`` is called each time that Redis has answered."""
-    while True:
+
+    async def look() -> str | None:
         for number, generation in generations.items():
             meta = await read_meta(client, number)
             if meta is None or meta.generation != generation:
                 return why_not(number, meta)
         on_look()
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return None
+
+    return await until_there(look, _LOOK_AGAIN_SECONDS)
 
 
 def why_not(number: int, meta: Meta | None) -> str:
@@ -134,7 +142,7 @@ async def recover_lost(
                     result.rewound = meta.rewound if meta is not None and went_back else None
                     done.append(result)
                     break
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                await SYSTEM_CLOCK.rest(_LOOK_AGAIN_SECONDS)
                 row = await _read_row(connection, row.partition)  # noqa: PLW2901
     return done
 
