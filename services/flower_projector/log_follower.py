@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
@@ -11,14 +12,11 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.positions import as_numbers
-from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection
-from flower_engine.projection.maintain.gaps import Gap, versions_of
-from flower_engine.projection.write.batch import Batch, make_batch
+from flower_engine.projection.write.batch import Batch, Entry, make_batch
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.projection.write.writer import Writer, prepare_session
-from flower_engine.runtime.gap_bridge import gap_to_cross
+from flower_engine.runtime.gap_crossing import Crossing, gap_to_cross
 from flower_engine.transitions.installation_transitions import halt
 
 _log = logging.getLogger(__name__)
@@ -40,7 +38,7 @@ class Follower:
         self._count = min(_FIRST_EVENTS, most_events)
         self._writer: Writer | None = None
         self._ahead: Batch | None = None
-        self._gap: Gap | None = None
+        self._crossing: Crossing | None = None
 
     @property
     def position(self) -> str | None:
@@ -63,27 +61,29 @@ class Follower:
             InstallationError: Postgres belongs to another installation.
         """
         writer = self._writer = self._writer or await self._start()
+        if self._crossing is not None:
+            return await self._cross(writer, self._crossing)
         batch, self._ahead = self._ahead or await self._read(writer), None
         if batch is None:
             return 0
-        if batch.known_before is not None:
-            return await self._write_alone(writer, batch)
         ahead = asyncio.create_task(self._read_ahead(batch))
         try:
             written = await writer.write(batch)
             self._ahead = await ahead
         finally:
             ahead.cancel()
-        return self._written(batch) if written else self._overtaken()
+        return len(batch.entries) if written else self._overtaken()
 
-    async def _write_alone(self, writer: Writer, batch: Batch) -> int:
-        """Writes a batch before the next one is read: what is known of flows decides what counts of it."""
-        return self._written(batch) if await writer.write(batch) else self._overtaken()
-
-    def _written(self, batch: Batch) -> int:
-        if self._gap and as_numbers(batch.position) >= as_numbers(self._gap.until):
-            _log.warning("crossed a gap: %s", self._gap)
-            self._gap = None
+    async def _cross(self, writer: Writer, crossing: Crossing) -> int:
+        """The next batch of a gap. Nothing is read ahead: what is written decides what counts of the next."""
+        entries = await self._entries(writer, crossing.behind(writer.position))
+        batch = await self._batch_of(await crossing.judge(entries))
+        if batch is None:
+            return 0
+        if not await writer.write(batch):
+            return self._overtaken()
+        if crossing.is_over(batch.position):
+            self._crossing = None
         return len(batch.entries)
 
     def _overtaken(self) -> int:
@@ -105,7 +105,8 @@ class Follower:
         await prepare_session(self._connection)
         held = await self._read_position()
         where = (self._client, self._connection, self._partition.number)
-        self._gap = await gap_to_cross(*where, held.position)
+        gap = await gap_to_cross(*where, held.position)
+        self._crossing = Crossing(self._connection, gap) if gap else None
         return Writer(self._connection, held)
 
     async def _read_position(self) -> Projected:
@@ -130,18 +131,19 @@ class Follower:
 
     async def _read(self, writer: Writer) -> Batch | None:
         """What follows the position; None: nothing, or the position is not where it was believed to be."""
-        position = writer.position
-        if self._gap and self._gap.after == position:
-            position = None  # what followed is lost: the next event is the first that the log has
+        return await self._batch_of(await self._entries(writer, writer.position))
+
+    async def _entries(self, writer: Writer, position: str | None) -> list[LogEntry]:
+        """What the log has behind the position; [] as ``_read`` has None."""
         try:
-            entries = await read_log(self._client, self._partition, position, self._count)
+            return await read_log(self._client, self._partition, position, self._count)
         except LostError as error:
             # Whoever moved the position on may have trimmed the entry since. Where the position is still the
             # same, nobody has.
             held = await self._read_position()
             if held.position != writer.position:
                 self._writer = None
-                return None
+                return []
             if await is_postgres_behind(self._client, self._partition.number, held.position):
                 raise PostgresBehindError(
                     f"Postgres went back in time: it knows partition {self._partition.number} up to"
@@ -151,7 +153,6 @@ class Follower:
                 ) from error
             await halt(self._client, self._partition, str(error))
             raise
-        return await self._batch_of(entries)
 
     async def _read_ahead(self, batch: Batch) -> Batch | None:
         """What follows a batch that is being written, where more waits; errors are left to the next read."""
@@ -164,13 +165,9 @@ class Follower:
         except (LostError, NewerEventError, RedisError, OSError):
             return None
 
-    async def _batch_of(self, entries: list[LogEntry]) -> Batch | None:
+    async def _batch_of(self, entries: Sequence[Entry]) -> Batch | None:
         if not entries:
             return None
         size_bytes = sum(len(entry.raw) for entry in entries) / len(entries)
         self._count = max(1, min(self._most_events, int(_BATCH_BYTES / (size_bytes + 1))))
-        known = None
-        if self._gap:
-            named = {flow for flow, _ in (flow_and_type(entry.raw) for entry in entries) if flow}
-            known = await versions_of(self._connection, sorted(named))
-        return await make_batch(self._partition.number, entries, known)
+        return await make_batch(self._partition.number, entries)

@@ -179,7 +179,8 @@ class HistoryError(RefusedError):
 
 
 class LostHistoryError(RefusedError):
-    """The end of a flow lies in a gap: nothing can be done with what is known of it, if anything is."""
+    """The end of a flow lies in a part of the history that is lost: nothing can be done with what is known of
+    it, if anything is."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "history-lost")

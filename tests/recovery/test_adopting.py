@@ -4,7 +4,7 @@ import pytest
 
 from flower_engine.errors import InstallationError
 from flower_engine.log.client import send
-from flower_engine.runtime.installation import adopt
+from flower_engine.runtime.adoption import adopt
 from flower_engine.runtime.settings import Settings
 from projection.rows import expected, held
 from recovery.both import Both

@@ -12,6 +12,7 @@ PLACES = (
     "services/flower_projector",
     "services/flower_watcher",
     "services/flower_worker",
+    "shared/flower_engine/flows",
     "shared/flower_engine/insight",
     "shared/flower_engine/log",
     "shared/flower_engine/projection",
@@ -20,8 +21,8 @@ PLACES = (
 )
 
 LOOPS = {
-    "services/flower_api/backlog_bound.py": "",
-    "services/flower_api/definition_listener.py": "",
+    "shared/flower_engine/flows/backlog_bound.py": "",
+    "shared/flower_engine/flows/definition_listener.py": "",
     "services/flower_api/service.py": "",
     "services/flower_worker/child_processes.py": "tries to start children until one starts",
     "services/flower_worker/exchange.py": "the same call is sent until it is answered, then never again",
@@ -32,9 +33,9 @@ LOOPS = {
 """Files in which something is slept for between two rounds, each with the reason that it is no ``Loop``."""
 
 CLOCKS = {
-    "services/flower_api/live_programs.py": "",
+    "shared/flower_engine/flows/live_programs.py": "",
     "services/flower_api/routes/bulk.py": "how often a reply of many lines is flushed",
-    "services/flower_api/unknown_names.py": "",
+    "shared/flower_engine/flows/unknown_names.py": "",
     "services/flower_worker/child.py": "the process of an attempt, which nothing is handed to",
     "services/flower_worker/identity.py": "when the process began",
     "shared/flower_engine/insight/published_signatures.py": "written down for people of another day",

@@ -68,7 +68,7 @@ async def _adopt(settings: "Settings") -> None:
     from flower_engine.errors import StoreError
     from flower_engine.log.client import connect
     from flower_engine.projection import database
-    from flower_engine.runtime.installation import adopt
+    from flower_engine.runtime.adoption import adopt
     from flower_engine.store_faults import sentence_of
 
     assert settings.redis_url is not None

@@ -11,7 +11,8 @@ from flower_engine.log.client import queue_command
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_back, read_behind, read_log
-from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.model.beginnings import FlowBeginning, follows
+from flower_engine.model.events import AnyEvent, FlowEvent, decode_event
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.write.batch import Entry
@@ -40,7 +41,7 @@ async def is_known(redis: Redis, partition: Partition, flow_id: str) -> bool:
 class Following:
     """Tells of a flow's further entries, in order, whether they follow from those that are known.
 
-    Where a gap is just being crossed, the log has some that do not.
+    Where a part of the history is lost, the log may have some that do not.
     """
 
     def __init__(self, known: Sequence[Entry]) -> None:
@@ -50,8 +51,7 @@ class Following:
         event = _event(entry)
         if not isinstance(event, FlowEvent):
             return True  # it changes nothing; or whoever reads it says what is wrong with it
-        begins = isinstance(event, FlowRegistered | FlowSnapshot)
-        if self._version is not None and not begins and event.v != self._version + 1:
+        if self._version is not None and not follows(event, self._version):
             return False
         self._version = event.v
         return True
@@ -88,7 +88,7 @@ async def read_new(
         for entry in page.entries:
             if needle in entry.raw and _is_of(entry, flow_id):
                 found.append(entry)
-                if isinstance(_event(entry), FlowRegistered | FlowSnapshot):
+                if isinstance(_event(entry), FlowBeginning):
                     await read_log(redis, partition, projected, 1)
                     return found[::-1]
         if page.is_all:

@@ -7,6 +7,7 @@ from psycopg.errors import UniqueViolation
 
 from flower_engine.errors import DefinitionConflictError
 from flower_engine.flows.sources import KeyOwner, Position
+from flower_engine.model.beginnings import BEGINNING_TYPES
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
@@ -20,7 +21,7 @@ from flower_engine.projection.definitions.definition_rows import (
     read_workflow,
 )
 from flower_engine.projection.definitions.flow_control_rows import read_controls
-from flower_engine.projection.maintain.gaps import lost_end_of, versions_of
+from flower_engine.projection.maintain.gaps import lost_end_of
 from flower_engine.projection.maintain.pruning import is_being_pruned
 from flower_engine.projection.read.queries import (
     find_by_keys,
@@ -31,11 +32,10 @@ from flower_engine.projection.read.queries import (
     read_position,
 )
 from flower_engine.projection.read.views import EventView, FlowView
+from flower_engine.projection.write.projected_versions import versions_of
 
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection for a bounded time, or raises psycopg.Error or StoreUnavailableError."""
-
-_BEGINNINGS = ("flow.registered", "flow.snapshot")
 
 
 class PostgresDefinitions:
@@ -85,7 +85,7 @@ class PostgresArchive:
         async with self._connect() as connection:
             projected = await read_position(connection, partition)
             entries = await history(connection, flow_id, tasks)
-            if entries and flow_and_type(entries[0].raw)[1] not in _BEGINNINGS:
+            if entries and flow_and_type(entries[0].raw)[1] not in BEGINNING_TYPES:
                 # Of a flow that was pruned, the event at the projected position had to stay.
                 entries = entries if await versions_of(connection, [flow_id]) else []
             return projected, entries

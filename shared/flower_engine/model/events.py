@@ -59,6 +59,11 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     key: str = ""
     start_ms: int = 0
 
+    @property
+    def due_ms(self) -> int:
+        """When the flow has taken too long, if it has a timeout."""
+        return max(self.at, self.start_ms) + self.timeout_ms
+
 
 class TaskEvent(FlowEvent, frozen=True):
     """What every event of an attempt carries; ``lease`` is the work entry's id."""
@@ -250,6 +255,11 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     start_ms: int = 0
     paused: bool = False
     key: str = ""
+
+    @property
+    def due_ms(self) -> int | None:
+        """When the flow has taken too long; None: never, or that was said already."""
+        return self.timeout_due_ms or None
 
 
 class ControlChanged(Event, frozen=True, tag="control.changed"):

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 
+from flower_engine.model.beginnings import FlowBeginning
 from flower_engine.model.events import (
     AnyEvent,
-    FlowRegistered,
     FlowRerun,
-    FlowSnapshot,
     FlowTimedOut,
     TaskError,
     TaskIgnored,
@@ -51,11 +50,8 @@ def timeout_due_ms(events: Iterable[AnyEvent]) -> int | None:
     """
     timeout_ms, due_ms = 0, None
     for event in events:
-        if isinstance(event, FlowRegistered):
-            timeout_ms = event.timeout_ms
-            due_ms = max(event.at, event.start_ms) + timeout_ms
-        elif isinstance(event, FlowSnapshot):
-            timeout_ms, due_ms = event.timeout_ms, event.timeout_due_ms or None
+        if isinstance(event, FlowBeginning):
+            timeout_ms, due_ms = event.timeout_ms, event.due_ms
         elif isinstance(event, FlowTimedOut):
             due_ms = None
         elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored):

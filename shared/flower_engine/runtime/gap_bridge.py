@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import HistoryError, InstallationError, LostError, RefusedError
+from flower_engine.errors import HistoryError, InstallationError, LostError
 from flower_engine.insight.backlog import is_postgres_behind
 from flower_engine.insight.known_flows import are_live, ends_of, live_flows, remembered_ends, remembered_keys
 from flower_engine.log.client import AsyncRedis
@@ -20,6 +20,7 @@ from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import has_entry, last_position, read_log
+from flower_engine.model.beginnings import BEGINNING_TYPES
 from flower_engine.model.events import FlowCancelled, FlowEvent, FlowSnapshot
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.positions import as_numbers
@@ -30,9 +31,10 @@ from flower_engine.projection.archive.histories import events_of, fold_events, r
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain import recovery_records
-from flower_engine.projection.maintain.gaps import Gap, LostEnd, add_gap, ends_known, gap_at
+from flower_engine.projection.maintain.gaps import Gap, LostEnd, add_gap, ends_known
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.runtime.gap_crossing import gap_to_cross
 from flower_engine.runtime.loop import until_there
 from flower_engine.transitions.snapshot_transitions import close, snapshot
 
@@ -40,7 +42,6 @@ _log = logging.getLogger(__name__)
 
 REASON = "how it went on, and ended or was parked, lies in the part of the history that is lost"
 _BY = "flower"
-_BEGINNINGS = ("flow.registered", "flow.snapshot")
 _READ_EVENTS = 5_000
 _LOOK_AGAIN_SECONDS = 1.0
 _MOST_NAMED = 1_000
@@ -66,29 +67,6 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
             if await _has_gap(client, connection, row):
                 bridged.append(await Bridging(client, connection, row, tell).run())
     return bridged
-
-
-async def gap_to_cross(
-    client: AsyncRedis, connection: Connection, partition: int, position: str | None
-) -> Gap | None:
-    """The gap that the projection, at this position, has still to cross; its bridge is there."""
-    gap = await gap_at(connection, partition, position)
-    # A Postgres that went back in time once more may tell of a bridge that is trimmed by now.
-    return gap if gap and await has_entry(client, Keys(partition), gap.until) else None
-
-
-async def refuse_while_crossing(client: AsyncRedis, connection: Connection, row: Projected) -> None:
-    """For those who need all that is archived to follow from what is known.
-
-    Raises:
-        RefusedError: the projector has a gap still to cross.
-    """
-    if await gap_to_cross(client, connection, row.partition, row.position):
-        raise RefusedError(
-            f"partition {row.partition} has a gap that the projector has still to cross: run this again when"
-            " it has (its log says so)",
-            "crossing_a_gap",
-        )
 
 
 async def _has_gap(client: AsyncRedis, connection: Connection, row: Projected) -> bool:
@@ -174,7 +152,7 @@ class Bridging:
         begun: set[str | None] = set()
         async for entry in self._tail():
             flow, kind = flow_and_type(entry.raw)
-            if kind in _BEGINNINGS:
+            if kind in BEGINNING_TYPES:
                 begun.add(flow)
             if flow in versions:
                 versions[flow] = _version_after(flow, versions[flow], entry)

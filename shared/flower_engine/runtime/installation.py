@@ -13,12 +13,9 @@ from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.log.reader import read_log
 from flower_engine.log.redis_permissions import refuse_missing_permissions
 from flower_engine.model.events import LogOpened, decode_event
-from flower_engine.progress import Tell
 from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.database import Connection, Pool, connect
-from flower_engine.projection.maintain.gaps import Gap
 from flower_engine.projection.maintain.migrations import migrate
-from flower_engine.projection.maintain.recovery_records import try_to_be_the_one
 from flower_engine.projection.write.projected_positions import (
     Projected,
     add_positions,
@@ -27,7 +24,6 @@ from flower_engine.projection.write.projected_positions import (
 )
 from flower_engine.runtime.backoff import StoresBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
-from flower_engine.runtime.gap_bridge import Bridging
 from flower_engine.runtime.loop import until_it_works, until_there
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis
@@ -64,9 +60,9 @@ async def open_partitions(
 
     async def look() -> list[Partition] | None:
         nonlocal said, say_at
-        metas = await _patiently(lambda: _read_metas(client, settings), is_start)
+        metas = await _patiently(lambda: read_metas(client, settings), is_start)
         if None not in metas:
-            return _partitions(metas, settings)
+            return partitions_of(metas, settings)
         _check_partitions(metas, settings)
         if not said:
             said = True
@@ -138,58 +134,17 @@ async def refuse_wrong_postgres(database_url: str) -> None:
 async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
     rows = await read_positions(connection)
     if rows:
-        return _matched(await _read_metas(client, settings), rows, settings)
+        return _matched(await read_metas(client, settings), rows, settings)
     async with connection.transaction():
         await lock_positions(connection)
         rows = await read_positions(connection)  # somebody may just have made it
-        metas = await _read_metas(client, settings)
+        metas = await read_metas(client, settings)
         if rows:
             return _matched(metas, rows, settings)
         partitions = await _make(client, metas, settings)
-        await add_positions(connection, [_not_yet_projected(one, settings) for one in partitions])
+        await add_positions(connection, [not_yet_projected(one, settings) for one in partitions])
     _log.info("made installation %s with %d partitions", partitions[0].installation, settings.partitions)
     return partitions
-
-
-async def adopt(
-    client: AsyncRedis, connection: Connection, settings: Settings, tell: Tell
-) -> tuple[list[Partition], list[Gap]]:
-    """Gives an empty Postgres the installation that Redis holds, whose log is then projected into it; where
-    that was trimmed, the gap is bridged.
-
-    Only somebody who knows that the old Postgres is gone may want this: what is projected here is trimmed.
-
-    Raises:
-        InstallationError: Postgres is not empty, or Redis holds no installation.
-        LostError: Redis lost its state, or another recovery is at work.
-    """
-    gaps: list[Gap] = []
-    await migrate(connection)
-    async with connection.transaction():
-        await lock_positions(connection)
-        if await read_positions(connection):
-            raise InstallationError("Postgres holds an installation already: there is nothing to adopt")
-        metas = await _read_metas(client, settings)
-        if None in metas:
-            raise InstallationError("Redis holds no whole installation: there is nothing to adopt")
-        partitions = _partitions(metas, settings)
-        for partition in partitions:
-            if not await _has_its_opening(client, partition):
-                if not await try_to_be_the_one(connection, partition.number):
-                    raise LostError(f"a recovery of partition {partition.number} is at work: try again")
-                row = _not_yet_projected(partition, settings)
-                gaps.append(await Bridging(client, connection, row, tell).run())
-        await add_positions(connection, [_not_yet_projected(one, settings) for one in partitions])
-    return partitions, gaps
-
-
-async def _has_its_opening(client: AsyncRedis, partition: Partition) -> bool:
-    """Whether the log has every event since it was opened for the first time."""
-    entries = await read_log(client, partition, None, 1)
-    try:
-        return bool(entries) and isinstance(decode_event(entries[0].raw), LogOpened)
-    except (*UNREADABLE, NewerEventError):
-        return False
 
 
 async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
@@ -209,7 +164,7 @@ async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Sett
         await install(client, number, installation, settings.partitions)
         for number in range(settings.partitions)
     ]
-    return _partitions(made, settings)
+    return partitions_of(made, settings)
 
 
 async def _has_only_begun(client: AsyncRedis, number: int, meta: Meta) -> bool:
@@ -236,7 +191,7 @@ def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: 
             f" {rows[0].installation}: FLOWER_REDIS_URL names another Redis, or Redis lost its data. Set the"
             " right URL, or recover Redis from the archive"
         )
-    for row, one in zip(rows, _partitions(metas, settings), strict=True):
+    for row, one in zip(rows, partitions_of(metas, settings), strict=True):
         if one.installation != row.installation:
             raise InstallationError(
                 f"Redis holds installation {one.installation} and Postgres installation {row.installation}:"
@@ -248,11 +203,16 @@ def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: 
                 f" {row.generation} in Postgres: one of them went back in time, or a recovery did not end."
                 " Recover Redis from the archive"
             )
-    return _partitions(metas, settings)
+    return partitions_of(metas, settings)
 
 
-def _partitions(metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
-    """The partitions of these metas, none of which is missing."""
+def partitions_of(metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
+    """The partitions of these metas, none of which is missing.
+
+    Raises:
+        InstallationError: they are of several installations, or of another number of partitions.
+        LostError: one is halted, or is being recovered.
+    """
     _check_partitions(metas, settings)
     partitions: list[Partition] = []
     for number, meta in enumerate(metas):
@@ -284,7 +244,8 @@ def _wrong_count(store: str, count: int, settings: Settings) -> InstallationErro
     )
 
 
-def _not_yet_projected(partition: Partition, settings: Settings) -> Projected:
+def not_yet_projected(partition: Partition, settings: Settings) -> Projected:
+    """The row of a partition of which nothing is projected."""
     return Projected(
         partition=partition.number,
         position=None,
@@ -294,7 +255,8 @@ def _not_yet_projected(partition: Partition, settings: Settings) -> Projected:
     )
 
 
-async def _read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | None]:
+async def read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | None]:
+    """What Redis says of each partition; None: nothing."""
     return [await read_meta(client, number) for number in range(settings.partitions)]
 
 

@@ -17,7 +17,7 @@ from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
-from flower_engine.runtime.gap_bridge import gap_to_cross, refuse_while_crossing
+from flower_engine.runtime.gap_crossing import gap_to_cross, refuse_while_crossing
 from flower_engine.runtime.loop import until_there
 from flower_engine.runtime.redis_recovery import Recovered, Recovery
 from flower_engine.runtime.settings import Settings

@@ -22,7 +22,7 @@ from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.write.projected_positions import Projected, read_positions
-from flower_engine.runtime.gap_bridge import refuse_while_crossing
+from flower_engine.runtime.gap_crossing import refuse_while_crossing
 
 _READ_EVENTS = 5_000
 _ALL_MS = (0, 2**63 - 1)

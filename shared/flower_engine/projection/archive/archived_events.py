@@ -25,14 +25,14 @@ SELECT position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8'))
 WHERE task_flow_id = %(flow)s
   AND position_ms >= coalesce((SELECT first_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(guess_ms)s)
   AND position_ms <= coalesce((SELECT last_ms FROM kr_flow_stat WHERE task_flow_id = %(flow)s), %(end_ms)s)
-  AND error IS DISTINCT FROM %(gap)s
+  AND error IS DISTINCT FROM %(uncounted)s
   AND (%(tasks)s::int[] IS NULL OR type LIKE 'flow.%%' OR event IS NULL
     OR event -> 'task' = ANY(SELECT to_jsonb(task) FROM unnest(%(tasks)s::int[]) AS task))
 ORDER BY position_ms, position_seq
 """
 
 
-AFTER_A_GAP = "behind a gap: what came before it is lost"
+UNCOUNTED = "behind a gap: what came before it is lost"
 """Why an event is archived as bytes and counts for nothing: its flow's state before it is unknown."""
 
 
@@ -59,7 +59,7 @@ async def history(
         "flow": flow_id,
         "guess_ms": guess_ms,
         "end_ms": 2**63 - 1,
-        "gap": AFTER_A_GAP,
+        "uncounted": UNCOUNTED,
         "tasks": None if tasks is None else list(tasks),
     }
     rows = await connection.execute(_HISTORY, values)

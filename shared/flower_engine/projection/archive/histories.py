@@ -7,7 +7,8 @@ whatever is wrong with it in one way, and goes on with all other flows.
 from collections.abc import Iterable, Sequence
 
 from flower_engine.errors import HistoryError, NewerEventError
-from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot
+from flower_engine.model.beginnings import FlowBeginning
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold_one
 from flower_engine.projection.archive.archived_events import ArchivedEvent
@@ -57,7 +58,7 @@ def fold_events(flow: str, entries: Sequence[ArchivedEvent], events: Sequence[An
     """
     flows: dict[str, FlowState] = {}
     for entry, event in zip(entries, events, strict=True):
-        if not flows and not isinstance(event, FlowRegistered | FlowSnapshot):
+        if not flows and not isinstance(event, FlowBeginning):
             raise HistoryError(
                 flow, "its registration is missing; the first event is another", entry.position
             )

@@ -9,7 +9,6 @@ import msgspec
 
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.database import Connection
-from flower_engine.projection.write.target_tables import LIVE, aimed
 
 _READ: LiteralString = (
     "SELECT partition, after_position, before_position, until_position, found, closed, unseen, unseen_count,"
@@ -45,6 +44,10 @@ SELECT lost.task_flow_id, lost.version, (extract(epoch FROM lost.ended_ts) * 100
   count(*) OVER ()
 FROM kr_gap_flow AS lost JOIN kr_flow_stat AS known ON known.task_flow_id = lost.task_flow_id
 WHERE known.version < lost.version ORDER BY lost.task_flow_id LIMIT %s
+"""
+_FORGET: LiteralString = """
+DELETE FROM kr_gap_flow AS lost WHERE ended_ts < to_timestamp(%s / 1000.0)
+  AND NOT EXISTS (SELECT FROM kr_flow_stat AS known WHERE known.task_flow_id = lost.task_flow_id)
 """
 _CALL_FLOWS = 10_000
 
@@ -170,15 +173,9 @@ async def ends_known(connection: Connection, flows: Sequence[str]) -> dict[str, 
     return {flow: (version, has_ended) async for flow, version, has_ended in rows}
 
 
-_VERSIONS: LiteralString = "SELECT task_flow_id, version FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
-
-
-async def versions_of(
-    connection: Connection, flows: Sequence[str], target: LiteralString = LIVE
-) -> dict[str, int]:
-    """Up to which of its events each of the flows is projected; those that are not are left out."""
-    rows = await connection.execute(aimed(_VERSIONS, target), [list(flows)])
-    return {flow: version async for flow, version in rows}
+async def forget_lost_ends(connection: Connection, before_ms: int) -> None:
+    """Forgets lost ends that lie before this, of flows of which the tables have nothing."""
+    await connection.execute(_FORGET, [before_ms])
 
 
 def _gap(row: Sequence[object]) -> Gap:

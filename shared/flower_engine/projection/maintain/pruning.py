@@ -18,8 +18,9 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
 from flower_engine.projection.archive.archive_days import DAY_MS, day_of_table, table_of_day
-from flower_engine.projection.archive.archived_events import AFTER_A_GAP
+from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.database import Connection
+from flower_engine.projection.maintain.gaps import forget_lost_ends
 from flower_engine.projection.write.projected_positions import LOCK_SPACE, Projected
 
 _log = logging.getLogger(__name__)
@@ -49,16 +50,12 @@ GROUP BY partition
 """
 # Of a process that stands still; else the projector would wait for it for as long.
 _IDLE_TIMEOUT = "60s"
-_GAP_FLOWS = """
-DELETE FROM kr_gap_flow AS lost WHERE ended_ts < to_timestamp(%s / 1000.0)
-  AND NOT EXISTS (SELECT FROM kr_flow_stat AS known WHERE known.task_flow_id = lost.task_flow_id)
-"""
 _STAYS = SQL(
-    "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {after_a_gap} AND NOT EXISTS"
+    "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {uncounted} AND NOT EXISTS"
     " (SELECT FROM pg_temp.pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
     " OR EXISTS (SELECT FROM kr_projection AS known WHERE known.partition = held.partition"
     " AND known.position = held.position_ms || '-' || held.position_seq)"
-).format(after_a_gap=Literal(AFTER_A_GAP))
+).format(uncounted=Literal(UNCOUNTED))
 
 
 class Pruned(msgspec.Struct, kw_only=True):
@@ -155,7 +152,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
                 " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
         )  # fmt: skip
         pruned.flows = gone.rowcount
-    await connection.execute(_GAP_FLOWS, [cut_ms])
+    await forget_lost_ends(connection, cut_ms)
     gone = await connection.execute(
         SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
     )

@@ -7,7 +7,7 @@ import msgspec
 from psycopg.rows import TupleRow
 
 from flower_engine.model.events import EVENT_TYPES
-from flower_engine.projection.archive.archived_events import AFTER_A_GAP, ArchivedEvent
+from flower_engine.projection.archive.archived_events import UNCOUNTED, ArchivedEvent
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Entry
@@ -192,7 +192,7 @@ async def histories(
     names = [flow.flow for flow in flows]
     found: dict[str, list[ArchivedEvent]] = {name: [] for name in names}
     for flow, ms, seq, raw, error in await (
-        await connection.execute(_HISTORIES, [names, partition, first_ms, last_ms, AFTER_A_GAP])
+        await connection.execute(_HISTORIES, [names, partition, first_ms, last_ms, UNCOUNTED])
     ).fetchall():
         found[flow].append(ArchivedEvent(f"{ms}-{seq}", bytes(raw or b""), error))
     return found

@@ -21,16 +21,17 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import HistoryError
-from flower_engine.model.events import AnyEvent, FlowRegistered, FlowSnapshot
+from flower_engine.model.beginnings import BEGINNING_TYPES, restates
+from flower_engine.model.events import AnyEvent, FlowRegistered
 from flower_engine.progress import Tell
-from flower_engine.projection.archive.archived_events import AFTER_A_GAP
+from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.archive.histories import FAULTS, told
 from flower_engine.projection.database import Connection
-from flower_engine.projection.maintain.gaps import versions_of
 from flower_engine.projection.maintain.replayed_events import Reading, counted
 from flower_engine.projection.maintain.version_order import Ordering
 from flower_engine.projection.write.changes import Changes
 from flower_engine.projection.write.flow_changes import FlowChange
+from flower_engine.projection.write.projected_versions import versions_of
 from flower_engine.projection.write.tables import BY_KEY, write_changes
 from flower_engine.projection.write.target_tables import BUILT
 from flower_engine.projection.write.writer import VALUE_ERRORS, blames_a_value
@@ -49,12 +50,12 @@ _ARCHIVED: Composable = SQL(
 )
 # A first choice only: what the events say decides (``Selection.has``).
 _CHOSEN: Composable = SQL(
-    "task_flow_id IN (SELECT task_flow_id FROM kr_event WHERE type IN ('flow.registered', 'flow.snapshot')"
-    " AND (event IS NULL OR type = 'flow.snapshot' OR ("
+    "task_flow_id IN (SELECT task_flow_id FROM kr_event WHERE type = ANY({beginnings})"
+    " AND (event IS NULL OR type <> 'flow.registered' OR ("
     "(%(workflow)s::text IS NULL OR event ->> 'workflow' = %(workflow)s)"
     " AND (%(since_ms)s::bigint IS NULL OR event -> 'at' >= to_jsonb(%(since_ms)s::bigint))"
     " AND (%(until_ms)s::bigint IS NULL OR event -> 'at' < to_jsonb(%(until_ms)s::bigint)))))"
-)
+).format(beginnings=Literal(list(BEGINNING_TYPES)))
 _ALL: Composable = SQL("task_flow_id IS NOT NULL")
 _AFTER: Composable = SQL(
     " WHERE partition = %s AND (position_ms, position_seq) > (%s, %s) AND task_flow_id IS NOT NULL"
@@ -217,10 +218,10 @@ class Replaying:
                 rebuilt.lose(flow, str(damage))
                 continue
             found.append((flow, ms, event))
-            if error != AFTER_A_GAP:
+            if error != UNCOUNTED:
                 self._ordering.add(flow, (ms, seq), event)
         # As a projector has them (``make_batch``).
-        for _, some in groupby(found, key=lambda one: isinstance(one[2], FlowSnapshot)):
+        for _, some in groupby(found, key=lambda one: restates(one[2])):
             changes = Changes()
             for flow, ms, event in some:
                 if flow not in rebuilt.unbuilt:
@@ -313,7 +314,7 @@ class Replaying:
                         counting = changes[partition] = Changes()
                     try:
                         event = counted(flow, ms, seq, raw, error)
-                        if error != AFTER_A_GAP:
+                        if error != UNCOUNTED:
                             self._ordering.add(flow, (ms, seq), event)
                         reading.add(event, f"{ms}-{seq}")
                         _add(counting, flow, ms, event)

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 
 from flower_engine.errors import HistoryError, NewerEventError
+from flower_engine.model.beginnings import FlowBeginning
 from flower_engine.model.events import (
     AnyEvent,
     FlowCancelled,
     FlowRegistered,
     FlowRerun,
-    FlowSnapshot,
     FlowTimedOut,
     decode_event,
 )
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold_one, refuse_odd_numbers
-from flower_engine.projection.archive.archived_events import AFTER_A_GAP, ArchivedEvent
+from flower_engine.projection.archive.archived_events import UNCOUNTED, ArchivedEvent
 from flower_engine.projection.archive.histories import read_event
 from flower_engine.projection.archive.refused_events import UNREADABLE, outline, without_values
 
@@ -38,7 +38,7 @@ def counted(flow: str, ms: int, seq: int, raw: bytes | None, error: str | None) 
 
 
 def _refused(flow: str, position: str, raw: bytes | None, error: str) -> AnyEvent | None:
-    if error == AFTER_A_GAP:
+    if error == UNCOUNTED:
         return None
     if raw is None:
         return read_event(flow, ArchivedEvent(position, b""))
@@ -68,7 +68,7 @@ class Reading:
             HistoryError: it names a task that there is not.
             FAULTS: it does not follow.
         """
-        if isinstance(event, FlowRegistered | FlowSnapshot):
+        if isinstance(event, FlowBeginning):
             self._tasks = len(event.tasks)
             if self._folded is None and isinstance(event, FlowRegistered):
                 refuse_odd_numbers(event)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot
+from flower_engine.model.beginnings import restates
+from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered
 
 
 class Ordering:
     """Follows the events of flows, each flow's in log order; ``broken`` says where one does not follow.
 
-    What can only begin a history (a registration) follows nothing; a snapshot, which begins it anew, follows
+    What can only begin a history (a registration) follows nothing; what says anew how a flow stands follows
     anything. Behind an event that cannot be read, or with nothing known, whatever comes is taken as it is.
     """
 
@@ -29,7 +30,7 @@ class Ordering:
             before = self._versions.get(flow)
             begins = isinstance(event, FlowRegistered)
             follows = before is None if begins else before is None or event.v == before + 1
-            if not follows and not isinstance(event, FlowSnapshot) and flow not in self.broken:
+            if not follows and not restates(event) and flow not in self.broken:
                 kind = event.__struct_config__.tag
                 self.broken[flow] = (
                     f"flow {flow}: its history is damaged: event v{event.v} ({kind}) at"

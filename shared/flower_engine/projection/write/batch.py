@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot, decode_event
+from flower_engine.model.events import AnyEvent, FlowSnapshot, decode_event
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive.archive_days import DAY_MS
-from flower_engine.projection.archive.archived_events import AFTER_A_GAP, ArchiveRows
+from flower_engine.projection.archive.archived_events import ArchiveRows
 from flower_engine.projection.archive.histories import FAULTS, told
 from flower_engine.projection.archive.refused_events import UNREADABLE, flow_and_type, outline, without_values
 from flower_engine.projection.write.changes import Changes
@@ -26,13 +28,20 @@ class Entry(Protocol):
     def raw(self) -> bytes: ...
 
 
+class Uncounted(msgspec.Struct, frozen=True):
+    """An entry whose event is archived as bytes and counts for nothing, and why."""
+
+    position: str
+    raw: bytes
+    why: str
+
+
 class Batch:
     """Events of a partition, in log order, with what they add to the archive and change in the tables."""
 
-    def __init__(self, partition: int, entries: Sequence[Entry], known: dict[str, int] | None = None) -> None:
+    def __init__(self, partition: int, entries: Sequence[Entry]) -> None:
         self.partition = partition
         self.entries = entries
-        self.known_before = None if known is None else dict(known)
         self.archive = ArchiveRows(partition)
         self.changes = Changes()
 
@@ -60,22 +69,24 @@ class Batch:
         return {as_numbers(entry.position)[0] // DAY_MS for entry in self.entries}
 
 
-async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, int] | None = None) -> Batch:
+async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
     """The batch of these entries (at least one); it ends before the first event of a newer version, and where
     snapshots begin or end, which say how a flow stands and not what becomes of it.
 
-    Bytes that are no event are archived as such, and counted as far as they can be read. ``known``, where
-    the events lie behind a gap: the version up to which each of their flows is known; an event that does not
-    follow from it counts for nothing.
+    Bytes that are no event are archived as such, and counted as far as they can be read; what is
+    ``Uncounted`` is only archived.
 
     Raises:
         NewerEventError: the very first event is of a newer version.
     """
-    batch = Batch(partition, entries, known)
+    batch = Batch(partition, entries)
     is_found = False
     for index, entry in enumerate(entries):
         if index and index % _BREATH_EVENTS == 0:
             await asyncio.sleep(0)
+        if type(entry) is Uncounted:
+            batch.add_refused(entry, entry.why, None)
+            continue
         ms, seq = as_numbers(entry.position)
         try:
             event = decode_event(entry.raw)
@@ -88,18 +99,12 @@ async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, 
             break
         except UNREADABLE as error:
             why = f"unreadable: {error}"
-            event = outline(entry.raw, why)
-            if known is not None and not (event is not None and _follows(event, known)):
-                why, event = AFTER_A_GAP, None
-            batch.add_refused(entry, why, event)
+            batch.add_refused(entry, why, outline(entry.raw, why))
         else:
             if index and (type(event) is FlowSnapshot) != is_found:
                 batch.entries = entries[:index]
                 break
             is_found = type(event) is FlowSnapshot
-            if known is not None and not _follows(event, known):
-                batch.add_refused(entry, AFTER_A_GAP, None)
-                continue
             try:
                 batch.changes.add(event, ms)
             except FAULTS as error:  # a snapshot that makes no sense
@@ -109,17 +114,6 @@ async def make_batch(partition: int, entries: Sequence[Entry], known: dict[str, 
     return batch
 
 
-def _follows(event: AnyEvent, known: dict[str, int]) -> bool:
-    """Whether the event follows from what is known of its flow, which is known up to it then."""
-    if not isinstance(event, FlowEvent):
-        return True
-    begins = isinstance(event, FlowRegistered | FlowSnapshot)
-    if not begins and known.get(event.flow) != event.v - 1:
-        return False
-    known[event.flow] = event.v
-    return True
-
-
 def make_refused_batch(partition: int, entry: Entry, why: str, *, counted: bool) -> Batch:
     """The batch of one event that Postgres refused: archived as bytes with the reason.
 
@@ -127,7 +121,9 @@ def make_refused_batch(partition: int, entry: Entry, why: str, *, counted: bool)
     """
     batch = Batch(partition, [entry])
     event: AnyEvent | None = None
-    if counted:
+    if isinstance(entry, Uncounted):
+        why = entry.why
+    elif counted:
         try:
             event = without_values(decode_event(entry.raw), why)
         except UNREADABLE:

@@ -69,9 +69,9 @@ class Writer:
         entries = batch.entries
         if len(entries) == 1:
             return await self._write_refused(batch, why)
-        middle, known = len(entries) // 2, batch.known_before
+        middle = len(entries) // 2
         for part in (entries[:middle], entries[middle:]):
-            if not await self.write(await make_batch(batch.partition, part, known)):
+            if not await self.write(await make_batch(batch.partition, part)):
                 return False
         return True
 

@@ -1,0 +1,58 @@
+"""Adopting: an empty Postgres is given the installation that Redis holds."""
+
+from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.log.reader import read_log
+from flower_engine.model.events import LogOpened, decode_event
+from flower_engine.progress import Tell
+from flower_engine.projection.archive.refused_events import UNREADABLE
+from flower_engine.projection.database import Connection
+from flower_engine.projection.maintain.gaps import Gap
+from flower_engine.projection.maintain.migrations import migrate
+from flower_engine.projection.maintain.recovery_records import try_to_be_the_one
+from flower_engine.projection.write.projected_positions import add_positions, lock_positions, read_positions
+from flower_engine.runtime.gap_bridge import Bridging
+from flower_engine.runtime.installation import not_yet_projected, partitions_of, read_metas
+from flower_engine.runtime.settings import Settings
+
+
+async def adopt(
+    client: AsyncRedis, connection: Connection, settings: Settings, tell: Tell
+) -> tuple[list[Partition], list[Gap]]:
+    """Gives an empty Postgres the installation that Redis holds, whose log is then projected into it; where
+    that was trimmed, the gap is bridged.
+
+    Only somebody who knows that the old Postgres is gone may want this: what is projected here is trimmed.
+
+    Raises:
+        InstallationError: Postgres is not empty, or Redis holds no installation.
+        LostError: Redis lost its state, or another recovery is at work.
+    """
+    gaps: list[Gap] = []
+    await migrate(connection)
+    async with connection.transaction():
+        await lock_positions(connection)
+        if await read_positions(connection):
+            raise InstallationError("Postgres holds an installation already: there is nothing to adopt")
+        metas = await read_metas(client, settings)
+        if None in metas:
+            raise InstallationError("Redis holds no whole installation: there is nothing to adopt")
+        partitions = partitions_of(metas, settings)
+        for partition in partitions:
+            if not await _has_its_opening(client, partition):
+                if not await try_to_be_the_one(connection, partition.number):
+                    raise LostError(f"a recovery of partition {partition.number} is at work: try again")
+                row = not_yet_projected(partition, settings)
+                gaps.append(await Bridging(client, connection, row, tell).run())
+        await add_positions(connection, [not_yet_projected(one, settings) for one in partitions])
+    return partitions, gaps
+
+
+async def _has_its_opening(client: AsyncRedis, partition: Partition) -> bool:
+    """Whether the log has every event since it was opened for the first time."""
+    entries = await read_log(client, partition, None, 1)
+    try:
+        return bool(entries) and isinstance(decode_event(entries[0].raw), LogOpened)
+    except (*UNREADABLE, NewerEventError):
+        return False
