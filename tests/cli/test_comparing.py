@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
-from flower_cli.main import app
+from cli.whole_command import app
 
 
 @pytest.fixture(autouse=True)

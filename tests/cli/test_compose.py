@@ -8,7 +8,7 @@ import pytest
 import typer
 import yaml
 
-from flower_cli.main import app
+from cli.whole_command import app
 from flower_engine.runtime.settings import Settings, load_settings, variable
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
+from cli.whole_command import app
 from flower_cli.commands.completion import complete_flow, complete_program, complete_status, complete_workflow
-from flower_cli.main import app
 
 Flower = Callable[..., Result]
 

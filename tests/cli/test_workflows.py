@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
-from flower_cli.main import app
+from cli.whole_command import app
 
 Flower = Callable[..., Result]
 

@@ -1,7 +1,6 @@
 """``flower api``, ``worker``, ``projector``, ``watcher``: one service in this process."""
 
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ def watcher(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
 def _run(service: str, serve: "Serve", last: "Last | None" = None, **flags: Any) -> None:
     from flower_cli.addresses import with_stores
     from flower_cli.console import report_as_line
-    from flower_cli.local.supervisor import SUPERVISED
+    from flower_cli.local.supervised import is_supervised
     from flower_engine.runtime import env_file
     from flower_engine.runtime.lifecycle import run
     from flower_engine.runtime.settings import load_settings, unknown_variables
@@ -93,7 +92,7 @@ def _run(service: str, serve: "Serve", last: "Last | None" = None, **flags: Any)
 
     settings = load_settings(**flags)
     configure_logging(service, settings.log_level)
-    if SUPERVISED not in os.environ:  # else the supervisor has said it for all
+    if not is_supervised():  # else the supervisor has said it for all
         for sentence in [*env_file.said(), *unknown_variables()]:
             logging.getLogger(__name__).warning(sentence)
     run(serve, with_stores(settings), report_as_line, last)

@@ -15,13 +15,12 @@ from pathlib import Path
 import msgspec
 
 from flower_cli.console import error_of
+from flower_cli.local.supervised import SUPERVISED
 from flower_engine.embedded.processes import ProcessMark, spawn
 from flower_engine.errors import FlowerError
 
 _log = logging.getLogger(__name__)
 
-SUPERVISED = "_FLOWER_SUPERVISED"
-"""Environment variable by which a service knows that a supervisor started it."""
 
 LineSink = Callable[[str, str], None]
 """Takes the name of a child and a line that it printed. Called from a thread of each child."""
