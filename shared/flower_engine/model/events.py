@@ -1,4 +1,4 @@
-"""Events: the facts in the log, as frozen structs in a union tagged by ``type``.
+"""Events: what happened, as it stands in the log; frozen structs in a union tagged by ``type``.
 
 The Lua scripts write them as JSON; this file is how Python reads them. A new field has a default; a
 changed meaning is a new tag. ``tests/golden/`` holds bytes of every event ever written.

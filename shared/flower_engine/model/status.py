@@ -9,8 +9,8 @@ class Status(IntEnum):
     WAIT = 0  # flow.registered; task.returned, task.lapsed, task.retrying, task.unignored, flow.rerun
     RUNNING = 1  # task.started: from WAIT, by a claim
     SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: failed for good; an operator decides
-    FINISH = 3  # task.finished: from RUNNING; final unless an operator reruns it
-    IGNORE = 9  # task.ignored, flow.cancelled: an operator passed over it; dependents go on
+    FINISH = 3  # task.finished: from RUNNING; flow.registered, of a fork; final unless an operator reruns it
+    IGNORE = 9  # task.ignored, flow.cancelled, flow.registered (a fork): passed over; dependents go on
 
     @property
     def is_final(self) -> bool:
