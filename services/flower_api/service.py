@@ -3,28 +3,28 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from flower_api.access import refuse_open_doors
 from flower_api.app import create_app
 from flower_api.connection import Bounds
 from flower_api.server import Server, bind, room_for
-from flower_engine.errors import LostError, StoreRefusedError
+from flower_engine.errors import LostError
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
 from flower_engine.log.client import connect
 from flower_engine.log.durability import Level, settle_level
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Pool, make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff, StoresBackoff
 from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.loop import until_it_works
 from flower_engine.runtime.redis_loss import Waiting, until_lost
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import what_a_crash_loses
-from flower_engine.store_faults import is_refused, sentence_of
 
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 1.0
@@ -107,22 +107,18 @@ async def _installation(
 
 
 async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
-    patience = Patience(_log, "Redis")
-    while True:
-        try:
-            level = await settle_level(redis, settings.durability, is_start=is_start)
-            loses = await what_a_crash_loses(redis) if is_start else None
-        except (RedisError, OSError) as error:
-            if is_start and is_refused(error):
-                raise StoreRefusedError(sentence_of(error)) from error
-            await asyncio.sleep(patience.failed(error))
-        else:
-            if level.doubt is not None:
-                _log.error("%s", level.doubt)
-            _log.info("what is acknowledged is %s", level.durability)
-            if loses is not None:
-                _log.warning("%s", loses)
-            return level
+
+    async def ask() -> tuple[Level, str | None]:
+        level = await settle_level(redis, settings.durability, is_start=is_start)
+        return level, await what_a_crash_loses(redis) if is_start else None
+
+    level, loses = await until_it_works(ask, StoresBackoff(_log, is_start=is_start))
+    if level.doubt is not None:
+        _log.error("%s", level.doubt)
+    _log.info("what is acknowledged is %s", level.durability)
+    if loses is not None:
+        _log.warning("%s", loses)
+    return level
 
 
 async def _until_lost(stores: PostgresStores, redis: Redis) -> str:
@@ -135,9 +131,6 @@ async def _until_lost(stores: PostgresStores, redis: Redis) -> str:
 
 async def _lost(stores: PostgresStores, redis: Redis) -> str:
     generations = {partition.number: partition.generation for partition in stores.partitions}
-    patience = Patience(_log, "Redis")
-    while True:
-        try:
-            return await until_lost(redis, generations, patience.worked)
-        except (RedisError, OSError) as error:  # it is away, not lost; /readyz says so
-            await asyncio.sleep(max(_LOOK_AGAIN_SECONDS, patience.failed(error)))
+    backoff = StoreBackoff(_log, "Redis", shortest_seconds=_LOOK_AGAIN_SECONDS)
+    # Where it is away, it is not lost; /readyz says so.
+    return await until_it_works(partial(until_lost, redis, generations, backoff.worked), backoff)

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from redis import exceptions as redis_errors
 
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.store_faults import Kind, fault_of, sentence_of
 
 AWAY = [
@@ -88,16 +88,16 @@ def test_what_nobody_expects_is_said_as_it_is(error: Exception) -> None:
 
 
 def test_a_refusal_is_said_once_per_change_and_tried_slowly(caplog: pytest.LogCaptureFixture) -> None:
-    patience = Patience(logging.getLogger("any"), "Redis")
+    backoff = StoreBackoff(logging.getLogger("any"), "Redis")
     away, moved, password = AWAY[0], REFUSED[5][0], REFUSED[0][0]
-    first = patience.failed(away)
+    first = backoff.failed(away)
     for _ in range(3):
-        assert patience.failed(password) > 10 * first
+        assert backoff.failed(password) > 10 * first
     for _ in range(3):
-        patience.failed(moved)
-    patience.failed(away)
-    patience.worked()
-    patience.failed(password)
+        backoff.failed(moved)
+    backoff.failed(away)
+    backoff.worked()
+    backoff.failed(password)
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 6, said
     for line, words in zip(

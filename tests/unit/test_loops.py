@@ -14,6 +14,7 @@ from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import Backoff, SteadyBackoff, StoreBackoff, StoresBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, ManualClock
 from flower_engine.runtime.loop import Loop, until_it_works, until_there
+from flower_engine.runtime.redis_loss import Waiting
 
 _log = logging.getLogger("loops")
 _LONGEST_SECONDS = 30.0
@@ -264,3 +265,13 @@ async def test_what_is_looked_for_ends_the_looking() -> None:
         assert await clock.rests.get() == 0.2
         clock.advance(200)
     assert await looking == "there"
+
+
+async def test_whoever_waits_for_a_recovery_can_be_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    clock, stop = ManualClock(), asyncio.Event()
+    waiting = asyncio.create_task(Waiting(stop, clock=clock).wait(LostError("a test")))
+    await clock.rests.get()
+    stop.set()
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        await waiting
+    assert caplog.text.count("waiting for Redis to be recovered (flower recover): a test") == 1

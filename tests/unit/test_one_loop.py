@@ -21,9 +21,6 @@ PLACES = (
 )
 
 LOOPS = {
-    "shared/flower_engine/flows/backlog_bound.py": "",
-    "shared/flower_engine/flows/definition_listener.py": "",
-    "services/flower_api/service.py": "",
     "services/flower_worker/child_processes.py": "tries to start children until one starts",
     "services/flower_worker/exchange.py": "the same call is sent until it is answered, then never again",
     "shared/flower_engine/projection/maintain/replay.py": "gives way to others between two pages",
@@ -33,9 +30,7 @@ LOOPS = {
 """Files in which something is slept for between two rounds, each with the reason that it is no ``Loop``."""
 
 CLOCKS = {
-    "shared/flower_engine/flows/live_programs.py": "",
     "services/flower_api/routes/bulk.py": "how often a reply of many lines is flushed",
-    "shared/flower_engine/flows/unknown_names.py": "",
     "services/flower_worker/child.py": "the process of an attempt, which nothing is handed to",
     "services/flower_worker/identity.py": "when the process began",
     "shared/flower_engine/insight/published_signatures.py": "written down for people of another day",

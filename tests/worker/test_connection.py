@@ -16,7 +16,7 @@ from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
 from flower_engine.model.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.transitions.installation_transitions import install
 from scripts.engine import Engine
 from worker.conftest import MakeSettings
@@ -140,15 +140,15 @@ async def test_one_worker_serves_two_partitions(
             await worker.stop()
 
 
-def test_patience_speaks_once_and_waits_longer_each_time(caplog: pytest.LogCaptureFixture) -> None:
-    patience = Patience(logging.getLogger("test"), "Redis")
-    waits = [patience.failed(ConnectionError("no")) for _ in range(12)]
+def test_a_backoff_speaks_once_and_waits_longer_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    backoff = StoreBackoff(logging.getLogger("test"), "Redis")
+    waits = [backoff.failed(ConnectionError("no")) for _ in range(12)]
     assert waits == sorted(waits) and 0 < waits[0] < waits[-1] == 2.0
     assert caplog.text.count("Redis does not answer") == 1
-    patience.worked()
-    patience.worked()
+    backoff.worked()
+    backoff.worked()
     assert caplog.text.count("Redis answers again") == 1
-    assert patience.failed(ConnectionError("no")) == waits[0]
+    assert backoff.failed(ConnectionError("no")) == waits[0]
 
 
 async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:

@@ -3,17 +3,17 @@
 What is registered must become visible before long, and must not fill Redis while Postgres is away.
 """
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from flower_engine.errors import ProjectionBehindError
 from flower_engine.insight.backlog import Backlog, read_backlogs
 from flower_engine.log.partition import Partition
+from flower_engine.runtime.backoff import SteadyBackoff
+from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -32,10 +32,8 @@ class Backlogs:
 
     async def run(self, partitions: Sequence[Partition]) -> None:
         """Looks again and again; while Redis is away, what was seen last holds."""
-        while True:
-            with contextlib.suppress(RedisError, OSError):
-                await self.look(partitions)
-            await asyncio.sleep(_LOOK_SECONDS)
+        backoff = SteadyBackoff(_log, "how far the projection is behind is not known: %s", _LOOK_SECONDS)
+        await Loop("backlogs", partial(self.look, partitions), _LOOK_SECONDS, backoff).run()
 
     async def look(self, partitions: Sequence[Partition]) -> None:
         """Reads every partition's backlog once."""

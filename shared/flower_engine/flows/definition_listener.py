@@ -7,13 +7,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-import psycopg
-
 from flower_engine.flows.plans import Plans
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.definition_changes import DefinitionChanges
 from flower_engine.projection.definitions.definition_rows import CHANNEL
-from flower_engine.runtime.backoff import Patience
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.loop import Loop
 from flower_engine.store_faults import words_of
 
 _log = logging.getLogger(__name__)
@@ -30,16 +29,12 @@ class Listener:
         """``database_url``: one that leads to Postgres past any pooler, where there is one."""
         self._url = database_url
         self._plans = plans
-        self._patience = Patience(_log, "Postgres")
+        self._backoff = StoreBackoff(_log, "Postgres")
         self.problem: str | None = "nobody listens to changes of definitions yet"
 
     async def run(self) -> None:
         """Listens until cancelled."""
-        while True:
-            try:
-                await self.run_once()
-            except (psycopg.Error, TimeoutError, OSError) as error:
-                await self._after(error)
+        await Loop("definitions", self.run_once, 0.0, self).run()
 
     async def run_once(self) -> None:
         """Connects, and listens until the connection is lost.
@@ -64,18 +59,20 @@ class Listener:
 
     async def _look(self, connection: Connection) -> None:
         changes = DefinitionChanges()
-        while True:
+
+        async def look() -> None:
             async with asyncio.timeout(_PING_SECONDS):
                 changed = await changes.look(connection)
             if changed is None:
                 self._is_back()
             else:
                 self._forget(changed)
-            await asyncio.sleep(_LOOK_SECONDS)
+
+        await Loop("looks for definitions", look, _LOOK_SECONDS, None).run()
 
     def _is_back(self) -> None:
         self.problem = None
-        self._patience.worked()
+        self._backoff.worked()
         self._plans.listener_is_back()
 
     def _forget(self, changed: Sequence[str]) -> None:
@@ -85,11 +82,15 @@ class Listener:
             else:
                 self._plans.forget_all()
 
-    async def _after(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> float:
+        """The connection is lost, or could not be made; the seconds to wait before the next attempt."""
         if self.problem is None:  # it listened until now: the next attempt follows at once
             self.problem = "connecting again"
             self._plans.listener_is_lost()
-            return
+            return 0.0
         self.problem = words_of(error)
         self._plans.postgres_is_away()
-        await asyncio.sleep(self._patience.failed(error))
+        return self._backoff.failed(error)
+
+    def worked(self) -> None:
+        """It never returns, but for an error; that it listens again is said when it does."""

@@ -4,7 +4,7 @@ Parameters are checked against it where they are given. What is a little old may
 takes any more; before one is refused, it is read anew.
 """
 
-import time
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from flower_engine.errors import ParametersError
 from flower_engine.insight.published_signatures import read_signatures, served_lately
 from flower_engine.log.partition import Partition
 from flower_engine.programs.signature import Signature
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
 _KEEP_SECONDS = 5.0
@@ -30,11 +31,14 @@ Checked = TypeVar("Checked")
 class Programs:
     """The programs of live workers."""
 
-    def __init__(self, redis: Redis, partitions: Callable[[], Sequence[Partition]]) -> None:
+    def __init__(
+        self, redis: Redis, partitions: Callable[[], Sequence[Partition]], *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._redis = redis
         self._partitions = partitions
         self._workers: list[WorkerInfo] = []
-        self._read = -_KEEP_SECONDS
+        self._clock = clock
+        self._read = -math.inf
         self._signatures: dict[tuple[str, str], Signature] = {}
 
     async def workers(self, *, within_seconds: float = _ANEW_SECONDS) -> list[WorkerInfo]:
@@ -43,9 +47,9 @@ class Programs:
         Raises:
             RedisError: Redis cannot be asked.
         """
-        if time.monotonic() - self._read > within_seconds:
+        if self._clock.monotonic() - self._read > within_seconds:
             self._workers = await live_workers(self._redis, self._partitions()[0])
-            self._read = time.monotonic()
+            self._read = self._clock.monotonic()
         return self._workers
 
     async def known(self) -> set[str]:

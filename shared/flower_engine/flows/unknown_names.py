@@ -5,7 +5,7 @@ What may come later is a warning beside the answer. To look for one never fails 
 
 import asyncio
 import logging
-import time
+import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
@@ -24,6 +24,7 @@ from flower_engine.projection.definitions.known_names import (
     has_workflow,
 )
 from flower_engine.projection.read.failed_tasks import TaskFilter, list_failed
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import WorkerInfo
 
 _log = logging.getLogger(__name__)
@@ -35,10 +36,11 @@ _MOST = 20
 class Names:
     """What is known of names, for one API."""
 
-    def __init__(self, stores: PostgresStores) -> None:
+    def __init__(self, stores: PostgresStores, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._stores = stores
         self._queues: set[str] = set()
-        self._queues_read = -_KEEP_SECONDS
+        self._clock = clock
+        self._queues_read = -math.inf
 
     async def of_scope(self, scope: str, name: str) -> list[str]:
         """A warning where a limit or pause is for something that nobody knows."""
@@ -126,10 +128,10 @@ class Names:
             return []
 
         async def look() -> list[str]:
-            if time.monotonic() - self._queues_read > _KEEP_SECONDS:
+            if self._clock.monotonic() - self._queues_read > _KEEP_SECONDS:
                 async with self._stores.postgres() as connection:
                     self._queues = await defined_queues(connection)
-                self._queues_read = time.monotonic()
+                self._queues_read = self._clock.monotonic()
             found: list[str] = []
             for queue in sorted(queues - self._queues):
                 who = [worker.worker for worker in workers if queue in worker.queues]

@@ -123,6 +123,3 @@ class SteadyBackoff:
         return self._seconds
 
     def worked(self) -> None: ...
-
-
-Patience = StoreBackoff
