@@ -12,6 +12,13 @@ import pytest
 from acceptance.running import RunningEngine
 from compat.loading import VERSIONS, Left, load_postgres, load_redis, read_flows
 from flower_engine.embedded.embedded_stores import Addresses
+from flower_engine.log.client import connect
+from flower_engine.projection import database
+from flower_engine.projection.maintain.migrations import migrate
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.redis_loss import recover_lost
+from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.verify_redis import check_redis
 
 _SETTINGS = {
     "FLOWER_PROGRAMS": "compat.programs",
@@ -42,6 +49,28 @@ def test_flows_of_every_kind_go_on_and_end(data: Path, tmp_path: Path) -> None:
         bring_to_their_end(engine, flows)
         assert_they_ended_well(engine, flows)
         assert_all_agrees(engine)
+
+
+@pytest.mark.no_tables
+@of_each_version
+async def test_a_lost_redis_is_recovered_from_the_archive_of_the_version_before(
+    data: Path, redis_url: str, database_url: str
+) -> None:
+    load_postgres(Addresses(redis_url, database_url), data)
+    archived = [left for label, left in read_flows(data).items() if not label.startswith("unprojected")]
+    under_way = [left for left in archived if left.status not in ("Finish", "Ignore")]
+    settings = load_settings(redis_url=redis_url, database_url=database_url)
+    async with connect(redis_url) as client, await database.connect(database_url, "test") as connection:
+        await migrate(connection)
+        (recovered,) = await recover_lost(client, settings, tell)
+        assert (recovered.flows, recovered.damaged) == (len(under_way), {})
+        (row,) = await read_positions(connection)
+        checked = await check_redis(client, connection, row, tell)
+    assert (checked.flows, checked.differences) == (len(under_way), [])
+
+
+def tell(_what: str, _done: int, _total: int) -> None:
+    """Nobody listens."""
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from flower_engine.insight.known_flows import are_live, ends_of, live_flows, rem
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.keys import Keys
-from flower_engine.log.partition import Partition
+from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import has_entry, last_position, read_log
 from flower_engine.model.beginnings import BEGINNING_TYPES
 from flower_engine.model.events import FlowCancelled, FlowEvent, FlowSnapshot
@@ -51,13 +51,14 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
     """Bridges the gap of every partition whose position in Postgres lies before what the log still has.
 
     Raises:
-        LostError, InstallationError: as ``Bridging.run``; or a newer version made the tables.
+        LostError, InstallationError: as ``Bridging.run``; or a newer version made the tables, or the keys.
         psycopg.Error, RedisError: a store does not answer; begin again.
     """
     bridged: list[Gap] = []
     async with await connect(database_url, "recovery") as connection:
         await refuse_newer_tables(connection)
         for number in range(len(await read_positions(connection))):
+            await read_meta(client, number)  # refuses keys of a newer layout
 
             async def is_the_one(partition: int = number) -> bool | None:
                 return await recovery_records.try_to_be_the_one(connection, partition) or None

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.partition import Partition
+from flower_engine.log.partition import Partition, read_meta
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.maintain.pruning import Pruned, prune
@@ -30,7 +30,7 @@ async def prune_older(
     ``first`` is called before anything goes, with the bound in milliseconds: midnight may pass meanwhile.
 
     Raises:
-        InstallationError: a newer version made the tables.
+        InstallationError: a newer version made the tables, or the keys.
         psycopg.Error, RedisError, LostError: a store does not answer, or Redis has to be recovered first, or
             the archive is being read; nothing has gone.
     """
@@ -53,7 +53,9 @@ class RedisFence:
     async def begin(self, held: Projected, until_ms: int) -> None:
         """Raises:
         RedisError, LostError: Redis does not answer, or has to be recovered first.
+        InstallationError: a newer version laid its keys out.
         """
+        await read_meta(self._client, held.partition)
         partition = Partition(held.partition, held.installation, held.generation)
         self._begun[held.partition] = pruning = Pruning(partition, until_ms)
         await pruning.begin(self._client)
