@@ -33,7 +33,7 @@ async def count_projected(client: AsyncRedis, partition: Partition, position: st
     """
     behind, until, added = 0, "", 0
     while True:
-        args = [partition.generation, position or "", until]
+        args = _count.args(generation=partition.generation, behind=position or "", up_to=until)
         reply = partition.check(await _count.run(client, partition.keys.meta, args))
         behind += reply[1]
         added = added if until else reply[4]

@@ -29,7 +29,8 @@ async def read_live_state(
         LostError: the partition is not at its generation any more.
         RefusedError: more flows than ``most_flows`` are under way.
     """
-    reply = await _capture.run(client, partition.keys.meta, [partition.generation, most_flows])
+    args = _capture.args(generation=partition.generation, most_flows=most_flows)
+    reply = await _capture.run(client, partition.keys.meta, args)
     partition.check(reply)
     if reply[0] == b"many":
         raise RefusedError(

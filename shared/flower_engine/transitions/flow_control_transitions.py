@@ -69,12 +69,19 @@ async def set_control(
         LostError: Redis lost its state.
     """
     wanted = limits_of(controls, strikes, partition.number, partitions)
-    args: list[Arg] = [partition.generation, held.token, uuid.uuid4().hex, int(must_sign)]
+    rest: list[Arg] = []
     for name in sorted(held.limits.keys() - wanted.keys()):
-        args += (name, "", _encode({"name": name}))
+        rest += (name, "", _encode({"name": name}))
     for name, (value, settings) in wanted.items():
         by = settings.get("changed_by", "")
-        args += (name, value, _encode({"name": name, "settings": settings, "by": by}))
+        rest += (name, value, _encode({"name": name, "settings": settings, "by": by}))
+    args = _control.args(
+        rest,
+        generation=partition.generation,
+        token=held.token,
+        new_token=uuid.uuid4().hex,
+        must_sign=int(must_sign),
+    )
     reply = partition.check(await _control.run(client, partition.keys.meta, args))
     return None if reply[0] == b"moved" else [name.decode() for name in reply[1:]]
 

@@ -17,7 +17,11 @@ async def install(client: AsyncRedis, number: int, installation: str, partitions
         InstallationError: it was made for another number of partitions.
     """
     keys = Keys(number)
-    reply: list[bytes] = await _install.run(client, keys.meta, ["", installation, number, partitions])
+    reply: list[bytes] = await _install.run(
+        client,
+        keys.meta,
+        _install.args(installation=installation, partition=number, partitions=partitions),
+    )
     meta = Meta(reply[1].decode(), reply[2].decode(), int(reply[3]))
     if meta.partitions != partitions:
         raise InstallationError(
@@ -29,4 +33,4 @@ async def install(client: AsyncRedis, number: int, installation: str, partitions
 
 async def halt(client: AsyncRedis, partition: Partition, why: str) -> None:
     """Makes every later transition of this partition answer ``lost``."""
-    await _halt.run(client, partition.keys.meta, [partition.generation, why])
+    await _halt.run(client, partition.keys.meta, _halt.args(generation=partition.generation, why=why))

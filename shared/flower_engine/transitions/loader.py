@@ -1,14 +1,14 @@
 """Lua transitions, run by content hash, so that two versions of a service may run side by side."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import NoScriptError
 
 from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
-from flower_engine.transitions.lua_source import compose
+from flower_engine.transitions.lua_source import argument_names, compose
 
 Arg = str | bytes | int
 
@@ -24,7 +24,18 @@ class Script:
         """``constants`` of the helpers have other values, see :func:`compose`."""
         self.name = name
         self.text = compose(name, constants).encode()
+        self.names = argument_names(self.text.decode())
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+
+    def args(self, rest: Iterable[Arg] = (), /, **named: Arg) -> list[Arg]:
+        """The arguments, named and in order as the first line of the transition names them, and the rest.
+
+        Raises:
+            TypeError: they are others; ``tests/unit/test_lua_arguments.py`` compares them before that.
+        """
+        if tuple(named) != self.names:
+            raise TypeError(f"lua/{self.name}.lua takes {self.names}, not {tuple(named)}")
+        return [*named.values(), *rest]
 
     async def run(self, client: AsyncRedis, meta: str, args: Sequence[Arg]) -> Any:
         """The script's raw reply (bytes, ints and lists)."""

@@ -26,6 +26,7 @@ _LUA = files("flower_engine.transitions") / "lua"
 _INNERMOST = "3"
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 _LAYER = re.compile(r"^-- layer: ([12])$", re.MULTILINE)
+_ARGUMENTS = re.compile(r"^local (.+) = unpack\(ARGV, 1, \d+\)$", re.MULTILINE)
 _CONSTANT = re.compile(r"^local ([A-Z][A-Z0-9_]*) = (.+)\n", re.MULTILINE)
 _ONE_LINE = re.compile(r"^local function (\w+)\((.*)\) return (.+) end\n", re.MULTILINE)
 _FUNCTION = r"^local function (\w+)\(.*\n(?:(?!end\n).*\n)*end\n"
@@ -87,6 +88,12 @@ def compose(name: str, constants: Mapping[str, str] = MappingProxyType({})) -> s
     return f"{script.shebang}\n" + "return (function()\n".join(functions) + "end)()\n" * (len(functions) - 1)
 
 
+def argument_names(text: str) -> tuple[str, ...]:
+    """The arguments of a transition that each call has once, as its first line names them."""
+    line = _ARGUMENTS.search(text)
+    return tuple(line[1].split(", ")) if line else ()
+
+
 @cache
 def closure(needs: tuple[str, ...]) -> tuple[str, ...]:
     """These helpers and all that they need, each behind what it needs, those of outer layers first.
@@ -134,7 +141,7 @@ def read_lua(name: str, constants: frozenset[tuple[str, str]] = frozenset()) -> 
             value = dict(constants).get(constant[1], constant[2])
             inlined[constant[1]] = Inlined(None, expand(value, known | inlined))
         for function in _ONE_LINE.finditer(text):
-            parameters = tuple(function[2].split(", "))
+            parameters = tuple(re.findall(r"\w+", function[2]))
             inlined[function[1]] = Inlined(parameters, expand(function[3], known | inlined))
         text = _CONSTANT.sub("", _ONE_LINE.sub("", text))
     text = expand(text, known | inlined)
@@ -175,7 +182,7 @@ def _arguments(text: str, at: int) -> tuple[list[str], int]:
             arguments.append(text[first : mark.start()].strip())
             first = mark.end()
         if depth == 0:
-            return arguments, first
+            return [argument for argument in arguments if argument], first
     raise ValueError(f"a call without its end: {text[at : at + 80]}")
 
 

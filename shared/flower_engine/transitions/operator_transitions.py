@@ -61,16 +61,17 @@ async def rerun(
             the old run, or nothing is selected.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    args: list[Arg] = [scope, len(messages or ())]
+    lists: list[Arg] = []
     for task, (now, new) in (messages or {}).items():
-        args += (task, now, new, encoded_parameters(new))
+        lists += (task, now, new, encoded_parameters(new))
     if isinstance(selection, str):
-        args.append(selection)
+        lists.append(selection)
         if selection == "failed" and restored is not None:
-            args += restored.cut_off
+            lists += restored.cut_off
     else:
-        args += ("tasks", *selection)
-    return await _operate(_rerun, _Call(client, partition, flow, by, version, restored), args)
+        lists += ("tasks", *selection)
+    call = _Call(client, partition, flow, by, version, restored)
+    return await _operate(_rerun, call, lists, scope=scope, message_count=len(messages or ()))
 
 
 async def ignore(
@@ -89,7 +90,7 @@ async def ignore(
         RefusedError: a task is running or final.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_ignore, _Call(client, partition, flow, by, version), [_encode(reason), *tasks])
+    return await _operate(_ignore, _Call(client, partition, flow, by, version), tasks, reason=_encode(reason))
 
 
 async def unignore(
@@ -108,7 +109,7 @@ async def unignore(
         RefusedError: a task is not ignored, or a dependent has started.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_unignore, _Call(client, partition, flow, by, version, restored), list(tasks))
+    return await _operate(_unignore, _Call(client, partition, flow, by, version, restored), tasks)
 
 
 async def cancel(
@@ -125,7 +126,7 @@ async def cancel(
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_cancel, _Call(client, partition, flow, by, version), [_encode(reason)])
+    return await _operate(_cancel, _Call(client, partition, flow, by, version), reason=_encode(reason))
 
 
 async def pause(
@@ -142,7 +143,7 @@ async def pause(
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_pause, _Call(client, partition, flow, by, version), [_encode(reason)])
+    return await _operate(_pause, _Call(client, partition, flow, by, version), reason=_encode(reason))
 
 
 async def resume(
@@ -154,7 +155,7 @@ async def resume(
         RefusedError: the flow is not paused.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_resume, _Call(client, partition, flow, by, version), [])
+    return await _operate(_resume, _Call(client, partition, flow, by, version))
 
 
 async def prioritise(
@@ -165,7 +166,7 @@ async def prioritise(
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_prioritise, _Call(client, partition, flow, by, version), [priority])
+    return await _operate(_prioritise, _Call(client, partition, flow, by, version), priority=priority)
 
 
 async def read_messages(
@@ -190,29 +191,23 @@ class _Call(NamedTuple):
     restored: Restored | None = None
 
 
-async def _operate(script: Script, call: _Call, args: Sequence[Arg]) -> Operated:
+async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own: Arg) -> Operated:
+    """``own``: arguments of this operation alone; ``lists``: those behind the fields of a restored flow."""
     client, partition, flow, by, version, restored = call
-    restore: list[Arg] = (
-        [0, "", 0, 0]
-        if restored is None
-        else [restored.version, restored.position, restored.ended_ms, len(restored.fields)]
+    fields = restored.fields if restored else ()
+    args = script.args(
+        (*fields, *lists),
+        generation=partition.generation,
+        operation=uuid.uuid4().hex,
+        id=flow,
+        by=_encode(by),
+        version="" if version is None else version,
+        restored=f"{restored.version} {restored.position} {restored.ended_ms} {len(fields)}"
+        if restored
+        else "",
+        **own,
     )
-    reply = partition.check(
-        await script.run(
-            client,
-            partition.keys.meta,
-            [
-                partition.generation,
-                uuid.uuid4().hex,
-                flow,
-                _encode(by),
-                "" if version is None else version,
-                *restore,
-                *(restored.fields if restored else ()),
-                *args,
-            ],
-        )
-    )
+    reply = partition.check(await script.run(client, partition.keys.meta, args))
     word, *rest = (part.decode() for part in reply)
     match word:
         case "ok":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flower_engine.errors import MovedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.loader import Script
 from flower_engine.transitions.restored_flow import Restored
 
 _park = Script("projector/park")
@@ -18,9 +18,7 @@ async def park(client: AsyncRedis, partition: Partition, flows: Sequence[tuple[s
     Raises:
         LostError: Redis lost its state.
     """
-    args: list[Arg] = [partition.generation]
-    for flow, version in flows:
-        args += (flow, version)
+    args = _park.args((part for pair in flows for part in pair), generation=partition.generation)
     reply = partition.check(await _park.run(client, partition.keys.meta, args))
     return [flow.decode() for flow in reply[1:]]
 
@@ -32,7 +30,13 @@ async def unpark(client: AsyncRedis, partition: Partition, flow: str, restored: 
         MovedError: it has moved on since its history was read.
         LostError: Redis lost its state.
     """
-    args: list[Arg] = [partition.generation, flow, restored.version, restored.position, *restored.fields]
+    args = _unpark.args(
+        restored.fields,
+        generation=partition.generation,
+        id=flow,
+        version=restored.version,
+        position=restored.position,
+    )
     reply = partition.check(await _unpark.run(client, partition.keys.meta, args))
     if reply[0] == b"moved":
         now = f": it is at version {reply[1].decode()} now" if reply[1] else " since its history was read"

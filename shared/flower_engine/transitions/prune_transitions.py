@@ -8,7 +8,7 @@ import msgspec
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.loader import Script
 
 _prune = Script("projector/prune")
 _pruned = Script("projector/pruned")
@@ -35,9 +35,12 @@ class Pruning(msgspec.Struct, frozen=True):
         """
         stay: set[str] = set()
         for first in range(0, max(len(flows), 1), _CALL_FLOWS):
-            args: list[Arg] = [self.partition.generation, self.until_ms, self.id]
-            for flow, version in flows[first : first + _CALL_FLOWS]:
-                args += (flow, version)
+            args = _prune.args(
+                (part for pair in flows[first : first + _CALL_FLOWS] for part in pair),
+                generation=self.partition.generation,
+                until_ms=self.until_ms,
+                prune=self.id,
+            )
             reply = self.partition.check(await _prune.run(client, self.partition.keys.meta, args))
             stay.update(flow.decode() for flow in reply[1:])
         return stay
@@ -72,5 +75,5 @@ async def take_back(client: AsyncRedis, partition: Partition, until_ms: int) -> 
 async def _over(
     client: AsyncRedis, partition: Partition, until_ms: int, by: str, word: Literal["gone", "kept", "back"]
 ) -> None:
-    args: list[Arg] = [partition.generation, until_ms, by, word]
+    args = _pruned.args(generation=partition.generation, until_ms=until_ms, prune=by, word=word)
     partition.check(await _pruned.run(client, partition.keys.meta, args))

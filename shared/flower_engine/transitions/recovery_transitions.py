@@ -72,9 +72,8 @@ class Rebuilding:
             InstallationError: Redis holds another installation.
             LostError: a newer recovery has it, or it is whole already.
         """
-        reply = await _fence.run(
-            self._client, self.keys.meta, ["", installation, partitions, self.generation]
-        )
+        args = _fence.args(installation=installation, partitions=partitions, generation=self.generation)
+        reply = await _fence.run(self._client, self.keys.meta, args)
         if reply[0] == b"foreign":
             raise InstallationError(
                 f"Redis holds partition {self.number} of installation {reply[1].decode()}, not of"
@@ -103,7 +102,8 @@ class Rebuilding:
             names = [key.decode().removeprefix(prefix) for key in found]
             names = [name for name in names if name not in ("meta", "log")]
             if names:
-                self._check(await _wipe.run(self._client, self.keys.meta, [self.generation, *names]))
+                args = _wipe.args(names, generation=self.generation)
+                self._check(await _wipe.run(self._client, self.keys.meta, args))
                 count += len(names)
             if cursor == 0:
                 return count
@@ -116,14 +116,22 @@ class Rebuilding:
         Engine time goes on from ``at_ms``, when that entry's event happened, or from now, whichever is later.
         """
         pairs = [text for pair in limits.items() for text in pair]
-        args: list[Arg] = [self.generation, self.number, position or "", entry, at_ms, len(limits), *pairs]
+        args = _reopen.args(
+            pairs,
+            generation=self.generation,
+            partition=self.number,
+            position=position or "",
+            entry=entry,
+            at_ms=at_ms,
+            limit_count=len(limits),
+        )
         self._check(await _reopen.run(self._client, self.keys.meta, args))
 
     async def remember(self, ended: Sequence[Ended], taken: Sequence[Taken]) -> None:
         """Tells which flows ended lately and which keys are taken, oldest first."""
         for first in range(0, max(len(ended), len(taken)), _MOST_REMEMBERED):
             some = ended[first : first + _MOST_REMEMBERED]
-            args: list[Arg] = [self.generation, len(some)]
+            args = _remember.args(generation=self.generation, ended_count=len(some))
             for flow in some:
                 args += (flow.flow, flow.version, flow.at_ms)
             for key in taken[first : first + _MOST_REMEMBERED]:
@@ -132,19 +140,20 @@ class Rebuilding:
 
     async def restore(self, flows: Sequence[Returning]) -> None:
         """Puts flows back, in this order."""
-        args: list[Arg] = [self.generation]
+        calls: list[list[Arg]] = []
         for flow in flows:
             more = flow.args()
-            if len(args) > 1 and len(args) + len(more) > _MOST_ARGS:
-                self._check(await _restore.run(self._client, self.keys.meta, args))
-                args = [self.generation]
-            args += more
-        if len(args) > 1:
+            if not calls or len(calls[-1]) + len(more) > _MOST_ARGS:
+                calls.append([])
+            calls[-1] += more
+        for call in calls:
+            args = _restore.args(call, generation=self.generation)
             self._check(await _restore.run(self._client, self.keys.meta, args))
 
     async def seal(self, order: int) -> None:
         """Work goes on; the next flow that is registered has this order."""
-        self._check(await _seal.run(self._client, self.keys.meta, [self.generation, order]))
+        args = _seal.args(generation=self.generation, order=order)
+        self._check(await _seal.run(self._client, self.keys.meta, args))
 
     async def now_ms(self) -> int:
         """Engine time."""

@@ -15,7 +15,7 @@ from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.task_fields import task_fields
 
-_script = Script("register/register")
+_register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
 
 TASKS_PER_CALL = 3_000  # keeps one call to a few milliseconds of Redis' time
@@ -144,7 +144,7 @@ async def register(
         part = starts[first:last]
         commands = level.commands(partition.keys) if last == len(starts) else []
         sent = (client, partition.keys.meta, _args(partition, part))
-        reply, *more = await _script.run_then(*sent, commands) if commands else [await _script.run(*sent)]
+        reply, *more = await _register.run_then(*sent, commands) if commands else [await _register.run(*sent)]
         words = partition.check(reply)[1:]
         registered += [_registered(start, word.decode()) for start, word in zip(part, words, strict=True)]
         first = last
@@ -181,7 +181,7 @@ def _args(partition: Partition, starts: Sequence[Start]) -> list[Arg]:
             number = numbers[id(plan)] = len(numbers) + 1
             plans += plan.args
         entries += (start.flow, number, start.key, _when(start), _extra(start))
-    return [partition.generation, len(numbers), *plans, *entries]
+    return _register.args([*plans, *entries], generation=partition.generation, plan_count=len(numbers))
 
 
 def _when(start: Start) -> Arg:

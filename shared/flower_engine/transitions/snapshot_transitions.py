@@ -7,7 +7,7 @@ import msgspec
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.events import FlowCancelled
-from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.loader import Script
 
 _snapshot = Script("projector/snapshot")
 _close = Script("projector/close")
@@ -28,7 +28,7 @@ async def snapshot(
     """
     rest = list(flows)
     while rest:
-        args: list[Arg] = [partition.generation, _CALL_TASKS]
+        args = _snapshot.args(generation=partition.generation, most_tasks=_CALL_TASKS)
         for flow in rest[:_CALL_FLOWS]:
             args += (flow, b',"key":' + _encode(keys[flow]) if flow in keys else "")
         reply = partition.check(await _snapshot.run(client, partition.keys.meta, args))
@@ -43,7 +43,7 @@ async def close(client: AsyncRedis, partition: Partition, endings: Sequence[Flow
     """
     closed: list[str] = []
     for first in range(0, len(endings), _CALL_FLOWS):
-        args: list[Arg] = [partition.generation]
+        args = _close.args(generation=partition.generation)
         for ending in endings[first : first + _CALL_FLOWS]:
             raw = _encode(msgspec.structs.replace(ending, at=0))
             assert raw.startswith(_TYPE), raw

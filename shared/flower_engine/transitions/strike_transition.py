@@ -26,7 +26,9 @@ async def sweep(client: AsyncRedis, partition: Partition, programs: Collection[s
             continue
         behind = "-inf"
         while behind:
-            args = [partition.generation, lane, behind, _TASKS_A_STEP]
+            args = _sweep.args(
+                generation=partition.generation, lane_name=lane, behind=behind, most=_TASKS_A_STEP
+            )
             reply = partition.check(await _sweep.run(client, partition.keys.meta, args))
             behind, count = reply[1].decode(), count + reply[2]
     return count

@@ -48,10 +48,15 @@ async def lapse(
     most: int = 100,
 ) -> Lapses:
     """Ends leases without a heartbeat for ``lease_ms``; call it more often than every ``tick_gap_ms``."""
-    args = [partition.generation, lease_ms, tick_gap_ms, max_lost, most]
-    reply = partition.check(
-        await _lapse.run(client, partition.keys.meta, [*args, *(escape(queue) for queue in queues)])
+    args = _lapse.args(
+        (escape(queue) for queue in queues),
+        generation=partition.generation,
+        lease_ms=lease_ms,
+        tick_gap_ms=tick_gap_ms,
+        max_lost=max_lost,
+        most=most,
     )
+    reply = partition.check(await _lapse.run(client, partition.keys.meta, args))
     if reply[0] == b"stalled":
         return Lapses([], int(reply[1]))
     flat: list[bytes] = reply[1]
@@ -85,9 +90,8 @@ async def fire(
 
     The words for what was due: retry, start, attempt-timeout, queue-timeout, flow-timeout.
     """
-    reply = partition.check(
-        await _fire.run(client, partition.keys.meta, [partition.generation, lease_ms, tick_gap_ms, most])
-    )
+    args = _fire.args(generation=partition.generation, lease_ms=lease_ms, tick_gap_ms=tick_gap_ms, most=most)
+    reply = partition.check(await _fire.run(client, partition.keys.meta, args))
     next_ms, flat = int(reply[1]), [part.decode() for part in reply[2]]
     fired = [(flat[at], flat[at + 1], int(flat[at + 2])) for at in range(0, len(flat), 3)]
     return Fired(fired, None if next_ms < 0 else next_ms)
@@ -108,7 +112,16 @@ async def trim(
 
     Returns how many log entries were trimmed and how many ended flows were forgotten.
     """
-    args = [partition.generation, partition.installation, keep_from, archived.partition("-")[0]]
-    reply = await _trim.run(client, partition.keys.meta, [*args, ended_keep_ms, most, projected, archived])
+    args = _trim.args(
+        generation=partition.generation,
+        installation=partition.installation,
+        keep_from=keep_from,
+        archived_ms=archived.partition("-")[0],
+        ended_keep_ms=ended_keep_ms,
+        most=most,
+        projected=projected,
+        archived=archived,
+    )
+    reply = await _trim.run(client, partition.keys.meta, args)
     _, trimmed, forgotten = partition.check(reply)
     return trimmed, forgotten

@@ -116,10 +116,8 @@ def program_args(programs: Sequence[str]) -> list[Arg]:
 
 async def attend(client: AsyncRedis, partition: Partition, queues: Sequence[str]) -> None:
     """Makes the queues' work streams and groups exist; call it before the first claim."""
-    reply = await _attend.run(
-        client, partition.keys.meta, [partition.generation, *(escape(queue) for queue in queues)]
-    )
-    partition.check(reply)
+    args = _attend.args((escape(queue) for queue in queues), generation=partition.generation)
+    partition.check(await _attend.run(client, partition.keys.meta, args))
 
 
 async def finish_and_claim(
@@ -144,7 +142,14 @@ async def finish_and_claim(
         LostError: Redis lost its state.
         StoreError: the number was used before by a later call.
     """
-    args: list[Arg] = [partition.generation, worker, number, wanted, answered, *service_args]
+    args = _finish_and_claim.args(
+        service_args,
+        generation=partition.generation,
+        worker=worker,
+        call_number=number,
+        wanted=wanted,
+        answered=answered,
+    )
     for outcome in outcomes:
         claim = outcome.claim
         kind = f"{outcome.kind} {outcome.number}" if outcome.kind in _WITH_NUMBER else outcome.kind
@@ -185,7 +190,14 @@ def heartbeat(
     ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``. ``answered`` is as for
     :func:`finish_and_claim`.
     """
-    args: list[Arg] = [partition.generation, worker, info, remember_ms, answered, len(progress)]
+    args = _heartbeat.args(
+        generation=partition.generation,
+        worker=worker,
+        info=info,
+        remember_ms=remember_ms,
+        answered=answered,
+        report_count=len(progress),
+    )
     for told in progress:
         args += (told.claim.lease, told.claim.member, told.progress)
     for queue, held in leases.items():
@@ -196,10 +208,8 @@ def heartbeat(
 
 async def leave(client: AsyncRedis, partition: Partition, worker: str, queues: Sequence[str]) -> None:
     """Signs a worker off that holds nothing any more."""
-    reply = await _leave.run(
-        client, partition.keys.meta, [partition.generation, worker, *(escape(queue) for queue in queues)]
-    )
-    partition.check(reply)
+    args = _leave.args((escape(queue) for queue in queues), generation=partition.generation, worker=worker)
+    partition.check(await _leave.run(client, partition.keys.meta, args))
 
 
 def hand_back(client: Redis, partition: Partition, worker: str, queues: Sequence[str]) -> int:
@@ -211,7 +221,12 @@ def hand_back(client: Redis, partition: Partition, worker: str, queues: Sequence
     Raises:
         LostError: Redis lost its state.
     """
-    args: list[Arg] = [partition.generation, worker, _MOST_HANDED_BACK, *(escape(queue) for queue in queues)]
+    args = _hand_back.args(
+        (escape(queue) for queue in queues),
+        generation=partition.generation,
+        worker=worker,
+        most=_MOST_HANDED_BACK,
+    )
     count = 0
     while True:
         reply = partition.check(_hand_back.run_blocking(client, partition.keys.meta, args))

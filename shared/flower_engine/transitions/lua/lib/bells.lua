@@ -3,7 +3,7 @@
 local BELLS = 1000 -- at most so many of a kind hang; each wakes one blocked worker
 
 local function ring_bells(queue, program, count)
-  local bell = prefix .. 'bell:' .. queue .. ':' .. match(program, '[^!]*$')
+  local bell = bell_key(queue, match(program, '[^!]*$'))
   local missing = math.min(count, BELLS - call('LLEN', bell))
   if missing > 0 then
     local bells = {}
@@ -25,12 +25,12 @@ local function ring(taken)
   end
 end
 
--- Takes away the bells of a queue for these programs (ARGV from first to last): a claim found their lanes
+-- Takes away the bells of a queue for these programs (of `names`, from first to last): a claim found their lanes
 -- empty, so the bells would wake in vain.
-local function silence_bells(queue, first, last)
+local function silence_bells(queue, names, first, last)
   local bells = {}
   for program = first, last do
-    bells[#bells + 1] = prefix .. 'bell:' .. queue .. ':' .. ARGV[program]
+    bells[#bells + 1] = bell_key(queue, names[program])
   end
   if #bells > 0 then
     call('DEL', unpack(bells))

@@ -15,11 +15,6 @@
 -- layer: 2
 local TURNS = 2 ^ 47
 local STRIDE = 100
-local aside_key, boards_key = prefix .. 'aside', prefix .. 'boards'
-
-local function ready_key(queue, board)
-  return prefix .. 'ready:' .. queue .. board
-end
 
 local function is_of_limit(board)
   return board ~= '' and sub(board, 2, 2) ~= '@'
@@ -28,7 +23,7 @@ end
 -- The board's queues: it begins, or it is empty and ends.
 local function note_board(queue, board, is_there)
   local queues = {}
-  for other in string.gmatch(call('HGET', boards_key, board) or '', '[^,]+') do
+  for other in string.gmatch(call('HGET', boards_key(), board) or '', '[^,]+') do
     if other ~= queue then
       queues[#queues + 1] = other
     end
@@ -37,17 +32,17 @@ local function note_board(queue, board, is_there)
     queues[#queues + 1] = queue
   end
   if #queues > 0 then
-    call('HSET', boards_key, board, concat(queues, ','))
+    call('HSET', boards_key(), board, concat(queues, ','))
   else
-    call('HDEL', boards_key, board)
+    call('HDEL', boards_key(), board)
   end
   if is_of_limit(board) then
     if not is_there then
-      call('ZREM', prefix .. 'open:' .. queue, board)
-      call('ZREM', prefix .. 'reopen:' .. queue, board)
+      call('ZREM', open_key(queue), board)
+      call('ZREM', reopen_key(queue), board)
     end
   else
-    call(is_there and 'SADD' or 'SREM', prefix .. 'split:' .. queue, sub(board, 3))
+    call(is_there and 'SADD' or 'SREM', split_key(queue), sub(board, 3))
   end
 end
 
@@ -56,14 +51,14 @@ local function board_of(lane)
   if not has_control then
     return ''
   end
-  local board = call('HGET', aside_key, lane.name)
+  local board = call('HGET', aside_key(), lane.name)
   if board then
     return board
-  elseif call('ZSCORE', prefix .. 'share:' .. lane.share, lane.name) then
+  elseif call('ZSCORE', share_key(lane.share, ''), lane.name) then
     return '' -- it waits there since before its program got a board
-  elseif call('SISMEMBER', prefix .. 'split:' .. lane.queue, lane.program) == 1 then
+  elseif call('SISMEMBER', split_key(lane.queue), lane.program) == 1 then
     board = '|@' .. lane.program
-    call('HSET', aside_key, lane.name, board)
+    call('HSET', aside_key(), lane.name, board)
     return board
   end
   return ''
@@ -72,7 +67,7 @@ end
 -- The turn of a share that comes to a board.
 local function turn_of(lane)
   local base = (lane.priority + 20) * TURNS
-  local got = call('ZMSCORE', prefix .. 'turns:' .. lane.queue, lane.share, '@' .. lane.priority)
+  local got = call('ZMSCORE', turns_key(lane.queue), lane.share, '@' .. lane.priority)
   return string.format('%d', math.max(base, tonumber(got[1] or 0), tonumber(got[2] or 0)))
 end
 
@@ -80,13 +75,13 @@ end
 local function open_board(queue, board)
   local top = call('ZRANGE', ready_key(queue, board), 0, 0, 'WITHSCORES')[2]
   if top then
-    call('ZADD', prefix .. 'open:' .. queue, top, board)
+    call('ZADD', open_key(queue), top, board)
   end
 end
 
 -- Makes a lane visible on a board; `head` is the score of its best new task.
 local function show(lane, board, head)
-  call('ZADD', prefix .. 'share:' .. lane.share .. board, 'LT', string.format('%d', head), lane.name)
+  call('ZADD', share_key(lane.share, board), 'LT', string.format('%d', head), lane.name)
   local ready = ready_key(lane.queue, board)
   if not call('ZSCORE', ready, lane.share) then
     local is_new = board ~= '' and call('EXISTS', ready) == 0
@@ -95,7 +90,7 @@ local function show(lane, board, head)
     if is_new then
       note_board(lane.queue, board, true)
     elseif is_of_limit(board) then
-      call('ZADD', prefix .. 'open:' .. lane.queue, 'XX', 'LT', turn, board)
+      call('ZADD', open_key(lane.queue), 'XX', 'LT', turn, board)
     end
   end
   if is_of_limit(board) and has_room(sub(board, 2), lane.units) then
@@ -105,8 +100,8 @@ end
 
 -- Takes a lane off its board.
 local function hide(lane, board)
-  local share_key = prefix .. 'share:' .. lane.share .. board
-  if call('ZREM', share_key, lane.name) == 1 and call('EXISTS', share_key) == 0 then
+  local lanes_key = share_key(lane.share, board)
+  if call('ZREM', lanes_key, lane.name) == 1 and call('EXISTS', lanes_key) == 0 then
     local ready = ready_key(lane.queue, board)
     call('ZREM', ready, lane.share)
     if board ~= '' and call('EXISTS', ready) == 0 then
@@ -114,7 +109,7 @@ local function hide(lane, board)
     end
   end
   if board ~= '' then
-    call('HDEL', aside_key, lane.name)
+    call('HDEL', aside_key(), lane.name)
   end
 end
 
@@ -122,7 +117,7 @@ end
 local function mend(lane, board)
   local head = call('ZRANGE', lane.key, 0, 0, 'WITHSCORES')
   if head[1] then
-    call('ZADD', prefix .. 'share:' .. lane.share .. board, head[2], lane.name)
+    call('ZADD', share_key(lane.share, board), head[2], lane.name)
   else
     hide(lane, board)
   end
@@ -135,6 +130,6 @@ end
 local function set_aside(lane, from, to, head)
   begin_control()
   hide(lane, from)
-  call('HSET', aside_key, lane.name, to)
+  call('HSET', aside_key(), lane.name, to)
   show(lane, to, head)
 end

@@ -12,16 +12,16 @@ end
 
 -- The claims that the call granted, but for those that lapsed since. A call's leases of a queue are
 -- neighbours in its work stream, so first and last tell them all.
-local function still_held(granted)
+local function still_held(worker, granted)
   local held = {}
   for queue, first, last, count in string.gmatch(granted, '([^,/]+)/([^,/]+)/([^,/]+)/(%d+)') do
-    local work = prefix .. 'work:' .. queue
-    for _, pending in ipairs(call('XPENDING', work, 'workers', first, last, count, ARGV[2])) do
+    local work = work_key(queue)
+    for _, pending in ipairs(call('XPENDING', work, 'workers', first, last, count, worker)) do
       local lease = pending[1]
       local entry = call('XRANGE', work, lease, lease)[1]
       local member = entry and entry[2][2] or ''
       local id, task = split_member(member)
-      local got = call('HMGET', prefix .. 'flow:' .. id, 's' .. task, 'm' .. task, 'g' .. task)
+      local got = call('HMGET', flow_key(id), 's' .. task, 'm' .. task, 'g' .. task)
       local _, attempt, _, current = match(got[1] or NEVER, STATE)
       if current == lease then -- else it is an entry that no task points to
         local n = #held

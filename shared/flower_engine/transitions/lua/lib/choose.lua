@@ -12,12 +12,12 @@ local boards_looked_at, moved_lanes, opens_in = {}, 0, nil
 
 -- Limits of rates that may let tasks start again by now are looked at again.
 local function open_due(queue)
-  local reopen_key = prefix .. 'reopen:' .. queue
-  for _, board in ipairs(call('ZRANGE', reopen_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
-    call('ZREM', reopen_key, board)
+  local due_key = reopen_key(queue)
+  for _, board in ipairs(call('ZRANGE', due_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
+    call('ZREM', due_key, board)
     open_board(queue, board)
   end
-  local soonest = call('ZRANGE', reopen_key, 0, 0, 'WITHSCORES')[2]
+  local soonest = call('ZRANGE', due_key, 0, 0, 'WITHSCORES')[2]
   if soonest and (not opens_in or soonest - now < opens_in) then
     opens_in = soonest - now
   end
@@ -26,7 +26,7 @@ end
 -- The first share of a board: {board, share, raw, turn}; nil: it is empty. A share that was left behind,
 -- because nothing of it could be served, has the turn of the service now, so that it catches nothing up.
 local function peek(queue, board)
-  local ready, turns = ready_key(queue, board), prefix .. 'turns:' .. queue
+  local ready, turns = ready_key(queue, board), turns_key(queue)
   while true do
     local top = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
     local share, raw = top[1], tonumber(top[2])
@@ -44,7 +44,7 @@ end
 
 -- The first share of the limits' boards that are open.
 local function peek_open(queue)
-  local open = prefix .. 'open:' .. queue
+  local open = open_key(queue)
   while true do
     local top = call('ZRANGE', open, 0, 0, 'WITHSCORES')
     if not top[1] then
@@ -62,16 +62,16 @@ local function peek_open(queue)
 end
 
 local function head_of(share, board)
-  return tonumber(call('ZRANGE', prefix .. 'share:' .. share .. board, 0, 0, 'WITHSCORES')[2])
+  return tonumber(call('ZRANGE', share_key(share, board), 0, 0, 'WITHSCORES')[2])
 end
 
 -- The boards that this worker looks at, but for those of limits.
-local function boards_served(queue, serves)
+local function boards_served(worker, queue, serves)
   local boards = boards_looked_at[queue]
   if not boards then
     boards = { '' }
-    for _, program in ipairs(call('SMEMBERS', prefix .. 'split:' .. queue)) do
-      if may_take(program, serves) then
+    for _, program in ipairs(call('SMEMBERS', split_key(queue))) do
+      if may_take(worker, program, serves) then
         boards[#boards + 1] = '|@' .. program
       end
     end
@@ -82,7 +82,7 @@ end
 
 -- Where the next task of a queue waits: {board, share, turn, bound: score that no lane of this board may
 -- pass, because the share has a better task on another board}; and whether no other share can be a rival.
-local function next_place(queue, serves)
+local function next_place(worker, queue, serves)
   if not has_control then
     local top = call('ZRANGE', ready_key(queue, ''), 0, 1, 'WITHSCORES')
     if not top[1] then
@@ -93,7 +93,7 @@ local function next_place(queue, serves)
     return { board = '', share = top[1], turn = turn }, alone
   end
   local best = peek_open(queue)
-  local boards = boards_served(queue, serves)
+  local boards = boards_served(worker, queue, serves)
   for _, board in ipairs(boards) do
     local other = peek(queue, board)
     if other and (not best or other.turn < best.turn or (other.turn == best.turn and other.raw < best.raw)) then
@@ -123,7 +123,7 @@ local function room_for(lane, place, most)
       -- A heavier task may wait for just this room; it must not be overtaken from behind.
       local first = call('ZRANGE', ready_key(lane.queue, limit.board), 0, 0, 'WITHSCORES')[2]
       if first and tonumber(first) <= place.turn
-        and not call('ZSCORE', prefix .. 'open:' .. lane.queue, limit.board) then
+        and not call('ZSCORE', open_key(lane.queue), limit.board) then
         room = 0
       end
     end
@@ -141,13 +141,13 @@ local function stop(lane, place, limit, wait, head)
   if limit.name == 'g' or limit.name == 'q:' .. lane.queue then
     return true
   elseif place.board == limit.board then
-    call('ZREM', prefix .. 'open:' .. lane.queue, limit.board)
+    call('ZREM', open_key(lane.queue), limit.board)
   else
     set_aside(lane, place.board, limit.board, head)
     moved_lanes = moved_lanes + 1
   end
   if wait then
-    call('ZADD', prefix .. 'reopen:' .. lane.queue, string.format('%d', now + wait), limit.board)
+    call('ZADD', reopen_key(lane.queue), string.format('%d', now + wait), limit.board)
     opens_in = math.min(opens_in or wait, wait)
   end
   return false
@@ -155,25 +155,26 @@ end
 
 -- Takes up to `most` tasks of a place into `out` ({member, lane, ...}). Returns how many, and whether the
 -- claim goes on, with another place.
-local function take(place, most, serves, out, taken)
-  local share_key = prefix .. 'share:' .. place.share .. place.board
+local function take(worker, place, most, serves, out, taken)
+  local lanes_key = share_key(place.share, place.board)
   local got = 0
   while got < most do
-    local top = call('ZRANGE', share_key, 0, 1, 'WITHSCORES')
+    local top = call('ZRANGE', lanes_key, 0, 1, 'WITHSCORES')
     if not top[1] then
       return got, true
     end
     local lane, head = lane_of(top[1]), tonumber(top[2])
     local bound = math.min(tonumber(top[4] or math.huge), place.bound or math.huge)
-    if not may_take(lane.program, serves) then
+    if not may_take(worker, lane.program, serves) then
       set_aside(lane, place.board, '|@' .. lane.program, head)
       boards_looked_at[lane.queue] = nil
       moved_lanes = moved_lanes + 1
       return got, moved_lanes < MOST_MOVED
     end
     local is_suspect = sub(lane.program, 1, 1) == SUSPECT
-    local wanted, limit, wait = is_suspect and 1 or math.min(most - got, CHUNK), nil, nil
+    local wanted = is_suspect and 1 or math.min(most - got, CHUNK)
     if has_control then
+      local limit, wait
       wanted, limit, wait = room_for(lane, place, wanted)
       if wanted == 0 and got > 0 and place.board == limit.board then
         return got, true -- its turn moves on now; what is first on the board then may be light enough
@@ -203,7 +204,7 @@ local function take(place, most, serves, out, taken)
     end
     local left = heads[2 * count + 2]
     if left then
-      call('ZADD', share_key, left, lane.name)
+      call('ZADD', lanes_key, left, lane.name)
     else
       hide(lane, place.board)
       if not top[3] then
@@ -218,7 +219,7 @@ local function take(place, most, serves, out, taken)
 end
 
 -- Takes up to `wanted` tasks of a queue whose programs are in `serves`; returns how many.
-local function choose(queue, wanted, serves, out, taken)
+local function choose(worker, queue, wanted, serves, out, taken)
   if has_control then
     open_due(queue)
     local limit = limit_of('q:' .. queue)
@@ -226,20 +227,20 @@ local function choose(queue, wanted, serves, out, taken)
       return 0
     end
   end
-  local turns = prefix .. 'turns:' .. queue
+  local turns = turns_key(queue)
   local got, goes_on = 0, true
   while got < wanted and goes_on do
-    local place, alone = next_place(queue, serves)
+    local place, alone = next_place(worker, queue, serves)
     if not place then
       break
     end
     local most = alone and wanted - got or math.min(wanted - got, QUANTUM)
     local count
-    count, goes_on = take(place, most, serves, out, taken)
+    count, goes_on = take(worker, place, most, serves, out, taken)
     if count > 0 then
       got = got + count
       local lane = lane_of(out[#out])
-      local stride = has_control and tonumber(call('HGET', limits_key, 'v:' .. lane.workflow) or STRIDE) or STRIDE
+      local stride = has_control and tonumber(call('HGET', limits_key(), 'v:' .. lane.workflow) or STRIDE) or STRIDE
       local turn = string.format('%d', place.turn + count * stride)
       call('ZADD', turns, 'GT', turn, place.share, string.format('%d', place.turn), '@' .. lane.priority)
       call('ZADD', ready_key(queue, place.board), 'XX', turn, place.share)

@@ -1,11 +1,10 @@
 -- Claims: leases, starts and logs what the choice gives.
--- needs: base, boards, choose, events, flow_control, flows, keys, lanes, limits, ready, strikes, suspects
--- needs: timers
+-- needs: base, choose, events, flow_control, flows, keys, lanes, limits, ready, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims, granted_leases = {}, {} -- {lease, member, queue, attempt, message, progress, ...}; for the call record
 
 -- Starts a task that was taken from its lane; false: it does not run.
-local function start_task(queue, member, lane)
+local function start_task(worker, queue, member, lane)
   local id, task = split_member(member)
   local flow, state, message = load_task(id, task, 'm')
   if not flow then
@@ -26,16 +25,16 @@ local function start_task(queue, member, lane)
     pass_over(flow, task, digits(attempt - 1), lost, strike)
     return false
   end
-  local lease = call('XADD', prefix .. 'work:' .. queue, '*', 't', member)
+  local lease = call('XADD', work_key(queue), '*', 't', member)
   set_state(flow, task, '1', attempt, lost, lease)
   if flow.timed then
     start_attempt_timer(flow, task)
   end
   if lost ~= '0' and is_suspect_lane(lane) then
-    hold_suspect(ARGV[2], queue, lease)
+    hold_suspect(worker, queue, lease)
   end
   append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. ARGV[2] .. '"}')
+    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
   claims[n + 5], claims[n + 6] = message, progress or ''
@@ -43,17 +42,17 @@ local function start_task(queue, member, lane)
 end
 
 -- The claims behind the first `before` are leased to the worker.
-local function lease_claims(queue, before)
+local function lease_claims(worker, queue, before)
   if #claims > before then
     local count = digits((#claims - before) / 6)
     granted_leases[#granted_leases + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. count
-    call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', count, 'STREAMS', prefix .. 'work:' .. queue, '>')
+    call('XREADGROUP', 'GROUP', 'workers', worker, 'COUNT', count, 'STREAMS', work_key(queue), '>')
   end
 end
 
 -- Hands what this call made ready straight to the worker, past the lanes: where nothing else waits in the
 -- queue, and the worker takes all of it, a choice would come to the same. Returns how many tasks that were.
-local function hand_over(queue, wanted, serves)
+local function hand_over(worker, queue, wanted, serves)
   local count, kept, handed = 0, {}, {}
   for index = 1, #pushed_lanes do
     local lane = lane_of(pushed_lanes[index])
@@ -76,23 +75,23 @@ local function hand_over(queue, wanted, serves)
   for _, lane in ipairs(handed) do
     local list = pushed[lane.name]
     for at = 2, #list, 2 do
-      start_task(queue, list[at], lane.name)
+      start_task(worker, queue, list[at], lane.name)
     end
   end
   keep_pushed(kept)
-  lease_claims(queue, before)
+  lease_claims(worker, queue, before)
   return count
 end
 
 -- Claims up to `wanted` tasks of a queue; returns how many were taken from their lanes.
-local function claim(queue, wanted, serves, taken)
+local function claim(worker, queue, wanted, serves, taken)
   local chosen, before = {}, #claims
-  local got = choose(queue, wanted, serves, chosen, taken)
+  local got = choose(worker, queue, wanted, serves, chosen, taken)
   for at = 1, #chosen, 2 do
-    if not start_task(queue, chosen[at], chosen[at + 1]) and has_control then
+    if not start_task(worker, queue, chosen[at], chosen[at + 1]) and has_control then
       count_not_started(lane_of(chosen[at + 1]))
     end
   end
-  lease_claims(queue, before)
+  lease_claims(worker, queue, before)
   return got
 end

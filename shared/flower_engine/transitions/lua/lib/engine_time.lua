@@ -12,7 +12,7 @@ local now_ms, is_stepped_back = clock + skew, false
 if now_ms < tick then
   is_stepped_back = true
   now_ms = tick
-  local last = call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+  local last = call('XREVRANGE', log_key(), '+', '-', 'COUNT', 1)[1]
   if last then -- it may have happened after the tick
     now_ms = math.max(tick, tonumber(match(last[2][#last[2]], '^{"type":"[%a._]+","at":(%d+)') or 0))
   end

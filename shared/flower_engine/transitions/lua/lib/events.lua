@@ -8,7 +8,7 @@ local function append(event)
   appended[#appended + 1] = event
 end
 
--- What is to be forgotten one day (a flow that ended, an idempotency key), and the list that it is noted in
+-- What is to be forgotten one day (a flow that ended, an idempotency key), and the key of the list that it is noted in
 -- as "<ms>@<position> <what>", at the end of the script: nothing that led there lies behind that position.
 local noted = {}
 local function note_old(list, what)
@@ -30,11 +30,11 @@ local function write_events()
   local count, id = #appended, nil
   if count < LEAST_PACKED then
     for index = 1, count do
-      id = call('XADD', log_key, '*', 'e', appended[index])
+      id = call('XADD', log_key(), '*', 'e', appended[index])
     end
     return id
   end
-  local ms, number = match(call('XADD', log_key, '*', 'e', appended[1]), '^(%d+)-(%d+)$')
+  local ms, number = match(call('XADD', log_key(), '*', 'e', appended[1]), '^(%d+)-(%d+)$')
   number = tonumber(number)
   local first, spared = 2, 0
   while first <= count do
@@ -48,14 +48,14 @@ local function write_events()
     number = number + #sizes
     id = ms .. '-' .. digits(number)
     if #sizes == 1 then
-      call('XADD', log_key, id, 'e', appended[first])
+      call('XADD', log_key(), id, 'e', appended[first])
     else
-      call('XADD', log_key, id, 'n', concat(sizes, ','), 'e', concat(appended, '', first, last))
+      call('XADD', log_key(), id, 'n', concat(sizes, ','), 'e', concat(appended, '', first, last))
     end
     spared = spared + #sizes - 1
     first = last + 1
   end
-  call('HINCRBY', KEYS[1], 'packed', digits(spared))
+  call('HINCRBY', meta_key(), 'packed', digits(spared))
   return id
 end
 
@@ -63,13 +63,13 @@ end
 local function save_events()
   local position = write_events()
   if is_stepped_back and position then -- the next scripts need not find it out; a watcher does what follows
-    call('HSET', KEYS[1], 'skew', digits(now_ms - clock), 'tick', now, 'restamp', '')
+    call('HSET', meta_key(), 'skew', digits(now_ms - clock), 'tick', now, 'restamp', '')
   end
   for list, some in pairs(noted) do
     local head = now .. '@' .. (position or last_position()) .. ' '
     for index = 1, #some do
       some[index] = head .. some[index]
     end
-    call_chunked('RPUSH', prefix .. list, some, CHUNK)
+    call_chunked('RPUSH', list, some, CHUNK)
   end
 end

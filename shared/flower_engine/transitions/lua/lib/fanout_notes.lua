@@ -9,7 +9,7 @@ end
 
 local function save_fanout_notes()
   if #fanout_notes > 0 then
-    call_chunked('RPUSH', prefix .. 'fanout', fanout_notes, CHUNK)
-    call('HINCRBY', KEYS[1], 'fanout', #fanout_notes)
+    call_chunked('RPUSH', fanout_key(), fanout_notes, CHUNK)
+    call('HINCRBY', meta_key(), 'fanout', #fanout_notes)
   end
 end

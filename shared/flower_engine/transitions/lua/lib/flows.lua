@@ -1,7 +1,7 @@
 -- Flows under way, read once and written once for each call.
 --
 -- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>", and behind it,
---   if any, flags: p it may have timers, h it is held (paused), w it waits for its start; n, a, z: see places.lua;
+--   if any, flags: p it may have timers_key(), h it is held (paused), w it waits for its start; n, a, z: see places.lua;
 --   t its timeout in ms (absent: none), b its start (only of one put back that had ended before it).
 -- For task N: mN message for the worker, lN lane, dN dependents "2,3" (absent: none),
 --   oN open dependencies (absent: there are less than two, so the first that is satisfied frees it),
@@ -15,7 +15,7 @@ local STATE = '^(%d+) (%d+) (%d+) (.*)$'
 local COUNTERS = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
 
--- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start.
+-- A flow from its counters; `timed`: it may have timers_key(), `held`: nothing of it may start.
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTERS)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order, flags = flags,
@@ -36,7 +36,7 @@ local function load_task(id, task, field)
   local flow = flows[id]
   local state_name, field_name = 's' .. task, field .. task
   if flow == nil then
-    local key = prefix .. 'flow:' .. id
+    local key = flow_key(id)
     local got = call('HMGET', key, 'c', state_name, field_name)
     if not got[1] then
       flows[id] = false
@@ -113,16 +113,16 @@ end
 -- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow. A flow
 -- with nothing left ends.
 local function save_flows()
-  local gone, ended = {}, {}
+  local gone, ended, endings = {}, {}, endings_key()
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow.left == 0 then
       local n, version = #gone, digits(flow.v)
       gone[n + 1] = flow.key
-      ended[2 * n + 1], ended[2 * n + 2] = prefix .. 'ended:' .. flow.id, version .. ' ' .. flow.last
-      note_old('endings', flow.id .. ' ' .. version)
+      ended[2 * n + 1], ended[2 * n + 2] = ended_key(flow.id), version .. ' ' .. flow.last
+      note_old(endings, flow.id .. ' ' .. version)
       if flow.flags ~= '' then
-        call('ZREM', prefix .. 'timers', 'f:' .. flow.id, 'b:' .. flow.id)
+        call('ZREM', timers_key(), 'f:' .. flow.id, 'b:' .. flow.id)
       end
     elseif flow.dirty or #flow.changed > 0 then
       local changed = flow.changed

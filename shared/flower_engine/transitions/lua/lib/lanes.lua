@@ -12,7 +12,7 @@ local function lane_of(name)
   if not lane then
     local share, queue, priority, workflow, program, rest =
       match(name, '^(([^:]*):([^:]*):([^:/]*)[^:]*):([^:*/]*)(.*)$')
-    lane = { name = name, key = prefix .. 'lane:' .. name, share = share, queue = queue, priority = priority,
+    lane = { name = name, key = lane_key(name), share = share, queue = queue, priority = priority,
       workflow = workflow, program = program, units = 1 }
     if rest ~= '' then
       lane.units = tonumber(match(rest, '^%*(%d+)') or 1)

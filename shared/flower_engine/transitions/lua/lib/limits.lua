@@ -7,7 +7,6 @@
 -- started: "<ms>:<starts>,...", in slices of a hundredth of the time, each counted as of its end, so that
 -- never more than allowed start within any such time.
 -- needs: base, engine_time, flow_control, keys, lanes
-local limits_key, running_key = prefix .. 'limits', prefix .. 'running'
 -- layer: 2
 local SLICES = 100
 local limits_by_name, limit_names = {}, {}
@@ -20,7 +19,7 @@ local function read_limit(name, text)
     limit = { name = name, board = '|' .. name, max = tonumber(most), rate = tonumber(rate), period = tonumber(period),
       paused = paused == '1', started = 0 }
     if limit.max then
-      limit.used = tonumber(call('HGET', running_key, name) or 0)
+      limit.used = tonumber(call('HGET', running_key(), name) or 0)
     end
     limit_names[#limit_names + 1] = name
   end
@@ -31,7 +30,7 @@ end
 local function limit_of(name)
   local limit = limits_by_name[name]
   if limit == nil then
-    limit = read_limit(name, call('HGET', limits_key, match(name, '^[^/]*')))
+    limit = read_limit(name, call('HGET', limits_key(), match(name, '^[^/]*')))
   end
   return limit
 end
@@ -56,7 +55,7 @@ local function limits_of(lane)
     end
   end
   if #asked > 0 then
-    local got = call('HMGET', limits_key, unpack(asked))
+    local got = call('HMGET', limits_key(), unpack(asked))
     for index, name in ipairs(missing) do
       read_limit(name, got[index])
     end
@@ -73,7 +72,7 @@ end
 local function read_starts(limit)
   if not limit.starts then
     limit.starts, limit.counted = {}, 0
-    for at, count in string.gmatch(call('GET', prefix .. 'rate:' .. limit.name) or '', '(%d+):(%d+)') do
+    for at, count in string.gmatch(call('GET', rate_key(limit.name)) or '', '(%d+):(%d+)') do
       if tonumber(at) > now - limit.period then
         limit.starts[#limit.starts + 1] = { tonumber(at), tonumber(count) }
         limit.counted = limit.counted + count
@@ -154,7 +153,7 @@ local function save_starts(limit)
   for index, start in ipairs(limit.starts) do
     texts[index] = string.format('%d:%d', start[1], start[2])
   end
-  call('SET', prefix .. 'rate:' .. limit.name, concat(texts, ','), 'PX', string.format('%d', 2 * limit.period))
+  call('SET', rate_key(limit.name), concat(texts, ','), 'PX', string.format('%d', 2 * limit.period))
 end
 
 local function save_limits()
@@ -162,9 +161,9 @@ local function save_limits()
     local limit = limits_by_name[name]
     if limit.is_changed then
       if limit.used > 0 then
-        call('HSET', running_key, name, digits(limit.used))
+        call('HSET', running_key(), name, digits(limit.used))
       else
-        call('HDEL', running_key, name)
+        call('HDEL', running_key(), name)
       end
     end
     if limit.started > 0 then

@@ -1,6 +1,6 @@
 -- What most scripts need of the partition's hash meta, read by one command. `current_generation` is to be
 -- compared with the caller's before anything else.
--- needs: base
+-- needs: base, keys
 -- layer: 1
 local current_generation, tick_mark, skew_mark, control_mark, fanout_mark, order_mark =
-  unpack(call('HMGET', KEYS[1], 'generation', 'tick', 'skew', 'control', 'fanout', 'order'))
+  unpack(call('HMGET', meta_key(), 'generation', 'tick', 'skew', 'control', 'fanout', 'order'))

@@ -1,65 +1,75 @@
 -- What an operator's transitions have in common.
 --
--- Their ARGV begin: generation, operation id, flow id, by (JSON text), expected version or "",
---   version of the restored flow, position up to which its history was read, ms of its end, number of its
---   fields, the fields of its hash (name, value...; see restored_flow.py); then their own, from ARGV[first].
+-- Their first arguments: generation, id of the operation, id of the flow, by (JSON text), the version that it should
+--   be at ("": any), and of a flow that had ended and is to be put back "<version> <position up to which its history
+--   was read> <ms of its end> <number of fields>" (else ""), those of their own that come once; then the fields of
+--   its hash (name, value...; see restored_flow.py), then lists of their own.
 -- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent", last position of the
 --   log}: the flow is not under way, and no state of it was given, or one from before an end that may be
 --   forgotten (a history that is read from now on reaches that position), {"moved", version}: not the version
 --   it should be, {"pruned", ms}: what ended before that moment has gone, or just goes, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
--- needs: base, commit, events, flows, keys, meta, places, positions, timers, whole_flow
-local operation, operated_id, operator = ARGV[2], ARGV[3], ARGV[4]
-local first_own = 10 + tonumber(ARGV[9])
-local op_key, REMEMBERED_SECONDS = prefix .. 'op:' .. operation, 3600
+-- needs: base, commit, events, flows, keys, meta, places, positions, whole_flow
+local RESTORED = '^(%d+) (%S*) (%d+) (%d+)$'
+local REMEMBERED_SECONDS = 3600
+local operation_id, operator = nil, nil -- of this call
 local is_put_back = false
+
+-- Behind the fields of a flow that is to be put back, if they begin at `first`.
+local function behind_fields(restored, first)
+  return first + (match(restored, '%d+$') or 0)
+end
 
 -- The moment before which whatever ended has gone or goes, if a flow that ended at `at` (ms) is among that.
 local function pruned_behind(at)
-  local marks = call('HMGET', KEYS[1], 'pruning', 'pruned')
+  local marks = call('HMGET', meta_key(), 'pruning', 'pruned')
   local to = math.max(tonumber(match(marks[1] or '', '^(%d+) ') or -1), tonumber(marks[2] or -1))
   return tonumber(at) < to and digits(to) or nil
 end
 
--- The flow to operate on, put back if it had ended, or nil and the reply.
-local function open_flow()
-  if current_generation ~= ARGV[1] then
+-- The flow to operate on, or nil and the reply. One that had ended is put back; its fields are the values from the
+-- first one on.
+local function open_flow(generation, operation, id, by, version, restored, values, first)
+  if current_generation ~= generation then
     return nil, { 'lost' }
   end
-  local done = call('GET', op_key)
+  operation_id, operator = operation, by
+  local done = call('GET', operation_key(operation_id))
   if done then
     return nil, { 'ok', done }
   end
-  local key = prefix .. 'flow:' .. operated_id
+  local key = flow_key(id)
   local counters = call('HGET', key, 'c')
   if not counters then
-    local ended = call('GET', prefix .. 'ended:' .. operated_id)
-    local version = match(ended or '', '^(%d+)')
-    if ARGV[9] == '0' or (not ended and is_older_than_forgotten(ARGV[7])) then
+    local ended = call('GET', ended_key(id))
+    local ended_version = match(ended or '', '^(%d+)')
+    local known_version, position, ended_ms, field_count = match(restored, RESTORED)
+    if not known_version or (not ended and is_older_than_forgotten(position)) then
       return nil, { 'absent', last_position() }
-    elseif ended and version ~= ARGV[6] then
-      return nil, { 'moved', version }
+    elseif ended and ended_version ~= known_version then
+      return nil, { 'moved', ended_version }
     end
-    local pruned_to = pruned_behind(ARGV[8])
+    local pruned_to = pruned_behind(ended_ms)
     if pruned_to then
       return nil, { 'pruned', pruned_to }
     end
-    for step = 10, first_own - 1, CHUNK do
-      call('HSET', key, unpack(ARGV, step, math.min(first_own - 1, step + CHUNK - 1)))
+    local last = first + field_count - 1
+    for step = first, last, CHUNK do
+      call('HSET', key, unpack(values, step, math.min(last, step + CHUNK - 1)))
     end
     is_put_back = true
     counters = call('HGET', key, 'c')
   end
-  local flow = keep_flow(operated_id, key, counters)
+  local flow = keep_flow(id, key, counters)
   flow.restored = is_put_back
-  if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= flow.v then
+  if version ~= '' and tonumber(version) ~= flow.v then
     if is_put_back then
       call('UNLINK', key)
     end
     return nil, { 'moved', digits(flow.v) }
   end
   if is_put_back and string.find(flow.flags, 'w', 1, true) then -- it ended before its start
-    call('ZADD', timers, call('HGET', key, 'b'), 'b:' .. operated_id)
+    call('ZADD', timers_key(), call('HGET', key, 'b'), 'b:' .. id)
   end
   return flow
 end
@@ -75,7 +85,7 @@ end
 local function refused(flow, ...)
   if is_put_back then
     call('UNLINK', flow.key)
-    call('ZREM', timers, 'b:' .. operated_id)
+    call('ZREM', timers_key(), 'b:' .. flow.id)
   elseif flow.unreleased then -- what was begun with loading the flow as a whole is done
     push_unreleased(flow)
     commit()
@@ -85,15 +95,15 @@ end
 
 -- An event of the operation; `fields` is JSON that begins with a comma.
 local function append_operation(flow, kind, fields)
-  append('{"type":"' .. kind .. at_flow .. operated_id .. '","v":' .. next_version(flow) .. ',"by":' .. operator .. fields .. '}')
+  append('{"type":"' .. kind .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"by":' .. operator .. fields .. '}')
 end
 
 -- Writes everything; the reply.
 local function conclude(flow, tasks)
   flow.dirty = true
-  call('SET', op_key, digits(flow.v), 'EX', REMEMBERED_SECONDS)
+  call('SET', operation_key(operation_id), digits(flow.v), 'EX', REMEMBERED_SECONDS)
   if is_put_back then
-    call('UNLINK', prefix .. 'ended:' .. operated_id)
+    call('UNLINK', ended_key(flow.id))
   end
   commit()
   local reply = { 'ok', digits(flow.v) }

@@ -3,28 +3,28 @@
 -- needs: returned, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 
-local function refuse(id, task, lease, kind)
+local function refuse(worker, id, task, lease, kind)
   append('{"type":"outcome.refused' .. at_flow .. id .. '","task":' .. task .. ',"lease":"' .. lease
-    .. '","worker":"' .. ARGV[2] .. '","outcome":"' .. kind .. '"}')
+    .. '","worker":"' .. worker .. '","outcome":"' .. kind .. '"}')
   return 'stale'
 end
 
 -- Counts an outcome; its word: ok | duplicate | stale | absent.
-local function finish(lease, member, queue, kind, payload, progress)
+local function finish(worker, lease, member, queue, kind, payload, progress)
   local id, task = split_member(member)
   local flow, state, dependents = load_task(id, task, 'd')
   if not flow then
-    local ended = call('GET', prefix .. 'ended:' .. id)
+    local ended = call('GET', ended_key(id))
     if not ended then
       return 'absent'
     elseif match(ended, ' (.*)$') == lease then
       return 'duplicate'
     end
-    return refuse(id, task, lease, kind)
+    return refuse(worker, id, task, lease, kind)
   end
   local status, attempt, lost, current = match(state, STATE)
   if current ~= lease then
-    return refuse(id, task, lease, kind)
+    return refuse(worker, id, task, lease, kind)
   elseif status ~= '1' then
     return 'duplicate'
   end
@@ -38,7 +38,7 @@ local function finish(lease, member, queue, kind, payload, progress)
   end
   entries[#entries + 1] = lease
   if lost ~= '0' then
-    drop_suspect(ARGV[2], queue, lease)
+    drop_suspect(worker, queue, lease)
   end
   if flow.timed then
     drop_timer('a', flow, task)
@@ -62,7 +62,7 @@ local function finish(lease, member, queue, kind, payload, progress)
     local word, number = match(kind, '^(%a+) ?(%-?%d*)$') -- "retry <ms>", "crashed <lost workers that make poison>"
     if word == 'crashed' then
       local lane = call('HGET', flow.key, 'l' .. task)
-      lose(flow, task, lane, attempt, lost, lease, ARGV[2], tonumber(number) or 1, payload)
+      lose(flow, task, lane, attempt, lost, lease, worker, tonumber(number) or 1, payload)
     else
       fail(flow, task, attempt, lost, lease, word, word == 'retry' and tonumber(number) or -1, payload, lease)
     end
@@ -75,7 +75,7 @@ end
 -- Acknowledges and deletes the work entries of the outcomes that counted.
 local function delete_entries()
   for queue, leases in pairs(ended_leases) do
-    local work = prefix .. 'work:' .. queue
+    local work = work_key(queue)
     for first = 1, #leases, CHUNK do
       local step = math.min(first + CHUNK - 1, #leases)
       call('XACK', work, 'workers', unpack(leases, first, step))

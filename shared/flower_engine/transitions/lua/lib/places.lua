@@ -4,7 +4,7 @@
 -- the limit f:<workflow> counts. A flow without one waits in new:<workflow> (flag n), by priority, then by
 -- order; nothing of it is in a lane. Where suspended flows are not to count (flag a), field "a" counts the
 -- tasks that run, are ready or retry; at 0 the flow gives its place back (flag z) until an operator moves it.
--- needs: base, boards, flow_control, flows, keys, lanes, limits, timers, whole_flow
+-- needs: base, boards, flow_control, flows, keys, lanes, timers, whole_flow
 local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with
 local admitted_tasks = 0
 
@@ -22,26 +22,26 @@ local function flow_limit(workflow)
   if not has_control then
     return nil
   end
-  local most, choice, counts_suspended = match(call('HGET', limits_key, 'f:' .. workflow) or '', '^(%d+) (%S+) (%d)')
+  local most, choice, counts_suspended = match(call('HGET', limits_key(), 'f:' .. workflow) or '', '^(%d+) (%S+) (%d)')
   return tonumber(most), choice, counts_suspended == '1'
 end
 
 -- The flow waits for a place.
 local function queue_flow(flow, workflow, priority)
   set_flag(flow, 'n', true)
-  call('ZADD', prefix .. 'new:' .. workflow, string.format('%d', (priority + 20) * TURNS + flow.order), flow.id)
+  call('ZADD', new_flows_key(workflow), string.format('%d', (priority + 20) * TURNS + flow.order), flow.id)
 end
 
 -- The flow is to go on: it takes a place, or waits for one (then it is held).
 local function seek_place(flow)
   local lane = lane_of_flow(flow)
   local most, _, counts_suspended = flow_limit(lane.workflow)
-  local flows_key = prefix .. 'flows:' .. lane.workflow
+  local under_way_key = flows_key(lane.workflow)
   set_flag(flow, 'z', false)
-  if most and call('ZCARD', flows_key) >= most and not call('ZSCORE', flows_key, flow.id) then
+  if most and call('ZCARD', under_way_key) >= most and not call('ZSCORE', under_way_key, flow.id) then
     queue_flow(flow, lane.workflow, lane.priority)
   else
-    call('ZADD', flows_key, flow.order, flow.id)
+    call('ZADD', under_way_key, flow.order, flow.id)
     set_flag(flow, 'a', most ~= nil and not counts_suspended)
   end
 end
@@ -63,27 +63,27 @@ local function count_active(flow)
 end
 
 -- Nothing of the flow goes on until an operator moves it.
-local function leave_place(flow, flows_key)
+local function leave_place(flow, under_way_key)
   set_flag(flow, 'a', false)
   set_flag(flow, 'z', true)
-  call('ZREM', flows_key, flow.id)
+  call('ZREM', under_way_key, flow.id)
 end
 
 -- Lets waiting flows of a workflow in, as far as there are places; what is left for later is noted.
 local function admit(workflow)
-  local flows_key, new_key = prefix .. 'flows:' .. workflow, prefix .. 'new:' .. workflow
+  local under_way_key, in_line_key = flows_key(workflow), new_flows_key(workflow)
   while true do
     local most, _, counts_suspended = flow_limit(workflow)
-    local id = call('ZRANGE', new_key, 0, 0)[1]
-    if not id or (most and call('ZCARD', flows_key) >= most) then
-      call('SREM', prefix .. 'admitting', workflow)
+    local id = call('ZRANGE', in_line_key, 0, 0)[1]
+    if not id or (most and call('ZCARD', under_way_key) >= most) then
+      call('SREM', admitting_key(), workflow)
       return
     elseif admitted_tasks >= ADMIT_TASKS then
-      call('SADD', prefix .. 'admitting', workflow)
+      call('SADD', admitting_key(), workflow)
       return
     end
-    call('ZREM', new_key, id)
-    local key = prefix .. 'flow:' .. id
+    call('ZREM', in_line_key, id)
+    local key = flow_key(id)
     local flow = flows[id]
     local counters = not flow and call('HGET', key, 'c')
     if counters then
@@ -92,17 +92,17 @@ local function admit(workflow)
     if flow and flow.left > 0 then
       load_whole(flow)
       admitted_tasks = admitted_tasks + flow.count
-      call('ZADD', flows_key, flow.order, id)
+      call('ZADD', under_way_key, flow.order, id)
       set_flag(flow, 'n', false)
       set_flag(flow, 'a', most ~= nil and not counts_suspended)
       local timeout = call('HGET', key, 't')
-      if timeout and not call('ZSCORE', timers, 'f:' .. id) then
+      if timeout and not call('ZSCORE', timers_key(), 'f:' .. id) then
         set_timeout('f:' .. id, timeout)
       end
       push_ready(flow)
       count_active(flow)
       if flow.active == 0 then
-        leave_place(flow, flows_key)
+        leave_place(flow, under_way_key)
       end
     end
   end
@@ -127,15 +127,15 @@ local function settle_places()
       ids[#ids + 1] = flow.id
       flow.has_left = flow.left == 0
       if flow.left > 0 then
-        leave_place(flow, prefix .. 'flows:' .. workflow)
+        leave_place(flow, flows_key(workflow))
       elseif has_flag(flow, 'n') then
-        call('ZREM', prefix .. 'new:' .. workflow, flow.id)
+        call('ZREM', new_flows_key(workflow), flow.id)
       end
     end
   end
   for workflow, ids in pairs(left) do
-    call_chunked('ZREM', prefix .. 'flows:' .. workflow, ids, CHUNK)
-    if flow_limit(workflow) or (has_control and call('EXISTS', prefix .. 'new:' .. workflow) == 1) then
+    call_chunked('ZREM', flows_key(workflow), ids, CHUNK)
+    if flow_limit(workflow) or (has_control and call('EXISTS', new_flows_key(workflow)) == 1) then
       admit(workflow)
     end
   end

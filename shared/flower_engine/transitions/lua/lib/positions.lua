@@ -4,7 +4,7 @@
 
 -- The position of the last event.
 local function last_position()
-  local last = call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+  local last = call('XREVRANGE', log_key(), '+', '-', 'COUNT', 1)[1]
   return last and last[1] or '0-0'
 end
 
@@ -19,5 +19,5 @@ end
 -- Whether a history that was read up to a position may lack an end that is forgotten: a flow that Redis does
 -- not know may then have moved on since, and nothing tells.
 local function is_older_than_forgotten(position)
-  return is_before(position, call('HGET', KEYS[1], 'forgotten_to') or '')
+  return is_before(position, call('HGET', meta_key(), 'forgotten_to') or '')
 end

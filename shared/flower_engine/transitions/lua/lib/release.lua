@@ -66,10 +66,10 @@ local function release_step(waiting)
   if waiting == 0 then
     return 0
   end
-  local fanout = prefix .. 'fanout'
+  local fanout = fanout_key()
   local note = call('LINDEX', fanout, 0)
   if not note then -- the count of notes was wrong; that must stop nobody
-    call('HSET', KEYS[1], 'fanout', 0)
+    call('HSET', meta_key(), 'fanout', 0)
     return 0
   end
   local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
@@ -94,6 +94,6 @@ local function release_step(waiting)
     change_active(flow, -1)
   end
   call('LPOP', fanout)
-  call('HINCRBY', KEYS[1], 'fanout', -1)
+  call('HINCRBY', meta_key(), 'fanout', -1)
   return waiting - 1
 end

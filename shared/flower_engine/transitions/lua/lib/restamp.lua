@@ -6,7 +6,7 @@ local RESTAMP_LEASES = 1000 -- in one call
 
 -- The pending leases of a queue behind one ("": from the first) begin anew; the last one, or nil: there is none.
 local function restamp_queue(queue, from, most)
-  local work, owners = prefix .. 'work:' .. queue, {}
+  local work, owners = work_key(queue), {}
   local found = redis.pcall('XPENDING', work, 'workers', from == '' and '-' or '(' .. from, '+', most)
   if found.err then
     return nil, 0
@@ -27,25 +27,25 @@ end
 -- when all is done.
 local function restamp_from(cursor, lease_ms)
   if cursor == '' then
-    for _, worker in ipairs(call('ZRANGE', prefix .. 'workers', 0, -1)) do
-      local key = prefix .. 'worker:' .. worker
+    for _, worker in ipairs(call('ZRANGE', workers_key(), 0, -1)) do
+      local key = worker_key(worker)
       if call('PTTL', key) > lease_ms then
         call('PEXPIRE', key, lease_ms)
       end
     end
   end
   local first, from = match(cursor, '^(%S*) ?(%S*)$')
-  local queues, most = call('SMEMBERS', prefix .. 'queues'), RESTAMP_LEASES
+  local queues, most = call('SMEMBERS', queues_key()), RESTAMP_LEASES
   table.sort(queues)
   for _, queue in ipairs(queues) do
     if queue >= first then
       local last, count = restamp_queue(queue, queue == first and from or '', most)
       most = most - count
       if most <= 0 then
-        call('HSET', KEYS[1], 'restamp', queue .. ' ' .. last)
+        call('HSET', meta_key(), 'restamp', queue .. ' ' .. last)
         return
       end
     end
   end
-  call('HDEL', KEYS[1], 'restamp')
+  call('HDEL', meta_key(), 'restamp')
 end

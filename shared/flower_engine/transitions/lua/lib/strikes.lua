@@ -1,6 +1,6 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
--- needs: base, events, flows, limits, timers
+-- needs: base, events, flows, keys, timers
 local strikes = {}
 
 -- The strike that a task's message meets, or nil.
@@ -8,7 +8,7 @@ local function strike_on(lane, message)
   local program = match(lane.program, '[^!]*$')
   local known = strikes[program]
   if known == nil then
-    local text = call('HGET', limits_key, 'x:' .. program)
+    local text = call('HGET', limits_key(), 'x:' .. program)
     known = text and cjson.decode(text) or false
     strikes[program] = known
   end

@@ -6,7 +6,6 @@
 -- The hash "suspects" says which one a worker holds: "<queue>/<lease>".
 -- needs: base, keys, lanes
 local SUSPECT = '!'
-local suspects_key = prefix .. 'suspects'
 local may_take_suspect = nil -- asked once a call, when a suspect is first met
 
 local function is_suspect_lane(lane)
@@ -21,14 +20,14 @@ local function plain_lane(lane)
   return (string.gsub(lane, SUSPECT .. '([^:]*)$', '%1', 1))
 end
 
--- Whether a worker that serves these programs may be given a task of a lane's program.
-local function may_take(program, serves)
+-- Whether the worker, which serves these programs, may be given a task of a lane's program.
+local function may_take(worker, program, serves)
   if serves[program] then
     return true
   elseif sub(program, 1, 1) ~= SUSPECT or not serves[sub(program, 2)] then
     return false
   elseif may_take_suspect == nil then
-    may_take_suspect = call('HEXISTS', suspects_key, ARGV[2]) == 0
+    may_take_suspect = call('HEXISTS', suspects_key(), worker) == 0
   end
   return may_take_suspect
 end
@@ -39,12 +38,12 @@ local function take_suspect()
 end
 
 local function hold_suspect(worker, queue, lease)
-  call('HSET', suspects_key, worker, queue .. '/' .. lease)
+  call('HSET', suspects_key(), worker, queue .. '/' .. lease)
 end
 
 -- The lease is over; if it was the worker's suspect, it may take another.
 local function drop_suspect(worker, queue, lease)
-  if call('HGET', suspects_key, worker) == queue .. '/' .. lease then
-    call('HDEL', suspects_key, worker)
+  if call('HGET', suspects_key(), worker) == queue .. '/' .. lease then
+    call('HDEL', suspects_key(), worker)
   end
 end

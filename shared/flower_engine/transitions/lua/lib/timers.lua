@@ -10,24 +10,23 @@
 -- layer: 2
 local TIMEOUTS = 2 ^ 50
 local TIMEOUTS_FROM = '1125899906842624' -- as a score
-local timers = prefix .. 'timers'
 local POLICY = '^(%d+) (%d+) (%S+) (%d+) (%S+) (%d+) (%d+)$'
 
 local function set_timer(member, after_ms)
-  call('ZADD', timers, string.format('%d', now + after_ms), member)
+  call('ZADD', timers_key(), string.format('%d', now + after_ms), member)
 end
 
 local steady = nil
 local function steady_now()
   if not steady then
-    local got = call('HMGET', KEYS[1], 'horizon', 'held')
+    local got = call('HMGET', meta_key(), 'horizon', 'held')
     steady = math.min(now_ms, tonumber(got[1] or now_ms)) - tonumber(got[2] or 0)
   end
   return steady
 end
 
 local function set_timeout(member, after_ms)
-  call('ZADD', timers, string.format('%d', TIMEOUTS + steady_now() + after_ms), member)
+  call('ZADD', timers_key(), string.format('%d', TIMEOUTS + steady_now() + after_ms), member)
 end
 
 -- In how many ms a timer with this score is due.
@@ -37,10 +36,10 @@ local function due_in(score)
 end
 
 local function drop_timer(kind, flow, task)
-  call('ZREM', timers, kind .. ':' .. flow.id .. ':' .. task)
+  call('ZREM', timers_key(), kind .. ':' .. flow.id .. ':' .. task)
 end
 
--- The policy of a task of a flow that may have timers, or nil. POLICY takes it apart: max attempts (0: no
+-- The policy of a task of a flow that may have timers_key(), or nil. POLICY takes it apart: max attempts (0: no
 -- retries), delay, backoff, longest delay, jitter, timeout of an attempt, timeout of the wait (0: none).
 local function policy_of(flow, task)
   local name = 'p' .. task
@@ -55,7 +54,7 @@ end
 -- The flow goes on: where its timeout was over, it has the whole time again.
 local function restart_flow_timer(flow)
   local timeout = call('HGET', flow.key, 't')
-  if timeout and not string.find(flow.flags, '[wn]') and not call('ZSCORE', timers, 'f:' .. flow.id) then
+  if timeout and not string.find(flow.flags, '[wn]') and not call('ZSCORE', timers_key(), 'f:' .. flow.id) then
     set_timeout('f:' .. flow.id, timeout)
   end
 end

@@ -7,15 +7,15 @@ local WHOLE_STEP = 250 -- tasks read by one command
 -- loads a flow as a whole pushes that, or places it otherwise, and saves the flow. A note of a flow that had
 -- ended in the middle is void: the state that was put back has everything counted.
 local function drain_notes(flow)
-  if tonumber(call('HGET', KEYS[1], 'fanout') or 0) <= 0 then
+  if tonumber(call('HGET', meta_key(), 'fanout') or 0) <= 0 then
     return
   end
-  local fanout = prefix .. 'fanout'
+  local fanout = fanout_key()
   for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
     local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
     if id == flow.id then
       call('LREM', fanout, 1, note)
-      call('HINCRBY', KEYS[1], 'fanout', -1)
+      call('HINCRBY', meta_key(), 'fanout', -1)
       flow.unreleased = flow.unreleased or {}
       local dependents = not flow.restored and call('HGET', flow.key, 'd' .. task) or ''
       for dependent in string.gmatch(sub(dependents, tonumber(from)), '%d+') do
@@ -109,7 +109,7 @@ end
 -- it with the next heartbeat, and a late outcome is refused.
 local function end_lease(flow, task, known)
   local queue = match(known.lane, '^[^:]*')
-  local work = prefix .. 'work:' .. queue
+  local work = work_key(queue)
   call('XACK', work, 'workers', known.lease)
   call('XDEL', work, known.lease)
   count_ended(known.lane)
@@ -117,10 +117,10 @@ local function end_lease(flow, task, known)
     drop_timer('a', flow, task)
   end
   if known.lost ~= '0' and is_suspect_lane(known.lane) then
-    local held = call('HGETALL', suspects_key)
+    local held = call('HGETALL', suspects_key())
     for index = 1, #held, 2 do
       if held[index + 1] == queue .. '/' .. known.lease then
-        call('HDEL', suspects_key, held[index])
+        call('HDEL', suspects_key(), held[index])
       end
     end
   end

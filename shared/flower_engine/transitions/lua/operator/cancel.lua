@@ -6,8 +6,9 @@
 --   hear of it with their next heartbeat, late outcomes are refused. Works when memory is short: it frees.
 -- ARGV: see operation.lua; then the reason (JSON text)
 -- Reply: see operation.lua. Cost: linear in the flow's tasks.
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
 if not flow then
   return reply
 end
-return conclude(flow, cancel_flow(flow, operator, ARGV[first_own]))
+return conclude(flow, cancel_flow(flow, by, reason))

@@ -8,7 +8,8 @@
 -- Reply: {"ok", last position of the log, kind, name, content, kind, name, content...} | {"many", flows}
 --   | {"lost"}. Content: names and values of a hash, members and scores of a sorted set, members of a set or
 --   list; {entries, pending} of a work stream; {} of what has only a name. Cost: linear in all keys.
-if current_generation ~= ARGV[1] then
+local generation, most_flows = unpack(ARGV, 1, 2)
+if current_generation ~= generation then
   return { 'lost' }
 end
 
@@ -33,17 +34,17 @@ local read = {
 }
 
 local found, flow_count = {}, 0
-for _, key in ipairs(call('KEYS', prefix .. '*')) do
-  local kind, name = match(sub(key, #prefix + 1), '^([^:]*):?(.*)$')
+for _, key in ipairs(call('KEYS', partition_key('*'))) do
+  local kind, name = match(name_of_key(key), '^([^:]*):?(.*)$')
   if read[kind] then
     found[#found + 1] = { kind, name, key }
     flow_count = flow_count + (kind == 'flow' and 1 or 0)
   end
 end
-if flow_count > tonumber(ARGV[2]) then
+if flow_count > tonumber(most_flows) then
   return { 'many', flow_count }
 end
-local last = call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+local last = call('XREVRANGE', log_key(), '+', '-', 'COUNT', 1)[1]
 local reply = { 'ok', last and last[1] or '' }
 for _, entry in ipairs(found) do
   reply[#reply + 1] = entry[1]

@@ -9,21 +9,22 @@
 --   ({"name":...,"settings":...,"by":...}); all that the table says, and the names that it knows no more
 -- Reply: {"ok", names that changed...}, {"moved"} or {"lost"}. Cost: linear in names, in what runs
 --   where a limit is new, and in the boards of limits that changed; never in what waits.
-local head = call('HMGET', KEYS[1], 'generation', 'control_token')
-if head[1] ~= ARGV[1] then
+local generation, token, new_token, must_sign = unpack(ARGV, 1, 4)
+local head = call('HMGET', meta_key(), 'generation', 'control_token')
+if head[1] ~= generation then
   return { 'lost' }
-elseif head[2] == ARGV[3] then
+elseif head[2] == new_token then
   return { 'ok' } -- sent twice
-elseif (head[2] or '') ~= ARGV[2] then
+elseif (head[2] or '') ~= token then
   return { 'moved' }
 end
 
 -- Counts what runs for limits that are new: all names with one of these beginnings.
 local function recount(new)
-  for _, queue in ipairs(call('SMEMBERS', prefix .. 'queues')) do
-    for _, entry in ipairs(call('XRANGE', prefix .. 'work:' .. queue, '-', '+')) do
+  for _, queue in ipairs(call('SMEMBERS', queues_key())) do
+    for _, entry in ipairs(call('XRANGE', work_key(queue), '-', '+')) do
       local id, task = split_member(entry[2][2])
-      local got = call('HMGET', prefix .. 'flow:' .. id, 'l' .. task, 's' .. task)
+      local got = call('HMGET', flow_key(id), 'l' .. task, 's' .. task)
       if got[1] and match(got[2] or NEVER, STATE) == '1' then
         local lane = lane_of(got[1])
         for _, limit in ipairs(limits_of(lane)) do
@@ -40,19 +41,19 @@ end
 local changed, new = {}, {}
 for index = 5, #ARGV, 3 do
   local name, value = ARGV[index], ARGV[index + 1]
-  local before = call('HGET', limits_key, name)
+  local before = call('HGET', limits_key(), name)
   if (before or '') ~= value then
     if value == '' then
-      call('HDEL', limits_key, name)
+      call('HDEL', limits_key(), name)
     else
-      call('HSET', limits_key, name, value)
+      call('HSET', limits_key(), name, value)
     end
     local had, has = match(before or '', '^%d+') ~= nil, match(value, '^%d+') ~= nil
     if match(name, '^[gqwp]') and had ~= has then
       new[name] = true
-      for _, running in ipairs(call('HKEYS', running_key)) do
+      for _, running in ipairs(call('HKEYS', running_key())) do
         if match(running, '^[^/]*') == name then
-          call('HDEL', running_key, running)
+          call('HDEL', running_key(), running)
         end
       end
     end
@@ -60,8 +61,8 @@ for index = 5, #ARGV, 3 do
     changed[#changed + 1] = name
   end
 end
-if #changed > 0 or ARGV[4] == '1' then
-  call('HSET', KEYS[1], 'control_token', ARGV[3])
+if #changed > 0 or must_sign == '1' then
+  call('HSET', meta_key(), 'control_token', new_token)
 end
 if #changed > 0 then
   begin_control()
@@ -76,17 +77,17 @@ for _, name in ipairs(changed) do
   if workflow then
     admit(workflow)
   elseif name == 'g' then
-    resumed = call('SMEMBERS', prefix .. 'queues')
+    resumed = call('SMEMBERS', queues_key())
   elseif sub(name, 1, 2) == 'q:' then
     resumed[#resumed + 1] = sub(name, 3)
   end
 end
-local boards = call('HGETALL', boards_key)
+local boards = call('HGETALL', boards_key())
 for index = 1, #boards, 2 do
   local board = boards[index]
   if is_changed[match(board, '^|([^/]*)')] then
     for queue in string.gmatch(boards[index + 1], '[^,]+') do
-      call('ZREM', prefix .. 'reopen:' .. queue, board)
+      call('ZREM', reopen_key(queue), board)
       if has_room(sub(board, 2), 1) then
         open_board(queue, board)
         ring_board(queue, board)

@@ -6,13 +6,13 @@
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final.
 -- ARGV: see operation.lua; then the reason (JSON text), tasks...
 -- Reply: see operation.lua. Cost: linear in the tasks and their dependents (wide ones in steps, see release.lua).
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
 if not flow then
   return reply
 end
-local reason, tasks = ARGV[first_own], {}
-local chosen = {}
-for index = first_own + 1, #ARGV do
+local tasks, chosen = {}, {}
+for index = behind_fields(restored, 8), #ARGV do
   local task = ARGV[index]
   if not chosen[task] then
     local got = call('HMGET', flow.key, 's' .. task, 'd' .. task, 'l' .. task)

@@ -6,7 +6,8 @@
 --   Retries fall due, and wait then. A paused flow stays as it is.
 -- ARGV: see operation.lua; then the reason (JSON text)
 -- Reply: see operation.lua. Cost: linear in the flow's tasks.
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
 if not flow then
   return reply
 elseif string.find(flow.flags, 'h', 1, true) then
@@ -20,5 +21,5 @@ for task = 1, flow.count do
   end
 end
 set_flag(flow, 'h', true)
-append_operation(flow, 'flow.paused', ',"reason":' .. ARGV[first_own])
+append_operation(flow, 'flow.paused', ',"reason":' .. reason)
 return conclude(flow, {})

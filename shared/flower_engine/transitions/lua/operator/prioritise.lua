@@ -6,11 +6,11 @@
 --   waits for a place waits where its priority puts it.
 -- ARGV: see operation.lua; then the priority
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored, priority = unpack(ARGV, 1, 7)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
 if not flow then
   return reply
 end
-local priority = ARGV[first_own]
 load_whole(flow)
 local open = count_open(flow)
 for task = 1, flow.count do

@@ -9,14 +9,14 @@
 --   as it is, new message, its parameters (JSON); then the selection: "tasks", tasks... | "all" |
 --   "failed", tasks that a cancel cut off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored, scope, message_count = unpack(ARGV, 1, 8)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
 if not flow then
   return reply
 end
 load_whole(flow)
-local scope, messages = ARGV[first_own], {}
-local at = first_own + 2
-for _ = 1, tonumber(ARGV[first_own + 1]) do
+local messages, at = {}, behind_fields(restored, 9)
+for _ = 1, tonumber(message_count) do
   messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3] }
   at = at + 4
 end

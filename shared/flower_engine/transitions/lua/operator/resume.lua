@@ -6,7 +6,8 @@
 --   the flow is not paused.
 -- ARGV: see operation.lua
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored = unpack(ARGV, 1, 6)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 7)
 if not flow then
   return reply
 elseif not string.find(flow.flags, 'h', 1, true) then

@@ -6,13 +6,14 @@
 --   dependent runs, retries, is suspended or finished.
 -- ARGV: see operation.lua; then tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local flow, reply = open_flow()
+local generation, operation, id, by, version, restored = unpack(ARGV, 1, 6)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 7)
 if not flow then
   return reply
 end
 load_whole(flow)
 local again, tasks = {}, {}
-for index = first_own, #ARGV do
+for index = behind_fields(restored, 7), #ARGV do
   local task = tonumber(ARGV[index])
   local known = flow.tasks[task]
   if not known then

@@ -8,16 +8,17 @@
 --   value...; see restored_flow.py)
 -- Reply: {"ok"} (it is there, now or already) | {"moved", version ("": nobody knows any more)} | {"lost"}.
 -- Cost: linear in its fields.
-if current_generation ~= ARGV[1] then
+local generation, id, version, position = unpack(ARGV, 1, 4)
+if current_generation ~= generation then
   return { 'lost' }
 end
-local key, ended = prefix .. 'flow:' .. ARGV[2], prefix .. 'ended:' .. ARGV[2]
+local key, ended = flow_key(id), ended_key(id)
 if call('EXISTS', key) == 1 then
   return { 'ok' }
 end
-local version = match(call('GET', ended) or '', '^(%d+)')
-if (version and version ~= ARGV[3]) or (not version and is_older_than_forgotten(ARGV[4])) then
-  return { 'moved', version or '' }
+local ended_version = match(call('GET', ended) or '', '^(%d+)')
+if (ended_version and ended_version ~= version) or (not ended_version and is_older_than_forgotten(position)) then
+  return { 'moved', ended_version or '' }
 end
 for step = 5, #ARGV, CHUNK do
   call('HSET', key, unpack(ARGV, step, math.min(#ARGV, step + CHUNK - 1)))

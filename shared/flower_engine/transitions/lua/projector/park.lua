@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- park: flows of which nothing can go on before an operator acts leave Redis; their history has all of them.
--- needs: base, events, flows, keys, meta, places, timers, whole_flow
+-- needs: base, events, flows, keys, meta, places, whole_flow
 --
 -- Guarantees: only a flow at the version that is given (and so archived) goes, where tasks of it are
 --   suspended and none runs, is ready or retries; not one that waits for its start or a place, that a timeout
@@ -9,7 +9,8 @@
 --   Safe to send twice.
 -- ARGV: generation, for each flow: id, version
 -- Reply: {"ok", flows parked...} or {"lost"}. Cost: linear in the flows' tasks.
-if current_generation ~= ARGV[1] then
+local generation = unpack(ARGV, 1, 1)
+if current_generation ~= generation then
   return { 'lost' }
 end
 local reply = { 'ok' }
@@ -26,22 +27,22 @@ local function is_idle(flow)
   return suspended
 end
 
-local is_releasing = tonumber(call('HGET', KEYS[1], 'fanout') or 0) > 0
+local is_releasing = tonumber(call('HGET', meta_key(), 'fanout') or 0) > 0
 for index = 2, #ARGV, 2 do
   local id = ARGV[index]
-  local key = prefix .. 'flow:' .. id
+  local key = flow_key(id)
   local counters = call('HGET', key, 'c')
   local flow = counters and keep_flow(id, key, counters)
   if flow and digits(flow.v) == ARGV[index + 1] and not is_releasing and not string.find(flow.flags, '[wn]')
-    and not call('ZSCORE', timers, 'f:' .. id) then
+    and not call('ZSCORE', timers_key(), 'f:' .. id) then
     load_whole(flow)
     local workflow = lane_of_flow(flow).workflow
     local most, _, counts_suspended = flow_limit(workflow)
     if is_idle(flow) and not (most and counts_suspended) then
-      call('ZREM', prefix .. 'flows:' .. workflow, id)
+      call('ZREM', flows_key(workflow), id)
       call('UNLINK', key)
-      call('SET', prefix .. 'ended:' .. id, digits(flow.v) .. ' -')
-      note_old('endings', id .. ' ' .. digits(flow.v))
+      call('SET', ended_key(id), digits(flow.v) .. ' -')
+      note_old(endings_key(), id .. ' ' .. digits(flow.v))
       reply[#reply + 1] = id
     end
   end

@@ -7,18 +7,19 @@
 --   mark of an earlier prune that reaches further keeps doing so. Safe to send twice.
 -- ARGV: generation, until (ms), the prune's id, for each flow that is to go: id, its version in Postgres
 -- Reply: {"ok", flows that stay: they are under way, or ended anew...} or {"lost"}. Cost: linear in the flows.
-local head = call('HMGET', KEYS[1], 'generation', 'pruning')
-if head[1] ~= ARGV[1] then
+local generation, until_ms, prune = unpack(ARGV, 1, 3)
+local head = call('HMGET', meta_key(), 'generation', 'pruning')
+if head[1] ~= generation then
   return { 'lost' }
 end
 local before = tonumber(match(head[2] or '', '^(%d+) ') or -1)
-call('HSET', KEYS[1], 'pruning', digits(math.max(before, tonumber(ARGV[2]))) .. ' ' .. ARGV[3])
+call('HSET', meta_key(), 'pruning', digits(math.max(before, tonumber(until_ms))) .. ' ' .. prune)
 local reply = { 'ok' }
 for index = 4, #ARGV, 2 do
   local id = ARGV[index]
-  local ended = prefix .. 'ended:' .. id
+  local ended = ended_key(id)
   local version = match(call('GET', ended) or '', '^%d+')
-  if call('EXISTS', prefix .. 'flow:' .. id) == 1 or (version and tonumber(version) > tonumber(ARGV[index + 1])) then
+  if call('EXISTS', flow_key(id)) == 1 or (version and tonumber(version) > tonumber(ARGV[index + 1])) then
     reply[#reply + 1] = id
   elseif version then
     call('SET', ended, version .. ' pruned') -- who finds nothing more of it knows why

@@ -7,7 +7,8 @@
 --   twice.
 -- ARGV: generation, most tasks (one flow is always written), for each flow: id, more fields of its event (JSON)
 -- Reply: {"ok", how many of the flows were dealt with} or {"lost"}. Cost: linear in the tasks written.
-if current_generation ~= ARGV[1] then
+local generation, most_tasks = unpack(ARGV, 1, 2)
+if current_generation ~= generation then
   return { 'lost' }
 end
 
@@ -28,11 +29,11 @@ end
 
 -- Who runs a task: nobody knows, where its lease lapsed or is not held yet.
 local function worker_of(lane, lease)
-  local pending = redis.pcall('XPENDING', prefix .. 'work:' .. lane.queue, 'workers', lease, lease, 1)
+  local pending = redis.pcall('XPENDING', work_key(lane.queue), 'workers', lease, lease, 1)
   return not pending.err and pending[1] and ',"worker":' .. cjson.encode(pending[1][2]) or ''
 end
 
-local function told(flow, task, known, message, failures, progress, policy)
+local function told(known, message, failures, progress, policy)
   local lane = lane_of(plain_lane(known.lane))
   local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
   local lease = ''
@@ -59,10 +60,10 @@ local function write(id, key, extra)
   for task = 1, flow.count do
     local text = digits(task)
     local got = call('HMGET', key, 'm' .. text, 'x' .. text, 'g' .. text, 'p' .. text)
-    tasks[task] = told(flow, task, flow.tasks[task], got[1], got[2], got[3], got[4])
+    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4])
   end
-  local start = call('ZSCORE', timers, 'b:' .. id)
-  local timeout, due = call('HGET', key, 't'), call('ZSCORE', timers, 'f:' .. id)
+  local start = call('ZSCORE', timers_key(), 'b:' .. id)
+  local timeout, due = call('HGET', key, 't'), call('ZSCORE', timers_key(), 'f:' .. id)
   append('{"type":"flow.snapshot","at":' .. now .. ',"flow":"' .. id
     .. '","v":' .. next_version(flow) .. ',"workflow":'
     .. cjson.encode(unescaped(lane_of(plain_lane(flow.tasks[1].lane)).workflow)) .. ',"order":' .. flow.order
@@ -77,12 +78,12 @@ end
 local dealt, tasks = 0, 0
 for index = 3, #ARGV, 2 do
   local id = ARGV[index]
-  local key = prefix .. 'flow:' .. id
+  local key = flow_key(id)
   if call('EXISTS', key) == 1 and not flows[id] then
     tasks = tasks + write(id, key, ARGV[index + 1])
   end
   dealt = dealt + 1
-  if tasks >= tonumber(ARGV[2]) then
+  if tasks >= tonumber(most_tasks) then
     break
   end
 end

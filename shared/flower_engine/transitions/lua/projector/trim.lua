@@ -10,19 +10,21 @@
 --   most flows to forget, how many of the events ever appended are projected, archived position
 -- Reply: {"ok", entries trimmed, flows forgotten} or {"lost"}. Cost: linear in what goes (whole nodes of
 --   the stream, at most 10,000 entries a call).
-local head = call('HMGET', KEYS[1], 'generation', 'installation', 'forgotten_to')
-if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] then
+local generation, installation, keep_from, archived_ms, ended_keep_ms, most, projected, archived = unpack(ARGV, 1, 8)
+local head = call('HMGET', meta_key(), 'generation', 'installation', 'forgotten_to')
+if head[1] ~= generation or head[2] ~= installation then
   return { 'lost' }
 end
-call('HSET', KEYS[1], 'projected', ARGV[7], 'projected_to', ARGV[8])
-local trimmed = call('XTRIM', log_key, 'MINID', '~', ARGV[3])
-local before, archived_ms, archived = now - tonumber(ARGV[5]), tonumber(ARGV[4]), ARGV[8]
+call('HSET', meta_key(), 'projected', projected, 'projected_to', archived)
+local trimmed = call('XTRIM', log_key(), 'MINID', '~', keep_from)
+local before = now - ended_keep_ms
+archived_ms = tonumber(archived_ms)
 
 -- Takes the oldest of a list, "<ms>@<position> <what>", as far as they are archived and old enough; calls
 -- `forget` with each. One without a position is of an older version, and archived by its time.
 local function forget_old(list, forget)
   local count = 0
-  for _, entry in ipairs(call('LRANGE', list, 0, tonumber(ARGV[6]) - 1)) do
+  for _, entry in ipairs(call('LRANGE', list, 0, tonumber(most) - 1)) do
     local at, position, what = match(entry, '^(%d+)@?(%S*) (.*)$')
     at = tonumber(at)
     if at >= before or is_before(archived, position) or (position == '' and at >= archived_ms) then
@@ -38,9 +40,9 @@ local function forget_old(list, forget)
 end
 
 local forgotten_to = head[3] or ''
-local forgotten = forget_old(prefix .. 'endings', function(what, position)
+local forgotten = forget_old(endings_key(), function(what, position)
   local id, version = match(what, '^(%S+) ?(%d*)$')
-  local key = prefix .. 'ended:' .. id
+  local key = ended_key(id)
   -- A flow that was rerun since has another end, or none yet; an entry without a version is of an older one.
   if version == '' or match(call('GET', key) or '', '^%d+') == version then
     call('UNLINK', key)
@@ -48,9 +50,9 @@ local forgotten = forget_old(prefix .. 'endings', function(what, position)
   end
 end)
 if forgotten_to ~= (head[3] or '') then
-  call('HSET', KEYS[1], 'forgotten_to', forgotten_to)
+  call('HSET', meta_key(), 'forgotten_to', forgotten_to)
 end
-forget_old(prefix .. 'keyed', function(key)
-  call('UNLINK', prefix .. 'key:' .. key)
+forget_old(keyed_key(), function(key)
+  call('UNLINK', taken_key(key))
 end)
 return { 'ok', trimmed, forgotten }

@@ -8,25 +8,25 @@
 -- ARGV: generation that is being made, partition, archived position ("": nothing is archived), the event
 --   there, its time in ms, number of limits, for each: name, value (see limits.lua)
 -- Reply: {"ok"} or {"lost"}. Cost: linear in limits.
-local meta = call('HMGET', KEYS[1], 'installation', 'partitions', 'recovering')
-if meta[3] ~= ARGV[1] then
+local generation, partition, position, entry, at_ms, limit_count = unpack(ARGV, 1, 6)
+local meta = call('HMGET', meta_key(), 'installation', 'partitions', 'recovering')
+if meta[3] ~= generation then
   return { 'lost' }
 end
-call('DEL', KEYS[1], log_key, prefix .. 'limits')
-call('HDEL', KEYS[1], 'projected', 'projected_to')
-begin_time_at(tonumber(ARGV[5])) -- of the last event that is archived
-call('HSET', KEYS[1], 'tick', now, 'skew', string.format('%d', now_ms - clock))
-call('HSET', KEYS[1], 'installation', meta[1], 'partitions', meta[2], 'recovering', ARGV[1],
+call('DEL', meta_key(), log_key(), limits_key())
+call('HDEL', meta_key(), 'projected', 'projected_to')
+begin_time_at(tonumber(at_ms)) -- of the last event that is archived
+call('HSET', meta_key(), 'tick', now, 'skew', string.format('%d', now_ms - clock))
+call('HSET', meta_key(), 'installation', meta[1], 'partitions', meta[2], 'recovering', generation,
   'state_version', '1')
-if ARGV[3] ~= '' then
-  call('XADD', log_key, ARGV[3], 'e', ARGV[4])
+if position ~= '' then
+  call('XADD', log_key(), position, 'e', entry)
 end
-append('{"type":"log.opened","at":' .. now .. ',"installation":"' .. meta[1] .. '","generation":' .. ARGV[1]
-  .. ',"partition":' .. ARGV[2] .. '}')
-local limits = tonumber(ARGV[6])
-if limits > 0 then
-  call('HSET', prefix .. 'limits', unpack(ARGV, 7, 6 + 2 * limits))
-  call('HSET', KEYS[1], 'control', '1')
+append('{"type":"log.opened","at":' .. now .. ',"installation":"' .. meta[1] .. '","generation":' .. generation
+  .. ',"partition":' .. partition .. '}')
+if limit_count ~= '0' then
+  call('HSET', limits_key(), unpack(ARGV, 7, 6 + 2 * limit_count))
+  call('HSET', meta_key(), 'control', '1')
 end
 save_events()
 return { 'ok' }

@@ -8,20 +8,21 @@
 -- ARGV: generation that is being made, for each flow: flow id, due time of its timeout in ms (""), number of
 --   events, events (JSON), number of fields, the fields of its hash (name, value...)
 -- Reply: {"ok"} or {"lost"}. Cost: linear in the flows' tasks and edges.
-if call('HGET', KEYS[1], 'recovering') ~= ARGV[1] then
+local generation = unpack(ARGV, 1, 1)
+if call('HGET', meta_key(), 'recovering') ~= generation then
   return { 'lost' }
 end
 
 -- Puts a flow back; its fields are ARGV from first to last.
 local function restore(id, due, first, last)
-  local key = prefix .. 'flow:' .. id
+  local key = flow_key(id)
   for step = first, last, CHUNK do
     call('HSET', key, unpack(ARGV, step, math.min(last, step + CHUNK - 1)))
   end
   local flow = keep_flow(id, key, call('HGET', key, 'c'))
   load_whole(flow)
   if has_flag(flow, 'w') then
-    call('ZADD', timers, call('HGET', key, 'b'), 'b:' .. id)
+    call('ZADD', timers_key(), call('HGET', key, 'b'), 'b:' .. id)
   else
     seek_place(flow)
     if due ~= '' and not has_flag(flow, 'n') then
@@ -31,7 +32,7 @@ local function restore(id, due, first, last)
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if is_retrying(known) then
-      call('ZADD', timers, sub(known.lease, 2), 'r:' .. id .. ':' .. digits(task))
+      call('ZADD', timers_key(), sub(known.lease, 2), 'r:' .. id .. ':' .. digits(task))
     end
   end
   push_ready(flow)
@@ -44,7 +45,7 @@ while at <= #ARGV do
   local id, due, events = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local first = at + 4 + events
   local last = first - 1 + tonumber(ARGV[first - 1])
-  if call('EXISTS', prefix .. 'flow:' .. id) == 0 then
+  if call('EXISTS', flow_key(id)) == 0 then
     for index = at + 3, at + 2 + events do
       append(ARGV[index])
     end

@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
 -- seal: a recovery is over: work goes on with the new generation.
--- needs: base
+-- needs: base, keys
 --
 -- Guarantees: the generation holds once everything before this call was put back. Safe to send twice.
 -- ARGV: generation that is being made, order of the next flow that is registered
 -- Reply: {"ok"} or {"lost"}: another recovery took over. Cost: constant.
-local meta = call('HMGET', KEYS[1], 'recovering', 'generation')
-if meta[2] == ARGV[1] then
+local generation, order = unpack(ARGV, 1, 2)
+local meta = call('HMGET', meta_key(), 'recovering', 'generation')
+if meta[2] == generation then
   return { 'ok' }
-elseif meta[1] ~= ARGV[1] then
+elseif meta[1] ~= generation then
   return { 'lost' }
 end
-call('HSET', KEYS[1], 'generation', ARGV[1], 'order', ARGV[2])
-call('HDEL', KEYS[1], 'recovering', 'halted_generation', 'halted_why')
+call('HSET', meta_key(), 'generation', generation, 'order', order)
+call('HDEL', meta_key(), 'recovering', 'halted_generation', 'halted_why')
 return { 'ok' }

@@ -5,13 +5,14 @@
 -- Guarantees: nothing is removed unless this recovery is the newest one. Safe to send twice.
 -- ARGV: generation that is being made, names of keys without their prefix (never "meta")
 -- Reply: {"ok"} or {"lost"}: another recovery took over. Cost: linear in keys (their memory is freed behind).
-if call('HGET', KEYS[1], 'recovering') ~= ARGV[1] then
+local generation = unpack(ARGV, 1, 1)
+if call('HGET', meta_key(), 'recovering') ~= generation then
   return { 'lost' }
 end
-call('HDEL', KEYS[1], 'rewound') -- from here on the log is not whole: see runtime/redis_loss.py
+call('HDEL', meta_key(), 'rewound') -- from here on the log is not whole: see runtime/redis_loss.py
 local keys = {}
 for index = 2, #ARGV do
-  keys[index - 1] = prefix .. ARGV[index]
+  keys[index - 1] = partition_key(ARGV[index])
 end
 if #keys > 0 then
   call('UNLINK', unpack(keys))

@@ -14,11 +14,12 @@
 --     start ("": now, "<ms>": by Redis' clock, "+<ms>": from now), more fields of its event (JSON)
 -- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | known <flow> <workflow>: the flow
 --   that has the key | full <flows at once> | skipped <flow under way>. Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
-if current_generation ~= ARGV[1] then
+local generation, plan_count = unpack(ARGV, 1, 2)
+if current_generation ~= generation then
   return { 'lost' }
 end
 local plans, at = {}, 3
-for index = 1, tonumber(ARGV[2]) do
+for index = 1, tonumber(plan_count) do
   local plan = {
     tasks = ARGV[at] + ARGV[at + 1],
     counters = '1 ' .. ARGV[at] .. ' ' .. ARGV[at + 1] .. ' ',
@@ -62,22 +63,22 @@ local places = {} -- workflow -> {ids that got a place}: written together
 local function at_limit(plan)
   local workflow = plan.lane.workflow
   local most, choice = flow_limit(workflow)
-  local flows_key = prefix .. 'flows:' .. workflow
+  local under_way_key = flows_key(workflow)
   local taken = places[workflow]
   if taken and most then
-    call_chunked('ZADD', flows_key, taken, CHUNK)
+    call_chunked('ZADD', under_way_key, taken, CHUNK)
     places[workflow] = nil
   end
-  if not most or call('ZCARD', flows_key) < most then
+  if not most or call('ZCARD', under_way_key) < most then
     return nil
   elseif choice == 'reject' then
     return 'full ' .. digits(most)
   elseif choice == 'cancel_oldest' then
-    local id = call('ZRANGE', flows_key, 0, 0)[1]
+    local id = call('ZRANGE', under_way_key, 0, 0)[1]
     save_lanes() -- it may have been registered in this call
     ring()
     keep_pushed({})
-    local key = prefix .. 'flow:' .. id
+    local key = flow_key(id)
     local counters = not flows[id] and call('HGET', key, 'c')
     local flow = counters and keep_flow(id, key, counters) or flows[id]
     if flow then
@@ -85,21 +86,21 @@ local function at_limit(plan)
         .. digits(most) .. ' under way at once"')
       flow.has_left = true
     end
-    call('ZREM', flows_key, id)
+    call('ZREM', under_way_key, id)
     return at_limit(plan)
   elseif choice == 'skip' then
-    return 'skipped ' .. call('ZREVRANGE', flows_key, 0, 0)[1]
+    return 'skipped ' .. call('ZREVRANGE', under_way_key, 0, 0)[1]
   end
   return 'queue'
 end
 
 local function register(id, plan, idempotency_key, start, extra)
-  local key = prefix .. 'flow:' .. id
-  if call('EXISTS', key, prefix .. 'ended:' .. id) > 0 then
+  local key = flow_key(id)
+  if call('EXISTS', key, ended_key(id)) > 0 then
     return 'duplicate'
   end
   if idempotency_key ~= '' then
-    local known = call('GET', prefix .. 'key:' .. idempotency_key)
+    local known = call('GET', taken_key(idempotency_key))
     if known then
       return 'known ' .. known
     end
@@ -109,8 +110,8 @@ local function register(id, plan, idempotency_key, start, extra)
     return limited
   end
   if idempotency_key ~= '' then
-    call('SET', prefix .. 'key:' .. idempotency_key, id .. ' ' .. plan.workflow)
-    note_old('keyed', idempotency_key)
+    call('SET', taken_key(idempotency_key), id .. ' ' .. plan.workflow)
+    note_old(keyed_key(), idempotency_key)
   end
   local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags, timed = plan.flags ~= '' }
   local active = nil
@@ -143,7 +144,7 @@ local function register(id, plan, idempotency_key, start, extra)
     call('HSET', key, 'a', digits(active))
   end
   if start then
-    call('ZADD', timers, string.format('%d', start), 'b:' .. id)
+    call('ZADD', timers_key(), string.format('%d', start), 'b:' .. id)
   elseif not limited then
     if plan.timeout > 0 then
       set_timeout('f:' .. id, plan.timeout)
@@ -165,10 +166,10 @@ for index = at, #ARGV, 5 do
   words[#words + 1] = register(ARGV[index], plan, ARGV[index + 2], start_of(ARGV[index + 3]), ARGV[index + 4])
 end
 if order > tonumber(order_mark or 0) then
-  call('HSET', KEYS[1], 'order', digits(order))
+  call('HSET', meta_key(), 'order', digits(order))
 end
 for workflow, taken in pairs(places) do
-  call_chunked('ZADD', prefix .. 'flows:' .. workflow, taken, CHUNK)
+  call_chunked('ZADD', flows_key(workflow), taken, CHUNK)
 end
 commit()
 return words

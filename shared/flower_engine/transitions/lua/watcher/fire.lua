@@ -11,7 +11,8 @@
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
 -- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
-if current_generation ~= ARGV[1] then
+local generation, lease_ms, tick_gap_ms, most = unpack(ARGV, 1, 4)
+if current_generation ~= generation then
   return { 'lost' }
 end
 local WHOLE_TASKS = 5000 -- tasks of whole flows in one call
@@ -34,7 +35,7 @@ end
 local function whole(id)
   local flow = flows[id]
   if flow == nil then
-    local key = prefix .. 'flow:' .. id
+    local key = flow_key(id)
     local counters = call('HGET', key, 'c')
     flow = counters and keep_flow(id, key, counters)
   end
@@ -128,34 +129,34 @@ function move.f(id)
 end
 
 local IS_TIMEOUT = { a = true, q = true, f = true }
-local grace_ms = tonumber(call('HGET', KEYS[1], 'grace') or 0) - now_ms
-local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(ARGV[3])
-for _, member in ipairs(call('ZRANGE', timers, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
+local grace_ms = tonumber(call('HGET', meta_key(), 'grace') or 0) - now_ms
+local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(tick_gap_ms)
+for _, member in ipairs(call('ZRANGE', timers_key(), '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do
   local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
   if is_stalled and IS_TIMEOUT[kind] then -- of an older version
-    set_timeout(member, ARGV[2])
+    set_timeout(member, lease_ms)
   elseif whole_tasks < WHOLE_TASKS then
-    call('ZREM', timers, member)
+    call('ZREM', timers_key(), member)
     move[kind](id, task)
   end
 end
 local due = string.format('%d', grace_ms > 0 and 0 or TIMEOUTS + steady_now())
-for _, member in ipairs(call('ZRANGE', timers, TIMEOUTS_FROM, due, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
+for _, member in ipairs(call('ZRANGE', timers_key(), TIMEOUTS_FROM, due, 'BYSCORE', 'LIMIT', 0, most)) do
   local kind, id, task = match(member, '^(%a):([^:]*):?(%d*)$')
   if whole_tasks < WHOLE_TASKS then
-    call('ZREM', timers, member)
+    call('ZREM', timers_key(), member)
     move[kind](id, task)
   end
 end
-for _, workflow in ipairs(call('SRANDMEMBER', prefix .. 'admitting', 20)) do
+for _, workflow in ipairs(call('SRANDMEMBER', admitting_key(), 20)) do
   admit(workflow)
 end
 commit()
-if call('EXISTS', prefix .. 'admitting') == 1 then
+if call('EXISTS', admitting_key()) == 1 then
   return { 'ok', '0', fired }
 end
-local soonest = call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
-local timeout = call('ZRANGE', timers, TIMEOUTS_FROM, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+local soonest = call('ZRANGE', timers_key(), 0, 0, 'WITHSCORES')[2]
+local timeout = call('ZRANGE', timers_key(), TIMEOUTS_FROM, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
 local next_ms = soonest and math.min(
   tonumber(soonest) < TIMEOUTS and due_in(soonest) or math.huge,
   timeout and math.max(due_in(timeout), grace_ms) or math.huge)

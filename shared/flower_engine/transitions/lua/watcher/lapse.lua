@@ -12,21 +12,21 @@
 --   most leases to handle, queues...
 -- Reply: {"ok", {queue, member, worker, "lapsed" | "suspended", ...}}, {"stalled", ms still to wait} or
 --   {"lost"}. Cost: linear in lapsed leases.
-if current_generation ~= ARGV[1] then
+local generation, lease_ms, tick_gap_ms, max_lost, most = unpack(ARGV, 1, 5)
+if current_generation ~= generation then
   return { 'lost' }
 end
-local lease_ms, gap_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
+lease_ms, tick_gap_ms, max_lost, most = tonumber(lease_ms), tonumber(tick_gap_ms), tonumber(max_lost), tonumber(most)
 local silence = string.format('%g', lease_ms / 1000)
-local most_lost, most = tonumber(ARGV[4]), tonumber(ARGV[5])
-local before = call('HMGET', KEYS[1], 'grace', 'held', 'restamp')
+local before = call('HMGET', meta_key(), 'grace', 'held', 'restamp')
 local grace, held = tonumber(before[1] or 0), tonumber(before[2] or 0)
 local restamp = is_stepped_back and '' or before[3]
-if now_ms - tick > gap_ms then
+if now_ms - tick > tick_gap_ms then
   grace = now_ms + lease_ms
   held = held + (tick > 0 and now_ms - tick or 0)
 end
-call('HSET', KEYS[1], 'tick', now, 'grace', string.format('%d', grace), 'skew', string.format('%d', now_ms - clock),
-  'horizon', string.format('%d', now_ms + gap_ms), 'held', string.format('%d', held))
+call('HSET', meta_key(), 'tick', now, 'grace', string.format('%d', grace), 'skew', string.format('%d', now_ms - clock),
+  'horizon', string.format('%d', now_ms + tick_gap_ms), 'held', string.format('%d', held))
 if restamp then
   restamp_from(restamp, lease_ms)
 end
@@ -36,7 +36,7 @@ end
 
 -- Turns that the service of their priority has passed say nothing any more.
 for index = 6, #ARGV do
-  local turns = prefix .. 'turns:' .. ARGV[index]
+  local turns = turns_key(ARGV[index])
   for priority = -20, 19 do
     local served = call('ZSCORE', turns, '@' .. priority)
     if served then
@@ -44,7 +44,7 @@ for index = 6, #ARGV do
     end
   end
 end
-if has_control and call('EXISTS', limits_key, boards_key) == 0 then
+if has_control and call('EXISTS', limits_key(), boards_key()) == 0 then
   end_control()
 end
 
@@ -62,14 +62,14 @@ local function lapse(queue, lease, worker, member)
   if flow.timed then
     drop_timer('a', flow, task)
   end
-  local what = lose(flow, task, lane, attempt, lost, lease, worker, most_lost, nil, silence)
+  local what = lose(flow, task, lane, attempt, lost, lease, worker, max_lost, nil, silence)
   local n = #handled
   handled[n + 1], handled[n + 2], handled[n + 3], handled[n + 4] = queue, member, worker, what
 end
 
 for index = 6, #ARGV do
   local queue = ARGV[index]
-  local work = prefix .. 'work:' .. queue
+  local work = work_key(queue)
   if most > 0 and call('EXISTS', work) == 1 then
     for _, pending in ipairs(call('XPENDING', work, 'workers', 'IDLE', lease_ms, '-', '+', most)) do
       local lease = pending[1]

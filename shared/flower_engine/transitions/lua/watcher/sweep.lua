@@ -7,11 +7,12 @@
 -- ARGV: generation, lane, score behind which to go on ("-inf": from the first), most tasks to look at
 -- Reply: {"ok", score to go on behind ("": the lane has no more), tasks passed over} or {"lost"}.
 -- Cost: linear in the tasks looked at and in the dependents of those passed over (wide ones in steps).
-if current_generation ~= ARGV[1] then
+local generation, lane_name, behind, most = unpack(ARGV, 1, 4)
+if current_generation ~= generation then
   return { 'lost' }
 end
-local lane, most = lane_of(ARGV[2]), tonumber(ARGV[4])
-local from = ARGV[3] == '-inf' and '-inf' or '(' .. ARGV[3]
+local lane = lane_of(lane_name)
+local from = behind == '-inf' and '-inf' or '(' .. behind
 local found = call('ZRANGE', lane.key, from, '+inf', 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
 local struck = {}
 for index = 1, #found, 2 do

@@ -7,16 +7,17 @@
 -- starts then is the one that frees it.
 -- ARGV: generation, queues...
 -- Reply: {"ok"} or {"lost"}. Cost: linear in queues.
-if current_generation ~= ARGV[1] then
+local generation = unpack(ARGV, 1, 1)
+if current_generation ~= generation then
   return { 'lost' }
 end
 for index = 2, #ARGV do
-  local made = redis.pcall('XGROUP', 'CREATE', prefix .. 'work:' .. ARGV[index], 'workers', '0', 'MKSTREAM')
+  local made = redis.pcall('XGROUP', 'CREATE', work_key(ARGV[index]), 'workers', '0', 'MKSTREAM')
   if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return redis.error_reply(made.err)
   end
-  call('SADD', prefix .. 'queues', ARGV[index])
-  local turns, ready = prefix .. 'turns:' .. ARGV[index], ready_key(ARGV[index], '')
+  call('SADD', queues_key(), ARGV[index])
+  local turns, ready = turns_key(ARGV[index]), ready_key(ARGV[index], '')
   if call('TYPE', turns).ok == 'hash' then
     call('DEL', turns)
     for _, share in ipairs(call('ZRANGE', ready, 0, -1)) do

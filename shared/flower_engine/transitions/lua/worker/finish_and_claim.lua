@@ -17,36 +17,36 @@
 --   ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
 --   release still, so the next call need not wait for a bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
+local generation, worker, call_number, wanted, answered = unpack(ARGV, 1, 5)
 local first_queue, last_queue = 7, 6 + tonumber(ARGV[6])
 local first_program = last_queue + 2
 local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
-if current_generation ~= ARGV[1] then
-  note_unknown(last_program + 1)
+if current_generation ~= generation then
+  note_unknown(generation, ARGV, last_program + 1)
   return { 'lost' }
 end
-local number, answered = tonumber(ARGV[3]), tonumber(ARGV[5])
-local call_key = prefix .. 'call:' .. ARGV[2]
-local last = call('GET', call_key)
+call_number, wanted, answered = tonumber(call_number), tonumber(wanted), tonumber(answered)
+local record_key = call_key(worker)
+local last = call('GET', record_key)
 if last then
   local last_number, words, granted, more = match(last, '^(%d+) (%S*) (%S*) (%S+)$')
   last_number = tonumber(last_number)
-  if number < last_number then
+  if call_number < last_number then
     return { 'stale' }
-  elseif number == last_number then
-    return { 'ok', words_of(words), still_held(granted), more, '-1' }
+  elseif call_number == last_number then
+    return { 'ok', words_of(words), still_held(worker, granted), more, '-1' }
   elseif last_number < answered then
-    return halt_rewound('Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
-      .. ARGV[2] .. ', and knows of none after ' .. digits(last_number), count_unknown(last_program + 1))
+    return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
+      .. worker .. ', and knows of none after ' .. digits(last_number), count_unknown(ARGV, last_program + 1))
   end
 elseif answered > 0 and last_program < #ARGV then -- forgotten when the worker was, or lost
-  local lease = future_lease(last_program + 1)
+  local lease = future_lease(ARGV, last_program + 1)
   if lease then
-    return halt_rewound('Redis went back in time: worker ' .. ARGV[2] .. ' holds lease ' .. lease
-      .. ', which is later than any that Redis knows', count_unknown(last_program + 1))
+    return halt_rewound(generation, 'Redis went back in time: worker ' .. worker .. ' holds lease ' .. lease
+      .. ', which is later than any that Redis knows', count_unknown(ARGV, last_program + 1))
   end
 end
 
-local wanted = tonumber(ARGV[4])
 local serves = {}
 for index = first_program, last_program do
   serves[ARGV[index]] = true
@@ -54,14 +54,13 @@ end
 
 local words = {}
 for index = last_program + 1, #ARGV, 6 do
-  words[#words + 1] = finish(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4],
-    ARGV[index + 5])
+  words[#words + 1] = finish(worker, unpack(ARGV, index, index + 5))
 end
 delete_entries()
 local waiting = release_step(tonumber(fanout_mark or 0))
 local taken, is_empty = {}, false
 settle(first_queue == last_queue and function()
-  local handed = hand_over(ARGV[first_queue], wanted, serves)
+  local handed = hand_over(worker, ARGV[first_queue], wanted, serves)
   wanted = wanted - handed
   is_empty = handed > 0
 end)
@@ -70,10 +69,10 @@ for index = first_queue, last_queue do
     break
   end
   if not is_empty then
-    wanted = wanted - claim(ARGV[index], wanted, serves, taken)
+    wanted = wanted - claim(worker, ARGV[index], wanted, serves, taken)
   end
   if wanted > 0 then
-    silence_bells(ARGV[index], first_program, last_program)
+    silence_bells(ARGV[index], ARGV, first_program, last_program)
   end
 end
 if #struck_tasks > 0 then
@@ -89,6 +88,6 @@ if #struck_tasks > 0 then
 end
 save_call(taken)
 local more = (waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_lanes >= MOST_MOVED) and 'more' or 'none'
-call('SET', call_key, ARGV[3] .. ' ' .. concat(words, ',') .. ' ' .. concat(granted_leases, ',') .. ' ' .. more,
+call('SET', record_key, digits(call_number) .. ' ' .. concat(words, ',') .. ' ' .. concat(granted_leases, ',') .. ' ' .. more,
   'EX', 86400)
 return { 'ok', words, claims, more, opens_in and string.format('%d', opens_in) or '-1' }

@@ -8,10 +8,11 @@
 -- Safe to send twice.
 -- ARGV: generation, worker, most leases to handle, queues...
 -- Reply: {"ok", how many were handed back, "more" | "none"} or {"lost"}. Cost: linear in leases.
-if current_generation ~= ARGV[1] then
+local generation, worker, most = unpack(ARGV, 1, 3)
+if current_generation ~= generation then
   return { 'lost' }
 end
-local worker, most = ARGV[2], tonumber(ARGV[3])
+most = tonumber(most)
 local returned, handled, gone, is_more = 0, 0, {}, false
 
 local function hand_back(queue, lease, member)
@@ -30,10 +31,10 @@ local function hand_back(queue, lease, member)
   returned = returned + 1
 end
 
-call('SET', prefix .. 'call:' .. worker, '9007199254740991   none', 'EX', 600)
+call('SET', call_key(worker), '9007199254740991   none', 'EX', 600)
 for index = 4, #ARGV do
   local queue = ARGV[index]
-  local work = prefix .. 'work:' .. queue
+  local work = work_key(queue)
   if handled >= most then
     is_more = true
   elseif call('EXISTS', work) == 1 then
@@ -56,13 +57,13 @@ commit()
 is_more = is_more or handled >= most
 if not is_more then
   for index = 4, #ARGV do
-    local work = prefix .. 'work:' .. ARGV[index]
+    local work = work_key(ARGV[index])
     if call('EXISTS', work) == 1 then
       call('XGROUP', 'DELCONSUMER', work, 'workers', worker)
     end
   end
-  call('ZREM', prefix .. 'workers', worker)
-  call('HDEL', prefix .. 'suspects', worker)
-  call('UNLINK', prefix .. 'worker:' .. worker)
+  call('ZREM', workers_key(), worker)
+  call('HDEL', suspects_key(), worker)
+  call('UNLINK', worker_key(worker))
 end
 return { 'ok', returned, is_more and 'more' or 'none' }

@@ -10,21 +10,22 @@
 --   finish_and_claim that was answered, number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
 --   then for each queue: queue, number of leases, leases...
 -- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
-if current_generation ~= ARGV[1] then
+local generation, worker, info, remember_ms, answered, report_count = unpack(ARGV, 1, 6)
+if current_generation ~= generation then
   return { 'lost' }
 end
-local worker, answered = ARGV[2], tonumber(ARGV[5])
-local last = answered > 0 and call('GET', prefix .. 'call:' .. worker)
+answered = tonumber(answered)
+local last = answered > 0 and call('GET', call_key(worker))
 local last_number = last and tonumber(match(last, '^%d+'))
 if last_number and last_number < answered then
-  return halt_rewound('Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
+  return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
     .. worker .. ', and knows of none after ' .. digits(last_number), 0)
 end
-call('ZADD', prefix .. 'workers', now, worker)
-call('SET', prefix .. 'worker:' .. worker, ARGV[3], 'PX', ARGV[4])
+call('ZADD', workers_key(), now, worker)
+call('SET', worker_key(worker), info, 'PX', remember_ms)
 
 local at = 7
-for _ = 1, tonumber(ARGV[6]) do
+for _ = 1, tonumber(report_count) do
   local lease, progress = ARGV[at], ARGV[at + 2]
   local id, task = split_member(ARGV[at + 1])
   local flow, state, told = load_task(id, task, 'g')
@@ -39,9 +40,9 @@ save_events()
 
 local gone = {}
 while at <= #ARGV do
-  local work, last = prefix .. 'work:' .. ARGV[at], at + 1 + tonumber(ARGV[at + 1])
-  for first = at + 2, last, CHUNK do
-    local step = math.min(last, first + CHUNK - 1)
+  local work, last_lease = work_key(ARGV[at]), at + 1 + tonumber(ARGV[at + 1])
+  for first = at + 2, last_lease, CHUNK do
+    local step = math.min(last_lease, first + CHUNK - 1)
     local values = { work, 'workers', worker, 0, unpack(ARGV, first, step) }
     values[#values + 1] = 'JUSTID'
     local held = {}
@@ -55,6 +56,6 @@ while at <= #ARGV do
       end
     end
   end
-  at = last + 1
+  at = last_lease + 1
 end
 return { 'ok', gone }
