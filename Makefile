@@ -30,9 +30,10 @@ SEED ?=
 chaos: .venv/.tests ## a storm of kills, stops, cut connections and clock steps over a whole engine, whose programs fork; SECONDS=120 SEED=
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-check: .venv/.tests ## format, lint, types, import contracts, unit tests
+check: .venv/.tests ## format, lint (Lua too, where luacheck is installed), types, import contracts, unit tests
 	@$(BIN)/ruff format --no-cache --check --quiet .
 	@$(BIN)/ruff check --no-cache --quiet .
+	@PYTHONPATH=tests $(BIN)/python -m lua_check
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports --no-cache --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/pytest tests/unit

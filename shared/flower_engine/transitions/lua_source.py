@@ -27,14 +27,15 @@ _INNERMOST = "3"
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 _LAYER = re.compile(r"^-- layer: ([12])$", re.MULTILINE)
 _ARGUMENTS = re.compile(r"^local (.+) = unpack\(ARGV, 1, \d+\)$", re.MULTILINE)
-_CONSTANT = re.compile(r"^local ([A-Z][A-Z0-9_]*) = (.+)\n", re.MULTILINE)
+_CONSTANT = re.compile(r"^local ([A-Z][A-Z0-9_]*) = (.+?)(?: --.*)?\n", re.MULTILINE)
 _ONE_LINE = re.compile(r"^local function (\w+)\((.*)\) return (.+) end\n", re.MULTILINE)
 _FUNCTION = r"^local function (\w+)\(.*\n(?:(?!end\n).*\n)*end\n"
 _VARIABLES = r"^local (\w+(?:, \w+)*) = (?!.*\bcall\().*[\w)}'\"]\n"
 _STRING = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
 _UNLESS_USED = re.compile(f"{_VARIABLES}|{_FUNCTION}", re.MULTILINE)
-_STRING_OR_COMMENT = re.compile(rf"{_STRING}|[ ]*--[^\n]*")
+_BLANK_LINES = re.compile(r"\n\s*\n")
 _STRING_OR_NAME = re.compile(rf"{_STRING}|(?<![.\w])([A-Za-z_]\w*)")
+_INLINABLE = re.compile(rf"{_STRING}|[ ]*--[^\n]*|(?<![.\w])([A-Z][A-Z0-9_]*\b|\w+(?=\())")
 _STRING_OR_MARK = re.compile(rf"{_STRING}|[(),{{}}]")
 _ATOM = re.compile(rf"[\w.]+|{_STRING}")
 
@@ -106,13 +107,14 @@ def closure(needs: tuple[str, ...]) -> tuple[str, ...]:
     def add(helper: str, above: tuple[str, ...]) -> None:
         if helper in above:
             raise ValueError(f"Lua helpers need each other in a circle: {' -> '.join((*above, helper))}")
-        if helper not in ordered:
-            for need in read_header(helper).needs:
+        for need in read_header(helper).needs:
+            if need not in ordered:
                 add(need, (*above, helper))
-            ordered.append(helper)
+        ordered.append(helper)
 
     for helper in needs:
-        add(helper, ())
+        if helper not in ordered:
+            add(helper, ())
     return tuple(sorted(ordered, key=lambda helper: read_header(helper).layer))
 
 
@@ -130,8 +132,7 @@ def read_lua(name: str, constants: frozenset[tuple[str, str]] = frozenset()) -> 
     """A helper or a transition; ``constants`` have other values than they are given there."""
     text = _text(name)
     shebang = text.partition("\n")[0] if text.startswith("#!") else ""
-    text = _STRING_OR_COMMENT.sub(_unless_comment, text.removeprefix(shebang))
-    text = re.sub(r"\n\s*\n", "\n", text).lstrip("\n")
+    text = text.removeprefix(shebang)
     known = dict[str, Inlined]()
     for helper in closure(read_header(name).needs):
         known |= read_lua(helper, constants).inlined
@@ -144,30 +145,30 @@ def read_lua(name: str, constants: frozenset[tuple[str, str]] = frozenset()) -> 
             parameters = tuple(re.findall(r"\w+", function[2]))
             inlined[function[1]] = Inlined(parameters, expand(function[3], known | inlined))
         text = _CONSTANT.sub("", _ONE_LINE.sub("", text))
-    text = expand(text, known | inlined)
+    text = _BLANK_LINES.sub("\n", expand(text, known | inlined)).lstrip("\n")
     return LuaFile(shebang, tuple(_parts(text)) if name.startswith("lib/") else (((), text),), inlined)
 
 
 def expand(text: str, inlined: Mapping[str, Inlined]) -> str:
-    """The text with what is inlined written out."""
-    names = [name for name in inlined if name in text]
-    if not names:
-        return text
-    found, at = list[str](), 0
-    pattern = re.compile(rf"{_STRING}|(?<![.\w])({'|'.join(names)})\b")
-    while match := pattern.search(text, at):
-        found.append(text[at : match.start()])
+    """The text with what is inlined written out, and without comments."""
+    found, copied, at = list[str](), 0, 0
+    while match := _INLINABLE.search(text, at):
         at = match.end()
-        if not match[1]:
-            found.append(match[0])
+        name = match[1]
+        if name not in inlined and (name or match[0][0] in "'\""):
             continue
-        parameters, expression = inlined[match[1]]
+        found.append(text[copied : match.start()])
+        copied = at
+        if not name:
+            continue
+        parameters, expression = inlined[name]
         if parameters is not None:
             arguments, at = _arguments(text, at)
             given = zip(parameters, (_atom(expand(each, inlined)) for each in arguments), strict=True)
             expression = _with_arguments(expression, dict(given))
         found.append(_atom(expression))
-    return "".join((*found, text[at:]))
+        copied = at
+    return "".join((*found, text[copied:])) if found else text
 
 
 def _arguments(text: str, at: int) -> tuple[list[str], int]:
@@ -194,10 +195,6 @@ def _atom(expression: str) -> str:
     return expression if _ATOM.fullmatch(expression) else f"({expression})"
 
 
-def _unless_comment(match: re.Match[str]) -> str:
-    return "" if match[0].lstrip().startswith("--") else match[0]
-
-
 def _parts(text: str) -> Iterable[_Part]:
     at = 0
     for part in _UNLESS_USED.finditer(text):
@@ -211,7 +208,7 @@ def _parts(text: str) -> Iterable[_Part]:
 
 @cache
 def _names(text: str) -> frozenset[str]:
-    return frozenset(match[1] for match in _STRING_OR_NAME.finditer(text) if match[1])
+    return frozenset(_STRING_OR_NAME.findall(text))
 
 
 def _used(parts: Iterable[_Part]) -> set[_Part]:

@@ -115,9 +115,9 @@ async def trim(
     args = _trim.args(
         generation=partition.generation,
         installation=partition.installation,
-        keep_from=keep_from,
+        oldest=keep_from,
         archived_ms=archived.partition("-")[0],
-        ended_keep_ms=ended_keep_ms,
+        keep_ms=ended_keep_ms,
         most=most,
         projected=projected,
         archived=archived,

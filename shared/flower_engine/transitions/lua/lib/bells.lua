@@ -25,8 +25,8 @@ local function ring(taken)
   end
 end
 
--- Takes away the bells of a queue for these programs (of `names`, from first to last): a claim found their lanes
--- empty, so the bells would wake in vain.
+-- Takes away the bells of a queue for these programs (of `names`, from first to last): a claim found their
+-- lanes empty, so the bells would wake in vain.
 local function silence_bells(queue, names, first, last)
   local bells = {}
   for program = first, last do

@@ -1,7 +1,7 @@
 -- The record of a worker's last call, so that the same call sent again gets the first reply again.
 --
 -- call:<worker> is "<number> <word,...> <queue/first lease/last lease/leases,...> <more>".
--- needs: base, flows, keys
+-- needs: base, flow_fields, keys
 local function words_of(text)
   local words = {}
   for word in string.gmatch(text, '[^,]+') do
@@ -21,7 +21,7 @@ local function still_held(worker, granted)
       local entry = call('XRANGE', work, lease, lease)[1]
       local member = entry and entry[2][2] or ''
       local id, task = split_member(member)
-      local got = call('HMGET', flow_key(id), 's' .. task, 'm' .. task, 'g' .. task)
+      local got = call('HMGET', flow_key(id), state_field(task), message_field(task), progress_field(task))
       local _, attempt, _, current = match(got[1] or NEVER, STATE)
       if current == lease then -- else it is an entry that no task points to
         local n = #held

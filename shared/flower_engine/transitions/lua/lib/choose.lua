@@ -96,7 +96,8 @@ local function next_place(worker, queue, serves)
   local boards = boards_served(worker, queue, serves)
   for _, board in ipairs(boards) do
     local other = peek(queue, board)
-    if other and (not best or other.turn < best.turn or (other.turn == best.turn and other.raw < best.raw)) then
+    local is_tie = other and best and other.turn == best.turn
+    if other and (not best or other.turn < best.turn or (is_tie and other.raw < best.raw)) then
       best = other
     end
   end
@@ -240,7 +241,7 @@ local function choose(worker, queue, wanted, serves, out, taken)
     if count > 0 then
       got = got + count
       local lane = lane_of(out[#out])
-      local stride = has_control and tonumber(call('HGET', limits_key(), 'v:' .. lane.workflow) or STRIDE) or STRIDE
+      local stride = has_control and call('HGET', limits_key(), 'v:' .. lane.workflow) or STRIDE
       local turn = string.format('%d', place.turn + count * stride)
       call('ZADD', turns, 'GT', turn, place.share, string.format('%d', place.turn), '@' .. lane.priority)
       call('ZADD', ready_key(queue, place.board), 'XX', turn, place.share)

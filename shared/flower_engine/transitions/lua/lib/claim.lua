@@ -1,12 +1,14 @@
 -- Claims: leases, starts and logs what the choice gives.
--- needs: base, choose, events, flow_control, flows, keys, lanes, limits, ready, strikes, suspects, timers
+-- needs: base, choose, events, flow_control, flow_fields, flows, keys, lanes, limits, ready, statuses
+-- needs: strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
-local claims, granted_leases = {}, {} -- {lease, member, queue, attempt, message, progress, ...}; for the call record
+local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
+local granted_leases = {} -- for the call record
 
 -- Starts a task that was taken from its lane; false: it does not run.
 local function start_task(worker, queue, member, lane)
   local id, task = split_member(member)
-  local flow, state, message = load_task(id, task, 'm')
+  local flow, state, message = load_task(id, task, message_field(task))
   if not flow then
     return false -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
   end
@@ -14,19 +16,19 @@ local function start_task(worker, queue, member, lane)
   local attempt, lost, progress = '1', '0', false
   if state ~= NEVER then
     local status, before, so_far = match(state, STATE)
-    if status ~= '0' then
+    if status ~= WAIT then
       return false -- as above
     end
     attempt, lost = digits(before + 1), so_far
-    progress = not strike and call('HGET', flow.key, 'g' .. task)
+    progress = not strike and call('HGET', flow.key, progress_field(task))
   end
   if strike then
-    struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, 'd' .. task) }
+    struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, dependents_field(task)) }
     pass_over(flow, task, digits(attempt - 1), lost, strike)
     return false
   end
   local lease = call('XADD', work_key(queue), '*', 't', member)
-  set_state(flow, task, '1', attempt, lost, lease)
+  set_state(flow, task, RUNNING, attempt, lost, lease)
   if flow.timed then
     start_attempt_timer(flow, task)
   end
@@ -45,7 +47,8 @@ end
 local function lease_claims(worker, queue, before)
   if #claims > before then
     local count = digits((#claims - before) / 6)
-    granted_leases[#granted_leases + 1] = queue .. '/' .. claims[before + 1] .. '/' .. claims[#claims - 5] .. '/' .. count
+    local first, last = claims[before + 1], claims[#claims - 5]
+    granted_leases[#granted_leases + 1] = queue .. '/' .. first .. '/' .. last .. '/' .. count
     call('XREADGROUP', 'GROUP', 'workers', worker, 'COUNT', count, 'STREAMS', work_key(queue), '>')
   end
 end

@@ -1,7 +1,7 @@
 -- Engine time, in ms (`now`: as digits): what every time that is stored is in. It follows Redis' clock, and
--- never goes back: where the clock does, it goes on from where it was, and is ahead of the clock by `skew` from
--- then on; that much less by the SLOWER-th part of the time that passes. It stands still while a script runs.
--- See model/engine_time.py.
+-- never goes back: where the clock does, it goes on from where it was, and is ahead of the clock by `skew`
+-- from then on; that much less by the SLOWER-th part of the time that passes. It stands still while a script
+-- runs. See model/engine_time.py.
 -- needs: base, keys, meta
 -- layer: 1
 local SLOWER = 10
@@ -21,8 +21,8 @@ elseif skew > 0 then
 end
 local now = digits(now_ms)
 
--- From here on it is at least this: a partition that is made anew goes on from where its log ended, also where
--- the clock of its Redis is behind that.
+-- From here on it is at least this: a partition that is made anew goes on from where its log ended, also
+-- where the clock of its Redis is behind that.
 local function begin_time_at(ms)
   now_ms = math.max(now_ms, ms)
   now, is_stepped_back = digits(now_ms), false

@@ -8,8 +8,9 @@ local function append(event)
   appended[#appended + 1] = event
 end
 
--- What is to be forgotten one day (a flow that ended, an idempotency key), and the key of the list that it is noted in
--- as "<ms>@<position> <what>", at the end of the script: nothing that led there lies behind that position.
+-- What is to be forgotten one day (a flow that ended, an idempotency key), and the key of the list that it is
+-- noted in as "<ms>@<position> <what>", at the end of the script: nothing that led there lies behind that
+-- position.
 local noted = {}
 local function note_old(list, what)
   local some = noted[list]

@@ -1,5 +1,5 @@
 -- What follows when an attempt fails: a retry, or Suspend until an operator decides.
--- needs: base, engine_time, events, flows, timers
+-- needs: base, engine_time, events, flow_fields, flows, statuses, timers
 local RETRY_DEFAULTS = '0 1000 2.0 300000 0.1 0 0' -- as model/definition.py has them; no policy
 
 -- The delay in ms before the attempt that follows failure n; it varies by up to the share `jitter`. Redis
@@ -19,22 +19,22 @@ local function fail(flow, task, attempt, lost, lease, kind, after, error, keep)
   local policy = flow.timed and policy_of(flow, task)
   if kind ~= 'suspended' and (policy or kind == 'retry') then
     local most, delay, factor, longest, jitter = match(policy or RETRY_DEFAULTS, POLICY)
-    local failures = (call('HGET', flow.key, 'x' .. task) or 0) + 1
+    local failures = (call('HGET', flow.key, failures_field(task)) or 0) + 1
     most = tonumber(most)
     if failures < most or (most == 0 and kind == 'retry') then
       if after < 0 then
         after = backoff_ms(failures, delay, factor, longest, jitter, flow.id .. lease)
       end
       local due = string.format('%d', now + after)
-      set_state(flow, task, '0', attempt, lost, '@' .. due)
-      set(flow, 'x' .. task, digits(failures))
-      append('{"type":"task.retrying' .. about(flow, task, attempt, lease) .. ',"error":' .. error .. ',"failures":'
-        .. digits(failures) .. ',"due_ms":' .. due .. '}')
-      set_timer('r:' .. flow.id .. ':' .. task, after)
+      set_state(flow, task, WAIT, attempt, lost, '@' .. due)
+      set(flow, failures_field(task), digits(failures))
+      append('{"type":"task.retrying' .. about(flow, task, attempt, lease) .. ',"error":' .. error
+        .. ',"failures":' .. digits(failures) .. ',"due_ms":' .. due .. '}')
+      set_timer(retry_timer(flow.id, task), after)
       return 'retrying'
     end
   end
-  set_state(flow, task, '2', attempt, lost, keep)
+  set_state(flow, task, SUSPEND, attempt, lost, keep)
   change_active(flow, -1)
   append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"error":' .. error .. '}')
   return 'suspended'

@@ -1,5 +1,5 @@
--- Notes of wide fan-outs, "<flow>:<task>:<byte of its dependents to go on from>", in the list "fanout": what is
--- still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow.
+-- Notes of wide fan-outs, "<flow>:<task>:<byte of its dependents to go on from>", in the list "fanout": what
+-- is still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow.
 -- needs: base, keys
 local fanout_notes = {}
 

@@ -1,4 +1,5 @@
--- Whether anything but plain queues is there: limits, pauses, strikes, boards. Where there is not, nothing asks.
+-- Whether anything but plain queues is there: limits, pauses, strikes, boards. Where there is not, nothing
+-- asks.
 -- needs: base, keys, meta
 -- layer: 2
 local has_control = control_mark and true or false

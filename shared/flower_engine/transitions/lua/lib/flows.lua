@@ -1,28 +1,19 @@
 -- Flows under way, read once and written once for each call.
 --
--- flow:<flow> is a hash. For the flow: c "<version> <tasks not final> <final ones> <order>", and behind it,
---   if any, flags: p it may have timers_key(), h it is held (paused), w it waits for its start; n, a, z: see places.lua;
---   t its timeout in ms (absent: none), b its start (only of one put back that had ended before it).
--- For task N: mN message for the worker, lN lane, dN dependents "2,3" (absent: none),
---   oN open dependencies (absent: there are less than two, so the first that is satisfied frees it),
---   sN "<status> <attempt> <lost> <lease>" (absent: never started); the lease of a waiting task is "-", or
---     "@<ms>" until its retry is due,
---   pN retry policy and timeouts (absent: none), xN failures (absent: 0), gN progress (absent: none).
--- needs: base, engine_time, events, keys
+-- What the fields of a flow's hash are stands in flow_fields.lua.
+-- needs: base, engine_time, events, flow_fields, keys, timers
 -- layer: 2
-local NEVER = '0 0 0 -'
-local STATE = '^(%d+) (%d+) (%d+) (.*)$'
-local COUNTERS = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
+local COUNTED = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
 
--- A flow from its counters; `timed`: it may have timers_key(), `held`: nothing of it may start.
+-- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start.
 local function keep_flow(id, key, counters)
-  local v, left, done, order, flags = match(counters, COUNTERS)
-  local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order, flags = flags,
-    last = '-', changed = {} }
+  local v, left, done, order, flags = match(counters, COUNTED)
+  local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
+    flags = flags, last = NO_LEASE, changed = {} }
   if flags ~= '' then
-    flow.timed = string.find(flags, 'p', 1, true) ~= nil
-    flow.held = string.find(flags, '[hwn]') ~= nil
+    flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
+    flow.held = string.find(flags, HELD) ~= nil
   end
   flows[id] = flow
   flow_ids[#flow_ids + 1] = id
@@ -32,12 +23,12 @@ end
 -- The flow, or nil when it is not under way; with it the task's state and one more field of the task.
 -- STATE takes a state apart: status, attempt, lost, lease.
 -- What is known of a flow lies in one table: its counters by name, fields of its hash by theirs.
-local function load_task(id, task, field)
+local function load_task(id, task, field_name)
   local flow = flows[id]
-  local state_name, field_name = 's' .. task, field .. task
+  local state_name = state_field(task)
   if flow == nil then
     local key = flow_key(id)
-    local got = call('HMGET', key, 'c', state_name, field_name)
+    local got = call('HMGET', key, COUNTERS, state_name, field_name)
     if not got[1] then
       flows[id] = false
       return nil
@@ -65,7 +56,7 @@ end
 
 local function set_flag(flow, flag, is_set)
   flow.flags = string.gsub(flow.flags, flag, '') .. (is_set and flag or '')
-  flow.held = string.find(flow.flags, '[hwn]') ~= nil
+  flow.held = string.find(flow.flags, HELD) ~= nil
   flow.dirty = true
 end
 
@@ -79,14 +70,14 @@ local function set(flow, name, value)
 end
 
 local function set_state(flow, task, status, attempt, lost, lease)
-  set(flow, 's' .. task, status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
+  set(flow, state_field(task), status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
 
 -- So many tasks more (or less) run, are ready or retry; counted where places.lua asks for it.
 local function change_active(flow, by)
-  if flow.flags ~= '' and has_flag(flow, 'a') then
-    flow.active = (flow.active or tonumber(call('HGET', flow.key, 'a'))) + by
-    set(flow, 'a', digits(flow.active))
+  if flow.flags ~= '' and has_flag(flow, IS_COUNTED) then
+    flow.active = (flow.active or tonumber(call('HGET', flow.key, ACTIVE))) + by
+    set(flow, ACTIVE, digits(flow.active))
   end
 end
 
@@ -101,8 +92,8 @@ local at_flow = '","at":' .. now .. ',"flow":"'
 
 -- The fields of an event of this attempt, up to its lease.
 local function about(flow, task, attempt, lease)
-  return at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"attempt":' .. attempt
-    .. ',"lease":"' .. lease .. '"'
+  return at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '"'
 end
 
 local function counters_of(flow)
@@ -110,8 +101,8 @@ local function counters_of(flow)
   return flow.flags == '' and counters or counters .. ' ' .. flow.flags
 end
 
--- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow. A flow
--- with nothing left ends.
+-- Writes every loaded flow's changes (`dirty`: only its counters or flags have changed): one HSET a flow. A
+-- flow with nothing left ends.
 local function save_flows()
   local gone, ended, endings = {}, {}, endings_key()
   for index = 1, #flow_ids do
@@ -122,12 +113,12 @@ local function save_flows()
       ended[2 * n + 1], ended[2 * n + 2] = ended_key(flow.id), version .. ' ' .. flow.last
       note_old(endings, flow.id .. ' ' .. version)
       if flow.flags ~= '' then
-        call('ZREM', timers_key(), 'f:' .. flow.id, 'b:' .. flow.id)
+        call('ZREM', timers_key(), flow_timer(flow.id), start_timer(flow.id))
       end
     elseif flow.dirty or #flow.changed > 0 then
       local changed = flow.changed
       local n = #changed
-      changed[n + 1] = 'c'
+      changed[n + 1] = COUNTERS
       changed[n + 2] = counters_of(flow)
       call_chunked('HSET', flow.key, changed, CHUNK)
     end

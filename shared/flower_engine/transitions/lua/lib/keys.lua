@@ -1,6 +1,6 @@
 -- The names of all keys of the partition, and nowhere else in Lua; docs/keys.md says what each holds, and
--- log/keys.py names them in Python. They are derived from KEYS[1], the hash meta, and carry the same hash tag.
--- Names of queues, programs and the like arrive with '%', ':', '/', ',' and the like percent-encoded.
+-- log/keys.py names them in Python. They are derived from KEYS[1], the hash meta, and carry the same hash
+-- tag. Names of queues, programs and the like arrive with '%', ':', '/', ',' and the like percent-encoded.
 -- layer: 1
 local prefix = string.sub(KEYS[1], 1, -5)
 

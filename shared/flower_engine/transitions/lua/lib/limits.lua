@@ -16,8 +16,8 @@ local function read_limit(name, text)
   local limit = false
   if text then
     local most, rate, period, paused = match(text, '^(%S+) ?(%S*) ?(%S*) ?(%S*)$')
-    limit = { name = name, board = '|' .. name, max = tonumber(most), rate = tonumber(rate), period = tonumber(period),
-      paused = paused == '1', started = 0 }
+    limit = { name = name, board = '|' .. name, max = tonumber(most), rate = tonumber(rate),
+      period = tonumber(period), paused = paused == '1', started = 0 }
     if limit.max then
       limit.used = tonumber(call('HGET', running_key(), name) or 0)
     end
@@ -88,7 +88,8 @@ local function room_in(limit, units)
   end
   local room = math.huge
   if limit.max then
-    room = math.max(0, floor((limit.max - limit.used) / math.min(units, limit.max))) -- too heavy ones run alone
+    local most_units = math.min(units, limit.max) -- too heavy ones run alone
+    room = math.max(0, floor((limit.max - limit.used) / most_units))
   end
   if limit.rate and room > 0 then
     read_starts(limit)

@@ -1,15 +1,15 @@
 -- What an operator's transitions have in common.
 --
--- Their first arguments: generation, id of the operation, id of the flow, by (JSON text), the version that it should
---   be at ("": any), and of a flow that had ended and is to be put back "<version> <position up to which its history
---   was read> <ms of its end> <number of fields>" (else ""), those of their own that come once; then the fields of
---   its hash (name, value...; see restored_flow.py), then lists of their own.
+-- Their first arguments: generation, id of the operation, id of the flow, by (JSON text), the version that it
+--   should be at ("": any), and of a flow that had ended and is to be put back "<version> <position up to
+--   which its history was read> <ms of its end> <number of fields>" (else ""), those of their own that come
+--   once; then the fields of its hash (name, value...; see restored_flow.py), then lists of their own.
 -- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent", last position of the
 --   log}: the flow is not under way, and no state of it was given, or one from before an end that may be
 --   forgotten (a history that is read from now on reaches that position), {"moved", version}: not the version
 --   it should be, {"pruned", ms}: what ended before that moment has gone, or just goes, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
--- needs: base, commit, events, flows, keys, meta, places, positions, whole_flow
+-- needs: base, commit, events, flow_fields, flows, keys, meta, places, positions, timers, whole_flow
 local RESTORED = '^(%d+) (%S*) (%d+) (%d+)$'
 local REMEMBERED_SECONDS = 3600
 local operation_id, operator = nil, nil -- of this call
@@ -27,8 +27,8 @@ local function pruned_behind(at)
   return tonumber(at) < to and digits(to) or nil
 end
 
--- The flow to operate on, or nil and the reply. One that had ended is put back; its fields are the values from the
--- first one on.
+-- The flow to operate on, or nil and the reply. One that had ended is put back; its fields are the values
+-- from the first one on.
 local function open_flow(generation, operation, id, by, version, restored, values, first)
   if current_generation ~= generation then
     return nil, { 'lost' }
@@ -39,7 +39,7 @@ local function open_flow(generation, operation, id, by, version, restored, value
     return nil, { 'ok', done }
   end
   local key = flow_key(id)
-  local counters = call('HGET', key, 'c')
+  local counters = call('HGET', key, COUNTERS)
   if not counters then
     local ended = call('GET', ended_key(id))
     local ended_version = match(ended or '', '^(%d+)')
@@ -58,7 +58,7 @@ local function open_flow(generation, operation, id, by, version, restored, value
       call('HSET', key, unpack(values, step, math.min(last, step + CHUNK - 1)))
     end
     is_put_back = true
-    counters = call('HGET', key, 'c')
+    counters = call('HGET', key, COUNTERS)
   end
   local flow = keep_flow(id, key, counters)
   flow.restored = is_put_back
@@ -68,15 +68,15 @@ local function open_flow(generation, operation, id, by, version, restored, value
     end
     return nil, { 'moved', digits(flow.v) }
   end
-  if is_put_back and string.find(flow.flags, 'w', 1, true) then -- it ended before its start
-    call('ZADD', timers_key(), call('HGET', key, 'b'), 'b:' .. id)
+  if is_put_back and has_flag(flow, BEFORE_START) then -- it ended before its start
+    call('ZADD', timers_key(), call('HGET', key, START), start_timer(id))
   end
   return flow
 end
 
 -- The flow is to go on: one that had ended, or gave its place back, needs a place again.
 local function go_on(flow)
-  if (is_put_back or has_flag(flow, 'z')) and not has_flag(flow, 'w') then
+  if (is_put_back or has_flag(flow, GAVE_PLACE_BACK)) and not has_flag(flow, BEFORE_START) then
     seek_place(flow)
   end
 end
@@ -85,7 +85,7 @@ end
 local function refused(flow, ...)
   if is_put_back then
     call('UNLINK', flow.key)
-    call('ZREM', timers_key(), 'b:' .. flow.id)
+    call('ZREM', timers_key(), start_timer(flow.id))
   elseif flow.unreleased then -- what was begun with loading the flow as a whole is done
     push_unreleased(flow)
     commit()
@@ -95,7 +95,8 @@ end
 
 -- An event of the operation; `fields` is JSON that begins with a comma.
 local function append_operation(flow, kind, fields)
-  append('{"type":"' .. kind .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"by":' .. operator .. fields .. '}')
+  append('{"type":"' .. kind .. at_flow .. flow.id .. '","v":' .. next_version(flow)
+    .. ',"by":' .. operator .. fields .. '}')
 end
 
 -- Writes everything; the reply.

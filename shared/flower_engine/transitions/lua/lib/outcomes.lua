@@ -1,6 +1,6 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
--- needs: base, events, failed_attempt, flow_control, flows, keys, limits, lost_worker, progress, release
--- needs: returned, suspects, timers
+-- needs: base, events, failed_attempt, flow_control, flow_fields, flows, keys, limits, lost_worker
+-- needs: progress, release, returned, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 
 local function refuse(worker, id, task, lease, kind)
@@ -12,7 +12,7 @@ end
 -- Counts an outcome; its word: ok | duplicate | stale | absent.
 local function finish(worker, lease, member, queue, kind, payload, progress)
   local id, task = split_member(member)
-  local flow, state, dependents = load_task(id, task, 'd')
+  local flow, state, dependents = load_task(id, task, dependents_field(task))
   if not flow then
     local ended = call('GET', ended_key(id))
     if not ended then
@@ -25,11 +25,11 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   local status, attempt, lost, current = match(state, STATE)
   if current ~= lease then
     return refuse(worker, id, task, lease, kind)
-  elseif status ~= '1' then
+  elseif status ~= RUNNING then
     return 'duplicate'
   end
   if has_control then
-    count_ended(call('HGET', flow.key, 'l' .. task))
+    count_ended(call('HGET', flow.key, lane_field(task)))
   end
   local entries = ended_leases[queue]
   if not entries then
@@ -41,13 +41,13 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     drop_suspect(worker, queue, lease)
   end
   if flow.timed then
-    drop_timer('a', flow, task)
+    drop_timer(attempt_timer(flow.id, task))
   end
   if progress ~= '' then
-    tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, 'g' .. task))
+    tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, progress_field(task)))
   end
   if kind == 'finished' then
-    set_state(flow, task, '3', attempt, lost, lease)
+    set_state(flow, task, FINISH, attempt, lost, lease)
     flow.left = flow.left - 1
     flow.done = flow.done + 1
     flow.last = lease
@@ -59,9 +59,10 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       release(flow, task, dependents)
     end
   elseif kind ~= 'returned' then
-    local word, number = match(kind, '^(%a+) ?(%-?%d*)$') -- "retry <ms>", "crashed <lost workers that make poison>"
+    -- "retry <ms>", "crashed <lost workers that make poison>"
+    local word, number = match(kind, '^(%a+) ?(%-?%d*)$')
     if word == 'crashed' then
-      local lane = call('HGET', flow.key, 'l' .. task)
+      local lane = call('HGET', flow.key, lane_field(task))
       lose(flow, task, lane, attempt, lost, lease, worker, tonumber(number) or 1, payload)
     else
       fail(flow, task, attempt, lost, lease, word, word == 'retry' and tonumber(number) or -1, payload, lease)

@@ -4,7 +4,7 @@
 -- the limit f:<workflow> counts. A flow without one waits in new:<workflow> (flag n), by priority, then by
 -- order; nothing of it is in a lane. Where suspended flows are not to count (flag a), field "a" counts the
 -- tasks that run, are ready or retry; at 0 the flow gives its place back (flag z) until an operator moves it.
--- needs: base, boards, flow_control, flows, keys, lanes, timers, whole_flow
+-- needs: base, boards, flow_control, flow_fields, flows, keys, lanes, statuses, timers, whole_flow
 local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with
 local admitted_tasks = 0
 
@@ -22,13 +22,14 @@ local function flow_limit(workflow)
   if not has_control then
     return nil
   end
-  local most, choice, counts_suspended = match(call('HGET', limits_key(), 'f:' .. workflow) or '', '^(%d+) (%S+) (%d)')
+  local limit = call('HGET', limits_key(), 'f:' .. workflow) or ''
+  local most, choice, counts_suspended = match(limit, '^(%d+) (%S+) (%d)')
   return tonumber(most), choice, counts_suspended == '1'
 end
 
 -- The flow waits for a place.
 local function queue_flow(flow, workflow, priority)
-  set_flag(flow, 'n', true)
+  set_flag(flow, WITHOUT_PLACE, true)
   call('ZADD', new_flows_key(workflow), string.format('%d', (priority + 20) * TURNS + flow.order), flow.id)
 end
 
@@ -37,35 +38,35 @@ local function seek_place(flow)
   local lane = lane_of_flow(flow)
   local most, _, counts_suspended = flow_limit(lane.workflow)
   local under_way_key = flows_key(lane.workflow)
-  set_flag(flow, 'z', false)
+  set_flag(flow, GAVE_PLACE_BACK, false)
   if most and call('ZCARD', under_way_key) >= most and not call('ZSCORE', under_way_key, flow.id) then
     queue_flow(flow, lane.workflow, lane.priority)
   else
     call('ZADD', under_way_key, flow.order, flow.id)
-    set_flag(flow, 'a', most ~= nil and not counts_suspended)
+    set_flag(flow, IS_COUNTED, most ~= nil and not counts_suspended)
   end
 end
 
 -- Counts the tasks of a whole flow that run, are ready or retry.
 local function count_active(flow)
-  if not has_flag(flow, 'a') then
+  if not has_flag(flow, IS_COUNTED) then
     return
   end
   local open, active = count_open(flow), 0
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.status == '1' or (known.status == '0' and (open[task] == 0 or is_retrying(known))) then
+    if known.status == RUNNING or (known.status == WAIT and (open[task] == 0 or is_retrying(known))) then
       active = active + 1
     end
   end
-  set(flow, 'a', digits(active))
+  set(flow, ACTIVE, digits(active))
   flow.active = active
 end
 
 -- Nothing of the flow goes on until an operator moves it.
 local function leave_place(flow, under_way_key)
-  set_flag(flow, 'a', false)
-  set_flag(flow, 'z', true)
+  set_flag(flow, IS_COUNTED, false)
+  set_flag(flow, GAVE_PLACE_BACK, true)
   call('ZREM', under_way_key, flow.id)
 end
 
@@ -85,7 +86,7 @@ local function admit(workflow)
     call('ZREM', in_line_key, id)
     local key = flow_key(id)
     local flow = flows[id]
-    local counters = not flow and call('HGET', key, 'c')
+    local counters = not flow and call('HGET', key, COUNTERS)
     if counters then
       flow = keep_flow(id, key, counters)
     end
@@ -93,11 +94,11 @@ local function admit(workflow)
       load_whole(flow)
       admitted_tasks = admitted_tasks + flow.count
       call('ZADD', under_way_key, flow.order, id)
-      set_flag(flow, 'n', false)
-      set_flag(flow, 'a', most ~= nil and not counts_suspended)
-      local timeout = call('HGET', key, 't')
-      if timeout and not call('ZSCORE', timers_key(), 'f:' .. id) then
-        set_timeout('f:' .. id, timeout)
+      set_flag(flow, WITHOUT_PLACE, false)
+      set_flag(flow, IS_COUNTED, most ~= nil and not counts_suspended)
+      local timeout = call('HGET', key, TIMEOUT)
+      if timeout and not call('ZSCORE', timers_key(), flow_timer(id)) then
+        set_timeout(flow_timer(id), timeout)
       end
       push_ready(flow)
       count_active(flow)
@@ -116,7 +117,7 @@ local function settle_places()
     if flow.unreleased then
       count_active(flow) -- the notes that were counted are gone
     end
-    local is_parked = flow.active == 0 and has_flag(flow, 'a')
+    local is_parked = flow.active == 0 and has_flag(flow, IS_COUNTED)
     if (flow.left == 0 or is_parked) and not flow.has_left then
       local workflow = lane_of_flow(flow).workflow
       local ids = left[workflow]
@@ -128,7 +129,7 @@ local function settle_places()
       flow.has_left = flow.left == 0
       if flow.left > 0 then
         leave_place(flow, flows_key(workflow))
-      elseif has_flag(flow, 'n') then
+      elseif has_flag(flow, WITHOUT_PLACE) then
         call('ZREM', new_flows_key(workflow), flow.id)
       end
     end

@@ -60,7 +60,7 @@ local function pull(lane, flow, task)
   local list = pulled[lane]
   list[#list + 1] = flow.id .. ':' .. task
   if flow.timed then
-    drop_timer('q', flow, task)
+    drop_timer(queue_timer(flow.id, task))
   end
 end
 

@@ -3,7 +3,7 @@
 -- A task that becomes final with few dependents releases them at once. One with many leaves a note in
 -- the list "fanout", "<flow>:<task>:<byte of its dependents to go on from>", and every later call takes
 -- up to RELEASE_STEP dependents from the notes before it claims.
--- needs: base, fanout_notes, flows, keys, ready
+-- needs: base, fanout_notes, flow_fields, flows, keys, ready
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local WAITING = 48 -- "0", the status that a state begins with
@@ -13,18 +13,18 @@ local byte = string.byte
 -- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
 -- kept: the claim that follows often takes just that task.
 local function release_one(flow, task, open, lane, state, message)
-  local open_name = 'o' .. task
+  local open_name = open_field(task)
   open = flow[open_name] or open
   if open then
     open = open - 1
     set(flow, open_name, open)
   end
   if not open or open == 0 then
-    local state_name = 's' .. task
+    local state_name = state_field(task)
     state = flow[state_name] or state or NEVER
     flow[state_name] = state
     if byte(state) == WAITING then
-      flow['m' .. task] = message
+      flow[message_field(task)] = message
       change_active(flow, 1)
       push(lane, flow, task)
     end
@@ -35,7 +35,8 @@ local function release_some(flow, tasks)
   local names = {}
   for index = 1, #tasks do
     local task, n = tasks[index], #names
-    names[n + 1], names[n + 2], names[n + 3], names[n + 4] = 'o' .. task, 'l' .. task, 's' .. task, 'm' .. task
+    names[n + 1], names[n + 2] = open_field(task), lane_field(task)
+    names[n + 3], names[n + 4] = state_field(task), message_field(task)
   end
   local got = call('HMGET', flow.key, unpack(names))
   for index = 1, #tasks do
@@ -50,8 +51,10 @@ local function release(flow, task, dependents)
     note_fanout(flow.id, task)
     change_active(flow, 1) -- the note
   elseif not string.find(dependents, ',', 1, true) then
-    local got = call('HMGET', flow.key, 'o' .. dependents, 'l' .. dependents, 's' .. dependents, 'm' .. dependents)
-    release_one(flow, dependents, got[1], got[2], got[3], got[4])
+    local only = dependents
+    local got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
+      message_field(only))
+    release_one(flow, only, got[1], got[2], got[3], got[4])
   else
     local tasks = {}
     for dependent in string.gmatch(dependents, '%d+') do
@@ -73,7 +76,7 @@ local function release_step(waiting)
     return 0
   end
   local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
-  local flow, _, dependents = load_task(id, task, 'd')
+  local flow, _, dependents = load_task(id, task, dependents_field(task))
   local next_byte
   if flow and dependents then
     local tasks = {}

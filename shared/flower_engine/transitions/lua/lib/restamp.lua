@@ -1,10 +1,11 @@
 -- What Redis keeps by its own clock, and not in engine time, when that clock went back: when leases were last
--- kept (the idle time of pending entries), and when what is shown of workers is forgotten. Left alone, a worker
--- that died before would keep its leases, and be shown, until the clock is where it was.
+-- kept (the idle time of pending entries), and when what is shown of workers is forgotten. Left alone, a
+-- worker that died before would keep its leases, and be shown, until the clock is where it was.
 -- needs: base, keys
 local RESTAMP_LEASES = 1000 -- in one call
 
--- The pending leases of a queue behind one ("": from the first) begin anew; the last one, or nil: there is none.
+-- The pending leases of a queue behind one ("": from the first) begin anew; the last one, or nil: there is
+-- none.
 local function restamp_queue(queue, from, most)
   local work, owners = work_key(queue), {}
   local found = redis.pcall('XPENDING', work, 'workers', from == '' and '-' or '(' .. from, '+', most)
@@ -23,8 +24,8 @@ local function restamp_queue(queue, from, most)
   return #found > 0 and found[#found][1] or nil, #found
 end
 
--- Goes on from "<queue> <lease>" ("": from the beginning), and notes how far it came; `restamp` in meta is gone
--- when all is done.
+-- Goes on from "<queue> <lease>" ("": from the beginning), and notes how far it came; `restamp` in meta is
+-- gone when all is done.
 local function restamp_from(cursor, lease_ms)
   if cursor == '' then
     for _, worker in ipairs(call('ZRANGE', workers_key(), 0, -1)) do

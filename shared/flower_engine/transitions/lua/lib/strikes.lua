@@ -1,6 +1,6 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
--- needs: base, events, flows, keys, timers
+-- needs: base, events, flow_fields, flows, keys, statuses, timers
 local strikes = {}
 
 -- The strike that a task's message meets, or nil.
@@ -24,14 +24,15 @@ end
 
 -- A waiting task, taken out of its lane, becomes Ignore; its dependents are to be released then.
 local function pass_over(flow, task, attempt, lost, strike)
-  set_state(flow, task, '9', attempt, lost, '-')
+  set_state(flow, task, IGNORE, attempt, lost, NO_LEASE)
   flow.left = flow.left - 1
   flow.done = flow.done + 1
   change_active(flow, -1)
   if flow.timed then
-    drop_timer('q', flow, task)
+    drop_timer(queue_timer(flow.id, task))
   end
   append('{"type":"task.ignored' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"by":'
-    .. cjson.encode(strike.by) .. ',"task":' .. task .. ',"was":0,"reason":' .. cjson.encode('strike ' .. strike.id
-    .. (strike.reason ~= '' and ': ' .. strike.reason or '')) .. (flow.left == 0 and ',"ends":true}' or '}'))
+    .. cjson.encode(strike.by) .. ',"task":' .. task .. ',"was":0,"reason":'
+    .. cjson.encode('strike ' .. strike.id .. (strike.reason ~= '' and ': ' .. strike.reason or ''))
+    .. (flow.left == 0 and ',"ends":true}' or '}'))
 end

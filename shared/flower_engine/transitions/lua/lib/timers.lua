@@ -1,13 +1,19 @@
 -- Timers: what happens by itself at a time. "timers" is a zset of members. By due ms in engine time:
 --   r:<flow>:<task> its retry is due     b:<flow> it begins
 -- and, behind all of these, timeouts by TIMEOUTS + due ms in steady time, so that no stall and no jump of the
--- clock makes one due. That is engine time less what passed while nobody watched: beyond the `horizon` that the
--- last tick set it stands still.
+-- clock makes one due. That is engine time less what passed while nobody watched: beyond the `horizon` that
+-- the last tick set it stands still.
 --   q:<flow>:<task> it has waited too long for a worker     a:<flow>:<task> its attempt takes too long
 --   f:<flow> the flow takes too long
 -- An older version has timeouts by engine time, too; they stay where they are until they are due.
--- needs: base, engine_time, keys
+-- needs: base, engine_time, flow_fields, keys
 -- layer: 2
+local function retry_timer(id, task) return 'r:' .. id .. ':' .. task end
+local function queue_timer(id, task) return 'q:' .. id .. ':' .. task end
+local function attempt_timer(id, task) return 'a:' .. id .. ':' .. task end
+local function flow_timer(id) return 'f:' .. id end
+local function start_timer(id) return 'b:' .. id end
+
 local TIMEOUTS = 2 ^ 50
 local TIMEOUTS_FROM = '1125899906842624' -- as a score
 local POLICY = '^(%d+) (%d+) (%S+) (%d+) (%S+) (%d+) (%d+)$'
@@ -35,14 +41,14 @@ local function due_in(score)
   return score < TIMEOUTS and score - now_ms or score - TIMEOUTS - steady_now()
 end
 
-local function drop_timer(kind, flow, task)
-  call('ZREM', timers_key(), kind .. ':' .. flow.id .. ':' .. task)
+local function drop_timer(member)
+  call('ZREM', timers_key(), member)
 end
 
--- The policy of a task of a flow that may have timers_key(), or nil. POLICY takes it apart: max attempts (0: no
+-- The policy of a task of a flow that may have timers, or nil. POLICY takes it apart: max attempts (0: no
 -- retries), delay, backoff, longest delay, jitter, timeout of an attempt, timeout of the wait (0: none).
 local function policy_of(flow, task)
-  local name = 'p' .. task
+  local name = policy_field(task)
   local policy = flow[name]
   if policy == nil then
     policy = call('HGET', flow.key, name)
@@ -53,9 +59,9 @@ end
 
 -- The flow goes on: where its timeout was over, it has the whole time again.
 local function restart_flow_timer(flow)
-  local timeout = call('HGET', flow.key, 't')
-  if timeout and not string.find(flow.flags, '[wn]') and not call('ZSCORE', timers_key(), 'f:' .. flow.id) then
-    set_timeout('f:' .. flow.id, timeout)
+  local timeout, timer = call('HGET', flow.key, TIMEOUT), flow_timer(flow.id)
+  if timeout and not string.find(flow.flags, NOT_BEGUN) and not call('ZSCORE', timers_key(), timer) then
+    set_timeout(timer, timeout)
   end
 end
 
@@ -63,7 +69,7 @@ local function start_queue_timer(flow, task)
   local policy = policy_of(flow, task)
   local limit = policy and match(policy, '%d+$')
   if limit and limit ~= '0' then
-    set_timeout('q:' .. flow.id .. ':' .. task, limit)
+    set_timeout(queue_timer(flow.id, task), limit)
   end
 end
 
@@ -72,10 +78,10 @@ local function start_attempt_timer(flow, task)
   if policy then
     local limit, wait = match(policy, '(%d+) (%d+)$')
     if wait ~= '0' then
-      drop_timer('q', flow, task)
+      drop_timer(queue_timer(flow.id, task))
     end
     if limit ~= '0' then
-      set_timeout('a:' .. flow.id .. ':' .. task, limit)
+      set_timeout(attempt_timer(flow.id, task), limit)
     end
   end
 end

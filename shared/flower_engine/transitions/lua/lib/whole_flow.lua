@@ -1,5 +1,5 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
--- needs: base, flows, keys, limits, ready, suspects, timers
+-- needs: base, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
@@ -17,12 +17,13 @@ local function drain_notes(flow)
       call('LREM', fanout, 1, note)
       call('HINCRBY', meta_key(), 'fanout', -1)
       flow.unreleased = flow.unreleased or {}
-      local dependents = not flow.restored and call('HGET', flow.key, 'd' .. task) or ''
+      local dependents = not flow.restored and call('HGET', flow.key, dependents_field(task)) or ''
       for dependent in string.gmatch(sub(dependents, tonumber(from)), '%d+') do
         flow.unreleased[dependent + 0] = true
-        local open = task ~= '0' and (flow['o' .. dependent] or call('HGET', flow.key, 'o' .. dependent))
+        local name = open_field(dependent)
+        local open = task ~= '0' and (flow[name] or call('HGET', flow.key, name))
         if open then
-          set(flow, 'o' .. dependent, digits(open - 1))
+          set(flow, name, digits(open - 1))
         end
       end
     end
@@ -40,15 +41,16 @@ local function load_whole(flow)
     local names = {}
     for task = first, last do
       local n, text = #names, digits(task)
-      names[n + 1], names[n + 2], names[n + 3], names[n + 4] = 's' .. text, 'l' .. text, 'o' .. text, 'd' .. text
+      names[n + 1], names[n + 2] = state_field(text), lane_field(text)
+      names[n + 3], names[n + 4] = open_field(text), dependents_field(text)
     end
     local got = call('HMGET', flow.key, unpack(names))
     for task = first, last do
       local at = 4 * (task - first)
       local text = digits(task)
-      local status, attempt, lost, lease = match(flow['s' .. text] or got[at + 1] or NEVER, STATE)
+      local status, attempt, lost, lease = match(flow[state_field(text)] or got[at + 1] or NEVER, STATE)
       tasks[task] = { status = status, attempt = attempt, lost = lost, lease = lease,
-        lane = flow['l' .. text] or got[at + 2], open = flow['o' .. text] or got[at + 3] or nil,
+        lane = flow[lane_field(text)] or got[at + 2], open = flow[open_field(text)] or got[at + 3] or nil,
         dependents = got[at + 4] or nil }
     end
   end
@@ -56,7 +58,7 @@ local function load_whole(flow)
 end
 
 local function is_final(status)
-  return status == '3' or status == '9'
+  return status == FINISH or status == IGNORE
 end
 
 -- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
@@ -78,7 +80,7 @@ local function count_open(flow)
 end
 
 local function is_retrying(known)
-  return known.status == '0' and sub(known.lease, 1, 1) == '@'
+  return known.status == WAIT and sub(known.lease, 1, 1) == '@'
 end
 
 -- Pushes every task of a whole flow that waits for nothing (and not for the time of its retry).
@@ -86,7 +88,7 @@ local function push_ready(flow)
   local open = count_open(flow)
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.status == '0' and open[task] == 0 and known.lease == '-' then
+    if known.status == WAIT and open[task] == 0 and known.lease == NO_LEASE then
       push(known.lane, flow, digits(task))
     end
   end
@@ -98,7 +100,7 @@ local function push_unreleased(flow)
     local open = count_open(flow)
     for task in pairs(flow.unreleased) do
       local known = flow.tasks[task]
-      if known.status == '0' and open[task] == 0 and known.lease == '-' then
+      if known.status == WAIT and open[task] == 0 and known.lease == NO_LEASE then
         push(known.lane, flow, digits(task))
       end
     end
@@ -114,7 +116,7 @@ local function end_lease(flow, task, known)
   call('XDEL', work, known.lease)
   count_ended(known.lane)
   if flow.timed then
-    drop_timer('a', flow, task)
+    drop_timer(attempt_timer(flow.id, task))
   end
   if known.lost ~= '0' and is_suspect_lane(known.lane) then
     local held = call('HGETALL', suspects_key())
@@ -135,7 +137,7 @@ end
 local function unplace(flow, task, known)
   pull(known.lane, flow, task)
   if is_retrying(known) then
-    drop_timer('r', flow, task)
+    drop_timer(retry_timer(flow.id, task))
   end
 end
 
@@ -152,24 +154,24 @@ local function reopen(flow, again)
         flow.left = flow.left + 1
         flow.done = flow.done - 1
       end
-      if known.status == '3' then
-        forgotten[#forgotten + 1] = 'g' .. text
+      if known.status == FINISH then
+        forgotten[#forgotten + 1] = progress_field(text)
       end
-      forgotten[#forgotten + 1] = 'x' .. text
+      forgotten[#forgotten + 1] = failures_field(text)
       known.was, known.before = known.status, known.lease
       if is_suspect_lane(known.lane) then
-        if known.was == '0' then
+        if known.was == WAIT then
           unplace(flow, text, known)
           known.moved = true
         end
         known.lane = plain_lane(known.lane)
-        set(flow, 'l' .. text, known.lane)
+        set(flow, lane_field(text), known.lane)
       end
       if is_retrying(known) then
-        drop_timer('r', flow, text)
+        drop_timer(retry_timer(flow.id, text))
       end
-      known.status, known.lost, known.lease = '0', '0', '-'
-      set_state(flow, text, '0', known.attempt, '0', '-')
+      known.status, known.lost, known.lease = WAIT, '0', NO_LEASE
+      set_state(flow, text, WAIT, known.attempt, '0', NO_LEASE)
     end
   end
   call_chunked('HDEL', flow.key, forgotten, CHUNK)
@@ -177,17 +179,18 @@ local function reopen(flow, again)
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
     if known.open and tonumber(known.open) ~= after[task] then
-      set(flow, 'o' .. text, digits(after[task]))
+      set(flow, open_field(text), digits(after[task]))
     end
-    if known.status == '0' then
-      local was, lease = known.was or '0', known.before or known.lease
+    if known.status == WAIT then
+      local was, lease = known.was or WAIT, known.before or known.lease
       local was_released = not (flow.unreleased and flow.unreleased[task])
-      local in_lane = was == '0' and before[task] == 0 and lease == '-' and was_released and not known.moved
+      local was_ready = was == WAIT and before[task] == 0 and lease == NO_LEASE
+      local in_lane = was_ready and was_released and not known.moved
       if after[task] > 0 then
         if in_lane or is_retrying(known) then
           unplace(flow, text, known)
           if is_retrying(known) then
-            set_state(flow, text, '0', known.attempt, known.lost, '-')
+            set_state(flow, text, WAIT, known.attempt, known.lost, NO_LEASE)
           end
         end
       elseif not in_lane and not is_retrying(known) then

@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- control: sets limits, pauses, weights and strikes as the table of flow control says.
--- needs: base, boards, commit, engine_time, events, flow_control, flows, freed, keys, lanes, limits, places
+-- needs: base, boards, commit, engine_time, events, flow_control, flow_fields, freed, keys, lanes, limits
+-- needs: places
 --
--- Guarantees: each change acts together with its event; what runs under a limit that is new is counted. Nothing
---   is taken from a caller that read the table before somebody else changed something here. Safe to send twice.
--- ARGV: generation, the token that the caller found before it read the table ("": none), a new one, whether to
---   set that even if nothing changes (1 or 0), for each name: name, value ("": none), the change as JSON
+-- Guarantees: each change acts together with its event; what runs under a limit that is new is counted.
+--   Nothing is taken from a caller that read the table before somebody else changed something here. Safe to
+--   send twice.
+-- ARGV: generation, the token that the caller found before it read the table ("": none), a new one, whether
+--   to set that even if nothing changes (1 or 0), for each name: name, value ("": none), the change as JSON
 --   ({"name":...,"settings":...,"by":...}); all that the table says, and the names that it knows no more
 -- Reply: {"ok", names that changed...}, {"moved"} or {"lost"}. Cost: linear in names, in what runs
 --   where a limit is new, and in the boards of limits that changed; never in what waits.
@@ -24,7 +26,7 @@ local function recount(new)
   for _, queue in ipairs(call('SMEMBERS', queues_key())) do
     for _, entry in ipairs(call('XRANGE', work_key(queue), '-', '+')) do
       local id, task = split_member(entry[2][2])
-      local got = call('HMGET', flow_key(id), 'l' .. task, 's' .. task)
+      local got = call('HMGET', flow_key(id), lane_field(task), state_field(task))
       if got[1] and match(got[2] or NEVER, STATE) == '1' then
         local lane = lane_of(got[1])
         for _, limit in ipairs(limits_of(lane)) do

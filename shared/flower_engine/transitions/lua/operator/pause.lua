@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- pause: nothing of a flow starts any more; what runs may end.
--- needs: base, flows, operation, ready, whole_flow
+-- needs: base, flow_fields, flows, operation, ready, statuses, whole_flow
 --
 -- Guarantees: its ready tasks leave their lanes together with the event, and none enters one until resume.
 --   Retries fall due, and wait then. A paused flow stays as it is.
@@ -10,16 +10,16 @@ local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1,
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
 if not flow then
   return reply
-elseif string.find(flow.flags, 'h', 1, true) then
+elseif has_flag(flow, PAUSED) then
   return conclude(flow, {})
 end
 load_whole(flow)
 for task = 1, flow.count do
   local known = flow.tasks[task]
-  if known.status == '0' and known.lease == '-' then
+  if known.status == WAIT and known.lease == NO_LEASE then
     pull(known.lane, flow, digits(task))
   end
 end
-set_flag(flow, 'h', true)
+set_flag(flow, PAUSED, true)
 append_operation(flow, 'flow.paused', ',"reason":' .. reason)
 return conclude(flow, {})

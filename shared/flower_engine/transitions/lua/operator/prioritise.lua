@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- prioritise: a flow's tasks have another priority from now on.
--- needs: base, flows, lanes, operation, places, ready, whole_flow
+-- needs: base, flow_fields, flows, lanes, operation, places, ready, statuses, whole_flow
 --
 -- Guarantees: what is ready waits in the lanes of the new priority, together with the event; a flow that
 --   waits for a place waits where its priority puts it.
@@ -16,13 +16,13 @@ local open = count_open(flow)
 for task = 1, flow.count do
   local known, text = flow.tasks[task], digits(task)
   local moved = string.gsub(known.lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
-  local is_ready = known.status == '0' and open[task] == 0 and known.lease == '-'
+  local is_ready = known.status == WAIT and open[task] == 0 and known.lease == NO_LEASE
   if moved ~= known.lane then
     if is_ready then
       pull(known.lane, flow, text)
     end
     known.lane = moved
-    set(flow, 'l' .. text, moved)
+    set(flow, lane_field(text), moved)
     if is_ready then
       push(moved, flow, text)
     end
@@ -30,7 +30,7 @@ for task = 1, flow.count do
     push(moved, flow, text)
   end
 end
-if has_flag(flow, 'n') then
+if has_flag(flow, WITHOUT_PLACE) then
   queue_flow(flow, lane_of(flow.l1 or call('HGET', flow.key, 'l1')).workflow, priority)
 end
 append_operation(flow, 'flow.prioritised', ',"priority":' .. priority)

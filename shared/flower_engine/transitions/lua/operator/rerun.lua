@@ -1,12 +1,12 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: base, flows, operation, places, whole_flow
+-- needs: base, flow_fields, flows, operation, places, statuses, whole_flow
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it.
--- ARGV: see operation.lua; then scope ("" | only | dependents), number of new messages, for each: task, message
---   as it is, new message, its parameters (JSON); then the selection: "tasks", tasks... | "all" |
+-- ARGV: see operation.lua; then scope ("" | only | dependents), number of new messages, for each: task,
+--   message as it is, new message, its parameters (JSON); then the selection: "tasks", tasks... | "all" |
 --   "failed", tasks that a cancel cut off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
 local generation, operation, id, by, version, restored, scope, message_count = unpack(ARGV, 1, 8)
@@ -34,7 +34,7 @@ if selection == 'all' then
   end
 elseif selection == 'failed' then
   for task = 1, flow.count do
-    if flow.tasks[task].status == '2' then
+    if flow.tasks[task].status == SUSPEND then
       select(task)
     end
   end
@@ -45,11 +45,11 @@ for index = at + 1, #ARGV do
   if not known then
     return refused(flow, 'unknown', ARGV[index])
   elseif selection == 'tasks' then
-    if known.status == '0' and not is_retrying(known) and not messages[digits(task)] then
+    if known.status == WAIT and not is_retrying(known) and not messages[digits(task)] then
       return refused(flow, 'waits', ARGV[index])
     end
     select(task)
-  elseif known.status == '9' then
+  elseif known.status == IGNORE then
     select(task)
   end
 end
@@ -74,26 +74,26 @@ for task = 1, flow.count do -- a dependent that waits for its retry began on a r
   end
 end
 
-local lists = { ['0'] = {}, ['2'] = {}, ['3'] = {}, ['9'] = {} }
+local lists = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
 local ran, unchanged = {}, {}
 for task = 1, flow.count do
   if again[task] then
     local known = flow.tasks[task]
-    if known.status == '1' then
+    if known.status == RUNNING then
       return refused(flow, 'running', digits(task))
     elseif is_final(known.status) then
       for dependent in string.gmatch(known.dependents or '', '%d+') do
         local behind = flow.tasks[tonumber(dependent)]
         if not again[tonumber(dependent)] then
-          if behind.status == '1' then
+          if behind.status == RUNNING then
             return refused(flow, 'dependent-running', digits(task), dependent)
-          elseif behind.status == '3' and scope == '' then
+          elseif behind.status == FINISH and scope == '' then
             return refused(flow, 'dependent-started', digits(task), dependent)
           end
         end
       end
     end
-    if known.status == '0' and known.attempt == '0' and not messages[digits(task)] then
+    if known.status == WAIT and known.attempt == '0' and not messages[digits(task)] then
       unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
     else
       local list = lists[known.status]
@@ -110,7 +110,7 @@ if #ran == 0 then
 end
 local parameters = {}
 for task, message in pairs(messages) do
-  local now_is = call('HGET', flow.key, 'm' .. task)
+  local now_is = call('HGET', flow.key, message_field(task))
   if now_is ~= message.now and now_is ~= message.new then
     return refused(flow, 'changed', task)
   end
@@ -118,10 +118,10 @@ for task, message in pairs(messages) do
 end
 
 for task, message in pairs(messages) do
-  set(flow, 'm' .. task, message.new)
+  set(flow, message_field(task), message.new)
 end
-append_operation(flow, 'flow.rerun', listed('finished', lists['3']) .. listed('ignored', lists['9'])
-  .. listed('suspended', lists['2']) .. listed('waiting', lists['0'])
+append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed('ignored', lists[IGNORE])
+  .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])
   .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}'))
 go_on(flow)
 reopen(flow, again)

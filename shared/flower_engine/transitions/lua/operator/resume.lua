@@ -1,6 +1,6 @@
 #!lua
 -- resume: a pause is over.
--- needs: flows, operation, whole_flow
+-- needs: flow_fields, flows, operation, whole_flow
 --
 -- Guarantees: whatever waits for nothing else is in its lane again, together with the event. Refused where
 --   the flow is not paused.
@@ -10,11 +10,11 @@ local generation, operation, id, by, version, restored = unpack(ARGV, 1, 6)
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 7)
 if not flow then
   return reply
-elseif not string.find(flow.flags, 'h', 1, true) then
+elseif not has_flag(flow, PAUSED) then
   return refused(flow, 'not-paused')
 end
 load_whole(flow)
-set_flag(flow, 'h', false)
+set_flag(flow, PAUSED, false)
 append_operation(flow, 'flow.resumed', '')
 push_ready(flow)
 return conclude(flow, {})

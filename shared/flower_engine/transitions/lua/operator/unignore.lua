@@ -1,6 +1,6 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- needs: base, operation, places, whole_flow
+-- needs: base, operation, places, statuses, whole_flow
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent runs, retries, is suspended or finished.
@@ -18,12 +18,12 @@ for index = behind_fields(restored, 7), #ARGV do
   local known = flow.tasks[task]
   if not known then
     return refused(flow, 'unknown', ARGV[index])
-  elseif known.status ~= '9' then
+  elseif known.status ~= IGNORE then
     return refused(flow, 'not-ignored', ARGV[index])
   end
   for dependent in string.gmatch(known.dependents or '', '%d+') do
     local behind = flow.tasks[tonumber(dependent)]
-    if is_retrying(behind) or (behind.status ~= '0' and behind.status ~= '9') then
+    if is_retrying(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE) then
       return refused(flow, 'unignore-started', ARGV[index], dependent)
     end
   end

@@ -17,7 +17,8 @@ if call('EXISTS', key) == 1 then
   return { 'ok' }
 end
 local ended_version = match(call('GET', ended) or '', '^(%d+)')
-if (ended_version and ended_version ~= version) or (not ended_version and is_older_than_forgotten(position)) then
+local is_other = ended_version and ended_version ~= version
+if is_other or (not ended_version and is_older_than_forgotten(position)) then
   return { 'moved', ended_version or '' }
 end
 for step = 5, #ARGV, CHUNK do

@@ -3,7 +3,8 @@
 -- needs: base, engine_time, events, keys, meta
 --
 -- Guarantees: a flow that is under way (again) stays as it is. Safe to send twice: it is ended once.
--- ARGV: generation, for each flow: id, version, the fields of its event between "type" and the value of "at" (JSON)
+-- ARGV: generation, for each flow: id, version, the fields of its event between "type" and the value of "at"
+--   (JSON)
 -- Reply: {"ok", flows closed...} or {"lost"}. Cost: linear in the flows.
 local generation = unpack(ARGV, 1, 1)
 if current_generation ~= generation then

@@ -10,7 +10,8 @@ if call('EXISTS', meta_key()) == 1 then
   local meta = call('HMGET', meta_key(), 'installation', 'generation', 'partitions')
   return { 'exists', meta[1], meta[2] or '', meta[3] } -- a halted partition has no generation
 end
-call('HSET', meta_key(), 'installation', installation, 'generation', '1', 'partitions', partitions, 'state_version', '1')
+call('HSET', meta_key(), 'installation', installation, 'generation', '1', 'partitions', partitions,
+  'state_version', '1')
 append('{"type":"log.opened","at":' .. now .. ',"installation":"' .. installation
   .. '","generation":1,"partition":' .. partition .. '}')
 save_events()

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- park: flows of which nothing can go on before an operator acts leave Redis; their history has all of them.
--- needs: base, events, flows, keys, meta, places, whole_flow
+-- needs: base, events, flow_fields, flows, keys, meta, places, statuses, timers, whole_flow
 --
 -- Guarantees: only a flow at the version that is given (and so archived) goes, where tasks of it are
 --   suspended and none runs, is ready or retries; not one that waits for its start or a place, that a timeout
---   still ticks for, or that keeps a place of a limit which counts suspended flows. No event: nothing happened
---   to it. For an hour it is remembered as one that ended, so that a registration sent again finds it.
---   Safe to send twice.
+--   still ticks for, or that keeps a place of a limit which counts suspended flows. No event: nothing
+--   happened to it. For an hour it is remembered as one that ended, so that a registration sent again finds
+--   it. Safe to send twice.
 -- ARGV: generation, for each flow: id, version
 -- Reply: {"ok", flows parked...} or {"lost"}. Cost: linear in the flows' tasks.
 local generation = unpack(ARGV, 1, 1)
@@ -19,10 +19,10 @@ local function is_idle(flow)
   local open, suspended = count_open(flow), false
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.status == '1' or (known.status == '0' and (open[task] == 0 or is_retrying(known))) then
+    if known.status == RUNNING or (known.status == WAIT and (open[task] == 0 or is_retrying(known))) then
       return false
     end
-    suspended = suspended or known.status == '2'
+    suspended = suspended or known.status == SUSPEND
   end
   return suspended
 end
@@ -31,10 +31,10 @@ local is_releasing = tonumber(call('HGET', meta_key(), 'fanout') or 0) > 0
 for index = 2, #ARGV, 2 do
   local id = ARGV[index]
   local key = flow_key(id)
-  local counters = call('HGET', key, 'c')
+  local counters = call('HGET', key, COUNTERS)
   local flow = counters and keep_flow(id, key, counters)
-  if flow and digits(flow.v) == ARGV[index + 1] and not is_releasing and not string.find(flow.flags, '[wn]')
-    and not call('ZSCORE', timers_key(), 'f:' .. id) then
+  if flow and digits(flow.v) == ARGV[index + 1] and not is_releasing
+    and not string.find(flow.flags, NOT_BEGUN) and not call('ZSCORE', timers_key(), flow_timer(id)) then
     load_whole(flow)
     local workflow = lane_of_flow(flow).workflow
     local most, _, counts_suspended = flow_limit(workflow)

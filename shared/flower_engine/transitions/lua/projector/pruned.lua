@@ -2,10 +2,10 @@
 -- pruned: a prune is over.
 -- needs: base, keys
 --
--- Guarantees: "gone": what ended before `until` stays refused, so that no operation that read a history before
---   it went puts it back. "kept": nothing has gone, operations are taken again. "back": the same of every prune,
---   as Postgres, which has just been looked at while none was at work, has the flows. The mark of another prune,
---   or one that reaches further, stays (but for "back"). Safe to send twice.
+-- Guarantees: "gone": what ended before `until` stays refused, so that no operation that read a history
+--   before it went puts it back. "kept": nothing has gone, operations are taken again. "back": the same of
+--   every prune, as Postgres, which has just been looked at while none was at work, has the flows. The mark
+--   of another prune, or one that reaches further, stays (but for "back"). Safe to send twice.
 -- ARGV: generation, until (ms), the prune's id, "gone" | "kept" | "back"
 -- Reply: {"ok"} or {"lost"}. Cost: constant.
 local generation, until_ms, prune, word = unpack(ARGV, 1, 4)

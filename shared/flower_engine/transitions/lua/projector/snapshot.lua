@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- snapshot: flows under way are written into the log as they stand, for a Postgres that lost what led there.
--- needs: base, commit, engine_time, events, flows, keys, lanes, meta, suspects, timers, whole_flow
+-- needs: base, commit, engine_time, events, flow_fields, flows, keys, lanes, meta, statuses, suspects
+-- needs: timers, whole_flow
 --
 -- Guarantees: the event says what the flow's hash says at that moment and follows from no event before it;
---   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the same
---   twice.
--- ARGV: generation, most tasks (one flow is always written), for each flow: id, more fields of its event (JSON)
+--   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the
+--   same twice.
+-- ARGV: generation, most tasks (one flow is always written), for each flow: id, more fields of its event
+--   (JSON)
 -- Reply: {"ok", how many of the flows were dealt with} or {"lost"}. Cost: linear in the tasks written.
 local generation, most_tasks = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
@@ -39,13 +41,14 @@ local function told(known, message, failures, progress, policy)
   local lease = ''
   if is_retrying(known) then
     lease = ',"due_ms":' .. sub(known.lease, 2)
-  elseif known.lease ~= '-' then
+  elseif known.lease ~= NO_LEASE then
     lease = ',"lease":"' .. known.lease .. '"'
   end
   return '{"message":' .. message .. ',"queue":' .. cjson.encode(unescaped(lane.queue)) .. ',"priority":'
     .. lane.priority .. ',"dependents":[' .. (known.dependents or '') .. '],"status":' .. known.status
-    .. counted('attempt', known.attempt) .. counted('lost', known.lost) .. counted('failures', failures or '0')
-    .. lease .. (known.status == '1' and worker_of(lane, known.lease) or '')
+    .. counted('attempt', known.attempt) .. counted('lost', known.lost)
+    .. counted('failures', failures or '0') .. lease
+    .. (known.status == RUNNING and worker_of(lane, known.lease) or '')
     .. (lane.units > 1 and ',"units":' .. digits(lane.units) or '') .. named('fair_key', fair_key)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
@@ -53,24 +56,25 @@ local function told(known, message, failures, progress, policy)
 end
 
 local function write(id, key, extra)
-  local flow = keep_flow(id, key, call('HGET', key, 'c'))
+  local flow = keep_flow(id, key, call('HGET', key, COUNTERS))
   load_whole(flow)
   push_unreleased(flow)
   local tasks = {}
   for task = 1, flow.count do
     local text = digits(task)
-    local got = call('HMGET', key, 'm' .. text, 'x' .. text, 'g' .. text, 'p' .. text)
+    local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
+      policy_field(text))
     tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4])
   end
-  local start = call('ZSCORE', timers_key(), 'b:' .. id)
-  local timeout, due = call('HGET', key, 't'), call('ZSCORE', timers_key(), 'f:' .. id)
+  local start = call('ZSCORE', timers_key(), start_timer(id))
+  local timeout, due = call('HGET', key, TIMEOUT), call('ZSCORE', timers_key(), flow_timer(id))
   append('{"type":"flow.snapshot","at":' .. now .. ',"flow":"' .. id
     .. '","v":' .. next_version(flow) .. ',"workflow":'
     .. cjson.encode(unescaped(lane_of(plain_lane(flow.tasks[1].lane)).workflow)) .. ',"order":' .. flow.order
     .. ',"tasks":[' .. concat(tasks, ',') .. ']' .. (timeout and ',"timeout_ms":' .. timeout or '')
     .. (due and ',"timeout_due_ms":' .. string.format('%d', now_ms + due_in(due)) or '')
     .. (start and ',"start_ms":' .. string.format('%d', start) or '')
-    .. (has_flag(flow, 'h') and ',"paused":true' or '') .. extra .. '}')
+    .. (has_flag(flow, PAUSED) and ',"paused":true' or '') .. extra .. '}')
   flow.dirty = true
   return flow.count
 end

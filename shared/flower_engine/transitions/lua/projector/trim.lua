@@ -2,22 +2,23 @@
 -- trim: drops archived log entries and forgets flows that ended, and idempotency keys, of long ago.
 -- needs: base, engine_time, keys, positions
 --
--- Guarantees: `from` and everything after it stays (callers give at most the archived position, so the
--- entry AT that position is there for the projector's check); an ended flow (a key) is forgotten only when its
---   end (registration) is archived and `keep` has passed. `forgotten_to` in meta says up to which position ends
---   may be forgotten, before the first of them is. Nothing is trimmed for another installation. Safe to send twice.
--- ARGV: generation, installation id, from (log position), archived position in ms, keep in ms,
+-- Guarantees: `oldest` and everything after it stays (callers give at most the archived position, so the
+-- entry AT that position is there for the projector's check); an ended flow (a key) is forgotten only when
+--   its end (registration) is archived and `keep` has passed. `forgotten_to` in meta says up to which
+--   position ends may be forgotten, before the first of them is. Nothing is trimmed for another installation.
+--   Safe to send twice.
+-- ARGV: generation, installation id, oldest log position that stays, archived position in ms, keep in ms,
 --   most flows to forget, how many of the events ever appended are projected, archived position
 -- Reply: {"ok", entries trimmed, flows forgotten} or {"lost"}. Cost: linear in what goes (whole nodes of
 --   the stream, at most 10,000 entries a call).
-local generation, installation, keep_from, archived_ms, ended_keep_ms, most, projected, archived = unpack(ARGV, 1, 8)
+local generation, installation, oldest, archived_ms, keep_ms, most, projected, archived = unpack(ARGV, 1, 8)
 local head = call('HMGET', meta_key(), 'generation', 'installation', 'forgotten_to')
 if head[1] ~= generation or head[2] ~= installation then
   return { 'lost' }
 end
 call('HSET', meta_key(), 'projected', projected, 'projected_to', archived)
-local trimmed = call('XTRIM', log_key(), 'MINID', '~', keep_from)
-local before = now - ended_keep_ms
+local trimmed = call('XTRIM', log_key(), 'MINID', '~', oldest)
+local before = now - keep_ms
 archived_ms = tonumber(archived_ms)
 
 -- Takes the oldest of a list, "<ms>@<position> <what>", as far as they are archived and old enough; calls

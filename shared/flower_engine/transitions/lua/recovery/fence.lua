@@ -5,7 +5,8 @@
 -- Guarantees: of two recoveries the one with the higher generation wins, whatever the other goes on to send;
 --   a partition of another installation is left alone. Safe to send twice.
 -- ARGV: installation id, partitions in all, generation that is being made
--- Reply: {"ok"} | {"stale", generation that holds or is being made} | {"foreign", installation}. Cost: constant.
+-- Reply: {"ok"} | {"stale", generation that holds or is being made} | {"foreign", installation}.
+--   Cost: constant.
 local installation, partitions, generation = unpack(ARGV, 1, 3)
 local meta = call('HMGET', meta_key(), 'installation', 'generation', 'recovering')
 local newest = math.max(tonumber(meta[2] or 0), tonumber(meta[3] or 0))

@@ -22,8 +22,8 @@ call('HSET', meta_key(), 'installation', meta[1], 'partitions', meta[2], 'recove
 if position ~= '' then
   call('XADD', log_key(), position, 'e', entry)
 end
-append('{"type":"log.opened","at":' .. now .. ',"installation":"' .. meta[1] .. '","generation":' .. generation
-  .. ',"partition":' .. partition .. '}')
+append('{"type":"log.opened","at":' .. now .. ',"installation":"' .. meta[1]
+  .. '","generation":' .. generation .. ',"partition":' .. partition .. '}')
 if limit_count ~= '0' then
   call('HSET', limits_key(), unpack(ARGV, 7, 6 + 2 * limit_count))
   call('HSET', meta_key(), 'control', '1')

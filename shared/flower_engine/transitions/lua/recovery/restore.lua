@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- restore: a recovery puts flows back as their events left them.
--- needs: base, commit, engine_time, events, flows, keys, places, timers, whole_flow
+-- needs: base, commit, engine_time, events, flow_fields, flows, keys, places, timers, whole_flow
 --
 -- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
 --   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often
@@ -19,20 +19,20 @@ local function restore(id, due, first, last)
   for step = first, last, CHUNK do
     call('HSET', key, unpack(ARGV, step, math.min(last, step + CHUNK - 1)))
   end
-  local flow = keep_flow(id, key, call('HGET', key, 'c'))
+  local flow = keep_flow(id, key, call('HGET', key, COUNTERS))
   load_whole(flow)
-  if has_flag(flow, 'w') then
-    call('ZADD', timers_key(), call('HGET', key, 'b'), 'b:' .. id)
+  if has_flag(flow, BEFORE_START) then
+    call('ZADD', timers_key(), call('HGET', key, START), start_timer(id))
   else
     seek_place(flow)
-    if due ~= '' and not has_flag(flow, 'n') then
-      set_timeout('f:' .. id, due - now_ms)
+    if due ~= '' and not has_flag(flow, WITHOUT_PLACE) then
+      set_timeout(flow_timer(id), due - now_ms)
     end
   end
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if is_retrying(known) then
-      call('ZADD', timers_key(), sub(known.lease, 2), 'r:' .. id .. ':' .. digits(task))
+      call('ZADD', timers_key(), sub(known.lease, 2), retry_timer(id, digits(task)))
     end
   end
   push_ready(flow)

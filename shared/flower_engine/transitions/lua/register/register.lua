@@ -1,19 +1,20 @@
 #!lua
 -- register: starts flows. Refused as a whole when memory is short (no allow-oom).
--- needs: base, bells, cancel_flow, commit, engine_time, events, fanout_notes, flow_control, flows, keys
--- needs: lanes, meta, places, ready, timers
+-- needs: base, bells, cancel_flow, commit, engine_time, events, fanout_notes, flow_control, flow_fields
+-- needs: flows, keys, lanes, meta, places, ready, timers
 --
 -- Guarantees: a flow is registered once, however often the call is sent, and once for each idempotency key;
 -- its event, state and ready roots (or the timer of its start, or its place in the line of its workflow)
 -- appear together. Where as many flows of its workflow are under way as may be, the limit says what follows.
 -- ARGV: generation,
 --   number of plans, then for each: tasks not final, final ones (of a fork), flags, timeout in ms (0: none),
---     workflow, event tail, lane of task 1, wide ("1": roots are released in steps), number of roots, (task, lane) for each,
---     number of fields, the fields of the flow hash (name, value...)
+--     workflow, event tail, lane of task 1, wide ("1": roots are released in steps), number of roots, (task,
+--     lane) for each, number of fields, the fields of the flow hash (name, value...)
 --   then for each flow: flow id, number of its plan (from 1), idempotency key or "",
 --     start ("": now, "<ms>": by Redis' clock, "+<ms>": from now), more fields of its event (JSON)
 -- Reply: {"ok", word for each flow} or {"lost"}; words: ok | duplicate | known <flow> <workflow>: the flow
---   that has the key | full <flows at once> | skipped <flow under way>. Cost: linear in fields and roots; callers keep a call to a few thousand tasks.
+--   that has the key | full <flows at once> | skipped <flow under way>. Cost: linear in fields and roots;
+--   callers keep a call to a few thousand tasks.
 local generation, plan_count = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
   return { 'lost' }
@@ -79,7 +80,7 @@ local function at_limit(plan)
     ring()
     keep_pushed({})
     local key = flow_key(id)
-    local counters = not flows[id] and call('HGET', key, 'c')
+    local counters = not flows[id] and call('HGET', key, COUNTERS)
     local flow = counters and keep_flow(id, key, counters) or flows[id]
     if flow then
       cancel_flow(flow, '"limit"', '"a newer flow of the workflow was registered, and it may have '
@@ -113,10 +114,11 @@ local function register(id, plan, idempotency_key, start, extra)
     call('SET', taken_key(idempotency_key), id .. ' ' .. plan.workflow)
     note_old(keyed_key(), idempotency_key)
   end
-  local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags, timed = plan.flags ~= '' }
+  local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags,
+    timed = plan.flags ~= '' }
   local active = nil
   if start then
-    set_flag(flow, 'w', true)
+    set_flag(flow, BEFORE_START, true)
   elseif limited then
     queue_flow(flow, plan.lane.workflow, plan.lane.priority)
   else
@@ -128,26 +130,26 @@ local function register(id, plan, idempotency_key, start, extra)
     taken[#taken + 1], taken[#taken + 2] = digits(order), id
     local most, _, counts_suspended = flow_limit(plan.lane.workflow)
     if most and not counts_suspended then
-      set_flag(flow, 'a', true)
+      set_flag(flow, IS_COUNTED, true)
       active = plan.wide and 1 or (plan.last_root - plan.first_root + 1) / 2
     end
   end
   append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":' .. digits(order)
     .. plan.tail .. extra .. (start and ',"start_ms":' .. string.format('%d', start) or '') .. '}')
   local first, flags = plan.first, flow.flags
-  call('HSET', key, 'c', plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags),
+  call('HSET', key, COUNTERS, plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags),
     unpack(ARGV, first, math.min(plan.last, first + CHUNK - 1)))
   for step = first + CHUNK, plan.last, CHUNK do
     call('HSET', key, unpack(ARGV, step, math.min(plan.last, step + CHUNK - 1)))
   end
   if active then
-    call('HSET', key, 'a', digits(active))
+    call('HSET', key, ACTIVE, digits(active))
   end
   if start then
-    call('ZADD', timers_key(), string.format('%d', start), 'b:' .. id)
+    call('ZADD', timers_key(), string.format('%d', start), start_timer(id))
   elseif not limited then
     if plan.timeout > 0 then
-      set_timeout('f:' .. id, plan.timeout)
+      set_timeout(flow_timer(id), plan.timeout)
     end
     for root = plan.first_root, plan.last_root, 2 do
       push(ARGV[root + 1], flow, ARGV[root])

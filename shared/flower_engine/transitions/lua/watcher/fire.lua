@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- needs: base, commit, engine_time, events, failed_attempt, flows, keys, meta, places, ready, timers
--- needs: whole_flow
+-- needs: base, commit, engine_time, events, failed_attempt, flow_fields, flows, keys, meta, places, ready
+-- needs: statuses, timers, whole_flow
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
 --   too long everything that runs or is ready is suspended: each together with its event and the end of its
---   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are none
---   (see lapse.lua). Safe to send twice.
+--   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are
+--   none (see lapse.lua). Safe to send twice.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
 -- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
@@ -36,7 +36,7 @@ local function whole(id)
   local flow = flows[id]
   if flow == nil then
     local key = flow_key(id)
-    local counters = call('HGET', key, 'c')
+    local counters = call('HGET', key, COUNTERS)
     flow = counters and keep_flow(id, key, counters)
   end
   if flow then
@@ -49,10 +49,10 @@ end
 local move = {}
 
 function move.r(id, task)
-  local flow, state, lane = load_task(id, task, 'l')
+  local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
-  if status == '0' and sub(lease, 1, 1) == '@' then
-    set_state(flow, task, '0', attempt, lost, '-')
+  if status == WAIT and sub(lease, 1, 1) == '@' then
+    set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
     push(lane, flow, task)
     say('retry', flow, task)
   end
@@ -61,7 +61,7 @@ end
 function move.b(id)
   local flow = whole(id)
   if flow then
-    set_flag(flow, 'w', false)
+    set_flag(flow, BEFORE_START, false)
     seek_place(flow)
     restart_flow_timer(flow)
     push_ready(flow)
@@ -71,9 +71,9 @@ function move.b(id)
 end
 
 function move.a(id, task)
-  local flow, state, lane = load_task(id, task, 'l')
+  local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
-  if status == '1' then
+  if status == RUNNING then
     local limit = match(policy_of(flow, task), '(%d+) %d+$')
     end_lease(flow, task, { lane = lane, lost = lost, lease = lease })
     fail(flow, task, attempt, lost, lease, 'failed', -1,
@@ -83,15 +83,15 @@ function move.a(id, task)
 end
 
 function move.q(id, task)
-  local flow, state, lane = load_task(id, task, 'l')
+  local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
-  if flow and status == '0' and lease == '-' then
+  if flow and status == WAIT and lease == NO_LEASE then
     local limit = match(policy_of(flow, task), '%d+$')
     pull(lane, flow, task)
-    set_state(flow, task, '2', attempt, lost, '-')
+    set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
     change_active(flow, -1)
-    append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task .. ',"error":'
-      .. error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit)) .. '}')
+    append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"error":' .. error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit)) .. '}')
     say('queue-timeout', flow, task)
   end
 end
@@ -104,23 +104,23 @@ function move.f(id)
   local open, running, waiting = count_open(flow), {}, {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
-    if known.status == '1' then
+    if known.status == RUNNING then
       end_lease(flow, text, known)
       running[#running + 1] = text
-    elseif known.status == '0' and open[task] == 0 then
+    elseif known.status == WAIT and open[task] == 0 then
       unplace(flow, text, known)
       waiting[#waiting + 1] = text
     else
       known = nil
     end
     if known then
-      known.status, known.lease = '2', '-'
-      set_state(flow, text, '2', known.attempt, known.lost, '-')
+      known.status, known.lease = SUSPEND, NO_LEASE
+      set_state(flow, text, SUSPEND, known.attempt, known.lost, NO_LEASE)
     end
   end
   if #running + #waiting > 0 then
     append('{"type":"flow.timed_out' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"error":'
-      .. error_of('FlowTimeout', 'the flow took longer than ' .. seconds(call('HGET', flow.key, 't')))
+      .. error_of('FlowTimeout', 'the flow took longer than ' .. seconds(call('HGET', flow.key, TIMEOUT)))
       .. (#running > 0 and ',"running":[' .. concat(running, ',') .. ']' or '')
       .. (#waiting > 0 and ',"waiting":[' .. concat(waiting, ',') .. ']' or '') .. '}')
     say('flow-timeout', flow, '0')

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- needs: base, boards, commit, engine_time, flow_control, flows, keys, limits, lost_worker, meta, restamp
--- needs: suspects, timers
+-- needs: base, boards, commit, engine_time, flow_control, flow_fields, flows, keys, limits, lost_worker
+-- needs: meta, restamp, statuses, suspects, timers
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap: Redis stood still, its clock jumped
--- ahead, or no watcher ran) nothing lapses or times out for one lease time, so that living workers can send their
--- heartbeats first; and the time that nobody watched does not count for timeouts. After the clock went back each
--- lease begins anew. Safe to send twice.
+-- ahead, or no watcher ran) nothing lapses or times out for one lease time, so that living workers can send
+-- their heartbeats first; and the time that nobody watched does not count for timeouts. After the clock went
+-- back each lease begins anew. Safe to send twice.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, lost workers that make poison,
 --   most leases to handle, queues...
 -- Reply: {"ok", {queue, member, worker, "lapsed" | "suspended", ...}}, {"stalled", ms still to wait} or
@@ -16,7 +16,8 @@ local generation, lease_ms, tick_gap_ms, max_lost, most = unpack(ARGV, 1, 5)
 if current_generation ~= generation then
   return { 'lost' }
 end
-lease_ms, tick_gap_ms, max_lost, most = tonumber(lease_ms), tonumber(tick_gap_ms), tonumber(max_lost), tonumber(most)
+lease_ms, tick_gap_ms = tonumber(lease_ms), tonumber(tick_gap_ms)
+max_lost, most = tonumber(max_lost), tonumber(most)
 local silence = string.format('%g', lease_ms / 1000)
 local before = call('HMGET', meta_key(), 'grace', 'held', 'restamp')
 local grace, held = tonumber(before[1] or 0), tonumber(before[2] or 0)
@@ -25,7 +26,8 @@ if now_ms - tick > tick_gap_ms then
   grace = now_ms + lease_ms
   held = held + (tick > 0 and now_ms - tick or 0)
 end
-call('HSET', meta_key(), 'tick', now, 'grace', string.format('%d', grace), 'skew', string.format('%d', now_ms - clock),
+call('HSET', meta_key(), 'tick', now, 'grace', string.format('%d', grace),
+  'skew', string.format('%d', now_ms - clock),
   'horizon', string.format('%d', now_ms + tick_gap_ms), 'held', string.format('%d', held))
 if restamp then
   restamp_from(restamp, lease_ms)
@@ -52,15 +54,15 @@ local handled, gone = {}, {}
 
 local function lapse(queue, lease, worker, member)
   local id, task = split_member(member)
-  local flow, state, lane = load_task(id, task, 'l')
+  local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, current = match(state or NEVER, STATE)
-  if status ~= '1' or current ~= lease then
+  if status ~= RUNNING or current ~= lease then
     return -- an entry that no task points to: only to be removed
   end
   drop_suspect(worker, queue, lease)
   count_ended(lane)
   if flow.timed then
-    drop_timer('a', flow, task)
+    drop_timer(attempt_timer(flow.id, task))
   end
   local what = lose(flow, task, lane, attempt, lost, lease, worker, max_lost, nil, silence)
   local n = #handled

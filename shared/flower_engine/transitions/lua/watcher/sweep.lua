@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- sweep: waiting tasks of a lane that strikes meet are passed over now, not only when their turn comes.
--- needs: base, commit, flows, lanes, meta, ready, release, strikes
+-- needs: base, commit, flow_fields, flows, lanes, meta, ready, release, statuses, strikes
 --
--- Guarantees: each task leaves its lane, becomes Ignore and frees its dependents together with its event. Safe
---   to send twice.
+-- Guarantees: each task leaves its lane, becomes Ignore and frees its dependents together with its event.
+--   Safe to send twice.
 -- ARGV: generation, lane, score behind which to go on ("-inf": from the first), most tasks to look at
 -- Reply: {"ok", score to go on behind ("": the lane has no more), tasks passed over} or {"lost"}.
 -- Cost: linear in the tasks looked at and in the dependents of those passed over (wide ones in steps).
@@ -17,17 +17,17 @@ local found = call('ZRANGE', lane.key, from, '+inf', 'BYSCORE', 'LIMIT', 0, most
 local struck = {}
 for index = 1, #found, 2 do
   local id, task = split_member(found[index])
-  local flow, state, message = load_task(id, task, 'm')
+  local flow, state, message = load_task(id, task, message_field(task))
   local strike = flow and message and strike_on(lane, message)
   local status, attempt, lost = match(state or NEVER, STATE)
-  if strike and status == '0' then
+  if strike and status == WAIT then
     pull(lane.name, flow, task)
     pass_over(flow, task, attempt, lost, strike)
     struck[#struck + 1] = { flow, task }
   end
 end
 for _, passed in ipairs(struck) do
-  local dependents = call('HGET', passed[1].key, 'd' .. passed[2])
+  local dependents = call('HGET', passed[1].key, dependents_field(passed[2]))
   if dependents then
     release(passed[1], passed[2], dependents)
   end

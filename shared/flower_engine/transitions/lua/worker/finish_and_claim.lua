@@ -13,9 +13,10 @@
 --   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
 --   (JSON, or ""); kinds:
 --   finished | failed | suspended | returned | "retry <ms>" | "crashed <lost workers that make poison>"
--- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" | "none",
---   ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate | stale | absent. "more": there are dependents to
---   release still, so the next call need not wait for a bell.
+-- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" |
+--   "none", ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate
+--   | stale | absent. "more": there are dependents to release still, so the next call need not wait for a
+--   bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
 local generation, worker, call_number, wanted, answered = unpack(ARGV, 1, 5)
 local first_queue, last_queue = 7, 6 + tonumber(ARGV[6])
@@ -36,8 +37,9 @@ if last then
   elseif call_number == last_number then
     return { 'ok', words_of(words), still_held(worker, granted), more, '-1' }
   elseif last_number < answered then
-    return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
-      .. worker .. ', and knows of none after ' .. digits(last_number), count_unknown(ARGV, last_program + 1))
+    return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered)
+      .. ' of worker ' .. worker .. ', and knows of none after ' .. digits(last_number),
+      count_unknown(ARGV, last_program + 1))
   end
 elseif answered > 0 and last_program < #ARGV then -- forgotten when the worker was, or lost
   local lease = future_lease(ARGV, last_program + 1)
@@ -87,7 +89,8 @@ if #struck_tasks > 0 then
   settle()
 end
 save_call(taken)
-local more = (waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_lanes >= MOST_MOVED) and 'more' or 'none'
-call('SET', record_key, digits(call_number) .. ' ' .. concat(words, ',') .. ' ' .. concat(granted_leases, ',') .. ' ' .. more,
-  'EX', 86400)
+local is_more = waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_lanes >= MOST_MOVED
+local more = is_more and 'more' or 'none'
+call('SET', record_key, digits(call_number) .. ' ' .. concat(words, ',') .. ' '
+  .. concat(granted_leases, ',') .. ' ' .. more, 'EX', 86400)
 return { 'ok', words, claims, more, opens_in and string.format('%d', opens_in) or '-1' }

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- heartbeat: a worker lives, keeps its leases and tells their progress.
--- needs: base, engine_time, events, flows, keys, meta, progress, rewind
+-- needs: base, engine_time, events, flow_fields, flows, keys, meta, progress, rewind, statuses
 --
 -- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Progress
 -- is logged where it differs from what was told last, and only for a task's current lease. Safe to send
 -- twice. Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is
 -- halted.
 -- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it, number of its last call of
---   finish_and_claim that was answered, number of reports, for each: lease, "<flow>:<task>", progress (JSON object),
---   then for each queue: queue, number of leases, leases...
+--   finish_and_claim that was answered, number of reports, for each: lease, "<flow>:<task>", progress (JSON
+--   object), then for each queue: queue, number of leases, leases...
 -- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
 local generation, worker, info, remember_ms, answered, report_count = unpack(ARGV, 1, 6)
 if current_generation ~= generation then
@@ -18,8 +18,8 @@ answered = tonumber(answered)
 local last = answered > 0 and call('GET', call_key(worker))
 local last_number = last and tonumber(match(last, '^%d+'))
 if last_number and last_number < answered then
-  return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered) .. ' of worker '
-    .. worker .. ', and knows of none after ' .. digits(last_number), 0)
+  return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered)
+    .. ' of worker ' .. worker .. ', and knows of none after ' .. digits(last_number), 0)
 end
 call('ZADD', workers_key(), now, worker)
 call('SET', worker_key(worker), info, 'PX', remember_ms)
@@ -28,9 +28,9 @@ local at = 7
 for _ = 1, tonumber(report_count) do
   local lease, progress = ARGV[at], ARGV[at + 2]
   local id, task = split_member(ARGV[at + 1])
-  local flow, state, told = load_task(id, task, 'g')
+  local flow, state, told = load_task(id, task, progress_field(task))
   local status, attempt, _, current = match(flow and state or NEVER, STATE)
-  if status == '1' and current == lease then
+  if status == RUNNING and current == lease then
     tell_progress(flow, task, attempt, lease, progress, told)
   end
   at = at + 3
