@@ -38,6 +38,11 @@ def _time(error: errors.TimeError) -> ProblemError:
     return faulty("invalid-request", str(error), [Fault(detail=str(error), parameter=error.parameter)])
 
 
+def _flow_control(error: errors.FlowControlError) -> ProblemError:
+    faults = [Fault(detail=problem, pointer="#") for problem in error.problems]
+    return with_faults("invalid-limit", "the settings do not fit", faults)
+
+
 def _refused(error: errors.RefusedError) -> ProblemError:
     return ProblemError(409, error.reason, str(error))
 
@@ -92,6 +97,9 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.DefinitionError: _definition,
     errors.ParametersError: _parameters,
     errors.TimeError: _time,
+    errors.FlowControlError: _flow_control,
+    errors.UnknownControlError: _missing("unknown-limit"),
+    errors.UnknownStrikeError: _missing("unknown-strike"),
     errors.UnknownWorkflowError: _missing("unknown-workflow"),
     errors.UnknownFlowError: _missing("unknown-flow"),
     errors.UnknownTaskError: _missing("unknown-task"),

@@ -10,12 +10,16 @@ FlowerError
 ├── NotYetRegisteredError  the flow was registered later than the moment that is asked about
 ├── ParametersError        parameters do not fit tasks or their programs; names all that is wrong
 ├── TimeError              what was given is no time, or none that a store can hold; names the parameter
+├── FlowControlError       settings of flow control do not fit; names all that is wrong
+├── UnknownControlError    nothing is set for this queue, workflow or program
+├── UnknownStrikeError     no such strike
 ├── FlowLimitError         as many flows of the workflow are under way as may be
 ├── RefusedError           an operation does not fit how the flow stands; says which task and what to do
 │   ├── MovedError         the flow has moved on since the version that the operation was meant for
 │   ├── AmbiguousFlowError several flows begin so
 │   ├── KeyConflictError   an idempotency key belongs to a flow of another workflow
 │   ├── DefinitionConflictError  somebody else defined the workflow at the same moment
+│   ├── TooManyStrikesError  as many strikes hold as may be
 │   ├── PrunedError        the flow ended so long ago that its history goes, or has gone
 │   ├── HistoryError       the history of a flow is damaged; names the event and what is wrong with it
 │   └── LostHistoryError   the end of a flow lies in a part of the history that is lost; says what is known
@@ -104,6 +108,22 @@ class TimeError(FlowerError):
         super().__init__(f"{parameter}: {what}")
 
 
+class FlowControlError(FlowerError):
+    """Settings of flow control do not fit; ``problems`` holds one sentence per problem."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = problems
+        super().__init__("the settings do not fit: " + "; ".join(problems))
+
+
+class UnknownControlError(FlowerError):
+    """Nothing is set for this scope and name."""
+
+
+class UnknownStrikeError(FlowerError):
+    """No strike has this id."""
+
+
 class FlowLimitError(FlowerError):
     """As many flows of the workflow are under way as may be, and its limit says that more are rejected."""
 
@@ -152,6 +172,13 @@ class DefinitionConflictError(RefusedError):
         super().__init__(
             f"somebody else wrote rows of workflow {workflow!r} at the same moment; try again", "conflict"
         )
+
+
+class TooManyStrikesError(RefusedError):
+    """As many strikes hold as may be: each costs every start of a task of its program."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} strikes hold already; lift those that are over", "too-many-strikes")
 
 
 class PrunedError(RefusedError):

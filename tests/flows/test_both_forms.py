@@ -148,7 +148,7 @@ async def test_a_key_gives_its_flow_and_no_other_workflow_may_have_it(
         keys = stores.partitions[0].keys
         await stores.redis.delete(keys.key("k"))
     again = await start(stores, "pair", "eve", Asked(key="k"))
-    assert again[:2] == (flow, True)
+    assert (again.flow, again.is_known) == (flow, True)
     with pytest.raises(KeyConflictError, match="use another key"):
         await start(stores, "other", "eve", Asked(key="k"))
 

@@ -1,7 +1,6 @@
 """``POST /bulk``: one operation on every flow that a filter matches; counted first, with progress."""
 
-import asyncio
-import time
+import contextlib
 from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
@@ -25,20 +24,15 @@ from flower_api.schemas import (
     Taken,
     WorkflowName,
 )
-from flower_engine.errors import FlowerError, RefusedError
-from flower_engine.flows.flow_operations import Operator
+from flower_engine.errors import FlowerError
+from flower_engine.flows.bulk_operations import BulkEnd, BulkOperation, Name, Tally, operate_on_many
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.model.status import Status
-from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, count_flows, select_flows
+from flower_engine.projection.read.flow_selection import FlowSelection, count_flows
 
 MOST_COUNTED = 100_000
 _LINES = "application/x-ndjson"
-_AT_ONCE = 32
-_PAGE = 500
-_TELL_SECONDS = 0.25
-_MOST_REFUSALS = 100
 _encode = msgspec.json.Encoder().encode
 
 
@@ -66,7 +60,7 @@ class Filter(Taken):
 class BulkBody(Taken):
     """An operation and the flows it is for. `rerun` and `ignore` concern the failed tasks of each."""
 
-    operation: Literal["rerun", "resume", "ignore", "cancel", "pause"]
+    operation: Name
     filter: Filter
     dry_run: bool = Field(False, description="only count")
     scope: Literal["only", "dependents"] | None = Field(None, description="of rerun")
@@ -93,7 +87,10 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
             warnings = await Names(stores).of_filter(body.filter.task_id) if not count else []
             return reply(BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings))
         stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
-        lines = _work_off(stores, selection, body, by_of(request), count)
+        operation = BulkOperation(
+            name=body.operation, by=by_of(request), scope=body.scope or "", reason=body.reason
+        )
+        lines = _lines_of(operate_on_many(stores, selection, operation), count)
         return StreamingResponse(lines, media_type=_LINES)
 
 
@@ -106,64 +103,21 @@ def _responses() -> Responses:
     return responses
 
 
-async def _work_off(
-    stores: PostgresStores, selection: FlowSelection, body: BulkBody, by: str, count: int
-) -> AsyncGenerator[bytes]:
-    done, refused, refusals = 0, 0, list[BulkRefusal]()
-    behind: FlowAt | None = None
-    told = time.monotonic()
-    while True:
-        try:
-            async with stores.postgres() as connection:
-                page = await select_flows(connection, selection, behind=behind, limit=_PAGE)
-        except Exception as error:  # noqa: BLE001 # the status is sent already: it can only be told here
-            refusals.append(BulkRefusal("", problem_of(error).detail))
-            yield _encode(BulkResult("stopped", done, refused, refusals)) + b"\n"
-            return
-        for first in range(0, len(page), _AT_ONCE):
-            flows = [place.flow for place in page[first : first + _AT_ONCE]]
-            outcomes = await asyncio.gather(*(_operate(stores, flow, body, by) for flow in flows))
-            for flow, why in zip(flows, outcomes, strict=True):
-                if why is None:
-                    done += 1
-                    continue
-                refused += 1
-                if len(refusals) < _MOST_REFUSALS:
-                    refusals.append(BulkRefusal(flow, why))
-            if time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
-                yield _encode(BulkProgress(done, refused, max(count, done + refused))) + b"\n"
-        if len(page) < _PAGE:
-            break
-        behind = page[-1]
-    yield _encode(BulkResult("finished", done, refused, refusals)) + b"\n"
+async def _lines_of(steps: AsyncGenerator[Tally | BulkEnd], count: int) -> AsyncGenerator[bytes]:
+    async with contextlib.aclosing(steps):
+        async for step in steps:
+            yield _encode(_view(step, count)) + b"\n"
 
 
-async def _operate(stores: PostgresStores, flow: str, body: BulkBody, by: str) -> str | None:
-    """Why it was refused, or None."""
-    try:
-        operator = Operator(stores, flow, by)
-        match body.operation:
-            case "rerun":
-                await operator.rerun("failed", body.scope or "", {})
-            case "resume":
-                await operator.resume()
-            case "ignore":
-                await operator.ignore(await _failed_tasks(operator), body.reason)
-            case "cancel":
-                await operator.cancel(body.reason)
-            case "pause":
-                await operator.pause(body.reason)
-    except FlowerError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 # a store that is away: told for this flow, tried for the others
-        return problem_of(error).detail
-    return None
+def _view(step: Tally | BulkEnd, count: int) -> BulkProgress | BulkResult:
+    if isinstance(step, Tally):
+        return BulkProgress(*step, max(count, sum(step)))
+    # The status is sent already: errors can only be told here.
+    refusals = [BulkRefusal(flow, _words_of(error)) for flow, error in step.refusals]
+    if step.stopped is None:
+        return BulkResult("finished", *step.tally, refusals)
+    return BulkResult("stopped", *step.tally, [*refusals, BulkRefusal("", problem_of(step.stopped).detail)])
 
 
-async def _failed_tasks(operator: Operator) -> list[int]:
-    state = await operator.state()
-    failed = [task.planned.seq for task in state.tasks if task.status is Status.SUSPEND]
-    if not failed:
-        raise RefusedError(f"flow {state.flow}: none of its tasks has failed", "nothing")
-    return failed
+def _words_of(error: Exception) -> str:
+    return str(error) if isinstance(error, FlowerError) else problem_of(error).detail

@@ -9,14 +9,12 @@ from starlette.responses import Response
 
 from flower_api.access import by_of
 from flower_api.openapi import replies, reply
-from flower_api.problems import Fault, ProblemError, with_faults
 from flower_api.schemas import NAME_PATTERN, Taken, View
-from flower_engine.flows.flow_control_changes import changing_control
+from flower_engine.flows.flow_control_changes import remove_control, set_control
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.flows.unknown_names import Names, near_control
-from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope, problems_of, problems_of_share
-from flower_engine.model.quoting import short
-from flower_engine.projection.definitions.flow_control_rows import delete_control, put_control, read_controls
+from flower_engine.flows.unknown_names import Names
+from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope, problems_of_share
+from flower_engine.projection.definitions.flow_control_rows import read_controls
 
 _PROBLEMS = (400, 413, 415, 422, 503)
 ScopePath = Annotated[Literal["queue", "workflow", "program"], Path(description="What is limited.")]
@@ -152,21 +150,12 @@ def add_limits(app: FastAPI, stores: PostgresStores) -> None:
 async def _put(stores: PostgresStores, scope: Scope, name: str, body: LimitBody, by: str) -> Response:
     given: dict[str, Any] = {**body.model_dump(), "reason": body.reason or ""}
     control = FlowControl(scope=scope, name=name, changed_by=by, **given)
-    problems = problems_of(control) + problems_of_share(control, len(stores.partitions))
-    if problems:
-        faults = [Fault(detail=problem, pointer="#") for problem in problems]
-        raise with_faults("invalid-limit", "the settings do not fit", faults)
-    async with changing_control(stores) as connection:
-        await put_control(connection, control)
+    await set_control(stores, control)
     set_now = LimitSetView.of(control, 1)
     set_now.warnings = await Names(stores).of_scope(scope, name)
     return reply(set_now)
 
 
 async def _delete(stores: PostgresStores, scope: Scope, name: str) -> Response:
-    async with changing_control(stores) as connection:
-        if not await delete_control(connection, scope, name):
-            near = near_control(scope, name, (await read_controls(connection)).rows)
-            what = f"{scope} {short(name)!r}" if name else scope
-            raise ProblemError(404, "unknown-limit", f"nothing is set for {what}{near}")
+    await remove_control(stores, scope, name)
     return Response(status_code=204)

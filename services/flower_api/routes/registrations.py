@@ -56,9 +56,10 @@ def add_registering(app: FastAPI, stores: PostgresStores) -> None:
     async def register_plainly(request: Request, task_id: str) -> Response:
         workflow = workflow_of(task_id)
         try:
-            return _registered(workflow, await start(stores, workflow, by_of(request)))
+            one = await start(stores, workflow, by_of(request))
         except UnknownWorkflowError:
             return _unknown(workflow)
+        return reply(Registered("succeeded", workflow, one.flow, one.is_known, one.durability))
 
     async def register(
         task_id: TaskIdPath, request: Request, body: Overrides | None = None, header: KeyHeader = None
@@ -73,9 +74,10 @@ def add_registering(app: FastAPI, stores: PostgresStores) -> None:
         workflow = workflow_of(task_id)
         asked = None if body is None else _asked(body)
         try:
-            return _registered(workflow, await start(stores, workflow, by_of(request), asked))
+            one = await start(stores, workflow, by_of(request), asked)
         except UnknownWorkflowError:
             return _unknown(workflow)
+        return reply(Registered("succeeded", workflow, one.flow, one.is_known, one.durability))
 
     app.router.add_api_route(
         "/register/{task_id:rest}",
@@ -91,10 +93,6 @@ def add_registering(app: FastAPI, stores: PostgresStores) -> None:
         ),
         route_class_override=shortcut(register_plainly),
     )
-
-
-def _registered(workflow: str, started: Started) -> Response:
-    return reply(Registered("succeeded", workflow, *started))
 
 
 def _unknown(workflow: str) -> Response:
@@ -120,11 +118,16 @@ def _entries(
     if errors and len(errors) == len(outcomes) and all(map(_is_of_stores, errors)):
         raise errors[0]
     return [
-        _failed(registration.task_id, outcome)
-        if isinstance(outcome, Exception)
-        else BulkEntry("succeeded", registration.task_id, 200, *outcome)
+        _entry(registration.task_id, outcome)
         for registration, outcome in zip(registrations, outcomes, strict=True)
     ]
+
+
+def _entry(workflow: str, outcome: Started | Exception) -> BulkEntry:
+    if isinstance(outcome, Exception):
+        return _failed(workflow, outcome)
+    flow, is_known, durability = outcome.flow, outcome.is_known, outcome.durability
+    return BulkEntry("succeeded", workflow, 200, flow, is_known, durability)
 
 
 def _with_key(body: Overrides | None, key: str) -> Overrides:

@@ -10,16 +10,13 @@ from starlette.responses import Response
 
 from flower_api.access import by_of
 from flower_api.openapi import replies, reply
-from flower_api.problems import ProblemError
 from flower_api.schemas import NAME_PATTERN, Reason, Taken, View
-from flower_engine.flows.flow_control_changes import changing_control
+from flower_engine.flows.flow_control_changes import lift_strike, strike
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.flow_control import MAX_EXACT, Strike
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
-from flower_engine.projection.definitions.flow_control_rows import delete_strike, put_strike, read_strikes
-
-_MOST_STRIKES = 1_000  # each costs every start of a task of its program a comparison
+from flower_engine.projection.definitions.flow_control_rows import read_strikes
 
 
 def _no_int(value: object) -> object:
@@ -110,7 +107,7 @@ def add_strikes(app: FastAPI, stores: PostgresStores) -> None:
     async def post(request: Request, body: StrikeBody) -> Response:
         """Nothing that matches starts any more when the answer comes; what waits already becomes Ignore soon
         after, in steps. What depends on a task that is passed over goes on."""
-        strike = Strike(
+        made = Strike(
             id=uuid.uuid4().hex[:12],
             program=body.program,
             parameter=body.parameter,
@@ -118,14 +115,10 @@ def add_strikes(app: FastAPI, stores: PostgresStores) -> None:
             by=by_of(request),
             reason=body.reason,
         )
-        async with changing_control(stores) as connection:
-            if len((await read_strikes(connection)).rows) >= _MOST_STRIKES:
-                detail = f"{_MOST_STRIKES} strikes hold already; lift those that are over"
-                raise ProblemError(409, "too-many-strikes", detail)
-            await put_strike(connection, strike)
-        made = StrikeMadeView.of(strike)
-        made.warnings = await Names(stores).of_strike(strike.program, strike.parameter)
-        return reply(made, 201)
+        await strike(stores, made)
+        view = StrikeMadeView.of(made)
+        view.warnings = await Names(stores).of_strike(made.program, made.parameter)
+        return reply(view, 201)
 
     @app.delete(
         "/strikes/{strike_id:rest}",
@@ -137,7 +130,5 @@ def add_strikes(app: FastAPI, stores: PostgresStores) -> None:
         strike_id: Annotated[str, Path(min_length=1, max_length=64, pattern=NAME_PATTERN)],
     ) -> Response:
         """What was passed over stays so (see unignore); nothing more is."""
-        async with changing_control(stores) as connection:
-            if not await delete_strike(connection, strike_id):
-                raise ProblemError(404, "unknown-strike", f"no strike has the id {strike_id!r}")
+        await lift_strike(stores, strike_id)
         return Response(status_code=204)

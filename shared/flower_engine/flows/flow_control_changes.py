@@ -5,15 +5,85 @@ from contextlib import asynccontextmanager
 
 from psycopg.errors import LockNotAvailable
 
-from flower_engine.errors import LostError, StoreUnavailableError
+from flower_engine.errors import (
+    FlowControlError,
+    LostError,
+    StoreUnavailableError,
+    TooManyStrikesError,
+    UnknownControlError,
+    UnknownStrikeError,
+)
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.model.flow_control import FlowControl, Scope, Strike, problems_of, problems_of_share
+from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.quoting import short
 from flower_engine.projection.database import Connection
-from flower_engine.projection.definitions.flow_control_rows import lock_controls
+from flower_engine.projection.definitions.flow_control_rows import (
+    delete_control,
+    delete_strike,
+    lock_controls,
+    put_control,
+    put_strike,
+    read_controls,
+    read_strikes,
+)
 from flower_engine.runtime.flow_control_sync import bring_control
+
+_MOST_STRIKES = 1_000  # each costs every start of a task of its program a comparison
+
+
+async def set_control(stores: PostgresStores, control: FlowControl) -> None:
+    """Replaces all settings of a scope and name; they hold when this returns.
+
+    Raises:
+        FlowControlError: they do not fit.
+        StoreUnavailableError, psycopg.Error, RedisError, LostError: nothing was changed.
+    """
+    problems = problems_of(control) + problems_of_share(control, len(stores.partitions))
+    if problems:
+        raise FlowControlError(problems)
+    async with _changing_control(stores) as connection:
+        await put_control(connection, control)
+
+
+async def remove_control(stores: PostgresStores, scope: Scope, name: str) -> None:
+    """Takes back all that is set for a scope and name; raises as :func:`set_control` does.
+
+    Raises:
+        UnknownControlError: nothing is set; names what is near.
+    """
+    async with _changing_control(stores) as connection:
+        if not await delete_control(connection, scope, name):
+            others = [row.name for row in (await read_controls(connection)).rows if row.scope == scope]
+            what = f"{scope} {short(name)!r}" if name else scope
+            raise UnknownControlError(f"nothing is set for {what}{nearest_in_words(name, others)}")
+
+
+async def strike(stores: PostgresStores, order: Strike) -> None:
+    """Passes over every task that the strike means, from now on; raises as :func:`set_control` does.
+
+    Raises:
+        TooManyStrikesError: as many hold as may be.
+    """
+    async with _changing_control(stores) as connection:
+        if len((await read_strikes(connection)).rows) >= _MOST_STRIKES:
+            raise TooManyStrikesError(_MOST_STRIKES)
+        await put_strike(connection, order)
+
+
+async def lift_strike(stores: PostgresStores, strike_id: str) -> None:
+    """What was passed over stays so, nothing more is; raises as :func:`set_control` does.
+
+    Raises:
+        UnknownStrikeError: there is no such strike.
+    """
+    async with _changing_control(stores) as connection:
+        if not await delete_strike(connection, strike_id):
+            raise UnknownStrikeError(f"no strike has the id {strike_id!r}")
 
 
 @asynccontextmanager
-async def changing_control(stores: PostgresStores) -> AsyncGenerator[Connection]:
+async def _changing_control(stores: PostgresStores) -> AsyncGenerator[Connection]:
     """A transaction on the tables of flow control.
 
     What they say at its end holds in every partition before it is committed; where Redis cannot take it

@@ -12,7 +12,6 @@ import msgspec
 
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.definition import WorkflowDefinition
-from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import DEFAULT_QUEUE
@@ -177,11 +176,6 @@ class Names:
         async with self._stores.postgres() as connection:
             known |= await defined_queues(connection)
         return [] if name in known else [_unknown("queue", name, known)]
-
-
-def near_control(scope: str, name: str, controls: Collection[FlowControl]) -> str:
-    """ "; nearest: ..." among the names of the scope that something is set for."""
-    return nearest_in_words(name, [one.name for one in controls if one.scope == scope])
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:

@@ -1,0 +1,114 @@
+"""One operation on every flow that a selection matches, page after page, with progress."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from flower_engine.errors import RefusedError
+from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.model.status import Status
+from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, select_flows
+from flower_engine.transitions.operator_transitions import Scope
+
+_AT_ONCE = 32
+_PAGE = 500
+_TELL_SECONDS = 0.25
+_MOST_REFUSALS = 100
+
+Name = Literal["rerun", "resume", "ignore", "cancel", "pause"]
+
+
+class BulkOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, ``scope`` is of rerun."""
+
+    name: Name
+    by: str
+    scope: Scope = ""
+    reason: str = ""
+
+
+class Refusal(NamedTuple):
+    """A flow that the operation failed for, and the error."""
+
+    flow: str
+    error: Exception
+
+
+class Tally(NamedTuple):
+    """For how many flows it is done, and refused."""
+
+    done: int
+    refused: int
+
+
+class BulkEnd(NamedTuple):
+    """How it ended; ``stopped``: no more flows could be found, and why. At most 100 refusals are told."""
+
+    tally: Tally
+    refusals: list[Refusal]
+    stopped: Exception | None = None
+
+
+async def operate_on_many(
+    stores: PostgresStores, selection: FlowSelection, operation: BulkOperation
+) -> AsyncGenerator[Tally | BulkEnd]:
+    """Operates on all of the flows; gives how far it is now and then, and at last how it ended.
+
+    What one flow refuses, whatever the error, stops none of the others. Whoever goes away stops it; what is
+    done stays done, and the same call goes on with the rest.
+    """
+    done, refused, refusals = 0, 0, list[Refusal]()
+    behind: FlowAt | None = None
+    told = time.monotonic()
+    while True:
+        try:
+            async with stores.postgres() as connection:
+                page = await select_flows(connection, selection, behind=behind, limit=_PAGE)
+        except Exception as error:  # noqa: BLE001 # what is done must be told, whatever it is
+            yield BulkEnd(Tally(done, refused), refusals, error)
+            return
+        for first in range(0, len(page), _AT_ONCE):
+            flows = [place.flow for place in page[first : first + _AT_ONCE]]
+            outcomes = await asyncio.gather(*(_operate(stores, flow, operation) for flow in flows))
+            for refusal in outcomes:
+                if refusal is None:
+                    done += 1
+                    continue
+                refused += 1
+                if len(refusals) < _MOST_REFUSALS:
+                    refusals.append(refusal)
+            if time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                yield Tally(done, refused)
+        if len(page) < _PAGE:
+            break
+        behind = page[-1]
+    yield BulkEnd(Tally(done, refused), refusals)
+
+
+async def _operate(stores: PostgresStores, flow: str, operation: BulkOperation) -> Refusal | None:
+    try:
+        operator = Operator(stores, flow, operation.by)
+        calls: dict[Name, Callable[[], Awaitable[Any]]] = {
+            "rerun": lambda: operator.rerun("failed", operation.scope, {}),
+            "resume": operator.resume,
+            "ignore": lambda: _ignore_failed(operator, operation.reason),
+            "cancel": lambda: operator.cancel(operation.reason),
+            "pause": lambda: operator.pause(operation.reason),
+        }
+        await calls[operation.name]()
+    except Exception as error:  # noqa: BLE001 # told for this flow, tried for the others
+        return Refusal(flow, error)
+    return None
+
+
+async def _ignore_failed(operator: Operator, reason: str) -> None:
+    state = await operator.state()
+    failed = [task.planned.seq for task in state.tasks if task.status is Status.SUSPEND]
+    if not failed:
+        raise RefusedError(f"flow {state.flow}: none of its tasks has failed", "nothing")
+    await operator.ignore(failed, reason)
