@@ -1,41 +1,41 @@
 """Every error that Flower raises on purpose.
 
 FlowerError
-├── SettingsError          a setting is wrong; names the variable
-├── DefinitionError        a workflow cannot be run as defined; names the row
-│   └── TooLargeError      more tasks or edges than a flow may have
-├── UnknownWorkflowError   no such workflow
-├── UnknownFlowError       no such flow
-├── UnknownTaskError       no such task of a flow
-├── NotYetRegisteredError  the flow was registered later than the moment that is asked about
-├── ParametersError        parameters do not fit tasks or their programs; names all that is wrong
-├── TimeError              what was given is no time, or none that a store can hold; names the parameter
-├── FlowControlError       settings of flow control do not fit; names all that is wrong
-├── UnknownControlError    nothing is set for this queue, workflow or program
-├── UnknownStrikeError     no such strike
-├── FlowLimitError         as many flows of the workflow are under way as may be
-├── RefusedError           an operation does not fit how the flow stands; says which task and what to do
-│   ├── MovedError         the flow has moved on since the version that the operation was meant for
-│   ├── AmbiguousFlowError several flows begin so
-│   ├── KeyConflictError   an idempotency key belongs to a flow of another workflow
-│   ├── DefinitionConflictError  somebody else defined the workflow at the same moment
-│   ├── TooManyStrikesError  as many strikes hold as may be
-│   ├── PrunedError        the flow ended so long ago that its history goes, or has gone
-│   ├── HistoryError       the history of a flow is damaged; names the event and what is wrong with it
-│   └── LostHistoryError   the end of a flow lies in a part of the history that is lost; says what is known
-├── NotUnderWayError       the flow is not in Redis; its state must be folded from its history first
-├── ProgramError           a program cannot be found, registered or called
-│   └── ParameterError     a parameter does not convert; names parameter, value and type
-├── StoreError             a store cannot be used
-│   ├── HomeInUseError     another process runs on this data folder
-│   ├── StoreRefusedError  Redis or Postgres refuses what Flower needs, and no waiting heals that
-│   ├── StoreUnavailableError    a store cannot be used now; names it, and when to try again
-│   ├── ProjectionBehindError    Postgres is further behind the log than it may be: nothing is registered
-│   ├── NotProjectedError        a flow is registered, and Postgres too far behind to show it
-│   ├── InstallationError  Redis and Postgres do not belong together
-│   └── LostError          Redis lost its state or went back in time
-│       └── PostgresBehindError  Postgres went back in time, and Redis no longer has what it lacks
-└── NewerEventError        an event of a newer version of Flower was met
+├── SettingsError               a setting is wrong; names the variable
+├── DefinitionError             a workflow cannot be run as defined; names the row
+│   └── TooLargeError           more tasks or edges than a flow may have
+├── UnknownWorkflowError        no such workflow
+├── UnknownFlowError            no such flow
+├── UnknownTaskError            no such task of a flow
+├── NotYetRegisteredError       the flow was registered later than the moment that is asked about
+├── ParametersError             parameters do not fit tasks or their programs; names all that is wrong
+├── TimeError                   what was given is no time, or none that a store can hold; names the parameter
+├── FlowControlError            settings of flow control do not fit; names all that is wrong
+├── UnknownControlError         nothing is set for this queue, workflow or program
+├── UnknownStrikeError          no such strike
+├── FlowLimitError              as many flows of the workflow are under way as may be
+├── RefusedError                an operation does not fit how the flow stands; says which task and what to do
+│   ├── MovedError              the flow has moved on since the version that the operation was meant for
+│   ├── AmbiguousFlowError      several flows begin so
+│   ├── KeyConflictError        an idempotency key belongs to a flow of another workflow
+│   ├── DefinitionConflictError somebody else defined the workflow at the same moment
+│   ├── TooManyStrikesError     as many strikes hold as may be
+│   ├── PrunedError             the flow ended so long ago that its history goes, or has gone
+│   ├── HistoryDamagedError     the history of a flow is damaged; names the event and what is wrong with it
+│   └── LostHistoryError        the end of a flow lies in a lost part of the history; says what is known
+├── NotUnderWayError            the flow is not in Redis; its state must be folded from its history first
+├── ProgramError                a program cannot be found, registered or called
+│   └── ParameterError          a parameter does not convert; names parameter, value and type
+├── StoreError                  a store cannot be used
+│   ├── HomeInUseError          another process runs on this data folder
+│   ├── StoreRefusedError       Redis or Postgres refuses what Flower needs, and no waiting heals that
+│   ├── StoreUnavailableError   a store cannot be used now; names it, and when to try again
+│   ├── ProjectionBehindError   Postgres is further behind the log than it may be: nothing is registered
+│   ├── NotProjectedError       a flow is registered, and Postgres too far behind to show it
+│   ├── InstallationError       Redis and Postgres do not belong together
+│   └── LostError               Redis lost its state or went back in time
+│       └── PostgresBehindError Postgres went back in time, and Redis no longer has what it lacks
+└── NewerEventError             an event of a newer version of Flower was met
 """
 
 from collections.abc import Sequence
@@ -193,7 +193,7 @@ class PrunedError(RefusedError):
         )
 
 
-class HistoryError(RefusedError):
+class HistoryDamagedError(RefusedError):
     """The history of a flow is damaged: an event of it cannot be read, or does not follow from those before
     it. ``position`` is where that event lies ("": it is not about one), ``why`` a sentence."""
 

@@ -8,7 +8,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from flower_engine.errors import (
-    HistoryError,
+    HistoryDamagedError,
     LostError,
     LostHistoryError,
     NotProjectedError,
@@ -97,7 +97,7 @@ def _views(flow: FlowView, attempts: Sequence[AttemptHistory]) -> list[AttemptVi
     try:
         return [AttemptView.of(attempt) for attempt in attempts]
     except FAULTS as error:
-        raise HistoryError(flow.task_flow_id, f"an attempt cannot be shown: {told(error)}") from error
+        raise HistoryDamagedError(flow.task_flow_id, f"an attempt cannot be shown: {told(error)}") from error
 
 
 async def find_history(stores: Stores, flow_id: str, after: str | None, limit: int) -> History:
@@ -120,7 +120,7 @@ async def find_events(
 
     Raises:
         UnknownFlowError: there is no such flow.
-        HistoryError: an event of it cannot be read.
+        HistoryDamagedError: an event of it cannot be read.
     """
     events = events_of(flow_id, await find_entries(stores, partition, flow_id, tasks))
     if tasks is None:
@@ -149,12 +149,12 @@ def view_of(state: FlowState, partition: Partition) -> FlowView:
     """What a flow looks like that stands so.
 
     Raises:
-        HistoryError: its events say what cannot be shown, as times that no calendar has.
+        HistoryDamagedError: its events say what cannot be shown, as times that no calendar has.
     """
     try:
         return view_of_state(state, partition.number)
     except FAULTS as error:
-        raise HistoryError(state.flow, f"it cannot be shown: {told(error)}") from error
+        raise HistoryDamagedError(state.flow, f"it cannot be shown: {told(error)}") from error
 
 
 async def _unless_trimmed(find: Callable[[], Awaitable[Found]]) -> Found:

@@ -27,7 +27,7 @@ async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:
 
     Raises:
         UnknownFlowError: there is no such flow.
-        HistoryError: its history up to then makes no sense.
+        HistoryDamagedError: its history up to then makes no sense.
         NotYetRegisteredError: it was registered later.
         TimeError: ``at`` is no time.
     """

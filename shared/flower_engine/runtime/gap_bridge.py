@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import HistoryError, InstallationError, LostError
+from flower_engine.errors import HistoryDamagedError, InstallationError, LostError
 from flower_engine.insight.backlog import is_postgres_behind
 from flower_engine.insight.known_flows import are_live, ends_of, live_flows, remembered_ends, remembered_keys
 from flower_engine.log.client import AsyncRedis
@@ -209,7 +209,7 @@ def _version_after(flow: str, version: int, entry: LogEntry) -> int:
     """Up to which version a flow is known after an entry of it, if it was up to this one."""
     try:
         event = read_event(flow, ArchivedEvent(entry.position, entry.raw))
-    except HistoryError:
+    except HistoryDamagedError:
         return version
     if isinstance(event, FlowSnapshot) or (isinstance(event, FlowEvent) and event.v == version + 1):
         return event.v
@@ -229,7 +229,7 @@ def _state_of(flow: str, archived: Sequence[ArchivedEvent], tail: Sequence[LogEn
                 events.append(event)
                 version = event.v
         return fold_events(flow, entries, events)
-    except HistoryError as error:
+    except HistoryDamagedError as error:
         _log.error("flow %s stays open in Postgres: %s", flow, error)
         return None
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import HistoryError, InstallationError, LostError, NewerEventError
+from flower_engine.errors import HistoryDamagedError, InstallationError, LostError, NewerEventError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.model.events import FlowRegistered, encode_event
 from flower_engine.model.flow_state import FlowState
@@ -212,7 +212,7 @@ class Recovery:
             for flow in flows:
                 try:
                     returning.append(self._returning(flow.flow, found[flow.flow], now_ms, result))
-                except HistoryError as error:
+                except HistoryDamagedError as error:
                     _log.error("flow %s cannot be put back: %s", flow.flow, error)
                     result.damaged[flow.flow] = str(error)
             await rebuilding.restore(returning)
@@ -238,7 +238,7 @@ class Recovery:
             fields = list(Restored.of(state).fields)
             due_ms = timeout_due_ms(events)
         except FAULTS as error:
-            raise HistoryError(flow_id, told(error)) from error
+            raise HistoryDamagedError(flow_id, told(error)) from error
         self._mark_suspects(state, fields)
         result.running += len(lapses)
         self._order = max(self._order, state.order + len(state.tasks))
@@ -261,7 +261,7 @@ class Recovery:
                 event = read_event(flow or "", entry)
                 assert isinstance(event, FlowRegistered)
                 one = self._returning(event.flow, [entry], now_ms, result)
-            except (AssertionError, HistoryError) as error:
+            except (AssertionError, HistoryDamagedError) as error:
                 _log.error("a registration that only Redis had cannot be read: %s: %r", error, raw[:200])
                 continue
             returning.append(msgspec.structs.replace(one, events=[raw]))

@@ -6,7 +6,7 @@ false alarm. Events up to the projected position come from the archive, those be
 
 import msgspec
 
-from flower_engine.errors import HistoryError, LostError
+from flower_engine.errors import HistoryDamagedError, LostError
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
@@ -76,7 +76,7 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
             entries += [ArchivedEvent(entry.position, entry.raw) for entry in told.get(flow, ())]
             try:
                 flows[flow] = state_of(flow, entries)
-            except HistoryError as error:
+            except HistoryDamagedError as error:
                 found.append(str(error))
                 damaged.add(flow)
         done += len(some)

@@ -6,7 +6,7 @@ whatever is wrong with it in one way, and goes on with all other flows.
 
 from collections.abc import Iterable, Sequence
 
-from flower_engine.errors import HistoryError, NewerEventError
+from flower_engine.errors import HistoryDamagedError, NewerEventError
 from flower_engine.model.beginnings import FlowBeginning
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
@@ -26,7 +26,7 @@ def events_of(flow: str, entries: Iterable[ArchivedEvent]) -> list[AnyEvent]:
     """The events of a flow's entries.
 
     Raises:
-        HistoryError: one cannot be read, or is of another flow.
+        HistoryDamagedError: one cannot be read, or is of another flow.
     """
     return [read_event(flow, entry) for entry in entries]
 
@@ -34,14 +34,14 @@ def events_of(flow: str, entries: Iterable[ArchivedEvent]) -> list[AnyEvent]:
 def read_event(flow: str, entry: ArchivedEvent) -> AnyEvent:
     """The event of an entry of this flow; raises as :func:`events_of` does."""
     if not entry.raw:
-        raise HistoryError(flow, "it is gone: nothing is left but its position", entry.position)
+        raise HistoryDamagedError(flow, "it is gone: nothing is left but its position", entry.position)
     try:
         event = event_of(entry.raw, entry.error)
     except (NewerEventError, *UNREADABLE) as error:
-        raise HistoryError(flow, f"it cannot be read: {told(error)}", entry.position) from error
+        raise HistoryDamagedError(flow, f"it cannot be read: {told(error)}", entry.position) from error
     owner = getattr(event, "flow", None)
     if owner != flow:
-        raise HistoryError(flow, f"it is of flow {owner}", entry.position)
+        raise HistoryDamagedError(flow, f"it is of flow {owner}", entry.position)
     return event
 
 
@@ -54,20 +54,20 @@ def fold_events(flow: str, entries: Sequence[ArchivedEvent], events: Sequence[An
     """How the flow stands after these events, which are those of the entries.
 
     Raises:
-        HistoryError: there are none, or one does not follow from those before it.
+        HistoryDamagedError: there are none, or one does not follow from those before it.
     """
     flows: dict[str, FlowState] = {}
     for entry, event in zip(entries, events, strict=True):
         if not flows and not isinstance(event, FlowBeginning):
-            raise HistoryError(
+            raise HistoryDamagedError(
                 flow, "its registration is missing; the first event is another", entry.position
             )
         try:
             fold_one(flows, event)
         except FAULTS as error:
-            raise HistoryError(flow, told(error), entry.position) from error
+            raise HistoryDamagedError(flow, told(error), entry.position) from error
     if flow not in flows:
-        raise HistoryError(flow, "neither Postgres nor the log has any of its events")
+        raise HistoryDamagedError(flow, "neither Postgres nor the log has any of its events")
     return flows[flow]
 
 

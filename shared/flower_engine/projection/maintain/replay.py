@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
-from flower_engine.errors import HistoryError
+from flower_engine.errors import HistoryDamagedError
 from flower_engine.model.beginnings import BEGINNING_TYPES, restates
 from flower_engine.model.events import AnyEvent, FlowRegistered
 from flower_engine.progress import Tell
@@ -214,7 +214,7 @@ class Replaying:
         for _, flow, ms, seq, raw, error in rows:
             try:
                 event = counted(flow, ms, seq, raw, error)
-            except HistoryError as damage:
+            except HistoryDamagedError as damage:
                 rebuilt.lose(flow, str(damage))
                 continue
             found.append((flow, ms, event))
@@ -318,7 +318,7 @@ class Replaying:
                             self._ordering.add(flow, (ms, seq), event)
                         reading.add(event, f"{ms}-{seq}")
                         _add(counting, flow, ms, event)
-                    except (HistoryError, *FAULTS) as damage:
+                    except (HistoryDamagedError, *FAULTS) as damage:
                         reading.is_damaged = True
                         counting.flows.pop(flow, None)
                         rebuilt.lose(flow, _sentence(flow, ms, seq, damage))
@@ -393,6 +393,6 @@ def _add(changes: Changes, flow: str, ms: int, event: AnyEvent | None) -> None:
 
 
 def _sentence(flow: str, ms: int, seq: int, damage: Exception) -> str:
-    if isinstance(damage, HistoryError):
+    if isinstance(damage, HistoryDamagedError):
         return str(damage)
-    return str(HistoryError(flow, told(damage), f"{ms}-{seq}"))
+    return str(HistoryDamagedError(flow, told(damage), f"{ms}-{seq}"))

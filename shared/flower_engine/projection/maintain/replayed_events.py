@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flower_engine.errors import HistoryError, NewerEventError
+from flower_engine.errors import HistoryDamagedError, NewerEventError
 from flower_engine.model.beginnings import FlowBeginning
 from flower_engine.model.events import (
     AnyEvent,
@@ -24,7 +24,7 @@ def counted(flow: str, ms: int, seq: int, raw: bytes | None, error: str | None) 
     flow.
 
     Raises:
-        HistoryError: it cannot be read, or is of another flow.
+        HistoryDamagedError: it cannot be read, or is of another flow.
     """
     if error is not None:
         return _refused(flow, f"{ms}-{seq}", raw, error)
@@ -65,7 +65,7 @@ class Reading:
         """The next event of the flow, as :func:`counted` has it.
 
         Raises:
-            HistoryError: it names a task that there is not.
+            HistoryDamagedError: it names a task that there is not.
             FAULTS: it does not follow.
         """
         if isinstance(event, FlowBeginning):
@@ -79,7 +79,7 @@ class Reading:
             return
         for task in _named(event):
             if not 1 <= task <= self._tasks:
-                raise HistoryError(self._flow, f"the flow has no task {task}", position)
+                raise HistoryDamagedError(self._flow, f"the flow has no task {task}", position)
 
 
 def _named(event: AnyEvent) -> Iterable[int]:
