@@ -73,3 +73,17 @@ def test_no_helper_reads_the_arguments_of_the_call(name: str) -> None:
 @pytest.mark.parametrize("name", sorted({*HELPERS, *TRANSITIONS} - {"lib/keys"}))
 def test_only_one_file_names_keys(name: str) -> None:
     assert not re.search(r"\b(prefix|KEYS)\b", code(name))
+
+
+@pytest.mark.parametrize("name", sorted({*HELPERS, *TRANSITIONS} - {"lib/flow_fields", "lib/timers"}))
+def test_statuses_fields_flags_and_timers_go_by_their_names(name: str) -> None:
+    bare = "|".join(
+        (
+            r"(?:status|was) [=~]= '\d'",
+            r"set_state\(\w+, \w+, '",
+            r"'[a-z]' \.\.",
+            r"_flag\(\w+, '",
+            r"'[a-z]:' \.\. (?:id|flow)",
+        )
+    )
+    assert re.findall(bare, (LUA / f"{name}.lua").read_text()) == []

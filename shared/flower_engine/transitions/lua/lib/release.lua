@@ -1,8 +1,8 @@
 -- Releases dependents in bounded steps, so that a very wide fan-out never blocks Redis for long.
 --
 -- A task that becomes final with few dependents releases them at once. One with many leaves a note in
--- the list "fanout", "<flow>:<task>:<byte of its dependents to go on from>", and every later call takes
--- up to RELEASE_STEP dependents from the notes before it claims.
+-- the list "fanout" (see fanout_notes.lua), and every later call of finish_and_claim takes up to RELEASE_STEP
+-- dependents from the notes before it claims.
 -- needs: base, fanout_notes, flow_fields, flows, keys, ready
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents

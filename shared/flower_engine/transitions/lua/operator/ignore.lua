@@ -4,7 +4,7 @@
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final.
--- ARGV: see operation.lua; then the reason (JSON text), tasks...
+-- ARGV: see operation.lua; its own: the reason (JSON text); behind the fields: tasks...
 -- Reply: see operation.lua. Cost: linear in the tasks and their dependents (wide ones in steps, see
 --   release.lua).
 local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)

@@ -4,7 +4,7 @@
 --
 -- Guarantees: its ready tasks leave their lanes together with the event, and none enters one until resume.
 --   Retries fall due, and wait then. A paused flow stays as it is.
--- ARGV: see operation.lua; then the reason (JSON text)
+-- ARGV: see operation.lua; its own: the reason (JSON text)
 -- Reply: see operation.lua. Cost: linear in the flow's tasks.
 local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)

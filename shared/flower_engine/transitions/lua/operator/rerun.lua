@@ -5,9 +5,9 @@
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it.
--- ARGV: see operation.lua; then scope ("" | only | dependents), number of new messages, for each: task,
---   message as it is, new message, its parameters (JSON); then the selection: "tasks", tasks... | "all" |
---   "failed", tasks that a cancel cut off...
+-- ARGV: see operation.lua; its own: scope ("" | only | dependents), number of new messages; behind the
+--   fields: for each message: task, message as it is, new message, its parameters (JSON); then the selection:
+--   "tasks", tasks... | "all" | "failed", tasks that a cancel cut off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
 local generation, operation, id, by, version, restored, scope, message_count = unpack(ARGV, 1, 8)
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)

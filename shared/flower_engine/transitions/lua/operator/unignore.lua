@@ -4,7 +4,7 @@
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent runs, retries, is suspended or finished.
--- ARGV: see operation.lua; then tasks...
+-- ARGV: see operation.lua; behind the fields: tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
 local generation, operation, id, by, version, restored = unpack(ARGV, 1, 6)
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 7)
