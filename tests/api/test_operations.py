@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from api.serving import RunningApi, details
+from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import send
 from scripts.engine import Engine
 
@@ -259,3 +260,50 @@ def test_a_body_that_is_too_large_or_no_json_is_refused(api: RunningApi) -> None
         reply = api.client.post(f"/flows/{UNKNOWN}/rerun", content=content, headers=headers)
         assert reply.status_code == status
         assert details(reply)
+
+
+async def lanes_of(api: RunningApi, flow: str) -> list[str]:
+    """The lane of each task of a flow under way."""
+    async with api.engine() as engine:
+        await engine.check()
+        live = await read_live_state(engine.client, engine.partition)
+        return [task.lane for task in live.flows[flow].tasks]
+
+
+def keyed(api: RunningApi) -> str:
+    """A flow of customer a whose workflow is served and limited by customer."""
+    api.define("keyed", {"parameters": {"customer": "a"}}, {"parameters": {"customer": "a"}})
+    settings = {"fairBy": "customer", "limitBy": "customer", "maxPerKey": 1}
+    assert api.client.put("/limits/workflow/keyed", json=settings).status_code == 200
+    settings = {"limitBy": "customer", "maxPerKey": 5}
+    assert api.client.put("/limits/program/A", json=settings).status_code == 200
+    return api.register("keyed")
+
+
+async def test_a_fork_waits_and_is_counted_by_its_own_parameters(own_api: RunningApi) -> None:
+    flow = keyed(own_api)
+    assert await lanes_of(own_api, flow) == ["default:0:keyed/a:A/a/a"] * 2
+    body = {"fromTasks": [1], "taskParameters": {"1": {"customer": "b"}}}
+    new = done(post(own_api, flow, "fork", body))["taskFlowId"]
+    assert await lanes_of(own_api, new) == ["default:0:keyed/b:A/b/b", "default:0:keyed/a:A/a/a"]
+
+
+async def test_a_fork_is_counted_by_the_limits_of_now(own_api: RunningApi) -> None:
+    flow = keyed(own_api)
+    for path in ("workflow/keyed", "program/A"):
+        assert own_api.client.delete(f"/limits/{path}").status_code == 204
+    new = done(post(own_api, flow, "fork", {"fromTasks": [1]}))["taskFlowId"]
+    assert await lanes_of(own_api, new) == ["default:0:keyed:A"] * 2
+
+
+async def test_a_task_that_runs_again_with_other_parameters_waits_in_their_lane(own_api: RunningApi) -> None:
+    flow = keyed(own_api)
+    done(post(own_api, flow, "rerun", {"tasks": [1], "parameters": {"customer": "b"}}))
+    assert await lanes_of(own_api, flow) == ["default:0:keyed/b:A/b/b", "default:0:keyed/a:A/a/a"]
+    done(post(own_api, flow, "rerun", {"tasks": [1], "unset": ["customer"]}))
+    assert await lanes_of(own_api, flow) == ["default:0:keyed:A", "default:0:keyed/a:A/a/a"]
+    async with own_api.engine() as engine:
+        assert len(await engine.work_off()) == 2
+        await engine.check()
+    done(post(own_api, flow, "rerun", {"tasks": [2], "parameters": {"customer": "c"}}))
+    assert (await lanes_of(own_api, flow))[1] == "default:0:keyed/c:A/c/c"

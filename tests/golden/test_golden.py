@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from flower_engine.model.definition import PlannedTask
+from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.events import (
     AnyEvent,
     ControlChanged,
@@ -241,6 +241,15 @@ MEANINGS: dict[str, AnyEvent] = {
         ),
         parameters={1: {"A": 1}},
         at=1795521713155,
+    ),
+    "flow.rerun/*-waiting-parameters-keys": FlowRerun(
+        flow="00000000-0000-7000-8000-00000000000b",
+        v=2,
+        by="alice",
+        waiting=(1,),
+        parameters={1: {"A": "c"}},
+        keys={1: TaskKeys(fair_key="c", program_key="c")},
+        at=1795850521875,
     ),
     "flow.rerun/*-suspended": FlowRerun(
         flow="00000000-0000-7000-8000-000000000006",

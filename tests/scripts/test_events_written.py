@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
+from flower_engine.model.definition import TaskKeys
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.task_spec import RetryPolicy
@@ -12,6 +13,7 @@ from flower_engine.transitions.operator_transitions import (
     ignore,
     pause,
     prioritise,
+    read_messages,
     rerun,
     resume,
     unignore,
@@ -99,6 +101,13 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await engine.control(FlowControl(scope="program", name="A", max_running=2, changed_by="alice"))
     await engine.control()
     await cancel(*where, two, by="alice")
+    three = await engine.register(task(1))
+    messages = await read_messages(*where, three, [1])
+    assert messages is not None
+    new = {1: (messages[1], with_parameters(messages[1], {"A": "c"}))}
+    keys = {1: TaskKeys(fair_key="c", program_key="c")}
+    await rerun(*where, three, by="alice", selection=[1], messages=new, keys=keys)
+    await engine.work_off()
     await write_what_a_bridge_brings(engine)
 
 

@@ -10,7 +10,7 @@ import itertools
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -33,7 +33,7 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.definition import Keying, TaskDefinition, TaskKeys, WorkflowDefinition, plan_flow
 from flower_engine.model.events import TaskStarted, decode_event
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.flow_state import FlowState
@@ -50,6 +50,7 @@ from flower_engine.transitions.loader import Script
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.task_fields import decode_message, with_parameters
 from flower_engine.transitions.watcher_transitions import fire, lapse
 from flower_engine.transitions.worker_transitions import (
     Claim,
@@ -97,6 +98,9 @@ def _fragile() -> FlowPlan:
     return FlowPlan("fragile", plan_flow(definition), timeout_ms=600_000)
 
 
+HEAVY = Keying(fair_by="customer", programs={"B": "customer"})
+
+
 def _heavy() -> FlowPlan:
     """Tasks of different weights and customers."""
     tasks = [
@@ -109,9 +113,8 @@ def _heavy() -> FlowPlan:
         )
         for seq in range(1, 7)
     ]
-    keying = Keying(fair_by="customer", programs={"B": "customer"})
-    definition = WorkflowDefinition(name="heavy", tasks=tuple(tasks), keying=keying)
-    return FlowPlan("heavy", plan_flow(definition), keying=keying)
+    definition = WorkflowDefinition(name="heavy", tasks=tuple(tasks), keying=HEAVY)
+    return FlowPlan("heavy", plan_flow(definition), keying=HEAVY)
 
 
 def _fork() -> FlowPlan:
@@ -429,6 +432,7 @@ class Transitions(RuleBasedStateMachine):
             case "rerun":
                 given |= {"selection": asked.tasks, "scope": asked.scope, "restored": restored}
                 given["messages"] = self._messages(asked, flow, restored)
+                given["keys"] = self._keys(flow, given["messages"])
             case "unignore":
                 given |= {"tasks": asked.tasks, "restored": restored}
             case "ignore":
@@ -448,7 +452,8 @@ class Transitions(RuleBasedStateMachine):
     def _messages(
         self, asked: expectations.Asked, flow: FlowState, restored: Restored | None
     ) -> dict[int, tuple[bytes, bytes]]:
-        """The same messages again: what changes is that waiting tasks may be named."""
+        """Messages for other customers, where there are any; else the same again: what changes then is that
+        waiting tasks may be named."""
         if not asked.with_message:
             return {}
         found = (
@@ -458,7 +463,17 @@ class Transitions(RuleBasedStateMachine):
                 operator_transitions.read_messages(self.client, self.partition, flow.flow, asked.tasks)
             )
         )
-        return {task: (message, message) for task, message in (found or {}).items()}
+        messages: dict[int, tuple[bytes, bytes]] = {}
+        for task, message in (found or {}).items():
+            customer = {"customer": f"c{(flow.version + task) % 3}"} if flow.workflow == "heavy" else {}
+            messages[task] = (message, with_parameters(message, customer))
+        return messages
+
+    def _keys(self, flow: FlowState, messages: Mapping[int, tuple[bytes, bytes]]) -> dict[int, TaskKeys]:
+        """The keys that follow from them."""
+        keying = HEAVY if flow.workflow == "heavy" else Keying()
+        new = {task: decode_message(message) for task, (_, message) in messages.items()}
+        return {task: keying.keys_of(message.program, message.parameters) for task, message in new.items()}
 
     def _note_lost_leases(self) -> None:
         """Claims whose leases have ended; their workers do not know it yet."""

@@ -8,8 +8,10 @@ from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, Refu
 from flower_engine.flows.history import find_state
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
+from flower_engine.flows.workflow_definitions import keying_of
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
+from flower_engine.model.definition import TaskKeys
 from flower_engine.model.flow_state import FlowState
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated, Scope, read_messages
@@ -52,12 +54,14 @@ class Operator:
         """
 
         async def call(restored: Restored | None) -> Operated:
+            messages = await self._messages(restored, changes) if changes else {}
             return await operator_transitions.rerun(
                 *self._where(),
                 by=self._by,
                 selection=selection,
                 scope=scope,
-                messages=await self._messages(restored, changes) if changes else {},
+                messages=messages,
+                keys=await self._keys(messages),
                 version=self._version,
                 restored=restored,
             )
@@ -210,6 +214,14 @@ class Operator:
             if is_at_work:
                 raise error
             await take_back(redis, partition, error.until_ms)
+
+    async def _keys(self, messages: Mapping[int, tuple[bytes, bytes]]) -> dict[int, TaskKeys]:
+        """The keys by which tasks with new messages wait and are counted."""
+        new = {seq: decode_message(message) for seq, (_, message) in messages.items()}
+        if not new:
+            return {}
+        keying = await keying_of(self._stores, next(iter(new.values())).workflow)
+        return {seq: keying.keys_of(task.program, task.parameters) for seq, task in new.items()}
 
     async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
         found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))

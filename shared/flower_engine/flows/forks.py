@@ -10,7 +10,8 @@ from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.stores import Stores
-from flower_engine.model.definition import PlannedTask
+from flower_engine.flows.workflow_definitions import keying_of
+from flower_engine.model.definition import Keying, PlannedTask
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.projection.read.views import View
@@ -48,13 +49,15 @@ async def fork(
             {seq: (planned[seq].program, planned[seq].parameters) for seq in changes}, changes, versions
         ),
     )
-    started = await stores.registrar.start(Wanted(_plan(state, tasks, given), by))
+    keying = await keying_of(stores, state.workflow)
+    started = await stores.registrar.start(Wanted(_plan(state, tasks, given, keying), by))
     return Forked(started.flow, state.workflow, flow_id, warnings_of(programs, given))
 
 
-def _plan(state: FlowState, tasks: Sequence[int], given: Mapping[int, Given]) -> FlowPlan:
+def _plan(state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], keying: Keying) -> FlowPlan:
+    """It waits and is counted by the keys of its own parameters, as limits and fairness ask for them now."""
     runs = _with_dependents(state, tasks)
-    planned = [_changed(task.planned, given.get(task.planned.seq)) for task in state.tasks]
+    planned = [keying.keyed(_changed(task.planned, given.get(task.planned.seq))) for task in state.tasks]
     kept = [task for task in state.tasks if task.planned.seq not in runs]
     return FlowPlan(
         state.workflow,

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from flower_engine.flows.sources import KeyOwner, Position
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
@@ -32,6 +32,10 @@ class MemoryDefinitions:
 
     async def delete(self, workflow: str) -> bool:
         return self._workflows.pop(workflow, None) is not None
+
+    async def keying(self, workflow: str) -> Keying:
+        definition = self._workflows.get(workflow)
+        return Keying() if definition is None else definition.keying
 
     async def controls(self) -> Sequence[FlowControl]:
         return ()

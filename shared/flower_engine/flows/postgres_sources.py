@@ -8,7 +8,7 @@ from psycopg.errors import UniqueViolation
 from flower_engine.errors import DefinitionConflictError
 from flower_engine.flows.sources import KeyOwner, Position
 from flower_engine.model.beginnings import BEGINNING_TYPES
-from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive.archived_events import ArchivedEvent, history
@@ -18,6 +18,7 @@ from flower_engine.projection.definitions.definition_rows import (
     delete_workflow,
     encode_workflow,
     put_workflow,
+    read_keying,
     read_workflow,
 )
 from flower_engine.projection.definitions.flow_control_rows import read_controls
@@ -59,6 +60,10 @@ class PostgresDefinitions:
     async def delete(self, workflow: str) -> bool:
         async with self._connect() as connection:
             return await delete_workflow(connection, workflow)
+
+    async def keying(self, workflow: str) -> Keying:
+        async with self._connect() as connection:
+            return await read_keying(connection, workflow)
 
     async def controls(self) -> Sequence[FlowControl]:
         async with self._connect() as connection:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.read.views import EventView, FlowView
@@ -46,6 +46,10 @@ class Definitions(Protocol):
 
     async def delete(self, workflow: str) -> bool:
         """Deletes the definition, not its flows; False if there was none."""
+        ...
+
+    async def keying(self, workflow: str) -> Keying:
+        """Which parameters tell flows of the workflow apart for flow control; it need not be defined."""
         ...
 
     async def controls(self) -> Sequence[FlowControl]:

@@ -1,7 +1,10 @@
 """Changes of definitions, which the next registration heeds."""
 
+from contextlib import suppress
+
+from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.flows.stores import Stores
-from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definition import Keying, WorkflowDefinition
 
 
 async def define(stores: Stores, definition: WorkflowDefinition) -> bool:
@@ -15,6 +18,17 @@ async def define(stores: Stores, definition: WorkflowDefinition) -> bool:
         return await stores.definitions.put(definition)
     finally:
         stores.plans.forget(definition.name)  # others are told, too, but the next call may come before that
+
+
+async def keying_of(stores: Stores, workflow: str) -> Keying:
+    """Which parameters tell flows of the workflow apart; as it is cached, or as it stands.
+
+    Raises:
+        psycopg.Error, StoreUnavailableError: it is not cached, and Postgres cannot be asked.
+    """
+    with suppress(UnknownWorkflowError, DefinitionError):  # flows outlive the definition they began with
+        return (await stores.plans.get(workflow)).keying
+    return await stores.definitions.keying(workflow)
 
 
 async def delete_definition(stores: Stores, workflow: str) -> bool:

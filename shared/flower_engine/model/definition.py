@@ -1,8 +1,9 @@
 """Workflow definitions: what a person writes, and the plan of a flow that follows from it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -27,6 +28,15 @@ class TaskDefinition(TaskSpec, frozen=True, kw_only=True):
     """One row of ``ms_task_definition``."""
 
 
+class TaskKeys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What tells a task apart for flow control: for fairness, for its workflow's limit per key, and for its
+    program's; "" where it has none."""
+
+    fair_key: str = ""
+    workflow_key: str = ""
+    program_key: str = ""
+
+
 class Keying(msgspec.Struct, frozen=True, kw_only=True):
     """Which parameters tell flows of a workflow apart for flow control: for fairness, for its limit per key,
     and for the limits per key of programs (program -> parameter)."""
@@ -35,11 +45,19 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
     limit_by: str | None = None
     programs: dict[str, str] = {}
 
+    def keys_of(self, program: str, parameters: Mapping[str, Any]) -> TaskKeys:
+        """The keys of a task of this program with these parameters."""
+        return TaskKeys(
+            fair_key=_key_of(parameters, self.fair_by),
+            workflow_key=_key_of(parameters, self.limit_by),
+            program_key=_key_of(parameters, self.programs.get(program)),
+        )
+
     def keyed(self, task: "PlannedTask") -> "PlannedTask":
         """The task with its keys, from its parameters as they are."""
-        fair_key = _key_of(task, self.fair_by)
-        workflow_key = _key_of(task, self.limit_by)
-        program_key = _key_of(task, self.programs.get(task.program))
+        fair_key = _key_of(task.parameters, self.fair_by)
+        workflow_key = _key_of(task.parameters, self.limit_by)
+        program_key = _key_of(task.parameters, self.programs.get(task.program))
         if (fair_key, workflow_key, program_key) == (task.fair_key, task.workflow_key, task.program_key):
             return task
         return msgspec.structs.replace(
@@ -115,9 +133,9 @@ def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
     return PlannedTask(seq=seq, depends_on=depends_on, **same)
 
 
-def _key_of(task: PlannedTask, parameter: str | None) -> str:
-    """The parameter's value as a key; "" where the task has none. A long one is told by its hash."""
-    value = None if parameter is None else task.parameters.get(parameter)
+def _key_of(parameters: Mapping[str, Any], parameter: str | None) -> str:
+    """The parameter's value as a key; "" where there is none. A long one is told by its hash."""
+    value = None if parameter is None else parameters.get(parameter)
     if value is None or value == "":
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()

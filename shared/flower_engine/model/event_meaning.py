@@ -173,7 +173,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             Move("waiting", (WAIT,), WAIT),
         ),
         forgets=_BEGAN_ANEW,
-        of_each={"parameters": "parameters"},
+        of_each={"parameters": "parameters", "keys": "keys"},
         end="over",
     ),
     events.FlowCancelled: Meaning(

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.definition import PlannedTask
+from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 
@@ -158,7 +158,8 @@ class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
 
 class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     """These tasks run again from the start, named by where they stood: -> Wait. A flow that had ended is
-    under way again. ``parameters`` holds all parameters of tasks whose parameters were changed."""
+    under way again. ``parameters`` holds all parameters of tasks whose parameters were changed, ``keys`` the
+    keys of those that wait by other ones from here on."""
 
     by: str
     finished: tuple[int, ...] = ()
@@ -166,6 +167,7 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     suspended: tuple[int, ...] = ()
     waiting: tuple[int, ...] = ()
     parameters: dict[int, dict[str, Any]] = {}
+    keys: dict[int, TaskKeys] = {}
 
     def __iter__(self) -> Iterator[int]:
         """Every task that runs again."""

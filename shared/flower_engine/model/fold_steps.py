@@ -18,7 +18,7 @@ _TaskStep = Callable[[FlowState, TaskState, Any], None]
 
 _STATUSES = {f"status_{int(status)}": status for status in Status}
 _PLANNED = ("priority", "parameters")
-"""Facts that a task's plan holds."""
+"""Facts that a task's plan holds; "keys" are three of its fields."""
 
 
 def close(flow: FlowState, seq: int) -> None:
@@ -165,7 +165,9 @@ def _giving_all(fact: str, field: str) -> Step:
 
 
 def _give(task: TaskState, fact: str, value: Any) -> None:
-    if fact in _PLANNED:
+    if fact == "keys":
+        task.planned = msgspec.structs.replace(task.planned, **msgspec.structs.asdict(value))
+    elif fact in _PLANNED:
         task.planned = msgspec.structs.replace(task.planned, **{fact: value})
     else:
         setattr(task, fact, bytes(value))

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from flower_engine.model.definition import PlannedTask
+from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.key_parts import escape, unescape
 
 _LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
@@ -67,6 +67,11 @@ def lane_of(workflow: str, task: PlannedTask) -> str:
     """The lane where a task waits."""
     share = _share(task.queue, task.priority, workflow, task.fair_key)
     return share + escape(task.program) + _last(task.units, task.workflow_key, task.program_key)
+
+
+def key_parts(keys: TaskKeys) -> tuple[str, str, str]:
+    """The keys as ``rerun.lua`` puts them into the name of a lane: fair key, workflow's, program's."""
+    return escape(keys.fair_key), escape(keys.workflow_key), escape(keys.program_key)
 
 
 def suspect_lane(name: str) -> str:

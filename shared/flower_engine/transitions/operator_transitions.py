@@ -13,6 +13,8 @@ import msgspec
 from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
+from flower_engine.model.definition import TaskKeys
+from flower_engine.model.lanes import key_parts
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import encoded_parameters
@@ -48,13 +50,15 @@ async def rerun(
     selection: Sequence[int] | Literal["failed", "all"],
     scope: Scope = "",
     messages: Mapping[int, tuple[bytes, bytes]] | None = None,
+    keys: Mapping[int, TaskKeys] | None = None,
     version: int | None = None,
     restored: Restored | None = None,
 ) -> Operated:
     """Tasks run again from the start, their attempts counting on.
 
     ``selection`` "failed" is every task in Suspend, and of a cancelled flow what the cancel cut off.
-    ``messages`` gives selected tasks new ones: (the message as it is, the new one), see ``with_parameters``.
+    ``messages`` gives selected tasks new ones: (the message as it is, the new one), see ``with_parameters``;
+    ``keys`` says by which keys these tasks wait and are counted from then on (absent: as they did).
 
     Raises:
         RefusedError: a selected task is running or waits already, a dependent runs or would keep a result of
@@ -63,7 +67,9 @@ async def rerun(
     """
     lists: list[Arg] = []
     for task, (now, new) in (messages or {}).items():
+        its_keys = (keys or {}).get(task)
         lists += (task, now, new, encoded_parameters(new))
+        lists += ("", "", "", "") if its_keys is None else (_encode(its_keys), *key_parts(its_keys))
     if isinstance(selection, str):
         lists.append(selection)
         if selection == "failed" and restored is not None:

@@ -118,12 +118,17 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
         raise TooLargeError(name, [_TOO_MANY])
     found = await (await connection.execute(_READ_WORKFLOW, (name,))).fetchone()
     timeout_seconds: Decimal | None = found[0] if found else None
-    keying = _keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
+    keying = await read_keying(connection, name)
     if len(rows) > _MANY_ROWS:
         definition = await asyncio.to_thread(_definition_of, name, rows, timeout_seconds)
     else:
         definition = _definition_of(name, rows, timeout_seconds)
     return msgspec.structs.replace(definition, keying=keying)
+
+
+async def read_keying(connection: Connection, name: str) -> Keying:
+    """Which parameters tell flows of a workflow of this name apart, whether it is defined or not."""
+    return _keying_of(await (await connection.execute(_READ_KEYING, (name,))).fetchall())
 
 
 async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:

@@ -48,6 +48,8 @@ def lines_of(meaning: Meaning) -> list[str]:
     for move in meaning.moves:
         lines += _moving(meaning, move)
     for fact, field in meaning.of_each.items():
+        if fact not in TaskChange.__struct_fields__:  # the tables do not show it
+            continue
         lines.append(f"for seq, value in event.{field}.items():")
         lines.append(f"    flow.task(seq).{fact} = {held_value(fact, 'value')}")
     lines += [f"flow.{fact} = event.{field}" for fact, field in meaning.of_all.items()]

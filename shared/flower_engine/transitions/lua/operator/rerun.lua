@@ -6,7 +6,9 @@
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it.
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents), number of new messages; behind the
---   fields: for each message: task, message as it is, new message, its parameters (JSON); then the selection:
+--   fields: for each message: task, message as it is, new message, its parameters (JSON), the keys that
+--   follow from them (JSON, "": as they are), and these as a lane's name has them: fair key, workflow's key,
+--   program's key; then the selection:
 --   "tasks", tasks... | "all" | "failed", tasks that a cancel cut off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
 local generation, operation, id, by, version, restored, scope, message_count = unpack(ARGV, 1, 8)
@@ -17,8 +19,9 @@ end
 load_whole(flow)
 local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do
-  messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3] }
-  at = at + 4
+  messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3], keys = ARGV[at + 4],
+    fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7] }
+  at = at + 8
 end
 
 local selection, again, stack = ARGV[at], {}, {}
@@ -117,12 +120,36 @@ for task, message in pairs(messages) do
   parameters[#parameters + 1] = '"' .. task .. '":' .. message.parameters
 end
 
+-- The lane beside this one (its name) for tasks with the keys of a message.
+local function lane_with_keys(name, message)
+  local share, program = match(name, '^([^:]*:[^:]*:[^:/]*)[^:]*(:[^/]*)')
+  local name_with = share .. (message.fair_key == '' and '' or '/' .. message.fair_key) .. program
+  if message.workflow_key == '' and message.program_key == '' then
+    return name_with
+  end
+  return name_with .. '/' .. message.workflow_key
+    .. (message.program_key == '' and '' or '/' .. message.program_key)
+end
+
+local keys = {}
 for task, message in pairs(messages) do
   set(flow, message_field(task), message.new)
+  local known = flow.tasks[tonumber(task)]
+  local lane = message.keys == '' and known.lane or lane_with_keys(known.lane, message)
+  if lane ~= known.lane then
+    keys[#keys + 1] = '"' .. task .. '":' .. message.keys
+    if known.status == WAIT then -- it leaves the lane of its old keys; reopen pushes it to the other
+      unplace(flow, task, known)
+      known.moved = true
+    end
+    known.lane = lane
+    set(flow, lane_field(task), lane)
+  end
 end
 append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed('ignored', lists[IGNORE])
   .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])
-  .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}'))
+  .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}')
+  .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}'))
 go_on(flow)
 reopen(flow, again)
 count_active(flow)
