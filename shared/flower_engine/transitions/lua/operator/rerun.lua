@@ -19,8 +19,8 @@ end
 load_whole(flow)
 local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do
-  messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3], keys = ARGV[at + 4],
-    fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7] }
+  messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3],
+    keys = ARGV[at + 4], fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7] }
   at = at + 8
 end
 
