@@ -4,7 +4,7 @@ from filled_tasks import filled_definition
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import encode_workflow, put_workflow, read_workflow
 from flower_engine.projection.task_columns import DEFINITION_COLUMNS, FLOW_COLUMNS_OF
-from flower_engine.projection.write.rows import TASK_COLUMNS
+from flower_engine.projection.write.task_rows import TASK_COLUMNS
 
 FOLLOW_FROM_NO_EVENT = {"wait_reason"}  # of the first version; nobody writes it
 
@@ -32,7 +32,7 @@ async def test_flows_have_a_column_for_every_field_that_they_show_and_no_other(t
     assert there - set(TASK_COLUMNS) == FOLLOW_FROM_NO_EVENT, (
         "no field of shared/flower_engine/model/task_spec.py or of an event explains them"
     )
-    assert shown <= set(TASK_COLUMNS), "shared/flower_engine/projection/write/rows.py does not write them"
+    assert shown <= set(TASK_COLUMNS), "projection/write/task_rows.py does not write them"
 
 
 async def test_every_field_of_a_definition_is_put_and_read_back(tables: Connection) -> None:

@@ -9,8 +9,9 @@ import pytest
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch
+from flower_engine.projection.write.flow_rows import FLOW_COLUMNS, UPDATE_FLOWS
 from flower_engine.projection.write.projected_positions import Projected, read_positions
-from flower_engine.projection.write.rows import UPDATE_FLOWS, UPDATE_TASKS
+from flower_engine.projection.write.task_rows import UPDATE_TASKS
 from flower_engine.projection.write.writer import Writer
 from projection.rows import archived, expected, held
 from projection.stories import Story
@@ -117,3 +118,13 @@ async def test_rows_are_looked_up_by_their_key_whatever_the_statistics_say(
         lines = [line async for (line,) in plan]
         assert any("Index Scan using kr_" in line for line in lines), lines
         assert not any("Seq Scan" in line or "Hash" in line for line in lines), lines
+
+
+async def test_rows_of_flows_have_the_columns_of_the_table(tables: Connection) -> None:
+    rows = await tables.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        " AND table_name = 'kr_flow_stat'"
+    )
+    there = {name for (name,) in await rows.fetchall()}
+    assert there - set(FLOW_COLUMNS) == {"lost_version"}, "projection/write/flow_rows.py does not write them"
+    assert set(FLOW_COLUMNS) <= there

@@ -1,11 +1,4 @@
-"""Code that writes what an event says of a task into it, made from the table of meanings once.
-
-It is source code, as that of the methods of dataclasses is: every event is counted with it, and reading the
-table for each would take longer than writing the facts.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+"""Lines of source that write what an event says of a task into it, from the table of meanings."""
 
 import msgspec
 
@@ -37,14 +30,6 @@ def fact_lines(meaning: Meaning, move: Move, kind: type[msgspec.Struct]) -> list
         if f"forget_{fact}" in fields:
             lines.append(f"task.forget_{fact} = True")
     return lines
-
-
-def function_of(lines: Sequence[str], parameters: str, names: Mapping[str, Any]) -> Callable[..., None]:
-    """The function of these lines, which may use these names."""
-    source = "\n    ".join([f"def write({parameters}):", *(lines or ["pass"])])
-    known = dict(names)
-    exec(compile(source, "<made from model/event_meaning.py>", "exec"), known)
-    return known["write"]
 
 
 def held_value(fact: str, value: str) -> str:

@@ -7,8 +7,9 @@ import msgspec
 
 from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tasks
 from flower_engine.model.events import AnyEvent
-from flower_engine.model.fact_writers import fact_lines, function_of
+from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
 
 Step = Callable[[FlowState, Any], None]

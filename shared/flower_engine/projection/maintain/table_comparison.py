@@ -9,7 +9,8 @@ from psycopg.sql import SQL, Composable, Identifier
 from flower_engine.crash_points import crash_point
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection
-from flower_engine.projection.write.rows import FLOW_COLUMNS, TASK_COLUMNS
+from flower_engine.projection.write.flow_rows import FLOW_COLUMNS
+from flower_engine.projection.write.task_rows import TASK_COLUMNS
 
 _PAGE_ROWS = 500
 _TEMPORARY = "pg_temp"

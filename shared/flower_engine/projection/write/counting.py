@@ -9,7 +9,8 @@ from typing import Any
 
 from flower_engine.model.event_meaning import MEANINGS, Meaning, Move
 from flower_engine.model.events import AnyEvent
-from flower_engine.model.fact_writers import fact_lines, function_of, held_value
+from flower_engine.model.fact_writers import fact_lines, held_value
+from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
 from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 

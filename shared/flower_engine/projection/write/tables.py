@@ -5,20 +5,17 @@ from typing import LiteralString
 
 from flower_engine.projection.database import Connection, Packed
 from flower_engine.projection.write.flow_changes import FlowChange
-from flower_engine.projection.write.rows import (
-    COPY_FLOWS,
-    COPY_TASKS,
-    UPDATE_FLOWS,
-    UPDATE_PRIORITIES,
-    UPDATE_TASKS,
-    changed_flows,
-    changed_priorities,
-    changed_tasks,
-    new_flows,
-    new_tasks,
-)
+from flower_engine.projection.write.flow_rows import COPY_FLOWS, UPDATE_FLOWS, changed_flows, new_flows
 from flower_engine.projection.write.snapshot_rows import take_over
 from flower_engine.projection.write.target_tables import LIVE, aimed
+from flower_engine.projection.write.task_rows import (
+    COPY_TASKS,
+    UPDATE_PRIORITIES,
+    UPDATE_TASKS,
+    changed_priorities,
+    changed_tasks,
+    new_tasks,
+)
 
 BY_KEY: Mapping[LiteralString, str] = {
     "plan_cache_mode": "force_generic_plan",
