@@ -18,11 +18,13 @@ demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from s
 run: .venv/.runs ## the engine with its data in .flower/, API on 127.0.0.1:8000; Ctrl-C stops it
 	@$(BIN)/flower up
 
-# Many tests wait for real processes, so a few more at once than there are cores do well.
+# Many tests wait for real processes, so a few more at once than there are cores do well. The files keep the
+# order that tests/conftest.py gives them, the long ones first; xdist's own puts those with few tests last.
+# What is compiled is kept, whatever the environment says: else each of many hundred processes does it again.
 JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 120
 SEED ?=

@@ -18,6 +18,7 @@ from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.projection import database
 from flower_engine.projection.maintain.migrations import migrate
+from prepared_postgres import prepare_postgres
 
 # Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
 _OF_ENV_FILE = {name: "" for name in dotenv_values(".env") if name.startswith("FLOWER_")}
@@ -50,6 +51,7 @@ def valkey_url(stores_home: Home) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(stores_home: Home) -> Iterator[str]:
     """The session's Postgres, its database ``flower``. Most tests want ``database_url``."""
+    prepare_postgres(stores_home)
     postgres = EmbeddedPostgres(stores_home, durable=False)
     yield postgres.start()
     postgres.stop()
@@ -89,6 +91,26 @@ def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[
     is_empty = request.node.get_closest_marker("no_tables") is not None
     with fresh_database(postgres_url, EMPTY if is_empty else request.getfixturevalue("with_tables")) as url:
         yield url
+
+
+_LONG_FIRST = (
+    "acceptance",
+    "cli",
+    "recovery",
+    "poolers",
+    "stateful",
+    "worker",
+    "embedded",
+    "api",
+    "projection",
+)
+"""Folders whose files take long. Of several workers none is then left with such a file at the end, when the
+others have nothing to do any more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {Path(__file__).parent / name: place for place, name in enumerate(_LONG_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.parent, len(order)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

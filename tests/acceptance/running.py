@@ -24,8 +24,9 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import spawn, tail
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
+from prepared_postgres import prepare_postgres
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0
 _POLL_SECONDS = 0.05
 _TRACEBACK = re.compile(r"^.*\n(?:.*\n)??Traceback \(most recent call last\)", re.MULTILINE)
 _PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
@@ -65,7 +66,7 @@ class RunningEngine:
         self.partitions = int(environment.get("FLOWER_PARTITIONS", "1"))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._logged_before: dict[str, int] = {}
-        self.client = httpx.Client(base_url=self._api.url, timeout=30.0)
+        self.client = httpx.Client(base_url=self._api.url, timeout=_PATIENCE_SECONDS)
 
     @property
     def url(self) -> str:
@@ -93,6 +94,7 @@ class RunningEngine:
     ) -> Generator[Self]:
         """The same; services find the stores at the addresses that ``through`` makes of theirs."""
         with Home(folder / "home") as home:
+            prepare_postgres(home)
             stores = EmbeddedStores(home, load_settings(home=home.path))
             with stores as addresses:
                 found = through(addresses)

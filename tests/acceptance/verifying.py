@@ -16,7 +16,7 @@ from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.invariants import differences
 
-_CAUGHT_UP_ATTEMPTS = 200
+_CAUGHT_UP_ATTEMPTS = 2_400  # two minutes
 _CAUGHT_UP_SECONDS = 0.05
 _ARCHIVE = (
     "SELECT position_ms || '-' || position_seq, event::text FROM kr_event WHERE partition = %s"

@@ -20,7 +20,7 @@ from flower_engine.runtime.settings import Settings
 from flower_projector.log_follower import Follower
 from scripts.engine import Engine
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 class RunningApi:

@@ -14,12 +14,14 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.flows import postgres_stores
 from flower_engine.projection import database
+from prepared_postgres import prepare_postgres
 
 
 @pytest.fixture
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A Postgres that the test may stop."""
     with tempfile.TemporaryDirectory(prefix="flower-api-") as folder, Home(Path(folder)) as home:
+        prepare_postgres(home)
         server = EmbeddedPostgres(home, durable=False)
         yield server
         server.stop()
@@ -73,6 +75,6 @@ async def test_postgres_ends_a_statement_that_takes_too_long_and_the_connection_
         async with pool.connection() as connection:
             before = connection.info.backend_pid
             with pytest.raises(psycopg.errors.QueryCanceled):
-                await connection.execute("SELECT pg_sleep(60)")
+                await connection.execute("SELECT pg_sleep(600)")
         async with pool.connection() as connection:
             assert connection.info.backend_pid == before

@@ -11,7 +11,7 @@ from api.serving import RunningApi
 from flower_cli.commands.redis_console import lines_of
 from flower_cli.commands.store_consoles import redis_cli_arguments
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 TELL = '#!/bin/sh\necho "$@"\necho "password=$PGPASSWORD$REDISCLI_AUTH"\n'
 
 

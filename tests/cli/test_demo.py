@@ -17,7 +17,7 @@ def demo(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TMPDIR": str(folder), **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

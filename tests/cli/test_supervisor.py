@@ -17,18 +17,18 @@ from flower_cli.console import error_of
 from flower_cli.local.supervisor import ServiceFailedError, Supervisor, end_leftovers
 from flower_engine.embedded.processes import ProcessMark, spawn
 
-STAYS = "print('up', flush=True); input_never = __import__('time').sleep(60)"
+STAYS = "print('up', flush=True); input_never = __import__('time').sleep(600)"
 ENDS_ITSELF_WELL = "print('up', flush=True); __import__('time').sleep(0.01)"
 CANNOT_RUN = "import sys; sys.exit('error: the moon is missing')"
 ENDED_BY_A_PROGRAM = "print('up', flush=True); __import__('os')._exit(%d)"
 IGNORES_SIGTERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "print('up', flush=True); time.sleep(60)"
+    "print('up', flush=True); time.sleep(600)"
 )
 HAS_A_CHILD = (
     "import subprocess, sys, time;"
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-    "print(child.pid, flush=True); time.sleep(60)"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print(child.pid, flush=True); time.sleep(600)"
 )
 
 
@@ -52,7 +52,7 @@ class Heard:
             return lines if len(lines) >= count else []
 
         with self._changed:
-            assert self._changed.wait_for(enough, timeout=20), self.lines
+            assert self._changed.wait_for(enough, timeout=60), self.lines
             return enough()
 
 
@@ -87,7 +87,7 @@ def pid_of(supervisor: Supervisor, index: int = 0) -> int:
 
 
 def run_until(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         supervisor.run_once()
@@ -149,7 +149,7 @@ def test_stopping_leaves_nothing_of_a_child_and_its_children(make: Make, heard: 
     grandchild = psutil.Process(int(heard.wait_for("service")[0]))
     supervisor.stop(patience_seconds=10)
     assert supervisor.children[0].process is None
-    psutil.wait_procs([grandchild], timeout=10)
+    psutil.wait_procs([grandchild], timeout=60)
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 
 
@@ -181,7 +181,7 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         )
         supervisor.start()
         print(supervisor.children[0].process.pid, flush=True)
-        time.sleep(60)
+        time.sleep(600)
     """)
     words = [sys.executable, "-c", program, tmp_path / "services.json"]
     with subprocess.Popen([*words, STAYS], stdout=subprocess.PIPE) as owner:
@@ -191,7 +191,7 @@ def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(pid))
         owner.kill()
     end_leftovers(tmp_path / "services.json")
-    psutil.wait_procs([child], timeout=10)
+    psutil.wait_procs([child], timeout=60)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert not (tmp_path / "services.json").exists()
 

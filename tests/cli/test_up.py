@@ -29,7 +29,7 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def end_of(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that are still alive after they had time to end."""
-    return psutil.wait_procs(processes, timeout=30)[1]
+    return psutil.wait_procs(processes, timeout=120)[1]
 
 
 def test_it_runs_stores_and_services_and_leaves_nothing(home: Path, stubs: Path, tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ def test_a_second_one_on_the_same_folder_or_port_is_refused(home: Path, stubs: P
     with up(home, tmp_path / "log", stubs=stubs) as running:
         running.wait_until_running()
         with up(home, tmp_path / "second", stubs=stubs) as second:
-            assert second.process.wait(timeout=60) == 1
+            assert second.process.wait(timeout=120) == 1
             assert f"{home} is in use by process {running.process.pid}" in second.log()
         port = urls(home)["api_url"].rpartition(":")[2]
         with up(tmp_path / "other", tmp_path / "third", "--port", port, stubs=stubs) as third:
-            assert third.process.wait(timeout=60) == 2
+            assert third.process.wait(timeout=120) == 2
             assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in third.log()
             assert "embedded" not in third.log()  # it was said before anything started
 
@@ -142,7 +142,7 @@ def _accepts(database_url: str) -> bool:
 def test_a_service_that_cannot_run_ends_it_with_that_message(home: Path, stubs: Path, tmp_path: Path) -> None:
     broken = stub_services(tmp_path / "stubs", projector=CANNOT_RUN)
     with up(home, tmp_path / "log", stubs=broken) as running:
-        assert running.process.wait(timeout=60) == 1
+        assert running.process.wait(timeout=120) == 1
         last = running.log().rstrip().splitlines()[-1]
     assert last == "error: projector cannot run (3 attempts): Redis went back in time: restore it"
 

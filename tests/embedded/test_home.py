@@ -18,9 +18,9 @@ import subprocess, sys, time
 from pathlib import Path
 from flower_engine.embedded.home import Home
 Home(Path(sys.argv[1])).acquire()
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

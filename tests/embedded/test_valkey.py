@@ -74,7 +74,7 @@ def test_its_log_is_rewritten_beside_frees_in_the_background(valkey: EmbeddedVal
         send(valkey, "HSET", "wide", *fields)
         send(valkey, "UNLINK", "wide")  # freed by another thread while the next line forks
         send(valkey, "BGREWRITEAOF")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while send(valkey, "INFO", "persistence")["aof_rewrite_in_progress"]:
             assert time.monotonic() < deadline
             time.sleep(0.002)

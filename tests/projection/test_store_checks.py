@@ -21,6 +21,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis, problem_of, what_a_crash_loses
 from flower_projector.partition_loop import PartitionLoop, Turn
 from flower_watcher.lapse import LapseLoop
+from prepared_postgres import prepare_postgres
 from projection.waiting import until
 
 
@@ -134,9 +135,8 @@ async def test_a_postgres_that_is_read_only_is_waited_for(
 
 async def test_a_standby_is_waited_for_until_it_is_promoted(tmp_path: Path) -> None:
     with Home(tmp_path / "home") as home:
+        prepare_postgres(home)
         postgres = EmbeddedPostgres(home, durable=False)
-        postgres.start()
-        postgres.stop()
         (home.postgres / "standby.signal").touch()
         try:
             async with await database.connect(postgres.start(), "test") as connection:

@@ -18,7 +18,7 @@ from flower_projector.log_follower import Follower
 from scripts.engine import Engine
 
 MAX_LOST = 3
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 120.0
 
 
 class Both:

@@ -18,7 +18,7 @@ from typing import Any
 from flower_engine import Context, program
 
 _LONG_SECONDS = 600.0
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 _fork = multiprocessing.get_context("fork")
 
 

@@ -20,7 +20,7 @@ from flower_engine.transitions.worker_transitions import WorkerInfo, live_worker
 from flower_worker.service import serve
 from scripts.engine import Engine
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 PROGRAMS = "worker.sample_programs"
 _RUNNER = """
 from flower_engine.runtime.lifecycle import run
