@@ -14,6 +14,7 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_INTERVAL_SECONDS = 0.5
 _LOOKS_A_LEASE = 8  # so that a task of a lost worker waits little longer than the lease time
+_LOOKS_A_LIST = _LOOKS_A_LEASE // 2  # a queue that is new has no lease that could have lapsed sooner
 _INTERVALS_TO_A_STALL = 4
 _MOST_AT_ONCE = 100
 
@@ -37,6 +38,8 @@ class LapseLoop:
         self._settings = settings
         self.interval_seconds = interval_seconds(settings)
         self._stalled = False
+        self._queues: list[str] = []
+        self._looks = 0
 
     async def run(self) -> None:
         """Looks until cancelled.
@@ -49,11 +52,14 @@ class LapseLoop:
 
     async def run_once(self) -> list[Lapse]:
         """Ends the leases that have lapsed; none for one lease time after a stall."""
+        if self._looks % _LOOKS_A_LIST == 0:
+            self._queues = await queues_of(self._client, self._partition)
+        self._looks += 1
         crash_point("lapse.before")
         found = await lapse(
             self._client,
             self._partition,
-            queues=await queues_of(self._client, self._partition),
+            queues=self._queues,
             lease_ms=self._settings.lease_ms,
             tick_gap_ms=stall_ms(self.interval_seconds),
             max_lost=self._settings.max_lost,

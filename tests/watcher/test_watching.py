@@ -89,6 +89,26 @@ async def test_two_watchers_end_a_lease_once(engine: Engine, settings: Settings)
     assert sum(isinstance(event, TaskLapsed) for event in await engine.events()) == 20
 
 
+async def test_a_queue_that_is_new_is_watched_before_its_first_lease_can_lapse(
+    engine: Engine, settings: Settings
+) -> None:
+    """Which queues there are is not asked at every look."""
+    for looks in range(8):
+        queue = f"queue-{looks}"
+        watching = LapseLoop(engine.client, engine.partition, settings)
+        for _ in range(looks):
+            await watching.run_once()
+        await engine.attend(queue)
+        await engine.register(task(1, queue=queue))
+        claims = await engine.claim(queues=(queue,))
+        for _ in range(4):  # it looks at least eight times a lease
+            await watching.run_once()
+        await send(engine.client, "HSET", engine.keys.meta, "grace", 0)
+        await engine.tick()
+        await engine.lose(*claims)
+        assert [ended.queue for ended in await watching.run_once()] == [queue]
+
+
 async def test_the_watcher_looks_often_enough_for_short_leases(engine: Engine, redis_url: str) -> None:
     short = load_settings(redis_url=redis_url, lease_seconds=0.8, heartbeat_seconds=0.1)
     assert LapseLoop(engine.client, engine.partition, short).interval_seconds <= 0.1
