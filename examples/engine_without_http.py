@@ -7,7 +7,7 @@ import asyncio
 
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.history import find_flow
-from flower_engine.flows.postgres_stores import open_stores
+from flower_engine.flows.installed_stores import open_stores
 from flower_engine.flows.registrations import start
 from flower_engine.flows.wait_words import in_words
 from flower_engine.flows.workflow_definitions import define

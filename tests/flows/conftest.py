@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from flower_engine.flows.installed_stores import open_stores
 from flower_engine.flows.memory_stores import MemoryStores
-from flower_engine.flows.postgres_stores import PostgresStores, open_stores
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stores import Stores
 from flower_engine.log.client import connect
 from flower_engine.log.durability import Level

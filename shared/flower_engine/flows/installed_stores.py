@@ -1,0 +1,129 @@
+"""The stores of an installation, made sure of and looked after, for as long as a process works with flows."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from redis.asyncio import Redis
+
+from flower_engine.errors import LostError, SettingsError
+from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
+from flower_engine.log.client import connect
+from flower_engine.log.durability import Level, settle_level
+from flower_engine.log.partition import Partition
+from flower_engine.projection.database import make_pool
+from flower_engine.runtime.asyncio_tasks import cancel_all
+from flower_engine.runtime.backoff import StoreBackoff, StoresBackoff
+from flower_engine.runtime.clock import SystemClock
+from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.loop import until_it_works
+from flower_engine.runtime.redis_loss import Waiting, until_lost
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.store_checks import what_a_crash_loses
+
+_log = logging.getLogger(__name__)
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncGenerator[PostgresStores]:
+    """The stores that the settings name, for who is no service of Flower: ready to be used, and looked after
+    until the context is left. What is away or lost is waited for.
+
+    Raises:
+        SettingsError: they do not name both stores, or Redis cannot keep the durability that is set.
+        StoreRefusedError: a store refuses what Flower needs, which no waiting heals.
+        InstallationError: the stores do not belong together.
+    """
+    if settings.redis_url is None or settings.database_url is None:
+        raise SettingsError("set FLOWER_REDIS_URL and FLOWER_DATABASE_URL; `flower urls` prints them")
+    pool = make_pool(settings.database_url, "flows", statement_seconds=STATEMENT_SECONDS)
+    async with connect(settings.redis_url) as redis, pool:
+        stores = PostgresStores(redis, pool, settings, SystemClock())
+        await _begin(stores, settings)
+        behind = asyncio.create_task(_keep(stores, settings))
+        try:
+            yield stores
+        finally:
+            await cancel_all([behind])
+
+
+async def look_after(stores: PostgresStores, settings: Settings) -> None:
+    """Makes sure of the installation, then keeps the plans right, for ever; looks out for a lost Redis.
+
+    Raises:
+        SettingsError, StoreRefusedError, InstallationError: as :func:`open_stores` does.
+    """
+    await stores.pool.open()
+    await _begin(stores, settings)
+    await _keep(stores, settings)
+
+
+async def _begin(stores: PostgresStores, settings: Settings) -> None:
+    stores.install(*await _installation(stores, settings, is_start=True))
+
+
+async def _keep(stores: PostgresStores, settings: Settings) -> None:
+    listening = asyncio.create_task(stores.listener.run())
+    try:
+        while True:
+            lost = await _until_lost(stores)
+            _log.error("flows cannot be registered or operated on: %s", lost)
+            stores.lose(lost)
+            stores.install(*await _installation(stores, settings, is_start=False))
+            _log.warning("Redis is whole again: flows can be registered and operated on")
+    finally:
+        await cancel_all([listening])
+
+
+async def _installation(
+    stores: PostgresStores, settings: Settings, *, is_start: bool
+) -> tuple[list[Partition], Level]:
+    """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
+    meanwhile what is waited for.
+
+    Raises:
+        StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
+        SettingsError: at start: Redis cannot keep the durability that is set.
+    """
+    waiting = Waiting()
+    while True:
+        try:
+            partitions = await ensure_installation(stores.redis, stores.pool, settings, is_start=is_start)
+            return partitions, await _level(stores.redis, settings, is_start)
+        except LostError as error:
+            is_start = False
+            stores.lose(str(error))
+            await waiting.wait(error)
+
+
+async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
+
+    async def ask() -> tuple[Level, str | None]:
+        level = await settle_level(redis, settings.durability, is_start=is_start)
+        return level, await what_a_crash_loses(redis) if is_start else None
+
+    level, loses = await until_it_works(ask, StoresBackoff(_log, is_start=is_start))
+    if level.doubt is not None:
+        _log.error("%s", level.doubt)
+    _log.info("what is acknowledged is %s", level.durability)
+    if loses is not None:
+        _log.warning("%s", loses)
+    return level
+
+
+async def _until_lost(stores: PostgresStores) -> str:
+    measuring = asyncio.create_task(stores.backlogs.run(stores.partitions))
+    try:
+        return await _lost(stores)
+    finally:
+        await cancel_all([measuring])
+
+
+async def _lost(stores: PostgresStores) -> str:
+    generations = {partition.number: partition.generation for partition in stores.partitions}
+    backoff = StoreBackoff(_log, "Redis", shortest_seconds=_LOOK_AGAIN_SECONDS)
+    # Where it is away, it is not lost; whoever asks hears so.
+    return await until_it_works(partial(until_lost, stores.redis, generations, backoff.worked), backoff)
