@@ -81,7 +81,7 @@ freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make 
 	.venv-lock/bin/pip freeze --exclude flower-engine; }
 
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock .venv-peers build dist .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers build dist .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

@@ -1,4 +1,4 @@
-"""Ids in paths."""
+"""The ids that paths of the API hold: workflows, flows, and names that people give for flows."""
 
 from typing import Annotated
 

@@ -1,6 +1,6 @@
-"""Requests that have nothing to validate, answered past FastAPI's validation.
+"""Registrations without a body, answered past FastAPI's validation.
 
-Of a registration without a body, which is what ``curl -X POST`` sends, that validation is half of the work.
+It is what ``curl -X POST`` sends, and that validation would be half of its work.
 """
 
 import re

@@ -36,11 +36,15 @@ ConcurrencyOption = Annotated[
 ]
 ProcessesOption = Annotated[
     int | None,
-    typer.Option("--processes", help="Processes for CPU-bound programs; 0: a core each [FLOWER_PROCESSES]"),
+    typer.Option(
+        "--processes", help="Processes for CPU-bound programs; 0: a core each [FLOWER_PROCESSES, 0]"
+    ),
 ]
 GraceOption = Annotated[
     float | None,
-    typer.Option("--grace-seconds", help="How long a stopping worker lets attempts finish [10]"),
+    typer.Option(
+        "--grace-seconds", help="Seconds a stopping worker lets attempts go on [FLOWER_GRACE_SECONDS, 10]"
+    ),
 ]
 LogLevelOption = Annotated[
     str | None, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR [FLOWER_LOG_LEVEL, INFO]")

@@ -43,11 +43,11 @@ class BellLoop:
 
     async def run_once(self) -> None:
         """Waits for one bell, or two seconds, if there are slots for what it would announce."""
-        share = self._exchange.share
-        if share.heavy_due if self.heavy else share.due:
+        use = self._exchange.slot_use
+        if use.heavy_due if self.heavy else use.due:
             return  # the exchange loop claims as soon as it may
-        if not (self._slots.room(share) if self.heavy else self._slots.free(share)):
-            share.deaf = True  # so that it is woken, and we with it, when slots become free
+        if not (self._slots.room(use) if self.heavy else self._slots.free(use)):
+            use.deaf = True  # so that it is woken, and we with it, when slots become free
             return
         try:
             seconds = self._seconds()
@@ -56,9 +56,9 @@ class BellLoop:
             _log.debug("waiting for a bell failed: %s", error)  # the exchange loop says what it waits for
             await asyncio.sleep(_AFTER_ERROR_SECONDS)
         if self.heavy:
-            share.heavy_due = True
+            use.heavy_due = True
         else:
-            share.due = True
+            use.due = True
         self._exchange.wake()
 
     def _seconds(self) -> float:

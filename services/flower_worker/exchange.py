@@ -31,7 +31,7 @@ from flower_engine.transitions.worker_transitions import (
 from flower_worker.execution import Executor
 from flower_worker.queues import Queues
 from flower_worker.running_attempts import Attempt, Told
-from flower_worker.slots import Ask, AskKind, Share, Slots
+from flower_worker.slots import Ask, AskKind, Slots, SlotUse
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class ExchangeLoop:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.partition = partition
-        self.share = Share(self.wake)
+        self.slot_use = SlotUse(self.wake)
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
         self.answered = 0  # the last call that was answered; a thread may read it
         self.quiet = asyncio.Event()  # no lease is held, and no call is under way that may bring one
@@ -96,7 +96,7 @@ class ExchangeLoop:
         self._backoff = StoreBackoff(_log, f"Redis (partition {partition.number})", clock=clock)
         self._clock = clock
         self._opens_at: float | None = None  # when a rate lets more start
-        slots.add(self.share)
+        slots.add(self.slot_use)
 
     async def run(self) -> None:
         """Exchanges until cancelled.
@@ -139,9 +139,9 @@ class ExchangeLoop:
             self._done.append(attempt)
             self.handed_in.clear()
         else:
-            self.share.used -= 1
-            self.share.heavy_used -= attempt.heavy
-            self._slots.wake_rivals(self.share)
+            self.slot_use.used -= 1
+            self.slot_use.heavy_used -= attempt.heavy
+            self._slots.wake_rivals(self.slot_use)
         self._woken.set()
 
     def leases(self) -> dict[bytes, list[bytes]]:
@@ -203,17 +203,17 @@ class ExchangeLoop:
         self._note_quiet()
 
     def _compose(self) -> _Call | None:
-        share, slots = self.share, self._slots
+        use, slots = self.slot_use, self._slots
         batch = self._next_batch()
         heavy = 0
         if batch:
             if slots.processes:
                 heavy = sum(attempt.heavy for attempt in batch)
-                share.heavy_due = share.heavy_due or heavy > 0
-            share.due = True  # what was finished may have made others ready
-            share.used -= len(batch)
-            share.heavy_used -= heavy
-        ask = (slots.ask(share) if self._claiming else None) or _NOTHING
+                use.heavy_due = use.heavy_due or heavy > 0
+            use.due = True  # what was finished may have made others ready
+            use.used -= len(batch)
+            use.heavy_used -= heavy
+        ask = (slots.ask(use) if self._claiming else None) or _NOTHING
         if not batch and ask is _NOTHING:
             return None
         if ask.wanted > _MOST_CLAIMS:
@@ -221,8 +221,8 @@ class ExchangeLoop:
         wanted_heavy = ask.wanted if slots.processes and ask.kind is not AskKind.LIGHT else 0
         # Until the call is answered nobody else may have the slots of what it hands in or asks for.
         reserved, heavy_reserved = max(ask.wanted, len(batch)), max(wanted_heavy, heavy)
-        share.used += reserved
-        share.heavy_used += heavy_reserved
+        use.used += reserved
+        use.heavy_used += heavy_reserved
         self._number += 1
         self._calling = True
         self.quiet.clear()
@@ -269,10 +269,10 @@ class ExchangeLoop:
                 return reply
 
     def _accept(self, call: _Call, reply: Exchange) -> None:
-        share = self.share
+        use = self.slot_use
         self.answered = call.number
-        share.used -= call.reserved
-        share.heavy_used -= call.heavy_reserved
+        use.used -= call.reserved
+        use.heavy_used -= call.heavy_reserved
         for attempt in call.batch:
             self._forget(attempt)
         if reply.words.count("ok") != len(reply.words):
@@ -285,15 +285,15 @@ class ExchangeLoop:
             self.handed_in.set()
         self._calling = False
         self._note_quiet()
-        self._slots.wake_rivals(share)
+        self._slots.wake_rivals(use)
 
     def _start(self, claim: Claim) -> None:
         attempt = Attempt(claim, self)
         self._held[claim.queue][claim.lease] = attempt
-        self.share.used += 1
+        self.slot_use.used += 1
         if self._claiming:
             self._executor.start(attempt)
-            self.share.heavy_used += attempt.heavy
+            self.slot_use.heavy_used += attempt.heavy
         else:
             self.finish(attempt, Outcome(claim, OutcomeKind.RETURNED))
 
@@ -303,9 +303,9 @@ class ExchangeLoop:
             self._opens_at = None if opens_ms is None else self._clock.monotonic() + opens_ms / 1000
             more = reply.more or len(reply.claims) == ask.wanted
             if ask.kind is not AskKind.HEAVY:
-                self.share.due = more
+                self.slot_use.due = more
             if ask.kind is not AskKind.LIGHT:
-                self.share.heavy_due = more
+                self.slot_use.heavy_due = more
 
     def _forget(self, attempt: Attempt) -> None:
         self._held[attempt.claim.queue].pop(attempt.claim.lease, None)

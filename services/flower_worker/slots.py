@@ -1,4 +1,4 @@
-"""A worker's slots: how many tasks it may take now, and of which kind, shared fairly among partitions.
+"""A worker's slots: how many tasks it may take now, and of which kind, dealt evenly to partitions.
 
 There are slots for all tasks, and among those a few for tasks that need a process. A worker takes no more
 such tasks than it has processes: others would wait here while another worker has a free one.
@@ -25,7 +25,7 @@ class AskKind(Enum):
     HEAVY = "heavy"  # those that need one
 
 
-class Share:
+class SlotUse:
     """What one partition uses of the slots, and whether it may have more tasks ready."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -48,52 +48,52 @@ class Slots:
         self.slots = slots
         self.processes = processes
         self.processes_now = processes  # fewer while no more can be started
-        self._shares: list[Share] = []
+        self._uses: list[SlotUse] = []
         self._asks = 0
 
-    def add(self, share: Share) -> None:
-        """Makes a partition one of those that share."""
-        self._shares.append(share)
+    def add(self, use: SlotUse) -> None:
+        """Makes a partition one of those that slots are dealt to."""
+        self._uses.append(use)
 
-    def free(self, share: Share) -> int:
+    def free(self, use: SlotUse) -> int:
         """How many tasks this partition may take now."""
-        free = self.slots - sum(other.used for other in self._shares)
-        rivals = [other for other in self._shares if other is not share and (other.due or other.heavy_due)]
+        free = self.slots - sum(other.used for other in self._uses)
+        rivals = [other for other in self._uses if other is not use and (other.due or other.heavy_due)]
         if not rivals:
             return free
-        return _dealt(free, (share.used, share.served), [(rival.used, rival.served) for rival in rivals])
+        return _dealt(free, (use.used, use.served), [(rival.used, rival.served) for rival in rivals])
 
-    def room(self, share: Share) -> int:
+    def room(self, use: SlotUse) -> int:
         """How many tasks that need a process this partition may take now."""
         if not self.processes:
             return 0
-        free = self.processes_now - sum(other.heavy_used for other in self._shares)
-        rivals = [other for other in self._shares if other is not share and other.heavy_due]
+        free = self.processes_now - sum(other.heavy_used for other in self._uses)
+        rivals = [other for other in self._uses if other is not use and other.heavy_due]
         if not rivals:
             return free
-        mine = (share.heavy_used, share.served)
+        mine = (use.heavy_used, use.served)
         return _dealt(free, mine, [(rival.heavy_used, rival.served) for rival in rivals])
 
-    def ask(self, share: Share) -> Ask | None:
+    def ask(self, use: SlotUse) -> Ask | None:
         """What the partition's next claim may ask for; None when it must not claim now."""
-        free = self.free(share)
-        room = min(free, self.room(share)) if share.heavy_due else 0
-        if room and (not share.due or (room < free and not share.asked_heavy)):
+        free = self.free(use)
+        room = min(free, self.room(use)) if use.heavy_due else 0
+        if room and (not use.due or (room < free and not use.asked_heavy)):
             ask = Ask(room, AskKind.HEAVY)
-        elif free and share.due:
+        elif free and use.due:
             ask = Ask(free, AskKind.ALL if not self.processes or room == free else AskKind.LIGHT)
         else:
             return None
         self._asks += 1
-        share.served = self._asks
-        share.asked_heavy = ask.kind is AskKind.HEAVY
+        use.served = self._asks
+        use.asked_heavy = ask.kind is AskKind.HEAVY
         return ask
 
-    def wake_rivals(self, share: Share) -> None:
+    def wake_rivals(self, use: SlotUse) -> None:
         """Tells the other partitions that slots may be free."""
-        if len(self._shares) > 1:
-            for other in self._shares:
-                if other is not share and (other.due or other.heavy_due or other.deaf):
+        if len(self._uses) > 1:
+            for other in self._uses:
+                if other is not use and (other.due or other.heavy_due or other.deaf):
                     other.deaf = False
                     other.wake()
 

@@ -149,7 +149,7 @@ class Worker:
             if bell.heavy:
                 bell.service = Service(self._queues.names, able)
         for exchange in self._exchanges:
-            exchange.share.heavy_due = True
+            exchange.slot_use.heavy_due = True
             exchange.wake()
 
     async def _begin(self) -> bool:

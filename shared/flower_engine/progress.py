@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""The callback by which work that takes long (a recovery, a replay) says how far it is."""
 
 from collections.abc import Callable
 

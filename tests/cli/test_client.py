@@ -1,15 +1,14 @@
 """The commands that talk to the API: what they print, what --json gives, and their exit codes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from api.serving import RunningApi
+from cli.flower_command import Flower
 from cli.whole_command import app
-
-Flower = Callable[..., Result]
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/people/nightly.py", line 3, in load
@@ -19,14 +18,6 @@ TRACEBACK = """Traceback (most recent call last):
     raise LookupError(table)
 LookupError: no such table: order
 """
-
-
-@pytest.fixture
-def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
-    """Runs a command against the test's own API."""
-    monkeypatch.setenv("FLOWER_URL", own_api.url)
-    runner = CliRunner()
-    yield lambda *words, **more: runner.invoke(app, list(words), **more)
 
 
 async def failed(api: RunningApi, workflow: str = "nightly") -> str:

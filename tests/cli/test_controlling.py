@@ -1,25 +1,17 @@
 """The commands of flow control: what they set, what they say, and their exit codes."""
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
-from cli.whole_command import app
-
-Flower = Callable[..., Result]
+from cli.flower_command import Flower
 
 
-@pytest.fixture
-def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
-    """Runs a command against the test's own API."""
-    monkeypatch.setenv("FLOWER_URL", own_api.url)
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    runner = CliRunner()
-    yield lambda *words, **more: runner.invoke(app, list(words), **more)
 
 
 def limits(flower: Flower) -> list[dict[str, Any]]:

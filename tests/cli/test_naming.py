@@ -2,23 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from api.serving import RunningApi
+from cli.flower_command import Flower
 from cli.whole_command import app
 from flower_cli.commands.completion import complete_flow, complete_program, complete_status, complete_workflow
-
-Flower = Callable[..., Result]
-
-
-@pytest.fixture
-def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
-    monkeypatch.setenv("FLOWER_URL", own_api.url)
-    runner = CliRunner()
-    yield lambda *words, **more: runner.invoke(app, list(words), **more)
 
 
 async def test_last_is_the_flow_registered_last_projected_or_not(flower: Flower, own_api: RunningApi) -> None:

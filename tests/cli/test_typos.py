@@ -1,24 +1,10 @@
 """What is mistyped on the command line is said on standard error, and refused where it cannot be right."""
 
 import json
-from collections.abc import Callable, Iterator
-
-import pytest
-from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
 from api.test_names import serve
-from cli.whole_command import app
-
-Flower = Callable[..., Result]
-
-
-@pytest.fixture
-def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
-    """Runs a command against the test's own API."""
-    monkeypatch.setenv("FLOWER_URL", own_api.url)
-    runner = CliRunner()
-    yield lambda *words, **more: runner.invoke(app, list(words), **more)
+from cli.flower_command import Flower
 
 
 async def test_typos_do_not_pass_in_silence(flower: Flower, own_api: RunningApi) -> None:

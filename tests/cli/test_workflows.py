@@ -1,24 +1,13 @@
 """``flower workflows``: definitions from files, shown, replaced and deleted."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from api.serving import RunningApi
-from cli.whole_command import app
-
-Flower = Callable[..., Result]
-
-
-@pytest.fixture
-def flower(own_api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flower]:
-    monkeypatch.setenv("FLOWER_URL", own_api.url)
-    runner = CliRunner()
-    yield lambda *words, **more: runner.invoke(app, list(words), **more)
+from cli.flower_command import Flower
 
 
 def written(folder: Path, content: Any) -> str:

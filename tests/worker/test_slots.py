@@ -1,44 +1,44 @@
-"""A worker never takes more than its slots, and partitions share them."""
+"""A worker never takes more than its slots, and deals them evenly to its partitions."""
 
 import pytest
 
 from flower_engine.model.events import TaskFinished, TaskStarted
-from flower_worker.slots import Ask, AskKind, Share, Slots
+from flower_worker.slots import Ask, AskKind, Slots, SlotUse
 from scripts.engine import Engine
 from worker.running import row, until_settled
 from worker.test_running_programs import StartWorker
 
 
-def make(slots: int, processes: int = 0, *, partitions: int = 1) -> tuple[Slots, list[Share]]:
+def make(slots: int, processes: int = 0, *, partitions: int = 1) -> tuple[Slots, list[SlotUse]]:
     shared = Slots(slots, processes)
-    shares = [Share(lambda: None) for _ in range(partitions)]
-    for share in shares:
-        shared.add(share)
-    return shared, shares
+    uses = [SlotUse(lambda: None) for _ in range(partitions)]
+    for use in uses:
+        shared.add(use)
+    return shared, uses
 
 
 def test_one_partition_may_take_all_slots() -> None:
-    slots, (share,) = make(10)
-    assert slots.ask(share) == Ask(10, AskKind.ALL)
-    share.used = 9
-    assert slots.ask(share) == Ask(1, AskKind.ALL)
-    share.used = 10
-    assert slots.ask(share) is None
+    slots, (use,) = make(10)
+    assert slots.ask(use) == Ask(10, AskKind.ALL)
+    use.used = 9
+    assert slots.ask(use) == Ask(1, AskKind.ALL)
+    use.used = 10
+    assert slots.ask(use) is None
 
 
 def test_nothing_is_asked_for_when_nothing_is_due() -> None:
-    slots, (share,) = make(10)
-    share.due = False
-    assert slots.ask(share) is None
+    slots, (use,) = make(10)
+    use.due = False
+    assert slots.ask(use) is None
 
 
 def test_partitions_with_tasks_share_evenly() -> None:
-    slots, shares = make(10, partitions=3)
-    for share in shares:
-        ask = slots.ask(share)
+    slots, uses = make(10, partitions=3)
+    for use in uses:
+        ask = slots.ask(use)
         assert ask is not None
-        share.used += ask.wanted
-    assert sorted(share.used for share in shares) == [3, 3, 4]
+        use.used += ask.wanted
+    assert sorted(use.used for use in uses) == [3, 3, 4]
 
 
 def test_a_partition_without_tasks_leaves_its_part_to_others() -> None:
@@ -55,38 +55,38 @@ def test_freed_slots_go_to_the_partition_that_uses_the_least() -> None:
 
 
 def test_a_single_slot_goes_round() -> None:
-    slots, shares = make(1, partitions=3)
+    slots, uses = make(1, partitions=3)
     order: list[int] = []
     for _ in range(6):
-        for index, share in enumerate(shares):
-            if slots.ask(share):
+        for index, use in enumerate(uses):
+            if slots.ask(use):
                 order.append(index)
                 break
     assert order == [0, 1, 2, 0, 1, 2]
 
 
 def test_no_more_tasks_that_need_a_process_are_taken_than_there_are_processes() -> None:
-    slots, (share,) = make(10, 2)
-    asks = [slots.ask(share), slots.ask(share)]
+    slots, (use,) = make(10, 2)
+    asks = [slots.ask(use), slots.ask(use)]
     assert sorted((ask.kind.value, ask.wanted) for ask in asks if ask) == [("heavy", 2), ("light", 10)]
-    share.used = share.heavy_used = 2
-    assert slots.ask(share) == Ask(8, AskKind.LIGHT)
+    use.used = use.heavy_used = 2
+    assert slots.ask(use) == Ask(8, AskKind.LIGHT)
 
 
 def test_both_kinds_are_asked_for_at_once_where_any_mix_fits() -> None:
-    slots, (share,) = make(2, 4)
-    assert slots.ask(share) == Ask(2, AskKind.ALL)
+    slots, (use,) = make(2, 4)
+    assert slots.ask(use) == Ask(2, AskKind.ALL)
 
 
 @pytest.mark.parametrize("free", range(12))
 def test_what_is_dealt_out_is_never_more_than_there_is(free: int) -> None:
-    slots, shares = make(free + 6, partitions=3)
-    for share, used in zip(shares, (3, 2, 1), strict=True):
-        share.used = used
-    for share in shares:
-        ask = slots.ask(share)
-        share.used += ask.wanted if ask else 0
-    assert sum(share.used for share in shares) <= free + 6
+    slots, uses = make(free + 6, partitions=3)
+    for use, used in zip(uses, (3, 2, 1), strict=True):
+        use.used = used
+    for use in uses:
+        ask = slots.ask(use)
+        use.used += ask.wanted if ask else 0
+    assert sum(use.used for use in uses) <= free + 6
 
 
 async def test_a_worker_holds_no_more_tasks_than_it_has_slots(

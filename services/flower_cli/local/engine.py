@@ -1,4 +1,4 @@
-"""Stores and services of one ``flower up``: started, looked after, and ended in that order's reverse."""
+"""Stores and services of one ``flower up``: started, looked after, and ended in the reverse order."""
 
 import contextlib
 import logging

@@ -75,7 +75,7 @@ def projector(home: HomeOption = None, log_level: LogLevelOption = None) -> None
 
 
 def watcher(home: HomeOption = None, log_level: LogLevelOption = None) -> None:
-    """Look after timers, lost workers and the length of the log."""
+    """Look after timers, lost workers and flow control: start what is due, end leases without heartbeats."""
     from flower_watcher.service import serve
 
     _run("watcher", serve, home=home, log_level=log_level)

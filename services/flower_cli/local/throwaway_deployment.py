@@ -1,4 +1,5 @@
-"""A deployment of the suite's own: ``flower up`` on a throwaway folder, and a worker beside it."""
+"""What ``flower bench`` measures where no deployment is named: a ``flower up`` on a throwaway folder, and a
+worker beside it."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A store that ended by itself (a crash, a kill, a full disk) is started again, however often that takes."""
+"""A store that ended by itself (a crash, a kill, a full disk) is started again, however often."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Parameters that are given to a task, or taken from it, beside what it has and what its program takes.
+"""Checks the parameters that somebody sets on a task, or removes from it, against what its program takes.
 
 A name is found as in binding: the task's own name for it, whatever its case, is the one that changes, so that
 no parameter is given twice.

@@ -1,4 +1,4 @@
-"""What stands in the way of ready tasks at this moment: places, limits and pauses, as Redis has them."""
+"""What keeps ready tasks from starting at this moment: a place, limits and pauses, as Redis has them."""
 
 from collections.abc import Container, Sequence
 

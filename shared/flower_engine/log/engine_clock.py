@@ -1,4 +1,4 @@
-"""Engine time as Python sees it; see ``model/engine_time.py``."""
+"""Asks Redis for engine time; ``model/engine_time.py`` says what that is."""
 
 from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.keys import Keys

@@ -1,4 +1,4 @@
-"""The invariants that hold between the fold of a partition's log and what Redis holds (DESIGN, section 7).
+"""The invariants that hold between the fold of a partition's log and what Redis holds.
 
 Written once: tests call it after each step, fault tests at their end. The fold itself (``fold.py``)
 refuses logs that break the order of tasks, the fencing of outcomes or the finality of an end.

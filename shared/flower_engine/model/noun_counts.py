@@ -1,4 +1,4 @@
-"""Numbers with their nouns."""
+"""Counts in words: a number with its noun and verb in singular or plural."""
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:

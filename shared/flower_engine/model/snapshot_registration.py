@@ -1,4 +1,4 @@
-"""What a snapshot says, in the words of registrations: for the fold, and for the projection."""
+"""A snapshot, read as a registration, a pause and progress: fold and projection know how to take those."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Connections to Postgres, made the same way everywhere. ``faults.py`` says what their errors mean."""
+"""Connections to Postgres, made the same way everywhere. ``store_faults.py`` says what their errors mean."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The limit of a service's end: signals and time, on a thread that needs nothing of the event loop."""
+"""Ends a service for sure: at a second signal or when its time is up, on a thread beside the event loop."""
 
 import contextlib
 import logging
@@ -30,7 +30,7 @@ class _Left(NamedTuple):
     code: int
 
 
-class Limit:
+class ExitDeadline:
     """Ends the process when its time is up, or at a second signal, whatever its programs do to prevent it.
 
     The loop may be blocked or closed then, or tasks and threads may refuse to end. Signals are heard by a
@@ -62,7 +62,7 @@ class Limit:
         for number in _ASKING:
             signal.signal(number, self._hear)
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
-        threading.Thread(target=self._watch, args=(on_signal,), name="limit", daemon=True).start()
+        threading.Thread(target=self._watch, args=(on_signal,), name="exit deadline", daemon=True).start()
 
     def set(self, seconds: float, code: int) -> None:
         """From now on only so many seconds are left, or fewer if that was said before; then the process ends

@@ -1,4 +1,4 @@
-"""Python's search for cycles, for processes that hold many objects for a moment."""
+"""Python's garbage collector, made to run less often in services that hold many objects for a moment."""
 
 import gc
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from flower_engine.errors import FlowerError
-from flower_engine.runtime.exit_deadline import Limit, end_now, within
+from flower_engine.runtime.exit_deadline import ExitDeadline, end_now, within
 from flower_engine.runtime.process_forks import set_copies_apart
 from flower_engine.runtime.settings import Settings
 
@@ -46,15 +46,15 @@ def run(serve: Serve, settings: Settings, report: Report = _report_in_log, last:
     Raises:
         SystemExit: the service failed, which has been reported.
     """
-    limit = Limit(last)
+    deadline = ExitDeadline(last)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        failed = runner.run(_serve_until_signalled(serve, settings, report, limit, last))
+        failed = runner.run(_serve_until_signalled(serve, settings, report, deadline, last))
     if failed:
         sys.exit(failed)
 
 
 async def _serve_until_signalled(
-    serve: Serve, settings: Settings, report: Report, limit: Limit, last: Last | None
+    serve: Serve, settings: Settings, report: Report, deadline: ExitDeadline, last: Last | None
 ) -> int:
     """The exit code. What is wrong is said here, before the tasks that are left over are waited for."""
     stop = asyncio.Event()
@@ -66,7 +66,7 @@ async def _serve_until_signalled(
         return settings.grace_seconds + _END_SECONDS
 
     set_copies_apart(loop)
-    limit.start(on_signal)
+    deadline.start(on_signal)
     code = 1
     try:
         await serve(settings, stop)
@@ -76,7 +76,7 @@ async def _serve_until_signalled(
     except Exception:  # noqa: BLE001 # logged as Python would, but before anything can hang
         _log.exception("the service failed")
     finally:
-        limit.set(_END_SECONDS, code)
+        deadline.set(_END_SECONDS, code)
         # Here, so that nothing else of the event loop runs meanwhile.
         if last is not None and within(_LAST_SECONDS, last) is not False:
             end_now(code)

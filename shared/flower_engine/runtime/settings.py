@@ -60,7 +60,12 @@ class Settings(BaseSettings):
         description="the same Postgres past a pooler of transactions (pgbouncer), for listening to changes"
         " of definitions; not set: they are looked for",
     )
-    partitions: int = Field(1, ge=1, le=4096, description="fixed at first start, then checked")
+    partitions: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="parts of the flows, each with a log of its own; fixed at the first start",
+    )
 
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
@@ -111,7 +116,9 @@ class Settings(BaseSettings):
         3, ge=1, le=1_000, description="lost workers after which a task is suspended as poison"
     )
 
-    projector_batch_events: int = Field(5_000, ge=1, le=100_000)
+    projector_batch_events: int = Field(
+        5_000, ge=1, le=100_000, description="events that a projector writes in one transaction at most"
+    )
     log_tail_events: int = Field(10_000, ge=1, le=_MAX_EVENTS, description="projected events kept in the log")
     log_tail_hours: float = Field(
         0.0,
@@ -164,7 +171,9 @@ class Settings(BaseSettings):
         None, description="whether the projector recovers a lost Redis by itself; not set: an embedded one"
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="from which level on a service logs: DEBUG, INFO, WARNING or ERROR"
+    )
 
     @property
     def lease_ms(self) -> int:

@@ -1,0 +1,102 @@
+"""What documents and comments name is there: files, tables, settings, events."""
+
+import ast
+import io
+import re
+import tokenize
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from flower_engine.model.events import AnyEvent
+from flower_engine.runtime.settings import unknown_variables
+from unit.pages import DOCS, ROOT, SOURCES, source_files
+
+OF_PEOPLE = {"my_programs.py", "/srv/nightly/my_programs.py"}
+"""Files that examples speak of."""
+
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+MIGRATIONS = "".join(file.read_text() for file in source_files(".sql"))
+
+
+def _comments(file: Path) -> str:
+    """What a source file says to people: its comments and docstrings."""
+    text = file.read_text()
+    if file.suffix != ".py":
+        return "\n".join(re.findall(r"--.*", text))
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    strings = [
+        node.value.value
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+    return "\n".join([*comments, *strings])
+
+
+@cache
+def _files() -> list[str]:
+    folders = [*SOURCES, "docs", "tests"]
+    found = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
+    return [f"/{file.relative_to(ROOT)}" for file in found]
+
+
+def _missing_files(text: str) -> list[str]:
+    named = set(re.findall(r"[\w/.-]*\w\.(?:py|lua|sql)\b", text)) - OF_PEOPLE
+    return sorted(name for name in named if not any(file.endswith(f"/{name}") for file in _files()))
+
+
+def _name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    assert _missing_files(page.read_text()) == []
+
+
+def test_every_file_that_a_comment_names_is_there() -> None:
+    missing = {_name(file): _missing_files(_comments(file)) for file in source_files(".py", ".sql")}
+    assert {file: names for file, names in missing.items() if names} == {}
+
+
+def test_no_comment_sends_its_reader_to_a_document_that_is_not_here() -> None:
+    pages = {page.name for page in ROOT.rglob("*.md") if ".venv" not in page.parts}
+    named = {
+        _name(file): set(re.findall(r"\b[\w-]+\.md\b|\bDESIGN\b", _comments(file))) - pages
+        for file in source_files(".py", ".lua", ".sql")
+    }
+    assert {file: names for file, names in named.items() if names} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_table_that_a_page_names_is_there(page: Path) -> None:
+    named = set(re.findall(r"\b(?:kr|ms)_[a-z_]*[a-z]\b", page.read_text()))
+    assert sorted(name for name in named if name not in MIGRATIONS) == []
+
+
+def test_the_readme_has_every_table() -> None:
+    made = set(re.findall(r"CREATE (?:UNLOGGED )?TABLE(?: IF NOT EXISTS)? (\w+)", MIGRATIONS))
+    assert made, "no migration makes a table"
+    readme = (ROOT / "README.md").read_text()
+    assert sorted(name for name in made if f"`{name}`" not in readme) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
+    named = re.findall(r"\bFLOWER_[A-Z_]*[A-Z]\b", page.read_text())
+    assert unknown_variables(dict.fromkeys(named, "")) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_event_that_a_page_names_is_one(page: Path) -> None:
+    events = {event.__struct_config__.tag for event in get_args(AnyEvent)}
+    named = set(re.findall(r"`((?:flow|task|outcome|control|log)\.(?!lua)[a-z_]+)`", page.read_text()))
+    assert sorted(named - events) == []
