@@ -36,7 +36,8 @@ class KeyUse:
         """Kind of key -> the fields that are set, where it is a hash."""
 
     def __enter__(self) -> Self:
-        self._listener: Any = self._client.connection_pool.get_connection()
+        pool: Any = self._client.connection_pool
+        self._listener: Any = pool.get_connection()
         self._listener.send_command("MONITOR")
         self._listener.read_response()
         return self

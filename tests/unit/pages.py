@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-SOURCES = ("schema", "shared", "services", "benchmarks")
+SOURCES = ("schema", "shared", "services", "benchmarks", "examples")
 
 
 def cells(row: str) -> list[str]:

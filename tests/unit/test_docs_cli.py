@@ -1,6 +1,7 @@
 """``docs/cli.md`` names every command of ``flower`` and every flag of each, and nothing that is not there."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_what_each_command_does_is_said(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_and_flag_that_a_page_names_is_there(page: object) -> None:
+def test_every_command_and_flag_that_a_page_names_is_there(page: Path) -> None:
     text = PAGES[page]
     words = {name.split()[1] for name in COMMANDS}
     named = set(re.findall(r"`flower ([a-z][a-z-]*)", text)) | set(

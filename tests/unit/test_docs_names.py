@@ -14,8 +14,8 @@ from flower_engine.model.events import AnyEvent
 from flower_engine.runtime.settings import unknown_variables
 from unit.pages import DOCS, ROOT, SOURCES, source_files
 
-OF_PEOPLE = {"my_programs.py", "/srv/nightly/my_programs.py"}
-"""Files that examples speak of."""
+STAND_INS = {"my_programs.py", "/srv/nightly/my_programs.py", "lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"}
+"""Files of the people whom examples speak of, and patterns of names."""
 
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 MIGRATIONS = "".join(file.read_text() for file in source_files(".sql"))
@@ -49,7 +49,7 @@ def _files() -> list[str]:
 
 
 def _missing_files(text: str) -> list[str]:
-    named = set(re.findall(r"[\w/.-]*\w\.(?:py|lua|sql)\b", text)) - OF_PEOPLE
+    named = set(re.findall(r"[\w/.-]*\w\.(?:py|lua|sql)\b", text)) - STAND_INS
     return sorted(name for name in named if not any(file.endswith(f"/{name}") for file in _files()))
 
 
@@ -63,7 +63,7 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 
 
 def test_every_file_that_a_comment_names_is_there() -> None:
-    missing = {_name(file): _missing_files(_comments(file)) for file in source_files(".py", ".sql")}
+    missing = {_name(file): _missing_files(_comments(file)) for file in source_files(".py", ".lua", ".sql")}
     assert {file: names for file, names in missing.items() if names} == {}
 
 

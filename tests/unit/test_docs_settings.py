@@ -47,7 +47,8 @@ def _flag(name: str) -> str:
 
 def _decl(option: OptionInfo) -> str:
     """The flag; where typer is told nothing else it takes it for the default."""
-    return next(word for word in (option.default, *(option.param_decls or ())) if str(word).startswith("--"))
+    words = (str(word) for word in (option.default, *(option.param_decls or ())))
+    return next(word for word in words if word.startswith("--"))
 
 
 def _row(name: str, field: FieldInfo) -> list[str]:

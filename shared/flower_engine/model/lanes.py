@@ -13,7 +13,9 @@ from typing import NamedTuple
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.key_parts import escape, unescape
 
-_LANE = re.compile(r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?")
+_LANE = re.compile(
+    r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?", re.DOTALL
+)
 _SUSPECT = "!"
 
 
