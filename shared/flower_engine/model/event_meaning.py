@@ -83,7 +83,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
 
 class Standing(msgspec.Struct, frozen=True):
     """What goes with a status. ``since``: the fact that says since when a task stands there. ``facts``: those
-    that it has only while it does. ``timers``: the kinds that may tick for it then (``lua/_timers.lua``)."""
+    that it has only while it does. ``timers``: the kinds that may tick then (``lua/lib/timers.lua``)."""
 
     since: str = ""
     facts: tuple[str, ...] = ()
