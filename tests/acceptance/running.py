@@ -92,10 +92,14 @@ class RunningEngine:
     def started_through(
         cls, through: Callable[[Addresses], Addresses], folder: Path, *services: str, **environment: str
     ) -> Generator[Self]:
-        """The same; services find the stores at the addresses that ``through`` makes of theirs."""
+        """The same; services find the stores at the addresses that ``through`` makes of theirs. Stores whose
+        addresses are in the environment are used, others are started."""
+        redis_url, database_url = environment.get("FLOWER_REDIS_URL"), environment.get("FLOWER_DATABASE_URL")
         with Home(folder / "home") as home:
-            prepare_postgres(home)
-            stores = EmbeddedStores(home, load_settings(home=home.path))
+            if database_url is None:
+                prepare_postgres(home)
+            settings = load_settings(home=home.path, redis_url=redis_url, database_url=database_url)
+            stores = EmbeddedStores(home, settings)
             with stores as addresses:
                 found = through(addresses)
                 urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}

@@ -12,8 +12,11 @@ from compat.old_engine import postgres_program
 from flower_engine.embedded.embedded_stores import Addresses
 from flower_engine.log.client import connect_blocking, send_blocking
 
-VERSIONS = sorted((Path(__file__).parent / "data").iterdir())
-"""The folders of the versions that there is data of."""
+_DATA = Path(__file__).parent / "data"
+EVERY_KIND = sorted(_DATA.glob("*/every-kind"))
+"""Of each version that there is data of: flows of every kind, in one partition."""
+BRIDGED = sorted(_DATA.glob("*/bridged"))
+"""Of each: flows in three partitions, a part of whose history is lost."""
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -36,7 +36,8 @@ _SETTINGS = {
 class OldEngine:
     """The engine of the interpreter that runs this, and the flows that were registered with it, by label."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._settings = _SETTINGS | settings
         self._home = folder / "home"
         self._log = folder / "log"
         self._up: subprocess.Popen[bytes] | None = None
@@ -97,7 +98,7 @@ class OldEngine:
 
     def _environment(self, **more: str) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
-        return {**others, **_SETTINGS, "FLOWER_HOME": str(self._home), **more}
+        return {**others, **self._settings, "FLOWER_HOME": str(self._home), **more}
 
     # What people do
 
@@ -146,6 +147,11 @@ class OldEngine:
             "tasks": [f"{task['status']} {task['attempt']}" for task in flow["tasks"][:8]],
         }
 
+    def is_listed(self, label: str) -> bool:
+        """Whether the projection has the flow."""
+        flow = self.flows[label]
+        return any(one["taskFlowId"] == flow for one in self.get("/flows", limit=100)["flows"])
+
     def wait_until(self, label: str, *tasks: str) -> None:
         """Waits until the flow's first tasks stand so: the words of their statuses, attempts if given."""
         self.wait_for(f"{label} to be {tasks}", lambda: self._is(label, tasks))
@@ -175,6 +181,21 @@ class OldEngine:
             payload = base64.b64encode(self._redis("DUMP", key)).decode()
             rows.append((key.decode(), self._redis("PTTL", key), payload))
         return json.dumps(rows, separators=(",", ":")).encode()
+
+    def set_postgres_back(self, dumped: bytes) -> None:
+        """Postgres is as it was when it was dumped, as from a backup."""
+        script = b"DROP SCHEMA public CASCADE; CREATE SCHEMA public;" + dumped
+        command = [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", self._urls["database_url"]]
+        subprocess.run(command, input=script, capture_output=True, check=True)
+
+    def ends_of_logs(self) -> dict[bytes, bytes]:
+        """The position of the last entry of each partition's log."""
+        logs: list[bytes] = self._redis("KEYS", f"{_PREFIX}*:log")
+        return {log: self._redis("XREVRANGE", log, "+", "-", "COUNT", "1")[0][0] for log in logs}
+
+    def are_trimmed(self, ends: dict[bytes, bytes]) -> bool:
+        """Whether no log has its entry at this position any more."""
+        return not any(self._redis("XRANGE", log, position, position) for log, position in ends.items())
 
     def dump_postgres(self) -> bytes:
         """SQL for psql; what tracebacks say of this machine is left out."""

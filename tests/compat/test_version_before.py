@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from acceptance.running import RunningEngine
-from compat.loading import VERSIONS, Left, load_postgres, load_redis, read_flows
+from compat.loading import BRIDGED, EVERY_KIND, Left, load_postgres, load_redis, read_flows
 from flower_engine.embedded.embedded_stores import Addresses
 from flower_engine.log.client import connect
 from flower_engine.projection import database
@@ -38,16 +38,40 @@ _ROWS: Mapping[str, LiteralString] = {
     " ORDER BY task_flow_id, task_exec_seq",
 }
 
-of_each_version = pytest.mark.parametrize("data", VERSIONS, ids=lambda data: data.name)
+of_each_version = pytest.mark.parametrize("data", EVERY_KIND, ids=lambda data: data.parent.name)
 
 
+@pytest.mark.no_tables
 @of_each_version
-def test_flows_of_every_kind_go_on_and_end(data: Path, tmp_path: Path) -> None:
+def test_flows_of_every_kind_go_on_and_end(
+    data: Path, redis_url: str, database_url: str, tmp_path: Path
+) -> None:
     flows = read_flows(data)
-    with opened(tmp_path, data, load_redis, load_postgres) as engine:
+    with opened(tmp_path, data, Addresses(redis_url, database_url)) as engine:
         assert {label: shown(engine, left.flow) for label, left in flows.items()} == flows
         bring_to_their_end(engine, flows)
         assert_they_ended_well(engine, flows)
+        assert_all_agrees(engine)
+
+
+@pytest.mark.no_tables
+@pytest.mark.parametrize("data", BRIDGED, ids=lambda data: data.parent.name)
+def test_flows_that_were_found_behind_a_gap_go_on_and_end(
+    data: Path, redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    flows = read_flows(data)
+    with opened(tmp_path, data, Addresses(redis_url, database_url), FLOWER_PARTITIONS="3") as engine:
+        assert {label: shown(engine, left.flow) for label, left in flows.items()} == flows
+        engine.start("watcher")
+        engine.start("worker")
+        for label, left in flows.items():
+            if label.startswith("failed"):
+                assert engine.client.post(f"/flows/{left.flow}/resume").status_code == 200
+        engine.wait_until_ended([left.flow for left in flows.values()])
+        statuses = {label: shown(engine, left.flow).status for label, left in flows.items()}
+        assert statuses == dict.fromkeys(flows, "Finish") | {"known-1": "Ignore"}
+        reply = engine.client.post("/register/diamond", json={"key": "of what is known-2"})
+        assert (reply.json()["taskFlowId"], reply.json()["duplicate"]) == (flows["known-2"].flow, True)
         assert_all_agrees(engine)
 
 
@@ -74,18 +98,12 @@ def tell(_what: str, _done: int, _total: int) -> None:
 
 
 @contextlib.contextmanager
-def opened(
-    folder: Path, data: Path, *loads: Callable[[Addresses, Path], None], **settings: str
-) -> Generator[RunningEngine]:
-    """This version on what is loaded, with nobody yet who would move anything."""
-
-    def load(addresses: Addresses) -> Addresses:
-        for one in loads:
-            one(addresses, data)
-        return addresses
-
-    services = ("api", "projector")
-    with RunningEngine.started_through(load, folder, *services, **_SETTINGS, **settings) as engine:
+def opened(folder: Path, data: Path, stores: Addresses, **settings: str) -> Generator[RunningEngine]:
+    """This version on the data, with nobody yet who would move anything."""
+    load_redis(stores, data)
+    load_postgres(stores, data)
+    urls = {"FLOWER_REDIS_URL": stores.redis_url, "FLOWER_DATABASE_URL": stores.database_url}
+    with RunningEngine.started(folder, "api", "projector", **urls, **_SETTINGS, **settings) as engine:
         yield engine
 
 
@@ -105,7 +123,7 @@ def bring_to_their_end(engine: RunningEngine, flows: Mapping[str, Left]) -> None
         engine.wait_for(
             f"{label} to be that", lambda label=label, error=error: error in errors(engine, flows[label].flow)
         )
-    assert engine.flower("release", "queue", "held").returncode == 0
+    engine.client.put("/limits/queue/held", json={"isPaused": False}).raise_for_status()
     for label in ("overdue", "late"):
         operate(label, "rerun", selection="failed")
     assert shown(engine, flows["delayed-to-a-date"].flow) == flows["delayed-to-a-date"]

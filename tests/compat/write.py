@@ -1,4 +1,4 @@
-"""Writes the data of a version of Flower with flows of every kind under way; see ``README.md``."""
+"""Writes the data of the version of Flower that runs this, with flows under way; see ``README.md``."""
 
 import gzip
 import json
@@ -174,8 +174,62 @@ def leave(old: OldEngine) -> None:
     old.operate("unprojected-and-cancelled", "cancel")
 
 
-def write(folder: Path) -> None:
+def go_behind_a_gap(old: OldEngine) -> None:
+    """Postgres is set back to before a part of the history that the log has no more."""
+    with old.worker("default"):
+        for number in range(1, 7):
+            old.register(f"known-{number}", "diamond", key=f"of what is known-{number}")
+            old.register(f"ended-{number}", "chain")
+            old.wait_until(f"known-{number}", "Finish", "Running", "Finish", "Wait")
+            old.wait_until(f"ended-{number}", "Finish", "Finish", "Finish")
+        ends, backup = old.ends_of_logs(), old.dump_postgres()
+        old.operate("known-1", "cancel")
+        for number in range(1, 7):
+            old.register(f"found-{number}", "diamond")
+            old.register(f"failed-{number}", "failing")
+            old.wait_until(f"found-{number}", "Finish", "Running", "Finish", "Wait")
+            old.wait_until(f"failed-{number}", "Finish", "Suspend", "Wait", "Finish")
+        while not old.are_trimmed(ends):
+            old.register("unseen", "chain")
+            old.wait_until("unseen", "Finish", "Finish", "Finish")
+        del old.flows["unseen"]
+    old.kill("projector", "watcher", "api")
+    old.set_postgres_back(backup)
+
+
+def write_bridged(folder: Path) -> None:
+    """Three partitions, a part of whose history is lost: flows were found as they stood, or closed."""
+    with tempfile.TemporaryDirectory(prefix="flower-compat-") as work:
+        old = OldEngine(Path(work), FLOWER_PARTITIONS="3", FLOWER_LOG_TAIL_EVENTS="1")
+        with old.running():
+            for workflow in ("chain", "diamond", "failing"):
+                old.put(f"/workflows/{workflow}", WORKFLOWS[workflow])
+            go_behind_a_gap(old)
+        with old.running():
+            count = ("psql", "-At", "-c", "SELECT count(*) FROM kr_gap")
+            old.wait_for("the gaps to be bridged", lambda: old.command(*count) == "3")
+            old.wait_for("the gaps to be crossed", lambda: all(map(old.is_listed, old.flows)))
+            with old.worker("default"):
+                for number in range(1, 4):
+                    old.register(f"behind-{number}", "diamond")
+                    old.wait_until(f"behind-{number}", "Finish", "Running", "Finish", "Wait")
+            keep(old, folder)
+
+
+def keep(old: OldEngine, folder: Path) -> None:
     """Writes the three files."""
+    old.kill("projector", "watcher")
+    states = {label: old.state(label) for label in old.flows}
+    old.kill("api")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (("redis.json", old.dump_redis()), ("postgres.sql", old.dump_postgres())):
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+    lines = ",\n".join(f'"{label}": {json.dumps(state)}' for label, state in states.items())
+    (folder / "flows.json").write_text(f"{{\n{lines}\n}}\n")
+
+
+def write(folder: Path) -> None:
+    """One partition, with flows of every kind."""
     with tempfile.TemporaryDirectory(prefix="flower-compat-") as work:
         old = OldEngine(Path(work))
         with old.running(FLOWER_PARK_HOURS="0.0002"):
@@ -184,18 +238,9 @@ def write(folder: Path) -> None:
         with old.running():
             bring_under_way(old)
             leave(old)
-            states = {label: old.state(label) for label in old.flows}
-            old.kill("api")
-            contents = {
-                "redis.json.gz": old.dump_redis(),
-                "postgres.sql.gz": old.dump_postgres(),
-            }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (folder / name).write_bytes(gzip.compress(content, mtime=0))
-    lines = ",\n".join(f'"{label}": {json.dumps(state)}' for label, state in states.items())
-    (folder / "flows.json").write_text(f"{{\n{lines}\n}}\n")
+            keep(old, folder)
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]) / "every-kind")
+    write_bridged(Path(sys.argv[1]) / "bridged")
