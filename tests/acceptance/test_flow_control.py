@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from acceptance.running import RunningEngine
+from acceptance.running import PATIENT, RunningEngine
 from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
@@ -65,7 +65,7 @@ def test_a_limit_of_three_holds_through_kills_and_is_used_up(tmp_path: Path) -> 
 
 
 def test_with_a_limit_of_one_two_flows_of_a_workflow_never_run_at_once(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, "worker-2") as engine:
+    with RunningEngine.started(tmp_path, *ALL, "worker-2", **PATIENT) as engine:
         engine.define("pair", [nap(1, 0.01, dependsOn=[]), nap(2, 0.01, dependsOn=[])])
         limit(engine, "workflow/pair", maxFlows=1)
         flows = engine.register("pair", 40)
@@ -77,7 +77,7 @@ def test_with_a_limit_of_one_two_flows_of_a_workflow_never_run_at_once(tmp_path:
 
 
 def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16") as engine:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16", **PATIENT) as engine:
         engine.define("naps", [nap(seq, 0.04) for seq in (1, 2)])
         flows = engine.register("naps", 1_000)
         engine.wait_until_some_ended(flows, 20)
@@ -96,7 +96,7 @@ def test_nothing_starts_in_a_pause_and_everything_ends_after_it(tmp_path: Path) 
 
 
 def test_an_urgent_flow_is_the_next_that_starts(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16") as engine:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="16", **PATIENT) as engine:
         engine.define("low", [nap(1, 0.04, taskPriority=5)])
         engine.define("urgent", [nap(1, 0.0, taskPriority=-5)])
         flows = engine.register("low", 2_000)
@@ -116,7 +116,7 @@ def test_an_urgent_flow_is_the_next_that_starts(tmp_path: Path) -> None:
 
 
 def test_two_workflows_share_alike_however_much_each_has(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, "api", "projector", "watcher") as engine:
+    with RunningEngine.started(tmp_path, "api", "projector", "watcher", **PATIENT) as engine:
         for name in ("much", "little"):
             engine.define(name, [nap(1, 0.002)])
         much = engine.register("much", 3_000)
@@ -134,7 +134,7 @@ def test_two_workflows_share_alike_however_much_each_has(tmp_path: Path) -> None
 
 
 def test_in_any_period_no_more_start_than_the_rate_and_all_of_it_is_used(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, "worker-2") as engine:
+    with RunningEngine.started(tmp_path, *ALL, "worker-2", **PATIENT) as engine:
         engine.define("naps", [nap(1, 0.0)])
         limit(engine, f"program/{SLEEP}", rate=20, ratePeriodSeconds=0.5)
         flows = engine.register("naps", 80)
@@ -146,7 +146,7 @@ def test_in_any_period_no_more_start_than_the_rate_and_all_of_it_is_used(tmp_pat
 
 
 def test_of_waiting_flows_the_one_further_ahead_goes_first(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, "api", "projector", "watcher") as engine:
+    with RunningEngine.started(tmp_path, "api", "projector", "watcher", **PATIENT) as engine:
         engine.define("line", [nap(seq, 0.001) for seq in (1, 2, 3)])
         flows = engine.register("line", 100)
         engine.start("worker", "--concurrency", "1")
@@ -158,7 +158,7 @@ def test_of_waiting_flows_the_one_further_ahead_goes_first(tmp_path: Path) -> No
 
 
 def test_what_is_struck_never_starts_and_what_is_behind_it_goes_on(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="4") as engine:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_CONCURRENCY="4", **PATIENT) as engine:
         for name, seconds in (("kept", 0.01), ("gone", 0.011)):
             engine.define(name, [nap(1, seconds), {"taskSeq": 2, "program": "Noop"}])
         limit(engine, f"program/{SLEEP}", isPaused=True)

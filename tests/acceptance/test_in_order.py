@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.running import RunningEngine
+from acceptance.running import PATIENT, RunningEngine
 from flower_engine.model.ids import partition_of
 from flower_engine.model.status import Status
 from shapes.loading import load_shape
@@ -30,7 +30,7 @@ def _body(shape: str) -> list[dict[str, object]]:
 def test_no_task_of_a_real_dag_starts_before_its_dependencies_finished(
     tmp_path: Path, shape: str, tasks: int
 ) -> None:
-    with RunningEngine.started(tmp_path, *ALL) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **PATIENT) as engine:
         engine.define(shape, _body(shape))
         flows = engine.register(shape, 5)
         engine.wait_until_ended(flows)
@@ -42,7 +42,7 @@ def test_no_task_of_a_real_dag_starts_before_its_dependencies_finished(
 
 
 def test_two_workers_share_the_load(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, "worker-2") as engine:
+    with RunningEngine.started(tmp_path, *ALL, "worker-2", **PATIENT) as engine:
         engine.define(
             "naps",
             [
@@ -61,7 +61,7 @@ def test_two_workers_share_the_load(tmp_path: Path) -> None:
 
 
 def test_flows_are_spread_over_two_partitions(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_PARTITIONS="2") as engine:
+    with RunningEngine.started(tmp_path, *ALL, FLOWER_PARTITIONS="2", **PATIENT) as engine:
         engine.define("line", LINE)
         flows = engine.register("line", 300)
         engine.wait_until_ended(flows)

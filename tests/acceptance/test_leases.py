@@ -6,7 +6,7 @@ from acceptance.running import RunningEngine
 from acceptance.test_operator import ALL, PROGRAMS, row
 from flower_engine.model.events import TaskLapsed
 
-LEASE_SECONDS = 1.0
+LEASE_SECONDS = 2.0  # of PROGRAMS
 
 
 def test_a_stall_of_redis_for_two_lease_times_reruns_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from acceptance.running import RunningEngine
+from acceptance.running import PATIENT, RunningEngine
 from flower_engine.model.events import OutcomeRefused, TaskStarted
 from flower_engine.model.status import Status
 from shapes.loading import load_shape
@@ -16,7 +16,7 @@ ALL = ("api", "projector", "watcher", "worker")
 PROGRAMS = {
     "FLOWER_PROGRAMS": "worker.sample_programs",
     "PYTHONPATH": str(Path(__file__).parents[1]),
-    "FLOWER_LEASE_SECONDS": "1",
+    "FLOWER_LEASE_SECONDS": "2",
     "FLOWER_HEARTBEAT_SECONDS": "0.2",
     "FLOWER_MAX_LOST": "2",
 }
@@ -108,7 +108,7 @@ def test_what_goes_wrong_is_retried_found_corrected_and_ends(tmp_path: Path) -> 
 
 def test_a_program_that_blocks_its_worker_for_three_leases_runs_once(tmp_path: Path) -> None:
     with RunningEngine.started(tmp_path, *ALL, **PROGRAMS) as engine:
-        engine.define("blocks", [row(1, "block_loop", parameters={"seconds": 3.0})])
+        engine.define("blocks", [row(1, "block_loop", parameters={"seconds": 6.0})])
         assert engine.flower("register", "blocks", "--wait").returncode == 0
         verdict = engine.verify()
     assert verdict.problems == []
@@ -148,7 +148,7 @@ def test_a_rerun_of_a_finished_flow_of_310_tasks_runs_just_that_task_and_what_is
     for task in shape.tasks:  # in an order in which dependencies come first
         if behind.intersection(task.depends_on or ()):
             behind.add(task.task_seq)
-    with RunningEngine.started(tmp_path, *ALL) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **PATIENT) as engine:
         engine.define(
             "montage", [row(task.task_seq, task.program, *(task.depends_on or ())) for task in shape.tasks]
         )

@@ -136,7 +136,7 @@ async def test_progress_told_again_at_once_by_a_process_is_not_lost(
 async def test_a_blocked_event_loop_shows_its_attempt_as_stuck(
     engine: Engine, spawn_worker: SpawnWorker
 ) -> None:
-    flow = await engine.register(row(1, "block_loop", seconds=3.0, timeout_ms=200))
+    flow = await engine.register(row(1, "block_loop", seconds=600.0, timeout_ms=200))
     spawn_worker()
 
     async def stuck() -> bool:
