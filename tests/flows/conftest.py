@@ -6,22 +6,16 @@ import pytest
 
 from flower_engine.flows.installed_stores import open_stores
 from flower_engine.flows.memory_stores import MemoryStores
-from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stores import Stores
 from flower_engine.log.client import connect
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
-from flower_engine.log.reader import read_behind
-from flower_engine.projection.database import connect as connect_postgres
 from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.settings import load_settings
 from flower_engine.transitions.installation_transitions import install
-from flower_projector.log_follower import Follower
-
-FORMS = ("postgres", "memory")
 
 
-@pytest.fixture(params=FORMS)
+@pytest.fixture(params=("postgres", "memory"))
 async def stores(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Stores]:
     """Stores with nothing in them."""
     if request.param == "postgres":
@@ -34,21 +28,3 @@ async def stores(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterato
         made = MemoryStores(redis, load_settings(redis_url=redis_url), SystemClock())
         made.install([Partition(0, meta.installation, meta.generation)], Level())
         yield made
-
-
-async def archive(stores: Stores) -> None:
-    """Archives all that the log has."""
-    (partition,) = stores.partitions
-    if isinstance(stores, MemoryStores):
-        position = await stores.archive.position(partition.number)
-        page = await read_behind(stores.redis, partition.keys, position, 10_000)
-        stores.memory.take(partition.number, page.entries)
-        return
-    assert isinstance(stores, PostgresStores)
-    async with (
-        stores.postgres() as pooled,
-        await connect_postgres(pooled.info.dsn, "test") as connection,
-    ):
-        follower = Follower(stores.redis, connection, partition, 1_000)
-        while await follower.run_once():
-            pass

@@ -27,7 +27,7 @@ from flower_engine.flows.workflow_definitions import define, delete_definition
 from flower_engine.model.definition import RetryPolicy, TaskDefinition, WorkflowDefinition
 from flower_engine.model.events import FlowEvent
 from flower_engine.model.ids import make_flow_id
-from flows.conftest import archive
+from flows.archiving import archive
 
 PAIR = WorkflowDefinition(
     name="pair",
