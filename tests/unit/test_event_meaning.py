@@ -7,7 +7,16 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from flower_engine.model.event_meaning import MEANINGS, PASSING_FACTS, Meaning, Move, Said, check
+from flower_engine.model.event_meaning import (
+    FLOW_FACTS,
+    MEANINGS,
+    PASSING_FACTS,
+    TASK_FACTS,
+    Meaning,
+    Move,
+    Said,
+    check,
+)
 from flower_engine.model.events import (
     AnyEvent,
     FlowEvent,
@@ -17,7 +26,10 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskUnignored,
 )
+from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
+from flower_engine.projection.write import counting
+from flower_engine.projection.write.flow_changes import FlowChange
 
 TYPES: tuple[type[AnyEvent], ...] = get_args(AnyEvent)
 IMPORTED = """
@@ -84,6 +96,16 @@ def test_whatever_leaves_running_ends_an_attempt(kind: type[AnyEvent]) -> None:
 
 def test_what_goes_with_a_status_is_forgotten_with_it_and_nowhere_else() -> None:
     assert {fact for meaning in MEANINGS.values() for fact in meaning.forgets}.isdisjoint(PASSING_FACTS)
+
+
+def test_every_fact_has_its_field_in_the_state_and_in_what_a_batch_changes() -> None:
+    assert set(TASK_FACTS) <= set(TaskState.__struct_fields__)
+    assert set(FLOW_FACTS) <= set(FlowState.__struct_fields__) & set(FlowChange.__struct_fields__)
+
+
+def test_a_fact_that_the_tables_would_lose_is_refused() -> None:
+    with pytest.raises(TypeError, match="TaskChange lacks colour"):
+        counting.check([*MEANINGS.values(), Meaning(sets={"colour": Said("lease")})])
 
 
 def test_only_a_rerun_and_an_unignore_may_follow_the_end_of_a_flow() -> None:

@@ -4,7 +4,7 @@ So counting an event costs what its facts cost. Unlike the fold, these functions
 contradicts those before it is for ``flower verify`` to find.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flower_engine.model.event_meaning import MEANINGS, Meaning, Move
@@ -16,6 +16,9 @@ from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 
 Count = Callable[[FlowChange, Any], None]
 """Adds an event to what a batch changes of its flow: (flow, event)."""
+
+_NOT_SHOWN = ("lease", "keys")
+"""Facts of tasks that the tables have no columns for; all others are fields of ``TaskChange``."""
 
 _COUNTERS = {
     Status.WAIT: "flow.waiting",
@@ -49,7 +52,7 @@ def lines_of(meaning: Meaning) -> list[str]:
     for move in meaning.moves:
         lines += _moving(meaning, move)
     for fact, field in meaning.of_each.items():
-        if fact not in TaskChange.__struct_fields__:  # the tables do not show it
+        if fact in _NOT_SHOWN:
             continue
         lines.append(f"for seq, value in event.{field}.items():")
         lines.append(f"    flow.task(seq).{fact} = {held_value(fact, 'value')}")
@@ -78,6 +81,22 @@ def _counted(move: Move, to: Status) -> list[str]:
         left = [f"if event.{move.said_in} == {int(move.was[1])}: {other} -= 1", f"else: {first} -= 1"]
     return [*left, f"{_COUNTERS[to]} += 1", *_ARRIVED.get(to, [])]
 
+
+def check(meanings: Iterable[Meaning]) -> None:
+    """Refuses facts that nobody writes down.
+
+    Raises:
+        TypeError: events set or forget a fact that is no field of ``TaskChange``; names all of them.
+    """
+    facts = {fact for one in meanings for fact in (*one.sets, *one.forgets, *one.of_each)}
+    lost = facts - {*TaskChange.__struct_fields__, *_NOT_SHOWN}
+    if lost:
+        raise TypeError(
+            f"projection/write/flow_changes.py: TaskChange lacks {', '.join(sorted(lost))}, which events set"
+        )
+
+
+check(MEANINGS.values())
 
 COUNTS: Mapping[type[AnyEvent], Count] = {
     kind: function_of(lines_of(meaning), "flow, event", {f"status_{int(one)}": int(one) for one in Status})
