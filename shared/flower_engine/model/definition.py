@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -84,10 +83,6 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     program_key: str = ""
 
 
-_AS_DEFINED = tuple(name for name in TaskSpec.__struct_fields__ if name not in ("seq", "depends_on"))
-_as_defined = attrgetter(*_AS_DEFINED)
-
-
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     """The tasks of a flow of this workflow, numbered 1..n in task_seq order.
 
@@ -129,8 +124,9 @@ def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
         depends_on = (seq - 1,) if seq > 1 else ()
     else:
         depends_on = tuple(sorted(number[other] for other in task.depends_on))
-    same = dict(zip(_AS_DEFINED, _as_defined(task), strict=True))
-    return PlannedTask(seq=seq, depends_on=depends_on, **same)
+    said = msgspec.structs.asdict(task)
+    said["seq"], said["depends_on"] = seq, depends_on
+    return PlannedTask(**said)
 
 
 def _key_of(parameters: Mapping[str, Any], parameter: str | None) -> str:

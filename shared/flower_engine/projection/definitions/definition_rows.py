@@ -8,6 +8,7 @@ it is the typed one. People edit these rows with SQL, so reading trusts nothing 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ _POLICY = [
 _PAIRS = [column.name for column in columns_of_field("parameters")[1:]]
 _POLICY_END = len(_POLICY)
 _PAIRS_END = _POLICY_END + len(_PAIRS)
+_DEFAULTS = tuple(DEFAULTS[name] for name in PLAIN)
+_plain = attrgetter(*PLAIN)
 # What _task_of unpacks, in its order: fields that need a hand, then those that are their columns.
 _COLUMNS = ", ".join(
     ["task_seq", "task_priority", "depends_on", "parameters::text", *_POLICY, *_PAIRS, *PLAIN]
@@ -253,7 +256,11 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
         "task_priority": task.priority,
         "depends_on": task.depends_on,
         **columns_of(task),
-        **{name: _unless(DEFAULTS[name], getattr(task, name)) for name in PLAIN},
+        **{
+            name: value
+            for name, value, default in zip(PLAIN, _plain(task), _DEFAULTS, strict=True)
+            if value != default
+        },
     }
     others: dict[str, Any] = {}
     pair = 0
@@ -265,10 +272,6 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
             others[key] = value
     row["parameters"] = others or None
     return row
-
-
-def _unless(default: Any, value: Any) -> Any:
-    return None if value == default else value
 
 
 def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | None) -> WorkflowDefinition:
@@ -295,7 +298,6 @@ def _keying_of(rows: Sequence[Row]) -> Keying:
 def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     """The task that a row defines; what cannot be understood is added to ``problems``."""
     seq_number, priority_number, depends_on, parameters, *others = row
-    policy, pairs, plain = others[:_POLICY_END], others[_POLICY_END:_PAIRS_END], others[_PAIRS_END:]
     said = len(problems)
     seq = _whole(seq_number)
     if seq is None:
@@ -306,12 +308,13 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     dependencies: list[Any] = [] if depends_on is None else depends_on
     if not all(isinstance(dependency, int) for dependency in dependencies):
         problems.append("has a depends_on that is not a plain list of task_seqs")
-    merged = _pairs_of(pairs, problems)
+    merged = _pairs_of(others[_POLICY_END:_PAIRS_END], problems)
     if parameters is not None:
         merged |= _parameters_of(parameters, problems)
-    retry = retry_of(policy[:6], problems)
-    timeout_ms = timeout_of(policy[6], "timeout_seconds", problems)
-    queue_timeout_ms = timeout_of(policy[7], "queue_timeout_seconds", problems)
+    retry = retry_of(others[: _POLICY_END - 2], problems)
+    timeout_ms = timeout_of(others[_POLICY_END - 2], "timeout_seconds", problems)
+    queue_timeout_ms = timeout_of(others[_POLICY_END - 1], "queue_timeout_seconds", problems)
+    plain = zip(PLAIN, others[_PAIRS_END:], strict=True)
     row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
     problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
     return TaskDefinition(
@@ -322,7 +325,7 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         retry=retry,
         timeout_ms=timeout_ms,
         queue_timeout_ms=queue_timeout_ms,
-        **{field: value for field, value in zip(PLAIN, plain, strict=True) if value is not None},
+        **{field: value for field, value in plain if value is not None},
     )
 
 
