@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Self
 
 from redis import Redis
@@ -10,7 +10,6 @@ from redis.exceptions import ResponseError
 
 from flower_engine.log.client import send_blocking
 from flower_engine.log.keys import Keys
-from flower_engine.transitions.loader import Script
 
 _LINE = re.compile(rb"^[\d.]+ \[\d+ ([^\]]*)\] (.*)$", re.DOTALL)
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
@@ -25,9 +24,10 @@ class KeyUse:
     Keys are named by their kind, the part before the first colon: ``flow``, ``lane``.
     """
 
-    def __init__(self, client: Redis, transitions: Iterable[str]) -> None:
+    def __init__(self, client: Redis, transitions: Mapping[str, str]) -> None:
+        """``transitions``: the text of each by its name."""
         self._client = client
-        self._names = {send_blocking(client, "SCRIPT LOAD", Script(name).text): name for name in transitions}
+        self._names = {send_blocking(client, "SCRIPT LOAD", text): name for name, text in transitions.items()}
         self.writers: dict[str, set[str]] = defaultdict(set)
         """Kind of key -> the transitions that write such keys."""
         self.types: dict[str, set[str]] = defaultdict(set)

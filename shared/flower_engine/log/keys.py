@@ -29,6 +29,7 @@ class Keys:
         self.running = prefix + "running"
         self.boards = prefix + "boards"
         self.aside = prefix + "aside"
+        self.admitting = prefix + "admitting"
         self.served = prefix + "served"
 
     def flow(self, flow_id: str) -> str:
