@@ -132,7 +132,7 @@ async def find_state(stores: Stores, partition: Partition, flow_id: str) -> Flow
     """The fold of the flow's whole history; raises as :func:`find_events` does.
 
     Raises:
-        LostHistoryError: its end lies in a gap, so that how it stands is not known.
+        LostHistoryError: its end is lost, so that how it stands is not known.
     """
     await _refuse_lost(stores, flow_id)
     return state_of(flow_id, await find_entries(stores, partition, flow_id))
@@ -237,10 +237,10 @@ def _not_archived(entry: LogEntry) -> EventView:
 
 
 async def _refuse_lost(stores: Stores, flow_id: str) -> None:
-    """Returns if no gap swallowed the end of the flow.
+    """Returns if the end of the flow is not lost.
 
     Raises:
-        LostHistoryError: one did.
+        LostHistoryError: it is.
     """
     lost = await stores.archive.lost_end(flow_id)
     if lost is not None:
@@ -252,7 +252,7 @@ async def _refuse_unknown(stores: Stores, partition: Partition, flow_id: str) ->
 
     Raises:
         UnknownFlowError: there is no such flow.
-        LostHistoryError: all of it lies in a gap.
+        LostHistoryError: all of it is lost.
         LostError: Redis lost its state, so it cannot be said.
     """
     async with stores.log_readers:

@@ -80,7 +80,7 @@ async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
         NewerEventError: the very first event is of a newer version.
     """
     batch = Batch(partition, entries)
-    is_found = False
+    restates = False
     for index, entry in enumerate(entries):
         if index and index % _BREATH_EVENTS == 0:
             await asyncio.sleep(0)
@@ -101,10 +101,10 @@ async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
             why = f"unreadable: {error}"
             batch.add_refused(entry, why, outline(entry.raw, why))
         else:
-            if index and (type(event) is FlowSnapshot) != is_found:
+            if index and (type(event) is FlowSnapshot) != restates:
                 batch.entries = entries[:index]
                 break
-            is_found = type(event) is FlowSnapshot
+            restates = type(event) is FlowSnapshot
             try:
                 batch.changes.add(event, ms)
             except FAULTS as error:  # a snapshot that makes no sense

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
-from flower_engine.model.snapshot_registration import LOST_ERROR
 
 
 class TaskChange(msgspec.Struct, gc=False):
@@ -33,23 +32,6 @@ class TaskChange(msgspec.Struct, gc=False):
     forget_progress: bool = False
     parameters: dict[str, Any] | None = None
 
-    def keep(self, before: "TaskChange") -> None:
-        """Taken from a snapshot, which does not say everything: what was known of it still holds, if it has
-        not moved since."""
-        if (self.status, self.attempt or 0) != (before.status, before.attempt or 0):
-            return
-        self.worker = self.worker or before.worker
-        self.started_ms = before.started_ms or self.started_ms
-        self.finished_ms = self.finished_ms or before.finished_ms
-        self.suspended_ms = before.suspended_ms or self.suspended_ms
-        self.result = before.result if self.result is None else self.result
-        self.ignored_by = before.ignored_by if self.ignored_by is None else self.ignored_by
-        self.ignore_reason = before.ignore_reason if self.ignore_reason is None else self.ignore_reason
-        if self.error in (None, LOST_ERROR) and not self.forget_error:
-            self.error = before.error or self.error
-        if self.progress is None and not self.forget_progress:
-            self.progress = before.progress
-
 
 class FlowChange(msgspec.Struct, gc=False):
     """What the batch changes of a flow.
@@ -57,8 +39,8 @@ class FlowChange(msgspec.Struct, gc=False):
     Counts are differences; where the flow is registered in this batch (``registered``) they start at 0 and
     so are the counts themselves. ``started_ms`` is the first start, the other times the last. ``reopened``:
     an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused. ``priority``:
-    that of all its tasks, if it was changed. ``is_found``: it begins with a snapshot, so what the tables hold
-    of it is replaced.
+    that of all its tasks, if it was changed. ``replaces``: it says all that the flow is, so what the tables
+    hold of it goes.
     """
 
     flow: str
@@ -79,7 +61,7 @@ class FlowChange(msgspec.Struct, gc=False):
     pause_said: bool = False
     paused: FlowPaused | None = None
     priority: int | None = None
-    is_found: bool = False
+    replaces: bool = False
     tasks: dict[int, TaskChange] = {}
 
     def task(self, seq: int) -> TaskChange:
@@ -88,19 +70,3 @@ class FlowChange(msgspec.Struct, gc=False):
         if task is None:
             task = self.tasks[seq] = TaskChange()
         return task
-
-    def keep(self, before: "FlowChange") -> None:
-        """What was known of a flow that a snapshot found."""
-        self.started_ms = before.started_ms or self.started_ms
-        if self.paused and before.paused and not self.paused.by:
-            self.paused = before.paused
-        for seq, task in before.tasks.items():
-            if seq in self.tasks:
-                self.tasks[seq].keep(task)
-
-    def settle_times(self) -> None:
-        """The flow's own times, as far as its tasks tell them."""
-        starts = [task.started_ms for task in self.tasks.values() if task.started_ms]
-        self.started_ms = self.started_ms or min(starts, default=None)
-        failures = [task.suspended_ms for task in self.tasks.values() if task.suspended_ms]
-        self.suspended_ms = max(failures, default=None)

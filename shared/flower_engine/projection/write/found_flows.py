@@ -16,7 +16,7 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
     """The flow as a snapshot found it, with what the batch told of it before where that still holds."""
     known = before if before and before.registered else None
     flow = FlowChange(event.flow, known.first_ms if known else position_ms, position_ms)
-    flow.is_found, flow.version = True, event.v
+    flow.replaces, flow.version = True, event.v
     flow.registered = registration_of(event, known and known.registered)
     flow.pause_said, flow.paused = True, pause_of(event) if event.paused else None
     for seq, found in enumerate(event.tasks, start=1):
@@ -36,6 +36,41 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
         sum(found.status == status for found in event.tasks) for status in Status
     )
     if known:
-        flow.keep(known)
-    flow.settle_times()
+        keep(flow, known)
+    settle_times(flow)
     return flow
+
+
+def keep(flow: FlowChange, before: FlowChange) -> None:
+    """What was known of the flow before, and still holds: a snapshot does not say everything."""
+    flow.started_ms = before.started_ms or flow.started_ms
+    if flow.paused and before.paused and not flow.paused.by:
+        flow.paused = before.paused
+    for seq, task in before.tasks.items():
+        if seq in flow.tasks:
+            _keep(flow.tasks[seq], task)
+
+
+def settle_times(flow: FlowChange) -> None:
+    """The flow's own times, as far as its tasks tell them."""
+    starts = [task.started_ms for task in flow.tasks.values() if task.started_ms]
+    flow.started_ms = flow.started_ms or min(starts, default=None)
+    failures = [task.suspended_ms for task in flow.tasks.values() if task.suspended_ms]
+    flow.suspended_ms = max(failures, default=None)
+
+
+def _keep(task: TaskChange, before: TaskChange) -> None:
+    """What was known of a task that has not moved since."""
+    if (task.status, task.attempt or 0) != (before.status, before.attempt or 0):
+        return
+    task.worker = task.worker or before.worker
+    task.started_ms = before.started_ms or task.started_ms
+    task.finished_ms = task.finished_ms or before.finished_ms
+    task.suspended_ms = before.suspended_ms or task.suspended_ms
+    task.result = before.result if task.result is None else task.result
+    task.ignored_by = before.ignored_by if task.ignored_by is None else task.ignored_by
+    task.ignore_reason = before.ignore_reason if task.ignore_reason is None else task.ignore_reason
+    if task.error in (None, LOST_ERROR) and not task.forget_error:
+        task.error = before.error or task.error
+    if task.progress is None and not task.forget_progress:
+        task.progress = before.progress

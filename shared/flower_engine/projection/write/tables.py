@@ -6,7 +6,7 @@ from typing import LiteralString
 from flower_engine.projection.database import Connection, Packed
 from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.flow_rows import COPY_FLOWS, UPDATE_FLOWS, changed_flows, new_flows
-from flower_engine.projection.write.snapshot_rows import take_over
+from flower_engine.projection.write.replaced_rows import take_over
 from flower_engine.projection.write.target_tables import LIVE, aimed
 from flower_engine.projection.write.task_rows import (
     COPY_TASKS,
@@ -32,9 +32,9 @@ async def write_changes(
     connection: Connection, flows: Collection[FlowChange], partition: int, target: LiteralString = LIVE
 ) -> None:
     """Adds what changed of flows of one partition to the tables of the target; call it in a transaction."""
-    found = [flow for flow in flows if flow.is_found]
-    if found:
-        await take_over(connection, found, target)
+    replacing = [flow for flow in flows if flow.replaces]
+    if replacing:
+        await take_over(connection, replacing, target)
     if any(flow.registered for flow in flows):
         await copy_into(connection, aimed(COPY_TASKS, target), new_tasks(flows))
         await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(flows, partition))

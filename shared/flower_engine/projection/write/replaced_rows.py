@@ -1,4 +1,4 @@
-"""Flows that a snapshot found: what the tables hold of them is replaced, less what still holds."""
+"""The rows of flows that are written anew: they go, less what still holds of them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +10,7 @@ from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, Ta
 from flower_engine.projection.archive.histories import FAULTS
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
+from flower_engine.projection.write.found_flows import keep, settle_times
 from flower_engine.projection.write.target_tables import aimed
 
 _FLOWS = """
@@ -54,8 +55,8 @@ async def take_over(connection: Connection, flows: Sequence[FlowChange], target:
             told, at=said.at, by=said.by, key=said.key, forked_from=said.forked_from, start_ms=said.start_ms
         )
         flow.first_ms = before.first_ms
-        flow.keep(before)
-        flow.settle_times()
+        keep(flow, before)
+        settle_times(flow)
     for statement in (_DELETE_TASKS, _DELETE_FLOWS):
         await connection.execute(aimed(statement, target), [names])
 
