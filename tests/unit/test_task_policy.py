@@ -1,5 +1,8 @@
 """Retries and timeouts: seven numbers, each with its name."""
 
+import re
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +48,17 @@ def test_the_numbers_stand_in_the_order_in_which_lua_takes_them_apart() -> None:
     policy = TaskPolicy.of(TaskSpec(task_seq=1, program="A", retry=retry, timeout_ms=7, queue_timeout_ms=8))
     assert policy is not None
     assert policy.text() == "3 250 1.5 60000 0.25 7 8"
+
+
+LUA = Path(__file__).parents[2] / "shared" / "flower_engine" / "transitions" / "lua"
+
+
+def test_lua_retries_a_task_without_a_policy_by_the_same_defaults() -> None:
+    (defaults,) = re.findall(r"RETRY_DEFAULTS = '([^']+)'", (LUA / "lib" / "failed_attempt.lua").read_text())
+    nothing = TaskPolicy.of(TaskSpec(task_seq=1, program="A", retry=RetryPolicy(max_attempts=0)))
+    assert TaskPolicy.parse(defaults) == nothing
+
+
+def test_one_file_of_lua_takes_policies_apart() -> None:
+    taking = {file.name for file in LUA.rglob("*.lua") if re.search(r"match\(policy", file.read_text())}
+    assert taking == {"timers.lua"}

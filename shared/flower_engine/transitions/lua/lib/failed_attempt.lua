@@ -1,6 +1,6 @@
 -- What follows when an attempt fails: a retry, or Suspend until an operator decides.
 -- needs: base, engine_time, events, flow_fields, flows, statuses, timers
-local RETRY_DEFAULTS = '0 1000 2.0 300000 0.1 0 0' -- as model/definition.py has them; no policy
+local RETRY_DEFAULTS = '0 1000 2.0 300000 0.1 0 0' -- of a task without a policy that asks for a retry
 
 -- The delay in ms before the attempt that follows failure n; it varies by up to the share `jitter`. Redis
 -- seeds random numbers alike for every call of a script, so a hash of the lease takes their place.
@@ -18,7 +18,7 @@ end
 local function fail(flow, task, attempt, lost, lease, kind, after, error, keep)
   local policy = flow.timed and policy_of(flow, task)
   if kind ~= 'suspended' and (policy or kind == 'retry') then
-    local most, delay, factor, longest, jitter = match(policy or RETRY_DEFAULTS, POLICY)
+    local most, delay, factor, longest, jitter = retries_of(policy or RETRY_DEFAULTS)
     local failures = (call('HGET', flow.key, failures_field(task)) or 0) + 1
     most = tonumber(most)
     if failures < most or (most == 0 and kind == 'retry') then

@@ -16,7 +16,6 @@ local function start_timer(id) return 'b:' .. id end
 
 local TIMEOUTS = 2 ^ 50
 local TIMEOUTS_FROM = '1125899906842624' -- as a score
-local POLICY = '^(%d+) (%d+) (%S+) (%d+) (%S+) (%d+) (%d+)$'
 
 local function set_timer(member, after_ms)
   call('ZADD', timers_key(), string.format('%d', now + after_ms), member)
@@ -45,8 +44,7 @@ local function drop_timer(member)
   call('ZREM', timers_key(), member)
 end
 
--- The policy of a task of a flow that may have timers, or nil. POLICY takes it apart: max attempts (0: no
--- retries), delay, backoff, longest delay, jitter, timeout of an attempt, timeout of the wait (0: none).
+-- The policy of a task of a flow that may have timers, or nil; these two take it apart, nothing else does.
 local function policy_of(flow, task)
   local name = policy_field(task)
   local policy = flow[name]
@@ -55,6 +53,16 @@ local function policy_of(flow, task)
     flow[name] = policy
   end
   return policy or nil
+end
+
+-- Of a policy: max attempts (0: no retries), delay, backoff, longest delay, jitter.
+local function retries_of(policy)
+  return match(policy, '^(%d+) (%d+) (%S+) (%d+) (%S+) ')
+end
+
+-- Of a policy: the timeout of an attempt, that of the wait for a worker, ms ("0": none).
+local function timeouts_of(policy)
+  return match(policy, '(%d+) (%d+)$')
 end
 
 -- The flow goes on: where its timeout was over, it has the whole time again.
@@ -67,16 +75,18 @@ end
 
 local function start_queue_timer(flow, task)
   local policy = policy_of(flow, task)
-  local limit = policy and match(policy, '%d+$')
-  if limit and limit ~= '0' then
-    set_timeout(queue_timer(flow.id, task), limit)
+  if policy then
+    local _, limit = timeouts_of(policy)
+    if limit ~= '0' then
+      set_timeout(queue_timer(flow.id, task), limit)
+    end
   end
 end
 
 local function start_attempt_timer(flow, task)
   local policy = policy_of(flow, task)
   if policy then
-    local limit, wait = match(policy, '(%d+) (%d+)$')
+    local limit, wait = timeouts_of(policy)
     if wait ~= '0' then
       drop_timer(queue_timer(flow.id, task))
     end

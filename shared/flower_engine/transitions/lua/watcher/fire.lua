@@ -74,7 +74,7 @@ function move.a(id, task)
   local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if status == RUNNING then
-    local limit = match(policy_of(flow, task), '(%d+) %d+$')
+    local limit = timeouts_of(policy_of(flow, task))
     end_lease(flow, task, { lane = lane, lost = lost, lease = lease })
     fail(flow, task, attempt, lost, lease, 'failed', -1,
       error_of('AttemptTimeout', 'attempt ' .. attempt .. ' took longer than ' .. seconds(limit)), '-')
@@ -86,7 +86,7 @@ function move.q(id, task)
   local flow, state, lane = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if flow and status == WAIT and lease == NO_LEASE then
-    local limit = match(policy_of(flow, task), '%d+$')
+    local _, limit = timeouts_of(policy_of(flow, task))
     pull(lane, flow, task)
     set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
     change_active(flow, -1)
