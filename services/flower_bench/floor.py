@@ -26,20 +26,20 @@ _TABLE = (
 _DROP = "DROP TABLE IF EXISTS flower_bench_floor"
 
 
-async def measure_floor(deployment: Deployment, when: str) -> Floor:
-    """Both floors, on the deployment's stores."""
+async def measure_floor(deployment: Deployment, when: str, *, is_quick: bool) -> Floor:
+    """Both floors, on the deployment's stores; smaller ones where the run is a quick one."""
     # As redis-py comes: Flower's own connections are set up otherwise, and faster.
     async with AsyncRedis.from_url(deployment.redis_url) as client:  # pyright: ignore[reportUnknownMemberType]
-        messages = await redis_floor(client)
-    return Floor(when, messages, await copy_floor(deployment))
+        messages = await redis_floor(client, MESSAGES // 10 if is_quick else MESSAGES)
+    return Floor(when, messages, await copy_floor(deployment, COPY_ROWS if is_quick else ROWS))
 
 
-async def redis_floor(client: AsyncRedis) -> float:
+async def redis_floor(client: AsyncRedis, count: int) -> float:
     """Messages a second of XADD + XREADGROUP + XACK with redis-py asyncio, one pipeline of 100 at a time."""
     await send(client, "DEL", _STREAM)
     await send(client, "XGROUP CREATE", _STREAM, _GROUP, "0", "MKSTREAM")
     began = time.perf_counter()
-    for _ in range(MESSAGES // PIPELINE):
+    for _ in range(count // PIPELINE):
         adds = client.pipeline(transaction=False)
         for _ in range(PIPELINE):
             adds.xadd(_STREAM, {"e": _PAYLOAD})
@@ -53,12 +53,12 @@ async def redis_floor(client: AsyncRedis) -> float:
         await acks.execute()
     seconds = time.perf_counter() - began
     await send(client, "DEL", _STREAM)
-    return MESSAGES / seconds
+    return count / seconds
 
 
-async def copy_floor(deployment: Deployment) -> float:
+async def copy_floor(deployment: Deployment, count: int) -> float:
     """Rows a second of COPY, 5,000 a transaction, of the archive's rows into a table without indexes."""
-    batches = [_rows(first) for first in range(0, ROWS, COPY_ROWS)]
+    batches = [_rows(first) for first in range(0, count, COPY_ROWS)]
     async with await deployment.connect_postgres() as connection:
         await connection.execute(_DROP)
         await connection.execute(_TABLE)
@@ -70,7 +70,7 @@ async def copy_floor(deployment: Deployment) -> float:
                     cursor.copy("COPY flower_bench_floor FROM STDIN") as copy,
                 ):
                     await copy.write(rows)
-            return ROWS / (time.perf_counter() - began)
+            return count / (time.perf_counter() - began)
         finally:
             await connection.execute(_DROP)
 

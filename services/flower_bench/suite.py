@@ -66,6 +66,11 @@ class Suite:
         async with self._make() as deployment:
             if not self.stores:
                 self.stores |= await describe_deployment(deployment)
-            outcome.floors.append(await measure_floor(deployment, f"before {workload.name}"))
+            is_quick = self._plan.is_quick
+            outcome.floors.append(
+                await measure_floor(deployment, f"before {workload.name}", is_quick=is_quick)
+            )
             await workload.run(Run(deployment, self._plan, self._earlier, outcome, say))
-            outcome.floors.append(await measure_floor(deployment, f"after {workload.name}"))
+            outcome.floors.append(
+                await measure_floor(deployment, f"after {workload.name}", is_quick=is_quick)
+            )
