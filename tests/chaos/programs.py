@@ -23,7 +23,7 @@ def trace(context: Context, seconds: float = 0.02, fails: float = 0.0) -> int:
 
 
 @program
-def limited(context: Context, seconds: float = 0.02) -> int:
+def limited_trace(context: Context, seconds: float = 0.02) -> int:
     """The same under a limit."""
     return trace(context, seconds)
 

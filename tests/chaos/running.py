@@ -96,7 +96,7 @@ def define(engine: RunningEngine) -> None:
     engine.define("line", [_task(1), _task(2, 1), _task(3, 2)])
     engine.define("diamond", [_task(1), _task(2, 1, seconds=0.3), _task(3, 1), _task(4, 2, 3)])
     engine.define("fan", [_task(1), *(_task(seq, 1) for seq in range(2, 9)), _task(9, *range(2, 9))])
-    engine.define("limited", [_task(1, program="limited"), _task(2, 1, program="limited")])
+    engine.define("limited", [_task(1, program="limited_trace"), _task(2, 1, program="limited_trace")])
     engine.define(
         "forking",
         [
@@ -106,7 +106,7 @@ def define(engine: RunningEngine) -> None:
         ],
     )
     engine.define("flaky", [_task(1, fails=0.3), _task(2, 1, fails=0.3)])
-    engine.client.put("/limits/program/limited", json={"maxRunning": LIMIT}).raise_for_status()
+    engine.client.put("/limits/program/limited_trace", json={"maxRunning": LIMIT}).raise_for_status()
 
 
 def has_ended(engine: RunningEngine, flows: list[str]) -> bool:
