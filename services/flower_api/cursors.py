@@ -8,16 +8,16 @@ import msgspec
 from flower_api.problems import ProblemError
 from flower_api.request_times import wrong
 
-Place = TypeVar("Place", bound=msgspec.Struct)
+Cursor = TypeVar("Cursor", bound=msgspec.Struct)
 
 
-def cursor_of(place: msgspec.Struct) -> str:
-    """The cursor that leads back to this place."""
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+def cursor_of(where: msgspec.Struct) -> str:
+    """The cursor that leads back to where a list went."""
+    return urlsafe_b64encode(msgspec.json.encode(where)).decode().rstrip("=")
 
 
-def place_of(cursor: str, kind: type[Place]) -> Place:
-    """The place that a cursor leads to. What its fields hold is for the caller to judge.
+def read_cursor(cursor: str, kind: type[Cursor]) -> Cursor:
+    """Where a cursor leads to. What its fields hold is for the caller to judge.
 
     Raises:
         ProblemError: no page gave such a cursor.

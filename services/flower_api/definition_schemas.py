@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast, get_args, get_origin
 import msgspec
 from pydantic import Field, create_model
 
-from flower_api.schemas import Taken
+from flower_api.schemas import RequestBody
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.field_types import SPEC_FIELDS, SpecField
 from flower_engine.model.task_spec import (
@@ -34,7 +34,7 @@ def _seconds(ms: int | None) -> float | None:
     return None if ms is None else ms / 1000
 
 
-class RetryBody(Taken):
+class RetryBody(RequestBody):
     """What follows a failed attempt. The bounds are checked with the whole workflow."""
 
     max_attempts: int
@@ -138,7 +138,7 @@ def _body_field(field: SpecField) -> tuple[Any, Any]:
     return _type(field, RetryBody), Field(field.default, **described)
 
 
-class _TaskBody(Taken):
+class _TaskBody(RequestBody):
     def to_model(self) -> TaskDefinition:
         """What it defines."""
         return TaskDefinition(
@@ -158,7 +158,7 @@ else:
     )
 
 
-class WorkflowBody(Taken):
+class WorkflowBody(RequestBody):
     """A workflow to define: what GET answers may be sent back."""
 
     task_id: str | None = Field(None, description="if given, the one in the path")

@@ -31,7 +31,7 @@ TaskSeqs = Annotated[
 ]
 
 
-class Taken(BaseModel):
+class RequestBody(BaseModel):
     """The root of what the API takes: unknown keys are refused, so that none is ignored silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
@@ -43,7 +43,7 @@ _BOTH_STARTS: dict[str, Any] = {
 }
 
 
-class Overrides(Taken):
+class Overrides(RequestBody):
     """How a flow differs from its workflow's definition, and when it starts. All of it may be left out."""
 
     model_config = ConfigDict(json_schema_extra={"not": _BOTH_STARTS})

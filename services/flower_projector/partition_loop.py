@@ -29,8 +29,8 @@ _BATCH_SECONDS = 0.02  # batches begin no faster than this, so that they grow wh
 _CHECK_SECONDS = 10.0
 
 
-class Turn(Enum):
-    """What a turn of the loop came to."""
+class Round(Enum):
+    """What a round of the loop came to."""
 
     PROJECTED = auto()  # a batch; there may be more
     IDLE = auto()  # the log has no more
@@ -57,7 +57,7 @@ class PartitionLoop:
         of = f" (partition {partition.number})"
         self.turns = Loop(
             f"projector{of}",
-            self._take_turn,
+            self._make_round,
             self._interval_after,
             StoresBackoff(_log, of, clock=clock),
             self._stop,
@@ -80,7 +80,7 @@ class PartitionLoop:
         finally:
             await self.close()
 
-    async def run_once(self) -> Turn:
+    async def run_once(self) -> Round:
         """Projects the next batch, if there is one and this is the elected projector; trims what is due.
 
         Raises:
@@ -91,24 +91,24 @@ class PartitionLoop:
         """
         self._is_idle = False
         try:
-            turn = await self._project()
+            result = await self._project()
         except STORE_ERRORS as error:
             await self.close()
             refuse_unusable(error, "Postgres' tables cannot be used as they are")
             raise
-        self._is_idle = turn is Turn.IDLE
-        return turn
+        self._is_idle = result is Round.IDLE
+        return result
 
-    async def _take_turn(self) -> Turn:
+    async def _make_round(self) -> Round:
         """``run_once``, as soon as the log has more where it had none."""
         if self._is_idle:
             await self._wait_for_more()
             if self._stop.is_set():
-                return Turn.IDLE
+                return Round.IDLE
         self._began = self._clock.monotonic()
         return await self.run_once()
 
-    async def _project(self) -> Turn:
+    async def _project(self) -> Round:
         number = self._partition.number
         if self._connection is None:
             assert self._settings.database_url is not None
@@ -117,7 +117,7 @@ class PartitionLoop:
             self._election = Election(self._connection, number, monotonic=self._clock.monotonic)
         if not await self._election.hold():
             self._active = None
-            return Turn.STANDBY
+            return Round.STANDBY
         if self._active is None:
             _log.info("elected for partition %d", number)
             self._active = _Active(
@@ -125,14 +125,14 @@ class PartitionLoop:
             )
         return await self._active.run_once()
 
-    def _interval_after(self, turn: Turn) -> float:
-        match turn:
-            case Turn.PROJECTED:
+    def _interval_after(self, result: Round) -> float:
+        match result:
+            case Round.PROJECTED:
                 has_more = self._active is None or self._active.has_more
                 return 0.0 if has_more else self._began + _BATCH_SECONDS - self._clock.monotonic()
-            case Turn.IDLE:
-                return 0.0  # the next turn begins with a wait
-            case Turn.STANDBY:
+            case Round.IDLE:
+                return 0.0  # the next round begins with a wait
+            case Round.STANDBY:
                 return _STANDBY_SECONDS
 
     async def _wait_for_more(self) -> None:
@@ -144,7 +144,7 @@ class PartitionLoop:
             await self._clock.rest(_STANDBY_SECONDS, self._stop)  # the turn says what is wrong
 
     async def close(self) -> None:
-        """Gives the election and the connection back; the next turn makes them anew."""
+        """Gives the election and the connection back; the next round makes them anew."""
         connection, election = self._connection, self._election
         self._connection = self._election = self._active = None
         if connection is not None:
@@ -179,7 +179,7 @@ class _Active:
         """Whether the next batch is at hand already."""
         return self._follower.has_more
 
-    async def run_once(self) -> Turn:
+    async def run_once(self) -> Round:
         events = await self._follower.run_once()
         position = self._follower.position
         if position is not None:
@@ -189,4 +189,4 @@ class _Active:
         if self._clock.monotonic() >= self._check_at:
             self._check_at = self._clock.monotonic() + _CHECK_SECONDS
             await self._follower.check()
-        return Turn.PROJECTED if events else Turn.IDLE
+        return Round.PROJECTED if events else Round.IDLE

@@ -16,7 +16,7 @@ from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.installation_transitions import halt
 from flower_projector import trimming
-from flower_projector.partition_loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Round
 from flower_projector.service import serve
 from projection.logs import entries_of, events_of, flows, tell
 from projection.rows import archived, expected, held
@@ -46,14 +46,14 @@ async def make_loop(client: AsyncRedis, partition: Partition, settings: Settings
         await loop.close()
 
 
-async def once_elected(loop: PartitionLoop) -> Turn:
+async def once_elected(loop: PartitionLoop) -> Round:
     """The first turn after the server has noticed that the one elected before is gone."""
-    turn = Turn.STANDBY
+    turn = Round.STANDBY
 
     async def is_elected() -> bool:
         nonlocal turn
         turn = await loop.run_once()
-        return turn is not Turn.STANDBY
+        return turn is not Round.STANDBY
 
     await until(is_elected)
     return turn
@@ -63,13 +63,13 @@ async def test_of_two_loops_one_projects_and_the_other_stands_by_and_takes_over(
     client: AsyncRedis, partition: Partition, connection: Connection, make_loop: MakeLoop
 ) -> None:
     first, second = make_loop(), make_loop()
-    assert [await first.run_once(), await second.run_once()] == [Turn.PROJECTED, Turn.STANDBY]
+    assert [await first.run_once(), await second.run_once()] == [Round.PROJECTED, Round.STANDBY]
     await tell(client, partition, flows(1))
-    assert [await second.run_once(), await first.run_once()] == [Turn.STANDBY, Turn.PROJECTED]
-    assert await first.run_once() is Turn.IDLE
+    assert [await second.run_once(), await first.run_once()] == [Round.STANDBY, Round.PROJECTED]
+    assert await first.run_once() is Round.IDLE
     await first.close()
     await tell(client, partition, flows(1))
-    assert await once_elected(second) is Turn.PROJECTED
+    assert await once_elected(second) is Round.PROJECTED
     assert await held(connection) == expected(await events_of(client, partition))
 
 
@@ -86,7 +86,7 @@ async def test_a_loop_whose_backend_was_terminated_is_elected_anew_and_goes_on(
     await loop.turns.step()
     assert loop.turns.is_failing
     turns = [await loop.run_once() for _ in range(2)]
-    assert turns[0] is Turn.PROJECTED
+    assert turns[0] is Round.PROJECTED
     assert len(await archived(connection)) == 15
     assert await held(connection) == expected(await events_of(client, partition))
 
@@ -119,7 +119,7 @@ async def test_a_table_that_is_gone_is_waited_for(
     assert loop.turns.is_failing
     assert 'relation "kr_event" does not exist' in caplog.text
     await connection.execute("ALTER TABLE elsewhere RENAME TO kr_event")
-    assert await loop.run_once() is Turn.PROJECTED
+    assert await loop.run_once() is Round.PROJECTED
 
 
 async def test_tables_that_are_of_another_kind_stop_it(connection: Connection, make_loop: MakeLoop) -> None:
@@ -164,12 +164,12 @@ async def test_the_loop_trims_what_it_has_archived(
         settings=settings.model_copy(update={"log_tail_events": 100, "projector_batch_events": 50})
     )
     last = await tell(client, partition, flows(200))
-    while await loop.run_once() is Turn.PROJECTED:
+    while await loop.run_once() is Round.PROJECTED:
         pass
     left = await entries_of(client, partition)
     assert 100 <= len(left) < 700
     assert left[-1].position == last
-    assert await loop.run_once() is Turn.IDLE
+    assert await loop.run_once() is Round.IDLE
 
 
 @pytest.mark.no_tables

@@ -10,7 +10,7 @@ from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.definition_changes import DefinitionChanges
 from flower_engine.projection.write.election import Election
 from flower_engine.runtime.settings import Settings
-from flower_projector.partition_loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Round
 from projection.hostile import make_hostile, through_a_pooler
 
 
@@ -48,12 +48,12 @@ async def test_two_projectors_project_each_event_once(
     make_hostile(settings.database_url or "")
     through_a_pooler(monkeypatch)
     loops = [PartitionLoop(client, partition, settings) for _ in range(2)]
-    assert [await loop.run_once() for loop in loops] == [Turn.PROJECTED, Turn.STANDBY]
+    assert [await loop.run_once() for loop in loops] == [Round.PROJECTED, Round.STANDBY]
     for _ in range(3):
         await send(client, "XADD", Keys(0).log, "*", "e", '{"type":"outcome.refused"}')
-        assert [await loop.run_once() for loop in loops] == [Turn.PROJECTED, Turn.STANDBY]
+        assert [await loop.run_once() for loop in loops] == [Round.PROJECTED, Round.STANDBY]
     await loops[0].close()
-    assert await loops[1].run_once() is Turn.IDLE
+    assert await loops[1].run_once() is Round.IDLE
     await loops[1].close()
     rows = await tables.execute("SELECT count(*) FROM kr_event")
     assert await rows.fetchone() == (4,)

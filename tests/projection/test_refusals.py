@@ -14,7 +14,7 @@ from flower_engine.log.client import connect, connect_blocking, send_blocking
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.installation import ensure_installation, open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.settings import load_settings
-from flower_projector.partition_loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Round
 
 pytestmark = pytest.mark.no_tables  # most begin as an engine does where nothing is there
 
@@ -109,7 +109,7 @@ async def test_a_projector_whose_user_lost_a_permission_says_so_and_goes_on(
                 assert loop.turns.is_failing
                 assert "lacks a permission, see GRANT" in caplog.text
                 admin.execute("ALTER ROLE lesser SUPERUSER")
-                assert await loop.run_once() is Turn.PROJECTED
+                assert await loop.run_once() is Round.PROJECTED
                 await loop.close()
         finally:
             admin.execute("REASSIGN OWNED BY lesser TO flower")

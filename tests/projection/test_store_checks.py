@@ -19,7 +19,7 @@ from flower_engine.projection.database import Connection, Pool
 from flower_engine.runtime.installation import ensure_installation, open_partitions
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis, problem_of, what_a_crash_loses
-from flower_projector.partition_loop import PartitionLoop, Turn
+from flower_projector.partition_loop import PartitionLoop, Round
 from flower_watcher.lapse import LapseLoop
 from prepared_postgres import prepare_postgres
 from projection.waiting import until
@@ -156,7 +156,7 @@ async def test_a_projector_waits_while_postgres_takes_no_writes_and_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     loop = PartitionLoop(client, partition, settings)
-    assert await loop.run_once() is Turn.PROJECTED  # that the log was opened
+    assert await loop.run_once() is Round.PROJECTED  # that the log was opened
     with psycopg.connect(settings.database_url or "", autocommit=True) as admin:
         admin.execute("SET default_transaction_read_only = off")
         try:
@@ -176,7 +176,7 @@ async def test_a_projector_waits_while_postgres_takes_no_writes_and_goes_on(
 
     async def is_projected() -> bool:
         try:
-            return await loop.run_once() is Turn.PROJECTED
+            return await loop.run_once() is Round.PROJECTED
         except psycopg.Error:
             return False
 

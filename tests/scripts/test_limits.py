@@ -8,7 +8,7 @@ from flower_engine.log.client import send
 from flower_engine.model.definition import Keying, WorkflowDefinition, plan_flow
 from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.model.status import Status
-from flower_engine.transitions.flow_control_transitions import read_held, set_control, share_of
+from flower_engine.transitions.flow_control_transitions import part_of_limit, read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.strike_transition import sweep
 from scripts.engine import Engine, chain, task
@@ -256,8 +256,8 @@ async def test_a_lane_keeps_its_board_when_its_program_gets_one(engine: Engine) 
 
 
 def test_a_limit_is_split_over_the_partitions() -> None:
-    assert [share_of(7, partition, 3) for partition in range(3)] == [3, 2, 2]
-    assert [share_of(1, partition, 3) for partition in range(3)] == [1, 1, 1]
+    assert [part_of_limit(7, partition, 3) for partition in range(3)] == [3, 2, 2]
+    assert [part_of_limit(1, partition, 3) for partition in range(3)] == [1, 1, 1]
 
 
 async def test_a_share_whose_next_task_is_too_heavy_does_not_close_the_limit_to_those_after_it(

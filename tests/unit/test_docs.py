@@ -2,11 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import pytest
 
-from flower_api.app import create_app
 from flower_engine.log.keys import Keys
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.status import Status
@@ -62,13 +61,6 @@ def test_every_transition_says_what_it_guarantees_takes_answers_and_costs(file: 
     assert name.startswith(f"-- {file.stem}: ")
     for part in ("-- Guarantees: ", "-- ARGV: ", "-- Reply: ", "Cost: "):
         assert part in file.read_text()
-
-
-def test_every_call_of_the_api_has_its_row() -> None:
-    described = cast(dict[str, dict[str, Any]], create_app(cast(Any, object())).openapi()["paths"])
-    calls = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
-    rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", (DOCS / "api.md").read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted(calls)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,6 +1,7 @@
 """What documents and comments name is there: files, tables, settings, events."""
 
 import ast
+import inspect
 import io
 import re
 import tokenize
@@ -12,7 +13,8 @@ import pytest
 
 from flower_engine.model.events import AnyEvent
 from flower_engine.runtime.settings import unknown_variables
-from unit.pages import DOCS, ROOT, SOURCES, source_files
+from flower_engine.transitions import operator_transitions
+from unit.pages import DOCS, ROOT, SOURCES, rows, source_files
 
 STAND_INS = {"my_programs.py", "/srv/nightly/my_programs.py", "lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"}
 """Files of the people whom examples speak of, and patterns of names."""
@@ -100,3 +102,12 @@ def test_every_event_that_a_page_names_is_one(page: Path) -> None:
     events = {event.__struct_config__.tag for event in get_args(AnyEvent)}
     named = set(re.findall(r"`((?:flow|task|outcome|control|log)\.(?!lua)[a-z_]+)`", page.read_text()))
     assert sorted(named - events) == []
+
+
+def test_every_operation_has_its_row_in_the_lifecycle() -> None:
+    """A fork is the only one that is no transition: it registers."""
+    operations = {
+        name for name, made in vars(operator_transitions).items() if inspect.iscoroutinefunction(made)
+    }
+    operations = {name for name in operations if not name.startswith("_") and name != "send"} | {"fork"}
+    assert {row["operation"] for row in rows("lifecycle.md", "operation")} == operations

@@ -21,7 +21,7 @@ from flower_api.schemas import (
     BulkRefusal,
     BulkResult,
     Reason,
-    Taken,
+    RequestBody,
     WorkflowName,
 )
 from flower_engine.errors import FlowerError
@@ -36,7 +36,7 @@ _LINES = "application/x-ndjson"
 _encode = msgspec.json.Encoder().encode
 
 
-class Filter(Taken):
+class Filter(RequestBody):
     """Which flows are meant; all of what is given must fit."""
 
     task_id: WorkflowName | None = None
@@ -57,7 +57,7 @@ class Filter(Taken):
         )
 
 
-class BulkBody(Taken):
+class BulkBody(RequestBody):
     """An operation and the flows it is for. `rerun` and `ignore` concern the failed tasks of each."""
 
     operation: Name

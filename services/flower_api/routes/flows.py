@@ -6,7 +6,7 @@ from fastapi import FastAPI, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from flower_api.cursors import cursor_of, no_cursor, place_of
+from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath, FlowNamePath
 from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time
@@ -18,7 +18,7 @@ from flower_engine.flows.past_flows import find_flow_at
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.status import Status
-from flower_engine.projection.read.queries import FlowFilter, Place, list_flows
+from flower_engine.projection.read.queries import FlowCursor, FlowFilter, list_flows
 from flower_engine.projection.read.views import FlowSummary, FlowView
 
 STATUSES = {
@@ -59,7 +59,7 @@ def add_flows(app: FastAPI, stores: PostgresStores) -> None:
             since=None if since is None else time_of(since, "since"),
             until=None if until is None else time_of(until, "until"),
         )
-        behind = None if cursor is None else _place(cursor)
+        behind = None if cursor is None else _read_cursor(cursor)
         async with stores.postgres() as connection:
             flows = await list_flows(connection, asked, behind=behind, limit=limit + 1)
         is_last = len(flows) <= limit
@@ -105,11 +105,11 @@ def add_flows(app: FastAPI, stores: PostgresStores) -> None:
 
 
 def _cursor(flow: FlowSummary) -> str:
-    return cursor_of(Place(flow.registered_ts, flow.task_flow_id))
+    return cursor_of(FlowCursor(flow.registered_ts, flow.task_flow_id))
 
 
-def _place(cursor: str) -> Place:
-    place = place_of(cursor, Place)
-    if not is_known_time(place.registered_ts) or "\0" in place.flow:
+def _read_cursor(cursor: str) -> FlowCursor:
+    begin = read_cursor(cursor, FlowCursor)
+    if not is_known_time(begin.registered_ts) or "\0" in begin.flow:
         raise no_cursor()
-    return place
+    return begin

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from flower_api.access import by_of
 from flower_api.openapi import replies, reply
-from flower_api.schemas import NAME_PATTERN, Taken, View
+from flower_api.schemas import NAME_PATTERN, RequestBody, View
 from flower_engine.flows.flow_control_changes import remove_control, set_control
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
@@ -25,7 +25,7 @@ NamePath = Annotated[
 Parameter = Annotated[str, Field(min_length=1, max_length=256, pattern=NAME_PATTERN)]
 
 
-class LimitBody(Taken):
+class LimitBody(RequestBody):
     """All settings of one scope and name; what is absent or null is not limited."""
 
     max_running: int | None = Field(None, description="units of tasks that run at once")

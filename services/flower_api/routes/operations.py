@@ -11,7 +11,7 @@ from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import OperatedView, Reason, Taken, TaskSeqs
+from flower_api.schemas import OperatedView, Reason, RequestBody, TaskSeqs
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
 from flower_engine.flows.parameter_changes import asked_changes
@@ -26,7 +26,7 @@ Names = Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_leng
 _TASK_PARAMETERS = "by taskExecSeq: new values of parameters of one task"
 
 
-class Operation(Taken):
+class Operation(RequestBody):
     """What every operation may say."""
 
     version: int | None = Field(
@@ -61,7 +61,7 @@ class RerunBody(Operation):
     unset: Names = Field([], description=_UNSET)
 
 
-class ForkBody(Taken):
+class ForkBody(RequestBody):
     """Where the new flow begins: these tasks and all behind them run."""
 
     from_tasks: TaskSeqs

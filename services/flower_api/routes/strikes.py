@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from flower_api.access import by_of
 from flower_api.openapi import replies, reply
-from flower_api.schemas import NAME_PATTERN, Reason, Taken, View
+from flower_api.schemas import NAME_PATTERN, Reason, RequestBody, View
 from flower_engine.flows.flow_control_changes import lift_strike, strike
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
@@ -35,7 +35,7 @@ Value = (
 )
 
 
-class StrikeBody(Taken):
+class StrikeBody(RequestBody):
     """What is passed over: tasks of this program whose parameter has exactly this value."""
 
     program: Name

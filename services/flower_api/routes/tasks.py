@@ -6,7 +6,7 @@ from fastapi import FastAPI, Path, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from flower_api.cursors import cursor_of, no_cursor, place_of
+from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.request_times import At, TimeText, is_known_time
@@ -16,7 +16,7 @@ from flower_engine.flows.moments import time_of
 from flower_engine.flows.past_flows import find_task_at
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.projection.read.failed_tasks import TaskFilter, TaskPlace, Which, list_failed
+from flower_engine.projection.read.failed_tasks import TaskCursor, TaskFilter, Which, list_failed
 from flower_engine.projection.read.views import TaskDetail
 
 _WHICH: dict[str, Which] = {"suspend": "suspended", "2": "suspended", "retrying": "retrying"}
@@ -65,7 +65,7 @@ def add_tasks(app: FastAPI, stores: PostgresStores) -> None:
             since=None if since is None else time_of(since, "since"),
             until=None if until is None else time_of(until, "until"),
         )
-        behind = None if cursor is None else _place(cursor)
+        behind = None if cursor is None else _read_cursor(cursor)
         async with stores.postgres() as connection:
             tasks, end = await list_failed(connection, asked, behind=behind, limit=limit)
         warnings = await names.of_failed(asked) if not tasks and end is None and cursor is None else []
@@ -86,8 +86,8 @@ def add_tasks(app: FastAPI, stores: PostgresStores) -> None:
         return reply(await find_task(stores, flow_id, task_exec_seq))
 
 
-def _place(cursor: str) -> TaskPlace:
-    place = place_of(cursor, TaskPlace)
-    if not is_known_time(place.ts) or "\0" in place.flow or abs(place.task) > 2**31 - 1:
+def _read_cursor(cursor: str) -> TaskCursor:
+    begin = read_cursor(cursor, TaskCursor)
+    if not is_known_time(begin.ts) or "\0" in begin.flow or abs(begin.task) > 2**31 - 1:
         raise no_cursor()
-    return place
+    return begin

@@ -1,4 +1,4 @@
-"""The end of the log, not projected yet: makes a flow visible once it is acknowledged."""
+"""Reads what of the log is not in Postgres yet, so that a flow is seen as soon as it is acknowledged."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Why tasks wait, as data: what can be told from a flow itself and from the workers that are alive."""
+"""Why each task of a flow waits, as data: told from the flow's state and from what live workers serve."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

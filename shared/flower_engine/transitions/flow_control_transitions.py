@@ -63,7 +63,7 @@ async def set_control(
 
     ``held`` is what held BEFORE the settings were read from the table. None: somebody else has set others
     since, which may be newer than these; nothing was changed then. ``must_sign``: whoever read before is
-    refused from now on even if nothing changed. Limits are split over the partitions, see :func:`share_of`.
+    refused from now on even if nothing changed. Each partition gets its :func:`part_of_limit`.
 
     Raises:
         LostError: Redis lost its state.
@@ -100,7 +100,7 @@ def limits_of(
     return wanted
 
 
-def share_of(limit: int, partition: int, partitions: int) -> int:
+def part_of_limit(limit: int, partition: int, partitions: int) -> int:
     """What a partition may use of a limit; at least 1, so that nothing waits for ever. Fewer than there are
     partitions cannot be had: the API refuses such a limit, and a row that says so is told
     (``model/flow_control.py``, ``problems_of_share``)."""
@@ -110,22 +110,22 @@ def share_of(limit: int, partition: int, partitions: int) -> int:
 def values_of(control: FlowControl, partition: int, partitions: int) -> dict[str, str]:
     """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``."""
 
-    def share(limit: int) -> int:
-        return share_of(limit, partition, partitions)
+    def part(limit: int) -> int:
+        return part_of_limit(limit, partition, partitions)
 
     scope, name = control.scope, control.name
     values: dict[str, str] = {}
     if control.max_running is not None or control.rate is not None or control.is_paused:
         values[limit_of(scope, name)] = LimitValue(
-            most=None if control.max_running is None else share(control.max_running),
-            rate=None if control.rate is None else share(control.rate),
+            most=None if control.max_running is None else part(control.max_running),
+            rate=None if control.rate is None else part(control.rate),
             period_ms=None if control.rate is None else round(control.rate_period_seconds * 1000),
             is_paused=control.is_paused,
         ).text()
     if control.max_per_key is not None:
-        values[limit_per_key(scope, name)] = str(share(control.max_per_key))
+        values[limit_per_key(scope, name)] = str(part(control.max_per_key))
     if control.max_flows is not None:
-        most_flows, choice = share(control.max_flows), control.at_max_flows
+        most_flows, choice = part(control.max_flows), control.at_max_flows
         value = flows_value(most_flows, choice, counts_suspended=control.count_suspended)
         values[limit_of_flows(name)] = value
     if control.weight is not None:

@@ -49,7 +49,7 @@ class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
-class TaskPlace(msgspec.Struct, frozen=True, array_like=True):
+class TaskCursor(msgspec.Struct, frozen=True, array_like=True):
     """Where a list of failed tasks goes on: behind this one."""
 
     ts: datetime
@@ -79,9 +79,9 @@ class FailedEntry(View):
 
 
 async def list_failed(
-    connection: Connection, asked: TaskFilter, *, behind: TaskPlace | None, limit: int
-) -> tuple[list[FailedEntry], TaskPlace | None]:
-    """Up to ``limit`` failed tasks, newest first, and the place where the list goes on (None: it is all).
+    connection: Connection, asked: TaskFilter, *, behind: TaskCursor | None, limit: int
+) -> tuple[list[FailedEntry], TaskCursor | None]:
+    """Up to ``limit`` failed tasks, newest first, and where the list goes on (None: it is all).
 
     A page may be short, even empty, and still not be the last.
     """
@@ -114,11 +114,11 @@ async def list_failed(
     entries = [_entry(asked.which, row) for row in rows[:limit]]
     if len(rows) > limit:
         last = rows[limit - 1]
-        return entries, TaskPlace(last[8], last[0], last[1])
+        return entries, TaskCursor(last[8], last[0], last[1])
     if looks_at_tasks:
         found = await (await connection.execute(_LAST_LOOKED_AT.format(**parts), values)).fetchone()
         if found is not None:
-            return entries, TaskPlace(*found)
+            return entries, TaskCursor(*found)
     return entries, None
 
 

@@ -82,7 +82,7 @@ class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class FlowCursor(msgspec.Struct, frozen=True, array_like=True):
     """Where a list of flows, newest first, goes on: behind this flow."""
 
     registered_ts: datetime
@@ -106,7 +106,7 @@ async def read_flow(connection: Connection, flow_id: str) -> FlowView | None:
 
 
 async def list_flows(
-    connection: Connection, asked: FlowFilter, *, behind: Place | None, limit: int
+    connection: Connection, asked: FlowFilter, *, behind: FlowCursor | None, limit: int
 ) -> list[FlowSummary]:
     """Up to ``limit`` flows, newest first."""
     conditions = [SQL("true")]
