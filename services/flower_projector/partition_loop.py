@@ -55,7 +55,7 @@ class PartitionLoop:
         self._stop = stop or asyncio.Event()
         self._clock = clock
         of = f" (partition {partition.number})"
-        self.turns = Loop(
+        self.rounds = Loop(
             f"projector{of}",
             self._make_round,
             self._interval_after,
@@ -76,7 +76,7 @@ class PartitionLoop:
             LostError, NewerEventError, InstallationError: as ``run_once``.
         """
         try:
-            await self.turns.run()
+            await self.rounds.run()
         finally:
             await self.close()
 
@@ -141,7 +141,7 @@ class PartitionLoop:
         try:
             await unless_stopped(self._stop, wait_for_log(self._client, self._partition, position, _IDLE_MS))
         except STORE_ERRORS:
-            await self._clock.rest(_STANDBY_SECONDS, self._stop)  # the turn says what is wrong
+            await self._clock.rest(_STANDBY_SECONDS, self._stop)  # the round says what is wrong
 
     async def close(self) -> None:
         """Gives the election and the connection back; the next round makes them anew."""

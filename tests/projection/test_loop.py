@@ -83,8 +83,8 @@ async def test_a_loop_whose_backend_was_terminated_is_elected_anew_and_goes_on(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name LIKE 'flower projector%'"
     )
-    await loop.turns.step()
-    assert loop.turns.is_failing
+    await loop.rounds.step()
+    assert loop.rounds.is_failing
     turns = [await loop.run_once() for _ in range(2)]
     assert turns[0] is Round.PROJECTED
     assert len(await archived(connection)) == 15
@@ -115,8 +115,8 @@ async def test_a_table_that_is_gone_is_waited_for(
     """``flower replay`` makes it anew."""
     loop = make_loop()
     await connection.execute("ALTER TABLE kr_event RENAME TO elsewhere")
-    await loop.turns.step()
-    assert loop.turns.is_failing
+    await loop.rounds.step()
+    assert loop.rounds.is_failing
     assert 'relation "kr_event" does not exist' in caplog.text
     await connection.execute("ALTER TABLE elsewhere RENAME TO kr_event")
     assert await loop.run_once() is Round.PROJECTED
@@ -222,8 +222,8 @@ async def test_the_service_ends_with_the_error_of_a_partition(
 async def _fails_twice(loop: PartitionLoop) -> bool:
     failed: list[bool] = []
     for _ in range(2):
-        assert await loop.turns.step() > 0
-        failed.append(loop.turns.is_failing)
+        assert await loop.rounds.step() > 0
+        failed.append(loop.rounds.is_failing)
     return all(failed)
 
 

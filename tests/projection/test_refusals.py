@@ -105,8 +105,8 @@ async def test_a_projector_whose_user_lost_a_permission_says_so_and_goes_on(
             async with connect(redis_url) as client, make_pool(database_url, "test", max_size=1) as pool:
                 (partition,) = await ensure_installation(client, pool, settings)
                 loop = PartitionLoop(client, partition, settings)
-                await loop.turns.step()
-                assert loop.turns.is_failing
+                await loop.rounds.step()
+                assert loop.rounds.is_failing
                 assert "lacks a permission, see GRANT" in caplog.text
                 admin.execute("ALTER ROLE lesser SUPERUSER")
                 assert await loop.run_once() is Round.PROJECTED

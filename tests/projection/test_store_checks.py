@@ -165,8 +165,8 @@ async def test_a_projector_waits_while_postgres_takes_no_writes_and_goes_on(
             await send(client, "XADD", "{flower:0}:log", "*", "e", '{"type":"control.changed","at":1}')
 
             async def is_away() -> bool:
-                await loop.turns.step()
-                return loop.turns.is_failing
+                await loop.rounds.step()
+                return loop.rounds.is_failing
 
             await until(is_away)
             await _is_said(caplog, "Postgres (partition 0) takes no writes now")
