@@ -23,6 +23,7 @@ class Script:
     def __init__(self, name: str, **constants: str) -> None:
         """``constants`` of the helpers have other values, see :func:`compose`."""
         self.name = name
+        # Now, not at the first call: by then the files may be those of another version.
         self.text = compose(name, constants).encode()
         self.names = argument_names(self.text.decode())
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
