@@ -14,6 +14,7 @@ import pytest
 from flower_engine.model.events import AnyEvent
 from flower_engine.runtime.settings import unknown_variables
 from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import Operated
 from unit.pages import DOCS, ROOT, SOURCES, rows, source_files
 
 STAND_INS = {"my_programs.py", "/srv/nightly/my_programs.py", "lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"}
@@ -106,8 +107,6 @@ def test_every_event_that_a_page_names_is_one(page: Path) -> None:
 
 def test_every_operation_has_its_row_in_the_lifecycle() -> None:
     """A fork is the only one that is no transition: it registers."""
-    operations = {
-        name for name, made in vars(operator_transitions).items() if inspect.iscoroutinefunction(made)
-    }
-    operations = {name for name in operations if not name.startswith("_") and name != "send"} | {"fork"}
-    assert {row["operation"] for row in rows("lifecycle.md", "operation")} == operations
+    made = inspect.getmembers(operator_transitions, inspect.iscoroutinefunction)
+    operations = {name for name, do in made if do.__annotations__["return"] is Operated and name[0] != "_"}
+    assert {row["operation"] for row in rows("lifecycle.md", "operation")} == operations | {"fork"}
