@@ -44,6 +44,20 @@ def test_every_type_of_problem_has_its_row() -> None:
     assert sorted(kinds - named) == [], "docs/api.md does not name these types of problems"
 
 
+def test_every_type_of_problem_that_the_page_names_is_one() -> None:
+    sources = "\n".join(file.read_text() for file in source_files(".py", ".lua"))
+    named = {kind for row in rows("api.md", "type") for kind in quoted(row["type"])}
+    assert sorted(kind for kind in named if not re.search(rf"[\"']{kind}[\"']", sources)) == []
+
+
+def test_every_reason_that_a_transition_refuses_with_has_its_row() -> None:
+    lua = "\n".join(file.read_text() for file in source_files(".lua"))
+    reasons = set(re.findall(r"\brefused\(flow, '([a-z-]+)'", lua))
+    named = {kind for row in rows("api.md", "type") for kind in quoted(row["type"])}
+    assert reasons
+    assert sorted(reasons - named) == []
+
+
 def test_every_file_of_routes_is_added_to_the_app() -> None:
     app = (API / "app.py").read_text()
     adding = [
