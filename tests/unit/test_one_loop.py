@@ -30,9 +30,9 @@ LOOPS = {
 """Files in which something is slept for between two rounds, each with the reason that it is no ``Loop``."""
 
 CLOCKS = {
-    "services/flower_api/routes/bulk.py": "how often a reply of many lines is flushed",
     "services/flower_worker/child.py": "the process of an attempt, which nothing is handed to",
     "services/flower_worker/identity.py": "when the process began",
+    "shared/flower_engine/flows/bulk_operations.py": "how often the progress of a bulk operation is told",
     "shared/flower_engine/insight/published_signatures.py": "written down for people of another day",
     "shared/flower_engine/log/durability.py": "measures how long a server takes",
     "shared/flower_engine/runtime/clock.py": "it is the clock",

@@ -12,7 +12,7 @@ NOT_SENT = {
     "first_ms": "of the first event, so it never changes",
     "registered": "the row is new then",
     "priority": "sent to the rows of its tasks",
-    "is_found": "the rows are replaced then",
+    "replaces": "the rows are replaced then",
     "tasks": "sent to rows of their own",
 }
 """Of a flow, each with the reason."""

@@ -154,7 +154,12 @@ def crash():
     thread.start()
     thread.join()
     raise RuntimeError("with " + os.environ["FLOWER_TOKEN"] + " and " + os.environ["FLOWER_REDIS_URL"])
-main.app.command("crash")(crash)
+make_app = main.make_app
+def with_crash(words):
+    app = make_app(words)
+    app.command("crash")(crash)
+    return app
+main.make_app = with_crash
 sys.argv = ["flower", "crash"]
 main.main()
 """
