@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from cli.up_process import CANNOT_RUN, NEVER_ENDS, stub_services, up, urls, wait_until
 from flower_engine.log.client import connect_blocking, send_blocking
+from process_commands import command_of
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +185,7 @@ def test_passwords_of_given_stores_are_in_no_log_no_output_and_no_list_of_proces
     with up(home, tmp_path / "log", stubs=stubs, environment=environment) as running:
         printed = running.wait_until_running()
         wait_until(lambda: running.log().count("queues") == 3)  # the stubs log the address of Redis
-        commands = [child.cmdline() for child in running.children()]
+        commands = [command_of(child) for child in running.children()]
         assert {"api", "projector", "watcher", "worker"} <= {command[-1] for command in commands}
         shown = [printed, running.log(), str(commands), str(urls(home))]
         assert urls(home, "--show-secrets")["redis_url"] == environment["FLOWER_REDIS_URL"]
@@ -211,7 +212,7 @@ def test_an_env_file_of_the_working_folder_is_read_and_said(home: Path, stubs: P
 def test_several_workers_run_at_once(home: Path, stubs: Path, tmp_path: Path) -> None:
     with up(home, tmp_path / "log", "--workers", "2", stubs=stubs) as running:
         running.wait_until_running()
-        workers = [child for child in running.children() if child.cmdline()[-1:] == ["worker"]]
+        workers = [child for child in running.children() if command_of(child)[-1:] == ["worker"]]
         assert len(workers) == 2
 
 

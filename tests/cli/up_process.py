@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from process_commands import command_of
+
 SERVES_READYZ = """
 import asyncio
 
@@ -95,7 +97,7 @@ class UpProcess:
         """The process of a store or service, if it runs now."""
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):
-                if name == child.name() or child.cmdline()[-2:] == ["flower_cli", name]:
+                if name == child.name() or command_of(child)[-2:] == ["flower_cli", name]:
                     return child.pid
         return None
 

@@ -12,6 +12,7 @@ import pytest
 
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
+from process_commands import command_of
 from scripts.engine import Engine
 from worker.running import OwnProcess, eventually, row, until_settled
 
@@ -63,7 +64,7 @@ async def result(engine: Engine, program: str) -> Any:
 
 async def lose_children(worker: OwnProcess) -> None:
     children = [
-        one for one in psutil.Process(worker.pid).children() if "flower_worker.child" in one.cmdline()
+        one for one in psutil.Process(worker.pid).children() if "flower_worker.child" in command_of(one)
     ]
     assert children
     for child in children:

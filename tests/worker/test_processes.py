@@ -20,6 +20,7 @@ from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job, frame
 from flower_worker.child_process import Origin
 from flower_worker.child_processes import Processes
+from process_commands import command_of
 from scripts.engine import Engine
 from worker.running import PROGRAMS, OwnProcess, eventually, row
 
@@ -52,8 +53,7 @@ async def test_a_child_is_used_again(processes: Processes) -> None:
 
 def children() -> set[int]:
     """The child processes for CPU-bound programs that live now."""
-    found = psutil.Process().children()
-    return {child.pid for child in found if "flower_worker.child" in child.cmdline()}
+    return {child.pid for child in psutil.Process().children() if "flower_worker.child" in command_of(child)}
 
 
 async def test_a_child_may_be_made_ahead_of_the_first_job(processes: Processes) -> None:
@@ -76,15 +76,17 @@ async def test_tries_for_a_program_that_no_process_registers_leave_no_children_b
     monkeypatch.setattr("flower_worker.child_processes._FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("flower_worker.child_processes._LONGEST_PAUSE_SECONDS", 0.01)
     made, seen = Processes(Origin.now([PROGRAMS]), Ability(("nobody_registers_it",))), set[int]()
-    await made.warm()
 
     def has_tried_often() -> bool:
         seen.update(children())
         return len(seen) >= 4
 
-    await eventually(has_tried_often)
-    assert len(children()) <= 2  # the last one, and the one that takes its place
-    await made.close()
+    try:
+        await made.warm()
+        await eventually(has_tried_often)
+        assert len(children()) <= 2  # the last one, and the one that takes its place
+    finally:
+        await made.close()
     assert children() == set()
 
 

@@ -15,6 +15,7 @@ from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import live_workers
+from process_commands import command_of
 from scripts.engine import Engine
 from worker.running import OwnProcess, eventually, row, the_worker, until, until_settled
 
@@ -92,7 +93,7 @@ async def lose_child(worker: OwnProcess) -> None:
 
 def _children(worker: OwnProcess) -> list[psutil.Process]:
     found = psutil.Process(worker.pid).children()
-    return [one for one in found if "flower_worker.child" in one.cmdline()]
+    return [one for one in found if "flower_worker.child" in command_of(one)]
 
 
 async def finished(engine: Engine, program: str, **parameters: Any) -> FlowState:
