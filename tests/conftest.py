@@ -45,7 +45,9 @@ def valkey_url(stores_home: Home) -> Iterator[str]:
     """The session's Valkey, its database 0. Most tests want ``redis_url``."""
     valkey = EmbeddedValkey(stores_home, durable=False)
     yield valkey.start()
+    why = valkey.why_ended() if valkey.has_ended() else ""  # else nobody would see its log
     valkey.stop()
+    assert not why, why
 
 
 @pytest.fixture(scope="session")
