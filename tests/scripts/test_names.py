@@ -6,7 +6,7 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.lanes import lane_of
+from flower_engine.model.lanes import lane_of, share_of_lane
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, queue_name
 from scripts.engine import Engine, task
@@ -63,6 +63,7 @@ async def test_the_keys_that_lua_builds_are_those_that_python_names(engine: Engi
     await engine.register(task(1, queue=name, program=name, priority=-7), workflow=name)
     engine.heartbeat("w1")
     prefix = keys.meta.removesuffix("meta")
+    lane = lane_of(name, PlannedTask(seq=1, task_seq=1, program=name, queue=name, priority=-7))
     assert {prefix + key for key in await engine.key_names()} >= {
         keys.meta,
         keys.log,
@@ -75,8 +76,8 @@ async def test_the_keys_that_lua_builds_are_those_that_python_names(engine: Engi
         keys.work(name),
         keys.ready(name),
         keys.turns(name),
-        keys.share(name, -7, name),
-        keys.lane(lane_of(name, PlannedTask(seq=1, task_seq=1, program=name, queue=name, priority=-7))),
+        keys.share(share_of_lane(lane)),
+        keys.lane(lane),
         keys.bell(name, name),
         keys.worker("w1"),
         keys.call("w1"),

@@ -45,7 +45,7 @@ def test_a_lanes_name_begins_with_the_name_of_its_share(
     queue: str, priority: int, workflow: str, program: str
 ) -> None:
     keys = Keys(0)
-    share = keys.share(queue, priority, workflow)
+    share = keys.share(f"{escape(queue)}:{priority}:{escape(workflow)}")
     made = keys.lane(lane(queue, priority, workflow, program))
     assert made.replace("}:lane:", "}:share:", 1).startswith(share + ":")
 
@@ -64,7 +64,7 @@ def test_all_keys_of_a_partition_carry_its_hash_tag() -> None:
         keys.work("q"),
         keys.ready("q"),
         keys.turns("q"),
-        keys.share("q", 0, "w"),
+        keys.share("q:0:w"),
         keys.lane("q:0:w:p"),
         keys.bell("q", "p"),
         keys.worker("w"),

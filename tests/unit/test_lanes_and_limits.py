@@ -111,10 +111,12 @@ MAKERS = {
     r"""partition\("/"\)""": "a limit is taken apart by model/limits.py, a lane by model/lanes.py",
     r"""lane\w*\.r?(?:split|partition)\(|share\w*\.r?(?:split)\(""": "a lane is taken apart by lanes.py",
     r"""r".*\[\^:""": "a pattern of a lane or limit stands in model/lanes.py",
+    r"""\|@""": "a board is named by model/boards.py",
+    r"""keys\.prefix\b""": "keys are named by log/keys.py",
     r"""%3A|:02X""": "names are escaped by model/key_parts.py",
 }
 """What a second maker or parser looks like, and where the first one is."""
-THE_PLACES = ("model/lanes.py", "model/limits.py", "model/key_parts.py")
+THE_PLACES = ("model/lanes.py", "model/limits.py", "model/key_parts.py", "model/boards.py", "log/keys.py")
 OTHERS = {
     ("flower_engine/model/invariants.py", r"""f"[gqwpfvx]k?:\{"""): "a timer of the wait for a worker",
     ("flower_bench/roles.py", r"""partition\("/"\)"""): "the path of a program",

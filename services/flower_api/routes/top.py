@@ -9,6 +9,7 @@ from starlette.responses import Response
 from flower_api.openapi import replies, reply
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
+from flower_engine.model.boards import limit_of_board, program_of_board
 from flower_engine.model.key_parts import unescape
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
 from flower_engine.projection.read.views import View
@@ -122,9 +123,10 @@ def _lane(lane: LaneNow, now_ms: int) -> LaneTop:
 def _board(board: str) -> str:
     if not board:
         return ""
-    if board.startswith("|@"):
-        return f"program {unescape(board[2:].lstrip('!'))}"
-    return " ".join(filter(None, parse_limit(board[1:])))
+    program = program_of_board(board)
+    if program is not None:
+        return f"program {unescape(program.lstrip('!'))}"
+    return " ".join(filter(None, parse_limit(limit_of_board(board))))
 
 
 def _limits(found: Sequence[Overview]) -> list[LimitTop]:

@@ -4,6 +4,8 @@ from collections.abc import Container
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
+from flower_engine.model.boards import board_of_program
+from flower_engine.model.key_parts import unescape
 from flower_engine.model.lanes import parse_lane, queue_and_priority
 
 _TURNS = 2**47  # as in lua/lib/boards.lua
@@ -20,19 +22,22 @@ async def count_ahead(
     ``served``: it is not taken now.
     """
     keys = partition.keys
-    queue, priority = queue_and_priority(lane)
+    name, priority = queue_and_priority(lane)
+    queue = unescape(name)
     below = (priority + 21) * _TURNS
-    boards: list[bytes] = await send(client, "SMEMBERS", f"{keys.prefix}split:{queue}")
+    boards: list[bytes] = await send(client, "SMEMBERS", keys.split(queue))
     lanes: list[bytes] = []
-    for board in ["", *(f"|@{program.decode()}" for program in boards)]:
-        ready = f"{keys.prefix}ready:{queue}{board}"
+    for board in ["", *(board_of_program(program.decode()) for program in boards)]:
         shares: list[bytes] = await send(
-            client, "ZRANGE", ready, "-inf", f"({below}", "BYSCORE", "LIMIT", 0, _MOST_LANES
+            client,
+            "ZRANGE",
+            keys.ready(queue, board),
+            *("-inf", f"({below}", "BYSCORE", "LIMIT", 0, _MOST_LANES),
         )
         for share in shares:
             if len(lanes) > _MOST_LANES:
                 break
-            of_share = f"{keys.prefix}share:{share.decode()}{board}"
+            of_share = keys.share(share.decode(), board)
             lanes += await send(client, "ZRANGE", of_share, 0, _MOST_LANES)
     counted = [name for raw in lanes[:_MOST_LANES] if _is_served(name := raw.decode(), served)]
     async with client.pipeline(transaction=False) as pipe:

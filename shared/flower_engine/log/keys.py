@@ -47,11 +47,13 @@ class Keys:
     def work(self, queue: str) -> str:
         return f"{self.prefix}work:{escape(queue)}"
 
-    def ready(self, queue: str) -> str:
-        return f"{self.prefix}ready:{escape(queue)}"
+    def ready(self, queue: str, board: str = "") -> str:
+        """The shares of a board; see ``model/boards.py``."""
+        return f"{self.prefix}ready:{escape(queue)}{board}"
 
-    def share(self, queue: str, priority: int, workflow: str) -> str:
-        return f"{self.prefix}share:{escape(queue)}:{priority}:{escape(workflow)}"
+    def share(self, name: str, board: str = "") -> str:
+        """The lanes that the share of this name has on a board; see ``model/lanes.py``."""
+        return f"{self.prefix}share:{name}{board}"
 
     def lane(self, name: str) -> str:
         """The lane of this name; see ``model/lanes.py``."""

@@ -4,6 +4,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
+from flower_engine.model.boards import limit_of_board, program_of_board
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.model.lanes import parse_lane, queue_of
@@ -38,11 +39,11 @@ def _boards(live: LiveState) -> Iterator[str]:
     if boards != live.boards:
         yield f"boards are {live.boards}, the lanes set aside say {dict(boards)}"
     for board, queues in live.boards.items():
-        if board.startswith("|@"):
+        if program_of_board(board) is not None:
             continue
         for queue in queues:
             waits = board in live.open.get(queue, {}) or board in live.reopen.get(queue, {})
-            if not waits and _has_room(live, board[1:], _head_units(live, queue, board)):
+            if not waits and _has_room(live, limit_of_board(board), _head_units(live, queue, board)):
                 yield f"{board} of queue {queue} is closed, though its limit has room: {live.limits}"
 
 

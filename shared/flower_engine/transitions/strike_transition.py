@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Collection
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
+from flower_engine.model.key_parts import unescape
 from flower_engine.model.lanes import parse_lane
 from flower_engine.transitions.loader import Script
 
@@ -47,8 +48,8 @@ async def lanes_of(client: AsyncRedis, partition: Partition) -> AsyncGenerator[s
             by_queue.setdefault(queue, [b""]).append(board)
     for queue, names in by_queue.items():
         for board in names:
-            ready = keys.prefix + f"ready:{queue.decode()}{board.decode()}"
+            ready = keys.ready(unescape(queue.decode()), board.decode())
             for share in await send(client, "ZRANGE", ready, 0, -1):
-                lanes = keys.prefix + f"share:{share.decode()}{board.decode()}"
+                lanes = keys.share(share.decode(), board.decode())
                 for lane in await send(client, "ZRANGE", lanes, 0, -1):
                     yield lane.decode()

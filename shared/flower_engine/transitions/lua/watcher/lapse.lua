@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
 -- lapse: tasks of lost workers wait again for a new attempt, or are suspended as poison.
--- needs: base, boards, commit, engine_time, flow_control, flow_fields, flows, keys, limits, lost_worker
--- needs: meta, restamp, statuses, suspects, timers
+-- needs: base, boards, commit, engine_time, flow_control, held_attempt, keys, lost_worker, meta, restamp
 --
 -- Guarantees: a lease without a heartbeat for the lease time ends, with its event, work entry and new
 -- place together. After a stall (no tick for longer than the allowed gap: Redis stood still, its clock jumped
@@ -53,16 +52,9 @@ end
 local handled, gone = {}, {}
 
 local function lapse(queue, lease, worker, member)
-  local id, task = split_member(member)
-  local flow, state, lane = load_task(id, task, lane_field(task))
-  local status, attempt, lost, current = match(state or NEVER, STATE)
-  if status ~= RUNNING or current ~= lease then
-    return -- an entry that no task points to: only to be removed
-  end
-  drop_suspect(worker, queue, lease)
-  count_ended(lane)
-  if flow.timed then
-    drop_timer(attempt_timer(flow.id, task))
+  local flow, task, attempt, lost, lane = take_from_worker(worker, queue, lease, member)
+  if not flow then
+    return
   end
   local what = lose(flow, task, lane, attempt, lost, lease, worker, max_lost, nil, silence)
   local n = #handled

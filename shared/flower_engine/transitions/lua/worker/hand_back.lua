@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- hand_back: a worker whose process ends now hands back whatever it still holds, and signs off.
--- needs: base, commit, flow_fields, flows, keys, limits, meta, returned, statuses, suspects, timers
+-- needs: base, commit, held_attempt, keys, meta, returned
 --
 -- Guarantees: each lease that the worker holds, known to it or not (the reply that granted it may be lost),
 -- ends with its event, work entry and new place together, and counts against nobody. When none is left, the
@@ -16,16 +16,9 @@ most = tonumber(most)
 local returned, handled, gone, is_more = 0, 0, {}, false
 
 local function hand_back(queue, lease, member)
-  local id, task = split_member(member)
-  local flow, state, lane = load_task(id, task, lane_field(task))
-  local status, attempt, lost, current = match(flow and state or NEVER, STATE)
-  if status ~= RUNNING or current ~= lease then
-    return -- an entry that no task points to: only to be removed
-  end
-  drop_suspect(worker, queue, lease)
-  count_ended(lane)
-  if flow.timed then
-    drop_timer(attempt_timer(flow.id, task))
+  local flow, task, attempt, lost = take_from_worker(worker, queue, lease, member)
+  if not flow then
+    return
   end
   give_back(flow, task, attempt, lost, lease)
   returned = returned + 1
