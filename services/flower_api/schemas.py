@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
+from fastapi import Header
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -25,6 +26,10 @@ WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pa
 
 
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+KeyHeader = Annotated[
+    IdempotencyKey | None,
+    Header(alias="Idempotency-Key", description="what is sent again with the same key is done once"),
+]
 Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
 TaskSeqs = Annotated[
     list[Annotated[int, Field(ge=1, le=MAX_TASKS)]], Field(min_length=1, max_length=MAX_TASKS)

@@ -307,3 +307,46 @@ async def test_a_task_that_runs_again_with_other_parameters_waits_in_their_lane(
         await engine.check()
     done(post(own_api, flow, "rerun", {"tasks": [2], "parameters": {"customer": "c"}}))
     assert (await lanes_of(own_api, flow))[1] == "default:0:keyed/c:A/c/c"
+
+
+async def test_what_is_sent_again_with_the_same_key_is_done_once(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        flow = await failed_flow(own_api, engine)
+        again: dict[str, Any] = {"Idempotency-Key": "one"}
+        body = {"tasks": [2], "parameters": {"PATH": "/right"}}
+        first = done(post(own_api, flow, "rerun", body, **again))
+        unset = {"tasks": [2], "unset": ["PATH"]}  # which is not there any more when it is sent again
+        taken = done(post(own_api, flow, "rerun", unset, **again))
+        for sent, before in ((body, first), (unset, taken)):
+            twice = done(post(own_api, flow, "rerun", sent, **again))
+            assert (twice["version"], twice["tasks"]) == (before["version"], [])
+        for verb, said in (("pause", None), ("priority", {"priority": 3}), ("resume", None)):
+            assert done(post(own_api, flow, verb, said, **again)) | {"tasks": []} == done(
+                post(own_api, flow, verb, said, **again)
+            ) | {"tasks": []}
+        assert done(post(own_api, flow, "ignore", {"tasks": [2]}, **again))["tasks"] == [2]
+        assert done(post(own_api, flow, "ignore", {"tasks": [2]}, **again))["tasks"] == []
+        assert done(post(own_api, flow, "unignore", {"tasks": [2]}, **again))["tasks"] == [2]
+        assert done(post(own_api, flow, "unignore", {"tasks": [2]}, **again))["tasks"] == []
+        ended = done(post(own_api, flow, "cancel", {"reason": "enough"}, **again))
+        assert (
+            done(post(own_api, flow, "cancel", {"reason": "enough"}, **again))["version"] == ended["version"]
+        )
+        assert "it has ended" in refused(post(own_api, flow, "cancel", {"reason": "another"}, **again))
+        await engine.check()
+
+
+@pytest.mark.parametrize("is_projected", [True, False], ids=["archived", "in the log only"])
+async def test_a_fork_that_is_sent_again_with_the_same_key_is_the_same_flow(
+    own_api: RunningApi, is_projected: bool
+) -> None:
+    flow = await ended_flow(own_api)
+    fork = done(post(own_api, flow, "fork", {"fromTasks": [2]}, **{"Idempotency-Key": "one"}))
+    if is_projected:
+        await own_api.project()
+    assert done(post(own_api, flow, "fork", {"fromTasks": [2]}, **{"Idempotency-Key": "one"})) == fork
+    own_api.define("other", {})
+    other = own_api.register("other")
+    assert "belongs to flow" in refused(
+        post(own_api, other, "fork", {"fromTasks": [1]}, **{"Idempotency-Key": "one"})
+    )

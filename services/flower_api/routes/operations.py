@@ -1,5 +1,6 @@
 """``POST /flows/{id}/...``: what operators do to one flow."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import OperatedView, Reason, RequestBody, TaskSeqs
+from flower_api.schemas import KeyHeader, OperatedView, Reason, RequestBody, TaskSeqs
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
 from flower_engine.flows.parameter_changes import asked_changes
@@ -88,15 +89,19 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     def responses(sentence: str, view: Any = OperatedView) -> Any:
         return replies({200: (view, sentence)}, problems=_PROBLEMS)
 
-    def operator(request: Request, flow_id: str, body: Operation | None) -> Operator:
-        return Operator(stores, flow_id.lower(), by_of(request), body.version if body else None)
+    def operator(request: Request, flow_id: str, body: Operation | None, key: str | None) -> Operator:
+        version = body.version if body else None
+        operation = _operation_of(request, body, key) if key else ""
+        return Operator(stores, flow_id.lower(), by_of(request), version, operation)
 
     @app.post(
         "/flows/{task_flow_id}/rerun",
         summary="Run tasks again",
         responses=responses("They wait from the start again"),
     )
-    async def post_rerun(task_flow_id: FlowIdPath, body: RerunBody, request: Request) -> Response:
+    async def post_rerun(
+        task_flow_id: FlowIdPath, body: RerunBody, request: Request, key: KeyHeader = None
+    ) -> Response:
         """Also for a flow that has ended. Attempts count on, earlier ones stay in the history."""
         if (body.tasks is None) == (body.selection is None):
             raise with_faults(
@@ -104,7 +109,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
             )
         changes = asked_changes(body.tasks or [], body.parameters, body.task_parameters, body.unset)
         selection = body.selection if body.tasks is None else body.tasks
-        operates = operator(request, task_flow_id, body)
+        operates = operator(request, task_flow_id, body, key)
         done = await operates.rerun(selection, body.scope or "", changes)
         return _reply(task_flow_id, "rerun", done, operates.warnings)
 
@@ -114,13 +119,13 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         responses=responses("The pause is lifted, or what failed runs again"),
     )
     async def post_resume(
-        task_flow_id: FlowIdPath, request: Request, body: Operation | None = None
+        task_flow_id: FlowIdPath, request: Request, body: Operation | None = None, key: KeyHeader = None
     ) -> Response:
         """Lifts a pause; else reruns what failed, and of a cancelled flow what the cancel cut off.
 
         `operation` says which.
         """
-        operation, done = await operator(request, task_flow_id, body).resume()
+        operation, done = await operator(request, task_flow_id, body, key).resume()
         return _reply(task_flow_id, operation, done)
 
     @app.post(
@@ -128,19 +133,24 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         summary="Run from a task on, as a new flow",
         responses=responses("The new flow", Forked),
     )
-    async def post_fork(task_flow_id: FlowIdPath, body: ForkBody, request: Request) -> Response:
+    async def post_fork(
+        task_flow_id: FlowIdPath, body: ForkBody, request: Request, key: KeyHeader = None
+    ) -> Response:
         """What is final in this flow and not behind those tasks is taken over with its result."""
         changes = asked_changes(body.from_tasks, body.parameters, body.task_parameters, body.unset)
-        return reply(await fork(stores, task_flow_id.lower(), by_of(request), body.from_tasks, changes))
+        flow_id, by = task_flow_id.lower(), by_of(request)
+        return reply(await fork(stores, flow_id, by, body.from_tasks, changes, key=key or ""))
 
     @app.post(
         "/flows/{task_flow_id}/ignore",
         summary="Pass over tasks",
         responses=responses("They are Ignore, and what depends on them goes on"),
     )
-    async def post_ignore(task_flow_id: FlowIdPath, body: IgnoreBody, request: Request) -> Response:
+    async def post_ignore(
+        task_flow_id: FlowIdPath, body: IgnoreBody, request: Request, key: KeyHeader = None
+    ) -> Response:
         """Waiting, retrying and suspended tasks."""
-        done = await operator(request, task_flow_id, body).ignore(body.tasks, body.reason)
+        done = await operator(request, task_flow_id, body, key).ignore(body.tasks, body.reason)
         return _reply(task_flow_id, "ignore", done)
 
     @app.post(
@@ -148,25 +158,27 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         summary="Take an ignore back",
         responses=responses("They wait again"),
     )
-    async def post_unignore(task_flow_id: FlowIdPath, body: UnignoreBody, request: Request) -> Response:
+    async def post_unignore(
+        task_flow_id: FlowIdPath, body: UnignoreBody, request: Request, key: KeyHeader = None
+    ) -> Response:
         """While nothing that depends on them has started."""
-        done = await operator(request, task_flow_id, body).unignore(body.tasks)
+        done = await operator(request, task_flow_id, body, key).unignore(body.tasks)
         return _reply(task_flow_id, "unignore", done)
 
     @app.post("/flows/{task_flow_id}/cancel", summary="Cancel a flow", responses=responses("It has ended"))
     async def post_cancel(
-        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None
+        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None, key: KeyHeader = None
     ) -> Response:
         """Nothing new starts; running attempts are told to stop with the next heartbeat."""
-        done = await operator(request, task_flow_id, body).cancel(body.reason if body else "")
+        done = await operator(request, task_flow_id, body, key).cancel(body.reason if body else "")
         return _reply(task_flow_id, "cancel", done)
 
     @app.post("/flows/{task_flow_id}/pause", summary="Pause a flow", responses=responses("It is paused"))
     async def post_pause(
-        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None
+        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None, key: KeyHeader = None
     ) -> Response:
         """What runs may end, nothing new starts until it is resumed."""
-        done = await operator(request, task_flow_id, body).pause(body.reason if body else "")
+        done = await operator(request, task_flow_id, body, key).pause(body.reason if body else "")
         return _reply(task_flow_id, "pause", done)
 
     @app.post(
@@ -174,10 +186,19 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         summary="Change a flow's priority",
         responses=responses("Its tasks have it"),
     )
-    async def post_priority(task_flow_id: FlowIdPath, request: Request, body: PriorityBody) -> Response:
+    async def post_priority(
+        task_flow_id: FlowIdPath, request: Request, body: PriorityBody, key: KeyHeader = None
+    ) -> Response:
         """All its tasks have this priority from now on; what waits moves at once."""
-        done = await operator(request, task_flow_id, body).prioritise(body.priority)
+        done = await operator(request, task_flow_id, body, key).prioritise(body.priority)
         return _reply(task_flow_id, "priority", done)
+
+
+def _operation_of(request: Request, body: Operation | None, key: str) -> str:
+    """An id that the same key gives to the same call only, whoever else uses that key for something else."""
+    said = body.model_dump_json() if body else ""
+    whole = "\0".join((by_of(request), request.url.path, key, said))
+    return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _reply(flow_id: str, operation: str, done: Operated, warnings: Sequence[str] = ()) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Body, FastAPI, Header, Request
+from fastapi import Body, FastAPI, Request
 from starlette.responses import Response
 
 from flower_api.access import by_of
@@ -14,7 +14,7 @@ from flower_api.problems import ProblemError
 from flower_api.schemas import (
     MAX_REGISTRATIONS,
     BulkEntry,
-    IdempotencyKey,
+    KeyHeader,
     Overrides,
     Registered,
     Registration,
@@ -26,11 +26,6 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.registrations import Asked, Started, start, start_many
 
 _UNKNOWN = "no tasks registered"  # the seed's words
-
-KeyHeader = Annotated[
-    IdempotencyKey | None,
-    Header(alias="Idempotency-Key", description="the same key gives the same flow; as `key` in the body"),
-]
 
 
 def add_registering(app: FastAPI, stores: PostgresStores) -> None:

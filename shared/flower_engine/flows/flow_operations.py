@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError, UnknownFlowError
 from flower_engine.flows.history import find_state
@@ -27,11 +27,20 @@ Changes = Mapping[int, Change]
 """What is to change of tasks' parameters, by taskExecSeq."""
 
 
+class _Who(TypedDict):
+    by: str
+    version: int | None
+    operation: str
+
+
 class Operator:
     """Operates on one flow for somebody."""
 
-    def __init__(self, stores: Stores, flow_id: str, by: str, version: int | None = None) -> None:
+    def __init__(
+        self, stores: Stores, flow_id: str, by: str, version: int | None = None, operation: str = ""
+    ) -> None:
         """``version``: the one that the caller has seen; the operation is refused if there is a newer one.
+        ``operation``: its id; one that was done with the same id within the last hour is not done again.
 
         Raises:
             UnknownFlowError: no flow of this installation can have this id.
@@ -41,6 +50,7 @@ class Operator:
         self._flow = flow_id
         self._by = by
         self._version = version
+        self._operation = operation
         self.warnings: list[str] = []
 
     async def rerun(self, selection: Any, scope: Scope, changes: Changes) -> Operated:
@@ -53,6 +63,10 @@ class Operator:
             UnknownFlowError: there is no such flow.
         """
 
+        done = await operator_transitions.done_before(self._stores.redis, self._partition, self._operation)
+        if done is not None:  # else its changes would be checked against what they led to
+            return done
+
         async def call(restored: Restored | None) -> Operated:
             messages = await self._messages(restored, changes) if changes else {}
             return await operator_transitions.rerun(
@@ -64,6 +78,7 @@ class Operator:
                 keys=await self._keys(messages),
                 version=self._version,
                 restored=restored,
+                operation=self._operation,
             )
 
         return await self._wherever_it_is(call)
@@ -73,7 +88,7 @@ class Operator:
         "rerun"), too."""
         try:
             done = await self._once_unparked(
-                lambda: operator_transitions.resume(*self._where(), by=self._by, version=self._version)
+                lambda: operator_transitions.resume(*self._where(), **self._who())
             )
         except NotUnderWayError:
             pass
@@ -95,41 +110,35 @@ class Operator:
 
     async def ignore(self, tasks: Sequence[int], reason: str) -> Operated:
         """Passes over tasks."""
-        where, by, version = self._where(), self._by, self._version
+        where, who = self._where(), self._who()
         return await self._under_way(
-            lambda: operator_transitions.ignore(*where, by=by, tasks=tasks, reason=reason, version=version)
+            lambda: operator_transitions.ignore(*where, **who, tasks=tasks, reason=reason)
         )
 
     async def unignore(self, tasks: Sequence[int]) -> Operated:
         """Makes ignored tasks wait again."""
 
         async def call(restored: Restored | None) -> Operated:
-            where, by, version = self._where(), self._by, self._version
-            return await operator_transitions.unignore(
-                *where, by=by, tasks=tasks, version=version, restored=restored
-            )
+            where, who = self._where(), self._who()
+            return await operator_transitions.unignore(*where, **who, tasks=tasks, restored=restored)
 
         return await self._wherever_it_is(call)
 
     async def cancel(self, reason: str) -> Operated:
         """Ends the flow."""
-        where, by, version = self._where(), self._by, self._version
-        return await self._under_way(
-            lambda: operator_transitions.cancel(*where, by=by, reason=reason, version=version)
-        )
+        where, who = self._where(), self._who()
+        return await self._under_way(lambda: operator_transitions.cancel(*where, **who, reason=reason))
 
     async def pause(self, reason: str) -> Operated:
         """Holds the flow."""
-        where, by, version = self._where(), self._by, self._version
-        return await self._under_way(
-            lambda: operator_transitions.pause(*where, by=by, reason=reason, version=version)
-        )
+        where, who = self._where(), self._who()
+        return await self._under_way(lambda: operator_transitions.pause(*where, **who, reason=reason))
 
     async def prioritise(self, priority: int) -> Operated:
         """Gives all tasks of the flow another priority."""
-        where, by, version = self._where(), self._by, self._version
+        where, who = self._where(), self._who()
         return await self._under_way(
-            lambda: operator_transitions.prioritise(*where, by=by, priority=priority, version=version)
+            lambda: operator_transitions.prioritise(*where, **who, priority=priority)
         )
 
     async def state(self) -> FlowState:
@@ -142,6 +151,9 @@ class Operator:
 
     def _where(self) -> tuple[Any, Partition, str]:
         return self._stores.redis, self._partition, self._flow
+
+    def _who(self) -> _Who:
+        return {"by": self._by, "version": self._version, "operation": self._operation}
 
     async def _under_way(self, call: Callable[[], Awaitable[Operated]]) -> Operated:
         """What makes no sense for a flow that has ended."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from flower_engine.errors import RefusedError
+from flower_engine.errors import KeyConflictError, RefusedError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.given_parameters import Given
+from flower_engine.flows.idempotency_keys import known_keys
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.stores import Stores
@@ -28,14 +29,23 @@ class Forked(View, omit_defaults=True):
 
 
 async def fork(
-    stores: Stores, flow_id: str, by: str, tasks: Sequence[int], changes: Mapping[int, Change]
+    stores: Stores,
+    flow_id: str,
+    by: str,
+    tasks: Sequence[int],
+    changes: Mapping[int, Change],
+    *,
+    key: str = "",
 ) -> Forked:
     """Starts a flow in which these tasks and all behind them run, and whatever else is not final yet.
+
+    The same ``key`` gives the same flow.
 
     Raises:
         UnknownFlowError: there is no such flow.
         RefusedError: it has no such task.
         ParametersError: a task or its program cannot take the parameters.
+        KeyConflictError: the key belongs to a flow of another workflow.
     """
     state = await Operator(stores, flow_id, by).state()
     for task in tasks:
@@ -50,8 +60,12 @@ async def fork(
         ),
     )
     keying = await keying_of(stores, state.workflow)
-    started = await stores.registrar.start(Wanted(_plan(state, tasks, given, keying), by))
-    return Forked(started.flow, state.workflow, flow_id, warnings_of(programs, given))
+    known = (await known_keys(stores, [key])).get(key) if key else None
+    if known is None:
+        known = await stores.registrar.start(Wanted(_plan(state, tasks, given, keying), by, key))
+    if known.word == "known" and known.workflow != state.workflow:
+        raise KeyConflictError(key, known.flow, known.workflow, state.workflow)
+    return Forked(known.flow, state.workflow, flow_id, warnings_of(programs, given))
 
 
 def _plan(state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], keying: Keying) -> FlowPlan:

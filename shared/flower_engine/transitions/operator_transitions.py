@@ -1,7 +1,8 @@
 """The transitions that operators ask for: rerun, ignore, unignore, cancel, pause, resume.
 
-Each is one atomic script, safe to send twice: a call carries an operation id, and the same id again gets
-the version it led to. A flow that has ended is put back first, if its state is given (``restored``).
+Each is one atomic script, safe to send twice: a call carries an ``operation`` id (that of the caller, or one
+of its own), and the same id again gets the version it led to. A flow that has ended is put back first, if its
+state is given (``restored``).
 """
 
 import uuid
@@ -53,6 +54,7 @@ async def rerun(
     keys: Mapping[int, TaskKeys] | None = None,
     version: int | None = None,
     restored: Restored | None = None,
+    operation: str = "",
 ) -> Operated:
     """Tasks run again from the start, their attempts counting on.
 
@@ -76,7 +78,7 @@ async def rerun(
             lists += restored.cut_off
     else:
         lists += ("tasks", *selection)
-    call = _Call(client, partition, flow, by, version, restored)
+    call = _Call(client, partition, flow, by, version, operation, restored)
     return await _operate(_rerun, call, lists, scope=scope, message_count=len(messages or ()))
 
 
@@ -89,6 +91,7 @@ async def ignore(
     tasks: Sequence[int],
     reason: str = "",
     version: int | None = None,
+    operation: str = "",
 ) -> Operated:
     """Passes over waiting, retrying or suspended tasks; what depends on them goes on.
 
@@ -96,7 +99,9 @@ async def ignore(
         RefusedError: a task is running or final.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_ignore, _Call(client, partition, flow, by, version), tasks, reason=_encode(reason))
+    return await _operate(
+        _ignore, _Call(client, partition, flow, by, version, operation), tasks, reason=_encode(reason)
+    )
 
 
 async def unignore(
@@ -108,6 +113,7 @@ async def unignore(
     tasks: Sequence[int],
     version: int | None = None,
     restored: Restored | None = None,
+    operation: str = "",
 ) -> Operated:
     """Ignored tasks wait again, unless something that depends on them has started.
 
@@ -115,7 +121,7 @@ async def unignore(
         RefusedError: a task is not ignored, or a dependent has started.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_unignore, _Call(client, partition, flow, by, version, restored), tasks)
+    return await _operate(_unignore, _Call(client, partition, flow, by, version, operation, restored), tasks)
 
 
 async def cancel(
@@ -126,13 +132,16 @@ async def cancel(
     by: str,
     reason: str = "",
     version: int | None = None,
+    operation: str = "",
 ) -> Operated:
     """Ends the flow: everything not final becomes Ignore, running attempts lose their leases.
 
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_cancel, _Call(client, partition, flow, by, version), reason=_encode(reason))
+    return await _operate(
+        _cancel, _Call(client, partition, flow, by, version, operation), reason=_encode(reason)
+    )
 
 
 async def pause(
@@ -143,17 +152,26 @@ async def pause(
     by: str,
     reason: str = "",
     version: int | None = None,
+    operation: str = "",
 ) -> Operated:
     """Nothing of the flow starts any more; what runs may end. As good if it is paused already.
 
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_pause, _Call(client, partition, flow, by, version), reason=_encode(reason))
+    return await _operate(
+        _pause, _Call(client, partition, flow, by, version, operation), reason=_encode(reason)
+    )
 
 
 async def resume(
-    client: AsyncRedis, partition: Partition, flow: str, *, by: str, version: int | None = None
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    version: int | None = None,
+    operation: str = "",
 ) -> Operated:
     """Lifts a pause.
 
@@ -161,18 +179,33 @@ async def resume(
         RefusedError: the flow is not paused.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_resume, _Call(client, partition, flow, by, version))
+    return await _operate(_resume, _Call(client, partition, flow, by, version, operation))
 
 
 async def prioritise(
-    client: AsyncRedis, partition: Partition, flow: str, *, by: str, priority: int, version: int | None = None
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    priority: int,
+    version: int | None = None,
+    operation: str = "",
 ) -> Operated:
     """All tasks of the flow have this priority (-20..19); what is ready moves to its lanes.
 
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_prioritise, _Call(client, partition, flow, by, version), priority=priority)
+    return await _operate(
+        _prioritise, _Call(client, partition, flow, by, version, operation), priority=priority
+    )
+
+
+async def done_before(client: AsyncRedis, partition: Partition, operation: str) -> Operated | None:
+    """What the operation of this id did, if it was done within the last hour; "" is none."""
+    version = await send(client, "GET", partition.keys.op(operation)) if operation else None
+    return None if version is None else Operated(int(version), ())
 
 
 async def read_messages(
@@ -194,17 +227,18 @@ class _Call(NamedTuple):
     flow: str
     by: str
     version: int | None
+    operation: str
     restored: Restored | None = None
 
 
 async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own: Arg) -> Operated:
     """``own``: arguments of this operation alone; ``lists``: those behind the fields of a restored flow."""
-    client, partition, flow, by, version, restored = call
+    client, partition, flow, by, version, operation, restored = call
     fields = restored.fields if restored else ()
     args = script.args(
         (*fields, *lists),
         generation=partition.generation,
-        operation=uuid.uuid4().hex,
+        operation=operation or uuid.uuid4().hex,
         id=flow,
         by=_encode(by),
         version="" if version is None else version,
