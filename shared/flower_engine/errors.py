@@ -26,6 +26,7 @@ FlowerError
 ├── NotUnderWayError            the flow is not in Redis; its state must be folded from its history first
 ├── ProgramError                a program cannot be found, registered or called
 │   └── ParameterError          a parameter does not convert; names parameter, value and type
+│       └── MissingInputError   a parameter is a part of a result that is not there; names producer and path
 ├── StoreError                  a store cannot be used
 │   ├── HomeInUseError          another process runs on this data folder
 │   ├── StoreRefusedError       Redis or Postgres refuses what Flower needs, and no waiting heals that
@@ -228,6 +229,16 @@ class ProgramError(FlowerError):
 
 class ParameterError(ProgramError):
     """A parameter's value does not convert to the type that the program asks for."""
+
+
+class MissingInputError(ParameterError):
+    """A parameter refers to (a part of) a task's result that is not there; ``there`` says what is."""
+
+    def __init__(self, message: str, producer: str, path: str, there: str) -> None:
+        self.producer = producer  # its name, or its taskSeq as text
+        self.path = path  # a JSON Pointer
+        self.there = there
+        super().__init__(message)
 
 
 class StoreError(FlowerError):

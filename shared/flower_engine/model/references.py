@@ -1,0 +1,239 @@
+"""References in the parameters of tasks: found, kept from being found, bound, and resolved.
+
+What they look like is in ``reference_forms.py``. Only definitions are scanned. Values from anybody else go
+through :func:`escaped` before they stand where references do.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from flower_engine.errors import MissingInputError, ParameterError
+from flower_engine.model.json_pointer import NotThereError, pointer_to, value_at
+from flower_engine.model.quoting import short
+from flower_engine.model.reference_forms import (
+    KEYS,
+    Form,
+    FormError,
+    From,
+    Literal,
+    Param,
+    Secret,
+    Slot,
+    Text,
+    form_of,
+)
+
+_DEEPEST = 200  # what definitions hold is less deep; beyond, nothing is looked at
+
+Read = Callable[[str], Any]
+"""Gives the value of a producer, which is named as in ``PlannedTask.reads``; raises :class:`NoValueError`.
+It is called once for each reference, so that no two of them share a value that a program might change."""
+
+
+class NoValueError(LookupError):
+    """The task has no value: it was passed over."""
+
+
+class Use(msgspec.Struct, frozen=True):
+    """A reference to a task's result; ``at`` is a JSON Pointer to where it stands."""
+
+    at: str
+    form: From
+
+
+class Found(msgspec.Struct):
+    """Everything in a value that is a reference. Parameters, slots and secrets: each name with all places
+    (JSON Pointers) where it stands. ``problems``: sentences that begin with a place."""
+
+    uses: list[Use] = msgspec.field(default_factory=list[Use])
+    params: dict[str, list[str]] = msgspec.field(default_factory=dict[str, list[str]])
+    slots: dict[str, list[str]] = msgspec.field(default_factory=dict[str, list[str]])
+    secrets: dict[str, list[str]] = msgspec.field(default_factory=dict[str, list[str]])
+    problems: list[str] = msgspec.field(default_factory=list[str])
+    is_plain: bool = True
+    """Whether nothing was found at all, not even a literal or a text: the value is what it says."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether something must be known that a registration does not say."""
+        return bool(self.uses or self.slots or self.secrets)
+
+
+def scan(value: Any) -> Found:
+    """All references in a value that may itself be one (``returns``)."""
+    found = Found()
+    _scan(value, "", found, 0)
+    return found
+
+
+def scan_parameters(parameters: Mapping[str, Any]) -> Found:
+    """All references in a task's parameters; their names are no references, whatever they are."""
+    found = Found()
+    for name, value in parameters.items():
+        if isinstance(value, dict | list):
+            _scan(value, pointer_to(name), found, 1)
+    return found
+
+
+def holds_references(value: Any) -> bool:
+    """Whether something in the value reads as a reference, right or wrong; of any depth."""
+    left: list[Any] = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            members = cast("dict[str, Any]", one)
+            if not KEYS.isdisjoint(members):
+                return True
+            left.extend(members.values())
+        elif isinstance(one, list):
+            left.extend(cast("list[Any]", one))
+    return False
+
+
+def escaped(value: Any) -> Any:
+    """The value as it must stand among references, so that it stays what it is."""
+    return {"$literal": value} if holds_references(value) else value
+
+
+def bound(
+    parameters: Mapping[str, Any], values: Mapping[str, Any], secrets: Collection[str] = ()
+) -> dict[str, Any]:
+    """A task's parameters with every ``$param`` replaced by its value, which stays data; a ``$param`` without
+    a value is null. Of those in ``secrets`` the value is the name of a secret."""
+
+    def bind(form: Form | None, value: Any) -> Any:
+        if not isinstance(form, Param):
+            return _rebuilt(form, value, bind)
+        given = values.get(form.name)
+        return {"$secret": given} if form.name in secrets and given is not None else escaped(given)
+
+    return {name: _with_form(value, bind) for name, value in parameters.items()}
+
+
+def resolved(parameters: Mapping[str, Any], read: Read, secret: Callable[[str], str]) -> dict[str, Any]:
+    """A task's parameters as its program takes them. What they hold of results and secrets is never scanned.
+
+    ``secret`` gives a secret by its name; what it raises comes through.
+
+    Raises:
+        MissingInputError: a value that is needed is missing; names producer, path and what is there.
+        ParameterError: something in them is no right reference, or was never bound.
+    """
+    return {
+        name: _resolved(value, read, secret, f"parameter {short(name)!r}")
+        for name, value in parameters.items()
+    }
+
+
+def resolved_value(value: Any, read: Read, secret: Callable[[str], str], what: str) -> Any:
+    """The same of one value, which may itself be a reference; ``what`` begins the sentences of errors."""
+    return _resolved(value, read, secret, what)
+
+
+def _resolved(value: Any, read: Read, secret: Callable[[str], str], what: str) -> Any:
+    def resolve(form: Form | None, value: Any) -> Any:
+        match form:
+            case None:
+                return _rebuilt(form, value, resolve)
+            case From():
+                return _read(form, read, what, lambda default: _with_form(default, resolve))
+            case Secret():
+                return secret(form.name)
+            case Literal():
+                return form.value
+            case Text():
+                values = {name: _with_form(one, resolve) for name, one in form.values.items()}
+                return "".join(f"{constant}{_text_of(values, name)}" for constant, name in form.parts)
+            case Param() | Slot():
+                key = "$param" if isinstance(form, Param) else "$slot"
+                raise ParameterError(f"{what} holds {key} {short(form.name)!r}, which nothing was bound to")
+
+    try:
+        return _with_form(value, resolve)
+    except FormError as error:
+        raise ParameterError(f"{what} holds an object that {error}") from None
+
+
+def _read(form: From, read: Read, what: str, default: Callable[[Any], Any]) -> Any:
+    there = ""
+    try:
+        return value_at(read(form.name), form.path)
+    except NoValueError:
+        there = "which has none: it was passed over"
+    except NotThereError as error:
+        there = f"where {error}"
+    if form.optional:
+        return None
+    if form.default is not msgspec.UNSET:
+        return default(form.default)
+    path = f"{form.path!r} of the result" if form.path else "the result"
+    raise MissingInputError(f"{what} is {path} of task {form.name}, {there}", form.name, form.path, there)
+
+
+def _text_of(values: Mapping[str, Any], name: str) -> str:
+    if not name:
+        return ""
+    value = values[name]
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+Visit = Callable[[Form | None, Any], Any]
+
+
+def _with_form(value: Any, visit: Visit) -> Any:
+    """What ``visit`` makes of an object or list, given the reference that it is; of others the value."""
+    if isinstance(value, dict):
+        return visit(form_of(cast("dict[str, Any]", value)), value)
+    if isinstance(value, list):
+        return visit(None, value)
+    return value
+
+
+def _rebuilt(form: Form | None, value: Any, visit: Visit) -> Any:
+    """The same value with its members visited, where they may hold references."""
+    if isinstance(form, Literal | Secret | Slot | Param):
+        return value
+    if isinstance(value, list):
+        return [_with_form(item, visit) for item in cast("list[Any]", value)]
+    members = cast("dict[str, Any]", value)
+    return {name: _with_form(item, visit) for name, item in members.items()}
+
+
+def _scan(value: Any, at: str, found: Found, depth: int) -> None:
+    if depth > _DEEPEST:
+        found.problems.append(f"{short(at)}: it is nested too deeply")
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            if isinstance(item, dict | list):
+                _scan(item, f"{at}/{index}", found, depth + 1)
+    elif isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        try:
+            form = form_of(members)
+        except FormError as error:
+            found.is_plain = False
+            found.problems.append(f"{at}: it {error}" if at else f"it {error}")
+            return
+        if form is not None:
+            found.is_plain = False
+            _note(form, at, found)
+        if not isinstance(form, Literal):
+            for name, item in members.items():
+                if isinstance(item, dict | list):
+                    _scan(item, at + pointer_to(name), found, depth + 1)
+
+
+def _note(form: Form, at: str, found: Found) -> None:
+    match form:
+        case From():
+            found.uses.append(Use(at, form))
+        case Param():
+            found.params.setdefault(form.name, []).append(at)
+        case Slot():
+            found.slots.setdefault(form.name, []).append(at)
+        case Secret():
+            found.secrets.setdefault(form.name, []).append(at)
+        case Text() | Literal():
+            pass
