@@ -4,14 +4,14 @@ import msgspec
 
 from api.serving import RunningApi
 from filled_tasks import filled_definition, filled_task
-from flower_api.definition_schemas import WorkflowView
+from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.task_columns import DEFINITION_COLUMNS, FLOW_COLUMNS_OF
 
 
 async def test_what_is_defined_over_http_or_with_sql_is_shown_and_goes_into_the_flow(
     own_api: RunningApi,
 ) -> None:
-    body = msgspec.json.decode(msgspec.json.encode(WorkflowView.of(filled_definition())))
+    body = msgspec.json.decode(msgspec.json.encode(WorkflowDocument.of(filled_definition())))
     own_api.client.put("/workflows/filled", json=body).raise_for_status()
     assert own_api.client.get("/workflows/filled").json() == body
 

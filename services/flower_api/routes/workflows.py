@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
+import msgspec
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
-from flower_api.definition_schemas import DefinedView, WorkflowBody, WorkflowView
+from flower_api.definition_schemas import DefinedView, WorkflowBody
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
 from flower_api.problems import ProblemError
@@ -14,6 +15,7 @@ from flower_engine.errors import UnknownWorkflowError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.workflow_definitions import define, delete_definition
+from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.definition_rows import list_workflows
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
@@ -42,7 +44,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
     @app.get(
         "/workflows/{task_id:rest}",
         summary="Show a workflow's definition",
-        responses=replies({200: (WorkflowView, "The definition")}, problems=(404, 422, 503)),
+        responses=replies({200: (WorkflowDocument, "The definition")}, problems=(404, 422, 503)),
     )
     async def get_workflow(task_id: TaskIdPath) -> Response:
         """422 if its rows, edited with SQL, cannot be understood."""
@@ -50,7 +52,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
         definition = await stores.definitions.read(name)
         if definition is None:
             raise await _unknown(names, name)
-        return reply(WorkflowView.of(definition))
+        return reply(WorkflowDocument.of(definition))
 
     @app.put(
         "/workflows/{task_id:rest}",
@@ -73,7 +75,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
         definition = body.to_model(name)
         is_new = await define(stores, definition)
         defined = DefinedView.of(definition)
-        defined.warnings = await names.of_definition(definition)
+        defined.warnings = await names.of_definition(definition) or msgspec.UNSET
         return reply(defined, 201 if is_new else 200)
 
     @app.delete(

@@ -1,0 +1,166 @@
+"""The document of a workflow: its definition as JSON, the same in the API, in files, in versions and deploys.
+
+It is made from the fields of ``TaskSpec``: names in camelCase, durations in seconds. What the API takes has
+the same names, and is checked by pydantic, which finds every fault.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any, Self, cast, get_args, get_origin
+
+import msgspec
+
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.field_types import SPEC_FIELDS, SpecField
+from flower_engine.model.task_spec import RetryPolicy, longest_delay
+
+_RETRY = RetryPolicy()
+
+
+class Document(msgspec.Struct, rename="camel", kw_only=True):
+    """The root of what a document consists of."""
+
+
+class RetryDocument(Document):
+    """What follows a failed attempt. ``maxDelaySeconds`` null: the default, or ``delaySeconds`` if longer."""
+
+    max_attempts: int
+    delay_seconds: float = _RETRY.delay_ms / 1000
+    backoff: float = _RETRY.backoff
+    max_delay_seconds: float | None = None
+    jitter: float = _RETRY.jitter
+    no_retry_on: list[str] = []
+
+    @classmethod
+    def of(cls, retry: RetryPolicy) -> Self:
+        return cls(
+            max_attempts=retry.max_attempts,
+            delay_seconds=retry.delay_ms / 1000,
+            backoff=retry.backoff,
+            max_delay_seconds=retry.max_delay_ms / 1000,
+            jitter=retry.jitter,
+            no_retry_on=list(retry.no_retry_on),
+        )
+
+    def to_model(self) -> RetryPolicy:
+        delay_ms, longest = ms_of_seconds(self.delay_seconds), self.max_delay_seconds
+        return RetryPolicy(
+            max_attempts=self.max_attempts,
+            delay_ms=delay_ms,
+            backoff=self.backoff,
+            max_delay_ms=longest_delay(delay_ms) if longest is None else ms_of_seconds(longest),
+            jitter=self.jitter,
+            no_retry_on=tuple(self.no_retry_on),
+        )
+
+
+def ms_of_seconds(seconds: float) -> int:
+    """Milliseconds; what is no number of seconds becomes one that the check of the workflow refuses."""
+    ms = seconds * 1000
+    return round(ms) if math.isfinite(ms) else -1
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000
+
+
+def _name(field: SpecField) -> str:
+    """The field's name in a document, before it is in camelCase: that of its column."""
+    if field.is_duration:
+        return field.name.removesuffix("_ms") + "_seconds"
+    return "task_priority" if field.name == "priority" else field.name
+
+
+_BY_NAME = {_name(field): field for field in SPEC_FIELDS.values() if field.name != "seq"}
+_SHOWN_FIRST = ("task_seq", "program", "task_priority", "parameters", "depends_on")
+FIELDS = {name: _BY_NAME[name] for name in (*_SHOWN_FIRST, *_BY_NAME)}
+"""What a document says of a task, by name before it is in camelCase."""
+
+
+def type_of(field: SpecField, retry: type) -> Any:
+    """The type of a field in a document; ``retry``: the class of a retry policy there."""
+    kind = field.type
+    if field.is_duration:
+        kind = float
+    elif kind is RetryPolicy:
+        kind = retry
+    elif get_origin(kind) is tuple:
+        kind = list[get_args(kind)[0]]
+    return kind | None if field.is_optional else kind
+
+
+def _taken(value: Any, field: SpecField) -> Any:
+    """What a document says, as the model has it."""
+    if value is None:
+        return None
+    if field.is_duration:
+        return ms_of_seconds(value)
+    if field.type is RetryPolicy:
+        return value.to_model()
+    return tuple(cast(list[Any], value)) if isinstance(value, list) else value
+
+
+def task_definition(said: Any) -> TaskDefinition:
+    """The task that an object with the fields of a document defines."""
+    return TaskDefinition(
+        **{field.name: _taken(getattr(said, name), field) for name, field in FIELDS.items()}
+    )
+
+
+def _shown(value: Any, field: SpecField) -> Any:
+    """What the model has, as a document says it."""
+    if value is None:
+        return None
+    if field.is_duration:
+        return _seconds(value)
+    if field.type is RetryPolicy:
+        return RetryDocument.of(value)
+    return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
+
+
+def _struct_field(name: str, field: SpecField) -> Any:
+    kind = type_of(field, RetryDocument)
+    if field.default is msgspec.NODEFAULT:
+        return name, kind
+    if isinstance(field.default, dict):
+        return name, kind, msgspec.field(default_factory=dict)
+    return name, kind, _shown(field.default, field)
+
+
+if TYPE_CHECKING:
+    TaskDocument = Document
+else:
+    TaskDocument = msgspec.defstruct(
+        "TaskDocument",
+        [_struct_field(name, field) for name, field in FIELDS.items()],
+        bases=(Document,),
+        namespace={"__doc__": "A task definition; ``dependsOn`` null means the previous taskSeq."},
+        kw_only=True,
+    )
+
+
+def _task_document(task: TaskDefinition) -> TaskDocument:
+    return TaskDocument(**{name: _shown(getattr(task, field.name), field) for name, field in FIELDS.items()})
+
+
+class WorkflowDocument(Document):
+    """A workflow as it is defined."""
+
+    task_id: str
+    tasks: list[TaskDocument]
+    timeout_seconds: float | None = None
+
+    @classmethod
+    def of(cls, definition: WorkflowDefinition) -> Self:
+        return cls(
+            task_id=definition.name,
+            tasks=[_task_document(task) for task in definition.tasks],
+            timeout_seconds=_seconds(definition.timeout_ms),
+        )
+
+    def to_model(self) -> WorkflowDefinition:
+        """What it defines; not checked as a whole."""
+        return WorkflowDefinition(
+            name=self.task_id,
+            tasks=tuple(task_definition(task) for task in self.tasks),
+            timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
+        )
