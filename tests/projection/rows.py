@@ -28,13 +28,13 @@ _FLOW_TIMES = SQL(", ").join(
 _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
-    " exec_status, attempt, lost, failures, worker, result, error, progress, ignored_by, ignore_reason,"
+    " exec_status, attempt, lost, failures, worker, result, blob, error, progress, ignored_by, ignore_reason,"
     " {}, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
 ).format(_SAID, _TIMES, _RETRY)
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
     " waiting, running, suspended, finished, ignored, registered_by, idempotency_key, forked_from,"
-    " paused_by, cancelled_by, {}, {} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
+    " paused_by, cancelled_by, parameters, definition, {}, {} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
 ).format(_TIMES, _FLOW_TIMES)
 
 
@@ -93,6 +93,8 @@ def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
         "idempotency_key": flow.registered.key or None,
         "forked_from": flow.registered.forked_from or None,
         "start_ts": flow.registered.start_ms or None,
+        "parameters": flow.registered.parameters or None,
+        "definition": flow.registered.definition or None,
         "paused_ts": flow.paused and flow.paused.at,
         "paused_by": flow.paused and flow.paused.by,
         "cancelled_ts": flow.cancelled and flow.cancelled.at,
@@ -123,5 +125,6 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "ignore_reason": task.ignore_reason,
         "worker": task.worker or None,
         "result": msgspec.json.decode(task.result) if task.result is not None else None,
+        "blob": msgspec.to_builtins(task.blob),
         "error": msgspec.to_builtins(task.error) if task.error is not None else None,
     }

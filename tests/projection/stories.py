@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from flower_engine.log.entries import LogEntry
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
+    NO_VALUE,
     AnyEvent,
     ControlChanged,
     FlowCancelled,
@@ -68,6 +70,8 @@ def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
             priority=seq - 2,
             queue="default" if seq % 2 else "other",
             depends_on=tuple(depends_on),
+            reads={"first": depends_on[0]} if depends_on else {},
+            refs=bool(depends_on),
             parameters={"A": "ä\t\\\n", "n": seq} if seq > 1 else {},
         )
         for seq, depends_on in enumerate(shape, start=1)
@@ -128,9 +132,10 @@ class Story:
             )
         )
 
-    def finish(self, flow: str, task: int, result: bytes = b"null") -> None:
+    def finish(self, flow: str, task: int, result: bytes = b"null", blob: BlobRef | None = None) -> None:
         ends = self._flow(flow).left == 1
-        self._end(flow, task, TaskFinished, result=msgspec.Raw(result), ends=ends)
+        said = {"result": msgspec.Raw(result)} if blob is None else {"blob": blob}
+        self._end(flow, task, TaskFinished, **said, ends=ends)
 
     def suspend(self, flow: str, task: int, message: str = "no", lost: int = 0) -> None:
         error = TaskError(type="ValueError", message=message, traceback="Traceback ...")
@@ -162,10 +167,10 @@ class Story:
         error = TaskError(type="FlowTimeout", message="late")
         self._operate(flow, FlowTimedOut, error=error, running=running, waiting=waiting)
 
-    def ignore(self, flow: str, task: int) -> None:
+    def ignore(self, flow: str, task: int, result: bytes = b"") -> None:
         state = self._flow(flow)
-        was = int(state.task(task).status)
-        self._operate(flow, TaskIgnored, task=task, was=was, by="bob", reason="old", ends=state.left == 1)
+        said = {"task": task, "was": int(state.task(task).status), "ends": state.left == 1}
+        self._operate(flow, TaskIgnored, **said, by="bob", reason="old", result=json_or_none(result))
 
     def unignore(self, flow: str, task: int) -> None:
         self._operate(flow, TaskUnignored, task=task, by="bob")
@@ -270,14 +275,25 @@ class Story:
         self.events.append(kind(**head, attempt=running.attempt, lease=running.lease, **rest))
 
 
+def json_or_none(value: bytes) -> msgspec.Raw:
+    """A field that is any JSON, or (b"") is not there."""
+    return msgspec.Raw(value) if value else NO_VALUE
+
+
 def _found(state: FlowState, task: TaskState) -> SnapshotTask:
-    """A task as Redis has it: no times, results or errors."""
+    """A task as Redis has it: no times or errors, and of results those that a task still reads."""
     planned = task.planned
     has_lease = task.status in (Status.RUNNING, Status.FINISH)
+    readers = [state.task(seq) for seq in state.dependents[planned.seq]]
+    is_read = any(planned.seq in one.planned.reads.values() and not one.status.is_final for one in readers)
     progress = task.progress and {"fraction": task.progress.fraction, "note": task.progress.note}
     return SnapshotTask(
         message=SnapshotMessage(
-            task_seq=planned.task_seq, program=planned.program, parameters=planned.parameters
+            task_seq=planned.task_seq,
+            program=planned.program,
+            parameters=planned.parameters,
+            reads=planned.reads,
+            refs=planned.refs,
         ),
         queue=planned.queue,
         priority=planned.priority,
@@ -290,4 +306,6 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
         worker=task.worker if task.status is Status.RUNNING else "",
         due_ms=task.retry_ms,
         progress=progress,
+        result=json_or_none((is_read and task.result) or b""),
+        blob=task.blob if is_read else None,
     )

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
@@ -23,6 +24,7 @@ from projection.rows import archived, expected, held
 from projection.stories import SHAPES, Story
 
 RESULTS = (b"null", b'{"text":"\\"\\\\ \xc3\xa4","n":[1,2.5,true]}', b'"x"', b"0")
+BLOB = BlobRef(sha256="ab" * 32, bytes=70_000, store="api")
 
 
 def tell(steps: Sequence[tuple[str, int]]) -> Story:
@@ -52,7 +54,7 @@ def _end(story: Story, verb: str, number: int, flow: str, task: int) -> None:
     """What becomes of a running task, or of its progress."""
     match verb:
         case "finish":
-            story.finish(flow, task, RESULTS[number % len(RESULTS)])
+            story.finish(flow, task, RESULTS[number % len(RESULTS)], BLOB if number % 4 == 3 else None)
         case "suspend":
             story.suspend(flow, task, message="\t'\\ \"", lost=number % 3)
         case "give back":
@@ -84,7 +86,7 @@ def _operate(story: Story, verb: str, number: int) -> None:
         case "rerun" if stand[Status.SUSPEND]:
             story.rerun(flow.flow, *stand[Status.SUSPEND])
         case "ignore" if free:
-            story.ignore(flow.flow, free[number % len(free)])
+            story.ignore(flow.flow, free[number % len(free)], b'{"rows":0}' if number % 2 else b"")
         case "unignore" if stand[Status.IGNORE] and not stand[Status.RUNNING]:
             story.unignore(flow.flow, stand[Status.IGNORE][0])
         case "time out" if under_way and (ready or stand[Status.RUNNING]):
@@ -186,8 +188,18 @@ async def test_what_operators_do_is_projected_rightly(tables: Connection, size: 
     story = Story()
     story.open()
     fork = story.register(
-        SHAPES[2], taken={1: msgspec.Raw(b'{"rows":[1]}')}, ignored=(2,), forked_from="x", key="k", by="alice"
+        SHAPES[2],
+        taken={1: msgspec.Raw(b'{"rows":[1]}')},
+        ignored=(2,),
+        stand_ins={2: msgspec.Raw(b"[2]")},
+        forked_from="x",
+        key="k",
+        by="alice",
+        parameters={"day": "2026-01-05"},
+        definition="ab12",
     )
+    other = story.register(SHAPES[1], blobs={1: BLOB}, forked_from="x")
+    story.snapshot(fork)
     flow = story.register(SHAPES[2])
     story.run(flow)
     story.rerun(flow, 2, 4, parameters={2: {"TABLE": "orders"}})
@@ -205,6 +217,7 @@ async def test_what_operators_do_is_projected_rightly(tables: Connection, size: 
     story.time_out(fork)
     story.ignore(fork, 3)
     story.ignore(fork, 4)
+    story.rerun(other, 1)
     await _is_projected_rightly(tables, story, [size])
 
 

@@ -23,7 +23,9 @@ ABOUT = {
 def row(kind: type[Any], meaning: Meaning) -> str:
     """The line of an event in the table of the document."""
     arrived = [STANDING[move.to].since for move in meaning.moves if move.to is not None]
-    each = [f"{fact} (by task)" for fact in meaning.of_each] + [f"{fact} (of all)" for fact in meaning.of_all]
+    each = [f"{fact} (by task)" for fact in dict.fromkeys(meaning.of_each.values())] + [
+        f"{fact} (of all)" for fact in meaning.of_all
+    ]
     sets = dict.fromkeys([*meaning.sets, *filter(None, arrived), *each])
     flow = [ABOUT[meaning.about], *(f"`{fact}`" for fact in meaning.flow_sets)]
     flow += [*(f"forgets `{fact}`" for fact in meaning.flow_forgets), ENDS[meaning.end]]

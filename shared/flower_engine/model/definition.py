@@ -74,13 +74,20 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
-    """One node of a flow, as its first event carries it; ``seq`` and ``depends_on`` count 1..n."""
+    """One node of a flow, as its first event carries it; ``seq`` and ``depends_on`` count 1..n.
+
+    ``reads`` says whose results its references take: what ``$from`` says -> that producer's ``seq``, which is
+    one of ``depends_on``, too. ``refs``: its parameters hold references, which its worker resolves; those of
+    a task without are passed to its program as they are.
+    """
 
     seq: int  # pyright: ignore[reportGeneralTypeIssues] # a definition has none, a plan always has it
     depends_on: tuple[int, ...] = ()
     fair_key: str = ""
     workflow_key: str = ""
     program_key: str = ""
+    reads: dict[str, int] = msgspec.field(default_factory=dict)
+    refs: bool = False
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:

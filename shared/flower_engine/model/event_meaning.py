@@ -42,11 +42,12 @@ THE_EVENT = "the event itself"
 
 class Said(msgspec.Struct, frozen=True):
     """A value of an event. ``field`` names it; where it is empty (0, "" or None) the fact is ``instead``, or
-    what it was before if ``or_kept``."""
+    what it was before if ``or_kept``. Where the field ``unless`` has a value there is no such fact."""
 
     field: str
     instead: str | None = None
     or_kept: bool = False
+    unless: str = ""
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -65,8 +66,9 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     """What an event does.
 
     ``sets`` and ``forgets`` are facts of every task that it names in ``moves``; ``of_each`` those of single
-    ones, by fields that hold values by the task's number; ``of_all`` those of every task of the flow.
-    ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended that ran.
+    ones, by the event's fields, which hold values by the task's number; ``of_all`` those of every task of the
+    flow. ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended
+    that ran.
     """
 
     about: About = "flow"
@@ -94,8 +96,8 @@ STANDING: Mapping[Status, Standing] = {
     WAIT: Standing(facts=("retry_ms",), timers="rq"),
     RUNNING: Standing(since="started_ms", timers="a"),
     SUSPEND: Standing(since="suspended_ms", facts=("suspended_ms",)),
-    FINISH: Standing(since="finished_ms", facts=("finished_ms", "result")),
-    IGNORE: Standing(since="finished_ms", facts=("finished_ms", "ignored_by", "ignore_reason")),
+    FINISH: Standing(since="finished_ms", facts=("finished_ms", "result", "blob")),
+    IGNORE: Standing(since="finished_ms", facts=("finished_ms", "ignored_by", "ignore_reason", "result")),
 }
 PASSING_FACTS = tuple(dict.fromkeys(fact for standing in STANDING.values() for fact in standing.facts))
 """Facts that go with a status: whatever moves a task forgets those of where it stood."""
@@ -108,6 +110,7 @@ TASK_FACTS = (
     *PASSING_FACTS,
 )
 FLOW_FACTS = ("paused", "cancelled")
+_PLAN_FACTS = ("parameters", "keys")  # of a task's plan, which the state holds as a whole
 
 _BEGAN_ANEW = ("lost", "failures", "error")
 _OUTCOME = (Move("task", (RUNNING,), WAIT, by_lease=True),)
@@ -119,8 +122,12 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     events.OutcomeRefused: Meaning(about="refusal"),
     events.FlowRegistered: Meaning(
         about="registration",
-        moves=(Move("taken", (WAIT,), FINISH), Move("ignored", (WAIT,), IGNORE)),
-        of_each={"result": "taken"},
+        moves=(
+            Move("taken", (WAIT,), FINISH),
+            Move("blobs", (WAIT,), FINISH),
+            Move("ignored", (WAIT,), IGNORE),
+        ),
+        of_each={"taken": "result", "blobs": "blob", "stand_ins": "result"},
     ),
     events.FlowSnapshot: Meaning(about="snapshot"),
     events.TaskStarted: Meaning(
@@ -129,7 +136,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     ),
     events.TaskFinished: Meaning(
         moves=(Move("task", (RUNNING,), FINISH, by_lease=True),),
-        sets={"result": Said("result")},
+        sets={"result": Said("result", unless="blob"), "blob": Said("blob")},
         forgets=("error", "progress"),  # of earlier attempts: the one that finished said nothing of itself
         end="said",
         ends_attempt="finished",
@@ -161,7 +168,11 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     ),
     events.TaskIgnored: Meaning(
         moves=(Move("task", (WAIT, SUSPEND), IGNORE, said_in="was"),),
-        sets={"ignored_by": Said("by"), "ignore_reason": Said("reason")},
+        sets={
+            "ignored_by": Said("by"),
+            "ignore_reason": Said("reason"),
+            "result": Said("result", or_kept=True),
+        },
         end="said",
     ),
     events.TaskUnignored: Meaning(moves=(Move("task", (IGNORE,), WAIT),), forgets=_BEGAN_ANEW, end="over"),
@@ -211,11 +222,12 @@ def check(meanings: Mapping[type[Any], Meaning], types: Iterable[type[Any]]) -> 
     for kind, meaning in meanings.items():
         fields = {*kind.__struct_fields__, THE_EVENT}
         named = [said.field for said in meaning.sets.values()]
-        named += [*meaning.of_each.values(), *meaning.of_all.values(), *meaning.flow_sets.values()]
+        named += [said.unless for said in meaning.sets.values() if said.unless]
+        named += [*meaning.of_each, *meaning.of_all.values(), *meaning.flow_sets.values()]
         named += [field for move in meaning.moves for field in (move.tasks, move.said_in) if field]
         named += ["ends"] if meaning.end == "said" else []
         found += [f"{kind.__name__} has no field {name!r}" for name in named if name not in fields]
-        facts = {*meaning.sets, *meaning.forgets} - {*TASK_FACTS}
+        facts = {*meaning.sets, *meaning.forgets, *meaning.of_each.values()} - {*TASK_FACTS, *_PLAN_FACTS}
         facts |= {*meaning.flow_sets, *meaning.flow_forgets} - {*FLOW_FACTS}
         found += [f"{kind.__name__}: there is no fact {fact!r}" for fact in sorted(facts)]
     if found:

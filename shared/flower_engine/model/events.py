@@ -13,9 +13,13 @@ from typing import Any, get_args
 import msgspec
 
 from flower_engine.errors import NewerEventError
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
+
+NO_VALUE = msgspec.Raw(b"")
+"""Of a field that holds any JSON: it is not there. Only this object is left out when an event is written."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -44,8 +48,10 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
 
     ``order`` places the flow's tasks behind those registered before it in their lanes. ``key`` is the
     idempotency key, ``start_ms`` the time before which nothing starts, ``timeout_ms`` how long the flow may
-    take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, and those in
-    ``ignored`` are Ignore.
+    take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
+    ``blobs`` are Finish with results that lie there, and those in ``ignored`` are Ignore, with the results in
+    ``stand_ins`` if an operator gave any. ``parameters`` are the flow's own, where its workflow says what it
+    takes; ``definition`` is the hash of the workflow's version.
     """
 
     workflow: str
@@ -54,10 +60,14 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     timeout_ms: int = 0
     forked_from: str = ""
     taken: dict[int, msgspec.Raw] = {}
+    blobs: dict[int, BlobRef] = {}
     ignored: tuple[int, ...] = ()
+    stand_ins: dict[int, msgspec.Raw] = {}
     by: str = ""
     key: str = ""
     start_ms: int = 0
+    parameters: dict[str, Any] = {}
+    definition: str = ""
 
     @property
     def due_ms(self) -> int:
@@ -80,9 +90,11 @@ class TaskStarted(TaskEvent, frozen=True, tag="task.started"):
 
 
 class TaskFinished(TaskEvent, frozen=True, tag="task.finished"):
-    """Running -> Finish. ``ends`` says that it was the last open task of its flow."""
+    """Running -> Finish. ``ends`` says that it was the last open task of its flow. A result that lies in a
+    blob is told by ``blob``, and ``result`` is nothing then."""
 
     result: msgspec.Raw = msgspec.Raw(b"null")
+    blob: BlobRef | None = None
     ends: bool = False
 
 
@@ -140,12 +152,14 @@ class TaskOverdue(FlowEvent, frozen=True, tag="task.overdue"):
 
 
 class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
-    """An operator passed over the task: ``was`` (Wait or Suspend) -> Ignore. Its dependents go on."""
+    """An operator passed over the task: ``was`` (Wait or Suspend) -> Ignore. Its dependents go on; those that
+    take its result get ``result``, if the operator gave one."""
 
     task: int
     was: int
     by: str
     reason: str = ""
+    result: msgspec.Raw = NO_VALUE
     ends: bool = False
 
 
@@ -221,7 +235,8 @@ class FlowPrioritised(FlowEvent, frozen=True, tag="flow.prioritised"):
 
 
 class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A task as a snapshot found it in Redis, which keeps no times, results or errors.
+    """A task as a snapshot found it in Redis, which keeps no times or errors, and of results only those that
+    tasks still take: ``result``, or ``blob``.
 
     ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it.
     """
@@ -243,6 +258,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     program_key: str = ""
     policy: tuple[float, ...] = ()
     progress: dict[str, Any] | None = None
+    result: msgspec.Raw = NO_VALUE
+    blob: BlobRef | None = None
 
 
 class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):

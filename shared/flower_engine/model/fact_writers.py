@@ -49,6 +49,8 @@ def _moved(move: Move, meaning: Meaning) -> list[str]:
 
 def _set(fact: str, said: Said) -> str:
     value = "event" if said.field == THE_EVENT else f"event.{said.field}"
+    if said.unless:
+        return f"task.{fact} = None if event.{said.unless} else {held_value(fact, value)}"
     if said.instead is not None:
         return f"task.{fact} = {value} or {said.instead!r}"
     held = f"task.{fact} = {held_value(fact, value)}"

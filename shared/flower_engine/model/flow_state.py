@@ -2,6 +2,7 @@
 
 import msgspec
 
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
 from flower_engine.model.status import Status, flow_status
@@ -16,7 +17,8 @@ class TaskState(msgspec.Struct, kw_only=True):
 
     ``failures`` and ``lost`` are counted since the task last began from the start. ``retry_ms`` is when a
     retry is due, or was; it is told until the next attempt starts. ``progress`` was last said by an attempt
-    that did not finish. ``ignored_by`` and ``ignore_reason`` tell who passed over it, and why.
+    that did not finish. ``ignored_by`` and ``ignore_reason`` tell who passed over it, and why. What
+    finished has its ``result``, or it lies in ``blob``; what was passed over has one if an operator gave it.
     """
 
     planned: PlannedTask
@@ -32,6 +34,7 @@ class TaskState(msgspec.Struct, kw_only=True):
     suspended_ms: int | None = None
     retry_ms: int | None = None
     result: bytes | None = None
+    blob: BlobRef | None = None
     error: TaskError | None = None
     progress: TaskProgressed | None = None
     ignored_by: str | None = None

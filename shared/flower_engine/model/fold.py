@@ -104,6 +104,7 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         task.failures, task.lost = found.failures, found.lost
         task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
         task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
+        task.result, task.blob = bytes(found.result) or None, found.blob
         before = known.task(seq) if known and seq <= len(known.tasks) else None
         if before and (before.status, before.attempt) == (task.status, task.attempt):
             _keep(task, before)
@@ -122,6 +123,8 @@ def _keep(task: TaskState, before: TaskState) -> None:
     task.worker = task.worker or before.worker
     task.started_ms = before.started_ms or task.started_ms
     task.finished_ms, task.suspended_ms = before.finished_ms, before.suspended_ms
-    task.result, task.error = before.result, before.error
+    if task.result is None and task.blob is None:
+        task.result, task.blob = before.result, before.blob
+    task.error = before.error
     task.ignored_by, task.ignore_reason = before.ignored_by, before.ignore_reason
     task.progress = task.progress or before.progress

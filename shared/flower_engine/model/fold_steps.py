@@ -32,7 +32,7 @@ def close(flow: FlowState, seq: int) -> None:
 def _step(meaning: Meaning) -> Step:
     """What is done with an event of this meaning."""
     steps = _moving_all(meaning)
-    steps += [_giving(fact, field) for fact, field in meaning.of_each.items()]
+    steps += [_giving(fact, field) for field, fact in meaning.of_each.items()]
     steps += [_giving_all(fact, field) for fact, field in meaning.of_all.items()]
     steps += [_setting(fact) for fact in meaning.flow_sets]
     steps += [_forgetting(fact) for fact in meaning.flow_forgets]
@@ -171,7 +171,7 @@ def _give(task: TaskState, fact: str, value: Any) -> None:
     elif fact in _PLANNED:
         task.planned = msgspec.structs.replace(task.planned, **{fact: value})
     else:
-        setattr(task, fact, bytes(value))
+        setattr(task, fact, value if fact == "blob" else bytes(value))
 
 
 def _setting(fact: str) -> Step:

@@ -43,6 +43,8 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
         key=known.key,
         forked_from=known.forked_from,
         start_ms=known.start_ms,
+        parameters=known.parameters,
+        definition=known.definition,
     )
 
 

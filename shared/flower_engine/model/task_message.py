@@ -9,17 +9,23 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.definition import PlannedTask
 from flower_engine.model.task_spec import TaskSpec
 
 
 class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Field ``mN`` of a flow's hash; a new field of a task that no transition acts on travels here."""
+    """Field ``mN`` of a flow's hash; a new field of a task that no transition acts on travels here.
+
+    ``reads`` and ``refs`` are those of a ``PlannedTask``.
+    """
 
     workflow: str
     task_seq: int
     program: str
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
+    reads: dict[str, int] = {}
+    refs: bool = False
 
 
 class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,6 +35,8 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     program: str
     parameters: dict[str, Any] = {}
     no_retry_on: tuple[str, ...] = ()
+    reads: dict[str, int] = {}
+    refs: bool = False
 
 
 CARRIED = tuple(name for name in TaskMessage.__struct_fields__ if name in TaskSpec.__struct_fields__)
@@ -36,14 +44,19 @@ CARRIED = tuple(name for name in TaskMessage.__struct_fields__ if name in TaskSp
 _carried = attrgetter(*CARRIED)
 
 
-def message_of(workflow: str, task: TaskSpec) -> TaskMessage:
+def message_of(workflow: str, task: PlannedTask) -> TaskMessage:
     """What a worker is given for this task."""
     no_retry_on = task.retry.no_retry_on if task.retry else ()
     return TaskMessage(
-        workflow=workflow, no_retry_on=no_retry_on, **dict(zip(CARRIED, _carried(task), strict=True))
+        workflow=workflow,
+        no_retry_on=no_retry_on,
+        reads=task.reads,
+        refs=task.refs,
+        **dict(zip(CARRIED, _carried(task), strict=True)),
     )
 
 
 def carried_by(message: SnapshotMessage) -> dict[str, Any]:
-    """The fields of the specification that a message holds, by name."""
-    return dict(zip(CARRIED, _carried(message), strict=True))
+    """The fields of a planned task that a message holds, by name."""
+    carried = dict(zip(CARRIED, _carried(message), strict=True))
+    return {**carried, "reads": message.reads, "refs": message.refs}

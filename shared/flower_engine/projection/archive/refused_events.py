@@ -9,12 +9,14 @@ import msgspec
 
 from flower_engine.errors import NewerEventError
 from flower_engine.model.events import (
+    NO_VALUE,
     AnyEvent,
     FlowRegistered,
     FlowRerun,
     FlowSnapshot,
     TaskError,
     TaskFinished,
+    TaskIgnored,
     TaskLapsed,
     TaskProgressed,
     TaskRetrying,
@@ -27,7 +29,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # As the scripts write JSON; ids and types also as jsonb shows it.
 # Values of people's making come behind what the transitions say, but for a few plain fields at the end.
-_VALUE = re.compile(rb',"(?:result|error)":')
+_VALUE = re.compile(rb',"(?:result|blob|error)":')
 _TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"failures":\d+,"due_ms":\d+)?(?:,"at":\d+)?\}$')
 _FLOW = re.compile(rb'"flow": ?"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 _TYPE = re.compile(rb'"type": ?"([a-z._]{1,64})"')
@@ -37,15 +39,25 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     """The event with the values of people's making left out."""
     replace = msgspec.structs.replace
     if isinstance(event, TaskFinished):
-        return replace(event, result=msgspec.Raw(b"null"))
+        return replace(event, result=msgspec.Raw(b"null"), blob=None)
+    if isinstance(event, TaskIgnored):
+        return replace(event, result=NO_VALUE)
     if isinstance(event, TaskSuspended | TaskRetrying | TaskLapsed):
         return replace(event, error=_left_out(why))
     if isinstance(event, FlowRegistered):
-        tasks = tuple(replace(task, parameters={}) for task in event.tasks)
-        return replace(event, tasks=tasks, taken=dict.fromkeys(event.taken, msgspec.Raw(b"null")), key="")
+        tasks = tuple(replace(task, parameters={}, reads={}) for task in event.tasks)
+        taken = dict.fromkeys([*event.taken, *event.blobs], msgspec.Raw(b"null"))
+        return replace(event, tasks=tasks, taken=taken, blobs={}, stand_ins={}, key="", parameters={})
     if isinstance(event, FlowSnapshot):
         bare = tuple(
-            replace(task, message=replace(task.message, parameters={}), progress=None) for task in event.tasks
+            replace(
+                task,
+                message=replace(task.message, parameters={}, reads={}),
+                progress=None,
+                result=NO_VALUE,
+                blob=None,
+            )
+            for task in event.tasks
         )
         return replace(event, tasks=bare, key="")
     if isinstance(event, TaskProgressed):

@@ -40,7 +40,7 @@ _TASK = SQL("""
     'suspendedTs', extract(epoch FROM task.suspended_ts), 'failures', coalesce(task.failures, 0),
     'retryTs', extract(epoch FROM task.retry_ts), 'progress', task.progress,
     'ignoredBy', task.ignored_by, 'ignoreReason', task.ignore_reason, 'parameters', task.parameters,
-    'result', task.result, 'error', task.error
+    'result', task.result, 'blob', task.blob, 'error', task.error
 """)
 _FLOW = SQL("""
 SELECT json_build_object({summary}, 'failedTasks', json_build_array(), 'tasks', (

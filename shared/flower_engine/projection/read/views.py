@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from flower_engine.model.attempts import AttemptHistory
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.event_meaning import How
 from flower_engine.model.events import TaskError
 from flower_engine.model.flow_state import FlowState, TaskState
@@ -238,6 +239,7 @@ class TaskView(View):
     ignore_reason: str | None
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     result: msgspec.Raw
+    blob: Annotated[BlobRef | None, msgspec.Meta(description="where its result lies, if that is large")]
     error: TaskError | None
 
 
@@ -389,5 +391,6 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         ignore_reason=task.ignore_reason,
         parameters=msgspec.Raw(msgspec.json.encode(planned.parameters)),
         result=msgspec.Raw(task.result or b"null"),
+        blob=task.blob,
         error=task.error,
     )

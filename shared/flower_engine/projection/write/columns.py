@@ -5,6 +5,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import msgspec
 
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.events import TaskError, TaskProgressed
 from flower_engine.model.made_functions import function_of
 from flower_engine.projection import binary_fields
@@ -43,6 +44,11 @@ def error_field(error: TaskError) -> bytes:
     return binary_fields.jsonb(_encode(error))
 
 
+def blob_field(blob: BlobRef) -> bytes:
+    """Where a result lies, as it is stored."""
+    return binary_fields.jsonb(_encode(blob))
+
+
 def progress_field(progress: TaskProgressed) -> bytes:
     """What a program said of its progress, as it is stored."""
     return binary_fields.jsonb(_encode({"fraction": progress.fraction, "note": progress.note}))
@@ -62,6 +68,7 @@ WORD = Kind("text", binary_fields.TEXT, binary_fields.short_text)
 ID = Kind("varchar", binary_fields.VARCHAR, binary_fields.text)
 PACKED_ID = Kind("varchar", binary_fields.VARCHAR, None)
 RESULT = Kind("jsonb", binary_fields.JSONB, binary_fields.jsonb)
+BLOB = Kind("jsonb", binary_fields.JSONB, blob_field)
 ERROR = Kind("jsonb", binary_fields.JSONB, error_field)
 PROGRESS = Kind("jsonb", binary_fields.JSONB, progress_field)
 PARAMETERS = Kind("json", binary_fields.JSON, json_field)

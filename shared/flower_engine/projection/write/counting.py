@@ -51,7 +51,7 @@ def lines_of(meaning: Meaning) -> list[str]:
     lines = list(_REGISTERED) if meaning.about == "registration" else []
     for move in meaning.moves:
         lines += _moving(meaning, move)
-    for fact, field in meaning.of_each.items():
+    for field, fact in meaning.of_each.items():
         if fact in _NOT_SHOWN:
             continue
         lines.append(f"for seq, value in event.{field}.items():")
@@ -88,7 +88,7 @@ def check(meanings: Iterable[Meaning]) -> None:
     Raises:
         TypeError: events set or forget a fact that is no field of ``TaskChange``; names all of them.
     """
-    facts = {fact for one in meanings for fact in (*one.sets, *one.forgets, *one.of_each)}
+    facts = {fact for one in meanings for fact in (*one.sets, *one.forgets, *one.of_each.values())}
     lost = facts - {*TaskChange.__struct_fields__, *_NOT_SHOWN}
     if lost:
         raise TypeError(

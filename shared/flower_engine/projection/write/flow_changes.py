@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
 
 
@@ -24,6 +25,7 @@ class TaskChange(msgspec.Struct, gc=False):
     suspended_ms: int | None = None
     retry_ms: int | None = None
     result: bytes | None = None
+    blob: BlobRef | None = None
     ignored_by: str | None = None
     ignore_reason: str | None = None
     error: TaskError | None = None

@@ -29,6 +29,8 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
             started_ms=started_ms(found),
             retry_ms=found.due_ms,
             progress=progress_of(event, seq),
+            result=bytes(found.result) or None,
+            blob=found.blob,
         )
         if found.status == Status.SUSPEND:
             task.suspended_ms, task.error = event.at, LOST_ERROR
@@ -67,7 +69,8 @@ def _keep(task: TaskChange, before: TaskChange) -> None:
     task.started_ms = before.started_ms or task.started_ms
     task.finished_ms = task.finished_ms or before.finished_ms
     task.suspended_ms = before.suspended_ms or task.suspended_ms
-    task.result = before.result if task.result is None else task.result
+    if task.result is None and task.blob is None:
+        task.result, task.blob = before.result, before.blob
     task.ignored_by = before.ignored_by if task.ignored_by is None else task.ignored_by
     task.ignore_reason = before.ignore_reason if task.ignore_reason is None else task.ignore_reason
     if task.error in (None, LOST_ERROR) and not task.forget_error:

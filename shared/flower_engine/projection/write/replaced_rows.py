@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import msgspec
 
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, TaskProgressed
 from flower_engine.projection.archive.histories import FAULTS
 from flower_engine.projection.database import Connection
@@ -17,18 +18,22 @@ _FLOWS = """
 SELECT task_flow_id, (extract(epoch FROM registered_ts) * 1000)::bigint, coalesce(registered_by, ''),
   coalesce(idempotency_key, ''), coalesce(forked_from, ''),
   coalesce((extract(epoch FROM start_ts) * 1000)::bigint, 0), (extract(epoch FROM started_ts) * 1000)::bigint,
-  (extract(epoch FROM paused_ts) * 1000)::bigint, paused_by, first_ms
+  (extract(epoch FROM paused_ts) * 1000)::bigint, paused_by, first_ms,
+  convert_to(parameters::text, 'UTF8'), coalesce(definition, '')
 FROM kr_flow_stat WHERE task_flow_id = ANY(%s)
 """
 _TASKS = """
 SELECT task_flow_id, task_exec_seq::int, exec_status::int, attempt, worker,
   (extract(epoch FROM started_ts) * 1000)::bigint, (extract(epoch FROM finished_ts) * 1000)::bigint,
-  (extract(epoch FROM suspended_ts) * 1000)::bigint, convert_to(result::text, 'UTF8'), ignored_by,
-  ignore_reason, convert_to(error::text, 'UTF8'), convert_to(progress::text, 'UTF8')
+  (extract(epoch FROM suspended_ts) * 1000)::bigint, convert_to(result::text, 'UTF8'),
+  convert_to(blob::text, 'UTF8'), ignored_by, ignore_reason,
+  convert_to(error::text, 'UTF8'), convert_to(progress::text, 'UTF8')
 FROM kr_task_stat WHERE task_flow_id = ANY(%s)
 """
 _DELETE_FLOWS = "DELETE FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
 _DELETE_TASKS = "DELETE FROM kr_task_stat WHERE task_flow_id = ANY(%s)"
+_parameters = msgspec.json.Decoder(dict[str, Any]).decode
+_blob = msgspec.json.Decoder(BlobRef).decode
 _error = msgspec.json.Decoder(TaskError).decode
 
 
@@ -52,7 +57,14 @@ async def take_over(connection: Connection, flows: Sequence[FlowChange], target:
         assert said is not None
         assert told is not None
         flow.registered = msgspec.structs.replace(
-            told, at=said.at, by=said.by, key=said.key, forked_from=said.forked_from, start_ms=said.start_ms
+            told,
+            at=said.at,
+            by=said.by,
+            key=said.key,
+            forked_from=said.forked_from,
+            start_ms=said.start_ms,
+            parameters=said.parameters,
+            definition=said.definition,
         )
         flow.first_ms = before.first_ms
         keep(flow, before)
@@ -66,7 +78,8 @@ async def _known_flows(
 ) -> dict[str, FlowChange]:
     known: dict[str, FlowChange] = {}
     async for row in await connection.execute(aimed(_FLOWS, target), [names]):
-        flow, at, by, key, forked_from, start_ms, started_ms, paused_ms, paused_by, first_ms = row
+        flow, at, by, key, forked_from, start_ms, started_ms, paused_ms, paused_by, first_ms = row[:10]
+        parameters, definition = row[10:]
         registered = FlowRegistered(
             at=at,
             flow=flow,
@@ -78,6 +91,8 @@ async def _known_flows(
             key=key,
             forked_from=forked_from,
             start_ms=start_ms,
+            parameters=_parameters_of(parameters),
+            definition=definition,
         )
         known[flow] = FlowChange(
             flow, first_ms, first_ms, registered=registered, started_ms=started_ms, tasks={}
@@ -90,7 +105,7 @@ async def _known_flows(
 async def _add_tasks(connection: Connection, known: dict[str, FlowChange], target: LiteralString) -> None:
     async for row in await connection.execute(aimed(_TASKS, target), [list(known)]):
         flow, seq, status, attempt, worker, started_ms, finished_ms, suspended_ms = row[:8]
-        result, ignored_by, ignore_reason, error, progress = row[8:]
+        result, blob, ignored_by, ignore_reason, error, progress = row[8:]
         known[flow].tasks[seq] = TaskChange(
             status=status,
             attempt=attempt,
@@ -99,6 +114,7 @@ async def _add_tasks(connection: Connection, known: dict[str, FlowChange], targe
             finished_ms=finished_ms,
             suspended_ms=suspended_ms,
             result=None if result is None else bytes(result),
+            blob=None if blob is None else _blob_of(bytes(blob)),
             ignored_by=ignored_by,
             ignore_reason=ignore_reason,
             error=None if error is None else _error_of(bytes(error)),
@@ -106,10 +122,24 @@ async def _add_tasks(connection: Connection, known: dict[str, FlowChange], targe
         )
 
 
+def _parameters_of(raw: bytes | None) -> dict[str, Any]:
+    """What a row says of a flow's own parameters; {}: nothing, or nothing that can be read."""
+    with suppress(*FAULTS):
+        return {} if raw is None else _parameters(bytes(raw))
+    return {}
+
+
 def _error_of(raw: bytes) -> TaskError | None:
     """What a row says of an error; None: nothing that can be read."""
     with suppress(*FAULTS):
         return _error(raw)
+    return None
+
+
+def _blob_of(raw: bytes) -> BlobRef | None:
+    """Where a row says that a result lies; None: nothing that can be read."""
+    with suppress(*FAULTS):
+        return _blob(raw)
     return None
 
 

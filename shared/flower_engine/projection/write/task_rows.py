@@ -11,6 +11,7 @@ from flower_engine.projection.binary_fields import array
 from flower_engine.projection.database import Packed
 from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, PLAIN
 from flower_engine.projection.write.columns import (
+    BLOB,
     ERROR,
     ID,
     INTEGER,
@@ -126,6 +127,7 @@ _STANDING = (
     _fact("suspended_ts", TIME, "suspended_ms"),
     _fact("retry_ts", TIME, "retry_ms"),
     _fact("result", RESULT, "result"),
+    _fact("blob", BLOB, "blob"),
     _fact("error", ERROR, "error"),
     _fact("progress", PROGRESS, "progress"),
     _fact("ignored_by", WORD, "ignored_by"),
