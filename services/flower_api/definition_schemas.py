@@ -10,14 +10,14 @@ import msgspec
 from pydantic import Field, create_model
 
 from flower_api.schemas import RequestBody
-from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.field_types import SpecField
 from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy, longest_delay
 from flower_engine.model.workflow_document import (
     FIELDS,
     WorkflowDocument,
     ms_of_seconds,
-    task_definition,
+    task_definitions,
     type_of,
 )
 
@@ -60,18 +60,12 @@ def _body_field(field: SpecField) -> tuple[Any, Any]:
     return type_of(field, RetryBody), Field(field.default, **described)
 
 
-class _TaskBody(RequestBody):
-    def to_model(self) -> TaskDefinition:
-        """What it defines."""
-        return task_definition(self)
-
-
 if TYPE_CHECKING:
-    TaskBody = _TaskBody
+    TaskBody = RequestBody
 else:
     TaskBody = create_model(
         "TaskBody",
-        __base__=_TaskBody,
+        __base__=RequestBody,
         __doc__="A task definition. What the bounds say is checked with the whole workflow, so that rows are"
         " named.",
         **{name: _body_field(field) for name, field in FIELDS.items()},
@@ -88,9 +82,14 @@ class WorkflowBody(RequestBody):
     )
 
     def to_model(self, name: str) -> WorkflowDefinition:
+        """What it defines.
+
+        Raises:
+            DefinitionError: a dependency names no task.
+        """
         return WorkflowDefinition(
             name=name,
-            tasks=tuple(task.to_model() for task in self.tasks),
+            tasks=task_definitions(name, self.tasks),
             timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
         )
 

@@ -15,6 +15,7 @@ from flower_engine.model.task_spec import (
     MAX_PRIORITY,
     MAX_TASKS,
     MIN_PRIORITY,
+    TASK_NAME_PATTERN,
 )
 from flower_engine.projection.read.failed_tasks import FailedEntry
 from flower_engine.projection.read.views import EventView, FlowSummary, Moment, View
@@ -31,8 +32,10 @@ KeyHeader = Annotated[
     Header(alias="Idempotency-Key", description="what is sent again with the same key is done once"),
 ]
 Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
-TaskSeqs = Annotated[
-    list[Annotated[int, Field(ge=1, le=MAX_TASKS)]], Field(min_length=1, max_length=MAX_TASKS)
+TaskName = Annotated[str, Field(pattern=f"^{TASK_NAME_PATTERN}$")]
+Tasks = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_TASKS)] | TaskName],
+    Field(min_length=1, max_length=MAX_TASKS, description="by taskExecSeq, or by name"),
 ]
 
 
@@ -58,7 +61,7 @@ class Overrides(RequestBody):
         default_factory=dict, description="replaces these in every task that defines them"
     )
     task_parameters: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="by taskSeq: sets these of one task"
+        default_factory=dict, description="by taskSeq, or by name: sets these of one task"
     )
     priority: int | None = Field(None, ge=MIN_PRIORITY, le=MAX_PRIORITY, description="of all its tasks")
     start_at: TimeText | None = Field(None, description="nothing starts before; UTC where no offset is given")

@@ -16,6 +16,7 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
     assert first.status_code == 201
     task: dict[str, Any] = {
         "taskSeq": 5,
+        "taskName": "load",
         "program": "B",
         "taskPriority": -20,
         "parameters": {"S": "text", "N": 1.5, "L": [{"deep": None}]},

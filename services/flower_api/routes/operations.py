@@ -12,11 +12,12 @@ from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import KeyHeader, OperatedView, Reason, RequestBody, TaskSeqs
+from flower_api.schemas import KeyHeader, OperatedView, Reason, RequestBody, Tasks
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
-from flower_engine.flows.parameter_changes import asked_changes
+from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.task_numbers import Task, numbers_of
 from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.transitions.operator_transitions import Operated
 
@@ -24,7 +25,7 @@ _PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 _PARAMETERS = "new values of parameters, for all selected tasks"
 _UNSET = "parameters to take away from those of the tasks that have them"
 Names = Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_length=1_000)]
-_TASK_PARAMETERS = "by taskExecSeq: new values of parameters of one task"
+_TASK_PARAMETERS = "by taskExecSeq, or by name: new values of parameters of one task"
 
 
 class Operation(RequestBody):
@@ -41,46 +42,48 @@ class WithReason(Operation):
     reason: Reason = ""
 
 
+class WithParameters(RequestBody):
+    """An operation that may change parameters of the tasks that it is for."""
+
+    parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
+    task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
+    unset: Names = Field([], description=_UNSET)
+
+
 class PriorityBody(Operation):
     """Another priority for all tasks of a flow."""
 
     priority: int = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
 
 
-class RerunBody(Operation):
-    """What is to run again: `tasks` by taskExecSeq, or a `selection`."""
+class RerunBody(Operation, WithParameters):
+    """What is to run again: `tasks` by taskExecSeq or name, or a `selection`."""
 
-    tasks: TaskSeqs | None = None
+    tasks: Tasks | None = None
     selection: Literal["failed", "all"] | None = None
     scope: Literal["only", "dependents"] | None = Field(
         None,
         description="dependents: all that depends on them, too; only: whatever dependents have; absent:"
         " refused where a dependent would keep a result of the old run",
     )
-    parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
-    task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
-    unset: Names = Field([], description=_UNSET)
 
 
-class ForkBody(RequestBody):
+class ForkBody(WithParameters):
     """Where the new flow begins: these tasks and all behind them run."""
 
-    from_tasks: TaskSeqs
-    parameters: dict[str, Any] = Field({}, description=_PARAMETERS)
-    task_parameters: dict[str, dict[str, Any]] = Field({}, description=_TASK_PARAMETERS)
-    unset: Names = Field([], description=_UNSET)
+    from_tasks: Tasks
 
 
 class IgnoreBody(WithReason):
     """The tasks to pass over."""
 
-    tasks: TaskSeqs
+    tasks: Tasks
 
 
 class UnignoreBody(Operation):
     """The tasks that are to wait again."""
 
-    tasks: TaskSeqs
+    tasks: Tasks
 
 
 def add_operations(app: FastAPI, stores: PostgresStores) -> None:
@@ -93,6 +96,17 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         version = body.version if body else None
         operation = _operation_of(request, body, key) if key else ""
         return Operator(stores, flow_id.lower(), by_of(request), version, operation)
+
+    async def numbered(flow_id: str, tasks: Sequence[Task]) -> list[int]:
+        return (await numbers_of(stores, flow_id.lower(), tasks)).of(tasks)
+
+    async def asked(
+        flow_id: str, tasks: Sequence[Task], body: WithParameters
+    ) -> tuple[list[int], dict[int, Change]]:
+        """The tasks by number, and what is to change of their parameters."""
+        numbers = await numbers_of(stores, flow_id.lower(), tasks, body.task_parameters)
+        own, of_tasks = numbers.of(tasks), numbers.by_number(body.task_parameters)
+        return own, asked_changes(own, body.parameters, of_tasks, body.unset)
 
     @app.post(
         "/flows/{task_flow_id}/rerun",
@@ -107,8 +121,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
             raise with_faults(
                 "invalid-request", "the request is wrong", [Fault(detail="give tasks or selection")]
             )
-        changes = asked_changes(body.tasks or [], body.parameters, body.task_parameters, body.unset)
-        selection = body.selection if body.tasks is None else body.tasks
+        tasks, changes = await asked(task_flow_id, body.tasks or [], body)
+        selection = tasks or body.selection
         operates = operator(request, task_flow_id, body, key)
         done = await operates.rerun(selection, body.scope or "", changes)
         return _reply(task_flow_id, "rerun", done, operates.warnings)
@@ -137,9 +151,9 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         task_flow_id: FlowIdPath, body: ForkBody, request: Request, key: KeyHeader = None
     ) -> Response:
         """What is final in this flow and not behind those tasks is taken over with its result."""
-        changes = asked_changes(body.from_tasks, body.parameters, body.task_parameters, body.unset)
+        tasks, changes = await asked(task_flow_id, body.from_tasks, body)
         flow_id, by = task_flow_id.lower(), by_of(request)
-        return reply(await fork(stores, flow_id, by, body.from_tasks, changes, key=key or ""))
+        return reply(await fork(stores, flow_id, by, tasks, changes, key=key or ""))
 
     @app.post(
         "/flows/{task_flow_id}/ignore",
@@ -150,7 +164,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         task_flow_id: FlowIdPath, body: IgnoreBody, request: Request, key: KeyHeader = None
     ) -> Response:
         """Waiting, retrying and suspended tasks."""
-        done = await operator(request, task_flow_id, body, key).ignore(body.tasks, body.reason)
+        tasks = await numbered(task_flow_id, body.tasks)
+        done = await operator(request, task_flow_id, body, key).ignore(tasks, body.reason)
         return _reply(task_flow_id, "ignore", done)
 
     @app.post(
@@ -162,7 +177,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         task_flow_id: FlowIdPath, body: UnignoreBody, request: Request, key: KeyHeader = None
     ) -> Response:
         """While nothing that depends on them has started."""
-        done = await operator(request, task_flow_id, body, key).unignore(body.tasks)
+        tasks = await numbered(task_flow_id, body.tasks)
+        done = await operator(request, task_flow_id, body, key).unignore(tasks)
         return _reply(task_flow_id, "unignore", done)
 
     @app.post("/flows/{task_flow_id}/cancel", summary="Cancel a flow", responses=responses("It has ended"))

@@ -10,12 +10,13 @@ from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.request_times import At, TimeText, is_known_time
-from flower_api.schemas import NAME_PATTERN, TasksPage, WorkflowName
+from flower_api.schemas import NAME_PATTERN, TaskName, TasksPage, WorkflowName
 from flower_engine.flows.history import find_task
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.past_flows import find_task_at
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
+from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.projection.read.failed_tasks import TaskCursor, TaskFilter, Which, list_failed
 from flower_engine.projection.read.views import TaskDetail
 
@@ -27,6 +28,9 @@ FailedStatus = Annotated[
     ),
 ]
 Text = Annotated[str, Query(min_length=1, max_length=1_000, pattern=NAME_PATTERN)]
+TaskPath = Annotated[
+    Annotated[int, Path(ge=1, le=MAX_TASKS)] | TaskName, Path(description="its taskExecSeq, or its name")
+]
 Time = Annotated[TimeText, Query(description="UTC where no offset is given")]
 
 
@@ -72,18 +76,16 @@ def add_tasks(app: FastAPI, stores: PostgresStores) -> None:
         return reply(TasksPage(tasks, end and cursor_of(end), warnings))
 
     @app.get(
-        "/flows/{task_flow_id}/tasks/{task_exec_seq}",
+        "/flows/{task_flow_id}/tasks/{task}",
         summary="Show a task with its attempts",
         responses=replies({200: (TaskDetail, "The task")}, problems=(404, 409, 422, 503)),
     )
-    async def get_task(
-        task_flow_id: FlowIdPath, task_exec_seq: Annotated[int, Path(ge=1, le=10_000)], at: At = None
-    ) -> Response:
+    async def get_task(task_flow_id: FlowIdPath, task: TaskPath, at: At = None) -> Response:
         """Every attempt with its worker, times, how it ended, and its error."""
         flow_id = task_flow_id.lower()
         if at is not None:
-            return reply(await find_task_at(stores, flow_id, task_exec_seq, at))
-        return reply(await find_task(stores, flow_id, task_exec_seq))
+            return reply(await find_task_at(stores, flow_id, task, at))
+        return reply(await find_task(stores, flow_id, task))
 
 
 def _read_cursor(cursor: str) -> TaskCursor:

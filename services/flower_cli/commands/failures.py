@@ -21,9 +21,7 @@ Error = dict[str, Any]
 def print_failure(task: dict[str, Any], *, whole: bool) -> None:
     """A task that failed for good; ``whole``: with the frames of libraries and of Flower, too."""
     error = task["error"] or {"type": "?", "message": ""}
-    head = Text(
-        f"task {task['taskExecSeq']} {task['program']} failed, attempt {task['attempt']}: ", "red bold"
-    )
+    head = Text(f"task {words.task_title(task)} failed, attempt {task['attempt']}: ", "red bold")
     out.print(head.append(_sentence(error), style="red"))
     print_traceback(error, whole=whole)
     print_attempts(task["attempts"], said=error)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from flower_cli.commands import words
 from flower_cli.commands.api_client import connected, part, print_json
 from flower_cli.commands.api_options import (
     FlowArgument,
@@ -19,7 +20,7 @@ from flower_cli.commands.values import parameters_of, task_parameters_of
 from flower_cli.console import out
 
 TasksArgument = Annotated[
-    list[int], typer.Argument(help="Tasks by number, as 'flower show' has them.", min=1)
+    list[str], typer.Argument(help="Tasks by number, as 'flower show' has them, or by name.")
 ]
 TaskParamOption = Annotated[
     list[str] | None, typer.Option("--task-param", help="TASK:NAME=VALUE, for one task. Repeatable")
@@ -39,7 +40,9 @@ def add_to(app: typer.Typer) -> None:
 
 def rerun(
     flow: FlowArgument,
-    task: Annotated[list[int] | None, typer.Option("--task", help="This task; repeatable", min=1)] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="This task (number or name); repeatable")
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed")] = False,
     everything: Annotated[bool, typer.Option("--all", help="All tasks")] = False,
     only: Annotated[bool, typer.Option("--only", help="Whatever dependents have done")] = False,
@@ -56,7 +59,7 @@ def rerun(
         raise typer.BadParameter("say what is to run again: --task N, --failed or --all, one of them")
     if only and dependents:
         raise typer.BadParameter("--only and --dependents exclude each other")
-    body: dict[str, Any] = {"tasks": task} if task else {"selection": "failed" if failed else "all"}
+    body: dict[str, Any] = {"tasks": _numbers(task)} if task else {"selection": "failed" if failed else "all"}
     if only or dependents:
         body["scope"] = "only" if only else "dependents"
     body |= _parameters(param, task_param, unset)
@@ -72,7 +75,9 @@ def resume(
 
 def fork(
     flow: FlowArgument,
-    from_task: Annotated[list[int], typer.Option("--from", help="Begin with this task; repeatable", min=1)],
+    from_task: Annotated[
+        list[str], typer.Option("--from", help="Begin with this task (number or name); repeatable")
+    ],
     param: ParamOption = None,
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
@@ -83,7 +88,7 @@ def fork(
     with connected(url) as api:
         answer = api.post(
             f"/flows/{part(flow_id(api, flow))}/fork",
-            {"fromTasks": from_task, **_parameters(param, task_param, unset)},
+            {"fromTasks": _numbers(from_task), **_parameters(param, task_param, unset)},
         )
     if as_json:
         print_json(answer)
@@ -100,7 +105,7 @@ def ignore(
     as_json: JsonOption = False,
 ) -> None:
     """Pass over waiting, retrying or suspended tasks; what depends on them goes on."""
-    _operate(flow, "ignore", {"tasks": tasks, "reason": reason}, version, url, as_json)
+    _operate(flow, "ignore", {"tasks": _numbers(tasks), "reason": reason}, version, url, as_json)
 
 
 def unignore(
@@ -111,7 +116,7 @@ def unignore(
     as_json: JsonOption = False,
 ) -> None:
     """Make ignored tasks wait again, while nothing that depends on them has started."""
-    _operate(flow, "unignore", {"tasks": tasks}, version, url, as_json)
+    _operate(flow, "unignore", {"tasks": _numbers(tasks)}, version, url, as_json)
 
 
 def cancel(
@@ -186,6 +191,10 @@ def _said(operation: str, tasks: list[int]) -> str:
         one, many = _OF_TASKS.get(operation, ("is concerned", "are concerned"))
         said.append(f"task {shown} {one}" if len(tasks) == 1 else f"tasks {shown} {many}")
     return ", ".join(said) or "nothing had to be done"
+
+
+def _numbers(tasks: list[str]) -> list[int | str]:
+    return [words.task_number(task) for task in tasks]
 
 
 def _parameters(

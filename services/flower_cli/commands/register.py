@@ -28,7 +28,8 @@ def register(
     workflow: WorkflowArgument,
     param: ParamOption = None,
     task_param: Annotated[
-        list[str] | None, typer.Option("--task-param", help="TASKSEQ:NAME=VALUE, for one task. Repeatable")
+        list[str] | None,
+        typer.Option("--task-param", help="TASK:NAME=VALUE, for one task (taskSeq or name). Repeatable"),
     ] = None,
     priority: Annotated[
         int | None, typer.Option("--priority", help="Of all tasks, -20 (first) to 19")

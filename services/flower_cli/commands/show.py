@@ -63,7 +63,9 @@ def flows(
 
 def show(
     flow: FlowArgument,
-    task: Annotated[int | None, typer.Option("--task", help="One task with all its attempts")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", help="One task (number or name) with all its attempts")
+    ] = None,
     at: Annotated[
         str | None, typer.Option("--at", help="As it was at this time (ISO, UTC) or behind this position")
     ] = None,
@@ -75,7 +77,7 @@ def show(
 ) -> None:
     """Show a flow: its tasks as a tree with why each waits, then what failed and why."""
     with connected(url) as api:
-        path = f"/flows/{part(flow_id(api, flow))}" + ("" if task is None else f"/tasks/{task}")
+        path = f"/flows/{part(flow_id(api, flow))}" + ("" if task is None else f"/tasks/{part(task)}")
         answer = api.get(path, at=at)
     if as_json:
         print_json(answer)
@@ -87,7 +89,7 @@ def show(
 
 def why(
     flow: FlowArgument,
-    task: Annotated[int | None, typer.Argument(help="Only this task")] = None,
+    task: Annotated[str | None, typer.Argument(help="Only this task (number or name)")] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +97,7 @@ def why(
     with connected(url) as api:
         flow = flow_id(api, flow)
         found = api.read(f"/flows/{part(flow)}")
-    tasks = [one for one in found["tasks"] if task in (None, one["taskExecSeq"])]
+    tasks = [one for one in found["tasks"] if task in (None, str(one["taskExecSeq"]), one.get("taskName"))]
     if not tasks:
         fail(f"flow {flow} has no task {task}; its tasks are 1 to {len(found['tasks'])}")
         raise typer.Exit(EXIT_REFUSED)
@@ -147,7 +149,7 @@ def errors(
                 *(words.moment(task["suspendedTs"] or task["retryTs"]), task["taskFlowId"]),
                 *(
                     Text(task["taskId"]),
-                    Text(f"{task['taskExecSeq']} {task['program']}"),
+                    Text(words.task_title(task)),
                     str(task["attempt"]),
                 ),
                 Text(words.error_line(task["error"]), style="red"),
@@ -213,9 +215,7 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
 
 def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
     """A task with its attempts; ``whole``: with all frames of tracebacks."""
-    out.print(
-        Text(f"{task['taskId']} {task['taskFlowId']} task {task['taskExecSeq']} {task['program']}", "bold")
-    )
+    out.print(Text(f"{task['taskId']} {task['taskFlowId']} task {words.task_title(task)}", "bold"))
     out.print(Text(f"{words.mark(task['status'])} {task['status']}", words.COLOURS.get(task["status"], "")))
     if reason := words.why_it_waits(task["waitReason"]):
         out.print(reason, markup=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
+from flower_cli.commands import words
 from flower_cli.commands.words import COLOURS, is_unicode, mark, why_it_waits
 
 _UNICODE = ("├─ ", "└─ ", "│  ", "   ", "↓ ")
@@ -29,7 +30,7 @@ def tree_lines(tasks: list[Task]) -> Iterator[Text]:
         task = by_seq[seq]
         home = min(task["dependsOn"], default=0)
         if home != parent:
-            yield Text(f"{before}{seq} {task['program']} (drawn below {home})", style="dim")
+            yield Text(f"{before}{words.task_title(task)} (drawn below {home})", style="dim")
             continue
         yield Text(before, style="dim").append_text(_line(task))
         children = below[seq]
@@ -46,7 +47,7 @@ def _line(task: Task) -> Text:
     status = task["status"]
     text = Text(style="")
     text.append(f"{mark(status)} ", style=COLOURS.get(status, ""))
-    text.append(f"{task['taskExecSeq']} {task['program']} ")
+    text.append(f"{words.task_title(task)} ")
     text.append(status, style=COLOURS.get(status, ""))
     if task["attempt"] > 1:
         text.append(f" attempt {task['attempt']}", style="dim")

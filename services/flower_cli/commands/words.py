@@ -45,9 +45,21 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
     return in_words(known)
 
 
+def task_title(task: dict[str, Any]) -> str:
+    """A task's number and name, or its program where it has none."""
+    name, program = task.get("taskName"), task["program"]
+    title = program if name in (None, program) else f"{name} ({program})"
+    return f"{task['taskExecSeq']} {title}"
+
+
+def task_number(text: str) -> int | str:
+    """A task as people name it: a number, or else a name."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
 def why_line(task: dict[str, Any]) -> str:
     """Why a task waits, on a line with its name."""
-    return f"task {task['taskExecSeq']} {task['program']}: {why_it_waits(task['waitReason'])}"
+    return f"task {task_title(task)}: {why_it_waits(task['waitReason'])}"
 
 
 def clock(timestamp: str | None) -> str:

@@ -151,11 +151,19 @@ def _definitions(file: Path, name: str | None) -> list[tuple[str, dict[str, Any]
 
 
 def _print_definition(workflow: dict[str, Any]) -> None:
-    table = Table("taskSeq", "program", "depends on", "priority", "queue", "parameters", box=SIMPLE_HEAD)
+    table = Table(
+        "taskSeq", "name", "program", "depends on", "priority", "queue", "parameters", box=SIMPLE_HEAD
+    )
     for task in workflow["tasks"]:
         depends = "the one before" if task["dependsOn"] is None else ", ".join(map(str, task["dependsOn"]))
         table.add_row(
-            *(str(task["taskSeq"]), Text(task["program"]), depends, str(task["taskPriority"])),
+            *(
+                str(task["taskSeq"]),
+                Text(task.get("taskName") or ""),
+                Text(task["program"]),
+                depends,
+                str(task["taskPriority"]),
+            ),
             *(Text(task["queue"]), Text(msgspec.json.encode(task["parameters"]).decode())),
         )
     out.print(table)

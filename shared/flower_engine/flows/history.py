@@ -25,6 +25,8 @@ from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.attempts import AttemptHistory, attempts_of
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.quoting import short
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
 from flower_engine.projection.read.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
@@ -61,29 +63,39 @@ async def find_flow(stores: Stores, flow_id: str) -> FlowView:
     return flow
 
 
-async def find_task(stores: Stores, flow_id: str, seq: int) -> TaskDetail:
-    """One task of a flow with all its attempts.
+async def find_task(stores: Stores, flow_id: str, task: int | str) -> TaskDetail:
+    """One task of a flow, by number or by name, with all its attempts.
 
     Raises:
         UnknownFlowError: there is no such flow.
         UnknownTaskError: it has no such task.
     """
     flow = await find_flow(stores, flow_id)
-    events: list[AnyEvent] = []
-    if 1 <= seq <= len(flow.tasks):
-        events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
+    seq = number_in(flow, task)
+    events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
     return detail_of(flow, seq, attempts_of(events).get(seq, []))
 
 
-def detail_of(flow: FlowView, seq: int, attempts: Sequence[AttemptHistory]) -> TaskDetail:
-    """Task ``seq`` of the flow with these attempts.
+def number_in(flow: FlowView, task: int | str) -> int:
+    """The number of a task of the flow.
 
     Raises:
         UnknownTaskError: it has no such task.
     """
-    if not 1 <= seq <= len(flow.tasks):
-        detail = f"flow {flow.task_flow_id} has no task {seq}; its tasks are 1 to {len(flow.tasks)}"
+    if isinstance(task, str):
+        by_name = {one.task_name: one.task_exec_seq for one in flow.tasks if one.task_name is not None}
+        if task not in by_name:
+            near = nearest_in_words(task, by_name)
+            raise UnknownTaskError(f"flow {flow.task_flow_id} has no task {short(task)!r}{near}")
+        return by_name[task]
+    if not 1 <= task <= len(flow.tasks):
+        detail = f"flow {flow.task_flow_id} has no task {task}; its tasks are 1 to {len(flow.tasks)}"
         raise UnknownTaskError(detail)
+    return task
+
+
+def detail_of(flow: FlowView, seq: int, attempts: Sequence[AttemptHistory]) -> TaskDetail:
+    """Task ``seq`` of the flow with these attempts."""
     return TaskDetail.of(flow, flow.tasks[seq - 1], _views(flow, attempts))
 
 

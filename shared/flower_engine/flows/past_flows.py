@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import Never
 
 from flower_engine.errors import NotYetRegisteredError
-from flower_engine.flows.history import add_attempts, detail_of, find_entries, view_of
+from flower_engine.flows.history import add_attempts, detail_of, find_entries, number_in, view_of
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.wait_reasons import explain_then
@@ -36,10 +36,11 @@ async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:
     return flow
 
 
-async def find_task_at(stores: Stores, flow_id: str, seq: int, at: str) -> TaskDetail:
+async def find_task_at(stores: Stores, flow_id: str, task: int | str, at: str) -> TaskDetail:
     """One task of the flow as it was then, with the attempts until then; raises as :func:`find_flow_at` does,
     and if the flow has no such task."""
     flow, events = await _flow_at(stores, flow_id, at)
+    seq = number_in(flow, task)
     return detail_of(flow, seq, attempts_of(events).get(seq, []))
 
 

@@ -1,6 +1,6 @@
 """Registrations that differ from their workflow's definition: a plan of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ def overridden(
     """The plan with other parameters and another priority for all tasks.
 
     ``parameters`` replaces a parameter in every task that defines it; ``of_tasks`` sets parameters of single
-    tasks, by taskSeq. ``versions``: what the programs take.
+    tasks, by taskSeq or name. ``versions``: what the programs take.
 
     Raises:
         ParametersError: no task defines a parameter, there is no such task, or a program cannot take what it
@@ -37,15 +37,8 @@ def overridden(
     """
     if not parameters and not of_tasks and priority is None:
         return plan
-    seqs = {str(task.task_seq) for task in plan.planned}
-    faults = [
-        ParameterFault(
-            detail=f"workflow {plan.workflow!r} has no taskSeq {short(seq)!r}; it has {_some(seqs)}",
-            pointer="#/taskParameters",
-        )
-        for seq in of_tasks
-        if seq not in seqs
-    ]
+    faults: list[ParameterFault] = []
+    of_tasks = _by_number(plan, of_tasks, faults) if of_tasks else of_tasks
     faults += faults_of(parameters, "#/parameters")
     for seq, own in of_tasks.items():
         faults += faults_of(own, f"#/taskParameters/{short(seq)}")
@@ -92,6 +85,28 @@ def overridden(
     return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
 
 
+def _by_number(
+    plan: FlowPlan, of_tasks: Mapping[str, Parameters], faults: list[ParameterFault]
+) -> dict[str, Parameters]:
+    """What is given for tasks, by taskSeq; what fits no task is added to ``faults``."""
+    seqs = {str(task.task_seq): str(task.task_seq) for task in plan.planned}
+    names = {task.task_name: str(task.task_seq) for task in plan.planned if task.task_name is not None}
+    found: dict[str, Parameters] = {}
+    for task, given in of_tasks.items():
+        seq = seqs.get(task) or names.get(task)
+        if seq is None:
+            detail = f"workflow {plan.workflow!r} has no taskSeq {short(task)!r}; it has {_some(seqs.keys())}"
+            faults.append(
+                ParameterFault(detail=detail + nearest_in_words(task, names), pointer="#/taskParameters")
+            )
+        elif seq in found:
+            detail = f"task {short(task)!r} is taskSeq {seq}, for which parameters are given already"
+            faults.append(ParameterFault(detail=detail, pointer=f"#/taskParameters/{short(task)}"))
+        else:
+            found[seq] = given
+    return found
+
+
 def _meant_for(
     task: PlannedTask, by_folded: Mapping[str, Sequence[str]], versions: Sequence[Signature] | None
 ) -> list[str]:
@@ -125,6 +140,6 @@ def faults_of(parameters: Parameters, pointer: str) -> list[ParameterFault]:
     ]
 
 
-def _some(names: set[str]) -> str:
+def _some(names: Collection[str]) -> str:
     shown = sorted(names, key=lambda name: (len(name), name))[:20]
     return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")

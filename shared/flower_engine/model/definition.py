@@ -1,12 +1,14 @@
 """Workflow definitions: what a person writes, and the plan of a flow that follows from it."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.quoting import short
+from flower_engine.model.reference_forms import is_task_name
 from flower_engine.model.task_spec import (
     MAX_ATTEMPTS,
     MAX_DURATION_MS,
@@ -155,12 +157,14 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
         problems.append("its name must not end in a slash: paths of the API could not name it")
     problems.extend(_problems_of_duration("its flow timeout", flow_timeout_ms))
     seen: set[int] = set()
+    names: dict[str, int] = {}
     known = {task.task_seq for task in tasks}
     for task in tasks:
         row = f"row (task_id {name!r}, task_seq {task.task_seq})"
         if task.task_seq in seen:
             problems.append(f"{row} stands twice")
         seen.add(task.task_seq)
+        problems.extend(f"{row} {problem}" for problem in _problems_of_task_name(task, names))
         if not _is_name(task.program):
             problems.append(f"{row} names no program (1 to {MAX_NAME_LENGTH} characters)")
         if not _is_name(task.queue):
@@ -175,6 +179,19 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
         if task.retry is not None:
             problems.extend(f"{row}: {problem}" for problem in _problems_of_retry(task.retry))
     return problems
+
+
+def _problems_of_task_name(task: TaskDefinition, names: dict[str, int]) -> Iterator[str]:
+    """What is wrong with the task's name; ``names``: those of the tasks before, with their task_seqs."""
+    if task.task_name is None:
+        return
+    if not is_task_name(task.task_name):
+        yield (
+            f"has the name {short(task.task_name)!r}; a name is letters, digits and underscores, 128 at most,"
+            " and does not begin with a digit"
+        )
+    elif names.setdefault(task.task_name, task.task_seq) != task.task_seq:
+        yield f"has the name {task.task_name!r}, which is that of task_seq {names[task.task_name]}"
 
 
 def _problems_of_duration(what: str, duration_ms: int | None) -> list[str]:

@@ -22,11 +22,11 @@ import msgspec
 
 from flower_engine.model.json_pointer import problem_of_pointer
 from flower_engine.model.quoting import short
+from flower_engine.model.task_spec import TASK_NAME_PATTERN
 
 KEYS = frozenset({"$from", "$param", "$slot", "$text", "$secret", "$literal"})
-MAX_TASK_NAME_LENGTH = 128
 
-_TASK_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_TASK_NAME_LENGTH - 1}}}")
+_TASK_NAME = re.compile(TASK_NAME_PATTERN)
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _MAX_NAME = 256
 _FIELDS = {"$from": {"path", "optional", "default"}}

@@ -21,6 +21,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     workflow: str
     task_seq: int
+    task_name: str | None = None
     program: str
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """The same as the event ``flow.snapshot`` holds it, which has the workflow itself."""
 
     task_seq: int
+    task_name: str | None = None
     program: str
     parameters: dict[str, Any] = {}
     no_retry_on: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ MIN_PRIORITY, MAX_PRIORITY = -20, 19
 DEFAULT_QUEUE = "default"
 MAX_ATTEMPTS = 1_000_000
 MAX_UNITS = 1_000_000
+TASK_NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
 MAX_DURATION_MS = 10 * 366 * 86_400_000  # ten years: longer is a slip of the pen, and scores stay exact
 
@@ -56,12 +57,19 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # In the order of the JSON of ``flow.registered``. Descriptions are those of the HTTP API.
     seq: int = 0  # of a plan: 1..n in the order of task_seq; a definition has none
     task_seq: Annotated[int, Meta(extra_json_schema={"minimum": -MAX_TASK_SEQ, "maximum": MAX_TASK_SEQ})]
+    task_name: Annotated[
+        str | None,
+        Meta(
+            description="an identifier, unique in the workflow; whatever takes a task takes it, too",
+            extra_json_schema={"pattern": f"^{TASK_NAME_PATTERN}$"},
+        ),
+    ] = None
     program: Name
     priority: Annotated[int, Meta(extra_json_schema={"minimum": MIN_PRIORITY, "maximum": MAX_PRIORITY})] = 0
     queue: Name = DEFAULT_QUEUE
     depends_on: Annotated[
         tuple[int, ...] | None,
-        Meta(description="taskSeqs; absent or null: the previous taskSeq, []: none"),
+        Meta(description="taskSeqs, or names; absent or null: the previous taskSeq, []: none"),
     ] = None
     parameters: Annotated[dict[str, Any], Meta(description="of any JSON type")] = {}
     retry: Annotated[RetryPolicy | None, Meta(description="null: the first failure suspends")] = None

@@ -5,12 +5,14 @@ the same names, and is checked by pydantic, which finds every fault.
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, cast, get_args, get_origin
 
 import msgspec
 
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.field_types import SPEC_FIELDS, SpecField
+from flower_engine.model.task_names import numbered
 from flower_engine.model.task_spec import RetryPolicy, longest_delay
 
 _RETRY = RetryPolicy()
@@ -71,7 +73,7 @@ def _name(field: SpecField) -> str:
 
 
 _BY_NAME = {_name(field): field for field in SPEC_FIELDS.values() if field.name != "seq"}
-_SHOWN_FIRST = ("task_seq", "program", "task_priority", "parameters", "depends_on")
+_SHOWN_FIRST = ("task_seq", "task_name", "program", "task_priority", "parameters", "depends_on")
 FIELDS = {name: _BY_NAME[name] for name in (*_SHOWN_FIRST, *_BY_NAME)}
 """What a document says of a task, by name before it is in camelCase."""
 
@@ -83,6 +85,8 @@ def type_of(field: SpecField, retry: type) -> Any:
         kind = float
     elif kind is RetryPolicy:
         kind = retry
+    elif field.name == "depends_on":
+        kind = list[int | str]  # where it comes from people, by number or by name
     elif get_origin(kind) is tuple:
         kind = list[get_args(kind)[0]]
     return kind | None if field.is_optional else kind
@@ -99,11 +103,20 @@ def _taken(value: Any, field: SpecField) -> Any:
     return tuple(cast(list[Any], value)) if isinstance(value, list) else value
 
 
-def task_definition(said: Any) -> TaskDefinition:
-    """The task that an object with the fields of a document defines."""
-    return TaskDefinition(
-        **{field.name: _taken(getattr(said, name), field) for name, field in FIELDS.items()}
-    )
+def task_definitions(workflow: str, said: Sequence[Any]) -> tuple[TaskDefinition, ...]:
+    """The tasks that objects with the fields of a document define.
+
+    Raises:
+        DefinitionError: a dependency names no task.
+    """
+    depends_on = numbered(workflow, [(task.task_seq, task.task_name, task.depends_on) for task in said])
+    return tuple(_task_definition(task, numbers) for task, numbers in zip(said, depends_on, strict=True))
+
+
+def _task_definition(said: Any, depends_on: tuple[int, ...] | None) -> TaskDefinition:
+    values = {field.name: _taken(getattr(said, name), field) for name, field in FIELDS.items()}
+    values["depends_on"] = depends_on
+    return TaskDefinition(**values)
 
 
 def _shown(value: Any, field: SpecField) -> Any:
@@ -158,9 +171,13 @@ class WorkflowDocument(Document):
         )
 
     def to_model(self) -> WorkflowDefinition:
-        """What it defines; not checked as a whole."""
+        """What it defines; not checked as a whole.
+
+        Raises:
+            DefinitionError: a dependency names no task.
+        """
         return WorkflowDefinition(
             name=self.task_id,
-            tasks=tuple(task_definition(task) for task in self.tasks),
+            tasks=task_definitions(self.task_id, self.tasks),
             timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
         )

@@ -22,10 +22,10 @@ MATCHES_TEXT = SQL("strpos(lower(concat(error ->> 'type', ': ', error ->> 'messa
 """Whether the columns of an error hold the parameter ``text``."""
 
 _LIST = SQL("""
-SELECT task_flow_id, task_exec_seq::int, task_id, task_seq::bigint, coalesce(program, ''),
+SELECT task_flow_id, task_exec_seq::int, task_id, task_seq::bigint, task_name, coalesce(program, ''),
     coalesce(attempt, 0), coalesce(error ->> 'type', ''), coalesce(error ->> 'message', ''), ts
 FROM (
-    SELECT task_flow_id, task_exec_seq, task_id, task_seq, program, attempt, error, {ts} AS ts
+    SELECT task_flow_id, task_exec_seq, task_id, task_seq, task_name, program, attempt, error, {ts} AS ts
     FROM kr_task_stat WHERE {conditions}
     ORDER BY {ts} DESC, task_flow_id DESC, task_exec_seq DESC LIMIT %(look)s
 ) AS looked_at
@@ -71,6 +71,7 @@ class FailedEntry(View):
     task_id: str
     task_exec_seq: int
     task_seq: int
+    task_name: str | None
     program: str
     attempt: int
     suspended_ts: Moment | None
@@ -114,7 +115,7 @@ async def list_failed(
     entries = [_entry(asked.which, row) for row in rows[:limit]]
     if len(rows) > limit:
         last = rows[limit - 1]
-        return entries, TaskCursor(last[8], last[0], last[1])
+        return entries, TaskCursor(last[9], last[0], last[1])
     if looks_at_tasks:
         found = await (await connection.execute(_LAST_LOOKED_AT.format(**parts), values)).fetchone()
         if found is not None:
@@ -123,12 +124,13 @@ async def list_failed(
 
 
 def _entry(which: Which, row: Any) -> FailedEntry:
-    flow, task, workflow, task_seq, program, attempt, kind, message, ts = row
+    flow, task, workflow, task_seq, task_name, program, attempt, kind, message, ts = row
     return FailedEntry(
         task_flow_id=flow,
         task_id=workflow,
         task_exec_seq=task,
         task_seq=task_seq,
+        task_name=task_name,
         program=program,
         attempt=attempt,
         suspended_ts=ts if which == "suspended" else None,

@@ -29,7 +29,8 @@ _SUMMARY = SQL("""
     'cancelledBy', flow.cancelled_by, 'lostVersion', flow.lost_version
 """)
 _TASK = SQL("""
-    'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'program', coalesce(task.program, ''),
+    'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'taskName', task.task_name,
+    'program', coalesce(task.program, ''),
     'queue', coalesce(task.queue, 'default'), 'execStatus', task.exec_status,
     'status', CASE task.exec_status WHEN 0 THEN 'Wait' WHEN 1 THEN 'Running' WHEN 2 THEN 'Suspend'
         WHEN 3 THEN 'Finish' ELSE 'Ignore' END,

@@ -218,6 +218,7 @@ class TaskView(View):
 
     task_exec_seq: int
     task_seq: int
+    task_name: str | None
     program: str
     queue: str
     status: StatusWord
@@ -261,6 +262,7 @@ class FailedTask(View):
 
     task_exec_seq: int
     task_seq: int
+    task_name: str | None
     program: str
     attempt: int
     error: TaskError | None
@@ -305,6 +307,7 @@ def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:
         FailedTask(
             task_exec_seq=task.task_exec_seq,
             task_seq=task.task_seq,
+            task_name=task.task_name,
             program=task.program,
             attempt=task.attempt,
             error=task.error,
@@ -370,6 +373,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
     return TaskView(
         task_exec_seq=planned.seq,
         task_seq=planned.task_seq,
+        task_name=planned.task_name,
         program=planned.program,
         queue=planned.queue,
         status=_WORDS[task.status],
