@@ -11,6 +11,7 @@ from flower_api.head_requests import Heads
 from flower_api.openapi import describe
 from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
+from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
 from flower_api.routes.documentation import add_documentation
 from flower_api.routes.flows import add_flows
@@ -31,9 +32,10 @@ def create_app(
     tokens: Sequence[ApiToken] = (),
     allowed_hosts: Sequence[str] = (),
     max_bodies_mb: int = 64,
+    max_blob_mb: int = 1_024,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
-    so many megabytes of bodies at one time.
+    so many megabytes of bodies at one time, and of each blob.
 
     It does no I/O of its own before the first request.
     """
@@ -57,6 +59,7 @@ def create_app(
     add_strikes(app, stores)
     add_top(app, stores)
     add_workflows(app, stores)
+    add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)
     add_documentation(app)
     describe(app, secured=bool(tokens))

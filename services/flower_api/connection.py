@@ -23,6 +23,7 @@ MAX_HEAD_BYTES = 64 * 1024  # also of a chunk's head and extension, and of all t
 MAX_HEADERS = 100
 MAX_SENT_BYTES = 2 * MAX_BODY_BYTES + MAX_HEAD_BYTES  # of a body with the frames of its chunks
 MAX_CHUNKS = 100_000  # of a body
+BLOBS = b"/blobs/"  # what is put there is longer, and written as it comes
 KEEP_ALIVE_SECONDS = 65  # longer than the minute for which proxies and clients keep idle connections
 LOOK_SECONDS = 1.0
 _LINGER_SECONDS = 2.0  # what still comes is read for so long: closing at once would take the reply along
@@ -52,11 +53,13 @@ _CROWDED = ProblemError(
 
 class Bounds(msgspec.Struct, frozen=True):
     """What an operator may set: seconds from a request's first byte to the end of its headers, from there to
-    the end of its body, and how many connections there may be."""
+    the end of its body (of a blob: of each 8 MiB of it), how many connections there may be, and how many
+    bytes a blob may have."""
 
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     connections: int = 1_000
+    blob_bytes: int = 1 << 30
 
 
 class Connection(HttpToolsProtocol):
@@ -74,6 +77,8 @@ class Connection(HttpToolsProtocol):
         self._bounds = bounds
         self._due: float | None = None  # None: it is answered, and nothing is waited for
         self._in_body = False
+        self._is_blob = False
+        self._timed_bytes = 0  # of a blob, since its time began anew
         self._has_begun = False
         self._is_refused = False
         self._ended_something = False
@@ -116,13 +121,15 @@ class Connection(HttpToolsProtocol):
         self._due = None  # from here on there is time for the body
         super().on_headers_complete()  # raises for a target that is no URL; then no cycle is this request's
         self._in_body = True
+        self._is_blob = self.url.startswith(BLOBS) and self.parser.get_method() == b"PUT"
+        self._timed_bytes = 0
         self.headers = []  # trailers come here, and not among the headers, which are judged already
 
     def on_chunk_header(self) -> None:
         """The parser calls it at the end of a chunk's head."""
         self._ended_something = True
         self._chunks += 1
-        if self._chunks > MAX_CHUNKS:
+        if self._chunks > MAX_CHUNKS and not self._is_blob:
             self._refusal = _CHUNKS
             raise _CHUNKS
 
@@ -190,10 +197,19 @@ class Connection(HttpToolsProtocol):
         self._silent_bytes = 0 if self._ended_something else self._silent_bytes + len(data)
         if self._in_body:
             self._body_bytes += len(data)
+            if self._is_blob:
+                self._give_time(len(data))
         if self._silent_bytes > MAX_HEAD_BYTES:
             self._refuse(_TRAILERS if self._in_body else _HEAD if self.headers else _TARGET)
-        elif self._body_bytes > MAX_SENT_BYTES:
+        elif self._body_bytes > (self._bounds.blob_bytes if self._is_blob else 0) + MAX_SENT_BYTES:
             self._refuse(_BODY)
+
+    def _give_time(self, size_bytes: int) -> None:
+        """A blob has the time of a body for as much as a body may hold, again and again."""
+        self._timed_bytes += size_bytes
+        if self._timed_bytes > MAX_BODY_BYTES and self._due is not None:
+            self._timed_bytes = 0
+            self._due = self.loop.time() + self._bounds.body_seconds
 
     def _refuse(self, problem: ProblemError) -> None:
         """Tells what is wrong, unless another answer is under way, and closes when the client had time to

@@ -36,8 +36,15 @@ async def serve(
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
     stores = PostgresStores(redis, pool, settings, SystemClock())
-    app = create_app(stores, settings.api_tokens, settings.allowed_hosts, settings.max_bodies_mb)
-    bounds = Bounds(settings.head_seconds, settings.body_seconds, room_for(settings.max_connections))
+    app = create_app(
+        stores, settings.api_tokens, settings.allowed_hosts, settings.max_bodies_mb, settings.max_blob_mb
+    )
+    bounds = Bounds(
+        settings.head_seconds,
+        settings.body_seconds,
+        room_for(settings.max_connections),
+        settings.max_blob_mb << 20,
+    )
     server = Server(app, bound, bounds, settings.grace_seconds, on_listening)
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())

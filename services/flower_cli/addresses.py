@@ -22,6 +22,7 @@ def with_stores(settings: Settings) -> Settings:
         update={
             "redis_url": settings.redis_url or running.redis_url,
             "database_url": settings.database_url or running.database_url,
+            "url": settings.url or running.api_url,
         }
     )
 

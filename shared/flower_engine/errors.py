@@ -25,9 +25,13 @@ FlowerError
 │   └── LostHistoryError        the end of a flow lies in a lost part of the history; says what is known
 ├── NotUnderWayError            the flow is not in Redis; its state must be folded from its history first
 ├── ProgramError                a program cannot be found, registered or called
-│   └── ParameterError          a parameter does not convert; names parameter, value and type
-│       └── MissingInputError   a parameter is a part of a result that is not there; names producer and path
+│   ├── ParameterError          a parameter does not convert; names parameter, value and type
+│   │   └── MissingInputError   a parameter is a part of a result that is not there; names producer and path
+│   ├── SecretError             a secret is not there, or not granted; names it and where it was looked for
+│   ├── MissingBlobError        a blob is not in its store
+│   └── BlobRefusedError        the store of blobs takes this one never
 ├── StoreError                  a store cannot be used
+│   ├── BlobStoreError          the store of blobs cannot be used now
 │   ├── HomeInUseError          another process runs on this data folder
 │   ├── StoreRefusedError       Redis or Postgres refuses what Flower needs, and no waiting heals that
 │   ├── StoreUnavailableError   a store cannot be used now; names it, and when to try again
@@ -241,8 +245,24 @@ class MissingInputError(ParameterError):
         super().__init__(message)
 
 
+class SecretError(ProgramError):
+    """A secret that a definition names is not there, or its workflow may not have it. Never says a value."""
+
+
+class MissingBlobError(ProgramError):
+    """A blob is not in the store that it should be in."""
+
+
+class BlobRefusedError(ProgramError):
+    """The store of blobs does not take this one, now or later."""
+
+
 class StoreError(FlowerError):
     """Redis or Postgres cannot be used as it is."""
+
+
+class BlobStoreError(StoreError):
+    """The store of blobs cannot be used now; trying again may help."""
 
 
 class HomeInUseError(StoreError):

@@ -65,6 +65,7 @@ class Engine:
                 "FLOWER_REDIS_URL": addresses.redis_url,
                 "FLOWER_DATABASE_URL": addresses.database_url,
                 "FLOWER_PORT": str(api.port),
+                **self._blobs_of_workers(api),
                 "FLOWER_AUTO_RECOVER": str(self._recovers_by_itself()),
             },
             marks_file=self._marks_file,
@@ -77,6 +78,18 @@ class Engine:
             _log.info("stopping the services (again Ctrl-C: at once)")
             patience_seconds = self._settings.grace_seconds + _BEYOND_GRACE_SECONDS
             supervisor.stop(patience_seconds=patience_seconds, is_forced=lambda: self._signals.pressed)
+
+    def _blobs_of_workers(self, api: ApiAddress) -> Mapping[str, str]:
+        """Where its workers find the API, as whom they come, and that they keep blobs there by default."""
+        tokens = [token.secret for token in self._settings.api_tokens if token.may_operate]
+        token = self._settings.token
+        if tokens and token not in tokens:
+            token = tokens[0]
+        return {
+            "FLOWER_URL": api.url,
+            "FLOWER_BLOBS": ",".join(self._settings.blobs) or "api",
+            **({"FLOWER_TOKEN": token.get_secret_value()} if token else {}),
+        }
 
     def _recovers_by_itself(self) -> bool:
         """An embedded Redis cannot be another one by mistake, so nobody need be asked."""

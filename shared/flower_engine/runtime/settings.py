@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -23,7 +24,7 @@ _A_YEAR = 365 * _A_DAY
 _MAX_EVENTS = 10**12
 _MAX_MB = 1 << 20  # a terabyte
 _MAX_QUOTED = 60
-_OF_OTHERS = ("URL", "TOKEN", "CRASH_AT")  # of the commands that talk to the API, and of tests
+_OF_OTHERS = ("CRASH_AT",)  # of tests
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names: as a variable separated by commas, as a flag repeatable."""
@@ -67,6 +68,15 @@ class Settings(BaseSettings):
         description="parts of the flows, each with a log of its own; fixed at the first start",
     )
 
+    url: str | None = Field(
+        None,
+        description="where the API is, for commands and for workers that keep blobs there; not set: that of a"
+        " running `flower up`, else http://127.0.0.1:8000",
+    )
+    token: SecretStr | None = Field(
+        None, repr=False, description="the token that commands and workers send to the API"
+    )
+
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
 
@@ -94,6 +104,15 @@ class Settings(BaseSettings):
         ge=8,
         le=1_048_576,
         description="bodies of all requests together that are in memory; others get a 503",
+    )
+
+    max_blob_mb: int = Field(
+        1_024, ge=1, le=_MAX_MB, description="how large a blob may be that the API stores"
+    )
+    blobs: Names = Field(
+        (),
+        description="stores of blobs (large results, files of programs): `api` (Postgres, through the API) or"
+        " URLs of fsspec; the first is written to, all are read; not set: none",
     )
 
     queues: Names = Field(
@@ -179,6 +198,11 @@ class Settings(BaseSettings):
     def lease_ms(self) -> int:
         return int(self.lease_seconds * 1000)
 
+    @property
+    def api_url(self) -> str:
+        """Where the API is."""
+        return self.url or "http://127.0.0.1:8000"
+
     def as_environment(self) -> dict[str, str]:
         """The variables that give a child process these settings."""
         values = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
@@ -189,7 +213,7 @@ class Settings(BaseSettings):
     def _read_tokens(cls, value: Any) -> Any:
         return read_tokens(value) if isinstance(value, str) else value
 
-    @field_validator("queues", "programs", "allowed_hosts", mode="before")
+    @field_validator("queues", "programs", "allowed_hosts", "blobs", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         parts: Iterable[str] = [value] if isinstance(value, str) else value
@@ -221,6 +245,26 @@ class Settings(BaseSettings):
         for name in value:
             if not re.fullmatch(r"[\w.-]+|\[?[\da-fA-F:.]+\]?", name):
                 raise ValueError(f"{name!r} is no name of a host: give it without scheme, port and path")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _is_url_of_http(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/?#\s]", value):
+            raise ValueError("it is no URL of HTTP, as http://127.0.0.1:8000 is")
+        return value
+
+    @field_validator("blobs")
+    @classmethod
+    def _are_stores_of_blobs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for store in value:
+            if store != "api" and not re.match(r"[a-z][a-z0-9+.-]*://?[^\s]", store):
+                raise ValueError(f"{store!r} is neither api nor a URL, as file:///srv/blobs is")
+            if "@" in urlsplit(store).netloc:  # every result would show it
+                raise ValueError(
+                    "a URL with a user or password would stand in events: give them to fsspec by its own"
+                    " variables (FSSPEC_S3_KEY) or the store's"
+                )
         return value
 
     @field_validator("log_level", mode="before")
@@ -268,7 +312,7 @@ def load_settings(**flags: Any) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     # Whatever becomes of them, from here on no text shows a secret of these.
     learn_environment(os.environ)
-    for name in ("redis_url", "database_url", "database_direct_url"):
+    for name in ("redis_url", "database_url", "database_direct_url", "url"):
         learn_address(given.get(name))
     if isinstance(given.get("api_tokens"), str):
         learn_tokens(given["api_tokens"])
@@ -278,6 +322,7 @@ def load_settings(**flags: Any) -> Settings:
         problems = "; ".join(_sentence(problem) for problem in error.errors())
         raise SettingsError(f"settings are wrong: {problems}") from None  # the cause quotes what was given
     learn_secrets(token.secret.get_secret_value() for token in settings.api_tokens)
+    learn_secrets([settings.token.get_secret_value() if settings.token else None])
     return settings
 
 
@@ -302,7 +347,7 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 def _sentence(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     # An address may hold a password, and tokens are secrets, so they are not repeated.
-    given = "" if field.endswith(("_url", "_tokens")) else f" = {_quoted(problem['input'])}"
+    given = "" if field.endswith(("url", "token", "_tokens", "blobs")) else f" = {_quoted(problem['input'])}"
     return hide_secrets(f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}")
 
 
@@ -314,4 +359,6 @@ def _quoted(value: Any) -> str:
 def _as_text(value: Any) -> str:
     if isinstance(value, Path):
         return str(value.absolute())
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType]

@@ -1,0 +1,77 @@
+"""The stores of blobs that a process may use: where it writes, and where it reads what others wrote."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from flower_engine.blobs.api_store import ApiStore
+from flower_engine.blobs.filesystem_store import FilesystemStore
+from flower_engine.blobs.store import API, Store
+from flower_engine.errors import BlobStoreError, MissingBlobError
+from flower_engine.model.blob_ref import BlobRef
+
+HOW_TO_SET_UP = (
+    "set FLOWER_BLOBS for the workers: api (kept in Postgres, through the API at FLOWER_URL), or a URL of"
+    " fsspec; docs/operations.md, 'Blobs', says more"
+)
+
+
+class BlobStores:
+    """Stores by name. Only those that the settings name are ever asked, whatever a reference says: it may
+    come from whoever registers flows."""
+
+    def __init__(self, names: Sequence[str], api_url: str, token: str | None) -> None:
+        """``names`` as in ``FLOWER_BLOBS``; the API is read in any case.
+
+        Raises:
+            SettingsError: what a URL needs is not installed.
+        """
+        api = ApiStore(api_url, token)
+        found: list[Store] = [api if name == API else FilesystemStore(name) for name in names]
+        self.writing: Store | None = found[0] if found else None
+        self._by_name: dict[str, Store] = {API: api, **{store.name: store for store in found}}
+
+    def reading(self, name: str) -> Store:
+        """The store of this name.
+
+        Raises:
+            MissingBlobError: it is none of the settings'.
+        """
+        store = self._by_name.get(name)
+        if store is None:
+            raise MissingBlobError(
+                f"this worker reads no blobs of {name!r}: it is none of its FLOWER_BLOBS, which names"
+                f" {', '.join(sorted(self._by_name.keys() - {API})) or 'no URL'}"
+            )
+        return store
+
+
+def checked_parts(store: Store, ref: BlobRef) -> Iterator[bytes]:
+    """The content, some at a time; at its end it is known to be what the reference says.
+
+    Raises:
+        BlobStoreError: the store cannot be used now, or the content came damaged.
+        MissingBlobError: it is not there.
+    """
+    found, size = hashlib.sha256(), 0
+    for part in store.parts(ref.sha256):
+        found.update(part)
+        size += len(part)
+        if size > ref.bytes:
+            break
+        yield part
+    if size != ref.bytes or found.hexdigest() != ref.sha256:
+        raise BlobStoreError(
+            f"{store} gave {size} bytes with another hash as blob {ref.sha256}, which has {ref.bytes}"
+        )
+
+
+def read(store: Store, ref: BlobRef) -> bytes:
+    """The whole content; raises as :func:`checked_parts` does."""
+    return b"".join(checked_parts(store, ref))
+
+
+def copy(store: Store, ref: BlobRef, target: IO[bytes]) -> None:
+    """Writes the content to a file; raises as :func:`checked_parts` does."""
+    for part in checked_parts(store, ref):
+        target.write(part)

@@ -1,0 +1,1 @@
+"""Blobs in Postgres: their content in chunks, and which flows use them."""
