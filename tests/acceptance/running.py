@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any, Literal, Self
 import httpx
 import psycopg
 
+import forked_flower
 from acceptance.verifying import Verdict, verify
 from flower_cli.local.api_address import ApiAddress
-from flower_cli.local.supervisor import service_command
 from flower_engine.embedded.embedded_stores import Addresses, EmbeddedStores
 from flower_engine.embedded.home import Home
-from flower_engine.embedded.processes import spawn, tail
+from flower_engine.embedded.processes import tail
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
 from prepared_postgres import prepare_postgres
@@ -45,11 +44,19 @@ def stall(pid: int, seconds: float) -> None:
 
 
 class RunningEngine:
-    """Services by name; each writes what it says to ``<folder>/<name>.log``."""
+    """Services by name; each writes what it says to ``<folder>/<name>.log``. They are copies of a process
+    that has imported everything, or, if so asked, start ``anew``."""
 
     def __init__(
-        self, folder: Path, stores: EmbeddedStores, addresses: Addresses, environment: dict[str, str]
+        self,
+        folder: Path,
+        stores: EmbeddedStores,
+        addresses: Addresses,
+        environment: dict[str, str],
+        *,
+        anew: bool = False,
     ) -> None:
+        self._anew = anew
         self._folder = folder
         self._stores = stores
         self.addresses = addresses
@@ -66,7 +73,7 @@ class RunningEngine:
             **environment,
         }
         self.partitions = int(environment.get("FLOWER_PARTITIONS", "1"))
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, forked_flower.Process] = {}
         self._logged_before: dict[str, int] = {}
         self.client = httpx.Client(base_url=self._api.url, timeout=_PATIENCE_SECONDS)
 
@@ -86,13 +93,20 @@ class RunningEngine:
 
         Whatever the block did to them, those that still run then must end well (exit code 0).
         """
-        with cls.started_through(lambda addresses: addresses, folder, *services, **environment) as engine:
+        with cls.started_through(
+            lambda addresses: addresses, folder, *services, anew=False, **environment
+        ) as engine:
             yield engine
 
     @classmethod
     @contextlib.contextmanager
     def started_through(
-        cls, through: Callable[[Addresses], Addresses], folder: Path, *services: str, **environment: str
+        cls,
+        through: Callable[[Addresses], Addresses],
+        folder: Path,
+        *services: str,
+        anew: bool = False,
+        **environment: str,
     ) -> Generator[Self]:
         """The same; services find the stores at the addresses that ``through`` makes of theirs. Stores whose
         addresses are in the environment are used, others are started."""
@@ -105,7 +119,7 @@ class RunningEngine:
             with stores as addresses:
                 found = through(addresses)
                 urls = {"FLOWER_REDIS_URL": found.redis_url, "FLOWER_DATABASE_URL": found.database_url}
-                engine = cls(folder, stores, addresses, {**urls, **environment})
+                engine = cls(folder, stores, addresses, {**urls, **environment}, anew=anew)
                 try:
                     for name in services:
                         engine.start(name)
@@ -123,12 +137,11 @@ class RunningEngine:
         """Starts a service; a name such as ``worker-2`` is the second one of its kind."""
         with self._log(name).open("ab") as output:
             self._logged_before[name] = output.tell()
-            self._processes[name] = spawn(
-                service_command(name.partition("-")[0], *words),
-                folder=Path.cwd(),
-                output=output,
-                dies_by=signal.SIGKILL,
+            self._processes[name] = forked_flower.start(
+                *("-m", "flower_cli", name.partition("-")[0], *words),
                 environment={**self._environment, **environment},
+                output=output,
+                anew=self._anew,
             )
 
     def kill(self, name: str) -> None:
@@ -224,13 +237,10 @@ class RunningEngine:
 
     def flower(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command of the client, as a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "flower_cli", *words],
-            env={**self._environment, "FLOWER_URL": self._api.url, **environment},
-            capture_output=True,
-            text=True,
+        return forked_flower.flower(
+            *words,
+            environment={**self._environment, "FLOWER_URL": self._api.url, **environment},
             timeout=_PATIENCE_SECONDS,
-            check=False,
         )
 
     def wait_until_ended(self, flows: Sequence[str]) -> None:
@@ -238,12 +248,13 @@ class RunningEngine:
         with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
             self.wait_for(
                 f"the end of {len(flows)} flows",
-                lambda: connection.execute(_ENDED, [list(flows)]).fetchone() == (len(flows),),
+                lambda: _ended(connection, flows) == len(flows),
             )
 
     def wait_until_some_ended(self, flows: Sequence[str], count: int) -> None:
         """Waits until the projection shows the end of so many of these flows."""
-        self.wait_for(f"the end of {count} flows", lambda: self.ended(flows) >= count)
+        with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
+            self.wait_for(f"the end of {count} flows", lambda: _ended(connection, flows) >= count)
 
     def wait_until_projected(self, flows: Sequence[str]) -> None:
         """Waits until the projection shows all these flows: what is archived survives the loss of Redis."""
@@ -254,9 +265,9 @@ class RunningEngine:
             )
 
     def ended(self, flows: Sequence[str]) -> int:
+        """How many of these flows the projection shows the end of."""
         with psycopg.connect(self.addresses.database_url, autocommit=True) as connection:
-            row = connection.execute(_ENDED, [list(flows)]).fetchone()
-            return int(row[0]) if row else 0
+            return _ended(connection, flows)
 
     def wait_until_ready(self) -> None:
         self.wait_for("the API to be ready", lambda: self._api.missing() is None)
@@ -297,3 +308,8 @@ class RunningEngine:
     def verify(self) -> Verdict:
         """Checks every invariant over log, Redis and Postgres, now that nothing runs."""
         return asyncio.run(verify(self.addresses, self.partitions))
+
+
+def _ended(connection: psycopg.Connection, flows: Sequence[str]) -> int:
+    row = connection.execute(_ENDED, [list(flows)]).fetchone()
+    return int(row[0]) if row else 0

@@ -1,8 +1,11 @@
 """The description of the API is complete and true: schemathesis reads it and tries it on a real server, with
-all its checks, first at the edges of every schema (its coverage phase), then at random."""
+all its checks, first at the edges of every schema (its coverage phase), then at random.
 
-# pyright: reportUnknownMemberType=false, reportUntypedFunctionDecorator=false
-# schemathesis leaves its decorator and its registry of checks untyped
+The cases of an operation are made when its test runs: to make them all takes seconds, which every process of
+a parallel run would spend on collecting."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# schemathesis leaves its collector and its registry of checks untyped
 
 from typing import Any, cast
 
@@ -10,14 +13,14 @@ import pytest
 import schemathesis
 import schemathesis.checks
 from hypothesis import HealthCheck, settings
+from schemathesis.pytest.plugin import SchemathesisCase
 
 from api.serving import RunningApi
 from flower_api.app import create_app
 from flower_engine.flows.postgres_stores import PostgresStores
 
 _document = create_app(cast(PostgresStores, None)).openapi()  # a description needs no stores
-schema = schemathesis.openapi.from_dict(_document)
-schemathesis.checks.load_all_checks()
+_OPERATIONS = [f"{verb.upper()} {path}" for path, verbs in _document["paths"].items() for verb in verbs]
 _CHECKS = cast(Any, schemathesis.checks.CHECKS)
 
 _DAYS = "which days a month has: 31 April is described, and refused"
@@ -40,15 +43,33 @@ _CANNOT_BE_SAID = {
 }
 
 
-@schema.parametrize()
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The description as schemathesis reads it."""
+    return schemathesis.openapi.from_dict(_document)
+
+
+@pytest.mark.parametrize("operation", _OPERATIONS)
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # the server's thread does, for jitter
+def test_every_operation_keeps_to_its_description(
+    operation: str, schema: Any, api: RunningApi, request: pytest.FixtureRequest
+) -> None:
+    function: Any = keeps_to_its_description
+    collector = SchemathesisCase.from_parent(
+        request.node.parent, name=operation, test_function=function, schema=schema.include(name=operation)
+    )
+    (item,) = collector.collect()
+    item.funcargs = {"api": api}
+    item.ihook.pytest_pyfunc_call(pyfuncitem=item)
+
+
 @settings(
     max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # the server's thread does, for jitter
-def test_every_operation_keeps_to_its_description(case: schemathesis.Case[Any], api: RunningApi) -> None:
+def keeps_to_its_description(case: schemathesis.Case[Any], api: RunningApi) -> None:
     names = set(_CHECKS.get_all_names())
     if case.operation.label in _CANNOT_BE_SAID or _has_whole_float(case.body):
         names.remove("positive_data_acceptance")
@@ -69,8 +90,7 @@ def _has_whole_float(body: Any) -> bool:
 
 
 def test_what_cannot_be_said_is_said_of_operations_that_are_there() -> None:
-    operations = {f"{verb.upper()} {path}" for path, verbs in _document["paths"].items() for verb in verbs}
-    assert set(_CANNOT_BE_SAID) <= operations
+    assert set(_CANNOT_BE_SAID) <= set(_OPERATIONS)
 
 
 def test_the_description_is_served(api: RunningApi) -> None:

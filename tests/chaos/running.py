@@ -34,8 +34,9 @@ class Outcome(msgspec.Struct, frozen=True):
     ended_seconds: float
 
 
-def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> Outcome:
-    """A storm of so long over a fresh engine; then all flows must end, and everything be right."""
+def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, anew: bool = True) -> Outcome:
+    """A storm of so long over a fresh engine; then all flows must end, and everything be right. Services
+    start ``anew``, or as copies of a process that has imported everything."""
     with ExitStack() as stack:
         proxies: list[Proxy] = []
 
@@ -54,7 +55,7 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None]) -> 
             "FLOWER_MAX_LOST": "1000",
             "PYTHONPATH": str(Path(__file__).parent.parent),
         }
-        with RunningEngine.started_through(through, folder, **settings) as engine:
+        with RunningEngine.started_through(through, folder, anew=anew, **settings) as engine:
             engine.set_environment(CHAOS_DATABASE_URL=engine.addresses.database_url)
             for name in SERVICES:
                 engine.start(name)

@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import forked_flower
 from flower_engine.log.client import send
 from flower_engine.log.reader import wait_for_log
 from flower_engine.model.definition import TaskDefinition
@@ -114,14 +113,11 @@ class OwnProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
         environment["PYTHONPATH"] = str(Path(__file__).parents[1])
         with output.open("ab") as written:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _RUNNER],
-                env=environment | settings.as_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=written,
-                stderr=subprocess.STDOUT,
-                process_group=0,
-                cwd=folder,
+            self._process = forked_flower.start(
+                *("-c", _RUNNER),
+                environment=environment | settings.as_environment(),
+                output=written,
+                folder=folder,
             )
 
     @property
@@ -134,7 +130,7 @@ class OwnProcess:
     async def ended(self) -> int:
         """Its exit code, once it has ended by itself."""
         await eventually(lambda: self._process.poll() is not None)
-        return self._process.returncode
+        return self._process.wait()
 
     async def stop(self) -> int:
         """SIGTERM; its exit code."""

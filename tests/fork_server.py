@@ -1,0 +1,100 @@
+"""The process whose copies run Flower: it has imported all of it, so that a copy is at work at once.
+
+Run as a script with the number of a socket, on which it takes requests one by one (``forked_flower`` sends
+them). It has one thread, and ends with whoever holds the other end of the socket; its copies end with it.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import flower_api
+import flower_cli.main
+import flower_projector
+import flower_watcher
+import flower_worker
+
+_PR_SET_PDEATHSIG = 1
+_LONGEST_REQUEST = 200_000
+
+
+def serve(requests: socket.socket) -> dict[str, Any]:
+    """Answers requests. Returns in each copy only, with what it is to be.
+
+    A request is ``{"pid": 7}``, how that copy ended (null: it has not), or the words of a command of Python
+    with its environment and folder, and with it what its copy writes to; the answer is the copy's pid.
+    """
+    server = os.getpid()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        if "pid" in request:
+            ended, status = os.waitpid(request["pid"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if ended else None
+        else:
+            answer = os.fork()
+            if answer == 0:
+                requests.close()
+                _become(request, descriptors, server)
+                return request
+        for descriptor in descriptors:
+            os.close(descriptor)
+        requests.sendall(json.dumps(answer).encode())
+
+
+def _become(request: dict[str, Any], descriptors: list[int], server: int) -> None:
+    """What a process of its own would have been started with."""
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != server:  # it ended before the line above
+        os._exit(1)
+    for target, descriptor in enumerate(descriptors, start=1):
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def run(words: list[str]) -> None:
+    """``-m module ...`` or ``-c code ...``, as Python would."""
+    kind, what, *more = words
+    sys.argv = [what, *more]
+    if kind == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        exec(what, {"__name__": "__main__"})  # code of a test
+
+
+def _import_all() -> None:
+    """Also what commands import when they run."""
+    flower_cli.main.make_app()
+    for package in (flower_cli, flower_api, flower_projector, flower_watcher, flower_worker):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+if __name__ == "__main__":
+    _import_all()
+    assert threading.active_count() == len(list(Path("/proc/self/task").iterdir())) == 1
+    gc.freeze()  # what is here already stays out of the copies' collections
+    with contextlib.closing(socket.socket(fileno=int(sys.argv[1]))) as given:
+        asked = serve(given)
+    run(asked["words"])

@@ -1,0 +1,154 @@
+"""Flower in processes of their own that are there at once: copies of one that has imported everything.
+
+To start Python and import a service costs a second of CPU, of which the suite would pay many hundred. A copy
+is a process as any other: it has a pid, signals, memory, and an end of its own, and runs Flower from its
+first line with the environment and the folder that are given. What looks at the start itself, or at the
+command lines of processes, starts Python anew, as ``flower up`` does with its services.
+"""
+
+import atexit
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from flower_engine import crash_points
+from flower_engine.embedded.processes import spawn
+
+_POLL_SECONDS = 0.01
+_LONGEST_ANSWER = 1_000
+_NOT_FOR_ALL = ("FLOWER_", "PYTHONPATH")
+_READ_AT_THE_START = (crash_points.VARIABLE, "LD_PRELOAD")
+"""Variables that a process reads while it starts, which a copy has behind it."""
+
+
+class ForkedProcess:
+    """What the suite uses of :class:`subprocess.Popen`, with the same meaning."""
+
+    def __init__(self, server: "_Server", pid: int) -> None:
+        self._server = server
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._server.ask({"pid": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired("flower", timeout or 0)
+            time.sleep(_POLL_SECONDS)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Process = ForkedProcess | subprocess.Popen[bytes]
+
+
+class _Server:
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._one_by_one = threading.Lock()
+        self._socket = ours
+        script = Path(__file__).with_name("fork_server.py")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", script, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_ALL)},
+            )
+        atexit.register(self._end)
+
+    def ask(self, request: dict[str, Any], *outputs: int) -> Any:
+        with self._one_by_one:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], outputs)
+            answer = self._socket.recv(_LONGEST_ANSWER)
+        assert answer, "the process whose copies run Flower has ended"
+        return json.loads(answer)
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+_server = functools.cache(_Server)
+
+
+def start(
+    *words: str,
+    environment: Mapping[str, str],
+    output: IO[bytes],
+    folder: Path | None = None,
+    anew: bool = False,
+) -> Process:
+    """What Python does with these words (``-m module ...`` or ``-c code ...``), in a session of its own.
+
+    It ends with this process. Both its outputs go to ``output``; ``anew`` starts Python for it.
+    """
+    folder = folder or Path.cwd()
+    if anew or _looks_at_its_start(environment):
+        command = [sys.executable, "-P", *words]
+        return spawn(command, folder=folder, output=output, dies_by=signal.SIGKILL, environment=environment)
+    return _fork(words, environment, folder, output, output)
+
+
+def flower(
+    *words: str, environment: Mapping[str, str], both_in_one: bool = False, timeout: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end; what it wrote to its standard output and error, or both in the first."""
+    words = ("-m", "flower_cli", *words)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        outputs = output, output if both_in_one else errors
+        if _looks_at_its_start(environment):
+            process = subprocess.Popen(
+                [sys.executable, *words], env=environment, stdout=outputs[0], stderr=outputs[1]
+            )
+        else:
+            process = _fork(words, environment, Path.cwd(), *outputs)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        texts = [_text(file) for file in (output, errors)]
+    return subprocess.CompletedProcess(words, code, *texts)
+
+
+def _looks_at_its_start(environment: Mapping[str, str]) -> bool:
+    return any(environment.get(name) for name in _READ_AT_THE_START)
+
+
+def _fork(
+    words: Sequence[str], environment: Mapping[str, str], folder: Path, output: IO[bytes], errors: IO[bytes]
+) -> ForkedProcess:
+    server = _server()
+    asked = {"words": list(words), "environment": dict(environment), "folder": str(folder)}
+    return ForkedProcess(server, server.ask(asked, output.fileno(), errors.fileno()))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
