@@ -2,6 +2,7 @@
 
 import os
 import random
+import threading
 import time
 
 import psycopg
@@ -10,6 +11,15 @@ from flower_engine import Context, program
 
 TABLE = "CREATE TABLE chaos_run (flow text, task int, attempt int, worker text, at timestamptz DEFAULT now())"
 _TRACE = "INSERT INTO chaos_run (flow, task, attempt, worker) VALUES (%s, %s, %s, %s)"
+
+
+class _OfThread(threading.local):
+    """To connect for each run would be most of what a run costs."""
+
+    connection: psycopg.Connection | None = None
+
+
+_of_thread = _OfThread()
 
 
 @program
@@ -29,11 +39,14 @@ def limited_trace(context: Context, seconds: float = 0.02) -> int:
 
 
 def _note(context: Context) -> None:
+    values = [context.flow, context.task, context.attempt, context.worker]
     while True:  # its table is in a store that the storm kills, too
         try:
-            with psycopg.connect(os.environ["CHAOS_DATABASE_URL"], autocommit=True) as connection:
-                connection.execute(_TRACE, [context.flow, context.task, context.attempt, context.worker])
+            if _of_thread.connection is None:
+                _of_thread.connection = psycopg.connect(os.environ["CHAOS_DATABASE_URL"], autocommit=True)
+            _of_thread.connection.execute(_TRACE, values)
         except psycopg.Error:
+            _of_thread.connection = None
             time.sleep(0.1)
         else:
             return

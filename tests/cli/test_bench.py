@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+import forked_flower
 from cli.up_process import up, urls
 from flower_bench.figures import Figure
 from flower_bench.http_load import Answered
@@ -25,13 +26,8 @@ COMMAND = [sys.executable, "-m", "flower_cli", "bench"]
 
 
 def bench(results: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "--results", str(results), *words],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, **variables},
-        check=False,
+    return forked_flower.flower(
+        *("bench", "--results", str(results), *words), environment={**os.environ, **variables}, timeout=600
     )
 
 

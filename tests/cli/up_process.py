@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+import forked_flower
 from process_commands import command_of
 
 SERVES_READYZ = """
@@ -142,5 +143,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def urls(home: Path, *flags: str) -> dict[str, str]:
     """What ``flower urls --json`` prints."""
-    command = [sys.executable, "-m", "flower_cli", "urls", "--home", str(home), "--json", *flags]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    done = forked_flower.flower("urls", "--home", str(home), "--json", *flags, environment=os.environ)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

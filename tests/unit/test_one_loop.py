@@ -1,6 +1,7 @@
 """One loop: nothing in a service sleeps between two rounds, or reads the time itself, but what is listed."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,10 +42,13 @@ CLOCKS = {
 """Files that read the clock of the machine, each with the reason that it is not handed in."""
 
 
-def _files() -> Iterator[tuple[str, ast.Module]]:
-    for place in PLACES:
-        for file in sorted((ROOT / place).rglob("*.py")):
-            yield str(file.relative_to(ROOT)), ast.parse(file.read_text())
+@functools.cache
+def _files() -> dict[str, ast.Module]:
+    return {
+        str(file.relative_to(ROOT)): ast.parse(file.read_text())
+        for place in PLACES
+        for file in sorted((ROOT / place).rglob("*.py"))
+    }
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -75,20 +79,17 @@ def _reads_the_time(tree: ast.AST) -> bool:
     return any(_called(node) in readings for node in ast.walk(tree))
 
 
-FILES = dict(_files())
-
-
 def test_whatever_is_done_again_and_again_is_a_loop() -> None:
     found = {
         name
-        for name, tree in FILES.items()
+        for name, tree in _files().items()
         if any(isinstance(node, ast.While) and _rests(node) for node in ast.walk(tree))
     }
     assert found == LOOPS.keys()
 
 
 def test_clocks_are_handed_in() -> None:
-    assert {name for name, tree in FILES.items() if _reads_the_time(tree)} == CLOCKS.keys()
+    assert {name for name, tree in _files().items() if _reads_the_time(tree)} == CLOCKS.keys()
 
 
 @pytest.mark.parametrize(
