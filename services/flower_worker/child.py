@@ -4,6 +4,7 @@ Started as ``python -m flower_worker.child <socket>``, so it shares no memory, l
 """
 
 import contextvars
+import functools
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from types import FrameType
 import msgspec
 
 from flower_engine.programs.code_image import Image, import_from
-from flower_engine.programs.context import Progress
+from flower_engine.programs.context import Progress, context_at_work
 from flower_engine.programs.program_modules import load_what_imports
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.process_forks import hide_socket, set_copies_apart
@@ -37,6 +38,7 @@ from flower_worker.program_call import (
     Running,
     Tell,
     call_blocking,
+    context_of,
     decode_message,
     make_arguments,
     refused,
@@ -125,6 +127,7 @@ def _run(registry: Registry, job: Job, tell: Tell) -> Done:
         if program is None:
             raise unknown_program(message.program)
         running = Running(job.flow, job.task, job.attempt, job.worker, job.progress, tell)
+        context_at_work.set(functools.partial(context_of, message, running))
         arguments = make_arguments(program, message, running)
     except BaseException as error:  # noqa: BLE001 # what is wrong with the job is its outcome
         return refused(error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from flower_engine.model.events import TaskError
 from flower_engine.model.result_json import encode_result
 from flower_engine.model.task_message import TaskMessage
+from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.registry import Kind, Program, Registry
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
@@ -22,6 +24,7 @@ from flower_worker.program_call import (
     Done,
     Running,
     call_blocking,
+    context_of,
     decode_message,
     failed,
     make_arguments,
@@ -97,6 +100,7 @@ class Executor:
     ) -> None:
         before = forks()
         attempt_at_work.set(attempt.claim)  # a task of asyncio has a context of its own
+        context_at_work.set(functools.partial(self._context, attempt, message))
         try:
             result = await function(**arguments)
             end_copy(before)
@@ -106,6 +110,8 @@ class Executor:
             self._failed(attempt, message, error)
         else:
             attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.FINISHED, payload))
+        finally:
+            context_at_work.set(None)  # the attempt holds this task, and so its context
 
     async def _run_process(self, attempt: Attempt, message: TaskMessage) -> None:
         claim = attempt.claim
@@ -131,6 +137,7 @@ class Executor:
     ) -> Callable[[], None]:
         context = contextvars.copy_context()  # the worker's own: what an attempt sets ends with it
         context.run(attempt_at_work.set, attempt.claim)
+        context.run(context_at_work.set, functools.partial(self._context, attempt, message))
 
         def job() -> None:
             done = context.run(call_blocking, program, message, arguments)
@@ -142,12 +149,16 @@ class Executor:
         return job
 
     def _arguments(self, attempt: Attempt, program: Program, message: TaskMessage) -> dict[str, Any]:
-        binder = program.binder
-        if binder.context_parameter is None:
-            return binder.bind(message.parameters)
+        if program.binder.context_parameter is None:
+            return program.binder.bind(message.parameters)
+        return make_arguments(program, message, self._running(attempt))
+
+    def _running(self, attempt: Attempt) -> Running:
         claim = attempt.claim
-        running = Running(claim.flow, claim.task, claim.attempt, self._worker, claim.progress, attempt.tell)
-        return make_arguments(program, message, running)
+        return Running(claim.flow, claim.task, claim.attempt, self._worker, claim.progress, attempt.tell)
+
+    def _context(self, attempt: Attempt, message: TaskMessage) -> Context:
+        return context_of(message, self._running(attempt))
 
     def _failed(self, attempt: Attempt, message: TaskMessage, error: BaseException) -> None:
         """An attempt that was told to stop and ends with an error did as it was told."""

@@ -53,17 +53,22 @@ def make_arguments(program: Program, message: TaskMessage, running: Running) -> 
     arguments = program.binder.bind(message.parameters)
     name = program.binder.context_parameter
     if name is not None:
-        arguments[name] = Context(
-            flow=running.flow,
-            task=running.task,
-            attempt=running.attempt,
-            workflow=message.workflow,
-            task_seq=message.task_seq,
-            program=program.name,
-            worker=running.worker,
-            last_progress=_decode_progress(running.progress) if running.progress else None,
-        ).telling(running.tell)
+        arguments[name] = context_of(message, running)
     return arguments
+
+
+def context_of(message: TaskMessage, running: Running) -> Context:
+    """What a program, or a helper of it, may know of its attempt."""
+    return Context(
+        flow=running.flow,
+        task=running.task,
+        attempt=running.attempt,
+        workflow=message.workflow,
+        task_seq=message.task_seq,
+        program=message.program,
+        worker=running.worker,
+        last_progress=_decode_progress(running.progress) if running.progress else None,
+    ).telling(running.tell)
 
 
 def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, Any]) -> Done:

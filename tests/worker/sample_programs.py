@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flower_engine import Context, Fatal, Retry, program
+from flower_engine import CONTEXT, Context, Fatal, Retry, context, program
 
 
 @program
@@ -48,6 +48,34 @@ def who_thread(context: Context) -> dict[str, object]:
 @program(kind="process")
 def who_process(context: Context) -> dict[str, object]:
     return msgspec.to_builtins(context)
+
+
+async def _in_a_helper() -> dict[str, object]:
+    """What helpers know of the attempt, also in tasks and threads of asyncio."""
+    found = [context(), await asyncio.create_task(_asked()), await asyncio.to_thread(context)]
+    assert found[0] == found[1] == found[2]
+    found[0].progress(note="a helper was here")
+    return msgspec.to_builtins(found[0])
+
+
+async def _asked() -> Context:
+    return context()
+
+
+@program
+async def helped_async() -> dict[str, object]:
+    return await _in_a_helper()
+
+
+@program
+def helped_thread() -> dict[str, object]:
+    return asyncio.run(_in_a_helper())
+
+
+@program(kind="process")
+def helped_process(given: Context = CONTEXT) -> dict[str, object]:
+    assert given == context()
+    return asyncio.run(_in_a_helper())
 
 
 _seen = contextvars.ContextVar("seen", default="nothing")

@@ -71,10 +71,11 @@ async def test_parameters_that_do_not_fit_suspend_the_task(
 
 
 @pytest.mark.parametrize("kind", ["async", "thread", "process"])
-async def test_a_program_is_told_what_it_runs_for(
-    engine: Engine, start_worker: StartWorker, kind: str
+@pytest.mark.parametrize("asks", ["who", "helped"])
+async def test_a_program_and_its_helpers_are_told_what_they_run_for(
+    engine: Engine, start_worker: StartWorker, kind: str, asks: str
 ) -> None:
-    flow = await engine.register(row(7, f"who_{kind}"), workflow="nightly")
+    flow = await engine.register(row(7, f"{asks}_{kind}"), workflow="nightly")
     start_worker()
     await until_settled(engine, flow)
     assert (await results(engine, flow))[1] == {
@@ -83,7 +84,7 @@ async def test_a_program_is_told_what_it_runs_for(
         "attempt": 1,
         "workflow": "nightly",
         "task_seq": 7,
-        "program": f"who_{kind}",
+        "program": f"{asks}_{kind}",
         "worker": (await the_worker(engine)).worker,
         "last_progress": None,
     }

@@ -1,6 +1,7 @@
 """What a running program may know about its attempt, and tell of it."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ def _tell_nobody(_progress: Progress) -> None:
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Injected into a program that has a parameter annotated ``Context``.
+    """Given to a program that has a parameter annotated so, at any place: ``ctx: Context = CONTEXT``.
 
     ``attempt`` counts from 1 and is never reset: with ``flow`` and ``task`` it makes a good idempotency key
     for what the program does elsewhere. ``last_progress`` is what an earlier attempt told last.
@@ -52,6 +53,25 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """
         tell: Callable[[Progress], None] = vars(self).get("_tell", _tell_nobody)
         tell(Progress(_share(fraction), clean_text(_plain(note)[:MAX_NOTE_CHARACTERS], MAX_NOTE_CHARACTERS)))
+
+
+CONTEXT = Context(flow="", task=0, attempt=1, workflow="", task_seq=0, program="", worker="")
+"""The default of a program's context, ``ctx: Context = CONTEXT``: what a direct call gets, that of no flow.
+It tells nobody. A worker gives the real one."""
+
+context_at_work: ContextVar[Callable[[], Context] | None] = ContextVar("flower_context_at_work", default=None)
+"""Makes the context of the attempt that this code runs for. Whoever runs attempts sets it for each, and takes
+it away at the end: what it holds leads back to the attempt."""
+
+
+def context() -> Context:
+    """The context of the attempt that this code runs for, for helpers of programs; else ``CONTEXT``.
+
+    It follows the attempt through ``await``, asyncio tasks and ``asyncio.to_thread``, but not into threads
+    that the program starts by itself.
+    """
+    make = context_at_work.get()
+    return CONTEXT if make is None else make()
 
 
 def _plain(note: object) -> str:
