@@ -1,21 +1,72 @@
-"""Flower: a workflow engine for people who write Python. These are the names a program author needs."""
+"""Flower: a workflow engine for people who write Python. These are the names that people import.
 
-from flower_engine.errors import FlowerError, ParameterError, ProgramError
-from flower_engine.programs.context import Context, Progress
+What a workflow is written with is imported when it is first asked for: workers start without.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from flower_engine.errors import DefinitionError, FlowerError, ParameterError, ProgramError
+from flower_engine.programs.context import CONTEXT, Context, Progress, context
 from flower_engine.programs.outcomes import Fatal, Retry
+from flower_engine.programs.program_types import Program
 from flower_engine.programs.registry import program
 
+if TYPE_CHECKING:
+    from flower_engine.authoring.ref import Ref
+    from flower_engine.authoring.schemas import Secret
+    from flower_engine.authoring.text import secret, text
+    from flower_engine.authoring.workflow import Prepared, Workflow
+    from flower_engine.authoring.workflow_decorator import workflow
+    from flower_engine.programs.task_options import RetryPolicy
+
 __all__ = [
+    "CONTEXT",
     "Context",
+    "DefinitionError",
     "Fatal",
     "FlowerError",
     "ParameterError",
+    "Prepared",
+    "Program",
     "ProgramError",
     "Progress",
+    "Ref",
     "Retry",
+    "RetryPolicy",
+    "Secret",
+    "Workflow",
+    "context",
     "program",
+    "secret",
+    "text",
+    "workflow",
 ]
+
+_LATE = {
+    "Prepared": "flower_engine.authoring.workflow",
+    "Ref": "flower_engine.authoring.ref",
+    "RetryPolicy": "flower_engine.programs.task_options",
+    "Secret": "flower_engine.authoring.schemas",
+    "Workflow": "flower_engine.authoring.workflow",
+    "secret": "flower_engine.authoring.text",
+    "text": "flower_engine.authoring.text",
+    "workflow": "flower_engine.authoring.workflow_decorator",
+}
+"""Where those stand that are imported when they are first asked for."""
 
 for _public in (Context, Fatal, FlowerError, ParameterError, ProgramError, Progress, Retry, program):
     _public.__module__ = __name__  # as people import it, so that tracebacks and error types say that name
 del _public
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 # as everything here that is not always needed
+
+    found = globals()[name] = getattr(import_module(_LATE[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

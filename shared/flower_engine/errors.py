@@ -60,13 +60,15 @@ class SettingsError(FlowerError):
 class DefinitionError(FlowerError):
     """A workflow cannot be run as it is defined.
 
-    ``problems`` holds one sentence per problem; each names the row (workflow and task_seq).
+    ``problems`` holds one sentence per problem; each names the row (workflow and task_seq), or file and line
+    of the Python that defines it. ``workflow`` is "" where none is being defined.
     """
 
     def __init__(self, workflow: str, problems: list[str]) -> None:
         self.workflow = workflow
         self.problems = problems
-        super().__init__(f"workflow {workflow!r} cannot be run: " + "; ".join(problems))
+        begin = f"workflow {workflow!r} cannot be run: " if workflow else ""
+        super().__init__(begin + "; ".join(problems))
 
 
 class TooLargeError(DefinitionError):

@@ -1,17 +1,19 @@
 """Programs are registered under a name, with a kind, and only those are found."""
 
+import asyncio
 import functools
 import inspect
+import pickle
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import flower_engine
-from flower_engine import Context, Progress, Retry
+from flower_engine import CONTEXT, Context, Progress, Retry, context
 from flower_engine.errors import ProgramError
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.programs.registry import Kind, Registry, program, registry
@@ -21,6 +23,11 @@ async def async_program() -> None: ...
 
 
 def sync_program() -> None: ...
+
+
+@program("test decorated")
+async def decorated(x: int, ctx: Context = CONTEXT) -> int:
+    return x + len(ctx.flow)
 
 
 def test_an_async_def_runs_on_the_loop_and_a_plain_def_on_a_thread() -> None:
@@ -52,6 +59,39 @@ def test_the_decorator_registers_and_returns_the_function_itself() -> None:
     known = registry.get("test decorator named")
     assert known is not None and (known.function, known.kind) == (named, Kind.PROCESS)
     assert registry.get("bare") is not None
+
+
+def test_a_program_goes_on_being_its_function() -> None:
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+    assert inspect.iscoroutinefunction(decorated)
+    assert list(inspect.signature(decorated).parameters) == ["x", "ctx"]
+    assert asyncio.run(decorated(4)) == 4
+    assert callable(decorated.step) and callable(decorated.having)
+
+
+def test_what_can_have_no_attributes_is_a_program_all_the_same() -> None:
+    class Holder:
+        def run(self) -> int:
+            return 7
+
+    class Stepper:
+        def step(self) -> str:
+            return "its own"
+
+        def __call__(self) -> None: ...
+
+    method, stepper = Holder().run, Stepper()
+    assert program("test method")(method) is method
+    assert cast(Any, program("test stepper")(stepper)).step() == "its own"
+    assert program("test built in")(len) is len
+    for name in ("test method", "test stepper", "test built in"):
+        registry.forget(name)
+
+
+def test_a_direct_call_gets_a_neutral_context_and_helpers_do_too() -> None:
+    assert CONTEXT.flow == "" and CONTEXT.attempt == 1
+    CONTEXT.progress(0.5, "nobody hears it")
+    assert context() is CONTEXT
 
 
 def test_two_programs_of_one_name_are_refused_and_both_are_named() -> None:
@@ -156,20 +196,18 @@ def test_a_file_instead_of_a_module_gets_a_hint() -> None:
 
 def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
-        "Context",
-        "Fatal",
-        "FlowerError",
-        "ParameterError",
-        "ProgramError",
-        "Progress",
-        "Retry",
-        "program",
+        *("CONTEXT", "Context", "DefinitionError", "Fatal", "FlowerError", "ParameterError", "Prepared"),
+        *("Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret", "Workflow"),
+        *("context", "program", "secret", "text", "workflow"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
+    assert set(flower_engine.__all__) <= set(dir(flower_engine))
+    with pytest.raises(AttributeError, match="no attribute 'workflo'"):
+        _ = flower_engine.workflo  # pyright: ignore
 
 
 def test_importing_the_public_names_loads_no_store_or_web_library() -> None:
-    heavy = ("redis", "psycopg", "fastapi", "httpx", "asyncio", "pydantic")
+    heavy = ("redis", "psycopg", "fastapi", "httpx", "asyncio", "pydantic", "flower_engine.authoring")
     code = f"import sys, flower_engine; print([name for name in {heavy!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

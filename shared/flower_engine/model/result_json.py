@@ -128,7 +128,7 @@ class _Cleaner:
             if isinstance(value, msgspec.Raw):
                 plain: Any = msgspec.json.decode(value)
             else:
-                plain = msgspec.to_builtins(value, enc_hook=_to_json, str_keys=True)
+                plain = msgspec.to_builtins(value, enc_hook=to_json, str_keys=True)
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             raise ProgramError(
                 f"{path} is of type {type_name(type(value))}, which has no JSON form ({error}); return text,"
@@ -151,7 +151,7 @@ def _clean_integer(value: int) -> int | str:
         return f"[integer of {bits} bits]"
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """The JSON form of types that msgspec does not know: paths, mappings, pydantic models."""
     path = getattr(value, "__fspath__", None)
     if path is not None:
@@ -167,7 +167,7 @@ def _to_json(value: Any) -> Any:
     raise TypeError(f"objects of type {type_name(type(value))} are not JSON")
 
 
-_encode = msgspec.json.Encoder(enc_hook=_to_json).encode
+_encode = msgspec.json.Encoder(enc_hook=to_json).encode
 
 
 def _too_large(size: str) -> ProgramError:

@@ -40,7 +40,7 @@ class Binder:
         self._folded: dict[str, _Parameter | None] = {}
         self._extra: _Parameter | None = None
         self._required: list[str] = []
-        for parameter in _signature(program, function).parameters.values():
+        for parameter in read_signature(program, function).parameters.values():
             self._add(parameter)
 
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Binder:
                     " parameters are given by name"
                 )
             return
-        if _is_context(parameter.annotation):
+        if is_context(parameter.annotation):
             self.context_parameter = name
             return
         try:
@@ -136,7 +136,12 @@ class Binder:
         return "it takes " + (", ".join(names) if names else "no parameters")
 
 
-def _signature(program: str, function: Callable[..., Any]) -> inspect.Signature:
+def read_signature(program: str, function: Callable[..., Any]) -> inspect.Signature:
+    """The signature, with its annotations as types.
+
+    Raises:
+        ProgramError: an annotation cannot be resolved, or Python cannot read the signature.
+    """
     try:
         return inspect.signature(function, eval_str=True)
     except NameError as error:
@@ -148,7 +153,8 @@ def _signature(program: str, function: Callable[..., Any]) -> inspect.Signature:
         raise ProgramError(f"program {program!r} has no signature that Python can read: {error}") from error
 
 
-def _is_context(annotation: Any) -> bool:
+def is_context(annotation: Any) -> bool:
+    """Whether a parameter of this type is given the context."""
     if get_origin(annotation) in (Union, UnionType):
         return Context in get_args(annotation)
     return annotation is Context

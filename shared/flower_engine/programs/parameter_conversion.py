@@ -32,6 +32,18 @@ def converter(annotation: Any) -> Convert | None:
     return _enum_converter(annotation) if _is_enum(annotation) else _by_msgspec(annotation)
 
 
+def strict_decoder(annotation: Any) -> Callable[[bytes], Any] | None:
+    """A function that makes the annotated type of JSON without turning texts into numbers, for values that
+    somebody writes in Python; None where any value will do. It raises what that of :func:`converter` does.
+
+    Raises:
+        TypeError: no JSON value converts to this type.
+    """
+    if annotation in (inspect.Parameter.empty, Any, object):
+        return None
+    return msgspec.json.Decoder(annotation, dec_hook=_from_json).decode
+
+
 def type_name(annotation: Any) -> str:
     """The type as its author wrote it, near enough."""
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from flower_engine.errors import ProgramError
 from flower_engine.programs.registry import Registry, registry
@@ -53,6 +54,30 @@ def load_what_imports(modules: Sequence[str], tell: Callable[[str], None]) -> tu
     return registry, problems
 
 
+def import_named(module: str, named_by: str = "") -> ModuleType:
+    """The module of this dotted name, from the current folder, too. ``named_by`` ends its name in messages.
+
+    Raises:
+        ProgramError: it does not import; says why, and where.
+    """
+    _look_in_this_folder()
+    try:
+        return importlib.import_module(module)
+    except ProgramError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _broken(module, named_by, error) from error
+
+
+def _broken(module: str, named_by: str, error: BaseException) -> ProgramError:
+    hint = ""
+    if module.endswith(".py") or "/" in module:
+        hint = "; give its dotted name, such as my.module"
+    return ProgramError(
+        f"module {module!r}{named_by} does not import: {type(error).__name__}: {error}{_place(error)}{hint}"
+    )
+
+
 def _look_in_this_folder() -> None:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
@@ -60,18 +85,7 @@ def _look_in_this_folder() -> None:
 
 
 def _load(module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except ProgramError:
-        raise
-    except (Exception, SystemExit) as error:
-        hint = ""
-        if module.endswith(".py") or "/" in module:
-            hint = "; give its dotted name, such as my.module"
-        raise ProgramError(
-            f"module {module!r} of FLOWER_PROGRAMS does not import:"
-            f" {type(error).__name__}: {error}{_place(error)}{hint}"
-        ) from error
+    import_named(module, " of FLOWER_PROGRAMS")
 
 
 def _place(error: BaseException) -> str:

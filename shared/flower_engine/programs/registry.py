@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from flower_engine.errors import ProgramError
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.programs.parameter_binding import Binder
+from flower_engine.programs.program_types import Program as TypedProgram
+from flower_engine.programs.steps import give_steps
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,14 +98,18 @@ registry = Registry()
 """What :func:`program` registers in, and what a worker runs."""
 
 
-@overload
-def program(function: Callable[P, T], /) -> Callable[P, T]: ...
+class Register(Protocol):
+    """``@program(...)`` with a name or a kind."""
+
+    def __call__(self, function: Callable[P, T], /) -> TypedProgram[P, T]: ...
 
 
 @overload
-def program(
-    name: str | None = None, /, *, kind: KindWord | None = None
-) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+def program(function: Callable[P, T], /) -> TypedProgram[P, T]: ...
+
+
+@overload
+def program(name: str | None = None, /, *, kind: KindWord | None = None) -> Register: ...
 
 
 def program(name: Any = None, /, *, kind: KindWord | None = None) -> Any:
@@ -111,20 +117,24 @@ def program(name: Any = None, /, *, kind: KindWord | None = None) -> Any:
 
     Without a name it is the function's own. Without a kind an ``async def`` runs on the event loop, any
     other function on a thread; ``kind="process"`` gives code that computes a process. The function itself
-    is returned unchanged.
+    is returned, with two attributes: ``step`` makes a task of a workflow, ``having`` sets options of that
+    (:class:`~flower_engine.Program`).
 
     Raises:
         ProgramError: the name is taken (the message names both), or the kind does not fit.
     """
     if callable(name):
-        registry.add(name, None, kind)
-        return name
+        return _registered(name, None, kind)
 
-    def register(function: Callable[P, T]) -> Callable[P, T]:
-        registry.add(function, name, kind)
-        return function
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        return _registered(function, name, kind)
 
     return register
+
+
+def _registered(function: Callable[..., Any], name: str | None, kind: KindWord | None) -> Callable[..., Any]:
+    give_steps(registry.add(function, name, kind).name, function)
+    return function
 
 
 def _kind_of(name: str, function: Callable[..., Any], kind: KindWord | None) -> Kind:

@@ -1,0 +1,170 @@
+"""The body of a workflow while it runs: its steps become tasks, in the order in which they are called."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
+from flower_engine.authoring.program_steps import (
+    StepSignature,
+    bound_arguments,
+    step_signature,
+    written_argument,
+)
+from flower_engine.authoring.ref import Ref, Target
+from flower_engine.authoring.step_names import name_of_step, unique_name
+from flower_engine.errors import DefinitionError, ProgramError
+from flower_engine.model.task_spec import MAX_TASKS
+from flower_engine.model.workflow_document import RetryDocument
+from flower_engine.programs.call_site import call_site, calling_frame
+
+_SECONDS = {"timeout": "timeoutSeconds", "queue_timeout": "queueTimeoutSeconds"}
+_AS_THEY_ARE = {"queue": "queue", "priority": "taskPriority", "units": "units"}
+
+
+class StepTask(msgspec.Struct):
+    """A task as far as it is known; ``site``: file and line of its step."""
+
+    seq: int
+    name: str
+    site: str
+    said: dict[str, Any]
+
+
+class Body:
+    """A workflow whose body runs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tasks: dict[str, StepTask] = {}
+        self._signatures: dict[int, StepSignature] = {}
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks, as a document has them."""
+        return [task.said for task in self._tasks.values()]
+
+    def add_step(
+        self,
+        program: str,
+        function: Callable[..., Any],
+        options: Mapping[str, Any],
+        arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    ) -> Any:
+        """Makes a task; a reference to its result.
+
+        Raises:
+            DefinitionError: an argument does not fit, or the name is taken; names file and line.
+        """
+        site = call_site()
+        called = f"program {program!r}"
+        try:
+            signature = self._signature(program, function)
+            parameters: dict[str, Any] = {}
+            targets: list[Target] = []
+            for name, value in bound_arguments(called, signature, *arguments).items():
+                parameter = signature.parameters.get(name) or cast(Any, signature.extra).replace(name=name)
+                parameters[name], found = written_argument(called, parameter, value)
+                targets.extend(found)
+            targets.extend(self._order(options.get("after", ())))
+            self._refuse_others(targets)
+        except (ValueFault, ProgramError) as fault:
+            raise self.fault(site, str(fault)) from fault
+        task = self._add(program, site, options)
+        task.said["program"] = program
+        if parameters:
+            task.said["parameters"] = parameters
+        before = {one.seq: one.name for target in targets for one in target.tasks}
+        task.said["dependsOn"] = [before[seq] for seq in sorted(before)]
+        task.said.update(_said(options))
+        form = {"$from": task.name}
+        made: Ref[Any] = Ref(Target(self, task.name, signature.result, form, (task,), has_parts=True))
+        return made
+
+    def parameter(self, name: str, annotation: Any) -> Ref[Any]:
+        """A reference to a parameter of the workflow."""
+        return Ref(Target(self, name, annotation, {"$param": name}))
+
+    def returns(self, value: object, annotation: Any) -> Any:
+        """What the body returned, as a document has it.
+
+        Raises:
+            DefinitionError: it does not fit the annotation, or has no JSON form.
+        """
+        try:
+            given = Given(value)
+            given.check(annotation)
+            self._refuse_others(given.targets)
+            secret = next((one for one in given.targets if _holds_secret(one.form)), None)
+            if secret is not None:
+                raise ValueFault(f"holds {secret.shown}: whoever may read a flow could read it")
+            return given.written(lambda target, _: form_of_target(target))
+        except ValueFault as fault:
+            raise DefinitionError(self.name, [f"what it returns {fault}"]) from fault
+
+    def fault(self, site: str, what: str) -> DefinitionError:
+        """The error for a fault at this place of the source."""
+        return DefinitionError(self.name, [f"{site}: {what}" if site else what])
+
+    def _signature(self, program: str, function: Callable[..., Any]) -> StepSignature:
+        known = self._signatures.get(id(function))
+        if known is None:
+            known = self._signatures[id(function)] = step_signature(program, function)
+        return known
+
+    def _add(self, program: str, site: str, options: Mapping[str, Any]) -> StepTask:
+        name: str | None = options.get("name")
+        if name is None:
+            name = unique_name(name_of_step(calling_frame(), program), self._tasks)
+        elif name in self._tasks:
+            raise self.fault(
+                site,
+                f"two steps are named {name!r}, the other at {self._tasks[name].site}; name one otherwise",
+            )
+        if len(self._tasks) == MAX_TASKS:
+            raise self.fault(site, f"a workflow may have {MAX_TASKS} tasks, and this is one more")
+        seq = len(self._tasks) + 1
+        task = StepTask(seq, name, site, {"taskSeq": seq, "taskName": name})
+        self._tasks[name] = task
+        return task
+
+    def _order(self, after: Iterable[object]) -> list[Target]:
+        targets: list[Target] = []
+        for one in after:
+            found = Given(one).targets
+            if not any(target.tasks for target in found):
+                raise ValueFault(f"after=[...] takes results of steps, and {one!r} is none")
+            targets.extend(found)
+        return targets
+
+    def _refuse_others(self, targets: Iterable[Target]) -> None:
+        for target in targets:
+            if target.workflow not in (None, self):
+                raise ValueFault(
+                    f"{target.shown} belongs to workflow {target.workflow.name!r}; references live in the"
+                    " body of one workflow"
+                )
+
+
+def _holds_secret(form: dict[str, Any]) -> bool:
+    return "$secret" in form or any(
+        isinstance(value, dict) and _holds_secret(cast("dict[str, Any]", value)) for value in form.values()
+    )
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for option, value in options.items():
+        if option in _SECONDS:
+            said[_SECONDS[option]] = seconds(value)
+        elif option in _AS_THEY_ARE:
+            said[_AS_THEY_ARE[option]] = value
+        elif option == "retry":
+            said["retry"] = msgspec.to_builtins(RetryDocument.of(value))
+    return said
+
+
+def seconds(ms: int) -> float:
+    """As documents have durations: whole seconds without a point."""
+    return ms // 1000 if ms % 1000 == 0 else ms / 1000

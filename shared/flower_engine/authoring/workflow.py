@@ -1,0 +1,227 @@
+"""A workflow: a function whose body says which tasks a flow has, made into a definition when asked for."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+import msgspec
+
+from flower_engine.authoring.definition_body import Body, seconds
+from flower_engine.authoring.given_values import Given, ValueFault
+from flower_engine.authoring.program_steps import StepSignature, bound_arguments
+from flower_engine.authoring.schemas import parameters_schema
+from flower_engine.authoring.source_check import check_source
+from flower_engine.errors import DefinitionError
+from flower_engine.model.times import BOUNDS, is_time, ms_of
+from flower_engine.programs.call_site import call_site
+from flower_engine.programs.durations import Duration
+from flower_engine.programs.parameter_binding import is_context, read_signature
+from flower_engine.programs.steps import being_defined
+from flower_engine.programs.task_options import Checks
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Workflow(Generic[P, R_co]):
+    """What ``@workflow`` makes of a function. It is deployed and registered, not called."""
+
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        name: str,
+        *,
+        timeout_ms: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """See :func:`workflow`, which checks these."""
+        self.function = function
+        self.name = name
+        self.labels = dict(labels or {})
+        self.timeout_ms = timeout_ms
+        self.__doc__ = inspect.getdoc(function)
+        self.__name__ = getattr(function, "__name__", name)
+        self.__module__ = function.__module__
+        self._signature_read: StepSignature | None = None
+        self._document: bytes | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it is defined, ``file:line``."""
+        code = self.function.__code__  # pyright: ignore[reportFunctionMemberAccess]
+        return f"{code.co_filename}:{code.co_firstlineno}"
+
+    @property
+    def result_type(self) -> Any:
+        """The type of what its flows return, as its author annotated it; ``Any``: it says nothing."""
+        annotation = self._signature().result
+        return Any if annotation is inspect.Signature.empty else annotation
+
+    def document(self) -> dict[str, Any]:
+        """The definition, as ``PUT /workflows/{taskId}`` takes it. The body runs once, the first time.
+
+        Raises:
+            DefinitionError: it cannot be defined so; each problem begins with file and line.
+        """
+        if self._document is None:
+            self._document = msgspec.json.encode(self._define())
+        return cast("dict[str, Any]", msgspec.json.decode(self._document))
+
+    def parameters(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """The parameters of a flow as its registration takes them: in JSON, and checked; those that are not
+        given are left out.
+
+        Raises:
+            DefinitionError: one is missing, unknown, or of a wrong type; names it, and file and line.
+        """
+        site, called = call_site(), f"workflow {self.name!r}"
+        signature = self._signature()
+        parameters: dict[str, Any] = {}
+        try:
+            for name, value in bound_arguments(called, signature, args, kwargs).items():
+                parameters[name] = _registered_value(called, signature.parameters[name], value)
+        except ValueFault as fault:
+            raise DefinitionError("", [f"{site}: {fault}"]) from fault
+        return parameters
+
+    def having(
+        self,
+        *,
+        key: str | None = None,
+        priority: int | None = None,
+        delay: Duration | None = None,
+        start_at: datetime | None = None,
+    ) -> "Prepared[P, R_co]":
+        """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``.
+
+        ``key``: the same key gives the same flow. ``priority``: of all its tasks, -20..19, the lower goes
+        first. Nothing starts before ``start_at``, or before ``delay`` has passed.
+
+        Raises:
+            DefinitionError: a value does not fit; names the option, and file and line.
+        """
+        checks = Checks(f"{self.name}.having")
+        if delay is not None and start_at is not None:
+            checks.fail("delay", delay, "is given beside start_at; one of them says when it starts")
+        return Prepared(
+            workflow=self,
+            key=None if key is None else checks.name("key", key),
+            priority=None if priority is None else checks.option_priority(priority),
+            delay_ms=None if delay is None else checks.duration("delay", delay),
+            start_at=None if start_at is None else _checked_start(checks, start_at),
+        )
+
+    if not TYPE_CHECKING:  # so that checkers refuse the call
+
+        def __call__(self, *_args: object, **_kwargs: object) -> None:
+            definer = being_defined.get()
+            inside = "" if definer is None else " (a workflow cannot be a step of another)"
+            raise DefinitionError(
+                self.name,
+                [
+                    f"{call_site()}: it is called like a function; a workflow is deployed and then"
+                    f" registered, by name or by a client{inside}"
+                ],
+            )
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name!r} of {self.origin}>"
+
+    def _define(self) -> dict[str, Any]:
+        problems = check_source(self.function)
+        if problems:
+            raise DefinitionError(self.name, problems)
+        signature = self._signature()
+        body = Body(self.name)
+        references = {
+            name: body.parameter(name, one.annotation) for name, one in signature.parameters.items()
+        }
+        token = being_defined.set(body)
+        try:
+            returned = cast(Callable[..., object], self.function)(**references)
+            returns = body.returns(returned, signature.result)
+        except DefinitionError as error:
+            if error.workflow:
+                raise
+            raise DefinitionError(self.name, error.problems) from error
+        finally:
+            being_defined.reset(token)
+        document: dict[str, Any] = {"taskId": self.name}
+        if self.__doc__:
+            document["description"] = self.__doc__
+        if self.labels:
+            document["labels"] = self.labels
+        if self.timeout_ms is not None:
+            document["timeoutSeconds"] = seconds(self.timeout_ms)
+        document["parametersSchema"] = parameters_schema(self.name, signature.parameters)
+        if returns is not None:
+            document["returns"] = returns
+        if not body.tasks:
+            raise DefinitionError(
+                self.name, [f"{self.origin}: it has no steps; call .step(...) of a program in it"]
+            )
+        document["tasks"] = body.tasks
+        return document
+
+    def _signature(self) -> StepSignature:
+        if self._signature_read is None:
+            self._signature_read = _read(self.name, self.function, self.origin)
+        return self._signature_read
+
+
+class Prepared(Generic[P, R_co]):
+    """A workflow with options for one registration; see :meth:`Workflow.having`. None: not said.
+
+    ``start_at`` has an offset; ``delay_ms`` counts from the registration.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow[P, R_co],
+        *,
+        key: str | None = None,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        start_at: datetime | None = None,
+    ) -> None:
+        self.workflow = workflow
+        self.key = key
+        self.priority = priority
+        self.delay_ms = delay_ms
+        self.start_at = start_at
+
+
+def _checked_start(checks: Checks, start_at: Any) -> datetime:
+    if not isinstance(start_at, datetime) or start_at.utcoffset() is None:
+        checks.fail("start_at", start_at, "is no datetime with an offset: datetime(2026, 1, 5, tzinfo=UTC)")
+    if not is_time(ms_of(start_at)):
+        checks.fail("start_at", start_at, f"is not in {BOUNDS}")
+    return start_at
+
+
+def _read(name: str, function: Callable[..., Any], origin: str) -> StepSignature:
+    read = read_signature(name, function)
+    for one in read.parameters.values():
+        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY):
+            raise DefinitionError(
+                name,
+                [f"{origin}: its parameter {one.name!r} cannot be given by name, as parameters of flows are"],
+            )
+        if is_context(one.annotation):
+            raise DefinitionError(
+                name,
+                [f"{origin}: its parameter {one.name!r} is a Context, which only running programs get"],
+            )
+    return StepSignature(dict(read.parameters), None, read.return_annotation)
+
+
+def _registered_value(called: str, parameter: inspect.Parameter, value: object) -> Any:
+    try:
+        given = Given(value)
+        if given.targets:
+            raise ValueFault(f"is {given.targets[0].shown}, a reference; flows are registered with values")
+        given.check(parameter.annotation)
+        return given.plain
+    except ValueFault as fault:
+        raise ValueFault(f"{called}: its parameter {parameter.name!r} {fault}") from fault

@@ -1,0 +1,69 @@
+"""What type checkers know of a program: it is called as its function is, and makes steps of workflows."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+if TYPE_CHECKING:
+    from flower_engine.programs.durations import Duration
+    from flower_engine.programs.task_options import RetryPolicy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _Step:
+    """``.step``: of an ``async def`` it gives what awaiting it would. A descriptor and no method, because
+    only so its parameters are checked one by one in every type checker, of generic programs, too."""
+
+    @overload
+    def __get__(
+        self, program: "Program[P, Coroutine[Any, Any, T]]", owner: object = None
+    ) -> Callable[P, T]: ...
+
+    @overload
+    def __get__(self, program: "Program[P, T]", owner: object = None) -> Callable[P, T]: ...
+
+    def __get__(self, program: Any, owner: object = None) -> Any:
+        raise NotImplementedError  # at run time a program is its function, with attributes
+
+
+class Program(Generic[P, R_co]):
+    """What ``@program`` returns, for type checkers: at run time it is the function itself.
+
+    ``R_co`` is what calling it returns: of an ``async def`` a coroutine.
+    """
+
+    if TYPE_CHECKING:
+        __name__: str
+        __qualname__: str
+
+        step: _Step
+        """Makes a task of the workflow in whose body it is called. The result is typed as the program's, and
+        is a :class:`~flower_engine.Ref` to it. Arguments are constants, or such references, at any depth."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+        def having(
+            self,
+            *,
+            name: str | None = None,
+            retry: "RetryPolicy | None" = None,
+            timeout: "Duration | None" = None,
+            queue_timeout: "Duration | None" = None,
+            queue: str | None = None,
+            priority: int | None = None,
+            units: int | None = None,
+            after: Sequence[object] | None = None,
+        ) -> "Program[P, R_co]":
+            """The program with these options for its steps, besides those that were given before.
+
+            ``name``: of the task, unique in the workflow; else it is that of the variable, or the program's.
+            ``timeout``: of one attempt; ``queue_timeout``: of the wait for a worker. ``priority``: -20..19,
+            the lower goes first. ``units``: how much it counts against limits. ``after``: results of steps
+            that must have ended before, though their values are not used.
+
+            Raises:
+                DefinitionError: a value does not fit; names the option, and file and line.
+            """
+            ...
