@@ -22,6 +22,7 @@ from flower_api.routes.registrations import add_registering
 from flower_api.routes.strikes import add_strikes
 from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
+from flower_api.routes.versions import add_versions
 from flower_api.routes.workflows import add_workflows
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.runtime.api_tokens import ApiToken
@@ -58,6 +59,7 @@ def create_app(
     add_limits(app, stores)
     add_strikes(app, stores)
     add_top(app, stores)
+    add_versions(app, stores)
     add_workflows(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)

@@ -101,6 +101,7 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.UnknownControlError: _missing("unknown-limit"),
     errors.UnknownStrikeError: _missing("unknown-strike"),
     errors.UnknownWorkflowError: _missing("unknown-workflow"),
+    errors.UnknownVersionError: _missing("unknown-version"),
     errors.UnknownFlowError: _missing("unknown-flow"),
     errors.UnknownTaskError: _missing("unknown-task"),
     errors.NotYetRegisteredError: _missing("not-yet-registered"),

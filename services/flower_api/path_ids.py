@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Path
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
 
 from flower_api.schemas import NAME_PATTERN
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
@@ -42,3 +43,9 @@ FlowNamePath = Annotated[
 def workflow_of(task_id: str) -> str:
     """The workflow that a path names. One slash may follow it, which is no part of any name."""
     return task_id.removesuffix("/")
+
+
+def belongs_to_name(request: Request, tail: int) -> bool:
+    """Whether one of the last ``tail`` slashes of a path was sent as ``%2F``: then it is a part of a name."""
+    path: bytes = request.scope["raw_path"].partition(b"?")[0]
+    return any(b"%2f" in part for part in path.lower().split(b"/")[-tail:])

@@ -17,6 +17,8 @@ from flower_engine.model.task_spec import (
     MIN_PRIORITY,
     TASK_NAME_PATTERN,
 )
+from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.projection.definitions.version_rows import KeptVersion
 from flower_engine.projection.read.failed_tasks import FailedEntry
 from flower_engine.projection.read.views import EventView, FlowSummary, Moment, View
 
@@ -30,6 +32,10 @@ IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[
 KeyHeader = Annotated[
     IdempotencyKey | None,
     Header(alias="Idempotency-Key", description="what is sent again with the same key is done once"),
+]
+WorkflowVersion = Annotated[
+    Annotated[int, Field(ge=1, le=9_999_999)] | Annotated[str, Field(min_length=1, max_length=64)],
+    Field(description='a number, a hash or its first 8 characters or more, or "newest"'),
 ]
 Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
 TaskName = Annotated[str, Field(pattern=f"^{TASK_NAME_PATTERN}$")]
@@ -69,6 +75,7 @@ class Overrides(RequestBody):
         None, ge=0, le=MAX_DURATION_MS / 1000, allow_inf_nan=False, description="instead of startAt"
     )
     key: IdempotencyKey | None = Field(None, description="the same key gives the same flow")
+    workflow_version: WorkflowVersion | None = Field(None, description="absent: as it is defined now")
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
@@ -205,6 +212,44 @@ class WorkflowsPage(View):
 
     workflows: list[WorkflowEntry]
     next: str | None
+
+
+class VersionView(View):
+    """A version of a workflow. ``createdBy`` null: it was found in rows that had been edited with SQL;
+    ``isNewest``: it was put to use last, whatever its number."""
+
+    number: int
+    hash: str
+    created_ts: Moment
+    created_by: str | None
+    task_count: int
+    is_newest: bool
+
+    @classmethod
+    def of(cls, version: KeptVersion, **more: Any) -> Self:
+        return cls(
+            number=version.number,
+            hash=version.hash,
+            created_ts=version.created_ts,
+            created_by=version.by,
+            task_count=version.tasks,
+            is_newest=version.is_newest,
+            **more,
+        )
+
+
+class VersionsPage(View):
+    """Versions of a workflow, the highest number first; ``next`` is the cursor of the next page."""
+
+    task_id: str
+    versions: list[VersionView]
+    next: int | None
+
+
+class VersionDetail(VersionView, kw_only=True):
+    """A version with its definition."""
+
+    definition: WorkflowDocument
 
 
 class WorkerView(View):

@@ -5,6 +5,7 @@ FlowerError
 ├── DefinitionError             a workflow cannot be run as defined; names the row
 │   └── TooLargeError           more tasks or edges than a flow may have
 ├── UnknownWorkflowError        no such workflow
+├── UnknownVersionError         the workflow has no such version
 ├── UnknownFlowError            no such flow
 ├── UnknownTaskError            no such task of a flow
 ├── NotYetRegisteredError       the flow was registered later than the moment that is asked about
@@ -17,6 +18,7 @@ FlowerError
 ├── RefusedError                an operation does not fit how the flow stands; says which task and what to do
 │   ├── MovedError              the flow has moved on since the version that the operation was meant for
 │   ├── AmbiguousFlowError      several flows begin so
+│   ├── AmbiguousVersionError   the hashes of several versions of a workflow begin so
 │   ├── KeyConflictError        an idempotency key belongs to a flow of another workflow
 │   ├── DefinitionConflictError somebody else defined the workflow at the same moment
 │   ├── TooManyStrikesError     as many strikes hold as may be
@@ -77,6 +79,10 @@ class TooLargeError(DefinitionError):
 
 class UnknownWorkflowError(FlowerError):
     """No task definition has this workflow's name."""
+
+
+class UnknownVersionError(FlowerError):
+    """The workflow has no version of this number, or whose hash begins so."""
 
 
 class UnknownFlowError(FlowerError):
@@ -156,6 +162,13 @@ class MovedError(RefusedError):
 
 class AmbiguousFlowError(RefusedError):
     """Several flows begin so; the message names some of them."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "ambiguous")
+
+
+class AmbiguousVersionError(RefusedError):
+    """The hashes of several versions of a workflow begin so; the message names some of them."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "ambiguous")

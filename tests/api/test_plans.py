@@ -6,14 +6,17 @@ import pytest
 
 from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.flows import plans as plans_module
+from flower_engine.flows.memory_sources import MemoryDefinitions
 from flower_engine.flows.plans import Plans
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.runtime.clock import SystemClock
 
 
-class Table:
+class Table(MemoryDefinitions):
     """Definitions whose reads a test holds up as it likes."""
 
     def __init__(self) -> None:
+        super().__init__(SystemClock())
         self.program = "old"
         self.reads = 0
         self.tasks = 1
@@ -21,12 +24,12 @@ class Table:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def read(self, name: str) -> WorkflowDefinition | None:
+    async def read(self, workflow: str) -> WorkflowDefinition | None:
         self.reads += 1
         tasks = tuple(TaskDefinition(task_seq=seq, program=self.program) for seq in range(1, self.tasks + 1))
         is_gone = self.is_gone
         await self.go_on.wait()  # what was read stays read, whatever happens meanwhile
-        return None if is_gone else WorkflowDefinition(name=name, tasks=tasks)
+        return None if is_gone else WorkflowDefinition(name=workflow, tasks=tasks)
 
 
 def _program(plan: object) -> str:
@@ -40,7 +43,7 @@ def table() -> Table:
 
 @pytest.fixture
 def plans(table: Table) -> Plans:
-    return Plans(table.read)
+    return Plans(table)
 
 
 async def test_a_workflow_is_read_once(plans: Plans, table: Table) -> None:

@@ -23,7 +23,7 @@ async def put(
     tables: Connection, *tasks: TaskDefinition, timeout_ms: int | None = None
 ) -> WorkflowDefinition:
     definition = WorkflowDefinition(name="w", tasks=tasks, timeout_ms=timeout_ms)
-    await put_workflow(tables, await encode_workflow(definition))
+    await put_workflow(tables, await encode_workflow(definition), "eve")
     return definition
 
 

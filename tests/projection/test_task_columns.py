@@ -37,5 +37,5 @@ async def test_flows_have_a_column_for_every_field_that_they_show_and_no_other(t
 
 async def test_every_field_of_a_definition_is_put_and_read_back(tables: Connection) -> None:
     definition = filled_definition()
-    await put_workflow(tables, await encode_workflow(definition))
+    await put_workflow(tables, await encode_workflow(definition), "eve")
     assert await read_workflow(tables, "filled") == definition

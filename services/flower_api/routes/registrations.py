@@ -102,6 +102,7 @@ def _asked(body: Overrides) -> Asked:
         start_at=body.start_at,
         delay_seconds=body.delay_seconds,
         key=body.key,
+        version="" if body.workflow_version is None else str(body.workflow_version),
     )
 
 

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
 
+from flower_api.access import by_of
 from flower_api.definition_schemas import DefinedView, WorkflowBody
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
@@ -48,11 +49,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
     )
     async def get_workflow(task_id: TaskIdPath) -> Response:
         """422 if its rows, edited with SQL, cannot be understood."""
-        name = workflow_of(task_id)
-        definition = await stores.definitions.read(name)
-        if definition is None:
-            raise await _unknown(names, name)
-        return reply(WorkflowDocument.of(definition))
+        return await show_workflow(stores, workflow_of(task_id))
 
     @app.put(
         "/workflows/{task_id:rest}",
@@ -65,7 +62,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
             problems=(400, 409, 413, 415, 422, 503),
         ),
     )
-    async def put(task_id: TaskIdPath, body: WorkflowBody) -> Response:
+    async def put(task_id: TaskIdPath, body: WorkflowBody, request: Request) -> Response:
         """Replaces all its rows in one transaction. Flows under way keep the definition they began with."""
         name = task_id  # as it stands: one that ends in a slash is refused, not defined under another name
         if body.task_id not in (None, name):
@@ -73,7 +70,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
                 422, "invalid-request", f"taskId is {body.task_id!r}, but the path says {name!r}"
             )
         definition = body.to_model(name)
-        is_new = await define(stores, definition)
+        is_new = await define(stores, definition, by_of(request))
         defined = DefinedView.of(definition)
         defined.warnings = await names.of_definition(definition) or msgspec.UNSET
         return reply(defined, 201 if is_new else 200)
@@ -88,10 +85,23 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
         """Its flows stay, and those under way go on."""
         name = workflow_of(task_id)
         if not await delete_definition(stores, name):
-            raise await _unknown(names, name)
+            raise await unknown_workflow(names, name)
         return Response(status_code=204)
 
 
-async def _unknown(names: Names, name: str) -> UnknownWorkflowError:
+async def show_workflow(stores: PostgresStores, name: str) -> Response:
+    """The answer to who asks for the definition.
+
+    Raises:
+        UnknownWorkflowError: there is none.
+    """
+    definition = await stores.definitions.read(name)
+    if definition is None:
+        raise await unknown_workflow(Names(stores), name)
+    return reply(WorkflowDocument.of(definition))
+
+
+async def unknown_workflow(names: Names, name: str) -> UnknownWorkflowError:
+    """The error that says so, with the nearest names."""
     near = await names.near_workflow(name)
     return UnknownWorkflowError(f"no task definition has the task_id {name!r}{near}")

@@ -3,35 +3,60 @@
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from flower_engine.flows.sources import KeyOwner, Position
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.workflow_versions import Version, version_of
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import read_event, state_of
 from flower_engine.projection.definitions.definition_rows import check_definition
-from flower_engine.projection.read.views import EventView, FlowView, view_of_state
+from flower_engine.projection.definitions.version_rows import KeptVersion
+from flower_engine.projection.read.views import EventView, FlowView, moment, view_of_state
+from flower_engine.runtime.clock import Clock
 
 
 class MemoryDefinitions:
-    """Definitions of workflows; there is no flow control."""
+    """Definitions of workflows and their versions; there is no flow control."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._workflows: dict[str, WorkflowDefinition] = {}
+        self._versions: dict[str, dict[str, KeptVersion]] = {}  # by hash, the newest last
 
     async def read(self, workflow: str) -> WorkflowDefinition | None:
         return self._workflows.get(workflow)
 
-    async def put(self, definition: WorkflowDefinition) -> bool:
+    async def put(self, definition: WorkflowDefinition, by: str) -> bool:
         check_definition(definition)
         is_new = definition.name not in self._workflows
         self._workflows[definition.name] = definition
+        self._keep(definition.name, version_of(definition), len(definition.tasks), by)
         return is_new
 
     async def delete(self, workflow: str) -> bool:
         return self._workflows.pop(workflow, None) is not None
+
+    async def keep_version(self, workflow: str, version: Version) -> None:
+        """What was put is kept already."""
+
+    async def versions(self, workflow: str, before: int | None, limit: int) -> Sequence[KeptVersion]:
+        found = self._versions.get(workflow, {}).values()
+        below = [one for one in found if before is None or one.number < before]
+        return sorted(below, key=lambda one: -one.number)[:limit]
+
+    async def find_versions(self, workflow: str, which: int | str) -> Sequence[KeptVersion]:
+        found = self._versions.get(workflow, {}).values()
+        if isinstance(which, int):
+            return [one for one in found if one.number == which]
+        return [one for one in found if one.hash.startswith(which)][:2]
+
+    async def newest_version(self, workflow: str) -> KeptVersion | None:
+        return next(reversed(self._versions.get(workflow, {}).values()), None)
 
     async def keying(self, workflow: str) -> Keying:
         definition = self._workflows.get(workflow)
@@ -39,6 +64,16 @@ class MemoryDefinitions:
 
     async def controls(self) -> Sequence[FlowControl]:
         return ()
+
+    def _keep(self, workflow: str, version: Version, tasks: int, by: str) -> None:
+        kept = self._versions.setdefault(workflow, {})
+        now = moment(self._clock.now_ms())
+        for version_hash, other in kept.items():
+            kept[version_hash] = msgspec.structs.replace(other, is_newest=False)
+        known = kept.pop(version.hash, None)
+        if known is None:
+            known = KeptVersion(len(kept) + 1, version.hash, now, by, tasks, True, version.canonical)
+        kept[version.hash] = msgspec.structs.replace(known, is_newest=True)
 
 
 class MemoryArchive:

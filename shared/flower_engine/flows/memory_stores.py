@@ -17,7 +17,7 @@ class MemoryStores(Stores):
             redis,
             settings,
             clock,
-            definitions=MemoryDefinitions(),
+            definitions=MemoryDefinitions(clock),
             archive=self.memory,
             key_owners=MemoryKeyOwners(self.memory),
         )

@@ -82,7 +82,13 @@ def overridden(
     if faults:
         raise ParametersError(faults[:_MOST_FAULTS])
     keyed = [plan.keying.keyed(task) for task in tasks]
-    return FlowPlan(plan.workflow, keyed, timeout_ms=plan.timeout_ms, keying=plan.keying)
+    return FlowPlan(
+        plan.workflow,
+        keyed,
+        timeout_ms=plan.timeout_ms,
+        keying=plan.keying,
+        definition=plan.definition,
+    )
 
 
 def _by_number(

@@ -11,6 +11,7 @@ from flower_engine.model.beginnings import BEGINNING_TYPES
 from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.workflow_versions import Version
 from flower_engine.projection.archive.archived_events import ArchivedEvent, history
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection
@@ -22,6 +23,14 @@ from flower_engine.projection.definitions.definition_rows import (
     read_workflow,
 )
 from flower_engine.projection.definitions.flow_control_rows import read_controls
+from flower_engine.projection.definitions.version_rows import (
+    KeptVersion,
+    find_versions,
+    is_newest,
+    keep_version,
+    list_versions,
+    newest_version,
+)
 from flower_engine.projection.maintain.gaps import lost_end_of
 from flower_engine.projection.maintain.pruning import is_being_pruned
 from flower_engine.projection.read.queries import (
@@ -49,17 +58,34 @@ class PostgresDefinitions:
         async with self._connect() as connection:
             return await read_workflow(connection, workflow)
 
-    async def put(self, definition: WorkflowDefinition) -> bool:
+    async def put(self, definition: WorkflowDefinition, by: str) -> bool:
         encoded = await encode_workflow(definition)
         try:
             async with self._connect() as connection:
-                return await put_workflow(connection, encoded)
+                return await put_workflow(connection, encoded, by)
         except UniqueViolation:
             raise DefinitionConflictError(definition.name) from None
 
     async def delete(self, workflow: str) -> bool:
         async with self._connect() as connection:
             return await delete_workflow(connection, workflow)
+
+    async def keep_version(self, workflow: str, version: Version) -> None:
+        async with self._connect() as connection:
+            if not await is_newest(connection, workflow, version.hash):
+                await keep_version(connection, workflow, version)
+
+    async def versions(self, workflow: str, before: int | None, limit: int) -> Sequence[KeptVersion]:
+        async with self._connect() as connection:
+            return await list_versions(connection, workflow, before=before, limit=limit)
+
+    async def find_versions(self, workflow: str, which: int | str) -> Sequence[KeptVersion]:
+        async with self._connect() as connection:
+            return await find_versions(connection, workflow, which)
+
+    async def newest_version(self, workflow: str) -> KeptVersion | None:
+        async with self._connect() as connection:
+            return await newest_version(connection, workflow)
 
     async def keying(self, workflow: str) -> Keying:
         async with self._connect() as connection:

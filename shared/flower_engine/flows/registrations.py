@@ -30,7 +30,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     ``parameters`` replaces these in every task that defines them, ``task_parameters`` (by taskSeq) sets those
     of one task. Nothing starts before ``start_at`` (ISO 8601), or before ``delay_seconds`` have passed. The
-    same ``key`` gives the same flow.
+    same ``key`` gives the same flow. ``version``: that of the workflow, "" for its definition of now; see
+    ``flows/versions.py``.
     """
 
     parameters: Mapping[str, Any] = {}
@@ -39,6 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     start_at: str | None = None
     delay_seconds: float | None = None
     key: str | None = None
+    version: str = ""
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
@@ -55,13 +57,14 @@ async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = No
 
     Raises:
         UnknownWorkflowError, DefinitionError: there is no such workflow, or it cannot be run.
+        UnknownVersionError, AmbiguousVersionError: it has no such version, or several are meant.
         ParametersError, TimeError: what is asked does not fit.
         KeyConflictError: the key belongs to a flow of another workflow.
         FlowLimitError: as many flows are under way as may be, and the workflow's limit says reject.
         LostError, StoreUnavailableError, ProjectionBehindError, psycopg.Error, RedisError: it was not
             started, or nobody knows.
     """
-    plan = await stores.plans.get(workflow)
+    plan = await stores.plans.get(workflow, "" if asked is None else asked.version)
     if asked is None:
         return _started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
     known = (await known_keys(stores, [asked.key])).get(asked.key) if asked.key else None
@@ -81,14 +84,14 @@ async def start_many(
     Raises:
         LostError, StoreUnavailableError, psycopg.Error, RedisError: none was started, or nobody knows.
     """
-    names = list(dict.fromkeys(workflow for workflow, _ in flows))
-    found = await asyncio.gather(*map(stores.plans.get, names), return_exceptions=True)
-    plans = dict(zip(names, found, strict=True))
+    wanted_plans = list(dict.fromkeys((workflow, asked.version) for workflow, asked in flows))
+    calls = (stores.plans.get(*one) for one in wanted_plans)
+    plans = dict(zip(wanted_plans, await asyncio.gather(*calls, return_exceptions=True), strict=True))
     keys = [asked.key for _, asked in flows if asked.key]
     known = await known_keys(stores, keys) if keys else {}
     outcomes: list[Registered | Wanted | BaseException] = []
     for workflow, asked in flows:
-        plan = plans[workflow]
+        plan = plans[workflow, asked.version]
         if not isinstance(plan, FlowPlan):
             outcomes.append(plan)
         elif asked.key in known:

@@ -10,7 +10,9 @@ from typing import NamedTuple, Protocol
 
 from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.workflow_versions import Version
 from flower_engine.projection.archive.archived_events import ArchivedEvent
+from flower_engine.projection.definitions.version_rows import KeptVersion
 from flower_engine.projection.read.views import EventView, FlowView
 
 Position = str | None
@@ -35,8 +37,8 @@ class Definitions(Protocol):
         """
         ...
 
-    async def put(self, definition: WorkflowDefinition) -> bool:
-        """Defines the workflow anew as a whole; True if it did not exist.
+    async def put(self, definition: WorkflowDefinition, by: str) -> bool:
+        """Defines the workflow anew as a whole, and keeps that version; True if it did not exist.
 
         Raises:
             DefinitionError: it cannot be run as defined; every problem found is named.
@@ -46,6 +48,22 @@ class Definitions(Protocol):
 
     async def delete(self, workflow: str) -> bool:
         """Deletes the definition, not its flows; False if there was none."""
+        ...
+
+    async def keep_version(self, workflow: str, version: Version) -> None:
+        """Keeps the version of a definition that was read, if it is not the newest already."""
+        ...
+
+    async def versions(self, workflow: str, before: int | None, limit: int) -> Sequence[KeptVersion]:
+        """Up to ``limit`` versions with numbers below ``before``, the highest number first."""
+        ...
+
+    async def find_versions(self, workflow: str, which: int | str) -> Sequence[KeptVersion]:
+        """The version of this number, or up to two whose hashes begin so; with their definitions."""
+        ...
+
+    async def newest_version(self, workflow: str) -> KeptVersion | None:
+        """The version that was put to use last; with its definition."""
         ...
 
     async def keying(self, workflow: str) -> Keying:

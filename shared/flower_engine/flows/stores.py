@@ -38,7 +38,7 @@ class Stores:
         self.archive = archive
         self.key_owners = key_owners
         self.backlogs = Backlogs(redis, settings)
-        self.plans = Plans(definitions.read)
+        self.plans = Plans(definitions)
         self.programs = Programs(redis, lambda: self.partitions)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"

@@ -7,7 +7,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.model.definition import Keying, WorkflowDefinition
 
 
-async def define(stores: Stores, definition: WorkflowDefinition) -> bool:
+async def define(stores: Stores, definition: WorkflowDefinition, by: str = "") -> bool:
     """Defines the workflow anew as a whole; True if it did not exist. Flows under way keep the old one.
 
     Raises:
@@ -15,7 +15,7 @@ async def define(stores: Stores, definition: WorkflowDefinition) -> bool:
         DefinitionConflictError: somebody else wrote it at the same moment.
     """
     try:
-        return await stores.definitions.put(definition)
+        return await stores.definitions.put(definition, by)
     finally:
         stores.plans.forget(definition.name)  # others are told, too, but the next call may come before that
 

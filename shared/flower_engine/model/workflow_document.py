@@ -18,7 +18,7 @@ from flower_engine.model.task_spec import RetryPolicy, longest_delay
 _RETRY = RetryPolicy()
 
 
-class Document(msgspec.Struct, rename="camel", kw_only=True):
+class Document(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """The root of what a document consists of."""
 
 

@@ -35,13 +35,16 @@ class FlowPlan:
         taken: Mapping[int, bytes] | None = None,
         ignored: Collection[int] = (),
         keying: Keying | None = None,
+        definition: str = "",
     ) -> None:
-        """A fork takes tasks over from another flow: ``taken`` with their results, and ``ignored`` ones."""
+        """A fork takes tasks over from another flow: ``taken`` with their results, and ``ignored`` ones.
+        ``definition``: the hash of the workflow's version."""
         self.workflow = workflow
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
         self.timeout_ms = timeout_ms
         self.keying = keying or Keying()
+        self.definition = definition
         taken = taken or {}
         final = {*taken, *ignored}
         dependents = dependents_of(tasks)

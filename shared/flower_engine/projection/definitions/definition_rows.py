@@ -18,8 +18,15 @@ from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefin
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
+from flower_engine.model.workflow_versions import Version, version_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.policy_columns import columns_of, retry_of, timeout_of
+from flower_engine.projection.definitions.version_rows import (
+    LOCK_WORKFLOW,
+    forget_origin,
+    write_origin,
+    write_version,
+)
 from flower_engine.projection.task_columns import (
     DEFAULTS,
     DEFINITION_COLUMNS,
@@ -67,8 +74,6 @@ SELECT scope, name, fair_by, limit_by FROM ms_flow_control
 WHERE (scope = 'workflow' AND name = %s) OR (scope = 'program' AND limit_by IS NOT NULL)
 """
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 7303))"  # our number for locks on workflows
-
 _DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
 
 _DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
@@ -103,6 +108,7 @@ class EncodedWorkflow(msgspec.Struct, frozen=True):
 
     name: str
     rows: str
+    version: Version
     timeout_ms: int | None = None
 
 
@@ -145,29 +151,43 @@ async def encode_workflow(definition: WorkflowDefinition) -> EncodedWorkflow:
     return _encoded(definition)
 
 
-async def put_workflow(connection: Connection, workflow: EncodedWorkflow) -> bool:
+async def put_workflow(connection: Connection, workflow: EncodedWorkflow, by: str) -> bool:
     """Defines the workflow anew, replacing all its rows in one transaction; True if it did not exist.
 
     Raises:
         psycopg.errors.UniqueViolation: somebody wrote one of its rows with SQL at the same moment.
     """
     async with connection.transaction():
-        await connection.execute(_LOCK, (workflow.name,))
-        deleted = await connection.execute(_DELETE, (workflow.name,))
-        await connection.execute(_WRITE, (workflow.name, workflow.rows))
-        await connection.execute(_DELETE_WORKFLOW, (workflow.name,))
-        if workflow.timeout_ms is not None:
-            await connection.execute(_WRITE_WORKFLOW, (workflow.name, workflow.timeout_ms))
+        await connection.execute(LOCK_WORKFLOW, (workflow.name,))
+        return await write_workflow(connection, workflow, by, None)
+
+
+async def write_workflow(
+    connection: Connection, workflow: EncodedWorkflow, by: str, source: str | None
+) -> bool:
+    """The same for a caller who has a transaction and the workflow's lock; ``source``: of a deploy."""
+    deleted = await connection.execute(_DELETE, (workflow.name,))
+    await connection.execute(_WRITE, (workflow.name, workflow.rows))
+    await connection.execute(_DELETE_WORKFLOW, (workflow.name,))
+    if workflow.timeout_ms is not None:
+        await connection.execute(_WRITE_WORKFLOW, (workflow.name, workflow.timeout_ms))
+    await write_version(connection, workflow.name, workflow.version, by)
+    await write_origin(connection, workflow.name, workflow.version.hash, by, source)
     return deleted.rowcount == 0
 
 
 async def delete_workflow(connection: Connection, name: str) -> bool:
     """Deletes the workflow's definition, not its flows; False if there was none."""
     async with connection.transaction():
-        await connection.execute(_LOCK, (name,))
-        await connection.execute(_DELETE_WORKFLOW, (name,))
-        deleted = await connection.execute(_DELETE, (name,))
-    return deleted.rowcount > 0
+        await connection.execute(LOCK_WORKFLOW, (name,))
+        return await erase_workflow(connection, name)
+
+
+async def erase_workflow(connection: Connection, name: str) -> bool:
+    """The same for a caller who has a transaction and the workflow's lock; its versions stay."""
+    await connection.execute(_DELETE_WORKFLOW, (name,))
+    await forget_origin(connection, name)
+    return (await connection.execute(_DELETE, (name,))).rowcount > 0
 
 
 async def list_workflows(
@@ -247,7 +267,7 @@ def check_definition(definition: WorkflowDefinition) -> None:
 def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
     check_definition(definition)
     rows = spelled_out(msgspec.json.encode([_row_of(task) for task in definition.tasks]))
-    return EncodedWorkflow(definition.name, rows.decode(), definition.timeout_ms)
+    return EncodedWorkflow(definition.name, rows.decode(), version_of(definition), definition.timeout_ms)
 
 
 def _row_of(task: TaskDefinition) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""/workflows/{task_id}/versions: every definition that was in use stays, and can be started again."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from api.serving import RunningApi, details
+
+
+def _versions(api: RunningApi, workflow: str) -> list[tuple[int, str | None, bool]]:
+    reply = api.client.get(f"/workflows/{workflow}/versions")
+    assert reply.status_code == 200, reply.text
+    return [(one["number"], one["createdBy"], one["isNewest"]) for one in reply.json()["versions"]]
+
+
+def _programs(api: RunningApi, flow: str) -> list[str]:
+    return [task["program"] for task in api.flow(flow)["tasks"]]
+
+
+def _started(api: RunningApi, workflow: str, version: Any) -> str:
+    reply = api.client.post(f"/register/{workflow}", json={"workflowVersion": version})
+    assert reply.status_code == 200, reply.text
+    return reply.json()["taskFlowId"]
+
+
+def test_each_definition_is_a_version_and_an_old_one_again_is_the_newest(api: RunningApi) -> None:
+    for program in ("A", "A", "B", "A"):
+        api.define("grown", {"program": program})
+    assert _versions(api, "grown") == [(2, "api", False), (1, "api", True)]
+    shown = api.client.get("/workflows/grown/versions/2").json()
+    assert [task["program"] for task in shown["definition"]["tasks"]] == ["B"]
+    assert api.client.get(f"/workflows/grown/versions/{shown['hash'][:8]}").json() == shown
+    assert api.client.get("/workflows/grown/versions/newest").json()["number"] == 1
+
+
+def test_what_a_version_shows_may_be_put_back(api: RunningApi) -> None:
+    retry = {"maxAttempts": 3, "delaySeconds": 400.0}
+    api.define("back", {"retry": retry, "parameters": {"n": 1.0}}, {"dependsOn": [], "timeoutSeconds": 5.5})
+    shown = api.client.get("/workflows/back/versions/1").json()["definition"]
+    assert shown == api.client.get("/workflows/back").json()
+    assert api.client.put("/workflows/back", json=shown).status_code == 200
+    assert _versions(api, "back") == [(1, "api", True)]
+
+
+def test_rows_edited_with_sql_are_a_version_once_somebody_looks_or_starts_a_flow(api: RunningApi) -> None:
+    api.define("edited", {"program": "A"})
+    api.sql("UPDATE ms_task_definition SET program = 'B' WHERE task_id = 'edited'")
+    api.wait_for(lambda: len(_versions(api, "edited")) == 2)
+    assert _versions(api, "edited") == [(2, None, True), (1, "api", False)]
+    api.sql(
+        "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority) VALUES ('raw', 1, 'A', 0)"
+    )
+    flow = api.register("raw")
+    assert _programs(api, flow) == ["A"]
+    assert _versions(api, "raw") == [(1, None, True)]
+
+
+def test_a_flow_of_an_earlier_version_is_started_by_number_or_hash(api: RunningApi) -> None:
+    for program in ("A", "B"):
+        api.define("earlier", {"program": program})
+    first = api.client.get("/workflows/earlier/versions/1").json()["hash"]
+    named = {1: "A", "1": "A", first: "A", first[:8]: "A", 2: "B", "newest": "B"}
+    for version, program in named.items():
+        assert _programs(api, _started(api, "earlier", version)) == [program], version
+    replies = api.client.post(
+        "/register",
+        json=[
+            {"taskId": "earlier", "workflowVersion": 1},
+            {"taskId": "earlier"},
+            {"taskId": "earlier", "workflowVersion": 7},
+        ],
+    ).json()
+    assert [entry["code"] for entry in replies] == [200, 200, 404]
+    assert [_programs(api, entry["taskFlowId"]) for entry in replies[:2]] == [["A"], ["B"]]
+    assert "no version 7" in replies[2]["description"]
+
+
+def test_a_version_takes_parameters_as_the_definition_does(api: RunningApi) -> None:
+    api.define("asked", {"parameters": {"n": 1}})
+    api.define("asked", {"program": "B", "parameters": {"m": 1}})
+    reply = api.client.post("/register/asked", json={"workflowVersion": 1, "parameters": {"n": 5}})
+    assert api.flow(reply.json()["taskFlowId"])["tasks"][0]["parameters"] == {"n": 5}
+    wrong = api.client.post("/register/asked", json={"workflowVersion": 1, "parameters": {"m": 5}})
+    assert wrong.status_code == 422
+
+
+def test_a_version_that_is_not_there_is_said(api: RunningApi) -> None:
+    api.define("few", {})
+    for version in (2, "2", "abcdef012345", "0", "latest"):
+        reply = api.client.post("/register/few", json={"workflowVersion": version})
+        assert (reply.status_code, reply.json()["type"]) == (404, "urn:flower:problem:unknown-version"), (
+            version
+        )
+        assert "'few'" in details(reply)[0]
+    for version in (0, -1, 1.5, "", "x" * 65, None, [], True):
+        status = api.client.post("/register/few", json={"workflowVersion": version}).status_code
+        assert status == (200 if version is None else 422), version
+    assert api.client.get("/workflows/few/versions/2").status_code == 404
+    assert api.client.get("/workflows/nobody/versions").status_code == 404
+    assert api.client.post("/register/nobody", json={"workflowVersion": 1}).status_code == 404
+
+
+def test_hashes_that_begin_the_same_are_told_apart_by_more_of_them(api: RunningApi) -> None:
+    api.define("twins", {})
+    api.sql(
+        "INSERT INTO ms_workflow_version (task_id, hash, number, definition) SELECT task_id,"
+        " substr(hash, 1, 10) || repeat('0', 54), 2, definition FROM ms_workflow_version"
+        " WHERE task_id = 'twins'"
+    )
+    version = api.sql("SELECT hash FROM ms_workflow_version WHERE task_id = 'twins' AND number = 1")[0][0]
+    reply = api.client.get(f"/workflows/twins/versions/{version[:8]}")
+    assert (reply.status_code, reply.json()["type"]) == (409, "urn:flower:problem:ambiguous")
+    assert version[:16] in details(reply)[0]
+    assert api.client.get(f"/workflows/twins/versions/{version[:14]}").status_code == 200
+
+
+def test_definitions_put_at_once_are_versions_with_numbers_of_their_own(api: RunningApi) -> None:
+    def put(number: int) -> int:
+        task = {"taskSeq": 1, "program": f"P{number}"}
+        return api.client.put("/workflows/raced", json={"tasks": [task]}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(put, range(24)))
+    assert sorted(statuses) == [200] * 23 + [201]
+    versions = _versions(api, "raced")
+    assert [number for number, _, _ in versions] == list(range(24, 0, -1))
+    shown = api.client.get("/workflows/raced").json()
+    assert api.client.get("/workflows/raced/versions/newest").json()["definition"] == shown
+    assert sum(is_newest for _, _, is_newest in versions) == 1
+
+
+def test_versions_are_listed_in_pages(api: RunningApi) -> None:
+    for number in range(5):
+        api.define("paged", {"program": f"P{number}"})
+    first = api.client.get("/workflows/paged/versions?limit=3").json()
+    second = api.client.get(f"/workflows/paged/versions?limit=3&cursor={first['next']}").json()
+    assert [one["number"] for one in (*first["versions"], *second["versions"])] == [5, 4, 3, 2, 1]
+    assert second["next"] is None
+
+
+def test_versions_of_a_deleted_workflow_stay(api: RunningApi) -> None:
+    api.define("deleted", {"program": "A"})
+    assert api.client.delete("/workflows/deleted").status_code == 204
+    assert _versions(api, "deleted") == [(1, "api", True)]
+    assert _programs(api, _started(api, "deleted", 1)) == ["A"]
+
+
+def test_a_name_that_holds_slashes_has_versions_too(api: RunningApi) -> None:
+    for name in ("team/etl", "team/etl/versions", "team/etl/versions/1"):
+        api.define(name, {"program": name})
+    assert _versions(api, "team/etl") == [(1, "api", True)]
+    assert _versions(api, "team%2Fetl") == [(1, "api", True)]
+    assert _versions(api, "team%2Fetl%2Fversions") == [(1, "api", True)]
+    for path, name in {
+        "team%2Fetl%2Fversions": "team/etl/versions",
+        "team/etl%2Fversions": "team/etl/versions",
+        "team/etl/versions%2F1": "team/etl/versions/1",
+        "team%2fetl%2fversions%2f1": "team/etl/versions/1",
+    }.items():
+        assert api.client.get(f"/workflows/{path}").json()["taskId"] == name, path
+
+
+def test_flows_are_started_while_versions_cannot_be_written(own_api: RunningApi) -> None:
+    own_api.define("full", {"program": "A"})
+    own_api.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'the disk is full' USING ERRCODE = 'disk_full'; END $$"
+    )
+    own_api.sql("CREATE TRIGGER refuse BEFORE INSERT ON ms_workflow_version EXECUTE FUNCTION refuse()")
+    own_api.sql("UPDATE ms_task_definition SET program = 'B' WHERE task_id = 'full'")
+    own_api.wait_for(lambda: _programs(own_api, own_api.register("full")) == ["B"])
+    own_api.sql("DROP TRIGGER refuse ON ms_workflow_version")
+    own_api.register("full")
+    assert _versions(own_api, "full") == [(2, None, True), (1, "api", False)]
+
+
+def test_another_api_knows_a_version_at_once(start_api: Callable[..., RunningApi]) -> None:
+    one, other = start_api(), start_api()
+    for program in ("A", "B"):
+        one.define("shared", {"program": program})
+        _started(other, "shared", "newest")
+    assert _programs(other, _started(other, "shared", 2)) == ["B"]
+    assert _programs(other, _started(other, "shared", 1)) == ["A"]
