@@ -40,6 +40,7 @@ def definitions(draw: st.DrawFn, name: str = "w") -> WorkflowDefinition:
         before = st.sets(st.sampled_from(seqs[:place])) if place else st.just(set[int]())
         fields: dict[str, Any] = {
             "task_seq": seq,
+            "task_name": draw(st.none() | st.just(f"t{place}")),
             "program": draw(_NAME),
             "priority": draw(st.integers(-20, 19)),
             "parameters": draw(st.dictionaries(_TEXT, _VALUES, max_size=4)),
