@@ -233,7 +233,9 @@ class Operator:
         if not new:
             return {}
         keying = await keying_of(self._stores, next(iter(new.values())).workflow)
-        return {seq: keying.keys_of(task.program, task.parameters) for seq, task in new.items()}
+        return {
+            seq: keying.keys_of(task.program, task.parameters, refs=task.refs) for seq, task in new.items()
+        }
 
     async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
         found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))
@@ -248,7 +250,9 @@ class Operator:
         given = await self._stores.programs.checked(
             {task.program for task in tasks.values()},
             lambda versions: checked_changes(
-                {seq: (task.program, task.parameters) for seq, task in tasks.items()}, changes, versions
+                {seq: (task.program, task.parameters, task.refs) for seq, task in tasks.items()},
+                changes,
+                versions,
             ),
         )
         self.warnings = warnings_of({seq: task.program for seq, task in tasks.items()}, given)

@@ -12,7 +12,7 @@ from flower_engine.flows.parameter_changes import Change, checked_changes, warni
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import keying_of
-from flower_engine.model.definition import Keying, PlannedTask
+from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.projection.read.views import View
@@ -56,7 +56,9 @@ async def fork(
     given = await stores.programs.checked(
         programs.values(),
         lambda versions: checked_changes(
-            {seq: (planned[seq].program, planned[seq].parameters) for seq in changes}, changes, versions
+            {seq: (planned[seq].program, planned[seq].parameters, planned[seq].refs) for seq in changes},
+            changes,
+            versions,
         ),
     )
     keying = await keying_of(stores, state.workflow)
@@ -87,7 +89,7 @@ def _changed(task: PlannedTask, given: Given | None) -> PlannedTask:
     if given is None:
         return task
     kept = {name: value for name, value in task.parameters.items() if name not in given.unset}
-    return msgspec.structs.replace(task, parameters={**kept, **given.values})
+    return with_parameters(task, {**kept, **given.values})
 
 
 def _with_dependents(state: FlowState, tasks: Sequence[int]) -> set[int]:

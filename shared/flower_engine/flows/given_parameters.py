@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.references import escaped, holds_references
 from flower_engine.programs.signature import Signature
 
 _SHOWN_CHARACTERS = 100
@@ -67,6 +68,21 @@ def given_to(
     left = {name for name in parameters if name not in gone} | found.keys()
     problems += _missing(program, gone, left, versions)
     return Given(found, gone, problems, unknown)
+
+
+def among_references(given: Given) -> Given:
+    """The same for a task whose parameters hold references: what is given stays data.
+
+    What would ask for a result or a secret is a problem: whoever gives parameters may not.
+    """
+    problems = [
+        f"the parameter {name!r} is given as data: {key} stands in definitions only"
+        for name, value in given.values.items()
+        for key in ("$from", "$secret")
+        if holds_references(value, {key})
+    ]
+    values = {name: escaped(value) for name, value in given.values.items()}
+    return Given(values, given.unset, [*given.problems, *problems], given.unknown)
 
 
 def own_name(name: str, parameters: Collection[str], versions: Sequence[Signature] | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ParameterFault, ParametersError
-from flower_engine.flows.given_parameters import Given, given_to
+from flower_engine.flows.given_parameters import Given, among_references, given_to
 from flower_engine.flows.live_programs import Versions
 from flower_engine.flows.plan_overrides import faults_of
 from flower_engine.model.quoting import short
@@ -62,9 +62,11 @@ def asked_changes(
 
 
 def checked_changes(
-    tasks: Mapping[int, tuple[str, Mapping[str, Any]]], changes: Mapping[int, Change], versions: Versions
+    tasks: Mapping[int, tuple[str, Mapping[str, Any], bool]],
+    changes: Mapping[int, Change],
+    versions: Versions,
 ) -> dict[int, Given]:
-    """The changes as they fit the tasks (program and parameters by number).
+    """The changes as they fit the tasks (by number: program, parameters, whether these hold references).
 
     Raises:
         ParametersError: a task or its program cannot take them; names all that is wrong.
@@ -73,15 +75,15 @@ def checked_changes(
     faults: list[ParameterFault] = []
     untaken = {name for change in changes.values() for name in change.of_any}
     for seq, change in changes.items():
-        program, parameters = tasks[seq]
+        program, parameters, refs = tasks[seq]
         has = {name.casefold() for name in parameters}
         unset = [*change.unset, *(name for name in change.of_any if name.casefold() in has)]
         given = given_to(program, parameters, change.values, unset, versions.get(program))
         untaken.difference_update(unset)
-        found[seq] = given
+        found[seq] = among_references(given) if refs else given
         faults += [
             ParameterFault(detail=f"task {seq}: {problem}", pointer=change.pointer)
-            for problem in given.problems
+            for problem in found[seq].problems
         ]
         if len(faults) > _MOST_FAULTS:
             raise ParametersError(faults[:_MOST_FAULTS])

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ParameterFault, ParametersError
-from flower_engine.flows.given_parameters import given_to, own_name
+from flower_engine.flows.given_parameters import among_references, given_to, own_name
 from flower_engine.flows.live_programs import Versions
-from flower_engine.model.definition import PlannedTask
+from flower_engine.model.definition import PlannedTask, with_parameters
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.programs.signature import Signature
@@ -63,8 +63,7 @@ def overridden(
             break
         tasks.append(
             msgspec.structs.replace(
-                task,
-                parameters={**task.parameters, **values},
+                with_parameters(task, {**task.parameters, **values}) if values else task,
                 priority=task.priority if priority is None else priority,
             )
         )
@@ -133,6 +132,8 @@ def _values_for(
     problems: list[str] = []
     for part in filter(None, (for_all, own)):
         given = given_to(task.program, task.parameters, part, (), versions)
+        if task.refs:
+            given = among_references(given)
         values |= given.values
         problems += given.problems
     return values, problems

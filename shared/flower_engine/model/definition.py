@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.definition_references import DefinitionReferences, Params, settled
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_task_name
+from flower_engine.model.references import known_value, scan_parameters
 from flower_engine.model.task_spec import (
     MAX_ATTEMPTS,
     MAX_DURATION_MS,
@@ -46,19 +48,30 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
     limit_by: str | None = None
     programs: dict[str, str] = {}
 
-    def keys_of(self, program: str, parameters: Mapping[str, Any]) -> TaskKeys:
-        """The keys of a task of this program with these parameters."""
+    def keys_of(self, program: str, parameters: Mapping[str, Any], *, refs: bool = False) -> TaskKeys:
+        """The keys of a task of this program with these parameters; ``refs``: they hold references."""
         return TaskKeys(
-            fair_key=_key_of(parameters, self.fair_by),
-            workflow_key=_key_of(parameters, self.limit_by),
-            program_key=_key_of(parameters, self.programs.get(program)),
+            fair_key=_key_of(parameters, self.fair_by, refs),
+            workflow_key=_key_of(parameters, self.limit_by, refs),
+            program_key=_key_of(parameters, self.programs.get(program), refs),
         )
+
+    def told_apart_by(self, workflow: str, program: str) -> dict[str, str]:
+        """The parameters that give tasks of the program their keys, each with who says so."""
+        found: dict[str, str] = {}
+        if self.programs.get(program) is not None:
+            found[self.programs[program]] = f"limit_by of program {program!r}"
+        if self.limit_by is not None:
+            found[self.limit_by] = f"limit_by of workflow {workflow!r}"
+        if self.fair_by is not None:
+            found[self.fair_by] = f"fair_by of workflow {workflow!r}"
+        return found
 
     def keyed(self, task: "PlannedTask") -> "PlannedTask":
         """The task with its keys, from its parameters as they are."""
-        fair_key = _key_of(task.parameters, self.fair_by)
-        workflow_key = _key_of(task.parameters, self.limit_by)
-        program_key = _key_of(task.parameters, self.programs.get(task.program))
+        fair_key = _key_of(task.parameters, self.fair_by, task.refs)
+        workflow_key = _key_of(task.parameters, self.limit_by, task.refs)
+        program_key = _key_of(task.parameters, self.programs.get(task.program), task.refs)
         if (fair_key, workflow_key, program_key) == (task.fair_key, task.workflow_key, task.program_key):
             return task
         return msgspec.structs.replace(
@@ -67,11 +80,13 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow."""
+    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow. ``returns``:
+    what a flow returns, with references; None: nothing."""
 
     name: str
     tasks: tuple[TaskDefinition, ...]
     timeout_ms: int | None = None
+    returns: Any = None
     keying: Keying = Keying()
 
 
@@ -106,16 +121,35 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         raise DefinitionError(name, ["it has no tasks"])
     if len(tasks) > MAX_TASKS:
         raise TooLargeError(name, [f"it has {len(tasks)} tasks; a flow may have {MAX_TASKS}"])
-    edges = sum(len(task.depends_on or ()) for task in tasks)
-    if edges > MAX_EDGES:
-        raise TooLargeError(name, [f"it has {edges} dependencies; a flow may have {MAX_EDGES}"])
+    _refuse_edges(name, sum(len(task.depends_on or ()) for task in tasks))
     problems = _problems_of_rows(name, tasks, definition.timeout_ms)
+    references = DefinitionReferences(name, tasks, definition.returns, Params())
+    problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
     if problems:
         raise DefinitionError(name, problems)
     number = {task.task_seq: index for index, task in enumerate(tasks, start=1)}
-    planned = tuple(definition.keying.keyed(_planned(task, number)) for task in tasks)
+    planned = tuple(
+        definition.keying.keyed(_planned(task, number, references, index)) for index, task in enumerate(tasks)
+    )
+    if references.has_edges:
+        _refuse_edges(name, sum(len(task.depends_on) for task in planned))
     _refuse_cycles(name, planned)
     return planned
+
+
+def _refuse_edges(name: str, edges: int) -> None:
+    if edges > MAX_EDGES:
+        raise TooLargeError(name, [f"it has {edges} dependencies; a flow may have {MAX_EDGES}"])
+
+
+def with_parameters(task: PlannedTask, parameters: dict[str, Any]) -> PlannedTask:
+    """The task with these parameters, which for one that has references are as they stand among such."""
+    if not task.refs:
+        return msgspec.structs.replace(task, parameters=parameters)
+    now, refs = settled(parameters)
+    still = {use.form.name for use in scan_parameters(now).uses} if refs else set[str]()
+    reads = {name: seq for name, seq in task.reads.items() if name in still}
+    return msgspec.structs.replace(task, parameters=now, refs=refs, reads=reads)
 
 
 def dependents_of(tasks: Sequence[PlannedTask]) -> list[list[int]]:
@@ -127,20 +161,30 @@ def dependents_of(tasks: Sequence[PlannedTask]) -> list[list[int]]:
     return dependents
 
 
-def _planned(task: TaskDefinition, number: dict[int, int]) -> PlannedTask:
+def _planned(
+    task: TaskDefinition, number: dict[int, int], references: DefinitionReferences, index: int
+) -> PlannedTask:
     seq = number[task.task_seq]
     if task.depends_on is None:
         depends_on = (seq - 1,) if seq > 1 else ()
     else:
         depends_on = tuple(sorted(number[other] for other in task.depends_on))
     said = msgspec.structs.asdict(task)
+    if not references.of_tasks[index].is_plain:
+        reads = {name: number[producer] for name, producer in references.producers(index).items()}
+        depends_on = tuple(sorted({*depends_on, *reads.values()}))
+        said["parameters"], said["refs"] = settled(task.parameters)
+        said["reads"] = reads
     said["seq"], said["depends_on"] = seq, depends_on
     return PlannedTask(**said)
 
 
-def _key_of(parameters: Mapping[str, Any], parameter: str | None) -> str:
-    """The parameter's value as a key; "" where there is none. A long one is told by its hash."""
+def _key_of(parameters: Mapping[str, Any], parameter: str | None, refs: bool) -> str:
+    """The parameter's value as a key; "" where there is none, or it is not known yet. A long one is told by
+    its hash."""
     value = None if parameter is None else parameters.get(parameter)
+    if refs and isinstance(value, dict | list):
+        value = known_value(value)
     if value is None or value == "":
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()

@@ -4,7 +4,7 @@ What they look like is in ``reference_forms.py``. Only definitions are scanned. 
 through :func:`escaped` before they stand where references do.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any, cast
 
 import msgspec
@@ -43,7 +43,7 @@ class Use(msgspec.Struct, frozen=True):
     form: From
 
 
-class Found(msgspec.Struct):
+class Found(msgspec.Struct, kw_only=True):
     """Everything in a value that is a reference. Parameters, slots and secrets: each name with all places
     (JSON Pointers) where it stands. ``problems``: sentences that begin with a place."""
 
@@ -77,14 +77,14 @@ def scan_parameters(parameters: Mapping[str, Any]) -> Found:
     return found
 
 
-def holds_references(value: Any) -> bool:
-    """Whether something in the value reads as a reference, right or wrong; of any depth."""
+def holds_references(value: Any, keys: Set[str] = KEYS) -> bool:
+    """Whether something in the value reads as a reference (of these kinds), right or wrong; of any depth."""
     left: list[Any] = [value]
     while left:
         one = left.pop()
         if isinstance(one, dict):
             members = cast("dict[str, Any]", one)
-            if not KEYS.isdisjoint(members):
+            if not members.keys().isdisjoint(keys):
                 return True
             left.extend(members.values())
         elif isinstance(one, list):
@@ -95,6 +95,14 @@ def holds_references(value: Any) -> bool:
 def escaped(value: Any) -> Any:
     """The value as it must stand among references, so that it stays what it is."""
     return {"$literal": value} if holds_references(value) else value
+
+
+def known_value(value: Any) -> Any:
+    """What a value that stands among references comes to; None where that is not known yet."""
+    if not holds_references(value):
+        return value
+    literal = isinstance(value, dict) and cast("dict[str, Any]", value).keys() == {"$literal"}
+    return value["$literal"] if literal else None
 
 
 def bound(

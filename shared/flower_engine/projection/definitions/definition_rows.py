@@ -17,6 +17,7 @@ from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
 from flower_engine.model.workflow_versions import Version, version_of
 from flower_engine.projection.database import Connection
@@ -285,13 +286,20 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
     others: dict[str, Any] = {}
     pair = 0
     for key, value in task.parameters.items():
-        if pair < PAIRS and isinstance(value, str) and 0 < len(key) <= PAIR_LENGTH >= len(value):
+        if pair < PAIRS and isinstance(value, str) and _fits_pair(key, value):
             pair += 1
             row[f"param{pair}_key"], row[f"param{pair}_value"] = key, value
         else:
             others[key] = value
     row["parameters"] = others or None
     return row
+
+
+def _fits_pair(key: str, text: str) -> bool:
+    """Whether a pair of columns can hold this; what would be read as a reference there must stay text."""
+    if not 0 < len(key) <= PAIR_LENGTH >= len(text):
+        return False
+    return '"$' not in text or _json_with_references(text) is None
 
 
 def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | None) -> WorkflowDefinition:
@@ -374,8 +382,25 @@ def _pairs_of(pairs: Sequence[str | None], problems: list[str]) -> dict[str, Any
                 f"has the parameter {key[:MAX_SHOWN]!r} twice, the second time as param{number}_key"
             )
         else:
-            found[key] = value
+            found[key] = _text_or_reference(key, value, problems)
     return found
+
+
+def _text_or_reference(key: str, value: str | None, problems: list[str]) -> Any:
+    """A text of a pair; one that is JSON with a reference in it is that JSON."""
+    found = _json_with_references(value) if value and '"$' in value else None
+    if found is None:
+        return value
+    problems += problems_of_parameters({key: found})
+    return found
+
+
+def _json_with_references(text: str) -> Any:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return found if holds_references(found) else None
 
 
 def _parameters_of(text: str, problems: list[str]) -> dict[str, Any]:
