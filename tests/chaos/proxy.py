@@ -1,8 +1,9 @@
-"""A small TCP proxy in front of a server on a Unix socket, which drops connections when told to."""
+"""A small TCP proxy in front of a server, which drops connections, and loses replies, when told to."""
 
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
@@ -11,10 +12,15 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class Proxy:
-    """Forwards ``127.0.0.1:<port>`` to a Unix socket, on a thread of its own, while the block lasts."""
+    """Forwards ``127.0.0.1:<port>`` to a Unix socket, or a port, on a thread of its own, while the block
+    lasts.
 
-    def __init__(self, path: str) -> None:
+    ``to_lose``: so many replies from now on are not passed on: when one begins, its connection is cut off.
+    """
+
+    def __init__(self, path: str | int) -> None:
         self._path = path
+        self.to_lose = 0
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._stop = asyncio.Event()
@@ -57,7 +63,7 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there_reader, there = await asyncio.open_unix_connection(self._path)
+            there_reader, there = await self._open()
         except OSError:
             writer.transport.abort()
             return
@@ -66,7 +72,7 @@ class Proxy:
         try:
             pumps = [
                 asyncio.create_task(_pump(reader, there)),
-                asyncio.create_task(_pump(there_reader, writer)),
+                asyncio.create_task(_pump(there_reader, writer, self._loses)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
@@ -77,9 +83,24 @@ class Proxy:
             for end in ends:
                 end.close()
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._path, int):
+            return await asyncio.open_connection("127.0.0.1", self._path)
+        return await asyncio.open_unix_connection(self._path)
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _loses(self) -> bool:
+        is_lost = self.to_lose > 0
+        self.to_lose -= is_lost
+        return is_lost
+
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, loses: Callable[[], bool] = lambda: False
+) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(_CHUNK_BYTES):
+            if loses():
+                writer.transport.abort()
+                return
             writer.write(data)
             await writer.drain()

@@ -1,22 +1,22 @@
-"""The HTTP API as these commands use it: where it is, who asks, and what its errors mean for scripts."""
+"""The HTTP API as these commands use it: who asks, and what its errors mean for scripts."""
 
 import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import msgspec
 import typer
 
 from flower_cli.console import err, fail
-from flower_engine.secrets import learn_address
+from flower_engine.client.api_location import api_url
+from flower_engine.client.client_errors import problem_words
+from flower_engine.client.http_settings import TIMEOUT, session_settings, why_unreached
+from flower_engine.errors import SettingsError
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_AWAY = 1, 2, 5
-DEFAULT_URL = "http://127.0.0.1:8000"
-_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 Json = Any
 
@@ -35,20 +35,11 @@ class ApiError(Exception):
 
 
 class Api:
-    """A connection to the API of ``FLOWER_URL``, as whom ``FLOWER_TOKEN`` names."""
+    """A connection to the API of ``FLOWER_URL``, as whom ``FLOWER_TOKEN`` names. Each call is sent once:
+    whoever types is told at once."""
 
-    def __init__(self, url: str, token: str | None, timeout: httpx.Timeout = _TIMEOUT) -> None:
-        headers = {"Flower-Client": "cli"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        try:
-            # Reading the certificates of all authorities takes longer than a call, and http needs none.
-            needs_certificates = not url.startswith("http://")
-            self._client = httpx.Client(
-                base_url=url, headers=headers, timeout=timeout, verify=needs_certificates
-            )
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise ApiError(f"FLOWER_URL {url!r} is no URL: {error}", EXIT_USAGE) from None
+    def __init__(self, url: str, token: str | None, timeout: httpx.Timeout = TIMEOUT) -> None:
+        self._client = httpx.Client(**session_settings(url, token, "cli", timeout))
         self.url = url
 
     def close(self) -> None:
@@ -122,24 +113,13 @@ def connected(url: str | None) -> Generator[Api]:
 
     Its errors are said on standard error, and end the command with their exit code.
     """
-    where = url or address()
-    learn_address(where)
+    where = url or api_url()
     try:
         with closing(Api(where, os.environ.get("FLOWER_TOKEN"))) as api:
             yield api
-    except ApiError as error:
+    except (ApiError, SettingsError) as error:
         fail(str(error))
-        raise typer.Exit(error.exit_code) from None
-
-
-def address() -> str:
-    """Where the API is: ``FLOWER_URL``, or that of a ``flower up`` on this data folder, or the usual one."""
-    return os.environ.get("FLOWER_URL") or _url_here() or DEFAULT_URL
-
-
-def part(name: str) -> str:
-    """A name as a part of a path; one of dots alone would be taken for a way through folders."""
-    return quote(name, safe="").replace(".", "%2E") if name.strip(".") == "" else quote(name, safe="")
+        raise typer.Exit(error.exit_code if isinstance(error, ApiError) else EXIT_USAGE) from None
 
 
 def say_warnings(answer: bytes) -> None:
@@ -160,40 +140,16 @@ def print_json(answer: bytes) -> None:
     sys.stdout.flush()
 
 
-def _url_here() -> str | None:
-    from flower_engine.embedded.home import Home
-    from flower_engine.errors import FlowerError
-    from flower_engine.runtime.settings import load_settings
-
-    try:
-        running = Home(load_settings().home).announced()
-    except FlowerError:
-        return None
-    return running.api_url if running else None
-
-
 @contextmanager
 def _told(url: str) -> Generator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        raise ApiError(
-            f"the API at {url} cannot be reached ({error or type(error).__name__}): start the engine with"
-            " 'flower up', or set FLOWER_URL",
-            EXIT_AWAY,
-        ) from None
+        raise ApiError(why_unreached(url, error), EXIT_AWAY) from None
 
 
 def _error_of(reply: httpx.Response) -> ApiError:
-    try:
-        body: dict[str, Any] = msgspec.json.decode(reply.content)
-        detail = body.get("detail") or body.get("description") or reply.text
-        problems: list[dict[str, Any]] = body.get("problems") or []
-        others = [str(problem["detail"]) for problem in problems]
-    except (msgspec.DecodeError, AttributeError, TypeError, KeyError):
-        detail, others = reply.text[:500] or reply.reason_phrase, []
-    lines = [str(detail), *(f"- {other}" for other in others if len(others) > 1)]
-    message = "\n".join(lines)
+    message = problem_words(reply.content, reply.reason_phrase)
     if reply.status_code == 401:
         message += "; give it as FLOWER_TOKEN"
     exit_code = EXIT_AWAY if reply.status_code >= 500 else EXIT_REFUSED

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 
-from flower_cli.commands.api_client import Api, ApiError, address
+from flower_cli.commands.api_client import Api, ApiError
 from flower_cli.commands.words import moment, status_word
+from flower_engine.client.api_location import api_url
+from flower_engine.errors import FlowerError
 from flower_engine.model.noun_counts import counted
 
 _MOST = 50
@@ -55,8 +57,8 @@ def _beginning_with(incomplete: str, offered: Completions) -> Completions:
 def _ask(path: str, key: str) -> list[dict[str, Any]]:
     query = {} if path == "/workers" else {"limit": _MOST}
     try:
-        with closing(Api(address(), os.environ.get("FLOWER_TOKEN"), httpx.Timeout(_SECONDS))) as api:
+        with closing(Api(api_url(), os.environ.get("FLOWER_TOKEN"), httpx.Timeout(_SECONDS))) as api:
             found: list[dict[str, Any]] = api.read(path, **query)[key]
             return found
-    except (ApiError, ValueError, KeyError, TypeError):
+    except (ApiError, FlowerError, ValueError, KeyError, TypeError):
         return []

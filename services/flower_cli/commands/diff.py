@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flower_cli.commands import words
-from flower_cli.commands.api_client import Api, connected, part, print_json
+from flower_cli.commands.api_client import Api, connected, print_json
 from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.commands.completion import complete_flow
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
+from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
 _COMPARED = ("status", "program", "dependsOn", "parameters", "result", "error")
@@ -101,7 +102,7 @@ def duration_of(what: dict[str, Any]) -> float | None:
 
 def _read(api: Api, which: str) -> dict[str, Any]:
     flow, _, moment = which.partition("@")
-    return api.read(f"/flows/{part(flow_id(api, flow))}", at=moment or None)
+    return api.read(f"/flows/{path_part(flow_id(api, flow))}", at=moment or None)
 
 
 def _differences(a: Task | None, b: Task | None) -> list[str]:

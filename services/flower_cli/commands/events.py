@@ -9,10 +9,11 @@ import msgspec
 import typer
 from rich.text import Text
 
-from flower_cli.commands.api_client import Api, connected, part, print_json
+from flower_cli.commands.api_client import Api, connected, print_json
 from flower_cli.commands.api_options import FlowArgument, JsonOption, UrlOption
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
+from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import are, counted
 
 _FOLLOW_SECONDS = 0.5
@@ -39,7 +40,7 @@ def events(
             return
         after = None
         while True:
-            page = api.read(f"/flows/{part(flow)}/events", after=after, limit=1_000)
+            page = api.read(f"/flows/{path_part(flow)}/events", after=after, limit=1_000)
             for entry in page["events"]:
                 after = entry["position"]
                 _print_event(entry, as_json)
@@ -56,7 +57,7 @@ def _export(api: Api, flow: str, path: Path) -> None:
     unfinished, count, after = path.with_name(path.name + ".unfinished"), 0, None
     with unfinished.open("wb") as file:
         while True:
-            page = api.read(f"/flows/{part(flow)}/events", after=after, limit=1_000)
+            page = api.read(f"/flows/{path_part(flow)}/events", after=after, limit=1_000)
             for entry in page["events"]:
                 file.write(msgspec.json.encode(entry) + b"\n")
             count += len(page["events"])

@@ -8,11 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, part, print_json
+from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, ReasonOption, UrlOption
 from flower_cli.commands.values import parameters_of
 from flower_cli.console import out
 from flower_cli.options import finite
+from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
 _PANEL = "Flow control, over HTTP"
@@ -184,7 +185,7 @@ def unstrike(
 ) -> None:
     """Lift a strike; what was passed over stays so (flower unignore)."""
     with connected(url) as api:
-        api.delete(f"/strikes/{part(identity)}")
+        api.delete(f"/strikes/{path_part(identity)}")
     out.print(f"strike {identity} is lifted", markup=False)
 
 
@@ -201,7 +202,7 @@ def _change(api: Api, scope: Scope, name: str, changes: dict[str, Any]) -> bytes
 def _path(scope: Scope, name: str) -> str:
     if (scope == "global") == bool(name):
         raise typer.BadParameter("global has no name, every other scope has one")
-    return "/limits/global" if scope == "global" else f"/limits/{scope}/{part(name)}"
+    return "/limits/global" if scope == "global" else f"/limits/{scope}/{path_part(name)}"
 
 
 def _show(answer: bytes, as_json: bool) -> None:

@@ -2,7 +2,8 @@
 
 import re
 
-from flower_cli.commands.api_client import Api, part
+from flower_cli.commands.api_client import Api
+from flower_engine.client.api_location import path_part
 
 _SHORT = re.compile(r"last|[0-9a-fA-F-]{1,35}")  # whatever else there is, the API says that it is no id
 
@@ -15,5 +16,5 @@ def flow_id(api: Api, name: str) -> str:
     """
     if not _SHORT.fullmatch(name):
         return name
-    found: str = api.read(f"/flow-names/{part(name)}")["taskFlowId"]
+    found: str = api.read(f"/flow-names/{path_part(name)}")["taskFlowId"]
     return found

@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from flower_cli.commands import words
-from flower_cli.commands.api_client import connected, part, print_json
+from flower_cli.commands.api_client import connected, print_json
 from flower_cli.commands.api_options import (
     FlowArgument,
     JsonOption,
@@ -18,6 +18,7 @@ from flower_cli.commands.api_options import (
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.commands.values import parameters_of, task_parameters_of
 from flower_cli.console import out
+from flower_engine.client.api_location import path_part
 
 TasksArgument = Annotated[
     list[str], typer.Argument(help="Tasks by number, as 'flower show' has them, or by name.")
@@ -87,7 +88,7 @@ def fork(
     """Run from a task on, as a new flow that takes the results before it over; prints its id."""
     with connected(url) as api:
         answer = api.post(
-            f"/flows/{part(flow_id(api, flow))}/fork",
+            f"/flows/{path_part(flow_id(api, flow))}/fork",
             {"fromTasks": _numbers(from_task), **_parameters(param, task_param, unset)},
         )
     if as_json:
@@ -175,7 +176,7 @@ def _operate(  # one call for all of the above
         body["version"] = version
     with connected(url) as api:
         flow = flow_id(api, flow)
-        answer = api.post(f"/flows/{part(flow)}/{verb}", body)
+        answer = api.post(f"/flows/{path_part(flow)}/{verb}", body)
     if as_json:
         print_json(answer)
         return

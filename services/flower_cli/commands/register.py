@@ -7,12 +7,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flower_cli.commands import words
-from flower_cli.commands.api_client import Api, ApiError, connected, part, print_json
+from flower_cli.commands.api_client import Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, ParamOption, UrlOption, WorkflowArgument
 from flower_cli.commands.show import print_flow
 from flower_cli.commands.values import parameters_of, task_parameters_of
 from flower_cli.console import err, out
 from flower_cli.options import finite
+from flower_engine.client.api_location import path_part
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
 _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
@@ -60,10 +61,10 @@ def register(
     body = {name: value for name, value in given.items() if value is not None}
     with connected(url) as api:
         try:
-            registered = api.send(f"/register/{part(workflow)}", body)
+            registered = api.send(f"/register/{path_part(workflow)}", body)
         except ApiError as error:
             if b'"no tasks registered"' in error.body:
-                api.get(f"/workflows/{part(workflow)}")  # which says what is near
+                api.get(f"/workflows/{path_part(workflow)}")  # which says what is near
             raise
         flow_id = registered["taskFlowId"]
         if not wait:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flower_cli.commands import words
-from flower_cli.commands.api_client import EXIT_REFUSED, connected, part, print_json, say_warnings
+from flower_cli.commands.api_client import EXIT_REFUSED, connected, print_json, say_warnings
 from flower_cli.commands.api_options import (
     FlowArgument,
     JsonOption,
@@ -25,6 +25,7 @@ from flower_cli.commands.failures import print_attempts, print_failure, print_tr
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.commands.tree import tree_lines
 from flower_cli.console import fail, out
+from flower_engine.client.api_location import path_part
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,7 +78,9 @@ def show(
 ) -> None:
     """Show a flow: its tasks as a tree with why each waits, then what failed and why."""
     with connected(url) as api:
-        path = f"/flows/{part(flow_id(api, flow))}" + ("" if task is None else f"/tasks/{part(task)}")
+        path = f"/flows/{path_part(flow_id(api, flow))}" + (
+            "" if task is None else f"/tasks/{path_part(task)}"
+        )
         answer = api.get(path, at=at)
     if as_json:
         print_json(answer)
@@ -96,7 +99,7 @@ def why(
     """Say why tasks of a flow wait, as it is at this moment."""
     with connected(url) as api:
         flow = flow_id(api, flow)
-        found = api.read(f"/flows/{part(flow)}")
+        found = api.read(f"/flows/{path_part(flow)}")
     tasks = [one for one in found["tasks"] if task in (None, str(one["taskExecSeq"]), one.get("taskName"))]
     if not tasks:
         fail(f"flow {flow} has no task {task}; its tasks are 1 to {len(found['tasks'])}")

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, part, print_json
+from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
 from flower_cli.console import fail, out
+from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
 _STDIN = Path("-")
@@ -64,7 +65,7 @@ def show(
     """Show the definition of a workflow; with --json it is what 'apply' takes."""
     before_url, before_json = context.obj
     with connected(url or before_url) as api:
-        answer = api.get(f"/workflows/{part(name)}")
+        answer = api.get(f"/workflows/{path_part(name)}")
     if as_json or before_json:
         print_json(answer)
     else:
@@ -112,12 +113,12 @@ def delete(
     with connected(url or context.obj[0]) as api:
         if not yes:
             typer.confirm(f"Delete the definition of workflow {name}?", abort=True, err=True)
-        api.delete(f"/workflows/{part(name)}")
+        api.delete(f"/workflows/{path_part(name)}")
     out.print(f"workflow {name}: deleted", markup=False)
 
 
 def _apply(api: Api, workflow: str, body: dict[str, Any]) -> str:
-    is_new = api.put_new(f"/workflows/{part(workflow)}", body)
+    is_new = api.put_new(f"/workflows/{path_part(workflow)}", body)
     return f"{'defined' if is_new else 'replaced'}, {counted(len(body['tasks']), 'task')}"
 
 

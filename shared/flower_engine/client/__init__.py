@@ -1,0 +1,80 @@
+"""Registers flows and looks after them from Python, over HTTP: ``Client``, and ``AsyncClient`` for asyncio.
+
+A call is made of a part without I/O (``flow_calls.py``, ``workflow_calls.py``) and a session that drives it
+(``http_sessions.py``); so both clients speak one protocol. Names are imported when they are asked for: the
+command needs few of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flower_engine.client.async_client import AsyncClient, AsyncFlowHandle
+    from flower_engine.client.blocking_client import Client, FlowHandle
+    from flower_engine.client.client_errors import (
+        ApiRefusedError,
+        ApiUnavailableError,
+        AuthError,
+        ClientError,
+        FailedTaskError,
+        FlowCancelledError,
+        FlowFailedError,
+        FlowTimeoutError,
+        NotRegisteredError,
+        ResultError,
+    )
+    from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Task, Worker
+    from flower_engine.client.wanted_flows import NamedWorkflow, Registration, named, registration
+
+__all__ = [
+    "ApiRefusedError",
+    "ApiUnavailableError",
+    "AsyncClient",
+    "AsyncFlowHandle",
+    "AuthError",
+    "Client",
+    "ClientError",
+    "Event",
+    "FailedTaskError",
+    "Flow",
+    "FlowCancelledError",
+    "FlowEntry",
+    "FlowFailedError",
+    "FlowHandle",
+    "FlowTimeoutError",
+    "NamedWorkflow",
+    "NotRegisteredError",
+    "Operated",
+    "Registration",
+    "ResultError",
+    "Task",
+    "Worker",
+    "named",
+    "registration",
+]
+
+_PLACES = {
+    "async_client": ("AsyncClient", "AsyncFlowHandle"),
+    "blocking_client": ("Client", "FlowHandle"),
+    "client_errors": (
+        "ApiRefusedError",
+        "ApiUnavailableError",
+        "AuthError",
+        "ClientError",
+        "FailedTaskError",
+        "FlowCancelledError",
+        "FlowFailedError",
+        "FlowTimeoutError",
+        "NotRegisteredError",
+        "ResultError",
+    ),
+    "flow_values": ("Event", "Flow", "FlowEntry", "Operated", "Task", "Worker"),
+    "wanted_flows": ("NamedWorkflow", "Registration", "named", "registration"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

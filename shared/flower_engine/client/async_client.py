@@ -1,0 +1,297 @@
+"""``AsyncClient``: what ``AsyncClient`` is, for code with asyncio."""
+
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from flower_engine.client import flow_calls, workflow_calls
+from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
+from flower_engine.client.api_location import api_url
+from flower_engine.client.flow_queries import (
+    FlowTimes,
+    Scope,
+    Selection,
+    TaskParameters,
+    Tasks,
+    flows_query,
+    rerun_body,
+)
+from flower_engine.client.flow_values import (
+    Event,
+    Flow,
+    FlowEntry,
+    Operated,
+    StatusWord,
+    Task,
+    Worker,
+    WorkflowEntry,
+)
+from flower_engine.client.http_sessions import AsyncSession
+from flower_engine.client.http_settings import session_settings
+from flower_engine.client.wanted_flows import NamedWorkflow, Registration, registration
+
+R = TypeVar("R")
+T = TypeVar("T")
+Workflowish = str | NamedWorkflow
+
+
+class AsyncClient:
+    """What :class:`Client` is, for code with asyncio. A call that is cancelled ends at once; what it had sent
+    may be done all the same. It works in one event loop at a time."""
+
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        """Does no I/O.
+
+        Args:
+            url: where the API is; without it ``FLOWER_URL``, else that of a ``flower up`` on this data folder
+                (``FLOWER_HOME``, ``.flower``), else ``http://127.0.0.1:8000``.
+            token: without it ``FLOWER_TOKEN``.
+            retry_seconds: how long a call tries while the API is away or cannot.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        self.url = url or api_url()
+        self.retry_seconds = retry_seconds
+        self._session = AsyncSession(
+            session_settings(self.url, token or os.environ.get("FLOWER_TOKEN"), "python")
+        )
+        self.workflows = AsyncWorkflows(self)
+
+    async def register(
+        self, workflow: Workflowish, /, *args: Any, **parameters: Any
+    ) -> "AsyncFlowHandle[Any]":
+        """Starts a flow of a workflow, with these parameters.
+
+        Raises:
+            UnknownWorkflowError, DefinitionError, ParametersError, KeyConflictError, FlowLimitError: it
+                cannot be started.
+            ApiUnavailableError, AuthError: nobody took it.
+        """
+        wanted = registration(workflow, *args, **parameters)
+        return self._handle(wanted, await self.run(flow_calls.register(wanted, self.patience())))
+
+    async def register_many(self, wanted: Iterable[Registration[R]]) -> "list[AsyncFlowHandle[R]]":
+        """Starts many flows (see :func:`registration`), 1,000 a request; their handles, in order.
+
+        Raises:
+            NotRegisteredError: some were refused; has the errors, and the handles of the others.
+        """
+        flows = list(wanted)
+        registered, refused = await self.run(flow_calls.register_many(flows, self.patience()))
+        handles = {place: self._handle(flows[place], registered[place]) for place in sorted(registered)}
+        if refused:
+            raise flow_calls.not_registered(refused, handles)
+        return list(handles.values())
+
+    def flow(self, flow: str, result_type: type[R] | Any = Any) -> "AsyncFlowHandle[R]":
+        """A flow that is there already, by its id. No call is made."""
+        return AsyncFlowHandle(self, flow, result_type)
+
+    async def flows(
+        self,
+        workflow: str | None = None,
+        status: StatusWord | Sequence[StatusWord] | None = None,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[FlowEntry]:
+        """Flows, newest first, as they are projected; page after page, as far as one reads."""
+        query = flows_query(workflow, status, FlowTimes(since, until), limit)
+        left, cursor = limit, ""
+        while True:
+            page, cursor = await self.run(
+                flow_calls.flows_page({**query, "cursor": cursor or None}, self.patience())
+            )
+            for entry in page[:left]:
+                yield entry
+            left = None if left is None else left - len(page)
+            if cursor is None or (left is not None and left <= 0):
+                return
+
+    async def workers(self) -> list[Worker]:
+        """The live workers."""
+        return await self.run(flow_calls.workers(self.patience()))
+
+    async def close(self) -> None:
+        """Ends its connections; no call works any more."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<flower AsyncClient of {self.url}>"
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Makes a call of ``flow_calls.py`` or ``workflow_calls.py``."""
+        return await self._session.run(steps)
+
+    def patience(self) -> Patience:
+        """That of one call."""
+        return Patience(self.retry_seconds)
+
+    def _handle(self, wanted: Registration[R], made: flow_calls.Registered) -> "AsyncFlowHandle[R]":
+        return AsyncFlowHandle(self, made.flow, wanted.result_type, is_duplicate=made.is_duplicate)
+
+
+class AsyncWorkflows:
+    """The definitions; ``client.workflows``."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def __aiter__(self) -> AsyncIterator[WorkflowEntry]:
+        """Every workflow, by name."""
+        cursor = None
+        while True:
+            page, cursor = await self._client.run(workflow_calls.page(cursor, self._client.patience()))
+            for entry in page:
+                yield entry
+            if cursor is None:
+                return
+
+    async def get(self, name: str) -> dict[str, Any]:
+        """The definition, as the API has it; raises UnknownWorkflowError."""
+        return await self._client.run(workflow_calls.get(name, self._client.patience()))
+
+    async def put(self, document: Mapping[str, Any]) -> list[str]:
+        """Defines a workflow, or replaces it as a whole; returns what the API warns of.
+
+        Raises:
+            DefinitionError: it cannot be run as defined; names every problem.
+        """
+        return await self._client.run(workflow_calls.put(document, self._client.patience()))
+
+    async def delete(self, name: str) -> bool:
+        """Deletes the definition, not its flows; False if there was none."""
+        return await self._client.run(workflow_calls.delete(name, self._client.patience()))
+
+
+class AsyncFlowHandle(Generic[R]):
+    """One flow. ``is_duplicate``: its registration started nothing new, as its key was known or the
+    workflow's limit says skip."""
+
+    def __init__(
+        self, client: AsyncClient, flow: str, result_type: Any = Any, *, is_duplicate: bool = False
+    ) -> None:
+        self.id = flow
+        self.is_duplicate = is_duplicate
+        self._client = client
+        self._result_type = result_type
+
+    async def status(self) -> StatusWord:
+        """Where it stands: Wait, Running, Suspend (a task failed for good), Finish, Cancelled; Ignore if all
+        of it was passed over."""
+        return (await self.show()).word
+
+    async def show(self) -> Flow:
+        """All of it, with its tasks, as it stands now; raises UnknownFlowError."""
+        return await self._client.run(flow_calls.show(self.id, self._client.patience()))
+
+    async def tasks(self) -> list[Task]:
+        """Its tasks, as they stand now."""
+        return (await self.show()).tasks
+
+    async def wait(self, timeout: float | None = None) -> Flow:  # noqa: ASYNC109 # its error says why
+        """The flow once it ended, or stands still because tasks failed.
+
+        Raises:
+            FlowTimeoutError: so many seconds are over before; it says what the flow waits for.
+        """
+        return await self._client.run(flow_calls.wait(self.id, timeout, self._client.retry_seconds))
+
+    async def result(self, timeout: float | None = None) -> R:  # noqa: ASYNC109 # its error says why
+        """What its workflow returns, once it has finished.
+
+        Raises:
+            FlowFailedError: a task failed for good; names it and its error.
+            FlowCancelledError: it was cancelled.
+            FlowTimeoutError: so many seconds are over before.
+            ResultError: the result does not convert to the workflow's type.
+        """
+        retry_seconds = self._client.retry_seconds
+        return await self._client.run(flow_calls.result(self.id, self._result_type, timeout, retry_seconds))
+
+    async def events(self, after: str | None = None) -> AsyncIterator[Event]:
+        """Its history, from behind a position on, as far as it goes now."""
+        while True:
+            page, after = await self._client.run(
+                flow_calls.events_page(self.id, after, self._client.patience())
+            )
+            for entry in page:
+                yield entry
+            if after is None:
+                return
+
+    async def rerun(
+        self,
+        tasks: Selection = "failed",
+        *,
+        scope: Scope | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        task_parameters: TaskParameters | None = None,
+        unset: Sequence[str] = (),
+        version: int | None = None,
+    ) -> Operated:
+        """Tasks (by number or name), those that failed, or all run again; docs/lifecycle.md has ``scope``.
+
+        Raises:
+            RefusedError, MovedError, ParametersError: it cannot be done, and nothing was.
+        """
+        body = rerun_body(tasks, scope, parameters, task_parameters, unset)
+        return await self._operate("rerun", version=version, **body)
+
+    async def resume(self, *, version: int | None = None) -> Operated:
+        """Lifts a pause; else reruns what failed, or what a cancel cut off."""
+        return await self._operate("resume", version=version)
+
+    async def fork(
+        self,
+        from_tasks: Tasks,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        task_parameters: TaskParameters | None = None,
+        unset: Sequence[str] = (),
+    ) -> "AsyncFlowHandle[R]":
+        """A new flow from these tasks on, which takes over the results before them."""
+        body = rerun_body(from_tasks, None, parameters, task_parameters, unset)
+        body["fromTasks"] = body.pop("tasks")
+        new = await self._client.run(flow_calls.fork(self.id, body, self._client.patience()))
+        return AsyncFlowHandle(self._client, new, self._result_type)
+
+    async def ignore(self, tasks: Tasks, *, reason: str = "", version: int | None = None) -> Operated:
+        """Passes over tasks; the rest goes on."""
+        return await self._operate("ignore", tasks=list(tasks), reason=reason, version=version)
+
+    async def unignore(self, tasks: Tasks, *, version: int | None = None) -> Operated:
+        """Takes that back."""
+        return await self._operate("unignore", tasks=list(tasks), version=version)
+
+    async def cancel(self, *, reason: str = "", version: int | None = None) -> Operated:
+        """Ends it."""
+        return await self._operate("cancel", reason=reason, version=version)
+
+    async def pause(self, *, reason: str = "", version: int | None = None) -> Operated:
+        """Nothing of it starts until it is resumed."""
+        return await self._operate("pause", reason=reason, version=version)
+
+    async def prioritise(self, priority: int, *, version: int | None = None) -> Operated:
+        """All its tasks have this priority, -20 (first) to 19."""
+        return await self._operate("priority", priority=priority, version=version)
+
+    def __repr__(self) -> str:
+        return f"<flow {self.id}>"
+
+    async def _operate(self, verb: str, **body: Any) -> Operated:
+        return await self._client.run(flow_calls.operate(self.id, verb, body, self._client.patience()))

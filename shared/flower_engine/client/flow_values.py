@@ -1,0 +1,242 @@
+"""Flows, tasks, events and workers as the API tells of them.
+
+Fields have the API's names in snake_case, times are UTC. What an API of another version has more, or less,
+does no harm.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from flower_engine.client.client_errors import FailedTaskError
+
+StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled"]
+_MOST_SHOWN = 200
+
+
+class _Told(msgspec.Struct, rename="camel", kw_only=True):
+    """The root of what the API tells."""
+
+
+class TaskErrorTold(_Told):
+    """Why an attempt failed."""
+
+    type: str = ""
+    message: str = ""
+    traceback: str | None = None
+
+
+class Task(_Told):
+    """One task of a flow. ``parameters`` and ``result`` are plain JSON values; ``blob`` says where a large
+    result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words."""
+
+    task_exec_seq: int
+    task_seq: int
+    program: str
+    status: StatusWord
+    task_name: str | None = None
+    queue: str = "default"
+    task_priority: int = 0
+    depends_on: list[int] = []
+    wait_reason: dict[str, Any] | None = None
+    attempt: int = 0
+    failures: int = 0
+    lost: int = 0
+    worker: str | None = None
+    registered_ts: datetime | None = None
+    started_ts: datetime | None = None
+    finished_ts: datetime | None = None
+    suspended_ts: datetime | None = None
+    retry_ts: datetime | None = None
+    progress: dict[str, Any] | None = None
+    ignored_by: str | None = None
+    ignore_reason: str | None = None
+    parameters: dict[str, Any] = {}
+    result: Any = None
+    blob: dict[str, Any] | None = None
+    error: TaskErrorTold | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the workflow; of a task without one, that of its program."""
+        return self.task_name or self.program
+
+    @property
+    def seconds(self) -> float | None:
+        """From the start of its last attempt to its end; None: it has not ended, or never began."""
+        end = self.finished_ts or self.suspended_ts
+        return (end - self.started_ts).total_seconds() if end and self.started_ts else None
+
+
+class FlowEntry(_Told):
+    """A flow without its tasks: how many of them stand where, and when what happened."""
+
+    task_flow_id: str
+    task_id: str
+    status: StatusWord
+    version: int
+    task_count: int = 0
+    waiting: int = 0
+    running: int = 0
+    suspended: int = 0
+    finished: int = 0
+    ignored: int = 0
+    registered_ts: datetime | None = None
+    started_ts: datetime | None = None
+    finished_ts: datetime | None = None
+    suspended_ts: datetime | None = None
+    registered_by: str | None = None
+    key: str | None = None
+    forked_from: str | None = None
+    start_ts: datetime | None = None
+    paused_ts: datetime | None = None
+    paused_by: str | None = None
+    cancelled_ts: datetime | None = None
+    cancelled_by: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.task_flow_id
+
+    @property
+    def workflow(self) -> str:
+        return self.task_id
+
+    @property
+    def word(self) -> StatusWord:
+        """Its status; "Cancelled" where the tables say Ignore for that."""
+        return "Cancelled" if self.status == "Ignore" and self.cancelled_ts else self.status
+
+    @property
+    def counts(self) -> str:
+        """How many tasks stand where, in words."""
+        names = ("finished", "running", "waiting", "suspended", "ignored")
+        return ", ".join(f"{getattr(self, name)} {name}" for name in names if getattr(self, name))
+
+
+class Flow(FlowEntry):
+    """A flow with its tasks, as it stood at one moment. ``parameters``: what it was registered with, where
+    its workflow says which it takes; ``result``: the JSON of what its workflow returns, once it has finished.
+    """
+
+    tasks: list[Task] = []
+    parameters: dict[str, Any] | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more of it happens by itself: it has ended, or what is left waits for tasks that
+        failed for good."""
+        if self.finished_ts is not None:
+            return True
+        return self.suspended > 0 and not self.running and not any(map(_may_start, self.tasks))
+
+    @property
+    def failed(self) -> list[FailedTaskError]:
+        """The tasks that failed for good, each with why."""
+        return [
+            FailedTaskError(
+                task.task_exec_seq,
+                task.name,
+                task.error.type if task.error else "?",
+                task.error.message if task.error else "",
+                (task.error.traceback or "") if task.error else "",
+            )
+            for task in self.tasks
+            if task.status == "Suspend"
+        ]
+
+    @property
+    def why_it_waits(self) -> str:
+        """What keeps its tasks, in the API's words: those that wait for others are left out."""
+        reasons = [(task, task.wait_reason or {}) for task in self.tasks if task.status == "Wait"]
+        lines = [
+            f"task {task.task_exec_seq} ({task.name}) waits: {_words(reason)}"
+            for task, reason in reasons
+            if reason.get("reason") not in (None, "dependencies")
+        ]
+        return "; ".join(lines[:3]) or self.counts
+
+    def as_html(self) -> str:
+        """As a notebook shows it."""
+        from flower_engine.client import flow_tables  # noqa: PLC0415 # needs rich
+
+        return flow_tables.as_html(flow_tables.Lines(*self._lines()))
+
+    _repr_html_ = as_html
+
+    def __rich__(self) -> Any:
+        from flower_engine.client import flow_tables  # noqa: PLC0415 # needs rich
+
+        return flow_tables.as_table(flow_tables.Lines(*self._lines()))
+
+    def _lines(self) -> tuple[str, list[tuple[str, ...]], int]:
+        shown = self.tasks[:_MOST_SHOWN]
+        title = f"{self.workflow} {self.id}: {self.word} ({self.counts})"
+        return title, list(map(_line, shown)), len(self.tasks) - len(shown)
+
+
+class Event(_Told):
+    """One event of a flow's history. ``event`` is what happened, as plain JSON; None: it cannot be shown, and
+    ``error`` says why."""
+
+    position: str
+    archived: bool = False
+    event: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class Worker(_Told):
+    """A live worker, with what it serves and how much of it is busy."""
+
+    worker: str
+    host: str = ""
+    pid: int = 0
+    slots: int = 0
+    running: int = 0
+    queues: list[str] = []
+    programs: list[str] = []
+    stuck: list[str] = []
+    unable: dict[str, str] = {}
+    outdated: list[str] = []
+    started_ts: datetime | None = None
+    seen_ts: datetime | None = None
+
+
+class Operated(_Told):
+    """What an operation did: the flow's version after it, and the tasks concerned by their number (none where
+    the answer to a first sending was lost)."""
+
+    task_flow_id: str
+    operation: str
+    version: int
+    tasks: list[int] = []
+    warnings: list[str] = []
+
+
+class WorkflowEntry(_Told):
+    """A workflow; ``problem``: why it cannot be run."""
+
+    task_id: str
+    task_count: int = 0
+    problem: str = ""
+
+
+def _line(task: Task) -> tuple[str, ...]:
+    seconds, why = task.seconds, ""
+    if task.status == "Suspend" and task.error is not None:
+        why = f"{task.error.type}: {task.error.message.partition(chr(10))[0]}"
+    elif task.status == "Wait" and task.wait_reason:
+        why = str(task.wait_reason.get("reason", ""))
+    named = f"{task.task_exec_seq} {task.task_name or ''}".rstrip()
+    return named, task.program, task.status, "" if seconds is None else f"{seconds:.1f}", why
+
+
+def _may_start(task: Task) -> bool:
+    return task.status == "Wait" and (task.wait_reason or {}).get("reason") != "dependencies"
+
+
+def _words(reason: dict[str, Any]) -> str:
+    more = ", ".join(f"{name} {value}" for name, value in reason.items() if name != "reason")
+    return f"{reason['reason']} ({more})" if more else str(reason["reason"])

@@ -1,0 +1,76 @@
+"""How ``httpx`` talks to the API, for both kinds of sessions, and for the command."""
+
+import ipaddress
+from typing import Any
+
+import httpx
+
+from flower_engine.client.api_calls import Request
+from flower_engine.errors import SettingsError
+from flower_engine.secrets import hide_secrets, learn_address, learn_secrets
+
+CONNECT_SECONDS = 5.0
+TIMEOUT = httpx.Timeout(60.0, connect=CONNECT_SECONDS)
+_JSON = {"Content-Type": "application/json"}
+
+
+def session_settings(
+    url: str, token: str | None, client: str, timeout: httpx.Timeout = TIMEOUT
+) -> dict[str, Any]:
+    """How ``httpx`` is to talk to the API: for ``httpx.Client`` and ``httpx.AsyncClient`` alike.
+
+    Raises:
+        SettingsError: the URL is none.
+    """
+    learn_address(url)
+    learn_secrets([token])
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise SettingsError(f"{hide_secrets(url)!r} is no URL of an API (FLOWER_URL): {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise SettingsError(
+            f"{hide_secrets(url)!r} is no URL of an API (FLOWER_URL): it begins with http:// or https://"
+        )
+    headers = {"Flower-Client": client}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return {
+        "base_url": url,
+        "headers": headers,
+        "timeout": timeout,
+        # Reading the certificates of all authorities takes longer than a call, and http needs none.
+        "verify": parsed.scheme == "https",
+        # No proxy of the environment may stand between this machine and itself.
+        "trust_env": not _is_this_machine(parsed.host),
+    }
+
+
+def as_httpx(client: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
+    headers = dict(_JSON) if request.body is not None else {}
+    if request.key is not None:
+        headers["Idempotency-Key"] = request.key
+    query = {name: value for name, value in request.query.items() if value is not None}
+    timeout = httpx.Timeout(request.seconds, connect=min(request.seconds, CONNECT_SECONDS))
+    return client.build_request(
+        request.method,
+        request.path,
+        params=query or None,
+        content=request.body,
+        headers=headers,
+        timeout=timeout,
+    )
+
+
+def why_unreached(url: str, error: httpx.HTTPError) -> str:
+    said = hide_secrets(f"{url} ({error or type(error).__name__})")
+    return f"the API at {said} cannot be reached: start the engine with 'flower up', or set FLOWER_URL"
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

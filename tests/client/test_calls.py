@@ -1,0 +1,199 @@
+"""Calls without I/O: when they are sent again, which error an answer becomes, how what is told is shown."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from flower_engine import client, errors
+from flower_engine.client import ApiUnavailableError, Flow, Registration, ResultError, Task, flow_calls
+from flower_engine.client.api_calls import Answer, Patience, Pause, Request, Steps, Unreached, decoded, sent
+from flower_engine.client.client_errors import ApiRefusedError, AuthError, error_of
+from flower_engine.client.flow_values import FlowEntry
+from flower_engine.projection.read.views import FlowSummary, FlowView, TaskView
+
+T = TypeVar("T")
+ASK = Request("GET", "/x")
+DONE = Answer(200, {}, b"{}")
+
+
+def problem(status: int, kind: str = "", detail: str = "no", headers: Any = None, **more: Any) -> Answer:
+    body = {"type": f"urn:flower:problem:{kind}", "detail": detail, **more} if kind else {}
+    return Answer(status, headers or {}, msgspec.json.encode(body))
+
+
+def wanted_as(key: str, **parameters: Any) -> Registration[Any]:
+    return Registration("w", {}, parameters, Any, key, has_own_key=False)
+
+
+def driven(steps: Steps[T], answers: Sequence[Answer | Unreached]) -> tuple[T, list[float]]:
+    """The result with these answers, and the pauses that were made."""
+    left, pauses = list(answers), list[float]()
+    came: Any = None
+    try:
+        while True:
+            step = steps.send(came)
+            came = pauses.append(step.seconds) if isinstance(step, Pause) else left.pop(0)
+    except StopIteration as end:
+        assert left == []
+        return end.value, pauses
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        Unreached("refused"),
+        problem(503, "store-unavailable"),
+        problem(503),
+        problem(502),
+        problem(408, "too-slow"),
+        problem(429, "projection-behind"),
+    ],
+    ids=lambda answer: str(answer[0]),
+)
+def test_what_may_help_is_sent_again(first: Answer | Unreached) -> None:
+    answer, pauses = driven(sent(ASK, Patience(30)), [first, DONE])
+    assert (answer, len(pauses)) == (DONE, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (problem(401, "unauthorized"), AuthError),
+        (problem(403, "forbidden"), AuthError),
+        (problem(404, "unknown-flow"), errors.UnknownFlowError),
+        (problem(409, "moved"), errors.MovedError),
+        (problem(409, "running"), errors.RefusedError),
+        (problem(409, "key-conflict", taskFlowId="f"), errors.KeyConflictError),
+        (problem(422, "definition", problems=[{"detail": "d"}]), errors.DefinitionError),
+        (problem(422, "parameters", problems=[{"detail": "d", "pointer": "#/x"}]), errors.ParametersError),
+        (problem(422, "invalid-request"), ApiRefusedError),
+        (problem(429, "flow-limit"), errors.FlowLimitError),
+        (problem(500, "bug"), ApiRefusedError),
+        (Answer(400, {}, b"<html>"), ApiRefusedError),
+        (Answer(404, {}, b'{"status":"failed","description":"no tasks"}'), errors.UnknownWorkflowError),
+    ],
+    ids=lambda given: given.__name__ if isinstance(given, type) else str(given.status),
+)
+def test_what_is_refused_is_sent_once_and_has_its_error(answer: Answer, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as raised:
+        driven(sent(ASK, Patience(30)), [answer])
+    assert type(raised.value) is kind
+    assert str(raised.value)
+
+
+def test_pauses_grow_and_heed_what_the_api_asks_for() -> None:
+    _, pauses = driven(sent(ASK, Patience(None)), [Unreached("x")] * 12 + [DONE])
+    assert 0.05 <= pauses[0] <= 0.1
+    assert all(2.5 <= pause <= 5.0 for pause in pauses[7:])
+    asked = problem(503, "redis-lost", headers={"retry-after": "30"})
+    _, pauses = driven(sent(ASK, Patience(None)), [asked, DONE])
+    assert 30.0 <= pauses[0] <= 37.5
+
+
+def test_a_call_does_not_pause_beyond_its_time() -> None:
+    asked = problem(503, "redis-lost", "Redis is lost", headers={"retry-after": "30"})
+    with pytest.raises(ApiUnavailableError, match=r"tried for 20 s in vain: 503: Redis is lost"):
+        driven(sent(ASK, Patience(20)), [asked])
+
+
+def test_each_try_may_take_no_longer_than_the_call() -> None:
+    now = 100.0
+    steps = sent(ASK, Patience(20, lambda: now))
+    assert next(steps) == ASK._replace(seconds=20.0)
+    steps.send(Unreached("x"))
+    now = 112.0
+    assert steps.send(None) == ASK._replace(seconds=8.0)
+
+
+def test_many_are_sent_in_requests_of_bounded_size() -> None:
+    big = [wanted_as(str(number), x="y" * (1 << 20)) for number in range(10)]
+    steps = flow_calls.register_many(big, Patience(30))
+    sizes: list[int] = []
+    came: Any = None
+    with pytest.raises(StopIteration):
+        while True:
+            request = steps.send(came)
+            assert isinstance(request, Request) and request.body is not None
+            assert len(request.body) < 8 << 20
+            sizes.append(len(msgspec.json.decode(request.body)))
+            entries = [{"code": 200, "taskFlowId": "f"}] * sizes[-1]
+            came = Answer(200, {}, msgspec.json.encode(entries))
+    assert sizes == [3, 3, 3, 1]
+
+
+def test_of_many_only_those_that_were_not_taken_are_sent_again() -> None:
+    wanted = [wanted_as(str(number)) for number in range(3)]
+    first = [
+        {"code": 200, "taskFlowId": "a"},
+        {"code": 503, "description": "later"},
+        {"code": 422, "description": "wrong"},
+    ]
+    again = [{"code": 200, "taskFlowId": "b"}]
+    answers = [Answer(200, {}, msgspec.json.encode(entries)) for entries in (first, again)]
+    (registered, refused), _ = driven(flow_calls.register_many(wanted, Patience(30)), answers)
+    assert [registered[place].flow for place in (0, 1)] == ["a", "b"]
+    assert "wrong" in str(refused[2])
+
+
+@pytest.mark.parametrize("content", [b"<html>hello</html>", b"[]", b'{"tasks": 3}'])
+def test_something_else_at_the_address_is_said(content: bytes) -> None:
+    with pytest.raises(ApiUnavailableError, match="no API of Flower"):
+        decoded(Answer(200, {}, content), Flow)
+
+
+def test_no_error_shows_a_secret() -> None:
+    answer = problem(422, "invalid-request", "redis://me:hunter2-is-long@host")
+    assert "hunter2" not in str(error_of(422, answer.content))
+
+
+class Total(msgspec.Struct):
+    rows: int
+
+
+def flow(**more: Any) -> Flow:
+    return Flow(task_flow_id="f", task_id="w", status="Finish", version=1, **more)
+
+
+def test_a_result_is_of_the_type_of_its_workflow() -> None:
+    told = flow(result=msgspec.Raw(b'{"rows":3}'))
+    assert flow_calls.converted(told, Total) == Total(3)
+    assert flow_calls.converted(told, Any) == {"rows": 3}
+    assert flow_calls.converted(flow(), None) is None
+    with pytest.raises(ResultError, match="result of flow f does not convert"):
+        flow_calls.converted(told, list[int])
+
+
+def test_a_flow_is_shown_with_nothing_of_its_data_as_markup() -> None:
+    error = {"type": "E", "message": "<script>alert(1)</script>[red]"}
+    task = msgspec.convert(
+        {"taskExecSeq": 1, "taskSeq": 1, "program": "[bold]A</b>", "status": "Suspend", "error": error}, Task
+    )
+    told = flow(tasks=[task, *[task] * 300])
+    html = told.as_html()
+    assert "&lt;script&gt;" in html and "<script>" not in html and "A</b>" not in html
+    assert "and 101 more" in html
+    cells = [str(cell) for column in told.__rich__().columns for cell in column.cells]
+    assert "[bold]A</b>" in cells
+
+
+@pytest.mark.parametrize(
+    ("told", "sent_by"),
+    [(Task, TaskView), (FlowEntry, FlowSummary), (Flow, FlowView)],
+    ids=lambda t: t.__name__,
+)
+def test_what_the_api_tells_has_its_field(told: type[msgspec.Struct], sent_by: type[msgspec.Struct]) -> None:
+    internal = {"exec_status", "partition", "lost_version", "unreadable", "failed_tasks"}
+    assert set(sent_by.__struct_fields__) - internal <= set(told.__struct_fields__)
+
+
+def test_an_answer_of_an_api_that_knows_more_or_less_is_read() -> None:
+    less = b'{"taskFlowId":"f","taskId":"w","status":"Wait","version":1,"new":[{}]}'
+    assert decoded(Answer(200, {}, less), Flow).tasks == []
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    assert [name for name in client.__all__ if getattr(client, name).__name__ != name] == []
+    with pytest.raises(AttributeError):
+        _ = client.Nonsense  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
