@@ -16,6 +16,12 @@ def test_names_are_separated_by_commas_in_a_variable(monkeypatch: pytest.MonkeyP
     assert settings.programs == ("shop.programs",)
 
 
+def test_small_letters_do_in_the_name_of_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("flower_port", "9000")
+    monkeypatch.setenv("FLOWER_HOST", "::1")
+    assert (load_settings().port, load_settings().host) == (9000, "::1")
+
+
 def test_names_are_repeated_as_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWER_QUEUES", "unseen")
     assert load_settings(queues=["fast", "slow,slower"]).queues == ("fast", "slow", "slower")

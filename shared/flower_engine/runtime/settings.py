@@ -5,12 +5,19 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flower_engine.errors import SettingsError
 from flower_engine.runtime.api_tokens import ApiToken, read_tokens
@@ -26,25 +33,21 @@ _MAX_MB = 1 << 20  # a terabyte
 _MAX_QUOTED = 60
 _OF_OTHERS = ("CRASH_AT",)  # of tests
 
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = tuple[str, ...]
 """Names: as a variable separated by commas, as a flag repeatable."""
 
 
-ApiTokens = Annotated[tuple[ApiToken, ...], NoDecode]
-
-
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything an operator may set; each field is the variable ``FLOWER_<FIELD>``.
 
     Build it once, with :func:`load_settings`, and hand it down. A variable that is empty counts as not set.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        env_ignore_empty=True,
+    model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
+        validate_default=True,
         allow_inf_nan=False,
     )
 
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
 
-    api_tokens: ApiTokens = Field(
+    api_tokens: tuple[ApiToken, ...] = Field(
         (), description="who may use the API: name:token or name:token:read, separated by commas"
     )
 
@@ -317,13 +320,20 @@ def load_settings(**flags: Any) -> Settings:
     if isinstance(given.get("api_tokens"), str):
         learn_tokens(given["api_tokens"])
     try:
-        settings = Settings(**given)
+        settings = Settings.model_validate({**_of_environment(os.environ), **given})
     except ValidationError as error:
         problems = "; ".join(_sentence(problem) for problem in error.errors())
         raise SettingsError(f"settings are wrong: {problems}") from None  # the cause quotes what was given
     learn_secrets(token.secret.get_secret_value() for token in settings.api_tokens)
     learn_secrets([settings.token.get_secret_value() if settings.token else None])
     return settings
+
+
+def _of_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the environment sets, by field; names of variables in small letters are taken, too."""
+    texts = {name.upper(): text for name, text in environment.items() if text}
+    given = {field: texts.get(variable(field)) for field in Settings.model_fields}
+    return {field: text for field, text in given.items() if text is not None}
 
 
 def variable(field: str) -> str:
