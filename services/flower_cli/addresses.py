@@ -1,12 +1,15 @@
 """Finding the addresses of the stores, and showing them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from flower_engine.embedded.home import Home, RunningStores
 from flower_engine.errors import StoreError
 from flower_engine.runtime.settings import Settings
 from flower_engine.secrets import hide_secrets, learn_address
+
+if TYPE_CHECKING:
+    from flower_engine.embedded.home import RunningStores
 
 
 def with_stores(settings: Settings) -> Settings:
@@ -42,7 +45,9 @@ def address_lines(addresses: Mapping[str, str | None]) -> str:
     return "\n".join(f"{name:<10}{text}" for name, text in rows)
 
 
-def _running(settings: Settings) -> RunningStores:
+def _running(settings: Settings) -> "RunningStores":
+    from flower_engine.embedded.home import Home  # services of a supervisor are told where the stores are
+
     home = Home(settings.home)
     running = home.announced()
     if running is None:

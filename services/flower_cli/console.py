@@ -5,13 +5,11 @@ import sys
 
 from rich.console import Console
 
-from flower_engine.errors import FlowerError, SettingsError
 from flower_engine.secrets import hide_secrets
 
 ERROR = "error: "
 """How an error's line begins; ``flower up`` knows the errors of its services by it."""
 
-_USAGE = 2
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _FILE_WIDTH = 150
 """How wide tables are in a file or pipe, which has no width of its own."""
@@ -25,23 +23,7 @@ def fail(message: str) -> None:
     err.print(hide_secrets(f"{ERROR}{message}"), style="red", markup=False)
 
 
-def report(error: FlowerError) -> int:
-    """Says an error to the person at the terminal; returns the exit code: 2 for settings, else 1."""
-    fail(str(error))
-    return _exit_code(error)
-
-
-def report_as_line(error: FlowerError) -> int:
-    """The same for a service: on one line, as everything in its log, by which :func:`error_of` knows it."""
-    fail(" ".join(str(error).split()))
-    return _exit_code(error)
-
-
 def error_of(line: str) -> str | None:
     """The message, if a line of a service is its error as :func:`fail` prints it."""
     plain = _COLOUR.sub("", line)  # FORCE_COLOR colours what goes to a pipe, too
     return plain.removeprefix(ERROR) if plain.startswith(ERROR) else None
-
-
-def _exit_code(error: FlowerError) -> int:
-    return _USAGE if isinstance(error, SettingsError) else 1

@@ -7,20 +7,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from flower_cli.console import out, report
 from flower_cli.local.supervised import is_supervised
+from flower_cli.reports import report
 from flower_engine.errors import FlowerError
 from flower_engine.runtime import env_file
 from flower_engine.runtime.telemetry import hide_secrets_of_tracebacks
 from flower_engine.secrets import learn_environment
 
+if TYPE_CHECKING:
+    import typer
+
+SERVICES = ("api", "worker", "projector", "watcher")
+
 COMMANDS = {
     "local.up": ("up",),
-    "local.services": ("api", "worker", "projector", "watcher"),
+    "local.services": SERVICES,
     "commands.urls": ("urls",),
     "commands.store_consoles": ("psql", "redis-cli"),
     "local.demo": ("demo",),
@@ -45,36 +48,26 @@ COMMANDS = {
 """Module -> the commands in it, in the order of the help."""
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        out.print(f"flower {version('flower-engine')}")
-        raise typer.Exit
-
-
-def make_app(words: Sequence[str] = ()) -> typer.Typer:
+def make_app(words: Sequence[str] = ()) -> "typer.Typer":
     """The command, with what the words of a command line need; with everything where they name no command.
 
     To import it all takes most of a second, which each service and each script in a loop would pay.
     """
+    import typer
+
+    from flower_cli.callback import flower
+
     app = typer.Typer(
         name="flower", help=inspect.getdoc(flower), no_args_is_help=True, pretty_exceptions_enable=False
     )
     app.callback()(flower)
+    if list(words) == ["--version"]:
+        return app
     first = words[0] if words else ""
     named = [module for module, commands in COMMANDS.items() if first in commands]
     for module in named or COMMANDS:
         importlib.import_module(f"flower_cli.{module}").add_to(app)
     return app
-
-
-def flower(
-    _version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Flower, a workflow engine. Settings come from FLOWER_* variables; flags override them."""
 
 
 def main() -> None:
@@ -84,7 +77,7 @@ def main() -> None:
         if not is_supervised():  # else the supervisor has read it for all
             env_file.load(Path.cwd(), os.environ)
         learn_environment(os.environ)
-        make_app(sys.argv[1:])()
+        _run(sys.argv[1:])
     except FlowerError as error:
         sys.exit(report(error))
     except KeyboardInterrupt:
@@ -92,3 +85,13 @@ def main() -> None:
     except Exception:
         hide_secrets_of_tracebacks()  # typer has put its own way there
         raise
+
+
+def _run(words: Sequence[str]) -> None:
+    if len(words) == 1 and words[0] in SERVICES:
+        # As a supervisor starts it: what reads flags and prints help would take a third of its start.
+        from flower_cli.local.run_service import run_service
+
+        run_service(words[0])
+    else:
+        make_app(words)()
