@@ -13,7 +13,8 @@ from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
-from flower_engine.runtime.redis_loss import Waiting, again_after_losses, recover_lost
+from flower_engine.runtime.loss_recovery import recover_lost
+from flower_engine.runtime.redis_loss import Waiting, again_after_losses
 from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.parking import Parker

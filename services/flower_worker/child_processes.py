@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from flower_engine.model.events import TaskError
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.programs.code_image import Image
 from flower_engine.runtime.asyncio_tasks import cancel_all
-from flower_engine.transitions.worker_transitions import OutcomeKind
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_process import ChildProcess, Origin

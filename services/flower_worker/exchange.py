@@ -16,6 +16,7 @@ from flower_engine.crash_points import crash_point
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.loader import Arg
@@ -23,7 +24,6 @@ from flower_engine.transitions.worker_transitions import (
     Claim,
     Exchange,
     Outcome,
-    OutcomeKind,
     Reported,
     finish_and_claim,
     queue_name,

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.events import TaskError
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.result_json import encode_result
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.registry import Kind, Program, Registry
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
-from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind
+from flower_engine.transitions.worker_transitions import Outcome
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_processes import Processes

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.errors import ProgramError
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.raised_errors import encode_error, members
 from flower_engine.model.result_json import encode_result
 from flower_engine.model.task_message import TaskMessage
@@ -14,7 +15,6 @@ from flower_engine.programs.context import Context, Progress
 from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
 from flower_engine.programs.registry import Program
 from flower_engine.runtime.process_forks import end_copy, forks
-from flower_engine.transitions.worker_transitions import OutcomeKind
 
 decode_message = msgspec.json.Decoder(TaskMessage).decode
 _decode_progress = msgspec.json.Decoder(Progress).decode

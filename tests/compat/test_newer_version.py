@@ -15,7 +15,7 @@ from flower_engine.log.client import send
 from flower_engine.log.partition import STATE_VERSION
 from flower_engine.own_version import own_version
 from flower_engine.runtime.gap_bridge import bridge_gaps
-from flower_engine.runtime.redis_loss import recover_lost
+from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.retention import prune_older
 from flower_engine.runtime.settings import Settings
 from flower_schema import migrations

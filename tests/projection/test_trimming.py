@@ -9,16 +9,11 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.installation_transitions import halt
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
-from flower_engine.transitions.worker_transitions import (
-    Outcome,
-    OutcomeKind,
-    Service,
-    attend,
-    finish_and_claim,
-)
+from flower_engine.transitions.worker_transitions import Outcome, Service, attend, finish_and_claim
 from flower_projector.trimming import Trimmer
 from projection.logs import append, entries_of, flows, tell
 from projection.waiting import until

@@ -5,7 +5,7 @@ from psycopg.sql import SQL, Identifier
 
 from flower_engine.errors import LostError
 from flower_engine.projection.write.projected_positions import read_positions
-from flower_engine.runtime.redis_loss import is_lost, recover_lost
+from flower_engine.runtime.loss_recovery import is_lost, recover_lost
 from flower_engine.runtime.settings import Settings
 from flower_projector.trimming import Trimmer
 from recovery.both import Both

@@ -7,7 +7,8 @@ from flower_engine.log.partition import read_meta
 from flower_engine.model.events import LogOpened, TaskStarted
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
-from flower_engine.runtime.redis_loss import recover_lost, why_not
+from flower_engine.runtime.loss_recovery import recover_lost
+from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.redis_recovery import Recovered
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.recovery_transitions import Rebuilding

@@ -21,6 +21,7 @@ from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import DEFAULT_QUEUE, RetryPolicy
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
@@ -30,7 +31,6 @@ from flower_engine.transitions.worker_transitions import (
     Claim,
     Exchange,
     Outcome,
-    OutcomeKind,
     Reported,
     Service,
     WorkerInfo,

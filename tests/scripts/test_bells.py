@@ -2,7 +2,8 @@
 
 import asyncio
 
-from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, Service, wait_for_bell
+from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.transitions.worker_transitions import Outcome, Service, wait_for_bell
 from scripts.engine import Engine, fan, task
 
 AT_ONCE = 0.01  # for waits that must find nothing

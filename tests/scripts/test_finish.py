@@ -5,8 +5,9 @@ import pytest
 
 from flower_engine.log.client import send
 from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskReturned, TaskStarted, TaskSuspended
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
-from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind
+from flower_engine.transitions.worker_transitions import Claim, Outcome
 from scripts.engine import Engine, chain, fan, task
 
 

@@ -7,8 +7,9 @@ import pytest
 from flower_engine.log.client import send
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.lanes import lane_of, share_of_lane
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.transitions.installation_transitions import halt
-from flower_engine.transitions.worker_transitions import Outcome, OutcomeKind, queue_name
+from flower_engine.transitions.worker_transitions import Outcome, queue_name
 from scripts.engine import Engine, task
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"

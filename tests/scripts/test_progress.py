@@ -3,10 +3,11 @@
 import msgspec
 
 from flower_engine.model.events import TaskProgressed
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
 from flower_engine.programs.context import Progress
 from flower_engine.transitions.operator_transitions import cancel, rerun
-from flower_engine.transitions.worker_transitions import Claim, Outcome, OutcomeKind, Reported
+from flower_engine.transitions.worker_transitions import Claim, Outcome, Reported
 from scripts.engine import Engine, task
 
 HALF = Progress(0.5, 'row "7" \\ of 14')

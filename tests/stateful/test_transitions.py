@@ -41,6 +41,7 @@ from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.limits import limits_of_lane
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions import operator_transitions, register_transition, worker_transitions
@@ -56,7 +57,6 @@ from flower_engine.transitions.worker_transitions import (
     Claim,
     Exchange,
     Outcome,
-    OutcomeKind,
     Reported,
     Service,
     attend,

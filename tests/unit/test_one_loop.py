@@ -26,7 +26,7 @@ LOOPS = {
     "services/flower_worker/exchange.py": "the same call is sent until it is answered, then never again",
     "shared/flower_engine/projection/maintain/replay.py": "gives way to others between two pages",
     "shared/flower_engine/runtime/loop.py": "it is the loop",
-    "shared/flower_engine/runtime/redis_loss.py": "what is lost is looked up anew after each recovery",
+    "shared/flower_engine/runtime/loss_recovery.py": "what is lost is looked up anew after each recovery",
 }
 """Files in which something is slept for between two rounds, each with the reason that it is no ``Loop``."""
 

@@ -13,9 +13,9 @@ import msgspec
 import psutil
 import pytest
 
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.context import Progress
-from flower_engine.transitions.worker_transitions import OutcomeKind
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job, frame
 from flower_worker.child_process import Origin

@@ -125,7 +125,7 @@ async def _recover(settings: "Settings", force: bool) -> None:
     from flower_cli.progress import Bars
     from flower_engine.errors import StoreError
     from flower_engine.log.client import connect
-    from flower_engine.runtime.redis_loss import recover_lost
+    from flower_engine.runtime.loss_recovery import recover_lost
     from flower_engine.store_faults import sentence_of
 
     assert settings.redis_url is not None

@@ -102,7 +102,7 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
     from flower_engine.projection import database
     from flower_engine.projection.maintain.gaps import read_gaps
     from flower_engine.projection.write.projected_positions import read_positions
-    from flower_engine.runtime.redis_loss import rebuild
+    from flower_engine.runtime.loss_recovery import rebuild
     from flower_engine.runtime.verify_redis import check_redis
     from flower_engine.store_faults import sentence_of
 

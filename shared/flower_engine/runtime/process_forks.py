@@ -6,7 +6,6 @@ finds ``/dev/null`` in place of what the service wants to keep to itself, and en
 the program.
 """
 
-import asyncio
 import atexit
 import contextlib
 import os
@@ -17,7 +16,10 @@ import threading
 import traceback
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import asyncio
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -30,14 +32,14 @@ class _Process:
 
     forks = 0  # how often it was forked off since the first of its ancestors that called ``set_copies_apart``
     is_apart = False
-    loop: tuple[int, asyncio.AbstractEventLoop] | None = None  # and the thread that it runs on
+    loop: "tuple[int, asyncio.AbstractEventLoop] | None" = None  # and the thread that it runs on
 
 
 _private: "weakref.WeakKeyDictionary[Any, Descriptors]" = weakref.WeakKeyDictionary()
 _masks = threading.local()  # fork.mask: what the thread that forks had blocked
 
 
-def set_copies_apart(loop: asyncio.AbstractEventLoop | None = None) -> None:
+def set_copies_apart(loop: "asyncio.AbstractEventLoop | None" = None) -> None:
     """From now on every process that is forked off this one stands on its own; ``loop``: the one that the
     calling thread runs."""
     if loop is not None:

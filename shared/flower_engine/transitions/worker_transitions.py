@@ -1,7 +1,6 @@
 """The transitions of a worker: attend, finish_and_claim, heartbeat, leave, hand_back."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from flower_engine.errors import StoreError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape, unescape
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.transitions.loader import Arg, Script
 
 _attend = Script("worker/attend")
@@ -19,19 +19,6 @@ _heartbeat = Script("worker/heartbeat")
 _leave = Script("worker/leave")
 _hand_back = Script("worker/hand_back")
 _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
-
-
-class OutcomeKind(StrEnum):
-    """What became of an attempt."""
-
-    FINISHED = "finished"  # payload: the result
-    FAILED = "failed"  # payload: a TaskError; the task's retry policy says what follows
-    SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
-    RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms
-    CRASHED = "crashed"  # payload: a TaskError; its process died: as a lost worker, ``number`` are poison
-    RETURNED = "returned"  # handed back by a stopping worker; payload: ignored
-
-
 _WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
 
 

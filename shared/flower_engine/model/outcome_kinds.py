@@ -1,0 +1,14 @@
+"""What may become of an attempt, as a worker tells it."""
+
+from enum import StrEnum
+
+
+class OutcomeKind(StrEnum):
+    """What became of an attempt."""
+
+    FINISHED = "finished"  # payload: the result
+    FAILED = "failed"  # payload: a TaskError; the task's retry policy says what follows
+    SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
+    RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms
+    CRASHED = "crashed"  # payload: a TaskError; its process died: as a lost worker, ``number`` are poison
+    RETURNED = "returned"  # handed back by a stopping worker; payload: ignored
