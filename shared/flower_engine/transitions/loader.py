@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import NoScriptError
 
 from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
-from flower_engine.transitions.lua_source import argument_names, compose
+from flower_engine.transitions.lua_source import argument_names, compose, read_files
 
 Arg = str | bytes | int
 
@@ -23,10 +24,19 @@ class Script:
     def __init__(self, name: str, **constants: str) -> None:
         """``constants`` of the helpers have other values, see :func:`compose`."""
         self.name = name
+        self._constants = constants
         # Now, not at the first call: by then the files may be those of another version.
-        self.text = compose(name, constants).encode()
-        self.names = argument_names(self.text.decode())
-        self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+        self.names = argument_names(read_files(name))
+
+    @cached_property
+    def text(self) -> bytes:
+        """What Redis gets; put together when it is first sent, as a process sends but some of all scripts."""
+        return compose(self.name, self._constants).encode()
+
+    @cached_property
+    def sha(self) -> str:
+        """The name that Redis knows it by."""
+        return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
     def args(self, rest: Iterable[Arg] = (), /, **named: Arg) -> list[Arg]:
         """The arguments, named and in order as the first line of the transition names them, and the rest.

@@ -89,6 +89,17 @@ def compose(name: str, constants: Mapping[str, str] = MappingProxyType({})) -> s
     return f"{script.shebang}\n" + "return (function()\n".join(functions) + "end)()\n" * (len(functions) - 1)
 
 
+def read_files(name: str) -> str:
+    """Reads a transition and the helpers that it needs, once and for all; returns its own text.
+
+    Raises:
+        FileNotFoundError: it, or a helper that it needs, is not there.
+        ValueError: helpers need each other in a circle.
+    """
+    closure(read_header(name).needs)
+    return _text(name)
+
+
 def argument_names(text: str) -> tuple[str, ...]:
     """The arguments of a transition that each call has once, as its first line names them."""
     line = _ARGUMENTS.search(text)
