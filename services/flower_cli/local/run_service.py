@@ -5,12 +5,10 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flower_cli.addresses import with_stores
 from flower_cli.local.supervised import is_supervised
 from flower_cli.reports import report_as_line
 from flower_engine.runtime import env_file
-from flower_engine.runtime.lifecycle import run
-from flower_engine.runtime.settings import load_settings, unknown_variables
+from flower_engine.runtime.garbage import uncollected
 from flower_engine.runtime.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -24,7 +22,12 @@ def run_service(name: str, **flags: Any) -> None:
         SystemExit: it failed, which has been reported.
         FlowerError: a setting is wrong, or the stores are not known.
     """
-    serve, last = _imported(name)
+    with uncollected():
+        from flower_cli.addresses import with_stores
+        from flower_engine.runtime.lifecycle import run
+        from flower_engine.runtime.settings import load_settings, unknown_variables
+
+        serve, last = _imported(name)
     settings = load_settings(**flags)
     configure_logging(name, settings.log_level)
     if not is_supervised():  # else the supervisor has said it for all
