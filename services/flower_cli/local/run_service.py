@@ -27,7 +27,7 @@ def run_service(name: str, **flags: Any) -> None:
         from flower_engine.runtime.lifecycle import run
         from flower_engine.runtime.settings import load_settings, unknown_variables
 
-        serve, last = _imported(name)
+        serve, last = imported(name)
     settings = load_settings(**flags)
     configure_logging(name, settings.log_level)
     if not is_supervised():  # else the supervisor has said it for all
@@ -36,7 +36,8 @@ def run_service(name: str, **flags: Any) -> None:
     run(serve, with_stores(settings), report_as_line, last)
 
 
-def _imported(name: str) -> "tuple[Serve, Last | None]":
+def imported(name: str) -> "tuple[Serve, Last | None]":
+    """A service, with all that it needs, and the last act of its process; see ``lifecycle``."""
     match name:
         case "api":
             from flower_api.service import serve
