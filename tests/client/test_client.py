@@ -182,7 +182,7 @@ def test_what_is_not_there_is_said_with_what_is_near(api: RunningApi, client: Cl
         client.register("nightly", DAZ=1)
     assert "DAZ" in wrong.value.faults[0].detail
     with pytest.raises(errors.ParametersError, match="by name"):
-        client.register("nightly", "monday")
+        client.register("nightly", "monday")  # pyright: ignore[reportArgumentType, reportCallIssue]
     with pytest.raises(ApiRefusedError) as refused:
         client.register(named("nightly", priority=99))
     assert refused.value.status == 422

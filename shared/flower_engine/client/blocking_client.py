@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from flower_engine.client import flow_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
@@ -30,11 +30,20 @@ from flower_engine.client.flow_values import (
 )
 from flower_engine.client.http_sessions import BlockingSession
 from flower_engine.client.http_settings import session_settings
-from flower_engine.client.wanted_flows import NamedWorkflow, Registration, registration
+from flower_engine.client.wanted_flows import (
+    NamedWorkflow,
+    Registration,
+    document_of,
+    registration,
+    result_type_of,
+)
 
+if TYPE_CHECKING:
+    from flower_engine.authoring.workflow import Prepared, Workflow
+
+P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-Workflowish = str | NamedWorkflow
 
 
 class Client:
@@ -62,15 +71,24 @@ class Client:
         )
         self.workflows = Workflows(self)
 
-    def register(self, workflow: Workflowish, /, *args: Any, **parameters: Any) -> "FlowHandle[Any]":
-        """Starts a flow of a workflow, with these parameters.
+    @overload
+    def register(
+        self, workflow: "Workflow[P, R] | Prepared[P, R]", /, *args: P.args, **parameters: P.kwargs
+    ) -> "FlowHandle[R]": ...
+
+    @overload
+    def register(self, workflow: str | NamedWorkflow, /, **parameters: Any) -> "FlowHandle[Any]": ...
+
+    def register(self, workflow: Any, /, *args: Any, **parameters: Any) -> "FlowHandle[Any]":
+        """Starts a flow of a workflow, with these parameters: of one in Python, with or without options of
+        ``.having``, whose parameters are checked here, or of one given by its name (see :func:`named`).
 
         Raises:
             UnknownWorkflowError, DefinitionError, ParametersError, KeyConflictError, FlowLimitError: it
                 cannot be started.
             ApiUnavailableError, AuthError: nobody took it.
         """
-        wanted = registration(workflow, *args, **parameters)
+        wanted: Registration[Any] = registration(workflow, *args, **parameters)
         return self._handle(wanted, self.run(flow_calls.register(wanted, self.patience())))
 
     def register_many(self, wanted: Iterable[Registration[R]]) -> "list[FlowHandle[R]]":
@@ -86,9 +104,19 @@ class Client:
             raise flow_calls.not_registered(refused, handles)
         return list(handles.values())
 
-    def flow(self, flow: str, result_type: type[R] | Any = Any) -> "FlowHandle[R]":
-        """A flow that is there already, by its id. No call is made."""
-        return FlowHandle(self, flow, result_type)
+    @overload
+    def flow(self, flow: str, workflow: "Workflow[P, R]") -> "FlowHandle[R]": ...
+
+    @overload
+    def flow(self, flow: str, workflow: type[R]) -> "FlowHandle[R]": ...
+
+    @overload
+    def flow(self, flow: str) -> "FlowHandle[Any]": ...
+
+    def flow(self, flow: str, workflow: Any = Any) -> "FlowHandle[Any]":
+        """A flow that is there already, by its id; with the workflow in Python that it is of, or the type of
+        its result, if that is to be more than plain JSON. No call is made."""
+        return FlowHandle(self, flow, result_type_of(workflow))
 
     def flows(
         self,
@@ -161,13 +189,14 @@ class Workflows:
         """The definition, as the API has it; raises UnknownWorkflowError."""
         return self._client.run(workflow_calls.get(name, self._client.patience()))
 
-    def put(self, document: Mapping[str, Any]) -> list[str]:
-        """Defines a workflow, or replaces it as a whole; returns what the API warns of.
+    def put(self, workflow: "Mapping[str, Any] | Workflow[..., Any]") -> list[str]:
+        """Defines a workflow (in Python, or its document), or replaces it as a whole; returns what the API
+        warns of.
 
         Raises:
             DefinitionError: it cannot be run as defined; names every problem.
         """
-        return self._client.run(workflow_calls.put(document, self._client.patience()))
+        return self._client.run(workflow_calls.put(document_of(workflow), self._client.patience()))
 
     def delete(self, name: str) -> bool:
         """Deletes the definition, not its flows; False if there was none."""

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
@@ -11,6 +11,10 @@ from flower_engine.client.flow_queries import TaskParameters
 from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.model.result_json import to_json
 
+if TYPE_CHECKING:
+    from flower_engine.authoring.workflow import Prepared, Workflow
+
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -88,25 +92,73 @@ def options_of(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def registration(workflow: str | NamedWorkflow, /, *args: Any, **parameters: Any) -> Registration[Any]:
-    """One flow of a workflow with these parameters, for ``register_many``.
+@overload
+def registration(
+    workflow: "Workflow[P, R] | Prepared[P, R]", /, *args: P.args, **parameters: P.kwargs
+) -> Registration[R]: ...
+
+
+@overload
+def registration(workflow: str | NamedWorkflow, /, **parameters: Any) -> Registration[Any]: ...
+
+
+def registration(workflow: Any, /, *args: Any, **parameters: Any) -> Registration[Any]:
+    """One flow of a workflow with these parameters, for ``register_many``. The workflow is one in Python,
+    with or without options of ``.having``, or is given by its name (see :func:`named`).
 
     Raises:
-        ParametersError: parameters without a name are given for a workflow that is only known by its name.
+        DefinitionError: parameters do not fit the workflow in Python; names them, and file and line.
+        ParametersError: a parameter has no JSON form, or has no name where only the workflow's is known.
     """
-    asked = NamedWorkflow(workflow, {}) if isinstance(workflow, str) else workflow
+    if not isinstance(workflow, str | NamedWorkflow):
+        return _of_python(workflow, args, parameters)
+    asked = named(workflow) if isinstance(workflow, str) else workflow
     if args:
         fault = f"{asked.name!r} is given by its name: give its parameters by name, too"
         raise ParametersError([ParameterFault(fault, "#/parameters")])
-    key = asked.options.get("key")
-    return Registration(
-        asked.name,
-        asked.options,
-        parameters,
-        Any,
-        key=key or f"client-{uuid.uuid4()}",
-        has_own_key=key is not None,
-    )
+    return _registration(asked.name, asked.options, parameters, Any)
+
+
+def result_type_of(workflow: Any) -> Any:
+    """The type of the results of a workflow in Python; anything else is one."""
+    from flower_engine.authoring.workflow import Workflow  # noqa: PLC0415 # as below
+
+    return workflow.result_type if isinstance(workflow, Workflow) else workflow
+
+
+def document_of(workflow: "Mapping[str, Any] | Workflow[..., Any]") -> Mapping[str, Any]:
+    """A workflow's document, made where it is one in Python.
+
+    Raises:
+        DefinitionError: it cannot be defined so.
+    """
+    return workflow if isinstance(workflow, Mapping) else workflow.document()
+
+
+def _of_python(workflow: Any, args: tuple[Any, ...], parameters: Mapping[str, Any]) -> Registration[Any]:
+    # Whoever has such a workflow has imported this already; others need not.
+    from flower_engine.authoring.workflow import Prepared, Workflow  # noqa: PLC0415
+
+    options: dict[str, Any] = {}
+    if isinstance(workflow, Prepared):
+        delay = None if workflow.delay_ms is None else workflow.delay_ms / 1000
+        options = options_of(
+            key=workflow.key, priority=workflow.priority, delay=delay, start_at=workflow.start_at
+        )
+        workflow = cast("Workflow[..., Any]", workflow.workflow)
+    if not isinstance(workflow, Workflow):
+        raise TypeError(f"{workflow!r} is no workflow, and no name of one")
+    defined = cast("Workflow[..., Any]", workflow)
+    given = defined.parameters(*args, **parameters)
+    return _registration(defined.name, options, given, defined.result_type)
+
+
+def _registration(
+    workflow: str, options: Mapping[str, Any], parameters: Mapping[str, Any], result_type: Any
+) -> Registration[Any]:
+    key = options.get("key")
+    own = key or f"client-{uuid.uuid4()}"
+    return Registration(workflow, options, parameters, result_type, key=own, has_own_key=key is not None)
 
 
 def encoded(value: Any) -> bytes:

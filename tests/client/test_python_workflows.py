@@ -1,0 +1,48 @@
+"""A workflow in Python is defined, registered with typed parameters, and gives results of its type."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.serving import RunningApi
+from flower_engine import DefinitionError, program, workflow
+from flower_engine.client import Client, FlowHandle, registration
+
+
+class Total(msgspec.Struct):
+    day: date
+    rows: int
+
+
+@program("A")
+def count(day: date, rows: int = 5) -> Total:
+    return Total(day, rows)
+
+
+@workflow("typed")
+def typed(day: date, rows: int = 5) -> Total:
+    return count.step(day, rows=rows)
+
+
+def test_it_is_defined_and_registered_with_parameters_of_its_types(api: RunningApi, client: Client) -> None:
+    api.define("typed", {"parameters": {"day": "", "rows": 0}})
+    flow: FlowHandle[Total] = client.register(
+        typed.having(priority=-5, key="typed", start_at=datetime(2026, 1, 5, tzinfo=UTC)), date(2026, 1, 5)
+    )
+    (task,) = flow.tasks()
+    assert (task.parameters["day"], task.task_priority) == ("2026-01-05", -5)
+    assert client.register(typed.having(key="typed"), day=date(2026, 1, 5)).is_duplicate
+    many = client.register_many([registration(typed, date(2026, 1, day), rows=day) for day in range(1, 4)])
+    assert [one.tasks()[0].parameters["rows"] for one in many] == [1, 2, 3]
+
+
+def test_what_does_not_fit_is_said_before_anything_is_sent(client: Client) -> None:
+    unsuited: Any = typed
+    with pytest.raises(DefinitionError, match="day"):
+        client.register(unsuited)
+    with pytest.raises(DefinitionError, match="rows"):
+        client.register(unsuited, date(2026, 1, 5), rows="many")
+    with pytest.raises(TypeError, match="no workflow"):
+        client.register(unsuited.function)
