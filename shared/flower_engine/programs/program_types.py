@@ -1,7 +1,7 @@
 """What type checkers know of a program: it is called as its function is, and makes steps of workflows."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 if TYPE_CHECKING:
     from flower_engine.programs.durations import Duration
@@ -38,7 +38,7 @@ class Program(Generic[P, R_co]):
         __name__: str
         __qualname__: str
 
-        step: _Step
+        step: ClassVar[_Step]
         """Makes a task of the workflow in whose body it is called. The result is typed as the program's, and
         is a :class:`~flower_engine.Ref` to it. Arguments are constants, or such references, at any depth."""
 

@@ -1,0 +1,89 @@
+"""Uses that both type checkers take, with the types that they see. Checked by test_typing.py, never run."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import date
+from typing import Any, TypeVar, assert_type
+
+import msgspec
+
+from flower_engine import CONTEXT, Context, Prepared, Program, RetryPolicy, Workflow, program, text, workflow
+
+T = TypeVar("T")
+
+
+class File(msgspec.Struct):
+    path: str
+    size: int = 0
+
+
+@program
+async def list_files(day: date, prefix: str = "in/") -> list[File]:
+    return [File(prefix)]
+
+
+@program("Count", kind="process")
+def count(file: File, *, strict: bool = False, ctx: Context = CONTEXT) -> int:
+    return file.size
+
+
+@program
+async def clean() -> None: ...
+
+
+@program
+def first(items: list[T]) -> T:
+    return items[0]
+
+
+@program
+def everything(**values: Any) -> dict[str, int]:
+    return {}
+
+
+@workflow("nightly", timeout="6h", labels={"team": "dwh"})
+def nightly(day: date, threshold: int = 50) -> int:
+    files = list_files.having(retry=RetryPolicy(5, delay="10s"), timeout="5m", priority=-5).step(day)
+    assert_type(files, list[File])
+    cleaned = clean.step()
+    one = first.step(files)
+    assert_type(one, File)
+    counted = count.having(after=[cleaned], name="counted").step(one, strict=True)
+    assert_type(counted, int)
+    everything.step(a=files[0].size, b=text("{n}", n=counted))
+    return counted
+
+
+@workflow
+def nothing() -> None:
+    clean.step()
+
+
+async def direct() -> None:
+    assert_type(await list_files(date(2026, 1, 5)), list[File])
+    assert_type(count(File("a"), strict=True), int)
+    assert_type(first([1]), int)
+    task = asyncio.create_task(list_files(date(2026, 1, 5), prefix="x"))
+    assert_type(await task, list[File])
+
+
+def names(one: Program[..., Any]) -> str:
+    return one.__name__
+
+
+def registered(day: date) -> None:
+    assert_type(nightly.parameters(day, threshold=3), dict[str, Any])
+    takes(nightly.having(key="k", priority=-5, delay="5m"))
+    names(count)
+    names(list_files)
+
+
+def takes(prepared: Prepared[..., int]) -> Workflow[..., int]:
+    return prepared.workflow
+
+
+def result_of(asked: Program[..., Coroutine[Any, Any, T]]) -> T:
+    raise NotImplementedError
+
+
+assert_type(result_of(list_files), list[File])

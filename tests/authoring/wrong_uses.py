@@ -1,0 +1,65 @@
+"""Uses that both type checkers refuse: each line says which error each of them is to find there, and no other
+line may have one. Checked by test_typing.py, never run."""
+
+from datetime import date
+
+import msgspec
+
+from flower_engine import RetryPolicy, program, text, workflow
+
+
+class Total(msgspec.Struct):
+    rows: int
+    bad: int = 0
+
+
+@program
+async def list_files(day: date, prefix: str = "in/") -> list[str]:
+    return [prefix]
+
+
+@program("Count", kind="process")
+def count(file: str, *, strict: bool = False) -> Total:
+    return Total(1)
+
+
+@program("Wrong kind", kind="proces")  # error: reportArgumentType | call-overload
+def wrong_kind() -> None: ...
+
+
+@workflow("nightly", timeout="6h")
+def nightly(day: date, threshold: int = 50) -> int:
+    list_files.step("2026-01-05")  # error: reportArgumentType | arg-type
+    list_files.step()  # error: reportCallIssue | call-arg
+    list_files.step(day, prefx="x")  # error: reportCallIssue | call-arg
+    list_files.step(day, "x", "y")  # error: reportCallIssue | call-arg
+    files = list_files.having(timeot="5m").step(day)  # error: reportCallIssue | call-arg
+    files = list_files.having(retry=5).step(day)  # error: reportArgumentType | arg-type
+    files = list_files.having(RetryPolicy(5)).step(day)  # error: reportCallIssue | arg-type call-arg
+    files = list_files.step(day)
+    count.step(files)  # error: reportArgumentType | arg-type
+    total = count.step(files[0], strict=1)  # error: reportArgumentType | arg-type
+    total = count.step(files[0], True)  # error: reportCallIssue | call-arg
+    total = count.step(files[0])
+    count.step(total.name)  # error: reportAttributeAccessIssue | attr-defined
+    count.step(total.rows)  # error: reportArgumentType | arg-type
+    count.step(text(total.rows))  # error: reportArgumentType | arg-type
+    RetryPolicy("5")  # error: reportArgumentType | arg-type
+    RetryPolicy(5, delays="10s")  # error: reportCallIssue | call-arg
+    return total  # error: reportReturnType | return-value
+
+
+@workflow("typo", timout="6h")  # error: reportCallIssue | call-overload
+def typo() -> None:
+    count.step("x")
+
+
+def uses(day: date) -> None:
+    nightly(day)  # error: reportCallIssue | operator
+    nightly.parameters(day, threshold="50")  # error: reportArgumentType | arg-type
+    nightly.parameters(dy=day)  # error: reportCallIssue | call-arg
+    nightly.parameters()  # error: reportCallIssue | call-arg
+    nightly.having(keys="k")  # error: reportCallIssue | call-arg
+    number: int = count("x")  # error: reportAssignmentType | assignment
+    files: list[str] = list_files(day)  # error: reportAssignmentType | assignment
+    assert number and files
