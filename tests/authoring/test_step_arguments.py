@@ -6,10 +6,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from authoring.sample import Address, add, anything, clean, count, list_files, make_pair, typed
 from flower_engine import DefinitionError, RetryPolicy, text, workflow
+from flower_engine.model.workflow_document import RetryDocument
 from flower_engine.programs import program_types
 from flower_engine.programs.durations import duration_ms
 from flower_engine.programs.task_options import OPTIONS
@@ -136,6 +138,27 @@ def test_options_add_up_and_the_last_one_holds() -> None:
 def test_every_option_is_known_to_type_checkers() -> None:
     keywords = Path(program_types.__file__).read_text().split("def having(")[1].split(") ->")[0]
     assert set(re.findall(r"^\s+(\w+):", keywords, re.MULTILINE)) == set(OPTIONS)
+
+
+def test_every_option_stands_in_the_document() -> None:
+    values: dict[str, Any] = {
+        **{"name": "named", "retry": RetryPolicy(2), "timeout": 1, "queue_timeout": 2, "queue": "big"},
+        **{"priority": 3, "units": 4, "after": []},
+    }
+    assert set(values) == set(OPTIONS)
+
+    @workflow
+    def plain() -> None:
+        first = clean.step()
+        values["after"] = [first]
+        clean.having(**values).step()
+
+    (_, said) = plain.document()["tasks"]
+    assert said == {
+        **{"taskSeq": 2, "taskName": "named", "program": "Sample.clean", "dependsOn": ["first"]},
+        **{"retry": msgspec.to_builtins(RetryDocument.of(RetryPolicy(2).to_model())), "timeoutSeconds": 1},
+        **{"queueTimeoutSeconds": 2, "queue": "big", "taskPriority": 3, "units": 4},
+    }
 
 
 @pytest.mark.parametrize(

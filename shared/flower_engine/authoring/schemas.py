@@ -18,8 +18,7 @@ Secret = Annotated[str, msgspec.Meta(extra_json_schema={SECRET_MARK: True})]
 secret itself, as text."""
 
 
-def is_secret(annotation: Any) -> bool:
-    """Whether a parameter is annotated :data:`Secret`."""
+def _is_secret(annotation: Any) -> bool:
     metas = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     return any(
         isinstance(one, msgspec.Meta) and SECRET_MARK in (one.extra_json_schema or {}) for one in metas
@@ -54,6 +53,9 @@ def parameters_schema(workflow: str, parameters: Mapping[str, inspect.Parameter]
 def _schema_of(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if annotation in (inspect.Parameter.empty, Any, object):
         return {}
+    members = get_args(annotation)
+    if type(None) in members and any(_is_secret(one) for one in members):
+        return {"type": ["string", "null"], SECRET_MARK: True}  # of the parameter as a whole
     found: list[dict[str, Any]] = []
 
     def of_other_types(kind: type) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _schema_of(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 def _schema_of_other(kind: type, definitions: list[dict[str, Any]]) -> dict[str, Any]:
     """The schema of a type that msgspec does not know: paths, and pydantic's models by their method."""
     if issubclass(kind, PurePath):
-        return {"type": "string", "format": "path"}
+        return {"type": "string"}
     make = getattr(cast(Any, kind), "model_json_schema", None)
     if make is None:
         raise TypeError(f"nothing is known of the JSON of {kind.__qualname__}")

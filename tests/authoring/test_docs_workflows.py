@@ -1,0 +1,97 @@
+"""The reference of workflows in Python tells the truth: its code runs, its JSON comes out, its errors."""
+
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from authoring.in_process import run_document
+from flower_engine import DefinitionError
+from flower_engine.programs.registry import registry
+from flower_engine.programs.task_options import OPTIONS
+from unit.pages import DOCS, quoted, rows, tables
+
+PAGE = "workflows.md"
+TEXT = (DOCS / PAGE).read_text()
+REFUSED = [row for table in tables(PAGE) for row in table if "written" in row]
+
+BODY = """
+
+
+@workflow("refused")
+def refused(day: date, threshold: int = 50) -> object:
+    files = list_files.step(day)
+    total = count.step(files[0])
+{written}
+"""
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def _load(file: Path, text: str) -> ModuleType:
+    file.write_text(text)
+    spec = util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for modules; what they register and are is forgotten afterwards."""
+    programs, modules = {known.name for known in registry}, set(sys.modules)
+    yield tmp_path
+    for name in {known.name for known in registry} - programs:
+        registry.forget(name)
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+def test_the_code_runs_and_the_json_comes_of_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = _load(folder / "page_of_workflows.py", "\n\n".join(_blocks("python")))
+    document: dict[str, Any] = page.nightly.document()
+    tasks = {task["taskName"]: task for task in document["tasks"]}
+    blocks = [msgspec.json.decode(block) for block in _blocks("json")]
+    assert blocks == [tasks[block["taskName"]] for block in blocks] != []
+    _, returned = run_document(document, {"day": "2026-01-05"})
+    assert returned == {"rows": 3}
+    assert capsys.readouterr().out == "3 rows on 2026-01-05\n"
+
+
+def test_a_default_that_json_leaves_out_goes_along_as_the_page_says(folder: Path) -> None:
+    page = _load(folder / "page_of_defaults.py", "\n\n".join([*_blocks("python"), _body("return total.bad")]))
+    (said,) = re.findall(r'`(\{"\$from": "total", "path": "/bad".*?\})`', TEXT)
+    assert page.refused.document()["returns"] == msgspec.json.decode(said)
+
+
+def test_every_option_has_its_row() -> None:
+    assert {quoted(row["option"])[0] for row in rows(PAGE, "option")} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=[row["written"] for row in REFUSED])
+def test_what_is_refused_says_what_the_page_says(folder: Path, row: dict[str, str]) -> None:
+    (written,) = quoted(row["written"])
+    code = written.replace("match total: ...", "match total:\n    case _: ...")
+    page = _load(folder / "page_of_errors.py", "\n\n".join([*_blocks("python"), _body(code)]))
+    with pytest.raises(DefinitionError) as error:
+        page.refused.document()
+    (problem,) = error.value.problems
+    line = 1 + (folder / "page_of_errors.py").read_text().rstrip().count("\n") - code.count("\n")
+    assert problem.startswith(f"{folder / 'page_of_errors.py'}:{line}: ")
+    for column in ("refused because it", "instead", "the error says"):
+        assert row.get(column, "") in problem
+
+
+def _body(written: str) -> str:
+    return BODY.format(written=textwrap.indent(written, "    "))
