@@ -34,6 +34,10 @@ def _parameters(error: errors.ParametersError) -> ProblemError:
     return faulty("parameters", str(error), faults)
 
 
+def _unknown_version(error: errors.UnknownVersionError) -> ProblemError:
+    return faulty("unknown-version", str(error), [Fault(detail=str(error), pointer="#/workflowVersion")])
+
+
 def _time(error: errors.TimeError) -> ProblemError:
     return faulty("invalid-request", str(error), [Fault(detail=str(error), parameter=error.parameter)])
 
@@ -101,7 +105,7 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.UnknownControlError: _missing("unknown-limit"),
     errors.UnknownStrikeError: _missing("unknown-strike"),
     errors.UnknownWorkflowError: _missing("unknown-workflow"),
-    errors.UnknownVersionError: _missing("unknown-version"),
+    errors.UnknownVersionError: _unknown_version,
     errors.UnknownFlowError: _missing("unknown-flow"),
     errors.UnknownTaskError: _missing("unknown-task"),
     errors.NotYetRegisteredError: _missing("not-yet-registered"),

@@ -70,7 +70,7 @@ def test_a_flow_of_an_earlier_version_is_started_by_number_or_hash(api: RunningA
             {"taskId": "earlier", "workflowVersion": 7},
         ],
     ).json()
-    assert [entry["code"] for entry in replies] == [200, 200, 404]
+    assert [entry["code"] for entry in replies] == [200, 200, 422]
     assert [_programs(api, entry["taskFlowId"]) for entry in replies[:2]] == [["A"], ["B"]]
     assert "no version 7" in replies[2]["description"]
 
@@ -88,16 +88,15 @@ def test_a_version_that_is_not_there_is_said(api: RunningApi) -> None:
     api.define("few", {})
     for version in (2, "2", "abcdef012345", "0", "latest"):
         reply = api.client.post("/register/few", json={"workflowVersion": version})
-        assert (reply.status_code, reply.json()["type"]) == (404, "urn:flower:problem:unknown-version"), (
-            version
-        )
+        assert reply.status_code == 422, version
+        assert reply.json()["type"] == "urn:flower:problem:unknown-version"
         assert "'few'" in details(reply)[0]
     for version in (0, -1, 1.5, "", "x" * 65, None, [], True):
         status = api.client.post("/register/few", json={"workflowVersion": version}).status_code
         assert status == (200 if version is None else 422), version
     assert api.client.get("/workflows/few/versions/2").status_code == 404
     assert api.client.get("/workflows/nobody/versions").status_code == 404
-    assert api.client.post("/register/nobody", json={"workflowVersion": 1}).status_code == 404
+    assert api.client.post("/register/nobody", json={"workflowVersion": 1}).status_code == 422
 
 
 def test_hashes_that_begin_the_same_are_told_apart_by_more_of_them(api: RunningApi) -> None:
@@ -181,3 +180,19 @@ def test_another_api_knows_a_version_at_once(start_api: Callable[..., RunningApi
         _started(other, "shared", "newest")
     assert _programs(other, _started(other, "shared", 2)) == ["B"]
     assert _programs(other, _started(other, "shared", 1)) == ["A"]
+
+
+async def test_a_flow_names_its_version_before_and_after_it_is_projected(own_api: RunningApi) -> None:
+    for program in ("A", "B"):
+        own_api.define("named", {"program": program})
+    flow, old = own_api.register("named"), _started(own_api, "named", 1)
+    given = own_api.client.post("/register/named", json={"priority": 3}).json()["taskFlowId"]
+    hashes = {n: own_api.client.get(f"/workflows/named/versions/{n}").json()["hash"] for n in (1, 2)}
+    expected = {flow: hashes[2], old: hashes[1], given: hashes[2]}
+    assert {one: own_api.flow(one)["workflowVersion"] for one in expected} == expected
+    await own_api.project()
+    assert {one: own_api.flow(one)["workflowVersion"] for one in expected} == expected
+    listed = own_api.client.get("/flows").json()["flows"]
+    assert {one["taskFlowId"]: one["workflowVersion"] for one in listed} == expected
+    fork = own_api.client.post(f"/flows/{old}/fork", json={"fromTasks": [1]}).json()["taskFlowId"]
+    assert own_api.flow(fork)["workflowVersion"] == hashes[1]

@@ -179,6 +179,16 @@ MEANINGS: dict[str, AnyEvent] = {
         start_ms=1795521713149,
         at=1795521713129,
     ),
+    "flow.registered/*-definition": FlowRegistered(
+        flow="00000000-0000-7000-8000-00000000000d",
+        v=1,
+        workflow="etl",
+        order=13,
+        tasks=(PlannedTask(seq=1, task_seq=1, program="A"),),
+        definition="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        by="alice",
+        at=1795521713150,
+    ),
     "flow.registered/*-plain": FlowRegistered(
         flow="00000000-0000-7000-8000-000000000008",
         v=1,

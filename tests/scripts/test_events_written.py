@@ -79,6 +79,8 @@ async def write_what_operators_bring(engine: Engine) -> None:
     plan = engine.plan(task(1), task(2, 1), task(3, 2), forked_from="another", taken={1: b"[1]"}, ignored=[2])
     await engine.start(plan, by="alice", key="order 7", delay_ms=20)
     await engine.bring_due()
+    await engine.start(engine.plan(task(1), definition="9f86d081"), by="alice")
+    await engine.work_off()
     flow = await engine.register(task(1), task(2, 1), task(3, 2), by="alice")
     await pause(*where, flow, by="alice", reason="look first")
     await resume(*where, flow, by="alice")

@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, belongs_to_name
+from flower_api.problems import ProblemError
 from flower_api.routes.workflows import show_workflow, unknown_workflow
 from flower_api.schemas import VersionDetail, VersionsPage, VersionView
-from flower_engine.errors import DefinitionError, UnknownWorkflowError
+from flower_engine.errors import DefinitionError, UnknownVersionError, UnknownWorkflowError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.versions import find_version
@@ -65,7 +66,10 @@ def add_versions(app: FastAPI, stores: PostgresStores) -> None:
         if belongs_to_name(request, 2):
             return await show_workflow(stores, f"{task_id}/versions/{version}")
         await _keep_what_is(task_id)
-        found = await find_version(stores.definitions, task_id, version)
+        try:
+            found = await find_version(stores.definitions, task_id, version)
+        except UnknownVersionError as error:
+            raise ProblemError(404, "unknown-version", str(error)) from None
         document = WorkflowDocument.of(definition_of(task_id, found.canonical))
         return reply(VersionDetail.of(found, definition=document))
 

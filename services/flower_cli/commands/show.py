@@ -208,6 +208,8 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
             )
     if flow["forkedFrom"]:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
+    if flow["workflowVersion"]:
+        out.print(f"{'version':<11}{flow['workflowVersion'][:12]} of {flow['taskId']}", markup=False)
     out.print()
     for line in tree_lines(flow["tasks"]):
         out.print(line)

@@ -95,6 +95,8 @@ class FlowPlan:
             fields["taken"] = {str(seq): msgspec.Raw(result) for seq, result in taken.items()}
         if ignored:
             fields["ignored"] = sorted(ignored)
+        if self.definition:
+            fields["definition"] = self.definition
         return b"," + spelled_out(_encode(fields))[1:-1]
 
 

@@ -26,7 +26,7 @@ _SUMMARY = SQL("""
     'key', flow.idempotency_key, 'forkedFrom', flow.forked_from,
     'startTs', extract(epoch FROM flow.start_ts), 'pausedTs', extract(epoch FROM flow.paused_ts),
     'pausedBy', flow.paused_by, 'cancelledTs', extract(epoch FROM flow.cancelled_ts),
-    'cancelledBy', flow.cancelled_by, 'lostVersion', flow.lost_version
+    'cancelledBy', flow.cancelled_by, 'workflowVersion', flow.definition, 'lostVersion', flow.lost_version
 """)
 _TASK = SQL("""
     'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'taskName', task.task_name,

@@ -152,9 +152,9 @@ WaitReason = (
 
 
 class FlowSummary(View, kw_only=True):
-    """A flow without its tasks. ``lost_version``: it went on, and ended as this version, in a part of the
-    history that is lost; what is shown here is older. ``unreadable``: what of it cannot be shown as it is
-    stored, and why."""
+    """A flow without its tasks. ``workflow_version``: the hash of its workflow's version. ``lost_version``:
+    the flow went on, and ended as this version, in a part of the history that is lost; what is shown here is
+    older. ``unreadable``: what of it cannot be shown as it is stored, and why."""
 
     task_flow_id: str
     task_id: str
@@ -180,6 +180,7 @@ class FlowSummary(View, kw_only=True):
     paused_by: str | None
     cancelled_ts: Moment | None
     cancelled_by: str | None
+    workflow_version: str | None = None
     lost_version: int | None = None
     unreadable: list[str] = []
 
@@ -348,6 +349,7 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         paused_by=flow.paused and flow.paused.by,
         cancelled_ts=_moment(flow.cancelled and flow.cancelled.at),
         cancelled_by=flow.cancelled and flow.cancelled.by,
+        workflow_version=flow.registered.definition or None,
         unreadable=[] if is_shown(flow.registered.start_ms) else [beyond("startTs")],
         failed_tasks=failed_tasks(tasks),
         tasks=tasks,
