@@ -70,6 +70,7 @@ class ExchangeLoop:
         programs: Mapping[AskKind, Sequence[Arg]],
         slots: Slots,
         executor: Executor,
+        most_kept: int,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.partition = partition
@@ -86,6 +87,7 @@ class ExchangeLoop:
         self._programs = programs
         self._slots = slots
         self._executor = executor
+        self._most_kept = most_kept
         self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues.names}
         self._done: list[Attempt] = []
         self._stuck: dict[Attempt, None] = {}  # told to stop, and not at its end yet
@@ -257,6 +259,7 @@ class ExchangeLoop:
                     outcomes=call.outcomes,
                     wanted=call.ask.wanted,
                     service_args=service,
+                    most_kept=self._most_kept,
                 )
             except (RedisError, OSError) as error:
                 await self._clock.rest(self._backoff.failed(error))

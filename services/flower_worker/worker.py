@@ -126,6 +126,7 @@ class Worker:
                 programs=self._programs,
                 slots=slots,
                 executor=self._executor,
+                most_kept=settings.max_kept_mb << 20,
             )
             for partition in self._partitions
         ]

@@ -160,6 +160,19 @@ class MovedError(RefusedError):
     """The flow has moved on since the version that the operation was meant for."""
 
 
+class NeedsResultsError(RefusedError):
+    """What is to run again reads results of these ``tasks`` that Redis keeps no more: whoever asked fetches
+    them from the flow's history, and asks again with them."""
+
+    def __init__(self, flow: str, tasks: tuple[int, ...]) -> None:
+        self.tasks = tasks
+        super().__init__(
+            f"flow {flow}: results of tasks {', '.join(map(str, tasks[:10]))} are needed again, and change"
+            " all the time; look at it again, then decide",
+            "needs",
+        )
+
+
 class AmbiguousFlowError(RefusedError):
     """Several flows begin so; the message names some of them."""
 

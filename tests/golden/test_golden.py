@@ -7,6 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.events import (
     AnyEvent,
@@ -441,6 +442,208 @@ MEANINGS: dict[str, AnyEvent] = {
     ),
     "task.unignored/*-plain": TaskUnignored(
         flow="00000000-0000-7000-8000-000000000008", v=5, task=1, by="alice", at=1795521713153
+    ),
+    "flow.registered/*-data-by": FlowRegistered(
+        flow="00000000-0000-7000-8000-00000000000f",
+        v=1,
+        workflow="etl",
+        order=26,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A"),
+            PlannedTask(
+                seq=3,
+                task_seq=3,
+                program="A",
+                depends_on=(1, 2),
+                parameters={
+                    "rows": {"$from": 1, "path": "/rows"},
+                    "old": {"$from": "second", "optional": True},
+                },
+                reads={"1": 1, "second": 2},
+                refs=True,
+            ),
+            PlannedTask(seq=4, task_seq=4, program="A", depends_on=(3,)),
+        ),
+        by="alice",
+        parameters={"day": "2026-01-05"},
+        definition="ab12",
+        at=1795861717366,
+    ),
+    "task.finished/*-blob": TaskFinished(
+        flow="00000000-0000-7000-8000-00000000000f",
+        v=4,
+        task=1,
+        attempt=1,
+        lease="1795861717367-1",
+        blob=BlobRef(sha256="ab", bytes=70000, store="api"),
+        at=1795861717367,
+    ),
+    "flow.registered/*-data": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000010",
+        v=1,
+        workflow="etl",
+        order=30,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A"),
+            PlannedTask(
+                seq=3,
+                task_seq=3,
+                program="A",
+                depends_on=(1, 2),
+                parameters={
+                    "rows": {"$from": 1, "path": "/rows"},
+                    "old": {"$from": "second", "optional": True},
+                },
+                reads={"1": 1, "second": 2},
+                refs=True,
+            ),
+            PlannedTask(seq=4, task_seq=4, program="A", depends_on=(3,)),
+        ),
+        parameters={"day": "2026-01-05"},
+        definition="ab12",
+        at=1795861717368,
+    ),
+    "task.ignored/*-result": TaskIgnored(
+        flow="00000000-0000-7000-8000-000000000010",
+        v=2,
+        task=1,
+        was=0,
+        by="alice",
+        reason="known",
+        result=msgspec.Raw(b'{"rows":0}'),
+        at=1795861717377,
+    ),
+    "flow.snapshot/*-kept-blob": FlowSnapshot(
+        flow="00000000-0000-7000-8000-00000000000f",
+        v=5,
+        workflow="etl",
+        order=26,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(3,),
+                status=3,
+                attempt=1,
+                lease="1795861717367-1",
+                blob=BlobRef(sha256="ab", bytes=70000, store="api"),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(3,),
+                status=1,
+                attempt=1,
+                lease="1795861717367-2",
+                worker="w1",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=3,
+                    program="A",
+                    parameters={
+                        "rows": {"$from": 1, "path": "/rows"},
+                        "old": {"$from": "second", "optional": True},
+                    },
+                    reads={"1": 1, "second": 2},
+                    refs=True,
+                ),
+                queue="default",
+                priority=0,
+                dependents=(4,),
+            ),
+            SnapshotTask(message=SnapshotMessage(task_seq=4, program="A"), queue="default", priority=0),
+        ),
+        at=1795861717378,
+    ),
+    "flow.snapshot/*-kept-result": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000010",
+        v=3,
+        workflow="etl",
+        order=30,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(3,),
+                status=9,
+                result=msgspec.Raw(b'{"rows":0}'),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="A"), queue="default", priority=0, dependents=(3,)
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=3,
+                    program="A",
+                    parameters={
+                        "rows": {"$from": 1, "path": "/rows"},
+                        "old": {"$from": "second", "optional": True},
+                    },
+                    reads={"1": 1, "second": 2},
+                    refs=True,
+                ),
+                queue="default",
+                priority=0,
+                dependents=(4,),
+            ),
+            SnapshotTask(message=SnapshotMessage(task_seq=4, program="A"), queue="default", priority=0),
+        ),
+        at=1795861717378,
+    ),
+    "flow.registered/*-fork-with-data": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000011",
+        v=1,
+        workflow="etl",
+        order=34,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A"),
+            PlannedTask(seq=2, task_seq=2, program="A"),
+            PlannedTask(
+                seq=3,
+                task_seq=3,
+                program="A",
+                depends_on=(1, 2),
+                parameters={
+                    "rows": {"$from": 1, "path": "/rows"},
+                    "old": {"$from": "second", "optional": True},
+                },
+                reads={"1": 1, "second": 2},
+                refs=True,
+            ),
+        ),
+        forked_from="another",
+        blobs={1: BlobRef(sha256="ab", bytes=70000, store="api")},
+        ignored=(2,),
+        stand_ins={2: msgspec.Raw(b"[2]")},
+        parameters={"day": "2026-01-05"},
+        definition="ab12",
+        at=1795861717380,
+    ),
+    "task.ignored/*-result-ends": TaskIgnored(
+        flow="00000000-0000-7000-8000-000000000011",
+        v=2,
+        task=3,
+        was=0,
+        by="alice",
+        result=msgspec.Raw(b"null"),
+        ends=True,
+        at=1795861717380,
+    ),
+    "task.finished/*-blob-ends": TaskFinished(
+        flow="00000000-0000-7000-8000-000000000012",
+        v=3,
+        task=1,
+        attempt=1,
+        lease="1795861717385-0",
+        blob=BlobRef(sha256="ab", bytes=70000, store="api"),
+        ends=True,
+        at=1795861717386,
     ),
 }
 """By event type and name of the file, where ``*`` stands for who wrote it."""

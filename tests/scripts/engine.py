@@ -184,6 +184,9 @@ class Engine:
     async def finish(self, *claims: Claim, worker: str = "w1", payload: bytes = b"null") -> list[str]:
         return await self._hand_in(OutcomeKind.FINISHED, claims, worker, payload)
 
+    async def store(self, *claims: Claim, worker: str = "w1", payload: bytes = b"{}") -> list[str]:
+        return await self._hand_in(OutcomeKind.STORED, claims, worker, payload)
+
     async def suspend(self, *claims: Claim, worker: str = "w1", payload: bytes = AN_ERROR) -> list[str]:
         return await self._hand_in(OutcomeKind.SUSPENDED, claims, worker, payload)
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from flower_engine.model.definition import TaskKeys
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.task_spec import RetryPolicy
@@ -18,12 +19,14 @@ from flower_engine.transitions.operator_transitions import (
     resume,
     unignore,
 )
+from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import with_parameters
 from flower_engine.transitions.worker_transitions import Reported
 from scripts.engine import Engine, chain, task
 
 FAILURE = b'{"type":"ValueError","message":"no","traceback":"line 1"}'
+STORED = b'{"sha256":"ab","bytes":70000,"store":"api"}'
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 
 
@@ -111,6 +114,7 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await rerun(*where, three, by="alice", selection=[1], messages=new, keys=keys)
     await engine.work_off()
     await write_what_a_bridge_brings(engine)
+    await write_what_data_brings(engine)
 
 
 async def write_what_a_bridge_brings(engine: Engine) -> None:
@@ -127,6 +131,46 @@ async def write_what_a_bridge_brings(engine: Engine) -> None:
     await pause(*where, later, by="alice")
     timed = await engine.register(task(1), timeout_ms=60_000)
     await snapshot(*where, [begun, later, timed], {later: "order 8"})
+
+
+async def write_what_data_brings(engine: Engine) -> None:
+    given = {"rows": {"$from": 1, "path": "/rows"}, "old": {"$from": "second", "optional": True}}
+    reader = PlannedTask(
+        seq=3,
+        task_seq=3,
+        program="A",
+        depends_on=(1, 2),
+        parameters=given,
+        reads={"1": 1, "second": 2},
+        refs=True,
+    )
+    first, second = (PlannedTask(seq=seq, task_seq=seq, program="A") for seq in (1, 2))
+    last = PlannedTask(seq=4, task_seq=4, program="A", depends_on=(3,))
+    made: dict[str, Any] = {"parameters": {"day": "2026-01-05"}, "definition": "ab12"}
+    plan = FlowPlan("etl", (first, second, reader, last), **made)
+    flow = (await engine.start(plan, by="alice")).flow
+    claim = next(claim for claim in await engine.claim() if claim.flow == flow)
+    await engine.store(claim, payload=STORED)
+    where = (engine.client, engine.partition)
+    other = (await engine.start(plan)).flow
+    await ignore(*where, other, by="alice", tasks=[1], reason="known", result=b'{"rows":0}')
+    await snapshot(*where, [flow, other], {})
+    await cancel(*where, flow, by="alice")
+    await cancel(*where, other, by="alice")
+    blob = BlobRef(sha256="ab", bytes=70_000, store="api")
+    fork = FlowPlan(
+        "etl",
+        (first, second, reader),
+        forked_from="another",
+        taken={1: blob},
+        ignored=[2],
+        stand_ins={2: b"[2]"},
+        **made,
+    )
+    ended = (await engine.start(fork)).flow
+    await ignore(*where, ended, by="alice", tasks=[3], result=b"null")
+    await engine.start(FlowPlan("etl", (first,)))
+    await engine.store(*await engine.claim(), payload=STORED)
 
 
 async def test_every_event_type_is_written_and_can_be_decoded(engine: Engine) -> None:

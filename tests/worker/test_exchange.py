@@ -8,7 +8,7 @@ import pytest
 from flower_engine.model.events import TaskReturned, TaskStarted
 from flower_engine.model.status import Status
 from flower_engine.programs.program_modules import load_programs
-from flower_engine.transitions.worker_transitions import attend, program_args
+from flower_engine.transitions.worker_transitions import MOST_KEPT_BYTES, attend, program_args
 from flower_worker.ability import Ability
 from flower_worker.child_process import Origin
 from flower_worker.child_processes import Processes
@@ -37,6 +37,7 @@ async def exchange(engine: Engine) -> ExchangeLoop:
         programs=dict.fromkeys(AskKind, program_args(programs)),
         slots=Slots(SLOTS, 0),
         executor=Executor(registry, "w1", Threads(SLOTS), Processes(Origin.now([]), Ability(())), max_lost=3),
+        most_kept=MOST_KEPT_BYTES,
     )
 
 

@@ -4,7 +4,14 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError, UnknownFlowError
+from flower_engine.errors import (
+    MovedError,
+    NeedsResultsError,
+    NotUnderWayError,
+    PrunedError,
+    RefusedError,
+    UnknownFlowError,
+)
 from flower_engine.flows.history import find_state
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
@@ -13,8 +20,9 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
 from flower_engine.model.definition import TaskKeys
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.kept_results import NOTHING, payload_of
 from flower_engine.transitions import operator_transitions
-from flower_engine.transitions.operator_transitions import Operated, Scope, read_messages
+from flower_engine.transitions.operator_transitions import Operated, Results, Scope, read_messages
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.prune_transitions import take_back
 from flower_engine.transitions.restored_flow import Restored
@@ -67,7 +75,7 @@ class Operator:
         if done is not None:  # else its changes would be checked against what they led to
             return done
 
-        async def call(restored: Restored | None) -> Operated:
+        async def call(restored: Restored | None, results: Results) -> Operated:
             messages = await self._messages(restored, changes) if changes else {}
             return await operator_transitions.rerun(
                 *self._where(),
@@ -76,6 +84,7 @@ class Operator:
                 scope=scope,
                 messages=messages,
                 keys=await self._keys(messages),
+                results=results,
                 version=self._version,
                 restored=restored,
                 operation=self._operation,
@@ -108,19 +117,27 @@ class Operator:
                 "nothing",
             ) from None
 
-    async def ignore(self, tasks: Sequence[int], reason: str) -> Operated:
-        """Passes over tasks."""
+    async def ignore(self, tasks: Sequence[int], reason: str, result: bytes = b"") -> Operated:
+        """Passes over tasks; ``result`` is the JSON that stands in for the result of the one task (b"":
+        none)."""
         where, who = self._where(), self._who()
+        if result and len(set(tasks)) != 1:
+            raise RefusedError(
+                f"flow {self._flow}: a result stands in for that of one task; ignore the others alone",
+                "one-result",
+            )
         return await self._under_way(
-            lambda: operator_transitions.ignore(*where, **who, tasks=tasks, reason=reason)
+            lambda: operator_transitions.ignore(*where, **who, tasks=tasks, reason=reason, result=result)
         )
 
     async def unignore(self, tasks: Sequence[int]) -> Operated:
         """Makes ignored tasks wait again."""
 
-        async def call(restored: Restored | None) -> Operated:
+        async def call(restored: Restored | None, results: Results) -> Operated:
             where, who = self._where(), self._who()
-            return await operator_transitions.unignore(*where, **who, tasks=tasks, restored=restored)
+            return await operator_transitions.unignore(
+                *where, **who, tasks=tasks, results=results, restored=restored
+            )
 
         return await self._wherever_it_is(call)
 
@@ -190,12 +207,18 @@ class Operator:
     def _restless(self) -> MovedError:
         return MovedError(f"flow {self._flow} changes all the time; look at it again, then decide", "moved")
 
-    async def _wherever_it_is(self, call: Callable[[Restored | None], Awaitable[Operated]]) -> Operated:
-        """Calls for a flow under way; for one that has ended with its state, folded anew if it moved on."""
+    async def _wherever_it_is(
+        self, call: Callable[[Restored | None, Results], Awaitable[Operated]]
+    ) -> Operated:
+        """Calls for a flow under way; for one that has ended with its state, folded anew if it moved on; and
+        with the results that are needed again."""
         restored: Restored | None = None
+        results: Results = {}
         for _ in range(_TRIES):
             try:
-                return await call(restored)
+                return await call(restored, results)
+            except NeedsResultsError as error:
+                results = results_of(await self.state(), error.tasks)
             except NotUnderWayError as error:
                 state = await self.state()
                 if state.ended_ms is None:  # it is parked, or was reopened a moment ago
@@ -260,3 +283,9 @@ class Operator:
             seq: (now, with_parameters(now, given[seq].values, given[seq].unset))
             for seq, now in found.items()
         }
+
+
+def results_of(state: FlowState, tasks: Sequence[int]) -> Results:
+    """The results of these tasks, as the flow's history has them."""
+    known = {seq: state.task(seq) for seq in tasks}
+    return {seq: (task.attempt, payload_of(task) or NOTHING) for seq, task in known.items()}

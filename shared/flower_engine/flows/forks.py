@@ -80,9 +80,19 @@ def _plan(state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], ke
         planned,
         timeout_ms=state.registered.timeout_ms or None,
         forked_from=state.flow,
-        definition=state.registered.definition,
-        taken={task.planned.seq: task.result or b"null" for task in kept if task.status is Status.FINISH},
+        taken={
+            task.planned.seq: task.blob or task.result or b"null"
+            for task in kept
+            if task.status is Status.FINISH
+        },
         ignored=[task.planned.seq for task in kept if task.status is Status.IGNORE],
+        stand_ins={
+            task.planned.seq: task.result
+            for task in kept
+            if task.status is Status.IGNORE and task.result is not None
+        },
+        parameters=state.registered.parameters,
+        definition=state.registered.definition,
     )
 
 

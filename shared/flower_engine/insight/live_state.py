@@ -1,5 +1,6 @@
 """Reads a partition's whole live state at one moment, for comparison with the fold of its log."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,9 @@ async def read_live_state(
         leases={},
         timers={},
         releasing=set(),
+        kept=int(reply[2]),
     )
-    for index in range(2, len(reply), 3):
+    for index in range(3, len(reply), 3):
         kind, name = reply[index].decode(), reply[index + 1].decode()
         try:
             _add(state, kind, name, reply[index + 2])
@@ -105,6 +107,7 @@ def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  #
 def _flow(texts: dict[str, str]) -> LiveFlow:
     counters, flags = texts["c"].split(" ")[:4], texts["c"].split(" ")[4:]
     version, left, done, order = (int(part) for part in counters)
+    kept = re.search("d([0-9]+)", "".join(flags))
     numbers = sorted(int(name[1:]) for name in texts if name[0] == "l")
     return LiveFlow(
         version=version,
@@ -115,15 +118,21 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         timeout_ms=int(texts.get("t", 0)),
         tasks=[_task(texts, number) for number in numbers],
         active=int(texts["a"]) if "a" in texts else None,
+        kept=int(kept[1]) if kept else None,
     )
 
 
 def _task(texts: dict[str, str], number: int) -> LiveTask:
+    readers, _, kept_bytes = texts.get(f"u{number}", "0").partition(" ")
     task = LiveTask(
         lane=texts[f"l{number}"],
         open=int(texts[f"o{number}"]) if f"o{number}" in texts else None,
         failures=int(texts.get(f"x{number}", 0)),
         policy=texts.get(f"p{number}", ""),
+        reads=texts.get(f"i{number}", ""),
+        readers=int(readers),
+        kept=texts.get(f"r{number}", ""),
+        kept_bytes=int(kept_bytes or 0),
     )
     if f"s{number}" not in texts:
         return task

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Set
 from flower_engine.model.event_meaning import STANDING
 from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.kept_invariants import kept_differences, kept_total_differences
 from flower_engine.model.lanes import lane_of, queue_and_priority, share_of_lane, suspect_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
 from flower_engine.model.status import Status
@@ -38,6 +39,7 @@ def differences(
         *_lanes(live),
         *_timers(comparable, live, damaged),
         *control_differences(comparable, live),
+        *kept_total_differences(live),
     ]
 
 
@@ -80,6 +82,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
         return
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, held_task, live)
+    yield from kept_differences(flow, held)
 
 
 def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> Iterator[str]:

@@ -7,6 +7,7 @@ class OutcomeKind(StrEnum):
     """What became of an attempt."""
 
     FINISHED = "finished"  # payload: the result
+    STORED = "stored"  # payload: the BlobRef of where the result lies
     FAILED = "failed"  # payload: a TaskError; the task's retry policy says what follows
     SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
     RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms

@@ -9,6 +9,9 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task in its flow's hash; ``open`` is None where no count is kept (fewer than two dependencies).
 
     ``due_ms`` is when its retry is due; None once it was. ``policy`` is the text of a ``TaskPolicy``.
+    ``reads`` says whose results it reads (``kept_results.reads_text``), ``readers`` how many tasks are still
+    to read its own, ``kept`` how the payload of that begins and how many bytes it is ("": none is kept),
+    ``kept_bytes`` how many are counted.
     """
 
     status: Status = Status.WAIT
@@ -20,10 +23,15 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     open: int | None = None
     failures: int = 0
     policy: str = ""
+    reads: str = ""
+    readers: int = 0
+    kept: str = ""
+    kept_bytes: int = 0
 
 
 class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flows.lua``."""
+    """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flow_fields.lua``.
+    ``kept``: bytes of results that it keeps; None: no task of it reads another."""
 
     version: int
     left: int
@@ -33,6 +41,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int
     tasks: list[LiveTask]
     active: int | None = None
+    kept: int | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -60,7 +69,8 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     ``releasing``: (flow, task) whose dependents are still being released. Of flow control: ``aside``: lane ->
     board; ``boards``: board -> queues; ``open`` and ``reopen`` by queue: board -> score; ``limits`` and
     ``running`` by name, see ``lua/lib/limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
-    Names are as keys have them (escaped). ``unreadable``: a sentence for each key that is something else.
+    ``kept``: bytes of results that its flows keep. Names are as keys have them (escaped). ``unreadable``: a
+    sentence for each key that is something else.
     """
 
     position: str = ""
@@ -81,4 +91,5 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     places: dict[str, dict[str, int]] = {}
     line: dict[str, dict[str, int]] = {}
     admitting: set[str] = set()
+    kept: int = 0
     unreadable: list[str] = []

@@ -176,6 +176,13 @@ class Settings(BaseModel):
         " to read its history begins again",
     )
 
+    max_kept_mb: int = Field(
+        256,
+        ge=1,
+        le=1_048_576,
+        description="results that a partition keeps in Redis for tasks to come; workers store those beyond as"
+        " blobs, where they have a store",
+    )
     park_hours: float = Field(
         24.0,
         ge=0,

@@ -11,14 +11,15 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from flower_engine.errors import MovedError, NotUnderWayError, PrunedError, RefusedError
+from flower_engine.errors import MovedError, NeedsResultsError, NotUnderWayError, PrunedError, RefusedError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definition import TaskKeys
+from flower_engine.model.kept_results import reads_of, reads_text
 from flower_engine.model.lanes import key_parts
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
-from flower_engine.transitions.task_fields import encoded_parameters
+from flower_engine.transitions.task_fields import decode_message, encoded_parameters
 
 _rerun = Script("operator/rerun")
 _ignore = Script("operator/ignore")
@@ -30,8 +31,13 @@ _prioritise = Script("operator/prioritise")
 _encode = msgspec.json.Encoder().encode
 
 Scope = Literal["", "only", "dependents"]
-"""What runs again besides the selected tasks: "" nothing, and refused where a dependent would keep a result
-that followed from the old ones; "only" nothing, whatever dependents have; "dependents" all behind them."""
+"""What runs again besides the selected tasks: "" what read a result that goes, and refused where another
+dependent would keep a result that followed from the old ones; "only" nothing, whatever dependents have;
+"dependents" all behind them."""
+
+Results = Mapping[int, tuple[int, bytes]]
+"""Results that an operation needs and that Redis keeps no more: by task the attempt that gave it, and its
+payload as in ``kept_results``."""
 
 
 class Operated(msgspec.Struct, frozen=True):
@@ -52,6 +58,7 @@ async def rerun(
     scope: Scope = "",
     messages: Mapping[int, tuple[bytes, bytes]] | None = None,
     keys: Mapping[int, TaskKeys] | None = None,
+    results: Results | None = None,
     version: int | None = None,
     restored: Restored | None = None,
     operation: str = "",
@@ -61,8 +68,10 @@ async def rerun(
     ``selection`` "failed" is every task in Suspend, and of a cancelled flow what the cancel cut off.
     ``messages`` gives selected tasks new ones: (the message as it is, the new one), see ``with_parameters``;
     ``keys`` says by which keys these tasks wait and are counted from then on (absent: as they did).
+    ``results`` gives those that it needed when it was sent before.
 
     Raises:
+        NeedsResultsError: what runs again reads results that are kept no more: send it again with them.
         RefusedError: a selected task is running or waits already, a dependent runs or would keep a result of
             the old run, or nothing is selected.
         MovedError, NotUnderWayError, LostError: as for every operation.
@@ -72,6 +81,8 @@ async def rerun(
         its_keys = (keys or {}).get(task)
         lists += (task, now, new, encoded_parameters(new))
         lists += ("", "", "", "") if its_keys is None else (_encode(its_keys), *key_parts(its_keys))
+        lists.append(reads_text(reads_of(decode_message(new))))
+    lists += _results(results)
     if isinstance(selection, str):
         lists.append(selection)
         if selection == "failed" and restored is not None:
@@ -79,7 +90,9 @@ async def rerun(
     else:
         lists += ("tasks", *selection)
     call = _Call(client, partition, flow, by, version, operation, restored)
-    return await _operate(_rerun, call, lists, scope=scope, message_count=len(messages or ()))
+    return await _operate(
+        _rerun, call, lists, scope=scope, message_count=len(messages or ()), results=len(results or ())
+    )
 
 
 async def ignore(
@@ -90,17 +103,23 @@ async def ignore(
     by: str,
     tasks: Sequence[int],
     reason: str = "",
+    result: bytes = b"",
     version: int | None = None,
     operation: str = "",
 ) -> Operated:
-    """Passes over waiting, retrying or suspended tasks; what depends on them goes on.
+    """Passes over waiting, retrying or suspended tasks; what depends on them goes on. ``result``: the JSON
+    that stands in for their results, for those that read them (b"": none does).
 
     Raises:
-        RefusedError: a task is running or final.
+        RefusedError: a task is running or final, or another needs its result and no other is given.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
     return await _operate(
-        _ignore, _Call(client, partition, flow, by, version, operation), tasks, reason=_encode(reason)
+        _ignore,
+        _Call(client, partition, flow, by, version, operation),
+        tasks,
+        reason=_encode(reason),
+        result=result,
     )
 
 
@@ -111,17 +130,21 @@ async def unignore(
     *,
     by: str,
     tasks: Sequence[int],
+    results: Results | None = None,
     version: int | None = None,
     restored: Restored | None = None,
     operation: str = "",
 ) -> Operated:
-    """Ignored tasks wait again, unless something that depends on them has started.
+    """Ignored tasks wait again, unless something that depends on them has started. ``results`` as for a
+    rerun.
 
     Raises:
+        NeedsResultsError: as for a rerun.
         RefusedError: a task is not ignored, or a dependent has started.
         MovedError, NotUnderWayError, LostError: as for every operation.
     """
-    return await _operate(_unignore, _Call(client, partition, flow, by, version, operation, restored), tasks)
+    call = _Call(client, partition, flow, by, version, operation, restored)
+    return await _operate(_unignore, call, (*_results(results), *tasks), results=len(results or ()))
 
 
 async def cancel(
@@ -219,6 +242,10 @@ async def read_messages(
     return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
 
 
+def _results(results: Results | None) -> list[Arg]:
+    return [part for task, (attempt, payload) in (results or {}).items() for part in (task, attempt, payload)]
+
+
 class _Call(NamedTuple):
     """What every operation is called with."""
 
@@ -252,6 +279,8 @@ async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own
     match word:
         case "ok":
             return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
+        case "needs":
+            raise NeedsResultsError(flow, tuple(int(task) for task in rest))
         case "pruned":
             raise PrunedError(flow, int(rest[0]))
         case "absent":
@@ -279,6 +308,10 @@ _REASONS = {
     "nothing": "nothing matches the selection {0!r}; there is nothing to rerun",
     "ignore-running": "task {0} is running; wait for its end, or cancel the flow",
     "final": "task {0} is {1} already; only a waiting, retrying or suspended task can be ignored",
+    "needed": (
+        "task {1} needs the result of task {0}: give one that stands in for it (result), or ignore what needs"
+        " it, too"
+    ),
     "not-ignored": "task {0} is not ignored",
     "unignore-started": (
         "task {1} depends on task {0} and has gone on without it; rerun task {0} and what depends on it"

@@ -9,14 +9,22 @@ import msgspec
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.durability import Durability, Level
 from flower_engine.log.partition import Partition
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import Keying, PlannedTask, dependents_of
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
+from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.task_fields import task_fields
 
 _register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
+
+_TOLD = (
+    *("timeout_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "parameters", "definition"),
+)
+"""Fields of the event that are left out where there is nothing to say, in their order."""
 
 TASKS_PER_CALL = 3_000  # keeps one call to a few milliseconds of Redis' time
 WIDE_ROOTS = 500  # more roots than this are released in steps, like any wide fan-out
@@ -32,20 +40,23 @@ class FlowPlan:
         *,
         timeout_ms: int | None = None,
         forked_from: str = "",
-        taken: Mapping[int, bytes] | None = None,
+        taken: Mapping[int, bytes | BlobRef] | None = None,
         ignored: Collection[int] = (),
+        stand_ins: Mapping[int, bytes] | None = None,
         keying: Keying | None = None,
+        parameters: Mapping[str, Any] | None = None,
         definition: str = "",
     ) -> None:
-        """A fork takes tasks over from another flow: ``taken`` with their results, and ``ignored`` ones.
-        ``definition``: the hash of the workflow's version."""
+        """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
+        ``ignored`` ones, those of ``stand_ins`` with the results that operators gave. ``parameters`` are
+        those of the flow itself, ``definition`` the hash of the workflow's version."""
         self.workflow = workflow
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
         self.timeout_ms = timeout_ms
         self.keying = keying or Keying()
         self.definition = definition
-        taken = taken or {}
+        taken, stand_ins = taken or {}, stand_ins or {}
         final = {*taken, *ignored}
         dependents = dependents_of(tasks)
         roots = [task.seq for task in tasks if task.seq not in final and final.issuperset(task.depends_on)]
@@ -57,6 +68,9 @@ class FlowPlan:
             fields += (f"s{seq}", "3 0 0 -")
         for seq in ignored:
             fields += (f"s{seq}", "9 0 0 -")
+        payloads = {seq: _payload(result) for seq, result in {**taken, **stand_ins}.items()}
+        data = data_fields(tasks, final, payloads)
+        fields += data.fields
         if wide:  # each root waits for a task 0 that is already final
             fields += ("d0", ",".join(map(str, roots)))
         if timeout_ms:
@@ -65,10 +79,20 @@ class FlowPlan:
         args: list[Arg] = [
             len(tasks) - len(final),
             len(final),
-            "p" if timed or timeout_ms else "",
+            ("p" if timed or timeout_ms else "") + data.flag,
             timeout_ms or 0,
             workflow,
-            self._tail(tasks, timeout_ms, forked_from, taken, ignored),
+            self._tail(
+                tasks=tasks,
+                timeout_ms=timeout_ms,
+                forked_from=forked_from,
+                taken={seq: result for seq, result in taken.items() if isinstance(result, bytes)},
+                blobs={seq: result for seq, result in taken.items() if isinstance(result, BlobRef)},
+                ignored=sorted(ignored),
+                stand_ins=stand_ins,
+                parameters=parameters,
+                definition=definition,
+            ),
             lane_of(workflow, tasks[0]),
             int(wide),
             0 if wide else len(roots),
@@ -77,27 +101,17 @@ class FlowPlan:
             args += (root, lane_of(workflow, tasks[root - 1]))
         self.args: tuple[Arg, ...] = (*args, len(fields), *fields)
 
-    def _tail(
-        self,
-        tasks: Sequence[PlannedTask],
-        timeout_ms: int | None,
-        forked_from: str,
-        taken: Mapping[int, bytes],
-        ignored: Collection[int],
-    ) -> bytes:
-        """The event's fields from the workflow on, without the closing brace."""
-        fields: dict[str, Any] = {"workflow": self.workflow, "tasks": tasks}
-        if timeout_ms:
-            fields["timeout_ms"] = timeout_ms
-        if forked_from:
-            fields["forked_from"] = forked_from
-        if taken:
-            fields["taken"] = {str(seq): msgspec.Raw(result) for seq, result in taken.items()}
-        if ignored:
-            fields["ignored"] = sorted(ignored)
-        if self.definition:
-            fields["definition"] = self.definition
+    def _tail(self, taken: Mapping[int, bytes], stand_ins: Mapping[int, bytes], **given: Any) -> bytes:
+        """The event's fields from the workflow on, without the closing brace, as far as they say anything."""
+        fields: dict[str, Any] = {"workflow": self.workflow, "tasks": given.pop("tasks")}
+        given["taken"] = {seq: msgspec.Raw(result) for seq, result in taken.items()}
+        given["stand_ins"] = {seq: msgspec.Raw(result) for seq, result in stand_ins.items()}
+        fields |= {name: given[name] for name in _TOLD if given[name]}
         return b"," + spelled_out(_encode(fields))[1:-1]
+
+
+def _payload(result: bytes | BlobRef) -> bytes:
+    return INLINE + result if isinstance(result, bytes) else BLOB + _encode(result)
 
 
 class Start(msgspec.Struct, frozen=True):

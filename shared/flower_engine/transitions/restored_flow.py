@@ -6,7 +6,9 @@ import msgspec
 
 from flower_engine.model.events import TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.kept_results import payload_of
 from flower_engine.model.status import Status
+from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.task_fields import task_fields
 
@@ -53,6 +55,14 @@ class Restored(msgspec.Struct, frozen=True):
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
             fields += ("b", flow.registered.start_ms)
+        payloads = {seq: payload_of(flow.task(seq)) for seq in final}
+        data = data_fields(
+            [task.planned for task in tasks],
+            final,
+            {seq: payload for seq, payload in payloads.items() if payload is not None},
+        )
+        fields += data.fields
+        flags += data.flag
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)
         return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()), position, flow.ended_ms or 0)

@@ -15,9 +15,14 @@ from flower_engine.transitions.loader import Arg, Script
 
 _attend = Script("worker/attend")
 _finish_and_claim = Script("worker/finish_and_claim")
+_read_inputs = Script("worker/read_inputs")
 _heartbeat = Script("worker/heartbeat")
 _leave = Script("worker/leave")
 _hand_back = Script("worker/hand_back")
+MOST_KEPT_BYTES = 256 * 1024 * 1024
+"""What a partition keeps of results in Redis, where nobody says otherwise."""
+_PAGE_BYTES = 1024 * 1024
+_WITHOUT_DATA = 5  # parts of a reply
 _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
 _WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
 
@@ -76,12 +81,20 @@ class Exchange(msgspec.Struct, frozen=True):
     ``words`` (ok | duplicate | stale | absent) answer the outcomes in order. ``more`` says that tasks are
     still being made ready, so the next call should come at once rather than wait for a bell. ``opens_ms``:
     in so many milliseconds a rate lets more start, which no bell tells (None: nothing waits for a rate).
+
+    ``results`` are those that the claimed tasks read, by flow and task, each as ``kept_results`` has a
+    payload: ``=`` and JSON, ``@`` and the JSON of a BlobRef, or ``-``: that task was passed over without one.
+    What is missing did not fit into the reply: see :func:`read_inputs`. ``full`` are leases of claimed tasks
+    whose results are not to be kept in Redis: their worker stores them as blobs, but for small ones
+    (``kept_results.LEAST_BLOB_BYTES``).
     """
 
     words: list[str]
     claims: list[Claim]
     more: bool
     opens_ms: int | None = None
+    results: dict[tuple[str, int], bytes] = {}
+    full: frozenset[bytes] = frozenset()
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -117,13 +130,15 @@ async def finish_and_claim(
     outcomes: Sequence[Outcome],
     wanted: int,
     service_args: Sequence[Arg],
+    most_kept: int = MOST_KEPT_BYTES,
 ) -> Exchange:
     """Hands in outcomes and takes up to ``wanted`` tasks, in one atomic call.
 
     ``number`` rises by one with each call of this worker to this partition; a call whose reply was lost is
     sent again with its number AND its arguments, and then gives the first reply again. ``answered`` is the
     number of the last call that was answered (0: none was): a Redis that does not know of it went back in
-    time, which halts the partition.
+    time, which halts the partition. ``most_kept``: bytes of results that the partition may keep in Redis;
+    where it has them, ``Exchange.full`` names those that claimed tasks are to store elsewhere.
 
     Raises:
         LostError: Redis lost its state.
@@ -136,6 +151,7 @@ async def finish_and_claim(
         call_number=number,
         wanted=wanted,
         answered=answered,
+        most_kept=most_kept,
     )
     for outcome in outcomes:
         claim = outcome.claim
@@ -155,7 +171,40 @@ async def finish_and_claim(
         claims,
         reply[3] == b"more",
         None if opens_ms < 0 else opens_ms,
+        _results(reply[5]) if len(reply) > _WITHOUT_DATA else {},
+        frozenset(reply[6]) if len(reply) > _WITHOUT_DATA else frozenset(),
     )
+
+
+def _results(flat: Sequence[bytes]) -> dict[tuple[str, int], bytes]:
+    names = ((name[:36].decode(), int(name[37:])) for name in flat[::2])
+    return dict(zip(names, flat[1::2], strict=True))
+
+
+async def read_inputs(
+    client: AsyncRedis, partition: Partition, claim: Claim, tasks: Sequence[int]
+) -> dict[int, bytes] | None:
+    """The results of these tasks of the claim's flow, which it reads, as in ``Exchange.results``; None: the
+    lease is not the task's current one any more. Reads them in pages, so that nothing keeps Redis for long.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    found: dict[int, bytes] = {}
+    while len(found) < len(tasks):
+        asked = tasks[len(found) :]
+        args = _read_inputs.args(
+            asked,
+            generation=partition.generation,
+            lease=claim.lease,
+            member=claim.member,
+            most=_PAGE_BYTES,
+        )
+        reply = partition.check(await _read_inputs.run(client, partition.keys.meta, args))
+        if reply[0] == b"gone":
+            return None
+        found.update(zip(asked, reply[1], strict=False))
+    return found
 
 
 def heartbeat(

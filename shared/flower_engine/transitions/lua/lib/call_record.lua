@@ -1,7 +1,7 @@
 -- The record of a worker's last call, so that the same call sent again gets the first reply again.
 --
 -- call:<worker> is "<number> <word,...> <queue/first lease/last lease/leases,...> <more>".
--- needs: base, flow_fields, keys
+-- needs: base, flow_fields, flows, inputs, keys
 local function words_of(text)
   local words = {}
   for word in string.gmatch(text, '[^,]+') do
@@ -21,12 +21,17 @@ local function still_held(worker, granted)
       local entry = call('XRANGE', work, lease, lease)[1]
       local member = entry and entry[2][2] or ''
       local id, task = split_member(member)
-      local got = call('HMGET', flow_key(id), state_field(task), message_field(task), progress_field(task))
+      local key = flow_key(id)
+      local got = call('HMGET', key, state_field(task), message_field(task), progress_field(task), COUNTERS)
       local _, attempt, _, current = match(got[1] or NEVER, STATE)
       if current == lease then -- else it is an entry that no task points to
         local n = #held
         held[n + 1], held[n + 2], held[n + 3], held[n + 4] = lease, member, queue, attempt
         held[n + 5], held[n + 6] = got[2], got[3] or ''
+        local flow = flows[id] or keep_flow(id, key, got[4])
+        if flow.kept then
+          note_reader(flow, task, lease)
+        end
       end
     end
   end

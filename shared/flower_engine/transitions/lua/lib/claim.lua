@@ -1,5 +1,5 @@
 -- Claims: leases, starts and logs what the choice gives.
--- needs: base, choose, events, flow_control, flow_fields, flows, keys, lanes, limits, ready, statuses
+-- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready, statuses
 -- needs: strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
@@ -40,6 +40,9 @@ local function start_task(worker, queue, member, lane)
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
   claims[n + 5], claims[n + 6] = message, progress or ''
+  if flow.kept then
+    note_reader(flow, task, lease)
+  end
   return true
 end
 

@@ -16,13 +16,19 @@ local BEFORE_START = 'w'
 local WITHOUT_PLACE = 'n' -- it waits for one, see places.lua
 local IS_COUNTED = 'a' -- its active tasks are
 local GAVE_PLACE_BACK = 'z'
+local HAS_DATA = 'd(%d+)' -- a task of it reads another; behind it stands how many bytes of results it keeps
+local function data_flag(bytes) return 'd' .. bytes end
 local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
+local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
 
 -- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none); its open
 -- dependencies (absent: there are less than two, so the first that is satisfied frees it); its state (absent:
 -- it was never started); its retry policy and timeouts (absent: none); its failures (absent: none); its
--- progress (absent: none).
+-- progress (absent: none). Where the flow has data: the tasks whose results it reads, "2,3?" (absent: none;
+-- "?": it can do without); how many tasks that are not final read its own, and the bytes of that if it is
+-- kept, "3" or "3 17" (absent: none does); the result that is kept, "=" and its JSON or "@" and that of a
+-- BlobRef.
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -31,6 +37,9 @@ local function state_field(task) return 's' .. task end
 local function policy_field(task) return 'p' .. task end
 local function failures_field(task) return 'x' .. task end
 local function progress_field(task) return 'g' .. task end
+local function reads_field(task) return 'i' .. task end
+local function readers_field(task) return 'u' .. task end
+local function result_field(task) return 'r' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", or "@<ms>" until its
 -- retry is due.

@@ -6,7 +6,8 @@
 local COUNTED = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
 
--- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start.
+-- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `kept`: bytes of
+-- results that it keeps (nil: it has no data, see kept_results.lua).
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTED)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
@@ -14,6 +15,11 @@ local function keep_flow(id, key, counters)
   if flags ~= '' then
     flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
     flow.held = string.find(flags, HELD) ~= nil
+    local kept = match(flags, HAS_DATA)
+    if kept then -- what the flow keeps, and what the partition's count has of it
+      flow.kept = tonumber(kept)
+      flow.counted = flow.kept
+    end
   end
   flows[id] = flow
   flow_ids[#flow_ids + 1] = id
@@ -112,7 +118,7 @@ local function save_flows()
       gone[n + 1] = flow.key
       ended[2 * n + 1], ended[2 * n + 2] = ended_key(flow.id), version .. ' ' .. flow.last
       note_old(endings, flow.id .. ' ' .. version)
-      if flow.flags ~= '' then
+      if string.find(flow.flags, MAY_TICK) then
         call('ZREM', timers_key(), flow_timer(flow.id), start_timer(flow.id))
       end
     elseif flow.dirty or #flow.changed > 0 then

@@ -2,5 +2,5 @@
 -- compared with the caller's before anything else.
 -- needs: base, keys
 -- layer: 1
-local current_generation, tick_mark, skew_mark, control_mark, fanout_mark, order_mark =
-  unpack(call('HMGET', meta_key(), 'generation', 'tick', 'skew', 'control', 'fanout', 'order'))
+local current_generation, tick_mark, skew_mark, control_mark, fanout_mark, order_mark, kept_mark =
+  unpack(call('HMGET', meta_key(), 'generation', 'tick', 'skew', 'control', 'fanout', 'order', 'kept'))

@@ -7,7 +7,8 @@
 -- Their replies: {"ok", version, task...}, {"refused", reason, detail...}, {"absent", last position of the
 --   log}: the flow is not under way, and no state of it was given, or one from before an end that may be
 --   forgotten (a history that is read from now on reaches that position), {"moved", version}: not the version
---   it should be, {"pruned", ms}: what ended before that moment has gone, or just goes, {"lost"}.
+--   it should be, {"needs", task...}: results of these are to be sent with it, {"pruned", ms}: what ended
+--   before that moment has gone, or just goes, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
 -- needs: base, commit, events, flow_fields, flows, keys, meta, places, positions, timers, whole_flow
 local RESTORED = '^(%d+) (%S*) (%d+) (%d+)$'
@@ -62,6 +63,9 @@ local function open_flow(generation, operation, id, by, version, restored, value
   end
   local flow = keep_flow(id, key, counters)
   flow.restored = is_put_back
+  if is_put_back and flow.kept then
+    flow.counted = 0 -- the partition has not counted what it keeps
+  end
   if version ~= '' and tonumber(version) ~= flow.v then
     if is_put_back then
       call('UNLINK', key)
@@ -81,8 +85,8 @@ local function go_on(flow)
   end
 end
 
--- The reply of an operation that cannot be; a flow that was put back for it is as it was.
-local function refused(flow, ...)
+-- An operation is not done (now); a flow that was put back for it is as it was.
+local function leave_as_it_was(flow)
   if is_put_back then
     call('UNLINK', flow.key)
     call('ZREM', timers_key(), start_timer(flow.id))
@@ -90,6 +94,11 @@ local function refused(flow, ...)
     push_unreleased(flow)
     commit()
   end
+end
+
+-- The reply of an operation that cannot be.
+local function refused(flow, ...)
+  leave_as_it_was(flow)
   return { 'refused', ... }
 end
 

@@ -1,6 +1,6 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
--- needs: base, events, failed_attempt, flow_control, flow_fields, flows, keys, limits, lost_worker
--- needs: progress, release, returned, statuses, suspects, timers
+-- needs: base, events, failed_attempt, flow_control, flow_fields, flows, kept_results, keys, limits
+-- needs: lost_worker, progress, release, returned, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 
 local function refuse(worker, id, task, lease, kind)
@@ -46,15 +46,19 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   if progress ~= '' then
     tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, progress_field(task)))
   end
-  if kind == 'finished' then
+  if kind == 'finished' or kind == 'stored' then
+    local is_stored = kind == 'stored'
     set_state(flow, task, FINISH, attempt, lost, lease)
     flow.left = flow.left - 1
     flow.done = flow.done + 1
     flow.last = lease
     change_active(flow, -1)
     append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","result":' .. payload
-      .. (flow.left == 0 and ',"ends":true}' or '}'))
+      .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. (is_stored and '","blob":' or '","result":')
+      .. payload .. (flow.left == 0 and ',"ends":true}' or '}'))
+    if flow.kept then
+      settle_data(flow, task, (is_stored and '@' or '=') .. payload)
+    end
     if dependents then
       release(flow, task, dependents)
     end

@@ -5,9 +5,10 @@
 -- Guarantees: one moment, and the position of the last event before it; nothing is changed. Redis serves
 --   nobody meanwhile, so the caller says for how many flows it accepts that.
 -- ARGV: generation, most flows under way
--- Reply: {"ok", last position of the log, kind, name, content, kind, name, content...} | {"many", flows}
---   | {"lost"}. Content: names and values of a hash, members and scores of a sorted set, members of a set or
---   list; {entries, pending} of a work stream; {} of what has only a name. Cost: linear in all keys.
+-- Reply: {"ok", last position of the log, bytes of results that flows keep, kind, name, content, kind, name,
+--   content...} | {"many", flows} | {"lost"}. Content: names and values of a hash, members and scores of a
+--   sorted set, members of a set or list; {entries, pending} of a work stream; {} of what has only a name.
+--   Cost: linear in all keys.
 local generation, most_flows = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
   return { 'lost' }
@@ -15,6 +16,16 @@ end
 
 local function hash(key)
   return call('HGETALL', key)
+end
+-- Of results that are kept it says how they begin, and how many bytes they are.
+local function flow_hash(key)
+  local fields = call('HGETALL', key)
+  for index = 1, #fields, 2 do
+    if match(fields[index], '^r%d') then
+      fields[index + 1] = sub(fields[index + 1], 1, 1) .. #fields[index + 1]
+    end
+  end
+  return fields
 end
 local function scored(key)
   return call('ZRANGE', key, 0, -1, 'WITHSCORES')
@@ -24,7 +35,7 @@ local function leased(key)
   return { call('XRANGE', key, '-', '+'), pending.err and {} or pending }
 end
 local read = {
-  flow = hash, aside = hash, boards = hash, limits = hash, running = hash,
+  flow = flow_hash, aside = hash, boards = hash, limits = hash, running = hash,
   lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
   flows = scored, new = scored,
   admitting = function(key) return call('SMEMBERS', key) end,
@@ -45,7 +56,7 @@ if flow_count > tonumber(most_flows) then
   return { 'many', flow_count }
 end
 local last = call('XREVRANGE', log_key(), '+', '-', 'COUNT', 1)[1]
-local reply = { 'ok', last and last[1] or '' }
+local reply = { 'ok', last and last[1] or '', kept_mark or '0' }
 for _, entry in ipairs(found) do
   reply[#reply + 1] = entry[1]
   reply[#reply + 1] = entry[2]

@@ -1,19 +1,22 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: base, flow_fields, flows, operation, places, ready, release, statuses, timers, whole_flow
+-- needs: base, flow_fields, flows, kept_results, operation, places, ready, release, statuses, timers
+-- needs: whole_flow
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
---   event; the flow ends with the last one. Refused as a whole where a task is running or final.
--- ARGV: see operation.lua; its own: the reason (JSON text); behind the fields: tasks...
+--   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
+--   another needs its result and none is given that stands in for it.
+-- ARGV: see operation.lua; its own: the reason (JSON text), the result that its readers get ("": none);
+--   behind the fields: tasks...
 -- Reply: see operation.lua. Cost: linear in the tasks and their dependents (wide ones in steps, see
 --   release.lua).
-local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)
-local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
+local generation, operation, id, by, version, restored, reason, result = unpack(ARGV, 1, 8)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
 if not flow then
   return reply
 end
 local tasks, chosen = {}, {}
-for index = behind_fields(restored, 8), #ARGV do
+for index = behind_fields(restored, 9), #ARGV do
   local task = ARGV[index]
   if not chosen[task] then
     local got = call('HMGET', flow.key, state_field(task), dependents_field(task), lane_field(task))
@@ -29,6 +32,43 @@ for index = behind_fields(restored, 8), #ARGV do
     chosen[task] = true
     tasks[#tasks + 1] = { task = task, was = status, attempt = attempt, lost = lost, lease = lease,
       dependents = got[2], lane = got[3] }
+  end
+end
+
+-- The tasks, "4, 5, ...", that cannot run without the result of this one, and are not passed over with it.
+local MOST_NAMED = 10
+local function in_need_of(known)
+  local dependents, found = tasks_read(known.dependents or ''), {}
+  for first = 1, #dependents, CHUNK / 2 do
+    local last = math.min(#dependents, first + CHUNK / 2 - 1)
+    local names = {}
+    for index = first, last do
+      names[#names + 1] = reads_field(dependents[index])
+      names[#names + 1] = state_field(dependents[index])
+    end
+    local got = call('HMGET', flow.key, unpack(names))
+    for index = first, last do
+      local dependent, reads = dependents[index], got[2 * (index - first) + 1]
+      local status = match(got[2 * (index - first) + 2] or NEVER, STATE)
+      if reads and not chosen[dependent] and status ~= FINISH and status ~= IGNORE
+        and string.find(',' .. reads .. ',', ',' .. known.task .. ',', 1, true) then
+        found[#found + 1] = dependent
+      end
+    end
+  end
+  if #found > MOST_NAMED then
+    found = { unpack(found, 1, MOST_NAMED) }
+    found[MOST_NAMED + 1] = '...'
+  end
+  return #found > 0 and concat(found, ', ')
+end
+
+if flow.kept and result == '' then
+  for _, known in ipairs(tasks) do
+    local readers = in_need_of(known)
+    if readers then
+      return refused(flow, 'needed', known.task, readers)
+    end
   end
 end
 local is_counted = has_flag(flow, IS_COUNTED) or has_flag(flow, GAVE_PLACE_BACK)
@@ -59,7 +99,11 @@ for index, known in ipairs(tasks) do -- all of them before any is released: they
   flow.left = flow.left - 1
   flow.done = flow.done + 1
   append_operation(flow, 'task.ignored', ',"task":' .. known.task .. ',"was":' .. known.was
-    .. ',"reason":' .. reason .. (flow.left == 0 and ',"ends":true' or ''))
+    .. ',"reason":' .. reason .. (result == '' and '' or ',"result":' .. result)
+    .. (flow.left == 0 and ',"ends":true' or ''))
+  if flow.kept then
+    settle_data(flow, known.task, result ~= '' and '=' .. result or nil)
+  end
   ignored[index] = known.task
 end
 for _, known in ipairs(tasks) do

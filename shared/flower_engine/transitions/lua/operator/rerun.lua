@@ -1,28 +1,36 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: base, flow_fields, flows, operation, places, statuses, whole_flow
+-- needs: base, flow_fields, flows, operation, places, statuses, whole_data, whole_flow
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
---   goes, or (scope "") keeps a result that followed from it.
--- ARGV: see operation.lua; its own: scope ("" | only | dependents), number of new messages; behind the
---   fields: for each message: task, message as it is, new message, its parameters (JSON), the keys that
---   follow from them (JSON, "": as they are), and these as a lane's name has them: fair key, workflow's key,
---   program's key; then the selection:
---   "tasks", tasks... | "all" | "failed", tasks that a cancel cut off...
+--   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
+--   too.
+-- ARGV: see operation.lua; its own: scope ("" | only | dependents), number of new messages, number of
+--   results; behind the fields: for each message: task, message as it is, new message, its parameters (JSON),
+--   the keys that follow from them (JSON, "": as they are), these as a lane's name has them: fair key,
+--   workflow's key, program's key, and what they read ("2,3?"); for each result that was needed: task,
+--   attempt, payload; then the selection: "tasks", tasks... | "all" | "failed", tasks that a cancel cut
+--   off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local generation, operation, id, by, version, restored, scope, message_count = unpack(ARGV, 1, 8)
-local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
+local generation, operation, id, by, version, restored, scope, message_count, results = unpack(ARGV, 1, 9)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 10)
 if not flow then
   return reply
 end
 load_whole(flow)
-local messages, at = {}, behind_fields(restored, 9)
+if flow.kept then
+  load_reads(flow)
+end
+local messages, at = {}, behind_fields(restored, 10)
 for _ = 1, tonumber(message_count) do
   messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3],
-    keys = ARGV[at + 4], fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7] }
-  at = at + 8
+    keys = ARGV[at + 4], fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7],
+    reads = ARGV[at + 8] }
+  at = at + 9
 end
+local given = results_given(ARGV, at, tonumber(results))
+at = at + 3 * results
 
 local selection, again, stack = ARGV[at], {}, {}
 local function select(task)
@@ -63,6 +71,18 @@ if scope == 'dependents' then
   while #stack > 0 do
     for dependent in string.gmatch(flow.tasks[table.remove(stack)].dependents or '', '%d+') do
       select(tonumber(dependent))
+    end
+  end
+elseif scope == '' and flow.kept then -- what read a result that goes
+  while #stack > 0 do
+    local task = table.remove(stack)
+    if is_final(flow.tasks[task].status) then
+      for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+        local behind = flow.tasks[tonumber(dependent)]
+        if is_reader(behind, task) and (behind.status == FINISH or behind.status == SUSPEND) then
+          select(tonumber(dependent))
+        end
+      end
     end
   end
 end
@@ -129,6 +149,21 @@ local function lane_with_keys(name, message)
   end
   return name_with .. '/' .. message.workflow_key
     .. (message.program_key == '' and '' or '/' .. message.program_key)
+end
+
+if flow.kept then
+  for task, message in pairs(messages) do
+    local known = flow.tasks[tonumber(task)]
+    if message.reads ~= (known.reads or '') then
+      known.new_reads = message.reads
+    end
+  end
+  local missing = missing_results(flow, again, given)
+  if #missing > 0 then
+    leave_as_it_was(flow)
+    return { 'needs', unpack(missing) }
+  end
+  reopen_data(flow, again, given)
 end
 
 local keys = {}

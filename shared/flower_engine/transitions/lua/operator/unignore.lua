@@ -1,19 +1,21 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- needs: base, operation, places, statuses, whole_flow
+-- needs: base, operation, places, statuses, whole_data, whole_flow
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent runs, retries, is suspended or finished.
--- ARGV: see operation.lua; behind the fields: tasks...
+-- ARGV: see operation.lua; its own: number of results; behind the fields: for each result that was needed:
+--   task, attempt, payload; then tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local generation, operation, id, by, version, restored = unpack(ARGV, 1, 6)
-local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 7)
+local generation, operation, id, by, version, restored, results = unpack(ARGV, 1, 7)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 8)
 if not flow then
   return reply
 end
 load_whole(flow)
-local again, tasks = {}, {}
-for index = behind_fields(restored, 7), #ARGV do
+local again, tasks, first = {}, {}, behind_fields(restored, 8)
+local given = results_given(ARGV, first, tonumber(results))
+for index = first + 3 * results, #ARGV do
   local task = tonumber(ARGV[index])
   local known = flow.tasks[task]
   if not known then
@@ -31,6 +33,15 @@ for index = behind_fields(restored, 7), #ARGV do
     again[task] = true
     tasks[#tasks + 1] = digits(task)
   end
+end
+if flow.kept then
+  load_reads(flow)
+  local missing = missing_results(flow, again, given)
+  if #missing > 0 then
+    leave_as_it_was(flow)
+    return { 'needs', unpack(missing) }
+  end
+  reopen_data(flow, again, given)
 end
 for _, task in ipairs(tasks) do
   append_operation(flow, 'task.unignored', ',"task":' .. task)

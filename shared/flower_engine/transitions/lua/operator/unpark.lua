@@ -1,6 +1,6 @@
 #!lua
 -- unpark: a flow that was parked is in Redis again, as its history says; an operation on it follows.
--- needs: base, keys, meta, positions
+-- needs: base, flow_fields, kept_results, keys, meta, positions
 --
 -- Guarantees: as it was, but without the place it gave back (flag z): whatever operation lets it go on takes
 --   one. Refused where it has moved on since its history was read. Safe to send twice.
@@ -25,4 +25,6 @@ for step = 5, #ARGV, CHUNK do
   call('HSET', key, unpack(ARGV, step, math.min(#ARGV, step + CHUNK - 1)))
 end
 call('UNLINK', ended)
+count_kept(tonumber(match(call('HGET', key, COUNTERS), HAS_DATA) or 0)) -- what it keeps again
+save_kept_count()
 return { 'ok' }

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- park: flows of which nothing can go on before an operator acts leave Redis; their history has all of them.
--- needs: base, events, flow_fields, flows, keys, meta, places, statuses, timers, whole_flow
+-- needs: base, events, flow_fields, flows, kept_results, keys, meta, places, statuses, timers, whole_flow
 --
 -- Guarantees: only a flow at the version that is given (and so archived) goes, where tasks of it are
 --   suspended and none runs, is ready or retries; not one that waits for its start or a place, that a timeout
@@ -41,11 +41,13 @@ for index = 2, #ARGV, 2 do
     if is_idle(flow) and not (most and counts_suspended) then
       call('ZREM', flows_key(workflow), id)
       call('UNLINK', key)
+      count_kept(-(flow.kept or 0))
       call('SET', ended_key(id), digits(flow.v) .. ' -')
       note_old(endings_key(), id .. ' ' .. digits(flow.v))
       reply[#reply + 1] = id
     end
   end
 end
+save_kept_count()
 save_events()
 return reply

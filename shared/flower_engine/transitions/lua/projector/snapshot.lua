@@ -35,7 +35,15 @@ local function worker_of(lane, lease)
   return not pending.err and pending[1] and ',"worker":' .. cjson.encode(pending[1][2]) or ''
 end
 
-local function told(known, message, failures, progress, policy)
+-- A result that is kept, as the event has it.
+local function told_result(payload)
+  if not payload then
+    return ''
+  end
+  return (sub(payload, 1, 1) == '@' and ',"blob":' or ',"result":') .. sub(payload, 2)
+end
+
+local function told(known, message, failures, progress, policy, result)
   local lane = lane_of(plain_lane(known.lane))
   local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
   local lease = ''
@@ -52,7 +60,7 @@ local function told(known, message, failures, progress, policy)
     .. (lane.units > 1 and ',"units":' .. digits(lane.units) or '') .. named('fair_key', fair_key)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
-    .. (progress and ',"progress":' .. progress or '') .. '}'
+    .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. '}'
 end
 
 local function write(id, key, extra)
@@ -63,8 +71,8 @@ local function write(id, key, extra)
   for task = 1, flow.count do
     local text = digits(task)
     local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
-      policy_field(text))
-    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4])
+      policy_field(text), result_field(text))
+    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5])
   end
   local start = call('ZSCORE', timers_key(), start_timer(id))
   local timeout, due = call('HGET', key, TIMEOUT), call('ZSCORE', timers_key(), flow_timer(id))

@@ -20,6 +20,7 @@ local function restore(id, due, first, last)
     call('HSET', key, unpack(ARGV, step, math.min(last, step + CHUNK - 1)))
   end
   local flow = keep_flow(id, key, call('HGET', key, COUNTERS))
+  flow.counted = flow.kept and 0
   load_whole(flow)
   if has_flag(flow, BEFORE_START) then
     call('ZADD', timers_key(), call('HGET', key, START), start_timer(id))

@@ -1,7 +1,7 @@
 #!lua
 -- register: starts flows. Refused as a whole when memory is short (no allow-oom).
 -- needs: base, bells, cancel_flow, commit, engine_time, events, fanout_notes, flow_control, flow_fields
--- needs: flows, keys, lanes, meta, places, ready, timers
+-- needs: flows, kept_results, keys, lanes, meta, places, ready, timers
 --
 -- Guarantees: a flow is registered once, however often the call is sent, and once for each idempotency key;
 -- its event, state and ready roots (or the timer of its start, or its place in the line of its workflow)
@@ -26,6 +26,7 @@ for index = 1, tonumber(plan_count) do
     counters = '1 ' .. ARGV[at] .. ' ' .. ARGV[at + 1] .. ' ',
     done = tonumber(ARGV[at + 1]),
     flags = ARGV[at + 2],
+    kept = tonumber(match(ARGV[at + 2], HAS_DATA) or 0),
     timeout = tonumber(ARGV[at + 3]),
     workflow = ARGV[at + 4],
     lane = lane_of(ARGV[at + 6]),
@@ -115,7 +116,7 @@ local function register(id, plan, idempotency_key, start, extra)
     note_old(keyed_key(), idempotency_key)
   end
   local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags,
-    timed = plan.flags ~= '' }
+    timed = string.find(plan.flags, MAY_HAVE_TIMERS, 1, true) ~= nil }
   local active = nil
   if start then
     set_flag(flow, BEFORE_START, true)
@@ -158,6 +159,7 @@ local function register(id, plan, idempotency_key, start, extra)
       note_fanout(id, '0')
     end
   end
+  count_kept(plan.kept)
   order = order + plan.tasks
   return 'ok'
 end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- needs: base, bells, call_record, choose, claim, commit, fanout_notes, keys, meta, outcomes, ready
+-- needs: base, bells, call_record, choose, claim, commit, fanout_notes, inputs, keys, meta, outcomes, ready
 -- needs: release, rewind
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
@@ -9,17 +9,18 @@
 -- Works when memory is short: finishing is what frees it.
 -- Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is halted.
 -- ARGV: generation, worker, call number, wanted (free slots), number of the last call that was answered,
---   number of queues, queues..., number of programs, programs...,
---   then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
---   (JSON, or ""); kinds:
---   finished | failed | suspended | returned | "retry <ms>" | "crashed <lost workers that make poison>"
+--   bytes of results that the partition may keep, number of queues, queues..., number of programs,
+--   programs..., then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
+--   (JSON, or ""); kinds: finished | stored (JSON: a BlobRef) | failed | suspended | returned | "retry <ms>"
+--   | "crashed <lost workers that make poison>"
 -- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" |
---   "none", ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}. Words: ok | duplicate
---   | stale | absent. "more": there are dependents to release still, so the next call need not wait for a
---   bell.
--- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones) and claims.
-local generation, worker, call_number, wanted, answered = unpack(ARGV, 1, 5)
-local first_queue, last_queue = 7, 6 + tonumber(ARGV[6])
+--   "none", ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}; and where a claimed
+--   task is of a flow with data, {"<flow>:<task>", its result, ...}, {leases whose results are to be stored}
+--   (see inputs.lua). Words: ok | duplicate | stale | absent. "more": there are dependents to release still,
+--   so the next call need not wait for a bell.
+-- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones), claims and what those read.
+local generation, worker, call_number, wanted, answered, most_kept = unpack(ARGV, 1, 6)
+local first_queue, last_queue = 8, 7 + tonumber(ARGV[7])
 local first_program = last_queue + 2
 local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
 if current_generation ~= generation then
@@ -27,6 +28,15 @@ if current_generation ~= generation then
   return { 'lost' }
 end
 call_number, wanted, answered = tonumber(call_number), tonumber(wanted), tonumber(answered)
+
+-- The reply, with what the tasks in it read.
+local function with_inputs(reply)
+  if #readers_claimed > 0 then
+    reply[6], reply[7] = inputs_of_claims(tonumber(most_kept))
+  end
+  return reply
+end
+
 local record_key = call_key(worker)
 local last = call('GET', record_key)
 if last then
@@ -35,7 +45,7 @@ if last then
   if call_number < last_number then
     return { 'stale' }
   elseif call_number == last_number then
-    return { 'ok', words_of(words), still_held(worker, granted), more, '-1' }
+    return with_inputs({ 'ok', words_of(words), still_held(worker, granted), more, '-1' })
   elseif last_number < answered then
     return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered)
       .. ' of worker ' .. worker .. ', and knows of none after ' .. digits(last_number),
@@ -88,9 +98,11 @@ if #struck_tasks > 0 then
   end
   settle()
 end
+local reply = with_inputs({ 'ok', words, claims, '', opens_in and string.format('%d', opens_in) or '-1' })
 save_call(taken)
 local is_more = waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_lanes >= MOST_MOVED
 local more = is_more and 'more' or 'none'
 call('SET', record_key, digits(call_number) .. ' ' .. concat(words, ',') .. ' '
   .. concat(granted_leases, ',') .. ' ' .. more, 'EX', 86400)
-return { 'ok', words, claims, more, opens_in and string.format('%d', opens_in) or '-1' }
+reply[4] = more
+return reply

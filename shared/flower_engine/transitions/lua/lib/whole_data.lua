@@ -1,0 +1,93 @@
+-- What the tasks of a whole flow read, and what of it must be there again when tasks are reopened.
+-- needs: base, flow_fields, flows, kept_results, whole_flow
+
+-- Reads what each task of a whole flow with data reads into flow.tasks: `reads`, "2,3?" or false.
+local function load_reads(flow)
+  for first = 1, flow.count, CHUNK do
+    local last = math.min(flow.count, first + CHUNK - 1)
+    local names = {}
+    for task = first, last do
+      names[#names + 1] = reads_field(digits(task))
+    end
+    local got = call('HMGET', flow.key, unpack(names))
+    for task = first, last do
+      flow.tasks[task].reads = got[task - first + 1]
+    end
+  end
+end
+
+-- Whether a task reads the result of another; it `needs` it where it cannot do without.
+local function is_reader(known, producer)
+  return known.reads and match(known.reads, '%f[%d]' .. digits(producer) .. '%f[%D]') ~= nil
+end
+
+-- Results that tasks read which are to be reopened ({[task] = true}), and that are not kept any more: a list
+-- of tasks. `given`: what was sent of them, by task {attempt, payload}; it counts only if that is the
+-- attempt.
+local function missing_results(flow, again, given)
+  local wanted, asked = {}, {}
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if again[task] and is_final(known.status) then
+      for _, producer in ipairs(tasks_read(known.new_reads or known.reads or '')) do
+        local number = tonumber(producer)
+        if not asked[number] and not again[number] and is_final(flow.tasks[number].status) then
+          asked[number] = true
+          wanted[#wanted + 1] = producer
+        end
+      end
+    end
+  end
+  local uses, missing = uses_of(flow, wanted), {}
+  for _, producer in ipairs(wanted) do
+    local one = given[producer]
+    if uses[producer].readers == 0
+      and not (one and one.attempt == flow.tasks[tonumber(producer)].attempt) then
+      missing[#missing + 1] = producer
+    end
+  end
+  return missing
+end
+
+-- Counts who reads what once these tasks are reopened (before reopen does it): their own results go, what
+-- they read is kept, as it was given if it was kept no more.
+local function reopen_data(flow, again, given)
+  local reopened = {}
+  for task = 1, flow.count do
+    if again[task] then
+      reopened[#reopened + 1] = digits(task)
+    end
+  end
+  local uses = uses_of(flow, reopened)
+  for _, text in ipairs(reopened) do
+    local known = flow.tasks[tonumber(text)]
+    local was_final, reads = is_final(known.status), known.new_reads or known.reads or ''
+    if uses[text].bytes > 0 then
+      set_kept(flow, text, uses[text], nil)
+    end
+    if was_final or known.new_reads then
+      count_readers(flow, reads, 1)
+    end
+    if known.new_reads then
+      set(flow, reads_field(text), known.new_reads)
+      if not was_final and known.reads then
+        count_readers(flow, known.reads, -1)
+      end
+    end
+  end
+  for producer, one in pairs(given) do
+    local use = uses_of(flow, { producer })[producer]
+    if use.readers > 0 and use.bytes == 0 and one.payload ~= '-' and not again[tonumber(producer)] then
+      set_kept(flow, producer, use, one.payload)
+    end
+  end
+end
+
+-- The results that an operation was sent, (task, attempt, payload) from values[first] on, by task.
+local function results_given(values, first, count)
+  local given = {}
+  for index = first, first + 3 * count - 1, 3 do
+    given[values[index]] = { attempt = values[index + 1], payload = values[index + 2] }
+  end
+  return given
+end
