@@ -23,6 +23,7 @@ from authoring.sample import (
     typed,
 )
 from flower_engine import DefinitionError, RetryPolicy, Secret, Workflow, secret, text, workflow
+from flower_engine.authoring.step_names import UniqueNames
 from flower_engine.model.definition import plan_flow
 from flower_engine.model.references import scan, scan_parameters
 from flower_engine.model.workflow_document import WorkflowDocument
@@ -387,3 +388,19 @@ def test_a_registration_can_be_prepared() -> None:
 
 def test_the_type_of_a_result_is_known() -> None:
     assert nightly.result_type is Total
+
+
+def test_finding_a_free_name_does_not_take_longer_the_more_there_are() -> None:
+    class Taken(set[str]):
+        asked = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.asked += 1
+            return super().__contains__(name)
+
+    taken, names = Taken({"one_3"}), UniqueNames()
+    for _ in range(500):
+        taken.add(names.unique("one", taken))
+    assert {"one", "one_2", "one_4", "one_501"} <= set(taken)
+    assert taken.asked <= 3 * 500
+    assert len(names.unique("x" * 128, {"x" * 128})) == 128

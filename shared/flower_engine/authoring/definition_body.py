@@ -13,7 +13,7 @@ from flower_engine.authoring.program_steps import (
     written_argument,
 )
 from flower_engine.authoring.ref import Ref, Target
-from flower_engine.authoring.step_names import name_of_step, unique_name
+from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.model.workflow_document import RetryDocument
@@ -38,6 +38,7 @@ class Body:
     def __init__(self, name: str) -> None:
         self.name = name
         self._tasks: dict[str, StepTask] = {}
+        self._names = UniqueNames()
         self._signatures: dict[int, StepSignature] = {}
 
     @property
@@ -116,7 +117,7 @@ class Body:
     def _add(self, program: str, site: str, options: Mapping[str, Any]) -> StepTask:
         name: str | None = options.get("name")
         if name is None:
-            name = unique_name(name_of_step(calling_frame(), program), self._tasks)
+            name = self._names.unique(name_of_step(calling_frame(), program), self._tasks)
         elif name in self._tasks:
             raise self.fault(
                 site,

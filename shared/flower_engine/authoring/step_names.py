@@ -23,14 +23,21 @@ def name_of_step(frame: FrameType | None, program: str) -> str:
     return ("_" + name if name[0].isdigit() else name)[:_LONGEST]
 
 
-def unique_name(name: str, taken: Container[str]) -> str:
-    """The name, or the first of ``name_2``, ``name_3``... that is free."""
-    unique, number = name, 1
-    while unique in taken:
-        number += 1
-        suffix = f"_{number}"
-        unique = name[: _LONGEST - len(suffix)] + suffix
-    return unique
+class UniqueNames:
+    """Makes names unique: the name, or the first of ``name_2``, ``name_3``... that is free."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def unique(self, name: str, taken: Container[str]) -> str:
+        """One that is not taken; the work does not grow with how often the name was asked for."""
+        unique, number = name, self._numbers.get(name, 1)
+        while unique in taken:
+            number += 1
+            suffix = f"_{number}"
+            unique = name[: _LONGEST - len(suffix)] + suffix
+        self._numbers[name] = number
+        return unique
 
 
 @lru_cache(4096)
