@@ -42,8 +42,13 @@ class Options(TypedDict):
     depth: int
 
 
+class Inner(pydantic.BaseModel):
+    n: int = 0
+
+
 class Model(pydantic.BaseModel):
     n: int
+    inner: Inner | None = None
 
 
 class Colour(Enum):

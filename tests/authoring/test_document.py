@@ -1,6 +1,7 @@
 """A workflow in Python becomes a definition: its tasks, names, edges, parameters and what it returns."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -180,7 +181,7 @@ def test_constants_are_encoded_by_the_types_of_their_parameters() -> None:
         "point": [1, 2],
         "options": {"depth": 3},
         "address": {"street": "Ring", "file": {"filePath": "a", "size": 1}},
-        "model": {"n": 4},
+        "model": {"n": 4, "inner": None},
         "totals": {"a": {"rows": 1, "bad": 0}},
         "pair": [7, "x"],
     }
@@ -316,7 +317,7 @@ def test_a_secret_may_be_left_out() -> None:
 
     schema = optional.document()["parametersSchema"]
     assert schema["properties"]["token"] == {
-        "type": ["string", "null"],
+        "anyOf": [{"type": "string"}, {"type": "null"}],
         "x-flower-secret": True,
         "default": None,
     }
@@ -325,23 +326,45 @@ def test_a_secret_may_be_left_out() -> None:
 def test_schemas_of_parameters_come_from_their_types() -> None:
     @workflow
     def typed_parameters(
-        file: File,
-        model: Model,
-        colour: Colour = Colour.RED,
-        totals: list[Total] | None = None,
-        free: Any = 1,
+        file: File, model: Model, where: Path, colour: Colour = Colour.RED, totals: list[Total] | None = None
     ) -> None:
         clean.step()
 
+    @workflow
+    def free(first, second: Any = 1) -> None:  # pyright: ignore
+        clean.step()
+
     schema = typed_parameters.document()["parametersSchema"]
-    assert schema["required"] == ["file", "model"]
-    assert schema["properties"]["file"] == {"$ref": "#/$defs/File"}
-    assert schema["properties"]["free"] == {"default": 1}
-    assert schema["properties"]["totals"]["default"] is None
-    assert schema["properties"]["colour"]["default"] == "red"
+    assert schema["required"] == ["file", "model", "where"]
+    properties = schema["properties"]
+    assert properties["file"] == {"$ref": "#/$defs/File"}
+    assert properties["where"] == {"type": "string"}
+    inner = properties["model"]["properties"]["inner"]
+    assert inner["anyOf"][0] == {"$ref": "#/$defs/authoring.sample.Model.Inner"}
+    assert properties["totals"]["default"] is None
+    assert properties["colour"]["default"] == "red"
     assert schema["$defs"]["File"]["properties"]["filePath"] == {"type": "string"}
-    assert "n" in str(schema["properties"]["model"]) or "n" in str(schema["$defs"])
-    msgspec.json.encode(schema)
+    assert schema["$defs"]["authoring.sample.Model.Inner"]["properties"]["n"]["type"] == "integer"
+    assert free.document()["parametersSchema"]["properties"] == {"first": {}, "second": {"default": 1}}
+
+
+def test_parameters_that_have_no_json_are_refused() -> None:
+    class Opaque: ...
+
+    @workflow
+    def opaque(day: date, what: Opaque) -> None:
+        clean.step()
+
+    @workflow
+    def mistaken(day: date = "today") -> None:  # pyright: ignore[reportArgumentType]
+        clean.step()
+
+    with pytest.raises(DefinitionError, match=r"its parameter 'what', .*Opaque, has no JSON Schema"):
+        opaque.document()
+    with pytest.raises(
+        DefinitionError, match="the default of its parameter 'day' is 'today', which is no date"
+    ):
+        mistaken.document()
 
 
 def test_a_program_of_the_old_kind_takes_no_context_from_a_step() -> None:
