@@ -10,6 +10,7 @@ from flower_api.problems import MEDIA_TYPE, Problem
 
 _REFS = "#/components/schemas/{name}"
 _components: dict[str, Any] = {}
+_described: list[tuple[Any, dict[str, Any]]] = []
 _encode = msgspec.json.Encoder().encode
 
 _MEANINGS = {
@@ -50,6 +51,7 @@ def describe(app: FastAPI, *, secured: bool) -> None:
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
+        _make_schemas()
         document = original()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which are never sent
@@ -65,9 +67,19 @@ def describe(app: FastAPI, *, secured: bool) -> None:
 
 
 def _schema(view: Any) -> dict[str, Any]:
-    (schema,), components = msgspec.json.schema_components([view], ref_template=_REFS)
-    _components.update(components)
+    """The schema of a type. It is made when somebody asks for the description, and nobody may: until then it
+    is empty."""
+    schema: dict[str, Any] = {}
+    _described.append((view, schema))
     return schema
+
+
+def _make_schemas() -> None:
+    for view, schema in _described:
+        (made,), components = msgspec.json.schema_components([view], ref_template=_REFS)
+        schema.update(made)
+        _components.update(components)
+    _described.clear()
 
 
 def _ref(name: str) -> dict[str, Any]:
