@@ -13,6 +13,7 @@ from flower_cli.local.supervised import is_supervised
 from flower_cli.reports import report
 from flower_engine.errors import FlowerError
 from flower_engine.runtime import env_file
+from flower_engine.runtime.garbage import uncollected
 from flower_engine.runtime.telemetry import hide_secrets_of_tracebacks
 from flower_engine.secrets import learn_environment
 
@@ -94,4 +95,6 @@ def _run(words: Sequence[str]) -> None:
 
         run_service(words[0])
     else:
-        make_app(words)()
+        with uncollected():
+            app = make_app(words)
+        app()
