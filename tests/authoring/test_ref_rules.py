@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import json
 import pickle
 from collections.abc import Callable
 from datetime import date
@@ -323,6 +324,18 @@ def calls_a_program() -> Any:
 def calls_a_program_of_a_module() -> Any:
     x = anything.step()
     return sample.anything(x)  # here
+
+
+@refused("takes a reference for a value (sequence item 0: expected str instance, Ref found)")
+def joins_texts() -> Any:
+    x = anything.step()
+    return ", ".join([x])  # here
+
+
+@refused("takes a reference for a value (Object of type Ref is not JSON serializable)")
+def dumps_json() -> Any:
+    x = anything.step()
+    return json.dumps({"x": x})  # here
 
 
 def place_of(body: Callable[..., Any]) -> str:

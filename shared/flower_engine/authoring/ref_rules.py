@@ -34,6 +34,7 @@ _UNARY = {
 }
 _COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
+USED_AS_VALUE = Rule("takes a reference for a value ({ref})", _COMPUTE)
 IDENTITY = Rule("asks what {ref} is ({how})", _DECIDE)
 PROGRAM_CALL = Rule(
     "calls the program {ref}, which would run now, while the workflow is defined",

@@ -104,9 +104,7 @@ def fields_of(annotation: Any) -> dict[str, Member] | None:
         fields = _by_hints(cast(Any, kind), list(names))
         return {name: field._replace(step=index) for index, (name, field) in enumerate(fields.items())}
     model_fields: Mapping[str, Any] | None = getattr(kind, "model_fields", None)
-    if model_fields is not None:
-        return {name: Member(name, field.annotation) for name, field in model_fields.items()}
-    return None
+    return None if model_fields is None else _fields_of_model(cast(Any, kind), model_fields)
 
 
 def keys_of(annotation: Any) -> dict[str, Any] | None:
@@ -183,7 +181,8 @@ def _item(annotation: Any, key: str | int) -> Member:
         return Member(str(key), type_of_values(annotation))
     length = length_of(annotation)
     fields = fields_of(annotation)
-    if fields is not None and issubclass(get_origin(annotation) or annotation, tuple):
+    kind: Any = get_origin(annotation) or annotation
+    if fields is not None and issubclass(kind, tuple):
         length = len(fields)
     if length is None and annotation is not Any and not is_list(annotation):
         raise NoMemberError(f"{type_name(annotation)} has no items")
@@ -211,6 +210,18 @@ def _fields_of_struct(annotation: Any, kind: Any) -> dict[str, Member]:
                 factory = field.default_factory
                 default = NONE_GIVEN if factory is msgspec.NODEFAULT else factory()
         found[field.name] = Member(index if config.array_like else field.encode_name, field.type, default)
+    return found
+
+
+def _fields_of_model(kind: Any, fields: Mapping[str, Any]) -> dict[str, Member]:
+    """Those of a pydantic model, as ``model_dump`` writes them."""
+    by_alias = bool(kind.model_config.get("serialize_by_alias"))
+    computed: Mapping[str, Any] = kind.model_computed_fields
+    found: dict[str, Member] = {}
+    for name, field in {**fields, **computed}.items():
+        alias: str | None = getattr(field, "serialization_alias", None) or getattr(field, "alias", None)
+        annotation = field.return_type if name in computed else field.annotation
+        found[name] = Member(alias if by_alias and alias else name, annotation)
     return found
 
 

@@ -1,6 +1,7 @@
 """A workflow: a function whose body says which tasks a flow has, made into a definition when asked for."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
@@ -10,11 +11,12 @@ import msgspec
 from flower_engine.authoring.definition_body import Body, seconds
 from flower_engine.authoring.given_values import Given, ValueFault
 from flower_engine.authoring.program_steps import StepSignature, bound_arguments
+from flower_engine.authoring.ref_rules import USED_AS_VALUE
 from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
 from flower_engine.errors import DefinitionError
 from flower_engine.model.times import BOUNDS, is_time, ms_of
-from flower_engine.programs.call_site import call_site
+from flower_engine.programs.call_site import call_site, site_of
 from flower_engine.programs.durations import Duration
 from flower_engine.programs.parameter_binding import is_context, read_signature
 from flower_engine.programs.steps import being_defined
@@ -145,6 +147,13 @@ class Workflow(Generic[P, R_co]):
             if error.workflow:
                 raise
             raise DefinitionError(self.name, error.problems) from error
+        except TypeError as error:
+            if not re.search(r"\bRef\b", str(error)):
+                raise
+            # Code in C looks at types, and asks no special method: ", ".join([x]), json.dumps(x).
+            what, way = USED_AS_VALUE
+            problem = f"{site_of(error)}: it {what.format(ref=error)}; {way}"
+            raise DefinitionError(self.name, [problem]) from error
         finally:
             being_defined.reset(token)
         document: dict[str, Any] = {"taskId": self.name}

@@ -18,6 +18,16 @@ def call_site() -> str:
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def site_of(error: BaseException) -> str:
+    """``file:line`` of the innermost such frame that an error came through; "" where there is none."""
+    site, step = "", error.__traceback__
+    while step is not None:
+        if not _is_ours(step.tb_frame):
+            site = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
+        step = step.tb_next
+    return site
+
+
 def _is_ours(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
     return package == "flower_engine" or package in sys.stdlib_module_names
