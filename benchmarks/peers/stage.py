@@ -97,7 +97,7 @@ def _store(kind: str, folder: Path) -> Generator[dict[str, str]]:
         yield {}
         return
     if kind == "flower":
-        with DemoEngine.started("--workers", "0") as engine:
+        with DemoEngine.demonstrating("--workers", "0") as engine:
             yield {"FLOWER_HOME": str(engine.home.path), "PEER_FLOWER_API": str(engine.client.base_url)}
         return
     home = Home(folder / "home")

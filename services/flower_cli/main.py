@@ -28,6 +28,7 @@ COMMANDS = {
     "commands.urls": ("urls",),
     "commands.store_consoles": ("psql", "redis-cli"),
     "local.demo": ("demo",),
+    "local.run": ("run",),
     "local.bench": ("bench",),
     "commands.recover": ("recover",),
     "commands.replay": ("replay",),

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, ReasonOption, UrlOption
-from flower_cli.commands.values import parameters_of
 from flower_cli.console import out
 from flower_cli.options import finite
+from flower_cli.values import parameters_of
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 

@@ -16,8 +16,8 @@ from flower_cli.commands.api_options import (
     VersionOption,
 )
 from flower_cli.commands.flow_names import flow_id
-from flower_cli.commands.values import parameters_of, task_parameters_of
 from flower_cli.console import out
+from flower_cli.values import parameters_of, task_parameters_of
 from flower_engine.client.api_location import path_part
 
 TasksArgument = Annotated[

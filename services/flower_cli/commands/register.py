@@ -10,9 +10,9 @@ from flower_cli.commands import words
 from flower_cli.commands.api_client import Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, ParamOption, UrlOption, WorkflowArgument
 from flower_cli.commands.show import print_flow
-from flower_cli.commands.values import parameters_of, task_parameters_of
 from flower_cli.console import err, out
 from flower_cli.options import finite
+from flower_cli.values import parameters_of, task_parameters_of
 from flower_engine.client.api_location import path_part
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4

@@ -36,7 +36,7 @@ def demo() -> None:
     signal.signal(signal.SIGTERM, _end)  # so that what is open below is closed
     began = time.monotonic()
     out.print("starting Valkey, Postgres, API, worker, projector and watcher in a throwaway folder ...")
-    with echo_server() as echo_url, DemoEngine.started() as engine:
+    with echo_server() as echo_url, DemoEngine.demonstrating() as engine:
         out.print(f"up after {time.monotonic() - began:.1f} s, API on {engine.client.base_url}", markup=False)
         tasks = example_tasks(echo_url)
         engine.define(_WORKFLOW, tasks)

@@ -50,6 +50,11 @@ def _for_files(name: str, line: str) -> str:
     return f"{name:<{_NAME_WIDTH}} | {line}".rstrip()
 
 
+def is_own_line(line: str) -> bool:
+    """Whether a service's line is one of its log, and not printed by a program."""
+    return _OWN_LINE.fullmatch(line) is not None
+
+
 class LinesStream:
     """What is written to it becomes lines of one name."""
 

@@ -35,7 +35,7 @@ class OwnDeployment(Deployment):
     @contextlib.asynccontextmanager
     async def started(cls, **settings: str) -> AsyncGenerator[Self]:
         """Starts an engine, with ``settings`` as its ``FLOWER_*`` variables; ends it with the block."""
-        with DemoEngine.started("--workers", "0", **settings) as engine:
+        with DemoEngine.demonstrating("--workers", "0", **settings) as engine:
             deployment = cls(engine, settings)
             try:
                 yield deployment
