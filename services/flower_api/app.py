@@ -13,6 +13,7 @@ from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
+from flower_api.routes.deploys import add_deploys
 from flower_api.routes.documentation import add_documentation
 from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
@@ -59,6 +60,7 @@ def create_app(
     add_limits(app, stores)
     add_strikes(app, stores)
     add_top(app, stores)
+    add_deploys(app, stores)
     add_versions(app, stores)
     add_workflows(app, stores)
     add_blobs(app, stores, max_blob_mb)

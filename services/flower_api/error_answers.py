@@ -29,6 +29,11 @@ def _definition(error: errors.DefinitionError) -> ProblemError:
     return with_faults("definition", f"workflow {error.workflow!r} cannot be run", faults)
 
 
+def _definitions(error: errors.DefinitionsError) -> ProblemError:
+    faults = [Fault(detail=problem, pointer=f"#/workflows/{place}") for place, problem in error.problems]
+    return faulty("definition", str(error), faults)
+
+
 def _parameters(error: errors.ParametersError) -> ProblemError:
     faults = [Fault(detail=fault.detail, pointer=fault.pointer) for fault in error.faults]
     return faulty("parameters", str(error), faults)
@@ -99,6 +104,7 @@ def _after(seconds: int) -> dict[str, str]:
 
 ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.DefinitionError: _definition,
+    errors.DefinitionsError: _definitions,
     errors.ParametersError: _parameters,
     errors.TimeError: _time,
     errors.FlowControlError: _flow_control,

@@ -4,6 +4,7 @@ FlowerError
 ├── SettingsError               a setting is wrong; names the variable
 ├── DefinitionError             a workflow cannot be run as defined; names the row
 │   └── TooLargeError           more tasks or edges than a flow may have
+├── DefinitionsError            some of the workflows of a deploy cannot be run as defined; names all problems
 ├── UnknownWorkflowError        no such workflow
 ├── UnknownVersionError         the workflow has no such version
 ├── UnknownFlowError            no such flow
@@ -75,6 +76,16 @@ class DefinitionError(FlowerError):
 
 class TooLargeError(DefinitionError):
     """A workflow has more tasks or edges than a flow may have."""
+
+
+class DefinitionsError(FlowerError):
+    """Some of many workflows cannot be run as they are defined: ``problems`` are sentences, each with the
+    place (0, 1, 2...) of its workflow."""
+
+    def __init__(self, problems: Sequence[tuple[int, str]]) -> None:
+        self.problems = problems
+        others = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        super().__init__(f"nothing was deployed: {problems[0][1]}{others}")
 
 
 class UnknownWorkflowError(FlowerError):

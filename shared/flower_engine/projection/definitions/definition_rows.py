@@ -109,6 +109,7 @@ class EncodedWorkflow(msgspec.Struct, frozen=True):
 
     name: str
     rows: str
+    tasks: int
     version: Version
     timeout_ms: int | None = None
 
@@ -268,7 +269,9 @@ def check_definition(definition: WorkflowDefinition) -> None:
 def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
     check_definition(definition)
     rows = spelled_out(msgspec.json.encode([_row_of(task) for task in definition.tasks]))
-    return EncodedWorkflow(definition.name, rows.decode(), version_of(definition), definition.timeout_ms)
+    return EncodedWorkflow(
+        definition.name, rows.decode(), len(definition.tasks), version_of(definition), definition.timeout_ms
+    )
 
 
 def _row_of(task: TaskDefinition) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""``POST /deploy``: many definitions brought into use as a whole, after a plan of what that changes."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from flower_api.access import by_of
+from flower_api.definition_schemas import WorkflowBody
+from flower_api.openapi import replies, reply
+from flower_api.schemas import NAME_PATTERN, RequestBody, WorkflowName
+from flower_engine.errors import DefinitionError, DefinitionsError
+from flower_engine.flows.deploys import Deploy, deploy, plan_deploy
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
+from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definition_differences import Difference
+from flower_engine.projection.definitions.deploy_rows import Action, PlannedChange
+from flower_engine.projection.read.views import Moment, View
+
+MAX_DEPLOYED = 1_000
+_MOST_WARNED = 20  # workflows whose names of programs and queues are looked up
+
+
+class DeployedBody(WorkflowBody):
+    """A workflow to deploy: what GET answers."""
+
+    task_id: WorkflowName  # pyright: ignore[reportIncompatibleVariableOverride] # no path names it here
+
+
+class DeployBody(RequestBody):
+    """What somebody has, and what is to become of it."""
+
+    source: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=NAME_PATTERN,
+        description="where it comes from: a later deploy of the same source may prune what this one brings",
+    )
+    workflows: Annotated[list[DeployedBody], Field(max_length=MAX_DEPLOYED)]
+    prune: bool = Field(
+        False,
+        description="delete workflows that an earlier deploy of the source brought and that are not here",
+    )
+    check: bool = Field(False, description="only say what would be done")
+    expected: dict[str, str | None] | None = Field(
+        None, description="that of the plan that was agreed to; refused if the workflows stand otherwise now"
+    )
+
+
+class DeployedWorkflow(View, omit_defaults=True):
+    """What a deploy does to a workflow. ``hash``: of its version; ``standing``: what the plan is based on.
+
+    ``drift``: what SQL changed since the API wrote it last, which ``source``, ``writtenBy`` and ``writtenTs``
+    are about; ``problem``: why its rows, edited with SQL, cannot be understood.
+    """
+
+    task_id: str
+    action: Action
+    task_count: int
+    hash: str | None
+    standing: str | None
+    differences: list[Difference] = msgspec.field(default_factory=list)
+    drift: list[Difference] = msgspec.field(default_factory=list)
+    problem: str = ""
+    source: str | None = None
+    written_by: str | None = None
+    written_ts: Moment | None = None
+
+    @classmethod
+    def of(cls, change: PlannedChange) -> "DeployedWorkflow":
+        origin = change.origin
+        return cls(
+            change.workflow,
+            change.action,
+            change.tasks,
+            change.hash,
+            change.standing,
+            change.differences,
+            change.drift,
+            change.problem,
+            origin and origin.source,
+            origin and origin.written_by,
+            origin and origin.written_ts,
+        )
+
+
+class DeployView(View, omit_defaults=True):
+    """The plan of a deploy, or what it did (``applied``). ``expected``: to be sent with the deploy that is to
+    do just this. ``warnings``: programs and queues that no worker has served."""
+
+    source: str
+    applied: bool
+    workflows: list[DeployedWorkflow]
+    expected: dict[str, str | None]
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
+    """Adds the route that deploys."""
+    names = Names(stores)
+
+    @app.post(
+        "/deploy",
+        summary="Deploy workflows",
+        responses=replies(
+            {200: (DeployView, "What was done, or would be")}, problems=(400, 409, 413, 415, 422, 503)
+        ),
+    )
+    async def post_deploy(body: DeployBody, request: Request) -> Response:
+        """In one transaction: all of it or nothing. Sent again it changes nothing more.
+
+        409 if a workflow stands otherwise than `expected` says: then plan again.
+        """
+        wanted = Deploy(
+            source=body.source,
+            workflows=_definitions(body.workflows),
+            prune=body.prune,
+            expected=body.expected,
+        )
+        if body.check:
+            changes = await plan_deploy(stores, wanted)
+        else:
+            changes = await deploy(stores, wanted, by_of(request))
+        return reply(
+            DeployView(
+                source=body.source,
+                applied=not body.check,
+                workflows=[DeployedWorkflow.of(change) for change in changes],
+                expected={change.workflow: change.standing for change in changes},
+                warnings=await _warnings(changes, wanted.workflows),
+            )
+        )
+
+    async def _warnings(
+        changes: Sequence[PlannedChange], workflows: Sequence[WorkflowDefinition]
+    ) -> list[str]:
+        new = {change.workflow for change in changes if change.action in ("new", "changed")}
+        found: dict[str, None] = {}
+        for definition in [one for one in workflows if one.name in new][:_MOST_WARNED]:
+            warnings = await names.of_definition(definition)
+            found |= dict.fromkeys(f"workflow {definition.name!r}, {warning}" for warning in warnings)
+        return list(found)
+
+
+def _definitions(bodies: Sequence[DeployedBody]) -> list[WorkflowDefinition]:
+    """Raises DefinitionsError where a dependency names no task."""
+    found: list[WorkflowDefinition] = []
+    problems: list[tuple[int, str]] = []
+    for place, body in enumerate(bodies):
+        try:
+            found.append(body.to_model(body.task_id))
+        except DefinitionError as error:
+            problems += ((place, f"workflow {body.task_id!r}: {problem}") for problem in error.problems)
+    if problems:
+        raise DefinitionsError(problems)
+    return found
