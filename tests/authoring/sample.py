@@ -15,6 +15,7 @@ class File(msgspec.Struct, rename="camel", omit_defaults=True):
     file_path: str
     size: int = 0
     tags: list[str] = []
+    note: str | None = None
 
 
 class Total(msgspec.Struct):

@@ -257,12 +257,13 @@ def test_a_field_that_results_leave_out_takes_its_default_along() -> None:
     def defaults(day: date) -> None:
         files = list_files.step(day)
         total = add.step([files[0].size, 1])
-        anything.step([files[0].tags, total.bad])
+        anything.step([files[0].tags, total.bad, files[0].note])
 
     assert parameters_of(defaults) == {
         "value": [
             {"$from": "files", "path": "/0/tags", "default": []},
             {"$from": "total", "path": "/bad"},  # what this struct holds is always written
+            {"$from": "files", "path": "/0/note", "optional": True},
         ]
     }
 

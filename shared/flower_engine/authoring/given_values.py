@@ -223,7 +223,9 @@ def form_of_target(target: Target, *, optional: bool = False, default: Any = NON
     form = dict(target.form)
     if target.path:
         form["path"] = target.path
-    if target.default is not NONE_GIVEN:
+    if target.default is None:
+        form["optional"] = True
+    elif target.default is not NONE_GIVEN:
         form["default"] = escaped(json_of(target.default))
     elif "$from" in form and default is not NONE_GIVEN:
         form["default"] = escaped(default)
