@@ -31,13 +31,14 @@ def test_a_line_that_names_no_command_has_all() -> None:
 
 OF_COMMANDS = ("typer", "rich", "flower_cli.commands", "flower_cli.console", "flower_bench")
 OF_TESTS = ("hypothesis", "schemathesis", "pytest")
+OF_AUTHORS = ("flower_engine.authoring", "flower_engine.programs.task_options")
 OF_THE_API = ("fastapi", "starlette", "uvicorn")
 OF_RECOVERY = ("flower_engine.runtime.loss_recovery", "flower_engine.runtime.redis_recovery")
 STARTED = {
-    "api": (*OF_COMMANDS, *OF_TESTS, *OF_RECOVERY, "httpx", "flower_worker"),
-    "worker": (*OF_COMMANDS, *OF_TESTS, *OF_THE_API, *OF_RECOVERY, "flower_api"),
-    "projector": (*OF_COMMANDS, *OF_TESTS, *OF_THE_API, "httpx", "flower_worker"),
-    "watcher": (*OF_COMMANDS, *OF_TESTS, *OF_THE_API, *OF_RECOVERY, "httpx", "flower_worker"),
+    "api": (*OF_COMMANDS, *OF_TESTS, *OF_AUTHORS, *OF_RECOVERY, "httpx", "flower_worker"),
+    "worker": (*OF_COMMANDS, *OF_TESTS, *OF_AUTHORS, *OF_THE_API, *OF_RECOVERY, "flower_api"),
+    "projector": (*OF_COMMANDS, *OF_TESTS, *OF_AUTHORS, *OF_THE_API, "httpx", "flower_worker"),
+    "watcher": (*OF_COMMANDS, *OF_TESTS, *OF_AUTHORS, *OF_THE_API, *OF_RECOVERY, "httpx", "flower_worker"),
 }
 """Service -> what is not imported when it is started without flags, as a supervisor starts it."""
 
@@ -100,5 +101,5 @@ def test_what_a_child_process_of_a_worker_does_not_need_is_not_imported(tmp_path
     code = "import sys, flower_worker.child\nprint(*sys.modules, sep='\\n', file=sys.stderr)"
     imported = imported_by(code, tmp_path)
     assert "flower_worker.child" in imported
-    needless = ("redis", "psycopg", "pydantic", "asyncio", "httpx", "flower_engine.transitions")
+    needless = ("redis", "psycopg", "pydantic", "asyncio", "httpx", "flower_engine.transitions", *OF_AUTHORS)
     assert found_in(imported, needless) == []
