@@ -64,13 +64,13 @@ class DefinitionError(FlowerError):
     """A workflow cannot be run as it is defined.
 
     ``problems`` holds one sentence per problem; each names the row (workflow and task_seq), or file and line
-    of the Python that defines it. ``workflow`` is "" where none is being defined.
+    of the Python that defines it. ``workflow`` is None where none is being defined.
     """
 
-    def __init__(self, workflow: str, problems: list[str]) -> None:
+    def __init__(self, workflow: str | None, problems: list[str]) -> None:
         self.workflow = workflow
         self.problems = problems
-        begin = f"workflow {workflow!r} cannot be run: " if workflow else ""
+        begin = "" if workflow is None else f"workflow {workflow!r} cannot be run: "
         super().__init__(begin + "; ".join(problems))
 
 

@@ -135,7 +135,7 @@ def _part(ref: "Ref[Any]", shown: str, find: Callable[[Any], Member]) -> "Ref[An
 
 def refusal(target: Target | None, what: str, way: str) -> DefinitionError:
     """The error for what somebody wrote: where it stands, what it does, and the way to write it."""
-    workflow = getattr(target.workflow, "name", "") if target is not None else ""
+    workflow = getattr(target.workflow, "name", None) if target is not None else None
     return DefinitionError(workflow, [f"{call_site()}: it {what}; {way}"])
 
 

@@ -84,7 +84,7 @@ class Workflow(Generic[P, R_co]):
             for name, value in bound_arguments(called, signature, args, kwargs).items():
                 parameters[name] = _registered_value(called, signature.parameters[name], value)
         except ValueFault as fault:
-            raise DefinitionError("", [f"{site}: {fault}"]) from fault
+            raise DefinitionError(None, [f"{site}: {fault}"]) from fault
         return parameters
 
     def having(
@@ -144,7 +144,7 @@ class Workflow(Generic[P, R_co]):
             returned = cast(Callable[..., object], self.function)(**references)
             returns = body.returns(returned, signature.result)
         except DefinitionError as error:
-            if error.workflow:
+            if error.workflow is not None:
                 raise
             raise DefinitionError(self.name, error.problems) from error
         except TypeError as error:

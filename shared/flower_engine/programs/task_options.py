@@ -89,7 +89,7 @@ class Checks:
 
     def fail(self, option: str, value: object, why: str) -> NoReturn:
         """Raises the error for a value; ``why`` ends the sentence."""
-        raise DefinitionError("", [f"{call_site()}: {self._call}({option}={value!r}): it {why}"])
+        raise DefinitionError(None, [f"{call_site()}: {self._call}({option}={value!r}): it {why}"])
 
     def duration(self, option: str, value: object, *, least: int = 0) -> int:
         try:
@@ -176,7 +176,7 @@ def checked_options(call: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if check is None:
             near = nearest_in_words(option, OPTIONS)
             known = f"it takes {', '.join(OPTIONS)}"
-            raise DefinitionError("", [f"{call_site()}: {call} has no option {option!r}{near}; {known}"])
+            raise DefinitionError(None, [f"{call_site()}: {call} has no option {option!r}{near}; {known}"])
         if value is not None:
             checked[option] = check(value)
     return checked
