@@ -25,6 +25,7 @@ import flower_cli.main
 import flower_projector
 import flower_watcher
 import flower_worker
+from flower_engine import crash_points
 
 _PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 200_000
@@ -69,6 +70,7 @@ def _become(request: dict[str, Any], descriptors: list[int], server: int) -> Non
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
+    importlib.reload(crash_points)  # which reads the environment while it is imported, as nothing else does
     sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 

@@ -21,14 +21,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from flower_engine import crash_points
 from flower_engine.embedded.processes import spawn
 
 _POLL_SECONDS = 0.01
 _LONGEST_ANSWER = 1_000
 _NOT_FOR_ALL = ("FLOWER_", "PYTHONPATH")
-_READ_AT_THE_START = (crash_points.VARIABLE, "LD_PRELOAD")
-"""Variables that a process reads while it starts, which a copy has behind it."""
 
 
 class ForkedProcess:
@@ -110,7 +107,7 @@ def start(
     It ends with this process. Both its outputs go to ``output``; ``anew`` starts Python for it.
     """
     folder = folder or Path.cwd()
-    if anew or _looks_at_its_start(environment):
+    if anew:
         command = [sys.executable, "-P", *words]
         return spawn(command, folder=folder, output=output, dies_by=signal.SIGKILL, environment=environment)
     return _fork(words, environment, folder, output, output)
@@ -122,23 +119,13 @@ def flower(
     """Runs a command to its end; what it wrote to its standard output and error, or both in the first."""
     words = ("-m", "flower_cli", *words)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        outputs = output, output if both_in_one else errors
-        if _looks_at_its_start(environment):
-            process = subprocess.Popen(
-                [sys.executable, *words], env=environment, stdout=outputs[0], stderr=outputs[1]
-            )
-        else:
-            process = _fork(words, environment, Path.cwd(), *outputs)
+        process = _fork(words, environment, Path.cwd(), output, output if both_in_one else errors)
         try:
             code = process.wait(timeout)
         finally:
             process.kill()
         texts = [_text(file) for file in (output, errors)]
     return subprocess.CompletedProcess(words, code, *texts)
-
-
-def _looks_at_its_start(environment: Mapping[str, str]) -> bool:
-    return any(environment.get(name) for name in _READ_AT_THE_START)
 
 
 def _fork(

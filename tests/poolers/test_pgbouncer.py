@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+import forked_flower
 from api.serving import RunningApi
 from flower_engine.projection.database import connect
 from flower_engine.runtime.settings import Settings, load_settings
@@ -24,18 +23,18 @@ pytestmark = [
 
 
 @contextlib.contextmanager
-def _projectors(settings: Settings, logs: Path, count: int) -> Generator[list[subprocess.Popen[bytes]]]:
+def _projectors(settings: Settings, logs: Path, count: int) -> Generator[list[forked_flower.Process]]:
     with contextlib.ExitStack() as stack:
-        running: list[subprocess.Popen[bytes]] = []
+        running: list[forked_flower.Process] = []
         for number in range(count):
             log = stack.enter_context((logs / f"projector-{number}").open("wb"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flower_cli", "projector"],
-                env={**os.environ, **settings.as_environment()},
-                stdout=log,
-                stderr=log,
+            process = forked_flower.start(
+                *("-m", "flower_cli", "projector"),
+                environment={**os.environ, **settings.as_environment()},
+                output=log,
             )
-            running.append(stack.enter_context(process))
+            running.append(process)
+            stack.callback(process.wait)
             stack.callback(process.kill)
         yield running
 
