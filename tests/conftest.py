@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from dotenv import dotenv_values
 
-from databases import EMPTY, fresh_database
+from databases import EMPTY, ReusedDatabase, fresh_database
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
@@ -86,13 +86,22 @@ def with_tables(postgres_url: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def reused_database(postgres_url: str, with_tables: str) -> ReusedDatabase:
+    return ReusedDatabase(postgres_url, with_tables)
+
+
 @pytest.fixture
 def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh database in the session's Postgres, with Flower's tables and nothing in them; without tables
-    for a test that is marked ``no_tables``, as one of a first start is. Dropped after the test."""
-    is_empty = request.node.get_closest_marker("no_tables") is not None
-    with fresh_database(postgres_url, EMPTY if is_empty else request.getfixturevalue("with_tables")) as url:
-        yield url
+    """A database for the test alone in the session's Postgres, with Flower's tables and nothing in them;
+    without tables for a test that is marked ``no_tables``, as one of a first start is."""
+    if request.node.get_closest_marker("no_tables") is not None:
+        with fresh_database(postgres_url, EMPTY) as url:
+            yield url
+    else:
+        reused: ReusedDatabase = request.getfixturevalue("reused_database")
+        with reused.borrowed() as url:
+            yield url
 
 
 _LONG_FIRST = (

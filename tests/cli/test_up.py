@@ -13,14 +13,19 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cli.up_process import CANNOT_RUN, NEVER_ENDS, stub_services, up, urls, wait_until
+from flower_engine.embedded.home import Home
 from flower_engine.log.client import connect_blocking, send_blocking
+from prepared_postgres import prepare_postgres
 from process_commands import command_of
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One data folder for all tests here: each leaves it usable for the next."""
-    return tmp_path_factory.mktemp("up") / "home"
+    folder = tmp_path_factory.mktemp("up") / "home"
+    with Home(folder) as held:
+        prepare_postgres(held)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +129,7 @@ def test_a_store_that_is_killed_each_time_it_starts_ends_nothing_else(
                 killed.add(pid)
             return len(killed) == 4
 
-        wait_until(kill_the_next)
+        wait_until(kill_the_next, pause_seconds=0.01)
         wait_until(lambda: _accepts(before["database_url"]))
         assert "postgres did not start on" in running.log()
         assert urls(home) == before

@@ -133,12 +133,12 @@ def up(
                 process.wait(timeout=120)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as the condition holds."""
+def wait_until(condition: Callable[[], bool], *, pause_seconds: float = 0.05) -> None:
+    """Return as soon as the condition holds. To look for a process is to look at all of this machine."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(pause_seconds)
 
 
 def urls(home: Path, *flags: str) -> dict[str, str]:
