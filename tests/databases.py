@@ -29,7 +29,15 @@ _USED = (
     "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
     " AND pg_relation_size(oid) > 0 ORDER BY relname"
 )
-_PARTITIONS = "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
+_SET = (
+    "SELECT NOT datallowconn OR EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = pg_database.oid)"
+    " FROM pg_database WHERE datname = %s"
+)
+"""Whether connections to a database may have other settings than others, or cannot be made."""
+_PARTITIONS = (
+    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    " AND relispartition AND relkind = 'r'"
+)
 
 
 @contextmanager
@@ -63,7 +71,8 @@ class ReusedDatabase:
             admin.execute(
                 "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name]
             )
-            if self._is_empty_again(name):
+            is_set = admin.execute(_SET, [name]).fetchone() == (True,)
+            if not is_set and self._is_empty_again(name):
                 self._name = name
             else:
                 _drop(admin, name)
@@ -81,15 +90,17 @@ class ReusedDatabase:
         with psycopg.connect(_url(self._postgres_url, name)) as connection:
             added = [name for (name,) in connection.execute(_PARTITIONS) if name not in self._partitions]
             for partition in added:
-                connection.execute(SQL("DROP TABLE {}").format(Identifier(partition)))
+                connection.execute(SQL("DROP TABLE {}").format(Identifier("public", partition)))
             if _state(connection) != self._as_it_was:
                 return False
             if used := _used(connection):
-                tables = SQL(", ").join(map(Identifier, used))
+                tables = SQL(", ").join(Identifier("public", table) for table in used)
                 connection.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))
             connection.execute("SET LOCAL session_replication_role = replica")  # no triggers
             for table, rows in self._rows.items():
-                with connection.cursor().copy(SQL("COPY {} FROM STDIN").format(Identifier(table))) as copy:
+                with connection.cursor().copy(
+                    SQL("COPY {} FROM STDIN").format(Identifier("public", table))
+                ) as copy:
                     copy.write(rows)
             connection.commit()
             self._as_it_was = _state(connection)
@@ -98,12 +109,12 @@ class ReusedDatabase:
 
 def _state(connection: psycopg.Connection) -> Sequence[Any]:
     parts = [
-        SQL("SELECT count(*), max(xmin::text::bigint) FROM {} WHERE {}").format(
-            Identifier(catalog), SQL(_NOT_OF_SESSIONS.get(catalog, "true"))
+        SQL("SELECT {}, count(*), max(xmin::text::bigint) FROM {} WHERE {}").format(
+            catalog, Identifier(catalog), SQL(_NOT_OF_SESSIONS.get(catalog, "true"))
         )
         for catalog in _CATALOGS
     ]
-    return connection.execute(SQL(" UNION ALL ").join(parts)).fetchall()
+    return sorted(connection.execute(SQL(" UNION ALL ").join(parts)).fetchall())
 
 
 def _used(connection: psycopg.Connection) -> Sequence[str]:
@@ -111,7 +122,7 @@ def _used(connection: psycopg.Connection) -> Sequence[str]:
 
 
 def _rows_of(connection: psycopg.Connection, table: str) -> bytes:
-    with connection.cursor().copy(SQL("COPY {} TO STDOUT").format(Identifier(table))) as copy:
+    with connection.cursor().copy(SQL("COPY {} TO STDOUT").format(Identifier("public", table))) as copy:
         return b"".join(bytes(part) for part in copy)
 
 
