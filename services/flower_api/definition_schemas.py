@@ -11,6 +11,7 @@ from pydantic import Field, create_model
 
 from flower_api.schemas import RequestBody
 from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.definition_header import MAX_DESCRIPTION_LENGTH, MAX_LABELS
 from flower_engine.model.field_types import SpecField
 from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy, longest_delay
 from flower_engine.model.workflow_document import (
@@ -80,6 +81,12 @@ class WorkflowBody(RequestBody):
     timeout_seconds: float | None = Field(
         None, json_schema_extra=_DURATION, description="of a whole flow, from its start"
     )
+    parameters_schema: dict[str, Any] | None = Field(
+        None, description="JSON Schema (2020-12) of an object: what flows take"
+    )
+    returns: Any = Field(None, description="what a flow returns: a reference, or JSON with references in it")
+    labels: dict[str, str] = Field(default_factory=dict, json_schema_extra={"maxProperties": MAX_LABELS})
+    description: str | None = Field(None, json_schema_extra={"maxLength": MAX_DESCRIPTION_LENGTH})
 
     def to_model(self, name: str) -> WorkflowDefinition:
         """What it defines.
@@ -91,6 +98,10 @@ class WorkflowBody(RequestBody):
             name=name,
             tasks=task_definitions(name, self.tasks),
             timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
+            parameters_schema=self.parameters_schema,
+            returns=self.returns,
+            labels=self.labels,
+            description=self.description,
         )
 
 

@@ -15,6 +15,7 @@ from flower_engine.errors import (
     UnknownFlowError,
     UnknownTaskError,
 )
+from flower_engine.flows.flow_results import add_result
 from flower_engine.flows.log_tail import Following, Tail, is_known, read_new, read_tail
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in
@@ -60,6 +61,7 @@ async def find_flow(stores: Stores, flow_id: str) -> FlowView:
         failed = [task.task_exec_seq for task in flow.failed_tasks]
         add_attempts(flow, attempts_of(await find_events(stores, partition, flow_id, failed)))
     explain(flow, await _seen(stores, partition, flow))
+    await add_result(stores.definitions, flow)
     return flow
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
-from flower_engine.model.workflow_versions import Version, version_of
+from flower_engine.model.workflow_versions import Version, definition_of, version_of
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import read_event, state_of
 from flower_engine.projection.definitions.definition_rows import check_definition
@@ -57,6 +58,10 @@ class MemoryDefinitions:
 
     async def newest_version(self, workflow: str) -> KeptVersion | None:
         return next(reversed(self._versions.get(workflow, {}).values()), None)
+
+    async def returns(self, workflow: str, version_hash: str) -> Any:
+        found = self._versions.get(workflow, {}).get(version_hash)
+        return None if found is None else definition_of(workflow, found.canonical).returns
 
     async def keying(self, workflow: str) -> Keying:
         definition = self._workflows.get(workflow)

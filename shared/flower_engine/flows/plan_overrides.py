@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ParameterFault, ParametersError
+from flower_engine.flows.bound_plans import FlowValues, bound_by_default
 from flower_engine.flows.given_parameters import among_references, given_to, own_name
 from flower_engine.flows.live_programs import Versions
 from flower_engine.model.definition import PlannedTask, with_parameters
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
+from flower_engine.model.storable import problems_of_parameters
 from flower_engine.programs.signature import Signature
-from flower_engine.projection.definitions.definition_rows import problems_of_parameters
 from flower_engine.transitions.register_transition import FlowPlan
 
 _MOST_FAULTS = 100
@@ -28,26 +29,30 @@ def overridden(
 ) -> FlowPlan:
     """The plan with other parameters and another priority for all tasks.
 
-    ``parameters`` replaces a parameter in every task that defines it; ``of_tasks`` sets parameters of single
-    tasks, by taskSeq or name. ``versions``: what the programs take.
+    ``parameters`` are those that the workflow's flows take, where it says so; else each replaces a parameter
+    in every task that defines it. ``of_tasks`` sets parameters of single tasks, by taskSeq or name.
+    ``versions``: what the programs take.
 
     Raises:
-        ParametersError: no task defines a parameter, there is no such task, or a program cannot take what it
-            would be given; names all of that.
+        ParametersError: the flow's parameters are not what its workflow takes, no task defines a parameter,
+            there is no such task, or a program cannot take what it would be given; names all of that.
     """
     if not parameters and not of_tasks and priority is None:
-        return plan
+        return bound_by_default(plan)
     faults: list[ParameterFault] = []
     of_tasks = _by_number(plan, of_tasks, faults) if of_tasks else of_tasks
     faults += faults_of(parameters, "#/parameters")
     for seq, own in of_tasks.items():
         faults += faults_of(own, f"#/taskParameters/{short(seq)}")
+    flow = FlowValues(plan, parameters, versions)
+    parameters = flow.others
     unused = dict.fromkeys(parameters)
     by_folded: dict[str, list[str]] = {}
     for name in parameters:
         by_folded.setdefault(name.casefold(), []).append(name)
     tasks: list[PlannedTask] = []
-    for task in plan.planned:
+    for unbound in plan.planned:
+        task = flow.bind(unbound)
         own = of_tasks.get(str(task.task_seq), {})
         mine = _meant_for(task, by_folded, versions.get(task.program))
         for name in mine:
@@ -59,7 +64,7 @@ def overridden(
             ParameterFault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer)
             for problem in problems
         ]
-        if len(faults) > _MOST_FAULTS:
+        if len(faults) + len(flow.faults) > _MOST_FAULTS:
             break
         tasks.append(
             msgspec.structs.replace(
@@ -68,7 +73,7 @@ def overridden(
             )
         )
     names = {name for task in plan.planned for name in task.parameters} if unused else set[str]()
-    if len(faults) > _MOST_FAULTS:
+    if len(faults) + len(flow.faults) > _MOST_FAULTS:
         unused.clear()  # not every task was looked at
     faults += [
         ParameterFault(
@@ -78,6 +83,7 @@ def overridden(
         )
         for name in unused
     ]
+    faults += flow.faults
     if faults:
         raise ParametersError(faults[:_MOST_FAULTS])
     keyed = [plan.keying.keyed(task) for task in tasks]
@@ -87,6 +93,7 @@ def overridden(
         timeout_ms=plan.timeout_ms,
         keying=plan.keying,
         definition=plan.definition,
+        parameters=flow.values,
     )
 
 

@@ -20,6 +20,7 @@ from flower_engine.errors import StoreUnavailableError, UnknownWorkflowError
 from flower_engine.flows.sources import Definitions
 from flower_engine.flows.versions import find_version
 from flower_engine.model.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.flow_parameters import flow_parameters_of
 from flower_engine.model.workflow_versions import NEWEST, Version, definition_of, version_of
 from flower_engine.store_faults import words_of
 from flower_engine.transitions.register_transition import FlowPlan
@@ -166,12 +167,14 @@ async def _made(definition: WorkflowDefinition, make: Callable[[], _Made]) -> _M
 
 
 def _compile(definition: WorkflowDefinition, version_hash: str) -> FlowPlan:
+    planned = plan_flow(definition)
     return FlowPlan(
         definition.name,
-        plan_flow(definition),
+        planned,
         timeout_ms=definition.timeout_ms,
         keying=definition.keying,
         definition=version_hash,
+        takes=flow_parameters_of(definition, planned),
     )
 
 

@@ -30,6 +30,7 @@ from flower_engine.projection.definitions.version_rows import (
     keep_version,
     list_versions,
     newest_version,
+    read_returns,
 )
 from flower_engine.projection.maintain.gaps import lost_end_of
 from flower_engine.projection.maintain.pruning import is_being_pruned
@@ -86,6 +87,10 @@ class PostgresDefinitions:
     async def newest_version(self, workflow: str) -> KeptVersion | None:
         async with self._connect() as connection:
             return await newest_version(connection, workflow)
+
+    async def returns(self, workflow: str, version_hash: str) -> Any:
+        async with self._connect() as connection:
+            return await read_returns(connection, workflow, version_hash)
 
     async def keying(self, workflow: str) -> Keying:
         async with self._connect() as connection:

@@ -13,6 +13,7 @@ from flower_engine.errors import (
     StoreUnavailableError,
     TimeError,
 )
+from flower_engine.flows.bound_plans import bound_by_default
 from flower_engine.flows.idempotency_keys import known_keys
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.plan_overrides import overridden
@@ -28,9 +29,10 @@ _MANY_TASKS = 500  # from here on a thread makes a plan of its own, and the even
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """How a flow differs from its workflow's definition, and when it starts.
 
-    ``parameters`` replaces these in every task that defines them, ``task_parameters`` (by taskSeq) sets those
-    of one task. Nothing starts before ``start_at`` (ISO 8601), or before ``delay_seconds`` have passed. The
-    same ``key`` gives the same flow. ``version``: that of the workflow, "" for its definition of now; see
+    ``parameters`` are those that the workflow says its flows take; else each replaces those of tasks that
+    define them. ``task_parameters`` (by taskSeq or name) sets those of one task. Nothing starts before
+    ``start_at`` (ISO 8601), or before ``delay_seconds`` have passed. The same ``key`` gives the same flow.
+    ``version``: that of the workflow, "" for its definition of now; see
     ``flows/versions.py``.
     """
 
@@ -66,7 +68,7 @@ async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = No
     """
     plan = await stores.plans.get(workflow, "" if asked is None else asked.version)
     if asked is None:
-        return _started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
+        return _started(await stores.registrar.start(Wanted(bound_by_default(plan), by)), workflow, None)
     known = (await known_keys(stores, [asked.key])).get(asked.key) if asked.key else None
     if known is None:
         known = await stores.registrar.start(await _wanted(stores, plan, asked, by))

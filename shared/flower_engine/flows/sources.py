@@ -6,7 +6,7 @@ use. What the log has beyond the archive is read from Redis in any case.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
@@ -64,6 +64,10 @@ class Definitions(Protocol):
 
     async def newest_version(self, workflow: str) -> KeptVersion | None:
         """The version that was put to use last; with its definition."""
+        ...
+
+    async def returns(self, workflow: str, version_hash: str) -> Any:
+        """What flows of this version return, with references; None: nothing, or no such version is kept."""
         ...
 
     async def keying(self, workflow: str) -> Keying:

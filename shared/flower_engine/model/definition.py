@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.definition_header import problems_of_header
 from flower_engine.model.definition_references import DefinitionReferences, Params, settled
+from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_task_name
 from flower_engine.model.references import known_value, scan_parameters
@@ -80,13 +82,19 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow. ``returns``:
-    what a flow returns, with references; None: nothing."""
+    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow.
+
+    ``parameters_schema`` is a JSON Schema of what flows take; None: they take what ``$param`` names.
+    ``returns`` is what a flow returns, with references; None: nothing.
+    """
 
     name: str
     tasks: tuple[TaskDefinition, ...]
     timeout_ms: int | None = None
+    parameters_schema: dict[str, Any] | None = None
     returns: Any = None
+    labels: dict[str, str] = {}
+    description: str | None = None
     keying: Keying = Keying()
 
 
@@ -123,7 +131,13 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         raise TooLargeError(name, [f"it has {len(tasks)} tasks; a flow may have {MAX_TASKS}"])
     _refuse_edges(name, sum(len(task.depends_on or ()) for task in tasks))
     problems = _problems_of_rows(name, tasks, definition.timeout_ms)
-    references = DefinitionReferences(name, tasks, definition.returns, Params())
+    in_header = problems_of_header(
+        name, definition.parameters_schema, definition.labels, definition.description
+    )
+    problems += in_header
+    references = DefinitionReferences(
+        name, tasks, definition.returns, Params() if in_header else _params_of(definition)
+    )
     problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
     if problems:
         raise DefinitionError(name, problems)
@@ -135,6 +149,13 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         _refuse_edges(name, sum(len(task.depends_on) for task in planned))
     _refuse_cycles(name, planned)
     return planned
+
+
+def _params_of(definition: WorkflowDefinition) -> Params:
+    if definition.parameters_schema is None:
+        return Params()
+    schema = ParametersSchema(definition.parameters_schema)
+    return Params(schema.properties.keys(), schema.secrets)
 
 
 def _refuse_edges(name: str, edges: int) -> None:

@@ -101,8 +101,8 @@ def known_value(value: Any) -> Any:
     """What a value that stands among references comes to; None where that is not known yet."""
     if not holds_references(value):
         return value
-    literal = isinstance(value, dict) and cast("dict[str, Any]", value).keys() == {"$literal"}
-    return value["$literal"] if literal else None
+    members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return members["$literal"] if members.keys() == {"$literal"} else None
 
 
 def bound(

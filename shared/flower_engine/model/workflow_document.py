@@ -161,11 +161,19 @@ class WorkflowDocument(Document):
     task_id: str
     tasks: list[TaskDocument]
     timeout_seconds: float | None = None
+    parameters_schema: dict[str, Any] | None = None
+    returns: Any = None
+    labels: dict[str, str] = {}
+    description: str | None = None
 
     @classmethod
     def of(cls, definition: WorkflowDefinition) -> Self:
         return cls(
             task_id=definition.name,
+            parameters_schema=definition.parameters_schema,
+            returns=definition.returns,
+            labels=definition.labels,
+            description=definition.description,
             tasks=[_task_document(task) for task in definition.tasks],
             timeout_seconds=_seconds(definition.timeout_ms),
         )
@@ -180,4 +188,8 @@ class WorkflowDocument(Document):
             name=self.task_id,
             tasks=task_definitions(self.task_id, self.tasks),
             timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
+            parameters_schema=self.parameters_schema,
+            returns=self.returns,
+            labels=self.labels,
+            description=self.description,
         )

@@ -12,6 +12,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import Keying, PlannedTask, dependents_of
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.flow_parameters import FlowParameters
 from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.data_fields import data_fields
@@ -46,16 +47,24 @@ class FlowPlan:
         keying: Keying | None = None,
         parameters: Mapping[str, Any] | None = None,
         definition: str = "",
+        takes: FlowParameters | None = None,
     ) -> None:
         """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
         ``ignored`` ones, those of ``stand_ins`` with the results that operators gave. ``parameters`` are
-        those of the flow itself, ``definition`` the hash of the workflow's version."""
+        those of the flow itself, ``definition`` the hash of the workflow's version. A plan that ``takes``
+        parameters is none of a flow yet: it must be bound first."""
         self.workflow = workflow
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
         self.timeout_ms = timeout_ms
         self.keying = keying or Keying()
         self.definition = definition
+        self.takes = takes
+        self.bound: FlowPlan | None = None
+        """The plan of a flow to which nothing is given, once it is known."""
+        if takes is not None:
+            self.args: tuple[Arg, ...] = ()
+            return
         taken, stand_ins = taken or {}, stand_ins or {}
         final = {*taken, *ignored}
         dependents = dependents_of(tasks)
@@ -99,7 +108,7 @@ class FlowPlan:
         ]
         for root in () if wide else roots:
             args += (root, lane_of(workflow, tasks[root - 1]))
-        self.args: tuple[Arg, ...] = (*args, len(fields), *fields)
+        self.args = (*args, len(fields), *fields)
 
     def _tail(self, taken: Mapping[int, bytes], stand_ins: Mapping[int, bytes], **given: Any) -> bytes:
         """The event's fields from the workflow on, without the closing brace, as far as they say anything."""

@@ -6,7 +6,7 @@ it is the typed one. People edit these rows with SQL, so reading trusts nothing 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -18,9 +18,16 @@ from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefin
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.references import holds_references
+from flower_engine.model.storable import is_unstorable, problems_of_parameters
 from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
 from flower_engine.model.workflow_versions import Version, version_of
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.header_columns import (
+    NO_HEADER,
+    encoded_header,
+    header_of,
+    problems_of_storing,
+)
 from flower_engine.projection.definitions.policy_columns import columns_of, retry_of, timeout_of
 from flower_engine.projection.definitions.version_rows import (
     LOCK_WORKFLOW,
@@ -38,7 +45,6 @@ from flower_engine.projection.task_columns import (
 
 CHANNEL = "flower_definitions"  # a trigger notifies it with the task_id of each changed workflow
 _MAX_INTEGER = 2**31 - 1  # what an element of the column depends_on holds
-MAX_DEPTH = 100  # of nested lists and objects in a parameter
 MAX_SHOWN = 100  # characters of what a sentence quotes
 PAIR_LENGTH = 1024  # characters that a column of a pair holds
 _MANY_ROWS = 500  # from here on the event loop goes on while a thread reads them
@@ -66,9 +72,10 @@ _READ_MANY = f"""
 SELECT task_id, {_COLUMNS} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
 """.encode()  # noqa: S608
 
-_READ_TIMEOUTS = "SELECT task_id, flow_timeout_seconds FROM ms_workflow WHERE task_id = ANY(%s)"
+_HEADER = "flow_timeout_seconds, parameters_schema::text, returns::text, labels::text, description"
+_READ_HEADERS = f"SELECT task_id, {_HEADER} FROM ms_workflow WHERE task_id = ANY(%s)".encode()  # noqa: S608
 
-_READ_WORKFLOW = "SELECT flow_timeout_seconds FROM ms_workflow WHERE task_id = %s"
+_READ_HEADER = f"SELECT {_HEADER} FROM ms_workflow WHERE task_id = %s".encode()  # noqa: S608
 
 _READ_KEYING = """
 SELECT scope, name, fair_by, limit_by FROM ms_flow_control
@@ -79,7 +86,11 @@ _DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
 
 _DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
 
-_WRITE_WORKFLOW = "INSERT INTO ms_workflow (task_id, flow_timeout_seconds) VALUES (%s, %s::numeric / 1000)"
+_WRITE_WORKFLOW = """
+INSERT INTO ms_workflow (task_id, flow_timeout_seconds, parameters_schema, returns, labels, description)
+SELECT %s, (said ->> 'timeout_ms')::numeric / 1000, said -> 'parameters_schema', said -> 'returns',
+    said -> 'labels', said ->> 'description' FROM (VALUES (%s::text::jsonb)) AS header (said)
+"""
 
 _NAMES = ", ".join(column.name for column in DEFINITION_COLUMNS)
 _TYPED = ", ".join(f"{column.name} {column.type}" for column in DEFINITION_COLUMNS)
@@ -105,13 +116,14 @@ class WorkflowSummary(msgspec.Struct, frozen=True):
 
 
 class EncodedWorkflow(msgspec.Struct, frozen=True):
-    """A checked workflow; its rows are one value of JSON that Postgres unpacks, so the statement is fixed."""
+    """A checked workflow; its rows are one value of JSON that Postgres unpacks, so the statement is fixed.
+    ``header``: the same for what is said of it as a whole; None: nothing is."""
 
     name: str
     rows: str
     tasks: int
     version: Version
-    timeout_ms: int | None = None
+    header: str | None = None
 
 
 async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition | None:
@@ -127,13 +139,12 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
         return None
     if len(rows) > MAX_TASKS:
         raise TooLargeError(name, [_TOO_MANY])
-    found = await (await connection.execute(_READ_WORKFLOW, (name,))).fetchone()
-    timeout_seconds: Decimal | None = found[0] if found else None
+    header: Row = await (await connection.execute(_READ_HEADER, (name,))).fetchone() or NO_HEADER
     keying = await read_keying(connection, name)
     if len(rows) > _MANY_ROWS:
-        definition = await asyncio.to_thread(_definition_of, name, rows, timeout_seconds)
+        definition = await asyncio.to_thread(_definition_of, name, rows, header)
     else:
-        definition = _definition_of(name, rows, timeout_seconds)
+        definition = _definition_of(name, rows, header)
     return msgspec.structs.replace(definition, keying=keying)
 
 
@@ -171,8 +182,8 @@ async def write_workflow(
     deleted = await connection.execute(_DELETE, (workflow.name,))
     await connection.execute(_WRITE, (workflow.name, workflow.rows))
     await connection.execute(_DELETE_WORKFLOW, (workflow.name,))
-    if workflow.timeout_ms is not None:
-        await connection.execute(_WRITE_WORKFLOW, (workflow.name, workflow.timeout_ms))
+    if workflow.header is not None:
+        await connection.execute(_WRITE_WORKFLOW, (workflow.name, workflow.header))
     await write_version(connection, workflow.name, workflow.version, by)
     await write_origin(connection, workflow.name, workflow.version.hash, by, source)
     return deleted.rowcount == 0
@@ -217,9 +228,8 @@ async def list_workflows(
 
 async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str, str]:
     rows = await (await connection.execute(_READ_MANY, (list(names),))).fetchall()
-    timeouts: dict[str, Decimal | None] = dict(
-        await (await connection.execute(_READ_TIMEOUTS, (list(names),))).fetchall()
-    )
+    found = await (await connection.execute(_READ_HEADERS, (list(names),))).fetchall()
+    headers: dict[str, Row] = {name: tuple(header) for name, *header in found}
     by_name: dict[str, list[Row]] = {}
     for name, *row in rows:
         by_name.setdefault(name, []).append(tuple(row))
@@ -228,7 +238,7 @@ async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str
         found: dict[str, str] = {}
         for name, own in by_name.items():
             try:
-                plan_flow(_definition_of(name, own, timeouts.get(name)))
+                plan_flow(_definition_of(name, own, headers.get(name, NO_HEADER)))
             except DefinitionError as error:
                 others = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
                 found[name] = error.problems[0] + others
@@ -250,6 +260,7 @@ def check_definition(definition: WorkflowDefinition) -> None:
         raise
     except DefinitionError as error:
         problems += error.problems
+    problems += problems_of_storing(definition)
     for task in definition.tasks:
         row = _row_name(definition.name, task.task_seq)
         if abs(task.task_seq) > MAX_TASK_SEQ:
@@ -259,7 +270,7 @@ def check_definition(definition: WorkflowDefinition) -> None:
         problems += (
             f"{row} has a {name} that holds a NUL or a surrogate, which Postgres cannot keep"
             for name in _FREE_TEXTS
-            if _is_unstorable(getattr(task, name) or "")
+            if is_unstorable(getattr(task, name) or "")
         )
         problems += (f"{row} {problem}" for problem in problems_of_parameters(task.parameters))
     if problems:
@@ -269,9 +280,8 @@ def check_definition(definition: WorkflowDefinition) -> None:
 def _encoded(definition: WorkflowDefinition) -> EncodedWorkflow:
     check_definition(definition)
     rows = spelled_out(msgspec.json.encode([_row_of(task) for task in definition.tasks]))
-    return EncodedWorkflow(
-        definition.name, rows.decode(), len(definition.tasks), version_of(definition), definition.timeout_ms
-    )
+    version, header = version_of(definition), encoded_header(definition)
+    return EncodedWorkflow(definition.name, rows.decode(), len(definition.tasks), version, header)
 
 
 def _row_of(task: TaskDefinition) -> dict[str, Any]:
@@ -305,14 +315,14 @@ def _fits_pair(key: str, text: str) -> bool:
     return '"$' not in text or _json_with_references(text) is None
 
 
-def _definition_of(name: str, rows: Sequence[Row], timeout_seconds: Decimal | None) -> WorkflowDefinition:
+def _definition_of(name: str, rows: Sequence[Row], header: Row) -> WorkflowDefinition:
     problems: list[str] = []
-    timeout_ms = timeout_of(timeout_seconds, "flow_timeout_seconds", problems)
+    said = header_of(header, problems)
     problems = [f"its row in ms_workflow {problem}" for problem in problems]
     tasks = [_task_of(name, row, problems) for row in rows]
     if problems:
         raise DefinitionError(name, problems)
-    return WorkflowDefinition(name=name, tasks=tuple(tasks), timeout_ms=timeout_ms)
+    return WorkflowDefinition(name=name, tasks=tuple(tasks), **said)
 
 
 def _keying_of(rows: Sequence[Row]) -> Keying:
@@ -415,42 +425,6 @@ def _parameters_of(text: str, problems: list[str]) -> dict[str, Any]:
         return {}
     problems += problems_of_parameters(parameters)
     return parameters
-
-
-def problems_of_parameters(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """What the tables cannot keep of these parameters: a clause for each, as "has a parameter..."."""
-    for key, value in parameters.items():
-        problem = "has a NUL or a surrogate in its name" if _is_unstorable(key) else _problem_of(value)
-        if problem:
-            yield f"has a parameter {key[:100]!r} that {problem}"
-
-
-def _problem_of(value: Any) -> str | None:
-    """Why the tables cannot keep this value of JSON, if they cannot; goes down level by level."""
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, str):
-                if _is_unstorable(item):
-                    return "holds a NUL or a surrogate, which Postgres cannot keep"
-            elif isinstance(item, dict):
-                below += item.keys()
-                below += item.values()  # pyright: ignore[reportUnknownMemberType] # JSON, of any shape
-            elif isinstance(item, list):
-                below += item
-            elif isinstance(item, float) and item - item != 0:
-                return "is not a finite number"
-        if not below:
-            return None
-        level = below
-    return f"is nested deeper than {MAX_DEPTH} levels"
-
-
-def _is_unstorable(text: str) -> bool:
-    if text.isascii():
-        return "\0" in text
-    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _row_name(name: str, seq: object) -> str:

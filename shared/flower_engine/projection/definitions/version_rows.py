@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,7 @@ _FIND = f"""
 SELECT {_COLUMNS}, definition::text FROM ms_workflow_version
 WHERE task_id = %s AND (number = %s OR starts_with(hash, %s)) ORDER BY number LIMIT 2
 """.encode()  # noqa: S608
+_RETURNS = "SELECT (definition -> 'returns')::text FROM ms_workflow_version WHERE task_id = %s AND hash = %s"
 _NEWEST = f"""
 SELECT {_COLUMNS}, definition::text FROM ms_workflow_version WHERE task_id = %s
 ORDER BY used_ts DESC, number DESC LIMIT 1
@@ -103,6 +105,12 @@ async def find_versions(connection: Connection, workflow: str, which: int | str)
     number, prefix = (which, "-") if isinstance(which, int) else (None, which)
     rows = await (await connection.execute(_FIND, (workflow, number, prefix))).fetchall()
     return [KeptVersion(*row) for row in rows]
+
+
+async def read_returns(connection: Connection, workflow: str, version_hash: str) -> Any:
+    """What flows of this version return; None: nothing, or it is not kept."""
+    row = await (await connection.execute(_RETURNS, (workflow, version_hash))).fetchone()
+    return None if row is None or row[0] is None else msgspec.json.decode(row[0])
 
 
 async def newest_version(connection: Connection, workflow: str) -> KeptVersion | None:

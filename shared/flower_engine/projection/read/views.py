@@ -271,7 +271,13 @@ class FailedTask(View):
 
 
 class FlowView(FlowSummary, kw_only=True):
-    """A flow with its tasks; those that failed are named first."""
+    """A flow with its tasks; those that failed are named first. ``parameters``: the flow's own, where its
+    workflow takes some. ``result``: what it returns, when it has finished; ``result_problem``: why it returns
+    nothing."""
+
+    parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    result_problem: str | None = None
 
     failed_tasks: list[FailedTask]
     tasks: list[TaskView]
@@ -351,6 +357,7 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         cancelled_by=flow.cancelled and flow.cancelled.by,
         workflow_version=flow.registered.definition or None,
         unreadable=[] if is_shown(flow.registered.start_ms) else [beyond("startTs")],
+        parameters=msgspec.Raw(msgspec.json.encode(flow.registered.parameters or None)),
         failed_tasks=failed_tasks(tasks),
         tasks=tasks,
     )
