@@ -13,12 +13,21 @@ def parameters_of(given: Iterable[str] | None) -> dict[str, Any]:
     Raises:
         typer.BadParameter: there is no "=".
     """
-    found: dict[str, Any] = {}
+    return {name: _value(text) for name, text in texts_of(given).items()}
+
+
+def texts_of(given: Iterable[str] | None) -> dict[str, str]:
+    """The names and values of ``NAME=VALUE`` texts.
+
+    Raises:
+        typer.BadParameter: there is no "=".
+    """
+    found: dict[str, str] = {}
     for text in given or ():
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise typer.BadParameter(f"{text!r} is not NAME=VALUE")
-        found[name] = _value(value)
+        found[name] = value
     return found
 
 

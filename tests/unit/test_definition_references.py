@@ -15,6 +15,8 @@ from flower_engine.model.definition import (
     with_parameters,
 )
 
+ODD: dict[str, Any] = {"a/b": {"$from": {}}}
+
 
 def row(seq: int, name: str | None = None, program: str = "Noop", **parameters: Any) -> TaskDefinition:
     """A task that depends on nothing but what its parameters take."""
@@ -79,7 +81,7 @@ def test_what_needs_no_result_is_settled_in_the_plan() -> None:
             [row(1, a={"$from": 1, "path": "x"})],
             "parameters/a: it has the path 'x', which is no JSON Pointer",
         ),
-        ([row(1, **{"a/b": {"$from": {}}})], "parameters/a~1b: it has a $from that is neither"),
+        ([row(1, **ODD)], "parameters/a~1b: it has a $from that is neither"),
         ([row(1, a={"$slot": "date"})], "parameters/a: $slot 'date' is of a schedule, and schedules are not"),
         ([row(1, "a", p={"$from": "b"}), row(2, "b", p={"$from": 1})], "depend on each other in a cycle"),
     ],
@@ -124,9 +126,9 @@ def test_what_tells_tasks_apart_must_be_known_at_registration(keying: Keying, wh
 def test_keys_are_those_of_values_that_are_settled() -> None:
     keying = Keying(fair_by="key", limit_by="data")
     parameters: dict[str, Any] = {"key": {"$text": "a{n}", "n": 1}, "data": {"$literal": {"$from": 1}}}
-    plain = row(2, key="a1", data="x")
+
     _, task, same = plan(row(1), row(2, p={"$from": 1}, **parameters), row(3, key="a1"), keying=keying)
-    assert plain and task.fair_key == same.fair_key == "a1"
+    assert task.fair_key == same.fair_key == "a1"
     assert task.workflow_key == '{"$from":1}'
     keys = keying.keys_of("Noop", {"key": {"$from": 1}, "data": {"$literal": {"$from": 1}}}, refs=True)
     assert (keys.fair_key, keys.workflow_key) == ("", '{"$from":1}')

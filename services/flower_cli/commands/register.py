@@ -12,8 +12,9 @@ from flower_cli.commands.api_options import JsonOption, ParamOption, UrlOption, 
 from flower_cli.commands.show import print_flow
 from flower_cli.console import err, out
 from flower_cli.options import finite
-from flower_cli.values import parameters_of, task_parameters_of
+from flower_cli.values import parameters_of, task_parameters_of, texts_of
 from flower_engine.client.api_location import path_part
+from flower_engine.model.parameter_texts import value_of_text
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
 _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
@@ -27,6 +28,10 @@ def add_to(app: typer.Typer) -> None:
 
 def register(
     workflow: WorkflowArgument,
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(help="Parameters of the flow, as its workflow takes them.", metavar="[NAME=VALUE]..."),
+    ] = None,
     param: ParamOption = None,
     task_param: Annotated[
         list[str] | None,
@@ -50,8 +55,7 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Start a flow. With --wait: exit 0 when it finished, 1 suspended, 3 cancelled, 4 after the timeout."""
-    given = {
-        "parameters": parameters_of(param) or None,
+    given: dict[str, Any] = {
         "taskParameters": task_parameters_of(task_param) or None,
         "priority": priority,
         "delaySeconds": delay,
@@ -59,7 +63,15 @@ def register(
         "key": key,
     }
     body = {name: value for name, value in given.items() if value is not None}
+    parameters, texts = parameters_of(param), texts_of(values)
+    if twice := parameters.keys() & texts.keys():
+        raise typer.BadParameter(f"the parameter {min(twice)!r} is given twice")
     with connected(url) as api:
+        if texts:
+            schema = api.read(f"/workflows/{path_part(workflow)}").get("parametersSchema")
+            parameters |= {name: value_of_text(text, schema, name) for name, text in texts.items()}
+        if parameters:
+            body["parameters"] = parameters
         try:
             registered = api.send(f"/register/{path_part(workflow)}", body)
         except ApiError as error:

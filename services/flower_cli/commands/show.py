@@ -210,9 +210,15 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
     if flow["workflowVersion"]:
         out.print(f"{'version':<11}{flow['workflowVersion'][:12]} of {flow['taskId']}", markup=False)
+    if flow["parameters"]:
+        out.print(f"parameters {msgspec.json.encode(flow['parameters']).decode()}", markup=False)
     out.print()
     for line in tree_lines(flow["tasks"]):
         out.print(line)
+    if flow["resultProblem"]:
+        out.print(Text(f"\nno result: {flow['resultProblem']}", style="yellow"))
+    elif flow["result"] is not None:
+        out.print(f"\nresult     {msgspec.json.encode(flow['result']).decode()}", markup=False)
     for task in flow["failedTasks"]:
         out.print()
         print_failure(task, whole=whole)

@@ -152,6 +152,16 @@ def _definitions(file: Path, name: str | None) -> list[tuple[str, dict[str, Any]
 
 
 def _print_definition(workflow: dict[str, Any]) -> None:
+    for label, name in (
+        ("", "description"),
+        ("labels", "labels"),
+        ("parameters", "parametersSchema"),
+        ("returns", "returns"),
+    ):
+        said = workflow.get(name)
+        if said:
+            text = said if name == "description" else msgspec.json.encode(said).decode()
+            out.print(f"{label} {text}".lstrip(), markup=False)
     table = Table(
         "taskSeq", "name", "program", "depends on", "priority", "queue", "parameters", box=SIMPLE_HEAD
     )

@@ -1,4 +1,4 @@
-"""What a flow returns: its workflow's ``returns``, with the results of its tasks put in when it has finished."""
+"""What a flow returns: its workflow's ``returns``, with the results of its tasks once it has finished."""
 
 from typing import Any
 
@@ -22,15 +22,10 @@ async def add_result(definitions: Definitions, flow: FlowView) -> None:
     returns = await definitions.returns(flow.task_id, flow.workflow_version)
     if returns is None:
         return
-    parameters: dict[str, Any] = msgspec.json.decode(flow.parameters) if flow.parameters else {}
+    parameters: dict[str, Any] | None = msgspec.json.decode(flow.parameters)
+    asked = bound({"": returns}, parameters or {})[""]
     try:
-        value = resolved_value(
-            bound({"": returns}, parameters or {})[""],
-            _Results(flow).read,
-            _no_secret,
-            "what the flow returns",
-        )
-        flow.result = msgspec.Raw(msgspec.json.encode(value))
+        flow.result = resolved_value(asked, _Results(flow).read, _no_secret, "what the flow returns")
     except ParameterError as error:
         flow.result_problem = str(error)
 

@@ -44,7 +44,8 @@ _TASK = SQL("""
     'result', task.result, 'blob', task.blob, 'error', task.error
 """)
 _FLOW = SQL("""
-SELECT json_build_object({summary}, 'parameters', flow.parameters, 'failedTasks', json_build_array(), 'tasks', (
+SELECT json_build_object({summary}, 'parameters', flow.parameters, 'failedTasks', json_build_array(),
+    'tasks', (
     SELECT coalesce(json_agg(json_build_object({task}) ORDER BY task.task_exec_seq), json_build_array())
     FROM kr_task_stat AS task WHERE task.task_flow_id = flow.task_flow_id))::text
 FROM kr_flow_stat AS flow WHERE flow.task_flow_id = %s

@@ -6,7 +6,7 @@ Parameters and results stay the JSON that they are in the tables, undecoded.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -276,7 +276,7 @@ class FlowView(FlowSummary, kw_only=True):
     nothing."""
 
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: Any = None
     result_problem: str | None = None
 
     failed_tasks: list[FailedTask]
