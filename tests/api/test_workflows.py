@@ -34,7 +34,15 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
         "queueTimeoutSeconds": 3600.0,
         "units": 1,
     }
-    body = {"taskId": "replaced", "tasks": [task], "timeoutSeconds": 7200.0}
+    body: dict[str, Any] = {
+        "taskId": "replaced",
+        "tasks": [task],
+        "timeoutSeconds": 7200.0,
+        "parametersSchema": {"properties": {"day": {"type": "string"}}},
+        "returns": {"$from": "load"},
+        "labels": {"team": "dwh"},
+        "description": "It loads.",
+    }
     second = api.client.put("/workflows/replaced", json=body)
     assert second.status_code == 200
     shown = api.client.get("/workflows/replaced")

@@ -1,8 +1,7 @@
 """``flower workflows``: lists, shows, defines and deletes definitions."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -14,11 +13,11 @@ from typer.core import TyperGroup
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
+from flower_cli.commands.definition_files import definitions_in
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
-_STDIN = Path("-")
 NameArgument = Annotated[
     str, typer.Argument(help="The workflow's name.", metavar="NAME", autocompletion=complete_workflow)
 ]
@@ -78,7 +77,8 @@ def apply(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help='JSON: {"taskId": ..., "tasks": [...]}, or a list of such; -: input'
+            metavar="FILE...",
+            help='JSON or YAML: {"taskId": ..., "tasks": [...]}, or a list of such; -: input',
         ),
     ],
     name: Annotated[
@@ -87,7 +87,7 @@ def apply(
     url: UrlOption = None,
 ) -> None:
     """Define workflows, or replace them as a whole. Flows under way keep the definition they began with."""
-    found = [one for file in files for one in _definitions(file, name)]
+    found = [one for file in files for one in definitions_in(file, name)]
     refused = 0
     with connected(url or context.obj[0]) as api:
         for workflow, body in found:
@@ -120,35 +120,6 @@ def delete(
 def _apply(api: Api, workflow: str, body: dict[str, Any]) -> str:
     is_new = api.put_new(f"/workflows/{path_part(workflow)}", body)
     return f"{'defined' if is_new else 'replaced'}, {counted(len(body['tasks']), 'task')}"
-
-
-def _definitions(file: Path, name: str | None) -> list[tuple[str, dict[str, Any]]]:
-    """The workflows of a file, each with its name.
-
-    Raises:
-        typer.BadParameter: it cannot be read, is not JSON, or has no workflows; says where.
-    """
-    try:
-        raw = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
-        content: Any = msgspec.json.decode(raw)
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} is not JSON: {error}") from None
-    found: list[tuple[str, dict[str, Any]]] = []
-    bodies = cast(list[Any], content) if isinstance(content, list) else [content]
-    for place, body in enumerate(bodies, start=1):
-        where = f"{file}, workflow {place}" if isinstance(content, list) else str(file)
-        if not isinstance(body, dict):
-            raise typer.BadParameter(f'{where} is no object like {{"taskId": ..., "tasks": [...]}}')
-        given = cast(dict[str, Any], body)
-        workflow = given.get("taskId", name)
-        if not isinstance(workflow, str) or not workflow:
-            raise typer.BadParameter(f"{where} has no taskId: add it, or give --name")
-        found.append((workflow, given))
-    if name is not None and any(workflow != name for workflow, _ in found):
-        raise typer.BadParameter(f"--name is {name!r}, but {file} says {found[0][0]!r}")
-    return found
 
 
 def _print_definition(workflow: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from flower_engine.model.reference_forms import From
 from flower_engine.model.references import (
     Found,
     escaped,
+    may_hold_references,
     resolved_value,
     scan,
     scan_parameters,
@@ -42,7 +43,10 @@ class DefinitionReferences:
         for task in tasks:
             if task.task_name is not None:
                 self._names.setdefault(task.task_name, task.task_seq)
-        self.of_tasks = [scan_parameters(task.parameters) if task.parameters else _NOTHING for task in tasks]
+        self.of_tasks = [
+            scan_parameters(task.parameters) if may_hold_references(task.parameters) else _NOTHING
+            for task in tasks
+        ]
         self._returns = _NOTHING if returns is None else scan(returns)
         self._looked_up = 0
 

@@ -77,6 +77,11 @@ def scan_parameters(parameters: Mapping[str, Any]) -> Found:
     return found
 
 
+def may_hold_references(parameters: Mapping[str, Any]) -> bool:
+    """Whether it is worth a look: most tasks have texts and numbers only."""
+    return any(isinstance(value, dict | list) for value in parameters.values())
+
+
 def holds_references(value: Any, keys: Set[str] = KEYS) -> bool:
     """Whether something in the value reads as a reference (of these kinds), right or wrong; of any depth."""
     left: list[Any] = [value]
