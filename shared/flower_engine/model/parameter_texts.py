@@ -48,8 +48,7 @@ def _types(root: Mapping[str, Any], name: str) -> Iterator[str]:
         yield from [kinds] if isinstance(kinds, str) else cast("list[str]", kinds or [])
         for values in (schema.get("enum", []), [schema["const"]] if "const" in schema else []):
             for value in cast("list[Any]", values):
-                kind: Any = type(value)
-                yield _BY_KIND.get(kind, "null")
+                yield _BY_KIND.get(cast("Any", type(value)), "null")
         for key in ("anyOf", "oneOf", "allOf"):
             left += cast("list[Any]", schema.get(key, []))
         if "$ref" in schema:
