@@ -29,6 +29,8 @@ COMMANDS = {
     "commands.store_consoles": ("psql", "redis-cli"),
     "local.demo": ("demo",),
     "local.run": ("run",),
+    "local.new": ("new",),
+    "local.dev": ("dev",),
     "local.bench": ("bench",),
     "commands.recover": ("recover",),
     "commands.replay": ("replay",),

@@ -8,6 +8,15 @@ from typing import Any, TypeVar, assert_type
 import msgspec
 
 from flower_engine import CONTEXT, Context, Prepared, Program, RetryPolicy, Workflow, program, text, workflow
+from flower_engine.client import (
+    AsyncClient,
+    AsyncFlowHandle,
+    Client,
+    FlowEntry,
+    FlowHandle,
+    named,
+    registration,
+)
 
 T = TypeVar("T")
 
@@ -76,6 +85,25 @@ def registered(day: date) -> None:
     takes(nightly.having(key="k", priority=-5, delay="5m"))
     names(count)
     names(list_files)
+
+
+def with_a_client(client: Client, day: date) -> None:
+    handle = client.register(nightly, day, threshold=3)
+    assert_type(handle, FlowHandle[int])
+    assert_type(handle.result(timeout=3), int)
+    assert_type(client.register(nightly.having(key="k"), day=day).fork([1]), FlowHandle[int])
+    assert_type(client.flow("id", nightly), FlowHandle[int])
+    assert_type(client.register_many([registration(nightly, day)]), list[FlowHandle[int]])
+    assert_type(client.register("nightly", day=day), FlowHandle[Any])
+    client.register(named("nightly", priority=-5), anything=1)
+
+
+async def with_an_async_client(client: AsyncClient, day: date) -> None:
+    handle = await client.register(nightly, day)
+    assert_type(handle, AsyncFlowHandle[int])
+    assert_type(await handle.result(), int)
+    async for flow in client.flows("nightly"):
+        assert_type(flow, FlowEntry)
 
 
 def takes(prepared: Prepared[..., int]) -> Workflow[..., int]:

@@ -6,6 +6,7 @@ from datetime import date
 import msgspec
 
 from flower_engine import RetryPolicy, program, text, workflow
+from flower_engine.client import Client, registration
 
 
 class Total(msgspec.Struct):
@@ -52,6 +53,18 @@ def nightly(day: date, threshold: int = 50) -> int:
 @workflow("typo", timout="6h")  # error: reportCallIssue | call-overload
 def typo() -> None:
     count.step("x")
+
+
+def with_a_client(client: Client, day: date) -> None:
+    client.register(nightly, day="2026-01-05")  # error: reportArgumentType reportCallIssue | call-overload
+    client.register(nightly)  # error: reportCallIssue | call-overload
+    client.register(nightly, day, thresold=5)  # error: reportCallIssue | call-arg
+    client.register(nightly.having(key="k"), "2026-01-05")  # error: reportArgumentType | call-overload
+    client.register("nightly", day)  # error: reportArgumentType reportCallIssue | call-overload
+    registration(nightly, day, threshold="5")  # error: reportArgumentType | arg-type
+    result: str = client.register(nightly, day).result()  # error: reportAssignmentType | assignment
+    client.register(nightly, day).result(timout=5)  # error: reportCallIssue | call-arg
+    assert result
 
 
 def uses(day: date) -> None:

@@ -172,6 +172,25 @@ def test_workflows_are_put_shown_listed_and_deleted(client: Client) -> None:
     assert wrong.value.problems
 
 
+def test_workflows_are_deployed_all_or_none(client: Client) -> None:
+    one, two = ({"taskId": f"deployed/{n}", "tasks": [{"taskSeq": 1, "program": "A"}]} for n in (1, 2))
+    plan = client.workflows.deploy("tests", one, two, check=True)
+    assert (plan.applied, [change.task_id for change in plan.workflows]) == (
+        False,
+        ["deployed/1", "deployed/2"],
+    )
+    assert client.workflows.deploy("tests", one, two, expected=plan.expected).applied
+    changed = {**one, "timeoutSeconds": 5}
+    with pytest.raises(errors.RefusedError, match="deployed/1"):
+        client.workflows.deploy("tests", changed, expected={"deployed/1": "0" * 64})
+    wrong = {"taskId": "deployed/3", "tasks": [{"taskSeq": 1, "program": "A", "dependsOn": [1]}]}
+    with pytest.raises(errors.DefinitionError):
+        client.workflows.deploy("tests", changed, wrong)
+    assert client.workflows.deploy("tests", one).workflows[0].differences == []
+    client.workflows.deploy("tests", one, prune=True)
+    assert client.workflows.delete("deployed/2") is False
+
+
 def test_what_is_not_there_is_said_with_what_is_near(api: RunningApi, client: Client) -> None:
     chain(api, "nightly")
     with pytest.raises(errors.UnknownWorkflowError, match="nightly"):

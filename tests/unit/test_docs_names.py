@@ -17,7 +17,10 @@ from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from unit.pages import DOCS, ROOT, SOURCES, rows, source_files
 
-STAND_INS = {"my_programs.py", "/srv/nightly/my_programs.py", "lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"}
+STAND_INS = {
+    *("my_programs.py", "/srv/nightly/my_programs.py", "orders/orders.py"),
+    *("lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"),
+}
 """Files of the people whom examples speak of, and patterns of names."""
 
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]

@@ -23,25 +23,34 @@ Read = Callable[[], Flow]
 
 
 class PrintedLines:
-    """What programs print, out of the log of an engine: its workers' lines, without those of Flower."""
+    """What programs print, out of the log of an engine (its workers' lines), or of a worker (``is_prefixed``
+    is False); without the lines of Flower's own."""
 
-    def __init__(self, log: Path, console: Console) -> None:
+    def __init__(self, log: Path, console: Console, *, is_prefixed: bool = True) -> None:
         self._log = log
         self._console = console
+        self._is_prefixed = is_prefixed
         self._at = 0
         self._rest = b""
 
     def tell(self) -> None:
         """Prints what came since the last time."""
-        with self._log.open("rb") as file:
-            file.seek(self._at)
-            new = file.read()
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._at)
+                new = file.read()
+        except FileNotFoundError:
+            return
         self._at += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         for raw in lines:
-            name, bar, text = raw.decode(errors="replace").partition("|")
-            line = text.removeprefix(" ")
-            if bar and name.startswith("worker") and not is_own_line(line):
+            line = raw.decode(errors="replace")
+            if self._is_prefixed:
+                name, _, text = line.partition("|")
+                if not name.startswith("worker"):
+                    continue
+                line = text.removeprefix(" ")
+            if not is_own_line(line):
                 self._console.print(Text(hide_secrets(line)))
 
 

@@ -1,5 +1,6 @@
 """What ``flower run`` and ``flower dev`` are given: workflows of a module, or of a file of JSON or YAML."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ _FILES = (".json", ".yaml", ".yml")
 
 
 class Targeted(msgspec.Struct):
-    """The documents of the workflows that a target names, and the modules whose programs they may need."""
+    """The documents of the workflows that a target names, and the modules whose programs they may need, which
+    import from ``folder`` ("": the current one)."""
 
     documents: list[dict[str, Any]]
     modules: list[str]
+    folder: str = ""
 
     @property
     def programs(self) -> set[str]:
@@ -31,7 +34,8 @@ class Targeted(msgspec.Struct):
 
 
 def targeted(target: str, programs: Sequence[str] = ()) -> Targeted:
-    """The workflows that a target names: ``module:workflow`` one, ``module`` all of it, a file those in it.
+    """The workflows that a target names: ``module:workflow`` one, ``module`` all of it, a file those in it
+    (of a Python file: of its module).
 
     Raises:
         ProgramError: the module does not import, or has no such workflow; the file cannot be read, or holds
@@ -42,12 +46,24 @@ def targeted(target: str, programs: Sequence[str] = ()) -> Targeted:
         return Targeted(_of_file(Path(target)), list(programs))
     from flower_engine.authoring.discovery import load_target, workflows_of
 
-    _look_in_this_folder()
-    module, _, name = target.partition(":")
+    file, _, name = target.partition(":")
+    folder, module = (Path.cwd(), file) if Path(file).suffix != ".py" else _place_of(Path(file))
+    look_in(folder)
+    target = f"{module}:{name}" if name else module
     workflows = [load_target(target)] if name else workflows_of(module)
     if not workflows:
         raise ProgramError(f"module {module!r} has no workflows: put @workflow above a function in it")
-    return Targeted([one.document() for one in workflows], list(dict.fromkeys([module, *programs])))
+    documents = [one.document() for one in workflows]
+    return Targeted(documents, list(dict.fromkeys([module, *programs])), str(folder))
+
+
+def look_in(folder: Path) -> None:
+    """Modules are looked for in this folder, too, by this process and by those that it starts."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if folder != Path.cwd() and str(folder) not in known:
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, known)])
 
 
 def one_of(found: Targeted, target: str) -> dict[str, Any]:
@@ -95,7 +111,16 @@ def _decoded(path: Path, raw: bytes) -> Any:
         raise ProgramError(f"{path} is not YAML: {error}") from None
 
 
-def _look_in_this_folder() -> None:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+def _place_of(file: Path) -> tuple[Path, str]:
+    """The folder that a Python file is imported from, and its module's name there.
+
+    Raises:
+        ProgramError: there is no such file.
+    """
+    if not file.is_file():
+        raise ProgramError(f"{file} cannot be read: there is no such file")
+    folder, names = file.resolve().parent, [file.stem]
+    while (folder / "__init__.py").exists():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(names)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         NotRegisteredError,
         ResultError,
     )
-    from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Task, Worker
+    from flower_engine.client.flow_values import Deployed, Event, Flow, FlowEntry, Operated, Task, Worker
     from flower_engine.client.wanted_flows import NamedWorkflow, Registration, named, registration
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "AuthError",
     "Client",
     "ClientError",
+    "Deployed",
     "Event",
     "FailedTaskError",
     "Flow",
@@ -68,7 +69,7 @@ _PLACES = {
         "NotRegisteredError",
         "ResultError",
     ),
-    "flow_values": ("Event", "Flow", "FlowEntry", "Operated", "Task", "Worker"),
+    "flow_values": ("Deployed", "Event", "Flow", "FlowEntry", "Operated", "Task", "Worker"),
     "wanted_flows": ("NamedWorkflow", "Registration", "named", "registration"),
 }
 

@@ -19,6 +19,7 @@ from flower_engine.client.flow_queries import (
     rerun_body,
 )
 from flower_engine.client.flow_values import (
+    Deployed,
     Event,
     Flow,
     FlowEntry,
@@ -197,6 +198,31 @@ class Workflows:
             DefinitionError: it cannot be run as defined; names every problem.
         """
         return self._client.run(workflow_calls.put(document_of(workflow), self._client.patience()))
+
+    def deploy(
+        self,
+        source: str,
+        *workflows: "Mapping[str, Any] | Workflow[..., Any]",
+        prune: bool = False,
+        check: bool = False,
+        expected: Mapping[str, str | None] | None = None,
+    ) -> Deployed:
+        """Brings workflows into use, all or none, and says what that changed.
+
+        Args:
+            source: where they come from.
+            workflows: in Python, or their documents.
+            prune: delete those that an earlier deploy of the source brought, and that are not here.
+            check: only say what would be done.
+            expected: that of the plan that was agreed to; refused if a workflow stands otherwise now.
+
+        Raises:
+            DefinitionError: one cannot be run as defined; names every problem of all.
+            RefusedError: a workflow has moved since ``expected``.
+        """
+        documents = list(map(document_of, workflows))
+        more: dict[str, Any] = {"prune": prune, "check": check, "expected": expected}
+        return self._client.run(workflow_calls.deploy(source, documents, self._client.patience(), **more))
 
     def delete(self, name: str) -> bool:
         """Deletes the definition, not its flows; False if there was none."""

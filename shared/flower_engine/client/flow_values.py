@@ -223,6 +223,30 @@ class WorkflowEntry(_Told):
     problem: str = ""
 
 
+class DeployedWorkflow(_Told):
+    """What a deploy did with a workflow, or would: ``action`` is a word for it, ``differences`` are those of
+    its definition, ``drift`` what SQL had edited since the API wrote it last."""
+
+    task_id: str
+    action: str
+    task_count: int = 0
+    hash: str | None = None
+    differences: list[dict[str, Any]] = []
+    drift: list[dict[str, Any]] = []
+    problem: str = ""
+
+
+class Deployed(_Told):
+    """What a deploy did (``applied``), or would do. ``expected``: to be given back with the deploy that is to
+    do just this."""
+
+    source: str
+    applied: bool
+    workflows: list[DeployedWorkflow] = []
+    expected: dict[str, str | None] = {}
+    warnings: list[str] = []
+
+
 def _line(task: Task) -> tuple[str, ...]:
     seconds, why = task.seconds, ""
     if task.status == "Suspend" and task.error is not None:

@@ -1,13 +1,13 @@
 """What can be asked of the API about workflows, each as a call without I/O (see ``api_calls.py``)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from flower_engine.client.api_calls import Patience, Request, Steps, decoded, sent
 from flower_engine.client.api_location import path_part
-from flower_engine.client.flow_values import WorkflowEntry
+from flower_engine.client.flow_values import Deployed, WorkflowEntry
 from flower_engine.client.wanted_flows import encoded
 from flower_engine.errors import UnknownWorkflowError
 
@@ -37,6 +37,18 @@ def put(document: Document, patience: Patience) -> Steps[list[str]]:
     """
     request = Request("PUT", _path(str(document["taskId"])), body=encoded(document))
     return decoded((yield from sent(request, patience)), dict[str, Any]).get("warnings", [])
+
+
+def deploy(source: str, documents: Sequence[Document], patience: Patience, **more: Any) -> Steps[Deployed]:
+    """Brings many definitions into use, all or none; sent again it changes nothing more.
+
+    Raises:
+        DefinitionError: one cannot be run as defined; names every problem of all.
+        RefusedError: a workflow stands otherwise than ``expected`` says.
+    """
+    body = {"source": source, "workflows": documents, **more}
+    given = {name: value for name, value in body.items() if value is not None}
+    return decoded((yield from sent(Request("POST", "/deploy", body=encoded(given)), patience)), Deployed)
 
 
 def delete(name: str, patience: Patience) -> Steps[bool]:
