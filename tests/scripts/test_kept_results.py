@@ -228,6 +228,15 @@ async def test_as_much_as_fits_is_in_the_reply(engine: Engine) -> None:
     assert [task for _, task in got.results] == [1, 2, 3, 4]
 
 
+async def test_a_parameter_that_looks_like_the_end_of_a_message_is_none(engine: Engine) -> None:
+    odd = {"reads": {"x": 7}, "refs": True, "text": '"reads":{"x":7},"refs":true}'}
+    tasks = [reader(1), msgspec.structs.replace(reader(2, after=(1,)), parameters=odd), reader(3, 1)]
+    run = await begin(engine, *tasks)
+    await run.take()
+    assert await run.end(1, b"[1]", wanted=1) == {}
+    assert (await run.take()).results == {(run.flow, 1): b"=[1]"}
+
+
 async def test_a_full_flow_has_its_results_stored(engine: Engine) -> None:
     run = await begin(
         engine, *(reader(seq) for seq in range(1, 7)), reader(7, *range(1, 7)), reader(8, after=(1,))

@@ -12,7 +12,7 @@ from flower_engine.model.partition_state import LiveFlow, LiveState
 def kept_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
     """Where a flow counts readers, or keeps results, otherwise than its events say."""
     has_data = any(task.planned.reads for task in flow.tasks)
-    if has_data != (held.kept is not None):
+    if has_data == (held.kept is None) and (has_data or held.kept):  # what reads no more may have read once
         yield f"flow {flow.flow}: tasks of it read others: {has_data}; its flags are {held.flags!r}"
     if not has_data:
         return

@@ -10,6 +10,7 @@ import msgspec
 
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.kept_results import reads_of
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.task_message import TaskMessage, message_of
 from flower_engine.model.task_policy import TaskPolicy
@@ -45,7 +46,10 @@ def with_parameters(message: bytes, parameters: Mapping[str, Any], unset: Collec
     """The message with these parameters set, those of ``unset`` taken away, and the others as they are."""
     known = _decode(message)
     kept = {name: value for name, value in known.parameters.items() if name not in unset}
-    return spelled_out(_encode(msgspec.structs.replace(known, parameters={**kept, **parameters})))
+    new = msgspec.structs.replace(known, parameters={**kept, **parameters})
+    still = reads_of(new)
+    reads = {name: seq for name, seq in new.reads.items() if seq in still}
+    return spelled_out(_encode(msgspec.structs.replace(new, reads=reads)))
 
 
 def encoded_parameters(message: bytes) -> bytes:

@@ -30,7 +30,7 @@ local function still_held(worker, granted)
         held[n + 5], held[n + 6] = got[2], got[3] or ''
         local flow = flows[id] or keep_flow(id, key, got[4])
         if flow.kept then
-          note_reader(flow, task, lease)
+          note_reader(flow, task, lease, got[2])
         end
       end
     end

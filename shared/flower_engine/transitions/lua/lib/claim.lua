@@ -41,7 +41,7 @@ local function start_task(worker, queue, member, lane)
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
   claims[n + 5], claims[n + 6] = message, progress or ''
   if flow.kept then
-    note_reader(flow, task, lease)
+    note_reader(flow, task, lease, message)
   end
   return true
 end

@@ -2,15 +2,12 @@
 -- needs: base, flow_fields, kept_results, meta
 local MOST_INPUT_BYTES = 262144
 local MOST_FLOW_BYTES = 4194304
-local readers_claimed = {} -- {flow, task, lease}: claimed tasks of flows with data
+local READS = '"reads":{([^{}]*)},"refs":true}$' -- the end of a message, and what its references name
+local readers_claimed = {} -- {flow, task, lease, reads}: claimed tasks of flows with data
 
--- A task of a flow with data was claimed.
-local function note_reader(flow, task, lease)
-  local name = reads_field(task)
-  if flow[name] == nil then
-    flow[name] = call('HGET', flow.key, name)
-  end
-  readers_claimed[#readers_claimed + 1] = { flow, task, lease }
+-- A task of a flow with data was claimed. What it reads stands in its message, too, so that nothing is asked.
+local function note_reader(flow, task, lease, message)
+  readers_claimed[#readers_claimed + 1] = { flow, task, lease, match(message, READS) }
 end
 
 -- Adds the results of these tasks of a flow to a reply, "<flow>:<task>" and payload ("-": it has none), while
@@ -59,8 +56,7 @@ local function inputs_of_claims(most_kept)
   local results, full, left, asked, order = {}, {}, MOST_INPUT_BYTES, {}, {}
   local is_partition_full = tonumber(kept_mark or 0) >= most_kept
   for _, claimed in ipairs(readers_claimed) do
-    local flow, task, lease = claimed[1], claimed[2], claimed[3]
-    local reads = flow[reads_field(task)]
+    local flow, task, lease, reads = claimed[1], claimed[2], claimed[3], claimed[4]
     if reads then
       local wanted = asked[flow]
       if not wanted then
@@ -68,7 +64,7 @@ local function inputs_of_claims(most_kept)
         asked[flow] = wanted
         order[#order + 1] = flow
       end
-      for _, producer in ipairs(tasks_read(reads)) do
+      for producer in string.gmatch(reads, ':(%d+)') do
         if not wanted[producer] then
           wanted[producer] = true
           wanted[#wanted + 1] = producer

@@ -16,8 +16,14 @@ local function save_kept_count()
   end
 end
 
+-- The field of a task that says how many read its result, "3 17", "3" or nothing, taken apart.
+local function use_of(field)
+  local readers, bytes = match(field or '0', '^(%d+) ?(%d*)$')
+  return { readers = tonumber(readers), bytes = tonumber(bytes) or 0, was = tonumber(bytes) }
+end
+
 -- What is known of the results of these tasks, by task: {readers, bytes (0: not kept), payload (what this
--- call keeps), is_changed}; read at once.
+-- call keeps), was (bytes that Redis has), is_changed}; read at once.
 local function uses_of(flow, tasks)
   local uses = flow.uses
   if not uses then
@@ -28,7 +34,7 @@ local function uses_of(flow, tasks)
   for index = 1, #tasks do
     local task = tasks[index]
     if not uses[task] then
-      uses[task] = { readers = 0, bytes = 0 }
+      uses[task] = {} -- asked once
       unknown[#unknown + 1] = task
     end
   end
@@ -40,12 +46,7 @@ local function uses_of(flow, tasks)
     end
     local got = call('HMGET', flow.key, unpack(names))
     for index = 1, #got do
-      if got[index] then
-        local use = uses[unknown[first + index - 1]]
-        local readers, bytes = match(got[index], '^(%d+) ?(%d*)$')
-        use.readers, use.bytes = tonumber(readers), tonumber(bytes) or 0
-        use.was = use.bytes
-      end
+      uses[unknown[first + index - 1]] = use_of(got[index])
     end
   end
   return uses
@@ -97,16 +98,12 @@ local function settle_data(flow, task, payload)
   if flow.left == 0 then
     return -- it ends
   end
-  local reads = flow[reads_field(task)]
-  local uses = uses_of(flow, {})
-  if reads == nil or not uses[task] then
-    local got = call('HMGET', flow.key, reads_field(task), readers_field(task))
-    reads = got[1]
-    local readers, bytes = match(got[2] or '0', '^(%d+) ?(%d*)$')
-    uses[task] = uses[task]
-      or { readers = tonumber(readers), bytes = tonumber(bytes) or 0, was = tonumber(bytes) }
+  local uses, got = uses_of(flow, {}), call('HMGET', flow.key, reads_field(task), readers_field(task))
+  local reads, use = got[1], uses[task]
+  if not use then
+    use = use_of(got[2])
+    uses[task] = use
   end
-  local use = uses[task]
   if payload and use.readers > 0 then
     set_kept(flow, task, use, payload)
   end
@@ -133,7 +130,7 @@ local function save_kept()
               set(flow, result_field(task), use.payload)
             end
           else
-            if use.was and use.was > 0 then
+            if use.was then
               gone[#gone + 1] = result_field(task)
             end
             if use.readers > 0 then

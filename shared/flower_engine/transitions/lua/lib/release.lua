@@ -10,9 +10,9 @@ local WAITING = 48 -- "0", the status that a state begins with
 local byte = string.byte
 
 -- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
--- not wait if an operator passed over it, or reran something before it alone.) Its state and message (and, of
--- a flow with data, what it reads) are kept: the claim that follows often takes just that task.
-local function release_one(flow, task, open, lane, state, message, reads)
+-- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
+-- kept: the claim that follows often takes just that task.
+local function release_one(flow, task, open, lane, state, message)
   local open_name = open_field(task)
   open = flow[open_name] or open
   if open then
@@ -25,9 +25,6 @@ local function release_one(flow, task, open, lane, state, message, reads)
     flow[state_name] = state
     if byte(state) == WAITING then
       flow[message_field(task)] = message
-      if flow.kept then
-        flow[reads_field(task)] = reads
-      end
       change_active(flow, 1)
       push(lane, flow, task)
     end
@@ -35,19 +32,16 @@ local function release_one(flow, task, open, lane, state, message, reads)
 end
 
 local function release_some(flow, tasks)
-  local names, width = {}, flow.kept and 5 or 4
+  local names = {}
   for index = 1, #tasks do
     local task, n = tasks[index], #names
     names[n + 1], names[n + 2] = open_field(task), lane_field(task)
     names[n + 3], names[n + 4] = state_field(task), message_field(task)
-    if flow.kept then
-      names[n + 5] = reads_field(task)
-    end
   end
   local got = call('HMGET', flow.key, unpack(names))
   for index = 1, #tasks do
-    local at = width * (index - 1)
-    release_one(flow, tasks[index], got[at + 1], got[at + 2], got[at + 3], got[at + 4], got[at + 5])
+    local at = 4 * index
+    release_one(flow, tasks[index], got[at - 3], got[at - 2], got[at - 1], got[at])
   end
 end
 
@@ -58,15 +52,9 @@ local function release(flow, task, dependents)
     change_active(flow, 1) -- the note
   elseif not string.find(dependents, ',', 1, true) then
     local only = dependents
-    local got
-    if flow.kept then
-      got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
-        message_field(only), reads_field(only))
-    else
-      got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
-        message_field(only))
-    end
-    release_one(flow, only, got[1], got[2], got[3], got[4], got[5])
+    local got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
+      message_field(only))
+    release_one(flow, only, got[1], got[2], got[3], got[4])
   else
     local tasks = {}
     for dependent in string.gmatch(dependents, '%d+') do
