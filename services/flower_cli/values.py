@@ -13,7 +13,7 @@ def parameters_of(given: Iterable[str] | None) -> dict[str, Any]:
     Raises:
         typer.BadParameter: there is no "=".
     """
-    return {name: _value(text) for name, text in texts_of(given).items()}
+    return {name: value_of(text) for name, text in texts_of(given).items()}
 
 
 def texts_of(given: Iterable[str] | None) -> dict[str, str]:
@@ -46,7 +46,8 @@ def task_parameters_of(given: Iterable[str] | None) -> dict[str, dict[str, Any]]
     return found
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """The JSON that the text is, else the text itself."""
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:

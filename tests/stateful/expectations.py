@@ -2,7 +2,10 @@
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.kept_results import readers_of, reads_of
 from flower_engine.model.status import Status
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
@@ -12,12 +15,14 @@ PRIORITY = -3
 
 
 class Asked(NamedTuple):
-    """An operation; ``tasks`` is a list, or "failed" or "all" for a rerun."""
+    """An operation; ``tasks`` is a list, or "failed" or "all" for a rerun. ``result`` stands in for that of
+    the one task that is ignored."""
 
     verb: str
     tasks: Any
     scope: str
     with_message: bool
+    result: bytes = b""
 
 
 def of(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
@@ -32,7 +37,8 @@ def of(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
             return None
         case "ignore":
             fits = all(_status(flow, seq) in (Status.WAIT, Status.SUSPEND) for seq in asked.tasks)
-            return set(asked.tasks) if fits else None
+            is_needed = not asked.result and _are_needed(flow, set(asked.tasks))
+            return set(asked.tasks) if fits and not is_needed else None
         case "resume":
             return set() if flow.paused is not None else None
         case _:
@@ -48,7 +54,12 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
             )
         case "ignore":
             is_new = flow.version == version_before + len(tasks)
-            return is_new and all(_status(flow, seq) is Status.IGNORE for seq in tasks)
+            results = {flow.task(seq).result or b"" for seq in tasks}
+            return (
+                is_new
+                and all(_status(flow, seq) is Status.IGNORE for seq in tasks)
+                and results == {asked.result}
+            )
         case "unignore":
             is_new = flow.version == version_before + len(tasks)
             return is_new and all(_status(flow, seq) is Status.WAIT for seq in tasks)
@@ -64,19 +75,68 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
             return flow.paused is None and flow.version == version_before + 1
 
 
-def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
-    again = _selected(asked, flow, retrying)
-    if not again:
-        return None
-    if asked.scope == "dependents":
-        left = list(again)
-        while left:
-            for dependent in flow.dependents[left.pop()]:
-                if dependent not in again:
-                    again.add(dependent)
-                    left.append(dependent)
+def new_parameters(flow: FlowState, seq: int) -> dict[str, Any]:
+    """What a new message of a task changes: its customer, or a value in place of what it reads; or nothing,
+    and what changes then is that it may be named while it waits."""
+    odd = (flow.version + seq) % 3
+    if flow.workflow == "heavy":
+        return {"customer": f"c{odd}"}
+    reads = [name for name, value in flow.task(seq).planned.parameters.items() if isinstance(value, dict)]
+    return {reads[0]: odd} if reads and odd else {}
+
+
+def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
+    """The tasks whose results an operation that is possible must be given, because they are kept no more."""
+    if asked.verb == "rerun":
+        again = _again(asked, flow, retrying)
+    else:
+        again = set(asked.tasks) if asked.verb == "unignore" else set[int]()
+    final = {task.planned.seq for task in flow.tasks if task.status.is_final}
+    readers = readers_of((task.planned for task in flow.tasks), final)
+    needed: set[int] = set()
+    for seq in again & final:
+        planned = flow.task(seq).planned
+        if asked.verb == "rerun" and asked.with_message and seq in asked.tasks:
+            parameters = {**planned.parameters, **new_parameters(flow, seq)}
+            planned = msgspec.structs.replace(planned, parameters=parameters)
+        needed |= {other for other in reads_of(planned) if not readers[other]}
+    return (needed & final) - again
+
+
+def _are_needed(flow: FlowState, tasks: set[int]) -> bool:
+    """Whether a task that is not among these cannot do without the result of one of them."""
+    return any(
+        reads_of(flow.task(dependent).planned).get(seq, False)
+        for seq in tasks
+        for dependent in flow.dependents[seq]
+        if dependent not in tasks and not _status(flow, dependent).is_final
+    )
+
+
+def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
+    """All that waits from the start again, whether it ran or not."""
+    again = _selected(asked, flow, retrying) or set[int]()
+    left = list(again) if asked.scope != "only" else []
+    while left:
+        seq = left.pop()
+        for dependent in flow.dependents[seq]:
+            used = (
+                _status(flow, seq).is_final
+                and seq in reads_of(flow.task(dependent).planned)
+                and _status(flow, dependent) in (Status.FINISH, Status.SUSPEND)
+            )
+            if dependent not in again and (asked.scope == "dependents" or used):
+                again.add(dependent)
+                left.append(dependent)
     for seq in [seq for seq in again if _status(flow, seq).is_final]:
         again |= retrying.intersection(flow.dependents[seq])
+    return again
+
+
+def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
+    again = _again(asked, flow, retrying)
+    if not again:
+        return None
     for seq in again:
         if _status(flow, seq) is Status.RUNNING:
             return None

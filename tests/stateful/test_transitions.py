@@ -28,17 +28,36 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from flower_engine.errors import MovedError, NotUnderWayError, RefusedError, StoreError
+from flower_engine.errors import (
+    MovedError,
+    NeedsResultsError,
+    NotUnderWayError,
+    RefusedError,
+    StoreError,
+)
+from flower_engine.flows.flow_operations import results_of
+from flower_engine.flows.forks import plan_of_fork
+from flower_engine.insight.kept_values import read_kept_values
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
-from flower_engine.model.definition import Keying, TaskDefinition, TaskKeys, WorkflowDefinition, plan_flow
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.definition import (
+    Keying,
+    PlannedTask,
+    TaskDefinition,
+    TaskKeys,
+    WorkflowDefinition,
+    plan_flow,
+)
 from flower_engine.model.events import TaskStarted, decode_event
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
+from flower_engine.model.kept_invariants import value_differences
+from flower_engine.model.kept_results import NOTHING, payload_of, reads_of
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.limits import limits_of_lane
 from flower_engine.model.outcome_kinds import OutcomeKind
@@ -48,7 +67,7 @@ from flower_engine.transitions import operator_transitions, register_transition,
 from flower_engine.transitions.flow_control_transitions import read_held, set_control, values_of
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.loader import Script
-from flower_engine.transitions.operator_transitions import Operated
+from flower_engine.transitions.operator_transitions import Operated, Results
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import decode_message, with_parameters
@@ -63,6 +82,7 @@ from flower_engine.transitions.worker_transitions import (
     finish_and_claim,
     hand_back,
     heartbeat,
+    read_inputs,
 )
 from stateful import expectations
 from stateful.oracle import Oracle
@@ -127,6 +147,66 @@ def _fork() -> FlowPlan:
     return FlowPlan("fork", plan_flow(definition), forked_from="x", taken={1: b"[1]"}, ignored=[2])
 
 
+def _with_data(name: str, *tasks: tuple[str, dict[int, bool], tuple[int, ...]], **fork: Any) -> FlowPlan:
+    """A flow whose tasks read others: for each its program, what it reads (and whether it cannot do without),
+    and what it only waits for."""
+    planned = [
+        PlannedTask(
+            seq=seq,
+            task_seq=seq,
+            program=program,
+            depends_on=tuple(sorted({*reads, *after})),
+            parameters={
+                f"p{other}": {"$from": other} if is_needed else {"$from": other, "default": 0}
+                for other, is_needed in reads.items()
+            },
+            reads={str(other): other for other in reads},
+            refs=bool(reads),
+        )
+        for seq, (program, reads, after) in enumerate(tasks, start=1)
+    ]
+    return FlowPlan(name, planned, **fork)
+
+
+def _pipe() -> FlowPlan:
+    """Each task reads the one before it, and the last one the first, if that has a result."""
+    return _with_data(
+        "pipe",
+        ("A", {}, ()),
+        ("B", {1: True}, ()),
+        ("A", {2: True}, ()),
+        ("C", {3: True, 1: False}, ()),
+    )
+
+
+def _mesh() -> FlowPlan:
+    """One result that several read, one that nobody needs, a reader of a reader, and mere order between."""
+    return _with_data(
+        "mesh",
+        ("B", {}, ()),
+        ("A", {}, ()),
+        ("B", {1: True, 2: False}, ()),
+        ("B", {1: True}, (2,)),
+        ("C", {3: True, 4: True}, ()),
+        ("B", {}, (3,)),
+        ("B", {2: False}, (6,)),
+    )
+
+
+def _data_fork() -> FlowPlan:
+    """What was taken over lies in the event, in a blob, or was given by an operator; or there is nothing."""
+    return _with_data(
+        "data fork",
+        *(("B", {}, ()) for _ in range(4)),
+        ("B", {1: True, 2: True, 3: True}, ()),
+        ("A", {4: False, 5: True}, ()),
+        forked_from="x",
+        taken={1: b'{"of":"another"}', 2: BlobRef(sha256="ab", bytes=70_000, store="api")},
+        ignored=[3, 4],
+        stand_ins={3: b"[3]"},
+    )
+
+
 def _plans() -> tuple[FlowPlan, ...]:
     return (
         _workflow("line", *[("A", 0, None, "default")] * 3),
@@ -140,6 +220,9 @@ def _plans() -> tuple[FlowPlan, ...]:
         _heavy(),
         _fragile(),
         _fork(),
+        _pipe(),
+        _mesh(),
+        _data_fork(),
     )  # fmt: skip
 
 
@@ -163,7 +246,11 @@ KINDS = [*[OutcomeKind.FINISHED] * 6, *OutcomeKind]
 
 
 def _outcome(claim: Claim, kind: OutcomeKind) -> Outcome:
-    payload = b"null" if kind in (OutcomeKind.FINISHED, OutcomeKind.RETURNED) else ERROR
+    """No two attempts have the same result."""
+    result = msgspec.json.encode({"of": claim.flow, "task": claim.task, "attempt": claim.attempt})
+    stored = msgspec.json.encode(BlobRef(sha256=claim.lease.decode(), bytes=len(result), store="api"))
+    results = {OutcomeKind.FINISHED: result, OutcomeKind.STORED: stored, OutcomeKind.RETURNED: b"null"}
+    payload = results.get(kind, ERROR)
     number = {OutcomeKind.RETRY: 1, OutcomeKind.CRASHED: MAX_LOST}.get(kind, 0)
     progress = b'{"fraction":0.5}' if kind is OutcomeKind.FAILED else b""
     return Outcome(claim, kind, payload, number, progress)
@@ -256,7 +343,7 @@ class Transitions(RuleBasedStateMachine):
             self._lapse("none", 1)
 
     @rule(
-        numbers=st.lists(st.integers(0, 8), min_size=1, max_size=3),
+        numbers=st.lists(st.integers(0, 11), min_size=1, max_size=3),
         again=st.booleans(),
         delay_ms=st.sampled_from([0, 0, 0, 2]),
     )
@@ -392,12 +479,22 @@ class Transitions(RuleBasedStateMachine):
             chosen = data.draw(st.one_of(st.just(chosen), st.sampled_from(["failed", "all"])))
             scope = data.draw(st.sampled_from(["", "only", "dependents"]))
         with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
+        result = b""
+        if verb == "ignore" and len(chosen) == 1 and data.draw(st.booleans()):
+            result = b'{"stands in at":%d}' % flow.version
         retrying = {seq for held, seq in self.oracle.retrying if held == flow.flow}
-        asked = expectations.Asked(verb, chosen, scope, with_message)
+        asked = expectations.Asked(verb, chosen, scope, with_message, result)
         expected = expectations.of(asked, flow, retrying)
         before, number = flow.version, next(self.numbers)
+        needed = expectations.needed(asked, flow, retrying) if expected is not None else set[int]()
+        if needed:
+            wrong = {seq: (flow.task(seq).attempt + 1, b"=0") for seq in needed}
+            for results in ({}, wrong):
+                done = self._operate(asked, flow, number, results=results)
+                assert isinstance(done, NeedsResultsError), f"{asked} was done without {needed}: {done}"
+                assert set(done.tasks) == needed
         for _ in range(sends):
-            done = self._operate(asked, flow, number)
+            done = self._operate(asked, flow, number, results=results_of(flow, sorted(needed)))
             if expected is None:
                 assert isinstance(done, RefusedError | NotUnderWayError), f"{asked} was done: {done}"
             else:
@@ -420,7 +517,12 @@ class Transitions(RuleBasedStateMachine):
             assert isinstance(self._operate(asked, flow, next(self.numbers), flow.version - 1), MovedError)
 
     def _operate(
-        self, asked: expectations.Asked, flow: FlowState, number: int, version: int | None = None
+        self,
+        asked: expectations.Asked,
+        flow: FlowState,
+        number: int,
+        version: int | None = None,
+        results: Results | None = None,
     ) -> Operated | Exception:
         """One sending; the same number makes it the same operation sent again."""
         restored = (
@@ -433,10 +535,11 @@ class Transitions(RuleBasedStateMachine):
                 given |= {"selection": asked.tasks, "scope": asked.scope, "restored": restored}
                 given["messages"] = self._messages(asked, flow, restored)
                 given["keys"] = self._keys(flow, given["messages"])
+                given["results"] = results
             case "unignore":
-                given |= {"tasks": asked.tasks, "restored": restored}
+                given |= {"tasks": asked.tasks, "restored": restored, "results": results}
             case "ignore":
-                given["tasks"] = asked.tasks
+                given |= {"tasks": asked.tasks, "result": asked.result}
             case "prioritise":
                 given["priority"] = expectations.PRIORITY
             case _:
@@ -452,8 +555,7 @@ class Transitions(RuleBasedStateMachine):
     def _messages(
         self, asked: expectations.Asked, flow: FlowState, restored: Restored | None
     ) -> dict[int, tuple[bytes, bytes]]:
-        """Messages for other customers, where there are any; else the same again: what changes then is that
-        waiting tasks may be named."""
+        """Their new messages."""
         if not asked.with_message:
             return {}
         found = (
@@ -465,8 +567,7 @@ class Transitions(RuleBasedStateMachine):
         )
         messages: dict[int, tuple[bytes, bytes]] = {}
         for task, message in (found or {}).items():
-            customer = {"customer": f"c{(flow.version + task) % 3}"} if flow.workflow == "heavy" else {}
-            messages[task] = (message, with_parameters(message, customer))
+            messages[task] = (message, with_parameters(message, expectations.new_parameters(flow, task)))
         return messages
 
     def _keys(self, flow: FlowState, messages: Mapping[int, tuple[bytes, bytes]]) -> dict[int, TaskKeys]:
@@ -557,12 +658,52 @@ class Transitions(RuleBasedStateMachine):
                 worker.name,
             )
             assert msgspec.json.decode(claim.message)["program"] in worker.service.programs
+        assert reply.results == {
+            (claim.flow, seq): payload
+            for claim in reply.claims
+            for seq, payload in self._inputs(claim).items()
+        }
         worker.held += reply.claims
+
+    def _inputs(self, claim: Claim) -> dict[int, bytes]:
+        """What the claimed task reads, as its flow's events have it."""
+        flow = self.oracle.flows[claim.flow]
+        reads = reads_of(flow.task(claim.task).planned)
+        return {seq: payload_of(flow.task(seq)) or NOTHING for seq in reads}
+
+    @precondition(lambda self: any(worker.held or worker.lapsed for worker in self.workers))
+    @rule()
+    def read_inputs(self) -> None:
+        """Who holds a lease may read, who lost it may not."""
+        for worker in self.workers:
+            for claim in [*worker.held, *worker.lapsed]:
+                inputs = self._inputs(claim)
+                found = self.run(read_inputs(self.client, self.partition, claim, list(inputs)))
+                assert not inputs or found == (inputs if claim in worker.held else None)
+
+    @precondition(lambda self: self.registered)
+    @rule(data=st.data())
+    def fork_a_flow(self, data: st.DataObject) -> None:
+        """What is final, and not behind a task, is taken over; results that its tasks read are kept."""
+        flow = self.oracle.flows[data.draw(st.sampled_from(self.registered)).flow]
+        chosen = data.draw(st.lists(st.integers(1, len(flow.tasks)), min_size=1, max_size=2))
+        plan = plan_of_fork(flow, chosen, {}, HEAVY if flow.workflow == "heavy" else Keying())
+        start = Start(make_flow_id(next(self.numbers), 0, 7), plan)
+        assert [each.word for each in self._register(start)] == ["ok"]
+        self.registered.append(start)
+        assert not self._read_log()
 
     @invariant()
     def redis_equals_the_fold_of_its_log(self) -> None:
         live = self.run(read_live_state(self.client, self.partition))
         assert differences(self.oracle.flows, live) == []
+        for name, held in live.flows.items():
+            if held.kept:
+                kept = [seq for seq, task in enumerate(held.tasks, start=1) if task.kept]
+                found = self.run(read_kept_values(self.client, self.partition, name, kept))
+                assert found is not None
+                assert list(found.payloads) == kept
+                assert list(value_differences(self.oracle.flows[name], found.payloads)) == []
 
 
 def _run(url: str, *, examples: int, **attributes: Any) -> None:

@@ -17,6 +17,7 @@ from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.stand_ins import stand_in
 from flower_engine.flows.task_numbers import Task, numbers_of
 from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.transitions.operator_transitions import Operated
@@ -63,8 +64,8 @@ class RerunBody(Operation, WithParameters):
     selection: Literal["failed", "all"] | None = None
     scope: Literal["only", "dependents"] | None = Field(
         None,
-        description="dependents: all that depends on them, too; only: whatever dependents have; absent:"
-        " refused where a dependent would keep a result of the old run",
+        description="dependents: all that depends on them, too; only: whatever dependents have; absent: what"
+        " read their results, too, and refused where another dependent would keep a result of the old run",
     )
 
 
@@ -78,6 +79,11 @@ class IgnoreBody(WithReason):
     """The tasks to pass over."""
 
     tasks: Tasks
+    result: Any = Field(
+        None,
+        description="what those get that read the result of the task (one only), of any JSON type; absent:"
+        " refused where another task cannot do without it",
+    )
 
 
 class UnignoreBody(Operation):
@@ -165,7 +171,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     ) -> Response:
         """Waiting, retrying and suspended tasks."""
         tasks = await numbered(task_flow_id, body.tasks)
-        done = await operator(request, task_flow_id, body, key).ignore(tasks, body.reason)
+        result = stand_in(body.result) if "result" in body.model_fields_set else b""
+        done = await operator(request, task_flow_id, body, key).ignore(tasks, body.reason, result)
         return _reply(task_flow_id, "ignore", done)
 
     @app.post(

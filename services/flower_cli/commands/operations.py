@@ -17,7 +17,7 @@ from flower_cli.commands.api_options import (
 )
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
-from flower_cli.values import parameters_of, task_parameters_of
+from flower_cli.values import parameters_of, task_parameters_of, value_of
 from flower_engine.client.api_location import path_part
 
 TasksArgument = Annotated[
@@ -101,12 +101,19 @@ def ignore(
     flow: FlowArgument,
     tasks: TasksArgument,
     reason: ReasonOption = "",
+    result: Annotated[
+        str | None,
+        typer.Option("--result", help="What those get that read the task's result: JSON, else a text"),
+    ] = None,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pass over waiting, retrying or suspended tasks; what depends on them goes on."""
-    _operate(flow, "ignore", {"tasks": _numbers(tasks), "reason": reason}, version, url, as_json)
+    body: dict[str, Any] = {"tasks": _numbers(tasks), "reason": reason}
+    if result is not None:
+        body["result"] = value_of(result)
+    _operate(flow, "ignore", body, version, url, as_json)
 
 
 def unignore(

@@ -6,6 +6,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
+import msgspec
+
 from flower_engine.client import flow_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
 from flower_engine.client.api_location import api_url
@@ -318,9 +320,17 @@ class FlowHandle(Generic[R]):
         new = self._client.run(flow_calls.fork(self.id, body, self._client.patience()))
         return FlowHandle(self._client, new, self._result_type)
 
-    def ignore(self, tasks: Tasks, *, reason: str = "", version: int | None = None) -> Operated:
-        """Passes over tasks; the rest goes on."""
-        return self._operate("ignore", tasks=list(tasks), reason=reason, version=version)
+    def ignore(
+        self,
+        tasks: Tasks,
+        *,
+        reason: str = "",
+        result: Any = msgspec.UNSET,
+        version: int | None = None,
+    ) -> Operated:
+        """Passes over tasks; the rest goes on. ``result`` stands in for that of the one task."""
+        body = {} if result is msgspec.UNSET else {"result": result}
+        return self._operate("ignore", tasks=list(tasks), reason=reason, version=version, **body)
 
     def unignore(self, tasks: Tasks, *, version: int | None = None) -> Operated:
         """Takes that back."""

@@ -64,14 +64,20 @@ async def fork(
     keying = await keying_of(stores, state.workflow)
     known = (await known_keys(stores, [key])).get(key) if key else None
     if known is None:
-        known = await stores.registrar.start(Wanted(_plan(state, tasks, given, keying), by, key))
+        known = await stores.registrar.start(Wanted(plan_of_fork(state, tasks, given, keying), by, key))
     if known.word == "known" and known.workflow != state.workflow:
         raise KeyConflictError(key, known.flow, known.workflow, state.workflow)
     return Forked(known.flow, state.workflow, flow_id, warnings_of(programs, given))
 
 
-def _plan(state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], keying: Keying) -> FlowPlan:
-    """It waits and is counted by the keys of its own parameters, as limits and fairness ask for them now."""
+def plan_of_fork(
+    state: FlowState, tasks: Sequence[int], given: Mapping[int, Given], keying: Keying
+) -> FlowPlan:
+    """The plan of a flow that takes over from this one all that is final and not behind ``tasks``, with what
+    is ``given`` of parameters.
+
+    It waits and is counted by the keys of its own parameters, as limits and fairness ask for them now.
+    """
     runs = _with_dependents(state, tasks)
     planned = [keying.keyed(_changed(task.planned, given.get(task.planned.seq))) for task in state.tasks]
     kept = [task for task in state.tasks if task.planned.seq not in runs]

@@ -4,9 +4,12 @@ The moment has a position, and the fold ends there, so that an engine that goes 
 false alarm. Events up to the projected position come from the archive, those behind it from the log.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from flower_engine.errors import HistoryDamagedError, LostError
+from flower_engine.insight.kept_values import read_kept_values
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
@@ -14,6 +17,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.invariants import differences
+from flower_engine.model.kept_invariants import value_differences
+from flower_engine.model.partition_state import LiveState
 from flower_engine.model.positions import as_numbers
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
@@ -84,6 +89,7 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
     live.ended.intersection_update(flows)  # of those that ended longer ago, nothing is asked here
     only_here = sorted(damaged.intersection(live.flows))
     found += differences(flows, live, damaged)
+    found += await _kept_differences(client, partition, flows, live)
     return Checked(
         partition=row.partition,
         position=live.position,
@@ -92,6 +98,21 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
         damaged=len(damaged),
         only_here=only_here,
     )
+
+
+async def _kept_differences(
+    client: AsyncRedis, partition: Partition, flows: Mapping[str, FlowState], live: LiveState
+) -> list[str]:
+    """Where results that are kept are others than the events have; of flows that have not moved on since, one
+    by one, because they may be large."""
+    found: list[str] = []
+    for name, held in live.flows.items():
+        kept = [seq for seq, task in enumerate(held.tasks, start=1) if task.kept]
+        if kept and name in flows:
+            now = await read_kept_values(client, partition, name, kept)
+            if now is not None and now.version == flows[name].version:
+                found += value_differences(flows[name], now.payloads)
+    return found
 
 
 async def _behind_the_archive(
