@@ -197,7 +197,10 @@ def _data_fork() -> FlowPlan:
     """What was taken over lies in the event, in a blob, or was given by an operator; or there is nothing."""
     return _with_data(
         "data fork",
-        *(("B", {}, ()) for _ in range(4)),
+        ("B", {}, ()),
+        ("B", {}, ()),
+        ("B", {}, ()),
+        ("B", {}, ()),
         ("B", {1: True, 2: True, 3: True}, ()),
         ("A", {4: False, 5: True}, ()),
         forked_from="x",
@@ -478,10 +481,10 @@ class Transitions(RuleBasedStateMachine):
         if verb == "rerun":
             chosen = data.draw(st.one_of(st.just(chosen), st.sampled_from(["failed", "all"])))
             scope = data.draw(st.sampled_from(["", "only", "dependents"]))
-        with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
         result = b""
         if verb == "ignore" and len(chosen) == 1 and data.draw(st.booleans()):
             result = b'{"stands in at":%d}' % flow.version
+        with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
         retrying = {seq for held, seq in self.oracle.retrying if held == flow.flow}
         asked = expectations.Asked(verb, chosen, scope, with_message, result)
         expected = expectations.of(asked, flow, retrying)
