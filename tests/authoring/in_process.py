@@ -6,15 +6,28 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.definition import WorkflowDefinition, plan_flow
+from flower_engine.model.flow_parameters import FlowParameters, flow_parameters_of
 from flower_engine.model.references import bound, resolved, resolved_value
 from flower_engine.model.result_json import encode_result
+from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.registry import registry
+
+
+def definition_of(document: dict[str, Any]) -> WorkflowDefinition:
+    """What a document defines, checked as a whole, as a registration would."""
+    definition = msgspec.convert(document, WorkflowDocument).to_model()
+    plan_flow(definition)
+    return definition
 
 
 def run_document(document: dict[str, Any], given: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """What each task returned, by name, and what the flow returned, as JSON. ``given``: its parameters."""
-    properties = document["parametersSchema"]["properties"]
-    values = {name: one["default"] for name, one in properties.items() if "default" in one} | given
+    definition = definition_of(document)
+    tasks = plan_flow(definition)
+    parameters = flow_parameters_of(definition, tasks) or FlowParameters(None, tasks)
+    values, _, faults = parameters.taken(given, "")
+    assert faults == []
     results: dict[str, bytes] = {}
 
     def read(name: str) -> Any:
@@ -23,14 +36,14 @@ def run_document(document: dict[str, Any], given: dict[str, Any]) -> tuple[dict[
     def secret(name: str) -> str:
         return f"secret {name}"
 
-    for task in document["tasks"]:
-        assert set(task["dependsOn"]) <= results.keys()  # tasks stand in an order in which they may run
-        program = registry.get(task["program"])
-        assert program is not None
-        arguments = resolved(bound(task.get("parameters", {}), values), read, secret)
+    for task in tasks:
+        assert all(other.task_name in results for other in tasks if other.seq in task.depends_on)
+        program = registry.get(task.program)
+        assert program is not None and task.task_name is not None
+        arguments = resolved(parameters.bind(task, values).parameters, read, secret)
         result = program.function(**program.binder.bind(arguments))
         if inspect.iscoroutine(result):
             result = asyncio.run(result)
-        results[task["taskName"]] = encode_result(result)
-    returns = bound({"returns": document.get("returns")}, values)["returns"]
+        results[task.task_name] = encode_result(result)
+    returns = bound({"returns": definition.returns}, values)["returns"]
     return {name: read(name) for name in results}, resolved_value(returns, read, secret, "what it returns")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from authoring.in_process import definition_of
 from authoring.sample import (
     Address,
     Colour,
@@ -27,7 +28,6 @@ from flower_engine import DefinitionError, RetryPolicy, Secret, Workflow, secret
 from flower_engine.authoring.step_names import UniqueNames
 from flower_engine.model.definition import plan_flow
 from flower_engine.model.references import scan, scan_parameters
-from flower_engine.model.workflow_document import WorkflowDocument
 
 
 @workflow("nightly", timeout="6h", labels={"team": "dwh"})
@@ -40,7 +40,9 @@ def nightly(day: date, threshold: int = 50) -> Total:
 
 
 def tasks_of(definition: Workflow[Any, Any]) -> list[dict[str, Any]]:
-    return definition.document()["tasks"]
+    document = definition.document()
+    definition_of(document)  # a registration would take it
+    return document["tasks"]
 
 
 def parameters_of(definition: Workflow[Any, Any], index: int = -1) -> dict[str, Any]:
@@ -104,11 +106,10 @@ def test_references_of_a_document_are_right_ones() -> None:
 
 
 def test_a_document_is_taken_by_the_model() -> None:
-    fields = {field.encode_name for field in msgspec.structs.fields(WorkflowDocument)}
-    said = {name: value for name, value in nightly.document().items() if name in fields}
-    known = msgspec.convert(said, WorkflowDocument)
-    names = [task.task_name for task in plan_flow(known.to_model())]
-    assert names == ["files", "cleaned", "first", "Sample_add"]
+    definition = definition_of(nightly.document())
+    assert [task.task_name for task in plan_flow(definition)] == ["files", "cleaned", "first", "Sample_add"]
+    assert (definition.labels, definition.description) == ({"team": "dwh"}, "Counts the files of a day.")
+    assert definition.returns == {"$from": "Sample_add"}
 
 
 def test_a_body_runs_once_and_whoever_gets_a_document_may_change_it() -> None:
@@ -278,6 +279,7 @@ def test_what_a_workflow_returns_may_be_nested_or_constant_or_nothing() -> None:
     def nothing() -> None:
         clean.step()
 
+    definition_of(nests.document())
     assert nests.document()["returns"] == {
         "first": {"$from": "files", "path": "/0"},
         "n": {"$param": "n"},
@@ -298,6 +300,7 @@ def test_a_secret_is_named_and_never_returned() -> None:
         return text("{p}", p=secret("P"))
 
     document = sends.document()
+    definition_of(document)
     assert document["parametersSchema"]["properties"]["token"] == {
         "type": "string",
         "x-flower-secret": True,
@@ -316,6 +319,7 @@ def test_a_secret_may_be_left_out() -> None:
     def optional(token: Secret | None = None) -> None:
         anything.step(token)
 
+    definition_of(optional.document())
     schema = optional.document()["parametersSchema"]
     assert schema["properties"]["token"] == {
         "anyOf": [{"type": "string"}, {"type": "null"}],
@@ -335,6 +339,7 @@ def test_schemas_of_parameters_come_from_their_types() -> None:
     def free(first, second: Any = 1) -> None:  # pyright: ignore
         clean.step()
 
+    definition_of(typed_parameters.document())
     schema = typed_parameters.document()["parametersSchema"]
     assert schema["required"] == ["file", "model", "where"]
     properties = schema["properties"]
@@ -366,6 +371,19 @@ def test_parameters_that_have_no_json_are_refused() -> None:
         DefinitionError, match="the default of its parameter 'day' is 'today', which is no date"
     ):
         mistaken.document()
+
+
+class Tree(msgspec.Struct):
+    left: "Tree | None" = None
+
+
+def test_what_a_registration_would_refuse_is_refused_when_it_is_defined() -> None:
+    @workflow("endless")
+    def endless(tree: Tree) -> None:
+        clean.step()
+
+    with pytest.raises(DefinitionError, match=r"workflow 'endless'.*parametersSchema.*circle"):
+        endless.document()
 
 
 def test_a_program_of_the_old_kind_takes_no_context_from_a_step() -> None:

@@ -15,7 +15,9 @@ from flower_engine.authoring.ref_rules import USED_AS_VALUE
 from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
 from flower_engine.errors import DefinitionError
+from flower_engine.model.definition import plan_flow
 from flower_engine.model.times import BOUNDS, is_time, ms_of
+from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.call_site import call_site, site_of
 from flower_engine.programs.durations import Duration
 from flower_engine.programs.parameter_binding import is_context, read_signature
@@ -171,6 +173,8 @@ class Workflow(Generic[P, R_co]):
                 self.name, [f"{self.origin}: it has no steps; call .step(...) of a program in it"]
             )
         document["tasks"] = body.tasks
+        # What else a registration would refuse: a schema that no validator gets through, too many edges...
+        plan_flow(msgspec.convert(document, WorkflowDocument).to_model())
         return document
 
     def _signature(self) -> StepSignature:
