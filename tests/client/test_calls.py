@@ -157,12 +157,14 @@ def flow(**more: Any) -> Flow:
 
 
 def test_a_result_is_of_the_type_of_its_workflow() -> None:
-    told = flow(result=msgspec.Raw(b'{"rows":3}'))
+    told = flow(result={"rows": 3})
     assert flow_calls.converted(told, Total) == Total(3)
     assert flow_calls.converted(told, Any) == {"rows": 3}
     assert flow_calls.converted(flow(), None) is None
-    with pytest.raises(ResultError, match="result of flow f does not convert"):
+    with pytest.raises(ResultError, match="result of flow f cannot be had"):
         flow_calls.converted(told, list[int])
+    with pytest.raises(ResultError, match="task 2 was ignored"):
+        flow_calls.converted(flow(result_problem="task 2 was ignored"), Any)
 
 
 def test_a_flow_is_shown_with_nothing_of_its_data_as_markup() -> None:

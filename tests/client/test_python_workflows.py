@@ -8,7 +8,7 @@ import pytest
 
 from api.serving import RunningApi
 from flower_engine import DefinitionError, program, workflow
-from flower_engine.client import Client, FlowHandle, registration
+from flower_engine.client import AsyncClient, Client, FlowHandle, registration
 
 
 class Total(msgspec.Struct):
@@ -26,8 +26,8 @@ def typed(day: date, rows: int = 5) -> Total:
     return count.step(day, rows=rows)
 
 
-def test_it_is_defined_and_registered_with_parameters_of_its_types(api: RunningApi, client: Client) -> None:
-    api.define("typed", {"parameters": {"day": "", "rows": 0}})
+def test_it_is_defined_and_registered_with_parameters_of_its_types(client: Client) -> None:
+    client.workflows.put(typed)
     flow: FlowHandle[Total] = client.register(
         typed.having(priority=-5, key="typed", start_at=datetime(2026, 1, 5, tzinfo=UTC)), date(2026, 1, 5)
     )
@@ -46,3 +46,15 @@ def test_what_does_not_fit_is_said_before_anything_is_sent(client: Client) -> No
         client.register(unsuited, date(2026, 1, 5), rows="many")
     with pytest.raises(TypeError, match="no workflow"):
         client.register(unsuited.function)
+
+
+async def test_its_result_is_of_its_type(api: RunningApi) -> None:
+    async with AsyncClient(api.url) as client:
+        await client.workflows.put(typed)
+        flow = await client.register(typed, day=date(2026, 1, 5))
+        async with api.engine() as engine:
+            for claim in await engine.claim(worker="of typed"):
+                await engine.finish(claim, worker="of typed", payload=b'{"day":"2026-01-05","rows":7}')
+        assert await flow.result() == Total(date(2026, 1, 5), 7)
+        assert await client.flow(flow.id, typed).result() == Total(date(2026, 1, 5), 7)
+        assert await client.flow(flow.id).result() == {"day": "2026-01-05", "rows": 7}

@@ -13,7 +13,7 @@ import typer
 
 from flower_cli.console import err, fail
 from flower_cli.options import HomeOption, finite
-from flower_cli.values import parameters_of
+from flower_cli.values import parameters_of, texts_of
 
 if TYPE_CHECKING:
     from flower_cli.local.own_engine import OwnEngine
@@ -36,10 +36,10 @@ def run(
     ],
     given: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Parameters; VALUE is JSON, else a string"),
+        typer.Argument(metavar="[NAME=VALUE]...", help="Its parameters, as its schema has them"),
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", help="NAME=VALUE, the same. Repeatable")
+        list[str] | None, typer.Option("--param", help="NAME=JSON, the same. Repeatable")
     ] = None,
     programs: Annotated[
         list[str] | None, typer.Option("--programs", help="Module with programs that it needs; repeatable")
@@ -58,11 +58,14 @@ def run(
     from flower_cli.local.own_engine import OwnEngine
     from flower_cli.local.workflow_targets import one_of, targeted
     from flower_engine.client import ApiUnavailableError, Client
+    from flower_engine.model.parameter_texts import value_of_text
 
     signal.signal(signal.SIGTERM, _end)  # so that what is open below is closed
-    parameters = parameters_of([*(given or ()), *(param or ())])
     found = targeted(target, programs or ())
     document = one_of(found, target)
+    schema = document.get("parametersSchema")
+    parameters = {name: value_of_text(text, schema, name) for name, text in texts_of(given).items()}
+    parameters |= parameters_of(param)
     folder = Path(tempfile.mkdtemp(prefix="flower-run-")) / "home" if keep and home is None else home
     words = [word for module in found.modules for word in ("--programs", module)]
     words += [word for queue in found.queues for word in ("--queue", queue)]
@@ -134,7 +137,9 @@ def _tell(flow: "Flow") -> int:
     if not flow.is_over:
         fail(f"the time is over: {flow.word}, {flow.why_it_waits}")
         return EXIT_TIMEOUT
-    sys.stdout.write(msgspec.json.format(bytes(flow.result)).decode() + "\n")
+    if flow.result_problem:
+        fail(f"flow {flow.id} finished without its result: {flow.result_problem}")
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(flow.result)).decode() + "\n")
     return 0
 
 

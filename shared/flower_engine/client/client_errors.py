@@ -9,7 +9,7 @@ FlowerError
 │   ├── FlowFailedError         a task of the flow failed for good; names it and its error
 │   ├── FlowCancelledError      somebody cancelled the flow
 │   ├── FlowTimeoutError        the flow had not ended when the time was over; says what it waits for
-│   └── ResultError             the flow's result does not convert to its type
+│   └── ResultError             the flow has no such result, or it does not convert to its type
 └── UnknownWorkflowError, UnknownFlowError, ParametersError, RefusedError, ...   as in the engine
 """
 
@@ -101,11 +101,11 @@ class FlowTimeoutError(ClientError, TimeoutError):
 
 
 class ResultError(ClientError):
-    """The result of the ``flow`` does not convert to the type that its workflow says."""
+    """The ``flow`` has not the result that it should have, or one of another type than its workflow says."""
 
     def __init__(self, flow: str, why: str) -> None:
         self.flow = flow
-        super().__init__(f"the result of flow {flow} does not convert: {why}")
+        super().__init__(f"the result of flow {flow} cannot be had: {why}")
 
 
 class _Fault(msgspec.Struct):

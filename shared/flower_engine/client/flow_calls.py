@@ -182,7 +182,7 @@ def result(
         FlowFailedError: a task failed for good.
         FlowCancelledError: it was cancelled.
         FlowTimeoutError: the time was over before.
-        ResultError: the result does not convert.
+        ResultError: it returns nothing, though it should, or the result does not convert.
     """
     ended = yield from wait(flow, timeout, retry_seconds)
     if ended.suspended:
@@ -196,9 +196,11 @@ def converted(flow: Flow, result_type: Any) -> Any:
     """The flow's result as this type.
 
     Raises:
-        ResultError: it does not convert.
+        ResultError: there is none, or it does not convert.
     """
-    plain = msgspec.json.decode(flow.result)
+    plain = flow.result
+    if flow.result_problem:
+        raise ResultError(flow.id, flow.result_problem)
     if result_type in (Any, object):
         return plain
     if result_type in (None, type(None)):

@@ -94,6 +94,7 @@ class FlowEntry(_Told):
     paused_by: str | None = None
     cancelled_ts: datetime | None = None
     cancelled_by: str | None = None
+    workflow_version: Any = None
 
     @property
     def id(self) -> str:
@@ -117,12 +118,13 @@ class FlowEntry(_Told):
 
 class Flow(FlowEntry):
     """A flow with its tasks, as it stood at one moment. ``parameters``: what it was registered with, where
-    its workflow says which it takes; ``result``: the JSON of what its workflow returns, once it has finished.
-    """
+    its workflow says which it takes; ``result``: what its workflow returns, as plain JSON, once it has
+    finished; ``result_problem``: why it returns nothing."""
 
     tasks: list[Task] = []
     parameters: dict[str, Any] | None = None
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: Any = None
+    result_problem: str | None = None
 
     @property
     def is_over(self) -> bool:
