@@ -232,6 +232,7 @@ def test_nothing_is_deployed_where_one_workflow_is_wrong(api: RunningApi) -> Non
         {"source": "x\0", "workflows": []},
         {"source": "x", "workflows": [{"tasks": [{"taskSeq": 1, "program": "A"}]}]},
         {"source": "x", "workflows": [], "expected": []},
+        {"source": "x", "workflows": [_workflow(f"many/{number}") for number in range(1_001)]},
         {"source": "x", "workflows": [], "check": "yes"},
         {"source": "x", "workflows": [], "module": "os"},
     ],

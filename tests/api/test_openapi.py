@@ -37,6 +37,7 @@ _CANNOT_BE_SAID = {
     "POST /register/{task_id}": "that the header and the body name one key, and " + _DAYS,
     "POST /flows/{task_flow_id}/rerun": "that tasks or selection is given, not both, and " + _TASKS,
     "POST /flows/{task_flow_id}/fork": _TASKS,
+    "POST /deploy": "which tasks form a graph without circles, and that no taskId or taskSeq comes twice",
     "PUT /workflows/{task_id}": "which tasks form a graph without circles, and that no taskSeq comes twice",
     "PUT /limits/global": _LIMITS,
     "PUT /limits/{scope}/{name}": _LIMITS,

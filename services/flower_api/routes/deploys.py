@@ -1,7 +1,6 @@
 """``POST /deploy``: many definitions brought into use as a whole, after a plan of what that changes."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from flower_api.access import by_of
 from flower_api.definition_schemas import WorkflowBody
 from flower_api.openapi import replies, reply
+from flower_api.problems import Fault, with_faults
 from flower_api.schemas import NAME_PATTERN, RequestBody, WorkflowName
 from flower_engine.errors import DefinitionError, DefinitionsError
 from flower_engine.flows.deploys import Deploy, deploy, plan_deploy
@@ -40,7 +40,7 @@ class DeployBody(RequestBody):
         pattern=NAME_PATTERN,
         description="where it comes from: a later deploy of the same source may prune what this one brings",
     )
-    workflows: Annotated[list[DeployedBody], Field(max_length=MAX_DEPLOYED)]
+    workflows: list[DeployedBody] = Field(description=f"up to {MAX_DEPLOYED}")
     prune: bool = Field(
         False,
         description="delete workflows that an earlier deploy of the source brought and that are not here",
@@ -115,6 +115,10 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
 
         409 if a workflow stands otherwise than `expected` says: then plan again.
         """
+        if len(body.workflows) > MAX_DEPLOYED:
+            many = f"{len(body.workflows)} workflows are more than {MAX_DEPLOYED}: deploy them in parts"
+            fault = Fault(detail=many, pointer="#/workflows")
+            raise with_faults("invalid-request", "the request is wrong", [fault])
         wanted = Deploy(
             source=body.source,
             workflows=_definitions(body.workflows),

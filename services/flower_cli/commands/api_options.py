@@ -51,6 +51,10 @@ ParamOption = Annotated[
     list[str] | None,
     typer.Option("--param", help="NAME=VALUE; VALUE is JSON, else a string. Repeatable"),
 ]
+WorkflowVersionOption = Annotated[
+    str | None,
+    typer.Option("--workflow-version", help="Of the workflow: its number, its hash's beginning, or newest"),
+]
 VersionOption = Annotated[
     int | None, typer.Option("--version", help="Refuse if the flow has moved on since this version")
 ]

@@ -8,7 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flower_cli.commands import words
 from flower_cli.commands.api_client import Api, ApiError, connected, print_json
-from flower_cli.commands.api_options import JsonOption, ParamOption, UrlOption, WorkflowArgument
+from flower_cli.commands.api_options import (
+    JsonOption,
+    ParamOption,
+    UrlOption,
+    WorkflowArgument,
+    WorkflowVersionOption,
+)
 from flower_cli.commands.show import print_flow
 from flower_cli.console import err, out
 from flower_cli.options import finite
@@ -47,6 +53,7 @@ def register(
         str | None, typer.Option("--start-at", help="Time (ISO, UTC) before which not")
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="The same key gives the same flow")] = None,
+    workflow_version: WorkflowVersionOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends or a task is suspended")] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", callback=finite, help="Wait so many seconds at most")
@@ -61,6 +68,7 @@ def register(
         "delaySeconds": delay,
         "startAt": start_at,
         "key": key,
+        "workflowVersion": workflow_version,
     }
     body = {name: value for name, value in given.items() if value is not None}
     parameters, texts = parameters_of(param), texts_of(values)

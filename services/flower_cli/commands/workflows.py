@@ -12,15 +12,11 @@ from typer.core import TyperGroup
 
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
-from flower_cli.commands.completion import complete_workflow
 from flower_cli.commands.definition_files import definitions_in
+from flower_cli.commands.workflow_versions import NameArgument, diff, versions
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
-
-NameArgument = Annotated[
-    str, typer.Argument(help="The workflow's name.", metavar="NAME", autocompletion=complete_workflow)
-]
 
 
 class _ShowsByName(TyperGroup):
@@ -32,6 +28,8 @@ class _ShowsByName(TyperGroup):
 
 
 _app = typer.Typer(cls=_ShowsByName, invoke_without_command=True)
+for _command in (versions, diff):
+    _app.command()(_command)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -105,3 +105,24 @@ def _in_words(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
+
+
+def yaml_of(documents: list[Any]) -> str:
+    """The values as documents of YAML, which :func:`documents_of` reads as they are."""
+    return str(yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text that would be read as something else is written in quotes; nothing is said by an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*resolvers, *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first, resolvers in {
+        **dict.fromkeys(_Loader.yaml_implicit_resolvers, []),
+        **yaml.SafeDumper.yaml_implicit_resolvers,
+    }.items()
+}

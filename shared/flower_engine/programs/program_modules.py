@@ -1,6 +1,7 @@
 """Imports the modules that register programs."""
 
 import importlib
+import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -69,9 +70,36 @@ def import_named(module: str, named_by: str = "") -> ModuleType:
         raise _broken(module, named_by, error) from error
 
 
+def import_file(file: Path) -> ModuleType:
+    """The module that a file of Python holds; what lies beside it can be imported, too.
+
+    Raises:
+        ProgramError: it does not import; says why, and where.
+    """
+    file = file.resolve()
+    known = sys.modules.get(file.stem)
+    if known is not None and known.__file__ == str(file):
+        return known
+    name = f"file_{file.stem}" if known or file.stem in sys.stdlib_module_names else file.stem
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ProgramError(f"{file} is no file of Python")
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        if isinstance(error, ProgramError):
+            raise
+        raise _broken(str(file), "", error) from error
+    return module
+
+
 def _broken(module: str, named_by: str, error: BaseException) -> ProgramError:
     hint = ""
-    if module.endswith(".py") or "/" in module:
+    if (module.endswith(".py") or "/" in module) and isinstance(error, ModuleNotFoundError):
         hint = "; give its dotted name, such as my.module"
     return ProgramError(
         f"module {module!r}{named_by} does not import: {type(error).__name__}: {error}{_place(error)}{hint}"
