@@ -148,10 +148,8 @@ def test_targets_that_are_not_there_are_said(flower: Flower, own_api: RunningApi
         ("taskId: [", "is not YAML"),
         ("taskId: a\ntaskId: b\n", "'taskId' stands twice"),
         ("1: a\n", "a key is 1"),
-        (
-            "taskId: a\ntasks: [{taskSeq: 1, program: A, parameters: {x: .inf}}]",
-            "is not YAML that can be JSON",
-        ),
+        ("taskId: a\ntasks: !!set {x}", "is not YAML that can be JSON"),
+        ("taskId: a\ntasks: !!python/object:os.system {}", "is not YAML"),
         ("- 7\n", "workflow 1 is no object"),
     ],
 )
