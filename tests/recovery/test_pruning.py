@@ -310,3 +310,36 @@ async def test_the_projector_prunes_by_itself_what_is_older_than_it_is_told(
     flows = await _stories(both)
     await prune_once(both.client, settings, -2)
     assert flows["ended"] not in await _flows(both, "kr_flow_stat")
+
+
+async def test_versions_that_flows_name_stay_and_so_do_the_newest_and_the_last(both: Both) -> None:
+    await _stories(both)
+    rows = [
+        ("later", "named", 1, 40),
+        ("later", "unnamed", 2, 30),
+        ("later", "newest", 3, 0),
+        ("later", "last", 4, 20),
+        ("gone", "of a flow that goes", 1, 40),
+        ("gone", "newest", 2, 30),
+        ("fresh", "unnamed", 1, -60),
+        ("fresh", "newest", 2, -60),
+        ("origin", "as the API wrote it", 1, 40),
+        ("origin", "newest", 2, 30),
+    ]
+    for workflow, version, number, days in rows:
+        await both.connection.execute(
+            "INSERT INTO ms_workflow_version (task_id, hash, number, definition, created_ts, used_ts)"
+            " VALUES (%s, %s, %s, '{}', now() - make_interval(days => %s),"
+            " now() - make_interval(days => %s) + make_interval(secs => %s))",
+            [workflow, version, number, days, days, number],
+        )
+    await both.connection.execute(
+        "INSERT INTO kr_workflow_origin (task_id, hash, written_by)"
+        " VALUES ('origin', 'as the API wrote it', 'eve')"
+    )
+    await both.connection.execute("UPDATE kr_flow_stat SET definition = 'named' WHERE task_id = 'later'")
+    pruned = await _prune(both)
+    assert (pruned.flows, pruned.versions) == (1, 2)
+    left = await (await both.connection.execute("SELECT task_id, hash FROM ms_workflow_version")).fetchall()
+    gone = {("later", "unnamed"), ("gone", "of a flow that goes")}
+    assert set(left) == {(workflow, version) for workflow, version, *_ in rows} - gone

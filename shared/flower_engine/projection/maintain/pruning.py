@@ -48,6 +48,19 @@ _UNTIL = """
 SELECT partition, (extract(epoch FROM max(finished_ts)) * 1000)::bigint + 1 FROM pg_temp.pruned_flow
 GROUP BY partition
 """
+# Nothing that a flow names goes, nor the newest, nor the last number, so that none is given twice.
+_VERSIONS = """
+DELETE FROM ms_workflow_version AS held WHERE held.created_ts < to_timestamp(%(cut)s / 1000.0)
+AND held.used_ts < to_timestamp(%(cut)s / 1000.0)
+AND EXISTS (SELECT FROM ms_workflow_version AS other
+    WHERE other.task_id = held.task_id AND other.used_ts > held.used_ts)
+AND EXISTS (SELECT FROM ms_workflow_version AS other
+    WHERE other.task_id = held.task_id AND other.number > held.number)
+AND NOT EXISTS (SELECT FROM kr_workflow_origin AS origin
+    WHERE origin.task_id = held.task_id AND origin.hash = held.hash)
+AND NOT EXISTS (SELECT FROM kr_flow_stat AS flow
+    WHERE flow.task_id = held.task_id AND flow.definition = held.hash)
+"""
 # Of a process that stands still; else the projector would wait for it for as long.
 _IDLE_TIMEOUT = "60s"
 _STAYS = SQL(
@@ -59,9 +72,11 @@ _STAYS = SQL(
 
 
 class Pruned(msgspec.Struct, kw_only=True):
-    """What went: flows, and the events and tables of days; ``kept`` events of these days had to stay."""
+    """What went: flows, the events and tables of days, and versions of workflows that no flow names any more;
+    ``kept`` events of these days had to stay."""
 
     flows: int = 0
+    versions: int = 0
     events: int = 0
     kept: int = 0
     days: list[str] = []
@@ -152,6 +167,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
                 " WHERE gone.task_flow_id = held.task_flow_id").format(Identifier(table))
         )  # fmt: skip
         pruned.flows = gone.rowcount
+    pruned.versions = (await connection.execute(_VERSIONS, {"cut": cut_ms})).rowcount
     await forget_lost_ends(connection, cut_ms)
     gone = await connection.execute(
         SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
