@@ -120,9 +120,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.yaml_implicit_resolvers = {
-    first: [*resolvers, *_Loader.yaml_implicit_resolvers.get(first, [])]
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *resolvers]
     for first, resolvers in {
-        **dict.fromkeys(_Loader.yaml_implicit_resolvers, []),
         **yaml.SafeDumper.yaml_implicit_resolvers,
+        **_Loader.yaml_implicit_resolvers,
     }.items()
 }
