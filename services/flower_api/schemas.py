@@ -254,6 +254,7 @@ class VersionDetail(VersionView, kw_only=True):
 
 class WorkerView(View):
     """A worker that is alive; ``stuck`` names attempts that hold a slot though they were told to stop,
+    ``transfers`` what attempts bring from or to stores of blobs, and what they wait for,
     ``unable`` programs that it cannot start now, each with the reason, ``outdated`` files that were changed
     since it imported them: it runs what they held then."""
 
@@ -265,6 +266,7 @@ class WorkerView(View):
     programs: list[str]
     running: int
     stuck: list[str]
+    transfers: list[str]
     unable: dict[str, str]
     outdated: list[str]
     started_ts: Moment

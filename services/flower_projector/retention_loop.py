@@ -8,6 +8,7 @@ from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.projection.database import connect
 from flower_engine.runtime.backoff import SteadyBackoff
+from flower_engine.runtime.blob_retention import prune_blobs, stores_at_urls
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.retention import DAY_SECONDS, prune_older
 from flower_engine.runtime.settings import Settings
@@ -44,6 +45,11 @@ async def prune_once(client: AsyncRedis, settings: Settings, days: int) -> None:
     assert settings.database_url is not None
     async with await connect(settings.database_url, "retention") as connection:
         pruned = await prune_older(client, connection, days * DAY_SECONDS)
+        blobs = await prune_blobs(client, connection, stores_at_urls(settings.blobs))
+    if blobs.count:
+        _log.info("pruned %d blobs of %d bytes that no flow uses", blobs.count, blobs.size)
+    for problem in blobs.problems:
+        _log.warning("blobs of a store were not pruned: %s", problem)
     if pruned is not None and (pruned.flows or pruned.days):
         _log.info(
             "pruned %d flows and %d events that ended more than %d days ago; days dropped: %s",

@@ -5,23 +5,30 @@ Started as ``python -m flower_worker.child <socket>``, so it shares no memory, l
 
 import contextvars
 import functools
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 
 import msgspec
 
+from flower_engine.blobs.blob import access
+from flower_engine.blobs.blob_stores import BlobStores
+from flower_engine.blobs.patience import patiently
+from flower_engine.model.result_json import MAX_RESULT_BYTES
 from flower_engine.programs.code_image import Image, import_from
 from flower_engine.programs.context import Progress, context_at_work
 from flower_engine.programs.program_modules import load_what_imports
 from flower_engine.programs.registry import Registry
 from flower_engine.runtime.process_forks import hide_socket, set_copies_apart
 from flower_engine.runtime.telemetry import attempt_at_work, configure_logging
+from flower_engine.secrets import learn_secrets
 from flower_worker.child_messages import (
     LENGTH_BYTES,
     STARTED,
@@ -31,6 +38,7 @@ from flower_worker.child_messages import (
     Job,
     Progressed,
     Ready,
+    Transferring,
     frame,
 )
 from flower_worker.program_call import (
@@ -40,11 +48,13 @@ from flower_worker.program_call import (
     call_blocking,
     context_of,
     decode_message,
+    failed,
     make_arguments,
     refused,
     unknown_program,
 )
 
+_log = logging.getLogger(__name__)
 _TELL_SECONDS = 0.2  # between two frames of progress
 
 
@@ -61,6 +71,12 @@ def main(descriptor: int) -> None:
         configure_logging("worker", hello.log_level)
         import_from(hello.image)
         sys.meta_path.insert(1, Image(hello.modules, hello.since).finder)  # says what is imported late
+        served_from = hello.blobs
+        stores: BlobStores | None = None
+        if served_from is not None:
+            stores = BlobStores(served_from.names, served_from.api_url, served_from.token)
+            access.set(stores)
+        most_bytes = MAX_RESULT_BYTES if served_from is None else served_from.most_bytes
         registry, problems = load_what_imports(
             hello.modules, lambda module: connection.sendall(frame(Importing(module)))
         )
@@ -73,8 +89,10 @@ def main(descriptor: int) -> None:
             connection.sendall(STARTED)
             teller = Teller(connection)
             # What an attempt sets ends with it.
-            done = contextvars.copy_context().run(_run, registry, job, teller.tell)
-            teller.end(Finished(*done))
+            done = contextvars.copy_context().run(_run, registry, job, teller.tell, most_bytes)
+            if done.blobs and stores is not None:
+                done = _stored(done, stores, teller)
+            teller.end(Finished(done.kind, done.payload, done.number))
 
 
 class Teller:
@@ -100,6 +118,11 @@ class Teller:
                 timer.daemon = True
                 timer.start()
 
+    def transferring(self, what: str) -> None:
+        """Tells what is brought to a store of blobs now."""
+        with self._lock:
+            self._connection.sendall(frame(Transferring(what)))
+
     def end(self, finished: Finished) -> None:
         """Tells the last progress and what came of the job; a thread left over tells nothing more."""
         with self._lock:
@@ -119,7 +142,22 @@ class Teller:
             self._told_at = time.monotonic()
 
 
-def _run(registry: Registry, job: Job, tell: Tell) -> Done:
+def _stored(done: Done, stores: BlobStores, teller: Teller) -> Done:
+    """The outcome, now that the blobs of its result are stored; it waits for a store that is away."""
+    try:
+        for blob in done.blobs:
+            what = f"stores a Blob ({blob.size} bytes) in {stores.reading(blob.ref.store)}"
+            teller.transferring(what)
+            patiently(_log, what, partial(stores.put, blob), teller.transferring)
+    except BaseException as error:  # noqa: BLE001 # it never takes it
+        return failed(error, ())
+    finally:
+        teller.transferring("")
+    return done._replace(blobs=())
+
+
+def _run(registry: Registry, job: Job, tell: Tell, most_bytes: int) -> Done:
+    learn_secrets(job.secrets)
     attempt_at_work.set(f"flow {job.flow} task {job.task} attempt {job.attempt}")
     try:
         message = decode_message(job.message)
@@ -128,10 +166,10 @@ def _run(registry: Registry, job: Job, tell: Tell) -> Done:
             raise unknown_program(message.program)
         running = Running(job.flow, job.task, job.attempt, job.worker, job.progress, tell)
         context_at_work.set(functools.partial(context_of, message, running))
-        arguments = make_arguments(program, message, running)
+        arguments = make_arguments(program, message, running, job.provenance)
     except BaseException as error:  # noqa: BLE001 # what is wrong with the job is its outcome
         return refused(error)
-    return call_blocking(program, message, arguments)
+    return call_blocking(program, message, arguments, most_bytes)
 
 
 def _receive(connection: socket.socket, jobs: "SimpleQueue[Job]") -> None:

@@ -4,9 +4,19 @@ import msgspec
 
 from flower_engine.programs.code_image import Kept
 from flower_engine.programs.context import Progress
+from flower_engine.programs.parameter_binding import Provenance
 
 LENGTH_BYTES = 4
 STARTED = b"!"  # one byte, before the program is called: from here on the attempt has begun
+
+
+class BlobSettings(msgspec.Struct, frozen=True):
+    """Where a child finds the stores of blobs; ``most_bytes`` of JSON may be in a result."""
+
+    names: tuple[str, ...]
+    api_url: str
+    token: str | None
+    most_bytes: int
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -18,6 +28,7 @@ class Hello(msgspec.Struct, frozen=True):
     log_level: str
     image: tuple[Kept, ...] = ()
     since: float | None = None
+    blobs: BlobSettings | None = None
 
 
 class Importing(msgspec.Struct, frozen=True, tag=True):
@@ -34,7 +45,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """To the child: run this. ``message`` is a TaskMessage; ``progress`` the JSON of an earlier Progress."""
+    """To the child: run this. ``message`` is a TaskMessage; ``progress`` the JSON of an earlier Progress;
+    ``provenance`` say where values of its parameters are from; what stands in ``secrets`` is not logged."""
 
     flow: str
     task: int
@@ -43,6 +55,14 @@ class Job(msgspec.Struct, frozen=True):
     program: str
     message: bytes
     progress: bytes = b""
+    provenance: dict[str, Provenance] = {}
+    secrets: tuple[str, ...] = ()
+
+
+class Transferring(msgspec.Struct, frozen=True, tag=True):
+    """From the child, any number of times: what it brings to a store of blobs, in words; "": nothing more."""
+
+    what: str
 
 
 class Progressed(msgspec.Struct, frozen=True, tag=True):
@@ -59,7 +79,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
-def frame(message: Hello | Importing | Ready | Job | Progressed | Finished) -> bytes:
+def frame(message: Hello | Importing | Ready | Job | Progressed | Transferring | Finished) -> bytes:
     """The message as it goes over the socket."""
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(LENGTH_BYTES, "big") + body

@@ -18,19 +18,21 @@ from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import (
     LENGTH_BYTES,
     STARTED,
+    BlobSettings,
     Finished,
     Hello,
     Importing,
     Job,
     Progressed,
     Ready,
+    Transferring,
     frame,
 )
-from flower_worker.program_call import Tell
+from flower_worker.program_call import Say, Tell
 
 _END_SECONDS = 5.0
 _START_SECONDS = 300.0  # for its imports
-_decode = msgspec.msgpack.Decoder(Progressed | Finished).decode
+_decode = msgspec.msgpack.Decoder(Progressed | Transferring | Finished).decode
 _decode_start = msgspec.msgpack.Decoder(Importing | Ready).decode
 _GONE = (OSError, RuntimeError, asyncio.IncompleteReadError)
 """What a socket to a child that is gone raises; uvloop has a RuntimeError for one that is closed already."""
@@ -44,13 +46,13 @@ class Origin(NamedTuple):
     hello: Hello
 
     @classmethod
-    def now(cls, modules: Sequence[str]) -> Self:
+    def now(cls, modules: Sequence[str], blobs: BlobSettings | None = None) -> Self:
         """As this process is now, with where it looks for modules, whatever programs do to it later;
         ``modules`` are what a child imports for its programs."""
         folder = Path.cwd()
         level = logging.getLevelName(logging.getLogger().level)
         path = [str(folder / entry) for entry in sys.path]
-        return cls(folder, dict(os.environ), Hello(path, tuple(modules), level))
+        return cls(folder, dict(os.environ), Hello(path, tuple(modules), level, blobs=blobs))
 
 
 class ChildProcess:
@@ -150,8 +152,9 @@ class ChildProcess:
         except _GONE:
             return False
 
-    async def result(self, tell: Tell) -> Finished | None:
-        """What came of the job, or None if the child died; tells its progress meanwhile."""
+    async def result(self, tell: Tell, say: Say) -> Finished | None:
+        """What came of the job, or None if the child died; tells its progress meanwhile, and says what it
+        brings to a store of blobs."""
         while True:
             try:
                 message = _decode(await self._read_frame())
@@ -159,7 +162,10 @@ class ChildProcess:
                 return None
             if isinstance(message, Finished):
                 return message
-            tell(message.progress)
+            if isinstance(message, Transferring):
+                say(message.what)
+            else:
+                tell(message.progress)
 
     async def kill(self) -> None:
         """Ends the child, unless it has ended."""

@@ -13,11 +13,14 @@ from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_process import ChildProcess, Origin
-from flower_worker.program_call import Done, Tell
+from flower_worker.program_call import Done, Say, Tell
 
 _END_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
+
+
+def _say_nothing(_what: str) -> None: ...
 
 
 class Processes:
@@ -40,8 +43,9 @@ class Processes:
         self._warming = asyncio.create_task(self._make_ahead())
         return self._warming
 
-    async def run(self, job: Job, tell: Tell) -> Done:
-        """Runs a job in a child and tells its progress; a child that dies is CRASHED, for this job only.
+    async def run(self, job: Job, tell: Tell, say: Say = _say_nothing) -> Done:
+        """Runs a job in a child, tells its progress, and says what it brings to a store of blobs; a child
+        that dies is CRASHED, for this job only.
 
         Cancelling it kills the child; when the cancellation is through, the child is dead.
 
@@ -50,7 +54,7 @@ class Processes:
         """
         child = await self._begin(job)
         async with self._ended_on_error(child):
-            finished = await child.result(tell)
+            finished = await child.result(tell, say)
         if finished is None:
             self._children.discard(child)
             how = await child.how_it_ended()

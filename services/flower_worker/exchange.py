@@ -13,6 +13,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from flower_engine.crash_points import crash_point
+from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape
@@ -25,8 +26,10 @@ from flower_engine.transitions.worker_transitions import (
     Exchange,
     Outcome,
     Reported,
+    Standing,
     finish_and_claim,
     queue_name,
+    read_inputs,
 )
 from flower_worker.execution import Executor
 from flower_worker.queues import Queues
@@ -91,11 +94,14 @@ class ExchangeLoop:
         self._held: dict[bytes, dict[bytes, Attempt]] = {escape(queue).encode(): {} for queue in queues.names}
         self._done: list[Attempt] = []
         self._stuck: dict[Attempt, None] = {}  # told to stop, and not at its end yet
+        self._standing: dict[Attempt, None] = {}  # whose timers stand still, or did since the last heartbeat
+        self.when_standing: list[Callable[[], None]] = []  # the heartbeat loop listens
         self._claiming = True
         self._calling = False
         self._number = 0
         self._woken = asyncio.Event()
         self._backoff = StoreBackoff(_log, f"Redis (partition {partition.number})", clock=clock)
+        self._reading = StoreBackoff(_log, f"Redis (inputs of partition {partition.number})", clock=clock)
         self._clock = clock
         self._opens_at: float | None = None  # when a rate lets more start
         slots.add(self.slot_use)
@@ -160,6 +166,48 @@ class ExchangeLoop:
         )
         taken = itertools.islice(untold, _MOST_REPORTS)
         return [(attempt, Reported(attempt.claim, attempt.take_untold())) for attempt in taken]
+
+    def stands(self, attempt: Attempt) -> None:
+        """What an attempt brings from or to a store of blobs has changed; from any thread."""
+        is_new = attempt not in self._standing
+        self._standing[attempt] = None
+        if is_new:
+            for tell in self.when_standing:
+                tell()
+
+    def take_standing(self) -> list[tuple[Attempt, Standing]]:
+        """By how much timers are to stand still, of some attempts; for the heartbeat's thread."""
+        taken: list[tuple[Attempt, Standing]] = []
+        for attempt in list(self._standing)[:_MOST_REPORTS]:
+            transfer = attempt.transfer
+            held = self._held[attempt.claim.queue].get(attempt.claim.lease) is attempt
+            if transfer is None or not held or transfer.is_over:
+                self._standing.pop(attempt, None)
+            elif (ms := transfer.take_ms()) > 0:
+                taken.append((attempt, Standing(attempt.claim, ms)))
+        return taken
+
+    def transfers(self) -> list[str]:
+        """What attempts bring from or to stores of blobs now; may be called from another thread."""
+        return [
+            f"{attempt} {attempt.transfer.what}"
+            for attempt in list(self._standing)
+            if attempt.transfer is not None and attempt.transfer.what
+        ]
+
+    async def read_kept(self, claim: Claim, tasks: Sequence[int]) -> dict[int, bytes] | None:
+        """The results of these tasks, as ``read_inputs`` gives them; it waits for a Redis that is away. None:
+        the attempt's outcome would be refused."""
+        while True:
+            try:
+                found = await read_inputs(self._client, self.partition, claim, tasks)
+            except LostError:
+                return None  # the next call says it
+            except (RedisError, OSError) as error:
+                await self._clock.rest(self._reading.failed(error))
+            else:
+                self._reading.worked()
+                return found
 
     def note_gone(self, gone: Sequence[tuple[bytes, bytes]]) -> None:
         """Shows attempts as stuck until :meth:`lose` has stopped them, which takes an event loop that runs;
@@ -283,15 +331,19 @@ class ExchangeLoop:
         self._note_what_is_due(call.ask, reply)
         self._queues.granted(map(queue_name, reply.claims), call.ask.wanted)
         for claim in reply.claims:
-            self._start(claim)
+            self._start(claim, reply)
         if not self._done:
             self.handed_in.set()
         self._calling = False
         self._note_quiet()
         self._slots.wake_rivals(use)
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, reply: Exchange) -> None:
         attempt = Attempt(claim, self)
+        if reply.results:
+            attempt.kept = reply.results
+        if reply.full:
+            attempt.is_full = claim.lease in reply.full
         self._held[claim.queue][claim.lease] = attempt
         self.slot_use.used += 1
         if self._claiming:

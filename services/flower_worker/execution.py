@@ -4,16 +4,19 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
 from flower_engine.model.events import TaskError
+from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.result_json import encode_result
+from flower_engine.model.result_json import begin_result
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.context import Context, context_at_work
+from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Kind, Program, Registry
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
@@ -21,6 +24,7 @@ from flower_engine.transitions.worker_transitions import Outcome
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_processes import Processes
+from flower_worker.inputs import Inputs, LeaseGoneError
 from flower_worker.program_call import (
     Done,
     Running,
@@ -28,11 +32,14 @@ from flower_worker.program_call import (
     context_of,
     decode_message,
     failed,
+    finished,
     make_arguments,
     refused,
 )
 from flower_worker.running_attempts import Attempt, Told
+from flower_worker.storing import Storing
 from flower_worker.threads import Threads
+from flower_worker.transfers import Transfers
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +49,31 @@ _SAID = {
     OutcomeKind.RETRY: "asks for another attempt",
     OutcomeKind.CRASHED: "lost its process",
 }
+_MUCH_BYTES = 256 * 1024  # of a result: more is checked on a thread
+_OWN: Mapping[str, Provenance] = {}
+_encode = msgspec.json.Encoder().encode
+
+
+class Data(NamedTuple):
+    """What brings values to programs and takes results away where they do not travel in messages."""
+
+    transfers: Transfers
+    inputs: Inputs
+    storing: Storing
 
 
 class Executor:
     """Runs attempts; each ends with a call of its origin's ``finish`` on the event loop."""
 
     def __init__(
-        self, registry: Registry, worker: str, threads: Threads, processes: Processes, *, max_lost: int
+        self,
+        registry: Registry,
+        worker: str,
+        threads: Threads,
+        processes: Processes,
+        data: Data,
+        *,
+        max_lost: int,
     ) -> None:
         """To be made where the event loop runs; ``max_lost`` processes lost on a task make it poison."""
         self._registry = registry
@@ -56,6 +81,8 @@ class Executor:
         self._worker = worker
         self._threads = threads
         self._processes = processes
+        self._data = data
+        self._most_bytes = data.storing.most_bytes
         self._loop = asyncio.get_running_loop()
 
     def start(self, attempt: Attempt) -> None:
@@ -66,19 +93,48 @@ class Executor:
             program = self._registry.get(message.program)
             if program is None:
                 self._hand_back_unknown(attempt, message.program)
-            elif program.kind is Kind.PROCESS:
-                attempt.heavy = True
-                attempt.task = self._loop.create_task(self._run_process(attempt, message))
-            elif program.kind is Kind.ASYNC:
-                arguments = self._arguments(attempt, program, message)
-                attempt.task = self._loop.create_task(
-                    self._run_async(attempt, program.function, message, arguments)
-                )
+                return
+            attempt.heavy = program.kind is Kind.PROCESS
+            if message.refs:
+                attempt.task = self._loop.create_task(self._make_ready(attempt, program, message))
             else:
-                arguments = self._arguments(attempt, program, message)
-                self._threads.submit(self._thread_job(attempt, program, message, arguments))
+                self._begin(attempt, program, message, claim.message, _OWN)
         except BaseException as error:  # noqa: BLE001 # converting parameters runs people's code: SystemExit may come
             self._finish(attempt, refused(error))
+
+    async def _make_ready(self, attempt: Attempt, program: Program, message: TaskMessage) -> None:
+        """Resolves the references of a task, which may take long, and begins it then."""
+        try:
+            ready, provenance = await self._data.inputs.ready(attempt, message)
+            attempt.task = None
+            encoded = _encode(ready) if program.kind is Kind.PROCESS else b""
+            self._begin(attempt, program, ready, encoded, provenance)
+        except LeaseGoneError:
+            attempt.origin.finish(attempt, None)
+        except BaseException as error:  # noqa: BLE001 # cancelled, or as above
+            if attempt.told is Told.NOTHING:
+                self._finish(attempt, refused(error))
+            else:
+                self._failed(attempt, message, error)
+
+    def _begin(
+        self,
+        attempt: Attempt,
+        program: Program,
+        message: TaskMessage,
+        encoded: bytes,
+        provenance: Mapping[str, Provenance],
+    ) -> None:
+        if program.kind is Kind.PROCESS:
+            attempt.task = self._loop.create_task(self._run_process(attempt, message, encoded, provenance))
+            return
+        arguments = self._arguments(attempt, program, message, provenance)
+        if program.kind is Kind.ASYNC:
+            attempt.task = self._loop.create_task(
+                self._run_async(attempt, program.function, message, arguments)
+            )
+        else:
+            self._threads.submit(self._thread_job(attempt, program, message, arguments))
 
     def stop(self, attempt: Attempt, told: Told) -> bool:
         """Tells a running attempt to stop; False for one on a thread, which cannot be stopped."""
@@ -105,23 +161,32 @@ class Executor:
         try:
             result = await function(**arguments)
             end_copy(before)
-            payload = encode_result(result)
+            begun = begin_result(result)
+            if len(begun) > _MUCH_BYTES:
+                finish = partial(finished, result, begun, self._most_bytes)
+                done = await self._data.transfers.on_thread(finish)
+            else:
+                done = finished(result, begun, self._most_bytes)
         except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
             end_copy(before, error)
             self._failed(attempt, message, error)
         else:
-            attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.FINISHED, payload))
+            self._finish(attempt, done)
         finally:
             context_at_work.set(None)  # the attempt holds this task, and so its context
 
-    async def _run_process(self, attempt: Attempt, message: TaskMessage) -> None:
+    async def _run_process(
+        self, attempt: Attempt, message: TaskMessage, encoded: bytes, provenance: Mapping[str, Provenance]
+    ) -> None:
         claim = attempt.claim
         job = Job(
             *(claim.flow, claim.task, claim.attempt, self._worker),
-            *(message.program, claim.message, claim.progress),
+            *(message.program, encoded, claim.progress),
+            provenance=dict(provenance),
+            secrets=attempt.mask.values if attempt.mask else (),
         )
         try:
-            done = await self._processes.run(job, attempt.tell)
+            done = await self._processes.run(job, attempt.tell, attempt.say_transfer)
         except CannotStartError:  # its reason is said once, for all
             if attempt.told is Told.GONE:
                 attempt.origin.finish(attempt, None)
@@ -141,7 +206,7 @@ class Executor:
         context.run(context_at_work.set, functools.partial(self._context, attempt, message))
 
         def job() -> None:
-            done = context.run(call_blocking, program, message, arguments)
+            done = context.run(call_blocking, program, message, arguments, self._most_bytes)
             try:
                 self._loop.call_soon_threadsafe(self._finish, attempt, done)
             except RuntimeError:
@@ -149,10 +214,12 @@ class Executor:
 
         return job
 
-    def _arguments(self, attempt: Attempt, program: Program, message: TaskMessage) -> dict[str, Any]:
+    def _arguments(
+        self, attempt: Attempt, program: Program, message: TaskMessage, provenance: Mapping[str, Provenance]
+    ) -> dict[str, Any]:
         if program.binder.context_parameter is None:
-            return program.binder.bind(message.parameters)
-        return make_arguments(program, message, self._running(attempt))
+            return program.binder.bind(message.parameters, provenance)
+        return make_arguments(program, message, self._running(attempt), provenance)
 
     def _running(self, attempt: Attempt) -> Running:
         claim = attempt.claim
@@ -171,15 +238,31 @@ class Executor:
             self._finish(attempt, failed(error, message.no_retry_on))
 
     def _finish(self, attempt: Attempt, done: Done) -> None:
-        kind, payload, number = done
+        kind, payload, number, blobs = done
+        if attempt.mask is not None:
+            payload = attempt.mask.json(payload)
+            done = done._replace(payload=payload)
         if kind is OutcomeKind.FINISHED:
-            attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
+            is_large = len(payload) > LEAST_BLOB_BYTES or blobs
+            if is_large and attempt.told is not Told.GONE and self._data.storing.is_needed(attempt, done):
+                attempt.task = self._loop.create_task(self._store(attempt, done))
+            else:
+                attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
             return
         if kind is not OutcomeKind.RETURNED:
             error = msgspec.json.decode(payload, type=TaskError)
             _log.warning("%s %s: %s: %.500s", attempt, _SAID[kind], error.type, error.message)
         progress = attempt.take_untold()
         attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload, number, progress))
+
+    async def _store(self, attempt: Attempt, done: Done) -> None:
+        """Stores what is too large to be handed in, and hands in the outcome then."""
+        try:
+            kind, payload, *_ = await self._data.storing.stored(attempt, done)
+        except BaseException as error:  # noqa: BLE001 # cancelled, or the store never takes it
+            self._failed(attempt, decode_message(attempt.claim.message), error)
+        else:
+            attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
 
     def _hand_back_unknown(self, attempt: Attempt, name: str) -> None:
         _log.error("%s is handed back: this worker has no program %r", attempt, name)

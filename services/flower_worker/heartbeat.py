@@ -15,6 +15,7 @@ from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.settings import Settings
+from flower_engine.secrets import hide_secrets
 from flower_engine.transitions.worker_transitions import WorkerInfo, heartbeat
 from flower_worker.child_processes import Processes
 from flower_worker.exchange import ExchangeLoop
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _MOST_STUCK = 20  # that operators are shown
 _MOST_OUTDATED = 20
+_SOONER = 6  # a heartbeat before its time comes after so much of it
 
 
 class HeartbeatLoop:
@@ -48,6 +50,9 @@ class HeartbeatLoop:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
+        self._due = threading.Event()  # before its time, or because it is to stop
+        for exchange in exchanges:
+            exchange.when_standing.append(self._due.set)
         self._clock = clock
         self._backoff = StoreBackoff(_log, "Redis (heartbeats)", clock=clock)
         self._beaten = clock.monotonic()
@@ -64,6 +69,7 @@ class HeartbeatLoop:
     async def stop(self, timeout_seconds: float) -> None:
         """Ends the loop; a heartbeat under way is waited for so long."""
         self._stop.set()
+        self._due.set()
         if self.is_started:
             await asyncio.to_thread(self._thread.join, timeout_seconds)
 
@@ -72,6 +78,7 @@ class HeartbeatLoop:
         info = self._info_now()
         for exchange in self._exchanges:
             untold = exchange.take_untold()
+            standing = exchange.take_standing()
             try:
                 gone = heartbeat(
                     client,
@@ -82,10 +89,14 @@ class HeartbeatLoop:
                     answered=exchange.answered,
                     leases=exchange.leases(),
                     progress=[reported for _, reported in untold],
+                    standing=[stands for _, stands in standing],
                 )
             except BaseException:
                 for attempt, _ in untold:
                     attempt.untold = True
+                for attempt, stands in standing:
+                    if attempt.transfer is not None:
+                        attempt.transfer.give_back(stands.ms)
                 raise
             if gone:
                 exchange.note_gone(gone)
@@ -93,12 +104,14 @@ class HeartbeatLoop:
 
     def _info_now(self) -> bytes:
         stuck = [text for exchange in self._exchanges for text in exchange.stuck()]
+        transfers = [text for exchange in self._exchanges for text in exchange.transfers()]
         running = sum(len(leases) for exchange in self._exchanges for leases in exchange.leases().values())
         return msgspec.json.encode(
             msgspec.structs.replace(
                 self._info,
                 running=running,
                 stuck=tuple(stuck[:_MOST_STUCK]),
+                transfers=tuple(hide_secrets(text) for text in transfers[:_MOST_STUCK]),
                 unable=dict(self._ability.unable),
                 outdated=tuple(self._image.outdated()[:_MOST_OUTDATED]),
             )
@@ -118,7 +131,14 @@ class HeartbeatLoop:
                     return
                 else:
                     self._note_success()
-                    self._stop.wait(self._settings.heartbeat_seconds)
+                    self._rest()
+
+    def _rest(self) -> None:
+        """Until the next heartbeat: sooner where a timer is to stand still that may be due before that."""
+        seconds = self._settings.heartbeat_seconds
+        self._stop.wait(seconds / _SOONER)
+        self._due.wait(seconds - seconds / _SOONER)
+        self._due.clear()
 
     def _note_success(self) -> None:
         self._backoff.worked()

@@ -1,18 +1,20 @@
 """Calls a program with a task's parameters, and makes what came of it into an outcome's kind and JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.blobs.blob import Blob, take_returned
 from flower_engine.errors import ProgramError
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.raised_errors import encode_error, members
-from flower_engine.model.result_json import encode_result
+from flower_engine.model.result_json import MAX_RESULT_BYTES, begin_result, finish_result
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.type_names import names_of
 from flower_engine.programs.context import Context, Progress
 from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
+from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Program
 from flower_engine.runtime.process_forks import end_copy, forks
 
@@ -20,14 +22,19 @@ decode_message = msgspec.json.Decoder(TaskMessage).decode
 _decode_progress = msgspec.json.Decoder(Progress).decode
 
 Tell = Callable[[Progress], None]
+Say = Callable[[str], None]
+_OWN: Mapping[str, Provenance] = {}
+_BLOB = b'"$blob"'
 
 
 class Done(NamedTuple):
-    """The kind of an outcome, its payload and its number (see ``Outcome``)."""
+    """The kind of an outcome, its payload and its number (see ``Outcome``); ``blobs`` are those of its result
+    that are to be stored before it is handed in."""
 
     kind: OutcomeKind
     payload: bytes
     number: int = 0
+    blobs: tuple[Blob, ...] = ()
 
 
 class Running(NamedTuple):
@@ -44,13 +51,15 @@ class Running(NamedTuple):
     tell: Tell
 
 
-def make_arguments(program: Program, message: TaskMessage, running: Running) -> dict[str, Any]:
-    """The keyword arguments for a program that wants its context.
+def make_arguments(
+    program: Program, message: TaskMessage, running: Running, provenance: Mapping[str, Provenance] = _OWN
+) -> dict[str, Any]:
+    """The keyword arguments for a program that wants its context; ``provenance`` as for ``Binder.bind``.
 
     Raises:
         ParameterError: the task's parameters do not fit the program.
     """
-    arguments = program.binder.bind(message.parameters)
+    arguments = program.binder.bind(message.parameters, provenance)
     name = program.binder.context_parameter
     if name is not None:
         arguments[name] = context_of(message, running)
@@ -71,16 +80,32 @@ def context_of(message: TaskMessage, running: Running) -> Context:
     ).telling(running.tell)
 
 
-def call_blocking(program: Program, message: TaskMessage, arguments: dict[str, Any]) -> Done:
-    """Runs a program that is no coroutine, to its end; never raises. What it forks off does not return."""
+def call_blocking(
+    program: Program, message: TaskMessage, arguments: dict[str, Any], most_bytes: int = MAX_RESULT_BYTES
+) -> Done:
+    """Runs a program that is no coroutine, to its end; never raises. What it forks off does not return.
+
+    ``most_bytes``: of its result, as JSON.
+    """
     before = forks()
     try:
         result = program.function(**arguments)
         end_copy(before)
-        return Done(OutcomeKind.FINISHED, encode_result(result))
+        return finished(result, begin_result(result), most_bytes)
     except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
         end_copy(before, error)
         return failed(error, message.no_retry_on)
+
+
+def finished(result: object, begun: bytes, most_bytes: int) -> Done:
+    """The outcome of a program that returned; ``begun`` is the result's JSON by ``begin_result``, in the same
+    context.
+
+    Raises:
+        ProgramError: it has no JSON form, or is larger than ``most_bytes``.
+    """
+    payload = finish_result(result, begun, most_bytes)
+    return Done(OutcomeKind.FINISHED, payload, blobs=take_returned() if _BLOB in payload else ())
 
 
 def failed(error: BaseException, no_retry_on: Sequence[str]) -> Done:

@@ -2,8 +2,11 @@
 
 import asyncio
 
+from flower_engine.blobs.blob import access
+from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.errors import LostError
 from flower_engine.log.client import connect, descriptors
+from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.asyncio_tasks import unless_stopped
@@ -11,6 +14,7 @@ from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.settings import Settings
+from flower_worker.child_messages import BlobSettings
 from flower_worker.child_process import Origin
 from flower_worker.left_behind import say_unknown
 from flower_worker.worker import Worker
@@ -42,7 +46,12 @@ class WorkerService:
         with image.keeping():
             registry = load_programs(settings.programs)
             image.complete()
-            origin = Origin.now(settings.programs)  # before a program can change it: lives begin anew
+            token = settings.token.get_secret_value() if settings.token else None
+            blobs = BlobStores(settings.blobs, settings.api_url, token)
+            access.set(blobs)
+            most_bytes = MAX_STORED_RESULT_BYTES if blobs.writing else MAX_RESULT_BYTES
+            known = BlobSettings(settings.blobs, settings.api_url, token, most_bytes)
+            origin = Origin.now(settings.programs, known)  # before a program can change it: lives begin anew
             assert settings.redis_url is not None
             client = connect(settings.redis_url)
             hide_from_copies(client, descriptors)
@@ -54,7 +63,9 @@ class WorkerService:
                     return
                 if self._left:
                     await say_unknown(client, partitions, self._left)
-                self._worker = Worker(settings, registry, client, partitions, image=image, origin=origin)
+                self._worker = Worker(
+                    settings, registry, client, partitions, image=image, origin=origin, blobs=blobs
+                )
                 try:
                     await self._worker.run(stop)
                 except LostError:

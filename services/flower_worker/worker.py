@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.programs.code_image import Image
@@ -24,17 +25,29 @@ from flower_worker.child_process import Origin
 from flower_worker.child_processes import Processes
 from flower_worker.drain import drain, stop_attempts
 from flower_worker.exchange import ExchangeLoop
-from flower_worker.execution import Executor
+from flower_worker.execution import Data, Executor
 from flower_worker.heartbeat import HeartbeatLoop
 from flower_worker.identity import make_worker_info
+from flower_worker.inputs import Inputs
 from flower_worker.last_act import hand_back_all
 from flower_worker.queues import Queues
+from flower_worker.secret_values import Secrets
 from flower_worker.signature_publisher import keep_published, signatures_of
 from flower_worker.slots import AskKind, Slots
+from flower_worker.storing import Storing
 from flower_worker.threads import Threads
+from flower_worker.transfers import Transfers
 
 _log = logging.getLogger(__name__)
 _LEAVE_SECONDS = 2.0
+
+
+def make_data(settings: Settings, blobs: BlobStores) -> Data:
+    """What brings values to its programs, and takes results away; to be made where the event loop runs."""
+    grants, folder = settings.secrets_grants, settings.secrets_folder
+    secrets = Secrets(grants, settings.secrets_prefix, folder, os.environ)
+    transfers = Transfers()
+    return Data(transfers, Inputs(blobs, secrets, transfers), Storing(blobs, transfers))
 
 
 class Worker:
@@ -49,6 +62,7 @@ class Worker:
         *,
         image: Image,
         origin: Origin,
+        blobs: BlobStores,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -64,6 +78,7 @@ class Worker:
             self._info.worker,
             Threads(settings.concurrency),
             self._processes,
+            make_data(settings, blobs),
             max_lost=settings.max_lost,
         )
         self._make_loops()

@@ -5,6 +5,7 @@ What a workflow is written with is imported when it is first asked for: workers 
 
 from typing import TYPE_CHECKING, Any
 
+from flower_engine.blobs.blob import Blob
 from flower_engine.errors import DefinitionError, FlowerError, ParameterError, ProgramError
 from flower_engine.programs.context import CONTEXT, Context, Progress, context
 from flower_engine.programs.outcomes import Fatal, Retry
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTEXT",
+    "Blob",
     "Context",
     "DefinitionError",
     "Fatal",
@@ -54,7 +56,7 @@ _LATE = {
 }
 """Where those stand that are imported when they are first asked for."""
 
-for _public in (Context, Fatal, FlowerError, ParameterError, ProgramError, Progress, Retry, program):
+for _public in (Blob, Context, Fatal, FlowerError, ParameterError, ProgramError, Progress, Retry, program):
     _public.__module__ = __name__  # as people import it, so that tracebacks and error types say that name
 del _public
 

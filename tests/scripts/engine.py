@@ -33,6 +33,7 @@ from flower_engine.transitions.worker_transitions import (
     Outcome,
     Reported,
     Service,
+    Standing,
     WorkerInfo,
     attend,
     finish_and_claim,
@@ -244,6 +245,7 @@ class Engine:
         programs: Sequence[str] = ("A",),
         queues: Sequence[str] = (DEFAULT_QUEUE,),
         signatures: str = "",
+        standing: Sequence[Standing] = (),
     ) -> list[tuple[bytes, bytes]]:
         leases: dict[bytes, list[bytes]] = {}
         for claim in claims:
@@ -268,6 +270,7 @@ class Engine:
             answered=self.answered.get(worker, 0),
             leases=leases,
             progress=progress,
+            standing=standing,
         )
 
     # What the watcher does

@@ -1,7 +1,9 @@
 """heartbeat: a worker lives and keeps its leases."""
 
+import msgspec
+
 from flower_engine.log.client import send
-from flower_engine.transitions.worker_transitions import live_workers
+from flower_engine.transitions.worker_transitions import Standing, live_workers
 from scripts.engine import Engine, task
 
 
@@ -70,3 +72,31 @@ async def test_a_heartbeat_changes_nothing_in_the_log(engine: Engine) -> None:
     before = await engine.raw_events()
     engine.heartbeat("w1", *held)
     assert await engine.raw_events() == before
+
+
+async def test_the_timer_of_an_attempt_stands_still_while_its_lease_is_the_current_one(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(task(1, timeout_ms=600_000))
+    (claim,) = await engine.claim()
+
+    async def due() -> float:
+        return float(await send(engine.client, "ZSCORE", engine.keys.timers, f"a:{flow}:1"))
+
+    before = await due()
+    assert engine.heartbeat("w1", claim, standing=[Standing(claim, 1_500)]) == []
+    assert await due() == before + 1_500
+    stale = msgspec.structs.replace(claim, lease=b"1-1")
+    engine.heartbeat("w1", claim, standing=[Standing(stale, 1_500)])
+    assert await due() == before + 1_500
+    await engine.finish(claim)
+    engine.heartbeat("w1", standing=[Standing(claim, 1_500)])
+    assert await send(engine.client, "ZCARD", engine.keys.timers) == 0
+    await engine.check()
+
+
+async def test_an_attempt_without_a_timer_gets_none_by_standing_still(engine: Engine) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim()
+    engine.heartbeat("w1", claim, standing=[Standing(claim, 1_500)])
+    assert await send(engine.client, "ZCARD", engine.keys.timers) == 0

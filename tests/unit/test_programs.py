@@ -196,9 +196,9 @@ def test_a_file_instead_of_a_module_gets_a_hint() -> None:
 
 def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
-        *("CONTEXT", "Context", "DefinitionError", "Fatal", "FlowerError", "ParameterError", "Prepared"),
-        *("Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret", "Workflow"),
-        *("context", "program", "secret", "text", "workflow"),
+        *("CONTEXT", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError", "ParameterError"),
+        *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
+        *("Workflow", "context", "program", "secret", "text", "workflow"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
     assert set(flower_engine.__all__) <= set(dir(flower_engine))

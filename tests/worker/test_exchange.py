@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.model.events import TaskReturned, TaskStarted
 from flower_engine.model.status import Status
 from flower_engine.programs.program_modules import load_programs
+from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.worker_transitions import MOST_KEPT_BYTES, attend, program_args
 from flower_worker.ability import Ability
 from flower_worker.child_process import Origin
@@ -17,6 +19,7 @@ from flower_worker.execution import Executor
 from flower_worker.queues import Queues
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads
+from flower_worker.worker import make_data
 from scripts.engine import Engine
 from worker.running import PROGRAMS, eventually, row
 
@@ -36,7 +39,11 @@ async def exchange(engine: Engine) -> ExchangeLoop:
         queues=Queues(["default"]),
         programs=dict.fromkeys(AskKind, program_args(programs)),
         slots=Slots(SLOTS, 0),
-        executor=Executor(registry, "w1", Threads(SLOTS), Processes(Origin.now([]), Ability(())), max_lost=3),
+        executor=Executor(
+            *(registry, "w1", Threads(SLOTS), Processes(Origin.now([]), Ability(()))),
+            make_data(Settings(), BlobStores([], "http://127.0.0.1:1", None)),
+            max_lost=3,
+        ),
         most_kept=MOST_KEPT_BYTES,
     )
 

@@ -112,6 +112,7 @@ def _view(info: WorkerInfo) -> WorkerView:
         programs=list(info.programs),
         running=info.running,
         stuck=list(info.stuck),
+        transfers=list(info.transfers),
         unable=dict(info.unable),
         outdated=list(info.outdated),
         started_ts=moment(info.started_ms),

@@ -35,7 +35,8 @@ def prune(
     """Remove flows that ended before a day, with their rows and events, while the engine runs.
 
     Days of the archive are dropped whole. What must stay of them, as events of flows that are open or ended
-    later, is kept. Idempotency keys of flows that went are free again.
+    later, is kept. Idempotency keys of flows that went are free again. Blobs go that no flow uses and nobody
+    touched for 7 days.
     """
     import asyncio
 
@@ -66,6 +67,7 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
     from flower_engine.errors import StoreError
     from flower_engine.log.client import connect
     from flower_engine.projection import database
+    from flower_engine.runtime.blob_retention import prune_blobs, stores_at_urls
     from flower_engine.runtime.retention import DAY_SECONDS, prune_older
 
     assert settings.redis_url is not None
@@ -76,14 +78,17 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
     ):
         export = None if folder is None else functools.partial(_export, connection, folder)
         pruned = await prune_older(client, connection, days * DAY_SECONDS, export)
-    if pruned is None:
-        raise StoreError("another prune is at work; try again when it is done")
+        if pruned is None:
+            raise StoreError("another prune is at work; try again when it is done")
+        blobs = await prune_blobs(client, connection, stores_at_urls(settings.blobs))
     out.print(
         f"{pruned.flows:,} flows and {pruned.events:,} events went, {len(pruned.days)} days were dropped;"
-        f" {pruned.kept:,} events of these days stay",
+        f" {pruned.kept:,} events of these days stay; {blobs.count:,} blobs of {blobs.size:,} bytes went",
         markup=False,
         highlight=False,
     )
+    if blobs.problems:
+        raise StoreError(f"blobs of a store were not pruned: {'; '.join(blobs.problems)}")
 
 
 async def _export(connection: "Connection", folder: Path, before_ms: int) -> None:

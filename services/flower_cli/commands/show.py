@@ -170,13 +170,16 @@ def workers(url: UrlOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(answer)
         return
-    table = Table("worker", "host", "pid", "runs", "slots", "queues", "programs", "stuck", box=SIMPLE_HEAD)
+    table = Table(
+        "worker", "host", "pid", "runs", "slots", "queues", "programs", "stuck", "transfers", box=SIMPLE_HEAD
+    )
     remarks: list[str] = []
     for worker in msgspec.json.decode(answer)["workers"]:
         table.add_row(
             *(Text(worker["worker"]), Text(worker["host"]), str(worker["pid"]), str(worker["running"])),
             *(str(worker["slots"]), Text(", ".join(worker["queues"])), Text(", ".join(worker["programs"]))),
             Text("\n".join(worker["stuck"]), style="red"),
+            Text("\n".join(worker["transfers"])),
         )
         name = worker["worker"]
         remarks += [f"{name} cannot start {program}: {why}" for program, why in worker["unable"].items()]

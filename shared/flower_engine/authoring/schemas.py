@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast, get_args, get_origin
 import msgspec
 
 from flower_engine.authoring.given_values import Given, ValueFault, json_of
+from flower_engine.blobs.blob import Blob
 from flower_engine.errors import DefinitionError
 from flower_engine.programs.parameter_conversion import type_name
 
@@ -100,9 +101,11 @@ def _known(annotation: Any) -> Any:
 
 
 def _schema_of_other(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a type that msgspec does not know: paths, and pydantic's models by their method."""
+    """The schema of a type that msgspec does not know: paths, blobs, pydantic's models by their method."""
     if issubclass(kind, PurePath):
         return {"type": "string"}
+    if issubclass(kind, Blob):
+        return {"type": "object", "required": ["$blob"], "properties": {"$blob": {"type": "object"}}}
     make = getattr(cast(Any, kind), "model_json_schema", None)
     if make is None:
         raise TypeError(f"nothing is known of the JSON of {kind.__qualname__}")

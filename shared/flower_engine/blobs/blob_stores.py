@@ -1,14 +1,20 @@
 """The stores of blobs that a process may use: where it writes, and where it reads what others wrote."""
 
 import hashlib
+import logging
+import sys
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import BinaryIO
 
 from flower_engine.blobs.api_store import ApiStore
+from flower_engine.blobs.blob import Blob
 from flower_engine.blobs.filesystem_store import FilesystemStore
+from flower_engine.blobs.patience import patiently
 from flower_engine.blobs.store import API, Store
-from flower_engine.errors import BlobStoreError, MissingBlobError
+from flower_engine.errors import BlobStoreError, MissingBlobError, ProgramError
 from flower_engine.model.blob_ref import BlobRef
+
+_log = logging.getLogger(__name__)
 
 HOW_TO_SET_UP = (
     "set FLOWER_BLOBS for the workers: api (kept in Postgres, through the API at FLOWER_URL), or a URL of"
@@ -45,6 +51,49 @@ class BlobStores:
             )
         return store
 
+    def put(self, blob: Blob) -> None:
+        """Stores a blob that a program returned where its reference says; one that it was given is kept.
+
+        Raises as ``Store.put`` does, and MissingBlobError: it was given, and is there no more.
+        """
+        store = self.reading(blob.ref.store)
+        if blob.content is not None:
+            store.put(blob.sha256, blob.size, blob.content)
+        elif not store.touch(blob.sha256, blob.size):
+            raise MissingBlobError(f"blob {blob.sha256} is not in {store} any more")
+
+    def name_for_writing(self) -> str:
+        if self.writing is None:
+            raise ProgramError(f"this worker has no store for a Blob: {HOW_TO_SET_UP}")
+        return self.writing.name
+
+    def copy(self, ref: BlobRef, target: BinaryIO) -> None:
+        if _is_on_event_loop():
+            raise ProgramError(
+                "a Blob is read here on the event loop, and all that runs there would wait for its store:"
+                " write await asyncio.to_thread(blob.read), or the same with open or save"
+            )
+        store = self.reading(ref.store)
+
+        def fetch() -> None:
+            target.seek(0)
+            target.truncate()
+            for part in checked_parts(store, ref):
+                target.write(part)
+
+        patiently(_log, f"reading blob {ref.sha256} from {store}", fetch, lambda _: None)
+
+
+def _is_on_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # where nobody has imported it, no loop runs
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
 
 def checked_parts(store: Store, ref: BlobRef) -> Iterator[bytes]:
     """The content, some at a time; at its end it is known to be what the reference says.
@@ -69,9 +118,3 @@ def checked_parts(store: Store, ref: BlobRef) -> Iterator[bytes]:
 def read(store: Store, ref: BlobRef) -> bytes:
     """The whole content; raises as :func:`checked_parts` does."""
     return b"".join(checked_parts(store, ref))
-
-
-def copy(store: Store, ref: BlobRef, target: IO[bytes]) -> None:
-    """Writes the content to a file; raises as :func:`checked_parts` does."""
-    for part in checked_parts(store, ref):
-        target.write(part)

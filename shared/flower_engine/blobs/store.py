@@ -26,6 +26,14 @@ class Store(Protocol):
         """
         ...
 
+    def touch(self, sha256: str, size: int) -> bool:
+        """Keeps it for days, used or not; False: it is not there.
+
+        Raises:
+            BlobStoreError: the store cannot be used now.
+        """
+        ...
+
     def parts(self, sha256: str) -> Iterator[bytes]:
         """The content, some at a time, as the store has it.
 

@@ -16,6 +16,7 @@ from flower_engine.errors import ProgramError
 from flower_engine.model.type_names import type_name
 
 MAX_RESULT_BYTES = 1 << 20
+MAX_STORED_RESULT_BYTES = 64 << 20  # where there is a store of blobs for those above some KiB
 MAX_MESSAGE_CHARACTERS = 8 * 1024
 MAX_DEPTH = 100
 MAX_INTEGER_BITS = 1024  # as large as a double can be; readers of JSON break on longer numbers
@@ -28,23 +29,44 @@ _TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def encode_result(value: object) -> bytes:
+def encode_result(value: object, most_bytes: int = MAX_RESULT_BYTES) -> bytes:
     """The JSON of a program's return value.
 
     Raises:
-        ProgramError: it has no JSON form, or is larger than ``MAX_RESULT_BYTES``.
+        ProgramError: it has no JSON form, or is larger than ``most_bytes``.
     """
+    return finish_result(value, begin_result(value), most_bytes)
+
+
+def begin_result(value: object) -> bytes:
+    """The fast part of that, so that whoever must not be kept long can see how much is left to do; b"" where
+    the value has no such JSON."""
     if value is None:
         return b"null"
     try:
-        encoded = _encode(value)
-        safe = _is_safe(value, encoded)
+        return _encode(value)
     except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
-        encoded, safe = b"", False
+        return b""
+
+
+def finish_result(value: object, encoded: bytes, most_bytes: int = MAX_RESULT_BYTES) -> bytes:
+    """The rest: what jsonb and other readers do not take is cleaned, and the size is judged.
+
+    Raises:
+        ProgramError: it has no JSON form, or is larger than ``most_bytes``.
+    """
+    if value is None:
+        return encoded
+    if len(encoded) > most_bytes:
+        raise _too_large(f"{len(encoded)} bytes", most_bytes)
+    try:
+        safe = bool(encoded) and _is_safe(value, encoded)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        safe = False
     if not safe:
-        encoded = _encode(_Cleaner().clean(value, 0, "result"))
-    if len(encoded) > MAX_RESULT_BYTES:
-        raise _too_large(f"{len(encoded)} bytes")
+        encoded = _encode(_Cleaner(most_bytes).clean(value, 0, "result"))
+        if len(encoded) > most_bytes:
+            raise _too_large(f"{len(encoded)} bytes", most_bytes)
     return encoded
 
 
@@ -90,18 +112,19 @@ def _is_shallow(encoded: bytes) -> bool:
 class _Cleaner:
     """Rebuilds a value from what jsonb holds; slow, and only for values that need it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
         self._nodes = 0
+        self._most_bytes = most_bytes
 
     def clean(self, value: Any, depth: int, path: str) -> Any:
         """The value rebuilt; ``path`` says where it stands in the result."""
         self._nodes += 1
         if self._nodes > _MAX_VALUES:
-            raise _too_large(f"more than {_MAX_VALUES} values that must be cleaned")
+            raise _too_large(f"more than {_MAX_VALUES} values that must be cleaned", self._most_bytes)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return clean_text(value, 2 * MAX_RESULT_BYTES)
+            return clean_text(value, 2 * self._most_bytes)
         if isinstance(value, float):
             return float.__float__(value)
         if isinstance(value, int):
@@ -156,10 +179,13 @@ def to_json(value: Any) -> Any:
     path = getattr(value, "__fspath__", None)
     if path is not None:
         return path()
+    own_form = getattr(value, "__flower_json__", None)
+    if own_form is not None:  # a Blob
+        return own_form()
     if isinstance(value, Mapping):
         found = dict(islice(cast("Mapping[Any, Any]", value).items(), _MAX_VALUES + 1))
         if len(found) > _MAX_VALUES:  # it may have no end
-            raise _too_large(f"a mapping with more than {_MAX_VALUES} keys")
+            raise _too_large(f"a mapping with more than {_MAX_VALUES} keys", MAX_RESULT_BYTES)
         return found
     dump = getattr(value, "model_dump", None)
     if dump is not None:
@@ -170,8 +196,11 @@ def to_json(value: Any) -> Any:
 _encode = msgspec.json.Encoder(enc_hook=to_json).encode
 
 
-def _too_large(size: str) -> ProgramError:
-    return ProgramError(
-        f"the result is {size}; at most {MAX_RESULT_BYTES} bytes of JSON are kept. Store it elsewhere and"
-        " return where it is"
-    )
+def _too_large(size: str, most_bytes: int) -> ProgramError:
+    hint = "Return it as a Blob, or store it elsewhere and return where it is"
+    if most_bytes <= MAX_RESULT_BYTES:
+        hint = (
+            "Store it elsewhere and return where it is, or set up a store of blobs for what is larger:"
+            " FLOWER_BLOBS of the workers (docs/operations.md, 'Blobs')"
+        )
+    return ProgramError(f"the result is {size}; at most {most_bytes} bytes of JSON are kept. {hint}")

@@ -15,6 +15,17 @@ from flower_engine.programs.signature import Signature, words_of
 _SHOWN_CHARACTERS = 100
 
 
+class Provenance(msgspec.Struct, frozen=True):
+    """Where the value of a parameter comes from, if not from the task itself: words that stand behind its
+    name. What holds a secret is never shown, nor what a conversion says of it."""
+
+    text: str
+    is_secret: bool = False
+
+
+_OWN: Mapping[str, Provenance] = {}
+
+
 class _Parameter(msgspec.Struct, frozen=True):
     name: str
     annotation: Any
@@ -43,8 +54,9 @@ class Binder:
         for parameter in read_signature(program, function).parameters.values():
             self._add(parameter)
 
-    def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The keyword arguments for these task parameters; the context is the caller's to add.
+    def bind(self, given: Mapping[str, Any], provenance: Mapping[str, Provenance] = _OWN) -> dict[str, Any]:
+        """The keyword arguments for these task parameters; the context is the caller's to add. ``provenance``
+        says of those whose values come from elsewhere where that is, for errors.
 
         Raises:
             ParameterError: a parameter is missing, unknown, given twice, or does not convert.
@@ -59,7 +71,7 @@ class Binder:
             name = key if parameter is self._extra else parameter.name
             if name in arguments:
                 raise ParameterError(f"program {self.program!r}: parameter {name!r} is given more than once")
-            arguments[name] = self._converted(parameter, key, value)
+            arguments[name] = self._converted(parameter, key, value, provenance)
         missing = [name for name in self._required if name not in arguments]
         if missing:
             raise ParameterError(
@@ -117,18 +129,28 @@ class Binder:
             return parameter
         return None if key == self.context_parameter else self._extra
 
-    def _converted(self, parameter: _Parameter, key: str, value: Any) -> Any:
+    def _converted(
+        self, parameter: _Parameter, key: str, value: Any, provenance: Mapping[str, Provenance] = _OWN
+    ) -> Any:
         if parameter.convert is None:
             return value
         try:
             return parameter.convert(value)
         except Exception as error:
+            origin = provenance.get(key)
+            wanted = type_name(parameter.annotation)
+            if origin is not None and origin.is_secret:
+                raise ParameterError(
+                    f"program {self.program!r}: parameter {key!r}, {origin.text}, does not convert to"
+                    f" {wanted}"
+                ) from None
             shown = repr(value)
             if len(shown) > _SHOWN_CHARACTERS:
                 shown = shown[:_SHOWN_CHARACTERS] + "..."
+            where = f", {origin.text}," if origin is not None else ""
             raise ParameterError(
-                f"program {self.program!r}: parameter {key!r} has the value {shown}, which does not"
-                f" convert to {type_name(parameter.annotation)}: {error}"
+                f"program {self.program!r}: parameter {key!r}{where} has the value {shown}, which does not"
+                f" convert to {wanted}: {error}"
             ) from error
 
     def _known(self) -> str:

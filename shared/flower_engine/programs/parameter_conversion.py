@@ -12,6 +12,8 @@ from typing import Any, get_args
 
 import msgspec
 
+from flower_engine.blobs.blob import Blob
+
 Convert = Callable[[Any], Any]
 
 
@@ -97,7 +99,9 @@ def _enum_converter(enum: type[Enum]) -> Convert:
 
 
 def _from_json(wanted: type[Any], value: Any) -> Any:
-    """Types that msgspec does not know: paths and pydantic models (known by their method)."""
+    """Types that msgspec does not know: blobs, paths and pydantic models (known by their method)."""
+    if issubclass(wanted, Blob):
+        return Blob.from_json(value)
     if issubclass(wanted, PurePath) and isinstance(value, str):
         return wanted(value)
     validate = getattr(wanted, "model_validate", None)

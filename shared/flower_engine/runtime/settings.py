@@ -121,6 +121,17 @@ class Settings(BaseModel):
     queues: Names = Field(
         ("default",), min_length=1, description="queues a worker serves, in this order, or by weight: a=3,b=1"
     )
+    secrets_grants: Names = Field(
+        (),
+        description="which secrets tasks of which workflows may have: workflow:NAME, each may have a *; not"
+        " set: none",
+    )
+    secrets_prefix: str = Field(
+        "FLOWER_SECRET_", min_length=1, description="a worker's variable of this and NAME is the secret NAME"
+    )
+    secrets_folder: Path | None = Field(
+        None, description="a file NAME in this folder is the secret NAME, where no variable is"
+    )
     programs: Names = Field((), description="modules that a worker imports for their programs")
     concurrency: int = Field(100, ge=1, le=10_000, description="task slots of a worker")
     processes: int = Field(0, ge=0, le=512, description="processes for CPU-bound programs; 0: one per core")
@@ -223,7 +234,7 @@ class Settings(BaseModel):
     def _read_tokens(cls, value: Any) -> Any:
         return read_tokens(value) if isinstance(value, str) else value
 
-    @field_validator("queues", "programs", "allowed_hosts", "blobs", mode="before")
+    @field_validator("queues", "programs", "allowed_hosts", "blobs", "secrets_grants", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         parts: Iterable[str] = [value] if isinstance(value, str) else value
@@ -257,6 +268,15 @@ class Settings(BaseModel):
                 raise ValueError(f"{name!r} is no name of a host: give it without scheme, port and path")
         return value
 
+    @field_validator("secrets_grants")
+    @classmethod
+    def _are_grants(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for grant in value:
+            workflow, _, name = grant.rpartition(":")
+            if not workflow or not name:
+                raise ValueError(f"{grant!r} is no workflow:NAME")
+        return value
+
     @field_validator("url")
     @classmethod
     def _is_url_of_http(cls, value: str | None) -> str | None:
@@ -282,10 +302,10 @@ class Settings(BaseModel):
     def _in_capitals(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("home")
+    @field_validator("home", "secrets_folder")
     @classmethod
-    def _without_tilde(cls, value: Path) -> Path:
-        return value.expanduser()
+    def _without_tilde(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser()
 
     @field_validator("redis_url")
     @classmethod
@@ -351,10 +371,11 @@ def variable(field: str) -> str:
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each FLOWER_ variable that is no setting: mostly a slip of the pen, so only said."""
     known = [*(field.upper() for field in Settings.model_fields), *_OF_OTHERS]
+    secrets = environment.get(variable("secrets_prefix")) or Settings.model_fields["secrets_prefix"].default
     given = [name.removeprefix(_PREFIX) for name in sorted(environment) if name.startswith(_PREFIX)]
     sentences: list[str] = []
     for name in given:
-        if name not in known:
+        if name not in known and not (_PREFIX + name).startswith(secrets):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" (is it {_PREFIX}{near[0]}?)" if near else ""
             sentences.append(f"{_PREFIX}{name} is not a setting and is ignored{hint}")

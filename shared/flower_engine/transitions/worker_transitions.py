@@ -75,6 +75,13 @@ class Reported(msgspec.Struct, frozen=True):
     progress: bytes
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """The timer of a claim's attempt is to stand still for so many ms: it waited for a store of blobs."""
+
+    claim: Claim
+    ms: int
+
+
 class Exchange(msgspec.Struct, frozen=True):
     """The reply of finish_and_claim.
 
@@ -217,11 +224,13 @@ def heartbeat(
     answered: int,
     leases: Mapping[bytes, Sequence[bytes]],
     progress: Sequence[Reported] = (),
+    standing: Sequence[Standing] = (),
 ) -> list[tuple[bytes, bytes]]:
     """Keeps the leases (by queue, as in ``Claim.queue``) and the worker alive, and tells progress.
 
-    Returns (queue, lease) of those that are gone: lapsed, timed out or cancelled. A lease id is unique
-    within its queue only. Progress is logged only if it differs from what was told last.
+    ``standing``: by how much timers of attempts stand still. Returns (queue, lease) of those that are gone:
+    lapsed, timed out or cancelled. A lease id is unique within its queue only. Progress is logged only if it
+    differs from what was told last.
 
     ``info`` is the JSON of a ``WorkerInfo``, shown to operators for ``remember_ms``. ``answered`` is as for
     :func:`finish_and_claim`.
@@ -233,9 +242,12 @@ def heartbeat(
         remember_ms=remember_ms,
         answered=answered,
         report_count=len(progress),
+        standing_count=len(standing),
     )
     for told in progress:
         args += (told.claim.lease, told.claim.member, told.progress)
+    for stands in standing:
+        args += (stands.claim.lease, stands.claim.member, stands.ms)
     for queue, held in leases.items():
         args += (queue, len(held), *held)
     gone: list[bytes] = partition.check(_heartbeat.run_blocking(client, partition.keys.meta, args))[1]
@@ -284,7 +296,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     ``signatures`` names what its programs take (``insight/published_signatures.py``); "" where it does not
     say. ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease
-    is gone, because they run on threads, which cannot be stopped. ``unable``: programs of these that it
+    is gone, because they run on threads, which cannot be stopped. ``transfers``: what attempts bring from or
+    to stores of blobs, and what they wait for. ``unable``: programs of these that it
     cannot start now, and why; it does not claim them. ``outdated``: files that were changed since it
     imported them.
     """
@@ -299,6 +312,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     signatures: str = ""
     running: int = 0
     stuck: tuple[str, ...] = ()
+    transfers: tuple[str, ...] = ()
     unable: Mapping[str, str] = {}
     outdated: tuple[str, ...] = ()
     seen_ms: int = 0

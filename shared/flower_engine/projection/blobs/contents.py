@@ -17,6 +17,25 @@ _COMPLETE = """
 INSERT INTO kr_blob AS known (sha256, upload, bytes) VALUES (%s, %s, %s)
 ON CONFLICT (sha256) DO UPDATE SET touched_ts = now() RETURNING known.upload
 """
+# Who touches one meanwhile keeps it: its row is looked at again when it is locked.
+_PRUNE = """
+WITH unused AS (
+    SELECT sha256 FROM kr_blob WHERE touched_ts < to_timestamp(%s / 1000.0)
+        AND NOT EXISTS (SELECT FROM kr_blob_use WHERE kr_blob_use.sha256 = kr_blob.sha256)
+    LIMIT %s FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM kr_blob USING unused WHERE kr_blob.sha256 = unused.sha256 RETURNING upload, bytes
+), chunks AS (
+    DELETE FROM kr_blob_chunk USING gone WHERE kr_blob_chunk.upload = gone.upload
+)
+SELECT count(*), coalesce(sum(bytes), 0) FROM gone
+"""
+_MOST_BLOBS = 100  # in one statement
+_LEFT = """
+DELETE FROM kr_blob_chunk WHERE upload IN (
+    SELECT upload FROM kr_blob_chunk GROUP BY upload HAVING max(written_ts) < now() - interval '1 day'
+    EXCEPT SELECT upload FROM kr_blob)
+"""
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -72,3 +91,17 @@ async def read_chunk(connection: Connection, upload: UUID, number: int) -> bytes
         )
     ).fetchone()
     return None if row is None else bytes(row[0])
+
+
+async def prune_contents(connection: Connection, untouched_since_ms: int) -> tuple[int, int]:
+    """Deletes blobs that no flow uses and nobody touched since, and uploads that will come to no end; how
+    many blobs, and their bytes. Killed half way, it has deleted some."""
+    count = size = 0
+    while True:
+        row = await (await connection.execute(_PRUNE, [untouched_since_ms, _MOST_BLOBS])).fetchone()
+        assert row is not None
+        if not row[0]:
+            break
+        count, size = count + int(row[0]), size + int(row[1])
+    await connection.execute(_LEFT)
+    return count, size

@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from flower_engine.crash_points import crash_point
 from flower_engine.projection.archive.archive_days import DAY_MS, day_of_table, table_of_day
 from flower_engine.projection.archive.archived_events import UNCOUNTED
+from flower_engine.projection.blobs.uses import forget_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.gaps import forget_lost_ends
 from flower_engine.projection.write.projected_positions import LOCK_SPACE, Projected
@@ -169,6 +170,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
         pruned.flows = gone.rowcount
     pruned.versions = (await connection.execute(_VERSIONS, {"cut": cut_ms})).rowcount
     await forget_lost_ends(connection, cut_ms)
+    await forget_uses(connection)
     gone = await connection.execute(
         SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
     )

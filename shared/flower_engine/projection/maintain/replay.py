@@ -26,6 +26,7 @@ from flower_engine.model.events import AnyEvent, FlowRegistered
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.archive.histories import FAULTS, told
+from flower_engine.projection.blobs.uses import Use, blobs_in
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.replayed_events import Reading, counted
 from flower_engine.projection.maintain.version_order import Ordering
@@ -95,7 +96,8 @@ class Rebuilt(msgspec.Struct, kw_only=True):
     """What was built: ``headless`` flows have events but no registration in the archive, and ``refused`` ones
     have a value that the tables do not take. Of ``damaged`` ones an event cannot be read, or does not follow
     from those before it; a sentence says which. Those of them that are ``unbuilt``, as headless and refused
-    ones, are not in the tables that were built, so nothing is known of what their rows must be."""
+    ones, are not in the tables that were built, so nothing is known of what their rows must be. ``uses`` are
+    the blobs that the events name."""
 
     positions: Positions
     events: int = 0
@@ -104,6 +106,7 @@ class Rebuilt(msgspec.Struct, kw_only=True):
     refused: list[str] = []
     damaged: dict[str, str] = {}
     unbuilt: set[str] = set()
+    uses: set[Use] = set()
 
     def lose(self, flow: str, why: str) -> None:
         """The history of a flow cannot be read on; ``why``: a sentence."""
@@ -212,6 +215,7 @@ class Replaying:
         found: list[tuple[str, int, AnyEvent | None]] = []
         self._ordering.know(await versions_of(self._connection, list({flow for _, flow, *_ in rows}), BUILT))
         for _, flow, ms, seq, raw, error in rows:
+            rebuilt.uses.update((sha256, flow) for sha256 in blobs_in(bytes(raw or b"")))
             try:
                 event = counted(flow, ms, seq, raw, error)
             except HistoryDamagedError as damage:
@@ -307,6 +311,7 @@ class Replaying:
                             changes, events = {}, 0
                         last, reading = flow, Reading(flow, is_thorough=self._is_thorough)
                     events += 1
+                    rebuilt.uses.update((sha256, flow) for sha256 in blobs_in(bytes(raw or b"")))
                     if reading.is_damaged:
                         continue
                     counting = changes.get(partition)

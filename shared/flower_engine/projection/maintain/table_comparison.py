@@ -7,6 +7,7 @@ import msgspec
 from psycopg.sql import SQL, Composable, Identifier
 
 from flower_engine.crash_points import crash_point
+from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection
 from flower_engine.projection.write.flow_rows import FLOW_COLUMNS
@@ -98,6 +99,7 @@ async def swap_in(
             removed += await _remove(connection, schema, table, chosen, keep=sorted(rebuilt.left_out))
             written += await _write(connection, schema, table)
         await _say_what_is_lost(connection, schema, chosen)
+        await add_uses(connection, rebuilt.uses)
         crash_point("replay.merged")
     return Merged(written=written, removed=removed)
 

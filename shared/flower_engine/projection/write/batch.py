@@ -13,6 +13,7 @@ from flower_engine.projection.archive.archive_days import DAY_MS
 from flower_engine.projection.archive.archived_events import ArchiveRows
 from flower_engine.projection.archive.histories import FAULTS, told
 from flower_engine.projection.archive.refused_events import UNREADABLE, flow_and_type, outline, without_values
+from flower_engine.projection.blobs.uses import Use, blobs_in
 from flower_engine.projection.write.changes import Changes
 
 _BREATH_EVENTS = 500  # between these the event loop goes on: the batch before this one is being written
@@ -63,6 +64,16 @@ class Batch:
     def span_ms(self) -> tuple[int, int]:
         """The milliseconds of its first and last position."""
         return as_numbers(self.entries[0].position)[0], as_numbers(self.position)[0]
+
+    def uses(self) -> list[Use]:
+        """The blobs that its events name, with their flows."""
+        named = [(blobs_in(entry.raw), entry) for entry in self.entries if b'"sha256"' in entry.raw]
+        return [
+            (sha256, flow)
+            for found, entry in named
+            if found and (flow := flow_and_type(entry.raw)[0]) is not None
+            for sha256 in found
+        ]
 
     def days(self) -> set[int]:
         """The days, counted from 1970, that it has positions of."""

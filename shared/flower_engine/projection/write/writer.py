@@ -17,6 +17,7 @@ from flower_engine.crash_points import crash_point
 from flower_engine.projection.archive.archive_days import DAY_MS, Days
 from flower_engine.projection.archive.archived_events import COPY_EVENTS
 from flower_engine.projection.archive.refused_events import flow_and_type
+from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch, make_refused_batch
 from flower_engine.projection.write.projected_positions import Projected, move_position
@@ -97,6 +98,7 @@ class Writer:
             crash_point("project.moved")
             await copy_into(connection, COPY_EVENTS, batch.archive.data())
             await write_changes(connection, flows, batch.partition)
+            await add_uses(connection, batch.uses())
             crash_point("project.written")
         crash_point("project.committed")
         self._held = msgspec.structs.replace(self._held, position=batch.position)

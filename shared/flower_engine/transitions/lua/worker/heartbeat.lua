@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- heartbeat: a worker lives, keeps its leases and tells their progress.
--- needs: base, engine_time, events, flow_fields, flows, keys, meta, progress, rewind, statuses
+-- needs: base, engine_time, events, flow_fields, flows, keys, meta, progress, rewind, statuses, timers
 --
 -- Guarantees: every lease named and still held is fresh again; the others are named in the reply. Progress
--- is logged where it differs from what was told last, and only for a task's current lease. Safe to send
--- twice. Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is
--- halted.
+-- is logged where it differs from what was told last, and only for a task's current lease. The timer of an
+-- attempt that waits for a store of blobs stands still, where its lease is the current one. Safe to send
+-- twice; a timer then stands still for twice as long. Of a worker that was answered later than Redis
+-- remembers, Redis went back in time: the partition is halted.
 -- ARGV: generation, worker, what it serves (JSON), milliseconds to remember it, number of its last call of
---   finish_and_claim that was answered, number of reports, for each: lease, "<flow>:<task>", progress (JSON
---   object), then for each queue: queue, number of leases, leases...
+--   finish_and_claim that was answered, number of reports, number of attempts that stand still, for each
+--   report: lease, "<flow>:<task>", progress (JSON object), for each that stands still: lease,
+--   "<flow>:<task>", ms since it was told last, then for each queue: queue, number of leases, leases...
 -- Reply: {"ok", {queue, lease, ...: those that are gone}} or {"lost"}. Cost: linear in leases and reports.
-local generation, worker, info, remember_ms, answered, report_count = unpack(ARGV, 1, 6)
+local generation, worker, info, remember_ms, answered, report_count, standing_count = unpack(ARGV, 1, 7)
 if current_generation ~= generation then
   return { 'lost' }
 end
@@ -24,7 +26,7 @@ end
 call('ZADD', workers_key(), now, worker)
 call('SET', worker_key(worker), info, 'PX', remember_ms)
 
-local at = 7
+local at = 8
 for _ = 1, tonumber(report_count) do
   local lease, progress = ARGV[at], ARGV[at + 2]
   local id, task = split_member(ARGV[at + 1])
@@ -32,6 +34,15 @@ for _ = 1, tonumber(report_count) do
   local status, attempt, _, current = match(flow and state or NEVER, STATE)
   if status == RUNNING and current == lease then
     tell_progress(flow, task, attempt, lease, progress, told)
+  end
+  at = at + 3
+end
+for _ = 1, tonumber(standing_count) do
+  local id, task = split_member(ARGV[at + 1])
+  local flow, state = load_task(id, task, progress_field(task))
+  local status, _, _, current = match(flow and state or NEVER, STATE)
+  if status == RUNNING and current == ARGV[at] then
+    call('ZADD', timers_key(), 'XX', 'INCR', ARGV[at + 2], attempt_timer(id, task))
   end
   at = at + 3
 end
