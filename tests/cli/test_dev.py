@@ -33,6 +33,8 @@ def write(folder: Path, version: str) -> None:
 def test_what_changes_is_deployed_and_runs_and_what_is_wrong_does_no_harm(tmp_path: Path) -> None:
     write(tmp_path, "one")
     (tmp_path / "dev.yaml").write_text(FILE)
+    (tmp_path / ".env").write_text("FLOWER_REDIS_URL=redis://elsewhere.example\nFLOWER_PARTITIONS=2\n")
+    (tmp_path / ".env").chmod(0o600)
     log, home = tmp_path / "log", tmp_path / ".flower"
     words = ("-m", "flower_cli", "dev", "dev.yaml", "--programs", "dev_programs")
     with log.open("wb") as output:

@@ -238,6 +238,13 @@ def test_a_url_that_is_none_is_said_at_once(url: str) -> None:
         Client(url)
 
 
+@pytest.mark.parametrize("token", ["gehéim", "a\nb"])
+def test_a_token_that_is_none_is_said_at_once_and_not_shown(token: str) -> None:
+    with pytest.raises(errors.SettingsError, match="FLOWER_TOKEN") as wrong:
+        Client("http://127.0.0.1:1", token)
+    assert token not in str(wrong.value)
+
+
 def test_the_url_is_found_as_the_command_finds_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]
 ) -> None:

@@ -55,7 +55,7 @@ def dev(
         Client(engine.url) as client,
         contextlib.ExitStack() as stack,
     ):
-        workers = DevWorkers(engine.home.path, engine.home.log / "worker.log")
+        workers = DevWorkers(engine.home.path, engine.home.log / "worker.log", engine.url)
         stack.callback(workers.stop)
         out.print(f"Flower is running on {engine.url}, data in {engine.home.path} (Ctrl-C stops it)")
         _Development(client, workers, target, programs or []).go_on(engine.check_alive)

@@ -1,11 +1,13 @@
 """The worker of ``flower dev``: one at a time, with the code as it is; the one before ends beside it."""
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from flower_cli.local.own_engine import ELSEWHERE
 from flower_cli.local.supervisor import describe_end, service_command
 from flower_engine.embedded.processes import end, spawn
 
@@ -16,8 +18,13 @@ _AGAIN_SECONDS = 2.0
 class DevWorkers:
     """Starts a worker, replaces it, and starts it again where it dies by itself."""
 
-    def __init__(self, home: Path, log: Path) -> None:
+    def __init__(self, home: Path, log: Path, api_url: str) -> None:
+        """``home``: the data folder of the engine whose tasks they run; ``log``: what they say."""
         self.log = log
+        # As `flower up` has it for its own.
+        blobs = os.environ.get("FLOWER_BLOBS") or "api"
+        own = {"FLOWER_URL": api_url, "FLOWER_BLOBS": blobs, **dict.fromkeys(ELSEWHERE, "")}
+        self._environment = {**os.environ, **own}
         self._home = home
         self._words: Sequence[str] = ()
         self._worker: subprocess.Popen[bytes] | None = None
@@ -62,4 +69,10 @@ class DevWorkers:
                 folder=Path.cwd(),
                 output=output,
                 dies_by=signal.SIGTERM,
+                environment={**self._environment, **_import_path()},
             )
+
+
+def _import_path() -> dict[str, str]:
+    """Where modules are looked for, which the target says, so it may have changed since the start."""
+    return {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}

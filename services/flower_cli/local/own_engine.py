@@ -21,7 +21,7 @@ from flower_engine.errors import FlowerError
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-_ELSEWHERE = (
+ELSEWHERE = (
     *("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL"),
     *("FLOWER_API_TOKENS", "FLOWER_ALLOWED_HOSTS"),
 )
@@ -75,7 +75,7 @@ class OwnEngine:
                     folder=Path.cwd(),
                     output=output,
                     dies_by=signal.SIGTERM,
-                    environment=given | dict.fromkeys(_ELSEWHERE, ""),
+                    environment=given | dict.fromkeys(ELSEWHERE, ""),
                 )
             try:
                 yield cls(process, held, log)

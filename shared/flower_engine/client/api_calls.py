@@ -133,4 +133,4 @@ def _unavailable(answer: Answer | Unreached, patience: Patience) -> ApiUnavailab
         why = answer.why
     else:
         why = f"{answer.status}: {error_of(answer.status, answer.content)}"
-    return ApiUnavailableError(f"tried for {patience.seconds or 0:g} s in vain: {why}")
+    return ApiUnavailableError(f"not done within {patience.seconds or 0:g} s: {why}")

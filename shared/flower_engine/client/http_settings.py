@@ -20,7 +20,7 @@ def session_settings(
     """How ``httpx`` is to talk to the API: for ``httpx.Client`` and ``httpx.AsyncClient`` alike.
 
     Raises:
-        SettingsError: the URL is none.
+        SettingsError: the URL or the token is none.
     """
     learn_address(url)
     learn_secrets([token])
@@ -32,6 +32,8 @@ def session_settings(
         raise SettingsError(
             f"{hide_secrets(url)!r} is no URL of an API (FLOWER_URL): it begins with http:// or https://"
         )
+    if token and not (token.isascii() and token.isprintable()):
+        raise SettingsError("FLOWER_TOKEN holds characters that no token has")
     headers = {"Flower-Client": client}
     if token:
         headers["Authorization"] = f"Bearer {token}"
