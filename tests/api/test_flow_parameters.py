@@ -144,6 +144,15 @@ async def test_without_a_schema_parameters_go_where_they_are_named(own_api: Runn
     assert "no task of workflow 'plain' defines a parameter 'tabel'" in detail
 
 
+def test_what_is_put_into_many_tasks_at_once_is_bounded(api: RunningApi) -> None:
+    api.define("many", *({"parameters": {"p": {"$param": "p"}, "q": ""}} for _ in range(200)))
+    long = "x" * 400_000
+    assert "bytes; 67108864 may be" in faults(api, "many", {"parameters": {"p": long}})["#/parameters"]
+    assert (
+        "bytes; 67108864 may be" in faults(api, "many", {"parameters": {"p": 1, "q": long}})["#/parameters"]
+    )
+
+
 async def test_keys_of_flow_control_are_those_of_what_is_bound(own_api: RunningApi) -> None:
     tasks = [{"taskSeq": 1, "program": "A", "parameters": {"day": {"$param": "day"}, "r": {"$secret": "S"}}}]
     own_api.client.put("/workflows/keyed", json={"tasks": tasks})

@@ -10,6 +10,7 @@ from flower_engine.flows.bound_plans import FlowValues, bound_by_default
 from flower_engine.flows.given_parameters import among_references, given_to, own_name
 from flower_engine.flows.live_programs import Versions
 from flower_engine.model.definition import PlannedTask, with_parameters
+from flower_engine.model.flow_parameters import too_many
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.storable import problems_of_parameters
@@ -47,6 +48,8 @@ def overridden(
     flow = FlowValues(plan, parameters, versions)
     parameters = flow.others
     unused = dict.fromkeys(parameters)
+    sizes = {name: len(msgspec.json.encode(value)) for name, value in parameters.items()}
+    size_bytes = 0
     by_folded: dict[str, list[str]] = {}
     for name in parameters:
         by_folded.setdefault(name.casefold(), []).append(name)
@@ -57,6 +60,7 @@ def overridden(
         mine = _meant_for(task, by_folded, versions.get(task.program))
         for name in mine:
             unused.pop(name, None)
+            size_bytes += sizes[name]
         for_all = {name: parameters[name] for name in mine}
         values, problems = _values_for(task, for_all, own, versions.get(task.program))
         pointer = f"#/taskParameters/{task.task_seq}" if own else "#/parameters"
@@ -83,7 +87,7 @@ def overridden(
         )
         for name in unused
     ]
-    faults += flow.faults
+    faults += flow.faults + too_many(size_bytes, "#/parameters")
     if faults:
         raise ParametersError(faults[:_MOST_FAULTS])
     keyed = [plan.keying.keyed(task) for task in tasks]

@@ -68,7 +68,10 @@ async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = No
     """
     plan = await stores.plans.get(workflow, "" if asked is None else asked.version)
     if asked is None:
-        return _started(await stores.registrar.start(Wanted(bound_by_default(plan), by)), workflow, None)
+        if plan.takes is not None:
+            is_large = plan.tasks > _MANY_TASKS and plan.bound is None
+            plan = await asyncio.to_thread(bound_by_default, plan) if is_large else bound_by_default(plan)
+        return _started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
     known = (await known_keys(stores, [asked.key])).get(asked.key) if asked.key else None
     if known is None:
         known = await stores.registrar.start(await _wanted(stores, plan, asked, by))

@@ -229,7 +229,8 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
         if task.task_seq in seen:
             problems.append(f"{row} stands twice")
         seen.add(task.task_seq)
-        problems.extend(f"{row} {problem}" for problem in _problems_of_task_name(task, names))
+        if task.task_name is not None:
+            problems.extend(f"{row} {problem}" for problem in _problems_of_name(task, task.task_name, names))
         if not _is_name(task.program):
             problems.append(f"{row} names no program (1 to {MAX_NAME_LENGTH} characters)")
         if not _is_name(task.queue):
@@ -246,17 +247,15 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
     return problems
 
 
-def _problems_of_task_name(task: TaskDefinition, names: dict[str, int]) -> Iterator[str]:
+def _problems_of_name(task: TaskDefinition, name: str, names: dict[str, int]) -> Iterator[str]:
     """What is wrong with the task's name; ``names``: those of the tasks before, with their task_seqs."""
-    if task.task_name is None:
-        return
-    if not is_task_name(task.task_name):
+    if not is_task_name(name):
         yield (
-            f"has the name {short(task.task_name)!r}; a name is letters, digits and underscores, 128 at most,"
+            f"has the name {short(name)!r}; a name is letters, digits and underscores, 128 at most,"
             " and does not begin with a digit"
         )
-    elif names.setdefault(task.task_name, task.task_seq) != task.task_seq:
-        yield f"has the name {task.task_name!r}, which is that of task_seq {names[task.task_name]}"
+    elif names.setdefault(name, task.task_seq) != task.task_seq:
+        yield f"has the name {name!r}, which is that of task_seq {names[name]}"
 
 
 def _problems_of_duration(what: str, duration_ms: int | None) -> list[str]:

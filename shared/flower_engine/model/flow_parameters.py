@@ -15,7 +15,7 @@ from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.references import bound, scan, scan_parameters
 
-MAX_BOUND_BYTES = 16 * 1024 * 1024
+MAX_BOUND_BYTES = 64 * 1024 * 1024
 """Of all values in all tasks that they are put into: the event of a registration holds them all."""
 
 
@@ -62,9 +62,7 @@ class FlowParameters:
             missing = [name for name in self._uses if name not in given]
             faults = [ParameterFault("it is missing", at + pointer_to(name)) for name in missing]
         size = sum(len(msgspec.json.encode(one)) * self._uses.get(name, 1) for name, one in values.items())
-        if size > MAX_BOUND_BYTES:
-            detail = f"in all tasks that use them they take {size} bytes; {MAX_BOUND_BYTES} may be"
-            faults.append(ParameterFault(detail, at))
+        faults += too_many(size, at)
         return values, others, faults
 
     def bind(self, task: PlannedTask, values: Mapping[str, Any]) -> PlannedTask:
@@ -72,6 +70,14 @@ class FlowParameters:
         if task.seq not in self.used:
             return task
         return with_parameters(task, bound(task.parameters, values, self.secrets))
+
+
+def too_many(size_bytes: int, at: str) -> list[ParameterFault]:
+    """What is wrong with parameters that take so much room in all tasks together."""
+    if size_bytes <= MAX_BOUND_BYTES:
+        return []
+    detail = f"in all tasks that use them they take {size_bytes} bytes; {MAX_BOUND_BYTES} may be"
+    return [ParameterFault(detail, at)]
 
 
 def flow_parameters_of(

@@ -1,0 +1,87 @@
+"""What a flow returns, from the results of its tasks as they are stored."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from flower_engine.flows.flow_results import add_result
+from flower_engine.flows.memory_sources import MemoryDefinitions
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
+from flower_engine.model.events import AnyEvent, FlowRegistered, TaskFinished, TaskIgnored, TaskStarted
+from flower_engine.model.fold import fold
+from flower_engine.model.workflow_versions import version_of
+from flower_engine.projection.read.views import FlowView, view_of_state
+from flower_engine.runtime.clock import SystemClock
+
+FLOW = "018f3c5e-7a10-7000-8000-000000000001"
+BLOB = BlobRef(sha256="a" * 64, bytes=1_000_000, store="api")
+
+
+async def returned(returns: Any, *, ends: bool = True) -> FlowView:
+    """A flow whose tasks have a result, a result in a blob, a stand-in, and nothing."""
+    names = ("small", "large", "given", "passed")
+    tasks = tuple(
+        TaskDefinition(task_seq=seq * 10, task_name=name, program="A", depends_on=())
+        for seq, name in enumerate(names, start=1)
+    )
+    definition = WorkflowDefinition(name="w", tasks=tasks, returns=returns)
+    definitions = MemoryDefinitions(SystemClock())
+    await definitions.put(definition, "somebody")
+    common: dict[str, Any] = {"at": 2, "flow": FLOW}
+    attempt: dict[str, Any] = {**common, "attempt": 1, "lease": "1-0"}
+    events: list[AnyEvent] = [
+        FlowRegistered(
+            **common,
+            v=1,
+            workflow="w",
+            order=0,
+            tasks=plan_flow(definition),
+            definition=version_of(definition).hash,
+            parameters={"day": {"$from": "small"}},
+        ),
+        TaskStarted(**attempt, v=2, task=1, worker="x"),
+        TaskStarted(**attempt, v=3, task=2, worker="x"),
+        TaskFinished(**attempt, v=4, task=1, result=msgspec.Raw(b'{"n":1,"$secret":"NAME"}')),
+        TaskFinished(**attempt, v=5, task=2, blob=BLOB),
+        TaskIgnored(**common, v=6, task=3, was=0, by="x", result=msgspec.Raw(b"[7]")),
+    ]
+    if ends:
+        events.append(TaskIgnored(**common, v=7, task=4, was=0, by="x", ends=True))
+    view = view_of_state(fold(events)[FLOW], 0)
+    await add_result(definitions, view)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("returns", "result"),
+    [
+        (None, None),
+        ({"$from": "small", "path": "/n"}, 1),
+        ({"$from": 10}, {"n": 1, "$secret": "NAME"}),
+        ({"$from": "large"}, {"$blob": {"sha256": "a" * 64, "bytes": 1_000_000, "store": "api"}}),
+        ([{"$from": "given", "path": "/0"}, {"$from": "passed", "default": 3}], [7, 3]),
+        ({"day": {"$param": "day"}, "none": {"$param": "other"}}, {"day": {"$from": "small"}, "none": None}),
+        ({"$text": "{n} rows", "n": {"$from": "small", "path": "/n"}}, "1 rows"),
+        ({"$literal": {"$from": "small"}}, {"$from": "small"}),
+    ],
+)
+async def test_a_flow_returns_what_its_version_says(returns: Any, result: Any) -> None:
+    flow = await returned(returns)
+    assert (flow.result, flow.result_problem) == (result, None)
+
+
+async def test_a_value_that_is_not_there_is_said() -> None:
+    flow = await returned({"n": {"$from": "passed"}})
+    assert (flow.result, flow.result_problem) == (
+        None,
+        "what the flow returns is the result of task passed, which has none: it was passed over",
+    )
+    flow = await returned({"$from": "large", "path": "/n"})
+    assert "'/n' of the result of task large, where there is" in (flow.result_problem or "")
+
+
+async def test_a_flow_that_goes_on_returns_nothing_yet() -> None:
+    flow = await returned({"$from": "small"}, ends=False)
+    assert (flow.result, flow.result_problem) == (None, None)
