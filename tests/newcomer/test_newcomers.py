@@ -1,0 +1,130 @@
+"""What a newcomer meets works as it is written: the beginning of the README, the tutorial, the examples."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from acceptance.running import PATIENT, RunningEngine
+from flower_engine.client import Client
+from newcomer.one_engine import Newcomer
+from newcomer.page_blocks import blocks_of
+from newcomer.rates_server import rates_server
+from unit.pages import DOCS, ROOT
+
+EXAMPLES = ROOT / "examples"
+ORDERS = "customer,product,amount\nAda,pen,70.50\nBob,ink,12.00\nAda,ink,40.00\n"
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    """With one engine for all of this file: to start one costs as much as all that is tried here."""
+    folder = tmp_path_factory.mktemp("engine")
+    settings = {**PATIENT, "FLOWER_BLOBS": "api", "FLOWER_PROCESSES": "2"}
+    with (
+        RunningEngine.started(folder, "api", "projector", "watcher", **settings) as engine,
+        Client(engine.url) as client,
+    ):
+        engine.set_environment(FLOWER_URL=engine.url)
+        yield Newcomer(engine, client, tmp_path_factory.mktemp("newcomer"))
+
+
+@pytest.fixture(scope="module")
+def examples(newcomer: Newcomer) -> Newcomer:
+    """The same, in a folder with the examples."""
+    folder = newcomer.folder / "examples"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return Newcomer(newcomer.engine, newcomer.client, folder)
+
+
+def run(who: Newcomer, name: str, *given: str) -> Any:
+    with contextlib.chdir(who.folder):
+        return msgspec.json.decode(who.run(name, *given))
+
+
+def test_the_readme_begins_with_what_works(newcomer: Newcomer) -> None:
+    begin, _, _ = (ROOT / "README.md").read_text().partition("## How it works")
+    newcomer.follow(blocks_of(begin))
+
+
+def test_the_tutorial_tells_the_truth(newcomer: Newcomer) -> None:
+    newcomer.follow(blocks_of((DOCS / "tutorial.md").read_text()))
+
+
+def test_sales_of_files_go_through_sqlite(examples: Newcomer) -> None:
+    (examples.folder / "in").mkdir(exist_ok=True)
+    (examples.folder / "in" / "north-2026-01-05.csv").write_text("article,pieces,cents\npen,2,300\n")
+    (examples.folder / "in" / "west-2026-01-05.csv").write_text("article,pieces,cents\nink,1,500\n")
+    returned = run(examples, "sales_etl.py", "day=2026-01-05", "folder=in", "database=sales.db")
+    assert returned == {"rows": 2, "file": "in/totals-2026-01-05.csv", "articles": 2}
+    assert (examples.folder / returned["file"]).read_text().splitlines() == [
+        *("article,pieces,cents", "ink,1,500", "pen,2,300"),
+    ]
+
+
+def test_rates_come_from_an_api_that_is_busy_at_first(examples: Newcomer) -> None:
+    with rates_server() as served:
+        returned = run(examples, "exchange_rates.py", "day=2026-01-05", f"url={served.url}")
+        assert returned["amounts"] == [
+            {"currency": "USD", "amount": "125.00"},
+            {"currency": "GBP", "amount": "80.00"},
+            {"currency": "CHF", "amount": "93.45"},
+        ]
+        assert set(served.asked.values()) == {3}
+
+
+def test_rates_are_asked_for_as_often_as_the_limit_says(examples: Newcomer) -> None:
+    flower = examples.engine.flower
+    with rates_server() as served:
+        for currency in ("USD", "GBP", "CHF"):
+            served.asked[currency] = 2
+        assert flower("limit", "program", "fetch_rate", "--rate", "2", "--period", "3600").returncode == 0
+        flow = examples.client.register("exchange_rates", day="2026-01-05", url=served.url)
+        examples.engine.wait_for(
+            "two rates", lambda: [task.status for task in flow.tasks()].count("Finish") == 2
+        )
+        assert served.asked.total() == 8
+        assert "rate" in flower("why", flow.id).stdout
+        assert flower("limit", "program", "fetch_rate", "--off").returncode == 0
+        assert examples.ended(flow.id).word == "Finish"
+
+
+def test_models_are_trained_side_by_side(examples: Newcomer) -> None:
+    returned = run(examples, "train_model.py", "count=300")
+    assert returned["score"]["points"] == 300 and returned["score"]["right"] > 270
+    assert returned["weights"]["$blob"]["bytes"] == 4 * 8
+
+
+def test_a_report_of_a_day_is_written(examples: Newcomer) -> None:
+    (examples.folder / "2026-01-05.csv").write_text(ORDERS)
+    returned = run(examples, "daily_report.py", "day=2026-01-05", "folder=.", "threshold=20")
+    assert returned == {"file": "report-2026-01-05.md", "amount": "122.50"}
+    assert "# 3 orders of 2026-01-05, 122.50 in all" in (examples.folder / returned["file"]).read_text()
+
+
+def test_definitions_come_from_a_csv_by_sql(examples: Newcomer) -> None:
+    (examples.folder / "2026-01-05.csv").write_text(ORDERS)
+    examples.serve(examples.folder / "daily_report.py")
+    with contextlib.chdir(examples.folder):
+        for _ in range(2):  # again: the same
+            words = ("psql", "-v", "ON_ERROR_STOP=1", "-f", "import_definitions.sql")
+            imported = examples.engine.flower(*words)
+            assert imported.returncode == 0, imported.stderr
+    for region, lines in {"north": 1, "south": 1}.items():
+        given = {"day": "2026-01-05", "folder": str(examples.folder)}
+        flow = examples.client.register(f"report_{region}", **given).wait(timeout=180)
+        assert flow.word == "Finish", flow.failed
+        text = Path(flow.result["file"]).read_text()
+        assert text.startswith(f"# {region.title()}: 3 orders\n") and text.count("| Ada") == lines
+    refused = examples.engine.flower("register", "report_north", "dya=2026-01-05")
+    assert refused.returncode != 0 and "day" in refused.stderr
+
+
+def test_the_list_of_examples_has_each() -> None:
+    listed = (EXAMPLES / "README.md").read_text()
+    files = {file.name for file in EXAMPLES.iterdir() if file.suffix in (".py", ".sql", ".csv")}
+    assert {name for name in files if f"]({name})" not in listed} == set()
