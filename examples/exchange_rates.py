@@ -1,7 +1,8 @@
 """An HTTP API with retries and a rate limit: rates of exchange of a day, one request a currency.
 
-The API says when it has had enough (429, 503), and is heeded; what it does not know is no reason to ask again. How
-often it may be asked is a limit of the program, whatever workflow it is in, on however many workers:
+The API says when it has had enough (429, 503), and is heeded; what it does not know is not asked for again.
+How often it may be asked is a limit of the program, whatever workflow it is in, on however many workers:
+
     flower limit program fetch_rate --rate 5 --period 1
 """
 

@@ -46,17 +46,20 @@ class Newcomer:
     def run(self, target: str, *given: str) -> str:
         """``flower run``, with this engine in place of one of its own: what it prints on standard output, or
         why there is no flow."""
-        file = Path(target)
-        self.serve(file)
-        deployed = self.engine.flower("deploy", target, "--yes", "--json")
-        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-        (plan,) = msgspec.json.decode(self.engine.flower("deploy", target, "--check", "--json").stdout)["workflows"]
-        registered = self.engine.flower("register", plan["taskId"], *given)
+        registered = self.engine.flower("register", self.define(target), *given)
         if registered.returncode != 0:
             return registered.stderr
         flow = self.ended(registered.stdout.split()[0])
         assert flow.word == "Finish", f"{flow.failed}\n{self.engine.logs()}"
         return msgspec.json.format(msgspec.json.encode(flow.result)).decode()
+
+    def define(self, target: str) -> str:
+        """Has the only workflow of a Python file in use, and served; its name."""
+        self.serve(Path(target))
+        deployed = self.engine.flower("deploy", target, "--yes", "--json")
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        (workflow,) = msgspec.json.decode(deployed.stdout)["workflows"]
+        return workflow["taskId"]
 
     def ended(self, flow: str) -> Flow:
         """The flow, when nothing more of it happens by itself."""

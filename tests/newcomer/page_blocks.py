@@ -9,14 +9,14 @@ _FILE = re.compile(r"# ([\w/.-]+\.\w+)\n")
 
 
 class Block(NamedTuple):
-    """A block of a page: the content of a file, whose name is in its first line, or commands (``file`` is "")."""
+    """A block of a page: the content of a file, named in its first line, or commands (``file`` is "")."""
 
     file: str
     text: str
 
 
 def blocks_of(text: str) -> list[Block]:
-    """The files (``python``, ``text``) and the commands (``console``) of a page; other blocks are only read."""
+    """The files (``python``, ``text``) and the commands (``console``) of a page; others are to read."""
     blocks: list[Block] = []
     for language, content in _BLOCK.findall(text):
         if language == "console":
@@ -43,7 +43,9 @@ def told(said: str, printed: str) -> bool:
         return True
     parts = re.split(r"(\n?^\.\.\.$\n?|\.\.\.)", printed.strip(), flags=re.MULTILINE)
     pattern = "".join(
-        (r"(?s:.*)" if "\n" in part or part == printed.strip() else r".*") if part.strip() == "..." else re.escape(part)
+        (r"(?s:.*)" if "\n" in part or part == printed.strip() else r".*")
+        if part.strip() == "..."
+        else re.escape(part)
         for part in parts
     )
     lines = "\n".join(line.rstrip() for line in said.strip().splitlines())

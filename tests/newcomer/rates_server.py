@@ -33,7 +33,7 @@ def rates_server() -> Generator[RatesServer]:
     """Serves until the block is left."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 # the name that the library calls
+        def do_GET(self) -> None:  # the name that the library calls
             status, headers, content = served.answer(self.path)
             body = json.dumps(content).encode()
             self.send_response(status)

@@ -83,7 +83,9 @@ def test_rates_are_asked_for_as_often_as_the_limit_says(examples: Newcomer) -> N
         for currency in ("USD", "GBP", "CHF"):
             served.asked[currency] = 2
         assert flower("limit", "program", "fetch_rate", "--rate", "2", "--period", "3600").returncode == 0
-        flow = examples.client.register("exchange_rates", day="2026-01-05", url=served.url)
+        with contextlib.chdir(examples.folder):
+            workflow = examples.define("exchange_rates.py")
+        flow = examples.client.register(workflow, day="2026-01-05", url=served.url)
         examples.engine.wait_for(
             "two rates", lambda: [task.status for task in flow.tasks()].count("Finish") == 2
         )
