@@ -18,6 +18,7 @@ FlowerError
 ├── FlowLimitError              as many flows of the workflow are under way as may be
 ├── RefusedError                an operation does not fit how the flow stands; says which task and what to do
 │   ├── MovedError              the flow has moved on since the version that the operation was meant for
+│   ├── NeedsResultsError       what is to run again reads results that Redis keeps no more; names the tasks
 │   ├── AmbiguousFlowError      several flows begin so
 │   ├── AmbiguousVersionError   the hashes of several versions of a workflow begin so
 │   ├── KeyConflictError        an idempotency key belongs to a flow of another workflow
