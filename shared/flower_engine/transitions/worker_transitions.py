@@ -21,7 +21,7 @@ _leave = Script("worker/leave")
 _hand_back = Script("worker/hand_back")
 MOST_KEPT_BYTES = 256 * 1024 * 1024
 """What a partition keeps of results in Redis, where nobody says otherwise."""
-_PAGE_BYTES = 1024 * 1024
+_PAGE_BYTES, _PAGE_TASKS = 1024 * 1024, 1_000
 _WITHOUT_DATA = 5  # parts of a reply
 _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
 _WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
@@ -199,7 +199,7 @@ async def read_inputs(
     """
     found: dict[int, bytes] = {}
     while len(found) < len(tasks):
-        asked = tasks[len(found) :]
+        asked = tasks[len(found) : len(found) + _PAGE_TASKS]
         args = _read_inputs.args(
             asked,
             generation=partition.generation,

@@ -1,6 +1,7 @@
 -- What claimed tasks read: results that their flows keep, as far as they fit into the reply.
 -- needs: base, flow_fields, kept_results, meta
 local MOST_INPUT_BYTES = 262144
+local MOST_INPUTS = 1000 -- results in a reply: a call looks at no more of them
 local MOST_FLOW_BYTES = 4194304
 local READS = '"reads":{([^{}]*)},"refs":true}$' -- the end of a message, and what its references name
 local readers_claimed = {} -- {flow, task, lease, reads}: claimed tasks of flows with data
@@ -12,11 +13,11 @@ end
 
 -- Adds the results of these tasks of a flow to a reply, "<flow>:<task>" and payload ("-": it has none), while
 -- all together are no more than `most` bytes. The first one is added whatever its size if `is_first_free`.
--- Returns the bytes added, and how many of the tasks were dealt with before one did not fit.
+-- Returns the bytes added.
 local function add_results(reply, flow, tasks, most, is_first_free)
-  local fitting, sum, uses = tasks, 0, nil
+  local fitting, sum = tasks, 0
   if flow.kept > most then -- only then may something be too much
-    uses = uses_of(flow, tasks)
+    local uses = uses_of(flow, tasks)
     fitting = {}
     for index = 1, #tasks do
       local bytes = uses[tasks[index]].bytes
@@ -47,13 +48,14 @@ local function add_results(reply, flow, tasks, most, is_first_free)
     reply[n + 1], reply[n + 2] = flow.id .. ':' .. fitting[index], payload
     bytes = bytes + #payload
   end
-  return bytes, #fitting
+  return bytes
 end
 
 -- What the claimed tasks read, each result once a flow, and the leases of which the result is to be stored as
 -- a blob: their flow keeps all it may, or the partition does (`most_kept` bytes) and somebody reads it.
 local function inputs_of_claims(most_kept)
   local results, full, left, asked, order = {}, {}, MOST_INPUT_BYTES, {}, {}
+  local looked_at = 0
   local is_partition_full = tonumber(kept_mark or 0) >= most_kept
   for _, claimed in ipairs(readers_claimed) do
     local flow, task, lease, reads = claimed[1], claimed[2], claimed[3], claimed[4]
@@ -65,7 +67,10 @@ local function inputs_of_claims(most_kept)
         order[#order + 1] = flow
       end
       for producer in string.gmatch(reads, ':(%d+)') do
-        if not wanted[producer] then
+        if looked_at >= MOST_INPUTS then
+          break
+        elseif not wanted[producer] then
+          looked_at = looked_at + 1
           wanted[producer] = true
           wanted[#wanted + 1] = producer
         end

@@ -11,7 +11,8 @@ local byte = string.byte
 
 -- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
 -- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
--- kept: the claim that follows often takes just that task.
+-- kept: the claim that follows often takes just that task. (The message of a task that reads very many others
+-- is long, as it names them all: where tasks read others it is left to the claim.)
 local function release_one(flow, task, open, lane, state, message)
   local open_name = open_field(task)
   open = flow[open_name] or open
@@ -32,16 +33,18 @@ local function release_one(flow, task, open, lane, state, message)
 end
 
 local function release_some(flow, tasks)
-  local names = {}
+  local names, width = {}, flow.kept and 3 or 4
   for index = 1, #tasks do
     local task, n = tasks[index], #names
-    names[n + 1], names[n + 2] = open_field(task), lane_field(task)
-    names[n + 3], names[n + 4] = state_field(task), message_field(task)
+    names[n + 1], names[n + 2], names[n + 3] = open_field(task), lane_field(task), state_field(task)
+    if width == 4 then
+      names[n + 4] = message_field(task)
+    end
   end
   local got = call('HMGET', flow.key, unpack(names))
   for index = 1, #tasks do
-    local at = 4 * index
-    release_one(flow, tasks[index], got[at - 3], got[at - 2], got[at - 1], got[at])
+    local at = width * (index - 1)
+    release_one(flow, tasks[index], got[at + 1], got[at + 2], got[at + 3], width == 4 and got[at + 4] or nil)
   end
 end
 
@@ -52,8 +55,13 @@ local function release(flow, task, dependents)
     change_active(flow, 1) -- the note
   elseif not string.find(dependents, ',', 1, true) then
     local only = dependents
-    local got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
-      message_field(only))
+    local got
+    if flow.kept then
+      got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only))
+    else
+      got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
+        message_field(only))
+    end
     release_one(flow, only, got[1], got[2], got[3], got[4])
   else
     local tasks = {}

@@ -17,7 +17,7 @@ if status ~= RUNNING or current ~= lease or not flow.kept then
   return { 'gone' }
 end
 local results, payloads = {}, {}
-add_results(results, flow, { unpack(ARGV, 5) }, tonumber(most), true)
+add_results(results, flow, { unpack(ARGV, 5, 4 + MOST_INPUTS) }, tonumber(most), true)
 for index = 2, #results, 2 do
   payloads[index / 2] = results[index]
 end
