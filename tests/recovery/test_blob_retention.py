@@ -109,7 +109,9 @@ async def test_a_replay_finds_uses_again(both: Both) -> None:
     assert await uses(both) == {(ref.sha256, flow)}
     await both.connection.execute("DELETE FROM kr_blob_use")
     chosen = Selection()
-    building = rebuild_tables(both.other, both.connection, chosen, lambda *_: None, at_one_moment=False)
+    building = rebuild_tables(
+        both.other, both.connection, chosen, lambda _what, _done, _total: None, at_one_moment=False
+    )
     async with building as (replaying, rebuilt):
         await swap_in(both.other, replaying, rebuilt, chosen)
     assert await uses(both) == {(ref.sha256, flow)}

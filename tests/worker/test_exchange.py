@@ -9,7 +9,7 @@ from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.model.events import TaskReturned, TaskStarted
 from flower_engine.model.status import Status
 from flower_engine.programs.program_modules import load_programs
-from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings import load_settings
 from flower_engine.transitions.worker_transitions import MOST_KEPT_BYTES, attend, program_args
 from flower_worker.ability import Ability
 from flower_worker.child_process import Origin
@@ -41,7 +41,7 @@ async def exchange(engine: Engine) -> ExchangeLoop:
         slots=Slots(SLOTS, 0),
         executor=Executor(
             *(registry, "w1", Threads(SLOTS), Processes(Origin.now([]), Ability(()))),
-            make_data(Settings(), BlobStores([], "http://127.0.0.1:1", None)),
+            make_data(load_settings(), BlobStores([], "http://127.0.0.1:1", None)),
             max_lost=3,
         ),
         most_kept=MOST_KEPT_BYTES,
