@@ -1,6 +1,7 @@
 """Data between tasks over real processes: a few bytes, and a file of 70 MB, whoever of them is killed."""
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -40,43 +41,25 @@ def total(*, small: int, middle: int, large: int, file: int) -> dict[str, int]:
 """
 
 
-def _tasks(folder: Path) -> list[dict[str, object]]:
-    sizes = {"small": 10, "middle": 100_000, "large": 5 * MB}
-    tasks: list[dict[str, object]] = []
-    for name, size in sizes.items():
-        tasks += [
-            {"taskName": f"give_{name}", "program": "Give", "parameters": {"size": size}, "dependsOn": []},
-            {
-                "taskName": name,
-                "program": "Length",
-                "parameters": {"value": {"$from": f"give_{name}"}},
-                "dependsOn": [],
-            },
-        ]
-    tasks += [
-        {
-            "taskName": "make",
-            "program": "MakeFile",
-            "parameters": {"folder": str(folder), "size": 70 * MB},
-            "dependsOn": [],
-        },
-        {
-            "taskName": "file",
-            "program": "Weigh",
-            "parameters": {
-                "file": {"$from": "make", "path": "/file"},
-                "sha256": {"$from": "make", "path": "/sha256"},
-            },
-            "dependsOn": [],
-        },
-        {
-            "taskName": "total",
-            "program": "Total",
-            "parameters": {name: {"$from": name} for name in (*sizes, "file")},
-            "dependsOn": [],
-        },
+def _task(seq: int, name: str, program: str, **parameters: Any) -> dict[str, Any]:
+    task: dict[str, Any] = {"taskSeq": seq, "taskName": name, "program": program, "taskPriority": 0}
+    return {**task, "dependsOn": [], "parameters": parameters}
+
+
+def _tasks(folder: Path) -> list[dict[str, Any]]:
+    of_file = {"file": {"$from": "make", "path": "/file"}, "sha256": {"$from": "make", "path": "/sha256"}}
+    names = ("small", "middle", "large", "file")
+    return [
+        _task(1, "give_small", "Give", size=10),
+        _task(2, "small", "Length", value={"$from": "give_small"}),
+        _task(3, "give_middle", "Give", size=100_000),
+        _task(4, "middle", "Length", value={"$from": "give_middle"}),
+        _task(5, "give_large", "Give", size=5 * MB),
+        _task(6, "large", "Length", value={"$from": "give_large"}),
+        _task(7, "make", "MakeFile", folder=str(folder), size=70 * MB),
+        _task(8, "file", "Weigh", **of_file),
+        _task(9, "total", "Total", **{name: {"$from": name} for name in names}),
     ]
-    return [{"taskSeq": seq, "taskPriority": 0, **task} for seq, task in enumerate(tasks, start=1)]
 
 
 def test_data_of_any_size_arrives_whatever_is_killed_meanwhile(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.idempotency_keys import known_keys
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.registrar import Wanted
+from flower_engine.flows.result_blobs import keep_blobs
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import keying_of
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
@@ -64,7 +65,9 @@ async def fork(
     keying = await keying_of(stores, state.workflow)
     known = (await known_keys(stores, [key])).get(key) if key else None
     if known is None:
-        known = await stores.registrar.start(Wanted(plan_of_fork(state, tasks, given, keying), by, key))
+        plan = plan_of_fork(state, tasks, given, keying)
+        await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
+        known = await stores.registrar.start(Wanted(plan, by, key))
     if known.word == "known" and known.workflow != state.workflow:
         raise KeyConflictError(key, known.flow, known.workflow, state.workflow)
     return Forked(known.flow, state.workflow, flow_id, warnings_of(programs, given))

@@ -35,6 +35,7 @@ class PostgresStores(Stores):
         )
         self.listener = Listener(settings.database_direct_url or settings.database_url, self.plans)
         self.pool = pool
+        self.blob_names = settings.blobs
 
     @asynccontextmanager
     async def postgres(self) -> AsyncGenerator[Connection]:

@@ -1,0 +1,61 @@
+"""Blobs that operations handle: results that are stored, and blobs that a new flow takes over."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Sequence
+from functools import partial
+from uuid import uuid4
+
+from flower_engine.blobs.filesystem_store import FilesystemStore
+from flower_engine.blobs.store import API
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.stores import Stores
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.projection.blobs import contents
+from flower_engine.projection.blobs.uses import blobs_in
+
+
+async def blob_of(stores: Stores, result: bytes) -> BlobRef | None:
+    """Stores the JSON of a result as a blob where ``FLOWER_BLOBS`` says, else in Postgres; None where there
+    is no Postgres: the result stays as it is.
+
+    Raises:
+        psycopg.Error, StoreError: the store cannot be used now.
+    """
+    if not isinstance(stores, PostgresStores):
+        return None
+    sha256, name = hashlib.sha256(result).hexdigest(), next(iter(stores.blob_names), API)
+    if name == API:
+        upload = uuid4()
+        for number, at in enumerate(range(0, len(result), contents.CHUNK_BYTES)):
+            async with stores.postgres() as connection:
+                chunk = result[at : at + contents.CHUNK_BYTES]
+                await contents.add_chunk(connection, upload, number, chunk)
+        async with stores.postgres() as connection:
+            await contents.complete(connection, sha256, upload, len(result))
+    else:
+        store = FilesystemStore(name)
+        await asyncio.to_thread(store.put, sha256, len(result), partial(io.BytesIO, result))
+        name = store.name
+    return BlobRef(sha256=sha256, bytes=len(result), store=name)
+
+
+async def keep_blobs(stores: Stores, taken: Sequence[BlobRef | bytes]) -> None:
+    """Keeps the blobs that a flow takes over (references, or results that may hold some) until its own use of
+    them is projected: the flow that they are from may be pruned before that.
+
+    Raises:
+        psycopg.Error, StoreError: a store cannot be used now.
+    """
+    names = [one.sha256 for one in taken if isinstance(one, BlobRef)]
+    names += [sha256 for one in taken if isinstance(one, bytes) for sha256 in blobs_in(one)]
+    if not names or not isinstance(stores, PostgresStores):
+        return
+    async with stores.postgres() as connection:
+        for sha256 in sorted(set(names)):
+            await contents.touch(connection, sha256)
+    for store in [FilesystemStore(name) for name in stores.blob_names if name != API]:
+        for one in taken:
+            if isinstance(one, BlobRef) and one.store == store.name:
+                await asyncio.to_thread(store.touch, one.sha256, one.bytes)
