@@ -203,6 +203,33 @@ async def test_a_value_that_is_missing_is_said(own_api: RunningApi) -> None:
 
 
 @pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("UPDATE kr_flow_stat SET parameters = %s", "[1]"),
+        ("UPDATE ms_workflow_version SET definition = %s", '{"returns": {"$from": 1.5}}'),
+        ("UPDATE ms_workflow_version SET definition = %s", '{"returns": {"$from": {}, "$param": 1}}'),
+        ("UPDATE kr_task_stat SET result = %s WHERE task_exec_seq = 2", "[" * 960 + "]" * 960),
+        ("UPDATE kr_task_stat SET result = %s WHERE task_exec_seq = 2", "[" * 3000 + "]" * 3000),
+        ("UPDATE kr_flow_stat SET parameters = %s", "[" * 3000 + "]" * 3000),
+    ],
+)
+async def test_rows_that_make_no_sense_are_no_result(own_api: RunningApi, statement: str, value: str) -> None:
+    define(own_api, "edited", returns=[[{"$from": "second"}]])
+    flow = register(own_api, "edited", day="2026-01-05")
+    async with own_api.engine() as engine:
+        await engine.work_off()
+    await own_api.project()
+    own_api.sql(statement, value)
+    reply = own_api.client.get(f"/flows/{flow}")
+    if "[[[[" in value:
+        assert reply.status_code in (200, 409), reply.text
+        return
+    assert reply.status_code == 200, reply.text
+    shown = msgspec.json.decode(reply.content, type=dict[str, msgspec.Raw])
+    assert bytes(shown["result"]) != b"null" or bytes(shown["resultProblem"]) != b"null"
+
+
+@pytest.mark.parametrize(
     ("column", "value", "problem"),
     [
         ("parameters_schema", "[1]", "has a parameters_schema that is not an object"),

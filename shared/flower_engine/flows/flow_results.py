@@ -6,8 +6,10 @@ import msgspec
 
 from flower_engine.errors import ParameterError
 from flower_engine.flows.sources import Definitions
+from flower_engine.model.reference_forms import FormError
 from flower_engine.model.references import NoValueError, bound, resolved_value
 from flower_engine.model.status import Status
+from flower_engine.projection.archive.histories import told
 from flower_engine.projection.read.views import FlowView, TaskView
 
 
@@ -22,12 +24,15 @@ async def add_result(definitions: Definitions, flow: FlowView) -> None:
     returns = await definitions.returns(flow.task_id, flow.workflow_version)
     if returns is None:
         return
-    parameters: dict[str, Any] | None = msgspec.json.decode(flow.parameters)
-    asked = bound({"": returns}, parameters or {})[""]
     try:
-        flow.result = resolved_value(asked, _Results(flow).read, _no_secret, "what the flow returns")
+        parameters = msgspec.json.decode(flow.parameters, type=dict[str, Any] | None)
+        asked = bound({"": returns}, parameters or {})[""]
+        value = resolved_value(asked, _Results(flow).read, _no_secret, "what the flow returns")
+        flow.result = msgspec.Raw(msgspec.json.encode(value))
     except ParameterError as error:
         flow.result_problem = str(error)
+    except (FormError, msgspec.MsgspecError, RecursionError) as error:  # somebody edited the rows
+        flow.result_problem = f"what the flow returns cannot be told: {told(error)}"
 
 
 class _Results:

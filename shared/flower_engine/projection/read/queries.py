@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL
 
+from flower_engine.errors import HistoryDamagedError
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.unreadable_rows import decode_flow
@@ -98,11 +99,19 @@ async def read_position(connection: Connection, partition: int) -> str | None:
 
 
 async def read_flow(connection: Connection, flow_id: str) -> FlowView | None:
-    """The flow with its tasks, all at one moment, or None; wait reasons are left open."""
+    """The flow with its tasks, all at one moment, or None; wait reasons are left open.
+
+    Raises:
+        HistoryDamagedError: a row of it holds what cannot be read.
+    """
     row = await (await connection.execute(_FLOW, (flow_id,))).fetchone()
     if row is None:
         return None
-    flow = decode_flow(_flow_decoder, row[0])
+    try:
+        flow = decode_flow(_flow_decoder, row[0])
+    except RecursionError:
+        why = "a row of it holds JSON that is nested deeper than a parser goes; replay makes the rows anew"
+        raise HistoryDamagedError(flow_id, why) from None
     flow.failed_tasks = failed_tasks(flow.tasks)
     return flow
 
