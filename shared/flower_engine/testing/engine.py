@@ -1,0 +1,254 @@
+"""The engine of one test: a partition of the process' server, and what the services do with one."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.asyncio.connection import ConnectionPool
+
+from flower_engine.errors import ParameterError, SecretError
+from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.history import detail_of, find_events, find_flow
+from flower_engine.flows.live_programs import Programs, Versions
+from flower_engine.flows.memory_stores import MemoryStores
+from flower_engine.flows.registrations import Asked, start
+from flower_engine.log.client import send
+from flower_engine.log.durability import Level
+from flower_engine.log.partition import Partition
+from flower_engine.model.attempts import attempts_of
+from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.ids import is_flow_id, partition_of
+from flower_engine.model.kept_results import INLINE, NOTHING
+from flower_engine.model.references import NoValueError, resolved
+from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.programs.registry import Registry
+from flower_engine.projection.read.views import FlowView, TaskDetail
+from flower_engine.runtime.settings import Settings
+from flower_engine.testing.program_runs import WORKER, Work
+from flower_engine.testing.skipping_client import SkippingRedis
+from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.watcher_transitions import fire, lapse
+from flower_engine.transitions.worker_transitions import (
+    Claim,
+    Outcome,
+    Service,
+    attend,
+    finish_and_claim,
+    read_inputs,
+)
+
+BY = "test"
+_WANTED = 100
+_NO_STALL_MS = 2**50  # time jumps here by hours, and nobody has slept
+_decode_message = msgspec.json.Decoder(TaskMessage).decode
+
+
+class Turn(NamedTuple):
+    """``opens_ms``: in so many milliseconds a rate lets more start; ``more``: something becomes ready yet."""
+
+    work: list[Work]
+    more: bool
+    opens_ms: int | None
+
+
+class _TestClock:
+    """What code around the engine takes for the time."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def skip(self, ms: int) -> None:
+        self._now_ms += ms
+
+    def monotonic(self) -> float:
+        return self._now_ms / 1000
+
+    async def rest(self, seconds: float, stop: Any = None) -> None:
+        raise NotImplementedError("nothing rests in skipped time")
+
+
+class _OwnPrograms(Programs):
+    """The programs of this process, as if a live worker served them."""
+
+    registry: Registry
+
+    async def known(self) -> set[str]:
+        return {program.name for program in self.registry}
+
+    async def versions(self, programs: Iterable[str], *, anew: bool = False) -> Versions:
+        found = {name: self.registry.get(name) for name in programs}
+        return {name: program and [program.binder.signature] for name, program in found.items()}
+
+
+class _OneOfMany(MemoryStores):
+    """Stores with one partition, whatever its number."""
+
+    def partition_of(self, flow_id: str) -> Partition:
+        (partition,) = self.partitions
+        if is_flow_id(flow_id) and partition_of(flow_id) == partition.number:
+            return partition
+        return super().partition_of("")
+
+
+class Engine:
+    """To be used on the server's event loop. Time stands still but where :meth:`skip` moves it."""
+
+    def __init__(
+        self, redis: SkippingRedis, partition: Partition, programs: Registry, secret: Callable[[str], str]
+    ) -> None:
+        self.redis = redis
+        self.partition = partition
+        self.settings = Settings.model_validate({})  # nothing of the person who runs the tests
+        self.clock = _TestClock(time.time_ns() // 1_000_000)
+        self.hanging: dict[tuple[str, int], Claim] = {}
+        self._stores = _OneOfMany(redis, self.settings, self.clock)
+        own_programs = _OwnPrograms(redis, lambda: self._stores.partitions)
+        own_programs.registry = programs
+        self._stores.programs = own_programs
+        self._programs = programs
+        self._secret = secret
+        self._call_number = 0
+        self._queues: list[str] = []
+
+    @classmethod
+    async def opened(
+        cls,
+        pool: ConnectionPool,
+        number: int,
+        programs: Registry,
+        secret: Callable[[str], str],
+    ) -> "Engine":
+        """The engine of partition ``number``, which has nothing in it."""
+        partition = Partition(number, "test", "1")
+        redis = SkippingRedis(pool, partition.keys)
+        engine = cls(redis, partition, programs, secret)
+        await redis.set_clock(engine.clock.now_ms())
+        await install(redis, number, partition.installation, 1)
+        engine._stores.install([partition], Level())
+        return engine
+
+    async def close(self) -> None:
+        """Leaves nothing of the partition."""
+        cursor, pattern = b"0", f"{self.partition.keys.prefix}*"
+        while True:
+            cursor, keys = await send(self.redis, "SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)
+            if keys:
+                await send(self.redis, "UNLINK", *keys)
+            if not int(cursor):
+                return
+
+    async def define(self, document: Mapping[str, Any]) -> None:
+        """Defines the workflow anew, as PUT /workflows does; but retries come exactly when they are due.
+
+        Raises:
+            DefinitionError: it cannot be run so; names every problem.
+        """
+        definition = _without_jitter(msgspec.convert(document, WorkflowDocument).to_model())
+        await self._stores.definitions.put(definition, BY)
+        self._stores.plans.forget(definition.name)
+        for task in definition.tasks:
+            if task.queue not in self._queues:
+                self._queues.append(task.queue)
+        await attend(self.redis, self.partition, self._queues)
+
+    async def register(self, workflow: str, asked: Asked) -> str:
+        return (await start(self._stores, workflow, BY, asked)).flow
+
+    async def turn(self, outcomes: Sequence[Outcome], stubbed: Iterable[str]) -> Turn:
+        """Hands outcomes in, and claims what is ready of the programs that are here."""
+        programs = {program.name for program in self._programs} | set(stubbed)
+        self._call_number += 1
+        exchange = await finish_and_claim(
+            self.redis,
+            self.partition,
+            WORKER,
+            self._call_number,
+            answered=self._call_number - 1,
+            outcomes=outcomes,
+            wanted=_WANTED,
+            service_args=Service(tuple(self._queues), tuple(sorted(programs))).args(),
+        )
+        work = [await self._work(claim, exchange.results) for claim in exchange.claims]
+        return Turn(work, exchange.more, exchange.opens_ms)
+
+    async def fire(self) -> tuple[bool, int | None]:
+        """Whether something was due, and in how many milliseconds the next is (None: nothing is)."""
+        fired = await fire(
+            self.redis, self.partition, lease_ms=self.settings.lease_ms, tick_gap_ms=_NO_STALL_MS
+        )
+        return bool(fired.fired), fired.next_ms
+
+    async def skip_and_fire(self, ms: int) -> None:
+        """So much time passes, and what is due then happens."""
+        self.clock.skip(ms)
+        await self.redis.skip(ms)
+        await self.fire()
+
+    async def lose_worker(self, claim: Claim) -> None:
+        """The worker of this claim alone is lost, as if no heartbeat had come for the lease time."""
+        work, lease_ms = self.partition.keys.work(claim.queue.decode()), self.settings.lease_ms
+        others = [one.lease for one in self.hanging.values() if one is not claim and one.queue == claim.queue]
+        for leases, idle_ms in ((others, 0), ([claim.lease], lease_ms)):
+            if leases:
+                claimed = (work, "workers", WORKER, 0, *leases, "IDLE", idle_ms, "JUSTID")
+                await self.redis.execute_command("XCLAIM", *claimed, parse_justid=True)
+        await lapse(
+            self.redis,
+            self.partition,
+            queues=[claim.queue.decode()],
+            lease_ms=lease_ms,
+            tick_gap_ms=_NO_STALL_MS,
+            max_lost=self.settings.max_lost,
+        )
+
+    def operator(self, flow: str) -> Operator:
+        return Operator(self._stores, flow, BY)
+
+    async def view(self, flow: str) -> FlowView:
+        """The flow with its tasks and why they wait."""
+        return await find_flow(self._stores, flow)
+
+    async def details(self, view: FlowView) -> list[TaskDetail]:
+        """The tasks with all their attempts."""
+        attempts = attempts_of(await find_events(self._stores, self.partition, view.task_flow_id))
+        return [
+            detail_of(view, task.task_exec_seq, attempts.get(task.task_exec_seq, [])) for task in view.tasks
+        ]
+
+    async def _work(self, claim: Claim, results: dict[tuple[str, int], bytes]) -> Work:
+        message = _decode_message(claim.message)
+        if not message.refs:
+            return Work(claim, message)
+        kept = {
+            seq: results[claim.flow, seq] for seq in message.reads.values() if (claim.flow, seq) in results
+        }
+        missing = sorted(set(message.reads.values()) - kept.keys())
+        if missing:
+            kept |= await read_inputs(self.redis, self.partition, claim, missing) or {}
+
+        def read(name: str) -> Any:
+            payload = kept.get(message.reads[name], NOTHING)
+            if not payload.startswith(INLINE):
+                raise NoValueError(name)
+            return msgspec.json.decode(payload[1:])
+
+        try:
+            parameters = resolved(message.parameters, read, self._secret)
+        except (ParameterError, SecretError) as error:
+            return Work(claim, message, error)
+        return Work(claim, msgspec.structs.replace(message, parameters=parameters, refs=False))
+
+
+def _without_jitter(definition: WorkflowDefinition) -> WorkflowDefinition:
+    tasks = tuple(
+        task
+        if task.retry is None
+        else msgspec.structs.replace(task, retry=msgspec.structs.replace(task.retry, jitter=0.0))
+        for task in definition.tasks
+    )
+    return msgspec.structs.replace(definition, tasks=tasks)

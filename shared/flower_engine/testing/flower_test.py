@@ -1,0 +1,152 @@
+"""The engine for one test."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
+
+from flower_engine.authoring.workflow import Prepared, Workflow
+from flower_engine.errors import SecretError
+from flower_engine.flows.registrations import Asked
+from flower_engine.programs.durations import Duration, duration_ms
+from flower_engine.programs.registry import Registry, registry
+from flower_engine.testing.engine import Engine
+from flower_engine.testing.private_server import server
+from flower_engine.testing.program_runs import Attempts
+from flower_engine.testing.run import Run
+from flower_engine.testing.skipping import Skipping
+from flower_engine.testing.stubs import Stub, program_name
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class FlowerTest:
+    """Runs workflows by the engine's own scripts in a partition of their own; no time is waited for.
+
+    Programs run in this process, one after another, whatever their kind. While one runs, time stands still.
+    ``secrets``: what programs get for ``$secret`` names.
+    """
+
+    def __init__(self, *, programs: Registry = registry) -> None:
+        """``programs``: those that are run; else all that are registered by ``@program``."""
+        self.secrets: dict[str, str] = {}
+        self._programs = programs
+        self._stubs: dict[tuple[str, str | None], Stub] = {}
+        self._server = server()
+        self._number = self._server.take_number()
+        self._engine = self._server.call(
+            Engine.opened(self._server.pool, self._number, programs, self._secret)
+        )
+        self._attempts = Attempts(programs, self._stubs)
+        self._skipping = Skipping(
+            self._server, self._engine, self._attempts, lambda: {program for program, _ in self._stubs}
+        )
+
+    @overload
+    def run(self, workflow: Workflow[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]: ...
+    @overload
+    def run(self, workflow: Prepared[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]: ...
+    @overload
+    def run(self, workflow: Mapping[str, Any], **parameters: Any) -> Run[Any]: ...
+
+    def run(self, workflow: Any, *args: Any, **kwargs: Any) -> Run[Any]:
+        """Registers a flow of the workflow with these parameters, and lets everything happen until it has
+        finished. ``workflow`` may be a definition as PUT /workflows takes it, too.
+
+        Raises:
+            StuckError: it does not finish; says of each task why.
+            DefinitionError, ParametersError: it cannot be registered so.
+            StubError: a stub does not fit.
+        """
+        run = self.start(workflow, *args, **kwargs)
+        run.finish()
+        return run
+
+    @overload
+    def start(self, workflow: Workflow[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]: ...
+    @overload
+    def start(self, workflow: Prepared[P, R], *args: P.args, **kwargs: P.kwargs) -> Run[R]: ...
+    @overload
+    def start(self, workflow: Mapping[str, Any], **parameters: Any) -> Run[Any]: ...
+
+    def start(self, workflow: Any, *args: Any, **kwargs: Any) -> Run[Any]:
+        """The same, but nothing of it runs yet: see what :class:`Run` can do.
+
+        Raises:
+            DefinitionError, ParametersError: it cannot be registered so.
+        """
+        prepared = cast("Prepared[Any, Any] | None", workflow if isinstance(workflow, Prepared) else None)
+        made: Any = workflow if prepared is None else cast("object", prepared.workflow)
+        document, parameters, result_type = made, kwargs, None
+        if isinstance(made, Workflow):
+            written = cast("Workflow[..., Any]", made)
+            document, parameters = written.document(), written.parameters(*args, **kwargs)
+            result_type = written.result_type
+        asked = Asked(parameters=parameters) if prepared is None else _asked(prepared, parameters)
+        self._server.call(self._engine.define(document))
+        flow = self._server.call(self._engine.register(document["taskId"], asked))
+        return Run(flow, self._engine, self._skipping, result_type)
+
+    def stub(self, program: object, *does: Any, task: str | None = None) -> Stub:
+        """What a program does instead of what it does: ``does`` is a result, an exception, or a callable that
+        is called with the program's arguments (async ones are awaited); or :func:`hangs`. Several are for
+        its calls in order, and there must be enough of them; one alone is for all.
+
+        ``program``: the function under ``@program``, or its name. ``task``: of the task of this name only.
+
+        Raises:
+            StubError: a result is none that the program can return.
+        """
+        name = program_name(program)
+        stub = self._stubs[name, task] = Stub(name, task, self._programs.get(name), does)
+        return stub
+
+    def skip(self, time: Duration) -> None:
+        """Lets so much time pass for all flows of the test; what becomes due runs."""
+        self._skipping.let_pass(duration_ms(time))
+
+    @property
+    def skipped(self) -> timedelta:
+        """How much time was skipped in all."""
+        return timedelta(milliseconds=self._skipping.skipped_ms)
+
+    async def awaited(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For tests on an event loop: ``await flower.awaited(flower.run, nightly, day=day)``. The test's loop
+        goes on meanwhile, and async programs and stubs run on it."""
+        self._attempts.loop_of_test = asyncio.get_running_loop()
+        try:
+            return await asyncio.to_thread(call, *args, **kwargs)
+        finally:
+            self._attempts.loop_of_test = None
+
+    def close(self) -> None:
+        """Leaves nothing of it; the fixture does so."""
+        self._attempts.close()
+        self._server.call(self._engine.close())
+        self._server.give_back(self._number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _secret(self, name: str) -> str:
+        if name not in self.secrets:
+            raise SecretError(f"the test gives no secret {name!r}: flower.secrets[{name!r}] = ...")
+        return self.secrets[name]
+
+
+def _asked(prepared: Prepared[Any, Any], parameters: dict[str, Any]) -> Asked:
+    return Asked(
+        parameters=parameters,
+        priority=prepared.priority,
+        start_at=None if prepared.start_at is None else prepared.start_at.isoformat(),
+        delay_seconds=None if prepared.delay_ms is None else prepared.delay_ms / 1000,
+        key=prepared.key,
+    )

@@ -1,0 +1,166 @@
+"""A flow in a test: what becomes of it, and what is done to it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from flower_engine.flows.flow_operations import Selection
+from flower_engine.flows.parameter_changes import Change
+from flower_engine.programs.parameter_conversion import strict_decoder
+from flower_engine.projection.read.views import FlowView, moment
+from flower_engine.testing.engine import Engine
+from flower_engine.testing.faults import FlowerTestError, StuckError
+from flower_engine.testing.run_tasks import RunTasks, name_of, why_stuck
+from flower_engine.testing.skipping import Skipping
+
+R_co = TypeVar("R_co", covariant=True)
+Status = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled"]
+
+
+class Run(Generic[R_co]):
+    """One flow. Nothing of it happens by itself: :meth:`finish`, :meth:`work` and :meth:`skip` let it."""
+
+    def __init__(self, flow: str, engine: Engine, skipping: Skipping, result_type: Any) -> None:
+        self.id = flow
+        self._engine = engine
+        self._skipping = skipping
+        self._result_type = result_type
+        self._skipped_before_ms = skipping.skipped_ms
+
+    # How it goes on
+
+    def finish(self) -> R_co:
+        """Lets everything happen until the flow has ended, skipping the time between; what it returns.
+
+        Raises:
+            StuckError: nothing of it runs and nothing is due, but it has not finished. Says of each task why.
+        """
+        self.settle()
+        return self.result
+
+    def settle(self) -> Status:
+        """The same for a flow that need not finish: its status then."""
+        self._skipping.run_until(lambda: self._view().finished_ts is not None)
+        return self.status
+
+    def work(self) -> Status:
+        """Runs all that can run now; no time is skipped."""
+        self._skipping.work()
+        return self.status
+
+    # How it stands
+
+    @property
+    def status(self) -> Status:
+        view = self._view()
+        return "Cancelled" if view.status == "Ignore" and view.cancelled_ts else view.status
+
+    @property
+    def result(self) -> R_co:
+        """What the flow returns, as the type that its workflow says.
+
+        Raises:
+            StuckError: it has not finished; says of each task why.
+        """
+        view = self._view()
+        if view.status != "Finish":
+            what = "was cancelled" if view.cancelled_ts else "cannot go on"
+            raise StuckError(why_stuck(view, self.skipped, what))
+        if view.result_problem is not None:
+            raise FlowerTestError(f"flow {self.id} finished, and returns nothing: {view.result_problem}")
+        decode = None if self._result_type is None else strict_decoder(self._result_type)
+        return view.result if decode is None else decode(msgspec.json.encode(view.result))
+
+    @property
+    def tasks(self) -> RunTasks:
+        """Its tasks by name, as they stand now."""
+        view = self._view()
+        return RunTasks(self._skipping.call(self._engine.details(view)))
+
+    @property
+    def skipped(self) -> timedelta:
+        """How much time was skipped since the flow was registered."""
+        return timedelta(milliseconds=self._skipping.skipped_ms - self._skipped_before_ms)
+
+    @property
+    def skipped_to(self) -> datetime:
+        """What time it is for the flow, in UTC."""
+        return moment(self._engine.clock.now_ms())
+
+    # What an operator does; the flow goes on when it is let
+
+    def rerun(
+        self,
+        *tasks: str,
+        scope: Literal["", "only", "dependents"] = "",
+        parameters: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """Reruns these tasks; without names those that failed. ``parameters``: new ones, by task.
+
+        Raises:
+            RefusedError: as the API would refuse it.
+        """
+        changes = {
+            self._number(task): Change(values, [], [], "") for task, values in (parameters or {}).items()
+        }
+        selection: Selection = [self._number(task) for task in tasks] or "failed"
+        self._operate(lambda: self._engine.operator(self.id).rerun(selection, scope, changes))
+
+    def ignore(self, *tasks: str, reason: str = "test", result: Any = msgspec.UNSET) -> None:
+        """Passes over tasks; ``result`` stands in for that of the one task.
+
+        Raises:
+            RefusedError: as the API would refuse it.
+        """
+        stand_in = b"" if result is msgspec.UNSET else msgspec.json.encode(result)
+        numbers = [self._number(task) for task in tasks]
+        self._operate(lambda: self._engine.operator(self.id).ignore(numbers, reason, stand_in))
+
+    def unignore(self, *tasks: str) -> None:
+        """Makes ignored tasks wait again."""
+        numbers = [self._number(task) for task in tasks]
+        self._operate(lambda: self._engine.operator(self.id).unignore(numbers))
+
+    def pause(self, reason: str = "test") -> None:
+        """Holds the flow: nothing of it starts any more."""
+        self._operate(lambda: self._engine.operator(self.id).pause(reason))
+
+    def resume(self) -> None:
+        """Lifts a pause; of a flow that is not paused, reruns what failed."""
+        self._operate(lambda: self._engine.operator(self.id).resume())
+
+    def cancel(self, reason: str = "test") -> None:
+        """Ends the flow."""
+        self._operate(lambda: self._engine.operator(self.id).cancel(reason))
+
+    def lose_worker(self, task: str) -> None:
+        """The worker that runs this task is lost: the attempt ends, and the task waits for another.
+
+        Raises:
+            FlowerTestError: the task is not running; only one that hangs is.
+        """
+        number = self._number(task)
+        claim = self._engine.hanging.get((self.id, number))
+        if claim is None or self._view().tasks[number - 1].status != "Running":
+            raise FlowerTestError(
+                f"task {task!r} does not run, so it has no worker to lose: stub its program with hangs() for"
+                " that attempt, and call run.work() before"
+            )
+        self._skipping.call(self._engine.lose_worker(claim))
+
+    def _operate(self, operation: Callable[[], Any]) -> None:
+        self._skipping.call(operation())
+
+    def _view(self) -> FlowView:
+        return self._skipping.call(self._engine.view(self.id))
+
+    def _number(self, task: str) -> int:
+        names = {name_of(one): one.task_exec_seq for one in self._view().tasks}
+        if task not in names:
+            raise FlowerTestError(f"the flow has no task {task!r}; it has {', '.join(names)}")
+        return names[task]
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.status}>"

@@ -1,0 +1,117 @@
+"""The tasks of a run as a test looks at them, and why a flow does not go on, in words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from flower_engine.flows.wait_words import in_words
+from flower_engine.model.events import TaskError
+from flower_engine.model.near_names import nearest_in_words
+from flower_engine.projection.read.views import AttemptView, FlowView, NoWorker, TaskDetail, TaskView
+from flower_engine.testing.faults import FlowerTestError
+
+StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore"]
+_MOST_TASKS = 30  # that a message tells of
+_MOST_LINES = 3  # of a traceback
+
+
+class RunTask(msgspec.Struct, frozen=True):
+    """One task of a run, as it stands. ``attempts``: how many there were; ``history`` has each of them.
+    ``result`` is plain JSON; ``error`` that of the last attempt that failed, None after one that finished."""
+
+    name: str
+    status: StatusWord
+    attempts: int
+    result: Any
+    error: TaskError | None
+    parameters: dict[str, Any]
+    history: tuple[AttemptView, ...]
+
+
+class RunTasks(Mapping[str, RunTask]):
+    """The tasks by name; one without a name by its taskSeq as text."""
+
+    def __init__(self, details: Sequence[TaskDetail]) -> None:
+        self._tasks = {task.name: task for task in map(_run_task, details)}
+
+    def __getitem__(self, name: str) -> RunTask:
+        if name not in self._tasks:
+            raise FlowerTestError(
+                f"the flow has no task {name!r}{nearest_in_words(name, self._tasks)}; it has"
+                f" {', '.join(self._tasks)}"
+            )
+        return self._tasks[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def name_of(task: TaskView) -> str:
+    return task.task_name or str(task.task_seq)
+
+
+def why_stuck(view: FlowView, skipped: timedelta, what: str) -> str:
+    """A message that says of each task that has not ended why."""
+    lines = [
+        f"flow {view.task_flow_id} of workflow {view.task_id!r} {what} (time skipped: {_words(skipped)}):"
+    ]
+    names = {task.task_exec_seq: name_of(task) for task in view.tasks}
+    open_tasks = [task for task in view.tasks if task.status not in ("Finish", "Ignore")]
+    for task in open_tasks[:_MOST_TASKS]:
+        lines.append(f"  {name_of(task)}: {_why(task, names)}")
+        lines += [f"      {line}" for line in _traceback(task)]
+    if len(open_tasks) > _MOST_TASKS:
+        lines.append(f"  ... and {len(open_tasks) - _MOST_TASKS} more tasks")
+    if len(open_tasks) < len(view.tasks):
+        lines.append(f"  ({len(view.tasks) - len(open_tasks)} of {len(view.tasks)} tasks have finished)")
+    return "\n".join(lines)
+
+
+def _why(task: TaskView, names: Mapping[int, str]) -> str:
+    if task.status == "Running":
+        return f"runs attempt {task.attempt}, which hangs: it has no timeout, and its worker is not lost"
+    if task.status == "Suspend":
+        error = f"{task.error.type}: {task.error.message}" if task.error else "without an error"
+        return f"suspended in attempt {task.attempt}: {error}"
+    reason = task.wait_reason
+    if reason is None:
+        return "waits"
+    if isinstance(reason, NoWorker):
+        return (
+            f"no program {task.program!r} is here: import the module that has it, or stub it:"
+            f" flower.stub({task.program!r}, ...)"
+        )
+    depends_on: list[int] = getattr(reason, "depends_on", [])
+    if depends_on:
+        return f"waits for {', '.join(names[seq] for seq in depends_on)}"
+    return in_words(reason)
+
+
+def _traceback(task: TaskView) -> list[str]:
+    if task.status != "Suspend" or task.error is None or not task.error.traceback:
+        return []
+    return [line.strip() for line in task.error.traceback.rstrip().splitlines()[-_MOST_LINES:]]
+
+
+def _run_task(task: TaskDetail) -> RunTask:
+    return RunTask(
+        name=name_of(task),
+        status=task.status,
+        attempts=task.attempt,
+        result=msgspec.json.decode(task.result),
+        error=task.error,
+        parameters=msgspec.json.decode(task.parameters),
+        history=tuple(task.attempts),
+    )
+
+
+def _words(time: timedelta) -> str:
+    return str(time) if time else "none"
