@@ -51,40 +51,31 @@ def test_beside_each_other(flower, tmp_path_factory, worker_id):
 def test_a_message(flower):
     flower.run(nightly, day="2026-01-05")
 """
-_WITHOUT = """
+_BEFORE = """
 import sys
 
-def test_nothing_of_flower_is_imported():
+def pytest_collection():
     assert "pytest_flower" in sys.modules
     assert not [name for name in sys.modules if name.split(".")[0] == "flower_engine"]
 """
+_OTHER_PLUGINS = ("valkey", "cacheprovider", "asyncio", "anyio", "schemathesis", "hypothesispytest")
 
 
 def test_tests_of_workflows_run_beside_each_other(tmp_path: Path) -> None:
-    (tmp_path / "flows.py").write_text(_FLOWS)
-    (tmp_path / "test_flows.py").write_text(_TESTS)
+    """And the plug-in imports nothing before the first of them."""
+    for name, text in (("flows", _FLOWS), ("test_flows", _TESTS), ("conftest", _BEFORE)):
+        (tmp_path / f"{name}.py").write_text(text)
 
-    said = _pytest(tmp_path, "-n", "2", "--dist", "each")
-
-    assert "2 failed, 6 passed" in said, said
-    assert "StuckError: flow" in said
-    assert "load: suspended in attempt 2: ConnectionError: no network in tests" in said
-
-
-def test_a_session_without_such_tests_imports_nothing_of_it(tmp_path: Path) -> None:
-    (tmp_path / "test_other.py").write_text(_WITHOUT)
-
-    said = _pytest(tmp_path, "-p", "no:xdist")
-
-    assert "1 passed" in said, said
-
-
-def _pytest(folder: Path, *words: str) -> str:
+    words = [word for plugin in _OTHER_PLUGINS for word in ("-p", f"no:{plugin}")]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", *words],
-        cwd=folder,
+        [sys.executable, "-m", "pytest", "-n", "2", "--dist", "each", *words],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.stdout + done.stderr
+
+    said = done.stdout + done.stderr
+    assert "2 failed, 6 passed" in said, said
+    assert "StuckError: flow" in said
+    assert "load: suspended in attempt 2: ConnectionError: no network in tests" in said

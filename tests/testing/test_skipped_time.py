@@ -213,7 +213,7 @@ def test_a_stub_may_be_for_one_task(flower: FlowerTest) -> None:
 
 def test_parameters_are_checked_as_in_production(flower: FlowerTest) -> None:
     with pytest.raises(DefinitionError, match="'day'"):
-        flower.run(nightly, "tomorrow")  # pyright: ignore[reportArgumentType] # that is the test
+        flower.run(nightly, "tomorrow")  # pyright: ignore # that is the test
 
 
 async def test_a_test_on_an_event_loop_runs_flows_too(flower: FlowerTest) -> None:

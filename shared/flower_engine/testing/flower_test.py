@@ -79,7 +79,7 @@ class FlowerTest:
             DefinitionError, ParametersError: it cannot be registered so.
         """
         prepared = cast("Prepared[Any, Any] | None", workflow if isinstance(workflow, Prepared) else None)
-        made: Any = workflow if prepared is None else cast("object", prepared.workflow)
+        made = cast(Any, workflow if prepared is None else prepared.workflow)
         document, parameters, result_type = made, kwargs, None
         if isinstance(made, Workflow):
             written = cast("Workflow[..., Any]", made)

@@ -182,10 +182,9 @@ def _named_if_slow(work: Work) -> Generator[None]:
     """Says which program keeps the test waiting: time stands still while one runs."""
 
     def say() -> None:
-        print(
+        sys.stderr.write(
             f"flower: program {work.message.program!r} (task {work.name}) has run for {SLOW_SECONDS:g} s of"
-            " real time, and time stands still for the flow meanwhile; stub it if it waits for something",
-            file=sys.stderr,
+            " real time, and time stands still for the flow meanwhile; stub it if it waits for something\n"
         )
 
     timer = threading.Timer(SLOW_SECONDS, say)
