@@ -13,6 +13,7 @@ from flower_cli.local.project_files import project_files
 from flower_cli.local.workflow_targets import one_of, targeted
 from flower_engine.errors import SettingsError
 from flower_engine.programs.registry import registry
+from forked_flower import flower
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,15 @@ def test_a_new_folder_has_a_workflow_that_is_defined_and_a_way_on(folder: Path) 
         for name in ("read_orders", "sum_up", "report"):
             registry.forget(f"daily-orders.{name}")
         sys.modules.pop("daily_orders", None)
+
+
+def test_two_commands_lead_from_an_empty_folder_to_the_result_of_an_own_workflow(folder: Path) -> None:
+    for words in (("new", "orders"), ("run", "orders/orders.py", "day=2026-01-05", "at_least=10")):
+        ended = flower(*words, environment=os.environ, timeout=600)
+        assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == '"2026-01-05: 50 in all, most by Ada"\n'
+    assert "3 orders of 2 customers" in ended.stderr and "task 3 summary: Finish" in ended.stderr
+    assert [file.name for file in folder.iterdir()] == ["orders"]
 
 
 def test_its_test_passes_and_so_do_strict_type_checkers(folder: Path) -> None:

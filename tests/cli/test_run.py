@@ -10,9 +10,12 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
 from cli.up_process import wait_until
+from cli.whole_command import app
 from flower_cli.local.run import _tell  # pyright: ignore[reportPrivateUsage]
 from flower_cli.local.task_watch import PrintedLines, watch
 from flower_cli.local.workflow_targets import one_of, targeted
@@ -102,7 +105,9 @@ def test_what_fails_is_said_and_its_data_kept_where_it_should_be(folder: Path) -
 
 
 def test_ctrl_c_ends_it_well(folder: Path) -> None:
-    (folder / "sleep.json").write_text('{"tasks": [{"taskSeq": 1, "program": "run.sleep"}]}')
+    (folder / "sleep.json").write_text(
+        '{"taskId": "sleep", "tasks": [{"taskSeq": 1, "program": "run.sleep"}]}'
+    )
     log = folder / "log"
     with log.open("wb") as output:
         words = ("-m", "flower_cli", "run", "sleep.json", "--programs", "run_programs")
@@ -114,6 +119,13 @@ def test_ctrl_c_ends_it_well(folder: Path) -> None:
     assert_nothing_left(folder)
 
 
+def test_parameters_that_do_not_fit_are_said_before_anything_starts(folder: Path) -> None:
+    refused = CliRunner().invoke(app, ["run", "run_programs:twice", "number=many", "nmber=3"])
+    assert refused.exit_code == 1
+    assert "parameter number: " in refused.stderr and "nmber" in refused.stderr
+    assert "starting an engine" not in refused.stderr
+
+
 def test_a_target_names_workflows_and_the_modules_with_their_programs(folder: Path) -> None:
     found = targeted("run_programs:twice", ["more"])
     assert (one_of(found, "")["taskId"], found.modules) == ("run.twice", ["run_programs", "more"])
@@ -121,8 +133,8 @@ def test_a_target_names_workflows_and_the_modules_with_their_programs(folder: Pa
     assert (found.programs, found.queues) == ({"run.double"}, ["default", "slow"])
     with pytest.raises(DefinitionError, match=r"run_programs\.py:\d+"):
         targeted("run_programs:wrong")
-    (folder / "named.json").write_text('{"tasks": []}')
-    assert targeted("named.json").documents[0]["taskId"] == "named"
+    (folder / "odd.json").write_text('{"taskId": "odd", "tasks": [1, {"program": null}]}')
+    assert targeted("odd.json").queues == ["default"]  # the API says what is wrong with it
 
 
 @pytest.mark.parametrize(
@@ -131,7 +143,6 @@ def test_a_target_names_workflows_and_the_modules_with_their_programs(folder: Pa
         ("x.json", "{"),
         ("x.json", "3"),
         ("x.json", '{"tasks": 1}'),
-        ("x.json", '[{"tasks": [1]}]'),
         ("x.yaml", "a: [1"),
         ("x.yaml", "a: !!python/object:os.system {}"),
         ("x.yml", ""),
@@ -143,7 +154,7 @@ def test_a_target_names_workflows_and_the_modules_with_their_programs(folder: Pa
 def test_a_target_that_is_none_is_said(folder: Path, name: str, content: str | None) -> None:
     if content is not None:
         (folder / name).write_text(content)
-    with pytest.raises(ProgramError, match=name.partition(".")[0]):
+    with pytest.raises((ProgramError, typer.BadParameter), match=name.partition(".")[0]):
         targeted(name)
 
 

@@ -9,7 +9,7 @@ import pytest
 from flower_engine import client, errors
 from flower_engine.client import ApiUnavailableError, Flow, Registration, ResultError, Task, flow_calls
 from flower_engine.client.api_calls import Answer, Patience, Pause, Request, Steps, Unreached, decoded, sent
-from flower_engine.client.client_errors import ApiRefusedError, AuthError, error_of
+from flower_engine.client.client_errors import ApiRefusedError, AuthError, error_of, problem_words
 from flower_engine.client.flow_values import FlowEntry
 from flower_engine.projection.read.views import FlowSummary, FlowView, TaskView
 
@@ -141,6 +141,13 @@ def test_of_many_only_those_that_were_not_taken_are_sent_again() -> None:
 def test_something_else_at_the_address_is_said(content: bytes) -> None:
     with pytest.raises(ApiUnavailableError, match="no API of Flower"):
         decoded(Answer(200, {}, content), Flow)
+
+
+def test_what_is_wrong_with_a_parameter_names_it() -> None:
+    fault = {"detail": "it is missing", "pointer": "#/parameters/day"}
+    answer = problem(422, "parameters", "the parameters do not fit: it is missing", problems=[fault])
+    assert "day: it is missing" in str(error_of(422, answer.content))
+    assert "day: it is missing" in problem_words(answer.content)
 
 
 def test_no_error_shows_a_secret() -> None:

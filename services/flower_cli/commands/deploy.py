@@ -13,8 +13,8 @@ from flower_cli.commands import words
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
-from flower_cli.commands.definition_files import definitions_in
 from flower_cli.console import fail, out
+from flower_cli.definition_files import definitions_in
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
@@ -102,7 +102,7 @@ def export(
         shown: Any = documents[0] if names and len(names) == len(documents) == 1 else documents
         print_json(msgspec.json.format(msgspec.json.encode(shown), indent=2))
     elif documents:
-        from flower_cli.commands.yaml_documents import yaml_of
+        from flower_cli.yaml_documents import yaml_of
 
         typer.echo(yaml_of([_tasks_last(one) for one in documents]), nl=False)
     for problem in problems:

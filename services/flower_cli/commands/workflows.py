@@ -12,9 +12,9 @@ from typer.core import TyperGroup
 
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
-from flower_cli.commands.definition_files import definitions_in
 from flower_cli.commands.workflow_versions import NameArgument, diff, versions
 from flower_cli.console import fail, out
+from flower_cli.definition_files import definitions_in
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 

@@ -66,6 +66,7 @@ def run(
     schema = document.get("parametersSchema")
     parameters = {name: value_of_text(text, schema, name) for name, text in texts_of(given).items()}
     parameters |= parameters_of(param)
+    _check(schema, parameters)
     folder = Path(tempfile.mkdtemp(prefix="flower-run-")) / "home" if keep and home is None else home
     words = [word for module in found.modules for word in ("--programs", module)]
     words += [word for queue in found.queues for word in ("--queue", queue)]
@@ -80,6 +81,19 @@ def run(
     if folder is not None:
         err.print(f"its data is in {folder}: flower up --home {folder}", markup=False)
     raise typer.Exit(code)
+
+
+def _check(schema: Any, parameters: dict[str, Any]) -> None:
+    """Says what is wrong with parameters before anything is started; a wrong schema the API refuses."""
+    from flower_engine.model.parameters_schema import ParametersSchema, problems_of_schema
+
+    if schema is None or problems_of_schema(schema):
+        return
+    _, faults = ParametersSchema(schema).checked(parameters, "")
+    for detail, pointer in faults:
+        fail(f"parameter {pointer.lstrip('/')}: {detail}" if pointer else detail)
+    if faults:
+        raise typer.Exit(EXIT_SUSPENDED)
 
 
 def _run(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import typer
 
 from flower_cli.local.workflow_targets import Targeted, targeted
 from flower_engine.errors import FlowerError, ProgramError
@@ -42,6 +43,9 @@ def _main() -> int:
     try:
         found = targeted(target, programs)
         load_programs(found.modules)
+    except typer.BadParameter as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
     except FlowerError as error:
         where = error.__cause__
         if where is not None and not isinstance(where, FlowerError):

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from flower_cli.definition_files import definitions_in
 from flower_engine.errors import ProgramError
 
 _FILES = (".json", ".yaml", ".yml")
@@ -24,13 +25,20 @@ class Targeted(msgspec.Struct):
     @property
     def programs(self) -> set[str]:
         """What their tasks run."""
-        return {str(task.get("program")) for document in self.documents for task in document["tasks"]}
+        return {str(task.get("program")) for task in self._tasks}
 
     @property
     def queues(self) -> list[str]:
         """Where their tasks wait, the default one first."""
-        named = {str(task.get("queue") or "default") for one in self.documents for task in one["tasks"]}
+        named = {str(task.get("queue") or "default") for task in self._tasks}
         return sorted(named | {"default"}, key=lambda name: (name != "default", name))
+
+    @property
+    def _tasks(self) -> list[dict[str, Any]]:
+        """As far as they are tasks; what is wrong with the others the API says."""
+        lists: list[Any] = [one.get("tasks") for one in self.documents]
+        tasks: list[Any] = [task for some in lists if isinstance(some, list) for task in cast(Any, some)]
+        return [task for task in tasks if isinstance(task, dict)]
 
 
 def targeted(target: str, programs: Sequence[str] = ()) -> Targeted:
@@ -38,12 +46,12 @@ def targeted(target: str, programs: Sequence[str] = ()) -> Targeted:
     (of a Python file: of its module).
 
     Raises:
-        ProgramError: the module does not import, or has no such workflow; the file cannot be read, or holds
-            something else.
+        ProgramError: the module does not import, or has no such workflow.
+        typer.BadParameter: the file cannot be read, or holds something else.
         DefinitionError: a workflow cannot be defined so.
     """
     if Path(target).suffix.lower() in _FILES:
-        return Targeted(_of_file(Path(target)), list(programs))
+        return Targeted([document for _, document in definitions_in(Path(target), None)], list(programs))
     from flower_engine.authoring.discovery import load_target, workflows_of
 
     file, _, name = target.partition(":")
@@ -77,38 +85,6 @@ def one_of(found: Targeted, target: str) -> dict[str, Any]:
     names = ", ".join(repr(document["taskId"]) for document in found.documents)
     hint = "" if Path(target).suffix else f"; write {target}:WORKFLOW"
     raise ProgramError(f"{target} has the workflows {names}{hint}")
-
-
-def _of_file(path: Path) -> list[dict[str, Any]]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ProgramError(f"{path} cannot be read: {error.strerror}") from None
-    content = _decoded(path, raw)
-    bodies = cast("list[Any]", content) if isinstance(content, list) else [content]
-    for place, body in enumerate(bodies, start=1):
-        where = f"{path}, workflow {place}" if isinstance(content, list) else str(path)
-        if not isinstance(body, dict) or not isinstance(cast(Any, body).get("tasks"), list):
-            raise ProgramError(f'{where} is no workflow: it looks like {{"taskId": ..., "tasks": [...]}}')
-        tasks: list[Any] = cast(Any, body)["tasks"]
-        if not all(isinstance(task, dict) for task in tasks):
-            raise ProgramError(f"{where}: a task is an object with taskSeq and program")
-        cast(dict[str, Any], body).setdefault("taskId", path.stem)
-    return bodies
-
-
-def _decoded(path: Path, raw: bytes) -> Any:
-    try:
-        if path.suffix.lower() == ".json":
-            return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProgramError(f"{path} is not JSON: {error}") from None
-    import yaml
-
-    try:
-        return yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ProgramError(f"{path} is not YAML: {error}") from None
 
 
 def _place_of(file: Path) -> tuple[Path, str]:

@@ -110,7 +110,13 @@ class ResultError(ClientError):
 
 class _Fault(msgspec.Struct):
     detail: str = ""
-    pointer: str = "#"
+    pointer: str | None = "#"
+
+    @property
+    def words(self) -> str:
+        """The detail, with the parameter that it is about where it does not name it."""
+        name = (self.pointer or "").rpartition("#/parameters/")[2]
+        return f"{name}: {self.detail}" if name and name not in self.detail else self.detail
 
 
 class _Problem(msgspec.Struct, rename="camel"):
@@ -134,7 +140,9 @@ def problem_words(content: bytes, otherwise: str = "") -> str:
     detail = problem.detail or problem.description
     if not detail:
         return content[:_SHOWN_CHARACTERS].decode(errors="replace") or otherwise
-    others = [fault.detail for fault in problem.problems] if len(problem.problems) > 1 else []
+    others = [fault.words for fault in problem.problems]
+    if len(others) == 1 and others[0] in detail:
+        others = []
     return "\n".join([detail, *(f"- {other}" for other in others)])
 
 
@@ -164,7 +172,7 @@ def _read(content: bytes) -> _Problem:
 
 
 def _parameters(_said: str, problem: _Problem) -> FlowerError:
-    faults = [ParameterFault(fault.detail, fault.pointer) for fault in problem.problems]
+    faults = [ParameterFault(fault.words, fault.pointer or "#") for fault in problem.problems]
     return errors.ParametersError(faults or [ParameterFault(problem.detail, "#")])
 
 

@@ -47,7 +47,7 @@ def _content(file: Path) -> list[Any]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if file != _STDIN or raw.lstrip()[:1] in (b"{", b"["):
                 raise typer.BadParameter(f"{file} is not JSON: {error}") from None
-    from flower_cli.commands.yaml_documents import YamlError, documents_of
+    from flower_cli.yaml_documents import YamlError, documents_of
 
     try:
         return documents_of(raw)
