@@ -119,6 +119,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> Any:
+    """What readers would take for the end of a line, or for a space, is escaped."""
+    style = None if text.replace("\n", "").isprintable() else '"'
+    return cast("Any", dumper).represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 _Dumper.yaml_implicit_resolvers = {
     first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *resolvers]
     for first, resolvers in {

@@ -83,8 +83,8 @@ def test_what_is_different_is_said_field_by_field(flower: Flower, own_api: Runni
     write_flows(folder, "fields")
     assert flower("deploy", "fields.py", "--yes").exit_code == 0
     own_api.sql("UPDATE ms_task_definition SET units = 3 WHERE task_id = 'nightly' AND task_seq = 2")
-    write_flows(folder, "fields", "10m")
-    plan = flower("deploy", "fields.py", "--check")
+    write_flows(folder, "changed", "10m")
+    plan = flower("deploy", "changed.py", "--check")
     assert plan.exit_code == 6
     said = _said(plan.stdout)
     assert "timeout 5m -> 10m" in said and "units 3 -> unset" in said
@@ -92,11 +92,11 @@ def test_what_is_different_is_said_field_by_field(flower: Flower, own_api: Runni
         "drift: edited with SQL since cli deployed it from fields.py" in said and "units unset -> 3" in said
     )
     assert "would change: 1 changed" in said
-    answer = json.loads(flower("deploy", "fields.py", "--check", "--json").stdout)
+    answer = json.loads(flower("deploy", "changed.py", "--check", "--json").stdout)
     assert (answer["applied"], answer["workflows"][0]["action"]) == (False, "changed")
-    done = flower("deploy", "fields.py", "--yes", "--json")
+    done = flower("deploy", "changed.py", "--yes", "--json")
     assert json.loads(done.stdout)["applied"] is True
-    assert flower("deploy", "fields.py", "--check").exit_code == 0
+    assert flower("deploy", "changed.py", "--check").exit_code == 0
 
 
 def test_what_an_earlier_deploy_of_the_source_brought_is_pruned_when_asked(
@@ -260,5 +260,9 @@ def test_a_flow_of_an_earlier_version_is_started_and_shown(flower: Flower, own_a
     assert own_api.flow(flow)["tasks"][0]["program"] == "A"
     shown = flower("show", flow).stdout
     assert f"version    {own_api.flow(flow)['workflowVersion'][:12]} of daily" in shown
+    fork = flower("fork", flow, "--from", "1", "--workflow-version", "newest").stdout.strip()
+    assert own_api.flow(fork)["tasks"][0]["program"] == "B"
+    both = flower("fork", flow, "--from", "1", "--workflow-version", "2", "--param", "n=1")
+    assert (both.exit_code, "parameters or workflowVersion" in both.stderr) == (1, True)
     wrong = flower("register", "daily", "--workflow-version", "9")
     assert (wrong.exit_code, "no version 9" in wrong.stderr) == (1, True)

@@ -12,7 +12,7 @@ from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import KeyHeader, OperatedView, Reason, RequestBody, Tasks
+from flower_api.schemas import KeyHeader, OperatedView, Reason, RequestBody, Tasks, WorkflowVersion
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
 from flower_engine.flows.parameter_changes import Change, asked_changes
@@ -73,6 +73,11 @@ class ForkBody(WithParameters):
     """Where the new flow begins: these tasks and all behind them run."""
 
     from_tasks: Tasks
+    workflow_version: WorkflowVersion | None = Field(
+        None,
+        description="another version of the workflow: only what is unchanged in it, together with all before"
+        " it, is taken over; absent: the flow's own. Parameters cannot be changed then",
+    )
 
 
 class IgnoreBody(WithReason):
@@ -158,8 +163,12 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     ) -> Response:
         """What is final in this flow and not behind those tasks is taken over with its result."""
         tasks, changes = await asked(task_flow_id, body.from_tasks, body)
+        version = "" if body.workflow_version is None else str(body.workflow_version)
+        if version and changes:
+            both = Fault(detail="give parameters or workflowVersion", pointer="#/workflowVersion")
+            raise with_faults("invalid-request", "the request is wrong", [both])
         flow_id, by = task_flow_id.lower(), by_of(request)
-        return reply(await fork(stores, flow_id, by, tasks, changes, key=key or ""))
+        return reply(await fork(stores, flow_id, by, tasks, changes, key=key or "", version=version))
 
     @app.post(
         "/flows/{task_flow_id}/ignore",

@@ -14,6 +14,7 @@ from flower_cli.commands.api_options import (
     ReasonOption,
     UrlOption,
     VersionOption,
+    WorkflowVersionOption,
 )
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.console import out
@@ -82,6 +83,7 @@ def fork(
     param: ParamOption = None,
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
+    workflow_version: WorkflowVersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -89,7 +91,11 @@ def fork(
     with connected(url) as api:
         answer = api.post(
             f"/flows/{path_part(flow_id(api, flow))}/fork",
-            {"fromTasks": _numbers(from_task), **_parameters(param, task_param, unset)},
+            {
+                "fromTasks": _numbers(from_task),
+                **_parameters(param, task_param, unset),
+                **({"workflowVersion": workflow_version} if workflow_version else {}),
+            },
         )
     if as_json:
         print_json(answer)

@@ -12,6 +12,7 @@ from flower_engine.flows.parameter_changes import Change, checked_changes, warni
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.result_blobs import keep_blobs
 from flower_engine.flows.stores import Stores
+from flower_engine.flows.version_forks import plan_of_version_fork
 from flower_engine.flows.workflow_definitions import keying_of
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
@@ -37,10 +38,12 @@ async def fork(
     changes: Mapping[int, Change],
     *,
     key: str = "",
+    version: str = "",
 ) -> Forked:
     """Starts a flow in which these tasks and all behind them run, and whatever else is not final yet.
 
-    The same ``key`` gives the same flow.
+    The same ``key`` gives the same flow. ``version``: of the workflow, another one than the flow's own; see
+    ``version_forks.py``. Parameters cannot be changed then.
 
     Raises:
         UnknownFlowError: there is no such flow.
@@ -52,6 +55,7 @@ async def fork(
     for task in tasks:
         if task > len(state.tasks):
             raise RefusedError(f"flow {flow_id}: it has no task {task}", "unknown")
+    plan = await plan_of_version_fork(stores, state, tasks, version) if version else None
     planned = {task.planned.seq: task.planned for task in state.tasks}
     programs = {seq: planned[seq].program for seq in changes}
     given = await stores.programs.checked(
@@ -65,7 +69,7 @@ async def fork(
     keying = await keying_of(stores, state.workflow)
     known = (await known_keys(stores, [key])).get(key) if key else None
     if known is None:
-        plan = plan_of_fork(state, tasks, given, keying)
+        plan = plan or plan_of_fork(state, tasks, given, keying)
         await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
         known = await stores.registrar.start(Wanted(plan, by, key))
     if known.word == "known" and known.workflow != state.workflow:

@@ -1,0 +1,153 @@
+"""Forks with another version of their workflow: what of the old flow still holds in the new one."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from flower_engine.errors import ParametersError, RefusedError
+from flower_engine.flows.stores import Stores
+from flower_engine.model.definition import PlannedTask, dependents_of, with_parameters
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.status import Status
+from flower_engine.transitions.register_transition import FlowPlan
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+async def plan_of_version_fork(
+    stores: Stores, state: FlowState, tasks: Sequence[int], version: str
+) -> FlowPlan:
+    """The plan of a flow of another version, which takes over what is final in this one and is unchanged
+    together with all before it, but for ``tasks`` (of the old flow) and all behind them.
+
+    A task is the old one of its name, or else of its taskSeq; unchanged: with the same program, parameters
+    and dependencies. Parameters and priorities that the old flow was registered with, rerun with or forked
+    with, instead of those of its definition, go on to the same tasks.
+
+    Raises:
+        RefusedError: the old flow names no version, so nobody knows what was given to it.
+        UnknownVersionError, AmbiguousVersionError: there is no such version, or several are meant.
+        DefinitionError: that version cannot be run (any more).
+        ParametersError: it takes other parameters than the old flow has; names all of them.
+    """
+    if not state.registered.definition:
+        raise RefusedError(
+            f"flow {state.flow}: it names no version of its workflow, so what it was given cannot be told"
+            " from what was defined: fork it as it is, or register it anew",
+            "no-version",
+        )
+    old = await stores.plans.get(state.workflow, state.registered.definition)
+    new = await stores.plans.get(state.workflow, version)
+    values, defined = dict(state.registered.parameters), new.planned
+    if new.takes is not None:
+        values, _, faults = new.takes.taken(values, "#/parameters")
+        if faults:
+            raise ParametersError(faults)
+        defined = tuple(new.takes.bind(task, values) for task in new.planned)
+    before = {task.seq: task for task in old.planned}
+    if old.takes is not None:
+        before = {seq: old.takes.bind(task, state.registered.parameters) for seq, task in before.items()}
+    same = _same_tasks(defined, state.tasks)
+    planned = [
+        _with_what_was_given(task, before.get(same[task.seq]), state.tasks[same[task.seq] - 1].planned)
+        if task.seq in same
+        else task
+        for task in defined
+    ]
+    kept = _unchanged(planned, state, same) - _behind(planned, same, tasks)
+    old_of = {seq: state.tasks[same[seq] - 1] for seq in kept}
+    return FlowPlan(
+        state.workflow,
+        [new.keying.keyed(task) for task in planned],
+        timeout_ms=new.timeout_ms,
+        forked_from=state.flow,
+        taken={
+            seq: task.blob or task.result or b"null"
+            for seq, task in old_of.items()
+            if task.status is Status.FINISH
+        },
+        ignored=[seq for seq, task in old_of.items() if task.status is Status.IGNORE],
+        stand_ins={
+            seq: task.result
+            for seq, task in old_of.items()
+            if task.status is Status.IGNORE and task.result is not None
+        },
+        parameters=values,
+        definition=new.definition,
+    )
+
+
+def _same_tasks(new: Sequence[PlannedTask], old: Sequence[TaskState]) -> dict[int, int]:
+    """By seq of a new task that of the old one which it is."""
+    by_name = {task.planned.task_name: task.planned for task in old if task.planned.task_name}
+    by_number = {task.planned.task_seq: task.planned for task in old}
+    named = {task.seq: by_name[task.task_name] for task in new if task.task_name in by_name}
+    taken = {task.seq for task in named.values()}
+    found = {seq: task.seq for seq, task in named.items()}
+    for task in new:
+        other = by_number.get(task.task_seq)
+        is_free = other is not None and other.seq not in taken and not (task.task_name and other.task_name)
+        if task.seq not in found and other is not None and is_free:
+            found[task.seq] = other.seq
+    return found
+
+
+def _with_what_was_given(new: PlannedTask, defined: PlannedTask | None, flow: PlannedTask) -> PlannedTask:
+    """The new task with what the flow has otherwise than its own definition says."""
+    if defined is None:
+        return new
+    parameters = dict(new.parameters)
+    for name in {*defined.parameters, *flow.parameters}:
+        if name not in flow.parameters:
+            parameters.pop(name, None)
+        elif name not in defined.parameters or not _is_same(defined.parameters[name], flow.parameters[name]):
+            parameters[name] = flow.parameters[name]
+    if not _is_same(parameters, new.parameters):
+        new = with_parameters(new, parameters)
+    return new if flow.priority == defined.priority else msgspec.structs.replace(new, priority=flow.priority)
+
+
+def _unchanged(planned: Sequence[PlannedTask], state: FlowState, same: Mapping[int, int]) -> set[int]:
+    """The tasks that are final in the old flow, and unchanged together with all before them."""
+    found: set[int] = set()
+    open_count = {task.seq: len(task.depends_on) for task in planned}
+    dependents = dependents_of(planned)
+    free = [task for task in planned if not task.depends_on]
+    while free:
+        task = free.pop()
+        for dependent in dependents[task.seq]:
+            open_count[dependent] -= 1
+            if not open_count[dependent]:
+                free.append(planned[dependent - 1])
+        if task.seq not in same or not found.issuperset(task.depends_on):
+            continue
+        old = state.tasks[same[task.seq] - 1]
+        if old.status.is_final and _does_the_same(task, old.planned, same):
+            found.add(task.seq)
+    return found
+
+
+def _does_the_same(new: PlannedTask, old: PlannedTask, same: Mapping[int, int]) -> bool:
+    return (
+        new.program == old.program
+        and {same[seq] for seq in new.depends_on} == set(old.depends_on)
+        and {name: same[seq] for name, seq in new.reads.items()} == old.reads
+        and _is_same(new.parameters, old.parameters)
+    )
+
+
+def _behind(planned: Sequence[PlannedTask], same: Mapping[int, int], tasks: Collection[int]) -> set[int]:
+    """The new tasks that are these of the old flow, and all that depends on them."""
+    dependents = dependents_of(planned)
+    left = [seq for seq, old in same.items() if old in tasks]
+    found = set(left)
+    while left:
+        for dependent in dependents[left.pop()]:
+            if dependent not in found:
+                found.add(dependent)
+                left.append(dependent)
+    return found
+
+
+def _is_same(one: object, other: object) -> bool:
+    return _encode(one) == _encode(other)

@@ -1,0 +1,29 @@
+"""What is exported is what is deployed: through YAML and JSON, whatever the definition holds."""
+
+import json
+
+from hypothesis import given, settings
+
+from flower_api.definition_schemas import WorkflowBody
+from flower_cli.commands.yaml_documents import documents_of, yaml_of
+from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.workflow_versions import plain_document, version_of
+from unit.definitions import definitions
+
+
+@settings(deadline=None)
+@given(definitions())
+def test_a_definition_has_the_same_hash_after_yaml_and_json(definition: WorkflowDefinition) -> None:
+    document = plain_document(definition)
+    (of_yaml,) = documents_of(yaml_of([document]).encode())
+    of_json = json.loads(json.dumps(document))
+    for read in (of_yaml, of_json):
+        again = WorkflowBody.model_validate(read).to_model(definition.name)
+        assert version_of(again) == version_of(definition)
+
+
+@settings(deadline=None)
+@given(definitions())
+def test_yaml_holds_several_definitions(definition: WorkflowDefinition) -> None:
+    both = [plain_document(definition), plain_document(definition)]
+    assert documents_of(yaml_of(both).encode()) == both
