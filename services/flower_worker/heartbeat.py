@@ -66,6 +66,10 @@ class HeartbeatLoop:
         """Whether heartbeats may have been sent."""
         return self._thread.ident is not None
 
+    def tell_signatures(self, digest: str) -> None:
+        """From the next heartbeat on the worker's programs are published under this digest."""
+        self._info = msgspec.structs.replace(self._info, signatures=digest)
+
     async def stop(self, timeout_seconds: float) -> None:
         """Ends the loop; a heartbeat under way is waited for so long."""
         self._stop.set()

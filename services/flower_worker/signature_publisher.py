@@ -1,11 +1,14 @@
-"""Publishes what a worker's programs take, for as long as it lives."""
+"""Publishes what a worker's programs take and say of themselves, for as long as it lives."""
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 
-from flower_engine.insight.published_signatures import PUBLISH_AGAIN_SECONDS, publish
+from flower_engine.insight.published_signatures import PUBLISH_AGAIN_SECONDS, digest_of, publish
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
+from flower_engine.programs.published_program import published
 from flower_engine.programs.registry import Registry
 from flower_engine.programs.signature import Signature
 from flower_engine.runtime.backoff import SteadyBackoff
@@ -13,6 +16,7 @@ from flower_engine.runtime.loop import Loop
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 10.0
+Signatures = Mapping[str, Signature]
 
 
 def signatures_of(registry: Registry) -> dict[str, Signature]:
@@ -21,14 +25,59 @@ def signatures_of(registry: Registry) -> dict[str, Signature]:
 
 
 async def keep_published(
-    client: AsyncRedis, partitions: Sequence[Partition], signatures: Mapping[str, Signature]
+    client: AsyncRedis,
+    partitions: Sequence[Partition],
+    registry: Registry,
+    began: asyncio.Event,
+    tell: Callable[[str], None],
 ) -> None:
-    """Publishes until cancelled. Where it cannot be done tasks run all the same, and nobody checks what
-    parameters they are given."""
+    """Publishes until cancelled: signatures at once, the rest when the worker has begun, as that takes time.
+    ``tell`` is then called with the digest of the rest. Where it cannot be done tasks run all the same, and
+    nobody checks what parameters they are given."""
+    whole: Signatures | None = None
 
     async def publish_all() -> None:
+        nonlocal whole
+        if whole is None:
+            await _publish(signatures_of(registry))
+            await began.wait()
+            whole = await _whole(registry)
+        await _publish(whole)
+        tell(digest_of(whole))
+
+    async def _publish(signatures: Signatures) -> None:
         for partition in partitions:
             await publish(client, partition, signatures)
 
     backoff = SteadyBackoff(_log, "what the programs take could not be published: %s", _RETRY_SECONDS)
     await Loop("signatures", publish_all, PUBLISH_AGAIN_SECONDS, backoff).run()
+
+
+async def _whole(registry: Registry) -> Signatures:
+    """All that programs say of themselves; of one whose types fail at that only the signature. It is found on
+    a thread of its own, which does not keep the process: it runs code of the programs' authors."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Signatures] = loop.create_future()
+
+    def settle(whole: Signatures) -> None:
+        if not found.done():
+            found.set_result(whole)
+
+    def find() -> None:
+        whole = signatures_of(registry)
+        for one in registry:
+            try:
+                whole[one.name] = published(one)
+            except Exception as error:  # noqa: BLE001 # whatever code of types raises
+                _log.debug("program %s publishes its signature alone: %s", one.name, error)
+        try:
+            loop.call_soon_threadsafe(settle, whole)
+        except RuntimeError:  # the worker has ended meanwhile
+            _log.debug("nobody waits any more for what the programs say of themselves")
+
+    try:
+        threading.Thread(target=find, name="schemas", daemon=True).start()
+    except RuntimeError as error:  # none can be made
+        _log.debug("programs publish their signatures alone: %s", error)
+        return signatures_of(registry)
+    return await found

@@ -32,7 +32,7 @@ from flower_worker.inputs import Inputs
 from flower_worker.last_act import hand_back_all
 from flower_worker.queues import Queues
 from flower_worker.secret_values import Secrets
-from flower_worker.signature_publisher import keep_published, signatures_of
+from flower_worker.signature_publisher import keep_published
 from flower_worker.slots import AskKind, Slots
 from flower_worker.storing import Storing
 from flower_worker.threads import Threads
@@ -86,7 +86,7 @@ class Worker:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
         self.flows_at_the_end: set[str] = set()  # of which it had attempts when it failed
-        self._signatures = signatures_of(registry)
+        self._registry = registry
         self._publishing: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -176,7 +176,10 @@ class Worker:
         for partition in self._partitions:
             await until_it_works(partial(attend, self._client, partition, self._queues.names), backoff)
         self._publishing = asyncio.create_task(
-            keep_published(self._client, self._partitions, self._signatures)
+            keep_published(
+                *(self._client, self._partitions, self._registry),
+                *(self._heartbeats.began, self._heartbeats.tell_signatures),
+            )
         )
         self._heartbeats.start()
         await self._until(asyncio.create_task(self._heartbeats.began.wait()))

@@ -59,7 +59,7 @@ class Programs:
             RedisError: Redis cannot be asked.
         """
         lately = await served_lately(self._redis, self._partitions()[0])
-        return lately | {program for worker in await self.workers() for program in worker.programs}
+        return lately.keys() | {program for worker in await self.workers() for program in worker.programs}
 
     async def versions(self, programs: Iterable[str], *, anew: bool = False) -> Versions:
         """What these programs take; where Redis cannot be asked nothing is known of any."""

@@ -1,29 +1,38 @@
 """What the programs of live workers take: published when a worker begins, read where parameters are given.
 
-Workers with the same code publish the same: a hash by the digest of all of it, program -> its signature. A
-heartbeat carries the digest alone.
+Workers with the same code publish the same: a hash by the digest of all of it, program -> its signature, and
+what else it says of itself. A heartbeat carries the digest alone.
 """
 
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
+from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.signature import Signature
 
 PUBLISH_AGAIN_SECONDS = 3_600.0
 _KEEP_SECONDS = 86_400
 _REMEMBER_MS = 90 * 86_400_000
 _encode = msgspec.json.Encoder().encode
+_encode_alike = msgspec.json.Encoder(order="deterministic").encode  # however objects are ordered
 _decode = msgspec.json.Decoder(Signature).decode
+_decode_all = msgspec.json.Decoder(PublishedProgram).decode
 
 
 def digest_of(signatures: Mapping[str, Signature]) -> str:
     """The name of this set of signatures."""
-    return hashlib.sha256(_encode(dict(sorted(signatures.items())))).hexdigest()[:16]
+    return _hash(dict(signatures))
+
+
+def hash_of(program: PublishedProgram) -> str:
+    """The name of this version of a program."""
+    return _hash(program)
 
 
 async def publish(client: AsyncRedis, partition: Partition, signatures: Mapping[str, Signature]) -> None:
@@ -45,16 +54,35 @@ async def read_signatures(
     client: AsyncRedis, partition: Partition, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Signature]:
     """Those of these pairs of digest and program that are published."""
-    pairs: Sequence[tuple[str, str]] = list(wanted)
+    found = await _read(client, partition, list(wanted))
+    return {pair: _decode(text) for pair, text in found.items()}
+
+
+async def read_published(
+    client: AsyncRedis, partition: Partition, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], PublishedProgram]:
+    """The same with all that these programs say of themselves."""
+    found = await _read(client, partition, list(wanted))
+    return {pair: _decode_all(text) for pair, text in found.items()}
+
+
+async def served_lately(client: AsyncRedis, partition: Partition) -> dict[str, int]:
+    """Programs that some worker has served in the last 90 days -> when one published it last, ms."""
+    found = await send(client, "ZRANGE", partition.keys.served, 0, -1, "WITHSCORES")
+    return {name.decode(): int(float(at)) for name, at in zip(found[::2], found[1::2], strict=True)}
+
+
+async def _read(
+    client: AsyncRedis, partition: Partition, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], bytes]:
     if not pairs:
         return {}
     async with client.pipeline(transaction=False) as pipe:
         for digest, program in pairs:
             queue_command(pipe, "HGET", partition.keys.programs(digest), program)
         found: list[bytes | None] = await pipe.execute()
-    return {pair: _decode(text) for pair, text in zip(pairs, found, strict=True) if text is not None}
+    return {pair: text for pair, text in zip(pairs, found, strict=True) if text is not None}
 
 
-async def served_lately(client: AsyncRedis, partition: Partition) -> set[str]:
-    """Programs that some worker has served in the last 90 days."""
-    return {name.decode() for name in await send(client, "ZRANGE", partition.keys.served, 0, -1)}
+def _hash(published: Any) -> str:
+    return hashlib.sha256(_encode_alike(published)).hexdigest()[:16]
