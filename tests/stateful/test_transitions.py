@@ -485,8 +485,11 @@ class Transitions(RuleBasedStateMachine):
         if verb == "ignore" and len(chosen) == 1 and data.draw(st.booleans()):
             result = b'{"stands in at":%d}' % flow.version
         with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
+        self._ask(expectations.Asked(verb, chosen, scope, with_message, result), flow, sends)
+
+    def _ask(self, asked: expectations.Asked, flow: FlowState, sends: int) -> None:
+        """Asks for an operation, so many times; it is done, or refused, as it must be."""
         retrying = {seq for held, seq in self.oracle.retrying if held == flow.flow}
-        asked = expectations.Asked(verb, chosen, scope, with_message, result)
         expected = expectations.of(asked, flow, retrying)
         before, number = flow.version, next(self.numbers)
         needed = expectations.needed(asked, flow, retrying) if expected is not None else set[int]()
@@ -709,8 +712,41 @@ class Transitions(RuleBasedStateMachine):
                 assert list(value_differences(self.oracle.flows[name], found.payloads)) == []
 
 
-def _run(url: str, *, examples: int, **attributes: Any) -> None:
-    machine = type("Machine", (Transitions,), {"url": url, **attributes})
+class DataTransitions(Transitions):
+    """The same with flows that have data alone, which get further, and of which operators do more."""
+
+    plans = (_pipe(), _mesh(), _data_fork()) * 4
+
+    @precondition(lambda self: self.registered)
+    @rule(data=st.data(), verb=st.sampled_from(("rerun", "rerun", "ignore", "unignore")))
+    def reopen_or_pass_over(self, data: st.DataObject, verb: str) -> None:
+        """One task, which is possible more often than several at once."""
+        flow = self.oracle.flows[data.draw(st.sampled_from(self.registered)).flow]
+        suits = {
+            "rerun": (Status.FINISH, Status.IGNORE, Status.SUSPEND),
+            "ignore": (Status.WAIT, Status.SUSPEND),
+            "unignore": (Status.IGNORE,),
+        }
+        seqs = [task.planned.seq for task in flow.tasks if task.status in suits[verb]]
+        if seqs:
+            chosen = [data.draw(st.sampled_from(seqs))]
+            scope = data.draw(st.sampled_from(["", "", "only"])) if verb == "rerun" else ""
+            with_message = verb == "rerun" and data.draw(st.booleans())
+            result = b"[%d]" % flow.version if verb == "ignore" and data.draw(st.booleans()) else b""
+            self._ask(expectations.Asked(verb, chosen, scope, with_message, result), flow, 1)
+
+    @rule(who=st.integers(0, 1), wanted=st.integers(1, 4))
+    def finish_all(self, who: int, wanted: int) -> None:
+        """A worker finishes what it holds, and takes more."""
+        worker = self.workers[who]
+        outcomes = [_outcome(claim, OutcomeKind.FINISHED) for claim in worker.held]
+        (reply,) = self._call(worker, outcomes, wanted, 1)
+        worker.held = []
+        self._check_claims(worker, wanted, reply)
+
+
+def _run(url: str, *, examples: int, base: type[Transitions] = Transitions, **attributes: Any) -> None:
+    machine = type("Machine", (base,), {"url": url, **attributes})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -725,6 +761,10 @@ def _run(url: str, *, examples: int, **attributes: Any) -> None:
 
 def test_transitions_follow_the_model(redis_url: str) -> None:
     _run(redis_url, examples=150)
+
+
+def test_what_flows_keep_of_results_follows_the_model(redis_url: str) -> None:
+    _run(redis_url, examples=100, base=DataTransitions)
 
 
 def test_the_invariants_hold_while_dependents_are_released_in_steps(
