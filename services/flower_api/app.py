@@ -19,6 +19,7 @@ from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
 from flower_api.routes.limits import add_limits
 from flower_api.routes.operations import add_operations
+from flower_api.routes.programs import add_programs
 from flower_api.routes.registrations import add_registering
 from flower_api.routes.strikes import add_strikes
 from flower_api.routes.tasks import add_tasks
@@ -63,6 +64,7 @@ def create_app(
     add_deploys(app, stores)
     add_versions(app, stores)
     add_workflows(app, stores)
+    add_programs(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)
     add_documentation(app)

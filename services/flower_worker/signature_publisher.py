@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from flower_engine.insight.published_signatures import PUBLISH_AGAIN_SECONDS, digest_of, publish
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.programs.published_program import published
 from flower_engine.programs.registry import Registry
+from flower_engine.programs.self_description import published
 from flower_engine.programs.signature import Signature
 from flower_engine.runtime.backoff import SteadyBackoff
 from flower_engine.runtime.loop import Loop

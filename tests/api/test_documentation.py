@@ -35,7 +35,16 @@ def test_head_is_answered_wherever_get_is(api: RunningApi) -> None:
     api.define("heads", {})
     flow = api.register("heads")
     paths = ["/flows", f"/flows/{flow}", f"/flows/{flow}/events", f"/flows/{flow}/tasks/1", "/tasks"]
-    paths += ["/workflows", "/workflows/heads", "/limits", "/strikes", "/top", "/workers", "/healthz"]
+    paths += [
+        "/workflows",
+        "/workflows/heads",
+        "/limits",
+        "/strikes",
+        "/top",
+        "/workers",
+        "/programs",
+        "/healthz",
+    ]
     paths += ["/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css"]
     for path in paths:
         head, got = api.client.head(path), api.client.get(path)

@@ -11,8 +11,9 @@ import pytest
 
 from flower_engine.insight.published_signatures import digest_of, hash_of
 from flower_engine.programs.context import Context
-from flower_engine.programs.published_program import MAX_DESCRIPTION, PublishedProgram, published
+from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.registry import Registry
+from flower_engine.programs.self_description import MAX_DESCRIPTION, published
 from flower_engine.programs.signature import Signature
 
 

@@ -8,12 +8,19 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from flower_engine.errors import ParametersError
-from flower_engine.insight.published_signatures import read_signatures, served_lately
+from flower_engine.insight.published_signatures import (
+    hash_of,
+    read_published,
+    read_signatures,
+    served_lately,
+)
 from flower_engine.log.partition import Partition
+from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.signature import Signature
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
@@ -26,6 +33,14 @@ Versions = Mapping[str, Sequence[Signature] | None]
 """Every live version of a program; None: no live worker serves it, or one does not say what it takes."""
 
 Checked = TypeVar("Checked")
+
+
+class ProgramVersion(msgspec.Struct, frozen=True):
+    """A program as some live workers have it. ``hash`` and ``program``: None: these do not say what it is."""
+
+    hash: str | None
+    program: PublishedProgram | None
+    workers: list[str]
 
 
 class Programs:
@@ -52,14 +67,35 @@ class Programs:
             self._read = self._clock.monotonic()
         return self._workers
 
-    async def known(self) -> set[str]:
-        """Programs that a worker serves, or served in the last 90 days.
+    async def served(self) -> dict[str, int | None]:
+        """Programs that a worker serves, or served in the last 90 days -> when one published it last, ms;
+        None: none has (yet).
 
         Raises:
             RedisError: Redis cannot be asked.
         """
-        lately = await served_lately(self._redis, self._partitions()[0])
-        return lately.keys() | {program for worker in await self.workers() for program in worker.programs}
+        live = {program for worker in await self.workers() for program in worker.programs}
+        return {**dict.fromkeys(live), **await served_lately(self._redis, self._partitions()[0])}
+
+    async def published(self, programs: Iterable[str]) -> dict[str, list[ProgramVersion]]:
+        """The live versions of these programs; that of the worker that began last comes first.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+        """
+        names = set(programs)
+        newest_first = sorted(await self.workers(), key=lambda worker: -worker.started_ms)
+        by_pair: dict[tuple[str, str], list[str]] = {}
+        for worker in newest_first:
+            for name in names.intersection(worker.programs):
+                by_pair.setdefault((worker.signatures, name), []).append(worker.worker)
+        read = await read_published(self._redis, self._partitions()[0], by_pair)
+        found: dict[str, dict[str | None, ProgramVersion]] = {name: {} for name in names}
+        for pair, workers in by_pair.items():
+            program = read.get(pair)
+            version = ProgramVersion(None if program is None else hash_of(program), program, [])
+            found[pair[1]].setdefault(version.hash, version).workers.extend(workers)
+        return {name: list(versions.values()) for name, versions in found.items()}
 
     async def versions(self, programs: Iterable[str], *, anew: bool = False) -> Versions:
         """What these programs take; where Redis cannot be asked nothing is known of any."""

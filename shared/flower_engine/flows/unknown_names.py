@@ -97,7 +97,7 @@ class Names:
         """Warnings where no worker has ever served a program or queue that tasks name."""
 
         async def look() -> list[str]:
-            served = await self._stores.programs.known()
+            served = await self._stores.programs.served()
             if not served:
                 return []  # no worker has begun yet: nothing can be said of any name
             found: list[str] = []
@@ -161,7 +161,7 @@ class Names:
         return [_unknown("workflow", name, known)]
 
     async def _program(self, name: str) -> list[str]:
-        known = await self._stores.programs.known()
+        known = set(await self._stores.programs.served())
         if name in known:
             return []
         async with self._stores.postgres() as connection:
