@@ -105,6 +105,10 @@ async def test_an_operator_makes_a_flow_go_on(flower: Flower, own_api: RunningAp
     assert flower("rerun", flow, "--failed").exit_code == 1
     assert "is ignored" in flower("ignore", flow, "2").stdout
     assert "waits again" in flower("unignore", flow, "2").stdout
+    assert "is ignored" in flower("ignore", flow, "2", "--result", '{"rows": [0]}').stdout
+    await own_api.project()
+    assert own_api.flow(flow)["tasks"][1]["result"] == {"rows": [0]}
+    assert "waits again" in flower("unignore", flow, "2").stdout
     assert json.loads(flower("ignore", flow, "2", "3", "--json").stdout)["tasks"] == [2, 3]
     fork = flower("fork", flow, "--from", "2", "--param", "TABLE=orders").stdout.strip()
     assert own_api.flow(fork)["tasks"][1]["parameters"] == {"TABLE": "orders"}

@@ -351,6 +351,25 @@ async def test_a_rerun_of_an_ended_flow_needs_its_results(engine: Engine) -> Non
     assert await run.kept() == {}
 
 
+async def test_a_rerun_may_need_very_many_results(engine: Engine) -> None:
+    width = 9_000
+    first = reader(1)
+    taken = {seq: b"%d" % seq for seq in range(1, width + 1)}
+    wide = [msgspec.structs.replace(first, seq=seq, task_seq=seq) for seq in taken]
+    run = await begin(engine, *wide, reader(width + 1, *taken), taken=taken)
+    await run.take()
+    await run.end(width + 1)
+    restored = await engine.restored(run.flow)
+    with pytest.raises(NeedsResultsError) as needs:
+        await rerun(*run.where, by="alice", selection=[width + 1], restored=restored)
+    assert needs.value.tasks == tuple(taken)
+    given = {seq: (0, b"=%d" % seq) for seq in taken}
+    await rerun(*run.where, by="alice", selection=[width + 1], restored=restored, results=given)
+    (claim,) = (await run.take()).claims
+    found = await read_inputs(engine.client, engine.partition, claim, list(taken))
+    assert found == {seq: b"=%d" % seq for seq in taken}
+
+
 async def test_a_rerun_with_a_value_in_place_of_a_result_does_not_need_it(engine: Engine) -> None:
     run = await begin(engine, reader(1), reader(2, 1), reader(3, 2))
     await run.take()

@@ -96,6 +96,13 @@ local function leave_as_it_was(flow)
   end
 end
 
+-- The reply of an operation that is to be sent again with the results of these tasks.
+local function needs(flow, tasks)
+  leave_as_it_was(flow)
+  table.insert(tasks, 1, 'needs') -- there may be more than Lua can unpack
+  return tasks
+end
+
 -- The reply of an operation that cannot be.
 local function refused(flow, ...)
   leave_as_it_was(flow)

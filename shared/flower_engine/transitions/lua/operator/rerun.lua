@@ -160,8 +160,7 @@ if flow.kept then
   end
   local missing = missing_results(flow, again, given)
   if #missing > 0 then
-    leave_as_it_was(flow)
-    return { 'needs', unpack(missing) }
+    return needs(flow, missing)
   end
   reopen_data(flow, again, given)
 end
