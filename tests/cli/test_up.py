@@ -221,6 +221,31 @@ def test_several_workers_run_at_once(home: Path, stubs: Path, tmp_path: Path) ->
         assert len(workers) == 2
 
 
+@pytest.mark.parametrize("given", ["", "file:///srv/blobs"])
+def test_workers_keep_blobs_in_its_api_unless_told_otherwise(home: Path, tmp_path: Path, given: str) -> None:
+    said = tmp_path / "said"
+    worker = f"""
+import os
+async def serve(settings, stop):
+    with open({str(said)!r} + ".part", "w") as file:
+        print(settings.blobs, settings.url, settings.token.get_secret_value(), file=file)
+    os.rename({str(said)!r} + ".part", {str(said)!r})
+    await stop.wait()
+"""
+    environment = {
+        "FLOWER_API_TOKENS": "ann:R-SECRET-1:read,bob:W-SECRET-2",
+        "FLOWER_TOKEN": "of-another-engine",
+        "FLOWER_URL": "http://elsewhere:8000",
+        "FLOWER_BLOBS": given,
+    }
+    stubs = stub_services(tmp_path / "stubs", worker=worker)
+    with up(home, tmp_path / "log", stubs=stubs, environment=environment) as running:
+        running.wait_until_running()
+        wait_until(said.exists)
+        url = urls(home)["api_url"]
+    assert said.read_text() == f"{(given or 'api',)} {url} W-SECRET-2\n"
+
+
 def test_a_command_without_stores_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flower_cli", "urls", "--home", str(tmp_path / "home")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
