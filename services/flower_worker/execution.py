@@ -5,7 +5,6 @@ import contextvars
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -161,17 +160,22 @@ class Executor:
         try:
             result = await function(**arguments)
             end_copy(before)
-            begun = begin_result(result)
-            if len(begun) > _MUCH_BYTES:
-                finish = partial(finished, result, begun, self._most_bytes)
-                done = await self._data.transfers.on_thread(finish)
-            else:
-                done = finished(result, begun, self._most_bytes)
+            done = None
+            if result is not None:
+                begun = begin_result(result)
+                if len(begun) > _MUCH_BYTES:
+                    finish = functools.partial(finished, result, begun, self._most_bytes)
+                    done = await self._data.transfers.on_thread(finish)
+                else:
+                    done = finished(result, begun, self._most_bytes)
         except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
             end_copy(before, error)
             self._failed(attempt, message, error)
         else:
-            self._finish(attempt, done)
+            if done is None:  # most tasks have no result: they pay for none
+                attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.FINISHED))
+            else:
+                self._finish(attempt, done)
         finally:
             context_at_work.set(None)  # the attempt holds this task, and so its context
 

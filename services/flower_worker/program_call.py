@@ -105,7 +105,9 @@ def finished(result: object, begun: bytes, most_bytes: int) -> Done:
         ProgramError: it has no JSON form, or is larger than ``most_bytes``.
     """
     payload = finish_result(result, begun, most_bytes)
-    return Done(OutcomeKind.FINISHED, payload, blobs=take_returned() if _BLOB in payload else ())
+    if _BLOB in payload:
+        return Done(OutcomeKind.FINISHED, payload, blobs=take_returned())
+    return Done(OutcomeKind.FINISHED, payload)
 
 
 def failed(error: BaseException, no_retry_on: Sequence[str]) -> Done:
