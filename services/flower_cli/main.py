@@ -43,6 +43,7 @@ COMMANDS = {
     "commands.deploy": ("deploy", "export"),
     "commands.events": ("events",),
     "commands.diff": ("diff",),
+    "commands.fixture": ("fixture",),
     "commands.operations": (
         *("rerun", "resume", "fork", "ignore", "unignore", "cancel"),
         *("pause", "priority"),

@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flower_engine.testing.faults import FlowerTestError, StubError, StuckError
     from flower_engine.testing.flower_test import FlowerTest
+    from flower_engine.testing.recorded_errors import recorded_error
     from flower_engine.testing.run import Run
     from flower_engine.testing.run_tasks import RunTask
     from flower_engine.testing.stubs import Stub, hangs
 
-__all__ = ["FlowerTest", "FlowerTestError", "Run", "RunTask", "Stub", "StubError", "StuckError", "hangs"]
+__all__ = [
+    "FlowerTest",
+    "FlowerTestError",
+    "Run",
+    "RunTask",
+    "Stub",
+    "StubError",
+    "StuckError",
+    "hangs",
+    "recorded_error",
+]
 
 _LATE = {
     "FlowerTest": "flower_test",
@@ -23,6 +34,7 @@ _LATE = {
     "StubError": "faults",
     "StuckError": "faults",
     "hangs": "stubs",
+    "recorded_error": "recorded_errors",
 }
 """Where those stand that are imported when they are first asked for."""
 

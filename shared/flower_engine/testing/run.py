@@ -71,7 +71,7 @@ class Run(Generic[R_co]):
         if view.result_problem is not None:
             raise FlowerTestError(f"flow {self.id} finished, and returns nothing: {view.result_problem}")
         decode = None if self._result_type is None else strict_decoder(self._result_type)
-        return view.result if decode is None else decode(msgspec.json.encode(view.result))
+        return (decode or msgspec.json.decode)(msgspec.json.encode(view.result))
 
     @property
     def tasks(self) -> RunTasks:

@@ -1,0 +1,182 @@
+"""The text of a test that repeats a flow: each program is a stub that does what its attempts did."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from pprint import pformat
+from typing import Any, cast
+
+from flower_engine.model.parameters_schema import ParametersSchema
+from flower_engine.model.references import scan
+
+Json = dict[str, Any]
+_TIMEOUTS = ("AttemptTimeout", "FlowTimeout")
+_WIDTH = 100
+_OPEN = ("Wait", "Running")
+
+
+class NotRecordableError(Exception):
+    """No test can repeat the flow; says why."""
+
+
+def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_values: bool) -> str:
+    """``flow`` and ``tasks`` as the API shows them; ``definition`` as PUT /workflows takes it.
+
+    Raises:
+        NotRecordableError: it is under way, was cancelled, or holds what no test can hold.
+    """
+    _refuse(flow, tasks)
+    parameters: Json = flow.get("parameters") or {}
+    if parameters and not keeps_values:
+        parameters = _masked_as_the_schema_takes(parameters, definition)
+    lines = [
+        f'"""Flow {flow["taskFlowId"]} of workflow {flow["taskId"]!r}, as `flower fixture` recorded it."""',
+        "",
+        "from flower_engine.testing import FlowerTest, hangs, recorded_error",
+        "",
+        f"DEFINITION = {_literal(definition)}",
+        f"PARAMETERS = {_literal(parameters)}" + ("" if keeps_values or not parameters else "  # masked"),
+        "",
+        "",
+        f"def test_{re.sub(r'[^0-9A-Za-z]+', '_', flow['taskId']).strip('_')}(flower: FlowerTest) -> None:",
+        *(f"    {line}" for line in _body(flow, tasks, definition, keeps_values)),
+    ]
+    text = "\n".join(lines) + "\n"
+    unused = [name for name in ("hangs", "recorded_error") if f"{name}(" not in text]
+    for name in unused:
+        text = text.replace(f", {name}", "", 1)
+    return text
+
+
+def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
+    if flow["cancelledTs"] is not None:
+        raise NotRecordableError("it was cancelled, at a moment that no test can repeat")
+    suspended = any(task["status"] == "Suspend" for task in tasks)
+    if flow["finishedTs"] is None and (
+        not suspended
+        or any(
+            task["status"] == "Running" or (task["status"] == "Wait" and task["retryTs"]) for task in tasks
+        )
+    ):
+        raise NotRecordableError(
+            "it is under way; record it when it has ended, or waits for tasks that failed"
+        )
+    for task in tasks:
+        if task["blob"] is not None:
+            raise NotRecordableError(
+                f"the result of task {_name(task)} lies in a store of blobs ({task['blob']['bytes']} bytes)"
+            )
+
+
+def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: bool) -> Iterator[str]:
+    kept = {_name(task): _last_attempts(task) for task in tasks}
+    for task in tasks:
+        does = [_does(task, one) for one in kept[_name(task)]]
+        if task["status"] == "Ignore":
+            does.append(f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)")
+        elif task["status"] == "Suspend" and not does:
+            does.append(_error(task["error"], is_final=True))
+        if does:
+            yield from _lines("flower.stub", [repr(task["program"]), *does, f"task={_name(task)!r}"])
+    yield "run = flower.start(DEFINITION, **PARAMETERS)"
+    ignored = [task for task in tasks if task["status"] == "Ignore"]
+    if ignored:
+        yield "run.settle()"
+    for task in ignored:
+        result = "" if task["result"] is None else f", result={_literal(task['result'])}"
+        yield f"run.ignore({_name(task)!r}{result})"
+    yield f"assert run.settle() == {flow['status']!r}"
+    if flow["status"] == "Finish" and (keeps_values or not scan(definition.get("returns")).params):
+        yield from f"assert run.result == {_literal(flow.get('result'))}".splitlines()
+    for task in tasks:
+        count = len(kept[_name(task)])
+        if count > 1:
+            yield f"assert run.tasks[{_name(task)!r}].attempts == {count}"
+
+
+def _last_attempts(task: Json) -> list[Json]:
+    """Those since the task last began from the start, without those that say nothing of its program."""
+    if task["status"] in ("Ignore", *_OPEN):
+        return []
+    said = [one for one in task["attempts"] if one["how"] not in ("lapsed", "returned", "cancelled")]
+    begins = [place for place, one in enumerate(said[:-1], 1) if one["how"] in ("failed", "finished")]
+    return said[begins[-1] if begins else 0 :]
+
+
+def _does(task: Json, attempt: Json) -> str:
+    if attempt["how"] == "finished":
+        return _literal(task["result"])
+    error: Json = attempt["error"] or {}
+    if attempt["how"] == "timedOut" or error.get("type") in _TIMEOUTS:
+        return "hangs()"
+    return _error(attempt["error"], is_final=attempt["how"] == "failed")
+
+
+def _error(error: Json | None, *, is_final: bool) -> str:
+    said = error or {"type": "Exception", "message": ""}
+    final = ", is_final=True" if is_final else ""
+    return f"recorded_error({said['type']!r}, {said['message']!r}{final})"
+
+
+def _lines(head: str, words: Sequence[str]) -> Iterator[str]:
+    """A call, on one line if it fits."""
+    short = f"{head}({', '.join(words)})"
+    if len(short) <= _WIDTH and "\n" not in short:
+        yield short
+        return
+    yield f"{head}("
+    for word in words:
+        yield from (f"    {line}" for line in f"{word},".splitlines())
+    yield ")"
+
+
+def _literal(value: Any) -> str:
+    return pformat(value, width=_WIDTH, sort_dicts=False)
+
+
+def _name(task: Json) -> str:
+    return task["taskName"] or str(task["taskSeq"])
+
+
+def _masked_as_the_schema_takes(parameters: Json, definition: Json) -> Json:
+    whole: Json = definition.get("parametersSchema") or {}
+    schema: Mapping[str, Json] = whole.get("properties", {})
+    found = {name: _masked(value, schema.get(name, {})) for name, value in parameters.items()}
+    if definition.get("parametersSchema"):
+        _, faults = ParametersSchema(definition["parametersSchema"]).checked(found, "#")
+        if faults:
+            raise NotRecordableError(
+                f"its parameters cannot be masked so that its schema takes them ({faults[0].detail}); keep"
+                " them with --values"
+            )
+    return found
+
+
+def _masked(value: Any, schema: Mapping[str, Any]) -> Any:
+    """A value like this one that says nothing of it; one of a few that the schema names is kept."""
+    if "enum" in schema or "const" in schema or value is None:
+        return value
+    if schema.get("x-flower-secret"):
+        return "SECRET"
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int | float):
+        return type(value)(max(schema.get("minimum", 0), min(schema.get("maximum", 0), 0)))
+    if isinstance(value, dict):
+        return {name: _masked(one, {}) for name, one in cast(Json, value).items()}
+    if isinstance(value, list):
+        return [_masked(one, schema.get("items", {})) for one in cast("list[Any]", value)]
+    return _masked_text(value)
+
+
+def _masked_text(text: str) -> str:
+    for read, like in (
+        (date.fromisoformat, "2000-01-01"),
+        (datetime.fromisoformat, "2000-01-01T00:00:00+00:00"),
+    ):
+        try:
+            read(text)
+        except ValueError:
+            continue
+        return like
+    return "x" * len(text)

@@ -1,0 +1,107 @@
+"""A flow is recorded as a test that passes as it is written."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from flower_cli.commands.recorded_flow import NotRecordableError, recorded_test
+from flower_engine import Fatal, RetryPolicy, program, workflow
+from flower_engine.testing import FlowerTest, Run, hangs
+from flower_engine.testing.private_server import server
+
+
+class OutOfPaperError(Exception):
+    pass
+
+
+@program("recorded.count")
+def count(day: date, who: str) -> list[dict[str, int]]:
+    return [{"rows": len(who), "day": day.day}] * 12
+
+
+@program("recorded.printed")
+def printed(rows: int) -> str:
+    return f"{rows} rows"
+
+
+@workflow("recorded.report")
+def report(day: date, who: str, most: int = 5) -> str:
+    counts = count.having(retry=RetryPolicy(5, delay="2h"), timeout="6h").step(day, who)
+    return printed.having(retry=RetryPolicy(2)).step(counts[0]["rows"])
+
+
+@pytest.mark.parametrize("keeps_values", [True, False])
+def test_a_flow_that_finished(flower: FlowerTest, tmp_path: Path, keeps_values: bool) -> None:
+    flower.stub(
+        count, ValueError('a "bad" line\nand another'), hangs(), OutOfPaperError("none"), [{"rows": 3}]
+    )
+    run = flower.run(report, date(2026, 1, 5), "Ada")
+
+    text = _recorded(flower, run, keeps_values=keeps_values)
+
+    assert ("Ada" in text) is keeps_values
+    assert "assert run.tasks['counts'].attempts == 4" in text
+    _passes(text, tmp_path)
+
+
+def test_a_flow_with_a_task_that_failed_for_good(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(count, Fatal("no such day"))
+    run = flower.start(report, date(2026, 1, 5), "Ada")
+    run.settle()
+
+    text = _recorded(flower, run)
+
+    assert "assert run.settle() == 'Suspend'" in text
+    _passes(text, tmp_path)
+
+
+def test_a_flow_that_was_rerun_and_a_task_that_was_passed_over(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(count, Fatal("no such day"), [{"rows": 3}])
+    flower.stub(printed, OutOfPaperError("none"))
+    run = flower.start(report, date(2026, 1, 5), "Ada")
+    run.settle()
+    run.rerun()
+    run.settle()
+    run.ignore("recorded_printed", result="by hand")
+    run.settle()
+
+    text = _recorded(flower, run)
+
+    assert "no such day" not in text  # it would fail again
+    _passes(text, tmp_path)
+
+
+def test_a_flow_under_way_is_refused(flower: FlowerTest) -> None:
+    run = flower.start(report, date(2026, 1, 5), "Ada")
+
+    with pytest.raises(NotRecordableError, match="it is under way"):
+        _recorded(flower, run)
+
+
+def test_a_cancelled_flow_is_refused(flower: FlowerTest) -> None:
+    run = flower.start(report, date(2026, 1, 5), "Ada")
+    run.cancel()
+
+    with pytest.raises(NotRecordableError, match="cancelled"):
+        _recorded(flower, run)
+
+
+def _recorded(flower: FlowerTest, run: Run[Any], *, keeps_values: bool = False) -> str:
+    """From what the API would show of the flow."""
+    engine = flower._engine  # pyright: ignore[reportPrivateUsage]
+    view = server().call(engine.view(run.id))
+    details = server().call(engine.details(view))
+    flow, tasks = msgspec.json.decode(msgspec.json.encode([view, details]))
+    return recorded_test(flow, tasks, report.document(), keeps_values=keeps_values)
+
+
+def _passes(text: str, folder: Path) -> None:
+    file = folder / "test_recorded.py"
+    file.write_text(text)
+    found: dict[str, Any] = {}
+    exec(compile(text, file, "exec", dont_inherit=True), found)
+    with FlowerTest() as test:
+        found["test_recorded_report"](test)
