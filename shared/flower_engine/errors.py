@@ -109,6 +109,9 @@ class NotYetRegisteredError(FlowerError):
     """The flow was registered later than the moment that is asked about."""
 
 
+_MOST_SAID = 5
+
+
 class ParameterFault(NamedTuple):
     """One thing that is wrong with parameters; ``pointer`` (RFC 6901) leads to it in what was asked for."""
 
@@ -121,8 +124,9 @@ class ParametersError(FlowerError):
 
     def __init__(self, faults: Sequence[ParameterFault]) -> None:
         self.faults = faults
-        others = f" (and {len(faults) - 1} more problems)" if len(faults) > 1 else ""
-        super().__init__(f"the parameters do not fit: {faults[0].detail}{others}")
+        said = "; ".join(fault.detail for fault in faults[:_MOST_SAID])
+        others = f" (and {len(faults) - _MOST_SAID} more problems)" if len(faults) > _MOST_SAID else ""
+        super().__init__(f"the parameters do not fit: {said}{others}")
 
 
 class TimeError(FlowerError):

@@ -100,12 +100,12 @@ async def test_parameters_are_checked_filled_in_and_bound(own_api: RunningApi) -
 
 def test_each_fault_is_told_with_its_place(api: RunningApi) -> None:
     define(api, "faulty")
-    assert faults(api, "faulty", None) == {"#/parameters/day": "it is missing"}
-    assert faults(api, "faulty", {"priority": 1}) == {"#/parameters/day": "it is missing"}
+    assert faults(api, "faulty", None) == {"#/parameters/day": "'day': it is missing"}
+    assert faults(api, "faulty", {"priority": 1}) == {"#/parameters/day": "'day': it is missing"}
     wrong = {"day": "tomorrow", "treshold": 1, "token": "it is a secret", "threshold": [10**30]}
     found = faults(api, "faulty", {"parameters": wrong})
     assert found.keys() == {f"#/parameters/{name}" for name in wrong}
-    assert found["#/parameters/treshold"] == "there is no such parameter; nearest: threshold"
+    assert found["#/parameters/treshold"] == "'treshold': there is no such parameter; nearest: threshold"
     entries = api.client.post("/register", json=[{"taskId": "faulty", "parameters": wrong}]).json()
     assert entries[0]["code"] == 422
     for odd in ({"day": "\0"}, {"day": {"$from": "first"}}, {"day": {"$secret": "TOKEN"}}, {"day": None}):
@@ -135,7 +135,7 @@ async def test_without_a_body_defaults_are_enough(own_api: RunningApi) -> None:
 
 async def test_without_a_schema_parameters_go_where_they_are_named(own_api: RunningApi) -> None:
     own_api.define("plain", {"parameters": {"day": {"$param": "day"}, "table": "orders"}})
-    assert faults(own_api, "plain", None) == {"#/parameters/day": "it is missing"}
+    assert faults(own_api, "plain", None) == {"#/parameters/day": "'day': it is missing"}
     flow = register(own_api, "plain", day="today", table="rows")
     assert (await message(own_api, flow)).parameters == {"day": "today", "table": "rows"}
     assert own_api.flow(flow)["parameters"] == {"day": "today"}

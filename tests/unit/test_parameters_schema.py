@@ -100,14 +100,14 @@ def test_each_fault_is_named_with_its_place() -> None:
     given = {"dya": 1, "threshold": "x", "token": "not a name", "files": [{"size": 1}, {"size": 1.5}, {}]}
     _, faults = ParametersSchema(NIGHTLY).checked(given, "#/parameters")
     assert sorted((fault.pointer, fault.detail) for fault in faults) == [
-        ("#/parameters/day", "it is missing"),
-        ("#/parameters/dya", "there is no such parameter; nearest: day"),
-        ("#/parameters/files/1/size", '1.5 is not of type "integer"'),
-        ("#/parameters/files/2/size", "it is missing"),
-        ("#/parameters/threshold", '"x" is not of type "integer"'),
+        ("#/parameters/day", "'day': it is missing"),
+        ("#/parameters/dya", "'dya': there is no such parameter; nearest: day"),
+        ("#/parameters/files/1/size", "'files/1/size': 1.5 is not of type \"integer\""),
+        ("#/parameters/files/2/size", "'files/2/size': it is missing"),
+        ("#/parameters/threshold", '\'threshold\': "x" is not of type "integer"'),
         (
             "#/parameters/token",
-            "this is not the name of a secret; the secret itself stays with the workers",
+            "'token': this is not the name of a secret; the secret itself stays with the workers",
         ),
     ]
 

@@ -12,7 +12,7 @@ import msgspec
 from flower_engine.errors import ParameterFault
 from flower_engine.model.definition import PlannedTask, WorkflowDefinition, with_parameters
 from flower_engine.model.json_pointer import pointer_to
-from flower_engine.model.parameters_schema import ParametersSchema
+from flower_engine.model.parameters_schema import ParametersSchema, parameter_fault
 from flower_engine.model.references import bound, scan, scan_parameters
 
 MAX_BOUND_BYTES = 64 * 1024 * 1024
@@ -60,7 +60,7 @@ class FlowParameters:
             values = {name: given[name] for name in self._uses if name in given}
             others = {name: value for name, value in given.items() if name not in self._uses}
             missing = [name for name in self._uses if name not in given]
-            faults = [ParameterFault("it is missing", at + pointer_to(name)) for name in missing]
+            faults = [parameter_fault(at, pointer_to(name), "it is missing") for name in missing]
         size = sum(len(msgspec.json.encode(one)) * self._uses.get(name, 1) for name, one in values.items())
         faults += too_many(size, at)
         return values, others, faults

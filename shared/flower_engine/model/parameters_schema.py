@@ -44,10 +44,10 @@ class ParametersSchema:
         """The parameters with defaults filled in, and all that is wrong with them; ``at`` is the JSON Pointer
         that leads to them."""
         values = {**self.defaults, **given}
-        faults = [ParameterFault(detail, at + place) for place, detail in self._faults_of(values)]
-        return values, faults
+        return values, [parameter_fault(at, place, detail) for place, detail in self.faults_of(values)]
 
-    def _faults_of(self, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def faults_of(self, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What is wrong with values, defaults filled in: the place in them, and a sentence."""
         told = 0
         try:
             for error in self._validator.iter_errors(values):
@@ -66,6 +66,16 @@ class ParametersSchema:
                     pointer_to(name),
                     "this is not the name of a secret; the secret itself stays with the workers",
                 )
+
+
+def parameter_fault(at: str, place: str, detail: str) -> ParameterFault:
+    """What is wrong at a place in the parameters, to which ``at`` leads; the sentence begins with it."""
+    return ParameterFault(f"{named(place)}{detail}", at + place)
+
+
+def named(place: str) -> str:
+    """The beginning of a sentence about a place in the parameters (JSON Pointer): its name."""
+    return f"'{place[1:].replace('~1', '/').replace('~0', '~')}': " if place else ""
 
 
 def problems_of_schema(schema: Any) -> list[str]:
@@ -96,10 +106,10 @@ def _problems_of(schema: Any) -> Iterator[str]:
         return
     yield from _problems_of_secrets(known)
     found = ParametersSchema(known)
-    for fault in found.checked({}, "")[1]:
-        name = fault.pointer.split("/")[1] if fault.pointer else ""
+    for place, detail in found.faults_of(found.defaults):
+        name = place.split("/")[1] if place else ""
         if any(pointer_to(one) == f"/{name}" for one in found.defaults):
-            yield f"/properties/{name}/default: {fault.detail}"
+            yield f"/properties/{name}/default: {detail}"
 
 
 def _problems_of_secrets(schema: Mapping[str, Any]) -> Iterator[str]:
