@@ -7,10 +7,10 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test chaos check bench bench-peers lock-peers format lock clean
+.PHONY: help demo run test test-install chaos check bench bench-peers lock-peers format lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
 
 demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from start to end
 	@$(BIN)/flower demo
@@ -25,6 +25,9 @@ JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-install: .venv/.runs ## the README's first commands in an empty folder, from wheels alone
+	@PYTHONPATH=tests $(BIN)/python -m install
 
 SECONDS ?= 120
 SEED ?=

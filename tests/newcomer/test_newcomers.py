@@ -1,6 +1,7 @@
 """What a newcomer meets works as it is written: the beginning of the README, the tutorial, the examples."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,17 @@ def test_the_readme_begins_with_what_works(newcomer: Newcomer) -> None:
 
 def test_the_tutorial_tells_the_truth(newcomer: Newcomer) -> None:
     newcomer.follow(blocks_of((DOCS / "tutorial.md").read_text()))
+
+
+def test_what_else_the_readme_has_can_be_used(newcomer: Newcomer) -> None:
+    _, _, rest = (ROOT / "README.md").read_text().partition("## How it works")
+    for code in re.findall(r"^```python\n(.*?)^```$", rest, re.MULTILINE | re.DOTALL):
+        compile(code, "README.md", "exec")
+    for definition in re.findall(
+        r"(?:^```json\n|-d ')(\{.*?\})(?=\n```|'\n)", rest, re.MULTILINE | re.DOTALL
+    ):
+        document = {"taskId": "of-the-readme", **msgspec.json.decode(definition)}
+        newcomer.client.workflows.put(document)
 
 
 def test_sales_of_files_go_through_sqlite(examples: Newcomer) -> None:

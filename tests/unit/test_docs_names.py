@@ -18,7 +18,7 @@ from flower_engine.transitions.operator_transitions import Operated
 from unit.pages import DOCS, ROOT, SOURCES, rows, source_files
 
 STAND_INS = {
-    *("my_programs.py", "/srv/nightly/my_programs.py", "orders/orders.py"),
+    *("my_programs.py", "my_flows.py", "/srv/nightly/my_programs.py", "orders/orders.py"),
     *("lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"),
 }
 """Files of the people whom examples speak of, and patterns of names."""
@@ -56,6 +56,7 @@ def _files() -> list[str]:
 
 def _missing_files(text: str) -> list[str]:
     named = set(re.findall(r"[\w/.-]*\w\.(?:py|lua|sql)\b", text)) - STAND_INS
+    named -= set(re.findall(r"^```python\n# (\S+\.py)$", text, re.MULTILINE))  # the page itself has it
     return sorted(name for name in named if not any(file.endswith(f"/{name}") for file in _files()))
 
 

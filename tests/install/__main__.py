@@ -1,0 +1,110 @@
+"""``make test-install``: what the README begins with, as it stands there, where nothing of this checkout is.
+
+Everything is installed from wheels, those of requirements.lock and the one that is built here, into a virtual
+environment of its own; the commands of the README run in an empty folder, and find no index and no checkout.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from newcomer.page_blocks import blocks_of, steps_of, told
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "requirements.lock"
+_OF_THE_CALLER = ("FLOWER_", "PIP_", "PYTHON", "VIRTUAL_ENV", "UV_")
+
+
+def main() -> None:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="flower-install-") as made:
+        folder = Path(made).resolve()
+        assert not folder.is_relative_to(ROOT), f"{folder} is in the checkout: set TMPDIR to another folder"
+        binaries, wheels = make_environment(folder / "venv"), folder / "wheels"
+        build_wheels(binaries, wheels)
+        print(f"{len(list(wheels.iterdir()))} wheels after {time.monotonic() - began:.0f} s", flush=True)
+        (folder / "empty").mkdir()
+        follow_readme(folder / "empty", environment_of(binaries, wheels, folder))
+        check_origin(binaries, folder / "venv")
+    print(f"the README's beginning works from wheels alone; {time.monotonic() - began:.0f} s")
+
+
+def make_environment(folder: Path) -> Path:
+    """A virtual environment with pip and nothing else; its programs."""
+    made = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        uv = shutil.which("uv")
+        assert uv is not None, f"no virtual environment can be made: {made.stdout}{made.stderr}"
+        run([uv, "venv", "--quiet", "--clear", "--seed", "--python", sys.executable, folder])
+    return folder / "bin"
+
+
+def build_wheels(binaries: Path, wheels: Path) -> None:
+    """The wheel of this checkout, and those that the lock names."""
+    pip = [binaries / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, ROOT])
+    run([*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", wheels, "-r", LOCK])
+
+
+def environment_of(binaries: Path, wheels: Path, folder: Path) -> dict[str, str]:
+    """Somebody's who has these wheels and nothing of this checkout, whatever the caller has set."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(_OF_THE_CALLER)}
+    lock = shutil.copy(LOCK, folder / "versions.txt")
+    return {
+        **kept,
+        "PATH": f"{binaries}{os.pathsep}{kept.get('PATH', os.defpath)}",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_CONSTRAINT": str(lock),
+        "PIP_ONLY_BINARY": ":all:",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_QUIET": "1",
+        "PIP_NO_COMPILE": "1",  # what is used is compiled when it is
+    }
+
+
+def follow_readme(folder: Path, environment: dict[str, str]) -> None:
+    """Writes the files and enters the commands of the README's beginning, as they stand."""
+    begin, _, _ = (ROOT / "README.md").read_text().partition("## How it works")
+    for block in blocks_of(begin):
+        if block.file:
+            (folder / block.file).write_text(block.text)
+            continue
+        for command, printed in steps_of(block):
+            began = time.monotonic()
+            print(f"$ {command}", flush=True)
+            done = subprocess.run(
+                command,
+                shell=True,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            said = done.stdout
+            assert done.returncode == 0, f"exit code {done.returncode}; it printed\n{said}"
+            assert told(said, printed), f"it printed\n{said}\nand the README says\n{printed}"
+            print(f"{said}  ({time.monotonic() - began:.1f} s)", flush=True)
+
+
+def check_origin(binaries: Path, venv: Path) -> None:
+    """Flower ran from what was installed, not from the checkout."""
+    code = "import flower_engine, flower_cli; print(flower_engine.__file__, flower_cli.__file__, sep='\\n')"
+    found = run([binaries / "python", "-P", "-c", code]).splitlines()
+    assert len(found) == 2 and all(Path(file).is_relative_to(venv) for file in found), found
+
+
+def run(command: list[str | Path]) -> str:
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, command))} failed: exit code {done.returncode}"
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
