@@ -120,6 +120,8 @@ THE_PLACES = ("model/lanes.py", "model/limits.py", "model/key_parts.py", "model/
 OTHERS = {
     ("flower_engine/model/invariants.py", r"""f"[gqwpfvx]k?:\{"""): "a timer of the wait for a worker",
     ("flower_bench/roles.py", r"""partition\("/"\)"""): "the path of a program",
+    ("flower_engine/testing/engine.py", r"""keys\.prefix\b"""): "all keys of a test's own partition",
+    ("flower_engine/testing/skipping_client.py", r"""keys\.prefix\b"""): "a clock that no engine has",
 }
 """Files that look like it and are about something else, each with the reason."""
 
