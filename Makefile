@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
 
-demo: .venv/.runs ## the whole engine in a throwaway folder, one workflow from start to end
+demo: .venv/.runs ## the whole engine in a throwaway folder, a workflow in Python and one in JSON
 	@$(BIN)/flower demo
 
 run: .venv/.runs ## the engine with its data in .flower/, API on 127.0.0.1:8000; Ctrl-C stops it

@@ -30,6 +30,8 @@ def test_the_example_runs_from_its_definition_to_its_rows(tmp_path: Path) -> Non
         ("EchoRandomTimeSleep", "EchoParamTimeSleep", "HTTPPostRequest"), start=1
     ):
         assert f"task {number} {program}: Finish" in ended.stdout
+    assert "total = add_up.step([north, south], at_least)" in ended.stdout
+    assert 'the flow of sales day=2026-01-05 at_least=10 returned {"pens": 30}' in ended.stdout
     assert "kr_task_stat" in ended.stdout
     assert '{"SLEEP_TIME_SECOND": "3"}' in ended.stdout
     assert "make run" in ended.stdout

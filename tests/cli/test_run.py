@@ -122,7 +122,7 @@ def test_ctrl_c_ends_it_well(folder: Path) -> None:
 def test_parameters_that_do_not_fit_are_said_before_anything_starts(folder: Path) -> None:
     refused = CliRunner().invoke(app, ["run", "run_programs:twice", "number=many", "nmber=3"])
     assert refused.exit_code == 1
-    assert "parameter number: " in refused.stderr and "nmber" in refused.stderr
+    assert "parameter 'number': " in refused.stderr and "nmber" in refused.stderr
     assert "starting an engine" not in refused.stderr
 
 

@@ -48,13 +48,14 @@ class DemoEngine(OwnEngine):
         ):
             yield engine
 
-    def define(self, workflow: str, tasks: list[dict[str, Any]]) -> None:
-        """Define a workflow through the API."""
-        self._ask("PUT", f"/workflows/{workflow}", json={"tasks": tasks})
+    def define(self, workflow: str, tasks: list[dict[str, Any]], **more: Any) -> None:
+        """Define a workflow through the API; ``more`` is what its document says besides."""
+        self._ask("PUT", f"/workflows/{workflow}", json={"tasks": tasks, **more})
 
-    def register(self, workflow: str) -> str:
+    def register(self, workflow: str, parameters: dict[str, Any] | None = None) -> str:
         """Register a flow through the API; returns its id."""
-        return str(self._ask("POST", f"/register/{workflow}")["taskFlowId"])
+        answer = self._ask("POST", f"/register/{workflow}", json={"parameters": parameters or {}})
+        return str(answer["taskFlowId"])
 
     def flow(self, flow_id: str) -> dict[str, Any]:
         """A flow with its tasks, from the API."""

@@ -91,7 +91,7 @@ def _check(schema: Any, parameters: dict[str, Any]) -> None:
         return
     _, faults = ParametersSchema(schema).checked(parameters, "")
     for detail, pointer in faults:
-        fail(f"parameter {pointer.lstrip('/')}: {detail}" if pointer else detail)
+        fail(f"parameter {detail}" if pointer else detail)
     if faults:
         raise typer.Exit(EXIT_SUSPENDED)
 

@@ -140,7 +140,7 @@ def problem_words(content: bytes, otherwise: str = "") -> str:
     detail = problem.detail or problem.description
     if not detail:
         return content[:_SHOWN_CHARACTERS].decode(errors="replace") or otherwise
-    others = [fault.words for fault in problem.problems if fault.detail not in detail]
+    others = [fault.words for fault in problem.problems if fault.words not in detail]
     return "\n".join([detail, *(f"- {other}" for other in others)])
 
 
