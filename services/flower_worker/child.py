@@ -22,6 +22,15 @@ from flower_engine.blobs.blob import access
 from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.blobs.patience import patiently
 from flower_engine.model.result_json import MAX_RESULT_BYTES
+from flower_engine.programs.attempt_outcomes import (
+    Done,
+    Running,
+    Tell,
+    context_of,
+    failed,
+    make_arguments,
+    refused,
+)
 from flower_engine.programs.code_image import Image, import_from
 from flower_engine.programs.context import Progress, context_at_work
 from flower_engine.programs.program_modules import load_what_imports
@@ -41,18 +50,7 @@ from flower_worker.child_messages import (
     Transferring,
     frame,
 )
-from flower_worker.program_call import (
-    Done,
-    Running,
-    Tell,
-    call_blocking,
-    context_of,
-    decode_message,
-    failed,
-    make_arguments,
-    refused,
-    unknown_program,
-)
+from flower_worker.program_call import call_blocking, decode_message, unknown_program
 
 _log = logging.getLogger(__name__)
 _TELL_SECONDS = 0.2  # between two frames of progress

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 import msgspec
 
+from flower_engine.programs.attempt_outcomes import Tell
 from flower_engine.runtime.process_forks import hide_socket
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import (
@@ -28,7 +29,7 @@ from flower_worker.child_messages import (
     Transferring,
     frame,
 )
-from flower_worker.program_call import Say, Tell
+from flower_worker.program_call import Say
 
 _END_SECONDS = 5.0
 _START_SECONDS = 300.0  # for its imports

@@ -8,12 +8,13 @@ import msgspec
 
 from flower_engine.model.events import TaskError
 from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.programs.attempt_outcomes import Done, Tell
 from flower_engine.programs.code_image import Image
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_process import ChildProcess, Origin
-from flower_worker.program_call import Done, Say, Tell
+from flower_worker.program_call import Say
 
 _END_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5

@@ -14,6 +14,15 @@ from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.result_json import begin_result
 from flower_engine.model.task_message import TaskMessage
+from flower_engine.programs.attempt_outcomes import (
+    Done,
+    Running,
+    context_of,
+    failed,
+    finished,
+    make_arguments,
+    refused,
+)
 from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Kind, Program, Registry
@@ -24,17 +33,7 @@ from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_processes import Processes
 from flower_worker.inputs import Inputs, LeaseGoneError
-from flower_worker.program_call import (
-    Done,
-    Running,
-    call_blocking,
-    context_of,
-    decode_message,
-    failed,
-    finished,
-    make_arguments,
-    refused,
-)
+from flower_worker.program_call import call_blocking, decode_message
 from flower_worker.running_attempts import Attempt, Told
 from flower_worker.storing import Storing
 from flower_worker.threads import Threads

@@ -10,11 +10,11 @@ from flower_engine.blobs.blob_stores import BlobStores, read
 from flower_engine.errors import ParameterError
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.kept_results import BLOB, INLINE
-from flower_engine.model.reference_forms import From
-from flower_engine.model.references import NoValueError, resolved, scan_parameters
+from flower_engine.model.references import NoValueError, resolved
 from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.parameter_binding import Provenance
+from flower_engine.programs.provenance import provenance_of
 from flower_worker.running_attempts import Attempt
 from flower_worker.secret_values import Mask, Secrets
 from flower_worker.transfers import Transfers
@@ -22,7 +22,6 @@ from flower_worker.transfers import Transfers
 _decode_ref = msgspec.json.Decoder(BlobRef).decode
 
 _MUCH_BYTES = 128 * 1024  # more is taken apart on a thread
-_MOST_NAMED = 3  # that an error names
 
 
 class LeaseGoneError(Exception):
@@ -111,27 +110,3 @@ class Inputs:
         finally:
             if values:
                 attempt.mask = Mask(values)
-
-
-def provenance_of(parameters: Mapping[str, Any]) -> dict[str, Provenance]:
-    """Where the values of parameters that hold references come from, in words, by name."""
-    provenance: dict[str, Provenance] = {}
-    for name, value in parameters.items():
-        if not isinstance(value, dict | list):
-            continue
-        found = scan_parameters({name: value})
-        texts = [_words(use.form) for use in found.uses[:_MOST_NAMED]]
-        if len(found.uses) > _MOST_NAMED:
-            texts.append(f"{len(found.uses) - _MOST_NAMED} more")
-        if found.secrets:
-            texts += [f"secret {secret}" for secret in found.secrets]
-        if texts:
-            how = "which is" if "$from" in value or "$secret" in value else "made of"
-            provenance[name] = Provenance(f"{how} {', '.join(texts)}", bool(found.secrets))
-    return provenance
-
-
-def _words(form: From) -> str:
-    return (
-        f"{form.path!r} of the result of task {form.name}" if form.path else f"the result of task {form.name}"
-    )

@@ -13,7 +13,7 @@ from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
-from flower_worker.program_call import Done
+from flower_engine.programs.attempt_outcomes import Done
 from flower_worker.running_attempts import Attempt
 from flower_worker.transfers import Transfers
 

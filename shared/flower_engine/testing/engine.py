@@ -17,15 +17,18 @@ from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.model.attempts import attempts_of
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.ids import is_flow_id, partition_of
-from flower_engine.model.kept_results import INLINE, NOTHING
+from flower_engine.model.kept_results import BLOB, INLINE, NOTHING
 from flower_engine.model.references import NoValueError, resolved
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.programs.provenance import provenance_of
 from flower_engine.programs.registry import Registry
 from flower_engine.projection.read.views import FlowView, TaskDetail
 from flower_engine.runtime.settings import Settings
+from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.program_runs import WORKER, Work
 from flower_engine.testing.skipping_client import SkippingRedis
 from flower_engine.transitions.installation_transitions import install
@@ -42,6 +45,7 @@ from flower_engine.transitions.worker_transitions import (
 BY = "test"
 _WANTED = 100
 _NO_STALL_MS = 2**50  # time jumps here by hours, and nobody has slept
+_decode_ref = msgspec.json.Decoder(BlobRef).decode
 _decode_message = msgspec.json.Decoder(TaskMessage).decode
 
 
@@ -105,6 +109,7 @@ class Engine:
         self.partition = partition
         self.settings = Settings.model_validate({})  # nothing of the person who runs the tests
         self.clock = _TestClock(time.time_ns() // 1_000_000)
+        self.blobs = MemoryBlobs()
         self.hanging: dict[tuple[str, int], Claim] = {}
         self._stores = _OneOfMany(redis, self.settings, self.clock)
         own_programs = _OwnPrograms(redis, lambda: self._stores.partitions)
@@ -173,7 +178,10 @@ class Engine:
             wanted=_WANTED,
             service_args=Service(tuple(self._queues), tuple(sorted(programs))).args(),
         )
-        work = [await self._work(claim, exchange.results) for claim in exchange.claims]
+        work = [
+            await self._work(claim, exchange.results, is_full=claim.lease in exchange.full)
+            for claim in exchange.claims
+        ]
         return Turn(work, exchange.more, exchange.opens_ms)
 
     async def fire(self) -> tuple[bool, int | None]:
@@ -220,19 +228,20 @@ class Engine:
             detail_of(view, task.task_exec_seq, attempts.get(task.task_exec_seq, [])) for task in view.tasks
         ]
 
-    async def _work(self, claim: Claim, results: dict[tuple[str, int], bytes]) -> Work:
+    async def _work(self, claim: Claim, results: dict[tuple[str, int], bytes], *, is_full: bool) -> Work:
         message = _decode_message(claim.message)
         if not message.refs:
-            return Work(claim, message)
-        kept = {
-            seq: results[claim.flow, seq] for seq in message.reads.values() if (claim.flow, seq) in results
-        }
-        missing = sorted(set(message.reads.values()) - kept.keys())
+            return Work(claim, message, is_full=is_full)
+        seqs, flow = set(message.reads.values()), claim.flow
+        kept = {seq: results[flow, seq] for seq in seqs if (flow, seq) in results}
+        missing = sorted(seqs - kept.keys())
         if missing:
             kept |= await read_inputs(self.redis, self.partition, claim, missing) or {}
 
         def read(name: str) -> Any:
             payload = kept.get(message.reads[name], NOTHING)
+            if payload.startswith(BLOB):
+                return msgspec.json.decode(self.blobs.read(_decode_ref(payload[1:])))
             if not payload.startswith(INLINE):
                 raise NoValueError(name)
             return msgspec.json.decode(payload[1:])
@@ -240,8 +249,9 @@ class Engine:
         try:
             parameters = resolved(message.parameters, read, self._secret)
         except (ParameterError, SecretError) as error:
-            return Work(claim, message, error)
-        return Work(claim, msgspec.structs.replace(message, parameters=parameters, refs=False))
+            return Work(claim, message, fault=error)
+        plain = msgspec.structs.replace(message, parameters=parameters, refs=False)
+        return Work(claim, plain, provenance_of(message.parameters), is_full=is_full)
 
 
 def _without_jitter(definition: WorkflowDefinition) -> WorkflowDefinition:

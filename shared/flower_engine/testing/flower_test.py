@@ -40,7 +40,7 @@ class FlowerTest:
         self._engine = self._server.call(
             Engine.opened(self._server.pool, self._number, programs, self._secret)
         )
-        self._attempts = Attempts(programs, self._stubs)
+        self._attempts = Attempts(programs, self._stubs, self._engine.blobs)
         self._skipping = Skipping(
             self._server, self._engine, self._attempts, lambda: {program for program, _ in self._stubs}
         )

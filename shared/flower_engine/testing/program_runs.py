@@ -12,16 +12,18 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.blobs.blob import access, take_returned
 from flower_engine.errors import ProgramError
+from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.raised_errors import encode_error, members
-from flower_engine.model.result_json import encode_result
+from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES, begin_result
 from flower_engine.model.task_message import TaskMessage
-from flower_engine.model.type_names import names_of
+from flower_engine.programs.attempt_outcomes import Done, Running, context_of, failed, finished, refused
 from flower_engine.programs.context import Context, Progress, context_at_work
-from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
+from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Program, Registry
 from flower_engine.testing.faults import FlowerTestError
+from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.stubs import Hangs, Stub
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 
@@ -29,15 +31,17 @@ SLOW_SECONDS = 5.0
 WORKER = "flower-test"
 Call = Callable[[], Any]
 _encode = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(Progress).decode
 
 
 class Work(msgspec.Struct, frozen=True):
-    """A claimed task with its parameters resolved; ``fault``: why they cannot be."""
+    """A claimed task with its parameters resolved, and where they come from; ``fault``: why they cannot be.
+    ``is_full``: its result is not to be kept in Redis."""
 
     claim: Claim
     message: TaskMessage
+    provenance: dict[str, Provenance] = {}
     fault: Exception | None = None
+    is_full: bool = False
 
     @property
     def name(self) -> str:
@@ -48,9 +52,12 @@ class Attempts:
     """Runs attempts one after another. Blocking programs run on the thread of the test, async ones on an
     event loop of its own; where the test itself is on an event loop, both run beside it."""
 
-    def __init__(self, programs: Registry, stubs: Mapping[tuple[str, str | None], Stub]) -> None:
+    def __init__(
+        self, programs: Registry, stubs: Mapping[tuple[str, str | None], Stub], blobs: MemoryBlobs
+    ) -> None:
         self._programs = programs
         self._stubs = stubs
+        self._blobs = blobs
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._beside = ThreadPoolExecutor(1, "flower-test-programs")
         self.loop_of_test: asyncio.AbstractEventLoop | None = None
@@ -63,26 +70,35 @@ class Attempts:
             FlowerTestError: a stub is wrong.
         """
         if work.fault is not None:
-            return Outcome(work.claim, OutcomeKind.SUSPENDED, encode_error(work.fault))
+            return _outcome(work, refused(work.fault), b"")
         told: list[Progress] = []
         program = self._programs.get(work.message.program)
-        context = _context_of(work).telling(told.append)
+        context = _context_of(work, told)
         try:
-            arguments, made = _arguments(program, work.message, context)
+            with _at_work(context, self._blobs):
+                arguments, made = _arguments(program, work, context)
         except ProgramError as error:
-            return Outcome(work.claim, OutcomeKind.SUSPENDED, encode_error(error))
+            return _outcome(work, refused(error), b"")
         stub = self._stub_of(work)
+        take_returned()  # what another made and did not return
         try:
-            with _named_if_slow(work), _at_work(context):
-                payload = self._payload(stub, program, arguments, made)
+            with _named_if_slow(work), _at_work(context, self._blobs):
+                done = self._done(stub, program, arguments, made)
         except (FlowerTestError, KeyboardInterrupt):
             raise
         except BaseException as error:
             if type(error).__module__.startswith("_pytest."):  # pytest.fail, skip and exit
                 raise
-            progress = _encode(told[-1]) if told else b""
-            return _failed(work, error, progress)
-        return None if payload is None else Outcome(work.claim, OutcomeKind.FINISHED, payload)
+            return _outcome(work, failed(error, work.message.no_retry_on), _encode(told[-1]) if told else b"")
+        return None if done is None else _outcome(work, self._stored(work, done), b"")
+
+    def _stored(self, work: Work, done: Done) -> Done:
+        """The outcome to hand in, now that what it names, or is too large for it, is stored."""
+        for blob in done.blobs:
+            self._blobs.put_blob(blob)
+        if len(done.payload) <= (LEAST_BLOB_BYTES if work.is_full else MAX_RESULT_BYTES):
+            return done
+        return Done(OutcomeKind.STORED, _encode(self._blobs.put(done.payload)))
 
     def close(self) -> None:
         self._runner.close()
@@ -96,18 +112,21 @@ class Attempts:
                 return stub
         return None
 
-    def _payload(
+    def _done(
         self, stub: Stub | None, program: Program | None, arguments: dict[str, Any], context: dict[str, Any]
-    ) -> bytes | None:
+    ) -> Done | None:
         if stub is None:
             assert program is not None  # else nothing claims it
-            return encode_result(self._called(lambda: program.function(**arguments, **context)))
-        does: Any = stub.next(arguments)
-        if isinstance(does, Hangs):
-            return None
-        if _is_error(does):
-            raise does
-        return stub.checked(self._called(lambda: does(**arguments)) if callable(does) else does)
+            result = self._called(lambda: program.function(**arguments, **context))
+        else:
+            does: Any = stub.next(arguments)
+            if isinstance(does, Hangs):
+                return None
+            if _is_error(does):
+                raise does
+            result = self._called(lambda: does(**arguments)) if callable(does) else does
+            stub.check(result)
+        return finished(result, begin_result(result), MAX_STORED_RESULT_BYTES)
 
     def _called(self, call: Call) -> Any:
         """What the call returns, or what comes of awaiting that."""
@@ -143,38 +162,32 @@ def _is_on_a_loop() -> bool:
     return True
 
 
-def _context_of(work: Work) -> Context:
-    claim, message = work.claim, work.message
-    return Context(
-        flow=claim.flow,
-        task=claim.task,
-        attempt=claim.attempt,
-        workflow=message.workflow,
-        task_seq=message.task_seq,
-        program=message.program,
-        worker=WORKER,
-        last_progress=_decode_progress(claim.progress) if claim.progress else None,
-    )
+def _context_of(work: Work, told: list[Progress]) -> Context:
+    claim = work.claim
+    running = Running(claim.flow, claim.task, claim.attempt, WORKER, claim.progress, told.append)
+    return context_of(work.message, running)
 
 
 def _arguments(
-    program: Program | None, message: TaskMessage, context: Context
+    program: Program | None, work: Work, context: Context
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keyword arguments, and that of the context. Of a program that is not known here, the parameters as
     they are."""
     if program is None:
-        return dict(message.parameters), {}
+        return dict(work.message.parameters), {}
     name = program.binder.context_parameter
-    return program.binder.bind(message.parameters), {} if name is None else {name: context}
+    arguments = program.binder.bind(work.message.parameters, work.provenance)
+    return arguments, {} if name is None else {name: context}
 
 
 @contextmanager
-def _at_work(context: Context) -> Generator[None]:
-    token = context_at_work.set(lambda: context)
+def _at_work(context: Context, blobs: MemoryBlobs) -> Generator[None]:
+    tokens = context_at_work.set(lambda: context), access.set(blobs)
     try:
         yield
     finally:
-        context_at_work.reset(token)
+        context_at_work.reset(tokens[0])
+        access.reset(tokens[1])
 
 
 @contextmanager
@@ -196,15 +209,5 @@ def _named_if_slow(work: Work) -> Generator[None]:
         timer.cancel()
 
 
-def _failed(work: Work, error: BaseException, progress: bytes) -> Outcome:
-    payload, kinds = encode_error(error), [type(one) for one in members(error)]
-    no_retry_on = work.message.no_retry_on
-    if any(
-        issubclass(kind, Fatal | ProgramError) or any(name in no_retry_on for name in names_of(kind))
-        for kind in kinds
-    ):
-        return Outcome(work.claim, OutcomeKind.SUSPENDED, payload, progress=progress)
-    for one in members(error):
-        if isinstance(one, Retry):
-            return Outcome(work.claim, OutcomeKind.RETRY, payload, after_ms_of(one), progress)
-    return Outcome(work.claim, OutcomeKind.FAILED, payload, progress=progress)
+def _outcome(work: Work, done: Done, progress: bytes) -> Outcome:
+    return Outcome(work.claim, done.kind, done.payload, done.number, progress)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.result_json import encode_result
+from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES, encode_result
 from flower_engine.programs.parameter_binding import read_signature
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
 from flower_engine.programs.registry import Program
@@ -44,7 +44,7 @@ class Stub:
         self._check = _checker(program)
         for one in does:
             if not (isinstance(one, Hangs | BaseException) or callable(one)):
-                self.checked(one)
+                self.check(one)
 
     def next(self, arguments: dict[str, Any]) -> Any:
         """What it does now: a result, an exception, a callable, or ``Hangs``.
@@ -61,21 +61,20 @@ class Stub:
             )
         return self._does[len(self.calls) - 1]
 
-    def checked(self, result: Any) -> bytes:
-        """The result's JSON.
+    def check(self, result: Any) -> None:
+        """Returns if its program can return the result.
 
         Raises:
             StubError: its program cannot return it.
         """
         try:
-            encoded = encode_result(result)
+            encoded = encode_result(result, MAX_STORED_RESULT_BYTES)
             if self._check is not None:
                 self._check(encoded)
         except (ProgramError, msgspec.ValidationError, ValueError) as error:
             raise StubError(
                 f"{self._what} gives {result!r:.200}, which its program cannot: {error}"
             ) from None
-        return encoded
 
     def __repr__(self) -> str:
         return f"<{self._what}: {', '.join(map(repr, self._does))}>"

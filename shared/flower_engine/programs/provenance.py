@@ -1,0 +1,34 @@
+"""Where the values of parameters that hold references come from, in words: for errors about them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flower_engine.model.reference_forms import From
+from flower_engine.model.references import scan_parameters
+from flower_engine.programs.parameter_binding import Provenance
+
+_MOST_NAMED = 3  # that an error names
+
+
+def provenance_of(parameters: Mapping[str, Any]) -> dict[str, Provenance]:
+    """Where the values of parameters that hold references come from, in words, by name."""
+    provenance: dict[str, Provenance] = {}
+    for name, value in parameters.items():
+        if not isinstance(value, dict | list):
+            continue
+        found = scan_parameters({name: value})
+        texts = [_words(use.form) for use in found.uses[:_MOST_NAMED]]
+        if len(found.uses) > _MOST_NAMED:
+            texts.append(f"{len(found.uses) - _MOST_NAMED} more")
+        if found.secrets:
+            texts += [f"secret {secret}" for secret in found.secrets]
+        if texts:
+            how = "which is" if "$from" in value or "$secret" in value else "made of"
+            provenance[name] = Provenance(f"{how} {', '.join(texts)}", bool(found.secrets))
+    return provenance
+
+
+def _words(form: From) -> str:
+    return (
+        f"{form.path!r} of the result of task {form.name}" if form.path else f"the result of task {form.name}"
+    )
