@@ -1,13 +1,14 @@
 """Workflows are tested by the production scripts, in time that is skipped."""
 
 import asyncio
+import time
 from datetime import date, timedelta
 
 import pytest
 
 from flower_engine import CONTEXT, Context, DefinitionError, Fatal, Retry, RetryPolicy, program, workflow
 from flower_engine.errors import RefusedError
-from flower_engine.testing import FlowerTest, FlowerTestError, StubError, StuckError, hangs
+from flower_engine.testing import FlowerTest, FlowerTestError, StubError, StuckError, hangs, program_runs
 
 TWO_HOURS, SIX_HOURS = timedelta(hours=2), timedelta(hours=6)
 
@@ -231,3 +232,20 @@ async def test_async_programs_run_on_the_loop_of_a_test_that_awaits_them(flower:
     run = await flower.awaited(flower.run, nightly, date(2026, 1, 5))
 
     assert (run.result, loops) == (2, [asyncio.get_running_loop()])
+
+
+def test_a_program_that_keeps_a_test_waiting_is_named(
+    flower: FlowerTest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program_runs, "SLOW_SECONDS", 0.01)
+    said: list[str] = []
+
+    def waits(day: date) -> list[int]:
+        while "program 'testing.fetch' (task numbers) has run for" not in "".join(said):
+            said.append(capsys.readouterr().err)
+            time.sleep(0.01)
+        return [4]
+
+    flower.stub(fetch, waits)
+
+    assert flower.run(nightly, date(2026, 1, 5)).result == 4
