@@ -106,6 +106,7 @@ class WorkflowBody(RequestBody):
 
 
 class DefinedView(WorkflowDocument):
-    """The same right after it was defined. ``warnings``: programs and queues that no worker has served."""
+    """The same right after it was defined. ``warnings``: programs and queues that no worker has served,
+    and what some live workers' programs do not take."""
 
     warnings: list[str] | msgspec.UnsetType = msgspec.UNSET

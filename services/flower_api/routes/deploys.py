@@ -1,6 +1,6 @@
 """``POST /deploy``: many definitions brought into use as a whole, after a plan of what that changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -13,6 +13,7 @@ from flower_api.openapi import replies, reply
 from flower_api.problems import Fault, with_faults
 from flower_api.schemas import NAME_PATTERN, RequestBody, WorkflowName
 from flower_engine.errors import DefinitionError, DefinitionsError
+from flower_engine.flows.definition_checks import Verdict, verdicts_on
 from flower_engine.flows.deploys import Deploy, deploy, plan_deploy
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
@@ -46,6 +47,11 @@ class DeployBody(RequestBody):
         description="delete workflows that an earlier deploy of the source brought and that are not here",
     )
     check: bool = Field(False, description="only say what would be done")
+    ahead: bool = Field(
+        False,
+        description="workers that take these workflows come later: what no live version of a program takes"
+        " is a warning",
+    )
     expected: dict[str, str | None] | None = Field(
         None, description="that of the plan that was agreed to; refused if the workflows stand otherwise now"
     )
@@ -90,7 +96,8 @@ class DeployedWorkflow(View, omit_defaults=True):
 
 class DeployView(View, omit_defaults=True):
     """The plan of a deploy, or what it did (``applied``). ``expected``: to be sent with the deploy that is to
-    do just this. ``warnings``: programs and queues that no worker has served."""
+    do just this. ``warnings``: programs and queues that no worker has served, and what some live workers'
+    programs do not take."""
 
     source: str
     applied: bool
@@ -119,11 +126,14 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
             many = f"{len(body.workflows)} workflows are more than {MAX_DEPLOYED}: deploy them in parts"
             fault = Fault(detail=many, pointer="#/workflows")
             raise with_faults("invalid-request", "the request is wrong", [fault])
+        workflows = _definitions(body.workflows)
+        verdicts = await verdicts_on(stores.programs, workflows, ahead=body.ahead)
         wanted = Deploy(
             source=body.source,
-            workflows=_definitions(body.workflows),
+            workflows=workflows,
             prune=body.prune,
             expected=body.expected,
+            refused={name: verdict.problems for name, verdict in verdicts.items()},
         )
         if body.check:
             changes = await plan_deploy(stores, wanted)
@@ -135,17 +145,19 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
                 applied=not body.check,
                 workflows=[DeployedWorkflow.of(change) for change in changes],
                 expected={change.workflow: change.standing for change in changes},
-                warnings=await _warnings(changes, wanted.workflows),
+                warnings=await _warnings(changes, workflows, verdicts),
             )
         )
 
     async def _warnings(
-        changes: Sequence[PlannedChange], workflows: Sequence[WorkflowDefinition]
+        changes: Sequence[PlannedChange],
+        workflows: Sequence[WorkflowDefinition],
+        verdicts: Mapping[str, Verdict],
     ) -> list[str]:
         new = {change.workflow for change in changes if change.action in ("new", "changed")}
         found: dict[str, None] = {}
         for definition in [one for one in workflows if one.name in new][:_MOST_WARNED]:
-            warnings = await names.of_definition(definition)
+            warnings = await names.of_definition(definition) + verdicts[definition.name].warnings
             found |= dict.fromkeys(f"workflow {definition.name!r}, {warning}" for warning in warnings)
         return list(found)
 

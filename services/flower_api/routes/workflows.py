@@ -12,7 +12,8 @@ from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
 from flower_api.problems import ProblemError
 from flower_api.schemas import WorkflowEntry, WorkflowName, WorkflowsPage
-from flower_engine.errors import UnknownWorkflowError
+from flower_engine.errors import DefinitionError, UnknownWorkflowError
+from flower_engine.flows.definition_checks import verdicts_on
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.workflow_definitions import define, delete_definition
@@ -63,16 +64,20 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
         ),
     )
     async def put(task_id: TaskIdPath, body: WorkflowBody, request: Request) -> Response:
-        """Replaces all its rows in one transaction. Flows under way keep the definition they began with."""
+        """Replaces all its rows in one transaction. Flows under way keep the definition they began with.
+        422, too, if no live version of a program takes the parameters that a task gives it."""
         name = task_id  # as it stands: one that ends in a slash is refused, not defined under another name
         if body.task_id not in (None, name):
             raise ProblemError(
                 422, "invalid-request", f"taskId is {body.task_id!r}, but the path says {name!r}"
             )
         definition = body.to_model(name)
+        verdict = (await verdicts_on(stores.programs, [definition]))[definition.name]
+        if verdict.problems:
+            raise DefinitionError(definition.name, verdict.problems)
         is_new = await define(stores, definition, by_of(request))
         defined = DefinedView.of(definition)
-        defined.warnings = await names.of_definition(definition) or msgspec.UNSET
+        defined.warnings = [*await names.of_definition(definition), *verdict.warnings] or msgspec.UNSET
         return reply(defined, 201 if is_new else 200)
 
     @app.delete(

@@ -48,6 +48,10 @@ def deploy(
         bool,
         typer.Option("--prune", help="Delete what an earlier deploy of the same source brought and is gone"),
     ] = False,
+    ahead: Annotated[
+        bool,
+        typer.Option("--ahead", help="Workers that take it come later: what no live one takes is a warning"),
+    ] = False,
     source: Annotated[
         str | None, typer.Option("--source", help="What --prune goes by [the targets, as they are written]")
     ] = None,
@@ -56,7 +60,9 @@ def deploy(
 ) -> None:
     """Bring workflows into use: shows what is different, asks, and does all of it or nothing."""
     workflows = [document for target in targets for document in _documents(target)]
-    body = {"source": source or " ".join(targets), "workflows": workflows, "prune": prune}
+    body: dict[str, Any] = {"source": source or " ".join(targets), "workflows": workflows, "prune": prune}
+    if ahead:
+        body["ahead"] = True
     with connected(url) as api:
         answer = api.post("/deploy", {**body, "check": True})
         plan: Plan = msgspec.json.decode(answer)

@@ -99,7 +99,7 @@ class _Development:
 
         try:
             found = read_anew(self._target, self._programs)
-            deployed = self._client.workflows.deploy(self._target, *found.documents)
+            deployed = self._client.workflows.deploy(self._target, *found.documents, ahead=True)
         except FlowerError as error:
             fail(str(error))
             err.print("what was there before goes on; waiting for a change", style="dim")

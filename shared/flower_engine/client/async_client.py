@@ -211,6 +211,7 @@ class AsyncWorkflows:
         *workflows: "Mapping[str, Any] | Workflow[..., Any]",
         prune: bool = False,
         check: bool = False,
+        ahead: bool = False,
         expected: Mapping[str, str | None] | None = None,
     ) -> Deployed:
         """Brings workflows into use, all or none, and says what that changed.
@@ -220,6 +221,7 @@ class AsyncWorkflows:
             workflows: in Python, or their documents.
             prune: delete those that an earlier deploy of the source brought, and that are not here.
             check: only say what would be done.
+            ahead: workers that take them come later: what no live version of a program takes is a warning.
             expected: that of the plan that was agreed to; refused if a workflow stands otherwise now.
 
         Raises:
@@ -227,7 +229,7 @@ class AsyncWorkflows:
             RefusedError: a workflow has moved since ``expected``.
         """
         documents = list(map(document_of, workflows))
-        more: dict[str, Any] = {"prune": prune, "check": check, "expected": expected}
+        more: dict[str, Any] = {"prune": prune, "check": check, "ahead": ahead or None, "expected": expected}
         return await self._client.run(
             workflow_calls.deploy(source, documents, self._client.patience(), **more)
         )

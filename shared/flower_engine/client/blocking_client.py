@@ -207,6 +207,7 @@ class Workflows:
         *workflows: "Mapping[str, Any] | Workflow[..., Any]",
         prune: bool = False,
         check: bool = False,
+        ahead: bool = False,
         expected: Mapping[str, str | None] | None = None,
     ) -> Deployed:
         """Brings workflows into use, all or none, and says what that changed.
@@ -216,6 +217,7 @@ class Workflows:
             workflows: in Python, or their documents.
             prune: delete those that an earlier deploy of the source brought, and that are not here.
             check: only say what would be done.
+            ahead: workers that take them come later: what no live version of a program takes is a warning.
             expected: that of the plan that was agreed to; refused if a workflow stands otherwise now.
 
         Raises:
@@ -223,7 +225,7 @@ class Workflows:
             RefusedError: a workflow has moved since ``expected``.
         """
         documents = list(map(document_of, workflows))
-        more: dict[str, Any] = {"prune": prune, "check": check, "expected": expected}
+        more: dict[str, Any] = {"prune": prune, "check": check, "ahead": ahead or None, "expected": expected}
         return self._client.run(workflow_calls.deploy(source, documents, self._client.patience(), **more))
 
     def delete(self, name: str) -> bool:

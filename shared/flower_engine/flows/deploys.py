@@ -18,12 +18,14 @@ Expected = Mapping[str, str | None]
 class Deploy(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody has. ``source`` names where it comes from; with ``prune`` workflows that an earlier
     deploy of the same source brought, and that are no longer in it, go. ``expected``: None: whatever stands.
+    ``refused``: of workflows, by name, why they must not come into use as they are here.
     """
 
     source: str
     workflows: Sequence[WorkflowDefinition]
     prune: bool = False
     expected: Expected | None = None
+    refused: Mapping[str, Sequence[str]] = {}
 
 
 async def plan_deploy(stores: PostgresStores, wanted: Deploy) -> list[PlannedChange]:
@@ -37,6 +39,7 @@ async def plan_deploy(stores: PostgresStores, wanted: Deploy) -> list[PlannedCha
         stores.postgres() as connection,
         deploying(connection, wanted.source, encoded, prune=wanted.prune, check=True) as changes,
     ):
+        _refuse(wanted, changes)
         return changes
 
 
@@ -58,6 +61,7 @@ async def deploy(stores: PostgresStores, wanted: Deploy, by: str) -> list[Planne
         ):
             if wanted.expected is not None:
                 _refuse_moved(changes, wanted.expected)
+            _refuse(wanted, changes)
             await carry_out(connection, wanted.source, encoded, changes, by)
     except (LockNotAvailable, DeadlockDetected):
         raise RefusedError(
@@ -71,6 +75,19 @@ async def deploy(stores: PostgresStores, wanted: Deploy, by: str) -> list[Planne
     for change in changes:
         stores.plans.forget(change.workflow)
     return changes
+
+
+def _refuse(wanted: Deploy, changes: Sequence[PlannedChange]) -> None:
+    """What stands already is left alone: a deploy that is sent again is no worse than it was."""
+    places = {definition.name: place for place, definition in enumerate(wanted.workflows)}
+    problems = [
+        (places[change.workflow], f"workflow {change.workflow!r}: {problem}")
+        for change in changes
+        if change.action in ("new", "changed")
+        for problem in wanted.refused.get(change.workflow, ())
+    ]
+    if problems:
+        raise DefinitionsError(problems)
 
 
 def _refuse_moved(changes: Sequence[PlannedChange], expected: Expected) -> None:
