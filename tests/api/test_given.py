@@ -32,8 +32,10 @@ async def serve(engine: Engine, worker: str, function: Callable[..., None] = loa
 
 
 async def failed(api: RunningApi, engine: Engine, **parameters: Any) -> str:
-    """A flow whose one task has failed for good."""
-    api.define("etl", {"parameters": parameters})
+    """A flow whose one task has failed for good; its definition came before the workers that are there."""
+    task = {"taskSeq": 1, "program": "A", "parameters": parameters}
+    body = {"source": "tests", "workflows": [{"taskId": "etl", "tasks": [task]}], "ahead": True}
+    api.client.post("/deploy", json=body).raise_for_status()
     flow = api.register("etl")
     await engine.suspend(*await engine.claim())
     return flow
