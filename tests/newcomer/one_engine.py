@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shlex
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from flower_engine.client import Client, Flow
 from newcomer.page_blocks import Block, steps_of, told
 
 _PATIENCE_SECONDS = 180.0
+_OTHER_PLUGINS = ("valkey", "cacheprovider", "asyncio", "anyio", "schemathesis", "hypothesispytest", "xdist")
 _PYTHON = "import runpy, sys; sys.path.insert(0, ''); runpy.run_path({!r}, run_name='__main__')"
 
 
@@ -95,8 +98,15 @@ class Newcomer:
                 return done.stdout + done.stderr * bool(done.returncode)
             case ["python", file]:
                 return self._python(_PYTHON.format(file))
+            case ["pytest", file]:
+                return self._pytest(file)
             case _:
                 raise AssertionError(f"a page has the command {command!r}, which no test knows")
+
+    def _pytest(self, file: str) -> str:
+        without = [word for name in _OTHER_PLUGINS for word in ("-p", f"no:{name}")]
+        command = [sys.executable, "-m", "pytest", *without, file]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
 
     def _python(self, code: str) -> str:
         environment = {**os.environ, "FLOWER_URL": self.engine.url}

@@ -81,7 +81,7 @@ def _show_python(engine: "DemoEngine") -> None:
 def _code_of(file: str | None) -> str:
     """A module's text, without what it says of itself."""
     text = Path(file or "").read_text()
-    return "\n".join(f"    {line}".rstrip() for line in text[text.index("@program") :].splitlines())
+    return "\n".join(f"    {line}".rstrip() for line in text[text.index("@program(") :].splitlines())
 
 
 def _watch(engine: "DemoEngine", flow_id: str) -> dict[str, Any]:

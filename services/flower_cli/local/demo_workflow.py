@@ -5,12 +5,12 @@ from datetime import date
 from flower_engine import RetryPolicy, program, workflow
 
 
-@program
+@program("demo.fetch")
 async def fetch(day: date, shop: str) -> dict[str, int]:
     return {"pens": 3 * day.day, shop: 7}
 
 
-@program
+@program("demo.add_up")
 def add_up(shops: list[dict[str, int]], at_least: int) -> dict[str, int]:
     names = sorted({name for shop in shops for name in shop})
     totals = {name: sum(shop.get(name, 0) for shop in shops) for name in names}
