@@ -142,3 +142,9 @@ def test_the_list_of_examples_has_each() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     files = {file.name for file in EXAMPLES.iterdir() if file.suffix in (".py", ".sql", ".csv")}
     assert {name for name in files if f"]({name})" not in listed} == set()
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    examples = {file.name for file in EXAMPLES.iterdir() if file.suffix in (".py", ".sql")}
+    assert {name for name in examples if f'"{name}"' not in tests} == set()

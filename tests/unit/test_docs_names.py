@@ -18,7 +18,13 @@ from flower_engine.transitions.operator_transitions import Operated
 from unit.pages import DOCS, ROOT, SOURCES, rows, source_files
 
 STAND_INS = {
-    *("my_programs.py", "my_flows.py", "/srv/nightly/my_programs.py", "orders/orders.py"),
+    *(
+        "my_programs.py",
+        "my_flows.py",
+        "/srv/nightly/my_programs.py",
+        "orders/orders.py",
+        "test_that_night.py",
+    ),
     *("lua/FOLDER/NAME.lua", "lua/lib/NAME.lua"),
 }
 """Files of the people whom examples speak of, and patterns of names."""
