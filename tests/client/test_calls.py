@@ -1,7 +1,7 @@
 """Calls without I/O: when they are sent again, which error an answer becomes, how what is told is shown."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pytest
@@ -172,6 +172,53 @@ def test_a_result_is_of_the_type_of_its_workflow() -> None:
         flow_calls.converted(told, list[int])
     with pytest.raises(ResultError, match="task 2 was ignored"):
         flow_calls.converted(flow(result_problem="task 2 was ignored"), Any)
+
+
+class Scripted:
+    """Stands where a client is, and answers a handle's calls in order."""
+
+    retry_seconds = 30.0
+
+    def __init__(self, *answers: bytes) -> None:
+        self.left = [Answer(200, {}, body) for body in answers]
+        self.sent: list[Request] = []
+
+    def patience(self) -> Patience:
+        return Patience(30)
+
+    def run(self, steps: Steps[T]) -> T:
+        came: Any = None
+        try:
+            while True:
+                step = steps.send(came)
+                came = None if isinstance(step, Pause) else self.left.pop(0)
+                self.sent += [] if isinstance(step, Pause) else [step]
+        except StopIteration as end:
+            return end.value
+
+
+def test_what_a_flow_returned_before_an_operation_is_not_what_it_returns_after_it() -> None:
+    def told(version: int, result: int) -> bytes:
+        flow = {"taskFlowId": "f", "taskId": "w", "status": "Finish", "finishedTs": "2026-01-05T00:00:00Z"}
+        return msgspec.json.encode({**flow, "version": version, "result": result})
+
+    operated = b'{"taskFlowId":"f","operation":"rerun","version":7}'
+    scripted = Scripted(told(6, 1), operated, told(6, 1), told(9, 2), told(9, 2))
+    handle: client.FlowHandle[Any] = client.FlowHandle(cast("client.Client", scripted), "f")
+    assert handle.result() == 1
+    handle.rerun("all")
+    assert handle.result() == 2
+    assert handle.wait().version == 9
+
+
+def test_null_stands_in_for_a_result() -> None:
+    scripted = Scripted(*[b'{"taskFlowId":"f","operation":"ignore","version":7}'] * 2)
+    handle: client.FlowHandle[Any] = client.FlowHandle(cast("client.Client", scripted), "f")
+    handle.ignore(["a"], result=None)
+    handle.ignore(["a"])
+    bodies = [msgspec.json.decode(request.body or b"") for request in scripted.sent]
+    assert bodies[0]["result"] is None
+    assert "result" not in bodies[1]
 
 
 def test_a_flow_is_shown_with_nothing_of_its_data_as_markup() -> None:

@@ -250,6 +250,7 @@ class AsyncFlowHandle(Generic[R]):
         self.is_duplicate = is_duplicate
         self._client = client
         self._result_type = result_type
+        self._version = 0  # after the last operation of this handle
 
     async def status(self) -> StatusWord:
         """Where it stands: Wait, Running, Suspend (a task failed for good), Finish, Cancelled; Ignore if all
@@ -270,7 +271,9 @@ class AsyncFlowHandle(Generic[R]):
         Raises:
             FlowTimeoutError: so many seconds are over before; it says what the flow waits for.
         """
-        return await self._client.run(flow_calls.wait(self.id, timeout, self._client.retry_seconds))
+        return await self._client.run(
+            flow_calls.wait(self.id, timeout, self._client.retry_seconds, self._version)
+        )
 
     async def result(self, timeout: float | None = None) -> R:  # noqa: ASYNC109 # its error says why
         """What its workflow returns, once it has finished.
@@ -282,7 +285,9 @@ class AsyncFlowHandle(Generic[R]):
             ResultError: the result does not convert to the workflow's type.
         """
         retry_seconds = self._client.retry_seconds
-        return await self._client.run(flow_calls.result(self.id, self._result_type, timeout, retry_seconds))
+        return await self._client.run(
+            flow_calls.result(self.id, self._result_type, timeout, retry_seconds, self._version)
+        )
 
     async def events(self, after: str | None = None) -> AsyncIterator[Event]:
         """Its history, from behind a position on, as far as it goes now."""
@@ -363,4 +368,6 @@ class AsyncFlowHandle(Generic[R]):
         return f"<flow {self.id}>"
 
     async def _operate(self, verb: str, **body: Any) -> Operated:
-        return await self._client.run(flow_calls.operate(self.id, verb, body, self._client.patience()))
+        done = await self._client.run(flow_calls.operate(self.id, verb, body, self._client.patience()))
+        self._version = max(self._version, done.version)
+        return done

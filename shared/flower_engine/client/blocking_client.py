@@ -244,6 +244,7 @@ class FlowHandle(Generic[R]):
         self.is_duplicate = is_duplicate
         self._client = client
         self._result_type = result_type
+        self._version = 0  # after the last operation of this handle
 
     def status(self) -> StatusWord:
         """Where it stands: Wait, Running, Suspend (a task failed for good), Finish, Cancelled; Ignore if all
@@ -264,7 +265,7 @@ class FlowHandle(Generic[R]):
         Raises:
             FlowTimeoutError: so many seconds are over before; it says what the flow waits for.
         """
-        return self._client.run(flow_calls.wait(self.id, timeout, self._client.retry_seconds))
+        return self._client.run(flow_calls.wait(self.id, timeout, self._client.retry_seconds, self._version))
 
     def result(self, timeout: float | None = None) -> R:
         """What its workflow returns, once it has finished.
@@ -276,7 +277,9 @@ class FlowHandle(Generic[R]):
             ResultError: the result does not convert to the workflow's type.
         """
         retry_seconds = self._client.retry_seconds
-        return self._client.run(flow_calls.result(self.id, self._result_type, timeout, retry_seconds))
+        return self._client.run(
+            flow_calls.result(self.id, self._result_type, timeout, retry_seconds, self._version)
+        )
 
     def events(self, after: str | None = None) -> Iterator[Event]:
         """Its history, from behind a position on, as far as it goes now."""
@@ -354,7 +357,9 @@ class FlowHandle(Generic[R]):
         return f"<flow {self.id}>"
 
     def _operate(self, verb: str, **body: Any) -> Operated:
-        return self._client.run(flow_calls.operate(self.id, verb, body, self._client.patience()))
+        done = self._client.run(flow_calls.operate(self.id, verb, body, self._client.patience()))
+        self._version = max(self._version, done.version)
+        return done
 
     def _repr_html_(self) -> str:
         """As a notebook shows it: as it stands now, if the API answers at once."""

@@ -143,11 +143,14 @@ def show(flow: str, patience: Patience) -> Steps[Flow]:
     return decoded(answer, Flow)
 
 
-def wait(flow: str, timeout: float | None, retry_seconds: float = RETRY_SECONDS) -> Steps[Flow]:
+def wait(
+    flow: str, timeout: float | None, retry_seconds: float = RETRY_SECONDS, at_least: int = 0
+) -> Steps[Flow]:
     """The flow once nothing more of it happens by itself: it ended, or stands still because tasks failed.
 
-    It is looked at with growing pauses, often only while it moves; an API that is away is borne with for
-    ``retry_seconds`` each time.
+    What is shown may lag behind an operation that was just answered: ``at_least`` is the version after
+    that, and an end before it does not count. The flow is looked at with growing pauses, often only while
+    it moves; an API that is away is borne with for ``retry_seconds`` each time.
 
     Raises:
         FlowTimeoutError: ``timeout`` seconds are over before.
@@ -163,7 +166,7 @@ def wait(flow: str, timeout: float | None, retry_seconds: float = RETRY_SECONDS)
             if retry_seconds <= left_seconds:
                 raise
             raise FlowTimeoutError(flow, timeout or 0, seen.counts if seen else str(error)) from error
-        if seen.is_over:
+        if seen.is_over and seen.version >= at_least:
             return seen
         if over.left <= 0:
             raise FlowTimeoutError(flow, timeout or 0, f"{seen.word}, {seen.why_it_waits}")
@@ -174,7 +177,11 @@ def wait(flow: str, timeout: float | None, retry_seconds: float = RETRY_SECONDS)
 
 
 def result(
-    flow: str, result_type: Any, timeout: float | None, retry_seconds: float = RETRY_SECONDS
+    flow: str,
+    result_type: Any,
+    timeout: float | None,
+    retry_seconds: float = RETRY_SECONDS,
+    at_least: int = 0,
 ) -> Steps[Any]:
     """What the flow's workflow returns, as its type, once it has finished.
 
@@ -184,7 +191,7 @@ def result(
         FlowTimeoutError: the time was over before.
         ResultError: it returns nothing, though it should, or the result does not convert.
     """
-    ended = yield from wait(flow, timeout, retry_seconds)
+    ended = yield from wait(flow, timeout, retry_seconds, at_least)
     if ended.suspended:
         raise FlowFailedError(ended.id, ended.workflow, ended.failed)
     if ended.word == "Cancelled":
@@ -254,7 +261,7 @@ def fork(flow: str, body: Mapping[str, Any], patience: Patience) -> Steps[str]:
 
 
 def _sent_once(flow: str, verb: str, body: Mapping[str, Any], patience: Patience) -> Steps[Answer]:
-    given = {name: value for name, value in body.items() if value is not None}
+    given = {name: value for name, value in body.items() if value is not None or name == "result"}
     key = f"client-{uuid.uuid4()}"
     return (yield from sent(Request("POST", f"{_path(flow)}/{verb}", body=encoded(given), key=key), patience))
 
