@@ -42,7 +42,7 @@ def test_what_goes_wrong_is_retried_found_corrected_and_ends(tmp_path: Path) -> 
                 *(row(3, "Noop", 1), row(4, "Noop", 2, 3), row(5, "Noop", 4)),
             ],
         )
-        engine.define(
+        engine.define_ahead(
             "wrong", [row(1, "Noop"), row(2, "add", 1, parameters={"a": "seven"}), row(3, "Noop", 2)]
         )
         engine.define("raises", [row(1, "fail_thread", parameters={"message": "no such table"})])

@@ -1,11 +1,21 @@
 """A worker publishes what its programs take, for as long as it lives, and once for all with the same code."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from typing import Any
 
-from flower_engine.insight.published_signatures import read_published, read_signatures, served_lately
+from flower_engine.insight.published_signatures import (
+    digest_of,
+    read_published,
+    read_signatures,
+    served_lately,
+)
 from flower_engine.log.client import send
 from flower_engine.programs.published_program import PublishedProgram
+from flower_engine.programs.registry import Registry
 from flower_engine.programs.signature import Signature
+from flower_worker.signature_publisher import keep_published, signatures_of
 from scripts.engine import Engine
 from worker.running import InProcess, eventually, the_worker
 
@@ -49,3 +59,48 @@ async def test_what_programs_say_of_themselves_follows_when_the_worker_has_begun
     assert echo.parameters_schema["required"] == ["sleep_time_second"]
     assert echo.kind == "async"
     assert echo.description
+
+
+async def test_a_type_whose_schema_takes_for_ever_holds_nothing_up(engine: Engine) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        @classmethod
+        def model_validate(cls, value: Any) -> "Slow":
+            return cls()
+
+        @classmethod
+        def model_json_schema(cls, **_: Any) -> dict[str, Any]:
+            asked.set()
+            go_on.wait()
+            return {"type": "integer"}
+
+    def takes_slow(slow, n=1): ...  # type: ignore[no-untyped-def]
+
+    takes_slow.__annotations__ |= {"slow": Slow, "n": int}
+    registry, began, told = Registry(), asyncio.Event(), list[str]()
+    registry.add(takes_slow, "Slow", None)
+    pair = (digest_of(signatures_of(registry)), "Slow")
+    publishing = asyncio.create_task(
+        keep_published(engine.client, [engine.partition], registry, began, told.append)
+    )
+
+    async def published() -> bool:
+        return pair in await read_signatures(engine.client, engine.partition, [pair])
+
+    try:
+        await eventually(published)
+        assert not asked.is_set()  # not before the worker has begun
+        began.set()
+        await eventually(asked.is_set)
+        assert not told
+        go_on.set()
+        await eventually(lambda: bool(told))
+        found = await read_published(engine.client, engine.partition, [(told[0], "Slow")])
+        schema = found[told[0], "Slow"].parameters_schema
+        assert schema is not None
+        assert schema["properties"] == {"slow": {"type": "integer"}, "n": {"type": "integer", "default": 1}}
+    finally:
+        go_on.set()
+        publishing.cancel()
+        await asyncio.wait([publishing])
