@@ -75,9 +75,9 @@ async def test_a_type_whose_schema_takes_for_ever_holds_nothing_up(engine: Engin
             go_on.wait()
             return {"type": "integer"}
 
-    def takes_slow(slow, n=1): ...  # type: ignore[no-untyped-def]
+    def takes_slow(slow: Any, n: int = 1) -> None: ...
 
-    takes_slow.__annotations__ |= {"slow": Slow, "n": int}
+    takes_slow.__annotations__["slow"] = Slow  # which no text of an annotation would find here
     registry, began, told = Registry(), asyncio.Event(), list[str]()
     registry.add(takes_slow, "Slow", None)
     pair = (digest_of(signatures_of(registry)), "Slow")
