@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ from prepared_postgres import prepare_postgres
 # Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
 _OF_ENV_FILE = {name: "" for name in dotenv_values(".env") if name.startswith("FLOWER_")}
 os.environ.update(_OF_ENV_FILE)
+
+# A shell lets what it begins in the background ignore Ctrl-C, and processes hand that on to those they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,11 @@ ROOT = Path(__file__).parents[2]
 _USER = "limited"
 _IN_LUA = re.compile(r"(?:call|pcall|call_chunked)\('([A-Z]+)'(?:, *'([A-Z]+)')?")
 _IN_PYTHON = re.compile(r"\"([A-Z]+)(?: ([A-Z]+))?\"")
-_NO_SERVICES = ("flower_bench", "embedded")  # they ask for more, of a server of their own or where they may
+_NO_SERVICES = (
+    "flower_bench",
+    "embedded",
+    "testing",
+)  # they ask for more, of a server of their own or where they may
 
 
 def _allow(url: str, names: Sequence[str]) -> str:
