@@ -221,6 +221,17 @@ def test_null_stands_in_for_a_result() -> None:
     assert "result" not in bodies[1]
 
 
+def test_a_fork_and_a_registration_may_be_of_another_version() -> None:
+    scripted = Scripted(*[b'{"taskFlowId":"g","operation":"fork","version":7}'] * 2)
+    handle: client.FlowHandle[Any] = client.FlowHandle(cast("client.Client", scripted), "f")
+    handle.fork(["a"], workflow_version="newest")
+    handle.fork(["a"])
+    bodies = [msgspec.json.decode(request.body or b"") for request in scripted.sent]
+    assert bodies[0]["workflowVersion"] == "newest"
+    assert "workflowVersion" not in bodies[1]
+    assert client.named("w", workflow_version=3).options == {"workflowVersion": 3}
+
+
 def test_a_flow_is_shown_with_nothing_of_its_data_as_markup() -> None:
     error = {"type": "E", "message": "<script>alert(1)</script>[red]"}
     task = msgspec.convert(

@@ -329,10 +329,12 @@ class AsyncFlowHandle(Generic[R]):
         parameters: Mapping[str, Any] | None = None,
         task_parameters: TaskParameters | None = None,
         unset: Sequence[str] = (),
+        workflow_version: int | str | None = None,
     ) -> "AsyncFlowHandle[R]":
-        """A new flow from these tasks on, which takes over the results before them."""
+        """A new flow from these tasks on, which takes over the results before them; with
+        ``workflow_version`` (a number, a hash or ``newest``) of that version, and then without parameters."""
         body = rerun_body(from_tasks, None, parameters, task_parameters, unset)
-        body["fromTasks"] = body.pop("tasks")
+        body |= {"fromTasks": body.pop("tasks"), "workflowVersion": workflow_version}
         new = await self._client.run(flow_calls.fork(self.id, body, self._client.patience()))
         return AsyncFlowHandle(self._client, new, self._result_type)
 

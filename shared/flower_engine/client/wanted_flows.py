@@ -50,6 +50,7 @@ def named(
     delay: float | timedelta | None = None,
     start_at: datetime | str | None = None,
     task_parameters: TaskParameters | None = None,
+    workflow_version: int | str | None = None,
 ) -> NamedWorkflow:
     """A workflow by its name, with what this one flow has of its own.
 
@@ -60,11 +61,18 @@ def named(
         delay: seconds before anything starts.
         start_at: nothing starts before; UTC where it has no offset.
         task_parameters: by taskSeq or name: parameters of one task.
+        workflow_version: of this version: its number, its hash or 8 and more characters of that, or
+            ``newest``; else as it is defined when it is registered.
     """
     return NamedWorkflow(
         workflow,
         options_of(
-            key=key, priority=priority, delay=delay, start_at=start_at, task_parameters=task_parameters
+            key=key,
+            priority=priority,
+            delay=delay,
+            start_at=start_at,
+            task_parameters=task_parameters,
+            workflow_version=workflow_version,
         ),
     )
 
@@ -76,6 +84,7 @@ def options_of(
     delay: float | timedelta | None = None,
     start_at: datetime | str | None = None,
     task_parameters: TaskParameters | None = None,
+    workflow_version: int | str | None = None,
 ) -> dict[str, Any]:
     """Options of a registration under the API's names; those that are not given are left out."""
     if isinstance(start_at, datetime):
@@ -88,6 +97,7 @@ def options_of(
         "delaySeconds": seconds,
         "startAt": start_at,
         "taskParameters": by_task or None,
+        "workflowVersion": workflow_version,
     }
     return {name: value for name, value in given.items() if value is not None}
 
