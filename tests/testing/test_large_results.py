@@ -48,3 +48,12 @@ def test_a_result_that_does_not_fit_its_reader_is_named(flower: FlowerTest) -> N
         assert "parameter 'text', which is the result of task first, has the value" in str(error)
     else:
         raise AssertionError
+
+
+@workflow("testing.returned")
+def returned() -> str:
+    return text.step(file.step())
+
+
+def test_a_large_result_is_what_a_flow_returns(flower: FlowerTest) -> None:
+    assert flower.run(returned).result == "x" * _SIZE

@@ -1,5 +1,6 @@
 """What a flow returns, from the results of its tasks as they are stored."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -19,7 +20,9 @@ FLOW = "018f3c5e-7a10-7000-8000-000000000001"
 BLOB = BlobRef(sha256="a" * 64, bytes=1_000_000, store="api")
 
 
-async def returned(returns: Any, *, ends: bool = True) -> FlowView:
+async def returned(
+    returns: Any, *, ends: bool = True, blob: BlobRef = BLOB, content: bytes = b'{"n":8}'
+) -> FlowView:
     """A flow whose tasks have a result, a result in a blob, a stand-in, and nothing."""
     names = ("small", "large", "given", "passed")
     tasks = tuple(
@@ -44,13 +47,18 @@ async def returned(returns: Any, *, ends: bool = True) -> FlowView:
         TaskStarted(**attempt, v=2, task=1, worker="x"),
         TaskStarted(**attempt, v=3, task=2, worker="x"),
         TaskFinished(**attempt, v=4, task=1, result=msgspec.Raw(b'{"n":1,"$secret":"NAME"}')),
-        TaskFinished(**attempt, v=5, task=2, blob=BLOB),
+        TaskFinished(**attempt, v=5, task=2, blob=blob),
         TaskIgnored(**common, v=6, task=3, was=0, by="x", result=msgspec.Raw(b"[7]")),
     ]
     if ends:
         events.append(TaskIgnored(**common, v=7, task=4, was=0, by="x", ends=True))
     view = view_of_state(fold(events)[FLOW], 0)
-    await add_result(definitions, view)
+
+    async def fetch(blob: BlobRef) -> bytes:
+        assert blob.bytes <= 8 << 20
+        return await asyncio.sleep(0, content)
+
+    await add_result(definitions, view, fetch, asyncio.Semaphore(1))
     return view
 
 
@@ -60,7 +68,11 @@ async def returned(returns: Any, *, ends: bool = True) -> FlowView:
         (None, None),
         ({"$from": "small", "path": "/n"}, 1),
         ({"$from": 10}, {"n": 1, "$secret": "NAME"}),
-        ({"$from": "large"}, {"$blob": {"sha256": "a" * 64, "bytes": 1_000_000, "store": "api"}}),
+        ({"$from": "large", "path": "/n"}, 8),
+        (
+            {"all": {"$from": "large"}, "text": {"$text": "{n}", "n": {"$from": 20}}},
+            {"all": {"n": 8}, "text": '{"n":8}'},
+        ),
         ([{"$from": "given", "path": "/0"}, {"$from": "passed", "default": 3}], [7, 3]),
         ({"day": {"$param": "day"}, "none": {"$param": "other"}}, {"day": {"$from": "small"}, "none": None}),
         ({"$text": "{n} rows", "n": {"$from": "small", "path": "/n"}}, "1 rows"),
@@ -79,8 +91,24 @@ async def test_a_value_that_is_not_there_is_said() -> None:
         None,
         "what the flow returns is the result of task passed, which has none: it was passed over",
     )
-    flow = await returned({"$from": "large", "path": "/n"})
-    assert "'/n' of the result of task large, where there is" in (flow.result_problem or "")
+    flow = await returned({"$from": "large", "path": "/m"})
+    assert "'/m' of the result of task large, where there is" in (flow.result_problem or "")
+
+
+async def test_a_large_result_that_is_all_stays_where_it_lies() -> None:
+    flow = await returned({"$from": "large"})
+    assert (flow.result, flow.result_blob, flow.result_problem) == (None, BLOB, None)
+
+
+async def test_what_is_too_large_to_be_read_is_said() -> None:
+    blob = BlobRef(sha256="b" * 64, bytes=(8 << 20) + 1, store="api")
+    flow = await returned({"$from": "large", "path": "/n"}, blob=blob)
+    assert flow.result is None and "task large (8388609 bytes" in (flow.result_problem or "")
+
+
+async def test_a_blob_that_is_no_json_is_said() -> None:
+    flow = await returned({"$from": "large", "path": "/n"}, content=b"nothing like it")
+    assert flow.result is None and "cannot be told" in (flow.result_problem or "")
 
 
 async def test_a_flow_that_goes_on_returns_nothing_yet() -> None:

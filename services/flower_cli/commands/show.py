@@ -220,6 +220,11 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
         out.print(line)
     if flow["resultProblem"]:
         out.print(Text(f"\nno result: {flow['resultProblem']}", style="yellow"))
+    elif blob := flow.get("resultBlob"):
+        where = (
+            f"GET /blobs/{blob['sha256']}" if blob["store"] == "api" else f"{blob['store']}, {blob['sha256']}"
+        )
+        out.print(f"\nresult     {blob['bytes']} bytes, a blob: {where}", markup=False)
     elif flow["result"] is not None:
         out.print(f"\nresult     {msgspec.json.encode(flow['result']).decode()}", markup=False)
     for task in flow["failedTasks"]:

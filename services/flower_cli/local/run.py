@@ -57,7 +57,7 @@ def run(
     """
     from flower_cli.local.own_engine import OwnEngine
     from flower_cli.local.workflow_targets import one_of, targeted
-    from flower_engine.client import ApiUnavailableError, Client
+    from flower_engine.client import ApiUnavailableError, Client, flow_calls
     from flower_engine.model.parameter_texts import value_of_text
 
     signal.signal(signal.SIGTERM, _end)  # so that what is open below is closed
@@ -74,6 +74,7 @@ def run(
     with OwnEngine.started(*words, home=folder) as engine, Client(engine.url, retry_seconds=10.0) as client:
         try:
             flow = _run(engine, client, found, document, parameters, timeout)
+            flow = client.run(flow_calls.whole(flow, client.patience()))
         except ApiUnavailableError as error:
             fail(str(engine.failure(str(error))))
             raise typer.Exit(EXIT_AWAY) from None

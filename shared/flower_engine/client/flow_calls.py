@@ -1,5 +1,6 @@
 """What can be asked of the API about flows, each as a call without I/O (see ``api_calls.py``)."""
 
+import hashlib
 import math
 import time
 import uuid
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.blobs.store import API
 from flower_engine.client.api_calls import (
     RETRY_SECONDS,
     Answer,
@@ -21,6 +23,7 @@ from flower_engine.client.api_calls import (
 )
 from flower_engine.client.api_location import path_part
 from flower_engine.client.client_errors import (
+    ApiRefusedError,
     ApiUnavailableError,
     FlowCancelledError,
     FlowFailedError,
@@ -196,7 +199,32 @@ def result(
         raise FlowFailedError(ended.id, ended.workflow, ended.failed)
     if ended.word == "Cancelled":
         raise FlowCancelledError(ended.id, ended.workflow, ended.cancelled_by or "")
-    return converted(ended, result_type)
+    return converted((yield from whole(ended, Patience(retry_seconds))), result_type)
+
+
+def whole(flow: Flow, patience: Patience) -> Steps[Flow]:
+    """The flow with its result, which is fetched if it is too large to be told with the flow.
+
+    Raises:
+        ResultError: it cannot be had through the API, or is not there any more.
+    """
+    blob = flow.result_blob
+    if blob is None:
+        return flow
+    what = f"it is a blob of {blob.bytes} bytes, {blob.sha256}"
+    if blob.store != API:
+        raise ResultError(flow.id, f"{what}, in {blob.store}: read it there, the API does not give it")
+    try:
+        answer = yield from sent(Request("GET", f"/blobs/{path_part(blob.sha256)}"), patience)
+    except ApiRefusedError as error:
+        raise ResultError(flow.id, f"{what}: {error}") from error
+    if hashlib.sha256(answer.content).hexdigest() != blob.sha256:
+        raise ResultError(flow.id, f"{what}, and other bytes came")
+    try:
+        value = msgspec.json.decode(answer.content)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ResultError(flow.id, f"{what}: {error}") from error
+    return msgspec.structs.replace(flow, result=value, result_blob=None)
 
 
 def converted(flow: Flow, result_type: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.client.client_errors import FailedTaskError
+from flower_engine.model.blob_ref import BlobRef
 
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled"]
 _MOST_SHOWN = 200
@@ -119,11 +120,13 @@ class FlowEntry(_Told):
 class Flow(FlowEntry):
     """A flow with its tasks, as it stood at one moment. ``parameters``: what it was registered with, where
     its workflow says which it takes; ``result``: what its workflow returns, as plain JSON, once it has
-    finished; ``result_problem``: why it returns nothing."""
+    finished; ``result_blob``: where that lies, if it is too large to be told (a handle's ``result()`` fetches
+    it); ``result_problem``: why it returns nothing."""
 
     tasks: list[Task] = []
     parameters: dict[str, Any] | None = None
     result: Any = None
+    result_blob: BlobRef | None = None
     result_problem: str | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -15,8 +16,9 @@ from flower_engine.errors import (
     UnknownFlowError,
     UnknownTaskError,
 )
-from flower_engine.flows.flow_results import add_result
+from flower_engine.flows.flow_results import Fetch, add_result
 from flower_engine.flows.log_tail import Following, Tail, is_known, read_new, read_tail
+from flower_engine.flows.result_blobs import read_blob
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in
 from flower_engine.insight.obstacles import Held, find_obstacles
@@ -48,20 +50,26 @@ class History(msgspec.Struct):
     next: str | None
 
 
-async def find_flow(stores: Stores, flow_id: str) -> FlowView:
-    """The flow with its tasks and why they wait; it is found once its registration was acknowledged.
+async def find_flow(stores: Stores, flow_id: str, fetch: Fetch | None = None) -> FlowView:
+    """The flow with its tasks, why they wait, and what it returns; it is found once its registration was
+    acknowledged. ``fetch`` reads blobs, else the stores do.
 
     Raises:
         UnknownFlowError: there is no such flow.
         NotProjectedError: the projection is so far behind that to look for it in the log would take long.
     """
+    flow = await _find_explained(stores, flow_id)
+    await add_result(stores.definitions, flow, fetch or partial(read_blob, stores), stores.blob_readers)
+    return flow
+
+
+async def _find_explained(stores: Stores, flow_id: str) -> FlowView:
     partition = stores.partition_of(flow_id)
     flow = await _unless_trimmed(lambda: _find_flow(stores, partition, flow_id))
     if flow.failed_tasks:
         failed = [task.task_exec_seq for task in flow.failed_tasks]
         add_attempts(flow, attempts_of(await find_events(stores, partition, flow_id, failed)))
     explain(flow, await _seen(stores, partition, flow))
-    await add_result(stores.definitions, flow)
     return flow
 
 
@@ -72,7 +80,7 @@ async def find_task(stores: Stores, flow_id: str, task: int | str) -> TaskDetail
         UnknownFlowError: there is no such flow.
         UnknownTaskError: it has no such task.
     """
-    flow = await find_flow(stores, flow_id)
+    flow = await _find_explained(stores, flow_id)
     seq = number_in(flow, task)
     events = await find_events(stores, stores.partition_of(flow_id), flow_id, [seq])
     return detail_of(flow, seq, attempts_of(events).get(seq, []))

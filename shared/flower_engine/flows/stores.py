@@ -17,6 +17,7 @@ from flower_engine.model.ids import is_flow_id, partition_of
 from flower_engine.runtime.clock import Clock
 from flower_engine.runtime.settings import Settings
 
+_MOST_BLOB_READERS = 2  # each may have 8 MiB of JSON in memory, which takes many times that there
 _MOST_LOG_READERS = 16  # each may hold a connection to Redis and a page of the log
 
 
@@ -40,6 +41,7 @@ class Stores:
         self.backlogs = Backlogs(redis, settings)
         self.plans = Plans(definitions)
         self.programs = Programs(redis, lambda: self.partitions)
+        self.blob_readers = asyncio.Semaphore(_MOST_BLOB_READERS)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"
         self.lost: str | None = None

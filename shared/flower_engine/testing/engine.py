@@ -219,7 +219,11 @@ class Engine:
 
     async def view(self, flow: str) -> FlowView:
         """The flow with its tasks and why they wait."""
-        return await find_flow(self._stores, flow)
+
+        async def fetch(ref: BlobRef) -> bytes:
+            return self.blobs.read(ref)
+
+        return await find_flow(self._stores, flow, fetch)
 
     async def details(self, view: FlowView) -> list[TaskDetail]:
         """The tasks with all their attempts."""

@@ -71,7 +71,9 @@ class Run(Generic[R_co]):
         if view.result_problem is not None:
             raise FlowerTestError(f"flow {self.id} finished, and returns nothing: {view.result_problem}")
         decode = None if self._result_type is None else strict_decoder(self._result_type)
-        return (decode or msgspec.json.decode)(msgspec.json.encode(view.result))
+        blob = view.result_blob
+        content = msgspec.json.encode(view.result) if blob is None else self._engine.blobs.read(blob)
+        return (decode or msgspec.json.decode)(content)
 
     @property
     def tasks(self) -> RunTasks:

@@ -272,11 +272,12 @@ class FailedTask(View):
 
 class FlowView(FlowSummary, kw_only=True):
     """A flow with its tasks; those that failed are named first. ``parameters``: the flow's own, where its
-    workflow takes some. ``result``: what it returns, when it has finished; ``result_problem``: why it returns
-    nothing."""
+    workflow takes some. ``result``: what it returns, when it has finished; ``result_blob``: where that lies,
+    if it is too large to be shown; ``result_problem``: why it returns nothing."""
 
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
     result: Any = None
+    result_blob: BlobRef | None = None
     result_problem: str | None = None
 
     failed_tasks: list[FailedTask]
