@@ -189,6 +189,20 @@ async def test_a_flow_that_has_finished_shows_what_it_returns(
     assert shown["resultProblem"] is None
 
 
+@pytest.mark.parametrize("is_projected", [False, True], ids=["in the log", "in Postgres"])
+async def test_null_may_stand_in_for_what_is_returned(own_api: RunningApi, is_projected: bool) -> None:
+    define(own_api, "standing", returns={"rows": {"$from": "second"}, "other": {"$from": 1, "default": 3}})
+    flow = register(own_api, "standing", day="2026-01-05")
+    path = f"/flows/{flow}/ignore"
+    own_api.client.post(path, json={"tasks": ["second"], "result": None}).raise_for_status()
+    own_api.client.post(path, json={"tasks": ["first"]}).raise_for_status()
+    if is_projected:
+        await own_api.project()
+    shown = own_api.flow(flow)
+    assert (shown["result"], shown["resultProblem"]) == ({"rows": None, "other": 3}, None)
+    assert [task["hasStandIn"] for task in shown["tasks"]] == [False, True]
+
+
 async def test_a_value_that_is_missing_is_said(own_api: RunningApi) -> None:
     define(own_api, "missing", returns={"$from": "second", "path": "/n"})
     flow = register(own_api, "missing", day="2026-01-05")

@@ -42,7 +42,9 @@ _TASK = SQL("""
     'suspendedTs', extract(epoch FROM task.suspended_ts), 'failures', coalesce(task.failures, 0),
     'retryTs', extract(epoch FROM task.retry_ts), 'progress', task.progress,
     'ignoredBy', task.ignored_by, 'ignoreReason', task.ignore_reason, 'parameters', task.parameters,
-    'result', task.result, 'blob', task.blob, 'error', task.error
+    'result', task.result, 'blob', task.blob,
+    'hasStandIn', task.exec_status = 9 AND (task.result IS NOT NULL OR task.blob IS NOT NULL),
+    'error', task.error
 """)
 _FLOW = SQL("""
 SELECT json_build_object({summary}, 'parameters', flow.parameters, 'failedTasks', json_build_array(),

@@ -242,6 +242,9 @@ class TaskView(View):
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     result: msgspec.Raw
     blob: Annotated[BlobRef | None, msgspec.Meta(description="where its result lies, if that is large")]
+    has_stand_in: Annotated[
+        bool, msgspec.Meta(description="whether it was passed over with a result, which may be null")
+    ]
     error: TaskError | None
 
 
@@ -406,5 +409,6 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         parameters=msgspec.Raw(msgspec.json.encode(planned.parameters)),
         result=msgspec.Raw(task.result or b"null"),
         blob=task.blob,
+        has_stand_in=task.status == Status.IGNORE and (task.result is not None or task.blob is not None),
         error=task.error,
     )
