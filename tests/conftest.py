@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from dotenv import dotenv_values
+from hypothesis import HealthCheck, settings
 
 from databases import EMPTY, ReusedDatabase, fresh_database
 from flower_engine.embedded.home import Home
@@ -28,6 +29,10 @@ os.environ.update(_OF_ENV_FILE)
 # A shell lets what it begins in the background ignore Ctrl-C, and processes hand that on to those they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long it takes to make or to try an example says something about the machine only.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from api.serving import RunningApi
 from cli.flower_command import Flower
+from flower_engine.programs.registry import Registry
 from flower_engine.testing import FlowerTest
 
 
@@ -27,5 +28,5 @@ async def test_a_flow_is_printed_as_a_test_that_passes(
     file.write_text(written.stdout)
     found: dict[str, Any] = {}
     exec(compile(written.stdout, file, "exec", dont_inherit=True), found)
-    with FlowerTest() as test:
+    with FlowerTest(programs=Registry()) as test:
         found["test_etl"](test)

@@ -110,8 +110,8 @@ def plan_of_fork(
 
 
 def _changed(task: PlannedTask, given: Given | None) -> PlannedTask:
-    if given is None:
-        return task
+    if given is None:  # a rerun may have given it values in place of references: those are read no more
+        return with_parameters(task, task.parameters) if task.reads else task
     kept = {name: value for name, value in task.parameters.items() if name not in given.unset}
     return with_parameters(task, {**kept, **given.values})
 
