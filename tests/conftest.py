@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, settings
 
 from databases import EMPTY, ReusedDatabase, fresh_database
+from flower_engine import secrets
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
@@ -41,6 +42,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("FLOWER_") and name not in _OF_ENV_FILE:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test gives as a password or token ("any", "wrong") is no secret in the texts of the next one."""
+    monkeypatch.setattr(secrets._known, "_values", secrets._known._values)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(secrets._known, "pattern", secrets._known.pattern)  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,17 @@ async def test_a_call_that_comes_after_it_claims_nothing(engine: Engine) -> None
     assert len(await engine.work_off("w2")) == 2
 
 
+async def test_a_heartbeat_that_was_on_its_way_brings_nothing_to_life_again(engine: Engine) -> None:
+    await engine.register(task(1))
+    (claim,) = await engine.claim(worker="w1")
+    give_up(engine)
+    assert engine.heartbeat("w1", claim, answered=1) == []
+    assert await live_workers(engine.client, engine.partition) == []
+    work = engine.keys.work("default")
+    assert await send(engine.client, "XINFO CONSUMERS", work, "workers") == []
+    await engine.work_off("w2")
+
+
 async def test_the_outcome_of_an_attempt_that_was_handed_back_is_refused(engine: Engine) -> None:
     await engine.register(task(1))
     (claim,) = await engine.claim(worker="w1")

@@ -179,9 +179,12 @@ def leave_a_copy(folder: Path) -> None:
 @program
 def two_processes(folder: Path, context: Context) -> list[int | None]:
     """Waits for the end of two processes that nobody but a signal ends."""
-    processes = [_fork.Process(target=time.sleep, args=(_LONG_SECONDS,)) for _ in range(2)]
+    own = [folder / f"copy-{context.task}-{number}" for number in range(2)]
+    processes = [_fork.Process(target=_sleep_noted, args=(file,)) for file in own]
     for process in processes:
         process.start()
+    while not all(file.exists() for file in own):  # a copy that is just being made takes a signal as its own
+        time.sleep(0.01)
     _note(folder / f"began-{context.task}")
     for process in processes:
         process.join()
@@ -196,6 +199,11 @@ def wait_long(folder: Path) -> None:
 
 def _way(name: str) -> Callable[[], Any]:
     return next(way for way in WAYS if way.__name__ == name)
+
+
+def _sleep_noted(file: Path) -> None:
+    _note(file)
+    time.sleep(_LONG_SECONDS)
 
 
 def _pid(_number: int) -> int:

@@ -56,6 +56,7 @@ class Task(_Told):
     parameters: dict[str, Any] = {}
     result: Any = None
     blob: dict[str, Any] | None = None
+    has_stand_in: bool = False
     error: TaskErrorTold | None = None
 
     @property

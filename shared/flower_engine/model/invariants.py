@@ -141,8 +141,8 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
         return ["timer of its retry"]
     if set("hwn").intersection(held.flags):
         return []
-    dependencies = planned.depends_on or (0,)
-    if any((flow.flow, dependency) in live.releasing for dependency in dependencies):
+    # 0: the roots of a flow, which in a fork are tasks behind what is taken over, too.
+    if any((flow.flow, dependency) in live.releasing for dependency in (0, *planned.depends_on)):
         return None
     return [f"lane {held.tasks[planned.seq - 1].lane}"]
 

@@ -24,7 +24,7 @@ local function hand_back(queue, lease, member)
   returned = returned + 1
 end
 
-call('SET', call_key(worker), '9007199254740991   none', 'EX', 600)
+call('SET', call_key(worker), SIGNED_OFF .. '   none', 'EX', 600)
 for index = 4, #ARGV do
   local queue = ARGV[index]
   local work = work_key(queue)

@@ -18,6 +18,9 @@ if current_generation ~= generation then
 end
 answered = tonumber(answered)
 local last = answered > 0 and call('GET', call_key(worker))
+if last and sub(last, 1, #SIGNED_OFF) == SIGNED_OFF then
+  return { 'ok', {} } -- it was on its way when the worker handed everything back: nothing comes to life again
+end
 local last_number = last and tonumber(match(last, '^%d+'))
 if last_number and last_number < answered then
   return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered)
