@@ -74,7 +74,7 @@ async def test_a_heartbeat_that_was_on_its_way_brings_nothing_to_life_again(engi
     await engine.register(task(1))
     (claim,) = await engine.claim(worker="w1")
     give_up(engine)
-    assert engine.heartbeat("w1", claim, answered=1) == []
+    assert engine.heartbeat("w1", claim) == []
     assert await live_workers(engine.client, engine.partition) == []
     work = engine.keys.work("default")
     assert await send(engine.client, "XINFO CONSUMERS", work, "workers") == []
