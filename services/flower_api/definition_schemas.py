@@ -13,7 +13,7 @@ from flower_api.schemas import RequestBody
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.definition_header import MAX_DESCRIPTION_LENGTH, MAX_LABELS
 from flower_engine.model.field_types import SpecField
-from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy, longest_delay
+from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolicy
 from flower_engine.model.workflow_document import (
     FIELDS,
     WorkflowDocument,
@@ -37,17 +37,6 @@ class RetryBody(RequestBody):
     )
     jitter: float = _RETRY.jitter
     no_retry_on: list[str] = Field([], description="error types; their subclasses, too")
-
-    def to_model(self) -> RetryPolicy:
-        delay_ms, longest = ms_of_seconds(self.delay_seconds), self.max_delay_seconds
-        return RetryPolicy(
-            max_attempts=self.max_attempts,
-            delay_ms=delay_ms,
-            backoff=self.backoff,
-            max_delay_ms=longest_delay(delay_ms) if longest is None else ms_of_seconds(longest),
-            jitter=self.jitter,
-            no_retry_on=tuple(self.no_retry_on),
-        )
 
 
 def _body_field(field: SpecField) -> tuple[Any, Any]:

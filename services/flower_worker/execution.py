@@ -32,7 +32,7 @@ from flower_engine.transitions.worker_transitions import Outcome
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_processes import Processes
-from flower_worker.inputs import Inputs, LeaseGoneError
+from flower_worker.inputs import Inputs, LeaseGoneError, Ready
 from flower_worker.program_call import call_blocking, decode_message
 from flower_worker.running_attempts import Attempt, Told
 from flower_worker.storing import Storing
@@ -93,20 +93,21 @@ class Executor:
                 self._hand_back_unknown(attempt, message.program)
                 return
             attempt.heavy = program.kind is Kind.PROCESS
-            if message.refs:
-                attempt.task = self._loop.create_task(self._make_ready(attempt, program, message))
-            else:
+            if not message.refs:
                 self._begin(attempt, program, message, claim.message, _OWN)
+            elif (ready := self._data.inputs.at_once(attempt, message)) is not None:
+                self._begin_ready(attempt, program, ready)
+            else:
+                attempt.task = self._loop.create_task(self._make_ready(attempt, program, message))
         except BaseException as error:  # noqa: BLE001 # converting parameters runs people's code: SystemExit may come
             self._finish(attempt, refused(error))
 
     async def _make_ready(self, attempt: Attempt, program: Program, message: TaskMessage) -> None:
         """Resolves the references of a task, which may take long, and begins it then."""
         try:
-            ready, provenance = await self._data.inputs.ready(attempt, message)
+            ready = await self._data.inputs.ready(attempt, message)
             attempt.task = None
-            encoded = _encode(ready) if program.kind is Kind.PROCESS else b""
-            self._begin(attempt, program, ready, encoded, provenance)
+            self._begin_ready(attempt, program, ready)
         except LeaseGoneError:
             attempt.origin.finish(attempt, None)
         except BaseException as error:  # noqa: BLE001 # cancelled, or as above
@@ -114,6 +115,10 @@ class Executor:
                 self._finish(attempt, refused(error))
             else:
                 self._failed(attempt, message, error)
+
+    def _begin_ready(self, attempt: Attempt, program: Program, ready: Ready) -> None:
+        encoded = _encode(ready.message) if program.kind is Kind.PROCESS else b""
+        self._begin(attempt, program, ready.message, encoded, ready.provenance)
 
     def _begin(
         self,

@@ -43,6 +43,20 @@ class Inputs:
         self._secrets = secrets
         self._transfers = transfers
 
+    def at_once(self, attempt: Attempt, message: TaskMessage) -> Ready | None:
+        """As :meth:`ready`, where all that the task reads is little and came with the claim; else None."""
+        contents: dict[str, bytes | None] = {}
+        if message.reads:
+            kept, flow, left = attempt.kept or {}, attempt.claim.flow, _MUCH_BYTES
+            for name, seq in message.reads.items():
+                payload = kept.get((flow, seq), BLOB)
+                left -= len(payload)
+                if payload[:1] == BLOB or left < 0:
+                    return None
+                contents[name] = payload[1:] if payload[:1] == INLINE else None
+        attempt.kept = None
+        return _ready(message, self._resolved(attempt, message, contents))
+
     async def ready(self, attempt: Attempt, message: TaskMessage) -> Ready:
         """The task with its parameters resolved; the attempt masks its secrets from here on.
 
@@ -59,9 +73,7 @@ class Inputs:
         contents = {name: by_seq[seq] for name, seq in message.reads.items()}
         resolve = partial(self._resolved, attempt, message, contents)
         much = sum(len(content or b"") for content in contents.values()) > _MUCH_BYTES
-        parameters = await self._transfers.on_thread(resolve) if much else resolve()
-        plain = msgspec.structs.replace(message, parameters=parameters, reads={}, refs=False)
-        return Ready(plain, provenance_of(message.parameters))
+        return _ready(message, await self._transfers.on_thread(resolve) if much else resolve())
 
     async def _payloads(self, attempt: Attempt, message: TaskMessage) -> dict[int, bytes]:
         """What the producers have, by number: of those that did not come with the claim it is asked for."""
@@ -110,3 +122,8 @@ class Inputs:
         finally:
             if values:
                 attempt.mask = Mask(values)
+
+
+def _ready(message: TaskMessage, parameters: dict[str, Any]) -> Ready:
+    plain = msgspec.structs.replace(message, parameters=parameters, reads={}, refs=False)
+    return Ready(plain, provenance_of(message.parameters))

@@ -44,15 +44,20 @@ class RetryDocument(Document):
         )
 
     def to_model(self) -> RetryPolicy:
-        delay_ms, longest = ms_of_seconds(self.delay_seconds), self.max_delay_seconds
-        return RetryPolicy(
-            max_attempts=self.max_attempts,
-            delay_ms=delay_ms,
-            backoff=self.backoff,
-            max_delay_ms=longest_delay(delay_ms) if longest is None else ms_of_seconds(longest),
-            jitter=self.jitter,
-            no_retry_on=tuple(self.no_retry_on),
-        )
+        return retry_policy_of(self)
+
+
+def retry_policy_of(said: Any) -> RetryPolicy:
+    """The policy that an object with the fields of a :class:`RetryDocument` describes."""
+    delay_ms, longest = ms_of_seconds(said.delay_seconds), said.max_delay_seconds
+    return RetryPolicy(
+        max_attempts=said.max_attempts,
+        delay_ms=delay_ms,
+        backoff=said.backoff,
+        max_delay_ms=longest_delay(delay_ms) if longest is None else ms_of_seconds(longest),
+        jitter=said.jitter,
+        no_retry_on=tuple(said.no_retry_on),
+    )
 
 
 def ms_of_seconds(seconds: float) -> int:
@@ -99,7 +104,7 @@ def _taken(value: Any, field: SpecField) -> Any:
     if field.is_duration:
         return ms_of_seconds(value)
     if field.type is RetryPolicy:
-        return value.to_model()
+        return retry_policy_of(value)
     return tuple(cast(list[Any], value)) if isinstance(value, list) else value
 
 
