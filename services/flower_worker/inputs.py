@@ -1,7 +1,7 @@
 """From the references in a task's parameters to their values: results of other tasks, blobs, secrets."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,8 +20,10 @@ from flower_worker.secret_values import Mask, Secrets
 from flower_worker.transfers import Transfers
 
 _decode_ref = msgspec.json.Decoder(BlobRef).decode
+_decode_message = msgspec.json.Decoder(TaskMessage).decode
 
 _MUCH_BYTES = 128 * 1024  # more is taken apart on a thread
+_SHORT_BYTES = 4 * 1024  # of a message: of longer ones nothing is remembered
 
 
 class LeaseGoneError(Exception):
@@ -55,7 +57,7 @@ class Inputs:
                     return None
                 contents[name] = payload[1:] if payload[:1] == INLINE else None
         attempt.kept = None
-        return _ready(message, self._resolved(attempt, message, contents))
+        return _ready(attempt, message, self._resolved(attempt, message, contents))
 
     async def ready(self, attempt: Attempt, message: TaskMessage) -> Ready:
         """The task with its parameters resolved; the attempt masks its secrets from here on.
@@ -73,7 +75,8 @@ class Inputs:
         contents = {name: by_seq[seq] for name, seq in message.reads.items()}
         resolve = partial(self._resolved, attempt, message, contents)
         much = sum(len(content or b"") for content in contents.values()) > _MUCH_BYTES
-        return _ready(message, await self._transfers.on_thread(resolve) if much else resolve())
+        parameters = await self._transfers.on_thread(resolve) if much else resolve()
+        return _ready(attempt, message, parameters)
 
     async def _payloads(self, attempt: Attempt, message: TaskMessage) -> dict[int, bytes]:
         """What the producers have, by number: of those that did not come with the claim it is asked for."""
@@ -124,6 +127,13 @@ class Inputs:
                 attempt.mask = Mask(values)
 
 
-def _ready(message: TaskMessage, parameters: dict[str, Any]) -> Ready:
+def _ready(attempt: Attempt, message: TaskMessage, parameters: dict[str, Any]) -> Ready:
     plain = msgspec.structs.replace(message, parameters=parameters, reads={}, refs=False)
-    return Ready(plain, provenance_of(message.parameters))
+    is_short = len(attempt.claim.message) <= _SHORT_BYTES
+    return Ready(plain, _provenance(attempt.claim.message) if is_short else provenance_of(message.parameters))
+
+
+@lru_cache(1024)
+def _provenance(message: bytes) -> Mapping[str, Provenance]:
+    """Of a message, which flows of a workflow often share; finding it takes longer than all else here."""
+    return provenance_of(_decode_message(message).parameters)
