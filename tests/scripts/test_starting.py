@@ -3,7 +3,7 @@
 from flower_engine.log.client import send
 from flower_engine.model.events import FlowRegistered
 from flower_engine.model.status import Status
-from flower_engine.transitions.register_transition import Start, register
+from flower_engine.transitions.register_transition import WIDE_ROOTS, Start, register
 from scripts.engine import A_MINUTE_MS, Engine, chain, task
 
 
@@ -72,5 +72,16 @@ async def test_a_fork_takes_over_what_is_final(engine: Engine) -> None:
     assert [each.status for each in state.tasks] == [3, 3, 0, 9, 0]
     assert (state.task(1).result, state.left) == (b'{"rows":[1]}', 2)
     assert [claim.task for claim in await engine.work_off()] == [3, 5]
+    assert (await engine.flow(flow)).status is Status.FINISH
+    await engine.check()
+
+
+async def test_a_wide_fork_starts_tasks_behind_several_that_were_taken_over(engine: Engine) -> None:
+    """Its roots are released in steps, and none of them waits for anything that would be counted."""
+    rows = [task(1), task(2), *[task(seq, 1, 2) for seq in range(3, WIDE_ROOTS + 5)]]
+    plan = engine.plan(*rows, forked_from="the first", taken={1: b"1", 2: b"2"})
+    flow = (await engine.start(plan)).flow
+    await engine.check()
+    assert len(await engine.work_off()) == WIDE_ROOTS + 2
     assert (await engine.flow(flow)).status is Status.FINISH
     await engine.check()

@@ -12,11 +12,14 @@ local byte = string.byte
 -- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
 -- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
 -- kept: the claim that follows often takes just that task. (The message of a task that reads very many others
--- is long, as it names them all: where tasks read others it is left to the claim.)
-local function release_one(flow, task, open, lane, state, message)
+-- is long, as it names them all: where tasks read others it is left to the claim.) A root is released by
+-- nothing that its count of open dependencies counts: in a fork all of them can be taken over.
+local function release_one(flow, task, is_root, open, lane, state, message)
   local open_name = open_field(task)
   open = flow[open_name] or open
-  if open then
+  if is_root then
+    open = nil
+  elseif open then
     open = open - 1
     set(flow, open_name, open)
   end
@@ -32,7 +35,7 @@ local function release_one(flow, task, open, lane, state, message)
   end
 end
 
-local function release_some(flow, tasks)
+local function release_some(flow, tasks, are_roots)
   local names, width = {}, flow.kept and 3 or 4
   for index = 1, #tasks do
     local task, n = tasks[index], #names
@@ -44,7 +47,8 @@ local function release_some(flow, tasks)
   local got = call('HMGET', flow.key, unpack(names))
   for index = 1, #tasks do
     local at = width * (index - 1)
-    release_one(flow, tasks[index], got[at + 1], got[at + 2], got[at + 3], width == 4 and got[at + 4] or nil)
+    release_one(flow, tasks[index], are_roots, got[at + 1], got[at + 2], got[at + 3],
+      width == 4 and got[at + 4] or nil)
   end
 end
 
@@ -62,13 +66,13 @@ local function release(flow, task, dependents)
       got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
         message_field(only))
     end
-    release_one(flow, only, got[1], got[2], got[3], got[4])
+    release_one(flow, only, false, got[1], got[2], got[3], got[4])
   else
     local tasks = {}
     for dependent in string.gmatch(dependents, '%d+') do
       tasks[#tasks + 1] = dependent
     end
-    release_some(flow, tasks)
+    release_some(flow, tasks, false)
   end
 end
 
@@ -94,7 +98,7 @@ local function release_step(waiting)
       tasks[#tasks + 1] = dependent
       at = after
     end
-    release_some(flow, tasks)
+    release_some(flow, tasks, task == '0')
     next_byte = at <= #dependents and at or nil
   end
   if next_byte then
