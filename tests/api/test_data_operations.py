@@ -107,6 +107,36 @@ async def test_a_result_that_cannot_be_kept_is_refused(own_api: RunningApi, resu
     assert own_api.flow(flow)["tasks"][0]["status"] == "Wait"
 
 
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("{flow}/ignore", {"tasks": [1], "result": {"a": ["x", "y\0"]}}),
+        ("{flow}/rerun", {"tasks": [1], "parameters": {"a": ["x", "y\0"]}}),
+        ("{flow}/fork", {"fromTasks": [1], "parameters": {"a": ["x", "y\0"]}}),
+        ("register", {"parameters": {"a": ["x", "y\0"]}}),
+        ("register", {"taskParameters": {"1": {"a": ["x", "y\0"]}}}),
+        ("workflow", {"tasks": [{"taskSeq": 1, "program": "A", "parameters": {"a": ["x", "y\0"]}}]}),
+        ("deploy", {"tasks": [{"taskSeq": 1, "program": "A", "parameters": {"a": ["x", "y\0"]}}]}),
+    ],
+)
+async def test_what_cannot_be_kept_is_refused_with_its_place(
+    own_api: RunningApi, call: str, body: dict[str, Any]
+) -> None:
+    own_api.define("pipe", *PIPE)
+    flow = own_api.register("pipe")
+    if call == "register":
+        reply = own_api.client.post("/register/pipe", json=body)
+    elif call == "workflow":
+        reply = own_api.client.put("/workflows/other", json=body)
+    elif call == "deploy":
+        body = {"source": "x", "workflows": [{"taskId": "other", **body}]}
+        reply = own_api.client.post("/deploy", json=body)
+    else:
+        reply = own_api.client.post(f"/flows/{call.format(flow=flow)}", json=body)
+    assert reply.status_code == 422, reply.text
+    assert "NUL (character 1)" in reply.text and "/1" in reply.text, reply.text
+
+
 async def test_a_fork_takes_results_over_wherever_they_lie(own_api: RunningApi) -> None:
     blob = {"sha256": "ab", "bytes": 70_000, "store": "api"}
     own_api.define("pipe", *PIPE)

@@ -46,6 +46,10 @@ WRONG: list[tuple[Write, str]] = [
     ),
     (lambda p: p(typed).step(colour="blue"), "'colour' is 'blue', which is no Colour"),
     (lambda p: p(anything).step(object()), "which has no JSON form"),
+    (
+        lambda p: p(anything).step([1.5, float("nan")]),
+        "NaN, which is not a finite number and which JSON does",
+    ),
     (lambda p: p(anything).step({"$from": 1, "x": p(clean).step()}), "reads as a reference itself"),
     (lambda p: p(clean).step(ctx=1), "has no parameter 'ctx'; it takes no parameters"),
     (lambda p: p(clean).having(after=[3]).step(), "after=[...] takes results of steps, and 3 is none"),

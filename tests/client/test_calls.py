@@ -41,6 +41,21 @@ def driven(steps: Steps[T], answers: Sequence[Answer | Unreached]) -> tuple[T, l
 
 
 @pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        (float("nan"), "#/parameters/a"),
+        ([None, {"b": float("inf")}], "#/parameters/a/1/b"),
+        (["x", "\ud800"], "#/parameters/a/1"),
+    ],
+)
+def test_what_json_cannot_carry_is_not_sent(value: Any, pointer: str) -> None:
+    steps = flow_calls.register(wanted_as("k", a=value), Patience(1))
+    with pytest.raises(errors.ParametersError, match=r"JSON does not have|is no text") as caught:
+        next(steps)
+    assert [fault.pointer for fault in caught.value.faults] == [pointer]
+
+
+@pytest.mark.parametrize(
     "first",
     [
         Unreached("refused"),

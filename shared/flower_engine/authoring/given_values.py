@@ -28,6 +28,7 @@ from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import KEYS
 from flower_engine.model.references import escaped
 from flower_engine.model.result_json import to_json
+from flower_engine.model.storable import lost_in
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
 
 _MARK = f"\0reference {token_hex(8)}"  # the key of an object that stands for a reference; no data has it
@@ -52,6 +53,9 @@ class Given:
         except (TypeError, ValueError, RecursionError, OverflowError, ProgramError) as error:
             raise ValueFault(f"is {_shown(value)}, which has no JSON form: {error}") from error
         self.plain: Any = msgspec.json.decode(encoded)
+        lost = lost_in(value, encoded, _without_references)
+        if lost is not None:
+            raise ValueFault(f"is {_shown(value)}, which {lost.what[3:]}{lost.place}; give {lost.instead}")
 
     @property
     def target(self) -> Target | None:
@@ -148,6 +152,10 @@ class Given:
             return
         for key, item in cast("dict[str, Any]", plain).items():
             self._check(item, _kind_of_value(annotation, key, plain, path), f"{path}[{key!r}]")
+
+
+def _without_references(value: Any) -> Any:
+    return None if isinstance(value, Ref) else to_json(value)
 
 
 def json_of(value: object) -> Any:

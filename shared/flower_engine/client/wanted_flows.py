@@ -10,6 +10,7 @@ import msgspec
 from flower_engine.client.flow_queries import TaskParameters
 from flower_engine.errors import ParameterFault, ParametersError
 from flower_engine.model.result_json import to_json
+from flower_engine.model.storable import Unstorable, lost_in, unstorable_in
 
 if TYPE_CHECKING:
     from flower_engine.authoring.workflow import Prepared, Workflow
@@ -175,12 +176,28 @@ def encoded(value: Any) -> bytes:
     """JSON of what people give as parameters: also dates, paths, dataclasses, structs and pydantic models.
 
     Raises:
-        ParametersError: it has no JSON form.
+        ParametersError: it has no JSON form, or one that does not hold all of it (NaN); says where.
     """
     try:
-        return _encode(value)
+        written = _encode(value)
+        lost = lost_in(value, written, to_json)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise ParametersError([ParameterFault(f"a value has no JSON form: {error}", "#")]) from None
+        raise ParametersError([_without_json(value, error)]) from None
+    if lost is not None:
+        raise ParametersError([_fault_of(lost)])
+    return written
+
+
+def _without_json(value: Any, error: Exception) -> ParameterFault:
+    if isinstance(error, UnicodeEncodeError):  # a lone surrogate: which text it is in, the error does not say
+        lost = unstorable_in(value)
+        if lost is not None:
+            return _fault_of(lost)
+    return ParameterFault(f"a value has no JSON form: {error}", "#")
+
+
+def _fault_of(lost: Unstorable) -> ParameterFault:
+    return ParameterFault(f"{lost.pointer or 'it'} {lost.what}; give {lost.instead}", f"#{lost.pointer}")
 
 
 _encode = msgspec.json.Encoder(enc_hook=to_json).encode

@@ -1,8 +1,9 @@
-"""Makes what a program returned into JSON of bounded size that Postgres' jsonb accepts.
+"""Makes what a program returned into JSON of bounded size that Postgres' jsonb and every reader accept.
 
-Jsonb refuses NUL and lone surrogates (both become U+FFFD here) and very deep nesting (cut here). NaN and
-infinities become null, as in JavaScript. Values of people's own subclasses become plain ones, read by the
-methods of the type that they derive from: an own ``__str__`` or ``__len__`` may raise or say anything.
+What JSON cannot carry (NaN, NUL, a lone surrogate, endless nesting, numbers beyond a double) is an error of
+the program that returned it, with its place; nothing takes its place. Values of people's own subclasses
+become plain ones, read by the methods of the type that they derive from: an own ``__str__`` or ``__len__``
+may raise or say anything.
 """
 
 import re
@@ -13,12 +14,13 @@ from typing import Any, cast
 import msgspec
 
 from flower_engine.errors import ProgramError
+from flower_engine.model.quoting import short
+from flower_engine.model.storable import MAX_DEPTH, Unstorable, lost_in, unstorable_in
 from flower_engine.model.type_names import type_name
 
 MAX_RESULT_BYTES = 1 << 20
 MAX_STORED_RESULT_BYTES = 64 << 20  # where there is a store of blobs for those above some KiB
 MAX_MESSAGE_CHARACTERS = 8 * 1024
-MAX_DEPTH = 100
 MAX_INTEGER_BITS = 1024  # as large as a double can be; readers of JSON break on longer numbers
 
 _MAX_VALUES = 100_000  # that are cleaned one by one: a result must not keep an event loop for long
@@ -50,23 +52,35 @@ def begin_result(value: object) -> bytes:
 
 
 def finish_result(value: object, encoded: bytes, most_bytes: int = MAX_RESULT_BYTES) -> bytes:
-    """The rest: what jsonb and other readers do not take is cleaned, and the size is judged.
+    """The rest: values that msgspec does not know are made plain, what JSON cannot carry is found, and the
+    size is judged.
 
     Raises:
-        ProgramError: it has no JSON form, or is larger than ``most_bytes``.
+        ProgramError: it has no JSON form, holds what JSON cannot carry, or is larger than ``most_bytes``.
     """
     if value is None:
         return encoded
     if len(encoded) > most_bytes:
         raise _too_large(f"{len(encoded)} bytes", most_bytes)
-    try:
-        safe = bool(encoded) and _is_safe(value, encoded)
-    except (ValueError, RecursionError, msgspec.MsgspecError):
-        safe = False
-    if not safe:
-        encoded = _encode(_Cleaner(most_bytes).clean(value, 0, "result"))
+    if not encoded:
+        encoded = _encode(_checked(_Plain(most_bytes).made(value, ())))
         if len(encoded) > most_bytes:
             raise _too_large(f"{len(encoded)} bytes", most_bytes)
+        return encoded
+    lost = lost_in(value, encoded, to_json)
+    if lost is not None:
+        raise _unstorable(lost)
+    if not _is_safe(value, encoded):
+        try:
+            written = msgspec.json.decode(encoded)
+        except RecursionError:
+            raise ProgramError(f"{_TOO_DEEP}: the result") from None
+        except (
+            ValueError,
+            msgspec.MsgspecError,
+        ) as error:  # of a msgspec.Raw inside, or a number of thousands
+            raise ProgramError(f"the result holds what is no JSON, or numbers too long: {error}") from None
+        _checked(written)
     return encoded
 
 
@@ -93,7 +107,10 @@ def _is_safe(value: object, encoded: bytes) -> bool:
         return False
     if type(value) is int:
         return True
-    msgspec.json.decode(encoded)  # a msgspec.Raw inside the value may hold anything
+    try:
+        msgspec.json.decode(encoded)  # a msgspec.Raw inside the value may hold anything
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return False
     return _is_shallow(encoded)
 
 
@@ -109,69 +126,114 @@ def _is_shallow(encoded: bytes) -> bool:
     return False
 
 
-class _Cleaner:
-    """Rebuilds a value from what jsonb holds; slow, and only for values that need it."""
+class _Plain:
+    """Rebuilds a value from what JSON has; slow, and only for values that msgspec does not take."""
 
     def __init__(self, most_bytes: int) -> None:
         self._nodes = 0
         self._most_bytes = most_bytes
 
-    def clean(self, value: Any, depth: int, path: str) -> Any:
-        """The value rebuilt; ``path`` says where it stands in the result."""
+    def made(self, value: Any, path: tuple[Any, ...]) -> Any:
+        """The value rebuilt; ``path`` leads to it in the result."""
         self._nodes += 1
         if self._nodes > _MAX_VALUES:
-            raise _too_large(f"more than {_MAX_VALUES} values that must be cleaned", self._most_bytes)
+            raise _too_large(f"more than {_MAX_VALUES} values that must be read one by one", self._most_bytes)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return clean_text(value, 2 * self._most_bytes)
+            return _joined(str.__str__(value))
         if isinstance(value, float):
             return float.__float__(value)
         if isinstance(value, int):
-            return _clean_integer(value)
-        if depth >= MAX_DEPTH:
-            return f"[nested deeper than {MAX_DEPTH}]"
+            return int.__index__(value)
+        if len(path) >= MAX_DEPTH:
+            raise ProgramError(f"{_TOO_DEEP}: {_at(path[:3])}...")
         if isinstance(value, Mapping):
-            return self._clean_mapping(cast("Mapping[Any, Any]", value), depth, path)
+            return self._made_of_mapping(cast("Mapping[Any, Any]", value), path)
         if isinstance(value, list | tuple | set | frozenset):
             items = enumerate(cast("Iterable[Any]", value))
-            return [self.clean(item, depth + 1, f"{path}[{index}]") for index, item in items]
-        return self._clean_other(value, depth, path)
+            return [self.made(item, (*path, index)) for index, item in items]
+        return self._made_of_other(value, path)
 
-    def _clean_mapping(self, value: Mapping[Any, Any], depth: int, path: str) -> dict[str, Any]:
-        cleaned: dict[str, Any] = {}
+    def _made_of_mapping(self, value: Mapping[Any, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+        plain: dict[str, Any] = {}
         for key, item in _items_of(value):
-            name = clean_text(key if isinstance(key, str) else str(key), MAX_MESSAGE_CHARACTERS)
-            cleaned[name] = self.clean(item, depth + 1, f"{path}[{name!r}]")
-        return cleaned
+            name = _name_of(key, path)
+            if name in plain:
+                raise ProgramError(f"{_at(path)} has two keys that are both {short(name)!r} as JSON")
+            plain[name] = self.made(item, (*path, name))
+        return plain
 
-    def _clean_other(self, value: Any, depth: int, path: str) -> Any:
-        """Structs, dataclasses, dates, bytes, enums...: one step closer to JSON, then cleaned again."""
+    def _made_of_other(self, value: Any, path: tuple[Any, ...]) -> Any:
+        """Structs, dataclasses, dates, bytes, enums...: one step closer to JSON, then made again."""
         try:
             if isinstance(value, msgspec.Raw):
                 plain: Any = msgspec.json.decode(value)
             else:
                 plain = msgspec.to_builtins(value, enc_hook=to_json, str_keys=True)
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            if isinstance(error, UnicodeEncodeError):  # somewhere in it: the text itself says where
+                self._check_fields(value, path)
             raise ProgramError(
-                f"{path} is of type {type_name(type(value))}, which has no JSON form ({error}); return text,"
-                " numbers, lists, dicts, dates, dataclasses or structs"
+                f"{_at(path)} is of type {type_name(type(value))}, which has no JSON form ({error}); return"
+                " text, numbers, lists, dicts, dates, dataclasses or structs"
             ) from error
-        return self.clean(plain, depth, path)
+        return self.made(plain, path)
+
+    def _check_fields(self, value: Any, path: tuple[Any, ...]) -> None:
+        """Finds in the fields of an object what JSON cannot carry."""
+        kind: Any = type(value)
+        names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", ())
+        fields = {str(name): getattr(value, name, None) for name in names}
+        _checked(self.made(fields, path), path)
+
+
+_TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels, or holds itself; return something flatter"
+
+
+def _checked(plain: Any, path: tuple[Any, ...] = ()) -> Any:
+    """The value, if JSON can carry it.
+
+    Raises:
+        ProgramError: it cannot; names the place, and what to return.
+    """
+    fault = unstorable_in(plain, MAX_INTEGER_BITS)
+    if fault is not None:
+        raise _unstorable(fault._replace(path=(*path, *fault.path)))
+    return plain
+
+
+def _unstorable(fault: Unstorable) -> ProgramError:
+    return ProgramError(f"{_at(fault.path)} {fault.what}; return {fault.instead}")
+
+
+def _at(path: Iterable[Any]) -> str:
+    return "result" + "".join(f"[{step!r:.100}]" for step in path)
+
+
+def _joined(text: str) -> str:
+    """Text in which two surrogates that make a character are that character; lone ones stay."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _name_of(key: Any, path: tuple[Any, ...]) -> str:
+    """A key as JSON has it."""
+    if isinstance(key, str):
+        return _joined(str.__str__(key))
+    try:
+        (name,) = msgspec.to_builtins({key: None}, str_keys=True)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        raise ProgramError(
+            f"{_at(path)} has a key of type {type_name(type(key))}, which JSON does not have; keys are text,"
+            " numbers, dates or enums"
+        ) from None
+    return name
 
 
 def _items_of(value: Any) -> Iterable[tuple[Any, Any]]:
     return dict.items(value) if isinstance(value, dict) else value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-
-
-def _clean_integer(value: int) -> int | str:
-    bits = int.bit_length(value)
-    if bits <= MAX_INTEGER_BITS:
-        return int.__index__(value)
-    try:
-        return int.__repr__(value)
-    except ValueError:  # Python refuses to write more than some thousand digits
-        return f"[integer of {bits} bits]"
 
 
 def to_json(value: Any) -> Any:

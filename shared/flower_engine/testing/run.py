@@ -8,6 +8,7 @@ import msgspec
 
 from flower_engine.flows.flow_operations import Selection
 from flower_engine.flows.parameter_changes import Change
+from flower_engine.flows.stand_ins import stand_in
 from flower_engine.programs.parameter_conversion import strict_decoder
 from flower_engine.projection.read.views import FlowView, moment
 from flower_engine.testing.engine import Engine
@@ -116,9 +117,9 @@ class Run(Generic[R_co]):
         Raises:
             RefusedError: as the API would refuse it.
         """
-        stand_in = b"" if result is msgspec.UNSET else msgspec.json.encode(result)
+        given = b"" if result is msgspec.UNSET else stand_in(result)
         numbers = [self._number(task) for task in tasks]
-        self._operate(lambda: self._engine.operator(self.id).ignore(numbers, reason, stand_in))
+        self._operate(lambda: self._engine.operator(self.id).ignore(numbers, reason, given))
 
     def unignore(self, *tasks: str) -> None:
         """Makes ignored tasks wait again."""
