@@ -19,6 +19,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.parking import Parker
 from flower_projector.partition_loop import PartitionLoop
+from flower_projector.program_records import ProgramRecordsLoop
 from flower_projector.retention_loop import keep_pruning
 
 _log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ async def _project(
     loops = [PartitionLoop(client, partition, settings, stop) for partition in partitions]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
+    tasks.append(asyncio.create_task(ProgramRecordsLoop(client, partitions[0], settings).run(stop)))
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     try:
         await asyncio.gather(*tasks)

@@ -28,6 +28,7 @@ async def test_programs_are_listed_and_shown(flower: Flower, own_api: RunningApi
             assert text in said
         told = json.loads(flower("programs", "Load", "--json").stdout)
         assert told["versions"][0]["hash"] == hash_of(LOAD)
+        assert told.pop("formerVersions") == []
         assert json.loads(flower("programs", "--json").stdout)["programs"] == [told]
     wrong = flower("programs", "Laod")
     assert (wrong.exit_code, "nearest: Load" in wrong.stderr) == (1, True)

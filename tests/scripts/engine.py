@@ -245,6 +245,7 @@ class Engine:
         programs: Sequence[str] = ("A",),
         queues: Sequence[str] = (DEFAULT_QUEUE,),
         signatures: str = "",
+        started_ms: int = 1,
         standing: Sequence[Standing] = (),
     ) -> list[tuple[bytes, bytes]]:
         leases: dict[bytes, list[bytes]] = {}
@@ -254,7 +255,7 @@ class Engine:
             worker=worker,
             host="h",
             pid=1,
-            started_ms=1,
+            started_ms=started_ms,
             slots=1,
             queues=tuple(queues),
             programs=tuple(programs),

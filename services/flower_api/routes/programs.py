@@ -15,6 +15,7 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.programs.published_program import SeenProgram
 from flower_engine.projection.read.views import Moment, moment
 
 _MOST_WORKERS = 20  # of a version, that are named
@@ -53,10 +54,31 @@ class ProgramVersionView(View):
         )
 
 
+class FormerVersionView(View):
+    """A version of a program that no live worker has. ``lastSeenTs``: when one had it, to a minute; the rest
+    is as of a version that is served."""
+
+    hash: str
+    kind: str
+    description: str
+    parameters_schema: dict[str, Any] | None
+    result_schema: dict[str, Any] | None
+    last_seen_ts: Moment
+
+    @classmethod
+    def of(cls, seen: SeenProgram) -> "FormerVersionView":
+        program = seen.published
+        return cls(
+            *(seen.hash, program.kind, program.description),
+            *(program.parameters_schema, program.result_schema),
+            last_seen_ts=moment(seen.seen_ms),
+        )
+
+
 class ProgramView(View):
     """A program. ``published_ts``: when a worker said last that it serves it, which each does when it begins,
-    and every hour. ``versions``: those of live workers, of the one that began last first; none where it was
-    served in the last 90 days, and no live worker does."""
+    and every hour, or was last seen to. ``versions``: those of live workers, of the one that began last
+    first; none where it was served lately, and no live worker does."""
 
     program: str
     published_ts: Moment | None
@@ -69,6 +91,19 @@ class ProgramView(View):
             None if published_ms is None else moment(published_ms),
             list(map(ProgramVersionView.of, versions)),
         )
+
+
+class WholeProgramView(ProgramView):
+    """A program with all that is known of it. ``formerVersions``: those that no live worker has, the one that
+    was seen last first."""
+
+    former_versions: list[FormerVersionView]
+
+    @classmethod
+    def made(cls, shown: ProgramView, kept: Sequence[SeenProgram]) -> "WholeProgramView":
+        live = {version.hash for version in shown.versions}
+        former = [FormerVersionView.of(one) for one in kept if one.hash not in live]
+        return cls(shown.program, shown.published_ts, shown.versions, former)
 
 
 class ProgramsPage(View):
@@ -100,14 +135,15 @@ def add_programs(app: FastAPI, stores: PostgresStores) -> None:
     @app.get(
         "/programs/{program:rest}",
         summary="Show a program",
-        responses=replies({200: (ProgramView, "The program")}, problems=(404, 422, 503)),
+        responses=replies({200: (WholeProgramView, "The program")}, problems=(404, 422, 503)),
     )
     async def get_program(program: ProgramPath) -> Response:
-        """What live workers say of it."""
+        """What live workers say of it, and what is known of other versions."""
         served = await stores.programs.served()
         if program not in served:
             near = nearest_in_words(program, served)
             detail = f"no worker has served program {short(program)!r} in the last 90 days{near}"
             raise ProblemError(404, "unknown-program", detail)
         versions = await stores.programs.published([program])
-        return reply(ProgramView.of(program, served[program], versions[program]))
+        kept = await stores.programs.kept(program)
+        return reply(WholeProgramView.made(ProgramView.of(program, served[program], versions[program]), kept))

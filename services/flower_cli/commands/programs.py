@@ -69,16 +69,24 @@ def _print_program(program: dict[str, Any]) -> None:
                 f"{counted(version['workerCount'], 'worker')} do not say what it takes: {who}", markup=False
             )
             continue
-        if version["description"]:
-            out.print(version["description"], markup=False)
-        for label, text in (
-            ("version", version["hash"]),
-            ("kind", version["kind"]),
-            ("workers", who),
-            ("takes", _schema(version["parametersSchema"])),
-            ("gives", _schema(version["resultSchema"])),
-        ):
-            out.print(f"{label:<9}{text}", markup=False)
+        _print_version(version, ("workers", who))
+    former: list[dict[str, Any]] = program.get("formerVersions") or []
+    for version in former:
+        out.print()
+        _print_version(version, ("last seen", f"{words.moment(version['lastSeenTs'])} UTC"))
+
+
+def _print_version(version: dict[str, Any], whose: tuple[str, str]) -> None:
+    if version["description"]:
+        out.print(version["description"], markup=False)
+    for label, text in (
+        ("version", version["hash"]),
+        ("kind", version["kind"]),
+        whose,
+        ("takes", _schema(version["parametersSchema"])),
+        ("gives", _schema(version["resultSchema"])),
+    ):
+        out.print(f"{label:<10}{text}", markup=False)
 
 
 def _schema(schema: dict[str, Any] | None) -> str:

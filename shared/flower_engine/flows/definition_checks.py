@@ -14,6 +14,7 @@ from flower_engine.model.quoting import short
 from flower_engine.model.references import Found, holds_references, known_value, scan, scan_parameters
 from flower_engine.model.schema_paths import missing_in
 from flower_engine.programs.signature import Signature
+from flower_engine.projection.read.views import moment
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 2.0
@@ -22,6 +23,7 @@ _MOST_WARNINGS = 20
 _SHOWN_CHARACTERS = 100
 
 Published = Mapping[str, Sequence[ProgramVersion]]
+_NEVER: Mapping[str, int] = {}
 
 
 class Verdict(msgspec.Struct):
@@ -41,23 +43,29 @@ async def verdicts_on(
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             served = await programs.served()
-            published = await programs.published(names.intersection(served))
+            known = names.intersection(served)
+            published = await programs.published(known)
+            last_seen = {name: ms for name in known if (ms := served[name]) is not None}
     except Exception as error:  # noqa: BLE001 # definitions come into use without Redis, too
         _log.debug("definitions are not held against programs: %s", error)
         return {definition.name: Verdict() for definition in definitions}
-    found = await asyncio.to_thread(_verdicts, definitions, published)
+    found = await asyncio.to_thread(_verdicts, definitions, published, last_seen)
     if ahead:
         return {name: Verdict([], one.problems + one.warnings) for name, one in found.items()}
     return found
 
 
-def _verdicts(definitions: Sequence[WorkflowDefinition], published: Published) -> dict[str, Verdict]:
-    return {definition.name: verdict_on(definition, published) for definition in definitions}
+def _verdicts(
+    definitions: Sequence[WorkflowDefinition], published: Published, last_seen: Mapping[str, int]
+) -> dict[str, Verdict]:
+    return {definition.name: verdict_on(definition, published, last_seen) for definition in definitions}
 
 
-def verdict_on(definition: WorkflowDefinition, published: Published) -> Verdict:
-    """What is wrong with a definition. Programs that are not in ``published`` were never served; of those
-    with no versions nothing is known now."""
+def verdict_on(
+    definition: WorkflowDefinition, published: Published, last_seen: Mapping[str, int] = _NEVER
+) -> Verdict:
+    """What is wrong with a definition. Programs that are not in ``published`` were never served; those with
+    no versions nobody serves now. ``last_seen``: when a worker last did, ms."""
     verdict = Verdict()
     unknown: dict[str, None] = {}
     found_in: list[Found] = []
@@ -72,13 +80,19 @@ def verdict_on(definition: WorkflowDefinition, published: Published) -> Verdict:
         _judge(definition, task, versions, verdict)
         if len(verdict.problems) > _MOST:
             break
-    for program in unknown:
-        who = "some live workers do not say" if published[program] else "no live worker says"
-        verdict.warnings.append(
-            f"{who} what program {short(program)!r} takes: it was not checked against that"
-        )
+    verdict.warnings += [_unchecked(one, published[one], last_seen.get(one)) for one in unknown]
     verdict.warnings += _lost_paths(definition, found_in, published)
     return Verdict(verdict.problems[:_MOST], verdict.warnings[:_MOST_WARNINGS])
+
+
+def _unchecked(program: str, versions: Sequence[ProgramVersion], last_seen_ms: int | None) -> str:
+    if versions:
+        who = f"some live workers do not say what program {short(program)!r} takes"
+        return f"{who}: it was not checked against that"
+    last = "" if last_seen_ms is None else f" (last seen {moment(last_seen_ms):%Y-%m-%d %H:%M} UTC)"
+    return (
+        f"no worker serves program {short(program)!r} now{last}: it was not checked against what that takes"
+    )
 
 
 def _judge(

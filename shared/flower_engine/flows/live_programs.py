@@ -1,18 +1,21 @@
-"""What live workers say of their programs, read from Redis at most every few seconds.
+"""What live workers say of their programs, read from Redis at most every few seconds; and what is kept of
+those that none serves.
 
 Parameters are checked against it where they are given. What is a little old may let one pass that no worker
 takes any more; before one is refused, it is read anew.
 """
 
+import asyncio
+import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from flower_engine.errors import ParametersError
+from flower_engine.errors import FlowerError, ParametersError
 from flower_engine.insight.published_signatures import (
     hash_of,
     read_published,
@@ -20,12 +23,15 @@ from flower_engine.insight.published_signatures import (
     served_lately,
 )
 from flower_engine.log.partition import Partition
-from flower_engine.programs.published_program import PublishedProgram
+from flower_engine.programs.published_program import PublishedProgram, SeenProgram
 from flower_engine.programs.signature import Signature
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.store_faults import STORE_ERRORS
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
+_log = logging.getLogger(__name__)
 _KEEP_SECONDS = 5.0
+_RECORDS_SECONDS = 2.0  # so long answers wait for what is kept: they stand without it
 _ANEW_SECONDS = 0.05  # one of a thousand registrations that are refused reads for all
 _MOST_SIGNATURES = 10_000
 
@@ -33,6 +39,7 @@ Versions = Mapping[str, Sequence[Signature] | None]
 """Every live version of a program; None: no live worker serves it, or one does not say what it takes."""
 
 Checked = TypeVar("Checked")
+T = TypeVar("T")
 
 
 class ProgramVersion(msgspec.Struct, frozen=True):
@@ -43,13 +50,31 @@ class ProgramVersion(msgspec.Struct, frozen=True):
     workers: list[str]
 
 
+class ProgramRecords(Protocol):
+    """What is kept of programs, whether or not a worker lives."""
+
+    async def last_seen(self) -> Mapping[str, int]:
+        """When a live worker had each program last, ms."""
+        ...
+
+    async def versions(self, program: str) -> Sequence[SeenProgram]:
+        """The versions of a program, the one that was seen last first."""
+        ...
+
+
 class Programs:
-    """The programs of live workers."""
+    """The programs of live workers, and what ``records`` has of others."""
 
     def __init__(
-        self, redis: Redis, partitions: Callable[[], Sequence[Partition]], *, clock: Clock = SYSTEM_CLOCK
+        self,
+        redis: Redis,
+        partitions: Callable[[], Sequence[Partition]],
+        *,
+        records: ProgramRecords | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._redis = redis
+        self._records = records
         self._partitions = partitions
         self._workers: list[WorkerInfo] = []
         self._clock = clock
@@ -68,14 +93,26 @@ class Programs:
         return self._workers
 
     async def served(self) -> dict[str, int | None]:
-        """Programs that a worker serves, or served in the last 90 days -> when one published it last, ms;
-        None: none has (yet).
+        """Programs that a worker serves, or served in the last 90 days, or that are kept -> when a worker
+        said so last, ms; None: none has (yet).
 
         Raises:
             RedisError: Redis cannot be asked.
         """
         live = {program for worker in await self.workers() for program in worker.programs}
-        return {**dict.fromkeys(live), **await served_lately(self._redis, self._partitions()[0])}
+        last = {**dict.fromkeys(live), **await served_lately(self._redis, self._partitions()[0])}
+        kept: Mapping[str, int] = {}
+        if self._records is not None:
+            kept = await _patiently(self._records.last_seen(), {})
+        return {**last, **{name: max(ms, last.get(name) or 0) for name, ms in kept.items()}}
+
+    async def kept(self, program: str) -> Sequence[SeenProgram]:
+        """What is kept of a program's versions, the one that was seen last first; nothing where that cannot
+        be had in time."""
+        nothing: Sequence[SeenProgram] = ()
+        return (
+            nothing if self._records is None else await _patiently(self._records.versions(program), nothing)
+        )
 
     async def published(self, programs: Iterable[str]) -> dict[str, list[ProgramVersion]]:
         """The live versions of these programs; that of the worker that began last comes first.
@@ -134,3 +171,12 @@ class Programs:
             return check(await self.versions(names))
         except ParametersError:
             return check(await self.versions(names, anew=True))
+
+
+async def _patiently(read: Awaitable[T], otherwise: T) -> T:
+    try:
+        async with asyncio.timeout(_RECORDS_SECONDS):
+            return await read
+    except (*STORE_ERRORS, FlowerError, ValueError) as error:
+        _log.debug("what is kept of programs cannot be read: %s", error)
+        return otherwise

@@ -13,6 +13,7 @@ from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.positions import as_numbers
 from flower_engine.model.workflow_versions import Version
+from flower_engine.programs.published_program import SeenProgram
 from flower_engine.projection.archive.archived_events import ArchivedEvent, history
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.database import Connection
@@ -24,6 +25,7 @@ from flower_engine.projection.definitions.definition_rows import (
     read_workflow,
 )
 from flower_engine.projection.definitions.flow_control_rows import read_controls
+from flower_engine.projection.definitions.program_rows import known_versions, programs_last_seen
 from flower_engine.projection.definitions.version_rows import (
     KeptVersion,
     find_versions,
@@ -165,3 +167,18 @@ class PostgresKeyOwners:
         async with self._connect() as connection:
             found = await find_by_keys(connection, keys)
         return {key: KeyOwner(*owner) for key, owner in found.items()}
+
+
+class PostgresProgramRecords:
+    """Programs as the projector keeps them in ``ms_program``."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    async def last_seen(self) -> Mapping[str, int]:
+        async with self._connect() as connection:
+            return await programs_last_seen(connection)
+
+    async def versions(self, program: str) -> Sequence[SeenProgram]:
+        async with self._connect() as connection:
+            return await known_versions(connection, program)

@@ -8,7 +8,12 @@ from redis.asyncio import Redis
 
 from flower_engine.errors import StoreUnavailableError
 from flower_engine.flows.definition_listener import Listener
-from flower_engine.flows.postgres_sources import PostgresArchive, PostgresDefinitions, PostgresKeyOwners
+from flower_engine.flows.postgres_sources import (
+    PostgresArchive,
+    PostgresDefinitions,
+    PostgresKeyOwners,
+    PostgresProgramRecords,
+)
 from flower_engine.flows.stores import Stores
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.runtime.clock import Clock
@@ -32,6 +37,7 @@ class PostgresStores(Stores):
             definitions=PostgresDefinitions(self.postgres),
             archive=PostgresArchive(self.postgres),
             key_owners=PostgresKeyOwners(self.postgres),
+            program_records=PostgresProgramRecords(self.postgres),
         )
         self.listener = Listener(settings.database_direct_url or settings.database_url, self.plans)
         self.pool = pool

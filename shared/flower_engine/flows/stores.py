@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from flower_engine.errors import LostError, StoreUnavailableError, UnknownFlowError
 from flower_engine.flows.backlog_bound import Backlogs
-from flower_engine.flows.live_programs import Programs
+from flower_engine.flows.live_programs import ProgramRecords, Programs
 from flower_engine.flows.plans import Plans
 from flower_engine.flows.registrar import Registrar
 from flower_engine.flows.sources import Archive, Definitions, KeyOwners
@@ -33,6 +33,7 @@ class Stores:
         definitions: Definitions,
         archive: Archive,
         key_owners: KeyOwners,
+        program_records: ProgramRecords | None = None,
     ) -> None:
         self.redis = redis
         self.definitions = definitions
@@ -40,7 +41,7 @@ class Stores:
         self.key_owners = key_owners
         self.backlogs = Backlogs(redis, settings)
         self.plans = Plans(definitions)
-        self.programs = Programs(redis, lambda: self.partitions)
+        self.programs = Programs(redis, lambda: self.partitions, records=program_records)
         self.blob_readers = asyncio.Semaphore(_MOST_BLOB_READERS)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"

@@ -3,6 +3,8 @@ takes and gives, its description and its kind. It is made in ``self_description.
 
 from typing import Any
 
+import msgspec
+
 from flower_engine.programs.signature import Signature
 
 
@@ -15,3 +17,12 @@ class PublishedProgram(Signature, frozen=True, omit_defaults=True):
     description: str = ""
     parameters_schema: dict[str, Any] | None = None
     result_schema: dict[str, Any] | None = None
+
+
+class SeenProgram(msgspec.Struct, frozen=True):
+    """A version of a program, and when a live worker had it last (ms, engine time)."""
+
+    program: str
+    hash: str
+    published: PublishedProgram
+    seen_ms: int

@@ -325,11 +325,15 @@ async def live_workers(client: AsyncRedis, partition: Partition) -> list[WorkerI
     if not names:
         return []
     infos: list[bytes | None] = await send(client, "MGET", *(partition.keys.worker(name) for name in names))
-    found = [
-        msgspec.structs.replace(msgspec.json.decode(info, type=WorkerInfo), seen_ms=int(float(at)))
-        for info, at in zip(infos, seen[1::2], strict=True)
-        if info is not None
-    ]
+    found: list[WorkerInfo] = []
+    for info, at in zip(infos, seen[1::2], strict=True):
+        if info is None:
+            continue
+        try:
+            worker = msgspec.json.decode(info, type=WorkerInfo)
+        except ValueError:  # no worker of ours wrote it
+            continue
+        found.append(msgspec.structs.replace(worker, seen_ms=int(float(at))))
     return sorted(found, key=lambda worker: worker.worker)
 
 
