@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-install chaos check bench bench-peers lock-peers format lock clean
+.PHONY: help demo run test fuzz test-install chaos check bench bench-peers lock-peers format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -26,11 +26,18 @@ JOBS ?= 3
 test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
+FUZZ ?= 20
+SEED ?=
+
+fuzz: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times as many as in the suite; FUZZ=20 SEED=
+	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED) repeats this"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) -m hypothesis --fuzz $(FUZZ) --hypothesis-seed=$(SEED)
+
 test-install: .venv/.runs ## the README's first commands in an empty folder, from wheels alone
 	@PYTHONPATH=tests $(BIN)/python -m install
 
 SECONDS ?= 120
-SEED ?=
 
 chaos: .venv/.tests ## a storm of kills, stops, cut connections and clock steps over a whole engine, whose programs fork; SECONDS=120 SEED=
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

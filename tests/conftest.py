@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, settings
 
+import fuzzing
 from databases import EMPTY, ReusedDatabase, fresh_database
 from flower_engine import secrets
 from flower_engine.embedded.home import Home
@@ -30,10 +30,6 @@ os.environ.update(_OF_ENV_FILE)
 # A shell lets what it begins in the background ignore Ctrl-C, and processes hand that on to those they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# How long it takes to make or to try an example says something about the machine only.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
@@ -142,5 +138,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.parent, len(order)))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz", type=int, default=0, metavar="N", help="random examples of Hypothesis, N times as many"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    fuzzing.set_up(config.getoption("--fuzz") or 0)
     config.addinivalue_line("markers", "no_tables: the database of this test is without Flower's tables")

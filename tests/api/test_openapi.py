@@ -18,6 +18,7 @@ from schemathesis.pytest.plugin import SchemathesisCase
 from api.serving import RunningApi
 from flower_api.app import create_app
 from flower_engine.flows.postgres_stores import PostgresStores
+from fuzzing import examples
 
 _document = create_app(cast(PostgresStores, None)).openapi()  # a description needs no stores
 _OPERATIONS = [f"{verb.upper()} {path}" for path, verbs in _document["paths"].items() for verb in verbs]
@@ -57,6 +58,7 @@ def schema() -> Any:
     return schemathesis.openapi.from_dict(_document)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("operation", _OPERATIONS)
 @pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # the server's thread does, for jitter
 def test_every_operation_keeps_to_its_description(
@@ -72,9 +74,7 @@ def test_every_operation_keeps_to_its_description(
 
 
 @settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
+    max_examples=examples(10),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 def keeps_to_its_description(case: schemathesis.Case[Any], api: RunningApi) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from flower_api.definition_schemas import WorkflowBody
 from flower_cli.yaml_documents import documents_of, yaml_of
@@ -11,7 +11,6 @@ from flower_engine.model.workflow_versions import plain_document, version_of
 from unit.definitions import definitions
 
 
-@settings(deadline=None)
 @given(definitions())
 def test_a_definition_has_the_same_hash_after_yaml_and_json(definition: WorkflowDefinition) -> None:
     document = plain_document(definition)
@@ -22,7 +21,6 @@ def test_a_definition_has_the_same_hash_after_yaml_and_json(definition: Workflow
         assert version_of(again) == version_of(definition)
 
 
-@settings(deadline=None)
 @given(definitions())
 def test_yaml_holds_several_definitions(definition: WorkflowDefinition) -> None:
     both = [plain_document(definition), plain_document(definition)]

@@ -20,6 +20,7 @@ from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.projection.write.writer import Writer
+from fuzzing import examples
 from projection.rows import archived, expected, held
 from projection.stories import SHAPES, Story
 
@@ -154,7 +155,7 @@ def _types_of_stories() -> set[type]:
 
 
 @given(steps=STEPS, sizes=st.lists(st.integers(1, 15), min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_tables_equal_the_fold_after_every_batch(
     tables: Connection, steps: list[tuple[str, int]], sizes: list[int]
 ) -> None:

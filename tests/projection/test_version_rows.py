@@ -9,10 +9,11 @@ from flower_engine.model.workflow_versions import definition_of, version_of
 from flower_engine.projection.database import connect
 from flower_engine.projection.definitions.definition_rows import encode_workflow, put_workflow, read_workflow
 from flower_engine.projection.definitions.version_rows import newest_version
+from fuzzing import examples
 from unit.definitions import definitions
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(definition=definitions())
 def test_rows_have_the_hash_of_the_definition_that_was_put(
     database_url: str, definition: WorkflowDefinition

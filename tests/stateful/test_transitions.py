@@ -28,6 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
 )
 
+import fuzzing
 from flower_engine.errors import (
     MovedError,
     NeedsResultsError,
@@ -87,6 +88,7 @@ from flower_engine.transitions.worker_transitions import (
 from stateful import expectations
 from stateful.oracle import Oracle
 
+pytestmark = pytest.mark.hypothesis
 T = TypeVar("T")
 QUEUES = ("default", "bulk:50%")
 MAX_LOST = 2
@@ -750,10 +752,9 @@ def _run(url: str, *, examples: int, base: type[Transitions] = Transitions, **at
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples,
+            max_examples=fuzzing.examples(examples),
             stateful_step_count=30,
-            phases=(Phase.generate, Phase.shrink),
-            deadline=None,
+            phases=(Phase.reuse, Phase.generate, Phase.shrink),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )

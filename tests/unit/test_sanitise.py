@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from flower_engine.errors import ProgramError
 from flower_engine.model.result_json import MAX_DEPTH, MAX_RESULT_BYTES, clean_text, encode_result
+from fuzzing import examples
 from worker.hostile_programs import ENDLESS, READABLE
 
 
@@ -203,7 +204,7 @@ def _same(value: Any) -> bool:
     return all(map(_same, value)) if isinstance(value, list) else True  # pyright: ignore[reportUnknownArgumentType]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(_json_like)
 def test_a_json_like_result_is_kept_as_it_is_or_refused(value: Any) -> None:
     try:
