@@ -6,7 +6,7 @@
         and "optional": true                          null where there is none
         or "default": v                               v where there is none
     {"$param": "day"}                             a parameter of the flow
-    {"$slot": "date"}                             of the schedule that started the flow
+    {"$slot": "date"}                             of the schedule that started the flow; in schedules only
     {"$text": "{n} rows", "n": {...}}             a text with values in it; "{{" is a brace
     {"$secret": "NAME"}                           a secret, read by the worker
     {"$literal": ...}                             the value as it stands, whatever it looks like
@@ -29,7 +29,7 @@ KEYS = frozenset({"$from", "$param", "$slot", "$text", "$secret", "$literal"})
 _TASK_NAME = re.compile(TASK_NAME_PATTERN)
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _MAX_NAME = 256
-_FIELDS = {"$from": {"path", "optional", "default"}}
+_FIELDS = {"$from": {"path", "optional", "default"}, "$slot": {"default"}}
 
 
 class From(msgspec.Struct, frozen=True):
@@ -58,9 +58,10 @@ class Param(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A value of the schedule's slot."""
+    """A value of the schedule's slot; ``default`` (``msgspec.UNSET``: null) where there is no such slot."""
 
     name: str
+    default: Any = msgspec.UNSET
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -144,7 +145,7 @@ def _param(value: Mapping[str, Any]) -> Param:
 
 
 def _slot(value: Mapping[str, Any]) -> Slot:
-    return Slot(_name(value["$slot"], "$slot"))
+    return Slot(_name(value["$slot"], "$slot"), value.get("default", msgspec.UNSET))
 
 
 def _secret(value: Mapping[str, Any]) -> Secret:

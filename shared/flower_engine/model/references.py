@@ -128,6 +128,15 @@ def bound(
     return {name: _with_form(value, bind) for name, value in parameters.items()}
 
 
+def bound_slots(parameters: Mapping[str, Any], value_of: Callable[[Slot], Any]) -> dict[str, Any]:
+    """Parameters with every ``$slot`` replaced by its value, which stays data."""
+
+    def bind(form: Form | None, value: Any) -> Any:
+        return escaped(value_of(form)) if isinstance(form, Slot) else _rebuilt(form, value, bind)
+
+    return {name: _with_form(value, bind) for name, value in parameters.items()}
+
+
 def resolved(parameters: Mapping[str, Any], read: Read, secret: Callable[[str], str]) -> dict[str, Any]:
     """A task's parameters as its program takes them. What they hold of results and secrets is never scanned.
 
