@@ -262,6 +262,24 @@ MEANINGS: dict[str, AnyEvent] = {
         keys={1: TaskKeys(fair_key="c", program_key="c")},
         at=1795850521875,
     ),
+    "flow.rerun/*-suspended-bodies": FlowRerun(
+        flow="00000000-0000-7000-8000-00000000000d",
+        v=4,
+        by="alice",
+        suspended=(1,),
+        bodies={
+            1: PlannedTask(
+                seq=1,
+                task_seq=1,
+                program="A",
+                parameters={"A": 2.5},
+                retry=RetryPolicy(max_attempts=2, no_retry_on=("KeyError",)),
+                units=2,
+                definition="9f86d081",
+            )
+        },
+        at=1795876143966,
+    ),
     "flow.rerun/*-suspended": FlowRerun(
         flow="00000000-0000-7000-8000-000000000006",
         v=4,

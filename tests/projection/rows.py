@@ -28,8 +28,8 @@ _FLOW_TIMES = SQL(", ").join(
 _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
-    " exec_status, attempt, lost, failures, worker, result, blob, error, progress, ignored_by, ignore_reason,"
-    " {}, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
+    " exec_status, attempt, lost, failures, worker, definition, result, blob, error, progress,"
+    " ignored_by, ignore_reason, {}, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
 ).format(_SAID, _TIMES, _RETRY)
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
@@ -124,6 +124,7 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "ignored_by": task.ignored_by,
         "ignore_reason": task.ignore_reason,
         "worker": task.worker or None,
+        "definition": planned.definition or None,
         "result": msgspec.json.decode(task.result) if task.result is not None else None,
         "blob": msgspec.to_builtins(task.blob),
         "error": msgspec.to_builtins(task.error) if task.error is not None else None,

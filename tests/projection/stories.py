@@ -44,6 +44,7 @@ from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import SnapshotMessage
+from flower_engine.model.task_spec import RetryPolicy
 
 FIRST_MS = 1_790_000_000_000
 _numbers = itertools.count(1)
@@ -75,6 +76,22 @@ def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
             parameters={"A": "ä\t\\\n", "n": seq} if seq > 1 else {},
         )
         for seq, depends_on in enumerate(shape, start=1)
+    )
+
+
+def other_body(task: PlannedTask, version: str, priority: int) -> PlannedTask:
+    """The task as another version has it."""
+    return msgspec.structs.replace(
+        task,
+        program=f"{task.program}'",
+        queue="third",
+        priority=priority,
+        parameters={"version": version},
+        definition=version,
+        retry=RetryPolicy(max_attempts=2),
+        reads={},
+        refs=False,
+        fair_key="x",
     )
 
 
@@ -175,7 +192,15 @@ class Story:
     def unignore(self, flow: str, task: int) -> None:
         self._operate(flow, TaskUnignored, task=task, by="bob")
 
-    def rerun(self, flow: str, *tasks: int, parameters: dict[int, dict[str, Any]] | None = None) -> None:
+    def rerun(
+        self,
+        flow: str,
+        *tasks: int,
+        parameters: dict[int, dict[str, Any]] | None = None,
+        version: str = "",
+        priority: int = -5,
+    ) -> None:
+        """``version``: the tasks are of that one from here on, and all that can be otherwise is."""
         state = self._flow(flow)
         by_status = {
             status: tuple(seq for seq in tasks if state.task(seq).status is status) for status in Status
@@ -188,6 +213,7 @@ class Story:
             ignored=by_status[Status.IGNORE],
             suspended=by_status[Status.SUSPEND],
             waiting=by_status[Status.WAIT],
+            bodies={seq: other_body(state.task(seq).planned, version, priority) for seq in tasks if version},
             parameters=parameters or {},
         )
 
@@ -292,6 +318,7 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
             task_seq=planned.task_seq,
             program=planned.program,
             parameters=planned.parameters,
+            definition=planned.definition,
             reads=planned.reads,
             refs=planned.refs,
         ),

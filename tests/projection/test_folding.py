@@ -83,9 +83,9 @@ def _operate(story: Story, verb: str, number: int) -> None:
     under_way = flow.ended_ms is None
     match verb:
         case "rerun" if not stand[Status.RUNNING] and not under_way:
-            story.rerun(flow.flow, *seqs, parameters={seqs[-1]: {"N": number}})
+            story.rerun(flow.flow, *seqs, parameters={seqs[-1]: {"N": number}}, version=_version(number))
         case "rerun" if stand[Status.SUSPEND]:
-            story.rerun(flow.flow, *stand[Status.SUSPEND])
+            story.rerun(flow.flow, *stand[Status.SUSPEND], version=_version(number))
         case "ignore" if free:
             story.ignore(flow.flow, free[number % len(free)], b'{"rows":0}' if number % 2 else b"")
         case "unignore" if stand[Status.IGNORE] and not stand[Status.RUNNING]:
@@ -98,6 +98,11 @@ def _operate(story: Story, verb: str, number: int) -> None:
             _operate_on_all(story, verb, number, flow)
         case _:
             pass
+
+
+def _version(number: int) -> str:
+    """That of which the tasks are to be then; "": the one they are of."""
+    return f"version {number % 3}" if number % 3 else ""
 
 
 def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> None:
@@ -219,6 +224,13 @@ async def test_what_operators_do_is_projected_rightly(tables: Connection, size: 
     story.ignore(fork, 3)
     story.ignore(fork, 4)
     story.rerun(other, 1)
+    story.rerun(flow, 1, 4, version="v2", parameters={4: {"N": 1}})
+    story.rerun(flow, 2, parameters={2: {"N": 2}})
+    story.rerun(flow, 2, version="v3", priority=4)
+    story.prioritise(flow, 7)
+    story.rerun(flow, 1, version="v2", priority=5)
+    story.snapshot(flow)
+    story.rerun(flow, 3, version="v2")
     await _is_projected_rightly(tables, story, [size])
 
 

@@ -374,7 +374,8 @@ class Engine:
     async def check(self) -> None:
         """Redis is what the log says; and when all flows have ended, nothing of them is left behind."""
         flows = await self.flows()
-        assert differences(flows, await read_live_state(self.client, self.partition)) == []
+        found = differences(flows, await read_live_state(self.client, self.partition))
+        assert found == [], found
         if not flows or any(flow.ended_ms is None for flow in flows.values()):
             return
         assert await self.claim(1, worker="the last one") == []  # takes down bells that still hang

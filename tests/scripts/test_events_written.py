@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
+
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import (
+    Body,
     cancel,
     ignore,
     pause,
@@ -113,8 +116,23 @@ async def write_what_operators_bring(engine: Engine) -> None:
     keys = {1: TaskKeys(fair_key="c", program_key="c")}
     await rerun(*where, three, by="alice", selection=[1], messages=new, keys=keys)
     await engine.work_off()
+    await write_what_a_version_brings(engine)
     await write_what_a_bridge_brings(engine)
     await write_what_data_brings(engine)
+
+
+async def write_what_a_version_brings(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    flow = await engine.register(task(1), task(2, 1))
+    await engine.suspend(*await engine.claim(), payload=FAILURE)
+    found = await read_messages(*where, flow, [1])
+    assert found is not None
+    now = (await engine.flow(flow)).task(1).planned
+    policy = RetryPolicy(max_attempts=2, no_retry_on=("KeyError",))
+    new = msgspec.structs.replace(now, parameters={"A": 2.5}, retry=policy, units=2, definition="9f86d081")
+    bodies = {1: Body(workflow="etl", now=now, message=found[1], new=new)}
+    await rerun(*where, flow, by="alice", selection="failed", bodies=bodies)
+    await engine.work_off()
 
 
 async def write_what_a_bridge_brings(engine: Engine) -> None:

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.kept_results import readers_of, reads_of
 from flower_engine.model.status import Status
+from flower_engine.model.task_spec import RetryPolicy
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
 
@@ -15,14 +17,15 @@ PRIORITY = -3
 
 
 class Asked(NamedTuple):
-    """An operation; ``tasks`` is a list, or "failed" or "all" for a rerun. ``result`` stands in for that of
-    the one task that is ignored."""
+    """An operation; ``tasks`` is a list, or "failed" or "all" for a rerun. ``with_bodies``: with another
+    version of the workflow. ``result`` stands in for that of the one task that is ignored."""
 
     verb: str
     tasks: Any
     scope: str
     with_message: bool
     result: bytes = b""
+    with_bodies: bool = False
 
 
 def of(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
@@ -85,6 +88,34 @@ def new_parameters(flow: FlowState, seq: int) -> dict[str, Any]:
     return {reads[0]: odd} if reads and odd else {}
 
 
+def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
+    """What another version makes of a task, which differs from task to task; None: it is the same there."""
+    now = flow.task(seq).planned
+    odd = (flow.version + seq) % 4
+    if not odd:
+        return None
+    reads = {1: (), 2: now.depends_on, 3: now.depends_on[:1]}[odd]
+    return msgspec.structs.replace(
+        now,
+        program="ABC"[(flow.version + seq) % 3],
+        priority=now.priority if odd == 1 else PRIORITY - odd,
+        units=odd,
+        retry=RetryPolicy(max_attempts=2, delay_ms=1, backoff=1.0, jitter=0.0) if odd == 1 else None,
+        queue_timeout_ms=600_000 if odd == 3 else None,
+        parameters={
+            f"p{other}": {"$from": other} if odd == 2 else {"$from": other, "default": 0} for other in reads
+        },
+        reads={str(other): other for other in reads},
+        refs=bool(reads),
+        fair_key=f"c{odd}",
+        definition=f"v{flow.version}",
+    )
+
+
+def _has_other_body(asked: Asked, flow: FlowState, seq: int) -> bool:
+    return asked.with_bodies and other_body(flow, seq) is not None
+
+
 def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
     """The tasks whose results an operation that is possible must be given, because they are kept no more."""
     if asked.verb == "rerun":
@@ -94,8 +125,14 @@ def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
     final = {task.planned.seq for task in flow.tasks if task.status.is_final}
     readers = readers_of((task.planned for task in flow.tasks), final)
     needed: set[int] = set()
-    for seq in again & final:
+    for seq in again:
         planned = flow.task(seq).planned
+        if asked.with_bodies and (body := other_body(flow, seq)):
+            if seq not in final and reads_of(body) == reads_of(planned):
+                continue
+            planned = body
+        elif seq not in final:
+            continue
         if asked.verb == "rerun" and asked.with_message and seq in asked.tasks:
             parameters = {**planned.parameters, **new_parameters(flow, seq)}
             planned = msgspec.structs.replace(planned, parameters=parameters)
@@ -145,6 +182,7 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
             if Status.RUNNING in behind or (asked.scope == "" and Status.FINISH in behind):
                 return None
     named = set(asked.tasks) if asked.with_message else set[int]()
+    named |= {seq for seq in again if _has_other_body(asked, flow, seq)}
     ran = {
         seq
         for seq in again
@@ -160,7 +198,11 @@ def _selected(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | N
     if asked.tasks == "failed":
         cut_off = set(flow.cancelled or ()) if flow.ended_ms is not None else set[int]()
         return {seq for seq in everything if _status(flow, seq) is Status.SUSPEND} | cut_off
-    waits = {seq for seq in asked.tasks if _status(flow, seq) is Status.WAIT and seq not in retrying}
+    waits = {
+        seq
+        for seq in asked.tasks
+        if _status(flow, seq) is Status.WAIT and seq not in retrying and not _has_other_body(asked, flow, seq)
+    }
     return None if waits and not asked.with_message else set(asked.tasks)
 
 

@@ -74,9 +74,13 @@ class Oracle:
                 self.delayed.discard(event.flow)  # put back, it would not wait for its start any more
             if isinstance(event, TaskRetrying):
                 self.retrying.add((event.flow, event.task))
-            if isinstance(event, FlowRerun):  # a suspect that runs again is none any more: another lane
+            if isinstance(
+                event, FlowRerun
+            ):  # another lane: of another body, or of what is no suspect any more
                 for seq in event:
-                    if (waiting := self._ready.get((event.flow, seq))) and waiting.is_suspect:
+                    lane = lane_of(flow.workflow, flow.task(seq).planned)
+                    waiting = self._ready.get((event.flow, seq))
+                    if waiting and (waiting.is_suspect or waiting.lane != lane):
                         del self._ready[event.flow, seq]
             if isinstance(event, FlowPrioritised):
                 for key in [key for key in self._ready if key[0] == event.flow]:

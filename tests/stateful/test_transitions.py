@@ -10,7 +10,7 @@ import itertools
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -68,7 +68,7 @@ from flower_engine.transitions import operator_transitions, register_transition,
 from flower_engine.transitions.flow_control_transitions import read_held, set_control, values_of
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.loader import Script
-from flower_engine.transitions.operator_transitions import Operated, Results
+from flower_engine.transitions.operator_transitions import Body, Operated, Results
 from flower_engine.transitions.register_transition import FlowPlan, Start, register
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import decode_message, with_parameters
@@ -487,7 +487,8 @@ class Transitions(RuleBasedStateMachine):
         if verb == "ignore" and len(chosen) == 1 and data.draw(st.booleans()):
             result = b'{"stands in at":%d}' % flow.version
         with_message = verb == "rerun" and isinstance(chosen, list) and data.draw(st.booleans())
-        self._ask(expectations.Asked(verb, chosen, scope, with_message, result), flow, sends)
+        with_bodies = verb == "rerun" and not with_message and data.draw(st.booleans())
+        self._ask(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, sends)
 
     def _ask(self, asked: expectations.Asked, flow: FlowState, sends: int) -> None:
         """Asks for an operation, so many times; it is done, or refused, as it must be."""
@@ -495,6 +496,7 @@ class Transitions(RuleBasedStateMachine):
         expected = expectations.of(asked, flow, retrying)
         before, number = flow.version, next(self.numbers)
         needed = expectations.needed(asked, flow, retrying) if expected is not None else set[int]()
+        bodies = {seq: expectations.other_body(flow, seq) for seq in expected or () if asked.with_bodies}
         if needed:
             wrong = {seq: (flow.task(seq).attempt + 1, b"=0") for seq in needed}
             for results in ({}, wrong):
@@ -512,6 +514,7 @@ class Transitions(RuleBasedStateMachine):
             assert flow.version == before
         else:
             assert expectations.is_done(asked, flow, expected, before)
+            assert all(body is None or flow.task(seq).planned == body for seq, body in bodies.items())
         self._note_lost_leases()
 
     @precondition(lambda self: any(flow.version > 1 for flow in self.oracle.flows.values()))
@@ -543,6 +546,7 @@ class Transitions(RuleBasedStateMachine):
                 given |= {"selection": asked.tasks, "scope": asked.scope, "restored": restored}
                 given["messages"] = self._messages(asked, flow, restored)
                 given["keys"] = self._keys(flow, given["messages"])
+                given["bodies"] = self._bodies(asked, flow, restored)
                 given["results"] = results
             case "unignore":
                 given |= {"tasks": asked.tasks, "restored": restored, "results": results}
@@ -560,21 +564,32 @@ class Transitions(RuleBasedStateMachine):
             except (RefusedError, NotUnderWayError) as error:
                 return error
 
+    def _bodies(
+        self, asked: expectations.Asked, flow: FlowState, restored: Restored | None
+    ) -> dict[int, Body]:
+        """Those of all tasks in another version."""
+        seqs = range(1, len(flow.tasks) + 1) if asked.with_bodies else ()
+        return {
+            seq: Body(flow.workflow, flow.task(seq).planned, message, expectations.other_body(flow, seq))
+            for seq, message in self._read_messages(flow, restored, seqs).items()
+        }
+
+    def _read_messages(
+        self, flow: FlowState, restored: Restored | None, tasks: Sequence[int]
+    ) -> Mapping[int, bytes]:
+        if not tasks or restored:
+            return restored.messages(tasks) if restored else {}
+        where = (self.client, self.partition, flow.flow)
+        return self.run(operator_transitions.read_messages(*where, tasks)) or {}
+
     def _messages(
         self, asked: expectations.Asked, flow: FlowState, restored: Restored | None
     ) -> dict[int, tuple[bytes, bytes]]:
         """Their new messages."""
         if not asked.with_message:
             return {}
-        found = (
-            restored.messages(asked.tasks)
-            if restored
-            else self.run(
-                operator_transitions.read_messages(self.client, self.partition, flow.flow, asked.tasks)
-            )
-        )
         messages: dict[int, tuple[bytes, bytes]] = {}
-        for task, message in (found or {}).items():
+        for task, message in self._read_messages(flow, restored, asked.tasks).items():
             messages[task] = (message, with_parameters(message, expectations.new_parameters(flow, task)))
         return messages
 
@@ -734,8 +749,9 @@ class DataTransitions(Transitions):
             chosen = [data.draw(st.sampled_from(seqs))]
             scope = data.draw(st.sampled_from(["", "", "only"])) if verb == "rerun" else ""
             with_message = verb == "rerun" and data.draw(st.booleans())
+            with_bodies = verb == "rerun" and not with_message and data.draw(st.booleans())
             result = b"[%d]" % flow.version if verb == "ignore" and data.draw(st.booleans()) else b""
-            self._ask(expectations.Asked(verb, chosen, scope, with_message, result), flow, 1)
+            self._ask(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, 1)
 
     @rule(who=st.integers(0, 1), wanted=st.integers(1, 4))
     def finish_all(self, who: int, wanted: int) -> None:

@@ -20,7 +20,8 @@ NOT_SENT = {
 
 @pytest.mark.parametrize("field", TaskChange.__struct_fields__)
 def test_every_change_of_a_task_is_sent(field: str) -> None:
-    sent = [column.name for column in task_rows.COLUMNS if re.search(rf"\btask\.{field}\b", column.sent)]
+    columns = (*task_rows.COLUMNS, *task_rows.BODY_COLUMNS)
+    sent = [column.name for column in columns if re.search(rf"\btask\.{field}\b", column.sent)]
     assert sent, f"no column of projection/write/task_rows.py has task.{field}"
 
 
@@ -30,7 +31,11 @@ def test_every_change_of_a_flow_is_sent(field: str) -> None:
     assert sent, f"no column of projection/write/flow_rows.py has flow.{field}"
 
 
-@pytest.mark.parametrize("columns", [task_rows.COLUMNS, flow_rows.COLUMNS], ids=["tasks", "flows"])
+@pytest.mark.parametrize(
+    "columns",
+    [task_rows.COLUMNS, task_rows.BODY_COLUMNS, flow_rows.COLUMNS],
+    ids=["tasks", "other bodies", "flows"],
+)
 def test_what_is_sent_changes_a_row_or_is_asked_for(columns: tuple[task_rows.Column, ...]) -> None:
     asked = " ".join(column.becomes.format(column.name) for column in columns)
     unasked = [column.name for column in columns if column.sent and f"change.{column.name}" not in asked]

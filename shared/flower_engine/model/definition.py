@@ -103,7 +103,8 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
 
     ``reads`` says whose results its references take: what ``$from`` says -> that producer's ``seq``, which is
     one of ``depends_on``, too. ``refs``: its parameters hold references, which its worker resolves; those of
-    a task without are passed to its program as they are.
+    a task without are passed to its program as they are. ``definition`` is the hash of the version that its
+    body is of, where a rerun gave it one; "": that of its flow.
     """
 
     seq: int  # pyright: ignore[reportGeneralTypeIssues] # a definition has none, a plan always has it
@@ -113,6 +114,7 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     program_key: str = ""
     reads: dict[str, int] = msgspec.field(default_factory=dict)
     refs: bool = False
+    definition: str = ""
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:

@@ -110,7 +110,7 @@ TASK_FACTS = (
     *PASSING_FACTS,
 )
 FLOW_FACTS = ("paused", "cancelled")
-_PLAN_FACTS = ("parameters", "keys")  # of a task's plan, which the state holds as a whole
+_PLAN_FACTS = ("body", "parameters", "keys")  # of a task's plan, which the state holds as a whole
 
 _BEGAN_ANEW = ("lost", "failures", "error")
 _OUTCOME = (Move("task", (RUNNING,), WAIT, by_lease=True),)
@@ -184,7 +184,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             Move("waiting", (WAIT,), WAIT),
         ),
         forgets=_BEGAN_ANEW,
-        of_each={"parameters": "parameters", "keys": "keys"},
+        of_each={"bodies": "body", "parameters": "parameters", "keys": "keys"},
         end="over",
     ),
     events.FlowCancelled: Meaning(

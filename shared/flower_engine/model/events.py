@@ -172,14 +172,16 @@ class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
 
 class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     """These tasks run again from the start, named by where they stood: -> Wait. A flow that had ended is
-    under way again. ``parameters`` holds all parameters of tasks whose parameters were changed, ``keys`` the
-    keys of those that wait by other ones from here on."""
+    under way again. ``bodies`` holds, whole, those of them that are of another version of the workflow from
+    here on. ``parameters`` holds all parameters of tasks whose parameters were changed, ``keys`` the keys of
+    those that wait by other ones from here on."""
 
     by: str
     finished: tuple[int, ...] = ()
     ignored: tuple[int, ...] = ()
     suspended: tuple[int, ...] = ()
     waiting: tuple[int, ...] = ()
+    bodies: dict[int, PlannedTask] = {}
     parameters: dict[int, dict[str, Any]] = {}
     keys: dict[int, TaskKeys] = {}
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.definition import PlannedTask
 from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tasks
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
+from flower_engine.model.version_bodies import place_of
 
 Step = Callable[[FlowState, Any], None]
 """Adds an event to its flow: (flow, event)."""
@@ -19,7 +21,7 @@ _TaskStep = Callable[[FlowState, TaskState, Any], None]
 
 _STATUSES = {f"status_{int(status)}": status for status in Status}
 _PLANNED = ("priority", "parameters")
-"""Facts that a task's plan holds; "keys" are three of its fields."""
+"""Facts that a task's plan holds; "keys" are three of its fields, "body" is all of it but its place."""
 
 
 def close(flow: FlowState, seq: int) -> None:
@@ -151,7 +153,10 @@ def _reopen(flow: FlowState, seq: int) -> None:
 
 def _giving(fact: str, field: str) -> Step:
     def step(flow: FlowState, event: Any) -> None:
-        for seq, value in getattr(event, field).items():
+        given = getattr(event, field)
+        if given and fact == "body":
+            _expect_places(flow, event, given)
+        for seq, value in given.items():
             _give(flow.task(seq), fact, value)
 
     return step
@@ -165,8 +170,23 @@ def _giving_all(fact: str, field: str) -> Step:
     return step
 
 
+def _expect_places(flow: FlowState, event: Any, bodies: Mapping[int, PlannedTask]) -> None:
+    """Refuses other bodies of tasks that do not run again, and those of other tasks: numbers, names and edges
+    of a flow stay."""
+    again = frozenset(event)
+    for seq, body in bodies.items():
+        place = place_of(flow.task(seq).planned)
+        if seq not in again or place_of(body) != place:
+            raise FoldError(
+                f"flow {flow.flow} task {seq}: event v{event.v} has another body for it, of {place_of(body)};"
+                f" it is {place}, and {'runs' if seq in again else 'does not run'} again"
+            )
+
+
 def _give(task: TaskState, fact: str, value: Any) -> None:
-    if fact == "keys":
+    if fact == "body":
+        task.planned = value
+    elif fact == "keys":
         task.planned = msgspec.structs.replace(task.planned, **msgspec.structs.asdict(value))
     elif fact in _PLANNED:
         task.planned = msgspec.structs.replace(task.planned, **{fact: value})

@@ -16,7 +16,8 @@ from flower_engine.model.task_spec import TaskSpec
 class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Field ``mN`` of a flow's hash; a new field of a task that no transition acts on travels here.
 
-    ``reads`` and ``refs`` are those of a ``PlannedTask``.
+    ``definition``, ``reads`` and ``refs`` are those of a ``PlannedTask``. The last two stay the last ones:
+    claims look for them at the end of a message.
     """
 
     workflow: str
@@ -25,6 +26,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     program: str
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
+    definition: str = ""
     reads: dict[str, int] = {}
     refs: bool = False
 
@@ -37,6 +39,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     program: str
     parameters: dict[str, Any] = {}
     no_retry_on: tuple[str, ...] = ()
+    definition: str = ""
     reads: dict[str, int] = {}
     refs: bool = False
 
@@ -52,6 +55,7 @@ def message_of(workflow: str, task: PlannedTask) -> TaskMessage:
     return TaskMessage(
         workflow=workflow,
         no_retry_on=no_retry_on,
+        definition=task.definition,
         reads=task.reads,
         refs=task.refs,
         **dict(zip(CARRIED, _carried(task), strict=True)),
@@ -61,4 +65,4 @@ def message_of(workflow: str, task: PlannedTask) -> TaskMessage:
 def carried_by(message: SnapshotMessage) -> dict[str, Any]:
     """The fields of a planned task that a message holds, by name."""
     carried = dict(zip(CARRIED, _carried(message), strict=True))
-    return {**carried, "reads": message.reads, "refs": message.refs}
+    return {**carried, "definition": message.definition, "reads": message.reads, "refs": message.refs}

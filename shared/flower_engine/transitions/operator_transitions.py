@@ -14,12 +14,14 @@ import msgspec
 from flower_engine.errors import MovedError, NeedsResultsError, NotUnderWayError, PrunedError, RefusedError
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.definition import TaskKeys
+from flower_engine.model.definition import PlannedTask, TaskKeys
+from flower_engine.model.floats import spelled_out
 from flower_engine.model.kept_results import reads_of, reads_text
-from flower_engine.model.lanes import key_parts
+from flower_engine.model.lanes import key_parts, lane_of
+from flower_engine.model.task_policy import TaskPolicy
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
-from flower_engine.transitions.task_fields import decode_message, encoded_parameters
+from flower_engine.transitions.task_fields import decode_message, encoded_parameters, task_message
 
 _rerun = Script("operator/rerun")
 _ignore = Script("operator/ignore")
@@ -40,6 +42,15 @@ Results = Mapping[int, tuple[int, bytes]]
 payload as in ``kept_results``."""
 
 
+class Body(msgspec.Struct, frozen=True):
+    """A task as it is (with its message in Redis), and as it is to be (None: as it is)."""
+
+    workflow: str
+    now: PlannedTask
+    message: bytes
+    new: PlannedTask | None
+
+
 class Operated(msgspec.Struct, frozen=True):
     """What an operation did: the flow's version after it and the tasks concerned (none are told where the
     reply to a first sending was lost)."""
@@ -58,6 +69,7 @@ async def rerun(
     scope: Scope = "",
     messages: Mapping[int, tuple[bytes, bytes]] | None = None,
     keys: Mapping[int, TaskKeys] | None = None,
+    bodies: Mapping[int, Body] | None = None,
     results: Results | None = None,
     version: int | None = None,
     restored: Restored | None = None,
@@ -68,6 +80,7 @@ async def rerun(
     ``selection`` "failed" is every task in Suspend, and of a cancelled flow what the cancel cut off.
     ``messages`` gives selected tasks new ones: (the message as it is, the new one), see ``with_parameters``;
     ``keys`` says by which keys these tasks wait and are counted from then on (absent: as they did).
+    ``bodies`` gives every task that may run again that of another version, and no other messages then.
     ``results`` gives those that it needed when it was sent before.
 
     Raises:
@@ -82,6 +95,8 @@ async def rerun(
         lists += (task, now, new, encoded_parameters(new))
         lists += ("", "", "", "") if its_keys is None else (_encode(its_keys), *key_parts(its_keys))
         lists.append(reads_text(reads_of(decode_message(new))))
+    for task, body in (bodies or {}).items():
+        lists += (task, *_body_parts(body))
     lists += _results(results)
     if isinstance(selection, str):
         lists.append(selection)
@@ -90,9 +105,8 @@ async def rerun(
     else:
         lists += ("tasks", *selection)
     call = _Call(client, partition, flow, by, version, operation, restored)
-    return await _operate(
-        _rerun, call, lists, scope=scope, message_count=len(messages or ()), results=len(results or ())
-    )
+    counts = f"{len(messages or ())} {len(bodies or ())} {len(results or ())}"
+    return await _operate(_rerun, call, lists, scope=scope, counts=counts)
 
 
 async def ignore(
@@ -242,6 +256,23 @@ async def read_messages(
     return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
 
 
+def _body_parts(body: Body) -> tuple[Arg, ...]:
+    """As ``lua/lib/bodies.lua`` takes it."""
+    lane, new = lane_of(body.workflow, body.now), body.new
+    if new is None:
+        return (body.message, lane, "", "", "", "", "")
+    policy = TaskPolicy.of(new)
+    return (
+        body.message,
+        lane,
+        task_message(body.workflow, new),
+        lane_of(body.workflow, new),
+        policy.text() if policy else "",
+        reads_text(reads_of(new)),
+        spelled_out(_encode(new)),
+    )
+
+
 def _results(results: Results | None) -> list[Arg]:
     return [part for task, (attempt, payload) in (results or {}).items() for part in (task, attempt, payload)]
 
@@ -316,6 +347,7 @@ _REASONS = {
     "unignore-started": (
         "task {1} depends on task {0} and has gone on without it; rerun task {0} and what depends on it"
     ),
+    "outdated": "task {0} was changed at the same moment; look at it again, then decide",
     "not-paused": "it is not paused",
     "changed": "the parameters of task {0} were changed at the same moment; look at it again, then decide",
 }

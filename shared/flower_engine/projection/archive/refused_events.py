@@ -63,7 +63,8 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, TaskProgressed):
         return replace(event, note="")
     if isinstance(event, FlowRerun):
-        return replace(event, parameters={})
+        bodies = {seq: replace(body, parameters={}, reads={}) for seq, body in event.bodies.items()}
+        return replace(event, bodies=bodies, parameters={})
     return event
 
 

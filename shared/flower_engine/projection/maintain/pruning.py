@@ -61,6 +61,8 @@ AND NOT EXISTS (SELECT FROM kr_workflow_origin AS origin
     WHERE origin.task_id = held.task_id AND origin.hash = held.hash)
 AND NOT EXISTS (SELECT FROM kr_flow_stat AS flow
     WHERE flow.task_id = held.task_id AND flow.definition = held.hash)
+AND NOT EXISTS (SELECT FROM kr_task_stat AS task
+    WHERE task.task_id = held.task_id AND task.definition = held.hash)
 """
 # Of a process that stands still; else the projector would wait for it for as long.
 _IDLE_TIMEOUT = "60s"

@@ -35,6 +35,7 @@ _TASK = SQL("""
     'queue', coalesce(task.queue, 'default'), 'execStatus', task.exec_status,
     'status', CASE task.exec_status WHEN 0 THEN 'Wait' WHEN 1 THEN 'Running' WHEN 2 THEN 'Suspend'
         WHEN 3 THEN 'Finish' ELSE 'Ignore' END,
+    'workflowVersion', task.definition,
     'taskPriority', task.task_priority, 'dependsOn', coalesce(task.depends_on, '{}'), 'waitReason', NULL,
     'attempt', coalesce(task.attempt, 0), 'lost', coalesce(task.lost, 0), 'worker', task.worker,
     'registeredTs', extract(epoch FROM task.registered_ts),

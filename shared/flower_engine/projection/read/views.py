@@ -224,6 +224,12 @@ class TaskView(View):
     queue: str
     status: StatusWord
     exec_status: int
+    workflow_version: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="hash of the version that a rerun gave it the body of; null: the flow's own version"
+        ),
+    ]
     task_priority: int
     depends_on: list[int]
     wait_reason: WaitReason | None
@@ -391,6 +397,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         queue=planned.queue,
         status=_WORDS[task.status],
         exec_status=task.status,
+        workflow_version=planned.definition or None,
         task_priority=planned.priority,
         depends_on=list(planned.depends_on),
         wait_reason=None,

@@ -33,6 +33,9 @@ _ARRIVED = {
 }
 _SETS = {"paused": ["flow.pause_said, flow.paused = True, event"], "cancelled": ["flow.cancelled = event"]}
 _FORGETS = {"paused": ["flow.pause_said, flow.paused = True, None"]}
+_GIVES = {"body": ["flow.task(seq).parameters, flow.task(seq).priority = value.parameters, value.priority"]}
+"""What else a fact of a single task says: later events may change it by itself."""
+_GIVES_ALL = {"priority": ["for task in flow.tasks.values(): task.priority = None"]}
 _ENDS = {
     "": [],
     "said": ["if event.ends: flow.ended_ms = event.at"],
@@ -56,7 +59,9 @@ def lines_of(meaning: Meaning) -> list[str]:
             continue
         lines.append(f"for seq, value in event.{field}.items():")
         lines.append(f"    flow.task(seq).{fact} = {held_value(fact, 'value')}")
-    lines += [f"flow.{fact} = event.{field}" for fact, field in meaning.of_all.items()]
+        lines += [f"    {line}" for line in _GIVES.get(fact, ())]
+    for fact, field in meaning.of_all.items():
+        lines += [f"flow.{fact} = event.{field}", *_GIVES_ALL.get(fact, ())]
     for fact in meaning.flow_sets:
         lines += _SETS[fact]
     for fact in meaning.flow_forgets:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
 
 
@@ -12,7 +13,8 @@ class TaskChange(msgspec.Struct, gc=False):
     """How a task stands after the batch; None: the batch does not say.
 
     What follows from the status alone is said with it: where there is one, a time, result or name that is
-    None is none. ``forget_error`` and ``forget_progress``: what the tables hold of them is over.
+    None is none. ``forget_error`` and ``forget_progress``: what the tables hold of them is over. ``body``:
+    the task as it is planned from here on; ``priority``: its own, unless the flow was given one since.
     """
 
     status: int | None = None
@@ -32,6 +34,8 @@ class TaskChange(msgspec.Struct, gc=False):
     forget_error: bool = False
     progress: TaskProgressed | None = None
     forget_progress: bool = False
+    body: PlannedTask | None = None
+    priority: int | None = None
     parameters: dict[str, Any] | None = None
 
 
@@ -41,8 +45,8 @@ class FlowChange(msgspec.Struct, gc=False):
     Counts are differences; where the flow is registered in this batch (``registered``) they start at 0 and
     so are the counts themselves. ``started_ms`` is the first start, the other times the last. ``reopened``:
     an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused. ``priority``:
-    that of all its tasks, if it was changed. ``replaces``: it says all that the flow is, so what the tables
-    hold of it goes.
+    that of all its tasks but those that have their own since, if it was changed. ``replaces``: it says all
+    that the flow is, so what the tables hold of it goes.
     """
 
     flow: str

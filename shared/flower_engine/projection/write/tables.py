@@ -10,8 +10,10 @@ from flower_engine.projection.write.replaced_rows import take_over
 from flower_engine.projection.write.target_tables import LIVE, aimed
 from flower_engine.projection.write.task_rows import (
     COPY_TASKS,
+    UPDATE_BODIES,
     UPDATE_PRIORITIES,
     UPDATE_TASKS,
+    changed_bodies,
     changed_priorities,
     changed_tasks,
     new_tasks,
@@ -39,6 +41,7 @@ async def write_changes(
         await copy_into(connection, aimed(COPY_TASKS, target), new_tasks(flows))
         await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(flows, partition))
     await _update(connection, aimed(UPDATE_PRIORITIES, target), changed_priorities(flows))
+    await _update(connection, aimed(UPDATE_BODIES, target), changed_bodies(flows))
     await _update(connection, aimed(UPDATE_TASKS, target), changed_tasks(flows))
     await _update(connection, aimed(UPDATE_FLOWS, target), changed_flows(flows))
 

@@ -1,6 +1,6 @@
 """The rows of ``kr_task_stat``: new ones for COPY, and what changes of those that are there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import LiteralString, cast
 
@@ -100,7 +100,7 @@ _PLANNED = (
     Column("depends_task_exec_seq", Kind("numeric", binary_fields.NUMERIC, _last), "planned.depends_on"),
     Column("task_id", PACKED_ID, "workflow"),
     Column("task_seq", NUMERIC, "planned.task_seq"),
-    Column("task_priority", NUMERIC, "planned.priority if flow.priority is None else flow.priority"),
+    Column("task_priority", NUMERIC, "priority"),
     Column(
         "parameters",
         PARAMETERS,
@@ -111,6 +111,7 @@ _PLANNED = (
     ),
     Column("depends_on", Kind("integer[]", binary_fields.INTEGER, _all), "planned.depends_on"),
     *(_planned_as_it_is(name) for name in PLAIN if name in FLOW_COLUMNS_OF),
+    Column("definition", WORD, "planned.definition or None", may_be_null=True),
 )
 _OF_THE_FLOW = (
     Column("task_flow_id", ID, "flow.flow"),
@@ -136,12 +137,24 @@ _STANDING = (
     _flag("forget_progress"),
 )
 COLUMNS = (*_PLANNED, *_OF_THE_FLOW, *_STANDING)
+
+# Of tasks of which another version holds: what else of the row follows from their bodies. (Few are changed
+# so; those that are not shall not have to say it.)
+BODY_COLUMNS = (
+    Column("task_priority", INTEGER, sent="task.priority", becomes=_KEPT, may_be_null=True),
+    *(
+        column._replace(sent=column.copied.replace("planned.", "task.body."), becomes="change.{0}")
+        for column in _PLANNED
+        if column.name in {*PLAIN, "definition"}
+    ),
+)
 _KEYS = (Column("task_flow_id", ID), Column("task_exec_seq", NUMERIC))
 
 TASK_COLUMNS = copied_names(COLUMNS)
 """The columns of ``kr_task_stat`` that follow from events."""
 COPY_TASKS = copy_statement("kr_task_stat", COLUMNS)
 UPDATE_TASKS = update_statement("kr_task_stat", COLUMNS, _KEYS)
+UPDATE_BODIES = update_statement("kr_task_stat", BODY_COLUMNS, _KEYS)
 UPDATE_PRIORITIES: LiteralString = """
 UPDATE kr_task_stat AS known SET task_priority = change.priority
 FROM unnest(%b::varchar[], %b::integer[]) AS change (task_flow_id, priority)
@@ -149,10 +162,11 @@ WHERE known.task_flow_id = change.task_flow_id
 """
 
 _row_head = binary_fields.row_head(len(TASK_COLUMNS))
-_planned = fields_function(_PLANNED, "planned, task, flow, workflow")
+_planned = fields_function(_PLANNED, "planned, task, priority, workflow")
 _of_the_flow = fields_function(_OF_THE_FLOW, "flow, registered")
 _standing = fields_function(_STANDING, "task")
 _changed = arrays_function(COLUMNS, "task")
+_other_bodies = arrays_function(BODY_COLUMNS, "task")
 _UNTOUCHED = _standing(TaskChange())
 
 
@@ -168,9 +182,13 @@ def new_tasks(flows: Iterable[FlowChange]) -> bytes:
         of_the_flow = _of_the_flow(flow, registered)
         for planned in registered.tasks:
             task = changed.get(planned.seq)
+            priority = planned.priority if flow.priority is None else flow.priority
+            if task is not None and task.body is not None:
+                planned = task.body  # noqa: PLW2901 # it is the same task
+                priority = priority if task.priority is None else task.priority
             rows += (
                 _row_head,
-                _planned(planned, task, flow, workflow),
+                _planned(planned, task, priority, workflow),
                 of_the_flow,
                 _UNTOUCHED if task is None else _standing(task),
             )
@@ -188,12 +206,28 @@ def changed_tasks(flows: Iterable[FlowChange]) -> list[Packed]:
             flow_ids += [binary_fields.text(flow.flow)] * len(flow.tasks)
             numbers += flow.tasks.keys()
             tasks += flow.tasks.values()
-    if not tasks:
+    return [*_key_arrays(flow_ids, numbers), *_changed(tasks)] if tasks else []
+
+
+def changed_bodies(flows: Iterable[FlowChange]) -> list[Packed]:
+    """The parameters of ``UPDATE_BODIES``; empty where there are none."""
+    changed = [
+        (binary_fields.text(flow.flow), seq, task)
+        for flow in flows
+        if flow.registered is None
+        for seq, task in flow.tasks.items()
+        if task.body is not None
+    ]
+    if not changed:
         return []
+    keys = _key_arrays([flow for flow, _, _ in changed], [seq for _, seq, _ in changed])
+    return [*keys, *_other_bodies([task for _, _, task in changed])]
+
+
+def _key_arrays(flow_ids: Sequence[bytes], numbers: Sequence[int]) -> list[Packed]:
     return [
         array(binary_fields.VARCHAR, flow_ids),
         array(binary_fields.NUMERIC, [binary_fields.numeric(number) for number in numbers]),
-        *_changed(tasks),
     ]
 
 

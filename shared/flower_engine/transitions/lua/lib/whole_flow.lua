@@ -142,7 +142,8 @@ local function unplace(flow, task, known)
 end
 
 -- Makes tasks of a whole flow ({[task] = true}) wait from the start again, whatever they are (but running);
--- what waits behind them waits for them again.
+-- what waits behind them waits for them again. (`moved`: it has left its lane; `retimed`: it stays there, and
+-- its time to wait begins anew, by another policy.)
 local function reopen(flow, again)
   local before = count_open(flow)
   local forgotten = {}
@@ -195,6 +196,9 @@ local function reopen(flow, again)
         end
       elseif not in_lane and not is_retrying(known) then
         push(known.lane, flow, text)
+      elseif in_lane and known.retimed and flow.timed and not flow.held then
+        drop_timer(queue_timer(flow.id, text))
+        start_queue_timer(flow, text)
       end
     end
   end

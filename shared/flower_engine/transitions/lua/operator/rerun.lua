@@ -1,20 +1,20 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: base, flow_fields, flows, operation, places, statuses, whole_data, whole_flow
+-- needs: base, bodies, flow_fields, flows, operation, places, statuses, whole_data, whole_flow
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
 --   too.
--- ARGV: see operation.lua; its own: scope ("" | only | dependents), number of new messages, number of
---   results; behind the fields: for each message: task, message as it is, new message, its parameters (JSON),
---   the keys that follow from them (JSON, "": as they are), these as a lane's name has them: fair key,
---   workflow's key, program's key, and what they read ("2,3?"); for each result that was needed: task,
---   attempt, payload; then the selection: "tasks", tasks... | "all" | "failed", tasks that a cancel cut
---   off...
+-- ARGV: see operation.lua; its own: scope ("" | only | dependents), the numbers of new messages, bodies and
+--   results ("1 0 2"); behind the fields: for each message: task, message as it is, new message, its
+--   parameters (JSON), the keys that follow from them (JSON, "": as they are), these as a lane's name has
+--   them: fair key, workflow's key, program's key, and what they read ("2,3?"); for each body: see
+--   bodies.lua; for each result that was needed: task, attempt, payload; then the selection: "tasks",
+--   tasks... | "all" | "failed", tasks that a cancel cut off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
-local generation, operation, id, by, version, restored, scope, message_count, results = unpack(ARGV, 1, 9)
-local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 10)
+local generation, operation, id, by, version, restored, scope, counts = unpack(ARGV, 1, 8)
+local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
 if not flow then
   return reply
 end
@@ -22,13 +22,16 @@ load_whole(flow)
 if flow.kept then
   load_reads(flow)
 end
-local messages, at = {}, behind_fields(restored, 10)
+local message_count, body_count, results = match(counts, '^(%d+) (%d+) (%d+)$')
+local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do
   messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3],
     keys = ARGV[at + 4], fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7],
     reads = ARGV[at + 8] }
   at = at + 9
 end
+local bodies
+bodies, at = bodies_given(ARGV, at, tonumber(body_count))
 local given = results_given(ARGV, at, tonumber(results))
 at = at + 3 * results
 
@@ -56,7 +59,8 @@ for index = at + 1, #ARGV do
   if not known then
     return refused(flow, 'unknown', ARGV[index])
   elseif selection == 'tasks' then
-    if known.status == WAIT and not is_retrying(known) and not messages[digits(task)] then
+    if known.status == WAIT and not is_retrying(known)
+      and not messages[digits(task)] and not is_other_body(bodies, task) then
       return refused(flow, 'waits', ARGV[index])
     end
     select(task)
@@ -97,6 +101,11 @@ for task = 1, flow.count do -- a dependent that waits for its retry began on a r
   end
 end
 
+local stale = stale_body(flow, bodies, again)
+if stale then
+  return refused(flow, 'outdated', digits(stale))
+end
+
 local lists = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
 local ran, unchanged = {}, {}
 for task = 1, flow.count do
@@ -116,7 +125,8 @@ for task = 1, flow.count do
         end
       end
     end
-    if known.status == WAIT and known.attempt == '0' and not messages[digits(task)] then
+    if known.status == WAIT and known.attempt == '0'
+      and not messages[digits(task)] and not is_other_body(bodies, task) then
       unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
     else
       local list = lists[known.status]
@@ -151,6 +161,7 @@ local function lane_with_keys(name, message)
     .. (message.program_key == '' and '' or '/' .. message.program_key)
 end
 
+begin_data(flow, bodies, again)
 if flow.kept then
   for task, message in pairs(messages) do
     local known = flow.tasks[tonumber(task)]
@@ -158,6 +169,7 @@ if flow.kept then
       known.new_reads = message.reads
     end
   end
+  note_new_reads(flow, bodies, again)
   local missing = missing_results(flow, again, given)
   if #missing > 0 then
     return needs(flow, missing)
@@ -180,8 +192,10 @@ for task, message in pairs(messages) do
     set(flow, lane_field(task), lane)
   end
 end
+local changed = change_bodies(flow, bodies, again)
 append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed('ignored', lists[IGNORE])
   .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])
+  .. (#changed == 0 and '' or ',"bodies":{' .. concat(changed, ',') .. '}')
   .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}')
   .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}'))
 go_on(flow)
