@@ -73,8 +73,8 @@ local function note_new_reads(flow, bodies, again)
   end
 end
 
--- Gives the tasks that run again their bodies; reopen (see whole_flow.lua) must follow. Returns what the event
--- says of it: a list of '"<task>":<body>'.
+-- Gives the tasks that run again their bodies; reopen (see whole_flow.lua) must follow. Returns what the
+-- event says of it: a list of '"<task>":<body>'.
 local function change_bodies(flow, bodies, again)
   local told, without_policy = {}, {}
   for task = 1, bodies and flow.count or 0 do
