@@ -21,6 +21,8 @@ from flower_api.routes.limits import add_limits
 from flower_api.routes.operations import add_operations
 from flower_api.routes.programs import add_programs
 from flower_api.routes.registrations import add_registering
+from flower_api.routes.schedule_acts import add_schedule_acts
+from flower_api.routes.schedules import add_schedules
 from flower_api.routes.strikes import add_strikes
 from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
@@ -64,6 +66,8 @@ def create_app(
     add_deploys(app, stores)
     add_versions(app, stores)
     add_workflows(app, stores)
+    add_schedules(app, stores)
+    add_schedule_acts(app, stores)
     add_programs(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)

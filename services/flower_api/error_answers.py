@@ -52,6 +52,15 @@ def _flow_control(error: errors.FlowControlError) -> ProblemError:
     return with_faults("invalid-limit", "the settings do not fit", faults)
 
 
+def _schedule(error: errors.ScheduleError) -> ProblemError:
+    faults = [Fault(detail=fault.detail, pointer=fault.pointer) for fault in error.faults]
+    return faulty("schedule", str(error), faults)
+
+
+def _schedule_moved(error: errors.ScheduleMovedError) -> ProblemError:
+    return ProblemError(409, error.reason, str(error), version=error.version)
+
+
 def _refused(error: errors.RefusedError) -> ProblemError:
     return ProblemError(409, error.reason, str(error))
 
@@ -110,6 +119,10 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.FlowControlError: _flow_control,
     errors.UnknownControlError: _missing("unknown-limit"),
     errors.UnknownStrikeError: _missing("unknown-strike"),
+    errors.ScheduleError: _schedule,
+    errors.UnknownScheduleError: _missing("unknown-schedule"),
+    errors.UnknownBackfillError: _missing("unknown-backfill"),
+    errors.ScheduleMovedError: _schedule_moved,
     errors.UnknownWorkflowError: _missing("unknown-workflow"),
     errors.UnknownVersionError: _unknown_version,
     errors.UnknownFlowError: _missing("unknown-flow"),

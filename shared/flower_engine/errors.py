@@ -15,6 +15,9 @@ FlowerError
 ├── FlowControlError            settings of flow control do not fit; names all that is wrong
 ├── UnknownControlError         nothing is set for this queue, workflow or program
 ├── UnknownStrikeError          no such strike
+├── ScheduleError               a schedule cannot be as it is given; names each field with what is wrong
+├── UnknownScheduleError        no such schedule
+├── UnknownBackfillError        no such backfill
 ├── FlowLimitError              as many flows of the workflow are under way as may be
 ├── RefusedError                an operation does not fit how the flow stands; says which task and what to do
 │   ├── MovedError              the flow has moved on since the version that the operation was meant for
@@ -24,6 +27,8 @@ FlowerError
 │   ├── KeyConflictError        an idempotency key belongs to a flow of another workflow
 │   ├── DefinitionConflictError somebody else defined the workflow at the same moment
 │   ├── TooManyStrikesError     as many strikes hold as may be
+│   ├── ScheduleExistsError     there is a schedule of this name already
+│   ├── ScheduleMovedError      the schedule has changed since the version that a change was meant for
 │   ├── PrunedError             the flow ended so long ago that its history goes, or has gone
 │   ├── HistoryDamagedError     the history of a flow is damaged; names the event and what is wrong with it
 │   └── LostHistoryError        the end of a flow lies in a lost part of the history; says what is known
@@ -153,6 +158,24 @@ class UnknownStrikeError(FlowerError):
     """No strike has this id."""
 
 
+class ScheduleError(FlowerError):
+    """A schedule cannot be as it is given; ``faults`` is not empty. Their pointers are those of its JSON."""
+
+    def __init__(self, name: str, faults: Sequence[ParameterFault]) -> None:
+        self.faults = faults
+        said = "; ".join(fault.detail for fault in faults[:_MOST_SAID])
+        others = f" (and {len(faults) - _MOST_SAID} more problems)" if len(faults) > _MOST_SAID else ""
+        super().__init__(f"schedule {name!r} cannot be so: {said}{others}")
+
+
+class UnknownScheduleError(FlowerError):
+    """No schedule has this name."""
+
+
+class UnknownBackfillError(FlowerError):
+    """No backfill has this id."""
+
+
 class FlowLimitError(FlowerError):
     """As many flows of the workflow are under way as may be, and its limit says that more are rejected."""
 
@@ -228,6 +251,23 @@ class TooManyStrikesError(RefusedError):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} strikes hold already; lift those that are over", "too-many-strikes")
+
+
+class ScheduleExistsError(RefusedError):
+    """There is a schedule of this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a schedule {name!r} already; change it, or take another name", "taken")
+
+
+class ScheduleMovedError(RefusedError):
+    """The schedule has changed since the version that a change was meant for."""
+
+    def __init__(self, name: str, version: int) -> None:
+        self.version = version
+        super().__init__(
+            f"schedule {name!r} has changed since: its version is {version} now; look at it again", "moved"
+        )
 
 
 class PrunedError(RefusedError):

@@ -2,7 +2,16 @@
 
 from typing import Any
 
+import pytest
+
+from flower_engine.model.workflow_versions import definition_of
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.schedule_rows import (
+    keep_versions,
+    pause_schedule,
+    read_schedule_changes,
+    read_scheduled_workflows,
+)
 
 
 async def version(tables: Connection, name: str = "s") -> int:
@@ -124,3 +133,84 @@ async def test_what_concerns_no_schedule_locks_nothing(tables: Connection) -> No
     await tables.execute("INSERT INTO ms_calendar VALUES ('x', '2026-12-25')")
     await tables.execute("INSERT INTO ms_flow_control (scope, fair_by, name) VALUES ('workflow', 'a', 'x')")
     assert await counter() == before
+
+
+async def test_what_changed_since_a_version_is_read_with_its_workflow(tables: Connection) -> None:
+    first = await read_schedule_changes(tables, 0)
+    assert (first.rows, first.deleted) == ([], [])
+    await schedule(tables)
+    await tables.execute("INSERT INTO ms_calendar VALUES ('days', '2026-12-26'), ('days', '2026-12-25')")
+    await tables.execute(
+        "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority) VALUES ('etl', 1, 'A', 0)"
+    )
+    await schedule(tables, "other", "nowhere")
+    changes = await read_schedule_changes(tables, first.version)
+    (one, other) = changes.rows
+    assert (one.name, one.workflow, one.schedule.cron) == ("s", "etl", "0 3 * * *")
+    assert one.schedule.calendar_days == ("2026-12-25", "2026-12-26")
+    assert not one.problems and not changes.workflows["etl"].problem
+    definition = definition_of("etl", changes.workflows["etl"].canonical)
+    assert [task.program for task in definition.tasks] == ["A"]
+    assert "not defined" in changes.workflows["nowhere"].problem
+    assert (await read_schedule_changes(tables, changes.version)).rows == []
+    await tables.execute("DELETE FROM ms_schedule WHERE name = 's'")
+    later = await read_schedule_changes(tables, changes.version)
+    assert [(gone.uid, gone.name) for gone in later.deleted] == [(one.uid, "s")]
+    assert later.rows == [] and other.name == "other"
+
+
+async def test_versions_of_rows_that_sql_made_are_kept_once(tables: Connection) -> None:
+    await tables.execute(
+        "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority) VALUES ('etl', 1, 'A', 0)"
+    )
+    workflows = await read_scheduled_workflows(tables, ["etl", "nowhere"])
+    for _ in range(2):
+        await keep_versions(tables, workflows.values())
+    kept = await (await tables.execute("SELECT task_id, hash FROM ms_workflow_version")).fetchall()
+    assert kept == [("etl", workflows["etl"].hash)]
+
+
+NONSENSE = {
+    "every_seconds": ["'NaN'", "'Infinity'", "-1e300"],
+    "at": ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'200000-01-01'"],
+    "anchor": ["'infinity'"],
+    "starts": ["'-infinity'"],
+    "ends": ["'200000-01-01'"],
+    "parameters": ["'[]'", "'1'", "jsonb_build_object('a', repeat('x', 1100000))"],
+    "window_seconds": ["'NaN'"],
+    "jitter_seconds": ["'Infinity'"],
+    "except_dates": ["'{}'", "'[1]'", "to_jsonb(repeat('x', 300000))"],
+    "overlap": ["'sometimes'"],
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(column, value) for column, values in NONSENSE.items() for value in values]
+)
+async def test_nonsense_is_a_named_problem_of_its_row_alone(
+    tables: Connection, column: str, value: str
+) -> None:
+    await schedule(tables)
+    others = "" if column in ("every_seconds", "at") else "cron, "
+    given = "" if column in ("every_seconds", "at") else "'@daily', "
+    await tables.execute(
+        f"INSERT INTO ms_schedule (name, task_id, {others}{column})"  # noqa: S608
+        f" VALUES ('wrong', 'etl', {given}{value})".encode()
+    )
+    right, wrong = (await read_schedule_changes(tables, 0)).rows
+    assert not right.problems
+    assert [problem.field.removesuffix("_ms") for problem in wrong.problems] == [column], wrong.problems
+
+
+async def test_a_pause_for_failures_is_no_match_for_what_somebody_did_since(tables: Connection) -> None:
+    version_now = await schedule(tables)
+    ((uid,),) = await (await tables.execute("SELECT uid::text FROM ms_schedule")).fetchall()
+    await tables.execute("UPDATE ms_schedule SET pause_after_failures = 3")
+    assert not await pause_schedule(tables, uid, version_now, "3 failures in a row", "watcher")
+    version_now = await version(tables)
+    assert await pause_schedule(tables, uid, version_now, "3 failures in a row", "watcher")
+    ((is_paused, reason),) = await (
+        await tables.execute("SELECT is_paused, reason FROM ms_schedule")
+    ).fetchall()
+    assert (is_paused, reason) == (True, "3 failures in a row")
+    assert not await pause_schedule(tables, uid, await version(tables), "again", "watcher")

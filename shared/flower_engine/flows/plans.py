@@ -130,7 +130,7 @@ class Plans:
         found = await find_version(self._definitions, workflow, which)
         keying = await self._definitions.keying(workflow)
         definition = msgspec.structs.replace(definition_of(workflow, found.canonical), keying=keying)
-        return await _made(definition, lambda: _compile(definition, found.hash)), True
+        return await _made(definition, lambda: compile_plan(definition, found.hash)), True
 
     async def _is_kept(self, workflow: str, version: Version) -> bool:
         """Keeps the version. A Postgres that can be read and not written stops no registration."""
@@ -158,7 +158,7 @@ class Plans:
 
 def _versioned(definition: WorkflowDefinition) -> tuple[FlowPlan, Version]:
     version = version_of(definition)
-    return _compile(definition, version.hash), version
+    return compile_plan(definition, version.hash), version
 
 
 async def _made(definition: WorkflowDefinition, make: Callable[[], _Made]) -> _Made:
@@ -166,7 +166,12 @@ async def _made(definition: WorkflowDefinition, make: Callable[[], _Made]) -> _M
     return await asyncio.to_thread(make) if len(definition.tasks) > _MANY_TASKS else make()
 
 
-def _compile(definition: WorkflowDefinition, version_hash: str) -> FlowPlan:
+def compile_plan(definition: WorkflowDefinition, version_hash: str) -> FlowPlan:
+    """The plan of a definition, which has this hash.
+
+    Raises:
+        DefinitionError: it cannot be run.
+    """
     planned = plan_flow(definition)
     return FlowPlan(
         definition.name,

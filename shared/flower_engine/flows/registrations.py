@@ -71,11 +71,11 @@ async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = No
         if plan.takes is not None:
             is_large = plan.tasks > _MANY_TASKS and plan.bound is None
             plan = await asyncio.to_thread(bound_by_default, plan) if is_large else bound_by_default(plan)
-        return _started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
+        return started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
     known = (await known_keys(stores, [asked.key])).get(asked.key) if asked.key else None
     if known is None:
         known = await stores.registrar.start(await _wanted(stores, plan, asked, by))
-    return _started(known, workflow, asked.key)
+    return started(known, workflow, asked.key)
 
 
 async def start_many(
@@ -121,7 +121,7 @@ def _outcome(outcome: Registered | BaseException, workflow: str, key: str | None
     if isinstance(outcome, BaseException):
         raise outcome  # whoever asks goes away
     try:
-        return _started(outcome, workflow, key)
+        return started(outcome, workflow, key)
     except (KeyConflictError, FlowLimitError) as error:
         return error
 
@@ -146,7 +146,12 @@ async def _overridden(stores: Stores, plan: FlowPlan, asked: Asked) -> FlowPlan:
         return await asyncio.to_thread(overridden, *given, anew)
 
 
-def _started(registered: Registered, workflow: str, key: str | None) -> Started:
+def started(registered: Registered, workflow: str, key: str | None) -> Started:
+    """What a registration comes to for who asked for it.
+
+    Raises:
+        KeyConflictError, FlowLimitError: nothing was started for them.
+    """
     if registered.word == "known" and registered.workflow != workflow:
         raise KeyConflictError(key or "", registered.flow, registered.workflow, workflow)
     if registered.word == "full":

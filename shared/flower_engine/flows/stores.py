@@ -50,6 +50,10 @@ class Stores:
         self._partitions: Sequence[Partition] = ()
         self._registrar: Registrar | None = None
 
+    def now_ms(self) -> int:
+        """The time of this process, in milliseconds since the Unix epoch."""
+        return self._clock.now_ms()
+
     def install(self, partitions: Sequence[Partition], level: Level) -> None:
         """From now on flows can be registered, and are acknowledged when the level holds."""
         self._partitions = partitions

@@ -82,6 +82,12 @@ SELECT scope, name, fair_by, limit_by FROM ms_flow_control
 WHERE (scope = 'workflow' AND name = %s) OR (scope = 'program' AND limit_by IS NOT NULL)
 """
 
+_READ_KEYINGS = """
+SELECT scope, name, fair_by, limit_by FROM ms_flow_control
+WHERE (scope = 'workflow' AND name = ANY(%s)) OR (scope = 'program' AND limit_by IS NOT NULL)
+"""
+_COUNT = "SELECT task_id, count(*) FROM ms_task_definition WHERE task_id = ANY(%s) GROUP BY task_id"
+
 _DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
 
 _DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
@@ -146,6 +152,51 @@ async def read_workflow(connection: Connection, name: str) -> WorkflowDefinition
     else:
         definition = _definition_of(name, rows, header)
     return msgspec.structs.replace(definition, keying=keying)
+
+
+async def read_workflows(
+    connection: Connection, names: Sequence[str]
+) -> dict[str, WorkflowDefinition | DefinitionError | None]:
+    """The same of many workflows, in few queries: each as its rows define it, why it cannot be understood, or
+    None."""
+    counted = await (await connection.execute(_COUNT, (list(names),))).fetchall()
+    found: dict[str, WorkflowDefinition | DefinitionError | None] = dict.fromkeys(names)
+    keyings = await _read_keyings(connection, names)
+    batches: list[list[str]] = [[]]
+    rows = 0
+    for name, tasks in counted:
+        if tasks > MAX_TASKS:
+            found[name] = TooLargeError(name, [_TOO_MANY])
+            continue
+        if rows + tasks > MAX_TASKS:
+            batches.append([])
+            rows = 0
+        rows += tasks
+        batches[-1].append(name)
+    for batch in filter(None, batches):
+        read, headers = await _read_rows(connection, batch)
+
+        def define(
+            read: dict[str, list[Row]] = read, headers: dict[str, Row] = headers
+        ) -> dict[str, WorkflowDefinition | DefinitionError | None]:
+            made: dict[str, WorkflowDefinition | DefinitionError | None] = {}
+            for name, own in read.items():
+                try:
+                    definition = _definition_of(name, own, headers.get(name, NO_HEADER))
+                    made[name] = msgspec.structs.replace(definition, keying=keyings[name])
+                except DefinitionError as error:
+                    made[name] = error
+            return made
+
+        found |= await asyncio.to_thread(define)
+    return found
+
+
+async def _read_keyings(connection: Connection, names: Sequence[str]) -> dict[str, Keying]:
+    rows = await (await connection.execute(_READ_KEYINGS, (list(names),))).fetchall()
+    of_programs = [row for row in rows if row[0] == "program"]
+    own = {row[1]: row for row in rows if row[0] == "workflow"}
+    return {name: _keying_of([*of_programs, own[name]] if name in own else of_programs) for name in names}
 
 
 async def read_keying(connection: Connection, name: str) -> Keying:
@@ -226,13 +277,21 @@ async def list_workflows(
     return [WorkflowSummary(name, tasks, problems.get(name, "")) for name, tasks in counted]
 
 
-async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+async def _read_rows(
+    connection: Connection, names: Sequence[str]
+) -> tuple[dict[str, list[Row]], dict[str, Row]]:
+    """The rows of these workflows and, where there is one, that of each as a whole."""
     rows = await (await connection.execute(_READ_MANY, (list(names),))).fetchall()
     found = await (await connection.execute(_READ_HEADERS, (list(names),))).fetchall()
     headers: dict[str, Row] = {name: tuple(header) for name, *header in found}
     by_name: dict[str, list[Row]] = {}
     for name, *row in rows:
         by_name.setdefault(name, []).append(tuple(row))
+    return by_name, headers
+
+
+async def _problems_of(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    by_name, headers = await _read_rows(connection, names)
 
     def check() -> dict[str, str]:
         found: dict[str, str] = {}

@@ -11,7 +11,7 @@ CREATE TABLE ms_schedule (
     anchor               timestamptz,                        -- of every_seconds; NULL: 1970-01-01, UTC
     timezone             text NOT NULL DEFAULT 'UTC',        -- of IANA: Europe/Berlin
     starts               timestamptz,                        -- no slot before
-    ends                 timestamptz,                        -- no slot from then on
+    ends                 timestamptz,                        -- no slot after
     parameters           jsonb,                              -- of its flows; {"$slot": ...} stands for the slot's
     overlap              text NOT NULL DEFAULT 'skip',
     catch_up             text NOT NULL DEFAULT 'latest',
@@ -57,6 +57,15 @@ CREATE TABLE kr_schedule_deleted (
     deleted_ts timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX ON kr_schedule_deleted (version);
+
+-- What the API or a deploy wrote last: a row that says something else was edited with SQL since.
+CREATE TABLE kr_schedule_origin (
+    name       varchar(256) COLLATE "C" NOT NULL PRIMARY KEY,
+    definition json NOT NULL,
+    source     text,                    -- of the deploy that brought it; NULL: it was set by itself
+    written_ts timestamptz NOT NULL DEFAULT now(),
+    written_by text NOT NULL
+);
 
 -- All of these write by right of the owner: people may change schedules who may not write to our tables.
 CREATE FUNCTION flower_schedules_change() RETURNS trigger
