@@ -102,7 +102,7 @@ def test_a_pause_stays_through_edits_until_it_is_lifted(api: RunningApi) -> None
     assert api.client.post("/schedules/held-none/pause").status_code == 404
 
 
-WRONG = {
+WRONG: dict[str, list[Any]] = {
     "cron": ["", "* * *", "61 * * * *", "0 0 15W * *", "@sometimes", 5, None, ["* * * * *"]],
     "everySeconds": [0, -1, 0.5, 1e12, "60", True],
     "at": ["tomorrow", "2026-02-30", "9999-01-01", 5],

@@ -134,13 +134,13 @@ async def put(
         UnknownScheduleError: a version is given, and there is none.
     """
     warnings = await _checked(stores, schedule)
-    more = {"is_paused": pause and pause.is_paused, "reason": pause and pause.reason}
+    is_paused, reason = (None, None) if pause is None else (pause.is_paused, pause.reason)
     async with stores.postgres() as connection, connection.transaction():
         await connection.execute(LOCK_SCHEDULE, (schedule.name,))
         await _refuse_moved(connection, schedule.name, version)
-        is_new = not await update_schedule(connection, schedule, by, **more)
+        is_new = not await update_schedule(connection, schedule, by, is_paused=is_paused, reason=reason)
         if is_new:
-            await insert_schedule(connection, schedule, by, **more)
+            await insert_schedule(connection, schedule, by, is_paused=is_paused, reason=reason)
     return is_new, warnings
 
 
