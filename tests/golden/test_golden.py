@@ -37,12 +37,21 @@ from flower_engine.model.events import (
     decode_event,
     encode_event,
 )
+from flower_engine.model.schedule_events import (
+    ScheduleDefined,
+    ScheduleFired,
+    ScheduleHeld,
+    ScheduleMissed,
+    ScheduleSkipped,
+)
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.model.task_spec import RetryPolicy
 
 EVENTS = Path(__file__).parent / "events"
 ONE = "018f3c5e-7a10-7000-8000-000000000001"
 TWO = "018f3c5e-7a10-7000-8000-000000000002"
+THREE = "018f3c5e-7a10-7000-8000-000000000003"
+SCHEDULE = "5b1c2a66-0f3e-4f0a-9c55-2d3c6b7a8e90"
 
 MEANINGS: dict[str, AnyEvent] = {
     "log.opened/*": LogOpened(
@@ -69,6 +78,18 @@ MEANINGS: dict[str, AnyEvent] = {
             PlannedTask(seq=3, task_seq=30, program="Tidy"),
             PlannedTask(seq=4, task_seq=40, program="Report", depends_on=(1, 2, 3)),
         ),
+    ),
+    "flow.registered/*-schedule": FlowRegistered(
+        at=1795960860007,
+        flow=THREE,
+        v=1,
+        workflow="w",
+        order=0,
+        tasks=(PlannedTask(seq=1, task_seq=1, program="Extract"),),
+        schedule=SCHEDULE,
+        slot=1795960860000,
+        previous_slot=1795960800000,
+        next_slot=1795960920000,
     ),
     "flow.registered/*-one-task": FlowRegistered(
         at=1795422380156,
@@ -292,6 +313,70 @@ MEANINGS: dict[str, AnyEvent] = {
     ),
     "flow.prioritised/*-plain": FlowPrioritised(
         flow="00000000-0000-7000-8000-000000000008", v=3, by="alice", priority=-3, at=1795521713152
+    ),
+    "schedule.defined/*-plain": ScheduleDefined(
+        at=1795960800100,
+        schedule=SCHEDULE,
+        name='nightly "花"',
+        version=3,
+        state="active",
+        cursor=1795960800000,
+    ),
+    "schedule.defined/*-failures-problem": ScheduleDefined(
+        at=1795960800101,
+        schedule=SCHEDULE,
+        failures=2,
+        name='nightly "花"',
+        version=4,
+        state="problem",
+        cursor=1795960800000,
+        problem='timezone: there is no zone "Mars"',
+    ),
+    "schedule.fired/*-plain": ScheduleFired(
+        at=1795960860007, schedule=SCHEDULE, slot=1795960860000, flow=THREE, late_ms=7
+    ),
+    "schedule.fired/*-failures-backfill-last": ScheduleFired(
+        at=1795960920007,
+        schedule=SCHEDULE,
+        failures=1,
+        slot=1795960800000,
+        flow=THREE,
+        late_ms=120007,
+        backfill="b-1",
+        last=True,
+    ),
+    "schedule.skipped/*-overlap": ScheduleSkipped(
+        at=1795960980003,
+        schedule=SCHEDULE,
+        slot=1795960980000,
+        until=1795960980000,
+        reason="overlap",
+        detail="a flow of it is under way",
+        flow=THREE,
+        late_ms=3,
+    ),
+    "schedule.skipped/*-range": ScheduleSkipped(
+        at=1795961100003,
+        schedule=SCHEDULE,
+        failures=3,
+        slot=1795961040000,
+        until=1795961100000,
+        count=2,
+        reason="failures",
+        late_ms=60003,
+        last=True,
+    ),
+    "schedule.missed/*-range": ScheduleMissed(
+        at=1795964700003,
+        schedule=SCHEDULE,
+        slot=1795961160000,
+        until=1795964640000,
+        count=59,
+        reason="unwatched",
+        late_ms=3540003,
+    ),
+    "schedule.held/*-plain": ScheduleHeld(
+        at=1795964700003, schedule=SCHEDULE, slot=1795964700000, flow=THREE
     ),
     "control.changed/*-settings": ControlChanged(
         name="p:A",

@@ -42,6 +42,15 @@ from flower_engine.model.events import (
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.schedule_events import (
+    ScheduleDefined,
+    ScheduleEvent,
+    ScheduleFired,
+    ScheduleHeld,
+    ScheduleMissed,
+    ScheduleSkipped,
+)
+from flower_engine.model.schedule_state import fold_schedules
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.model.task_spec import RetryPolicy
@@ -121,6 +130,33 @@ class Story:
 
     def control(self) -> None:
         self.events.append(ControlChanged(at=self.now_ms, name="p:Program1", settings={"max_running": 2}))
+
+    def schedule(self, number: int) -> None:
+        """What becomes of the next slots of one of three schedules, each a minute after the one before."""
+        uid = f"00000000-0000-4000-8000-00000000000{number % 3}"
+        at, schedules = self.now_ms, fold_schedules(self.events)
+        if uid not in schedules or number == 11:
+            cursor = schedules[uid].cursor if uid in schedules else FIRST_MS
+            version = 1 + (schedules[uid].version if uid in schedules else 0)
+            defined = ScheduleDefined(
+                at=at, schedule=uid, name=f"s{number % 3}", version=version, state="active", cursor=cursor
+            )
+            self.events.append(defined)
+            return
+        slot, flow = schedules[uid].cursor + 60_000, make_flow_id(at, 0, next(_numbers))
+        head: dict[str, Any] = {"at": at, "schedule": uid, "slot": slot, "failures": number % 2}
+        passed = {"until": slot + 60_000, "count": 2, "reason": "unwatched", "late_ms": 40}
+        match number // 3:
+            case 0:
+                self.events.append(ScheduleFired(**head, flow=flow, late_ms=3))
+            case 1:
+                self.events.append(ScheduleMissed(**head, **passed))
+            case 2:
+                self.events.append(ScheduleSkipped(**{**head, **passed, "reason": "overlap"}, detail="a\t"))
+            case _ if (slot, "") not in schedules[uid].fates:
+                self.events.append(ScheduleHeld(**head, flow=flow))
+            case _:
+                self.events.append(ScheduleFired(**head, flow=flow, last=True))
 
     def register(
         self, shape: Sequence[Sequence[int]] = SHAPES[1], workflow: str = "example", **more: Any
@@ -276,7 +312,7 @@ class Story:
     def flow_of(self, index: int) -> str:
         """The flow that an event is of."""
         event = self.events[index]
-        assert not isinstance(event, LogOpened | ControlChanged)
+        assert not isinstance(event, LogOpened | ControlChanged | ScheduleEvent)
         return event.flow
 
     def flows(self) -> dict[str, FlowState]:

@@ -44,6 +44,8 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
             story.start(*ready[number % len(ready)], worker=f"worker-{number % 3}")
         elif verb == "refuse" and story.flows():
             story.refuse(list(story.flows())[number % len(story.flows())], 1)
+        elif verb == "schedule":
+            story.schedule(number)
         elif verb in _OF_THE_LOG:
             _OF_THE_LOG[verb](story)
         elif running:
@@ -132,7 +134,7 @@ _OF_FLOWS = (
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
-    *("retry", "progress", *_OF_FLOWS, "rerun", "resume", *_OF_THE_LOG),
+    *("schedule", "retry", "progress", *_OF_FLOWS, "rerun", "resume", *_OF_THE_LOG),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)
 

@@ -29,6 +29,7 @@ from flower_engine.model.fold import fold_one
 from flower_engine.model.invariants import lane_score
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.limits import limits_of_lane
+from flower_engine.model.schedule_events import ScheduleEvent
 from flower_engine.model.status import Status
 
 QUANTUM = 8
@@ -65,7 +66,7 @@ class Oracle:
         for event, following in pairwise([*events, None]):
             assert event is not None
             fold_one(self.flows, event)
-            if isinstance(event, LogOpened | OutcomeRefused | ControlChanged | TaskStarted):
+            if isinstance(event, LogOpened | OutcomeRefused | ControlChanged | ScheduleEvent | TaskStarted):
                 continue  # of starts, `take` says which there must be
             if isinstance(event, FlowRegistered) and event.start_ms:
                 self.delayed.add(event.flow)

@@ -79,7 +79,7 @@ def test_a_meaning_that_names_what_there_is_not_is_refused(meaning: Meaning, com
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
 def test_an_event_of_a_flow_is_about_one(kind: type[AnyEvent]) -> None:
-    assert (MEANINGS[kind].about in ("log", "refusal")) == (not issubclass(kind, FlowEvent))
+    assert (MEANINGS[kind].about in ("log", "refusal", "schedule")) == (not issubclass(kind, FlowEvent))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if issubclass(kind, TaskEvent)])

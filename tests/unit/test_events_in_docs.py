@@ -13,6 +13,7 @@ HEAD = ["| event | tasks | sets | forgets | of the flow |", "|---|---|---|---|--
 ENDS = {"": "", "said": "its end, if it says so (`ends`)", "always": "its end", "over": "its end is over"}
 ABOUT = {
     "log": "of no flow",
+    "schedule": "of a schedule, and of no flow",
     "refusal": "changes nothing",
     "flow": "",
     "registration": "begins, as it was planned",

@@ -15,6 +15,7 @@ import msgspec
 
 from flower_engine.model import events
 from flower_engine.model.events import AnyEvent
+from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.status import Status
 
 WAIT, RUNNING, SUSPEND, FINISH, IGNORE = (
@@ -25,9 +26,9 @@ WAIT, RUNNING, SUSPEND, FINISH, IGNORE = (
     Status.IGNORE,
 )
 
-About = Literal["log", "refusal", "flow", "registration", "snapshot"]
-"""What an event tells of: the log as a whole; a refusal, which changes nothing; a flow; or the beginning of a
-flow, as it was planned or as it was found."""
+About = Literal["log", "refusal", "flow", "registration", "snapshot", "schedule"]
+"""What an event tells of: the log as a whole; a refusal, which changes nothing; a flow; the beginning of a
+flow, as it was planned or as it was found; or a schedule (``schedule_state.py`` says what it means there)."""
 
 End = Literal["", "said", "always", "over"]
 """What it means for the end of the flow: nothing; its ``ends`` says whether this is it; it is; or an end that
@@ -119,6 +120,7 @@ _ERROR = Said("error")
 MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     events.LogOpened: Meaning(about="log"),
     events.ControlChanged: Meaning(about="log"),
+    **{kind: Meaning(about="schedule") for kind in get_args(AnyScheduleEvent)},
     events.OutcomeRefused: Meaning(about="refusal"),
     events.FlowRegistered: Meaning(
         about="registration",

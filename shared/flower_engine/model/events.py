@@ -15,6 +15,7 @@ import msgspec
 from flower_engine.errors import NewerEventError
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
+from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
 
@@ -51,7 +52,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
     ``blobs`` are Finish with results that lie there, and those in ``ignored`` are Ignore, with the results in
     ``stand_ins`` if an operator gave any. ``parameters`` are the flow's own, where its workflow says what it
-    takes; ``definition`` is the hash of the workflow's version.
+    takes; ``definition`` is the hash of the workflow's version. One that a schedule fired has its uid, the
+    slot and those before and behind it, in milliseconds (0: there is none).
     """
 
     workflow: str
@@ -68,6 +70,10 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     start_ms: int = 0
     parameters: dict[str, Any] = {}
     definition: str = ""
+    schedule: str = ""
+    slot: int = 0
+    previous_slot: int = 0
+    next_slot: int = 0
 
     @property
     def due_ms(self) -> int:
@@ -276,6 +282,10 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     start_ms: int = 0
     paused: bool = False
     key: str = ""
+    schedule: str = ""
+    slot: int = 0
+    previous_slot: int = 0
+    next_slot: int = 0
 
     @property
     def due_ms(self) -> int | None:
@@ -309,7 +319,7 @@ AnyOperatorEvent = (
     TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
 )
 AnyFlowEvent = FlowRegistered | FlowSnapshot | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent
-AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused | ControlChanged
+AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused | ControlChanged | AnyScheduleEvent
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _encoder = msgspec.json.Encoder()

@@ -33,6 +33,10 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
         timeout_ms=snapshot.timeout_ms,
         start_ms=snapshot.start_ms,
         key=snapshot.key,
+        schedule=snapshot.schedule,
+        slot=snapshot.slot,
+        previous_slot=snapshot.previous_slot,
+        next_slot=snapshot.next_slot,
     )
     if known is None:
         return registered

@@ -2,11 +2,12 @@
 
 import struct
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
-from flower_engine.model.events import AnyEvent, ControlChanged, LogOpened
+from flower_engine.model.event_meaning import MEANINGS
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.ids import created_ms, is_flow_id
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL
@@ -18,6 +19,7 @@ COPY_EVENTS = (
 )
 _row_head = struct.Struct(">hiiiqiq").pack  # columns; partition, position_ms, position_seq as fields
 _TYPE_FIELDS = {kind: binary_fields.text(str(kind.__struct_config__.tag)) for kind in get_args(AnyEvent)}
+_OF_NO_FLOW = frozenset(kind for kind, meaning in MEANINGS.items() if meaning.about in ("log", "schedule"))
 _CLOCK_SLACK_MS = 86_400_000  # the clock of whoever made a flow's id may differ from Redis' by so much
 
 _HISTORY = """
@@ -76,11 +78,13 @@ class ArchiveRows:
 
     def add(self, ms: int, seq: int, raw: bytes, event: AnyEvent) -> None:
         """An event as it is, at the position ``<ms>-<seq>``."""
-        if isinstance(event, LogOpened | ControlChanged):
+        if type(event) in _OF_NO_FLOW:
             flow_field = NULL
         else:
-            found = self._flow_fields.get(event.flow)
-            flow_field = found or self._flow_fields.setdefault(event.flow, binary_fields.text(event.flow))
+            of_flow: Any = event
+            flow = of_flow.flow
+            found = self._flow_fields.get(flow)
+            flow_field = found or self._flow_fields.setdefault(flow, binary_fields.text(flow))
         self._rows += (
             _row_head(8, 4, self._partition, 8, ms, 8, seq),
             flow_field,

@@ -23,6 +23,7 @@ from flower_engine.model.events import (
     TaskSuspended,
     decode_event,
 )
+from flower_engine.model.schedule_events import ScheduleDefined, SlotsPassed
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What ``decode_event`` raises for bytes that are no event, beside NewerEventError."""
@@ -65,6 +66,10 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, FlowRerun):
         bodies = {seq: replace(body, parameters={}, reads={}) for seq, body in event.bodies.items()}
         return replace(event, bodies=bodies, parameters={})
+    if isinstance(event, SlotsPassed):
+        return replace(event, detail="")
+    if isinstance(event, ScheduleDefined):
+        return replace(event, problem="")
     return event
 
 
@@ -98,9 +103,10 @@ def event_of(raw: bytes, error: str | None) -> AnyEvent:
 
 
 def flow_and_type(raw: bytes) -> tuple[str | None, str | None]:
-    """The flow id and type that unreadable bytes seem to name."""
+    """The flow id and type that unreadable bytes seem to name. What is of a schedule is of no flow."""
     flow, kind = _FLOW.search(raw), _TYPE.search(raw)
-    return flow[1].decode() if flow else None, kind[1].decode() if kind else None
+    word = kind[1].decode() if kind else None
+    return flow[1].decode() if flow and not (word or "").startswith("schedule.") else None, word
 
 
 def _left_out(why: str) -> TaskError:
