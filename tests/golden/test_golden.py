@@ -378,6 +378,58 @@ MEANINGS: dict[str, AnyEvent] = {
     "schedule.held/*-plain": ScheduleHeld(
         at=1795964700003, schedule=SCHEDULE, slot=1795964700000, flow=THREE
     ),
+    "flow.registered/*-slot": FlowRegistered(
+        at=1795876366312,
+        flow="01a22291-252b-7000-8000-000075a884d2",
+        v=1,
+        workflow="etl",
+        order=21,
+        tasks=(PlannedTask(seq=1, task_seq=1, program="A"),),
+        schedule=SCHEDULE,
+        slot=1795876267307,
+        next_slot=1795876268307,
+    ),
+    "flow.snapshot/*-slot": FlowSnapshot(
+        at=1795876366320,
+        flow="01a22291-252b-7000-8000-000075a884d2",
+        v=2,
+        workflow="etl",
+        order=21,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", parameters={}), queue="default", priority=0
+            ),
+        ),
+        schedule=SCHEDULE,
+        slot=1795876267307,
+        next_slot=1795876268307,
+    ),
+    "schedule.skipped/*-one-overlap": ScheduleSkipped(
+        at=1795876366324,
+        schedule=SCHEDULE,
+        slot=1795876268307,
+        until=1795876268307,
+        reason="overlap",
+        flow="01a22291-252b-7000-8000-000075a884d2",
+        late_ms=98017,
+    ),
+    "schedule.skipped/*-paused": ScheduleSkipped(
+        at=1795876366342,
+        schedule=SCHEDULE,
+        slot=1795876274307,
+        until=1795876274307,
+        reason="paused",
+        late_ms=92035,
+    ),
+    "schedule.fired/*-failures-last": ScheduleFired(
+        at=1795876366346,
+        schedule=SCHEDULE,
+        failures=1,
+        slot=1795876275307,
+        flow="01a22291-446b-7000-8000-00007b730ce0",
+        late_ms=91039,
+        last=True,
+    ),
     "control.changed/*-settings": ControlChanged(
         name="p:A",
         settings={"scope": "program", "name": "A", "max_running": 2, "changed_by": "alice"},

@@ -22,6 +22,7 @@ from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.invariants import differences
 from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.schedule_state import fold_schedules
 from flower_engine.model.task_spec import DEFAULT_QUEUE, RetryPolicy
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
@@ -44,7 +45,7 @@ A_MINUTE_MS = 60_000
 AN_ERROR = b'{"type":"E","message":"no"}'
 _STAYS = {
     *("meta", "log", "work", "queues", "turns", "endings", "ended", "keyed", "key", "op"),
-    *("call", "workers", "worker", "limits", "rate", "programs", "served"),
+    *("call", "workers", "worker", "limits", "rate", "programs", "served", "schedule", "schedules"),
 }
 
 
@@ -373,8 +374,9 @@ class Engine:
 
     async def check(self) -> None:
         """Redis is what the log says; and when all flows have ended, nothing of them is left behind."""
-        flows = await self.flows()
-        found = differences(flows, await read_live_state(self.client, self.partition))
+        flows, schedules = await self.flows(), fold_schedules(await self.events())
+        live = await read_live_state(self.client, self.partition)
+        found = differences(flows, live, schedules=schedules)
         assert found == [], found
         if not flows or any(flow.ended_ms is None for flow in flows.values()):
             return

@@ -27,6 +27,7 @@ from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import with_parameters
 from flower_engine.transitions.worker_transitions import Reported
 from scripts.engine import Engine, chain, task
+from scripts.schedules import Schedules
 
 FAILURE = b'{"type":"ValueError","message":"no","traceback":"line 1"}'
 STORED = b'{"sha256":"ab","bytes":70000,"store":"api"}'
@@ -117,6 +118,7 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await rerun(*where, three, by="alice", selection=[1], messages=new, keys=keys)
     await engine.work_off()
     await write_what_a_version_brings(engine)
+    await write_what_schedules_bring(engine)
     await write_what_a_bridge_brings(engine)
     await write_what_data_brings(engine)
 
@@ -132,6 +134,21 @@ async def write_what_a_version_brings(engine: Engine) -> None:
     new = msgspec.structs.replace(now, parameters={"A": 2.5}, retry=policy, units=2, definition="9f86d081")
     bodies = {1: Body(workflow="etl", now=now, message=found[1], new=new)}
     await rerun(*where, flow, by="alice", selection="failed", bodies=bodies)
+    await engine.work_off()
+
+
+async def write_what_schedules_bring(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    await nightly.propose(nightly.fire(1, previous=0))
+    await nightly.propose(nightly.fire(2), overlap="queue")
+    await snapshot(engine.client, engine.partition, [nightly.flow(1)], {})
+    for number in (2, 3, 4, 5):
+        detail = "a flow of it" if number == 4 else ""
+        await nightly.propose(nightly.fire(number, detail=detail), overlap="skip")
+    await nightly.propose(nightly.miss(6, 7), nightly.miss(8, 8, "skip", "paused"))
+    await engine.suspend(*await engine.claim(), payload=FAILURE)
+    await nightly.propose(nightly.fire(9), next_due_ms=None, overlap="cancel")
+    await nightly.define(version=2, state="problem", problem="timezone: there is no zone 'Mars'")
     await engine.work_off()
 
 

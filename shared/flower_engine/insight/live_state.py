@@ -10,7 +10,7 @@ from flower_engine.errors import RefusedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import unescape
-from flower_engine.model.partition_state import Lease, LiveFlow, LiveState, LiveTask, Waiting
+from flower_engine.model.partition_state import Lease, LiveFlow, LiveSchedule, LiveState, LiveTask, Waiting
 from flower_engine.model.status import Status
 from flower_engine.transitions.loader import Script
 
@@ -83,6 +83,12 @@ def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  #
             state.reopen[name] = _scored(content)
         case "flows":
             state.places[name] = _scored(content)
+        case "schedule":
+            state.schedules[name] = _schedule(_texts(content))
+        case "schedules":
+            state.due.update(_scored(content))
+        case "sflows":
+            state.slots_under_way[name] = _scored(content)
         case "new":
             state.line[name] = _scored(content)
         case "admitting":
@@ -119,6 +125,17 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         tasks=[_task(texts, number) for number in numbers],
         active=int(texts["a"]) if "a" in texts else None,
         kept=int(kept[1]) if kept else None,
+        of_schedule=texts.get("S", ""),
+    )
+
+
+def _schedule(texts: dict[str, str]) -> LiveSchedule:
+    return LiveSchedule(
+        version=int(texts["v"]),
+        cursor=int(texts["c"]),
+        state=texts["st"],
+        failures=int(texts.get("f", 0)),
+        held=int(texts["h"]) if "h" in texts else None,
     )
 
 

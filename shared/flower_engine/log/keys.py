@@ -31,9 +31,17 @@ class Keys:
         self.aside = prefix + "aside"
         self.admitting = prefix + "admitting"
         self.served = prefix + "served"
+        self.schedules = prefix + "schedules"
 
     def flow(self, flow_id: str) -> str:
         return f"{self.prefix}flow:{flow_id}"
+
+    def schedule(self, uid: str) -> str:
+        return f"{self.prefix}schedule:{uid}"
+
+    def sflows(self, uid: str) -> str:
+        """The flows of a schedule that have not ended; see ``lua/lib/scheduled.lua``."""
+        return f"{self.prefix}sflows:{uid}"
 
     def ended(self, flow_id: str) -> str:
         return f"{self.prefix}ended:{flow_id}"

@@ -103,7 +103,8 @@ def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> It
         for task in flow.tasks
     )
     is_releasing = any(flow_id == releasing for releasing, _ in live.releasing)
-    if "a" in held.flags and held.active != active and not is_releasing:
+    is_counted = "a" in held.flags or ("n" not in held.flags and {"s", "S"}.intersection(held.flags))
+    if is_counted and held.active != active and not is_releasing:
         yield f"flow {flow_id}: {held.active} active tasks are counted, its events say {active}"
     if "z" in held.flags and active and "n" not in held.flags:
         yield f"flow {flow_id} gave its place back with {active} active tasks"

@@ -13,6 +13,8 @@ from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.kept_invariants import kept_differences, kept_total_differences
 from flower_engine.model.lanes import lane_of, queue_and_priority, share_of_lane, suspect_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
+from flower_engine.model.schedule_invariants import schedule_differences
+from flower_engine.model.schedule_state import ScheduleState
 from flower_engine.model.status import Status
 from flower_engine.model.task_policy import TaskPolicy
 
@@ -22,10 +24,13 @@ _TURNS = 2**47
 
 
 def differences(
-    flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str] = frozenset()
+    flows: Mapping[str, FlowState],
+    live: LiveState,
+    damaged: Set[str] = frozenset(),
+    schedules: Mapping[str, ScheduleState] | None = None,
 ) -> list[str]:
     """Each way in which Redis differs from the fold of its log, as a sentence naming flow and task; of
-    ``damaged`` flows, which have no fold, nothing is said."""
+    ``damaged`` flows, which have no fold, nothing is said, nor of schedules where none are given."""
     comparable = {
         flow.flow: flow
         for flow in flows.values()
@@ -40,6 +45,7 @@ def differences(
         *_timers(comparable, live, damaged),
         *control_differences(comparable, live),
         *kept_total_differences(live),
+        *(() if schedules is None else schedule_differences(schedules, flows, live, damaged)),
     ]
 
 

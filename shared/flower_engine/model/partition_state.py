@@ -42,6 +42,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[LiveTask]
     active: int | None = None
     kept: int | None = None
+    of_schedule: str = ""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -61,6 +62,16 @@ class Lease(msgspec.Struct, frozen=True):
     worker: str | None
 
 
+class LiveSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule's hash. ``held``: the slot that waits for a flow."""
+
+    version: int
+    cursor: int
+    state: str
+    failures: int = 0
+    held: int | None = None
+
+
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     """One partition at one moment: right behind the event at ``position`` ("": there is none).
 
@@ -69,7 +80,9 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     ``releasing``: (flow, task) whose dependents are still being released. Of flow control: ``aside``: lane ->
     board; ``boards``: board -> queues; ``open`` and ``reopen`` by queue: board -> score; ``limits`` and
     ``running`` by name, see ``lua/lib/limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
-    ``kept``: bytes of results that its flows keep. Names are as keys have them (escaped). ``unreadable``: a
+    ``kept``: bytes of results that its flows keep. ``schedules`` by uid, ``due``: when a watcher is to look
+    at each, ``slots_under_way``: by uid, their flows -> slot, or minus it (``lua/lib/scheduled.lua``). Names
+    are as keys have them (escaped). ``unreadable``: a
     sentence for each key that is something else.
     """
 
@@ -92,4 +105,7 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     line: dict[str, dict[str, int]] = {}
     admitting: set[str] = set()
     kept: int = 0
+    schedules: dict[str, LiveSchedule] = {}
+    due: dict[str, int] = {}
+    slots_under_way: dict[str, dict[str, int]] = {}
     unreadable: list[str] = []

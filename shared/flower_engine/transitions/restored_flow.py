@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from flower_engine.model.events import TaskProgressed
+from flower_engine.model.events import FlowRegistered, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.kept_results import payload_of
 from flower_engine.model.status import Status
@@ -45,12 +45,17 @@ class Restored(msgspec.Struct, frozen=True):
                 fields += (f"x{planned.seq}", task.failures)
             if task.progress is not None:
                 fields += (f"g{planned.seq}", _progress(task.progress))
-        if flow.registered.timeout_ms:
-            fields += ("t", flow.registered.timeout_ms)
+        registered = flow.registered
+        if registered.timeout_ms:
+            fields += ("t", registered.timeout_ms)
+        if registered.schedule:
+            fields += ("S", slot_text(registered))
         # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
         flags = ("p" if timed else "") + ("h" if flow.paused else "")
         if parked:
             flags += "z"
+        if registered.schedule:  # which hears of it when it goes on
+            flags += "S"
         begun = any(task.attempt or task.status is Status.SUSPEND for task in tasks)
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
@@ -72,6 +77,12 @@ class Restored(msgspec.Struct, frozen=True):
         values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
         found = {task: values.get(f"m{task}") for task in tasks}
         return {task: message for task, message in found.items() if isinstance(message, bytes)}
+
+
+def slot_text(registered: FlowRegistered) -> str:
+    """Which slot of which schedule a flow is of, as its hash says it."""
+    slots = (registered.slot, registered.previous_slot, registered.next_slot)
+    return f"{registered.schedule} {' '.join(map(str, slots))}"
 
 
 def _progress(told: TaskProgressed) -> bytes:

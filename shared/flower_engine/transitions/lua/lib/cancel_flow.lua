@@ -20,6 +20,6 @@ local function cancel_flow(flow, by, reason)
   append('{"type":"flow.cancelled' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"by":' .. by
     .. ',"reason":' .. reason .. listed('waiting', lists[WAIT]) .. listed('running', lists[RUNNING])
     .. listed('suspended', lists[SUSPEND]) .. '}')
-  flow.left = 0
+  flow.left, flow.is_cancelled = 0, true
   return cut_off
 end

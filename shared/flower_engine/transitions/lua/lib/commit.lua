@@ -1,6 +1,6 @@
 -- The end of a call that changed flows: what follows from its changes, in the order that each needs, and then
 -- everything is written.
--- needs: bells, events, fanout_notes, flows, freed, kept_results, limits, places, ready
+-- needs: bells, events, fanout_notes, flows, freed, kept_results, limits, places, ready, scheduled
 
 -- What follows: places, boards and lanes are as the changes leave them. `take_first`, if given, may take what
 -- became ready before it gets into lanes.
@@ -20,6 +20,7 @@ local function save_call(taken)
   ring_freed()
   save_limits()
   save_kept()
+  settle_schedules()
   save_flows()
   save_fanout_notes()
   save_events()

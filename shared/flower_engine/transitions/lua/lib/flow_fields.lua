@@ -3,11 +3,13 @@
 
 -- Of the flow: its counters, "<version> <tasks not final> <final ones> <order>" and flags, if any, behind
 -- them; its active tasks (absent: they are not counted); its timeout in ms (absent: none); its start (only of
--- one that was put back and had ended before it).
+-- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
+-- that fired it (absent: none did; times in ms, 0: there is none).
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
 local START = 'b'
+local SCHEDULE = 'S'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -18,6 +20,10 @@ local IS_COUNTED = 'a' -- its active tasks are
 local GAVE_PLACE_BACK = 'z'
 local HAS_DATA = 'd(%d+)' -- a task of it reads another; behind it stands how many bytes of results it keeps
 local function data_flag(bytes) return 'd' .. bytes end
+local OF_SCHEDULE = 's' -- a schedule fired it, and it goes on as far as that knows; its active tasks are counted
+local STOPPED = 'S' -- a schedule fired it, and knows that nothing of it goes on
+local EITHER_OF_SCHEDULE = '[sS]'
+local COUNTS_ACTIVE = '[asS]'
 local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
 local MAY_TICK = '[pw]' -- there may be a timer of the flow itself

@@ -5,6 +5,7 @@
 -- layer: 2
 local COUNTED = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
+local scheduled_flows = {} -- those of this call that schedules fired
 
 -- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `kept`: bytes of
 -- results that it keeps (nil: it has no data, see kept_results.lua).
@@ -19,6 +20,9 @@ local function keep_flow(id, key, counters)
     if kept then -- what the flow keeps, and what the partition's count has of it
       flow.kept = tonumber(kept)
       flow.counted = flow.kept
+    end
+    if string.find(flags, EITHER_OF_SCHEDULE) then
+      scheduled_flows[#scheduled_flows + 1] = flow
     end
   end
   flows[id] = flow
@@ -79,9 +83,9 @@ local function set_state(flow, task, status, attempt, lost, lease)
   set(flow, state_field(task), status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
 
--- So many tasks more (or less) run, are ready or retry; counted where places.lua asks for it.
+-- So many tasks more (or less) run, are ready or retry; counted where places.lua or scheduled.lua asks for it.
 local function change_active(flow, by)
-  if flow.flags ~= '' and has_flag(flow, IS_COUNTED) then
+  if flow.flags ~= '' and string.find(flow.flags, COUNTS_ACTIVE) then
     flow.active = (flow.active or tonumber(call('HGET', flow.key, ACTIVE))) + by
     set(flow, ACTIVE, digits(flow.active))
   end

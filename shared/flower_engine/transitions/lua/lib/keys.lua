@@ -23,6 +23,11 @@ local function queues_key() return prefix .. 'queues' end
 local function workers_key() return prefix .. 'workers' end
 local function admitting_key() return prefix .. 'admitting' end
 
+-- Of schedules
+local function schedules_key() return prefix .. 'schedules' end
+local function schedule_key(uid) return prefix .. 'schedule:' .. uid end
+local function schedule_flows_key(uid) return prefix .. 'sflows:' .. uid end
+
 -- Of flows
 local function flow_key(id) return prefix .. 'flow:' .. id end
 local function ended_key(id) return prefix .. 'ended:' .. id end

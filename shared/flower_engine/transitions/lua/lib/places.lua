@@ -49,7 +49,7 @@ end
 
 -- Counts the tasks of a whole flow that run, are ready or retry.
 local function count_active(flow)
-  if not has_flag(flow, IS_COUNTED) then
+  if not string.find(flow.flags, COUNTS_ACTIVE) then
     return
   end
   local open, active = count_open(flow), 0
@@ -102,7 +102,7 @@ local function admit(workflow)
       end
       push_ready(flow)
       count_active(flow)
-      if flow.active == 0 then
+      if flow.active == 0 and has_flag(flow, IS_COUNTED) then
         leave_place(flow, under_way_key)
       end
     end

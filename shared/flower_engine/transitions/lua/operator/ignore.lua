@@ -71,7 +71,7 @@ if flow.kept and result == '' then
     end
   end
 end
-local is_counted = has_flag(flow, IS_COUNTED) or has_flag(flow, GAVE_PLACE_BACK)
+local is_counted = string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
 local open
 if is_counted then
   load_whole(flow)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- snapshot: flows under way are written into the log as they stand, for a Postgres that lost what led there.
--- needs: base, commit, engine_time, events, flow_fields, flows, keys, lanes, meta, statuses, suspects
--- needs: timers, whole_flow
+-- needs: base, commit, engine_time, events, flow_fields, flows, keys, lanes, meta, scheduled, statuses
+-- needs: suspects, timers, whole_flow
 --
 -- Guarantees: the event says what the flow's hash says at that moment and follows from no event before it;
 --   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the
@@ -82,7 +82,8 @@ local function write(id, key, extra)
     .. ',"tasks":[' .. concat(tasks, ',') .. ']' .. (timeout and ',"timeout_ms":' .. timeout or '')
     .. (due and ',"timeout_due_ms":' .. string.format('%d', now_ms + due_in(due)) or '')
     .. (start and ',"start_ms":' .. string.format('%d', start) or '')
-    .. (has_flag(flow, PAUSED) and ',"paused":true' or '') .. extra .. '}')
+    .. (has_flag(flow, PAUSED) and ',"paused":true' or '') .. slot_fields(call('HGET', key, SCHEDULE))
+    .. extra .. '}')
   flow.dirty = true
   return flow.count
 end

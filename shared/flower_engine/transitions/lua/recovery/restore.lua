@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- restore: a recovery puts flows back as their events left them.
--- needs: base, commit, engine_time, events, flow_fields, flows, keys, places, timers, whole_flow
+-- needs: base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, timers, whole_flow
 --
 -- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
 --   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often
@@ -38,6 +38,10 @@ local function restore(id, due, first, last)
   end
   push_ready(flow)
   count_active(flow)
+  if string.find(flow.flags, EITHER_OF_SCHEDULE) then
+    local uid, slot = schedule_of(flow)
+    add_to_schedule(id, uid, slot, has_flag(flow, STOPPED) and '-' or '')
+  end
   flow.dirty = true
 end
 

@@ -1,0 +1,67 @@
+-- Flows that schedules fired: what their schedules hear of them.
+--
+-- sflows:<uid> is a zset of those that have not ended, by their slot; by minus their slot where nothing goes on
+-- until an operator acts (flag S). A schedule of which a slot waits for that (field "h") is due at once. How
+-- often in a row its flows stopped is counted (field "f"); one that finishes begins that anew.
+-- needs: base, engine_time, flow_fields, flows, keys
+
+local function schedule_of(flow)
+  local uid, slot = match(call('HGET', flow.key, SCHEDULE) or '', '^(%S+) (%d+)')
+  return uid, slot
+end
+
+-- A flow is of a schedule from here on; `sign` "-": nothing of it goes on.
+local function add_to_schedule(flow_id, uid, slot, sign)
+  call('ZADD', schedule_flows_key(uid), sign .. slot, flow_id)
+end
+
+-- What its schedule hears of a flow: it ended, stopped, or goes on again.
+local function tell_schedule(flow)
+  local has_ended = flow.left == 0
+  local has_stopped = not has_ended and flow.active == 0 and has_flag(flow, OF_SCHEDULE)
+  local goes_on = not has_ended and (flow.active or 0) > 0 and has_flag(flow, STOPPED)
+  if not (has_ended or has_stopped or goes_on) then
+    return
+  end
+  local uid, slot = schedule_of(flow)
+  if not uid then
+    return
+  end
+  local key = schedule_key(uid)
+  local known = call('HMGET', key, 'v', 'f', 'h')
+  if has_ended then
+    call('ZREM', schedule_flows_key(uid), flow.id)
+  else
+    set_flag(flow, has_stopped and OF_SCHEDULE or STOPPED, false)
+    set_flag(flow, has_stopped and STOPPED or OF_SCHEDULE, true)
+  end
+  if not known[1] then
+    return -- it was deleted
+  elseif not has_ended then
+    add_to_schedule(flow.id, uid, slot, has_stopped and '-' or '')
+  end
+  if has_stopped then
+    call('HINCRBY', key, 'f', 1)
+  elseif has_ended and not flow.is_cancelled and (known[2] or '0') ~= '0' then
+    call('HSET', key, 'f', '0')
+  end
+  if known[3] and not goes_on then
+    call('ZADD', schedules_key(), string.format('%d', clock), uid)
+  end
+end
+
+local function settle_schedules()
+  for index = 1, #scheduled_flows do
+    tell_schedule(scheduled_flows[index])
+  end
+end
+
+-- The fields of an event that say which slot a flow is of; "" for one that no schedule fired.
+local function slot_fields(of_schedule)
+  local uid, slot, before, behind = match(of_schedule or '', '^(%S+) (%d+) (%d+) (%d+)$')
+  if not uid then
+    return ''
+  end
+  return ',"schedule":"' .. uid .. '","slot":' .. slot
+    .. (before == '0' and '' or ',"previous_slot":' .. before) .. (behind == '0' and '' or ',"next_slot":' .. behind)
+end

@@ -1,0 +1,224 @@
+"""The transitions of schedules: what they are, and what becomes of their slots."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from flower_engine.log.client import AsyncRedis, queue_command
+from flower_engine.log.partition import Partition
+from flower_engine.model.schedule_events import SetState
+from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.register_transition import FlowPlan
+
+_define = Script("watcher/define_schedules")
+_fire = Script("watcher/fire_slots")
+_encode = msgspec.json.Encoder().encode
+
+MOST_PLAN_BYTES = 65_536
+"""The most that Redis keeps of what a schedule's flows are made from; what is more must be read elsewhere."""
+_DEFINE_AT_ONCE = 200
+_FIELDS = ("v", "c", "st", "f", "h", "l", "u", "spec", "plan")
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as it is to be. ``spec`` is its specification and ``plan`` what its flows are made from
+    (b"": that must be read elsewhere), both JSON. The cursor becomes at least ``least_cursor_ms``;
+    ``failures``: how often in a row its flows failed, where Redis does not know."""
+
+    uid: str
+    version: int
+    name: str
+    state: SetState
+    problem: str = ""
+    spec: bytes = b"null"
+    plan: bytes = b""
+    least_cursor_ms: int = 0
+    failures: int | None = None
+
+
+Defined = Literal["new", "same", "old"]
+
+
+async def define_schedules(
+    client: AsyncRedis, partition: Partition, definitions: Sequence[Definition], *, again: bool = False
+) -> list[Defined]:
+    """Makes these definitions hold, where they are not older than what holds; ``again``: says in the log how
+    schedules stand that are as they should be, too.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    words: list[Defined] = []
+    for first in range(0, len(definitions), _DEFINE_AT_ONCE):
+        rest: list[Arg] = []
+        for one in definitions[first : first + _DEFINE_AT_ONCE]:
+            plan = one.plan if len(one.plan) <= MOST_PLAN_BYTES else b""
+            rest += (one.uid, one.version, one.state, _encode(one.name), _encode(one.problem))
+            rest += (one.spec, plan, one.least_cursor_ms, "" if one.failures is None else one.failures)
+        args = _define.args(rest, generation=partition.generation, again="again" if again else "")
+        reply = partition.check(await _define.run(client, partition.keys.meta, args))
+        words += [word.decode() for word in reply[1:]]
+    return words
+
+
+class SlotDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """The fate that is proposed for slots from ``first`` to ``last``, or for one, which fires: then with its
+    flow, that flow's plan, and the slots before and behind it (0: there is none). ``due_ms`` is the time of
+    the last of them. Of a backfill, ``reason`` is its name."""
+
+    kind: Literal["miss", "skip", "fire"]
+    first: int
+    last: int
+    count: int
+    due_ms: int
+    reason: str = ""
+    detail: str = ""
+    plan: FlowPlan | None = None
+    flow: str = ""
+    previous: int = 0
+    following: int = 0
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is proposed for a schedule as it was found: at this version and cursor (None: slots of the past,
+    for a backfill). ``next_due_ms`` is when to look at it again; None: never."""
+
+    uid: str
+    version: int
+    cursor: int | None
+    overlap: str
+    decisions: Sequence[SlotDecision]
+    next_due_ms: int | None = None
+    pause_after_failures: int | None = None
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks it would register."""
+        return sum(one.plan.tasks for one in self.decisions if one.plan is not None)
+
+
+class SlotsFired(msgspec.Struct, frozen=True):
+    """What became of a proposal: so many of its decisions hold, and the cursor is there now.
+
+    ``word``: ok; ``failed``: ok, and its flows failed so often in a row that it is to be paused; ``stale``:
+    it is at another version or cursor; ``gone``; ``early``: by Redis' clock, ``detail``, the next decision's
+    time has not come; ``held``: the next one waits for a flow, ``detail``; ``later``: send the rest again.
+    """
+
+    uid: str
+    word: Literal["ok", "failed", "stale", "gone", "early", "held", "later", "full"]
+    decided: int
+    cursor: int
+    detail: str
+
+
+async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence[Firing]) -> list[SlotsFired]:
+    """Gives slots their fates, in one call: keep it to some 200 tasks.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    numbers: dict[int, int] = {}
+    plans: list[Arg] = []
+    rest: list[Arg] = []
+    for one in firings:
+        rest += (one.uid, one.version, _or_empty(one.cursor), one.overlap)
+        rest += (_or_empty(one.pause_after_failures), _or_empty(one.next_due_ms), len(one.decisions))
+        for decision in one.decisions:
+            number: Arg = ""
+            if decision.plan is not None:
+                key = id(decision.plan)
+                if key not in numbers:
+                    numbers[key] = len(numbers) + 1
+                    plans += decision.plan.args
+                number = numbers[key]
+            rest += (decision.kind, decision.first, decision.last, decision.count, decision.due_ms)
+            rest += (decision.reason, _encode(decision.detail), number, decision.flow)
+            rest += (decision.previous, decision.following)
+    args = _fire.args([*plans, *rest], generation=partition.generation, plan_count=len(numbers))
+    reply = partition.check(await _fire.run(client, partition.keys.meta, args))
+    return [
+        SlotsFired(
+            one.uid,
+            reply[at].decode(),
+            int(reply[at + 1]),
+            int(reply[at + 2]),
+            reply[at + 3].decode(),
+        )
+        for one, at in zip(firings, range(1, len(reply), 4), strict=True)
+    ]
+
+
+def _or_empty(value: int | None) -> Arg:
+    return "" if value is None else value
+
+
+class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as Redis has it. ``held``: the slot that waits for a flow; ``fired_ms``: when its last flow
+    was registered; ``unpaused_ms``: when a pause ended last. ``spec`` and ``plan``: see ``Definition``; b""
+    where they were not asked for."""
+
+    uid: str
+    version: int
+    cursor: int
+    state: str
+    failures: int = 0
+    held: int | None = None
+    fired_ms: int | None = None
+    unpaused_ms: int | None = None
+    spec: bytes = b""
+    plan: bytes = b""
+
+
+async def due_schedules(
+    client: AsyncRedis, partition: Partition, ahead_ms: int, now_ms: int
+) -> tuple[int, list[tuple[str, int]]]:
+    """Redis' clock, ms, and the schedules that are due by ``now_ms`` and so much, each with when: the first
+    due first. ``now_ms`` is what the caller takes for that clock."""
+    async with client.pipeline(transaction=False) as pipe:
+        queue_command(pipe, "TIME")
+        queue_command(
+            pipe, "ZRANGE", partition.keys.schedules, "-inf", now_ms + ahead_ms, "BYSCORE", "WITHSCORES"
+        )
+        (seconds, micros), found = await pipe.execute()
+    clock = int(seconds) * 1000 + int(micros) // 1000
+    return clock, [(uid.decode(), int(float(due))) for uid, due in _pairs(found)]
+
+
+async def read_schedules(
+    client: AsyncRedis, partition: Partition, uids: Sequence[str], *, with_spec: bool = True
+) -> list[KnownSchedule | None]:
+    """Schedules as Redis has them; None: it has none of this uid. ``with_spec`` False: without the long
+    fields."""
+    fields = _FIELDS if with_spec else _FIELDS[:-2]
+    async with client.pipeline(transaction=False) as pipe:
+        for uid in uids:
+            queue_command(pipe, "HMGET", partition.keys.schedule(uid), *fields)
+        found: list[list[bytes | None]] = await pipe.execute()
+    return [_known(uid, values) for uid, values in zip(uids, found, strict=True)]
+
+
+def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
+    version, cursor, state, failures, held, fired, unpaused, *long = values
+    if version is None or cursor is None:
+        return None
+    return KnownSchedule(
+        uid=uid,
+        version=int(version),
+        cursor=int(cursor),
+        state=(state or b"active").decode(),
+        failures=int(failures or 0),
+        held=None if held is None else int(held),
+        fired_ms=None if fired is None else int(fired),
+        unpaused_ms=None if unpaused is None else int(unpaused),
+        spec=(long[0] or b"") if long else b"",
+        plan=(long[1] or b"") if long else b"",
+    )
+
+
+def _pairs(flat: Sequence[Any]) -> list[tuple[bytes, bytes]]:
+    """Members and scores, however the reply has them."""
+    if flat and isinstance(flat[0], list | tuple):
+        return [(member, score) for member, score in flat]
+    return list(zip(flat[::2], flat[1::2], strict=True))
