@@ -145,7 +145,7 @@ class Story:
             return
         slot, flow = schedules[uid].cursor + 60_000, make_flow_id(at, 0, next(_numbers))
         head: dict[str, Any] = {"at": at, "schedule": uid, "slot": slot, "failures": number % 2}
-        passed = {"until": slot + 60_000, "count": 2, "reason": "unwatched", "late_ms": 40}
+        passed: dict[str, Any] = {"until": slot + 60_000, "count": 2, "reason": "unwatched", "late_ms": 40}
         match number // 3:
             case 0:
                 self.events.append(ScheduleFired(**head, flow=flow, late_ms=3))

@@ -57,7 +57,12 @@ class Schedules:
         return await define_schedules(self.engine.client, self.engine.partition, [definition])
 
     def fire(self, number: int, uid: str = UID, **more: Any) -> SlotDecision:
-        said = {"kind": "fire", "first": self.slot(number), "last": self.slot(number), "count": 1}
+        said: dict[str, Any] = {
+            "kind": "fire",
+            "first": self.slot(number),
+            "last": self.slot(number),
+            "count": 1,
+        }
         said |= {"due_ms": self.slot(number), "plan": self.plan, "flow": self.flow(number, uid)}
         said |= {"previous": self.slot(number - 1), "following": self.slot(number + 1)}
         return SlotDecision(**{**said, **more})
@@ -78,7 +83,11 @@ class Schedules:
         """What becomes of these decisions, made when the cursor was at this slot; None: where it is now."""
         (now,) = await read_schedules(self.engine.client, self.engine.partition, [uid])
         at = self.slot(cursor) if cursor is not None else (now.cursor if now else 0)
-        said = {"version": now.version if now else 1, "overlap": "allow", "next_due_ms": self.slot(500)}
+        said: dict[str, Any] = {
+            "version": now.version if now else 1,
+            "overlap": "allow",
+            "next_due_ms": self.slot(500),
+        }
         firing = Firing(uid=uid, cursor=at, decisions=decisions, **{**said, **more})
         (fired,) = await self.send(firing)
         return fired

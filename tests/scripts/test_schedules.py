@@ -6,7 +6,8 @@ from flower_engine.errors import LostError
 from flower_engine.log.client import send
 from flower_engine.log.partition import Partition
 from flower_engine.model.events import FlowRegistered
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control import AtMaxFlows, FlowControl
+from flower_engine.model.schedule_events import ScheduleHeld
 from flower_engine.transitions.operator_transitions import cancel, rerun
 from flower_engine.transitions.schedule_transitions import Definition, Firing, define_schedules
 from scripts.engine import Engine, chain, task
@@ -178,7 +179,8 @@ async def test_allow_fires_beside_what_is_under_way(engine: Engine) -> None:
 
 async def test_a_limit_that_rejects_or_skips_skips_the_slot(engine: Engine) -> None:
     nightly = await Schedules.of(engine)
-    for number, choice in ((1, "reject"), (3, "skip")):
+    choices: tuple[tuple[int, AtMaxFlows], ...] = ((1, "reject"), (3, "skip"))
+    for number, choice in choices:
         limit = FlowControl(scope="workflow", name="etl", max_flows=1, at_max_flows=choice)
         await engine.control(limit)
         await nightly.propose(nightly.fire(number), nightly.fire(number + 1))
@@ -329,5 +331,5 @@ async def test_definitions_told_again_say_how_schedules_stand(engine: Engine) ->
     assert (await nightly.state()).cursor == nightly.slot(0)
 
 
-async def held_events(engine: Engine) -> list:
-    return [event for event in await engine.events() if type(event).__name__ == "ScheduleHeld"]
+async def held_events(engine: Engine) -> list[ScheduleHeld]:
+    return [event for event in await engine.events() if isinstance(event, ScheduleHeld)]

@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 MOST_PLAN_BYTES = 65_536
 """The most that Redis keeps of what a schedule's flows are made from; what is more must be read elsewhere."""
 _DEFINE_AT_ONCE = 200
-_FIELDS = ("v", "c", "st", "f", "h", "l", "u", "spec", "plan")
+_FIELDS = ("v", "c", "st", "f", "h", "w", "l", "u", "spec", "plan")
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,8 @@ class SlotDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):
     """What is proposed for a schedule as it was found: at this version and cursor (None: slots of the past,
-    for a backfill). ``next_due_ms`` is when to look at it again; None: never."""
+    for a backfill). ``next_due_ms`` is when to look at it again; None: never. ``come_ms``: the newest slot
+    whose time has come."""
 
     uid: str
     version: int
@@ -90,6 +91,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     overlap: str
     decisions: Sequence[SlotDecision]
     next_due_ms: int | None = None
+    come_ms: int | None = None
     pause_after_failures: int | None = None
 
     @property
@@ -124,7 +126,8 @@ async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence
     rest: list[Arg] = []
     for one in firings:
         rest += (one.uid, one.version, _or_empty(one.cursor), one.overlap)
-        rest += (_or_empty(one.pause_after_failures), _or_empty(one.next_due_ms), len(one.decisions))
+        rest += (_or_empty(one.pause_after_failures), _or_empty(one.next_due_ms))
+        rest += (_or_empty(one.come_ms), len(one.decisions))
         for decision in one.decisions:
             number: Arg = ""
             if decision.plan is not None:
@@ -155,7 +158,8 @@ def _or_empty(value: int | None) -> Arg:
 
 
 class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule as Redis has it. ``held``: the slot that waits for a flow; ``fired_ms``: when its last flow
+    """A schedule as Redis has it. ``held``: the slot that waits for a flow;
+    ``waiting``: the newest that came while a queue made one wait; ``fired_ms``: when its last flow
     was registered; ``unpaused_ms``: when a pause ended last. ``spec`` and ``plan``: see ``Definition``; b""
     where they were not asked for."""
 
@@ -165,6 +169,7 @@ class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     failures: int = 0
     held: int | None = None
+    waiting: int | None = None
     fired_ms: int | None = None
     unpaused_ms: int | None = None
     spec: bytes = b""
@@ -200,7 +205,7 @@ async def read_schedules(
 
 
 def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
-    version, cursor, state, failures, held, fired, unpaused, *long = values
+    version, cursor, state, failures, held, waiting, fired, unpaused, *long = values
     if version is None or cursor is None:
         return None
     return KnownSchedule(
@@ -210,6 +215,7 @@ def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
         state=(state or b"active").decode(),
         failures=int(failures or 0),
         held=None if held is None else int(held),
+        waiting=None if waiting is None else int(waiting),
         fired_ms=None if fired is None else int(fired),
         unpaused_ms=None if unpaused is None else int(unpaused),
         spec=(long[0] or b"") if long else b"",

@@ -9,7 +9,7 @@
 -- ARGV: generation, number of plans, the plans as register.lua has them, then for each schedule: uid, version
 --   and cursor as they were when this was decided (cursor "": slots of the past, for a backfill), overlap
 --   (allow | skip | queue_one | queue | strict | cancel), most failures in a row ("": any number), when it is
---   due next ("": never), number of decisions, then for each, oldest first: kind (miss | skip | fire), first
+--   due next ("": never), the newest slot that has come ("": unknown), number of decisions, then for each, oldest first: kind (miss | skip | fire), first
 --   slot, last slot, how many, its time in ms, reason (of a backfill: its name), detail (JSON), number of its
 --   plan, flow, slot before it, slot behind it (0: none)
 -- Reply: {"ok", for each schedule: word, how many decisions hold, cursor, detail} or {"lost"}. Words: ok | stale
@@ -128,12 +128,12 @@ local function answer(...)
 end
 
 while at <= #ARGV do
-  local uid, version, cursor, overlap, most_failures, next_due, count = unpack(ARGV, at, at + 6)
+  local uid, version, cursor, overlap, most_failures, next_due, come, count = unpack(ARGV, at, at + 7)
   local given = { cursor = cursor, overlap = overlap, most_failures = most_failures }
-  local key, decision = schedule_key(uid), at + 7
+  local key, decision = schedule_key(uid), at + 8
   count = tonumber(count)
   at = decision + 11 * count
-  local known = call('HMGET', key, 'v', 'c', 'f', 'h')
+  local known = call('HMGET', key, 'v', 'c', 'f', 'h', 'w')
   if not known[1] then
     answer('gone', '0', '0', '')
   elseif known[1] ~= version or (cursor ~= '' and known[2] ~= cursor) then
@@ -161,6 +161,12 @@ while at <= #ARGV do
         if held and not known[4] then
           call('HDEL', key, 'h')
         end
+        if known[5] and tonumber(known[5]) <= tonumber(now_at) then
+          call('HDEL', key, 'w')
+        end
+      end
+      if word == 'held' and come ~= '' and overlap ~= 'queue_one' then
+        call('HSET', key, 'w', come)
       end
       if word == 'held' then
         call('ZADD', schedules_key(), string.format('%d', clock + LOOK_AGAIN_MS), uid)
