@@ -39,6 +39,7 @@ COMMANDS = {
     "commands.register": ("register",),
     "commands.show": ("flows", "show", "why", "errors", "workers"),
     "commands.workflows": ("workflows",),
+    "commands.schedules": ("schedules",),
     "commands.programs": ("programs",),
     "commands.deploy": ("deploy", "export"),
     "commands.events": ("events",),

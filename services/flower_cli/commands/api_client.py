@@ -51,9 +51,10 @@ class Api:
         given = {name: value for name, value in query.items() if value is not None}
         return self._send("GET", path, params=given).content
 
-    def post(self, path: str, body: Json) -> bytes:
-        """The body of the answer to a body of JSON."""
-        return self._send("POST", path, json=body).content
+    def post(self, path: str, body: Json, **query: Any) -> bytes:
+        """The body of the answer to a body of JSON; query parameters that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._send("POST", path, json=body, params=given).content
 
     def put(self, path: str, body: Json) -> bytes:
         """The body of the answer to a body of JSON that takes the place of what is there."""

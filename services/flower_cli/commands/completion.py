@@ -38,6 +38,14 @@ def complete_workflow(incomplete: str) -> Completions:
     return _beginning_with(incomplete, offered)
 
 
+def complete_schedule(incomplete: str) -> Completions:
+    """The schedules that are set."""
+    offered = [
+        (one["schedule"], f"{one['taskId']} {one['state']}") for one in _ask("/schedules", "schedules")
+    ]
+    return _beginning_with(incomplete, offered)
+
+
 def complete_program(incomplete: str) -> Completions:
     """The programs that live workers serve."""
     programs = {name for worker in _ask("/workers", "workers") for name in worker["programs"]}
