@@ -28,6 +28,7 @@ from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
 from flower_api.routes.versions import add_versions
 from flower_api.routes.workflows import add_workflows
+from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.runtime.api_tokens import ApiToken
 
@@ -38,9 +39,13 @@ def create_app(
     allowed_hosts: Sequence[str] = (),
     max_bodies_mb: int = 64,
     max_blob_mb: int = 1_024,
+    *,
+    waits: FlowWaits | None = None,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
     so many megabytes of bodies at one time, and of each blob.
+
+    Whoever waits for a flow is woken by ``waits``, as long as somebody runs that; without, nobody waits.
 
     It does no I/O of its own before the first request.
     """
@@ -56,7 +61,7 @@ def create_app(
     app.state.bodies = Bodies(max_bodies_mb)
     add_problem_handlers(app)
     add_registering(app, stores)
-    add_flows(app, stores)
+    add_flows(app, stores, waits or FlowWaits(stores, 0))
     add_tasks(app, stores)
     add_operations(app, stores)
     add_bulk(app, stores)

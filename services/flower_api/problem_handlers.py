@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -13,7 +14,7 @@ from starlette.routing import Match
 from flower_api.error_answers import ANSWERS, problem_of
 from flower_api.head_requests import method_of
 from flower_api.problems import Fault, ProblemError, answer, with_faults
-from flower_api.validation_faults import in_words
+from flower_api.validation_faults import in_words_of, place_of
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,10 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = [_fault(found["loc"], in_words(found)) for found in error.errors()]
+    by_place: dict[tuple[str | int, ...], list[Any]] = {}
+    for found in error.errors():  # of a value that may be this or that, pydantic tells each
+        by_place.setdefault(place_of(found, error.body), []).append(found)
+    faults = [_fault(place, in_words_of(group)) for place, group in by_place.items()]
     return answer(with_faults("invalid-request", "the request cannot be understood", faults))
 
 

@@ -53,10 +53,15 @@ def faulty(kind: str, detail: str, faults: Sequence[Fault]) -> ProblemError:
     return ProblemError(422, kind, detail, problems=[fault.model_dump(exclude_none=True) for fault in faults])
 
 
+def type_of(kind: str) -> str:
+    """The type of a problem, which programs tell it by."""
+    return f"urn:flower:problem:{kind}"
+
+
 def answer(problem: ProblemError) -> Response:
     """The reply that tells a problem."""
     body: dict[str, Any] = {
-        "type": f"urn:flower:problem:{problem.kind}",
+        "type": type_of(problem.kind),
         "title": http.HTTPStatus(problem.status_code).phrase,
         "status": problem.status_code,
         "detail": problem.detail,

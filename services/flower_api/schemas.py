@@ -111,7 +111,8 @@ class RegistrationFailed(View):
 
 
 class BulkEntry(View, omit_defaults=True):
-    """What became of one registration; ``code`` is what HTTP would have answered to it alone."""
+    """What became of one registration; ``code`` is what HTTP would have answered to it alone, ``type`` that
+    of the problem."""
 
     status: Literal["succeeded", "failed"]
     task_id: str
@@ -120,6 +121,7 @@ class BulkEntry(View, omit_defaults=True):
     duplicate: bool = False
     durability: Durability | None = None
     description: str | None = None
+    type: str | None = None
 
 
 class NamedFlow(View):

@@ -7,6 +7,7 @@ from flower_api.access import refuse_open_doors
 from flower_api.app import create_app
 from flower_api.connection import Bounds
 from flower_api.server import Server, bind, room_for
+from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.installed_stores import look_after
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
 from flower_engine.log.client import connect
@@ -36,27 +37,32 @@ async def serve(
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
     stores = PostgresStores(redis, pool, settings, SystemClock())
+    connections = room_for(settings.max_connections)
+    waits = FlowWaits(stores, connections // 2)  # whoever waits holds a connection; others come, too
     app = create_app(
-        stores, settings.api_tokens, settings.allowed_hosts, settings.max_bodies_mb, settings.max_blob_mb
+        stores,
+        settings.api_tokens,
+        settings.allowed_hosts,
+        settings.max_bodies_mb,
+        settings.max_blob_mb,
+        waits=waits,
     )
-    bounds = Bounds(
-        settings.head_seconds,
-        settings.body_seconds,
-        room_for(settings.max_connections),
-        settings.max_blob_mb << 20,
-    )
+    bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
     server = Server(app, bound, bounds, settings.grace_seconds, on_listening)
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())
     behind = asyncio.create_task(look_after(stores, settings))
+    waiting = asyncio.create_task(waits.run())
     try:
-        await asyncio.wait({stopped, serving, behind}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopped, serving, behind, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waits.close()
         server.stop()
         await serving
-        if behind.done():
-            behind.result()
+        for ended in (behind, waiting):
+            if ended.done():
+                ended.result()
     finally:
-        await cancel_all([stopped, serving, behind])
+        await cancel_all([stopped, serving, behind, waiting])
         await pool.close()
         await redis.aclose()
         bound.close()

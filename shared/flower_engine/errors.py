@@ -206,7 +206,7 @@ class NeedsResultsError(RefusedError):
     def __init__(self, flow: str, tasks: tuple[int, ...]) -> None:
         self.tasks = tasks
         super().__init__(
-            f"flow {flow}: results of tasks {', '.join(map(str, tasks[:10]))} are needed again, and change"
+            f"flow {flow}: results that are needed again (of task {', '.join(map(str, tasks[:10]))}) change"
             " all the time; look at it again, then decide",
             "needs",
         )

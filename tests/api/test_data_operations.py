@@ -78,7 +78,7 @@ async def test_a_task_that_another_needs_is_ignored_with_a_result_only(own_api: 
         flow = own_api.register("pipe")
         refused = post(own_api, flow, "ignore", {"tasks": ["first"]})
         assert (refused.status_code, refused.json()["type"]) == (409, "urn:flower:problem:needed")
-        assert "task 2 needs the result of task 1" in details(refused)[0]
+        assert "the result of task 1 is needed by task 2" in details(refused)[0]
         both = post(own_api, flow, "ignore", {"tasks": [1, 2], "result": 1})
         assert (both.status_code, both.json()["type"]) == (409, "urn:flower:problem:one-result")
         done(post(own_api, flow, "ignore", {"tasks": [1], "result": {"n": [1.5, None]}}))

@@ -32,6 +32,7 @@ _LIMITS = "which settings go together in which scope: limitBy is no setting of a
 # every operation that 2.0 is no whole number, for these what stands behind them.
 _CANNOT_BE_SAID = {
     "GET /flows": "which words are a cursor, and " + _DAYS,
+    "GET /flows/{task_flow_id}": "that at is not given together with wait or atLeast, and " + _DAYS,
     "GET /tasks": "which words are a cursor, and " + _DAYS,
     "POST /bulk": _DAYS,
     "POST /register": _DAYS,

@@ -74,7 +74,7 @@ def test_parameters_that_nobody_defines_are_refused(api: RunningApi) -> None:
     api.define("strict", {"parameters": {"A": 1}})
     for body, said in (
         ({"parameters": {"B": 1}}, "defines a parameter 'B'"),
-        ({"taskParameters": {"9": {"A": 1}}}, "has no taskSeq '9'; it has 1"),
+        ({"taskParameters": {"9": {"A": 1}}}, "has no task '9'; it has 1"),
         ({"parameters": {"A": "a\0"}}, "NUL"),
         ({"taskParameters": {"1": {"A": [[["\0"]]]}}}, "NUL"),
     ):

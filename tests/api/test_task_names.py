@@ -68,7 +68,7 @@ def test_parameters_are_set_for_a_task_by_name(api: RunningApi) -> None:
     twice = {"taskParameters": {"combine": {"PATH": "/a"}, "4": {"PATH": "/b"}}}
     assert "parameters are given already" in refusal(api, "POST", "/register/set", twice, 422)
     unknown = {"taskParameters": {"combin": {"PATH": "/a"}}}
-    assert "has no taskSeq 'combin'; it has 1, 2, 3, 4; nearest: combine" in refusal(
+    assert "it has 1 (list_files), 2 (left), 3 (right), 4 (combine); nearest: combine" in refusal(
         api, "POST", "/register/set", unknown, 422
     )
     entries = api.client.post("/register", json=[{"taskId": "set", "taskParameters": given}]).json()

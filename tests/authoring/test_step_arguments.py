@@ -20,7 +20,7 @@ DAY = date(2026, 1, 5)
 Write = Callable[[Any], Any]
 
 WRONG: list[tuple[Write, str]] = [
-    (lambda p: p(list_files).step(), "program 'Sample.list' needs 'day', which the step does not give"),
+    (lambda p: p(list_files).step(), "program 'Sample.list' needs 'day', which is not given"),
     (lambda p: p(list_files).step(DAY, prefx="x"), "has no parameter 'prefx'; nearest: prefix; it takes day"),
     (lambda p: p(list_files).step(DAY, "in/", 3), "takes 2 arguments by position, and 3 are given"),
     (lambda p: p(list_files).step(DAY, day=DAY), "'day' is given twice"),

@@ -186,7 +186,10 @@ def test_each_task_is_shown_once_as_it_ends_and_what_programs_print(
     )
     with (tmp_path / "shown").open("w") as file:
         console = Console(file=file, force_terminal=is_terminal, width=100)
-        assert watch(console, lambda: next(seen), PrintedLines(log, console)).status == "Suspend"
+        assert (
+            watch(console, lambda _version, _seconds: next(seen), PrintedLines(log, console)).status
+            == "Suspend"
+        )
     shown = (tmp_path / "shown").read_text()
     assert "hello" in shown and "this" not in shown and "half" not in shown
     if not is_terminal:
@@ -198,7 +201,9 @@ def test_a_flow_that_stays_is_left_when_the_time_is_over(tmp_path: Path) -> None
     (tmp_path / "up.log").touch()
     console = Console(file=(tmp_path / "shown").open("w"))  # closed below
     waiting = flow("Wait", task(1, "Wait", waitReason={"reason": "paused", "by": "eve"}), waiting=1)
-    left = watch(console, lambda: waiting, PrintedLines(tmp_path / "up.log", console), timeout=0)
+    left = watch(
+        console, lambda _version, _seconds: waiting, PrintedLines(tmp_path / "up.log", console), timeout=0
+    )
     console.file.close()
     assert _tell(left) == 4
 

@@ -6,6 +6,8 @@ from typing import Any, TypeVar, cast
 import msgspec
 import pytest
 
+from flower_api.error_answers import ANSWERS, problem_of
+from flower_api.problems import answer
 from flower_engine import client, errors
 from flower_engine.client import ApiUnavailableError, Flow, Registration, ResultError, Task, flow_calls
 from flower_engine.client.api_calls import Answer, Patience, Pause, Request, Steps, Unreached, decoded, sent
@@ -224,6 +226,43 @@ def test_what_a_flow_returned_before_an_operation_is_not_what_it_returns_after_i
     handle.rerun("all")
     assert handle.result() == 2
     assert handle.wait().version == 9
+
+
+# What the API answers to calls that no client of flows makes, with the reason that it has no class there.
+NO_CLASS = {
+    errors.FlowControlError: "limits are set by the command",
+    errors.UnknownControlError: "as above",
+    errors.UnknownStrikeError: "strikes are set by the command",
+    errors.TimeError: "a time is a parameter of a list, which the client checks before",
+    errors.DefinitionsError: "its problems are those of a DefinitionError",
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ANSWERS if issubclass(kind, errors.FlowerError)])
+def test_an_answer_is_the_error_that_it_was_in_the_engine(kind: type[errors.FlowerError]) -> None:
+    made = kind.__new__(kind, "words")
+    faults = [errors.ParameterFault("words", "#/parameters/a")]
+    reason = "key-conflict" if kind is errors.KeyConflictError else "needed"
+    vars(made).update(problems=["words"], workflow="w", faults=faults, reason=reason, flow="f")
+    vars(made).update(retry_after=1, store="Redis", parameter="since", partition=0, events=1, size_bytes=1)
+    if kind in NO_CLASS:
+        made.problems = [] if kind is errors.DefinitionsError else ["words"]  # pyright: ignore[reportAttributeAccessIssue]
+    problem = problem_of(made)
+    back = error_of(problem.status_code, bytes(answer(problem).body))
+    if issubclass(kind, errors.StoreError):
+        assert isinstance(back, ApiUnavailableError | ApiRefusedError)  # it is sent again, or refused
+    elif kind in NO_CLASS:
+        assert isinstance(back, ApiRefusedError | errors.DefinitionError)
+    else:
+        assert isinstance(back, kind)
+
+
+def test_the_entries_of_a_bulk_registration_are_errors_with_their_class() -> None:
+    refused = {"status": "failed", "taskId": "w", "code": 422, "description": "no such version"}
+    entry = {**refused, "type": "urn:flower:problem:unknown-version"}
+    steps = flow_calls.register_many([wanted_as("k")], Patience(1))
+    (_, found), _ = driven(steps, [Answer(200, {}, msgspec.json.encode([entry]))])
+    assert isinstance(found[0], errors.UnknownVersionError)
 
 
 def test_null_stands_in_for_a_result() -> None:

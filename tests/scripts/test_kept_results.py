@@ -385,7 +385,7 @@ async def test_a_rerun_with_a_value_in_place_of_a_result_does_not_need_it(engine
 
 async def test_a_task_whose_result_is_needed_cannot_be_ignored(engine: Engine) -> None:
     run = await begin(engine, reader(1), reader(2, 1), reader(3, 1), reader(4, optional=(1,)))
-    with pytest.raises(RefusedError, match="task 2, 3 needs the result of task 1") as refused:
+    with pytest.raises(RefusedError, match="the result of task 1 is needed by tasks 2 and 3") as refused:
         await ignore(*run.where, by="alice", tasks=[1])
     assert refused.value.reason == "needed"
     await ignore(*run.where, by="alice", tasks=[1, 2, 3])

@@ -138,7 +138,7 @@ def test_a_result_stands_in_for_that_of_a_task_that_is_passed_over(flower: Flowe
     run = flower.start(nightly, date(2026, 1, 5))
     run.settle()
 
-    with pytest.raises(RefusedError, match="needs the result"):
+    with pytest.raises(RefusedError, match="is needed by task"):
         run.ignore("numbers")
     run.ignore("numbers", result=[10])
 

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath, FlowNamePath
-from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time
+from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time, wrong
 from flower_api.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
 from flower_engine.flows.flow_names import find_flow_id
+from flower_engine.flows.flow_waits import LONGEST_SECONDS, VERSION_SECONDS, FlowWaits, Wanted
 from flower_engine.flows.history import find_flow, find_history
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.past_flows import find_flow_at
@@ -29,10 +30,24 @@ StatusName = Annotated[
     Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
     BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
 ]
+AtLeast = Annotated[
+    int | None,
+    Query(
+        alias="atLeast",
+        ge=0,
+        le=2**53,
+        description="a version that the caller knows of, as an operation answered it: waited for, 2 seconds"
+        " or as `wait` says; after that `isBehind` says that the answer is older",
+    ),
+]
+WaitSeconds = Annotated[
+    float | None,
+    Query(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False, description="seconds to wait for the flow, at most"),
+]
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
-def add_flows(app: FastAPI, stores: PostgresStores) -> None:
+def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
     """Adds the routes that show flows."""
     names = Names(stores)
 
@@ -80,10 +95,31 @@ def add_flows(app: FastAPI, stores: PostgresStores) -> None:
         summary="Show a flow with its tasks",
         responses=replies({200: (FlowView, "The flow")}, problems=(404, 409, 422, 503)),
     )
-    async def get_flow(task_flow_id: FlowIdPath, at: At = None) -> Response:
-        """Tasks that failed for good come first, in `failedTasks`; each task in Wait says why it waits."""
+    async def get_flow(
+        task_flow_id: FlowIdPath,
+        at: At = None,
+        at_least: AtLeast = None,
+        wait: WaitSeconds = None,
+        until: Annotated[
+            Literal["over", "version"],
+            Query(
+                description="what `wait` waits for: that the flow is over (and of the version), or that alone"
+            ),
+        ] = "over",
+    ) -> Response:
+        """Tasks that failed for good come first, in `failedTasks`; each task in Wait says why it waits.
+
+        With `wait` the answer comes as soon as the flow has ended, or stands still because tasks failed.
+        """
         flow_id = task_flow_id.lower()
-        return reply(await (find_flow(stores, flow_id) if at is None else find_flow_at(stores, flow_id, at)))
+        if at is not None:
+            if at_least is not None or wait is not None:
+                raise wrong("at", "what was is not waited for: give at, or wait and atLeast")
+            return reply(await find_flow_at(stores, flow_id, at))
+        if at_least is None and wait is None:
+            return reply(await find_flow(stores, flow_id))
+        wanted = Wanted(at_least or 0, is_over=wait is not None and until == "over")
+        return reply(await waits.flow(flow_id, wanted, VERSION_SECONDS if wait is None else wait))
 
     @app.get(
         "/flows/{task_flow_id}/events",

@@ -10,7 +10,7 @@ from flower_api.access import by_of
 from flower_api.error_answers import problem_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
-from flower_api.problems import ProblemError
+from flower_api.problems import ProblemError, type_of
 from flower_api.schemas import (
     MAX_REGISTRATIONS,
     BulkEntry,
@@ -147,6 +147,8 @@ def _is_of_stores(error: Exception) -> bool:
 
 def _failed(workflow: str, error: Exception) -> BulkEntry:
     if isinstance(error, UnknownWorkflowError):
-        return BulkEntry("failed", workflow, 404, description=_UNKNOWN)
+        return BulkEntry("failed", workflow, 404, description=_UNKNOWN, type=type_of("unknown-workflow"))
     problem = problem_of(error)
-    return BulkEntry("failed", workflow, problem.status_code, description=problem.detail)
+    return BulkEntry(
+        "failed", workflow, problem.status_code, description=problem.detail, type=type_of(problem.kind)
+    )

@@ -25,6 +25,7 @@ from flower_engine.model.parameter_texts import value_of_text
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT = 1, 3, 4
 _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
 _LOOK_SECONDS = 0.2
+_WAIT_SECONDS = 1.0  # for the flow to move; why nothing runs may change meanwhile
 _MOST_REASONS = 5
 
 
@@ -109,8 +110,11 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         bar = progress.add_task(flow_id, total=None)
         said, before, told = "", "", ""
+        version, seconds = 0, 0.0
         while True:
-            flow = api.read(f"/flows/{flow_id}")
+            began = time.monotonic()
+            flow = api.read(f"/flows/{flow_id}", atLeast=version + 1, until="version", wait=seconds)
+            version = flow["version"]
             done = flow["finished"] + flow["ignored"]
             progress.update(bar, total=flow["taskCount"], completed=done)
             line = f"{flow_id} {words.status_word(flow)}: {words.counts(flow)}"
@@ -126,7 +130,9 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
             before = why
             if is_over or is_late:
                 return flow
-            time.sleep(_LOOK_SECONDS)
+            left = _WAIT_SECONDS if deadline is None else max(0.0, deadline - time.monotonic())
+            seconds = round(min(_WAIT_SECONDS, left), 3)
+            time.sleep(max(0.0, _LOOK_SECONDS - (time.monotonic() - began)))
 
 
 def why_nothing_runs(flow: dict[str, Any]) -> str:

@@ -106,13 +106,17 @@ def _run(
     timeout: float | None,
 ) -> "Flow":
     from flower_cli.local.task_watch import PrintedLines, watch
-    from flower_engine.client import named
+    from flower_engine.client import flow_calls, named
 
     client.workflows.put(document)
     until_served(engine, client, found.programs)
     flow = client.register(named(document["taskId"]), **parameters)
     err.print(f"{document['taskId']}: flow {flow.id}", markup=False)
-    return watch(err, flow.show, PrintedLines(engine.log, err), timeout)
+
+    def read(version: int, seconds: float) -> "Flow":
+        return client.run(flow_calls.moved(flow.id, client.patience(), version, seconds))
+
+    return watch(err, read, PrintedLines(engine.log, err), timeout)
 
 
 def until_served(engine: "OwnEngine", client: "Client", programs: set[str]) -> None:

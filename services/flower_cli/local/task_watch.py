@@ -15,11 +15,13 @@ from flower_engine.client.flow_tables import COLOURS, MARKS
 from flower_engine.secrets import hide_secrets
 
 _LOOK_SECONDS = 0.1
+_WAIT_SECONDS = 0.5  # for the flow to move; what programs print comes meanwhile
 _SHARE = 5
 _PLAIN = {"Suspend": "x", "Finish": "+", "Ignore": "-"}
 _ENDED = ("Finish", "Suspend", "Ignore")
 
-Read = Callable[[], Flow]
+Read = Callable[[int, float], Flow]
+"""The flow once it is of a later version than this one, or so many seconds are over."""
 
 
 class PrintedLines:
@@ -58,10 +60,14 @@ def watch(console: Console, read: Read, printed: PrintedLines, timeout: float | 
     """Shows the flow until nothing more of it happens by itself, or the time is over; as it was read last."""
     deadline = None if timeout is None else time.monotonic() + timeout
     shown = _Shown(console)
+    version, cost_seconds = -1, 0.0
     with Live(console=console, auto_refresh=False) if console.is_terminal else _NoLive() as live:
         while True:
             began = time.monotonic()
-            flow = read()
+            flow = read(version, _WAIT_SECONDS if version >= 0 else 0.0)
+            if version < 0:
+                cost_seconds = time.monotonic() - began  # of a look that waits for nothing
+            version = flow.version
             printed.tell()
             if isinstance(live, Live):
                 live.update(flow, refresh=True)
@@ -69,7 +75,8 @@ def watch(console: Console, read: Read, printed: PrintedLines, timeout: float | 
                 shown.tell(flow)
             if flow.is_over or (deadline is not None and time.monotonic() >= deadline):
                 return flow
-            time.sleep(max(_LOOK_SECONDS, _SHARE * (time.monotonic() - began)))
+            spent_seconds = time.monotonic() - began
+            time.sleep(max(_LOOK_SECONDS - spent_seconds, _SHARE * cost_seconds, 0.0))
 
 
 class _NoLive:

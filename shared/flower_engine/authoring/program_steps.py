@@ -8,6 +8,7 @@ from flower_engine.authoring.given_values import Given, ValueFault, form_of_targ
 from flower_engine.authoring.ref import Target
 from flower_engine.authoring.result_types import NONE_GIVEN, takes_none
 from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.noun_counts import are, counted
 from flower_engine.programs.parameter_binding import is_context, read_signature
 
 _GATHERS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -45,7 +46,7 @@ def bound_arguments(
     names = [one.name for one in signature.parameters.values() if one.kind is not one.KEYWORD_ONLY]
     if len(args) > len(names):
         raise ValueFault(
-            f"{called} takes {len(names)} arguments by position, and {len(args)} are given;"
+            f"{called} takes {counted(len(names), 'argument')} by position, and {len(args)} are given;"
             f" {_known(signature)}"
         )
     arguments: dict[str, Any] = dict(zip(names, args, strict=False))
@@ -63,7 +64,7 @@ def bound_arguments(
     ]
     if missing:
         raise ValueFault(
-            f"{called} needs {', '.join(map(repr, missing))}, which the step does not give;"
+            f"{called} needs {', '.join(map(repr, missing))}, which {are(len(missing))} not given;"
             f" {_known(signature)}"
         )
     return arguments

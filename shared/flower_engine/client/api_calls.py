@@ -27,7 +27,8 @@ _AGAIN = (408, 502, 503, 504)  # the API, or a proxy before it, cannot now; 429 
 class Request(NamedTuple):
     """What is to be sent. ``query``: values that are None are left out, those of a list stand in it often.
     ``key``: the idempotency key of a call that changes something. ``seconds``: how long the answer may
-    take."""
+    take. ``waits``: for so many seconds more the API is asked to wait for something; where too many calls
+    wait already, it is not asked."""
 
     method: str
     path: str
@@ -35,6 +36,7 @@ class Request(NamedTuple):
     body: bytes | None = None
     key: str | None = None
     seconds: float = 60.0
+    waits: float = 0.0
 
 
 class Answer(NamedTuple):

@@ -252,8 +252,9 @@ class FlowHandle(Generic[R]):
         return self.show().word
 
     def show(self) -> Flow:
-        """All of it, with its tasks, as it stands now; raises UnknownFlowError."""
-        return self._client.run(flow_calls.show(self.id, self._client.patience()))
+        """All of it, with its tasks, as it stands now, after the operations of this handle (its ``is_behind``
+        says where Postgres lags too far behind for that); raises UnknownFlowError."""
+        return self._client.run(flow_calls.show(self.id, self._client.patience(), self._version))
 
     def tasks(self) -> list[Task]:
         """Its tasks, as they stand now."""

@@ -201,6 +201,7 @@ _KINDS: Mapping[str, Callable[[str, _Problem], FlowerError]] = {
     "unknown-flow": _as(errors.UnknownFlowError),
     "unknown-task": _as(errors.UnknownTaskError),
     "unknown-workflow": _as(errors.UnknownWorkflowError),
+    "unknown-version": _as(errors.UnknownVersionError),
     "not-yet-registered": _as(errors.NotYetRegisteredError),
     "moved": _as(errors.MovedError, reason="moved"),
     "ambiguous": _as(errors.AmbiguousFlowError, reason="ambiguous"),

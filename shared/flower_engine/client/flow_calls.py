@@ -32,11 +32,12 @@ from flower_engine.client.client_errors import (
     ResultError,
     error_of,
 )
-from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Task, Worker
+from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Worker
 from flower_engine.client.wanted_flows import Registration, encoded
 from flower_engine.errors import FlowerError, UnknownWorkflowError
 from flower_engine.programs.parameter_conversion import converter
 
+_WAIT_SECONDS = 20.0  # proxies end what takes a minute
 _FIRST_LOOK_SECONDS = 0.05
 _LONGEST_LOOK_SECONDS = 2.0
 _SHARE = 5  # a flow with very many tasks takes long to tell: no more than a fifth of the time goes into it
@@ -63,6 +64,7 @@ class _Entry(msgspec.Struct, rename="camel"):
     task_flow_id: str = ""
     duplicate: bool = False
     description: str = ""
+    type: str = ""
 
 
 class _Page(msgspec.Struct):
@@ -136,13 +138,24 @@ def not_registered(errors: Mapping[int, FlowerError], handles: Mapping[int, Any]
     return NotRegisteredError(dict(sorted(errors.items())), handles)
 
 
-def show(flow: str, patience: Patience) -> Steps[Flow]:
-    """The flow with its tasks, as it stands now.
+def show(flow: str, patience: Patience, at_least: int = 0) -> Steps[Flow]:
+    """The flow with its tasks, as it stands now. ``at_least``: the version after the last operation of
+    whoever asks; Postgres may lag behind it, and is waited for for a moment. ``is_behind`` of the flow says
+    whether that was in vain.
 
     Raises:
         UnknownFlowError: there is no such flow.
     """
-    answer = yield from sent(Request("GET", _path(flow)), patience)
+    return (yield from _looked(flow, patience, {"atLeast": at_least or None}))
+
+
+def moved(flow: str, patience: Patience, behind: int, seconds: float) -> Steps[Flow]:
+    """The flow as soon as it is of a later version than ``behind``, or the seconds are over."""
+    return (yield from _looked(flow, patience, {"atLeast": behind + 1, "until": "version"}, seconds))
+
+
+def _looked(flow: str, patience: Patience, query: Mapping[str, Any], waits: float = 0.0) -> Steps[Flow]:
+    answer = yield from sent(Request("GET", _path(flow), query, waits=waits), patience)
     return decoded(answer, Flow)
 
 
@@ -152,8 +165,9 @@ def wait(
     """The flow once nothing more of it happens by itself: it ended, or stands still because tasks failed.
 
     What is shown may lag behind an operation that was just answered: ``at_least`` is the version after
-    that, and an end before it does not count. The flow is looked at with growing pauses, often only while
-    it moves; an API that is away is borne with for ``retry_seconds`` each time.
+    that, and an end before it does not count. The API answers when the flow is over; where it keeps nobody
+    waiting, the flow is looked at with growing pauses. An API that is away is borne with for
+    ``retry_seconds`` each time.
 
     Raises:
         FlowTimeoutError: ``timeout`` seconds are over before.
@@ -163,8 +177,10 @@ def wait(
     seen: Flow | None = None
     while True:
         began, left_seconds = time.monotonic(), max(over.left, 0)
+        asked_seconds = min(_WAIT_SECONDS, left_seconds)
         try:
-            seen = yield from show(flow, Patience(min(retry_seconds, left_seconds)))
+            patience = Patience(min(retry_seconds, left_seconds))
+            seen = yield from _looked(flow, patience, {"atLeast": at_least or None}, asked_seconds)
         except ApiUnavailableError as error:
             if retry_seconds <= left_seconds:
                 raise
@@ -173,9 +189,11 @@ def wait(
             return seen
         if over.left <= 0:
             raise FlowTimeoutError(flow, timeout or 0, f"{seen.word}, {seen.why_it_waits}")
+        cost_seconds = time.monotonic() - began
+        if cost_seconds >= asked_seconds / 2:
+            continue  # it was waited for there
         has_moved, version = seen.version != version, seen.version
         pause_seconds = _FIRST_LOOK_SECONDS if has_moved else min(pause_seconds * 1.5, _LONGEST_LOOK_SECONDS)
-        cost_seconds = time.monotonic() - began
         yield Pause(max(min(pause_seconds, over.left), min(_SHARE * cost_seconds, over.left)))
 
 
@@ -247,11 +265,6 @@ def converted(flow: Flow, result_type: Any) -> Any:
         raise ResultError(flow.id, str(error)) from error
 
 
-def tasks(flow: str, patience: Patience) -> Steps[list[Task]]:
-    """Its tasks, as they stand now."""
-    return (yield from show(flow, patience)).tasks
-
-
 def flows_page(query: Mapping[str, Any], patience: Patience) -> Steps[tuple[list[FlowEntry], str | None]]:
     """A page of flows, newest first, and the cursor of the next."""
     page = decoded((yield from sent(Request("GET", "/flows", query), patience)), _Page)
@@ -311,8 +324,8 @@ def _chunks(places: Sequence[int], bodies: Sequence[bytes]) -> list[list[int]]:
 
 
 def _refusal(entry: _Entry, wanted: Registration[Any]) -> FlowerError:
-    """The error of one entry, which has a code and words, but no type."""
+    """The error of one entry, which has a code, words and a type."""
     said = f"{wanted.workflow}: {entry.description}"
     if entry.code == 404:
         return UnknownWorkflowError(said)
-    return error_of(entry.code, encoded({"detail": said}))
+    return error_of(entry.code, encoded({"detail": said, "type": entry.type}))

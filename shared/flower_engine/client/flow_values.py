@@ -122,13 +122,15 @@ class Flow(FlowEntry):
     """A flow with its tasks, as it stood at one moment. ``parameters``: what it was registered with, where
     its workflow says which it takes; ``result``: what its workflow returns, as plain JSON, once it has
     finished; ``result_blob``: where that lies, if it is too large to be told (a handle's ``result()`` fetches
-    it); ``result_problem``: why it returns nothing."""
+    it); ``result_problem``: why it returns nothing; ``is_behind``: it is shown as it stood before the last
+    operation of the handle, as Postgres has no more yet."""
 
     tasks: list[Task] = []
     parameters: dict[str, Any] | None = None
     result: Any = None
     result_blob: BlobRef | None = None
     result_problem: str | None = None
+    is_behind: bool = False
 
     @property
     def is_over(self) -> bool:

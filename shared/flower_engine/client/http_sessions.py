@@ -6,16 +6,42 @@ another loop, a new one is made and the old one is left to its owner.
 
 import asyncio
 import os
+import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
 
 from flower_engine.client.api_calls import Answer, Pause, Request, Steps, Unreached
 from flower_engine.client.client_errors import ClientError
-from flower_engine.client.http_settings import as_httpx, why_unreached
+from flower_engine.client.http_settings import MOST_WAITING, as_httpx, why_unreached
 
 T = TypeVar("T")
+
+
+class _Waiting:
+    """The calls of a session that the API keeps waiting: so many that others find a connection."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place_for(self, request: Request) -> Generator[Request]:
+        """The request; without its wait where too many wait already."""
+        if not request.waits:
+            yield request
+            return
+        with self._lock:
+            has_place = self._count < MOST_WAITING
+            self._count += has_place
+        try:
+            yield request if has_place else request._replace(waits=0.0)
+        finally:
+            with self._lock:
+                self._count -= has_place
 
 
 class BlockingSession:
@@ -26,6 +52,7 @@ class BlockingSession:
         self._client: httpx.Client | None = httpx.Client(**settings)
         self._process = os.getpid()
         self._left: list[httpx.Client] = []
+        self._waiting = _Waiting()
 
     def run(self, steps: Steps[T]) -> T:
         """The result of the call."""
@@ -52,7 +79,8 @@ class BlockingSession:
     def _answer(self, request: Request) -> Answer | Unreached:
         client = self._own()
         try:
-            reply = client.send(as_httpx(client, request))
+            with self._waiting.place_for(request) as placed:
+                reply = client.send(as_httpx(client, placed))
         except httpx.HTTPError as error:
             return Unreached(why_unreached(str(client.base_url), error))
         return Answer(reply.status_code, reply.headers, reply.content)
@@ -63,6 +91,7 @@ class BlockingSession:
         if self._process != os.getpid():
             self._left.append(self._client)  # to close it would end what the parent says
             self._client, self._process = httpx.Client(**self._settings), os.getpid()
+            self._waiting = _Waiting()
         return self._client
 
 
@@ -74,6 +103,7 @@ class AsyncSession:
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
+        self._waiting = _Waiting()
 
     async def run(self, steps: Steps[T]) -> T:
         """The result of the call. Cancelled, it ends at once; what it had sent may be done all the same."""
@@ -100,7 +130,8 @@ class AsyncSession:
     async def _answer(self, request: Request) -> Answer | Unreached:
         client = self._own()
         try:
-            reply = await client.send(as_httpx(client, request))
+            with self._waiting.place_for(request) as placed:
+                reply = await client.send(as_httpx(client, placed))
         except httpx.HTTPError as error:
             return Unreached(why_unreached(str(client.base_url), error))
         return Answer(reply.status_code, reply.headers, reply.content)
@@ -111,6 +142,7 @@ class AsyncSession:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:  # a fork has another loop, too
             self._client, self._loop = httpx.AsyncClient(**self._settings), loop
+            self._waiting = _Waiting()
         return self._client
 
 

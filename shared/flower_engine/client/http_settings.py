@@ -11,6 +11,7 @@ from flower_engine.secrets import hide_secrets, learn_address, learn_secrets
 
 CONNECT_SECONDS = 5.0
 TIMEOUT = httpx.Timeout(60.0, connect=CONNECT_SECONDS)
+MOST_WAITING = 100  # calls of a session that the API answers only when a flow moves; others go by meanwhile
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -41,6 +42,7 @@ def session_settings(
         "base_url": url,
         "headers": headers,
         "timeout": timeout,
+        "limits": httpx.Limits(max_connections=2 * MOST_WAITING, max_keepalive_connections=MOST_WAITING),
         # Reading the certificates of all authorities takes longer than a call, and http needs none.
         "verify": parsed.scheme == "https",
         # No proxy of the environment may stand between this machine and itself.
@@ -53,7 +55,10 @@ def as_httpx(client: httpx.Client | httpx.AsyncClient, request: Request) -> http
     if request.key is not None:
         headers["Idempotency-Key"] = request.key
     query = {name: value for name, value in request.query.items() if value is not None}
-    timeout = httpx.Timeout(request.seconds, connect=min(request.seconds, CONNECT_SECONDS))
+    if request.waits:
+        query["wait"] = round(request.waits, 3)
+    seconds = request.seconds + request.waits
+    timeout = httpx.Timeout(seconds, connect=min(request.seconds, CONNECT_SECONDS))
     return client.build_request(
         request.method,
         request.path,

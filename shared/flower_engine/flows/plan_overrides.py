@@ -1,6 +1,6 @@
 """Registrations that differ from their workflow's definition: a plan of their own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from flower_engine.programs.signature import Signature
 from flower_engine.transitions.register_transition import FlowPlan
 
 _MOST_FAULTS = 100
+_MOST_NAMED = 20
 Parameters = Mapping[str, Any]
 
 
@@ -111,7 +112,7 @@ def _by_number(
     for task, given in of_tasks.items():
         seq = seqs.get(task) or names.get(task)
         if seq is None:
-            detail = f"workflow {plan.workflow!r} has no taskSeq {short(task)!r}; it has {_some(seqs.keys())}"
+            detail = f"workflow {plan.workflow!r} has no task {short(task)!r}; it has {_known(plan)}"
             faults.append(
                 ParameterFault(detail=detail + nearest_in_words(task, names), pointer="#/taskParameters")
             )
@@ -158,6 +159,10 @@ def faults_of(parameters: Parameters, pointer: str) -> list[ParameterFault]:
     ]
 
 
-def _some(names: Collection[str]) -> str:
-    shown = sorted(names, key=lambda name: (len(name), name))[:20]
-    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")
+def _known(plan: FlowPlan) -> str:
+    """The tasks of the plan, by taskSeq and name; some of very many."""
+    shown = [
+        str(task.task_seq) if task.task_name is None else f"{task.task_seq} ({task.task_name})"
+        for task in plan.planned[:_MOST_NAMED]
+    ]
+    return ", ".join(shown) + (", ..." if len(plan.planned) > len(shown) else "")

@@ -94,7 +94,10 @@ class Settings(BaseModel):
     )
 
     max_connections: int = Field(
-        1_000, ge=1, le=1_000_000, description="connections to the API at one time; others get a 503"
+        2_000,
+        ge=1,
+        le=1_000_000,
+        description="connections to the API at one time, of which half may wait for flows; others get a 503",
     )
     head_seconds: float = Field(
         10.0, ge=0.1, le=_A_DAY, description="how long a request's line and headers may take to come"

@@ -18,6 +18,7 @@ from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.kept_results import reads_of, reads_text
 from flower_engine.model.lanes import key_parts, lane_of
+from flower_engine.model.noun_counts import tasks_in_words
 from flower_engine.model.task_policy import TaskPolicy
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
@@ -322,7 +323,9 @@ async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own
                 "moved",
             )
         case _:
-            raise RefusedError(f"flow {flow}: " + _REASONS[rest[0]].format(*rest[1:]), rest[0])
+            readers = tasks_in_words(rest[2].split(", ")) if rest[0] == "needed" else ""
+            why = _REASONS[rest[0]].format(*rest[1:], readers=readers)
+            raise RefusedError(f"flow {flow}: {why}", rest[0])
 
 
 _REASONS = {
@@ -340,8 +343,8 @@ _REASONS = {
     "ignore-running": "task {0} is running; wait for its end, or cancel the flow",
     "final": "task {0} is {1} already; only a waiting, retrying or suspended task can be ignored",
     "needed": (
-        "task {1} needs the result of task {0}: give one that stands in for it (result), or ignore what needs"
-        " it, too"
+        "the result of task {0} is needed by {readers}: give one that stands in for it (result), or ignore"
+        " what needs it, too"
     ),
     "not-ignored": "task {0} is not ignored",
     "unignore-started": (

@@ -282,12 +282,14 @@ class FailedTask(View):
 class FlowView(FlowSummary, kw_only=True):
     """A flow with its tasks; those that failed are named first. ``parameters``: the flow's own, where its
     workflow takes some. ``result``: what it returns, when it has finished; ``result_blob``: where that lies,
-    if it is too large to be shown; ``result_problem``: why it returns nothing."""
+    if it is too large to be shown; ``result_problem``: why it returns nothing. ``is_behind``: it is shown as
+    of a version before the one that was asked for, as Postgres has no later one yet."""
 
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
     result: Any = None
     result_blob: BlobRef | None = None
     result_problem: str | None = None
+    is_behind: bool = False
 
     failed_tasks: list[FailedTask]
     tasks: list[TaskView]
