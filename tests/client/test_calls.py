@@ -235,6 +235,10 @@ NO_CLASS = {
     errors.UnknownStrikeError: "strikes are set by the command",
     errors.TimeError: "a time is a parameter of a list, which the client checks before",
     errors.DefinitionsError: "its problems are those of a DefinitionError",
+    errors.ScheduleError: "schedules are set by the command",
+    errors.UnknownScheduleError: "as above",
+    errors.UnknownBackfillError: "as above",
+    errors.ScheduleMovedError: "as above",
 }
 
 
@@ -244,7 +248,9 @@ def test_an_answer_is_the_error_that_it_was_in_the_engine(kind: type[errors.Flow
     faults = [errors.ParameterFault("words", "#/parameters/a")]
     reason = "key-conflict" if kind is errors.KeyConflictError else "needed"
     vars(made).update(problems=["words"], workflow="w", faults=faults, reason=reason, flow="f")
-    vars(made).update(retry_after=1, store="Redis", parameter="since", partition=0, events=1, size_bytes=1)
+    vars(made).update(
+        retry_after=1, store="Redis", parameter="since", partition=0, events=1, size_bytes=1, version=1
+    )
     if kind in NO_CLASS:
         made.problems = [] if kind is errors.DefinitionsError else ["words"]  # pyright: ignore[reportAttributeAccessIssue]
     problem = problem_of(made)
@@ -252,7 +258,7 @@ def test_an_answer_is_the_error_that_it_was_in_the_engine(kind: type[errors.Flow
     if issubclass(kind, errors.StoreError):
         assert isinstance(back, ApiUnavailableError | ApiRefusedError)  # it is sent again, or refused
     elif kind in NO_CLASS:
-        assert isinstance(back, ApiRefusedError | errors.DefinitionError)
+        assert isinstance(back, ApiRefusedError | errors.DefinitionError | errors.RefusedError)
     else:
         assert isinstance(back, kind)
 

@@ -30,7 +30,8 @@ class TaskErrorTold(_Told):
 
 class Task(_Told):
     """One task of a flow. ``parameters`` and ``result`` are plain JSON values; ``blob`` says where a large
-    result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words."""
+    result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words;
+    ``workflow_version`` the version that a rerun gave it the body of."""
 
     task_exec_seq: int
     task_seq: int
@@ -57,6 +58,7 @@ class Task(_Told):
     result: Any = None
     blob: dict[str, Any] | None = None
     has_stand_in: bool = False
+    workflow_version: str | None = None
     error: TaskErrorTold | None = None
 
     @property
