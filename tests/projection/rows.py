@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Identifier
 from flower_engine.model.events import AnyEvent, FlowSnapshot, TaskStarted
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
+from flower_engine.model.schedule_state import fold_schedules
 from flower_engine.model.snapshot_registration import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
@@ -23,7 +24,10 @@ _TIMES = SQL(", ").join(
 _RETRY = SQL("(extract(epoch FROM retry_ts) * 1000)::bigint AS retry_ts")
 _FLOW_TIMES = SQL(", ").join(
     SQL("(extract(epoch FROM {0}) * 1000)::bigint AS {0}").format(Identifier(name))
-    for name in ("start_ts", "paused_ts", "cancelled_ts")
+    for name in (
+        *("start_ts", "paused_ts", "cancelled_ts"),
+        *("slot_ts", "previous_slot_ts", "next_slot_ts"),
+    )
 )
 _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
@@ -34,7 +38,8 @@ _TASKS = SQL(
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
     " waiting, running, suspended, finished, ignored, registered_by, idempotency_key, forked_from,"
-    " paused_by, cancelled_by, parameters, definition, {}, {} FROM kr_flow_stat ORDER BY task_flow_id) AS row"
+    " paused_by, cancelled_by, parameters, definition, schedule, {}, {}"
+    " FROM kr_flow_stat ORDER BY task_flow_id) AS row"
 ).format(_TIMES, _FLOW_TIMES)
 
 
@@ -60,6 +65,49 @@ def expected(events: Sequence[AnyEvent]) -> tuple[list[Row], list[Row]]:
     return (
         [_flow_row(flow, first_start_ms.get(flow.flow)) for flow in flows],
         [_task_row(flow, task) for flow in flows for task in flow.tasks],
+    )
+
+
+_SCHEDULES = (
+    "SELECT uid::text, name, version, state, problem, (extract(epoch FROM cursor) * 1000)::bigint, failures,"
+    " fired, skipped, missed, (extract(epoch FROM last_slot) * 1000)::bigint, coalesce(last_flow, '')"
+    " FROM kr_schedule ORDER BY uid"
+)
+_SLOTS = (
+    "SELECT uid::text, (extract(epoch FROM slot) * 1000)::bigint, (extract(epoch FROM until) * 1000)::bigint,"
+    " count, state, reason, detail, flow, late_ms, backfill, (extract(epoch FROM decided_ts) * 1000)::bigint"
+    " FROM kr_schedule_slot ORDER BY uid, slot, backfill"
+)
+
+
+async def held_schedules(connection: Connection) -> tuple[list[Any], list[Any]]:
+    """The rows of ``kr_schedule`` and ``kr_schedule_slot``."""
+    first, second = [
+        [row async for row in await connection.execute(statement)] for statement in (_SCHEDULES, _SLOTS)
+    ]
+    return first, second
+
+
+def expected_schedules(events: Sequence[AnyEvent]) -> tuple[list[Any], list[Any]]:
+    """The rows that these events add up to."""
+    schedules = sorted(fold_schedules(events).values(), key=lambda one: one.uid)
+    return (
+        [
+            (
+                *(one.uid, one.name, one.version, one.state, one.problem, one.cursor, one.failures),
+                *one.counts().values(),
+                *(one.last_slot, one.last_flow),
+            )
+            for one in schedules
+        ],
+        [
+            (
+                *(one.uid, fate.slot, fate.until, fate.count, fate.state, fate.reason, fate.detail),
+                *(fate.flow, fate.late_ms, fate.backfill, fate.decided_ms),
+            )
+            for one in schedules
+            for _, fate in sorted(one.fates.items())
+        ],
     )
 
 
@@ -95,6 +143,10 @@ def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
         "start_ts": flow.registered.start_ms or None,
         "parameters": flow.registered.parameters or None,
         "definition": flow.registered.definition or None,
+        "schedule": flow.registered.schedule or None,
+        "slot_ts": flow.registered.slot or None,
+        "previous_slot_ts": flow.registered.previous_slot or None,
+        "next_slot_ts": flow.registered.next_slot or None,
         "paused_ts": flow.paused and flow.paused.at,
         "paused_by": flow.paused and flow.paused.by,
         "cancelled_ts": flow.cancelled and flow.cancelled.at,

@@ -21,7 +21,7 @@ from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.projection.write.writer import Writer
 from fuzzing import examples
-from projection.rows import archived, expected, held
+from projection.rows import archived, expected, expected_schedules, held, held_schedules
 from projection.stories import SHAPES, Story
 
 RESULTS = (b"null", b'{"text":"\\"\\\\ \xc3\xa4","n":[1,2.5,true]}', b'"x"', b"0")
@@ -236,8 +236,21 @@ async def test_what_operators_do_is_projected_rightly(tables: Connection, size: 
     await _is_projected_rightly(tables, story, [size])
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_what_becomes_of_slots_is_projected_rightly(tables: Connection, size: int) -> None:
+    story = Story()
+    story.open()
+    for number in (0, 1, 2, 0, 3, 6, 9, 9, 11, 1, 4, 7, 10, 10, 0, 2, 5, 8):
+        story.schedule(number)
+    slots = {"slot": 1_790_000_060_000, "previous_slot": 1_790_000_000_000, "next_slot": 1_790_000_120_000}
+    story.run(story.register(SHAPES[0], schedule="00000000-0000-4000-8000-000000000001", **slots))
+    await _is_projected_rightly(tables, story, [size])
+
+
 async def _is_projected_rightly(tables: Connection, story: Story, sizes: Sequence[int]) -> None:
-    await tables.execute("TRUNCATE kr_task_stat, kr_flow_stat, kr_event, kr_projection")
+    await tables.execute(
+        "TRUNCATE kr_task_stat, kr_flow_stat, kr_schedule, kr_schedule_slot, kr_event, kr_projection"
+    )
     row = Projected(partition=0, position=None, installation="here", generation="1", partitions=1)
     await tables.execute("INSERT INTO kr_projection VALUES (0, NULL, 'here', 1, 1)")
     writer, entries = Writer(tables, row), story.entries
@@ -249,5 +262,6 @@ async def _is_projected_rightly(tables: Connection, story: Story, sizes: Sequenc
             done += len(batch.entries)
             assert writer.position == entries[done - 1].position
             assert await held(tables) == expected(story.events[:done])
+            assert await held_schedules(tables) == expected_schedules(story.events[:done])
     assert [position for position, _ in await archived(tables)] == [entry.position for entry in entries]
     assert fold(story.events)

@@ -8,18 +8,22 @@ from typing import Any
 
 from flower_engine.model.event_meaning import MEANINGS
 from flower_engine.model.events import AnyEvent, FlowSnapshot
+from flower_engine.model.schedule_events import ScheduleEvent
 from flower_engine.projection.write.counting import COUNTS
 from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.found_flows import found_flow
+from flower_engine.projection.write.slot_rows import Told
 
 _TOUCH_ONLY = {kind for kind, meaning in MEANINGS.items() if meaning.about == "refusal"}
 
 
 class Changes:
-    """The flows that a batch changes, by id, in the order in which it first names them."""
+    """The flows that a batch changes, by id, in the order in which it first names them; and its events of
+    schedules, in log order."""
 
     def __init__(self) -> None:
         self.flows: dict[str, FlowChange] = {}
+        self.schedules: list[Told] = []
 
     def touch(self, flow_id: str, position_ms: int) -> FlowChange:
         """The flow has an event at a position of this millisecond."""
@@ -42,3 +46,5 @@ class Changes:
             self.flows[event.flow] = found_flow(event, self.flows.get(event.flow), position_ms)
         elif type(event) in _TOUCH_ONLY:
             self.touch(counted.flow, position_ms)
+        elif isinstance(event, ScheduleEvent):
+            self.schedules.append((position_ms, event))

@@ -21,6 +21,7 @@ from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch, make_refused_batch
 from flower_engine.projection.write.projected_positions import Projected, move_position
+from flower_engine.projection.write.slot_rows import write_schedules
 from flower_engine.projection.write.tables import BY_KEY, copy_into, write_changes
 from flower_engine.store_faults import is_refusal
 
@@ -98,6 +99,7 @@ class Writer:
             crash_point("project.moved")
             await copy_into(connection, COPY_EVENTS, batch.archive.data())
             await write_changes(connection, flows, batch.partition)
+            await write_schedules(connection, batch.changes.schedules, batch.partition)
             await add_uses(connection, batch.uses())
             crash_point("project.written")
         crash_point("project.committed")
