@@ -11,16 +11,21 @@ from flower_api.access import by_of
 from flower_api.definition_schemas import WorkflowBody
 from flower_api.openapi import replies, reply
 from flower_api.problems import Fault, with_faults
+from flower_api.schedule_schemas import DeployedScheduleBody
 from flower_api.schemas import NAME_PATTERN, RequestBody, WorkflowName
 from flower_engine.errors import DefinitionError, DefinitionsError
 from flower_engine.flows.definition_checks import Verdict, verdicts_on
-from flower_engine.flows.deploys import Deploy, deploy, plan_deploy
+from flower_engine.flows.deployed_schedules import check_schedules, refuse_problems, warnings_of_others
+from flower_engine.flows.deploys import Deploy, Deployed, deploy, plan_deploy
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.definition_differences import Difference
 from flower_engine.projection.definitions.deploy_rows import Action, PlannedChange
+from flower_engine.projection.definitions.deploy_schedule_rows import PlannedSchedule
 from flower_engine.projection.read.views import Moment, View
+from flower_engine.schedules.schedule import Schedule
+from flower_engine.schedules.schedule_document import schedule_of
 
 MAX_DEPLOYED = 1_000
 _MOST_WARNED = 20  # workflows whose names of programs and queues are looked up
@@ -42,9 +47,11 @@ class DeployBody(RequestBody):
         description="where it comes from: a later deploy of the same source may prune what this one brings",
     )
     workflows: list[DeployedBody] = Field(description=f"up to {MAX_DEPLOYED}")
+    schedules: list[DeployedScheduleBody] = Field(default_factory=list, description=f"up to {MAX_DEPLOYED}")
     prune: bool = Field(
         False,
-        description="delete workflows that an earlier deploy of the source brought and that are not here",
+        description="delete workflows and schedules that an earlier deploy of the source brought and that are"
+        " not here",
     )
     check: bool = Field(False, description="only say what would be done")
     ahead: bool = Field(
@@ -55,6 +62,7 @@ class DeployBody(RequestBody):
     expected: dict[str, str | None] | None = Field(
         None, description="that of the plan that was agreed to; refused if the workflows stand otherwise now"
     )
+    expected_schedules: dict[str, str | None] | None = Field(None, description="the same of schedules")
 
 
 class DeployedWorkflow(View, omit_defaults=True):
@@ -94,15 +102,50 @@ class DeployedWorkflow(View, omit_defaults=True):
         )
 
 
+class DeployedSchedule(View, omit_defaults=True):
+    """What a deploy does to a schedule; the fields are those of a workflow."""
+
+    schedule: str
+    task_id: str
+    action: Action
+    hash: str | None
+    standing: str | None
+    differences: list[Difference] = msgspec.field(default_factory=list)
+    drift: list[Difference] = msgspec.field(default_factory=list)
+    problem: str = ""
+    source: str | None = None
+    written_by: str | None = None
+    written_ts: Moment | None = None
+
+    @classmethod
+    def of(cls, change: PlannedSchedule) -> "DeployedSchedule":
+        origin = change.origin
+        return cls(
+            change.schedule,
+            change.workflow,
+            change.action,
+            change.hash,
+            change.standing,
+            change.differences,
+            change.drift,
+            change.problem,
+            origin and origin.source,
+            origin and origin.written_by,
+            origin and origin.written_ts,
+        )
+
+
 class DeployView(View, omit_defaults=True):
-    """The plan of a deploy, or what it did (``applied``). ``expected``: to be sent with the deploy that is to
-    do just this. ``warnings``: programs and queues that no worker has served, and what some live workers'
-    programs do not take."""
+    """The plan of a deploy, or what it did (``applied``). ``expected``, ``expectedSchedules``: to be sent
+    with the deploy that is to do just this. ``warnings``: programs and queues that no worker has served, what
+    some live workers' programs do not take, and schedules that do not fire any more."""
 
     source: str
     applied: bool
     workflows: list[DeployedWorkflow]
+    schedules: list[DeployedSchedule]
     expected: dict[str, str | None]
+    expected_schedules: dict[str, str | None]
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
@@ -122,11 +165,13 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
 
         409 if a workflow stands otherwise than `expected` says: then plan again.
         """
-        if len(body.workflows) > MAX_DEPLOYED:
-            many = f"{len(body.workflows)} workflows are more than {MAX_DEPLOYED}: deploy them in parts"
-            fault = Fault(detail=many, pointer="#/workflows")
-            raise with_faults("invalid-request", "the request is wrong", [fault])
+        for what, given in (("workflows", body.workflows), ("schedules", body.schedules)):
+            if len(given) > MAX_DEPLOYED:
+                many = f"{len(given)} {what} are more than {MAX_DEPLOYED}: deploy them in parts"
+                fault = Fault(detail=many, pointer=f"#/{what}")
+                raise with_faults("invalid-request", "the request is wrong", [fault])
         workflows = _definitions(body.workflows)
+        schedules = _schedules(body.schedules)
         verdicts = await verdicts_on(stores.programs, workflows, ahead=body.ahead)
         wanted = Deploy(
             source=body.source,
@@ -134,20 +179,40 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
             prune=body.prune,
             expected=body.expected,
             refused={name: verdict.problems for name, verdict in verdicts.items()},
+            schedules=schedules,
+            expected_schedules=body.expected_schedules,
+            checked_schedules=await check_schedules(stores, workflows, schedules),
         )
         if body.check:
-            changes = await plan_deploy(stores, wanted)
+            done = await plan_deploy(stores, wanted)
         else:
-            changes = await deploy(stores, wanted, by_of(request))
+            done = await deploy(stores, wanted, by_of(request))
         return reply(
             DeployView(
                 source=body.source,
                 applied=not body.check,
-                workflows=[DeployedWorkflow.of(change) for change in changes],
-                expected={change.workflow: change.standing for change in changes},
-                warnings=await _warnings(changes, workflows, verdicts),
+                workflows=[DeployedWorkflow.of(change) for change in done.workflows],
+                schedules=[DeployedSchedule.of(change) for change in done.schedules],
+                expected={change.workflow: change.standing for change in done.workflows},
+                expected_schedules={change.schedule: change.standing for change in done.schedules},
+                warnings=[
+                    *await _warnings(done.workflows, workflows, verdicts),
+                    *await _warnings_of_schedules(done, wanted),
+                ],
             )
         )
+
+    async def _warnings_of_schedules(done: Deployed, wanted: Deploy) -> list[str]:
+        new = {change.workflow for change in done.workflows if change.action in ("new", "changed")}
+        found = [
+            f"schedule {change.schedule!r}: {warning}"
+            for change in done.schedules
+            if change.action in ("new", "changed")
+            for warning in wanted.checked_schedules[change.schedule].warnings
+        ]
+        changed = [definition for definition in wanted.workflows if definition.name in new]
+        named = {change.schedule for change in done.schedules}
+        return found[:_MOST_WARNED] + await warnings_of_others(stores, changed, named)
 
     async def _warnings(
         changes: Sequence[PlannedChange],
@@ -160,6 +225,13 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
             warnings = await names.of_definition(definition) + verdicts[definition.name].warnings
             found |= dict.fromkeys(f"workflow {definition.name!r}, {warning}" for warning in warnings)
         return list(found)
+
+
+def _schedules(bodies: Sequence[DeployedScheduleBody]) -> list[Schedule]:
+    """Raises ScheduleError where one makes no sense."""
+    found = [schedule_of(body, body.schedule) for body in bodies]
+    refuse_problems(found)
+    return [schedule for schedule, _ in found]
 
 
 def _definitions(bodies: Sequence[DeployedBody]) -> list[WorkflowDefinition]:

@@ -44,6 +44,11 @@ def differences(old: Document, new: Document) -> list[Difference]:
     return found
 
 
+def field_differences(old: Document, new: Document) -> list[Difference]:
+    """What of a document without tasks became different, field by field."""
+    return list(_changed("", old, new))
+
+
 def duration_in_words(seconds: float) -> str:
     """``5m``, ``1h30m``, ``2d``, ``0.25s``."""
     whole, parts = seconds, ""

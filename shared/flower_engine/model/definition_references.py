@@ -107,7 +107,10 @@ class DefinitionReferences:
                 near = self._near(name, self._params.known)
                 yield f"{places[0]}: parametersSchema has no property {short(name)!r}{near}"
         for name, places in found.slots.items():
-            yield f"{places[0]}: $slot {short(name)!r} is of a schedule, and schedules are not there yet"
+            yield (
+                f"{places[0]}: $slot {short(name)!r} stands in parameters of schedules only: make it a"
+                " parameter of the workflow, which its schedules give"
+            )
 
     def _of_key(self, at: str, who: str, found: Found) -> Iterator[str]:
         places = [use.at for use in found.uses]

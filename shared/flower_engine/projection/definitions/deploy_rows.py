@@ -29,7 +29,7 @@ FROM (SELECT unnest(%s::text[]) AS task_id ORDER BY 1 OFFSET 0) AS sorted
 """
 # Those who edit rows with SQL are kept out, and those who are at it waited for, but not for long.
 _WAIT = "SET LOCAL lock_timeout = '5s'"
-_KEEP_OUT = "LOCK TABLE ms_task_definition, ms_workflow IN SHARE ROW EXCLUSIVE MODE"
+_KEEP_OUT = "LOCK TABLE ms_task_definition, ms_workflow, ms_schedule IN SHARE ROW EXCLUSIVE MODE"
 _ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BROUGHT_BY = "SELECT task_id FROM kr_workflow_origin WHERE source = %s ORDER BY task_id"
 _ORIGINS = """
@@ -87,7 +87,7 @@ async def deploying(
     """What the deploy does, one by one, in the order given, those that it prunes at the end.
 
     All of it happens when the context ends without an error; with ``check`` nothing does. Until then nobody
-    else changes a definition, neither over the API nor with SQL.
+    else changes a definition or a schedule, neither over the API nor with SQL.
 
     Raises:
         psycopg.errors.LockNotAvailable, DeadlockDetected: somebody has changed definitions with SQL, and

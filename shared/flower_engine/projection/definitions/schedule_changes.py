@@ -1,5 +1,7 @@
 """What the API and deploys change in ``ms_schedule``, and in ``kr_schedule_origin`` what they wrote last."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -51,10 +53,28 @@ INSERT INTO kr_schedule_origin (name, definition, source, written_by) VALUES (%s
 ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, source = excluded.source,
     written_by = excluded.written_by, written_ts = now()
 """
+_ORIGINS = """
+SELECT name, definition::text, source, written_ts, written_by FROM kr_schedule_origin WHERE name = ANY(%s)
+"""
 _SET_PAUSED = """
 UPDATE ms_schedule SET is_paused = %(is_paused)s, reason = %(reason)s, changed_by = %(by)s
 WHERE name = %(name)s
 """
+
+
+class ScheduleOrigin(msgspec.Struct, frozen=True):
+    """What the API wrote last of a schedule, as canonical JSON; ``source``: of the deploy that brought it."""
+
+    definition: str
+    source: str | None
+    written_ts: datetime
+    written_by: str
+
+
+async def read_schedule_origins(connection: Connection, names: Sequence[str]) -> dict[str, ScheduleOrigin]:
+    """What was written last of each of these, by name; nothing of those that only SQL wrote."""
+    rows = await (await connection.execute(_ORIGINS, (list(names),))).fetchall()
+    return {name: ScheduleOrigin(*origin) for name, *origin in rows}
 
 
 async def insert_schedule(
