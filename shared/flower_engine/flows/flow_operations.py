@@ -1,7 +1,7 @@
 """Operations on flows, wherever their state is: in Redis, or only in their history."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypedDict
 
 from flower_engine.errors import (
@@ -13,12 +13,11 @@ from flower_engine.errors import (
     UnknownFlowError,
 )
 from flower_engine.flows.history import find_state
-from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
+from flower_engine.flows.new_messages import Changes, NewMessages, new_messages
 from flower_engine.flows.stores import Stores
-from flower_engine.flows.workflow_definitions import keying_of
+from flower_engine.flows.version_reruns import Bodies, are_messages_of, bodies_of_rerun, may_run_again
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
-from flower_engine.model.definition import TaskKeys
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.kept_results import NOTHING, payload_of
 from flower_engine.transitions import operator_transitions
@@ -26,13 +25,10 @@ from flower_engine.transitions.operator_transitions import Operated, Results, Sc
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.prune_transitions import take_back
 from flower_engine.transitions.restored_flow import Restored
-from flower_engine.transitions.task_fields import decode_message, with_parameters
 
 _TRIES = 5
 
 Selection = Sequence[int] | str
-Changes = Mapping[int, Change]
-"""What is to change of tasks' parameters, by taskExecSeq."""
 
 
 class _Who(TypedDict):
@@ -61,13 +57,17 @@ class Operator:
         self._operation = operation
         self.warnings: list[str] = []
 
-    async def rerun(self, selection: Any, scope: Scope, changes: Changes) -> Operated:
+    async def rerun(
+        self, selection: Any, scope: Scope, changes: Changes, workflow_version: str = ""
+    ) -> Operated:
         """Reruns tasks (a list, "failed" or "all"), with new parameters for some. ``warnings`` holds what
-        of these could not be checked.
+        of these could not be checked. ``workflow_version``: what runs again has the bodies of that version of
+        the workflow from then on, its number, how its hash begins, or "newest"; "": as they are.
 
         Raises:
             ParametersError: a task or its program cannot take the parameters.
-            RefusedError, MovedError: see ``transitions/operator_transitions.py``.
+            RefusedError, MovedError: see ``transitions/operator_transitions.py``, and ``version_reruns.py``,
+                which raises others, too.
             UnknownFlowError: there is no such flow.
         """
 
@@ -76,14 +76,20 @@ class Operator:
             return done
 
         async def call(restored: Restored | None, results: Results) -> Operated:
-            messages = await self._messages(restored, changes) if changes else {}
+            messages, bodies = NewMessages(), Bodies()
+            if workflow_version:
+                bodies = await self._bodies(restored, selection, changes, workflow_version)
+            elif changes:
+                messages = await new_messages(self._stores, await self._messages(restored, changes), changes)
+            self.warnings = [*messages.warnings, *bodies.warnings]
             return await operator_transitions.rerun(
                 *self._where(),
                 by=self._by,
                 selection=selection,
                 scope=scope,
-                messages=messages,
-                keys=await self._keys(messages),
+                messages=messages.by_task,
+                keys=messages.keys,
+                bodies=bodies.by_task,
                 results=results,
                 version=self._version,
                 restored=restored,
@@ -232,6 +238,9 @@ class Operator:
                 if restored is None or self._version is not None:
                     raise
                 restored = None
+            except RefusedError as error:
+                if error.reason != "outdated":
+                    raise
         raise self._restless()
 
     async def _unless_pruned(self, error: PrunedError) -> None:
@@ -250,39 +259,35 @@ class Operator:
                 raise error
             await take_back(redis, partition, error.until_ms)
 
-    async def _keys(self, messages: Mapping[int, tuple[bytes, bytes]]) -> dict[int, TaskKeys]:
-        """The keys by which tasks with new messages wait and are counted."""
-        new = {seq: decode_message(message) for seq, (_, message) in messages.items()}
-        if not new:
-            return {}
-        keying = await keying_of(self._stores, next(iter(new.values())).workflow)
-        return {
-            seq: keying.keys_of(task.program, task.parameters, refs=task.refs) for seq, task in new.items()
-        }
+    async def _messages(self, restored: Restored | None, tasks: Iterable[int]) -> dict[int, bytes]:
+        """The messages of tasks as they are.
 
-    async def _messages(self, restored: Restored | None, changes: Changes) -> dict[int, tuple[bytes, bytes]]:
-        found = restored.messages(changes) if restored else await read_messages(*self._where(), list(changes))
+        Raises:
+            NotUnderWayError: the flow is not in Redis, and not given either.
+            RefusedError: there is no such task.
+        """
+        tasks = list(tasks)
+        found = restored.messages(tasks) if restored else await read_messages(*self._where(), tasks)
         if found is None:
             redis, partition, flow = self._where()
             position = await last_position(redis, partition)
             raise NotUnderWayError(f"flow {flow} is not under way", position)
-        for task in changes:
+        for task in tasks:
             if task not in found:
                 raise RefusedError(f"flow {self._flow}: it has no task {task}", "unknown")
-        tasks = {seq: decode_message(message) for seq, message in found.items()}
-        given = await self._stores.programs.checked(
-            {task.program for task in tasks.values()},
-            lambda versions: checked_changes(
-                {seq: (task.program, task.parameters, task.refs) for seq, task in tasks.items()},
-                changes,
-                versions,
-            ),
-        )
-        self.warnings = warnings_of({seq: task.program for seq, task in tasks.items()}, given)
-        return {
-            seq: (now, with_parameters(now, given[seq].values, given[seq].unset))
-            for seq, now in found.items()
-        }
+        return found
+
+    async def _bodies(
+        self, restored: Restored | None, selection: Any, changes: Changes, workflow_version: str
+    ) -> Bodies:
+        """Of all tasks that may run again those of another version."""
+        state = await self.state()
+        messages = await self._messages(restored, may_run_again(state, selection))
+        if not are_messages_of(state, messages):  # they are newer
+            state = await self.state()
+        if restored and restored.version != state.version:
+            raise MovedError(f"flow {self._flow} has moved on", "moved")
+        return await bodies_of_rerun(self._stores, state, messages, workflow_version, changes)
 
 
 def results_of(state: FlowState, tasks: Sequence[int]) -> Results:

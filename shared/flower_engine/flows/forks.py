@@ -13,6 +13,7 @@ from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.result_blobs import keep_blobs
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_forks import plan_of_version_fork
+from flower_engine.flows.version_reruns import behind, changed
 from flower_engine.flows.workflow_definitions import keying_of
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
@@ -85,7 +86,7 @@ def plan_of_fork(
 
     It waits and is counted by the keys of its own parameters, as limits and fairness ask for them now.
     """
-    runs = _with_dependents(state, tasks)
+    runs = behind(state, tasks)
     planned = [keying.keyed(_changed(task.planned, given.get(task.planned.seq))) for task in state.tasks]
     kept = [task for task in state.tasks if task.planned.seq not in runs]
     return FlowPlan(
@@ -110,17 +111,7 @@ def plan_of_fork(
 
 
 def _changed(task: PlannedTask, given: Given | None) -> PlannedTask:
-    if given is None:  # a rerun may have given it values in place of references: those are read no more
-        return with_parameters(task, task.parameters) if task.reads else task
-    kept = {name: value for name, value in task.parameters.items() if name not in given.unset}
-    return with_parameters(task, {**kept, **given.values})
-
-
-def _with_dependents(state: FlowState, tasks: Sequence[int]) -> set[int]:
-    found, left = set(tasks), list(tasks)
-    while left:
-        for dependent in state.dependents[left.pop()]:
-            if dependent not in found:
-                found.add(dependent)
-                left.append(dependent)
-    return found
+    if given is None and task.reads:
+        # A rerun may have given it values in place of references: those are read no more.
+        return with_parameters(task, task.parameters)
+    return changed(task, given)

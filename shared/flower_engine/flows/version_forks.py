@@ -2,16 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-import msgspec
-
-from flower_engine.errors import ParametersError, RefusedError
 from flower_engine.flows.stores import Stores
-from flower_engine.model.definition import PlannedTask, dependents_of, with_parameters
+from flower_engine.flows.version_bodies import is_same, version_bodies
+from flower_engine.model.definition import PlannedTask, dependents_of
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
-
-_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 async def plan_of_version_fork(
@@ -30,28 +26,11 @@ async def plan_of_version_fork(
         DefinitionError: that version cannot be run (any more).
         ParametersError: it takes other parameters than the old flow has; names all of them.
     """
-    if not state.registered.definition:
-        raise RefusedError(
-            f"flow {state.flow}: it names no version of its workflow, so what it was given cannot be told"
-            " from what was defined: fork it as it is, or register it anew",
-            "no-version",
-        )
-    old = await stores.plans.get(state.workflow, state.registered.definition)
-    new = await stores.plans.get(state.workflow, version)
-    values, defined = dict(state.registered.parameters), new.planned
-    if new.takes is not None:
-        values, _, faults = new.takes.taken(values, "#/parameters")
-        if faults:
-            raise ParametersError(faults)
-        defined = tuple(new.takes.bind(task, values) for task in new.planned)
-    before = {task.seq: task for task in old.planned}
-    if old.takes is not None:
-        before = {seq: old.takes.bind(task, state.registered.parameters) for seq, task in before.items()}
+    found = await version_bodies(stores, state, version)
+    new, defined = found.plan, found.tasks
     same = _same_tasks(defined, state.tasks)
     planned = [
-        _with_what_was_given(task, before.get(same[task.seq]), state.tasks[same[task.seq] - 1].planned)
-        if task.seq in same
-        else task
+        found.body(task, state.tasks[same[task.seq] - 1].planned) if task.seq in same else task
         for task in defined
     ]
     kept = _unchanged(planned, state, same) - _behind(planned, same, tasks)
@@ -72,7 +51,7 @@ async def plan_of_version_fork(
             for seq, task in old_of.items()
             if task.status is Status.IGNORE and task.result is not None
         },
-        parameters=values,
+        parameters=found.values,
         definition=new.definition,
     )
 
@@ -90,21 +69,6 @@ def _same_tasks(new: Sequence[PlannedTask], old: Sequence[TaskState]) -> dict[in
         if task.seq not in found and other is not None and is_free:
             found[task.seq] = other.seq
     return found
-
-
-def _with_what_was_given(new: PlannedTask, defined: PlannedTask | None, flow: PlannedTask) -> PlannedTask:
-    """The new task with what the flow has otherwise than its own definition says."""
-    if defined is None:
-        return new
-    parameters = dict(new.parameters)
-    for name in {*defined.parameters, *flow.parameters}:
-        if name not in flow.parameters:
-            parameters.pop(name, None)
-        elif name not in defined.parameters or not _is_same(defined.parameters[name], flow.parameters[name]):
-            parameters[name] = flow.parameters[name]
-    if not _is_same(parameters, new.parameters):
-        new = with_parameters(new, parameters)
-    return new if flow.priority == defined.priority else msgspec.structs.replace(new, priority=flow.priority)
 
 
 def _unchanged(planned: Sequence[PlannedTask], state: FlowState, same: Mapping[int, int]) -> set[int]:
@@ -132,7 +96,7 @@ def _does_the_same(new: PlannedTask, old: PlannedTask, same: Mapping[int, int]) 
         new.program == old.program
         and {same[seq] for seq in new.depends_on} == set(old.depends_on)
         and {name: same[seq] for name, seq in new.reads.items()} == old.reads
-        and _is_same(new.parameters, old.parameters)
+        and is_same(new.parameters, old.parameters)
     )
 
 
@@ -147,7 +111,3 @@ def _behind(planned: Sequence[PlannedTask], same: Mapping[int, int], tasks: Coll
                 found.add(dependent)
                 left.append(dependent)
     return found
-
-
-def _is_same(one: object, other: object) -> bool:
-    return _encode(one) == _encode(other)
