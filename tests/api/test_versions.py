@@ -196,3 +196,84 @@ async def test_a_flow_names_its_version_before_and_after_it_is_projected(own_api
     assert {one["taskFlowId"]: one["workflowVersion"] for one in listed} == expected
     fork = own_api.client.post(f"/flows/{old}/fork", json={"fromTasks": [1]}).json()["taskFlowId"]
     assert own_api.flow(fork)["workflowVersion"] == hashes[1]
+
+
+def _rerun(api: RunningApi, flow: str, **body: Any) -> Any:
+    return api.client.post(f"/flows/{flow}/rerun", json={"workflowVersion": "newest", **body})
+
+
+async def test_what_runs_again_may_be_of_another_version(own_api: RunningApi) -> None:
+    def define(program: str, **more: Any) -> None:
+        tasks = [{"program": program, "taskName": name, **more} for name in ("one", "two", "three")]
+        own_api.define("mended", *tasks)
+
+    define("A", parameters={"n": 1})
+    flow = own_api.register("mended")
+    own_api.client.post(f"/flows/{flow}/ignore", json={"tasks": [1, 2, 3]})
+    define("B", parameters={"n": 2, "m": 3}, queue="fast", taskPriority=-4)
+    hashes = {n: own_api.client.get(f"/workflows/mended/versions/{n}").json()["hash"] for n in (1, 2)}
+    key = {"Idempotency-Key": "once"}
+    body = {
+        "workflowVersion": 2,
+        "tasks": ["two"],
+        "scope": "dependents",
+        "taskParameters": {"two": {"m": 9}},
+    }
+    done = own_api.client.post(f"/flows/{flow}/rerun", json=body, headers=key)
+    assert (done.status_code, done.json()["tasks"]) == (200, [2, 3]), done.text
+    expected = {
+        "workflowVersion": [None, hashes[2], hashes[2]],
+        "program": ["A", "B", "B"],
+        "queue": ["default", "fast", "fast"],
+        "taskPriority": [0, -4, -4],
+        "parameters": [{"n": 1}, {"n": 2, "m": 9}, {"n": 2, "m": 3}],
+    }
+
+    def shown() -> dict[str, Any]:
+        return {name: [task[name] for task in own_api.flow(flow)["tasks"]] for name in expected}
+
+    assert shown() == expected
+    await own_api.project()
+    assert shown() == expected, "the tables say it, too"
+    assert own_api.flow(flow)["workflowVersion"] == hashes[1]
+    (event,) = [
+        one["event"]
+        for one in own_api.client.get(f"/flows/{flow}/events").json()["events"]
+        if one["event"]["type"] == "flow.rerun"
+    ]
+    assert {seq: body["definition"] for seq, body in event["bodies"].items()} == {
+        "2": hashes[2],
+        "3": hashes[2],
+    }
+    again = own_api.client.post(f"/flows/{flow}/rerun", json=body, headers=key)
+    assert again.json()["version"] == done.json()["version"], "sent again, it is done once"
+
+
+async def test_of_a_flow_that_was_lost_the_other_bodies_are_put_back(own_api: RunningApi) -> None:
+    own_api.define("lost", {"program": "A"}, {"program": "A"})
+    flow = own_api.register("lost")
+    own_api.client.post(f"/flows/{flow}/ignore", json={"tasks": [1, 2]})
+    await own_api.project()
+    own_api.define("lost", {"program": "B"}, {"program": "B"})
+    assert _rerun(own_api, flow, tasks=[2]).status_code == 200
+    own_api.client.post(f"/flows/{flow}/ignore", json={"tasks": [2]})
+    await own_api.project()
+    done = own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [2]})
+    assert done.status_code == 200, done.text
+    assert _programs(own_api, flow) == ["A", "B"], "it ended in between, and came back as it was then"
+
+
+def test_a_rerun_with_a_version_that_does_not_fit_is_refused_with_the_reason(api: RunningApi) -> None:
+    api.define("unfit", {"program": "A"})
+    flow = api.register("unfit")
+    api.client.post(f"/flows/{flow}/ignore", json={"tasks": [1]})
+    unknown = _rerun(api, flow, selection="all", workflowVersion=7)
+    assert (unknown.status_code, unknown.json()["type"]) == (422, "urn:flower:problem:unknown-version")
+    wrong = _rerun(api, flow, selection="all", workflowVersion="what")
+    assert wrong.status_code == 422
+    api.define("unfit", {"program": "A"}, {"program": "A"})
+    refused = _rerun(api, flow, selection="all")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:flower:problem:other-tasks")
+    assert "task 2 is new in it" in refused.json()["detail"]
+    unnamed = _rerun(api, flow, tasks=[5])
+    assert (unnamed.status_code, unnamed.json()["type"]) == (409, "urn:flower:problem:unknown")

@@ -266,3 +266,21 @@ def test_a_flow_of_an_earlier_version_is_started_and_shown(flower: Flower, own_a
     assert (both.exit_code, "parameters or workflowVersion" in both.stderr) == (1, True)
     wrong = flower("register", "daily", "--workflow-version", "9")
     assert (wrong.exit_code, "no version 9" in wrong.stderr) == (1, True)
+
+
+def test_what_failed_is_rerun_as_the_newest_version_has_it(flower: Flower, own_api: RunningApi) -> None:
+    own_api.define("mended", {"program": "A"}, {"program": "A"})
+    flow = flower("register", "mended").stdout.split()[0]
+    assert flower("ignore", flow, "1").exit_code == 0
+    own_api.define("mended", {"program": "B"}, {"program": "B"})
+    done = flower("rerun", flow, "--task", "1", "--workflow-version", "newest")
+    assert (done.exit_code, "task 1 " in _said(done.stdout)) == (0, True)
+    assert [task["program"] for task in own_api.flow(flow)["tasks"]] == ["B", "A"]
+    newest = own_api.flow(flow)["tasks"][0]["workflowVersion"]
+    assert f"{newest[:12]} for task 1, by a rerun" in flower("show", flow).stdout
+    assert f"version    {newest[:12]}, by a rerun" in flower("show", flow, "--task", "1").stdout
+    assert "by a rerun" not in flower("show", flow, "--task", "2").stdout
+    own_api.define("mended", {"program": "B"}, {"program": "B"}, {"program": "C"})
+    refused = flower("rerun", flow, "--task", "1", "--workflow-version", "newest")
+    assert (refused.exit_code, "task 3 is new in it" in refused.stderr) == (1, True)
+    assert "Fork the flow" in " ".join(refused.stderr.split())

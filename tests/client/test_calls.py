@@ -292,6 +292,15 @@ def test_a_fork_and_a_registration_may_be_of_another_version() -> None:
     assert client.named("w", workflow_version=3).options == {"workflowVersion": 3}
 
 
+def test_a_rerun_may_take_another_version() -> None:
+    scripted = Scripted(*[b'{"taskFlowId":"f","operation":"rerun","version":7}'] * 2)
+    handle: client.FlowHandle[Any] = client.FlowHandle(cast("client.Client", scripted), "f")
+    handle.rerun("failed", workflow_version="newest")
+    handle.rerun(["a"])
+    bodies = [msgspec.json.decode(request.body or b"") for request in scripted.sent]
+    assert [body.get("workflowVersion") for body in bodies] == ["newest", None]
+
+
 def test_a_flow_is_shown_with_nothing_of_its_data_as_markup() -> None:
     error = {"type": "E", "message": "<script>alert(1)</script>[red]"}
     task = msgspec.convert(

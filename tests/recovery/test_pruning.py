@@ -317,6 +317,7 @@ async def test_the_projector_prunes_by_itself_what_is_older_than_it_is_told(
 async def test_versions_that_flows_name_stay_and_so_do_the_newest_and_the_last(both: Both) -> None:
     await _stories(both)
     rows = [
+        ("later", "of a task that was rerun", 0, 40),
         ("later", "named", 1, 40),
         ("later", "unnamed", 2, 30),
         ("later", "newest", 3, 0),
@@ -340,6 +341,9 @@ async def test_versions_that_flows_name_stay_and_so_do_the_newest_and_the_last(b
         " VALUES ('origin', 'as the API wrote it', 'eve')"
     )
     await both.connection.execute("UPDATE kr_flow_stat SET definition = 'named' WHERE task_id = 'later'")
+    await both.connection.execute(
+        "UPDATE kr_task_stat SET definition = 'of a task that was rerun' WHERE task_id = 'later'"
+    )
     pruned = await _prune(both)
     assert (pruned.flows, pruned.versions) == (1, 2)
     left = await (await both.connection.execute("SELECT task_id, hash FROM ms_workflow_version")).fetchall()

@@ -67,6 +67,11 @@ class RerunBody(Operation, WithParameters):
         description="dependents: all that depends on them, too; only: whatever dependents have; absent: what"
         " read their results, too, and refused where another dependent would keep a result of the old run",
     )
+    workflow_version: WorkflowVersion | None = Field(
+        None,
+        description="what runs again has the bodies of this version of the workflow from then on, which must"
+        " have the same tasks and edges as the flow; absent: as they are",
+    )
 
 
 class ForkBody(WithParameters):
@@ -135,7 +140,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         tasks, changes = await asked(task_flow_id, body.tasks or [], body)
         selection = tasks or body.selection
         operates = operator(request, task_flow_id, body, key)
-        done = await operates.rerun(selection, body.scope or "", changes)
+        done = await operates.rerun(selection, body.scope or "", changes, _version_of(body))
         return _reply(task_flow_id, "rerun", done, operates.warnings)
 
     @app.post(
@@ -163,7 +168,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     ) -> Response:
         """What is final in this flow and not behind those tasks is taken over with its result."""
         tasks, changes = await asked(task_flow_id, body.from_tasks, body)
-        version = "" if body.workflow_version is None else str(body.workflow_version)
+        version = _version_of(body)
         if version and changes:
             both = Fault(detail="give parameters or workflowVersion", pointer="#/workflowVersion")
             raise with_faults("invalid-request", "the request is wrong", [both])
@@ -231,6 +236,11 @@ def _operation_of(request: Request, body: Operation | None, key: str) -> str:
     said = body.model_dump_json() if body else ""
     whole = "\0".join((by_of(request), request.url.path, key, said))
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _version_of(body: RerunBody | ForkBody) -> str:
+    """The version of the workflow that is asked for; "": none."""
+    return "" if body.workflow_version is None else str(body.workflow_version)
 
 
 def _reply(flow_id: str, operation: str, done: Operated, warnings: Sequence[str] = ()) -> Response:

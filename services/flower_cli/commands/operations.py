@@ -52,11 +52,12 @@ def rerun(
     param: ParamOption = None,
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
+    workflow_version: WorkflowVersionOption = None,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run tasks again, also of a flow that has ended."""
+    """Run tasks again, also of a flow that has ended; as they are, or as another version has them."""
     if bool(task) + failed + everything != 1:
         raise typer.BadParameter("say what is to run again: --task N, --failed or --all, one of them")
     if only and dependents:
@@ -65,6 +66,8 @@ def rerun(
     if only or dependents:
         body["scope"] = "only" if only else "dependents"
     body |= _parameters(param, task_param, unset)
+    if workflow_version:
+        body["workflowVersion"] = workflow_version
     _operate(flow, "rerun", body, version, url, as_json)
 
 
@@ -201,9 +204,8 @@ def _operate(  # one call for all of the above
 def _said(operation: str, tasks: list[int]) -> str:
     said = [_OF_FLOW[operation]] if operation in _OF_FLOW else []
     if tasks:
-        shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
         one, many = _OF_TASKS.get(operation, ("is concerned", "are concerned"))
-        said.append(f"task {shown} {one}" if len(tasks) == 1 else f"tasks {shown} {many}")
+        said.append(f"{words.tasks_in_words(tasks)} {one if len(tasks) == 1 else many}")
     return ", ".join(said) or "nothing had to be done"
 
 

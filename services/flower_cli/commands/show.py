@@ -1,5 +1,6 @@
 """Commands that show: flows, show, errors, workers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -213,6 +214,8 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
     if flow["workflowVersion"]:
         out.print(f"{'version':<11}{flow['workflowVersion'][:12]} of {flow['taskId']}", markup=False)
+    for version, tasks in _other_versions(flow["tasks"]).items():
+        out.print(f"{'':<11}{version[:12]} for {words.tasks_in_words(tasks)}, by a rerun", markup=False)
     if flow["parameters"]:
         out.print(f"parameters {msgspec.json.encode(flow['parameters']).decode()}", markup=False)
     out.print()
@@ -232,12 +235,23 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
         print_failure(task, whole=whole)
 
 
+def _other_versions(tasks: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+    """By hash of a version that reruns gave tasks, which."""
+    found: dict[str, list[int]] = {}
+    for task in tasks:
+        if task["workflowVersion"]:
+            found.setdefault(task["workflowVersion"], []).append(task["taskExecSeq"])
+    return found
+
+
 def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
     """A task with its attempts; ``whole``: with all frames of tracebacks."""
     out.print(Text(f"{task['taskId']} {task['taskFlowId']} task {words.task_title(task)}", "bold"))
     out.print(Text(f"{words.mark(task['status'])} {task['status']}", words.COLOURS.get(task["status"], "")))
     if reason := words.why_it_waits(task["waitReason"]):
         out.print(reason, markup=False)
+    if task["workflowVersion"]:
+        out.print(f"{'version':<11}{task['workflowVersion'][:12]}, by a rerun", markup=False)
     out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
     if task["status"] == "Finish":
         out.print(f"result     {msgspec.json.encode(task['result']).decode()}", markup=False)

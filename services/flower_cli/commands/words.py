@@ -1,6 +1,7 @@
 """Flows, tasks and errors in words, for a terminal or a file."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -55,6 +56,12 @@ def task_title(task: dict[str, Any]) -> str:
 def task_number(text: str) -> int | str:
     """A task as people name it: a number, or else a name."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
+def tasks_in_words(tasks: Sequence[int]) -> str:
+    """``task 3``, or ``tasks 3, 4``; of many the first 20."""
+    shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
+    return f"task {shown}" if len(tasks) == 1 else f"tasks {shown}"
 
 
 def why_line(task: dict[str, Any]) -> str:

@@ -298,14 +298,18 @@ class FlowHandle(Generic[R]):
         parameters: Mapping[str, Any] | None = None,
         task_parameters: TaskParameters | None = None,
         unset: Sequence[str] = (),
+        workflow_version: int | str | None = None,
         version: int | None = None,
     ) -> Operated:
         """Tasks (by number or name), those that failed, or all run again; docs/lifecycle.md has ``scope``.
+        With ``workflow_version`` (a number, a hash or ``newest``) as that version has them.
 
         Raises:
             RefusedError, MovedError, ParametersError: it cannot be done, and nothing was.
         """
         body = rerun_body(tasks, scope, parameters, task_parameters, unset)
+        if workflow_version is not None:
+            body["workflowVersion"] = workflow_version
         return self._operate("rerun", version=version, **body)
 
     def resume(self, *, version: int | None = None) -> Operated:

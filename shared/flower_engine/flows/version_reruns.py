@@ -12,7 +12,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import VersionBodies, is_same, version_bodies
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
-from flower_engine.model.version_bodies import place_differences
+from flower_engine.model.task_places import place_differences
 from flower_engine.transitions.operator_transitions import Body
 from flower_engine.transitions.task_fields import decode_message
 

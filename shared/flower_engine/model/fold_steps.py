@@ -12,7 +12,7 @@ from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
-from flower_engine.model.version_bodies import place_of
+from flower_engine.model.task_places import place_of
 
 Step = Callable[[FlowState, Any], None]
 """Adds an event to its flow: (flow, event)."""
