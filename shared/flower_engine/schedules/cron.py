@@ -12,6 +12,7 @@ must hold if one of them begins with ``*`` (as in Debian's cron). ``@hourly``, `
 clocks change, are Flower's own: ``wall_clock.py`` has the rules, and why they are not those of cronsim.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -20,7 +21,7 @@ from itertools import product
 
 from cronsim import CronSim, CronSimError
 
-from flower_engine.schedules.cron_advice import advice_for
+from flower_engine.schedules.cron_advice import advice_for, number_of
 
 DAY = 86_400
 HOURS_OF_A_DAY = 24
@@ -29,6 +30,7 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _LENGTHS = {2: (28, 29), 4: (30,), 6: (30,), 9: (30,), 11: (30,)}
 _CACHED = 16_384
+_STEPPED_RANGE = re.compile(r"\b(\w+)-(\w+)/[0-9]+")
 _NEVER = "no day ever matches its day of month, month and day of week"
 
 ALIASES = {
@@ -202,11 +204,17 @@ def _read(expression: str) -> CronSim:
     if len(expression) > MAX_CRON_LENGTH:
         raise CronError(f"it is longer than {MAX_CRON_LENGTH} characters")
     fields = expression.split()
-    plain = ALIASES.get(expression.strip().lower(), expression)
     problem = advice_for(fields, ALIASES)
     if problem:
         raise CronError(problem)
+    plain = ALIASES.get(fields[0].lower(), expression)
     try:
-        return CronSim(plain, _ANY_TIME)
+        return CronSim(_STEPPED_RANGE.sub(_without_range_of_one, plain), _ANY_TIME)
     except CronSimError as error:  # cronsim's words for a day that no month has, all else being right
         raise CronError(_NEVER if "day-of-month" in str(error) else f"it cannot be read: {error}") from None
+
+
+def _without_range_of_one(found: re.Match[str]) -> str:
+    """``5-5/10`` is 5. cronsim takes it for ``5/10``, which goes on to the end."""
+    first, last = (number_of(one.upper()) for one in found.groups())
+    return str(first) if first == last else found.group()

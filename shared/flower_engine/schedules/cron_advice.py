@@ -10,6 +10,8 @@ NAMES = ("second", "minute", "hour", "day of month", "month", "day of week")
 _RANGES = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_NAMES = {*_MONTHS, *_DAYS}
+_NAMES_OF = {4: _MONTHS, 5: _DAYS}
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _NEAREST_WEEKDAY = re.compile(r"[0-9]+W")
 
@@ -52,13 +54,15 @@ def _of_term(index: int, term: str) -> str | None:
         return "is empty: a comma too many"
     if "?" in term:
         return "is no value; '*' says that any will do"
-    if "H" in term and not any(name in term for name in (*_MONTHS, *_DAYS)):
+    if "H" in term and not any(name in term for name in _NAMES):
         return "has an H; jitterSeconds spreads schedules"
     if term.count("/") > 1 or term.count("-") > 1 or term.count("#") > 1:
         return "has one sign too many"
     if index == 3 and (_NEAREST_WEEKDAY.fullmatch(term) or term in ("W", "WL")):
         return "(the nearest weekday) is not known; 'LW' is the month's last day from Monday to Friday"
-    if index == 3 and term not in ("L", "LW") and ("L" in term or "W" in term):
+    if index == 3 and term in ("L", "LW"):
+        return None
+    if index == 3 and ("L" in term or "W" in term):
         return "is not known; 'L' is the last day of a month, 'LW' its last day from Monday to Friday"
     if index == 5 and ("L" in term or "#" in term):
         return _of_chosen_day(term)
@@ -84,9 +88,9 @@ def _of_chosen_day(term: str) -> str | None:
 def _of_range(index: int, text: str) -> str | None:
     first, dash, last = text.partition("-")
     low, high = _RANGES[index]
-    numbers = [_number(index, one) for one in ((first, last) if dash else (first,))]
+    numbers = [number_of(one) for one in ((first, last) if dash else (first,))]
     for one, number in zip((first, last), numbers, strict=False):
-        if number is None:
+        if number is None or (one in _NAMES and one not in _NAMES_OF.get(index, ())):
             names = {4: " or JAN to DEC", 5: " or SUN to SAT"}.get(index, "")
             return f"has {short(one)!r}, which is no number{names}"
         if not low <= number <= high:
@@ -100,8 +104,10 @@ def _of_range(index: int, text: str) -> str | None:
     return None
 
 
-def _number(index: int, text: str) -> int | None:
-    names = {4: _MONTHS, 5: _DAYS}.get(index, ())
-    if text in names:
-        return names.index(text) + (index == 4)
+def number_of(text: str) -> int | None:
+    """The number that a number or a name (in capitals) stands for."""
+    if text in _MONTHS:
+        return _MONTHS.index(text) + 1
+    if text in _DAYS:
+        return _DAYS.index(text)
     return int(text) if _NUMBER.fullmatch(text) else None

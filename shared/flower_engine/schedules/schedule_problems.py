@@ -27,6 +27,8 @@ def problems(schedule: Schedule) -> list[Problem]:
 def _found(schedule: Schedule) -> Iterator[Problem]:
     yield from _of_name("name", schedule.name)
     yield from _of_name("task_id", schedule.task_id)
+    if not isinstance(cast("Any", schedule.uid), str):
+        yield Problem("uid", f"{quoted(schedule.uid)} is no text")
     yield from _of_parameters(schedule.parameters)
     yield from _of_word("overlap", schedule.overlap, OVERLAPS)
     yield from _of_word("catch_up", schedule.catch_up, CATCH_UPS)
