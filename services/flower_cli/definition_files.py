@@ -1,4 +1,4 @@
-"""Files with definitions of workflows: JSON, or YAML with one document or more."""
+"""Files with definitions of workflows and schedules: JSON, or YAML with one document or more."""
 
 import sys
 from collections.abc import Iterator
@@ -14,24 +14,40 @@ _YAML = (".yaml", ".yml")
 
 def definitions_in(file: Path, name: str | None) -> list[tuple[str, dict[str, Any]]]:
     """The workflows of a file ("-": of standard input), each with its name; ``name``: where none is said.
+    Schedules in it are left out.
 
     Raises:
         typer.BadParameter: it cannot be read, is neither JSON nor YAML, or has no workflows; says where.
     """
+    return workflows_and_schedules_in(file, name)[0]
+
+
+def workflows_and_schedules_in(
+    file: Path, name: str | None
+) -> tuple[list[tuple[str, dict[str, Any]]], list[dict[str, Any]]]:
+    """The same, and the schedules beside them: documents with ``schedule``.
+
+    Raises:
+        typer.BadParameter: as above; it need not have workflows where it has schedules.
+    """
     found: list[tuple[str, dict[str, Any]]] = []
+    schedules: list[dict[str, Any]] = []
     for where, body in _bodies(file, _content(file)):
         if not isinstance(body, dict):
             raise typer.BadParameter(f'{where} is no object like {{"taskId": ..., "tasks": [...]}}')
         given = cast("dict[str, Any]", body)
+        if "schedule" in given and "tasks" not in given:
+            schedules.append(given)
+            continue
         workflow = given.get("taskId", name)
         if not isinstance(workflow, str) or not workflow:
             raise typer.BadParameter(f"{where} has no taskId: add it, or give --name")
         found.append((workflow, given))
-    if not found:
+    if not found and not schedules:
         raise typer.BadParameter(f"{file} has no workflows")
     if name is not None and any(workflow != name for workflow, _ in found):
         raise typer.BadParameter(f"--name is {name!r}, but {file} says {found[0][0]!r}")
-    return found
+    return found, schedules
 
 
 def _content(file: Path) -> list[Any]:

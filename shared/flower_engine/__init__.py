@@ -15,6 +15,7 @@ from flower_engine.programs.registry import program
 if TYPE_CHECKING:
     from flower_engine.authoring.ref import Ref
     from flower_engine.authoring.schemas import Secret
+    from flower_engine.authoring.slot import slot
     from flower_engine.authoring.text import secret, text
     from flower_engine.authoring.workflow import Prepared, Workflow
     from flower_engine.authoring.workflow_decorator import workflow
@@ -40,6 +41,7 @@ __all__ = [
     "context",
     "program",
     "secret",
+    "slot",
     "text",
     "workflow",
 ]
@@ -51,6 +53,7 @@ _LATE = {
     "Secret": "flower_engine.authoring.schemas",
     "Workflow": "flower_engine.authoring.workflow",
     "secret": "flower_engine.authoring.text",
+    "slot": "flower_engine.authoring.slot",
     "text": "flower_engine.authoring.text",
     "workflow": "flower_engine.authoring.workflow_decorator",
 }

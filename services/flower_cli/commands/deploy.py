@@ -13,8 +13,8 @@ from flower_cli.commands import words
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
-from flower_cli.console import fail, out
-from flower_cli.definition_files import definitions_in
+from flower_cli.console import err, fail, out
+from flower_cli.definition_files import workflows_and_schedules_in
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
@@ -58,17 +58,23 @@ def deploy(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring workflows into use: shows what is different, asks, and does all of it or nothing."""
-    workflows = [document for target in targets for document in _documents(target)]
-    body: dict[str, Any] = {"source": source or " ".join(targets), "workflows": workflows, "prune": prune}
+    """Bring workflows and schedules into use: shows what is different, asks, does all of it or nothing."""
+    found = [_documents(target) for target in targets]
+    body: dict[str, Any] = {
+        "source": source or " ".join(targets),
+        "workflows": [document for workflows, _ in found for document in workflows],
+        "schedules": [document for _, schedules in found for document in schedules],
+        "prune": prune,
+    }
     if ahead:
         body["ahead"] = True
     with connected(url) as api:
         answer = api.post("/deploy", {**body, "check": True})
         plan: Plan = msgspec.json.decode(answer)
-        changes = [one for one in plan["workflows"] if one["action"] != "unchanged"]
+        planned = [*plan["workflows"], *plan["schedules"]]
+        changes = [one for one in planned if one["action"] != "unchanged"]
         if not as_json:
-            for one in plan["workflows"]:
+            for one in planned:
                 _print_change(one)
         if check or not changes:
             if as_json:
@@ -80,7 +86,8 @@ def deploy(
             raise typer.Exit(EXIT_WOULD_CHANGE if changes else 0)
         if not yes:
             typer.confirm(f"Deploy this ({_counts(plan)})?", abort=True, err=True)
-        done = api.post("/deploy", {**body, "expected": plan["expected"]})
+        expected = {name: plan[name] for name in ("expected", "expectedSchedules")}
+        done = api.post("/deploy", {**body, **expected})
     if as_json:
         print_json(done)
     else:
@@ -98,19 +105,21 @@ def export(
     url: UrlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML")] = False,
 ) -> None:
-    """Write definitions as YAML (or JSON) that 'flower deploy' takes back without any change."""
+    """Write workflows with their schedules as YAML (or JSON) that 'flower deploy' takes back unchanged."""
     if as_yaml and as_json:
         raise typer.BadParameter("give --yaml or --json")
     with connected(url) as api:
         wanted = names or [one["taskId"] for one in api.pages("/workflows", "workflows", 1_000_000)]
         documents, problems = _exported(api, wanted)
+        schedules = _exported_schedules(api, names)
     if as_json:
-        shown: Any = documents[0] if names and len(names) == len(documents) == 1 else documents
+        every = [*documents, *schedules]
+        shown: Any = every[0] if names and len(names) == len(every) == 1 else every
         print_json(msgspec.json.format(msgspec.json.encode(shown), indent=2))
-    elif documents:
+    elif documents or schedules:
         from flower_cli.yaml_documents import yaml_of
 
-        typer.echo(yaml_of([_tasks_last(one) for one in documents]), nl=False)
+        typer.echo(yaml_of([*map(_tasks_last, documents), *schedules]), nl=False)
     for problem in problems:
         fail(problem)
     if problems:
@@ -136,14 +145,31 @@ def _exported(api: Api, names: Sequence[str]) -> tuple[list[dict[str, Any]], lis
     return documents, problems
 
 
+def _exported_schedules(api: Api, names: Sequence[str] | None) -> list[dict[str, Any]]:
+    """The schedules of these workflows (None: all) without what has its default. One that makes no sense is
+    told, and left out: no deploy would take it."""
+    from flower_engine.schedules.schedule_document import ScheduleDocument, plain_schedule
+
+    documents: list[dict[str, Any]] = []
+    for workflow in names or (None,):
+        for one in api.pages("/schedules", "schedules", 1_000_000, taskId=workflow):
+            if one["state"] == "problem":
+                why = "; ".join(problem["detail"] for problem in one["problems"])
+                err.print(f"schedule {one['schedule']} is left out: {why}", style="yellow", markup=False)
+            else:
+                documents.append(plain_schedule(msgspec.convert(one["definition"], ScheduleDocument)))
+    return documents
+
+
 def _tasks_last(document: dict[str, Any]) -> dict[str, Any]:
     return {**{key: document[key] for key in document if key != "tasks"}, "tasks": document["tasks"]}
 
 
-def _documents(target: str) -> list[dict[str, Any]]:
-    """The definitions that a target has; modules are imported in this process, and nowhere else."""
+def _documents(target: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The workflows and schedules of a target; modules are imported in this process, and nowhere else."""
     if Path(target).suffix in _FILES:
-        return [document for _, document in definitions_in(Path(target), None)]
+        workflows, schedules = workflows_and_schedules_in(Path(target), None)
+        return [document for _, document in workflows], schedules
     from flower_engine.authoring.discovery import load_target, workflows_of
     from flower_engine.errors import DefinitionError, ProgramError
     from flower_engine.programs.program_modules import import_file
@@ -158,6 +184,7 @@ def _documents(target: str) -> list[dict[str, Any]]:
         else:
             found = workflows_of(target)
         documents = [workflow.document() for workflow in found]
+        schedules = [one.document() for workflow in found for one in workflow.schedules.values()]
     except DefinitionError as error:
         fail("\n".join(error.problems))
         raise typer.Exit(EXIT_REFUSED) from None
@@ -167,18 +194,22 @@ def _documents(target: str) -> list[dict[str, Any]]:
     if not documents:
         fail(f"{target} has no workflows: write one under @workflow, and name it in the module")
         raise typer.Exit(EXIT_REFUSED)
-    return documents
+    return documents, schedules
 
 
 def _print_change(one: dict[str, Any]) -> None:
     action: str = one["action"]
-    tasks = "" if action in ("unchanged", "pruned") else f", {counted(one['taskCount'], 'task')}"
-    head = Text(f"{_MARKS[action]} {one['taskId']}", style=_COLOURS[action])
-    out.print(head.append(f"  {action}{tasks}", style="dim"))
+    is_schedule = "schedule" in one
+    more = (
+        "" if action in ("unchanged", "pruned") or is_schedule else f", {counted(one['taskCount'], 'task')}"
+    )
+    name = f"schedule {one['schedule']}" if is_schedule else one["taskId"]
+    head = Text(f"{_MARKS[action]} {name}", style=_COLOURS[action])
+    out.print(head.append(f"  {action}{more}", style="dim"))
     for difference in one.get("differences", []):
         print_difference(difference)
     if one.get("problem"):
-        out.print(Text(f"    as it stands it cannot be run: {one['problem']}", style="red"))
+        out.print(Text(f"    as it stands it cannot be used: {one['problem']}", style="red"))
     if one.get("drift"):
         out.print(Text(f"    drift: edited with SQL since {_written(one)}:", style="magenta"))
         for difference in one["drift"]:
@@ -201,6 +232,6 @@ def _written(one: dict[str, Any]) -> str:
 
 
 def _counts(plan: Plan) -> str:
-    actions = [one["action"] for one in plan["workflows"]]
+    actions = [one["action"] for one in (*plan["workflows"], *plan["schedules"])]
     told = [f"{actions.count(action)} {action}" for action in _MARKS if action in actions]
     return ", ".join(told) or "no workflows"

@@ -14,7 +14,7 @@ from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connecte
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
 from flower_cli.commands.workflow_versions import NameArgument, diff, versions
 from flower_cli.console import fail, out
-from flower_cli.definition_files import definitions_in
+from flower_cli.definition_files import workflows_and_schedules_in
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
@@ -85,8 +85,12 @@ def apply(
     url: UrlOption = None,
 ) -> None:
     """Define workflows, or replace them as a whole. Flows under way keep the definition they began with."""
-    found = [one for file in files for one in definitions_in(file, name)]
-    refused = 0
+    read = [workflows_and_schedules_in(file, name) for file in files]
+    found = [one for workflows, _ in read for one in workflows]
+    left = sum(len(schedules) for _, schedules in read)
+    if left:
+        fail(f"{counted(left, 'schedule')} left alone: 'flower deploy' takes workflows and schedules")
+    refused = 1 if left and not found else 0
     with connected(url or context.obj[0]) as api:
         for workflow, body in found:
             try:

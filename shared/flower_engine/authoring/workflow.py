@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from flower_engine.authoring.definition_body import Body, seconds
 from flower_engine.authoring.given_values import Given, ValueFault
 from flower_engine.authoring.program_steps import StepSignature, bound_arguments
 from flower_engine.authoring.ref_rules import USED_AS_VALUE
+from flower_engine.authoring.scheduled import Scheduled, ScheduleOptions
 from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
 from flower_engine.errors import DefinitionError
@@ -47,6 +48,7 @@ class Workflow(Generic[P, R_co]):
         self.__doc__ = inspect.getdoc(function)
         self.__name__ = getattr(function, "__name__", name)
         self.__module__ = function.__module__
+        self.schedules: dict[str, Scheduled[P]] = {}
         self._signature_read: StepSignature | None = None
         self._document: bytes | None = None
 
@@ -115,6 +117,24 @@ class Workflow(Generic[P, R_co]):
             delay_ms=None if delay is None else checks.duration("delay", delay),
             start_at=None if start_at is None else _checked_start(checks, start_at),
         )
+
+    def schedule(self, name: str, /, **options: Unpack[ScheduleOptions]) -> Scheduled[P]:
+        """A schedule of it, which is deployed with it::
+
+            nightly.schedule("in-berlin", cron="0 3 * * *", timezone="Europe/Berlin").given(day=slot.date)
+
+        docs/schedules.md says what the options mean.
+
+        Raises:
+            DefinitionError: an option makes no sense, or there is one of this name; names file and line.
+        """
+        if name in self.schedules:
+            other = self.schedules[name]
+            what = f"{call_site()}: two schedules are named {name!r}, the other is {other!r}"
+            raise DefinitionError(self.name, [what])
+        scheduled: Scheduled[P] = Scheduled(self.name, name, options, self._signature)
+        self.schedules[name] = scheduled
+        return scheduled
 
     if not TYPE_CHECKING:  # so that checkers refuse the call
 

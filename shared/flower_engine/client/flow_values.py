@@ -247,15 +247,29 @@ class DeployedWorkflow(_Told):
     problem: str = ""
 
 
+class DeployedSchedule(_Told):
+    """The same of a schedule."""
+
+    schedule: str
+    task_id: str
+    action: str
+    hash: str | None = None
+    differences: list[dict[str, Any]] = []
+    drift: list[dict[str, Any]] = []
+    problem: str = ""
+
+
 class Deployed(_Told):
-    """What a deploy did (``applied``), or would do. ``expected``: to be given back with the deploy that is to
-    do just this."""
+    """What a deploy did (``applied``), or would do. ``expected``, ``expected_schedules``: to be given back
+    with the deploy that is to do just this."""
 
     source: str
     applied: bool
     workflows: list[DeployedWorkflow] = []
     expected: dict[str, str | None] = {}
     warnings: list[str] = []
+    schedules: list[DeployedSchedule] = []
+    expected_schedules: dict[str, str | None] = {}
 
 
 def _line(task: Task) -> tuple[str, ...]:
