@@ -263,7 +263,14 @@ def test_a_flow_of_an_earlier_version_is_started_and_shown(flower: Flower, own_a
     fork = flower("fork", flow, "--from", "1", "--workflow-version", "newest").stdout.strip()
     assert own_api.flow(fork)["tasks"][0]["program"] == "B"
     both = flower("fork", flow, "--from", "1", "--workflow-version", "2", "--param", "n=1")
-    assert (both.exit_code, "parameters or workflowVersion" in both.stderr) == (1, True)
+    (task,) = own_api.flow(both.stdout.strip())["tasks"]
+    assert (task["program"], task["parameters"]) == ("B", {"n": 1})
+    alone = flower("fork", flow, "--workflow-version", "2").stdout.strip()
+    assert own_api.flow(alone)["tasks"][0]["program"] == "B"
+    nothing = flower("fork", flow)
+    assert (nothing.exit_code, "--workflow-version" in nothing.stderr) == (2, True)
+    odd = flower("fork", flow, "--workflow-version", "2", "--flow-param", "day=tue")
+    assert (odd.exit_code, "has no parameter 'day'" in _said(odd.stderr)) == (1, True)
     wrong = flower("register", "daily", "--workflow-version", "9")
     assert (wrong.exit_code, "no version 9" in wrong.stderr) == (1, True)
 

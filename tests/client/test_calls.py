@@ -282,13 +282,15 @@ def test_null_stands_in_for_a_result() -> None:
 
 
 def test_a_fork_and_a_registration_may_be_of_another_version() -> None:
-    scripted = Scripted(*[b'{"taskFlowId":"g","operation":"fork","version":7}'] * 2)
+    scripted = Scripted(*[b'{"taskFlowId":"g","operation":"fork","version":7}'] * 3)
     handle: client.FlowHandle[Any] = client.FlowHandle(cast("client.Client", scripted), "f")
     handle.fork(["a"], workflow_version="newest")
     handle.fork(["a"])
+    handle.fork(workflow_version=2, flow_parameters={"day": "tue"})
     bodies = [msgspec.json.decode(request.body or b"") for request in scripted.sent]
     assert bodies[0]["workflowVersion"] == "newest"
     assert "workflowVersion" not in bodies[1]
+    assert bodies[2] == {"workflowVersion": 2, "flowParameters": {"day": "tue"}}
     assert client.named("w", workflow_version=3).options == {"workflowVersion": 3}
 
 

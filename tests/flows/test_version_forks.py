@@ -9,6 +9,7 @@ from flower_engine.errors import ParametersError, RefusedError, UnknownVersionEr
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import fork
 from flower_engine.flows.history import find_flow, find_task
+from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.registrations import Asked, start
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import define
@@ -33,9 +34,11 @@ async def _ended(stores: Stores, workflow: WorkflowDefinition, asked: Asked | No
     return flow
 
 
-async def _forked(stores: Stores, flow: str, tasks: list[int], version: str = "newest") -> dict[str, str]:
+async def _forked(
+    stores: Stores, flow: str, tasks: list[int], version: str = "newest", **more: Any
+) -> dict[str, str]:
     """The status of each task of the fork, by program."""
-    new = (await fork(stores, flow, "eve", tasks, {}, version=version)).task_flow_id
+    new = (await fork(stores, flow, "eve", tasks, {}, version=version, **more)).task_flow_id
     return {task.program: task.status for task in (await find_flow(stores, new)).tasks}
 
 
@@ -126,3 +129,80 @@ async def test_what_cannot_be_forked_so_is_said(stores: Stores) -> None:
         await _forked(stores, flow, [1], "9")
     with pytest.raises(RefusedError, match="no task 2"):
         await _forked(stores, flow, [2])
+
+
+async def test_without_tasks_only_what_is_changed_runs(stores: Stores) -> None:
+    flow = await _ended(stores, _workflow(_task(1), _task(2, 1), _task(3, 1)))
+    with pytest.raises(RefusedError, match="nothing would run: name tasks") as refused:
+        await _forked(stores, flow, [])
+    assert refused.value.reason == "nothing"
+    await define(stores, _workflow(_task(1), _task(2, 1, parameters={"n": 1}), _task(3, 1)))
+    assert await _forked(stores, flow, []) == {"P1": "Ignore", "P2": "Wait", "P3": "Ignore"}
+    await define(stores, _workflow(_task(1), _task(2, 1)))
+    with pytest.raises(RefusedError, match="nothing would run"):
+        await _forked(stores, flow, [3])
+
+
+async def test_changed_parameters_come_on_top_of_the_new_bodies(stores: Stores) -> None:
+    flow = await _ended(
+        stores, _workflow(_task(1, name="a", parameters={"n": 1, "m": 1}), _task(2, name="gone"))
+    )
+    renumbered = _workflow(_task(5, program="P5"), _task(7, name="a", parameters={"n": 2, "k": 3, "m": 2}))
+    await define(stores, renumbered)
+    changes = {1: Change({"k": 4}, ["m"], [], "#/parameters")}
+    new = (await fork(stores, flow, "eve", [1], changes, version="newest")).task_flow_id
+    tasks = [task.planned for task in (await Operator(stores, new, "").state()).tasks]
+    assert [(task.task_seq, task.parameters) for task in tasks] == [(5, {}), (7, {"n": 2, "k": 4})]
+    with pytest.raises(RefusedError, match="task 2 is not in that version"):
+        await fork(stores, flow, "eve", [2], {2: changes[1]}, version="newest")
+
+
+async def test_the_flow_itself_may_be_given_other_parameters(stores: Stores) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"day": {"type": "string"}, "old": {"type": "integer"}},
+        "required": ["day"],
+        "additionalProperties": False,
+    }
+    first = _task(1, parameters={"day": {"$param": "day"}})
+    flow = await _ended(
+        stores,
+        _workflow(first, _task(2), parameters_schema=schema),
+        Asked(parameters={"day": "mon", "old": 1}),
+    )
+    newer = {**schema, "properties": {"day": {"type": "string"}, "n": {"type": "integer", "default": 2}}}
+    second = _task(2, parameters={"n": {"$param": "n"}})
+    await define(stores, _workflow(first, second, parameters_schema=newer))
+    assert await _forked(stores, flow, []) == {"P1": "Ignore", "P2": "Wait"}, "what is gone is left out"
+    given = {"day": "tue", "n": 3}
+    new = (await fork(stores, flow, "eve", [], {}, version="newest", parameters=given)).task_flow_id
+    state = await Operator(stores, new, "").state()
+    assert state.registered.parameters == given
+    assert [task.planned.parameters for task in state.tasks] == [{"day": "tue"}, {"n": 3}]
+    assert [task.status.word for task in state.tasks] == ["Wait", "Wait"]
+    for wrong, says in (({"n": "x"}, "integer"), ({"old": 1}, "old")):
+        with pytest.raises(ParametersError, match=says) as refused:
+            await _forked(stores, flow, [], parameters=wrong)
+        assert {fault.pointer.split("/")[1] for fault in refused.value.faults} == {"flowParameters"}
+
+
+async def test_the_same_key_gives_the_same_fork_whatever_is_the_newest_version_by_then(
+    stores: Stores,
+) -> None:
+    flow = await _ended(stores, _workflow(_task(1), _task(2)))
+    await define(stores, _workflow(_task(1), _task(2, parameters={"n": 1})))
+    first = await fork(stores, flow, "eve", [], {}, key="once", version="newest")
+    await define(stores, _workflow(_task(1), _task(2)))
+    again = await fork(stores, flow, "eve", [], {}, key="once", version="newest")
+    assert again.task_flow_id == first.task_flow_id
+
+
+async def test_a_fork_with_a_version_may_have_very_many_roots(stores: Stores) -> None:
+    wide = [_task(seq, program="P") for seq in range(1, 602)]
+    await define(stores, _workflow(*wide))
+    flow = (await start(stores, "w", "eve")).flow
+    await Operator(stores, flow, "eve").ignore([1], "by hand")
+    await define(stores, _workflow(wide[0], *(_task(seq, program="Q") for seq in range(2, 602))))
+    new = (await fork(stores, flow, "eve", [], {}, version="newest")).task_flow_id
+    statuses = [task.status for task in (await find_flow(stores, new)).tasks]
+    assert (statuses[0], set(statuses[1:])) == ("Ignore", {"Wait"})

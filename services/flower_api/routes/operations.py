@@ -75,13 +75,17 @@ class RerunBody(Operation, WithParameters):
 
 
 class ForkBody(WithParameters):
-    """Where the new flow begins: these tasks and all behind them run."""
+    """Where the new flow begins: these tasks and all behind them run; with another version of the workflow
+    also what is not as the flow has done it."""
 
-    from_tasks: Tasks
+    from_tasks: Tasks | None = Field(None, description="needed without workflowVersion")
     workflow_version: WorkflowVersion | None = Field(
         None,
         description="another version of the workflow: only what is unchanged in it, together with all before"
-        " it, is taken over; absent: the flow's own. Parameters cannot be changed then",
+        " it, is taken over; absent: the flow's own",
+    )
+    flow_parameters: dict[str, Any] = Field(
+        {}, description="with workflowVersion: parameters of the new flow, in place of those of the old one"
     )
 
 
@@ -166,14 +170,24 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     async def post_fork(
         task_flow_id: FlowIdPath, body: ForkBody, request: Request, key: KeyHeader = None
     ) -> Response:
-        """What is final in this flow and not behind those tasks is taken over with its result."""
-        tasks, changes = await asked(task_flow_id, body.from_tasks, body)
-        version = _version_of(body)
-        if version and changes:
-            both = Fault(detail="give parameters or workflowVersion", pointer="#/workflowVersion")
-            raise with_faults("invalid-request", "the request is wrong", [both])
-        flow_id, by = task_flow_id.lower(), by_of(request)
-        return reply(await fork(stores, flow_id, by, tasks, changes, key=key or "", version=version))
+        """What is final in this flow and not behind those tasks is taken over with its result.
+
+        With `workflowVersion` only what is unchanged in that version, together with all before it.
+        """
+        _refuse_half(body)
+        tasks, changes = await asked(task_flow_id, body.from_tasks or [], body)
+        return reply(
+            await fork(
+                stores,
+                task_flow_id.lower(),
+                by_of(request),
+                tasks,
+                changes,
+                key=key or "",
+                version=_version_of(body),
+                parameters=body.flow_parameters,
+            )
+        )
 
     @app.post(
         "/flows/{task_flow_id}/ignore",
@@ -236,6 +250,18 @@ def _operation_of(request: Request, body: Operation | None, key: str) -> str:
     said = body.model_dump_json() if body else ""
     whole = "\0".join((by_of(request), request.url.path, key, said))
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _refuse_half(body: ForkBody) -> None:
+    """For a fork that does not say where it begins, or of which version the flow's parameters are."""
+    faults: list[Fault] = []
+    if body.from_tasks is None and body.workflow_version is None:
+        faults.append(Fault(detail="give fromTasks, or workflowVersion"))
+    if body.flow_parameters and body.workflow_version is None:
+        detail = "parameters of the flow need a workflowVersion, which may be the flow's own"
+        faults.append(Fault(detail=detail, pointer="#/flowParameters"))
+    if faults:
+        raise with_faults("invalid-request", "the request is wrong", faults)
 
 
 def _version_of(body: RerunBody | ForkBody) -> str:

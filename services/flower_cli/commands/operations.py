@@ -81,23 +81,31 @@ def resume(
 def fork(
     flow: FlowArgument,
     from_task: Annotated[
-        list[str], typer.Option("--from", help="Begin with this task (number or name); repeatable")
-    ],
+        list[str] | None, typer.Option("--from", help="Begin with this task (number or name); repeatable")
+    ] = None,
     param: ParamOption = None,
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
     workflow_version: WorkflowVersionOption = None,
+    flow_param: Annotated[
+        list[str] | None,
+        typer.Option("--flow-param", help="NAME=VALUE of the flow, with a version. Repeatable"),
+    ] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run from a task on, as a new flow that takes the results before it over; prints its id."""
+    """Run from a task on, or what another version has otherwise, as a new flow that takes the rest over."""
+    if not from_task and not workflow_version:
+        raise typer.BadParameter("say where it begins: --from TASK, or --workflow-version, or both")
+    of_flow = parameters_of(flow_param)
     with connected(url) as api:
         answer = api.post(
             f"/flows/{path_part(flow_id(api, flow))}/fork",
             {
-                "fromTasks": _numbers(from_task),
+                **({"fromTasks": _numbers(from_task)} if from_task else {}),
                 **_parameters(param, task_param, unset),
                 **({"workflowVersion": workflow_version} if workflow_version else {}),
+                **({"flowParameters": of_flow} if of_flow else {}),
             },
         )
     if as_json:

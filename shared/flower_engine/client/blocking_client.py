@@ -318,17 +318,21 @@ class FlowHandle(Generic[R]):
 
     def fork(
         self,
-        from_tasks: Tasks,
+        from_tasks: Tasks = (),
         *,
         parameters: Mapping[str, Any] | None = None,
         task_parameters: TaskParameters | None = None,
         unset: Sequence[str] = (),
         workflow_version: int | str | None = None,
+        flow_parameters: Mapping[str, Any] | None = None,
     ) -> "FlowHandle[R]":
         """A new flow from these tasks on, which takes over the results before them; with
-        ``workflow_version`` (a number, a hash or ``newest``) of that version, and then without parameters."""
+        ``workflow_version`` (a number, a hash or ``newest``) of that version: what is otherwise in it runs,
+        too, and the flow itself may be given other parameters."""
         body = rerun_body(from_tasks, None, parameters, task_parameters, unset)
-        body |= {"fromTasks": body.pop("tasks"), "workflowVersion": workflow_version}
+        of_flow = dict(flow_parameters) if flow_parameters else None
+        body |= {"fromTasks": body.pop("tasks") or None, "flowParameters": of_flow}
+        body["workflowVersion"] = workflow_version
         new = self._client.run(flow_calls.fork(self.id, body, self._client.patience()))
         return FlowHandle(self._client, new, self._result_type)
 

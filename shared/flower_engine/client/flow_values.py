@@ -39,7 +39,6 @@ class Task(_Told):
     status: StatusWord
     task_name: str | None = None
     queue: str = "default"
-    workflow_version: str | None = None
     task_priority: int = 0
     depends_on: list[int] = []
     wait_reason: dict[str, Any] | None = None

@@ -1,18 +1,19 @@
 """Forks: a new flow that takes over what an old one has done, up to some tasks."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from flower_engine.errors import KeyConflictError, RefusedError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.given_parameters import Given
-from flower_engine.flows.idempotency_keys import known_keys
+from flower_engine.flows.idempotency_keys import known_anywhere
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.result_blobs import keep_blobs
 from flower_engine.flows.stores import Stores
-from flower_engine.flows.version_forks import plan_of_version_fork
+from flower_engine.flows.version_forks import VersionFork, version_fork
 from flower_engine.flows.version_reruns import behind, changed
 from flower_engine.flows.workflow_definitions import keying_of
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
@@ -40,23 +41,44 @@ async def fork(
     *,
     key: str = "",
     version: str = "",
+    parameters: Mapping[str, Any] | None = None,
 ) -> Forked:
     """Starts a flow in which these tasks and all behind them run, and whatever else is not final yet.
 
     The same ``key`` gives the same flow. ``version``: of the workflow, another one than the flow's own; see
-    ``version_forks.py``. Parameters cannot be changed then.
+    ``version_forks.py``. ``parameters``: of the flow, for which a version must be given.
 
     Raises:
         UnknownFlowError: there is no such flow.
         RefusedError: it has no such task.
         ParametersError: a task or its program cannot take the parameters.
         KeyConflictError: the key belongs to a flow of another workflow.
+        Others: see ``version_fork``.
     """
     state = await Operator(stores, flow_id, by).state()
     for task in tasks:
         if task > len(state.tasks):
             raise RefusedError(f"flow {flow_id}: it has no task {task}", "unknown")
-    plan = await plan_of_version_fork(stores, state, tasks, version) if version else None
+    known = await known_anywhere(stores, key) if key else None
+    warnings: list[str] = []
+    if known is None:
+        if version:
+            plan, warnings = await version_fork(
+                stores, state, tasks, version, changes=changes, parameters=parameters or {}
+            )
+        else:
+            plan, warnings = await _fork_as_it_is(stores, state, tasks, changes)
+        await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
+        known = await stores.registrar.start(Wanted(plan, by, key))
+    if known.word == "known" and known.workflow != state.workflow:
+        raise KeyConflictError(key, known.flow, known.workflow, state.workflow)
+    return Forked(known.flow, state.workflow, flow_id, warnings)
+
+
+async def _fork_as_it_is(
+    stores: Stores, state: FlowState, tasks: Sequence[int], changes: Mapping[int, Change]
+) -> VersionFork:
+    """The same for a flow of the version that each task is of."""
     planned = {task.planned.seq: task.planned for task in state.tasks}
     programs = {seq: planned[seq].program for seq in changes}
     given = await stores.programs.checked(
@@ -67,15 +89,8 @@ async def fork(
             versions,
         ),
     )
-    keying = await keying_of(stores, state.workflow)
-    known = (await known_keys(stores, [key])).get(key) if key else None
-    if known is None:
-        plan = plan or plan_of_fork(state, tasks, given, keying)
-        await keep_blobs(stores, [task.blob or task.result or b"" for task in state.tasks])
-        known = await stores.registrar.start(Wanted(plan, by, key))
-    if known.word == "known" and known.workflow != state.workflow:
-        raise KeyConflictError(key, known.flow, known.workflow, state.workflow)
-    return Forked(known.flow, state.workflow, flow_id, warnings_of(programs, given))
+    plan = plan_of_fork(state, tasks, given, await keying_of(stores, state.workflow))
+    return VersionFork(plan, warnings_of(programs, given))
 
 
 def plan_of_fork(

@@ -31,6 +31,16 @@ async def known_keys(stores: Stores, keys: Sequence[str]) -> dict[str, Registere
     return {key: Registered("known", *owner) for key, owner in found.items()}
 
 
+async def known_anywhere(stores: Stores, key: str) -> Registered | None:
+    """The flow that has this key, as far as anybody knows by now, without a registration; raises as
+    :func:`known_keys` does.
+
+    Whoever asks again because an answer was lost shall have the first one, though it would be another now.
+    """
+    known = (await _known_to_redis(stores, [key])).get(key)  # first: what it forgets, the archive has by then
+    return (await known_keys(stores, [key])).get(key) if known is None else known
+
+
 async def _known_to_redis(stores: Stores, keys: Sequence[str]) -> dict[str, Registered]:
     known: dict[str, Registered] = {}
     for key in keys:

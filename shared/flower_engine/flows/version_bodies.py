@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.errors import ParametersError, RefusedError
+from flower_engine.errors import ParameterFault, ParametersError, RefusedError
+from flower_engine.flows.plan_overrides import faults_of
 from flower_engine.flows.stores import Stores
 from flower_engine.model.definition import PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.quoting import short
 from flower_engine.model.references import escaped
 from flower_engine.transitions.register_transition import FlowPlan
 
@@ -49,13 +51,14 @@ class VersionBodies:
 async def version_bodies(
     stores: Stores, state: FlowState, version: str, given: Mapping[str, Any] | None = None
 ) -> VersionBodies:
-    """The bodies of this version for the flow; ``given``: parameters of the flow in place of its own.
+    """The bodies of this version for the flow. What the version has no parameter for is left out of the
+    flow's; ``given``: values of its parameters in place of the flow's own.
 
     Raises:
         RefusedError: the flow names no version, so nobody knows what was given to it.
         UnknownVersionError, AmbiguousVersionError: there is no such version, or several are meant.
         DefinitionError: that version, or one that its tasks are of, cannot be run (any more).
-        ParametersError: the version takes other parameters than the flow has; names all of them.
+        ParametersError: the version takes other parameters than the flow has or is given; names all of them.
     """
     own = state.registered.definition
     if not own:
@@ -67,11 +70,7 @@ async def version_bodies(
     hashes = {own, *(task.planned.definition or own for task in state.tasks)}
     olds = {one: await stores.plans.get(state.workflow, one) for one in sorted(hashes)}
     new = await stores.plans.get(state.workflow, version)
-    values = {**state.registered.parameters, **(given or {})}
-    if new.takes is not None:
-        values, _, faults = new.takes.taken(values, "#/parameters")
-        if faults:
-            raise ParametersError(faults)
+    values = _values(new, state.registered.parameters, given or {})
     return VersionBodies(
         new,
         values,
@@ -79,6 +78,29 @@ async def version_bodies(
         {one: {task.seq: task for task in _bound(old, _own_values(old, state))} for one, old in olds.items()},
         own,
     )
+
+
+def _values(plan: FlowPlan, own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The flow's parameters as the version takes them.
+
+    Raises:
+        ParametersError: it does not.
+    """
+    at = "#/flowParameters" if given else "#/parameters"
+    faults = faults_of(given, at)
+    if plan.takes is None:
+        values, others = dict(own), given
+    else:
+        values, rest, wrong = plan.takes.taken({**plan.takes.known(own), **given}, at)
+        others = {name: rest[name] for name in given if name in rest}
+        faults += wrong
+    faults += [
+        ParameterFault(f"version {plan.definition[:8]} has no parameter {short(name)!r} of flows", at)
+        for name in others
+    ]
+    if faults:
+        raise ParametersError(faults)
+    return values
 
 
 def is_same(one: object, other: object) -> bool:

@@ -1,41 +1,68 @@
 """Forks with another version of their workflow: what of the old flow still holds in the new one."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from flower_engine.errors import RefusedError
+from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import is_same, version_bodies
+from flower_engine.flows.version_reruns import changed
 from flower_engine.model.definition import PlannedTask, dependents_of
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
 
 
-async def plan_of_version_fork(
-    stores: Stores, state: FlowState, tasks: Sequence[int], version: str
-) -> FlowPlan:
-    """The plan of a flow of another version, which takes over what is final in this one and is unchanged
-    together with all before it, but for ``tasks`` (of the old flow) and all behind them.
+class VersionFork(NamedTuple):
+    """The plan of the new flow, and what could not be checked."""
+
+    plan: FlowPlan
+    warnings: list[str]
+
+
+async def version_fork(
+    stores: Stores,
+    state: FlowState,
+    tasks: Sequence[int],
+    version: str,
+    *,
+    changes: Mapping[int, Change],
+    parameters: Mapping[str, Any],
+) -> VersionFork:
+    """A flow of another version, which takes over what is final in this one and is unchanged together with
+    all before it, but for ``tasks`` (of the old flow) and all behind them.
 
     A task is the old one of its name, or else of its taskSeq; unchanged: with the same program, parameters
     and dependencies. Parameters and priorities that the old flow was registered with, rerun with or forked
-    with, instead of those of its definition, go on to the same tasks.
+    with, instead of those of its definition, go on to the same tasks. On top of these come the ``changes`` of
+    tasks of the old flow; ``parameters`` are those of the flow that it does not take from the old one.
 
     Raises:
-        RefusedError: the old flow names no version, so nobody knows what was given to it.
+        RefusedError: the old flow names no version, so nobody knows what was given to it; or nothing would
+            run; or a task that is to be changed is not in the version.
         UnknownVersionError, AmbiguousVersionError: there is no such version, or several are meant.
         DefinitionError: that version cannot be run (any more).
-        ParametersError: it takes other parameters than the old flow has; names all of them.
+        ParametersError: it takes other parameters than the old flow has or is given, or a task or its program
+            cannot take the changes; names all of them.
     """
-    found = await version_bodies(stores, state, version)
+    found = await version_bodies(stores, state, version, parameters)
     new, defined = found.plan, found.tasks
     same = _same_tasks(defined, state.tasks)
     planned = [
         found.body(task, state.tasks[same[task.seq] - 1].planned) if task.seq in same else task
         for task in defined
     ]
+    planned, warnings = await _with_changes(stores, state, planned, same, changes)
     kept = _unchanged(planned, state, same) - _behind(planned, same, tasks)
+    if len(kept) == len(planned):
+        raise RefusedError(
+            f"flow {state.flow}: everything in version {new.definition[:8]} is as the flow has done it, so"
+            " nothing would run: name tasks to begin with",
+            "nothing",
+        )
     old_of = {seq: state.tasks[same[seq] - 1] for seq in kept}
-    return FlowPlan(
+    plan = FlowPlan(
         state.workflow,
         [new.keying.keyed(task) for task in planned],
         timeout_ms=new.timeout_ms,
@@ -54,6 +81,34 @@ async def plan_of_version_fork(
         parameters=found.values,
         definition=new.definition,
     )
+    return VersionFork(plan, warnings)
+
+
+async def _with_changes(
+    stores: Stores,
+    state: FlowState,
+    planned: Sequence[PlannedTask],
+    same: Mapping[int, int],
+    changes: Mapping[int, Change],
+) -> tuple[list[PlannedTask], list[str]]:
+    """The tasks with the changes, which are by number of the old flow's."""
+    new_of = {old: seq for seq, old in same.items()}
+    for old in changes:
+        if old not in new_of:
+            raise RefusedError(
+                f"flow {state.flow}: its task {old} is not in that version, so it cannot be given parameters",
+                "unknown",
+            )
+    wanted = {old: planned[new_of[old] - 1] for old in changes}
+    programs = {old: task.program for old, task in wanted.items()}
+    given = await stores.programs.checked(
+        programs.values(),
+        lambda live: checked_changes(
+            {old: (task.program, task.parameters, task.refs) for old, task in wanted.items()}, changes, live
+        ),
+    )
+    of_new = {new_of[old]: one for old, one in given.items()}
+    return [changed(task, of_new.get(task.seq)) for task in planned], warnings_of(programs, given)
 
 
 def _same_tasks(new: Sequence[PlannedTask], old: Sequence[TaskState]) -> dict[int, int]:

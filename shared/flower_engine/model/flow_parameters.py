@@ -49,6 +49,11 @@ class FlowParameters:
         """Whether anything is to be bound or checked."""
         return self._schema is not None or bool(self._uses)
 
+    def known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values that there is a parameter for."""
+        names = self._uses if self._schema is None else self._schema.properties
+        return {name: value for name, value in values.items() if name in names}
+
     def taken(
         self, given: Mapping[str, Any], at: str
     ) -> tuple[dict[str, Any], dict[str, Any], list[ParameterFault]]:
