@@ -8,6 +8,8 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 from redis.exceptions import RedisError
@@ -18,8 +20,10 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape
 from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.programs.signature import Signature
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.runtime.loop import until_it_works
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.worker_transitions import (
     Claim,
@@ -32,6 +36,7 @@ from flower_engine.transitions.worker_transitions import (
     read_inputs,
 )
 from flower_worker.execution import Executor
+from flower_worker.other_versions import Fit, OtherVersions, OwnVersion
 from flower_worker.queues import Queues
 from flower_worker.running_attempts import Attempt, Told
 from flower_worker.slots import Ask, AskKind, Slots, SlotUse
@@ -74,9 +79,12 @@ class ExchangeLoop:
         slots: Slots,
         executor: Executor,
         most_kept: int,
+        own_version: OwnVersion,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.partition = partition
+        self._own_version = own_version
+        self._other_versions = OtherVersions(client, partition, clock=clock)
         self.slot_use = SlotUse(self.wake)
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
         self.answered = 0  # the last call that was answered; a thread may read it
@@ -209,6 +217,14 @@ class ExchangeLoop:
                 self._reading.worked()
                 return found
 
+    async def fit(self, claim: Claim, program: str, own: Signature, parameters: Mapping[str, Any]) -> Fit:
+        """Which live versions of a program may take a claim's task, of which this worker's refuses the
+        parameters; it waits for a Redis that is away."""
+        look = partial(
+            self._other_versions.fit, self._own_version.digest, own, program, queue_name(claim), parameters
+        )
+        return await until_it_works(look, self._reading, clock=self._clock)
+
     def note_gone(self, gone: Sequence[tuple[bytes, bytes]]) -> None:
         """Shows attempts as stuck until :meth:`lose` has stopped them, which takes an event loop that runs;
         for the heartbeat's thread."""
@@ -295,6 +311,7 @@ class ExchangeLoop:
 
     async def _send(self, call: _Call) -> Exchange:
         service = [*self._queues.args(), *self._programs[call.ask.kind]]  # the same, however often it is sent
+        version = self._own_version.digest
         while True:
             crash_point("exchange.before")
             try:
@@ -308,6 +325,7 @@ class ExchangeLoop:
                     wanted=call.ask.wanted,
                     service_args=service,
                     most_kept=self._most_kept,
+                    version=version,
                 )
             except (RedisError, OSError) as error:
                 await self._clock.rest(self._backoff.failed(error))

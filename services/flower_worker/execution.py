@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.errors import ParameterError
 from flower_engine.model.events import TaskError
 from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
-from flower_engine.model.result_json import begin_result
+from flower_engine.model.result_json import MAX_MESSAGE_CHARACTERS, begin_result, clean_text
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.attempt_outcomes import (
     Done,
@@ -131,7 +132,12 @@ class Executor:
         if program.kind is Kind.PROCESS:
             attempt.task = self._loop.create_task(self._run_process(attempt, message, encoded, provenance))
             return
-        arguments = self._arguments(attempt, program, message, provenance)
+        try:
+            arguments = self._arguments(attempt, program, message, provenance)
+        except ParameterError as error:
+            passing = self._pass_on(attempt, program, message, refused(error))
+            attempt.task = self._loop.create_task(passing)
+            return
         if program.kind is Kind.ASYNC:
             attempt.task = self._loop.create_task(
                 self._run_async(attempt, program.function, message, arguments)
@@ -203,8 +209,36 @@ class Executor:
         except BaseException as error:  # noqa: BLE001 # cancelled, or what nobody thought of
             self._failed(attempt, message, error)
         else:
+            program = self._registry.get(message.program)
+            if program is not None and _is_refused(program, message, done):
+                await self._pass_on(attempt, program, message, done)
+                return
             crashed = done.kind is OutcomeKind.CRASHED
             self._finish(attempt, done._replace(number=self._max_lost) if crashed else done)
+
+    async def _pass_on(self, attempt: Attempt, program: Program, message: TaskMessage, done: Done) -> None:
+        """Hands a task whose parameters this version of the program refuses back, for another live version
+        that may take them; where there is none it is suspended, with what the others take."""
+        try:
+            own = program.binder.signature
+            fit = await attempt.origin.fit(attempt.claim, program.name, own, message.parameters)
+        except BaseException as error:  # noqa: BLE001 # cancelled, or what nobody thought of
+            if attempt.told is Told.NOTHING:
+                self._finish(attempt, done)
+            else:
+                self._failed(attempt, message, error)
+            return
+        if fit.said:
+            error = msgspec.json.decode(done.payload, type=TaskError)
+            text = clean_text(error.message + fit.said, MAX_MESSAGE_CHARACTERS)
+            done = done._replace(payload=_encode(msgspec.structs.replace(error, message=text)))
+        if not fit.others:
+            self._finish(attempt, done)
+            return
+        payload = done.payload if attempt.mask is None else attempt.mask.json(done.payload)
+        _log.warning("%s is handed back for another version of program %r", attempt, program.name)
+        passed = Outcome(attempt.claim, OutcomeKind.UNFIT, payload, unfit=fit.unfit, others=fit.others)
+        attempt.origin.finish(attempt, passed)
 
     def _thread_job(
         self, attempt: Attempt, program: Program, message: TaskMessage, arguments: dict[str, Any]
@@ -275,3 +309,17 @@ class Executor:
     def _hand_back_unknown(self, attempt: Attempt, name: str) -> None:
         _log.error("%s is handed back: this worker has no program %r", attempt, name)
         attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.RETURNED))
+
+
+def _is_refused(program: Program, message: TaskMessage, done: Done) -> bool:
+    """Whether a child process refused the task's parameters, as this process would; not what a program that
+    ran raised."""
+    if done.kind is not OutcomeKind.SUSPENDED:
+        return False
+    try:
+        program.binder.bind(message.parameters)
+    except ParameterError:
+        return True
+    except Exception:  # noqa: BLE001 # types are people's code
+        return False
+    return False

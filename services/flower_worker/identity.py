@@ -28,5 +28,6 @@ def make_worker_info(settings: Settings, registry: Registry, queues: tuple[str, 
         slots=settings.concurrency,
         queues=queues,
         programs=tuple(sorted(program.name for program in registry)),
+        tells_version=True,
         signatures=digest_of(signatures_of(registry)),
     )

@@ -4,13 +4,15 @@ import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from flower_engine.programs.context import Progress
+from flower_engine.programs.signature import Signature
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import Claim, Outcome
+from flower_worker.other_versions import Fit
 from flower_worker.secret_values import Mask
 
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +39,10 @@ class Origin(Protocol):
 
     async def read_kept(self, claim: Claim, tasks: Sequence[int]) -> dict[int, bytes] | None:
         """The results of these tasks of its flow, as ``read_inputs`` gives them."""
+        ...
+
+    async def fit(self, claim: Claim, program: str, own: Signature, parameters: Mapping[str, Any]) -> Fit:
+        """Which live versions of its program may take the task, of which this one refuses the parameters."""
         ...
 
 

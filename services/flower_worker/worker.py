@@ -30,6 +30,7 @@ from flower_worker.heartbeat import HeartbeatLoop
 from flower_worker.identity import make_worker_info
 from flower_worker.inputs import Inputs
 from flower_worker.last_act import hand_back_all
+from flower_worker.other_versions import OwnVersion
 from flower_worker.queues import Queues
 from flower_worker.secret_values import Secrets
 from flower_worker.signature_publisher import keep_published
@@ -69,6 +70,7 @@ class Worker:
         self._partitions = partitions
         self._queues = Queues(settings.queues)
         self._info = make_worker_info(settings, registry, self._queues.names)
+        self._own_version = OwnVersion(self._info.signatures)
         self._light = tuple(sorted(one.name for one in registry if one.kind is not Kind.PROCESS))
         self._ability = Ability(one.name for one in registry if one.kind is Kind.PROCESS)
         self._ability.when_changed.append(self._follow_ability)
@@ -142,6 +144,7 @@ class Worker:
                 slots=slots,
                 executor=self._executor,
                 most_kept=settings.max_kept_mb << 20,
+                own_version=self._own_version,
             )
             for partition in self._partitions
         ]
@@ -168,6 +171,11 @@ class Worker:
             exchange.slot_use.heavy_due = True
             exchange.wake()
 
+    def _tell_version(self, digest: str) -> None:
+        """From now on the worker's programs are published under this digest."""
+        self._own_version.digest = digest
+        self._heartbeats.tell_signatures(digest)
+
     async def _begin(self) -> bool:
         """Queues exist and the worker is known before it claims its first task."""
         backoff = StoreBackoff(_log, "Redis")
@@ -178,7 +186,7 @@ class Worker:
         self._publishing = asyncio.create_task(
             keep_published(
                 *(self._client, self._partitions, self._registry),
-                *(self._heartbeats.began, self._heartbeats.tell_signatures),
+                *(self._heartbeats.began, self._tell_version),
             )
         )
         self._heartbeats.start()

@@ -8,6 +8,9 @@ import pytest
 from api.serving import RunningApi, details
 from flower_engine.log.client import send
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.transitions.worker_transitions import Outcome
+from scripts.engine import AN_ERROR
 
 _MOMENT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"
 
@@ -144,6 +147,22 @@ async def test_a_task_that_no_worker_can_start_says_why(own_api: RunningApi) -> 
         engine.heartbeat("w2")
         (reason,) = (task["waitReason"] for task in own_api.flow(flow_id)["tasks"])
         assert reason == {"reason": "ready"}
+
+
+async def test_a_task_that_every_live_version_refused_says_so(own_api: RunningApi) -> None:
+    own_api.define("rolling", {})
+    flow_id = own_api.register("rolling")
+    async with own_api.engine() as engine:
+        engine.heartbeat("w1", signatures="old")
+        engine.heartbeat("w2", signatures="new")
+        (claim,) = await engine.claim(worker="w1")
+        refusal = Outcome(claim, OutcomeKind.UNFIT, AN_ERROR, unfit=("old",), others=("new",))
+        await engine.exchange("w1", outcomes=[refusal], version="old")
+        (reason,) = (task["waitReason"] for task in own_api.flow(flow_id)["tasks"])
+        assert reason == {"reason": "ready"}
+        engine.heartbeat("w2", programs=["B"])  # the worker of the other version is no more
+        (reason,) = (task["waitReason"] for task in own_api.flow(flow_id)["tasks"])
+        assert reason == {"reason": "noVersion", "program": "A", "queue": "default"}
 
 
 @pytest.mark.parametrize(

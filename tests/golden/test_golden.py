@@ -105,6 +105,16 @@ MEANINGS: dict[str, AnyEvent] = {
     "task.returned/*": TaskReturned(
         at=1795422380125, flow=ONE, v=4, task=1, attempt=1, lease="1795422380122-0"
     ),
+    "task.returned/*-unfit": TaskReturned(
+        at=1795422380125,
+        flow=ONE,
+        v=4,
+        task=1,
+        attempt=1,
+        lease="1795422380122-0",
+        unfit=("0123456789abcdef", "89abcdef01234567"),
+        error=TaskError(type="ParameterError", message="program 'Load' has no parameter 'b'; it takes a"),
+    ),
     "task.lapsed/*": TaskLapsed(
         at=1795422380137,
         flow=ONE,

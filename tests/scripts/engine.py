@@ -148,6 +148,7 @@ class Engine:
         queues: Sequence[str] = (DEFAULT_QUEUE,),
         programs: Iterable[str] | None = None,
         answered: int | None = None,
+        version: str = "",
     ) -> Exchange:
         """One finish_and_claim with a call number of the test's choice."""
         service = Service(tuple(queues), tuple(sorted(self.programs if programs is None else programs)))
@@ -161,6 +162,7 @@ class Engine:
             outcomes=outcomes,
             wanted=wanted,
             service_args=service.args(),
+            version=version,
         )
         self.answered[worker] = max(number, self.answered.get(worker, 0))
         return reply
@@ -173,11 +175,17 @@ class Engine:
         wanted: int = 0,
         queues: Sequence[str] = (DEFAULT_QUEUE,),
         programs: Iterable[str] | None = None,
+        version: str = "",
     ) -> Exchange:
         """One finish_and_claim with the worker's next call number."""
         number = self._last_numbers.get(worker, 0) + 1
         return await self.call(
-            worker, number, outcomes=outcomes, wanted=wanted, queues=queues, programs=programs
+            *(worker, number),
+            outcomes=outcomes,
+            wanted=wanted,
+            queues=queues,
+            programs=programs,
+            version=version,
         )
 
     async def claim(self, wanted: int = 100, worker: str = "w1", **service: Any) -> list[Claim]:
@@ -261,6 +269,7 @@ class Engine:
             queues=tuple(queues),
             programs=tuple(programs),
             signatures=signatures,
+            tells_version=True,
             unable=unable or {},
         )
         return heartbeat(

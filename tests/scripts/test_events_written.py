@@ -10,6 +10,7 @@ from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import (
     Body,
@@ -25,10 +26,11 @@ from flower_engine.transitions.operator_transitions import (
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import with_parameters
-from flower_engine.transitions.worker_transitions import Reported
+from flower_engine.transitions.worker_transitions import Outcome, Reported
 from scripts.engine import Engine, chain, task
 from scripts.schedules import Schedules
 
+REFUSAL = b'{"type":"ParameterError","message":"no"}'
 FAILURE = b'{"type":"ValueError","message":"no","traceback":"line 1"}'
 STORED = b'{"sha256":"ab","bytes":70000,"store":"api"}'
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
@@ -46,6 +48,9 @@ async def write_every_event(engine: Engine) -> None:
     await engine.register(*chain(2))
     (returned,) = await engine.claim(worker="w1")
     await engine.give_back(returned, worker="w1")
+    (unfit,) = await engine.claim(worker="w3")
+    refusal = Outcome(unfit, OutcomeKind.UNFIT, REFUSAL, unfit=("a", "b"), others=("c",))
+    await engine.exchange("w3", outcomes=[refusal], version="a")
     for lost in (1, 2):
         await engine.lose(*await engine.claim(worker="w2"), worker="w2")
         await engine.lapse(max_lost=lost + 1)

@@ -21,6 +21,7 @@ from flower_engine.model.events import (
     OutcomeRefused,
     TaskIgnored,
     TaskRetrying,
+    TaskReturned,
     TaskStarted,
     TaskUnignored,
 )
@@ -52,6 +53,8 @@ class Oracle:
     def __init__(self, max_lost: int) -> None:
         self._max_lost = max_lost
         self._suspects: dict[str, Key] = {}  # what each worker holds
+        self.versions: dict[str, str] = {}  # of each worker's programs
+        self.kept_from: dict[Key, set[str]] = {}  # versions that refused a task
         self.flows: dict[str, FlowState] = {}
         self.retrying: set[Key] = set()  # on their timers
         self.delayed: set[str] = set()
@@ -73,8 +76,10 @@ class Oracle:
             flow = self.flows[event.flow]
             if flow.ended_ms is not None and flow.ended_ms >= flow.registered.start_ms:
                 self.delayed.discard(event.flow)  # put back, it would not wait for its start any more
+            self._note_versions(event)
             if isinstance(event, TaskRetrying):
                 self.retrying.add((event.flow, event.task))
+<<<<<<< HEAD
             if isinstance(
                 event, FlowRerun
             ):  # another lane: of another body, or of what is no suspect any more
@@ -82,6 +87,13 @@ class Oracle:
                     lane = lane_of(flow.workflow, flow.task(seq).planned)
                     waiting = self._ready.get((event.flow, seq))
                     if waiting and (waiting.is_suspect or waiting.lane != lane):
+=======
+            if isinstance(event, FlowRerun):  # what runs again is no suspect any more, and kept from nobody
+                for seq in event:
+                    was_kept = self.kept_from.pop((event.flow, seq), None) is not None
+                    waiting = self._ready.get((event.flow, seq))
+                    if waiting and (waiting.is_suspect or was_kept):
+>>>>>>> 4d9524e (While two versions of a program live, a task that one of them refuses waits for the other)
                         del self._ready[event.flow, seq]
             if isinstance(event, FlowPrioritised):
                 for key in [key for key in self._ready if key[0] == event.flow]:
@@ -91,6 +103,13 @@ class Oracle:
             together = isinstance(event, TaskIgnored | TaskUnignored)
             if not (together and isinstance(following, type(event)) and following.flow == event.flow):
                 self._place(self.flows[event.flow])
+
+    def _note_versions(self, event: AnyEvent) -> None:
+        """Which versions refused a task; what is taken back is kept from none."""
+        if isinstance(event, TaskReturned) and event.unfit:
+            self.kept_from.setdefault((event.flow, event.task), set()).update(event.unfit)
+        elif isinstance(event, TaskUnignored):
+            self.kept_from.pop((event.flow, event.task), None)
 
     def admitted(self, in_line: set[str]) -> None:
         """Which flows wait for a place after a call."""
@@ -188,6 +207,7 @@ class Oracle:
             if waiting.task.queue == queue
             and waiting.task.program in programs
             and not (waiting.is_suspect and worker in self._suspects)
+            and self.versions.get(worker) not in self.kept_from.get(key, ())
             and has_room(waiting.lane, limits, running)
         ]
 

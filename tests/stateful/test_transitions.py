@@ -250,7 +250,10 @@ CONTROLS = (
 KINDS = [*[OutcomeKind.FINISHED] * 6, *OutcomeKind]
 
 
-def _outcome(claim: Claim, kind: OutcomeKind) -> Outcome:
+VERSIONS = ("aa", "bb")  # of the programs of the two workers
+
+
+def _outcome(claim: Claim, kind: OutcomeKind, who: int = 0) -> Outcome:
     """No two attempts have the same result."""
     result = msgspec.json.encode({"of": claim.flow, "task": claim.task, "attempt": claim.attempt})
     stored = msgspec.json.encode(BlobRef(sha256=claim.lease.decode(), bytes=len(result), store="api"))
@@ -258,7 +261,8 @@ def _outcome(claim: Claim, kind: OutcomeKind) -> Outcome:
     payload = results.get(kind, ERROR)
     number = {OutcomeKind.RETRY: 1, OutcomeKind.CRASHED: MAX_LOST}.get(kind, 0)
     progress = b'{"fraction":0.5}' if kind is OutcomeKind.FAILED else b""
-    return Outcome(claim, kind, payload, number, progress)
+    unfit, others = ((VERSIONS[who],), (VERSIONS[1 - who],)) if kind is OutcomeKind.UNFIT else ((), ())
+    return Outcome(claim, kind, payload, number, progress, unfit, others)
 
 
 @dataclass
@@ -296,6 +300,7 @@ class Transitions(RuleBasedStateMachine):
             Worker("one", Service(QUEUES, ("A", "B", "C"))),
             Worker("two", Service(QUEUES[:1], ("B", "C"))),
         ]
+        self.oracle.versions = dict(zip(("one", "two"), VERSIONS, strict=True))
 
     def run(self, call: Awaitable[T]) -> T:
         async def awaited() -> T:
@@ -387,10 +392,12 @@ class Transitions(RuleBasedStateMachine):
     def finish_and_claim(self, data: st.DataObject, who: int, wanted: int, sends: int) -> None:
         worker = self.workers[who]
         outcomes = [
-            _outcome(claim, data.draw(st.sampled_from(KINDS)))
+            _outcome(claim, data.draw(st.sampled_from(KINDS)), who)
             for claim in worker.held
             if data.draw(st.booleans())
         ]
+        refusing = [(one.claim.flow, one.claim.task) for one in outcomes if one.kind is OutcomeKind.UNFIT]
+        refused_by_all = [key for key in refusing if VERSIONS[1 - who] in self.oracle.kept_from.get(key, ())]
         replies = self._call(worker, outcomes, wanted, sends)
         assert replies[0].words == ["ok"] * len(outcomes)
         for reply in replies[1:]:
@@ -398,6 +405,9 @@ class Transitions(RuleBasedStateMachine):
         done = [outcome.claim for outcome in outcomes]
         worker.held = [claim for claim in worker.held if claim not in done]
         self._check_claims(worker, wanted, replies[0])
+        for flow, task in refused_by_all:  # nobody is left who may take it
+            if flow in self.oracle.flows:
+                assert self.oracle.flows[flow].task(task).status is Status.SUSPEND
 
     @precondition(lambda self: any(worker.lapsed for worker in self.workers))
     @rule(kind=st.sampled_from(OutcomeKind))
@@ -654,6 +664,7 @@ class Transitions(RuleBasedStateMachine):
         send: Callable[[], Awaitable[Exchange]] = lambda: finish_and_claim(  # noqa: E731
             self.client, self.partition, worker.name, worker.number,
             answered=worker.number - 1, outcomes=outcomes, wanted=wanted, service_args=worker.service.args(),
+            version=VERSIONS[self.workers.index(worker)],
         )  # fmt: skip
         return [self.run(send()) for _ in range(sends)]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_control import SCOPES, Scope
-from flower_engine.model.lanes import Lane, lane_of, parse_lane, share_of_lane, suspect_lane
+from flower_engine.model.lanes import Lane, lane_of, parse_lane, plain_lane, share_of_lane, suspect_lane
 from flower_engine.model.limits import (
     LimitValue,
     limit_of,
@@ -35,6 +35,7 @@ lanes = st.builds(
     units=st.integers(1, 1_000_000),
     workflow_key=keys,
     program_key=keys,
+    kept_from=st.lists(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=3).map(tuple),
 )
 
 
@@ -57,8 +58,9 @@ def test_the_lane_of_a_task_is_named_after_it(lane: Lane) -> None:
         program_key=lane.program_key,
     )
     name = lane_of(lane.workflow, task)
-    assert name == lane._replace(is_suspect=False).name
-    assert suspect_lane(name) == lane._replace(is_suspect=True).name
+    assert name == lane._replace(is_suspect=False, kept_from=()).name
+    assert suspect_lane(name) == lane._replace(is_suspect=True, kept_from=()).name
+    assert plain_lane(lane.name) == name
     assert share_of_lane(name) == share_of_lane(suspect_lane(name))
 
 

@@ -16,6 +16,7 @@ from flower_worker.child_process import Origin
 from flower_worker.child_processes import Processes
 from flower_worker.exchange import ExchangeLoop
 from flower_worker.execution import Executor
+from flower_worker.other_versions import OwnVersion
 from flower_worker.queues import Queues
 from flower_worker.slots import AskKind, Slots
 from flower_worker.threads import Threads
@@ -45,6 +46,7 @@ async def exchange(engine: Engine) -> ExchangeLoop:
             max_lost=3,
         ),
         most_kept=MOST_KEPT_BYTES,
+        own_version=OwnVersion(""),
     )
 
 

@@ -10,7 +10,7 @@ from flower_api.openapi import replies, reply
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
 from flower_engine.model.boards import limit_of_board, program_of_board
-from flower_engine.model.key_parts import unescape
+from flower_engine.model.lanes import program_of_lane
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
 from flower_engine.projection.read.views import View
 
@@ -125,7 +125,7 @@ def _board(board: str) -> str:
         return ""
     program = program_of_board(board)
     if program is not None:
-        return f"program {unescape(program.lstrip('!'))}"
+        return f"program {program_of_lane(program)}"
     return " ".join(filter(None, parse_limit(limit_of_board(board))))
 
 

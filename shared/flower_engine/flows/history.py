@@ -20,7 +20,7 @@ from flower_engine.flows.flow_results import Fetch, add_result
 from flower_engine.flows.log_tail import Following, Tail, is_known, read_new, read_tail
 from flower_engine.flows.result_blobs import read_blob
 from flower_engine.flows.stores import Stores
-from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in
+from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in, versions_in
 from flower_engine.insight.obstacles import Held, find_obstacles
 from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.entries import LogEntry
@@ -294,12 +294,12 @@ async def _seen(stores: Stores, partition: Partition, flow: FlowView) -> Seen | 
     try:
         async with stores.log_readers:
             workers = await live_workers(stores.redis, partition)
-            served, unable = served_by(workers), unable_in(workers)
+            served, unable, versions = served_by(workers), unable_in(workers), versions_in(workers)
             stopped = await find_obstacles(stores.redis, partition, flow.task_flow_id, ready, served)
             now = await now_ms(stores.redis, partition.keys)
     except RedisError:
         return None
     if not any(isinstance(obstacle, Held) for obstacle in stopped.values()):
-        return Seen(served, unable, stopped, now)
+        return Seen(served, unable, stopped, now, versions=versions)
     # Who paused it, and why.
-    return Seen(served, unable, stopped, now, await stores.definitions.controls())
+    return Seen(served, unable, stopped, now, await stores.definitions.controls(), versions)

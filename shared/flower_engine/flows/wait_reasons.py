@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from flower_engine.insight import obstacles
@@ -16,6 +17,7 @@ from flower_engine.projection.read.views import (
     FlowView,
     LimitReached,
     NoPlace,
+    NoVersion,
     NoWorker,
     Paused,
     RateReached,
@@ -37,6 +39,10 @@ Unable = Mapping[tuple[str, str], tuple[str, str]]
 """Of a queue and a program: a live worker that serves them, but cannot start the program now, and why."""
 
 
+Versions = Mapping[tuple[str, str], set[str]]
+"""Of a queue and a program: the versions that live workers have and say in their claims, by digest."""
+
+
 class Seen(NamedTuple):
     """What Redis says at this moment: what live workers serve, what stops tasks of the flow, and engine time
     (ms), in which everything of the flow is due."""
@@ -46,6 +52,7 @@ class Seen(NamedTuple):
     obstacles: Mapping[int, Obstacle]
     now_ms: int
     controls: Sequence[FlowControl] = ()
+    versions: Versions = MappingProxyType({})
 
 
 def ready_tasks(flow: FlowView) -> list[int]:
@@ -78,6 +85,15 @@ def served_by(workers: Iterable[WorkerInfo]) -> Served:
         for program in worker.programs
         if program not in worker.unable
     }
+
+
+def versions_in(workers: Iterable[WorkerInfo]) -> Versions:
+    """The versions of what workers serve, of those that say theirs when they claim."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for worker in workers:
+        for pair in served_by([worker]) if worker.tells_version else ():
+            found.setdefault(pair, set()).add(worker.signatures)
+    return found
 
 
 def unable_in(workers: Iterable[WorkerInfo]) -> Unable:
@@ -118,6 +134,11 @@ def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
     if seen is None:
         return Unknown("Redis does not answer, so the live workers are not known")
     obstacle = seen.obstacles.get(task.task_exec_seq)
+    if isinstance(obstacle, obstacles.Refused):
+        pair = (task.queue, task.program)
+        if pair in seen.served and seen.versions.get(pair, set()).issubset(obstacle.versions):
+            return NoVersion(program=task.program, queue=task.queue)
+        obstacle = None
     if obstacle is not None and not isinstance(obstacle, obstacles.Behind):
         return _stopped_by(obstacle, seen.controls)
     if (task.queue, task.program) not in seen.served:

@@ -10,6 +10,7 @@ from flower_engine.projection.read.views import (
     DependenciesOpen,
     LimitReached,
     NoPlace,
+    NoVersion,
     NoWorker,
     Paused,
     RateReached,
@@ -38,6 +39,8 @@ def in_words(reason: WaitReason) -> str:
             return "ready, waits for a free slot"
         case CannotStart(program, _, worker, detail):
             return f"no live worker can start program {program}; {worker} tries again: {detail}"
+        case NoVersion(program, queue):
+            return f"waits for another version of program {program} in queue {queue}: live ones refused it"
         case Unknown(detail):
             return detail
         case NoWorker(_, queue, is_queue_served=False):

@@ -70,7 +70,13 @@ class Held(msgspec.Struct, frozen=True):
     name: str
 
 
-Obstacle = NoPlace | Full | Slow | Held | Behind
+class Refused(msgspec.Struct, frozen=True):
+    """These versions of the task's program, by digest, refused its parameters; it waits for another."""
+
+    versions: tuple[str, ...]
+
+
+Obstacle = NoPlace | Full | Slow | Held | Refused | Behind
 
 
 async def find_obstacles(
@@ -99,6 +105,7 @@ async def find_obstacles(
     names = sorted({name for lane in lanes.values() for name in limits_of_lane(lane)[0]})
     if not names or "h" in flags or "w" in flags:
         return {}
+    refused = {seq: parts.kept_from for seq, lane in lanes.items() if (parts := parse_lane(lane))}
     limits: list[bytes | None] = await send(client, "HMGET", keys.limits, *map(setting_of, names))
     running: list[bytes | None] = await send(client, "HMGET", keys.running, *names)
     settings = {name: text.decode() for name, text in zip(names, limits, strict=True) if text is not None}
@@ -112,6 +119,8 @@ async def find_obstacles(
             if name not in holders:
                 holders[name] = await _holders(client, partition, name)
             stop = msgspec.structs.replace(stop, held_by=holders[name])
+        if stop is None and refused.get(seq):
+            stop = Refused(refused[seq])
         if stop is not None:
             found_stops[seq] = stop
     others = [seq for seq in lanes if seq not in found_stops]

@@ -120,7 +120,14 @@ class TaskSuspended(TaskEvent, frozen=True, tag="task.suspended"):
 
 
 class TaskReturned(TaskEvent, frozen=True, tag="task.returned"):
-    """A stopping worker handed the attempt back: Running -> Wait."""
+    """A worker handed the attempt back, because it stops, or because its version of the program does not take
+    the task's parameters, which another live one may: Running -> Wait.
+
+    ``unfit``: versions that refuse it, by the digest of what their workers publish; ``error`` says why.
+    """
+
+    unfit: tuple[str, ...] = ()
+    error: TaskError | None = None
 
 
 class TaskLapsed(TaskEvent, frozen=True, tag="task.lapsed"):

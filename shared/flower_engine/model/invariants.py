@@ -11,7 +11,7 @@ from flower_engine.model.event_meaning import STANDING
 from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.kept_invariants import kept_differences, kept_total_differences
-from flower_engine.model.lanes import lane_of, queue_and_priority, share_of_lane, suspect_lane
+from flower_engine.model.lanes import lane_of, plain_lane, queue_and_priority, share_of_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
 from flower_engine.model.schedule_invariants import schedule_differences
 from flower_engine.model.schedule_state import ScheduleState
@@ -101,7 +101,7 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> 
     if held.due_ms is not None and held.due_ms != task.retry_ms:
         yield f"{where}: its retry is due at {held.due_ms}, its events say {task.retry_ms}"
     lane = lane_of(flow.workflow, task.planned)
-    if held.lane not in (lane, suspect_lane(lane)):
+    if held.lane != lane and plain_lane(held.lane) != lane:
         yield f"{where}: its lane is {held.lane}, its events say {lane}"
     if TaskPolicy.parse(held.policy) != TaskPolicy.of(task.planned):
         yield f"{where}: its policy is {held.policy!r}, its events say {TaskPolicy.of(task.planned)}"

@@ -1,6 +1,7 @@
 """Names of lanes: where ready tasks wait that are alike for flow control.
 
-    <queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[*<units>][/<workflow's key>[/<program's key>]]
+    <queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[@<versions>][*<units>]
+        [/<workflow's key>[/<program's key>]]
 
 Up to the last ``:`` it is the lane's share. Nothing else in Python makes such a name or takes one apart; in
 Lua it is ``lua/lib/lanes.lua``.
@@ -14,14 +15,18 @@ from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.key_parts import escape, unescape
 
 _LANE = re.compile(
-    r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/]*)(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?", re.DOTALL
+    r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/@]*)(?:@([^:*/]+))?"
+    r"(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?",
+    re.DOTALL,
 )
 _SUSPECT = "!"
+_KEPT_FROM = "@"
 
 
 class Lane(NamedTuple):
     """What a lane's name says; names as people gave them. ``is_suspect``: of tasks that may lose no further
-    worker, see ``lua/lib/suspects.lua``."""
+    worker, see ``lua/lib/suspects.lua``. ``kept_from``: of tasks that these versions of their program refuse,
+    by digest, see ``lua/lib/misfits.lua``."""
 
     queue: str
     priority: int
@@ -32,13 +37,15 @@ class Lane(NamedTuple):
     units: int
     workflow_key: str
     program_key: str
+    kept_from: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The lane's name; the other side of :func:`parse_lane`."""
         share = _share(self.queue, self.priority, self.workflow, self.fair_key)
         program = _SUSPECT * self.is_suspect + escape(self.program)
-        return share + program + _last(self.units, self.workflow_key, self.program_key)
+        kept_from = _KEPT_FROM + ".".join(self.kept_from) if self.kept_from else ""
+        return share + program + kept_from + _last(self.units, self.workflow_key, self.program_key)
 
 
 @lru_cache(4096)
@@ -47,7 +54,8 @@ def parse_lane(name: str) -> Lane | None:
     found = _LANE.fullmatch(name)
     if found is None:
         return None
-    queue, priority, workflow, fair_key, suspect, program, units, workflow_key, program_key = found.groups("")
+    queue, priority, workflow, fair_key, suspect, program, kept_from, *rest = found.groups("")
+    units, workflow_key, program_key = rest
     try:
         rank = int(priority)
     except ValueError:
@@ -62,6 +70,7 @@ def parse_lane(name: str) -> Lane | None:
         int(units or 1),
         unescape(workflow_key),
         unescape(program_key),
+        tuple(kept_from.split(".")) if kept_from else (),
     )
 
 
@@ -80,6 +89,17 @@ def suspect_lane(name: str) -> str:
     """The lane of suspects beside another one."""
     share, _, program = name.rpartition(":")
     return f"{share}:{_SUSPECT}{program}"
+
+
+def plain_lane(name: str) -> str:
+    """The lane without what became of its tasks' attempts: no suspects, and kept from no version."""
+    lane = parse_lane(name)
+    return name if lane is None else lane._replace(is_suspect=False, kept_from=()).name
+
+
+def program_of_lane(program: str) -> str:
+    """The program, as people gave it, of what a lane's name has in its place: with its marks."""
+    return unescape(program.lstrip(_SUSPECT).partition(_KEPT_FROM)[0])
 
 
 def share_of_lane(name: str) -> str:

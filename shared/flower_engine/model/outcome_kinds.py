@@ -12,4 +12,5 @@ class OutcomeKind(StrEnum):
     SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
     RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms
     CRASHED = "crashed"  # payload: a TaskError; its process died: as a lost worker, ``number`` are poison
+    UNFIT = "unfit"  # payload: a TaskError; this version of the program refuses it, another may take it
     RETURNED = "returned"  # handed back by a stopping worker; payload: ignored

@@ -24,6 +24,7 @@ MOST_KEPT_BYTES = 256 * 1024 * 1024
 _PAGE_BYTES, _PAGE_TASKS = 1024 * 1024, 1_000
 _WITHOUT_DATA = 5  # parts of a reply
 _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
+_NO_VERSION = "-"
 _WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
 
 
@@ -57,8 +58,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a claim; ``payload`` is JSON that jsonb accepts (see ``model/result_json.py``).
 
     ``number`` belongs to the kind: for RETRY the milliseconds to wait (-1: as the task's policy says), for
-    CRASHED how many lost workers make poison. ``progress`` is the JSON of a Progress that no heartbeat has
-    told yet; it is kept for the next attempt.
+    CRASHED how many lost workers make poison. ``unfit`` and ``others`` belong to UNFIT: digests of versions
+    of the program that refuse the task, and of those that may take it. ``progress`` is the JSON of a Progress
+    that no heartbeat has told yet; it is kept for the next attempt.
     """
 
     claim: Claim
@@ -66,6 +68,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     payload: bytes = b"null"
     number: int = 0
     progress: bytes = b""
+    unfit: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -138,6 +142,7 @@ async def finish_and_claim(
     wanted: int,
     service_args: Sequence[Arg],
     most_kept: int = MOST_KEPT_BYTES,
+    version: str = "",
 ) -> Exchange:
     """Hands in outcomes and takes up to ``wanted`` tasks, in one atomic call.
 
@@ -145,7 +150,8 @@ async def finish_and_claim(
     sent again with its number AND its arguments, and then gives the first reply again. ``answered`` is the
     number of the last call that was answered (0: none was): a Redis that does not know of it went back in
     time, which halts the partition. ``most_kept``: bytes of results that the partition may keep in Redis;
-    where it has them, ``Exchange.full`` names those that claimed tasks are to store elsewhere.
+    where it has them, ``Exchange.full`` names those that claimed tasks are to store elsewhere. ``version``:
+    the digest of what the worker publishes of its programs; it gets no task that this version refused.
 
     Raises:
         LostError: Redis lost its state.
@@ -159,11 +165,11 @@ async def finish_and_claim(
         wanted=wanted,
         answered=answered,
         most_kept=most_kept,
+        version=version or _NO_VERSION,
     )
     for outcome in outcomes:
         claim = outcome.claim
-        kind = f"{outcome.kind} {outcome.number}" if outcome.kind in _WITH_NUMBER else outcome.kind
-        args += (claim.lease, claim.member, claim.queue, kind, outcome.payload, outcome.progress)
+        args += (claim.lease, claim.member, claim.queue, _kind(outcome), outcome.payload, outcome.progress)
     reply = partition.check(await _finish_and_claim.run(client, partition.keys.meta, args))
     if reply[0] == b"stale":
         raise StoreError(f"worker {worker}: call {number} to partition {partition.number} is out of date")
@@ -181,6 +187,14 @@ async def finish_and_claim(
         _results(reply[5]) if len(reply) > _WITHOUT_DATA else {},
         frozenset(reply[6]) if len(reply) > _WITHOUT_DATA else frozenset(),
     )
+
+
+def _kind(outcome: Outcome) -> str:
+    if outcome.kind in _WITH_NUMBER:
+        return f"{outcome.kind} {outcome.number}"
+    if outcome.kind is OutcomeKind.UNFIT:
+        return f"{outcome.kind} {'.'.join(outcome.unfit)} {'.'.join(outcome.others)}"
+    return outcome.kind
 
 
 def _results(flat: Sequence[bytes]) -> dict[tuple[str, int], bytes]:
@@ -298,7 +312,8 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     say. ``running`` is how many attempts it runs; ``stuck`` names those that hold a slot though their lease
     is gone, because they run on threads, which cannot be stopped. ``transfers``: what attempts bring from or
     to stores of blobs, and what they wait for. ``unable``: programs of these that it
-    cannot start now, and why; it does not claim them. ``outdated``: files that were changed since it
+    cannot start now, and why; it does not claim them. ``tells_version``: it claims by its version (an older
+    Flower does not), so that it gets what others refused. ``outdated``: files that were changed since it
     imported them.
     """
 
@@ -315,6 +330,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     transfers: tuple[str, ...] = ()
     unable: Mapping[str, str] = {}
     outdated: tuple[str, ...] = ()
+    tells_version: bool = False
     seen_ms: int = 0
 
 

@@ -50,6 +50,14 @@ class CannotStart(View, tag="cannotStart", tag_field="reason"):
     detail: str
 
 
+class NoVersion(View, tag="noVersion", tag_field="reason"):
+    """It is ready, but the versions of its program that live workers serve in its queue have refused its
+    parameters, and handed it back for another version."""
+
+    program: str
+    queue: str
+
+
 class Ready(View, tag="ready", tag_field="reason"):
     """It is ready and waits for a free slot of a worker."""
 
@@ -146,6 +154,7 @@ WaitReason = (
     | NoPlace
     | NoWorker
     | CannotStart
+    | NoVersion
     | Ready
     | Unknown
 )

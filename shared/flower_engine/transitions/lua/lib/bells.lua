@@ -3,7 +3,11 @@
 local BELLS = 1000 -- at most so many of a kind hang; each wakes one blocked worker
 
 local function ring_bells(queue, program, count)
-  local bell = bell_key(queue, match(program, '[^!]*$'))
+  local bell = bell_key(queue, plain_program(program))
+  if plain_program(program) ~= match(program, '[^!]*$') then
+    -- Kept from some: whoever is woken first may be one of those, so all are.
+    count = count * math.max(1, call('ZCARD', workers_key()))
+  end
   local missing = math.min(count, BELLS - call('LLEN', bell))
   if missing > 0 then
     local bells = {}

@@ -1,6 +1,7 @@
 -- Lanes: where ready tasks wait. A lane is named
---   "<queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[*<units>][/<workflow's key>[/<program's key>]]"
--- up to the last ":" is its share, which fairness serves; see suspects.lua for "!".
+--   "<queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[@<versions>][*<units>]
+--   [/<workflow's key>[/<program's key>]]"
+-- up to the last ":" is its share, which fairness serves; see suspects.lua for "!", misfits.lua for "@".
 -- needs: base, keys
 -- layer: 2
 
@@ -21,4 +22,9 @@ local function lane_of(name)
     lanes[name] = lane
   end
   return lane
+end
+
+-- The program of a lane without its marks, as limits, bells and strikes know it.
+local function plain_program(program)
+  return match(program, '[^!@]+')
 end

@@ -40,7 +40,7 @@ local function limits_of(lane)
   if lane.limits then
     return lane.limits
   end
-  local names = { 'g', 'q:' .. lane.queue, 'w:' .. lane.workflow, 'p:' .. match(lane.program, '[^!]*$') }
+  local names = { 'g', 'q:' .. lane.queue, 'w:' .. lane.workflow, 'p:' .. plain_program(lane.program) }
   if lane.workflow_key and lane.workflow_key ~= '' then
     names[#names + 1] = 'wk:' .. lane.workflow .. '/' .. lane.workflow_key
   end

@@ -63,9 +63,14 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       release(flow, task, dependents)
     end
   elseif kind ~= 'returned' then
-    -- "retry <ms>", "crashed <lost workers that make poison>"
+    -- "retry <ms>", "crashed <lost workers that make poison>", "unfit <versions> <others>"
     local word, number = match(kind, '^(%a+) ?(%-?%d*)$')
-    if word == 'crashed' then
+    local unfit, others = match(kind, '^unfit (%S+) (%S+)$')
+    if unfit then
+      if not pass_on(flow, task, attempt, lost, lease, unfit, others, payload) then
+        fail(flow, task, attempt, lost, lease, 'suspended', -1, payload, lease)
+      end
+    elseif word == 'crashed' then
       local lane = call('HGET', flow.key, lane_field(task))
       lose(flow, task, lane, attempt, lost, lease, worker, tonumber(number) or 1, payload)
     else

@@ -1,11 +1,12 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
--- needs: base, events, flow_fields, flows, kept_results, keys, statuses, timers
+-- needs: base, events, flow_fields, flows, kept_results, keys, lanes, statuses
+-- needs: timers
 local strikes = {}
 
 -- The strike that a task's message meets, or nil.
 local function strike_on(lane, message)
-  local program = match(lane.program, '[^!]*$')
+  local program = plain_program(lane.program)
   local known = strikes[program]
   if known == nil then
     local text = call('HGET', limits_key(), 'x:' .. program)

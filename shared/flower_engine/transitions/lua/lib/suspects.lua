@@ -4,7 +4,7 @@
 -- killer from its victims. A suspect therefore waits in a lane of its own, named as the other one but with
 -- "!" before the program, and no worker holds two at a time: the loss that decides hits the killer alone.
 -- The hash "suspects" says which one a worker holds: "<queue>/<lease>".
--- needs: base, keys, lanes
+-- needs: base, keys, lanes, misfits
 local SUSPECT = '!'
 local may_take_suspect = nil -- asked once a call, when a suspect is first met
 
@@ -16,16 +16,25 @@ local function suspect_lane(lane)
   return is_suspect_lane(lane) and lane or (string.gsub(lane, '([^:]*)$', SUSPECT .. '%1', 1))
 end
 
+-- The lane of a task of which nothing is known yet: no suspect, and kept from no version.
 local function plain_lane(lane)
-  return (string.gsub(lane, SUSPECT .. '([^:]*)$', '%1', 1))
+  return (string.gsub(lane, ':!?([^:@*/]*)@?[^:*/]*([^:]*)$', ':%1%2', 1))
+end
+
+local function is_plain_lane(lane)
+  return not match(lane, '[!@]')
 end
 
 -- Whether the worker, which serves these programs, may be given a task of a lane's program.
 local function may_take(worker, program, serves)
   if serves[program] then
     return true
-  elseif sub(program, 1, 1) ~= SUSPECT or not serves[sub(program, 2)] then
+  end
+  local mark, plain, misfits = match(program, '^(!?)([^@]*)@?(.*)$')
+  if not serves[plain] or (misfits ~= '' and is_kept_from(misfits, serves)) then
     return false
+  elseif mark == '' then
+    return true
   elseif may_take_suspect == nil then
     may_take_suspect = call('HEXISTS', suspects_key(), worker) == 0
   end

@@ -160,7 +160,7 @@ local function reopen(flow, again)
       end
       forgotten[#forgotten + 1] = failures_field(text)
       known.was, known.before = known.status, known.lease
-      if is_suspect_lane(known.lane) then
+      if not is_plain_lane(known.lane) then
         if known.was == WAIT then
           unplace(flow, text, known)
           known.moved = true

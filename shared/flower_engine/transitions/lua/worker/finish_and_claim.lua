@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- finish_and_claim: hands in a worker's outcomes and gives it new tasks.
--- needs: base, bells, call_record, choose, claim, commit, fanout_notes, inputs, keys, meta, outcomes, ready
--- needs: release, rewind
+-- needs: base, bells, call_record, choose, claim, commit, fanout_notes, inputs, keys, meta, misfits, outcomes
+-- needs: ready, release, rewind
 --
 -- Guarantees: an outcome counts once, and only while its lease is the task's current one; dependents
 -- become ready, and the flow ends, together with it; a claimed task is leased, started and logged
@@ -9,18 +9,20 @@
 -- Works when memory is short: finishing is what frees it.
 -- Of a worker that was answered later than Redis remembers, Redis went back in time: the partition is halted.
 -- ARGV: generation, worker, call number, wanted (free slots), number of the last call that was answered,
---   bytes of results that the partition may keep, number of queues, queues..., number of programs,
---   programs..., then for each outcome: lease, "<flow>:<task>", queue, kind, JSON, progress not told yet
+--   bytes of results that the partition may keep, digest of what the worker publishes, number of queues,
+--   queues..., number of programs, programs..., then for each outcome: lease, "<flow>:<task>", queue, kind,
+--   JSON, progress not told yet
 --   (JSON, or ""); kinds: finished | stored (JSON: a BlobRef) | failed | suspended | returned | "retry <ms>"
---   | "crashed <lost workers that make poison>"
+--   | "crashed <lost workers that make poison>" | "unfit <digests of versions> <digests of others>" (these
+--   versions of the program refuse the task, those may take it; joined by ".")
 -- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" |
 --   "none", ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}; and where a claimed
 --   task is of a flow with data, {"<flow>:<task>", its result, ...}, {leases whose results are to be stored}
 --   (see inputs.lua). Words: ok | duplicate | stale | absent. "more": there are dependents to release still,
 --   so the next call need not wait for a bell.
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones), claims and what those read.
-local generation, worker, call_number, wanted, answered, most_kept = unpack(ARGV, 1, 6)
-local first_queue, last_queue = 8, 7 + tonumber(ARGV[7])
+local generation, worker, call_number, wanted, answered, most_kept, version = unpack(ARGV, 1, 7)
+local first_queue, last_queue = 9, 8 + tonumber(ARGV[8])
 local first_program = last_queue + 2
 local last_program = last_queue + 1 + tonumber(ARGV[last_queue + 1])
 if current_generation ~= generation then
@@ -59,7 +61,7 @@ elseif answered > 0 and last_program < #ARGV then -- forgotten when the worker w
   end
 end
 
-local serves = {}
+local serves = { [VERSION] = version }
 for index = first_program, last_program do
   serves[ARGV[index]] = true
 end
