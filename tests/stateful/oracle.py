@@ -79,21 +79,12 @@ class Oracle:
             self._note_versions(event)
             if isinstance(event, TaskRetrying):
                 self.retrying.add((event.flow, event.task))
-<<<<<<< HEAD
-            if isinstance(
-                event, FlowRerun
-            ):  # another lane: of another body, or of what is no suspect any more
-                for seq in event:
+            if isinstance(event, FlowRerun):
+                for seq in event:  # another lane: of another body, or of no suspect, and kept from nobody
+                    was_kept = self.kept_from.pop((event.flow, seq), None) is not None
                     lane = lane_of(flow.workflow, flow.task(seq).planned)
                     waiting = self._ready.get((event.flow, seq))
-                    if waiting and (waiting.is_suspect or waiting.lane != lane):
-=======
-            if isinstance(event, FlowRerun):  # what runs again is no suspect any more, and kept from nobody
-                for seq in event:
-                    was_kept = self.kept_from.pop((event.flow, seq), None) is not None
-                    waiting = self._ready.get((event.flow, seq))
-                    if waiting and (waiting.is_suspect or was_kept):
->>>>>>> 4d9524e (While two versions of a program live, a task that one of them refuses waits for the other)
+                    if waiting and (waiting.is_suspect or was_kept or waiting.lane != lane):
                         del self._ready[event.flow, seq]
             if isinstance(event, FlowPrioritised):
                 for key in [key for key in self._ready if key[0] == event.flow]:
