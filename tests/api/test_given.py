@@ -1,15 +1,24 @@
 """Parameters given to a rerun, a fork or a registration are checked before anything happens."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import msgspec
 import pytest
 
 from api.serving import RunningApi, details
+from api.test_programs import work
 from flower_engine.insight.published_signatures import digest_of, publish
 from flower_engine.programs.parameter_binding import Binder
+from flower_engine.programs.registry import Registry
+from flower_engine.programs.self_description import published
 from scripts.engine import Engine
+
+
+class Point(msgspec.Struct, forbid_unknown_fields=True):
+    x: float
+    y: float = 0.0
 
 
 def load(table: str, limit: int = 10, day: str | None = None) -> None:
@@ -92,6 +101,61 @@ async def test_a_name_in_another_case_changes_the_parameter_that_the_task_has(ow
         ):
             started = own_api.client.post(path, json=body).json()["taskFlowId"]
             assert parameters(own_api, started)["table"] == "x"
+
+
+def shaped_load(table: str, points: list[Point], limit: Annotated[int, msgspec.Meta(ge=1)] = 1) -> None:
+    """Takes more than words tell."""
+
+
+async def serve_shaped(api: RunningApi, engine: Engine) -> None:
+    program = published(Registry().add(shaped_load, "A", None))
+    await work(api, engine, "w1", {"A": program})
+
+
+WRONG = {"points": [{"x": 1}, {"x": "far", "z": 0}], "LIMIT": 0, "tabel": "x"}
+PLACES = {"/points/1/x", "/points/1/z", "/LIMIT", "/tabel"}
+
+
+def pointers(reply: httpx.Response) -> set[str]:
+    assert reply.status_code == 422, reply.text
+    assert details(reply)
+    return {problem["pointer"] for problem in reply.json()["problems"]}
+
+
+async def test_each_fault_of_a_value_by_its_programs_schema_is_named_and_nothing_changes(
+    own_api: RunningApi,
+) -> None:
+    async with own_api.engine() as engine:
+        flow = await failed(own_api, engine, table="order", points=[])
+        await serve_shaped(own_api, engine)
+        before = await engine.raw_events()
+        own_api.wait_for(lambda: rerun(own_api, flow, parameters={"tabel": 1}).status_code == 422)
+        of_all, of_task = {"parameters": WRONG}, {"taskParameters": {"1": WRONG}}
+        assert pointers(rerun(own_api, flow, **of_all)) == {f"#/parameters{place}" for place in PLACES}
+        of_one = {f"#/taskParameters/1{place}" for place in PLACES}
+        assert pointers(rerun(own_api, flow, **of_task)) == of_one
+        forked = own_api.client.post(f"/flows/{flow}/fork", json={"fromTasks": [1], **of_task})
+        assert pointers(forked) == of_one
+        both: dict[str, Any] = {**of_task, "parameters": {"points": {}}}
+        registered = own_api.client.post("/register/etl", json=both)
+        assert pointers(registered) == of_one | {"#/parameters/points"}
+        said = "program 'A': parameter 'points' at /1/z: there is no such field"
+        assert any(said in one for one in details(registered))
+        assert await engine.raw_events() == before
+        fits = {"points": [{"x": "1.5"}], "limit": "2"}  # texts convert, as those of the table
+        assert rerun(own_api, flow, taskParameters={"1": fits}).status_code == 200
+
+
+async def test_constants_of_a_definition_are_held_against_the_schema(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        await serve_shaped(own_api, engine)
+    given = {"table": "x", "points": [{"x": 1, "z": 2}]}
+    refused = own_api.client.put(
+        "/workflows/w", json={"tasks": [{"taskSeq": 1, "program": "A", "parameters": given}]}
+    )
+    assert refused.status_code == 422
+    said = "program 'A': parameter 'points' at /0/z: there is no such field"
+    assert details(refused) == [f"row (task_id 'w', task_seq 1): {said}"]
 
 
 async def test_a_new_parameter_may_be_one_of_any_live_version(own_api: RunningApi) -> None:

@@ -8,13 +8,11 @@ from typing import Any
 from flower_engine.insight.published_signatures import (
     digest_of,
     read_published,
-    read_signatures,
     served_lately,
 )
 from flower_engine.log.client import send
 from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.registry import Registry
-from flower_engine.programs.signature import Signature
 from flower_worker.signature_publisher import keep_published, signatures_of
 from scripts.engine import Engine
 from worker.running import InProcess, eventually, the_worker
@@ -28,11 +26,13 @@ async def test_what_programs_take_is_published_when_a_worker_begins(
     pair = (info.signatures, "EchoParamTimeSleep")
 
     async def published() -> bool:
-        return pair in await read_signatures(engine.client, engine.partition, [pair])
+        return pair in await read_published(engine.client, engine.partition, [pair])
 
     await eventually(published)
-    found = await read_signatures(engine.client, engine.partition, [pair, ("", "x"), (info.signatures, "x")])
-    assert found == {pair: Signature({"sleep_time_second": ("number",)}, required=("sleep_time_second",))}
+    found = await read_published(engine.client, engine.partition, [pair, ("", "x"), (info.signatures, "x")])
+    assert found == {
+        pair: PublishedProgram({"sleep_time_second": ("number",)}, required=("sleep_time_second",))
+    }
     key = engine.partition.keys.programs(info.signatures)
     assert 0 < await send(engine.client, "TTL", key) <= 86_400
     assert {"EchoParamTimeSleep", "Noop"} <= (await served_lately(engine.client, engine.partition)).keys()
@@ -86,7 +86,7 @@ async def test_a_type_whose_schema_takes_for_ever_holds_nothing_up(engine: Engin
     )
 
     async def published() -> bool:
-        return pair in await read_signatures(engine.client, engine.partition, [pair])
+        return pair in await read_published(engine.client, engine.partition, [pair])
 
     try:
         await eventually(published)

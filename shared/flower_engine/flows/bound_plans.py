@@ -62,6 +62,7 @@ class FlowValues:
                 ).problems
                 pointer = "#/parameters" + pointer_to(given[0])
                 self.faults += [
-                    ParameterFault(f"taskSeq {task.task_seq}: {problem}", pointer) for problem in problems
+                    ParameterFault(f"taskSeq {task.task_seq}: {problem.detail}", pointer)
+                    for problem in problems
                 ]
         return now

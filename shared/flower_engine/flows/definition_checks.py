@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.flows.given_parameters import value_problem
 from flower_engine.flows.live_programs import Programs, ProgramVersion
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.near_names import nearest_in_words
@@ -14,6 +15,7 @@ from flower_engine.model.quoting import short
 from flower_engine.model.references import Found, holds_references, known_value, scan, scan_parameters
 from flower_engine.model.schema_paths import missing_in
 from flower_engine.programs.signature import Signature
+from flower_engine.programs.value_faults import faults_of_value
 from flower_engine.projection.read.views import moment
 
 _log = logging.getLogger(__name__)
@@ -142,6 +144,9 @@ def _problems(task: TaskDefinition, signature: Signature, *, has_schema: bool) -
             shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."
             wanted = signature.words(name)
             yield f"{program}: parameter {short(name)!r} has the value {shown}, which is no {wanted}"
+        else:
+            for place, said in faults_of_value(signature, own, constant):
+                yield value_problem(task.program, short(name), place, said)
     for name in signature.required:
         if name not in given:
             yield (

@@ -5,16 +5,25 @@ no parameter is given twice.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.references import escaped, holds_references
 from flower_engine.programs.signature import Signature
+from flower_engine.programs.value_faults import Fault, faults_of_value
 
 _SHOWN_CHARACTERS = 100
 Parameters = Mapping[str, Any]
+
+
+class Problem(NamedTuple):
+    """Why something that is given cannot be; ``place`` leads to it among what is given (JSON Pointer)."""
+
+    detail: str
+    place: str = ""
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -25,7 +34,7 @@ class Given(msgspec.Struct, frozen=True):
 
     values: dict[str, Any]
     unset: list[str]
-    problems: list[str]
+    problems: list[Problem]
     unknown: list[str]
 
 
@@ -38,20 +47,22 @@ def given_to(
 ) -> Given:
     """What these values and names mean for a task of the program that has these parameters.
 
-    A name is refused if no live version of the program takes it, a value if none can convert it.
+    A name is refused if no live version of the program takes it, a value if none can convert it, or the
+    schema that each publishes refuses it for sure.
     """
     found: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     unknown: list[str] = []
     for name, value in values.items():
         own = own_name(name, parameters, versions)
         if own in found:
-            problems.append(f"the parameter {own!r} is given twice, the second time as {name!r}")
+            twice = f"the parameter {own!r} is given twice, the second time as {name!r}"
+            problems.append(Problem(twice, pointer_to(name)))
             continue
         found[own] = value
-        problem = _problem_of_value(program, parameters, name, value, versions)
-        if problem:
-            problems.append(problem)
+        found_problems = _problems_of_value(program, parameters, name, value, versions)
+        if found_problems:
+            problems += found_problems
         elif versions is None and own not in parameters:
             unknown.append(name)
     gone: list[str] = []
@@ -60,13 +71,13 @@ def given_to(
         if own not in parameters:
             has = f"it has {', '.join(parameters)}" if parameters else "it has none"
             near = nearest_in_words(name, parameters)
-            problems.append(f"the task has no parameter {name!r} to take away; {has}{near}")
+            problems.append(Problem(f"the task has no parameter {name!r} to take away; {has}{near}"))
         elif own in found:
-            problems.append(f"the parameter {own!r} is given and taken away")
+            problems.append(Problem(f"the parameter {own!r} is given and taken away"))
         else:
             gone.append(own)
     left = {name for name in parameters if name not in gone} | found.keys()
-    problems += _missing(program, gone, left, versions)
+    problems += map(Problem, _missing(program, gone, left, versions))
     return Given(found, gone, problems, unknown)
 
 
@@ -76,7 +87,9 @@ def among_references(given: Given) -> Given:
     What would ask for a result or a secret is a problem: whoever gives parameters may not.
     """
     problems = [
-        f"the parameter {name!r} is given as data: {key} stands in definitions only"
+        Problem(
+            f"the parameter {name!r} is given as data: {key} stands in definitions only", pointer_to(name)
+        )
         for name, value in given.values.items()
         for key in ("$from", "$secret")
         if holds_references(value, {key})
@@ -101,23 +114,38 @@ def _is_same(one: str, other: str, versions: Sequence[Signature] | None) -> bool
     return not is_taken or any(first is not None and first == second for first, second in bound)
 
 
-def _problem_of_value(
+def _problems_of_value(
     program: str, parameters: Parameters, name: str, value: Any, versions: Sequence[Signature] | None
-) -> str | None:
+) -> list[Problem]:
     if versions is None:
-        return None
+        return []
     taking = [version for version in versions if version.bound(name) is not None]
     if not taking:
         names = dict.fromkeys(one for version in versions for one in version.parameters)
         takes = f"it takes {', '.join(names)}" if names else "it takes none"
         near = nearest_in_words(name, [*parameters, *names])
-        return f"program {program!r} has no parameter {name!r}; {takes}{near}"
-    if any(version.takes(name, value) for version in taking):
-        return None
+        return [Problem(f"program {program!r} has no parameter {name!r}; {takes}{near}", pointer_to(name))]
+    by_words = [version for version in taking if version.takes(name, value)]
+    faults: list[Fault] = []
+    for version in by_words:
+        faults = faults_of_value(version, version.bound(name) or name, value)
+        if not faults:
+            return []
+    if faults:
+        return [
+            Problem(value_problem(program, name, place, said), pointer_to(name) + place)
+            for place, said in faults
+        ]
     shown = repr(value)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."
     wanted = " or ".join(dict.fromkeys(version.words(name) for version in taking))
-    return f"program {program!r}: parameter {name!r} has the value {shown}, which is no {wanted}"
+    said = f"program {program!r}: parameter {name!r} has the value {shown}, which is no {wanted}"
+    return [Problem(said, pointer_to(name))]
+
+
+def value_problem(program: str, name: str, place: str, said: str) -> str:
+    """The sentence for what the schema of a program's parameter says of a place in its value."""
+    return f"program {program!r}: parameter {name!r}{f' at {place}' if place else ''}: {said}"
 
 
 def _missing(

@@ -19,7 +19,6 @@ from flower_engine.errors import FlowerError, ParametersError
 from flower_engine.insight.published_signatures import (
     hash_of,
     read_published,
-    read_signatures,
     served_lately,
 )
 from flower_engine.log.partition import Partition
@@ -33,7 +32,7 @@ _log = logging.getLogger(__name__)
 _KEEP_SECONDS = 5.0
 _RECORDS_SECONDS = 2.0  # so long answers wait for what is kept: they stand without it
 _ANEW_SECONDS = 0.05  # one of a thousand registrations that are refused reads for all
-_MOST_SIGNATURES = 10_000
+_MOST_SIGNATURES = 2_000
 
 Versions = Mapping[str, Sequence[Signature] | None]
 """Every live version of a program; None: no live worker serves it, or one does not say what it takes."""
@@ -151,7 +150,7 @@ class Programs:
             if unread:
                 if len(self._signatures) > _MOST_SIGNATURES:
                     self._signatures.clear()
-                self._signatures |= await read_signatures(self._redis, self._partitions()[0], unread)
+                self._signatures |= await read_published(self._redis, self._partitions()[0], unread)
         except RedisError:
             return dict.fromkeys(names)
         found: dict[str, list[Signature] | None] = {}

@@ -82,7 +82,7 @@ def checked_changes(
         untaken.difference_update(unset)
         found[seq] = among_references(given) if refs else given
         faults += [
-            ParameterFault(detail=f"task {seq}: {problem}", pointer=change.pointer)
+            ParameterFault(detail=f"task {seq}: {problem.detail}", pointer=change.pointer + problem.place)
             for problem in found[seq].problems
         ]
         if len(faults) > _MOST_FAULTS:

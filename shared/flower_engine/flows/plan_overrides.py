@@ -63,12 +63,8 @@ def overridden(
             unused.pop(name, None)
             size_bytes += sizes[name]
         for_all = {name: parameters[name] for name in mine}
-        values, problems = _values_for(task, for_all, own, versions.get(task.program))
-        pointer = f"#/taskParameters/{task.task_seq}" if own else "#/parameters"
-        faults += [
-            ParameterFault(detail=f"taskSeq {task.task_seq}: {problem}", pointer=pointer)
-            for problem in problems
-        ]
+        values, found = _values_for(task, for_all, own, versions.get(task.program))
+        faults += found
         if len(faults) + len(flow.faults) > _MOST_FAULTS:
             break
         tasks.append(
@@ -138,17 +134,22 @@ def _meant_for(
 
 def _values_for(
     task: PlannedTask, for_all: Parameters, own: Parameters, versions: Sequence[Signature] | None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[ParameterFault]]:
     """What the task is given, by its own names, and what is wrong with it."""
     values: dict[str, Any] = {}
-    problems: list[str] = []
-    for part in filter(None, (for_all, own)):
+    faults: list[ParameterFault] = []
+    for pointer, part in (("#/parameters", for_all), (f"#/taskParameters/{task.task_seq}", own)):
+        if not part:
+            continue
         given = given_to(task.program, task.parameters, part, (), versions)
         if task.refs:
             given = among_references(given)
         values |= given.values
-        problems += given.problems
-    return values, problems
+        faults += [
+            ParameterFault(f"taskSeq {task.task_seq}: {problem.detail}", pointer + problem.place)
+            for problem in given.problems
+        ]
+    return values, faults
 
 
 def faults_of(parameters: Parameters, pointer: str) -> list[ParameterFault]:

@@ -7,8 +7,8 @@ what else it says of itself. A heartbeat carries the digest alone.
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -18,8 +18,6 @@ from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.signature import Signature
 
 _log = logging.getLogger(__name__)
-_Pair = tuple[str, str]
-_Said = TypeVar("_Said")
 
 PUBLISH_AGAIN_SECONDS = 3_600.0
 _KEEP_SECONDS = 86_400
@@ -27,8 +25,7 @@ REMEMBER_DAYS = 90
 _REMEMBER_MS = REMEMBER_DAYS * 86_400_000
 _encode = msgspec.json.Encoder().encode
 _encode_alike = msgspec.json.Encoder(order="deterministic").encode  # however objects are ordered
-_decode = msgspec.json.Decoder(Signature).decode
-_decode_all = msgspec.json.Decoder(PublishedProgram).decode
+_decode = msgspec.json.Decoder(PublishedProgram).decode
 
 
 def digest_of(signatures: Mapping[str, Signature]) -> str:
@@ -56,19 +53,18 @@ async def publish(client: AsyncRedis, partition: Partition, signatures: Mapping[
         await pipe.execute()
 
 
-async def read_signatures(
-    client: AsyncRedis, partition: Partition, wanted: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Signature]:
-    """Those of these pairs of digest and program that are published; what cannot be read is as if it were
-    not."""
-    return _decoded(await _read(client, partition, list(wanted)), _decode)
-
-
 async def read_published(
     client: AsyncRedis, partition: Partition, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], PublishedProgram]:
-    """The same with all that these programs say of themselves."""
-    return _decoded(await _read(client, partition, list(wanted)), _decode_all)
+    """What programs say of themselves, of those of these pairs of digest and program that are published; what
+    cannot be read is as if it were not."""
+    read: dict[tuple[str, str], PublishedProgram] = {}
+    for pair, text in (await _read(client, partition, list(wanted))).items():
+        try:
+            read[pair] = _decode(text)
+        except (ValueError, RecursionError) as error:  # no worker of ours wrote it
+            _log.debug("what is published of program %s cannot be read: %s", pair[1], error)
+    return read
 
 
 async def served_lately(client: AsyncRedis, partition: Partition) -> dict[str, int]:
@@ -87,16 +83,6 @@ async def _read(
             queue_command(pipe, "HGET", partition.keys.programs(digest), program)
         found: list[bytes | None] = await pipe.execute()
     return {pair: text for pair, text in zip(pairs, found, strict=True) if text is not None}
-
-
-def _decoded(found: Mapping[_Pair, bytes], decode: Callable[[bytes], _Said]) -> dict[_Pair, _Said]:
-    read: dict[_Pair, _Said] = {}
-    for pair, text in found.items():
-        try:
-            read[pair] = decode(text)
-        except (ValueError, RecursionError) as error:  # no worker of ours wrote it
-            _log.debug("what is published of program %s cannot be read: %s", pair[1], error)
-    return read
 
 
 def _hash(published: Any) -> str:

@@ -53,14 +53,7 @@ class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
         name = self.bound(key)
         if name is None:
             return False
-        convert = _converter(self.parameters.get(name, self.extra or ()))
-        if convert is None:
-            return True
-        try:
-            convert(value)
-        except Exception:  # noqa: BLE001 # as binding: whatever a conversion raises refuses the value
-            return False
-        return True
+        return converts_to(self.parameters.get(name, self.extra or ()), value)
 
     def words(self, key: str) -> str:
         """What the key's parameter wants, for a sentence."""
@@ -79,6 +72,18 @@ def words_of(annotation: Any) -> Words:
         return ()
     word = _WORDS.get(origin or annotation) if isinstance(origin or annotation, type | None) else None
     return (word,) if word else ()
+
+
+def converts_to(words: Words, value: Any) -> bool:
+    """Whether the value may convert to what these words say."""
+    convert = _converter(words)
+    if convert is None:
+        return True
+    try:
+        convert(value)
+    except Exception:  # noqa: BLE001 # as binding: whatever a conversion raises refuses the value
+        return False
+    return True
 
 
 @lru_cache(1024)
