@@ -57,12 +57,13 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
+    waits = waits or FlowWaits(stores, 0)
     app.router.route_class = StrictRoute
     app.state.bodies = Bodies(max_bodies_mb)
     add_problem_handlers(app)
     add_registering(app, stores)
-    add_flows(app, stores, waits or FlowWaits(stores, 0))
-    add_tasks(app, stores)
+    add_flows(app, stores, waits)
+    add_tasks(app, stores, waits)
     add_operations(app, stores)
     add_bulk(app, stores)
     add_limits(app, stores)

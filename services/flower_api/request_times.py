@@ -34,6 +34,17 @@ At = Annotated[
     ),
 ]
 
+AtLeast = Annotated[
+    int | None,
+    Query(
+        alias="atLeast",
+        ge=0,
+        le=2**53,
+        description="a version that the caller knows of, as an operation answered it: waited for, 2 seconds"
+        " at most, or as `wait` says; `isBehind` of a flow says that the answer is older",
+    ),
+]
+
 
 def is_known_time(time: datetime) -> bool:
     """Whether it has an offset, and stores and readers can hold it."""

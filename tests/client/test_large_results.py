@@ -10,8 +10,8 @@ import pytest
 from api.serving import RunningApi
 from flower_cli.commands.show import print_flow
 from flower_cli.local.run import _tell  # pyright: ignore[reportPrivateUsage]
-from flower_engine import program, workflow
-from flower_engine.client import Client, FlowHandle, ResultError, flow_calls
+from flower_engine import errors, program, workflow
+from flower_engine.client import AsyncClient, Client, FlowHandle, ResultError, flow_calls
 
 MANY = 100_000
 
@@ -74,6 +74,30 @@ async def test_a_large_result_is_of_its_type(
 ) -> None:
     flow = await finished(api, client, wanted, value)
     assert await asyncio.to_thread(flow.result, 60) == result
+
+
+async def test_the_result_of_one_task_is_had_wherever_it_lies(api: RunningApi, client: Client) -> None:
+    flow = await finished(api, client, titles, {"title": "large", "rows": [1] * MANY})
+    task = flow.tasks()[0]
+    assert (task.result, task.blob and task.blob.store) == (None, "api")
+    assert await asyncio.to_thread(flow.task_result, 1, Page) == Page("large", [1] * MANY)
+    assert (await asyncio.to_thread(flow.task_result, task.name))["title"] == "large"
+    async with AsyncClient(api.url) as other:
+        assert (await other.flow(flow.id).task_result(1, Page)).title == "large"
+    with pytest.raises(ResultError, match=r"large|Expected"):
+        await asyncio.to_thread(flow.task_result, 1, int)
+    with pytest.raises(errors.UnknownTaskError):
+        await asyncio.to_thread(flow.task_result, "nobody")
+
+
+async def test_a_task_that_has_returned_nothing_has_no_result(api: RunningApi, client: Client) -> None:
+    api.define("nothing.yet", {})
+    flow = client.register("nothing.yet")
+    with pytest.raises(ResultError, match=r"task 1 \(A\) is Wait"):
+        await asyncio.to_thread(flow.task_result, 1)
+    flow.ignore([1], result={"rows": 3})
+    await api.project()
+    assert await asyncio.to_thread(flow.task_result, 1, dict[str, int]) == {"rows": 3}
 
 
 async def test_a_large_result_is_shown_as_where_it_lies_and_printed_whole(

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath, FlowNamePath
-from flower_api.request_times import POSITION_PATTERN, At, TimeText, is_known_time, wrong
+from flower_api.request_times import POSITION_PATTERN, At, AtLeast, TimeText, is_known_time, wrong
 from flower_api.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
 from flower_engine.flows.flow_names import find_flow_id
 from flower_engine.flows.flow_waits import LONGEST_SECONDS, VERSION_SECONDS, FlowWaits, Wanted
@@ -29,16 +29,6 @@ STATUSES = {
 StatusName = Annotated[
     Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
     BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
-]
-AtLeast = Annotated[
-    int | None,
-    Query(
-        alias="atLeast",
-        ge=0,
-        le=2**53,
-        description="a version that the caller knows of, as an operation answered it: waited for, 2 seconds"
-        " or as `wait` says; after that `isBehind` says that the answer is older",
-    ),
 ]
 WaitSeconds = Annotated[
     float | None,

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
-from flower_api.request_times import At, TimeText, is_known_time
+from flower_api.request_times import At, AtLeast, TimeText, is_known_time
 from flower_api.schemas import NAME_PATTERN, TaskName, TasksPage, WorkflowName
+from flower_engine.flows.flow_waits import VERSION_SECONDS, FlowWaits, Wanted
 from flower_engine.flows.history import find_task
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.past_flows import find_task_at
@@ -34,7 +35,7 @@ TaskPath = Annotated[
 Time = Annotated[TimeText, Query(description="UTC where no offset is given")]
 
 
-def add_tasks(app: FastAPI, stores: PostgresStores) -> None:
+def add_tasks(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
     """Adds the routes that show tasks."""
     names = Names(stores)
 
@@ -80,11 +81,15 @@ def add_tasks(app: FastAPI, stores: PostgresStores) -> None:
         summary="Show a task with its attempts",
         responses=replies({200: (TaskDetail, "The task")}, problems=(404, 409, 422, 503)),
     )
-    async def get_task(task_flow_id: FlowIdPath, task: TaskPath, at: At = None) -> Response:
+    async def get_task(
+        task_flow_id: FlowIdPath, task: TaskPath, at: At = None, at_least: AtLeast = None
+    ) -> Response:
         """Every attempt with its worker, times, how it ended, and its error."""
         flow_id = task_flow_id.lower()
         if at is not None:
             return reply(await find_task_at(stores, flow_id, task, at))
+        if at_least is not None:
+            await waits.flow(flow_id, Wanted(at_least, is_over=False), VERSION_SECONDS)
         return reply(await find_task(stores, flow_id, task))
 
 

@@ -282,6 +282,23 @@ class FlowHandle(Generic[R]):
             flow_calls.result(self.id, self._result_type, timeout, retry_seconds, self._version)
         )
 
+    @overload
+    def task_result(self, task: int | str, of: type[T]) -> T: ...
+
+    @overload
+    def task_result(self, task: int | str) -> Any: ...
+
+    def task_result(self, task: int | str, of: Any = Any) -> Any:
+        """What a task (by number or name) returned, or what stands in for that; also where it is too large to
+        be shown and lies in the API's store of blobs, of at most 64 MiB. ``of``: its type.
+
+        Raises:
+            UnknownTaskError: the flow has no such task.
+            ResultError: it has returned nothing (yet), or not what converts to the type.
+        """
+        steps = flow_calls.task_result(self.id, task, of, self._client.patience(), self._version)
+        return self._client.run(steps)
+
     def events(self, after: str | None = None) -> Iterator[Event]:
         """Its history, from behind a position on, as far as it goes now."""
         while True:

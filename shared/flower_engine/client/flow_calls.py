@@ -32,9 +32,11 @@ from flower_engine.client.client_errors import (
     ResultError,
     error_of,
 )
-from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Worker
+from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Task, Worker
 from flower_engine.client.wanted_flows import Registration, encoded
 from flower_engine.errors import FlowerError, UnknownWorkflowError
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
 from flower_engine.programs.parameter_conversion import converter
 
 _WAIT_SECONDS = 20.0  # proxies end what takes a minute
@@ -226,23 +228,50 @@ def whole(flow: Flow, patience: Patience) -> Steps[Flow]:
     Raises:
         ResultError: it cannot be had through the API, or is not there any more.
     """
-    blob = flow.result_blob
-    if blob is None:
+    if flow.result_blob is None:
         return flow
+    value = yield from _read(flow.id, flow.result_blob, patience)
+    return msgspec.structs.replace(flow, result=value, result_blob=None)
+
+
+def task_result(
+    flow: str, task: int | str, result_type: Any, patience: Patience, at_least: int = 0
+) -> Steps[Any]:
+    """What a task returned, or what stands in for that, as this type; wherever it lies.
+
+    Raises:
+        UnknownFlowError, UnknownTaskError: there is no such task.
+        ResultError: it has returned nothing (yet), or not what converts to the type; or its result cannot be
+            had through the API.
+    """
+    path = f"{_path(flow)}/tasks/{path_part(str(task))}"
+    found = decoded((yield from sent(Request("GET", path, {"atLeast": at_least or None}), patience)), Task)
+    what = f"task {found.task_exec_seq} ({found.name})"
+    if found.status != "Finish" and not found.has_stand_in:
+        raise ResultError(flow, f"{what} is {found.status}, and has none")
+    if found.blob is None:
+        return _as_type(flow, found.result, result_type)
+    return _as_type(flow, (yield from _read(flow, found.blob, patience)), result_type)
+
+
+def _read(flow: str, blob: BlobRef, patience: Patience) -> Steps[Any]:
+    """The JSON in a blob of the API's store."""
     what = f"it is a blob of {blob.bytes} bytes, {blob.sha256}"
     if blob.store != API:
-        raise ResultError(flow.id, f"{what}, in {blob.store}: read it there, the API does not give it")
+        raise ResultError(flow, f"{what}, in {blob.store}: read it there, the API does not give it")
+    if blob.bytes > MAX_STORED_RESULT_BYTES:
+        most = f"results have at most {MAX_STORED_RESULT_BYTES:,} bytes"
+        raise ResultError(flow, f"{what}, and {most}; read it as GET /blobs/{blob.sha256}")
     try:
         answer = yield from sent(Request("GET", f"/blobs/{path_part(blob.sha256)}"), patience)
     except ApiRefusedError as error:
-        raise ResultError(flow.id, f"{what}: {error}") from error
+        raise ResultError(flow, f"{what}: {error}") from error
     if hashlib.sha256(answer.content).hexdigest() != blob.sha256:
-        raise ResultError(flow.id, f"{what}, and other bytes came")
+        raise ResultError(flow, f"{what}, and other bytes came")
     try:
-        value = msgspec.json.decode(answer.content)
+        return msgspec.json.decode(answer.content)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ResultError(flow.id, f"{what}: {error}") from error
-    return msgspec.structs.replace(flow, result=value, result_blob=None)
+        raise ResultError(flow, f"{what}: {error}") from error
 
 
 def converted(flow: Flow, result_type: Any) -> Any:
@@ -251,9 +280,12 @@ def converted(flow: Flow, result_type: Any) -> Any:
     Raises:
         ResultError: there is none, or it does not convert.
     """
-    plain = flow.result
     if flow.result_problem:
         raise ResultError(flow.id, flow.result_problem)
+    return _as_type(flow.id, flow.result, result_type)
+
+
+def _as_type(flow: str, plain: Any, result_type: Any) -> Any:
     if result_type in (Any, object):
         return plain
     if result_type in (None, type(None)):
@@ -262,7 +294,7 @@ def converted(flow: Flow, result_type: Any) -> Any:
         convert = converter(result_type)
         return convert(plain) if convert else plain
     except Exception as error:  # a model's own validation may raise anything
-        raise ResultError(flow.id, str(error)) from error
+        raise ResultError(flow, str(error)) from error
 
 
 def flows_page(query: Mapping[str, Any], patience: Patience) -> Steps[tuple[list[FlowEntry], str | None]]:

@@ -56,7 +56,7 @@ class Task(_Told):
     ignore_reason: str | None = None
     parameters: dict[str, Any] = {}
     result: Any = None
-    blob: dict[str, Any] | None = None
+    blob: BlobRef | None = None
     has_stand_in: bool = False
     workflow_version: str | None = None
     error: TaskErrorTold | None = None
