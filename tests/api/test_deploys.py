@@ -33,6 +33,32 @@ def _texts(plan: Json, workflow: str, what: str = "differences") -> list[str]:
     return [difference["text"] for difference in one.get(what, [])]
 
 
+def test_a_plan_reads_many_workflows_in_as_few_queries_as_one(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [_workflow(f"many/{number}") for number in range(30)]
+    _deploy(api, "many", *many)
+    sent: list[Any] = []
+    execute = psycopg.AsyncConnection.execute
+
+    async def counted(connection: Any, query: Any, *values: Any, **more: Any) -> Any:
+        sent.append(query)
+        return await execute(connection, query, *values, **more)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", counted)
+    counts: list[int] = []
+    for some in (many[:1], many):
+        before = len(sent)
+        plan = _deploy(api, "many", *some, check=True)
+        assert set(_actions(plan).values()) == {"unchanged"}
+        counts.append(len([query for query in sent[before:] if b"ms_" in _bytes(query)]))
+    assert 0 < counts[1] <= counts[0]
+
+
+def _bytes(query: Any) -> bytes:
+    return query if isinstance(query, bytes) else str(query).encode()
+
+
 def test_a_deploy_defines_what_is_new_and_says_what_is_different(api: RunningApi) -> None:
     first = _workflow("p/a", {"timeoutSeconds": 300, "parameters": {"n": 1}}, {"taskName": "load"})
     other = _workflow("p/b")

@@ -2,6 +2,7 @@
 
 import json
 import linecache
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder whose modules are forgotten again."""
     path = list(sys.path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))  # as it was, afterwards
     yield tmp_path
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
@@ -291,3 +293,30 @@ def test_what_failed_is_rerun_as_the_newest_version_has_it(flower: Flower, own_a
     refused = flower("rerun", flow, "--task", "1", "--workflow-version", "newest")
     assert (refused.exit_code, "task 3 is new in it" in refused.stderr) == (1, True)
     assert "Fork the flow" in " ".join(refused.stderr.split())
+
+
+def test_two_files_of_one_name_are_both_deployed(flower: Flower, own_api: RunningApi, folder: Path) -> None:
+    for name, workflow in (("here", "nightly"), ("there", "weekly")):
+        (folder / name).mkdir()
+        text = FLOWS.replace("TIMEOUT", "5m").replace("nightly", workflow)
+        text = text.replace("list_rows", f"list_{name}").replace("count", f"count_{name}")
+        (folder / name / "same_name.py").write_text(text)
+    done = flower("deploy", "here/same_name.py", "there/same_name.py", "--yes")
+    assert done.exit_code == 0, done.output
+    names = {one["taskId"] for one in own_api.client.get("/workflows").json()["workflows"]}
+    assert any("weekly" in name for name in names), names
+    assert len(names) >= 2
+
+
+def test_a_file_of_a_package_is_deployed_as_it_is_run(
+    flower: Flower, own_api: RunningApi, folder: Path
+) -> None:
+    package = folder / "my_package_of_flows"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "lengths.py").write_text('TIMEOUT = "5m"\n')
+    (package / "flows.py").write_text(
+        "from .lengths import TIMEOUT as length\n" + FLOWS.replace('"TIMEOUT"', "length")
+    )
+    done = flower("deploy", "my_package_of_flows/flows.py", "--yes")
+    assert done.exit_code == 0, done.output

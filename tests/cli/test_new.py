@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.whole_command import app
 from flower_cli.local.project_files import project_files
-from flower_cli.local.workflow_targets import one_of, targeted
+from flower_cli.workflow_targets import one_of, targeted
 from flower_engine.errors import SettingsError
 from flower_engine.programs.registry import registry
 from forked_flower import flower

@@ -18,7 +18,7 @@ from cli.up_process import wait_until
 from cli.whole_command import app
 from flower_cli.local.run import _tell  # pyright: ignore[reportPrivateUsage]
 from flower_cli.local.task_watch import PrintedLines, watch
-from flower_cli.local.workflow_targets import one_of, targeted
+from flower_cli.workflow_targets import one_of, targeted
 from flower_engine.client import Flow
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.programs.registry import registry

@@ -1,7 +1,6 @@
 """``flower deploy`` and ``flower export``: definitions brought into use from modules and files, and back."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -14,12 +13,10 @@ from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connecte
 from flower_cli.commands.api_options import JsonOption, UrlOption
 from flower_cli.commands.completion import complete_workflow
 from flower_cli.console import err, fail, out
-from flower_cli.definition_files import workflows_and_schedules_in
 from flower_engine.client.api_location import path_part
 from flower_engine.model.noun_counts import counted
 
 EXIT_WOULD_CHANGE = 6
-_FILES = (".json", ".yaml", ".yml")
 _MARKS = {"new": "+", "changed": "~", "unchanged": "=", "pruned": "-"}
 _COLOURS = {"new": "green", "changed": "yellow", "unchanged": "dim", "pruned": "red"}
 _OF_DIFFERENCES = {"added": "green", "removed": "red", "changed": "yellow"}
@@ -166,35 +163,19 @@ def _tasks_last(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _documents(target: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The workflows and schedules of a target; modules are imported in this process, and nowhere else."""
-    if Path(target).suffix in _FILES:
-        workflows, schedules = workflows_and_schedules_in(Path(target), None)
-        return [document for _, document in workflows], schedules
-    from flower_engine.authoring.discovery import load_target, workflows_of
+    """The workflows and schedules of a target."""
+    from flower_cli.workflow_targets import targeted
     from flower_engine.errors import DefinitionError, ProgramError
-    from flower_engine.programs.program_modules import import_file
 
     try:
-        if Path(target).suffix == ".py":
-            if not Path(target).is_file():
-                raise typer.BadParameter(f"there is no file {target}")
-            found = workflows_of(import_file(Path(target)))
-        elif ":" in target:
-            found = [load_target(target)]
-        else:
-            found = workflows_of(target)
-        documents = [workflow.document() for workflow in found]
-        schedules = [one.document() for workflow in found for one in workflow.schedules.values()]
+        found = targeted(target)
     except DefinitionError as error:
         fail("\n".join(error.problems))
-        raise typer.Exit(EXIT_REFUSED) from None
     except ProgramError as error:
         fail(str(error))
-        raise typer.Exit(EXIT_REFUSED) from None
-    if not documents:
-        fail(f"{target} has no workflows: write one under @workflow, and name it in the module")
-        raise typer.Exit(EXIT_REFUSED)
-    return documents, schedules
+    else:
+        return found.documents, found.schedules
+    raise typer.Exit(EXIT_REFUSED)
 
 
 def _print_change(one: dict[str, Any]) -> None:

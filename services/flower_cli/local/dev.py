@@ -94,7 +94,7 @@ class _Development:
     def take_over(self) -> None:
         """The code as it is now, if it can be read: deployed, and run by a new worker."""
         from flower_cli.local.target_child import read_anew
-        from flower_cli.local.workflow_targets import look_in
+        from flower_cli.workflow_targets import look_in
         from flower_engine.errors import FlowerError
 
         try:

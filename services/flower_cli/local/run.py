@@ -17,7 +17,7 @@ from flower_cli.values import parameters_of, texts_of
 
 if TYPE_CHECKING:
     from flower_cli.local.own_engine import OwnEngine
-    from flower_cli.local.workflow_targets import Targeted
+    from flower_cli.workflow_targets import Targeted
     from flower_engine.client import Client, Flow
 
 EXIT_SUSPENDED, EXIT_CANCELLED, EXIT_TIMEOUT, EXIT_AWAY = 1, 3, 4, 5
@@ -56,7 +56,7 @@ def run(
     output. Exit 0: it finished, 1: a task failed, 3: it was cancelled, 4: the time was over.
     """
     from flower_cli.local.own_engine import OwnEngine
-    from flower_cli.local.workflow_targets import one_of, targeted
+    from flower_cli.workflow_targets import one_of, targeted
     from flower_engine.client import ApiUnavailableError, Client, flow_calls
     from flower_engine.model.parameter_texts import value_of_text
 

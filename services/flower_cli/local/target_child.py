@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from flower_cli.local.workflow_targets import Targeted, targeted
+from flower_cli.workflow_targets import Targeted, targeted
 from flower_engine.errors import FlowerError, ProgramError
 
 _PATIENCE_SECONDS = 120.0

@@ -9,13 +9,14 @@ from typing import Literal
 import msgspec
 
 from flower_engine.errors import DefinitionError
+from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.definition_differences import Difference, differences
 from flower_engine.model.workflow_versions import Version, definition_of, plain_document, version_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import (
     EncodedWorkflow,
     erase_workflow,
-    read_workflow,
+    read_workflows,
     write_workflow,
 )
 from flower_engine.projection.definitions.version_rows import find_versions, write_version
@@ -123,7 +124,7 @@ async def carry_out(
         if change.action == "unchanged":
             continue
         if change.origin is None or change.origin.hash != change.standing:
-            standing = await _standing(connection, change.workflow)
+            standing = (await _standings(connection, [change.workflow]))[change.workflow]
             if standing.token is not None and standing.canonical:
                 kept = Version(standing.token, standing.canonical)
                 await write_version(connection, change.workflow, kept, None)
@@ -145,9 +146,10 @@ async def _changes(
     names = [*(workflow.name for workflow in workflows), *gone]
     rows = await (await connection.execute(_ORIGINS, [names])).fetchall()
     origins: Mapping[str, Origin] = {name: Origin(*origin) for name, *origin in rows}
+    standings = await _standings(connection, names)
     changes: list[PlannedChange] = []
     for workflow in workflows:
-        standing = await _standing(connection, workflow.name)
+        standing = standings[workflow.name]
         change = PlannedChange(
             workflow=workflow.name,
             action="new" if standing.token is None else "changed",
@@ -165,7 +167,7 @@ async def _changes(
         change.drift = await _drift(connection, change, standing)
         changes.append(change)
     for name in gone:
-        standing = await _standing(connection, name)
+        standing = standings[name]
         change = PlannedChange(
             workflow=name,
             action="pruned",
@@ -180,17 +182,24 @@ async def _changes(
     return changes
 
 
-async def _standing(connection: Connection, workflow: str) -> _Standing:
-    try:
-        definition = await read_workflow(connection, workflow)
-        if definition is None:
-            return _Standing(None)
-        version = version_of(definition)
-    except DefinitionError as error:
-        row = await (await connection.execute(_RAW_ROWS, {"task_id": workflow})).fetchone()
-        assert row is not None
-        token = "unreadable-" + hashlib.sha256(str(row[0]).encode()).hexdigest()
-        return _Standing(token, problem=str(error))
+async def _standings(connection: Connection, workflows: Sequence[str]) -> dict[str, _Standing]:
+    """How these workflows stand, read in a few queries for all."""
+    found: dict[str, _Standing] = {}
+    for workflow, read in (await read_workflows(connection, workflows)).items():
+        try:
+            if isinstance(read, DefinitionError):
+                raise read
+            found[workflow] = _Standing(None) if read is None else _standing_of(read)
+        except DefinitionError as error:
+            row = await (await connection.execute(_RAW_ROWS, {"task_id": workflow})).fetchone()
+            assert row is not None
+            token = "unreadable-" + hashlib.sha256(str(row[0]).encode()).hexdigest()
+            found[workflow] = _Standing(token, problem=str(error))
+    return found
+
+
+def _standing_of(definition: WorkflowDefinition) -> _Standing:
+    version = version_of(definition)
     return _Standing(version.hash, plain_document(definition), version.canonical, len(definition.tasks))
 
 

@@ -1,4 +1,5 @@
-"""What ``flower run`` and ``flower dev`` are given: workflows of a module, or of a file of JSON or YAML."""
+"""What ``flower run``, ``dev`` and ``deploy`` are given: workflows of a module, or of a file of Python, JSON
+or YAML. All of them read it here, so that a target means the same everywhere."""
 
 import os
 import sys
@@ -7,20 +8,22 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import typer
 
-from flower_cli.definition_files import definitions_in
+from flower_cli.definition_files import workflows_and_schedules_in
 from flower_engine.errors import ProgramError
 
 _FILES = (".json", ".yaml", ".yml")
 
 
 class Targeted(msgspec.Struct):
-    """The documents of the workflows that a target names, and the modules whose programs they may need, which
-    import from ``folder`` ("": the current one)."""
+    """The documents of the workflows that a target names and of their schedules, and the modules whose
+    programs they may need, which import from ``folder`` ("": the current one)."""
 
     documents: list[dict[str, Any]]
     modules: list[str]
     folder: str = ""
+    schedules: list[dict[str, Any]] = []
 
     @property
     def programs(self) -> set[str]:
@@ -45,24 +48,30 @@ def targeted(target: str, programs: Sequence[str] = ()) -> Targeted:
     """The workflows that a target names: ``module:workflow`` one, ``module`` all of it, a file those in it
     (of a Python file: of its module).
 
+    Modules are imported in this process, and nowhere else.
+
     Raises:
-        ProgramError: the module does not import, or has no such workflow.
+        ProgramError: the module does not import, or has no workflows.
         typer.BadParameter: the file cannot be read, or holds something else.
         DefinitionError: a workflow cannot be defined so.
     """
     if Path(target).suffix.lower() in _FILES:
-        return Targeted([document for _, document in definitions_in(Path(target), None)], list(programs))
+        found, schedules = workflows_and_schedules_in(Path(target), None)
+        return Targeted([document for _, document in found], list(programs), schedules=schedules)
     from flower_engine.authoring.discovery import load_target, workflows_of
 
     file, _, name = target.partition(":")
-    folder, module = (Path.cwd(), file) if Path(file).suffix != ".py" else _place_of(Path(file))
-    look_in(folder)
-    target = f"{module}:{name}" if name else module
-    workflows = [load_target(target)] if name else workflows_of(module)
+    if Path(file).suffix == ".py":
+        folder, module, imported_as = _imported(Path(file))
+    else:
+        folder, module, imported_as = Path.cwd(), file, file
+        look_in(folder)
+    workflows = [load_target(f"{imported_as}:{name}")] if name else workflows_of(imported_as)
     if not workflows:
-        raise ProgramError(f"module {module!r} has no workflows: put @workflow above a function in it")
+        raise ProgramError(f"{file} has no workflows: put @workflow above a function in it")
     documents = [one.document() for one in workflows]
-    return Targeted(documents, list(dict.fromkeys([module, *programs])), str(folder))
+    schedules = [schedule.document() for one in workflows for schedule in one.schedules.values()]
+    return Targeted(documents, list(dict.fromkeys([module, *programs])), str(folder), schedules)
 
 
 def look_in(folder: Path) -> None:
@@ -87,16 +96,24 @@ def one_of(found: Targeted, target: str) -> dict[str, Any]:
     raise ProgramError(f"{target} has the workflows {names}{hint}")
 
 
-def _place_of(file: Path) -> tuple[Path, str]:
-    """The folder that a Python file is imported from, and its module's name there.
+def _imported(file: Path) -> tuple[Path, str, str]:
+    """The folder that a Python file is imported from, the name that workers import it by, and the one that it
+    is imported by here: another where that name is taken, as two files of a deploy may have the same.
 
     Raises:
-        ProgramError: there is no such file.
+        ProgramError: it does not import.
+        typer.BadParameter: there is no such file.
     """
+    from flower_engine.programs.program_modules import import_file
+
     if not file.is_file():
-        raise ProgramError(f"{file} cannot be read: there is no such file")
+        raise typer.BadParameter(f"there is no file {file}")
     folder, names = file.resolve().parent, [file.stem]
     while (folder / "__init__.py").exists():
         names.insert(0, folder.name)
         folder = folder.parent
-    return folder, ".".join(names)
+    look_in(folder)
+    module = ".".join(names)
+    if len(names) > 1:  # it may import what lies beside it as a part of its package
+        return folder, module, module
+    return folder, module, import_file(file).__name__
