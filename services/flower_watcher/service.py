@@ -1,4 +1,4 @@
-"""The watcher service: three loops for each partition, and one for the table of flow control."""
+"""The watcher service: four loops for each partition, and one each for flow control and schedules."""
 
 import asyncio
 import logging
@@ -8,8 +8,11 @@ from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.settings import Settings
+from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
 from flower_watcher.lapse import LapseLoop
+from flower_watcher.schedule_sync import ScheduleSyncLoop
+from flower_watcher.scheduled_workflows import Shared
 from flower_watcher.timers import TimerLoop
 from flower_watcher.workers import WorkersLoop
 
@@ -39,6 +42,7 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
     if is_start and settings.database_url is not None:
         await refuse_wrong_postgres(settings.database_url)
     _log.info("watching %d partitions; a lease lasts %g s", len(partitions), settings.lease_seconds)
+    shared = Shared()
     loops = [
         loop
         for partition in partitions
@@ -46,15 +50,19 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
             LapseLoop(client, partition, settings),
             TimerLoop(client, partition, settings),
             WorkersLoop(client, partition, settings),
+            FireLoop(client, partition, shared),
         )
     ]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     if settings.database_url is None:
         _log.warning(
-            "FLOWER_DATABASE_URL is not set: changes of ms_flow_control reach Redis by the API alone"
+            "FLOWER_DATABASE_URL is not set: changes of ms_flow_control reach Redis by the API alone, and"
+            " those of ms_schedule not at all"
         )
     else:
-        tasks.append(asyncio.create_task(ControlLoop(client, partitions, settings.database_url).run()))
+        url = settings.database_url
+        tasks.append(asyncio.create_task(ControlLoop(client, partitions, url).run()))
+        tasks.append(asyncio.create_task(ScheduleSyncLoop(client, partitions, url, shared).run()))
     try:
         await asyncio.gather(*tasks)
     finally:

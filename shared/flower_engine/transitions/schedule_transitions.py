@@ -1,7 +1,7 @@
 """The transitions of schedules: what they are, and what becomes of their slots."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ from flower_engine.transitions.register_transition import FlowPlan
 
 _define = Script("watcher/define_schedules")
 _fire = Script("watcher/fire_slots")
+_due = Script("watcher/due_schedules")
 _encode = msgspec.json.Encoder().encode
 
 MOST_PLAN_BYTES = 65_536
@@ -177,18 +178,15 @@ class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def due_schedules(
-    client: AsyncRedis, partition: Partition, ahead_ms: int, now_ms: int
-) -> tuple[int, list[tuple[str, int]]]:
-    """Redis' clock, ms, and the schedules that are due by ``now_ms`` and so much, each with when: the first
-    due first. ``now_ms`` is what the caller takes for that clock."""
-    async with client.pipeline(transaction=False) as pipe:
-        queue_command(pipe, "TIME")
-        queue_command(
-            pipe, "ZRANGE", partition.keys.schedules, "-inf", now_ms + ahead_ms, "BYSCORE", "WITHSCORES"
-        )
-        (seconds, micros), found = await pipe.execute()
-    clock = int(seconds) * 1000 + int(micros) // 1000
-    return clock, [(uid.decode(), int(float(due))) for uid, due in _pairs(found)]
+    client: AsyncRedis, partition: Partition, *, behind_ms: int, most: int
+) -> tuple[int, list[tuple[str, int]], int | None]:
+    """Redis' clock, ms; the schedules that were due so long ago by it, or longer, the first due first, each
+    with when it was due; and in how many ms the next one will have been (None: there is none)."""
+    args = _due.args(generation=partition.generation, behind_ms=behind_ms, most=most)
+    reply = partition.check(await _due.run(client, partition.keys.meta, args))
+    clock, next_ms, flat = int(reply[1]), int(reply[2]), reply[3]
+    due = [(uid.decode(), int(float(at))) for uid, at in zip(flat[::2], flat[1::2], strict=True)]
+    return clock, due, None if next_ms < 0 else next_ms
 
 
 async def read_schedules(
@@ -221,10 +219,3 @@ def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
         spec=(long[0] or b"") if long else b"",
         plan=(long[1] or b"") if long else b"",
     )
-
-
-def _pairs(flat: Sequence[Any]) -> list[tuple[bytes, bytes]]:
-    """Members and scores, however the reply has them."""
-    if flat and isinstance(flat[0], list | tuple):
-        return [(member, score) for member, score in flat]
-    return list(zip(flat[::2], flat[1::2], strict=True))

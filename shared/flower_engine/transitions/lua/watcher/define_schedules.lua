@@ -52,7 +52,7 @@ local function define(uid, version, state, name, problem, spec, plan, least, fai
     call('ZREM', schedules_key(), uid)
     return 'new'
   end
-  call('HSET', key, 'v', version, 'st', state, 'spec', spec, 'c', digits(cursor), 'f', count)
+  call('HSET', key, 'v', version, 'n', name, 'st', state, 'spec', spec, 'c', digits(cursor), 'f', count)
   if known[4] == 'paused' and state == 'active' then
     call('HSET', key, 'u', digits(clock))
   end

@@ -133,7 +133,7 @@ while at <= #ARGV do
   local key, decision = schedule_key(uid), at + 8
   count = tonumber(count)
   at = decision + 11 * count
-  local known = call('HMGET', key, 'v', 'c', 'f', 'h', 'w')
+  local known = call('HMGET', key, 'v', 'c', 'f', 'h', 'w', 'st', 'n')
   if not known[1] then
     answer('gone', '0', '0', '')
   elseif known[1] ~= version or (cursor ~= '' and known[2] ~= cursor) then
@@ -173,6 +173,10 @@ while at <= #ARGV do
       elseif word == 'early' then
         call('ZADD', schedules_key(), ARGV[decision + 4], uid)
       elseif word == 'ok' and next_due == '' then
+        if count == 0 and known[6] ~= 'finished' then
+          append(begin_event('defined', uid, known[3]) .. ',"name":' .. known[7] .. ',"version":' .. version
+            .. ',"state":"finished","cursor":' .. now_at .. '}')
+        end
         call('HSET', key, 'st', 'finished')
         call('ZREM', schedules_key(), uid)
       elseif word == 'ok' then

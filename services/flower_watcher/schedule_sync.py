@@ -1,0 +1,184 @@
+"""The loop that brings what people set in ``ms_schedule`` to the partitions of the schedules."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from flower_engine.crash_points import crash_point
+from flower_engine.errors import DefinitionError
+from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of
+from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.partition import Partition
+from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.definitions.schedule_rows import (
+    ScheduleChanges,
+    ScheduledWorkflow,
+    ScheduleRow,
+    keep_versions,
+    pause_schedule,
+    read_newest_version,
+    read_schedule_changes,
+)
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.loop import Loop
+from flower_engine.schedules.slot_ids import partition_of_schedule
+from flower_engine.store_faults import STORE_ERRORS
+from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.schedule_transitions import MOST_PLAN_BYTES, Definition, define_schedules
+from flower_watcher.scheduled_workflows import Shared
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
+_TIMEOUT_SECONDS = 60.0
+_CLOCKS_APART_MS = 30_000
+_BREATH_ROWS = 20
+_BY = "watcher"
+_encode = msgspec.json.Encoder().encode
+
+
+class ScheduleSyncLoop:
+    """Looks whether schedules were changed; any number of watchers may, as an older definition never replaces
+    a newer one."""
+
+    def __init__(
+        self, client: AsyncRedis, partitions: Sequence[Partition], database_url: str, shared: Shared
+    ) -> None:
+        self._client = client
+        self._partitions = partitions
+        self._url = database_url
+        self._shared = shared
+        self._seen = 0  # the version up to which Redis has what the table says
+        self._said: dict[str, str] = {}
+        self._clocks_said = False
+        self._connection: Connection | None = None
+
+    async def run(self) -> None:
+        """Looks until cancelled.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        try:
+            await Loop("schedules", self._look, _INTERVAL_SECONDS, StoreBackoff(_log, "schedules")).run()
+        finally:
+            await self._disconnect()
+
+    async def _look(self) -> int:
+        """``run_once``, on a connection that is kept until something fails."""
+        try:
+            if self._connection is None:
+                self._connection = await connect(self._url, "watcher schedules")
+            return await self.run_once(self._connection)
+        except STORE_ERRORS:
+            await self._disconnect()
+            raise
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def run_once(self, connection: Connection) -> int:
+        """Brings what has changed to Redis, and pauses what failed too often; how many schedules changed."""
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await self._pause(connection)
+            newest = await read_newest_version(connection)
+            if newest == self._seen:
+                return 0
+            # A Postgres that went back in time has versions again that meant something else.
+            changes = await read_schedule_changes(connection, self._seen if newest > self._seen else 0)
+            await keep_versions(connection, changes.workflows.values())
+            await self._compare_clocks(connection)
+            await self._bring(changes)
+        self._seen = changes.version
+        return len(changes.rows) + len(changes.deleted)
+
+    async def _bring(self, changes: ScheduleChanges) -> None:
+        known = _Workflows(changes.workflows)
+        by_partition: dict[int, list[Definition]] = defaultdict(list)
+        for number, row in enumerate(changes.rows):
+            if number % _BREATH_ROWS == 0:
+                await asyncio.sleep(0)  # the other loops of this watcher go on
+            definition = self._definition_of(row, known)
+            by_partition[partition_of_schedule(row.uid, len(self._partitions))].append(definition)
+        for gone in changes.deleted:
+            self._shared.workflows.pop(gone.uid, None)
+            definition = Definition(uid=gone.uid, version=gone.version, name=gone.name, state="deleted")
+            by_partition[partition_of_schedule(gone.uid, len(self._partitions))].append(definition)
+        for number, definitions in by_partition.items():
+            await define_schedules(self._client, self._partitions[number], definitions)
+            crash_point("schedules.defined")
+        if changes.rows or changes.deleted:
+            _log.info("%d schedules set, %d deleted", len(changes.rows), len(changes.deleted))
+
+    def _definition_of(self, row: ScheduleRow, known: "_Workflows") -> Definition:
+        workflow = known.by_name[row.workflow]
+        problem = "; ".join(each.sentence for each in row.problems) or known.problem_of(row)
+        self._say(row, problem)
+        plan = b"" if workflow.problem else _encode(workflow)
+        if len(plan) > MOST_PLAN_BYTES:
+            self._shared.workflows[row.uid] = workflow
+        else:
+            self._shared.workflows.pop(row.uid, None)
+        return Definition(
+            uid=row.uid,
+            version=row.version,
+            name=row.name,
+            state="problem" if problem else "paused" if row.schedule.is_paused else "active",
+            problem=problem,
+            spec=_encode(row.schedule),
+            plan=plan,
+            least_cursor_ms=row.changed_ms,
+        )
+
+    def _say(self, row: ScheduleRow, problem: str) -> None:
+        if problem and self._said.get(row.uid) != problem:
+            _log.error("schedule %s does not fire: %s", row.name, problem)
+        self._said[row.uid] = problem
+
+    async def _pause(self, connection: Connection) -> None:
+        """Writes down which schedules are paused for their failures."""
+        for uid, failed in list(self._shared.failed.items()):
+            if await pause_schedule(connection, uid, failed.version, failed.reason, _BY):
+                _log.warning("schedule %s is paused: %s", uid, failed.reason)
+            if self._shared.failed.get(uid) == failed:
+                del self._shared.failed[uid]
+
+    async def _compare_clocks(self, connection: Connection) -> None:
+        """Says once that slots come by another clock than that of the table's times."""
+        row = await (
+            await connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        ).fetchone()
+        seconds, micros = await send(self._client, "TIME")
+        apart = int(seconds) * 1000 + int(micros) // 1000 - int(row[0] if row else 0)
+        if abs(apart) > _CLOCKS_APART_MS and not self._clocks_said:
+            _log.warning("the clock of Redis, by which slots come, is %+.1f s from Postgres'", apart / 1000)
+        self._clocks_said = abs(apart) > _CLOCKS_APART_MS
+
+
+class _Workflows:
+    """Workflows of schedules that changed, with their plans, each made once."""
+
+    def __init__(self, by_name: dict[str, ScheduledWorkflow]) -> None:
+        self.by_name = by_name
+        self._plans: dict[str, FlowPlan | str] = {}
+
+    def problem_of(self, row: ScheduleRow) -> str:
+        """Why flows of the schedule cannot be made; "": they can."""
+        workflow = self.by_name[row.workflow]
+        if workflow.problem:
+            return workflow.problem
+        plan = self._plans.get(workflow.name)
+        if plan is None:
+            try:
+                plan = plan_of(workflow)
+            except DefinitionError as error:
+                plan = str(error)
+            self._plans[workflow.name] = plan
+        if isinstance(plan, str):
+            return plan
+        return "; ".join(fault.detail for fault in faults_of_flows(plan, row.schedule))

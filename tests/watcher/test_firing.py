@@ -1,0 +1,235 @@
+"""Schedules of the table reach Redis, and their slots get their fates on time, each once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from flower_engine.log.client import connect, connect_blocking
+from flower_engine.log.partition import Partition
+from flower_engine.log.reader import read_log
+from flower_engine.model.schedule_state import ScheduleState, fold_schedules
+from flower_engine.projection import database
+from flower_engine.projection.database import Connection
+from flower_engine.projection.write.batch import make_batch
+from flower_engine.projection.write.projected_positions import Projected, add_positions
+from flower_engine.projection.write.writer import Writer
+from flower_engine.schedules.slot_ids import slot_flow_id
+from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.schedule_transitions import read_schedules
+from flower_watcher.fire_slots import FireLoop
+from flower_watcher.schedule_sync import ScheduleSyncLoop
+from flower_watcher.scheduled_workflows import Shared
+from scripts.engine import Engine
+from worker.running import PATIENCE_SECONDS
+
+A_SECOND_MS = 1_000
+
+
+class Watched:
+    """A partition, the tables, and one watcher's loops of schedules."""
+
+    def __init__(self, engine: Engine, tables: Connection, database_url: str) -> None:
+        self.engine = engine
+        self.tables = tables
+        self.url = database_url
+        self.shared = Shared()
+        self.sync = self.new_sync()
+        self.fire = self.new_fire()
+
+    def new_sync(self) -> ScheduleSyncLoop:
+        return ScheduleSyncLoop(self.engine.client, [self.engine.partition], self.url, self.shared)
+
+    def new_fire(self) -> FireLoop:
+        return FireLoop(self.engine.client, self.engine.partition, self.shared)
+
+    async def define(self, name: str = "s", **columns: Any) -> str:
+        """Writes a row as SQL does; its uid. Of every second, if it is not said otherwise."""
+        columns = {"task_id": "etl", "every_seconds": 1, "overlap": "allow", **columns}
+        if columns["every_seconds"] is None:
+            del columns["every_seconds"]
+        names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
+        row = await (
+            await self.tables.execute(
+                f"INSERT INTO ms_schedule (name, {names}) VALUES (%s, {marks}) RETURNING uid::text".encode(),  # noqa: S608
+                [name, *columns.values()],
+            )
+        ).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    async def bring(self) -> int:
+        return await self.sync.run_once(self.tables)
+
+    async def state(self, uid: str) -> ScheduleState:
+        return fold_schedules(await self.engine.events())[uid]
+
+    async def until(self, holds: Callable[[ScheduleState], bool], uid: str) -> ScheduleState:
+        """Lets the watcher work until that holds of a schedule."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                await self.bring()
+                await self.fire.run_once()
+                schedules = fold_schedules(await self.engine.events())
+                if uid in schedules and holds(schedules[uid]):
+                    return schedules[uid]
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def watched(redis_url: str, database_url: str) -> AsyncIterator[Watched]:
+    async with connect(redis_url) as client, await database.connect(database_url, "test") as tables:
+        with connect_blocking(redis_url) as blocking:
+            meta = await install(client, 0, "test-installation", 1)
+            engine = Engine(client, blocking, Partition(0, meta.installation, meta.generation))
+            await engine.attend("default")
+            await tables.execute(
+                "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority)"
+                " VALUES ('etl', 1, 'A', 0)"
+            )
+            watched = Watched(engine, tables, database_url)
+            yield watched
+            await engine.check()
+
+
+async def test_a_schedule_of_every_second_fires_each_once(watched: Watched) -> None:
+    uid = await watched.define()
+    state = await watched.until(lambda now: now.counts()["fired"] >= 3, uid)
+    slots = sorted(fate.slot for fate in state.fates.values())
+    assert [after - before for before, after in pairwise(slots)] == [A_SECOND_MS] * (len(slots) - 1)
+    assert all(slot_flow_id(uid, fate.slot, 0) == fate.flow for fate in state.fates.values())
+    assert {flow.registered.schedule for flow in (await watched.engine.flows()).values()} == {uid}
+
+
+async def test_two_watchers_fire_each_slot_once(watched: Watched) -> None:
+    uids = [await watched.define(f"s{number}") for number in range(20)]
+    await watched.bring()
+    loops = [watched.new_fire() for _ in range(2)]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await watched.state(uids[0])).counts()["fired"] < 3:
+            await asyncio.gather(*(loop.run_once() for loop in loops))
+            await asyncio.sleep(0.02)
+    schedules = fold_schedules(await watched.engine.events())  # refuses a slot with two fates
+    fired = [fate.flow for one in schedules.values() for fate in one.fates.values()]
+    assert len(fired) == len(set(fired)) == len(await watched.engine.flows())
+
+
+async def test_an_edit_with_sql_holds_without_a_restart(watched: Watched) -> None:
+    uid = await watched.define()
+    await watched.until(lambda now: now.counts()["fired"] >= 1, uid)
+    await watched.tables.execute("UPDATE ms_schedule SET is_paused = true, reason = 'holidays'")
+    state = await watched.until(lambda now: now.state == "paused", uid)
+    fired = state.counts()["fired"]
+    await watched.until(lambda now: now.counts()["skipped"] >= 1, uid)
+    await watched.tables.execute("UPDATE ms_schedule SET is_paused = false")
+    state = await watched.until(lambda now: now.counts()["fired"] > fired, uid)
+    assert {fate.reason for fate in state.fates.values() if fate.state == "skipped"} == {"paused"}
+    await watched.tables.execute("DELETE FROM ms_schedule")
+    await watched.until(lambda now: now.state == "deleted", uid)
+    assert await read_schedules(watched.engine.client, watched.engine.partition, [uid]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "word"),
+    [
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"every_seconds": None, "cron": "15W * * * *"}, "cron"),
+        ({"overlap": "sometimes"}, "overlap"),
+        ({"task_id": "nobody"}, "nobody"),
+        ({"parameters": '{"TABLE": 1}'}, "TABLE"),
+    ],
+)
+async def test_nonsense_is_a_problem_of_that_schedule_alone(
+    watched: Watched, columns: dict[str, Any], word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = await watched.define("wrong", **columns)
+    right = await watched.define("right")
+    await watched.until(lambda now: now.counts()["fired"] >= 2, right)
+    state = await watched.state(wrong)
+    assert (state.state, state.counts()["fired"]) == ("problem", 0)
+    assert word in state.problem
+    assert sum(word in record.message for record in caplog.records) == 1
+
+
+async def test_failures_in_a_row_pause_the_schedule(watched: Watched) -> None:
+    uid = await watched.define(pause_after_failures=2)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await watched.until(lambda now: bool(now.fates), uid)).state != "paused":
+            await watched.engine.suspend(*await watched.engine.claim())
+            await asyncio.sleep(0.05)
+    row = await (await watched.tables.execute("SELECT is_paused, reason FROM ms_schedule")).fetchone()
+    assert row is not None
+    assert row[0] is True
+    assert "2 times in a row" in row[1]
+
+
+async def test_slots_that_nobody_watched_are_missed_and_the_latest_is_caught_up_with(
+    watched: Watched,
+) -> None:
+    uid = await watched.define(every_seconds=60, window_seconds=3600)
+    async with watched.tables.transaction():  # as if it had stood there for ten minutes
+        await watched.tables.execute("ALTER TABLE ms_schedule DISABLE TRIGGER USER")
+        await watched.tables.execute("UPDATE ms_schedule SET changed_ts = now() - interval '10 minutes'")
+        await watched.tables.execute("ALTER TABLE ms_schedule ENABLE TRIGGER USER")
+    state = await watched.until(lambda now: now.counts()["fired"] >= 1, uid)
+    assert 8 <= state.counts()["missed"] <= 10
+    assert {fate.reason for fate in state.fates.values() if fate.state == "missed"} == {"superseded"}
+
+
+async def test_firing_goes_on_without_postgres(watched: Watched) -> None:
+    uid = await watched.define(parameters='{"DAY": {"$slot": "date"}}')
+    await watched.tables.execute("UPDATE ms_task_definition SET parameters = '{\"DAY\": null}'")
+    await watched.bring()
+    loop = FireLoop(watched.engine.client, watched.engine.partition, Shared())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (flows := await watched.engine.flows()):
+            await loop.run_once()
+            await asyncio.sleep(0.05)
+    (flow,) = list(flows.values())[:1]
+    assert flow.registered.schedule == uid
+    assert flow.tasks[0].planned.parameters["DAY"][:2] == "20"
+
+
+async def test_what_was_made_ready_is_not_sent_for_another_definition(watched: Watched) -> None:
+    uid = await watched.define(every_seconds=2)
+    await watched.bring()
+    await watched.fire.run_once()
+    await watched.fire.run_once()
+    await watched.tables.execute("UPDATE ms_schedule SET every_seconds = 1")
+    state = await watched.until(lambda now: now.counts()["fired"] >= 3, uid)
+    assert state.version > 1
+
+
+async def test_one_time_finishes_a_schedule(watched: Watched) -> None:
+    uid = await watched.define(every_seconds=None, at="now()")
+    await watched.tables.execute("UPDATE ms_schedule SET at = now() + interval '1 second'")
+    state = await watched.until(lambda now: now.state == "finished", uid)
+    assert state.counts() == {"fired": 1, "skipped": 0, "missed": 0}
+
+
+async def test_a_time_that_is_over_finishes_a_schedule_at_once(watched: Watched) -> None:
+    uid = await watched.define(every_seconds=None, at="2020-01-01T00:00:00Z")
+    state = await watched.until(lambda now: now.state == "finished", uid)
+    assert not state.fates
+
+
+async def test_what_becomes_of_slots_stands_in_the_tables(watched: Watched) -> None:
+    uid = await watched.define()
+    await watched.until(lambda now: now.counts()["fired"] >= 2, uid)
+    held = Projected(
+        partition=0, position=None, installation="test-installation", generation="1", partitions=1
+    )
+    await add_positions(watched.tables, [held])
+    entries = await read_log(watched.engine.client, watched.engine.partition, None, 1000)
+    assert await Writer(watched.tables, held).write(await make_batch(0, entries))
+    state = await watched.state(uid)
+    row = await (
+        await watched.tables.execute(
+            "SELECT fired, (SELECT count(*) FROM kr_schedule_slot AS slot"
+            "  JOIN kr_flow_stat AS flow ON flow.task_flow_id = slot.flow AND flow.slot_ts = slot.slot"
+            "  WHERE slot.uid = known.uid AND flow.schedule = known.uid::text) FROM kr_schedule AS known"
+        )
+    ).fetchone()
+    assert row == (state.counts()["fired"],) * 2
