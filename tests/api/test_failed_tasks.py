@@ -110,6 +110,20 @@ async def test_many_flows_are_counted_then_operated_on_with_progress(own_api: Ru
         await engine.check()
 
 
+async def test_many_flows_are_rerun_as_a_mended_definition_has_them(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        books = await fail(own_api, engine, "books", "no such book", 3)
+        engine.programs.add("mended")
+        own_api.define("books", {"program": "mended"})
+        body = {"operation": "rerun", "filter": {"taskId": "books"}, "workflowVersion": "newest"}
+        result = json.loads(own_api.client.post("/bulk", json=body).text.splitlines()[-1])
+        assert (result["done"], result["refused"]) == (3, 0)
+        await own_api.project()
+        assert {own_api.flow(flow)["tasks"][0]["program"] for flow in books} == {"mended"}
+        assert len(await engine.work_off()) == 3
+        await engine.check()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -123,6 +123,8 @@ async def test_many_flows_are_counted_asked_about_and_operated_on(
 ) -> None:
     flow = await failed(own_api)
     assert "1 flow matches" in flower("bulk", "resume", "--match", "table", "--dry-run").stdout
+    mended = ("--match", "table", "--workflow-version", "newest", "--dry-run")
+    assert "1 flow matches" in flower("bulk", "rerun", *mended).stdout
     assert flower("bulk", "resume", "--match", "table", input="n\n").exit_code == 1
     done = flower("bulk", "resume", "--status", "Suspend", "--yes")
     assert (done.exit_code, done.stdout.strip()) == (0, "1 done, 0 refused")

@@ -1,5 +1,7 @@
 """Redis is rebuilt from the archive: everything that had not ended goes on, and nothing else does."""
 
+from typing import Any
+
 import pytest
 
 from flower_engine.errors import InstallationError, LostError
@@ -11,10 +13,13 @@ from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.projection.definitions.flow_control_rows import put_control
 from flower_engine.projection.maintain.recovery_records import take_generation
+from flower_engine.transitions.operator_transitions import rerun
 from flower_engine.transitions.recovery_transitions import Ended, Rebuilding
 from flower_engine.transitions.register_transition import Start, register
+from flower_engine.transitions.task_fields import decode_message
 from recovery.both import Both
 from scripts.engine import chain, fan, task
+from scripts.other_bodies import bodies
 
 
 class StoppedError(Exception):
@@ -276,3 +281,26 @@ async def test_of_two_recoveries_at_once_one_does_it(both: Both) -> None:
     await both.wipe()
     assert await both.recovery().run() is not None
     assert await both.recovery(both.other).run() is None
+
+
+async def test_what_was_rerun_with_another_version_goes_on_with_its_bodies(both: Both) -> None:
+    engine = both.engine
+    flow = await engine.register(*chain(3))
+    await engine.suspend(*await engine.claim())
+    other: dict[str, Any] = {"program": "B", "parameters": {"n": 2}, "priority": -3, "definition": "v2"}
+    retried = RetryPolicy(max_attempts=3, delay_ms=1, jitter=0.0)
+    given = await bodies(engine, flow, of={1, 2}, retry=retried, timeout_ms=60_000, **other)
+    where = (engine.client, engine.partition, flow)
+    await rerun(*where, by="eve", selection=[1], scope="dependents", bodies=given)
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    flows = await both.check()
+    assert [one.planned.definition for one in flows[flow].tasks] == ["v2", "v2", ""]
+    (claim,) = await engine.claim()
+    message = decode_message(claim.message)
+    assert (message.program, message.parameters, message.definition) == ("B", {"n": 2}, "v2")
+    await engine.fail(claim)
+    await engine.bring_due()
+    assert [decode_message(one.message).program for one in await engine.work_off()] == ["B", "B", "A"]
+    await both.check()

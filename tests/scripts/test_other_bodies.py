@@ -18,13 +18,13 @@ from flower_engine.transitions.operator_transitions import (
     Body,
     Operated,
     prioritise,
-    read_messages,
     rerun,
 )
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import decode_message, with_parameters
 from scripts.engine import Engine, chain, task
+from scripts.other_bodies import bodies
 
 OTHER: dict[str, Any] = {
     "program": "B",
@@ -41,29 +41,6 @@ TIMES: dict[str, Any] = {
     "timeout_ms": 60_000,
     "queue_timeout_ms": 70_000,
 }
-
-
-async def bodies(engine: Engine, flow: str, *, of: set[int] | None = None, **other: Any) -> dict[int, Body]:
-    """Those of all tasks of a flow; of some of them (None: all) with these fields."""
-    engine.programs.add("B")
-    state = await engine.flow(flow)
-    found = (
-        (await engine.restored(flow)).messages(range(1, len(state.tasks) + 1))
-        if state.ended_ms is not None
-        else await read_messages(
-            engine.client, engine.partition, flow, [each.planned.seq for each in state.tasks]
-        )
-    )
-    assert found is not None
-    return {
-        each.planned.seq: Body(
-            state.workflow,
-            each.planned,
-            found[each.planned.seq],
-            msgspec.structs.replace(each.planned, **other) if of is None or each.planned.seq in of else None,
-        )
-        for each in state.tasks
-    }
 
 
 async def run_again(

@@ -23,6 +23,7 @@ from flower_api.schemas import (
     Reason,
     RequestBody,
     WorkflowName,
+    WorkflowVersion,
 )
 from flower_engine.errors import FlowerError
 from flower_engine.flows.bulk_operations import BulkEnd, BulkOperation, Name, Tally, operate_on_many
@@ -64,6 +65,9 @@ class BulkBody(RequestBody):
     filter: Filter
     dry_run: bool = Field(False, description="only count")
     scope: Literal["only", "dependents"] | None = Field(None, description="of rerun")
+    workflow_version: WorkflowVersion | None = Field(
+        None, description="of rerun: what runs again is of this version of its workflow from then on"
+    )
     reason: Reason = ""
 
 
@@ -88,7 +92,11 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
             return reply(BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings))
         stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
         operation = BulkOperation(
-            name=body.operation, by=by_of(request), scope=body.scope or "", reason=body.reason
+            name=body.operation,
+            by=by_of(request),
+            scope=body.scope or "",
+            workflow_version="" if body.workflow_version is None else str(body.workflow_version),
+            reason=body.reason,
         )
         lines = _lines_of(operate_on_many(stores, selection, operation), count)
         return StreamingResponse(lines, media_type=_LINES)

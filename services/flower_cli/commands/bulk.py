@@ -16,6 +16,7 @@ from flower_cli.commands.api_options import (
     UntilOption,
     UrlOption,
     WorkflowOption,
+    WorkflowVersionOption,
 )
 from flower_cli.console import err, out
 
@@ -46,6 +47,7 @@ def bulk(
     dependents: Annotated[
         bool, typer.Option("--dependents", help="Of rerun: all that depends on them")
     ] = False,
+    workflow_version: WorkflowVersionOption = None,
     reason: ReasonOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the flows")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
@@ -61,6 +63,8 @@ def bulk(
     }
     if dependents:
         body["scope"] = "dependents"
+    if workflow_version:
+        body["workflowVersion"] = workflow_version
     with connected(url) as api:
         count = api.send("/bulk", {**body, "dryRun": True})
         many = f"{'more than ' if count['more'] else ''}{count['matches']} flows match"

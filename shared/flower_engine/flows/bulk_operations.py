@@ -23,11 +23,13 @@ Name = Literal["rerun", "resume", "ignore", "cancel", "pause"]
 
 
 class BulkOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, ``scope`` is of rerun."""
+    """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, ``scope`` and
+    ``workflow_version`` are of rerun."""
 
     name: Name
     by: str
     scope: Scope = ""
+    workflow_version: str = ""
     reason: str = ""
 
 
@@ -94,7 +96,7 @@ async def _operate(stores: PostgresStores, flow: str, operation: BulkOperation) 
     try:
         operator = Operator(stores, flow, operation.by)
         calls: dict[Name, Callable[[], Awaitable[Any]]] = {
-            "rerun": lambda: operator.rerun("failed", operation.scope, {}),
+            "rerun": lambda: operator.rerun("failed", operation.scope, {}, operation.workflow_version),
             "resume": operator.resume,
             "ignore": lambda: _ignore_failed(operator, operation.reason),
             "cancel": lambda: operator.cancel(operation.reason),
