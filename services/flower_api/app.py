@@ -22,6 +22,7 @@ from flower_api.routes.operations import add_operations
 from flower_api.routes.programs import add_programs
 from flower_api.routes.registrations import add_registering
 from flower_api.routes.schedule_acts import add_schedule_acts
+from flower_api.routes.schedule_slots import add_schedule_slots
 from flower_api.routes.schedules import add_schedules
 from flower_api.routes.strikes import add_strikes
 from flower_api.routes.tasks import add_tasks
@@ -74,6 +75,7 @@ def create_app(
     add_workflows(app, stores)
     add_schedules(app, stores)
     add_schedule_acts(app, stores)
+    add_schedule_slots(app, stores)
     add_programs(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)

@@ -12,6 +12,7 @@ from flower_api.schemas import Reason, RequestBody, WorkflowName
 from flower_engine.errors import ScheduleError
 from flower_engine.flows.schedule_states import ScheduleState, State
 from flower_engine.model.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
+from flower_engine.projection.read.schedule_slots import SlotFate
 from flower_engine.projection.read.views import Moment, View, moment
 from flower_engine.schedules.schedule import CatchUp, Overlap, Schedule
 from flower_engine.schedules.schedule_document import ScheduleDocument, fault_of, schedule_of
@@ -114,7 +115,8 @@ class ScheduleProblem(View):
 
 class ScheduleView(View, omit_defaults=True):
     """A schedule. ``state``: ``finished`` has no slot to come; ``problem`` does not fire, and ``problems``
-    say why. ``next``: its next slots, if it were not paused."""
+    say why. ``next``: its next slots, if it were not paused. Every slot up to ``cursor`` has its fate; so
+    many were ``fired``, ``skipped`` and ``missed``; ``failures``: of its flows, in a row."""
 
     schedule: str
     task_id: str
@@ -125,6 +127,13 @@ class ScheduleView(View, omit_defaults=True):
     reason: str
     definition: ScheduleDocument
     next: list[Moment]
+    cursor: Moment | None
+    last_slot: Moment | None
+    last_flow: str | None
+    fired: int
+    skipped: int
+    missed: int
+    failures: int
     source: str | None
     changed_by: str
     created_ts: Moment
@@ -134,7 +143,7 @@ class ScheduleView(View, omit_defaults=True):
 
     @classmethod
     def of(cls, found: ScheduleState, warnings: Sequence[str] = ()) -> Self:
-        row, schedule = found.row, found.row.schedule
+        row, schedule, done = found.row, found.row.schedule, found.progress
         return cls(
             schedule=row.name,
             task_id=row.workflow,
@@ -145,6 +154,13 @@ class ScheduleView(View, omit_defaults=True):
             reason=schedule.reason or "",
             definition=ScheduleDocument.of(schedule),
             next=[moment(ms) for ms in found.next_ms],
+            cursor=done.cursor if done else None,
+            last_slot=done.last_slot if done else None,
+            last_flow=done.last_flow if done else None,
+            fired=done.fired if done else 0,
+            skipped=done.skipped if done else 0,
+            missed=done.missed if done else 0,
+            failures=done.failures if done else 0,
             source=row.source,
             changed_by=row.changed_by,
             created_ts=row.created_ts,
@@ -160,6 +176,26 @@ class SchedulesPage(View, omit_defaults=True):
     schedules: list[ScheduleView]
     next: str | None
     warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class SlotsPage(View):
+    """What became of slots, the newest first; ``next`` is the cursor of the next page."""
+
+    schedule: str
+    slots: list[SlotFate]
+    next: str | None
+
+
+class SlotView(View):
+    """A slot. ``state``: fired, skipped, missed, held; ``coming``; ``due``: its time has come, and it has no
+    fate yet; ``none``: the schedule has no such slot; ``unknown``: it is kept no more. ``said``: all of that,
+    and why, in a sentence. ``fates``: its own first, then what backfills made of it."""
+
+    schedule: str
+    slot: Moment
+    state: str
+    said: str
+    fates: list[SlotFate]
 
 
 class PreviewedSlotView(View, omit_defaults=True):

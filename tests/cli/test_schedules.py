@@ -93,3 +93,19 @@ def test_rows_that_sql_wrote_are_shown_with_what_is_wrong(flower: Flower, own_ap
     assert said.exit_code == 0 and "problem" in said.stdout and "cron: " in said.stdout
     assert "problem" in flower("schedules", "bad").stdout
     assert flower("schedules", "trigger", "bad").exit_code == 1
+
+
+def test_slots_are_listed_and_explained(flower: Flower, own_api: RunningApi) -> None:
+    flower("schedules", "set", "hourly", "--workflow", "etl", "--cron", "@hourly", "--slot-param", "day=date")
+    assert "no slot" in flower("schedules", "slots", "hourly").stdout
+    ((uid,),) = own_api.sql("SELECT uid::text FROM ms_schedule")
+    own_api.sql(
+        "INSERT INTO kr_schedule_slot (uid, slot, until, count, state, reason, decided_ts, position_ms)"
+        " VALUES (%s, '2026-01-05 00:00Z', '2026-01-05 05:00Z', 6, 'missed', 'unwatched', now(), 1)",
+        uid,
+    )
+    said = flower("schedules", "slots", "hourly").stdout
+    assert "2026-01-05 05:00:00 (6)" in said and "unwatched" in said
+    one = flower("schedules", "slots", "hourly", "2026-01-05T03:00:00Z").stdout
+    assert "missed" in one and "no watcher was there in time" in one
+    assert len(json.loads(flower("schedules", "slots", "hourly", "--json").stdout)["slots"]) == 1

@@ -14,14 +14,12 @@ from flower_cli.commands.api_client import connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, ReasonOption, UrlOption, WorkflowOption
 from flower_cli.commands.completion import complete_schedule
 from flower_cli.commands.schedule_settings import seconds_of, set_schedule
+from flower_cli.commands.schedule_slots import NameArgument, slots
 from flower_cli.console import out
 from flower_engine.client.api_location import path_part
 
 _COLOURS = {"active": "green", "paused": "yellow", "finished": "dim", "problem": "red"}
 
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="The schedule", autocompletion=complete_schedule)
-]
 CountOption = Annotated[int, typer.Option("--count", min=1, max=1_000, help="So many slots")]
 
 
@@ -35,6 +33,7 @@ class _ShowsByName(TyperGroup):
 
 _app = typer.Typer(cls=_ShowsByName, invoke_without_command=True)
 _app.command("set")(set_schedule)
+_app.command()(slots)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,6 +12,7 @@ from flower_engine.flows.scheduled_plans import faults_of_flows
 from flower_engine.model.quoting import short
 from flower_engine.model.times import LATEST_MS
 from flower_engine.projection.definitions.schedule_rows import ScheduleRow
+from flower_engine.projection.read.schedule_slots import ScheduleProgress, read_progress
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.schedule_document import fault_of
 from flower_engine.schedules.slots import slots_after
@@ -23,12 +24,13 @@ _MANY_TASKS = 500  # of larger workflows parameters are only tried where one sch
 
 class ScheduleState(msgspec.Struct, frozen=True):
     """A schedule as it stands. ``finished``: no slot is to come. ``problem``: it does not fire, for these
-    ``faults``. ``next_ms``: its next slots, whether it is paused or not."""
+    ``faults``. ``next_ms``: its next slots, whether it is paused or not. ``progress``: as it is projected."""
 
     row: ScheduleRow
     state: State
     next_ms: list[int]
     faults: Sequence[ParameterFault]
+    progress: ScheduleProgress | None = None
 
 
 async def states_of(
@@ -42,10 +44,13 @@ async def states_of(
     plans: dict[str, FlowPlan | str] = {}
     for workflow in dict.fromkeys(row.workflow for row in rows):
         plans[workflow] = await _plan_of(stores, workflow)
+    async with stores.postgres() as connection:
+        progress = await read_progress(connection, [row.uid for row in rows])
     now_ms = stores.now_ms()
 
     def look() -> list[ScheduleState]:
-        return [_state_of(row, plans[row.workflow], now_ms, slots, in_full) for row in rows]
+        states = [_state_of(row, plans[row.workflow], now_ms, slots, in_full) for row in rows]
+        return [msgspec.structs.replace(one, progress=progress.get(one.row.uid)) for one in states]
 
     return await asyncio.to_thread(look)
 
