@@ -1,18 +1,9 @@
-"""Blobs that operations handle: a fork keeps those that it takes over; results become blobs."""
+"""Blobs that operations handle: a fork keeps those that it takes over."""
 
 import asyncio
 import hashlib
 
-import httpx
-import pytest
-
 from api.serving import RunningApi
-from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.flows.result_blobs import blob_of
-from flower_engine.log.client import connect
-from flower_engine.projection.database import make_pool
-from flower_engine.runtime.clock import SystemClock
-from flower_engine.runtime.settings import load_settings
 
 
 def put(api: RunningApi, content: bytes) -> str:
@@ -41,15 +32,3 @@ async def test_a_fork_keeps_the_blobs_that_it_takes_over(api: RunningApi) -> Non
     reply = await asyncio.to_thread(api.client.post, f"/flows/{flow}/fork", json={"fromTasks": [3]})
     assert reply.status_code == 200, reply.text
     assert [is_fresh(api, name) for name in names] == [True, True, False]
-
-
-@pytest.mark.parametrize("size", [10, 3_000_000])
-async def test_a_result_becomes_a_blob(api: RunningApi, size: int) -> None:
-    settings = load_settings(redis_url=api.settings.redis_url, database_url=api.settings.database_url)
-    assert settings.redis_url is not None and settings.database_url is not None
-    async with connect(settings.redis_url) as redis, make_pool(settings.database_url, "test") as pool:
-        result = b'"%s"' % (b"x" * size)
-        ref = await blob_of(PostgresStores(redis, pool, settings, SystemClock()), result)
-    assert ref is not None and (ref.bytes, ref.store) == (size + 2, "api")
-    found: httpx.Response = await asyncio.to_thread(api.client.get, f"/blobs/{ref.sha256}")
-    assert found.content == result

@@ -218,6 +218,8 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
         out.print(f"{'':<11}{version[:12]} for {words.tasks_in_words(tasks)}, by a rerun", markup=False)
     if flow["parameters"]:
         out.print(f"parameters {msgspec.json.encode(flow['parameters']).decode()}", markup=False)
+    for why in flow.get("unreadable") or ():
+        out.print(Text(f"not known: {why}", style="yellow"))
     out.print()
     for line in tree_lines(flow["tasks"]):
         out.print(line)

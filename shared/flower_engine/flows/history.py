@@ -12,6 +12,7 @@ from flower_engine.errors import (
     HistoryDamagedError,
     LostError,
     LostHistoryError,
+    NewerEventError,
     NotProjectedError,
     UnknownFlowError,
     UnknownTaskError,
@@ -26,18 +27,21 @@ from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.attempts import AttemptHistory, attempts_of
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.events import AnyEvent, FlowSnapshot, decode_event
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
+from flower_engine.model.status import Status
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
+from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.read.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
 from flower_engine.transitions.worker_transitions import live_workers
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow
 _MOST_EVENTS_A_PAGE = 20_000  # of the log, read for one page of a history
 _TRIES = 3
+_LOST_REGISTRATION = "its registration lies in a part of the history that is lost"
 
 Found = TypeVar("Found")
 
@@ -59,8 +63,21 @@ async def find_flow(stores: Stores, flow_id: str, fetch: Fetch | None = None) ->
         NotProjectedError: the projection is so far behind that to look for it in the log would take long.
     """
     flow = await _find_explained(stores, flow_id)
+    if flow.workflow_version is None and await _has_lost_its_registration(stores, flow):
+        flow.unreadable = [*flow.unreadable, f"parameters, workflowVersion: {_LOST_REGISTRATION}"]
+        if flow.exec_status == Status.FINISH:
+            flow.result_problem = f"what it returns is not known: {_LOST_REGISTRATION}"
+        return flow
     await add_result(stores.definitions, flow, fetch or partial(read_blob, stores), stores.blob_readers)
     return flow
+
+
+async def _has_lost_its_registration(stores: Stores, flow: FlowView) -> bool:
+    """Whether all that is known of the flow begins with a snapshot, which does not say what it was given."""
+    _, first = await stores.archive.page(flow.partition, flow.task_flow_id, None, 1)
+    with suppress(NewerEventError, *UNREADABLE):
+        return bool(first) and isinstance(decode_event(bytes(first[0].event)), FlowSnapshot)
+    return False
 
 
 async def _find_explained(stores: Stores, flow_id: str) -> FlowView:

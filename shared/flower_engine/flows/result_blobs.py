@@ -1,11 +1,7 @@
-"""Blobs that operations handle: results that are stored, and blobs that a new flow takes over."""
+"""Blobs that operations handle: those read for what a flow returns, and those that a new flow takes over."""
 
 import asyncio
-import hashlib
-import io
 from collections.abc import Sequence
-from functools import partial
-from uuid import uuid4
 
 from flower_engine.blobs.blob_stores import read
 from flower_engine.blobs.filesystem_store import FilesystemStore
@@ -18,31 +14,6 @@ from flower_engine.projection.blobs import contents
 from flower_engine.projection.blobs.uses import blobs_in
 
 _STORE_SECONDS = 20.0  # for a store that is not Postgres, whose statements are bounded anyway
-
-
-async def blob_of(stores: Stores, result: bytes) -> BlobRef | None:
-    """Stores the JSON of a result as a blob where ``FLOWER_BLOBS`` says, else in Postgres; None where there
-    is no Postgres: the result stays as it is.
-
-    Raises:
-        psycopg.Error, StoreError: the store cannot be used now.
-    """
-    if not isinstance(stores, PostgresStores):
-        return None
-    sha256, name = hashlib.sha256(result).hexdigest(), next(iter(stores.blob_names), API)
-    if name == API:
-        upload = uuid4()
-        for number, at in enumerate(range(0, len(result), contents.CHUNK_BYTES)):
-            async with stores.postgres() as connection:
-                chunk = result[at : at + contents.CHUNK_BYTES]
-                await contents.add_chunk(connection, upload, number, chunk)
-        async with stores.postgres() as connection:
-            await contents.complete(connection, sha256, upload, len(result))
-    else:
-        store = FilesystemStore(name)
-        await asyncio.to_thread(store.put, sha256, len(result), partial(io.BytesIO, result))
-        name = store.name
-    return BlobRef(sha256=sha256, bytes=len(result), store=name)
 
 
 async def read_blob(stores: Stores, ref: BlobRef) -> bytes:
