@@ -1,14 +1,16 @@
 """Slots of cron expressions are those that one finds by looking at every minute, where clocks change, too."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 
 from hypothesis import assume, event, example, given, settings
+from hypothesis import strategies as st
 
 import fuzzing
 from flower_engine.schedules.cron import CronError, cron_of
 from flower_engine.schedules.schedule import Schedule
-from flower_engine.schedules.slots import count_slots, slots_after, slots_before
+from flower_engine.schedules.slots import count_slots, next_slot, previous_slot, slots_after, slots_before
 from schedules.expressions import EXPRESSIONS
 from schedules.oracle import Expression, Window, changes, read
 
@@ -27,8 +29,9 @@ ZONES = {
     "Pacific/Chatham": 2024,  # 12:45
 }
 """Each with the first of five years."""
-NEAR = timedelta(hours=26)
+NEAR = timedelta(hours=14)
 MOST = 1_000_000
+DAY = 86_400_000
 
 
 @cache
@@ -87,3 +90,41 @@ def test_slots_are_those_that_minutes_show(text: str) -> None:
         schedule = Schedule(name="s", uid="u", task_id="w", cron=text, timezone=zone)
         for change, window in windows(zone):
             compare(schedule, expression, window, change - near, change + near)
+
+
+@settings(max_examples=fuzzing.examples(50))
+@given(EXPRESSIONS)
+def test_days_of_years_are_those_that_one_finds_day_by_day(text: str) -> None:
+    expression = read(text)
+    first = date(2023, 1, 1)
+    expected = [
+        day for day in (first + timedelta(days=days) for days in range(6 * 365)) if expression.is_day(day)
+    ]
+    try:
+        cron = cron_of(text)
+    except CronError:
+        assert expected == []
+        return
+    begin = (first - date(1970, 1, 1)).days
+    found = [date(1970, 1, 1) + timedelta(days=day) for day in cron.days_ascending(begin, begin + 6 * 365)]
+    assert found == expected
+    assert (
+        list(cron.days_descending(begin, begin + 6 * 365))
+        == [*cron.days_ascending(begin, begin + 6 * 365)][::-1]
+    )
+
+
+@settings(max_examples=fuzzing.examples(40))
+@given(EXPRESSIONS, st.sampled_from(sorted(ZONES)), st.lists(st.integers(0, 40 * DAY), max_size=6))
+def test_slots_do_not_depend_on_where_one_begins_to_look(text: str, zone: str, cuts: list[int]) -> None:
+    schedule = Schedule(name="s", uid="u", task_id="w", cron=text, timezone=zone)
+    change = windows(zone)[0][0]
+    begin = ms(change) - 20 * DAY
+    whole = slots_after(schedule, begin, begin + 40 * DAY, 3_000)
+    until = whole[-1] if whole else begin + 40 * DAY
+    ends = sorted({begin, *(begin + cut for cut in cuts if begin + cut < until), until})
+    parts = [slots_after(schedule, after, last, 3_000) for after, last in pairwise(ends)]
+    assert [slot for part in parts for slot in part] == whole
+    assert sum(count_slots(schedule, after, last) for after, last in pairwise(ends)) == len(whole)
+    for slot, following in list(pairwise(whole))[:: max(1, len(whole) // 50)]:
+        assert (next_slot(schedule, slot), previous_slot(schedule, following)) == (following, slot)

@@ -158,7 +158,7 @@ def test_nothing_that_a_field_may_hold_raises(fields: dict[str, Any]) -> None:
     ):
         assert slots == [None, None]
     if not found:
-        kept = msgspec.json.encode(schedule)
-        assert msgspec.json.encode(msgspec.json.decode(kept, type=Schedule)) == kept
+        kept = msgspec.json.decode(msgspec.json.encode(schedule), type=Schedule)
+        assert msgspec.json.decode(msgspec.json.encode(kept), type=Schedule) == kept
         decisions(schedule, NOW - 86_400_000, NOW)
         preview(schedule, NOW)

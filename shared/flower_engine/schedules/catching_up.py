@@ -33,8 +33,7 @@ import msgspec
 
 from flower_engine.model.times import EARLIEST_MS, LATEST_MS
 from flower_engine.schedules.schedule import Schedule
-from flower_engine.schedules.slot_ids import due_of
-from flower_engine.schedules.slots import count_slots, next_slot, previous_slot, slots_before
+from flower_engine.schedules.slots_behind import SlotsBehind
 
 LATE_MS = 30_000
 PAUSED_LOOK_MS = 60_000
@@ -93,6 +92,7 @@ class _Look:
     def __init__(self, schedule: Schedule, cursor: int, now: int, most: int) -> None:
         self._schedule, self._now, self._most = schedule, min(now, LATEST_MS), most
         self._cursor = max(cursor, EARLIEST_MS - 1)
+        self._slots = SlotsBehind(schedule, self._cursor, self._now)
         self._decided: list[Decide] = []
         self._come = self._newest_come()
 
@@ -116,34 +116,34 @@ class _Look:
 
     def _newest_come(self) -> int | None:
         """Only the newest slot may still have its jitter before it: that is less than the way to the next."""
-        for slot in slots_before(self._schedule, self._cursor, self._now, 2):
-            if due_of(self._schedule, slot) <= self._now:
+        for slot in self._slots.newest(self._now, 2, self._cursor):
+            if self._slots.due(slot) <= self._now:
                 return slot
         return None
 
     def _next_due(self) -> int | None:
-        following = next_slot(self._schedule, self._cursor)
-        return None if following is None else due_of(self._schedule, following)
+        following = self._slots.next(self._cursor)
+        return None if following is None else self._slots.due(following)
 
     def _range(self, kind: Literal["miss", "skip"], last: int, reason: str) -> None:
         """Decides everything up to a moment in one range, if there is anything."""
-        count = count_slots(self._schedule, self._cursor, last)
+        count = self._slots.count(self._cursor, last)
         if count:
-            begin = next_slot(self._schedule, self._cursor)
-            end = previous_slot(self._schedule, last + 1)
+            begin = self._slots.next(self._cursor)
+            end = self._slots.previous(last + 1)
             assert begin is not None and end is not None
-            due = due_of(self._schedule, end)
+            due = self._slots.due(end)
             self._decided.append(Decide(kind, begin, end, count, due, reason))
             self._cursor = end
 
     def _fire(self, slot: int) -> None:
-        self._decided.append(Decide("fire", slot, slot, 1, due_of(self._schedule, slot)))
+        self._decided.append(Decide("fire", slot, slot, 1, self._slots.due(slot)))
         self._cursor = slot
 
     def _waiting(self, until: int) -> Iterator[int]:
         """The slots up to a moment, one after another, as long as something may still be decided."""
         while len(self._decided) < self._most:
-            slot = next_slot(self._schedule, self._cursor)
+            slot = self._slots.next(self._cursor)
             if slot is None or slot > until:
                 return
             yield slot
@@ -161,7 +161,7 @@ class _Look:
         come = self._come
         assert come is not None
         on_time = self._first_due_from(self._now - LATE_MS)
-        late = previous_slot(self._schedule, come + 1 if on_time is None else min(on_time, come + 1))
+        late = self._slots.previous(come + 1 if on_time is None else min(on_time, come + 1))
         if late is not None and late > self._cursor:
             kept = self._kept(late, come)
             if kept is not None:
@@ -183,7 +183,7 @@ class _Look:
         window = self._schedule.window_seconds
         begin = self._first_due_from(self._now - (DAY_MS if window is None else round(window * 1000)))
         self._range("miss", late if begin is None else min(begin - 1, late), "window")
-        newest = slots_before(self._schedule, self._cursor, late, self._schedule.max_catch_up)
+        newest = self._slots.newest(late, self._schedule.max_catch_up, self._cursor)
         if newest:
             self._range("miss", newest[-1] - 1, "catch_up")
         return newest[-1] if newest else None
@@ -191,7 +191,7 @@ class _Look:
     def _latest(self, late: int) -> int | None:
         window = self._schedule.window_seconds
         longest = min(self._gap(late), DAY_MS) if window is None else round(window * 1000)
-        if due_of(self._schedule, late) + longest < self._now:
+        if self._slots.due(late) + longest < self._now:
             self._range("miss", late, "window")
             return None
         self._range("miss", late - 1, "superseded")
@@ -205,12 +205,12 @@ class _Look:
         return self._now + spread if slot < (self._come or last) else None
 
     def _gap(self, slot: int) -> int:
-        following = next_slot(self._schedule, slot)
+        following = self._slots.next(slot)
         return DAY_MS if following is None else following - slot
 
     def _first_due_from(self, moment: int) -> int | None:
         """The first slot behind the cursor whose time comes at a moment or later."""
-        before = previous_slot(self._schedule, moment)
-        if before is not None and before > self._cursor and due_of(self._schedule, before) >= moment:
+        before = self._slots.previous(moment)
+        if before is not None and before > self._cursor and self._slots.due(before) >= moment:
             return before
-        return next_slot(self._schedule, max(self._cursor, moment - 1))
+        return self._slots.next(max(self._cursor, moment - 1))

@@ -14,6 +14,7 @@ clocks change, are Flower's own: ``wall_clock.py`` has the rules, and why they a
 
 import re
 from bisect import bisect_left
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -28,7 +29,7 @@ HOURS_OF_A_DAY = 24
 MAX_CRON_LENGTH = 512
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-_LENGTHS = {2: (28, 29), 4: (30,), 6: (30,), 9: (30,), 11: (30,)}
+_LAST_YEAR = 9999
 _CACHED = 16_384
 _STEPPED_RANGE = re.compile(r"\b(\w+)-(\w+)/[0-9]+")
 _NEVER = "no day ever matches its day of month, month and day of week"
@@ -101,35 +102,37 @@ class Cron:
     def is_day(self, day: int) -> bool:
         """Whether a day (since the epoch) matches."""
         when = date.fromordinal(day + _EPOCH_ORDINAL)
-        return when.month in self.months and when.day in self._days_of(when.year, when.month)
+        return when.month in self.months and when.day in self._month(when.year, when.month)[1]
 
     def days_ascending(self, first: int, end: int) -> Iterator[int]:
         """Days since the epoch that match, ``first`` <= day < ``end``."""
         begin = date.fromordinal(first + _EPOCH_ORDINAL)
-        for year in range(begin.year, 10_000):
-            for month in self.months:
-                if year == begin.year and month < begin.month:
-                    continue
-                base = date(year, month, 1).toordinal() - _EPOCH_ORDINAL - 1
+        months = self.months[bisect_left(self.months, begin.month) :]
+        for year in range(begin.year, _LAST_YEAR + 1):
+            for month in months:
+                base, days = self._month(year, month)
                 if base + 1 >= end:
                     return
-                for day in self._days_of(year, month):
-                    if first <= base + day < end:
-                        yield base + day
+                for day in days[bisect_left(days, first - base) :]:
+                    if base + day >= end:
+                        return
+                    yield base + day
+            months = self.months
 
     def days_descending(self, first: int, end: int) -> Iterator[int]:
         """The same, newest first."""
         begin = date.fromordinal(end - 1 + _EPOCH_ORDINAL)
+        months = self.months[: bisect_left(self.months, begin.month + 1)]
         for year in range(begin.year, 0, -1):
-            for month in reversed(self.months):
-                if year == begin.year and month > begin.month:
-                    continue
-                base = date(year, month, 1).toordinal() - _EPOCH_ORDINAL - 1
+            for month in reversed(months):
+                base, days = self._month(year, month)
                 if base + 31 < first:
                     return
-                for day in reversed(self._days_of(year, month)):
-                    if first <= base + day < end:
-                        yield base + day
+                for day in reversed(days[: bisect_left(days, end - base)]):
+                    if base + day < first:
+                        return
+                    yield base + day
+            months = self.months
 
     def _count_days(self, first: int, end: int) -> int:
         """How many days match, ``first`` <= day < ``end``."""
@@ -137,27 +140,24 @@ class Cron:
         found = 0
         for year, month in product(range(begin.year, last.year + 1), self.months):
             if (begin.year, begin.month) <= (year, month) <= (last.year, last.month):
-                days = self._days_of(year, month)
+                _, days = self._month(year, month)
                 low = bisect_left(days, begin.day) if (year, month) == (begin.year, begin.month) else 0
                 high = bisect_left(days, last.day) if (year, month) == (last.year, last.month) else len(days)
                 found += high - low
         return found
 
-    def _days_of(self, year: int, month: int) -> tuple[int, ...]:
-        """The days of a month that match; there are but 28 kinds of months."""
-        first = date(year, month, 1)
-        following = date(year + month // 12, month % 12 + 1, 1) if year < 9999 or month < 12 else None
-        length = (following - first).days if following else 31
-        kind = (first.weekday(), length)
+    def _month(self, year: int, month: int) -> tuple[int, tuple[int, ...]]:
+        """The day before a month (since the epoch), and the days of the month that match."""
+        base, kind = _month_of(year, month)
         known = self._days.get(kind)
-        if known is None:
-            matched = (day for day in range(1, length + 1) if self._sim.match_day(first.replace(day=day)))
-            known = self._days[kind] = tuple(matched)
-        return known
+        if known is None:  # there are but 28 kinds of months
+            days = [date(year, month, day) for day in range(1, kind[1] + 1)]
+            known = self._days[kind] = tuple(day.day for day in days if self._sim.match_day(day))
+        return base, known
 
     def _has_days(self) -> bool:
         # Every length of a month comes with every day of the week, February's 29 days, too: within 40 years.
-        return any(self._days_of(year, month) for year in range(2000, 2041) for month in self.months)
+        return any(self._month(year, month)[1] for year in range(2000, 2041) for month in self.months)
 
     def _times(self, low: int) -> Iterator[int]:
         """Seconds of a day from ``low`` on."""
@@ -188,6 +188,13 @@ class Cron:
             if minutes < len(self.minutes) and self.minutes[minutes] == minute:
                 found += bisect_left(self.seconds, second)
         return found
+
+
+@lru_cache(_CACHED)
+def _month_of(year: int, month: int) -> tuple[int, tuple[int, int]]:
+    """The day before a month (since the epoch), the day of the week of its first day, and its length."""
+    weekday, length = monthrange(year, month)
+    return date(year, month, 1).toordinal() - _EPOCH_ORDINAL - 1, (weekday, length)
 
 
 @lru_cache(_CACHED)
