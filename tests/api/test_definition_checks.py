@@ -12,6 +12,12 @@ Json = dict[str, Any]
 ROW = "row (task_id 'w', task_seq 1): program 'Load'"
 
 
+OPEN = (
+    f"{ROW} needs the parameter 'table', which is neither given nor referenced: each registration has to give"
+    " it (taskParameters); it takes table, limit (optional)"
+)
+
+
 def _body(**parameters: Any) -> Json:
     return {"tasks": [{"taskSeq": 1, "program": "Load", "parameters": parameters}]}
 
@@ -25,7 +31,6 @@ def _body(**parameters: Any) -> Json:
             {"table": "x", "limit": {"$literal": []}},
             [": parameter 'limit' has the value [], which is no integer"],
         ),
-        ({}, []),
         ({"TABLE": "x", "limit": "7"}, None),
         ({"table": {"$secret": "T"}, "limit": {"$text": "{n}", "n": {"$secret": "N"}}}, None),
         ({"table": None}, None),
@@ -44,17 +49,48 @@ async def test_what_no_live_version_takes_is_refused(
         assert (reply.status_code, reply.json().get("warnings")) == (201, None), reply.text
         assert (deployed.status_code, deployed.json().get("warnings")) == (200, None), deployed.text
         return
-    needs = " needs the parameter 'table', which is neither given nor referenced;"
-    needs += " it takes table, limit (optional)"
-    told = [ROW + one for one in [*said, *([] if "table" in parameters else [needs])]]
+    told = [ROW + one for one in said]
+    left_open = [] if "table" in parameters else [OPEN]
     assert (reply.status_code, details(reply)) == (422, told)
     assert own_api.client.get("/workflows/w").status_code == 404
     assert (deployed.status_code, details(deployed)) == (422, [f"workflow 'w': {one}" for one in told])
     ahead = {"source": "s", "workflows": [{"taskId": "w", **_body(**parameters)}], "ahead": True}
     taken = own_api.client.post("/deploy", json=ahead)
-    assert taken.json()["warnings"] == [f"workflow 'w', {one}" for one in told]
+    assert taken.json()["warnings"] == [f"workflow 'w', {one}" for one in told + left_open]
     again = own_api.client.post("/deploy", json={**ahead, "ahead": False})
     assert (again.status_code, again.json()["workflows"][0]["action"]) == (200, "unchanged")
+
+
+async def test_what_a_definition_leaves_open_each_registration_has_to_give(own_api: RunningApi) -> None:
+    def register(body: Json | None = None) -> Any:
+        reply = own_api.client.post("/register/w", json=body)
+        if reply.status_code == 200:
+            return None
+        assert reply.status_code == 422, reply.text
+        assert "program 'Load' needs the parameter 'table'" in details(reply)[0]
+        return [problem["pointer"] for problem in reply.json()["problems"]]
+
+    async with own_api.engine() as engine:
+        await work(own_api, engine, "w1", {"Other": LOAD})
+        own_api.client.put("/workflows/w", json=_body(limit=1)).raise_for_status()
+        assert register() is None  # nobody says what it takes
+        await work(own_api, engine, "w1", {"Load": LOAD})
+        own_api.wait_for(lambda: register() is not None)
+        defined = own_api.client.put("/workflows/w", json=_body(limit=1))
+        assert (defined.status_code, defined.json()["warnings"]) == (200, [OPEN])
+        missing = ["#/taskParameters/1/table"]
+        bodies: list[Json | None] = [None, {"taskParameters": {"1": {"limit": 2}}}, {"priority": 1}]
+        before = await engine.raw_events()
+        assert [register(body) for body in bodies] == [missing] * 3
+        assert await engine.raw_events() == before
+        many = own_api.client.post(
+            "/register", json=[{"taskId": "w"}, {"taskId": "w", "taskParameters": {"1": {"TABLE": "x"}}}]
+        ).json()
+        assert ["taskFlowId" in one for one in many] == [False, True], many
+        assert register({"taskParameters": {"1": {"table": "x"}}}) is None
+        free = msgspec.structs.replace(LOAD, required=())
+        await work(own_api, engine, "w2", {"Load": free})  # one of two versions does without
+        own_api.wait_for(lambda: register() is None)
 
 
 async def test_what_some_live_version_takes_is_warned_of(own_api: RunningApi) -> None:

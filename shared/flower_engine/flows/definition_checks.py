@@ -9,6 +9,7 @@ import msgspec
 
 from flower_engine.flows.given_parameters import value_problem
 from flower_engine.flows.live_programs import Programs, ProgramVersion
+from flower_engine.flows.open_parameters import missing
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
@@ -104,6 +105,8 @@ def _judge(
     verdict: Verdict,
 ) -> None:
     has_schema = definition.parameters_schema is not None
+    row = f"row (task_id {definition.name!r}, task_seq {task.task_seq})"
+    verdict.warnings += [f"{row}: {said}" for said in _left_open(task, versions)]
     refused = [
         (version, problems)
         for version in versions
@@ -112,7 +115,6 @@ def _judge(
     ]
     if not refused:
         return
-    row = f"row (task_id {definition.name!r}, task_seq {task.task_seq})"
     version, problems = refused[0]
     if len(refused) == len(versions):
         none = f"; none of its {len(versions)} live versions takes all of it" if len(versions) > 1 else ""
@@ -122,17 +124,30 @@ def _judge(
         verdict.warnings += [f"{row}: {problem}, as worker {who} has it" for problem in problems]
 
 
+def _left_open(task: TaskDefinition, versions: Sequence[ProgramVersion]) -> Iterable[str]:
+    """What versions need and the definition does not give, so that each registration has to."""
+    known = [version for version in versions if version.program is not None]
+    needs = [missing(task.parameters, version.program) for version in known if version.program is not None]
+    for name in dict.fromkeys(name for names in needs for name in names):
+        at = [index for index, names in enumerate(needs) if name in names]
+        program = known[at[0]].program
+        assert program is not None
+        who = "" if len(at) == len(versions) else f", as worker {known[at[0]].workers[0]} has it"
+        yield (
+            f"program {short(task.program)!r} needs the parameter {name!r}, which is neither given nor"
+            f" referenced: each registration has to give it (taskParameters){who}; {_takes(program)}"
+        )
+
+
 def _problems(task: TaskDefinition, signature: Signature, *, has_schema: bool) -> Iterable[str]:
     """Why a version of the task's program cannot run it, whatever its references come to."""
     program = f"program {short(task.program)!r}"
-    given: set[str] = set()
     for name, value in task.parameters.items():
         own = signature.bound(name)
         if own is None:
             near = nearest_in_words(name, signature.parameters)
             yield f"{program} has no parameter {short(name)!r}{near}; {_takes(signature)}"
             continue
-        given.add(own)
         is_reference = holds_references(value)
         constant = known_value(value)
         if is_reference and constant is None:
@@ -147,12 +162,6 @@ def _problems(task: TaskDefinition, signature: Signature, *, has_schema: bool) -
         else:
             for place, said in faults_of_value(signature, own, constant):
                 yield value_problem(task.program, short(name), place, said)
-    for name in signature.required:
-        if name not in given:
-            yield (
-                f"{program} needs the parameter {name!r}, which is neither given nor referenced;"
-                f" {_takes(signature)}"
-            )
 
 
 def _takes(signature: Signature) -> str:

@@ -78,7 +78,20 @@ class Programs:
         self._workers: list[WorkerInfo] = []
         self._clock = clock
         self._read = -math.inf
+        self._reading = asyncio.Lock()
+        self._state = 0
         self._signatures: dict[tuple[str, str], Signature] = {}
+
+    async def state(self) -> int:
+        """A number that changes with what live workers serve, as it was within 5 s; -1: Redis cannot be
+        asked."""
+        if self._clock.monotonic() - self._read > _KEEP_SECONDS:
+            try:
+                async with self._reading:  # one of many registrations reads for all
+                    await self.workers(within_seconds=_KEEP_SECONDS)
+            except RedisError:
+                return -1
+        return self._state
 
     async def workers(self, *, within_seconds: float = _ANEW_SECONDS) -> list[WorkerInfo]:
         """The live workers, as they were within so many seconds.
@@ -87,7 +100,10 @@ class Programs:
             RedisError: Redis cannot be asked.
         """
         if self._clock.monotonic() - self._read > within_seconds:
-            self._workers = await live_workers(self._redis, self._partitions()[0])
+            workers = await live_workers(self._redis, self._partitions()[0])
+            if _served_by(workers) != _served_by(self._workers):
+                self._state += 1
+            self._workers = workers
             self._read = self._clock.monotonic()
         return self._workers
 
@@ -170,6 +186,10 @@ class Programs:
             return check(await self.versions(names))
         except ParametersError:
             return check(await self.versions(names, anew=True))
+
+
+def _served_by(workers: Iterable[WorkerInfo]) -> set[tuple[str, tuple[str, ...]]]:
+    return {(worker.signatures, worker.programs) for worker in workers}
 
 
 async def _patiently(read: Awaitable[T], otherwise: T) -> T:

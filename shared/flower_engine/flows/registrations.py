@@ -16,6 +16,7 @@ from flower_engine.errors import (
 from flower_engine.flows.bound_plans import bound_by_default
 from flower_engine.flows.idempotency_keys import known_keys
 from flower_engine.flows.moments import time_of
+from flower_engine.flows.open_parameters import is_complete, refuse_open
 from flower_engine.flows.plan_overrides import overridden
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.stores import Stores
@@ -71,6 +72,7 @@ async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = No
         if plan.takes is not None:
             is_large = plan.tasks > _MANY_TASKS and plan.bound is None
             plan = await asyncio.to_thread(bound_by_default, plan) if is_large else bound_by_default(plan)
+        await refuse_open(stores.programs, plan)
         return started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
     known = (await known_keys(stores, [asked.key])).get(asked.key) if asked.key else None
     if known is None:
@@ -128,6 +130,8 @@ def _outcome(outcome: Registered | BaseException, workflow: str, key: str | None
 
 async def _wanted(stores: Stores, plan: FlowPlan, asked: Asked, by: str) -> Wanted:
     own = await _overridden(stores, plan, asked)
+    if own is plan or not await is_complete(stores.programs, plan):
+        await refuse_open(stores.programs, own)
     start_ms = None if asked.start_at is None else ms_of(time_of(asked.start_at, "startAt"))
     return Wanted(own, by, asked.key or "", start_ms, round((asked.delay_seconds or 0) * 1000))
 

@@ -80,9 +80,14 @@ class _OwnPrograms(Programs):
     """The programs of this process, as if a live worker served them."""
 
     registry: Registry
+    _asked = 0
 
     async def known(self) -> set[str]:
         return {program.name for program in self.registry}
+
+    async def state(self) -> int:
+        self._asked += 1  # whoever asks looks anew: a test may write a program at any time
+        return self._asked
 
     async def versions(self, programs: Iterable[str], *, anew: bool = False) -> Versions:
         found = {name: self.registry.get(name) for name in programs}

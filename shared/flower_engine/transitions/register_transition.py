@@ -62,6 +62,8 @@ class FlowPlan:
         self.takes = takes
         self.bound: FlowPlan | None = None
         """The plan of a flow to which nothing is given, once it is known."""
+        self.complete_for: int | None = None
+        """For which state of what live workers serve it is known that its tasks lack nothing."""
         if takes is not None:
             self.args: tuple[Arg, ...] = ()
             return
