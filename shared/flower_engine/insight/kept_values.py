@@ -22,5 +22,5 @@ async def read_kept_values(
     counters, *found = await send(client, "HMGET", partition.keys.flow(flow), "c", *names)
     if counters is None:
         return None
-    kept = {task: payload for task, payload in zip(tasks, found, strict=True) if payload is not None}
+    kept = {task: payload for task, payload in zip(tasks, found, strict=True) if payload}
     return KeptValues(int(counters.split(b" ")[0]), kept)

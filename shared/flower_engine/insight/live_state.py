@@ -16,6 +16,7 @@ from flower_engine.transitions.loader import Script
 
 MOST_FLOWS = 100_000
 _NO_LEASE = "-"
+_EMPTY = "0"  # as capture tells of a result that is kept no more
 _capture = Script("operator/capture")
 
 
@@ -141,14 +142,15 @@ def _schedule(texts: dict[str, str]) -> LiveSchedule:
 
 def _task(texts: dict[str, str], number: int) -> LiveTask:
     readers, _, kept_bytes = texts.get(f"u{number}", "0").partition(" ")
+    kept = texts.get(f"r{number}", "")
     task = LiveTask(
         lane=texts[f"l{number}"],
         open=int(texts[f"o{number}"]) if f"o{number}" in texts else None,
         failures=int(texts.get(f"x{number}", 0)),
         policy=texts.get(f"p{number}", ""),
-        reads=texts.get(f"i{number}", ""),
+        reads=texts.get(f"d{number}", "").partition("<")[2].removesuffix("!"),
         readers=int(readers),
-        kept=texts.get(f"r{number}", ""),
+        kept="" if kept == _EMPTY else kept,
         kept_bytes=int(kept_bytes or 0),
     )
     if f"s{number}" not in texts:

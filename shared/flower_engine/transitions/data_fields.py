@@ -11,12 +11,16 @@ from flower_engine.model.definition import PlannedTask
 from flower_engine.model.kept_results import readers_of, reads_of, reads_text
 from flower_engine.transitions.loader import Arg
 
+_MANY_READS = 16  # a message that names no more of them is short
+
 
 class DataFields(msgspec.Struct, frozen=True):
-    """Names and values, flat; ``flag`` goes behind the counters ("": the flow has no data)."""
+    """Names and values, flat; ``flag`` goes behind the counters ("": the flow has no data), ``links`` of a
+    task behind its dependents."""
 
     fields: tuple[Arg, ...] = ()
     flag: str = ""
+    links: Mapping[int, str] = {}
 
 
 def data_fields(
@@ -26,10 +30,6 @@ def data_fields(
     if not any(task.reads for task in tasks):
         return DataFields()
     fields: list[Arg] = []
-    for task in tasks:
-        reads = reads_text(reads_of(task))
-        if reads:
-            fields += (f"i{task.seq}", reads)
     kept = 0
     for seq, count in readers_of(tasks, final).items():
         payload = payloads.get(seq) if seq in final else None
@@ -38,4 +38,18 @@ def data_fields(
         else:
             fields += (f"u{seq}", f"{count} {len(payload)}", f"r{seq}", payload)
             kept += len(payload)
-    return DataFields(tuple(fields), f"d{kept}")
+    return DataFields(tuple(fields), f"d{kept}", _links(tasks))
+
+
+def _links(tasks: Sequence[PlannedTask]) -> dict[int, str]:
+    """What stands behind the dependents of each task: what it reads itself, and whether the messages of those
+    are long because they name very many tasks."""
+    links: dict[int, str] = {}
+    before_long: set[int] = set()
+    for task in tasks:
+        reads = reads_of(task)
+        if reads:
+            links[task.seq] = f"<{reads_text(reads)}"
+        if len(reads) > _MANY_READS:
+            before_long.update(task.depends_on)
+    return links | {seq: f"{links.get(seq, '<')}!" for seq in before_long}

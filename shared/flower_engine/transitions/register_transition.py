@@ -72,15 +72,16 @@ class FlowPlan:
         dependents = dependents_of(tasks)
         roots = [task.seq for task in tasks if task.seq not in final and final.issuperset(task.depends_on)]
         wide = len(roots) > WIDE_ROOTS
+        payloads = {seq: _payload(result) for seq, result in {**taken, **stand_ins}.items()}
+        data = data_fields(tasks, final, payloads)
         fields: list[Arg] = []
         for task in tasks:
-            fields += task_fields(workflow, task, dependents[task.seq], final)
+            links = data.links.get(task.seq, "")
+            fields += task_fields(workflow, task, dependents[task.seq], final, links)
         for seq in taken:
             fields += (f"s{seq}", "3 0 0 -")
         for seq in ignored:
             fields += (f"s{seq}", "9 0 0 -")
-        payloads = {seq: _payload(result) for seq, result in {**taken, **stand_ins}.items()}
-        data = data_fields(tasks, final, payloads)
         fields += data.fields
         if wide:  # each root waits for a task 0 that is already final
             fields += ("d0", ",".join(map(str, roots)))

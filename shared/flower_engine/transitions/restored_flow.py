@@ -34,12 +34,19 @@ class Restored(msgspec.Struct, frozen=True):
         read); ``parked``: it gave its place back when it left Redis."""
         tasks = flow.tasks
         final = {task.planned.seq for task in tasks if task.status.is_final}
+        payloads = {seq: payload_of(flow.task(seq)) for seq in final}
+        data = data_fields(
+            [task.planned for task in tasks],
+            final,
+            {seq: payload for seq, payload in payloads.items() if payload is not None},
+        )
         fields: list[Arg] = []
         timed = bool(flow.registered.timeout_ms)
         for task in tasks:
             planned = task.planned
             timed = timed or bool(planned.retry or planned.timeout_ms or planned.queue_timeout_ms)
-            fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final)
+            links = data.links.get(planned.seq, "")
+            fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final, links)
             fields += (f"s{planned.seq}", _state(task))
             if task.failures:
                 fields += (f"x{planned.seq}", task.failures)
@@ -60,12 +67,6 @@ class Restored(msgspec.Struct, frozen=True):
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
             fields += ("b", flow.registered.start_ms)
-        payloads = {seq: payload_of(flow.task(seq)) for seq in final}
-        data = data_fields(
-            [task.planned for task in tasks],
-            final,
-            {seq: payload for seq, payload in payloads.items() if payload is not None},
-        )
         fields += data.fields
         flags += data.flag
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"

@@ -21,16 +21,17 @@ _decode = msgspec.json.Decoder(TaskMessage).decode
 
 
 def task_fields(
-    workflow: str, task: PlannedTask, dependents: Sequence[int], final: Collection[int]
+    workflow: str, task: PlannedTask, dependents: Sequence[int], final: Collection[int], links: str = ""
 ) -> list[Arg]:
-    """Name and value of each field that follows from the definition, flat; ``final``: tasks that are."""
+    """Name and value of each field that follows from the definition, flat; ``final``: tasks that are;
+    ``links``: what ``data_fields`` has of it."""
     seq = task.seq
     fields: list[Arg] = [f"m{seq}", task_message(workflow, task), f"l{seq}", lane_of(workflow, task)]
     if len(task.depends_on) > 1:
         opened = sum(dependency not in final for dependency in task.depends_on)
         fields += (f"o{seq}", opened)
-    if dependents:
-        fields += (f"d{seq}", ",".join(map(str, dependents)))
+    if dependents or links:
+        fields += (f"d{seq}", ",".join(map(str, dependents)) + links)
     policy = TaskPolicy.of(task)
     if policy:
         fields += (f"p{seq}", policy.text())

@@ -28,13 +28,13 @@ local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
 local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
 
--- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none); its open
+-- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow has
+-- data, behind them what it reads (see links_of); its open
 -- dependencies (absent: there are less than two, so the first that is satisfied frees it); its state (absent:
 -- it was never started); its retry policy and timeouts (absent: none); its failures (absent: none); its
--- progress (absent: none). Where the flow has data: the tasks whose results it reads, "2,3?" (absent: none;
--- "?": it can do without); how many tasks that are not final read its own, and the bytes of that if it is
--- kept, "3" or "3 17" (absent: none does); the result that is kept, "=" and its JSON or "@" and that of a
--- BlobRef.
+-- progress (absent: none). Where the flow has data: how many tasks that are not final read its result, and the
+-- bytes of that if it is kept, "3" or "3 17" (absent or "0": none does); the result that is kept, "=" and its
+-- JSON or "@" and that of a BlobRef (absent or empty: it is not).
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -43,7 +43,6 @@ local function state_field(task) return 's' .. task end
 local function policy_field(task) return 'p' .. task end
 local function failures_field(task) return 'x' .. task end
 local function progress_field(task) return 'g' .. task end
-local function reads_field(task) return 'i' .. task end
 local function readers_field(task) return 'u' .. task end
 local function result_field(task) return 'r' .. task end
 
@@ -52,3 +51,16 @@ local function result_field(task) return 'r' .. task end
 local NEVER = '0 0 0 -'
 local STATE = '^(%d+) (%d+) (%d+) (.*)$'
 local NO_LEASE = '-'
+
+-- A task's dependents taken apart: "2,3" (nil: none); the tasks whose results it reads, "2,3?" (nil: none; "?":
+-- it can do without); whether the message of a dependent is long, as that reads very many (then it is left to
+-- the claim). The text is "<dependents>", or of a flow with data "<dependents><<reads>", with "!" for long.
+local function links_of(text)
+  local at = text and string.find(text, '<', 1, true)
+  if not at then
+    return text or nil
+  end
+  local is_long = sub(text, -1) == '!'
+  local reads = sub(text, at + 1, is_long and -2 or -1)
+  return at > 1 and sub(text, 1, at - 1) or nil, reads ~= '' and reads or nil, is_long
+end

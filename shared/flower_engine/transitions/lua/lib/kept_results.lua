@@ -16,40 +16,56 @@ local function save_kept_count()
   end
 end
 
--- The field of a task that says how many read its result, "3 17", "3" or nothing, taken apart.
+-- What is known of a task's result, from the field that says how many read it: {readers, bytes (0: not kept),
+-- payload (what this call keeps), was (bytes that Redis has), is_changed}.
 local function use_of(field)
-  local readers, bytes = match(field or '0', '^(%d+) ?(%d*)$')
-  return { readers = tonumber(readers), bytes = tonumber(bytes) or 0, was = tonumber(bytes) }
+  local readers = tonumber(field or 0)
+  if readers then
+    return { readers = readers, bytes = 0 }
+  end
+  local count, size = match(field, '^(%d+) (%d+)$')
+  local bytes = tonumber(size)
+  return { readers = tonumber(count), bytes = bytes, was = bytes }
 end
 
--- What is known of the results of these tasks, by task: {readers, bytes (0: not kept), payload (what this
--- call keeps), was (bytes that Redis has), is_changed}; read at once.
-local function uses_of(flow, tasks)
+-- The values of fields of a flow, however many.
+local function values_of(flow, names)
+  if #names <= CHUNK then
+    return #names > 0 and call('HMGET', flow.key, unpack(names)) or names
+  end
+  local values = {}
+  for first = 1, #names, CHUNK do
+    local got = call('HMGET', flow.key, unpack(names, first, math.min(#names, first + CHUNK - 1)))
+    for index = 1, #got do
+      values[first + index - 1] = got[index]
+    end
+  end
+  return values
+end
+
+-- What is known of the results of these tasks, by task, as use_of has it. What is not known yet is read at
+-- once, together with the fields in `names` (if given), whose values come back, too.
+local function uses_of(flow, tasks, names)
   local uses = flow.uses
   if not uses then
     uses = {}
     flow.uses, flow.changed_uses = uses, {}
   end
-  local unknown = {}
+  names = names or {}
+  local others, unknown = #names, {}
   for index = 1, #tasks do
     local task = tasks[index]
     if not uses[task] then
-      uses[task] = {} -- asked once
+      uses[task] = true -- asked once
       unknown[#unknown + 1] = task
+      names[others + #unknown] = readers_field(task)
     end
   end
-  for first = 1, #unknown, CHUNK do
-    local last = math.min(#unknown, first + CHUNK - 1)
-    local names = {}
-    for index = first, last do
-      names[#names + 1] = readers_field(unknown[index])
-    end
-    local got = call('HMGET', flow.key, unpack(names))
-    for index = 1, #got do
-      uses[unknown[first + index - 1]] = use_of(got[index])
-    end
+  local values = values_of(flow, names)
+  for index = 1, #unknown do
+    uses[unknown[index]] = use_of(values[others + index])
   end
-  return uses
+  return uses, values
 end
 
 -- The tasks of a text "2,3?".
@@ -77,52 +93,58 @@ local function set_kept(flow, task, use, payload)
   change_use(flow, task, use)
 end
 
--- So many tasks more (1) or less (-1) are to read each of these results: what nobody reads is not kept.
-local function count_readers(flow, reads, by)
-  local tasks = tasks_read(reads)
-  local uses = uses_of(flow, tasks)
-  for index = 1, #tasks do
-    local task = tasks[index]
-    local use = uses[task]
-    use.readers = math.max(0, use.readers + by)
-    if use.readers == 0 and use.bytes > 0 then
-      set_kept(flow, task, use, nil)
-    end
+-- So many tasks more (1) or less (-1) are to read the result of a task: what nobody reads is not kept.
+local function count_reader(flow, task, by)
+  local use = flow.uses[task]
+  use.readers = math.max(0, use.readers + by)
+  if use.readers == 0 and use.bytes > 0 then
+    set_kept(flow, task, use, nil)
+  else
     change_use(flow, task, use)
   end
 end
 
--- A task of a flow with data is final: its result (`payload`, nil: it has none) is kept if somebody reads it,
--- and it reads no more.
-local function settle_data(flow, task, payload)
-  if flow.left == 0 then
-    return -- it ends
-  end
-  local uses, got = uses_of(flow, {}), call('HMGET', flow.key, reads_field(task), readers_field(task))
-  local reads, use = got[1], uses[task]
-  if not use then
-    use = use_of(got[2])
-    uses[task] = use
-  end
-  if payload and use.readers > 0 then
-    set_kept(flow, task, use, payload)
-  end
-  if reads then
-    count_readers(flow, reads, -1)
+-- The same for the results of all these tasks, "2,3?".
+local function count_readers(flow, reads, by)
+  local tasks = tasks_read(reads)
+  uses_of(flow, tasks)
+  for index = 1, #tasks do
+    count_reader(flow, tasks[index], by)
   end
 end
 
--- Puts what changed into each flow's changes, which save_flows writes; what is gone goes by one command a
--- flow.
+-- A task of a flow with data is final: its result (`payload`, nil: it has none) is kept if one of its
+-- dependents reads it, and it reads no more what it read (nil: nothing). Returns the values of the fields in
+-- `names`, which are read with what this needs.
+local function settle_data(flow, task, payload, has_dependents, reads, names)
+  local tasks = reads and tasks_read(reads) or {}
+  local count = #tasks
+  if payload and has_dependents then
+    tasks[count + 1] = task
+  end
+  local uses, values = uses_of(flow, tasks, names)
+  local own = uses[task]
+  if payload and own and own.readers > 0 then
+    set_kept(flow, task, own, payload)
+  end
+  for index = 1, count do
+    count_reader(flow, tasks[index], -1)
+  end
+  return values
+end
+
+-- Puts what changed into each flow's changes, which save_flows writes. What is not kept any more is emptied
+-- with that, too: removing it would be a command of its own.
 local function save_kept()
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow and flow.kept then
+      local changed = flow.changed_uses
       if flow.left == 0 then
         flow.kept = 0
-      elseif flow.changed_uses and #flow.changed_uses > 0 then
-        local gone = {}
-        for _, task in ipairs(flow.changed_uses) do
+      elseif changed then
+        for at = 1, #changed do
+          local task = changed[at]
           local use = flow.uses[task]
           if use.bytes > 0 then
             set(flow, readers_field(task), digits(use.readers) .. ' ' .. digits(use.bytes))
@@ -130,24 +152,17 @@ local function save_kept()
               set(flow, result_field(task), use.payload)
             end
           else
+            set(flow, readers_field(task), digits(use.readers))
             if use.was then
-              gone[#gone + 1] = result_field(task)
-            end
-            if use.readers > 0 then
-              set(flow, readers_field(task), digits(use.readers))
-            else
-              gone[#gone + 1] = readers_field(task)
+              set(flow, result_field(task), '')
             end
           end
         end
-        if #gone > 0 then
-          call_chunked('HDEL', flow.key, gone, CHUNK)
-        end
-        flow.dirty = true
       end
       if flow.kept ~= flow.counted then
         flow.flags = string.gsub(flow.flags, HAS_DATA, data_flag(digits(flow.kept)))
         kept_by = kept_by + flow.kept - flow.counted
+        flow.dirty = true
       end
     end
   end

@@ -1,5 +1,5 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
--- needs: base, events, failed_attempt, flow_control, flow_fields, flows, kept_results, keys, limits
+-- needs: base, events, failed_attempt, flow_control, flow_fields, flows, keys, limits
 -- needs: lost_worker, progress, release, returned, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 
@@ -56,11 +56,8 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
     append('{"type":"task.finished' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
       .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. (is_stored and '","blob":' or '","result":')
       .. payload .. (flow.left == 0 and ',"ends":true}' or '}'))
-    if flow.kept then
-      settle_data(flow, task, (is_stored and '@' or '=') .. payload)
-    end
     if dependents then
-      release(flow, task, dependents)
+      release(flow, task, dependents, flow.kept and (is_stored and '@' or '=') .. payload)
     end
   elseif kind ~= 'returned' then
     -- "retry <ms>", "crashed <lost workers that make poison>", "unfit <versions> <others>"

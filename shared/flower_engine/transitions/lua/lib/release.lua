@@ -3,7 +3,7 @@
 -- A task that becomes final with few dependents releases them at once. One with many leaves a note in
 -- the list "fanout" (see fanout_notes.lua), and every later call of finish_and_claim takes up to RELEASE_STEP
 -- dependents from the notes before it claims.
--- needs: base, fanout_notes, flow_fields, flows, keys, ready
+-- needs: base, fanout_notes, flow_fields, flows, kept_results, keys, ready
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local WAITING = 48 -- "0", the status that a state begins with
@@ -11,9 +11,8 @@ local byte = string.byte
 
 -- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
 -- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
--- kept: the claim that follows often takes just that task. (The message of a task that reads very many others
--- is long, as it names them all: where tasks read others it is left to the claim.) A root is released by
--- nothing that its count of open dependencies counts: in a fork all of them can be taken over.
+-- kept: the claim that follows often takes just that task. A root is released by nothing that its count of open
+-- dependencies counts: in a fork all of them can be taken over.
 local function release_one(flow, task, is_root, open, lane, state, message)
   local open_name = open_field(task)
   open = flow[open_name] or open
@@ -35,8 +34,10 @@ local function release_one(flow, task, is_root, open, lane, state, message)
   end
 end
 
-local function release_some(flow, tasks, are_roots)
-  local names, width = {}, flow.kept and 3 or 4
+-- Adds the fields that release_found wants of these tasks to `names`; of each there are so many (4: with the
+-- message). The message of a task that reads very many others is long, as it names them all: it is left to the
+-- claim, since each of those would ask for it.
+local function add_names(names, tasks, width)
   for index = 1, #tasks do
     local task, n = tasks[index], #names
     names[n + 1], names[n + 2], names[n + 3] = open_field(task), lane_field(task), state_field(task)
@@ -44,7 +45,9 @@ local function release_some(flow, tasks, are_roots)
       names[n + 4] = message_field(task)
     end
   end
-  local got = call('HMGET', flow.key, unpack(names))
+end
+
+local function release_found(flow, tasks, are_roots, width, got)
   for index = 1, #tasks do
     local at = width * (index - 1)
     release_one(flow, tasks[index], are_roots, got[at + 1], got[at + 2], got[at + 3],
@@ -52,24 +55,48 @@ local function release_some(flow, tasks, are_roots)
   end
 end
 
--- The task is final: its dependents ("2,3") go on now, or in steps when there are many.
-local function release(flow, task, dependents)
-  if #dependents > WIDE_BYTES then
-    note_fanout(flow.id, task)
-    change_active(flow, 1) -- the note
-  elseif not string.find(dependents, ',', 1, true) then
-    local only = dependents
-    local got
-    if flow.kept then
-      got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only))
-    else
-      got = call('HMGET', flow.key, open_field(only), lane_field(only), state_field(only),
-        message_field(only))
-    end
-    release_one(flow, only, false, got[1], got[2], got[3], got[4])
+local function release_some(flow, tasks, are_roots, is_long)
+  local names, width = {}, is_long and 3 or 4
+  add_names(names, tasks, width)
+  release_found(flow, tasks, are_roots, width, call('HMGET', flow.key, unpack(names)))
+end
+
+local function release_in_steps(flow, task)
+  note_fanout(flow.id, task)
+  change_active(flow, 1) -- the note
+end
+
+-- The same as release, in a flow with data: what this is for dependents and for results is read at once.
+local function release_with_data(flow, task, links, payload)
+  if flow.left == 0 then
+    return -- it ends
+  end
+  local dependents, reads, is_long = links_of(links)
+  local tasks, names, width = {}, {}, is_long and 3 or 4
+  if dependents and #dependents > WIDE_BYTES then
+    release_in_steps(flow, task)
+  elseif dependents then
+    tasks = tasks_read(dependents)
+    add_names(names, tasks, width)
+  end
+  local got = settle_data(flow, task, payload, dependents, reads, names)
+  release_found(flow, tasks, false, width, got)
+end
+
+-- The task is final: its dependents ("2,3", with what it read where the flow has data) go on now, or in steps
+-- when there are many; its result is kept (`payload`, nil: it has none) where one of those reads it.
+local function release(flow, task, links, payload)
+  if flow.kept then
+    release_with_data(flow, task, links, payload)
+  elseif #links > WIDE_BYTES then
+    release_in_steps(flow, task)
+  elseif not string.find(links, ',', 1, true) then
+    local got = call('HMGET', flow.key, open_field(links), lane_field(links), state_field(links),
+      message_field(links))
+    release_one(flow, links, false, got[1], got[2], got[3], got[4])
   else
     local tasks = {}
-    for dependent in string.gmatch(dependents, '%d+') do
+    for dependent in string.gmatch(links, '%d+') do
       tasks[#tasks + 1] = dependent
     end
     release_some(flow, tasks, false)
@@ -88,7 +115,8 @@ local function release_step(waiting)
     return 0
   end
   local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
-  local flow, _, dependents = load_task(id, task, dependents_field(task))
+  local flow, _, links = load_task(id, task, dependents_field(task))
+  local dependents, _, is_long = links_of(links)
   local next_byte
   if flow and dependents then
     local tasks = {}
@@ -98,7 +126,7 @@ local function release_step(waiting)
       tasks[#tasks + 1] = dependent
       at = after
     end
-    release_some(flow, tasks, task == '0')
+    release_some(flow, tasks, task == '0', is_long)
     next_byte = at <= #dependents and at or nil
   end
   if next_byte then

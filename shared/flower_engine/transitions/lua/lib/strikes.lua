@@ -1,7 +1,6 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
--- needs: base, events, flow_fields, flows, kept_results, keys, lanes, statuses
--- needs: timers
+-- needs: base, events, flow_fields, flows, keys, lanes, statuses, timers
 local strikes = {}
 
 -- The strike that a task's message meets, or nil.
@@ -23,15 +22,12 @@ local function strike_on(lane, message)
   end
 end
 
--- A waiting task, taken out of its lane, becomes Ignore; its dependents are to be released then.
+-- A waiting task, taken out of its lane, becomes Ignore; it is to be released then.
 local function pass_over(flow, task, attempt, lost, strike)
   set_state(flow, task, IGNORE, attempt, lost, NO_LEASE)
   flow.left = flow.left - 1
   flow.done = flow.done + 1
   change_active(flow, -1)
-  if flow.kept then
-    settle_data(flow, task, nil)
-  end
   if flow.timed then
     drop_timer(queue_timer(flow.id, task))
   end

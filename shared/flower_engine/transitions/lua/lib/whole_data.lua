@@ -1,21 +1,6 @@
 -- What the tasks of a whole flow read, and what of it must be there again when tasks are reopened.
 -- needs: base, flow_fields, flows, kept_results, whole_flow
 
--- Reads what each task of a whole flow with data reads into flow.tasks: `reads`, "2,3?" or false.
-local function load_reads(flow)
-  for first = 1, flow.count, CHUNK do
-    local last = math.min(flow.count, first + CHUNK - 1)
-    local names = {}
-    for task = first, last do
-      names[#names + 1] = reads_field(digits(task))
-    end
-    local got = call('HMGET', flow.key, unpack(names))
-    for task = first, last do
-      flow.tasks[task].reads = got[task - first + 1]
-    end
-  end
-end
-
 -- Whether a task reads the result of another; it `needs` it where it cannot do without.
 local function is_reader(known, producer)
   return known.reads and match(known.reads, '%f[%d]' .. digits(producer) .. '%f[%D]') ~= nil
@@ -69,7 +54,8 @@ local function reopen_data(flow, again, given)
       count_readers(flow, reads, 1)
     end
     if known.new_reads then
-      set(flow, reads_field(text), known.new_reads)
+      set(flow, dependents_field(text), (known.dependents or '') .. '<' .. known.new_reads
+        .. (known.is_long and '!' or ''))
       if not was_final and known.reads then
         count_readers(flow, known.reads, -1)
       end

@@ -17,8 +17,8 @@ local function drain_notes(flow)
       call('LREM', fanout, 1, note)
       call('HINCRBY', meta_key(), 'fanout', -1)
       flow.unreleased = flow.unreleased or {}
-      local dependents = not flow.restored and call('HGET', flow.key, dependents_field(task)) or ''
-      for dependent in string.gmatch(sub(dependents, tonumber(from)), '%d+') do
+      local dependents = not flow.restored and links_of(call('HGET', flow.key, dependents_field(task)))
+      for dependent in string.gmatch(sub(dependents or '', tonumber(from)), '%d+') do
         flow.unreleased[dependent + 0] = true
         local name = open_field(dependent)
         local open = task ~= '0' and (flow[name] or call('HGET', flow.key, name))
@@ -30,8 +30,9 @@ local function drain_notes(flow)
   end
 end
 
--- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents}.
--- `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil.
+-- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
+-- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that and
+-- the others as links_of has them.
 local function load_whole(flow)
   local count = flow.left + flow.done
   drain_notes(flow)
@@ -49,9 +50,10 @@ local function load_whole(flow)
       local at = 4 * (task - first)
       local text = digits(task)
       local status, attempt, lost, lease = match(flow[state_field(text)] or got[at + 1] or NEVER, STATE)
+      local dependents, reads, is_long = links_of(got[at + 4])
       tasks[task] = { status = status, attempt = attempt, lost = lost, lease = lease,
         lane = flow[lane_field(text)] or got[at + 2], open = flow[open_field(text)] or got[at + 3] or nil,
-        dependents = got[at + 4] or nil }
+        dependents = dependents, reads = reads, is_long = is_long }
     end
   end
   flow.tasks, flow.count = tasks, count

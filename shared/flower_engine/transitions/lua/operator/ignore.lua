@@ -31,24 +31,25 @@ for index = behind_fields(restored, 9), #ARGV do
     end
     chosen[task] = true
     tasks[#tasks + 1] = { task = task, was = status, attempt = attempt, lost = lost, lease = lease,
-      dependents = got[2], lane = got[3] }
+      links = got[2], lane = got[3] }
   end
 end
 
 -- The tasks, "4, 5, ...", that cannot run without the result of this one, and are not passed over with it.
 local MOST_NAMED = 10
 local function in_need_of(known)
-  local dependents, found = tasks_read(known.dependents or ''), {}
+  local dependents, found = tasks_read(links_of(known.links) or ''), {}
   for first = 1, #dependents, CHUNK / 2 do
     local last = math.min(#dependents, first + CHUNK / 2 - 1)
     local names = {}
     for index = first, last do
-      names[#names + 1] = reads_field(dependents[index])
+      names[#names + 1] = dependents_field(dependents[index])
       names[#names + 1] = state_field(dependents[index])
     end
     local got = call('HMGET', flow.key, unpack(names))
     for index = first, last do
-      local dependent, reads = dependents[index], got[2 * (index - first) + 1]
+      local dependent = dependents[index]
+      local _, reads = links_of(got[2 * (index - first) + 1])
       local status = match(got[2 * (index - first) + 2] or NEVER, STATE)
       if reads and not chosen[dependent] and status ~= FINISH and status ~= IGNORE
         and string.find(',' .. reads .. ',', ',' .. known.task .. ',', 1, true) then
@@ -101,14 +102,11 @@ for index, known in ipairs(tasks) do -- all of them before any is released: they
   append_operation(flow, 'task.ignored', ',"task":' .. known.task .. ',"was":' .. known.was
     .. ',"reason":' .. reason .. (result == '' and '' or ',"result":' .. result)
     .. (flow.left == 0 and ',"ends":true' or ''))
-  if flow.kept then
-    settle_data(flow, known.task, result ~= '' and '=' .. result or nil)
-  end
   ignored[index] = known.task
 end
 for _, known in ipairs(tasks) do
-  if known.dependents then
-    release(flow, known.task, known.dependents)
+  if known.links then
+    release(flow, known.task, known.links, result ~= '' and '=' .. result or nil)
   end
 end
 if flow.left > 0 then

@@ -19,9 +19,6 @@ if not flow then
   return reply
 end
 load_whole(flow)
-if flow.kept then
-  load_reads(flow)
-end
 local message_count, body_count, results = match(counts, '^(%d+) (%d+) (%d+)$')
 local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do

@@ -35,7 +35,6 @@ for index = first + 3 * results, #ARGV do
   end
 end
 if flow.kept then
-  load_reads(flow)
   local missing = missing_results(flow, again, given)
   if #missing > 0 then
     return needs(flow, missing)

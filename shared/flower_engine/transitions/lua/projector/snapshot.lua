@@ -37,7 +37,7 @@ end
 
 -- A result that is kept, as the event has it.
 local function told_result(payload)
-  if not payload then
+  if not payload or payload == '' then
     return ''
   end
   return (sub(payload, 1, 1) == '@' and ',"blob":' or ',"result":') .. sub(payload, 2)

@@ -11,7 +11,7 @@ if current_generation ~= generation then
   return { 'lost' }
 end
 local id, task = split_member(member)
-local flow, state = load_task(id, task, reads_field(task))
+local flow, state = load_task(id, task, dependents_field(task))
 local status, _, _, current = match(state or NEVER, STATE)
 if status ~= RUNNING or current ~= lease or not flow.kept then
   return { 'gone' }
