@@ -358,8 +358,8 @@ class ExchangeLoop:
 
     def _start(self, claim: Claim, reply: Exchange) -> None:
         attempt = Attempt(claim, self)
-        if reply.results:
-            attempt.kept = reply.results
+        if reply.inputs:
+            attempt.kept = reply.inputs
         if reply.full:
             attempt.is_full = claim.lease in reply.full
         self._held[claim.queue][claim.lease] = attempt

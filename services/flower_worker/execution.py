@@ -21,7 +21,6 @@ from flower_engine.programs.attempt_outcomes import (
     context_of,
     failed,
     finished,
-    make_arguments,
     refused,
 )
 from flower_engine.programs.context import Context, context_at_work
@@ -33,7 +32,7 @@ from flower_engine.transitions.worker_transitions import Outcome
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_processes import Processes
-from flower_worker.inputs import Inputs, LeaseGoneError, Ready
+from flower_worker.inputs import Inputs, LeaseGoneError
 from flower_worker.program_call import call_blocking, decode_message
 from flower_worker.running_attempts import Attempt, Told
 from flower_worker.storing import Storing
@@ -88,16 +87,18 @@ class Executor:
         """Begins to run a claim. What is wrong with the claim itself is its outcome at once."""
         claim = attempt.claim
         try:
-            message = decode_message(claim.message)
+            ready = None if attempt.kept is None else self._data.inputs.as_planned(attempt)
+            message = decode_message(claim.message) if ready is None else ready.message
             program = self._registry.get(message.program)
             if program is None:
                 self._hand_back_unknown(attempt, message.program)
                 return
             attempt.heavy = program.kind is Kind.PROCESS
             if not message.refs:
-                self._begin(attempt, program, message, claim.message, _OWN)
-            elif (ready := self._data.inputs.at_once(attempt, message)) is not None:
-                self._begin_ready(attempt, program, ready)
+                attempt.kept = None  # what came was for others
+                self._begin(attempt, program, message, message.parameters, _OWN)
+            elif ready is not None or (ready := self._data.inputs.at_once(attempt, message)) is not None:
+                self._begin(attempt, program, *ready)
             else:
                 attempt.task = self._loop.create_task(self._make_ready(attempt, program, message))
         except BaseException as error:  # noqa: BLE001 # converting parameters runs people's code: SystemExit may come
@@ -108,7 +109,7 @@ class Executor:
         try:
             ready = await self._data.inputs.ready(attempt, message)
             attempt.task = None
-            self._begin_ready(attempt, program, ready)
+            self._begin(attempt, program, *ready)
         except LeaseGoneError:
             attempt.origin.finish(attempt, None)
         except BaseException as error:  # noqa: BLE001 # cancelled, or as above
@@ -117,27 +118,30 @@ class Executor:
             else:
                 self._failed(attempt, message, error)
 
-    def _begin_ready(self, attempt: Attempt, program: Program, ready: Ready) -> None:
-        encoded = _encode(ready.message) if program.kind is Kind.PROCESS else b""
-        self._begin(attempt, program, ready.message, encoded, ready.provenance)
-
     def _begin(
         self,
         attempt: Attempt,
         program: Program,
         message: TaskMessage,
-        encoded: bytes,
+        parameters: dict[str, Any],
         provenance: Mapping[str, Provenance],
     ) -> None:
         if program.kind is Kind.PROCESS:
+            encoded = attempt.claim.message
+            if message.refs:
+                message = _as_resolved(message, parameters)
+                encoded = _encode(message)
             attempt.task = self._loop.create_task(self._run_process(attempt, message, encoded, provenance))
             return
         try:
-            arguments = self._arguments(attempt, program, message, provenance)
+            arguments = program.binder.bind(parameters, provenance)
         except ParameterError as error:
+            message = _as_resolved(message, parameters)
             passing = self._pass_on(attempt, program, message, refused(error))
             attempt.task = self._loop.create_task(passing)
             return
+        if program.binder.context_parameter is not None:
+            arguments[program.binder.context_parameter] = self._context(attempt, message)
         if program.kind is Kind.ASYNC:
             attempt.task = self._loop.create_task(
                 self._run_async(attempt, program.function, message, arguments)
@@ -256,13 +260,6 @@ class Executor:
 
         return job
 
-    def _arguments(
-        self, attempt: Attempt, program: Program, message: TaskMessage, provenance: Mapping[str, Provenance]
-    ) -> dict[str, Any]:
-        if program.binder.context_parameter is None:
-            return program.binder.bind(message.parameters, provenance)
-        return make_arguments(program, message, self._running(attempt), provenance)
-
     def _running(self, attempt: Attempt) -> Running:
         claim = attempt.claim
         return Running(claim.flow, claim.task, claim.attempt, self._worker, claim.progress, attempt.tell)
@@ -323,3 +320,8 @@ def _is_refused(program: Program, message: TaskMessage, done: Done) -> bool:
     except Exception:  # noqa: BLE001 # types are people's code
         return False
     return False
+
+
+def _as_resolved(message: TaskMessage, parameters: dict[str, Any]) -> TaskMessage:
+    """The message of a task whose references are resolved to these parameters."""
+    return msgspec.structs.replace(message, parameters=parameters, reads={}, refs=False)

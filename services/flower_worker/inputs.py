@@ -1,7 +1,7 @@
 """From the references in a task's parameters to their values: results of other tasks, blobs, secrets."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,16 +14,15 @@ from flower_engine.model.references import NoValueError, resolved
 from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.parameter_binding import Provenance
-from flower_engine.programs.provenance import provenance_of
+from flower_engine.programs.provenance import LateProvenance
+from flower_worker.input_plans import plan_of
 from flower_worker.running_attempts import Attempt
 from flower_worker.secret_values import Mask, Secrets
 from flower_worker.transfers import Transfers
 
 _decode_ref = msgspec.json.Decoder(BlobRef).decode
-_decode_message = msgspec.json.Decoder(TaskMessage).decode
 
 _MUCH_BYTES = 128 * 1024  # more is taken apart on a thread
-_SHORT_BYTES = 4 * 1024  # of a message: of longer ones nothing is remembered
 
 
 class LeaseGoneError(Exception):
@@ -31,9 +30,11 @@ class LeaseGoneError(Exception):
 
 
 class Ready(NamedTuple):
-    """A task as its program takes it; ``provenance``: of parameters that held references."""
+    """A task whose references are resolved: ``parameters`` are those of its program, in place of those of its
+    message; ``provenance``: of those that held references."""
 
     message: TaskMessage
+    parameters: dict[str, Any]
     provenance: Mapping[str, Provenance]
 
 
@@ -45,19 +46,30 @@ class Inputs:
         self._secrets = secrets
         self._transfers = transfers
 
+    def as_planned(self, attempt: Attempt) -> Ready | None:
+        """As :meth:`at_once`, before the message was read, where it is like others; else None."""
+        kept, claim = attempt.kept, attempt.claim
+        if not kept or (plan := plan_of(claim.message)) is None:
+            return None
+        parameters = plan.parameters(claim.member, kept, _MUCH_BYTES)
+        if parameters is None:
+            return None
+        attempt.kept = None
+        return Ready(plan.message, parameters, plan.provenance)
+
     def at_once(self, attempt: Attempt, message: TaskMessage) -> Ready | None:
         """As :meth:`ready`, where all that the task reads is little and came with the claim; else None."""
         contents: dict[str, bytes | None] = {}
         if message.reads:
-            kept, flow, left = attempt.kept or {}, attempt.claim.flow, _MUCH_BYTES
+            kept, claim, left = attempt.kept or {}, attempt.claim, _MUCH_BYTES
             for name, seq in message.reads.items():
-                payload = kept.get((flow, seq), BLOB)
+                payload = kept.get(claim.input_name(seq), BLOB)
                 left -= len(payload)
                 if payload[:1] == BLOB or left < 0:
                     return None
                 contents[name] = payload[1:] if payload[:1] == INLINE else None
         attempt.kept = None
-        return _ready(attempt, message, self._resolved(attempt, message, contents))
+        return _ready(message, self._resolved(attempt, message, contents))
 
     async def ready(self, attempt: Attempt, message: TaskMessage) -> Ready:
         """The task with its parameters resolved; the attempt masks its secrets from here on.
@@ -76,12 +88,13 @@ class Inputs:
         resolve = partial(self._resolved, attempt, message, contents)
         much = sum(len(content or b"") for content in contents.values()) > _MUCH_BYTES
         parameters = await self._transfers.on_thread(resolve) if much else resolve()
-        return _ready(attempt, message, parameters)
+        return _ready(message, parameters)
 
     async def _payloads(self, attempt: Attempt, message: TaskMessage) -> dict[int, bytes]:
         """What the producers have, by number: of those that did not come with the claim it is asked for."""
-        kept, flow = attempt.kept or {}, attempt.claim.flow
-        found = {seq: kept[flow, seq] for seq in message.reads.values() if (flow, seq) in kept}
+        kept = attempt.kept or {}
+        names = {seq: attempt.claim.input_name(seq) for seq in message.reads.values()}
+        found = {seq: kept[name] for seq, name in names.items() if name in kept}
         attempt.kept = None  # it may hold much, of other claims, too
         missing: Sequence[int] = sorted(set(message.reads.values()) - found.keys())
         if missing:
@@ -127,13 +140,5 @@ class Inputs:
                 attempt.mask = Mask(values)
 
 
-def _ready(attempt: Attempt, message: TaskMessage, parameters: dict[str, Any]) -> Ready:
-    plain = msgspec.structs.replace(message, parameters=parameters, reads={}, refs=False)
-    is_short = len(attempt.claim.message) <= _SHORT_BYTES
-    return Ready(plain, _provenance(attempt.claim.message) if is_short else provenance_of(message.parameters))
-
-
-@lru_cache(1024)
-def _provenance(message: bytes) -> Mapping[str, Provenance]:
-    """Of a message, which flows of a workflow often share; finding it takes longer than all else here."""
-    return provenance_of(_decode_message(message).parameters)
+def _ready(message: TaskMessage, parameters: dict[str, Any]) -> Ready:
+    return Ready(message, parameters, LateProvenance(message.parameters))

@@ -108,7 +108,7 @@ class Attempt:
         self.outcome: Outcome | None = None
         self.progress: Progress | None = None  # the last that the program told
         self.untold = False  # whether it waits to be logged; set from any thread
-        self.kept: Mapping[tuple[str, int], bytes] | None = None  # results that came with the claim
+        self.kept: Mapping[bytes, bytes] | None = None  # results that came with its claim and others
         self.is_full = False  # Redis keeps no more of results: they go to the store of blobs
         self.mask: Mask | None = None  # hides its secrets
         self.transfer: Transfer | None = None  # made with the first one

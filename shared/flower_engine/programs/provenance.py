@@ -1,6 +1,7 @@
 """Where the values of parameters that hold references come from, in words: for errors about them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from flower_engine.model.reference_forms import From
@@ -26,6 +27,26 @@ def provenance_of(parameters: Mapping[str, Any]) -> dict[str, Provenance]:
             how = "which is" if "$from" in value or "$secret" in value else "made of"
             provenance[name] = Provenance(f"{how} {', '.join(texts)}", bool(found.secrets))
     return provenance
+
+
+class LateProvenance(Mapping[str, Provenance]):
+    """The same, looked for when it is asked for: most often it never is."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self._parameters = parameters
+
+    @cached_property
+    def _found(self) -> dict[str, Provenance]:
+        return provenance_of(self._parameters)
+
+    def __getitem__(self, name: str) -> Provenance:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _words(form: From) -> str:

@@ -50,6 +50,10 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     def task(self) -> int:
         return int(self.member[37:])
 
+    def input_name(self, task: int) -> bytes:
+        """What a result of another task of its flow is called in ``Exchange.inputs``."""
+        return b"%b%d" % (self.member[:37], task)
+
     def __str__(self) -> str:
         return f"flow {self.flow} task {self.task} attempt {self.attempt}"
 
@@ -93,10 +97,10 @@ class Exchange(msgspec.Struct, frozen=True):
     still being made ready, so the next call should come at once rather than wait for a bell. ``opens_ms``:
     in so many milliseconds a rate lets more start, which no bell tells (None: nothing waits for a rate).
 
-    ``results`` are those that the claimed tasks read, by flow and task, each as ``kept_results`` has a
-    payload: ``=`` and JSON, ``@`` and the JSON of a BlobRef, or ``-``: that task was passed over without one.
-    What is missing did not fit into the reply: see :func:`read_inputs`. ``full`` are leases of claimed tasks
-    whose results are not to be kept in Redis: their worker stores them as blobs, but for small ones
+    ``inputs`` are the results that the claimed tasks read, by ``<flow>:<task>``, each as ``kept_results`` has
+    a payload: ``=`` and JSON, ``@`` and the JSON of a BlobRef, or ``-``: that task was passed over without
+    one. What is missing did not fit into the reply: see :func:`read_inputs`. ``full`` are leases of claimed
+    tasks whose results are not to be kept in Redis: their worker stores them as blobs, but for small ones
     (``kept_results.LEAST_BLOB_BYTES``).
     """
 
@@ -104,8 +108,13 @@ class Exchange(msgspec.Struct, frozen=True):
     claims: list[Claim]
     more: bool
     opens_ms: int | None = None
-    results: dict[tuple[str, int], bytes] = {}
+    inputs: Mapping[bytes, bytes] = {}
     full: frozenset[bytes] = frozenset()
+
+    @property
+    def results(self) -> dict[tuple[str, int], bytes]:
+        """``inputs`` by flow and task."""
+        return {(name[:36].decode(), int(name[37:])): payload for name, payload in self.inputs.items()}
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -184,7 +193,7 @@ async def finish_and_claim(
         claims,
         reply[3] == b"more",
         None if opens_ms < 0 else opens_ms,
-        _results(reply[5]) if len(reply) > _WITHOUT_DATA else {},
+        dict(zip(reply[5][::2], reply[5][1::2], strict=True)) if len(reply) > _WITHOUT_DATA else {},
         frozenset(reply[6]) if len(reply) > _WITHOUT_DATA else frozenset(),
     )
 
@@ -197,15 +206,10 @@ def _kind(outcome: Outcome) -> str:
     return outcome.kind
 
 
-def _results(flat: Sequence[bytes]) -> dict[tuple[str, int], bytes]:
-    names = ((name[:36].decode(), int(name[37:])) for name in flat[::2])
-    return dict(zip(names, flat[1::2], strict=True))
-
-
 async def read_inputs(
     client: AsyncRedis, partition: Partition, claim: Claim, tasks: Sequence[int]
 ) -> dict[int, bytes] | None:
-    """The results of these tasks of the claim's flow, which it reads, as in ``Exchange.results``; None: the
+    """The results of these tasks of the claim's flow, which it reads, as in ``Exchange.inputs``; None: the
     lease is not the task's current one any more. Reads them in pages, so that nothing keeps Redis for long.
 
     Raises:
