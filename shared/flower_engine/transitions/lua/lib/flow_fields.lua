@@ -1,4 +1,5 @@
 -- The hash of a flow that is under way: what its fields are called and how they are written.
+-- needs: base
 -- layer: 1
 
 -- Of the flow: its counters, "<version> <tasks not final> <final ones> <order>" and flags, if any, behind
@@ -60,7 +61,7 @@ local function links_of(text)
   if not at then
     return text or nil
   end
-  local is_long = sub(text, -1) == '!'
+  local is_long = string.byte(text, -1) == 33
   local reads = sub(text, at + 1, is_long and -2 or -1)
   return at > 1 and sub(text, 1, at - 1) or nil, reads ~= '' and reads or nil, is_long
 end

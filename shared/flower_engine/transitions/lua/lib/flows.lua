@@ -8,18 +8,22 @@ local flows, flow_ids = {}, {}
 local scheduled_flows = {} -- those of this call that schedules fired
 
 -- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `kept`: bytes of
--- results that it keeps (nil: it has no data, see kept_results.lua).
+-- results that it keeps (nil: it has no data, see kept_results.lua), `counted`: what the partition's count has
+-- of them. `flags` are the others.
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTED)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
     flags = flags, last = NO_LEASE, changed = {} }
   if flags ~= '' then
-    flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
-    flow.held = string.find(flags, HELD) ~= nil
-    local kept = match(flags, HAS_DATA)
-    if kept then -- what the flow keeps, and what the partition's count has of it
-      flow.kept = tonumber(kept)
-      flow.counted = flow.kept
+    local first, last, kept = string.find(flags, HAS_DATA)
+    if first then
+      flow.kept, flow.counted = kept + 0, kept + 0
+      flags = sub(flags, 1, first - 1) .. sub(flags, last + 1)
+      flow.flags = flags
+    end
+    if flags ~= '' then
+      flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
+      flow.held = string.find(flags, HELD) ~= nil
     end
     if string.find(flags, EITHER_OF_SCHEDULE) then
       scheduled_flows[#scheduled_flows + 1] = flow
@@ -108,6 +112,9 @@ end
 
 local function counters_of(flow)
   local counters = digits(flow.v) .. ' ' .. digits(flow.left) .. ' ' .. digits(flow.done) .. ' ' .. flow.order
+  if flow.kept then
+    return counters .. ' ' .. flow.flags .. data_flag(digits(flow.kept))
+  end
   return flow.flags == '' and counters or counters .. ' ' .. flow.flags
 end
 

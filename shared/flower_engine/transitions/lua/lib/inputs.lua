@@ -3,33 +3,65 @@
 local MOST_INPUT_BYTES = 262144
 local MOST_INPUTS = 1000 -- results in a reply: a call looks at no more of them
 local MOST_FLOW_BYTES = 4194304
-local READS = '"reads":{([^{}]*)},"refs":true}$' -- the end of a message, and what its references name
-local LAST_BYTES = 100 -- of a message: most often they have what it reads
+local READS, END = '"reads":{', '},"refs":true}' -- in a message: what its references name stands between
+local LAST_BYTES = 100 -- of a message: most often they have that
 local readers_claimed = {} -- flow, task, lease, ...: claimed tasks of flows with data
 local reading_flows, looked_at = {}, 0
+
+-- What a message's references name, '"3":3,"7":7', or nil: they name nothing. (A parameter may look alike; the
+-- last one is the message's own.)
+local function reads_in(message)
+  if sub(message, -#END) ~= END then
+    return nil
+  end
+  local first, last = string.find(message, READS, -LAST_BYTES, true)
+  if not first then
+    first, last = string.find(message, READS, 1, true)
+  end
+  local found = nil
+  while first do
+    found = last
+    first, last = string.find(message, READS, last, true)
+  end
+  local reads = found and sub(message, found + 1, -#END - 1)
+  return reads and not string.find(reads, '}', 1, true) and reads or nil
+end
+
+-- Notes that the result of a task is wanted, once a flow.
+local function want(flow, producer)
+  local wanted, mark = flow.wanted, 'w' .. producer
+  if not wanted then
+    flow.wanted = { producer }
+    reading_flows[#reading_flows + 1] = flow
+  elseif flow[mark] then
+    return
+  else
+    wanted[#wanted + 1] = producer
+  end
+  flow[mark] = true
+  looked_at = looked_at + 1
+end
 
 -- A task of a flow with data was claimed. What it reads stands in its message, too, so that nothing is asked.
 local function note_reader(flow, task, lease, message)
   local n = #readers_claimed
   readers_claimed[n + 1], readers_claimed[n + 2], readers_claimed[n + 3] = flow, task, lease
-  local reads = match(sub(message, -LAST_BYTES), READS) or match(message, READS)
+  local reads = reads_in(message)
   if not reads then
     return
   end
-  local wanted = flow.wanted
-  if not wanted then
-    wanted = {}
-    flow.wanted = wanted
-    reading_flows[#reading_flows + 1] = flow
+  local colon = string.find(reads, ':', 1, true)
+  if not string.find(reads, ',', colon, true) then -- as most often
+    if looked_at < MOST_INPUTS then
+      want(flow, sub(reads, colon + 1))
+    end
+    return
   end
   for producer in string.gmatch(reads, ':(%d+)') do
     if looked_at >= MOST_INPUTS then
       return
-    elseif not wanted[producer] then
-      looked_at = looked_at + 1
-      wanted[producer] = true
-      wanted[#wanted + 1] = producer
     end
+    want(flow, producer)
   end
 end
 
@@ -39,9 +71,10 @@ end
 local function add_results(reply, flow, tasks, most, is_first_free)
   local count = #tasks
   if flow.kept > most then -- only then may something be too much
-    local uses, sum = uses_of(flow, tasks), 0
+    local sum = 0
+    read_uses(flow, tasks, {})
     for index = 1, count do
-      local bytes = uses[tasks[index]].bytes
+      local _, bytes = use_of(flow, tasks[index])
       if sum + bytes > most and not (is_first_free and index == 1) then
         count = index - 1
         break
@@ -49,24 +82,30 @@ local function add_results(reply, flow, tasks, most, is_first_free)
       sum = sum + bytes
     end
   end
-  local names, places, known, bytes = {}, {}, flow.uses or {}, 0
+  local names
   for index = 1, count do
-    local task, n = tasks[index], #reply
-    local use = known[task]
-    local payload = use and use.payload
-    if not payload then
-      names[#names + 1], places[#places + 1] = result_field(task), n + 2
+    local name = result_field(tasks[index])
+    if not flow[name] then
+      names = names or {}
+      names[#names + 1] = name
     end
-    reply[n + 1], reply[n + 2] = flow.id .. ':' .. task, payload or '-'
-    bytes = bytes + (payload and #payload or 0)
   end
-  local found = values_of(flow, names)
-  for index = 1, #places do
-    local payload = found[index]
-    if payload and payload ~= '' then
-      reply[places[index]] = payload
-      bytes = bytes + #payload
+  if names then
+    local values = values_of(flow, names)
+    for index = 1, #names do
+      flow[names[index]] = values[index] or ''
     end
+  end
+  local bytes, n = 0, #reply
+  for index = 1, count do
+    local task = tasks[index]
+    local payload = flow[result_field(task)]
+    if payload == '' then
+      payload = '-'
+    end
+    reply[n + 1], reply[n + 2] = flow.id .. ':' .. task, payload
+    n = n + 2
+    bytes = bytes + #payload
   end
   return bytes
 end
@@ -78,8 +117,11 @@ local function inputs_of_claims(most_kept)
   local is_partition_full = tonumber(kept_mark or 0) >= most_kept
   for index = 1, #readers_claimed, 3 do
     local flow, task = readers_claimed[index], readers_claimed[index + 1]
-    if (is_partition_full or flow.kept >= MOST_FLOW_BYTES) and uses_of(flow, { task })[task].readers > 0 then
-      full[#full + 1] = readers_claimed[index + 2]
+    if is_partition_full or flow.kept >= MOST_FLOW_BYTES then
+      read_uses(flow, { task }, {})
+      if use_of(flow, task) > 0 then
+        full[#full + 1] = readers_claimed[index + 2]
+      end
     end
   end
   for index = 1, #reading_flows do

@@ -1,7 +1,8 @@
 -- Results that flows keep for the tasks that read them.
 --
 -- A result is kept from when its task is final with a value until no task that is not final reads it; see
--- model/kept_results.py. Flows without data never come here.
+-- model/kept_results.py. Flows without data never come here. What is known of a result, and what changes, lies
+-- with the other fields of the flow: readers_field, "3" or "3 17", and result_field.
 -- needs: base, flow_fields, flows, keys
 local kept_by = 0 -- how many bytes this call keeps more than it found
 
@@ -16,16 +17,16 @@ local function save_kept_count()
   end
 end
 
--- What is known of a task's result, from the field that says how many read it: {readers, bytes (0: not kept),
--- payload (what this call keeps), was (bytes that Redis has), is_changed}.
-local function use_of(field)
-  local readers = tonumber(field or 0)
+-- How many tasks that are not final read a task's result, and how many bytes of it are kept (0: it is not).
+-- It must have been read.
+local function use_of(flow, task)
+  local field = flow[readers_field(task)]
+  local readers = tonumber(field)
   if readers then
-    return { readers = readers, bytes = 0 }
+    return readers, 0
   end
-  local count, size = match(field, '^(%d+) (%d+)$')
-  local bytes = tonumber(size)
-  return { readers = tonumber(count), bytes = bytes, was = bytes }
+  local at = string.find(field, ' ', 1, true)
+  return tonumber(sub(field, 1, at - 1)), tonumber(sub(field, at + 1))
 end
 
 -- The values of fields of a flow, however many.
@@ -43,33 +44,29 @@ local function values_of(flow, names)
   return values
 end
 
--- What is known of the results of these tasks, by task, as use_of has it. What is not known yet is read at
--- once, together with the fields in `names` (if given), whose values come back, too.
-local function uses_of(flow, tasks, names)
-  local uses = flow.uses
-  if not uses then
-    uses = {}
-    flow.uses, flow.changed_uses = uses, {}
-  end
-  names = names or {}
-  local others, unknown = #names, {}
+-- Reads what is not known yet of the results of these tasks, together with the fields in `names`, whose values
+-- come back.
+local function read_uses(flow, tasks, names)
+  local others = #names
   for index = 1, #tasks do
-    local task = tasks[index]
-    if not uses[task] then
-      uses[task] = true -- asked once
-      unknown[#unknown + 1] = task
-      names[others + #unknown] = readers_field(task)
+    local name = readers_field(tasks[index])
+    if not flow[name] then
+      flow[name] = '0' -- asked once
+      names[#names + 1] = name
     end
   end
   local values = values_of(flow, names)
-  for index = 1, #unknown do
-    uses[unknown[index]] = use_of(values[others + index])
+  for index = others + 1, #names do
+    flow[names[index]] = values[index] or '0'
   end
-  return uses, values
+  return values
 end
 
 -- The tasks of a text "2,3?".
 local function tasks_read(reads)
+  if tonumber(reads) then
+    return { reads } -- as most often
+  end
   local tasks = {}
   for task in string.gmatch(reads, '%d+') do
     tasks[#tasks + 1] = task
@@ -77,39 +74,47 @@ local function tasks_read(reads)
   return tasks
 end
 
-local function change_use(flow, task, use)
-  if not use.is_changed then
-    use.is_changed = true
-    local changed = flow.changed_uses
-    changed[#changed + 1] = task
+-- So many tasks read the result; it is kept (payload), or not any more (nil: what is not kept is emptied with
+-- whatever else is written, since removing it would be a command of its own).
+local function set_kept(flow, task, readers, bytes, payload)
+  if payload then
+    flow.kept = flow.kept + #payload - bytes
+    set(flow, readers_field(task), digits(readers) .. ' ' .. digits(#payload))
+    set(flow, result_field(task), payload)
+  else
+    flow.kept = flow.kept - bytes
+    set(flow, readers_field(task), digits(readers))
+    set(flow, result_field(task), '')
   end
-end
-
--- The result is kept (payload), or not any more (nil).
-local function set_kept(flow, task, use, payload)
-  local bytes = payload and #payload or 0
-  flow.kept = flow.kept + bytes - use.bytes
-  use.bytes, use.payload = bytes, payload
-  change_use(flow, task, use)
 end
 
 -- So many tasks more (1) or less (-1) are to read the result of a task: what nobody reads is not kept.
 local function count_reader(flow, task, by)
-  local use = flow.uses[task]
-  use.readers = math.max(0, use.readers + by)
-  if use.readers == 0 and use.bytes > 0 then
-    set_kept(flow, task, use, nil)
+  local readers, bytes = use_of(flow, task)
+  readers = math.max(0, readers + by)
+  if bytes == 0 then
+    set(flow, readers_field(task), digits(readers))
+  elseif readers == 0 then
+    set_kept(flow, task, 0, bytes, nil)
   else
-    change_use(flow, task, use)
+    set(flow, readers_field(task), digits(readers) .. ' ' .. digits(bytes))
   end
 end
 
 -- The same for the results of all these tasks, "2,3?".
 local function count_readers(flow, reads, by)
   local tasks = tasks_read(reads)
-  uses_of(flow, tasks)
+  read_uses(flow, tasks, {})
   for index = 1, #tasks do
     count_reader(flow, tasks[index], by)
+  end
+end
+
+-- The task is final: its result is kept if one that is not final reads it.
+local function keep_result(flow, task, payload)
+  local readers, bytes = use_of(flow, task)
+  if readers > 0 then
+    set_kept(flow, task, readers, bytes, payload)
   end
 end
 
@@ -119,13 +124,10 @@ end
 local function settle_data(flow, task, payload, has_dependents, reads, names)
   local tasks = reads and tasks_read(reads) or {}
   local count = #tasks
+  tasks[count + 1] = has_dependents and task or nil
+  local values = read_uses(flow, tasks, names)
   if payload and has_dependents then
-    tasks[count + 1] = task
-  end
-  local uses, values = uses_of(flow, tasks, names)
-  local own = uses[task]
-  if payload and own and own.readers > 0 then
-    set_kept(flow, task, own, payload)
+    keep_result(flow, task, payload)
   end
   for index = 1, count do
     count_reader(flow, tasks[index], -1)
@@ -133,34 +135,15 @@ local function settle_data(flow, task, payload, has_dependents, reads, names)
   return values
 end
 
--- Puts what changed into each flow's changes, which save_flows writes. What is not kept any more is emptied
--- with that, too: removing it would be a command of its own.
+-- Counts what each flow of this call keeps more or less than it did; save_flows writes the flow.
 local function save_kept()
   for index = 1, #flow_ids do
     local flow = flows[flow_ids[index]]
     if flow and flow.kept then
-      local changed = flow.changed_uses
       if flow.left == 0 then
         flow.kept = 0
-      elseif changed then
-        for at = 1, #changed do
-          local task = changed[at]
-          local use = flow.uses[task]
-          if use.bytes > 0 then
-            set(flow, readers_field(task), digits(use.readers) .. ' ' .. digits(use.bytes))
-            if use.payload then
-              set(flow, result_field(task), use.payload)
-            end
-          else
-            set(flow, readers_field(task), digits(use.readers))
-            if use.was then
-              set(flow, result_field(task), '')
-            end
-          end
-        end
       end
       if flow.kept ~= flow.counted then
-        flow.flags = string.gsub(flow.flags, HAS_DATA, data_flag(digits(flow.kept)))
         kept_by = kept_by + flow.kept - flow.counted
         flow.dirty = true
       end

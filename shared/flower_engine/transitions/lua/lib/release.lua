@@ -66,12 +66,33 @@ local function release_in_steps(flow, task)
   change_active(flow, 1) -- the note
 end
 
+-- The same as release, where one task waits for this one, and this read one result (nil: none).
+local function release_next(flow, task, dependent, producer, payload)
+  local own = readers_field(task)
+  local read = producer and readers_field(producer) or own
+  local got = call('HMGET', flow.key, open_field(dependent), lane_field(dependent), state_field(dependent),
+    message_field(dependent), own, read)
+  if payload then
+    flow[own] = flow[own] or got[5] or '0'
+    keep_result(flow, task, payload)
+  end
+  if producer then
+    flow[read] = flow[read] or got[6] or '0'
+    count_reader(flow, producer, -1)
+  end
+  release_one(flow, dependent, false, got[1], got[2], got[3], got[4])
+end
+
 -- The same as release, in a flow with data: what this is for dependents and for results is read at once.
 local function release_with_data(flow, task, links, payload)
   if flow.left == 0 then
     return -- it ends
   end
   local dependents, reads, is_long = links_of(links)
+  if tonumber(dependents or '') and (not reads or tonumber(reads)) and not is_long then
+    release_next(flow, task, dependents, reads, payload) -- as in every chain
+    return
+  end
   local tasks, names, width = {}, {}, is_long and 3 or 4
   if dependents and #dependents > WIDE_BYTES then
     release_in_steps(flow, task)

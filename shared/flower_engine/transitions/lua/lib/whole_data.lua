@@ -23,10 +23,11 @@ local function missing_results(flow, again, given)
       end
     end
   end
-  local uses, missing = uses_of(flow, wanted), {}
+  local missing = {}
+  read_uses(flow, wanted, {})
   for _, producer in ipairs(wanted) do
     local one = given[producer]
-    if uses[producer].readers == 0
+    if use_of(flow, producer) == 0
       and not (one and one.attempt == flow.tasks[tonumber(producer)].attempt) then
       missing[#missing + 1] = producer
     end
@@ -43,12 +44,13 @@ local function reopen_data(flow, again, given)
       reopened[#reopened + 1] = digits(task)
     end
   end
-  local uses = uses_of(flow, reopened)
+  read_uses(flow, reopened, {})
   for _, text in ipairs(reopened) do
     local known = flow.tasks[tonumber(text)]
     local was_final, reads = is_final(known.status), known.new_reads or known.reads or ''
-    if uses[text].bytes > 0 then
-      set_kept(flow, text, uses[text], nil)
+    local readers, bytes = use_of(flow, text)
+    if bytes > 0 then
+      set_kept(flow, text, readers, bytes, nil)
     end
     if was_final or known.new_reads then
       count_readers(flow, reads, 1)
@@ -62,9 +64,10 @@ local function reopen_data(flow, again, given)
     end
   end
   for producer, one in pairs(given) do
-    local use = uses_of(flow, { producer })[producer]
-    if use.readers > 0 and use.bytes == 0 and one.payload ~= '-' and not again[tonumber(producer)] then
-      set_kept(flow, producer, use, one.payload)
+    read_uses(flow, { producer }, {})
+    local readers, bytes = use_of(flow, producer)
+    if readers > 0 and bytes == 0 and one.payload ~= '-' and not again[tonumber(producer)] then
+      set_kept(flow, producer, readers, 0, one.payload)
     end
   end
 end
