@@ -209,6 +209,20 @@ async def test_a_body_that_reads_another_task_or_none_any_more(engine: Engine) -
     assert results == {}
 
 
+async def test_what_reads_very_many_from_here_on_is_not_read_with_each_of_them(engine: Engine) -> None:
+    many = range(1, 18)
+    flow = await engine.register(*(task(seq) for seq in many), task(18, *many))
+    read = {"parameters": {"all": [{"$from": seq} for seq in many]}, "reads": {str(seq): seq for seq in many}}
+    await run_again(
+        engine, flow, [18], await bodies(engine, flow, of={18}, definition="v2", refs=True, **read)
+    )
+    links = [await send(engine.client, "HGET", engine.keys.flow(flow), f"d{seq}") for seq in (1, 17, 18)]
+    assert links == [b"18<!", b"18<!", b"<" + b",".join(b"%d" % seq for seq in many)]
+    await engine.finish(*await engine.claim(), payload=b"7")
+    assert (await engine.exchange(wanted=1)).results == {(flow, seq): b"=7" for seq in many}
+    await engine.check()
+
+
 async def test_a_snapshot_tells_the_other_bodies(engine: Engine) -> None:
     flow = await failed_chain(engine)
     await run_again(engine, flow, "failed", await bodies(engine, flow, **OTHER, **TIMES))

@@ -57,7 +57,6 @@ local function begin_data(flow, bodies, again)
   for task in pairs(again) do
     if is_other_body(bodies, task) and bodies[task].reads ~= '' then
       flow.kept, flow.counted = 0, 0
-      flow.flags = flow.flags .. data_flag('0')
       return
     end
   end

@@ -1,6 +1,8 @@
 -- What the tasks of a whole flow read, and what of it must be there again when tasks are reopened.
 -- needs: base, flow_fields, flows, kept_results, whole_flow
 
+local MANY_READS = 16 -- see data_fields.py
+
 -- Whether a task reads the result of another; it `needs` it where it cannot do without.
 local function is_reader(known, producer)
   return known.reads and match(known.reads, '%f[%d]' .. digits(producer) .. '%f[%D]') ~= nil
@@ -35,6 +37,23 @@ local function missing_results(flow, again, given)
   return missing
 end
 
+-- What stands behind a task's dependents is as is known of the task.
+local function set_links(flow, task, known)
+  set(flow, dependents_field(task), (known.dependents or '') .. '<' .. (known.new_reads or known.reads or '')
+    .. (known.is_long and '!' or ''))
+end
+
+-- A task reads very many from here on: its message is long, and those it waits for must know.
+local function note_long(flow, producers)
+  for index = 1, #producers do
+    local known = flow.tasks[tonumber(producers[index])]
+    if not known.is_long then
+      known.is_long = true
+      set_links(flow, producers[index], known)
+    end
+  end
+end
+
 -- Counts who reads what once these tasks are reopened (before reopen does it): their own results go, what
 -- they read is kept, as it was given if it was kept no more.
 local function reopen_data(flow, again, given)
@@ -56,8 +75,11 @@ local function reopen_data(flow, again, given)
       count_readers(flow, reads, 1)
     end
     if known.new_reads then
-      set(flow, dependents_field(text), (known.dependents or '') .. '<' .. known.new_reads
-        .. (known.is_long and '!' or ''))
+      set_links(flow, text, known)
+      local producers = tasks_read(known.new_reads)
+      if #producers > MANY_READS then
+        note_long(flow, producers)
+      end
       if not was_final and known.reads then
         count_readers(flow, known.reads, -1)
       end
