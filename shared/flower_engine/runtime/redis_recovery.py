@@ -35,6 +35,7 @@ from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected
 from flower_engine.projection.write.tables import BY_KEY
 from flower_engine.projection.write.writer import Writer
+from flower_engine.runtime.recovered_slots import slots_after_loss
 from flower_engine.transitions.flow_control_transitions import limits_of
 from flower_engine.transitions.recovery_transitions import Ended, Rebuilding, Returning, Taken
 from flower_engine.transitions.restored_flow import Restored
@@ -220,6 +221,10 @@ class Recovery:
             result.flows += len(returning)
             self._tell("flows", result.flows + len(result.damaged), total)
         await self._register_again(rebuilding, now_ms, result)
+        known = await recovery_records.slots_known(self._connection, self._partition)
+        forked = await recovery_records.forked_slots(self._connection, self._partition)
+        await rebuilding.remember_slots(slots_after_loss(known, forked))
+        crash_point("recovery.slots")
 
     async def _in_batches(self) -> AsyncGenerator[Sequence[recovery_records.OpenFlow]]:
         async for page in recovery_records.open_flows(self._connection, self._partition):

@@ -4,28 +4,33 @@ The moment has a position, and the fold ends there, so that an engine that goes 
 false alarm. Events up to the projected position come from the archive, those behind it from the log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
-from flower_engine.errors import HistoryDamagedError, LostError
+from flower_engine.errors import HistoryDamagedError, LostError, NewerEventError
 from flower_engine.insight.kept_values import read_kept_values
 from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
+from flower_engine.model.events import decode_event
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.invariants import differences
 from flower_engine.model.kept_invariants import value_differences
 from flower_engine.model.partition_state import LiveState
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.schedule_events import ScheduleEvent
+from flower_engine.model.schedule_state import ScheduleState, apply
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import state_of
-from flower_engine.projection.archive.refused_events import flow_and_type
+from flower_engine.projection.archive.refused_events import UNREADABLE, flow_and_type
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain import recovery_records
+from flower_engine.projection.read.schedule_standing import add_fired, read_standing, schedule_events
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.runtime.gap_crossing import refuse_while_crossing
 
@@ -55,6 +60,7 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
     """
     partition = Partition(row.partition, row.installation, row.generation)
     await refuse_while_crossing(client, connection, row)
+    standing_at, schedules = await read_standing(connection, row.partition)
     live = await read_live_state(client, partition)
     projected, tail = await _behind_the_archive(client, connection, partition, live.position)
     told: dict[str, list[LogEntry]] = {}
@@ -88,7 +94,10 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
         tell("flows", done, len(every))
     live.ended.intersection_update(flows)  # of those that ended longer ago, nothing is asked here
     only_here = sorted(damaged.intersection(live.flows))
-    found += differences(flows, live, damaged)
+    for event in await _schedule_events(connection, row.partition, (standing_at, live.position), tail):
+        apply(schedules.setdefault(event.schedule, ScheduleState(uid=event.schedule)), event)
+    await add_fired(connection, schedules, flows)
+    found += differences(flows, live, damaged, schedules)
     found += await _kept_differences(client, partition, flows, live)
     return Checked(
         partition=row.partition,
@@ -98,6 +107,31 @@ async def check_redis(client: AsyncRedis, connection: Connection, row: Projected
         damaged=len(damaged),
         only_here=only_here,
     )
+
+
+async def _schedule_events(
+    connection: Connection, partition: int, between: tuple[str, str], tail: Sequence[LogEntry]
+) -> list[ScheduleEvent]:
+    """What became of schedules since the tables were read, up to the moment at which Redis was."""
+    after, until = between
+    archived_to = await _archived_to(connection, partition, until)
+    events = await schedule_events(connection, partition, after, archived_to)
+    behind = max(as_numbers(archived_to), as_numbers(after))
+    for entry in tail:
+        if as_numbers(entry.position) > behind and b'"schedule.' in entry.raw[:30]:
+            with suppress(NewerEventError, *UNREADABLE):
+                event = decode_event(entry.raw)
+                if isinstance(event, ScheduleEvent):
+                    events.append(event)
+    return events
+
+
+async def _archived_to(connection: Connection, partition: int, until: str) -> str:
+    """Up to where the archive has what the log has, at most so far."""
+    for row in await read_positions(connection):
+        if row.partition == partition and row.position is not None:
+            return min(row.position, until, key=as_numbers)
+    return "0-0"
 
 
 async def _kept_differences(

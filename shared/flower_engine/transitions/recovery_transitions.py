@@ -18,6 +18,7 @@ _reopen = Script("recovery/reopen")
 _remember = Script("recovery/remember")
 _restore = Script("recovery/restore")
 _seal = Script("recovery/seal")
+_remember_slots = Script("recovery/remember_slots")
 
 _SCAN_KEYS = 1_000
 _PAGE_EVENTS = 5_000
@@ -54,6 +55,21 @@ class Taken(msgspec.Struct, frozen=True):
     flow: str
     workflow: str
     at_ms: int
+
+
+class SlotsKnown(msgspec.Struct, frozen=True):
+    """Up to where slots of a schedule have their fates (ms), and the one that waits for a flow; ``events``:
+    fates that only the lost log had."""
+
+    uid: str
+    cursor: int
+    failures: int
+    held: int | None = None
+    events: Sequence[bytes] = ()
+
+    def args(self) -> list[Arg]:
+        held: Arg = "" if self.held is None else self.held
+        return [self.uid, self.cursor, self.failures, held, len(self.events), *self.events]
 
 
 class Rebuilding:
@@ -138,15 +154,15 @@ class Rebuilding:
                 args += (key.key, key.flow, key.workflow, key.at_ms)
             self._check(await _remember.run(self._client, self.keys.meta, args))
 
+    async def remember_slots(self, schedules: Sequence[SlotsKnown]) -> None:
+        """Tells up to where slots have their fates."""
+        for call in _in_calls(schedules):
+            args = _remember_slots.args(call, generation=self.generation)
+            self._check(await _remember_slots.run(self._client, self.keys.meta, args))
+
     async def restore(self, flows: Sequence[Returning]) -> None:
         """Puts flows back, in this order."""
-        calls: list[list[Arg]] = []
-        for flow in flows:
-            more = flow.args()
-            if not calls or len(calls[-1]) + len(more) > _MOST_ARGS:
-                calls.append([])
-            calls[-1] += more
-        for call in calls:
+        for call in _in_calls(flows):
             args = _restore.args(call, generation=self.generation)
             self._check(await _restore.run(self._client, self.keys.meta, args))
 
@@ -168,3 +184,14 @@ class Rebuilding:
             f"the recovery of partition {self.number} as generation {self.generation} ends before it is"
             f" done: {why}"
         )
+
+
+def _in_calls(told: Sequence[Returning] | Sequence[SlotsKnown]) -> list[list[Arg]]:
+    """The arguments of all of them, cut into calls of a bounded size."""
+    calls: list[list[Arg]] = []
+    for one in told:
+        more = one.args()
+        if not calls or len(calls[-1]) + len(more) > _MOST_ARGS:
+            calls.append([])
+        calls[-1] += more
+    return calls

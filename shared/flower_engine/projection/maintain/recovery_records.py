@@ -84,6 +84,18 @@ WHERE partition = %s AND type = 'flow.registered' AND found_ts > now() - interva
 ORDER BY task_flow_id, generation, position_ms, position_seq
 """
 
+_SLOTS_KNOWN = """
+SELECT known.uid::text, (extract(epoch FROM known.cursor) * 1000)::bigint, known.failures,
+  (SELECT (extract(epoch FROM max(slot)) * 1000)::bigint FROM kr_schedule_slot AS held
+   WHERE held.uid = known.uid AND held.state = 'held' AND held.slot > known.cursor)
+FROM kr_schedule AS known WHERE known.partition = %s AND known.state <> 'deleted' ORDER BY known.uid
+"""
+_FORKED_SLOTS = """
+SELECT raw FROM kr_fork_event WHERE partition = %s AND type LIKE 'schedule.%%'
+  AND found_ts > now() - interval '1 day'
+ORDER BY generation, position_ms, position_seq
+"""
+
 
 class OpenFlow(msgspec.Struct, frozen=True):
     """A flow that has not ended; its events lie between these milliseconds."""
@@ -233,6 +245,18 @@ async def keep_fork(connection: Connection, held: Projected, entries: Sequence[E
 async def forked_registrations(connection: Connection, partition: int) -> list[bytes]:
     """The events of registrations that only a fork has."""
     return [bytes(raw) for (raw,) in await _rows(connection, _FORKED, [partition])]
+
+
+async def slots_known(connection: Connection, partition: int) -> list[tuple[str, int, int, int | None]]:
+    """Of each schedule: its uid, up to where its slots have their fates (ms), failures in a row, and the slot
+    that waits for a flow."""
+    found = await _rows(connection, _SLOTS_KNOWN, [partition])
+    return [(row[0], row[1], row[2], row[3]) for row in found]
+
+
+async def forked_slots(connection: Connection, partition: int) -> list[bytes]:
+    """The events of schedules that only a fork has, oldest first."""
+    return [bytes(raw) for (raw,) in await _rows(connection, _FORKED_SLOTS, [partition])]
 
 
 async def _rows(connection: Connection, query: LiteralString, values: Sequence[object]) -> list[TupleRow]:

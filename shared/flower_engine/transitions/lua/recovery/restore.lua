@@ -40,7 +40,10 @@ local function restore(id, due, first, last)
   count_active(flow)
   if string.find(flow.flags, EITHER_OF_SCHEDULE) then
     local uid, slot = schedule_of(flow)
-    add_to_schedule(id, uid, slot, has_flag(flow, STOPPED) and '-' or '')
+    local is_stopped = flow.active == 0
+    set_flag(flow, EITHER_OF_SCHEDULE, false)
+    set_flag(flow, is_stopped and STOPPED or OF_SCHEDULE, true)
+    add_to_schedule(id, uid, slot, is_stopped and '-' or '')
   end
   flow.dirty = true
 end

@@ -1,0 +1,99 @@
+"""A slot that had its fate gets no other, whatever becomes of Redis (`remember_slots`)."""
+
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.verify_redis import check_redis
+from recovery.both import Both
+from scripts.engine import chain, task
+from scripts.schedules import UID, Schedules
+
+
+async def verified(both: Both) -> list[str]:
+    """What `flower verify` finds in Redis."""
+    (row,) = await read_positions(both.connection)
+    checked = await check_redis(both.client, both.connection, row, lambda _what, _done, _total: None)
+    return checked.differences
+
+
+async def test_the_cursor_and_what_is_under_way_come_back(both: Both) -> None:
+    nightly = await Schedules.of(both.engine, *chain(2))
+    await nightly.propose(nightly.miss(1, 2), nightly.fire(3), nightly.fire(4), pause_after_failures=5)
+    claims = {claim.flow: claim for claim in await both.engine.claim()}
+    await both.engine.suspend(claims[nightly.flow(3)])
+    await nightly.propose(nightly.miss(5, 5))
+    await both.project()
+    assert await verified(both) == []
+    await both.wipe()
+    await both.recover()
+    await both.check()
+    assert await verified(both) == []
+    await nightly.define()
+    known = await nightly.known()
+    assert (known.cursor, known.failures) == (nightly.slot(5), 1)
+    await nightly.propose(nightly.fire(6), overlap="skip")
+    await both.engine.work_off()
+    assert (await nightly.propose(nightly.fire(7), overlap="strict")).detail == nightly.flow(3)
+    await nightly.propose(nightly.fire(7), overlap="skip")
+    await both.check()
+    assert await verified(both) == []
+    row = await (await both.connection.execute("SELECT fired, skipped, missed FROM kr_schedule")).fetchone()
+    assert row == (3, 1, 3)
+
+
+async def test_a_slot_that_is_held_waits_on(both: Both) -> None:
+    nightly = await Schedules.of(both.engine, task(1))
+    await nightly.propose(nightly.fire(1), overlap="queue")
+    await nightly.propose(nightly.fire(2), overlap="queue")
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    await nightly.define()
+    assert (await nightly.known()).held == nightly.slot(2)
+    await both.check()
+    await both.engine.work_off()
+    assert await nightly.is_due()
+    assert (await nightly.propose(nightly.fire(2), overlap="queue")).word == "ok"
+    await both.check()
+
+
+async def test_fates_that_only_a_lost_log_had_hold(both: Both) -> None:
+    nightly = await Schedules.of(both.engine, task(1))
+    await nightly.propose(nightly.fire(1))
+    await both.project()
+    await nightly.propose(nightly.miss(2, 4), nightly.fire(5), nightly.miss(6, 6, "skip", "paused"))
+    result = await both.recover()
+    assert result.registered_again == 1
+    await nightly.define()
+    assert (await nightly.known()).cursor == nightly.slot(6)
+    await both.check()
+    assert {(await both.flows())[flow].registered.slot for flow in (nightly.flow(1), nightly.flow(5))} == {
+        nightly.slot(1),
+        nightly.slot(5),
+    }
+    await both.wipe()  # and of the next loss, what was in the fork is archived
+    await both.recover()
+    await nightly.define()
+    assert (await nightly.known()).cursor == nightly.slot(6)
+    await both.engine.work_off()
+    await both.check()
+    assert await verified(both) == []
+
+
+async def test_a_redis_that_went_back_fires_no_slot_twice(both: Both) -> None:
+    nightly = await Schedules.of(both.engine, task(1))
+    await nightly.propose(nightly.fire(1))
+    await both.project()
+    copied = await both.copy()
+    await nightly.propose(nightly.fire(2), nightly.fire(3))
+    await both.engine.work_off()
+    await both.project()
+    await both.go_back(copied)
+    await nightly.propose(nightly.fire(2))
+    await nightly.propose(nightly.miss(3, 3))
+    await both.recover()
+    await nightly.define()
+    assert (await nightly.known(UID)).cursor == nightly.slot(3)
+    assert (await nightly.propose(nightly.fire(2), cursor=1)).word == "stale"
+    await both.engine.work_off()
+    flows = await both.check()
+    assert len(flows) == 3
+    assert await verified(both) == []
