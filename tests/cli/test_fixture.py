@@ -1,5 +1,6 @@
 """``flower fixture``: a flow of the API as a test."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,22 @@ async def test_a_flow_is_printed_as_a_test_that_passes(
     exec(compile(written.stdout, file, "exec", dont_inherit=True), found)
     with FlowerTest(programs=Registry()) as test:
         found["test_etl"](test)
+
+
+async def test_a_large_result_is_written_down(flower: Flower, own_api: RunningApi, tmp_path: Path) -> None:
+    own_api.define("large", {"taskName": "load"})
+    flow = own_api.register("large")
+    content = b'"' + b"x" * 70_000 + b'"'
+    sha256 = hashlib.sha256(content).hexdigest()
+    own_api.client.put(f"/blobs/{sha256}", content=content).raise_for_status()
+    async with own_api.engine() as engine:
+        ref = b'{"sha256":"%s","bytes":%d,"store":"api"}' % (sha256.encode(), len(content))
+        await engine.store(*await engine.claim(), payload=ref)
+
+    written = flower("fixture", flow)
+
+    assert written.exit_code == 0, written.output
+    found: dict[str, Any] = {}
+    exec(compile(written.stdout, tmp_path / "test_large.py", "exec", dont_inherit=True), found)
+    with FlowerTest(programs=Registry()) as test:
+        found["test_large"](test)

@@ -17,7 +17,7 @@ from flower_engine.model.blob_ref import BlobRef
 from flower_engine.projection.blobs.contents import add_chunk, complete, find
 from flower_engine.projection.blobs.uses import blobs_in
 from flower_engine.projection.maintain.replay import Selection, rebuild_tables
-from flower_engine.projection.maintain.table_comparison import swap_in
+from flower_engine.projection.maintain.table_comparison import find_differences, swap_in
 from flower_engine.runtime.blob_retention import PrunedBlobs, prune_blobs
 from flower_engine.runtime.retention import prune_older
 from recovery.both import Both
@@ -115,6 +115,39 @@ async def test_a_replay_finds_uses_again(both: Both) -> None:
     async with building as (replaying, rebuilt):
         await swap_in(both.other, replaying, rebuilt, chosen)
     assert await uses(both) == {(ref.sha256, flow)}
+
+
+@pytest.mark.parametrize("harm", ["missing", "too many", "of a flow that is gone"])
+async def test_a_use_that_is_not_what_the_events_say_is_found_and_mended(both: Both, harm: str) -> None:
+    ref = await stored(both, b"verified")
+    flow = await flow_with(both, ref)
+    await both.project()
+    right, other = {(ref.sha256, flow)}, "b" * 64
+    if harm == "missing":
+        await both.connection.execute("DELETE FROM kr_blob_use")
+        wrong = [(flow, None, ref.sha256)]
+    else:
+        owner = flow if harm == "too many" else f"{'0' * 8}-0000-7000-8000-{'0' * 12}"
+        await both.connection.execute("INSERT INTO kr_blob_use VALUES (%s, %s)", [other, owner])
+        wrong = [(owner, other, None)]
+    chosen = Selection()
+
+    async def different(expected: list[tuple[str, str | None, str | None]]) -> None:
+        building = rebuild_tables(
+            both.other, both.connection, chosen, lambda _what, _done, _total: None, at_one_moment=True
+        )
+        async with building as (_, rebuilt):
+            found = [one async for one in find_differences(both.other, rebuilt, chosen)]
+        assert [(one.flow, one.held, one.told) for one in found if one.field == "blob_use"] == expected
+
+    await different(wrong)
+    building = rebuild_tables(
+        both.other, both.connection, chosen, lambda _what, _done, _total: None, at_one_moment=False
+    )
+    async with building as (replaying, rebuilt):
+        await swap_in(both.other, replaying, rebuilt, chosen)
+    assert await uses(both) == right
+    await different([])
 
 
 async def test_uploads_that_came_to_no_end_go(both: Both) -> None:

@@ -81,12 +81,33 @@ def test_a_flow_under_way_is_refused(flower: FlowerTest) -> None:
         _recorded(flower, run)
 
 
-def test_a_cancelled_flow_is_refused(flower: FlowerTest) -> None:
+def test_a_cancelled_flow_is_cancelled_where_it_stood(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(count, ValueError("once"), [{"rows": 3}])
+    flower.stub(printed, hangs())
     run = flower.start(report, date(2026, 1, 5), "Ada")
+    run.work()
+    flower.skip("3h")
     run.cancel()
 
-    with pytest.raises(NotRecordableError, match="cancelled"):
-        _recorded(flower, run)
+    text = _recorded(flower, run)
+
+    assert "[{'rows': 3}]" in text and "hangs()" in text and "once" not in text
+    _passes(text, tmp_path)
+
+
+def test_a_flow_that_was_cancelled_behind_a_stand_in(flower: FlowerTest, tmp_path: Path) -> None:
+    flower.stub(count, Fatal("no such day"))
+    flower.stub(printed, hangs())
+    run = flower.start(report, date(2026, 1, 5), "Ada")
+    run.settle()
+    run.ignore("counts", result=[{"rows": 4}])
+    run.work()
+    run.cancel()
+
+    text = _recorded(flower, run)
+
+    assert "run.ignore('counts', result=[{'rows': 4}])" in text
+    _passes(text, tmp_path)
 
 
 def _recorded(flower: FlowerTest, run: Run[Any], *, keeps_values: bool = False) -> str:

@@ -23,7 +23,7 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
     """``flow`` and ``tasks`` as the API shows them; ``definition`` as PUT /workflows takes it.
 
     Raises:
-        NotRecordableError: it is under way, was cancelled, or holds what no test can hold.
+        NotRecordableError: it is under way, or holds what no test can hold.
     """
     _refuse(flow, tasks)
     parameters: Json = flow.get("parameters") or {}
@@ -49,8 +49,6 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
 
 
 def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
-    if flow["cancelledTs"] is not None:
-        raise NotRecordableError("it was cancelled, at a moment that no test can repeat")
     suspended = any(task["status"] == "Suspend" for task in tasks)
     if flow["finishedTs"] is None and (
         not suspended
@@ -64,11 +62,15 @@ def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
     for task in tasks:
         if task["blob"] is not None:
             raise NotRecordableError(
-                f"the result of task {_name(task)} lies in a store of blobs ({task['blob']['bytes']} bytes)"
+                f"the result of task {_name(task)} lies in a store of blobs ({task['blob']['bytes']} bytes);"
+                " a test holds up to 1 MiB, from the store of the API"
             )
 
 
 def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: bool) -> Iterator[str]:
+    if flow["cancelledTs"] is not None:
+        yield from _body_of_cancelled(flow, tasks)
+        return
     kept = {_name(task): _last_attempts(task) for task in tasks}
     for task in tasks:
         does = [_does(task, one) for one in kept[_name(task)]]
@@ -92,6 +94,35 @@ def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: boo
         count = len(kept[_name(task)])
         if count > 1:
             yield f"assert run.tasks[{_name(task)!r}].attempts == {count}"
+
+
+def _body_of_cancelled(flow: Json, tasks: Sequence[Json]) -> Iterator[str]:
+    """What had finished finishes, without its earlier attempts, so that no time passes; what had not hangs,
+    and then the flow is cancelled."""
+    passed_over = [
+        task
+        for task in tasks  # before: a cancel passes over the others at its own moment
+        if task["status"] == "Ignore" and (task["hasStandIn"] or task["finishedTs"] != flow["cancelledTs"])
+    ]
+    for task in tasks:
+        if task["status"] == "Finish":
+            does = _literal(task["result"])
+        elif task in passed_over:
+            does = f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)"
+        else:
+            does = "hangs()"
+        yield from _lines("flower.stub", [repr(task["program"]), does, f"task={_name(task)!r}"])
+    yield "run = flower.start(DEFINITION, **PARAMETERS)"
+    yield "run.work()"
+    for task in passed_over:
+        result = f", result={_literal(task['result'])}" if task["hasStandIn"] else ""
+        yield f"run.ignore({_name(task)!r}{result})"
+        yield "run.work()"
+    yield "run.cancel()"
+    yield "assert run.settle() == 'Cancelled'"
+    for task in tasks:
+        if task["status"] == "Finish":
+            yield f"assert run.tasks[{_name(task)!r}].status == 'Finish'"
 
 
 def _last_attempts(task: Json) -> list[Json]:

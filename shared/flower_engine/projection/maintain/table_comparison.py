@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Composable, Identifier
 from flower_engine.crash_points import crash_point
 from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.database import Connection
+from flower_engine.projection.maintain.compared_uses import different_uses, forget_untold
 from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection
 from flower_engine.projection.write.flow_rows import FLOW_COLUMNS
 from flower_engine.projection.write.task_rows import TASK_COLUMNS
@@ -65,7 +66,7 @@ _TASKS = _Table("kr_task_stat", ("task_flow_id", "task_exec_seq"), TASK_COLUMNS)
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """A field of a row that is not what the events say; ``task`` None: of the flow itself. ``field`` "row":
-    there is none on the side that is None."""
+    there is none on the side that is None; "blob_use": a blob that one side alone says the flow uses."""
 
     flow: str
     task: int | None
@@ -100,6 +101,7 @@ async def swap_in(
             written += await _write(connection, schema, table)
         await _say_what_is_lost(connection, schema, chosen)
         await add_uses(connection, rebuilt.uses)
+        await forget_untold(connection, await _uses(connection, rebuilt, chosen))
         crash_point("replay.merged")
     return Merged(written=written, removed=removed)
 
@@ -122,6 +124,15 @@ async def find_differences(
                     yield difference
         async for difference in _lost_versions(connection, schema, chosen):
             yield difference
+        for flow, held, told in await _uses(connection, rebuilt, chosen):
+            yield Difference(flow=flow, task=None, field="blob_use", held=held, told=told)
+
+
+async def _uses(
+    connection: Connection, rebuilt: Rebuilt, chosen: Selection
+) -> Sequence[tuple[str, str | None, str | None]]:
+    values = chosen.values()
+    return await different_uses(connection, rebuilt.uses, rebuilt.left_out, values, is_whole=chosen.is_whole)
 
 
 async def _schema(connection: Connection) -> str:
