@@ -21,7 +21,7 @@ async def bodies(engine: Engine, flow: str, *, of: set[int] | None = None, **oth
     )
     assert found is not None
     return {
-        each.planned.seq: Body(
+        each.planned.seq: Body.of(
             state.workflow,
             each.planned,
             found[each.planned.seq],

@@ -137,7 +137,7 @@ async def write_what_a_version_brings(engine: Engine) -> None:
     now = (await engine.flow(flow)).task(1).planned
     policy = RetryPolicy(max_attempts=2, no_retry_on=("KeyError",))
     new = msgspec.structs.replace(now, parameters={"A": 2.5}, retry=policy, units=2, definition="9f86d081")
-    bodies = {1: Body(workflow="etl", now=now, message=found[1], new=new)}
+    bodies = {1: Body.of(workflow="etl", now=now, message=found[1], new=new)}
     await rerun(*where, flow, by="alice", selection="failed", bodies=bodies)
     await engine.work_off()
 

@@ -580,7 +580,7 @@ class Transitions(RuleBasedStateMachine):
         """Those of all tasks in another version."""
         seqs = range(1, len(flow.tasks) + 1) if asked.with_bodies else ()
         return {
-            seq: Body(flow.workflow, flow.task(seq).planned, message, expectations.other_body(flow, seq))
+            seq: Body.of(flow.workflow, flow.task(seq).planned, message, expectations.other_body(flow, seq))
             for seq, message in self._read_messages(flow, restored, seqs).items()
         }
 

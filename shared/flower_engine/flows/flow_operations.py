@@ -56,6 +56,7 @@ class Operator:
         self._version = version
         self._operation = operation
         self.warnings: list[str] = []
+        self._ended: FlowState  # what it is put back from
 
     async def rerun(
         self, selection: Any, scope: Scope, changes: Changes, workflow_version: str = ""
@@ -230,7 +231,7 @@ class Operator:
                 if state.ended_ms is None:  # it is parked, or was reopened a moment ago
                     await self._unpark(state, error.position)
                     continue
-                restored = Restored.of(state, position=error.position)
+                restored, self._ended = Restored.of(state, position=error.position), state
             except PrunedError as error:
                 await self._unless_pruned(error)
                 restored = None
@@ -281,12 +282,15 @@ class Operator:
         self, restored: Restored | None, selection: Any, changes: Changes, workflow_version: str
     ) -> Bodies:
         """Of all tasks that may run again those of another version."""
-        state = await self.state()
-        messages = await self._messages(restored, may_run_again(state, selection))
-        if not are_messages_of(state, messages):  # they are newer
+        if restored:
+            state = self._ended
+            messages = dict.fromkeys(may_run_again(state, selection), b"")  # they follow from the state
+        else:
+            await self._messages(None, [1])  # of a flow that has ended nothing need be read twice
             state = await self.state()
-        if restored and restored.version != state.version:
-            raise MovedError(f"flow {self._flow} has moved on", "moved")
+            messages = await self._messages(None, may_run_again(state, selection))
+            if not are_messages_of(state, messages):  # they are newer
+                state = await self.state()
         return await bodies_of_rerun(self._stores, state, messages, workflow_version, changes)
 
 

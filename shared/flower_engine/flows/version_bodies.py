@@ -1,7 +1,8 @@
 """Another version of the workflow of a flow: what is defined there, with what the flow was given."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from flower_engine.model.quoting import short
 from flower_engine.model.references import escaped
 from flower_engine.transitions.register_transition import FlowPlan
 
+_MANY_TASKS = 500
+Made = TypeVar("Made")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -71,13 +74,20 @@ async def version_bodies(
     olds = {one: await stores.plans.get(state.workflow, one) for one in sorted(hashes)}
     new = await stores.plans.get(state.workflow, version)
     values = _values(new, state.registered.parameters, given or {})
-    return VersionBodies(
-        new,
-        values,
-        _bound(new, values),
-        {one: {task.seq: task for task in _bound(old, _own_values(old, state))} for one, old in olds.items()},
-        own,
-    )
+
+    def made() -> VersionBodies:
+        defined = {
+            one: {task.seq: task for task in _bound(old, _own_values(old, state))}
+            for one, old in olds.items()
+        }
+        return VersionBodies(new, values, _bound(new, values), defined, own)
+
+    return await in_thread_if_many(len(state.tasks), made)
+
+
+async def in_thread_if_many(tasks: int, make: Callable[[], Made]) -> Made:
+    """What is made of so many tasks; of many in a thread, and the event loop goes on."""
+    return await asyncio.to_thread(make) if tasks > _MANY_TASKS else make()
 
 
 def _values(plan: FlowPlan, own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

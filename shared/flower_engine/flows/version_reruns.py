@@ -9,7 +9,7 @@ from flower_engine.errors import RefusedError
 from flower_engine.flows.given_parameters import Given
 from flower_engine.flows.parameter_changes import Change, checked_changes, warnings_of
 from flower_engine.flows.stores import Stores
-from flower_engine.flows.version_bodies import VersionBodies, is_same, version_bodies
+from flower_engine.flows.version_bodies import VersionBodies, in_thread_if_many, is_same, version_bodies
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.task_places import place_differences
@@ -76,7 +76,9 @@ async def bodies_of_rerun(
             f" {'; '.join(differences)}. Fork the flow with that version instead",
             "other-tasks",
         )
-    new = {seq: found.body(found.tasks[seq - 1], now[seq - 1]) for seq in messages}
+    new = await in_thread_if_many(
+        len(messages), lambda: {seq: found.body(found.tasks[seq - 1], now[seq - 1]) for seq in messages}
+    )
     programs = {seq: new[seq].program for seq in changes}
     given = await stores.programs.checked(
         programs.values(),
@@ -84,18 +86,19 @@ async def bodies_of_rerun(
             {seq: (new[seq].program, new[seq].parameters, new[seq].refs) for seq in changes}, changes, live
         ),
     )
-    return Bodies(
-        {
-            seq: Body(
+
+    def made() -> dict[int, Body]:
+        return {
+            seq: Body.of(
                 state.workflow,
                 now[seq - 1],
                 message,
                 _other(found, now[seq - 1], changed(new[seq], given.get(seq)), found.plan.keying),
             )
             for seq, message in messages.items()
-        },
-        tuple(warnings_of(programs, given)),
-    )
+        }
+
+    return Bodies(await in_thread_if_many(len(messages), made), tuple(warnings_of(programs, given)))
 
 
 def changed(task: PlannedTask, given: Given | None) -> PlannedTask:

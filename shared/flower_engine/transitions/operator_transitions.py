@@ -44,12 +44,33 @@ payload as in ``kept_results``."""
 
 
 class Body(msgspec.Struct, frozen=True):
-    """A task as it is (with its message in Redis), and as it is to be (None: as it is)."""
+    """A task as it is, and as it is to be, as ``lua/lib/bodies.lua`` takes it: message and lane as they are;
+    then new message (b"": the task stays as it is), lane, policy, what it reads, and all of it."""
 
-    workflow: str
-    now: PlannedTask
     message: bytes
-    new: PlannedTask | None
+    lane: str
+    new_message: bytes = b""
+    new_lane: str = ""
+    policy: str = ""
+    reads: str = ""
+    whole: bytes = b""
+
+    @classmethod
+    def of(cls, workflow: str, now: PlannedTask, message: bytes, new: PlannedTask | None) -> "Body":
+        """``new`` None: it stays as it is."""
+        lane = lane_of(workflow, now)
+        if new is None:
+            return cls(message, lane)
+        policy = TaskPolicy.of(new)
+        return cls(
+            message,
+            lane,
+            task_message(workflow, new),
+            lane_of(workflow, new),
+            policy.text() if policy else "",
+            reads_text(reads_of(new)),
+            spelled_out(_encode(new)),
+        )
 
 
 class Operated(msgspec.Struct, frozen=True):
@@ -97,7 +118,7 @@ async def rerun(
         lists += ("", "", "", "") if its_keys is None else (_encode(its_keys), *key_parts(its_keys))
         lists.append(reads_text(reads_of(decode_message(new))))
     for task, body in (bodies or {}).items():
-        lists += (task, *_body_parts(body))
+        lists += (task, *msgspec.structs.astuple(body))
     lists += _results(results)
     if isinstance(selection, str):
         lists.append(selection)
@@ -255,23 +276,6 @@ async def read_messages(
     if found[0] is None:
         return None
     return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
-
-
-def _body_parts(body: Body) -> tuple[Arg, ...]:
-    """As ``lua/lib/bodies.lua`` takes it."""
-    lane, new = lane_of(body.workflow, body.now), body.new
-    if new is None:
-        return (body.message, lane, "", "", "", "", "")
-    policy = TaskPolicy.of(new)
-    return (
-        body.message,
-        lane,
-        task_message(body.workflow, new),
-        lane_of(body.workflow, new),
-        policy.text() if policy else "",
-        reads_text(reads_of(new)),
-        spelled_out(_encode(new)),
-    )
 
 
 def _results(results: Results | None) -> list[Arg]:

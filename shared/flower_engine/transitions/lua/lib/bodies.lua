@@ -23,9 +23,10 @@ local function is_other_body(bodies, task)
 end
 
 -- A task that runs again ({[task] = true}) and stands otherwise than who worked its body out found it: it was
--- given parameters, a priority, a version since. Or nil.
+-- given parameters, a priority, a version since. Or nil. (A flow that was put back is what its bodies follow
+-- from: what it is put back from came with them.)
 local function stale_body(flow, bodies, again)
-  if not bodies then
+  if not bodies or flow.restored then
     return nil
   end
   local asked, names = {}, {}
