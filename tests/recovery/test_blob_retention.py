@@ -123,6 +123,7 @@ async def test_a_use_that_is_not_what_the_events_say_is_found_and_mended(both: B
     flow = await flow_with(both, ref)
     await both.project()
     right, other = {(ref.sha256, flow)}, "b" * 64
+    wrong: list[tuple[str, str | None, str | None]]
     if harm == "missing":
         await both.connection.execute("DELETE FROM kr_blob_use")
         wrong = [(flow, None, ref.sha256)]

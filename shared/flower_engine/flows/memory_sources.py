@@ -10,7 +10,7 @@ from flower_engine.flows.sources import KeyOwner, Position
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.definition import Keying, WorkflowDefinition
 from flower_engine.model.events import FlowRegistered, decode_event
-from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.flow_control import FlowControl, Scope
 from flower_engine.model.positions import as_numbers
 from flower_engine.model.workflow_versions import Version, definition_of, version_of
 from flower_engine.projection.archive.archived_events import ArchivedEvent
@@ -22,15 +22,17 @@ from flower_engine.runtime.clock import Clock
 
 
 class MemoryDefinitions:
-    """Definitions of workflows and their versions; there is no flow control."""
+    """Definitions of workflows and their versions, and flow control."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._workflows: dict[str, WorkflowDefinition] = {}
         self._versions: dict[str, dict[str, KeptVersion]] = {}  # by hash, the newest last
+        self._controls: dict[tuple[Scope, str], FlowControl] = {}
 
     async def read(self, workflow: str) -> WorkflowDefinition | None:
-        return self._workflows.get(workflow)
+        definition = self._workflows.get(workflow)
+        return definition and msgspec.structs.replace(definition, keying=self._keying(workflow))
 
     async def put(self, definition: WorkflowDefinition, by: str) -> bool:
         check_definition(definition)
@@ -64,11 +66,26 @@ class MemoryDefinitions:
         return None if found is None else definition_of(workflow, found.canonical).returns
 
     async def keying(self, workflow: str) -> Keying:
-        definition = self._workflows.get(workflow)
-        return Keying() if definition is None else definition.keying
+        return self._keying(workflow)
 
     async def controls(self) -> Sequence[FlowControl]:
-        return ()
+        return tuple(self._controls.values())
+
+    def put_control(self, control: FlowControl) -> None:
+        """Replaces all settings of its scope and name."""
+        self._controls[control.scope, control.name] = control
+
+    def _keying(self, workflow: str) -> Keying:
+        own = self._controls.get(("workflow", workflow))
+        return Keying(
+            fair_by=own and own.fair_by,
+            limit_by=own and own.limit_by,
+            programs={
+                name: one.limit_by
+                for (scope, name), one in self._controls.items()
+                if scope == "program" and one.limit_by is not None
+            },
+        )
 
     def _keep(self, workflow: str, version: Version, tasks: int, by: str) -> None:
         kept = self._versions.setdefault(workflow, {})

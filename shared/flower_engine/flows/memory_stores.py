@@ -13,11 +13,12 @@ class MemoryStores(Stores):
 
     def __init__(self, redis: Redis, settings: Settings, clock: Clock) -> None:
         self.memory = MemoryArchive()
+        self.said = MemoryDefinitions(clock)
         super().__init__(
             redis,
             settings,
             clock,
-            definitions=MemoryDefinitions(clock),
+            definitions=self.said,
             archive=self.memory,
             key_owners=MemoryKeyOwners(self.memory),
         )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.asyncio.connection import ConnectionPool
 
-from flower_engine.errors import ParameterError, SecretError
+from flower_engine.errors import FlowControlError, ParameterError, SecretError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.history import detail_of, find_events, find_flow
 from flower_engine.flows.live_programs import Programs, Versions
@@ -19,6 +19,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.attempts import attempts_of
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.flow_control import FlowControl, problems_of
 from flower_engine.model.ids import is_flow_id, partition_of
 from flower_engine.model.kept_results import BLOB, INLINE, NOTHING
 from flower_engine.model.references import NoValueError, resolved
@@ -31,6 +32,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.program_runs import WORKER, Work
 from flower_engine.testing.skipping_client import SkippingRedis
+from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.watcher_transitions import fire, lapse
 from flower_engine.transitions.worker_transitions import (
@@ -165,6 +167,21 @@ class Engine:
             if task.queue not in self._queues:
                 self._queues.append(task.queue)
         await attend(self.redis, self.partition, self._queues)
+
+    async def set_control(self, control: FlowControl) -> None:
+        """Replaces all settings of flow control of its scope and name, as PUT /limits does.
+
+        Raises:
+            FlowControlError: they do not fit.
+        """
+        problems = problems_of(control)
+        if problems:
+            raise FlowControlError(problems)
+        self._stores.said.put_control(control)
+        controls = await self._stores.said.controls()
+        held = await read_held(self.redis, self.partition)
+        await set_control(self.redis, self.partition, partitions=1, held=held, controls=controls)
+        self._stores.plans.forget_all()
 
     async def register(self, workflow: str, asked: Asked) -> str:
         return (await start(self._stores, workflow, BY, asked)).flow

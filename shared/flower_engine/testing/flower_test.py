@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 from flower_engine.authoring.workflow import Prepared, Workflow
 from flower_engine.errors import SecretError
 from flower_engine.flows.registrations import Asked
+from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope
 from flower_engine.programs.durations import Duration, duration_ms
 from flower_engine.programs.registry import Registry, registry
 from flower_engine.testing.engine import Engine
@@ -103,6 +104,63 @@ class FlowerTest:
         name = program_name(program)
         stub = self._stubs[name, task] = Stub(name, task, self._programs.get(name), does)
         return stub
+
+    def limit(
+        self,
+        of: Workflow[..., Any] | Callable[..., Any] | None = None,
+        *,
+        queue: str | None = None,
+        max_running: int | None = None,
+        limit_by: str | None = None,
+        max_per_key: int | None = None,
+        max_flows: int | None = None,
+        at_max_flows: AtMaxFlows = "queue",
+        rate: int | None = None,
+        per: Duration = 1,
+        fair_by: str | None = None,
+        is_paused: bool = False,
+    ) -> None:
+        """What may run at once, or start in a time, as ``PUT /limits`` sets it; replaces what was set before.
+
+        Args:
+            of: a program (its function), or a workflow; neither, and no ``queue``: of all together.
+            queue: of the tasks of this queue.
+            max_running: units of tasks at once.
+            limit_by: the parameter whose values have ``max_per_key`` each.
+            max_per_key: units of tasks at once, for each value of ``limit_by``.
+            max_flows: of a workflow: flows under way at once.
+            at_max_flows: what becomes of further ones: queue, reject, cancel_oldest, skip.
+            rate: starts of tasks in any ``per``.
+            per: a duration.
+            fair_by: of a workflow: the parameter whose values take turns.
+            is_paused: nothing of it starts.
+
+        Raises:
+            FlowControlError: the settings do not fit.
+        """
+        scope: Scope = "global"
+        name = ""
+        if queue is not None:
+            scope, name = "queue", queue
+        elif isinstance(of, Workflow):
+            scope, name = "workflow", of.name
+        elif of is not None:
+            scope, name = "program", program_name(of)
+        control = FlowControl(
+            scope=scope,
+            name=name,
+            max_running=max_running,
+            limit_by=limit_by,
+            max_per_key=max_per_key,
+            max_flows=max_flows,
+            at_max_flows=at_max_flows,
+            rate=rate,
+            rate_period_seconds=duration_ms(per) / 1000,
+            fair_by=fair_by,
+            is_paused=is_paused,
+            changed_by="test",
+        )
+        self._server.call(self._engine.set_control(control))
 
     def skip(self, time: Duration) -> None:
         """Lets so much time pass for all flows of the test; what becomes due runs."""
