@@ -101,8 +101,10 @@ def with_tables(postgres_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def reused_database(postgres_url: str, with_tables: str) -> ReusedDatabase:
-    return ReusedDatabase(postgres_url, with_tables)
+def reused_database(postgres_url: str, with_tables: str) -> Iterator[ReusedDatabase]:
+    reused = ReusedDatabase(postgres_url, with_tables)
+    yield reused
+    reused.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -39,6 +39,9 @@ _PARTITIONS = (
     " AND relispartition AND relkind = 'r'"
 )
 
+State = dict[str, tuple[int, int | None]]
+"""Of each catalog: how many rows it has, and when the newest was written, in transactions."""
+
 
 @contextmanager
 def fresh_database(postgres_url: str, template: str) -> Generator[str]:
@@ -57,28 +60,32 @@ class ReusedDatabase:
         self._postgres_url = postgres_url
         self._template = template
         self._name: str | None = None
-        self._as_it_was: Sequence[Any] = ()
+        self._as_it_was: State = {}
         self._partitions: set[str] = set()
         self._rows: dict[str, bytes] = {}
+        self._admin = psycopg.connect(postgres_url, autocommit=True)
+
+    def close(self) -> None:
+        """Leaves the database where it is."""
+        self._admin.close()
 
     @contextmanager
     def borrowed(self) -> Generator[str]:
         """Its URL. It holds what the template does."""
-        with psycopg.connect(self._postgres_url, autocommit=True) as admin:
-            name = self._name or self._make(admin)
-            self._name = None  # whatever happens, unless it is as it was again
-            yield _url(self._postgres_url, name)
-            admin.execute(
-                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name]
-            )
-            is_set = admin.execute(_SET, [name]).fetchone() == (True,)
-            if not is_set and self._is_empty_again(name):
-                self._name = name
-            else:
-                _drop(admin, name)
+        name = self._name or self._make()
+        self._name = None  # whatever happens, unless it is as it was again
+        yield _url(self._postgres_url, name)
+        self._admin.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        is_set = self._admin.execute(_SET, [name]).fetchone() == (True,)
+        if not is_set and self._is_empty_again(name):
+            self._name = name
+        else:
+            _drop(self._admin, name)
 
-    def _make(self, admin: psycopg.Connection) -> str:
-        name = _copy(admin, self._template)
+    def _make(self) -> str:
+        name = _copy(self._admin, self._template)
         with psycopg.connect(_url(self._postgres_url, name), autocommit=True) as connection:
             self._as_it_was = _state(connection)
             self._partitions = {name for (name,) in connection.execute(_PARTITIONS)}
@@ -103,18 +110,20 @@ class ReusedDatabase:
                 ) as copy:
                     copy.write(rows)
             connection.commit()
-            self._as_it_was = _state(connection)
+            # To empty a table gives it, its indexes and its sequences other files, and changes nothing else.
+            self._as_it_was |= _state(connection, ["pg_class"])
         return True
 
 
-def _state(connection: psycopg.Connection) -> Sequence[Any]:
+def _state(connection: psycopg.Connection, catalogs: Sequence[str] = _CATALOGS) -> State:
     parts = [
-        SQL("SELECT {}, count(*), max(xmin::text::bigint) FROM {} WHERE {}").format(
+        SQL("SELECT {}, count(*), age('3'::xid) - min(age(xmin)) FROM {} WHERE {}").format(
             catalog, Identifier(catalog), SQL(_NOT_OF_SESSIONS.get(catalog, "true"))
         )
-        for catalog in _CATALOGS
+        for catalog in catalogs
     ]
-    return sorted(connection.execute(SQL(" UNION ALL ").join(parts)).fetchall())
+    rows = connection.execute(SQL(" UNION ALL ").join(parts)).fetchall()
+    return {catalog: (count, newest) for catalog, count, newest in rows}
 
 
 def _used(connection: psycopg.Connection) -> Sequence[str]:

@@ -35,7 +35,7 @@ class RunningApi:
         self._thread = threading.Thread(target=self._run, name="api")
         self._thread.start()
         self.url = self._listening.result(PATIENCE_SECONDS)
-        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS)
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, verify=False)
 
     def __enter__(self) -> Self:
         self.wait_for(lambda: self.client.get("/readyz").status_code == 200)
