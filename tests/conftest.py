@@ -21,6 +21,7 @@ from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.projection import database
 from flower_engine.projection.maintain.migrations import migrate
+from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
 
 # Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
@@ -50,7 +51,8 @@ def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def stores_home() -> Iterator[Home]:
     """The throwaway data folder of the session's stores."""
-    with tempfile.TemporaryDirectory(prefix="flower-tests-") as folder, Home(Path(folder)) as home:
+    made = tempfile.TemporaryDirectory(prefix="flower-tests-", dir=memory_folder())
+    with made as folder, Home(Path(folder)) as home:
         yield home
 
 

@@ -5,7 +5,6 @@ them). It has one thread, and ends with whoever holds the other end of the socke
 """
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -25,9 +24,9 @@ import flower_cli.main
 import flower_projector
 import flower_watcher
 import flower_worker
+import fork_children
 from flower_engine import crash_points
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 200_000
 
 
@@ -50,19 +49,17 @@ def serve(requests: socket.socket) -> dict[str, Any]:
             answer = os.fork()
             if answer == 0:
                 requests.close()
-                _become(request, descriptors, server)
+                _become({**request, "parent": server, "dies_by": signal.SIGKILL}, descriptors)
                 return request
         for descriptor in descriptors:
             os.close(descriptor)
         requests.sendall(json.dumps(answer).encode())
 
 
-def _become(request: dict[str, Any], descriptors: list[int], server: int) -> None:
+def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     """What a process of its own would have been started with."""
     os.setsid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != server:  # it ended before the line above
-        os._exit(1)
+    fork_children.dies_with_its_parent(request["dies_by"], request["parent"])
     for target, descriptor in enumerate(descriptors, start=1):
         os.dup2(descriptor, target)
         os.close(descriptor)
@@ -71,7 +68,13 @@ def _become(request: dict[str, Any], descriptors: list[int], server: int) -> Non
     os.environ.update(request["environment"])
     time.tzset()
     importlib.reload(crash_points)  # which reads the environment while it is imported, as nothing else does
-    sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    folders = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:0] = folders
+    for folder in folders:  # what is there stands before what was imported
+        there = {path.stem for path in Path(folder).glob("*") if path.stem in sys.modules}
+        for name in [name for name in sys.modules if name.partition(".")[0] in there]:
+            del sys.modules[name]
+    fork_children.show_as(request["words"])
 
 
 def run(words: list[str]) -> None:
@@ -94,9 +97,15 @@ def _import_all() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.remove(str(Path(__file__).parent))
     _import_all()
     assert threading.active_count() == len(list(Path("/proc/self/task").iterdir())) == 1
     gc.freeze()  # what is here already stays out of the copies' collections
     with contextlib.closing(socket.socket(fileno=int(sys.argv[1]))) as given:
         asked = serve(given)
+    while fork_children.starts_services(asked["words"]):
+        service = fork_children.begin(_become)
+        if service is None:
+            break
+        asked = service
     run(asked["words"])

@@ -25,6 +25,8 @@ from flower_engine.embedded.processes import spawn
 
 _POLL_SECONDS = 0.01
 _LONGEST_ANSWER = 1_000
+_ROOM = "-" * 2_000
+"""For the command lines that copies show."""
 _NOT_FOR_ALL = ("FLOWER_", "PYTHONPATH")
 
 
@@ -68,15 +70,15 @@ class _Server:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_by_one = threading.Lock()
         self._socket = ours
-        script = Path(__file__).with_name("fork_server.py")
+        others = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_ALL)}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", script, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "fork_server", str(theirs.fileno()), _ROOM],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
-                env={name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_ALL)},
+                env={**others, "PYTHONPATH": str(Path(__file__).parent)},
             )
         atexit.register(self._end)
 
@@ -99,18 +101,20 @@ def start(
     *words: str,
     environment: Mapping[str, str],
     output: IO[bytes],
+    errors: IO[bytes] | None = None,
     folder: Path | None = None,
     anew: bool = False,
 ) -> Process:
     """What Python does with these words (``-m module ...`` or ``-c code ...``), in a session of its own.
 
-    It ends with this process. Both its outputs go to ``output``; ``anew`` starts Python for it.
+    It ends with this process. Both its outputs go to ``output``, or the second to ``errors``. ``anew`` starts
+    Python for it, which then writes to ``output`` alone.
     """
     folder = folder or Path.cwd()
     if anew:
         command = [sys.executable, "-P", *words]
         return spawn(command, folder=folder, output=output, dies_by=signal.SIGKILL, environment=environment)
-    return _fork(words, environment, folder, output, output)
+    return _fork(words, environment, folder, output, errors or output)
 
 
 def flower(

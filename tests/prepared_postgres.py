@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
+from memory_folder import memory_folder
 
 
 def prepare_postgres(home: Home) -> None:
@@ -19,7 +20,7 @@ def prepare_postgres(home: Home) -> None:
 
 @functools.cache
 def _made() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="flower-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="flower-tests-", dir=memory_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Home(folder) as home:
         postgres = EmbeddedPostgres(home, durable=False)

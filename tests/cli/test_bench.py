@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from flower_bench.workloads.shapes import critical_path, read_shape
 from flower_bench.workloads.steady import latencies_ms
 from flower_engine.errors import SettingsError
 from flower_engine.model.task_spec import MAX_TASKS
-
-COMMAND = [sys.executable, "-m", "flower_cli", "bench"]
 
 
 def bench(results: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -100,14 +97,18 @@ def test_ctrl_c_ends_its_own_engine_and_keeps_what_was_measured(tmp_path: Path) 
     # The second one would go on for ten minutes, however long a machine takes to hear of the Ctrl-C.
     names = ("--only", "register-bulk", "--only", "steady-2000")
     words = ("--results", str(tmp_path), "--quick", "--seconds", "600", *names)
-    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
+    ours, theirs = os.pipe()
+    with os.fdopen(ours) as printed:
+        with os.fdopen(theirs, "wb") as output:
+            process = forked_flower.start(
+                *("-m", "flower_cli", "bench", *words), environment=os.environ, output=output
+            )
+        for line in printed:
             if line.startswith("2/2 steady-2000"):
                 break
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        process.stdout.read()
+        printed.read()
         assert process.wait(timeout=120) == 130
     assert psutil.wait_procs(children, timeout=120)[1] == []
     rows = rows_of(tmp_path)

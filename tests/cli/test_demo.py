@@ -8,10 +8,11 @@ from pathlib import Path
 import psutil
 
 from cli.up_process import CANNOT_RUN, stub_services
+from forked_flower import flower
 
 
 def demo(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the demo with its throwaway folder inside ``folder``."""
+    """Run the demo as a person does, with its throwaway folder inside ``folder``."""
     return subprocess.run(
         [sys.executable, "-m", "flower_cli", "demo"],
         env={**os.environ, "TMPDIR": str(folder), **variables},
@@ -42,7 +43,8 @@ def test_an_engine_that_does_not_start_is_a_clear_error(tmp_path: Path) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
     stubs = stub_services(tmp_path / "stubs", api=CANNOT_RUN)
-    ended = demo(folder, PYTHONPATH=str(stubs))
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(stubs)}
+    ended = flower("demo", environment=environment, timeout=600)
     assert ended.returncode == 1
     assert "error: the engine ended while it was starting" in ended.stderr
     assert "api cannot run (3 attempts): Redis went back in time: restore it" in ended.stderr

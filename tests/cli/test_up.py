@@ -39,7 +39,7 @@ def end_of(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def test_it_runs_stores_and_services_and_leaves_nothing(home: Path, stubs: Path, tmp_path: Path) -> None:
-    with up(home, tmp_path / "log", "--queue", "a", "--queue", "b", stubs=stubs) as running:
+    with up(home, tmp_path / "log", "--queue", "a", "--queue", "b", stubs=stubs, anew=True) as running:
         printed = running.wait_until_running()
         addresses = urls(home)
         for url in addresses.values():
@@ -79,7 +79,7 @@ def test_a_second_one_on_the_same_folder_or_port_is_refused(home: Path, stubs: P
 def test_after_kill_9_nothing_is_left_and_the_next_has_the_data(
     home: Path, stubs: Path, tmp_path: Path
 ) -> None:
-    with up(home, tmp_path / "log", stubs=stubs) as running:
+    with up(home, tmp_path / "log", stubs=stubs, anew=True) as running:
         running.wait_until_running()
         addresses = urls(home)
         with connect_blocking(addresses["redis_url"]) as client:
@@ -187,7 +187,7 @@ def test_passwords_of_given_stores_are_in_no_log_no_output_and_no_list_of_proces
         "FLOWER_API_TOKENS": f"ann:{secret}token",
     }
     home = tmp_path / "home"
-    with up(home, tmp_path / "log", stubs=stubs, environment=environment) as running:
+    with up(home, tmp_path / "log", stubs=stubs, environment=environment, anew=True) as running:
         printed = running.wait_until_running()
         wait_until(lambda: running.log().count("queues") == 3)  # the stubs log the address of Redis
         commands = [command_of(child) for child in running.children()]

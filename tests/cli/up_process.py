@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -73,16 +74,16 @@ def stub_services(folder: Path, **instead: str) -> Path:
 class UpProcess:
     """A running ``flower up``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], home: Path, log: Path) -> None:
+    def __init__(self, process: forked_flower.Process, printed: IO[bytes], home: Path, log: Path) -> None:
         self.process = process
+        self.printed = printed
         self.home = home
         self._log = log
 
     def wait_until_running(self) -> str:
         """What it prints once the API is ready."""
-        assert self.process.stdout is not None
         printed = b""
-        for line in self.process.stdout:
+        for line in self.printed:
             printed += line
             if line.startswith(b"Data"):
                 return printed.decode()
@@ -115,18 +116,30 @@ def up(
     stubs: Path | None = None,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    anew: bool = False,
 ) -> Generator[UpProcess]:
-    """``flower up`` on a folder, its log (standard error) in a file; stopped if it still runs at the end."""
+    """``flower up`` on a folder, its log (standard error) in a file; stopped if it still runs at the end.
+
+    It and its services are copies; ``anew`` has Python started for it and for each of them.
+    """
     variables = {**os.environ, **(environment or {})}
     if stubs:
         variables["PYTHONPATH"] = str(stubs)
-    command = [sys.executable, "-m", "flower_cli", "up", "--home", str(home), "--port", "0", *flags]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, env=variables, cwd=cwd) as process,
-    ):
+    words = ("-m", "flower_cli", "up", "--home", str(home), "--port", "0", *flags)
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as printed, log.open("wb") as errors:
+        with os.fdopen(theirs, "wb") as output:
+            process = (
+                subprocess.Popen(
+                    [sys.executable, *words], stdout=output, stderr=errors, env=variables, cwd=cwd
+                )
+                if anew
+                else forked_flower.start(
+                    *words, environment=variables, output=output, errors=errors, folder=cwd
+                )
+            )
         try:
-            yield UpProcess(process, home, log)
+            yield UpProcess(process, printed, home, log)
         finally:
             if process.poll() is None:
                 process.terminate()

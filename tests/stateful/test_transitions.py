@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
+import uvloop
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -285,7 +286,7 @@ class Transitions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.client = connect(self.url)
         self.blocking = connect_blocking(self.url)
         self.oracle = Oracle(MAX_LOST)
@@ -306,7 +307,8 @@ class Transitions(RuleBasedStateMachine):
         async def awaited() -> T:
             return await call
 
-        return self.runner.run(awaited())
+        # Not the runner's own run: it has Ctrl-C handled otherwise each time, some ten times a step.
+        return self.runner.get_loop().run_until_complete(awaited())
 
     def teardown(self) -> None:
         self.run(self.client.aclose())
@@ -626,11 +628,12 @@ class Transitions(RuleBasedStateMachine):
 
     def _in_line(self) -> set[str]:
         """The flows that wait for a place."""
-        found: set[str] = set()
-        for plan in self.plans if self.limits or self.had_limits else ():
-            new = self.partition.keys.new(plan.workflow)
-            found |= {flow.decode() for flow in self.run(send(self.client, "ZRANGE", new, 0, -1))}
-        return found
+        if not (self.limits or self.had_limits):
+            return set()
+        with self.blocking.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+            for workflow in {plan.workflow for plan in self.plans}:
+                pipe.execute_command("ZRANGE", self.partition.keys.new(workflow), 0, -1)  # pyright: ignore[reportUnknownMemberType]
+            return {flow.decode() for flows in pipe.execute() for flow in flows}
 
     @rule(
         controls=st.lists(st.sampled_from(CONTROLS), max_size=4, unique_by=lambda row: (row.scope, row.name)),
