@@ -25,7 +25,7 @@ from flower_engine.programs.attempt_outcomes import (
 )
 from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.parameter_binding import Provenance
-from flower_engine.programs.registry import Kind, Program, Registry
+from flower_engine.programs.registry import Kind, RegisteredProgram, Registry
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
 from flower_engine.transitions.worker_transitions import Outcome
@@ -104,7 +104,7 @@ class Executor:
         except BaseException as error:  # noqa: BLE001 # converting parameters runs people's code: SystemExit may come
             self._finish(attempt, refused(error))
 
-    async def _make_ready(self, attempt: Attempt, program: Program, message: TaskMessage) -> None:
+    async def _make_ready(self, attempt: Attempt, program: RegisteredProgram, message: TaskMessage) -> None:
         """Resolves the references of a task, which may take long, and begins it then."""
         try:
             ready = await self._data.inputs.ready(attempt, message)
@@ -121,7 +121,7 @@ class Executor:
     def _begin(
         self,
         attempt: Attempt,
-        program: Program,
+        program: RegisteredProgram,
         message: TaskMessage,
         parameters: dict[str, Any],
         provenance: Mapping[str, Provenance],
@@ -220,7 +220,9 @@ class Executor:
             crashed = done.kind is OutcomeKind.CRASHED
             self._finish(attempt, done._replace(number=self._max_lost) if crashed else done)
 
-    async def _pass_on(self, attempt: Attempt, program: Program, message: TaskMessage, done: Done) -> None:
+    async def _pass_on(
+        self, attempt: Attempt, program: RegisteredProgram, message: TaskMessage, done: Done
+    ) -> None:
         """Hands a task whose parameters this version of the program refuses back, for another live version
         that may take them; where there is none it is suspended, with what the others take."""
         try:
@@ -245,7 +247,7 @@ class Executor:
         attempt.origin.finish(attempt, passed)
 
     def _thread_job(
-        self, attempt: Attempt, program: Program, message: TaskMessage, arguments: dict[str, Any]
+        self, attempt: Attempt, program: RegisteredProgram, message: TaskMessage, arguments: dict[str, Any]
     ) -> Callable[[], None]:
         context = contextvars.copy_context()  # the worker's own: what an attempt sets ends with it
         context.run(attempt_at_work.set, attempt.claim)
@@ -308,7 +310,7 @@ class Executor:
         attempt.origin.finish(attempt, Outcome(attempt.claim, OutcomeKind.RETURNED))
 
 
-def _is_refused(program: Program, message: TaskMessage, done: Done) -> bool:
+def _is_refused(program: RegisteredProgram, message: TaskMessage, done: Done) -> bool:
     """Whether a child process refused the task's parameters, as this process would; not what a program that
     ran raised."""
     if done.kind is not OutcomeKind.SUSPENDED:

@@ -9,7 +9,7 @@ from flower_engine.errors import ProgramError
 from flower_engine.model.result_json import MAX_RESULT_BYTES, begin_result
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.attempt_outcomes import Done, failed, finished
-from flower_engine.programs.registry import Program
+from flower_engine.programs.registry import RegisteredProgram
 from flower_engine.runtime.process_forks import end_copy, forks
 
 decode_message = msgspec.json.Decoder(TaskMessage).decode
@@ -18,7 +18,10 @@ Say = Callable[[str], None]
 
 
 def call_blocking(
-    program: Program, message: TaskMessage, arguments: dict[str, Any], most_bytes: int = MAX_RESULT_BYTES
+    program: RegisteredProgram,
+    message: TaskMessage,
+    arguments: dict[str, Any],
+    most_bytes: int = MAX_RESULT_BYTES,
 ) -> Done:
     """Runs a program that is no coroutine, to its end; never raises. What it forks off does not return.
 

@@ -1,5 +1,7 @@
 """A workflow in Python becomes a definition: its tasks, names, edges, parameters and what it returns."""
 
+import importlib
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,33 @@ def test_tasks_are_named_as_their_variables_else_as_their_programs_and_uniquely(
         *("files", "several", "walrus", "Sample_anything", "chained", "Sample_count", "Sample_count_2"),
         *("Sample_add", "by_name", "files_2", "Sample_anything_2"),
     ]
+
+
+def test_a_module_that_is_written_anew_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tmp_path / "written_anew.py"
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def names(*steps: str) -> list[str]:
+        body = "".join(f"    {step}\n" for step in steps)
+        written.write_text(
+            "from authoring.sample import add, clean\nfrom flower_engine import workflow\n"
+            f"@workflow\ndef written_anew():\n{body}"
+        )
+        importlib.invalidate_caches()
+        sys.modules.pop("written_anew", None)
+        made = importlib.import_module("written_anew").written_anew
+        return [task["taskName"] for task in tasks_of(made)]
+
+    try:
+        assert names("tidy = clean.step()") == ["tidy"]
+        assert names("", "first = clean.step()", "second = clean.step()") == ["first", "second"]
+        assert names("", "other = clean.step()", "third_one = clean.step()") == ["other", "third_one"]
+        with pytest.raises(DefinitionError, match=r"written_anew\.py:8"):
+            names("", "total = add.step([1])", "", "assert total is None")
+        assert names("total = add.step([1])", "checked = clean.step()") == ["total", "checked"]
+    finally:
+        sys.modules.pop("written_anew", None)
 
 
 def test_without_source_tasks_are_named_as_their_programs() -> None:

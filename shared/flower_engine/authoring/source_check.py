@@ -7,12 +7,12 @@ would run at once. One pass over the function follows names: parameters, and wha
 import ast
 import builtins
 import inspect
-import linecache
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from flower_engine.authoring.ref_rules import IDENTITY, PROGRAM_CALL, RULES, Rule
+from flower_engine.authoring.source_text import source_of
 from flower_engine.programs.steps import steps_of
 
 _ASKING = {
@@ -48,7 +48,7 @@ def check_source(function: Callable[..., Any]) -> list[str]:
 def _tree_of(function: FunctionType) -> ast.FunctionDef | None:
     code = function.__code__
     try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+        tree = ast.parse(source_of(code.co_filename))
     except (SyntaxError, ValueError):  # it changed since it was imported, or is no text
         return None
     for node in ast.walk(tree):

@@ -1,12 +1,13 @@
 """Names of tasks that nobody named: that of the variable that the step is assigned to, else the program's."""
 
 import ast
-import linecache
 import re
 from collections.abc import Container
 from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType
+
+from flower_engine.authoring.source_text import State, source_of, state_of
 
 _LONGEST = 128  # as TASK_NAME_PATTERN says
 _NO_NAME = re.compile(r"[^A-Za-z0-9_]+")
@@ -18,7 +19,9 @@ begins is not the same for Python's compiler and its parser, if it is a chain ov
 
 def name_of_step(frame: FrameType | None, program: str) -> str:
     """A name for the step that is called in this frame, as a task may have it; it may be taken already."""
-    variable = "" if frame is None else _variable_of(frame.f_code, frame.f_lasti)
+    variable = ""
+    if frame is not None:
+        variable = _variable_of(frame.f_code, frame.f_lasti, state_of(frame.f_code.co_filename))
     name = variable or _NO_NAME.sub("_", program).strip("_") or "task"
     return ("_" + name if name[0].isdigit() else name)[:_LONGEST]
 
@@ -41,17 +44,17 @@ class UniqueNames:
 
 
 @lru_cache(4096)
-def _variable_of(code: CodeType, instruction: int) -> str:
+def _variable_of(code: CodeType, instruction: int, state: State) -> str:
     for _, line, _, column in islice(code.co_positions(), instruction // 2, None):
-        return _variables(code.co_filename).get((line, column), "")
+        return _variables(code.co_filename, state).get((line, column), "")
     return ""
 
 
 @lru_cache(64)
-def _variables(file: str) -> dict[End, str]:
+def _variables(file: str, _state: State) -> dict[End, str]:
     """The variables of a file that a call is assigned to, by the end of the call."""
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
+        tree = ast.parse(source_of(file))
     except (SyntaxError, ValueError):  # it changed since it was imported, or is no text
         return {}
     found: dict[End, str] = {}

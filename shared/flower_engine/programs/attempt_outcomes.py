@@ -16,7 +16,7 @@ from flower_engine.model.type_names import names_of
 from flower_engine.programs.context import Context, Progress
 from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
 from flower_engine.programs.parameter_binding import Provenance
-from flower_engine.programs.registry import Program
+from flower_engine.programs.registry import RegisteredProgram
 
 _decode_progress = msgspec.json.Decoder(Progress).decode
 
@@ -50,7 +50,10 @@ class Running(NamedTuple):
 
 
 def make_arguments(
-    program: Program, message: TaskMessage, running: Running, provenance: Mapping[str, Provenance] = _OWN
+    program: RegisteredProgram,
+    message: TaskMessage,
+    running: Running,
+    provenance: Mapping[str, Provenance] = _OWN,
 ) -> dict[str, Any]:
     """The keyword arguments for a program that wants its context; ``provenance`` as for ``Binder.bind``.
 

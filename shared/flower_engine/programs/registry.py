@@ -12,7 +12,7 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 from flower_engine.errors import ProgramError
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.programs.parameter_binding import Binder
-from flower_engine.programs.program_types import Program as TypedProgram
+from flower_engine.programs.program_types import Program
 from flower_engine.programs.steps import give_steps
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 KindWord = Literal["async", "thread", "process"]
 
 
-class Program:
+class RegisteredProgram:
     """A callable under the name that workflows know it by."""
 
     def __init__(self, name: str, function: Callable[..., Any], kind: Kind) -> None:
@@ -59,9 +59,9 @@ class Registry:
     """Programs by name, as one worker (or one test) knows them."""
 
     def __init__(self) -> None:
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[str, RegisteredProgram] = {}
 
-    def add(self, function: Callable[..., Any], name: str | None, kind: KindWord | None) -> Program:
+    def add(self, function: Callable[..., Any], name: str | None, kind: KindWord | None) -> RegisteredProgram:
         """Registers a callable; see :func:`program`.
 
         Raises:
@@ -73,7 +73,7 @@ class Registry:
                 f"{function!r} needs a name of 1 to {MAX_NAME_LENGTH} printable characters:"
                 ' write @program("Name")'
             )
-        added = Program(name, function, _kind_of(name, function, kind))
+        added = RegisteredProgram(name, function, _kind_of(name, function, kind))
         known = self._programs.setdefault(name, added)
         if known is not added and known.function is not function:
             raise ProgramError(
@@ -82,7 +82,7 @@ class Registry:
             )
         return known
 
-    def get(self, name: str) -> Program | None:
+    def get(self, name: str) -> RegisteredProgram | None:
         """The program of this name, if it is registered."""
         return self._programs.get(name)
 
@@ -90,7 +90,7 @@ class Registry:
         """Makes the name free again: for notebooks and tests, where a program is written anew."""
         self._programs.pop(name, None)
 
-    def __iter__(self) -> Iterator[Program]:
+    def __iter__(self) -> Iterator[RegisteredProgram]:
         return iter(list(self._programs.values()))
 
 
@@ -101,11 +101,11 @@ registry = Registry()
 class Register(Protocol):
     """``@program(...)`` with a name or a kind."""
 
-    def __call__(self, function: Callable[P, T], /) -> TypedProgram[P, T]: ...
+    def __call__(self, function: Callable[P, T], /) -> Program[P, T]: ...
 
 
 @overload
-def program(function: Callable[P, T], /) -> TypedProgram[P, T]: ...
+def program(function: Callable[P, T], /) -> Program[P, T]: ...
 
 
 @overload

@@ -9,14 +9,14 @@ import msgspec
 from flower_engine.programs.json_schemas import schemas_of
 from flower_engine.programs.parameter_binding import is_context, read_signature
 from flower_engine.programs.published_program import PublishedProgram
-from flower_engine.programs.registry import Program
+from flower_engine.programs.registry import RegisteredProgram
 
 MAX_DESCRIPTION = 1_000  # characters
 MAX_SCHEMA_BYTES = 16_384
 _ANYTHING: dict[str, Any] = {}
 
 
-def published(program: Program) -> PublishedProgram:
+def published(program: RegisteredProgram) -> PublishedProgram:
     """All of it. It runs code of the program's types (models make their own schemas), and whatever that
     raises leaves out the schema alone."""
     signature = program.binder.signature

@@ -21,7 +21,7 @@ from flower_engine.model.task_message import TaskMessage
 from flower_engine.programs.attempt_outcomes import Done, Running, context_of, failed, finished, refused
 from flower_engine.programs.context import Context, Progress, context_at_work
 from flower_engine.programs.parameter_binding import Provenance
-from flower_engine.programs.registry import Program, Registry
+from flower_engine.programs.registry import RegisteredProgram, Registry
 from flower_engine.testing.faults import FlowerTestError
 from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.stubs import Hangs, Stub
@@ -113,7 +113,11 @@ class Attempts:
         return None
 
     def _done(
-        self, stub: Stub | None, program: Program | None, arguments: dict[str, Any], context: dict[str, Any]
+        self,
+        stub: Stub | None,
+        program: RegisteredProgram | None,
+        arguments: dict[str, Any],
+        context: dict[str, Any],
     ) -> Done | None:
         if stub is None:
             assert program is not None  # else nothing claims it
@@ -169,7 +173,7 @@ def _context_of(work: Work, told: list[Progress]) -> Context:
 
 
 def _arguments(
-    program: Program | None, work: Work, context: Context
+    program: RegisteredProgram | None, work: Work, context: Context
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keyword arguments, and that of the context. Of a program that is not known here, the parameters as
     they are."""

@@ -10,7 +10,7 @@ from flower_engine.errors import ProgramError
 from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES, encode_result
 from flower_engine.programs.parameter_binding import read_signature
 from flower_engine.programs.parameter_conversion import strict_decoder, type_name
-from flower_engine.programs.registry import Program
+from flower_engine.programs.registry import RegisteredProgram
 from flower_engine.programs.steps import steps_of
 from flower_engine.testing.faults import StubError
 
@@ -30,7 +30,9 @@ def hangs() -> Hangs:
 class Stub:
     """What stands in for a program. ``calls``: the arguments that it was called with, in order."""
 
-    def __init__(self, name: str, task: str | None, program: Program | None, does: tuple[Any, ...]) -> None:
+    def __init__(
+        self, name: str, task: str | None, program: RegisteredProgram | None, does: tuple[Any, ...]
+    ) -> None:
         """``does``: what it does in its attempts, in order; one thing alone is for all of them.
 
         Raises:
@@ -94,7 +96,7 @@ def program_name(program: object) -> str:
     return steps.program
 
 
-def _checker(program: Program | None) -> Callable[[bytes], Any] | None:
+def _checker(program: RegisteredProgram | None) -> Callable[[bytes], Any] | None:
     """Refuses JSON that is no result of the program; None: nothing is known of its results."""
     if program is None:
         return None
