@@ -1,10 +1,15 @@
 """A slot that had its fate gets no other, whatever becomes of Redis (`remember_slots`)."""
 
 from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.retention import prune_older
+from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.verify_redis import check_redis
 from recovery.both import Both
+from recovery.command import flower
 from scripts.engine import chain, task
 from scripts.schedules import UID, Schedules
+
+LATER = -2 * 86_400.0
 
 
 async def verified(both: Both) -> list[str]:
@@ -53,6 +58,46 @@ async def test_a_slot_that_is_held_waits_on(both: Both) -> None:
     assert await nightly.is_due()
     assert (await nightly.propose(nightly.fire(2), overlap="queue")).word == "ok"
     await both.check()
+
+
+async def test_the_tables_are_built_anew_and_compared(both: Both, settings: Settings) -> None:
+    nightly = await Schedules.of(both.engine, task(1))
+    await nightly.propose(nightly.miss(1, 2), nightly.fire(3), nightly.miss(4, 4, "skip", "paused"))
+    await nightly.propose(nightly.fire(5), overlap="queue")
+    await both.project()
+    code, said = await flower(settings, "verify", words=99)
+    assert code == 0, said
+    await both.connection.execute("UPDATE kr_schedule SET fired = 7")
+    await both.connection.execute("DELETE FROM kr_schedule_slot WHERE state = 'fired'")
+    await both.connection.execute("UPDATE kr_schedule_slot SET reason = 'luck' WHERE state = 'missed'")
+    code, said = await flower(settings, "verify", words=99)
+    assert code == 1
+    assert all(word in said for word in (f"schedule {UID}: fired", "row is None", "reason is 'luck'"))
+    code, said = await flower(settings, "replay", words=99)
+    assert code == 0, said
+    code, said = await flower(settings, "verify", words=99)
+    assert code == 0, said
+
+
+async def test_old_slots_are_pruned_and_counted_and_new_ones_come_behind_them(
+    both: Both, settings: Settings
+) -> None:
+    nightly = await Schedules.of(both.engine, task(1))
+    await nightly.propose(nightly.miss(1, 2), nightly.fire(3))
+    await both.engine.work_off()
+    await both.engine.register(task(1))  # the last event, which stays, is of no schedule
+    await both.project()
+    assert await prune_older(both.client, both.other, LATER) is not None
+    assert await both.count("SELECT count(*) FROM kr_schedule_slot") == 0
+    assert await both.count("SELECT fired + 10 * missed FROM kr_schedule") == 21
+    assert await both.count("SELECT extract(epoch FROM pruned_to) * 1000 FROM kr_schedule") == nightly.slot(3)
+    await nightly.propose(nightly.fire(4))
+    await both.engine.work_off()
+    await both.project()
+    code, said = await flower(settings, "verify", words=99)
+    assert code == 0, said
+    assert await both.count("SELECT fired + 10 * missed FROM kr_schedule") == 22
+    assert await verified(both) == []
 
 
 async def test_fates_that_only_a_lost_log_had_hold(both: Both) -> None:

@@ -211,6 +211,12 @@ async def _refuse_during_a_recovery(settings: "Settings") -> None:
 
 
 async def _show(connection: "Connection", difference: "Difference") -> None:
+    if difference.schedule:
+        _say(
+            f"schedule {difference.schedule}: {difference.field} is {difference.held!r},"
+            f" its events say {difference.told!r}"
+        )
+        return
     tasks = None if difference.task is None else [difference.task]
     task = "" if difference.task is None else f" task {difference.task}"
     _say(

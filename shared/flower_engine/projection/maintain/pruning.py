@@ -64,13 +64,41 @@ AND NOT EXISTS (SELECT FROM kr_flow_stat AS flow
 AND NOT EXISTS (SELECT FROM kr_task_stat AS task
     WHERE task.task_id = held.task_id AND task.definition = held.hash)
 """
+# Slots of which the events go: their rows go, too, and are counted. A schedule's own row stays.
+_SLOTS = """
+WITH gone AS (
+  DELETE FROM kr_schedule_slot AS held USING kr_schedule AS schedule
+  WHERE schedule.uid = held.uid AND held.position_ms < %s AND NOT EXISTS (
+    SELECT FROM kr_projection AS known WHERE known.partition = schedule.partition
+      AND split_part(known.position, '-', 1) = held.position_ms::text)
+  RETURNING held.uid, held.until, held.state, held.count
+), counted AS (
+  SELECT uid, max(until) AS until,
+    coalesce(sum(count) FILTER (WHERE state = 'fired'), 0) AS fired,
+    coalesce(sum(count) FILTER (WHERE state = 'skipped'), 0) AS skipped,
+    coalesce(sum(count) FILTER (WHERE state = 'missed'), 0) AS missed
+  FROM gone GROUP BY uid
+)
+UPDATE kr_schedule AS known SET pruned_to = greatest(known.pruned_to, counted.until),
+  pruned_fired = pruned_fired + counted.fired, pruned_skipped = pruned_skipped + counted.skipped,
+  pruned_missed = pruned_missed + counted.missed
+FROM counted WHERE counted.uid = known.uid
+"""
+# What goes of a schedule may be its definition, which its own row says from then on.
+_DEFINED = """
+UPDATE kr_schedule AS known SET pruned_to = 'epoch' FROM (
+  SELECT DISTINCT event ->> 'schedule' AS uid FROM kr_event
+  WHERE position_ms < %s AND task_flow_id IS NULL AND type LIKE 'schedule.%%') AS told
+WHERE known.pruned_to IS NULL AND known.uid::text = told.uid
+"""
 # Of a process that stands still; else the projector would wait for it for as long.
 _IDLE_TIMEOUT = "60s"
 _STAYS = SQL(
     "(held.task_flow_id IS NOT NULL AND held.error IS DISTINCT FROM {uncounted} AND NOT EXISTS"
     " (SELECT FROM pg_temp.pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
     " OR EXISTS (SELECT FROM kr_projection AS known WHERE known.partition = held.partition"
-    " AND known.position = held.position_ms || '-' || held.position_seq)"
+    " AND (known.position = held.position_ms || '-' || held.position_seq OR (held.type LIKE 'schedule.%'"
+    " AND held.task_flow_id IS NULL AND split_part(known.position, '-', 1) = held.position_ms::text)))"
 ).format(uncounted=Literal(UNCOUNTED))
 
 
@@ -171,6 +199,8 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
         )  # fmt: skip
         pruned.flows = gone.rowcount
     pruned.versions = (await connection.execute(_VERSIONS, {"cut": cut_ms})).rowcount
+    await connection.execute(_DEFINED, [cut_ms])
+    await connection.execute(_SLOTS, [cut_ms])
     await forget_lost_ends(connection, cut_ms)
     await forget_uses(connection)
     gone = await connection.execute(

@@ -28,6 +28,7 @@ from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.archive.histories import FAULTS, told
 from flower_engine.projection.blobs.uses import Use, blobs_in
 from flower_engine.projection.database import Connection
+from flower_engine.projection.maintain import replayed_slots
 from flower_engine.projection.maintain.replayed_events import Reading, counted
 from flower_engine.projection.maintain.version_order import Ordering
 from flower_engine.projection.write.changes import Changes
@@ -39,7 +40,8 @@ from flower_engine.projection.write.writer import VALUE_ERRORS, blames_a_value
 
 _log = logging.getLogger(__name__)
 
-TABLES = ("kr_flow_stat", "kr_task_stat")
+TABLES = ("kr_flow_stat", "kr_task_stat", "kr_schedule", "kr_schedule_slot")
+_OF_FLOWS = TABLES[:2]
 _READ_EVENTS = 2_000
 _CHUNK_EVENTS = 10_000  # of flows that are written together
 _ROUND_EVENTS = 5_000  # of what was archived meanwhile
@@ -59,7 +61,8 @@ _CHOSEN: Composable = SQL(
 ).format(beginnings=Literal(list(BEGINNING_TYPES)))
 _ALL: Composable = SQL("task_flow_id IS NOT NULL")
 _AFTER: Composable = SQL(
-    " WHERE partition = %s AND (position_ms, position_seq) > (%s, %s) AND task_flow_id IS NOT NULL"
+    " WHERE partition = %s AND (position_ms, position_seq) > (%s, %s)"
+    " AND (task_flow_id IS NOT NULL OR type LIKE 'schedule.%%')"
     " ORDER BY position_ms, position_seq LIMIT %s"
 )
 
@@ -178,13 +181,15 @@ class Replaying:
             async with connection.transaction():
                 await connection.execute(_BUFFERS)
         await connection.configure(BY_KEY)
-        for table in TABLES:
+        for table in _OF_FLOWS:
             # The live table's columns and defaults, its key, and none of the indexes that nobody asks here.
             await connection.execute(
                 SQL("CREATE TEMP TABLE {0} (LIKE {0} INCLUDING DEFAULTS) ON COMMIT DROP").format(
                     Identifier(table)
                 )
             )
+        if self._chosen.is_whole:
+            await replayed_slots.make_tables(connection, await schema_of(connection))
         async with connection.transaction():
             await connection.execute("SET TRANSACTION READ ONLY")  # temporary tables may be written to
             rebuilt = await self._fill(moment)
@@ -213,8 +218,14 @@ class Replaying:
         if not rows:
             return 0
         found: list[tuple[str, int, AnyEvent | None]] = []
-        self._ordering.know(await versions_of(self._connection, list({flow for _, flow, *_ in rows}), BUILT))
+        if self._chosen.is_whole:
+            of_schedules = [(ms, raw, error) for _, flow, ms, _, raw, error in rows if flow is None]
+            await replayed_slots.write(self._connection, of_schedules, partition)
+        named = {flow for _, flow, *_ in rows if flow is not None}
+        self._ordering.know(await versions_of(self._connection, list(named), BUILT))
         for _, flow, ms, seq, raw, error in rows:
+            if flow is None:
+                continue
             rebuilt.uses.update((sha256, flow) for sha256 in blobs_in(bytes(raw or b"")))
             try:
                 event = counted(flow, ms, seq, raw, error)
@@ -281,6 +292,9 @@ class Replaying:
             finally:
                 if writing is not None:
                     await writing
+            if self._chosen.is_whole:
+                await reader.execute("SET LOCAL enable_sort = on")
+                rebuilt.events += await replayed_slots.fill(self._connection, reader)
         return rebuilt
 
     def _wanted(self, rebuilt: Rebuilt, chunk: dict[int, list[FlowChange]]) -> dict[int, list[FlowChange]]:
@@ -350,6 +364,13 @@ class Replaying:
             middle = len(flows) // 2
             await self._write_some(rebuilt, partition, flows[:middle])
             await self._write_some(rebuilt, partition, flows[middle:])
+
+
+async def schema_of(connection: Connection) -> str:
+    """Where the live tables are."""
+    row = await (await connection.execute("SELECT current_schema()")).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 async def _moment(connection: Connection) -> str | None:

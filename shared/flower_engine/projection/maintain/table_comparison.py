@@ -10,8 +10,9 @@ from flower_engine.crash_points import crash_point
 from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.compared_uses import different_uses, forget_untold
-from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection
+from flower_engine.projection.maintain.replay import Rebuilt, Replaying, Selection, schema_of
 from flower_engine.projection.write.flow_rows import FLOW_COLUMNS
+from flower_engine.projection.write.slot_rows import SCHEDULE_COLUMNS, SCHEDULE_KEY, SLOT_COLUMNS, SLOT_KEY
 from flower_engine.projection.write.task_rows import TASK_COLUMNS
 
 _PAGE_ROWS = 500
@@ -62,17 +63,21 @@ class _Table(msgspec.Struct, frozen=True):
 
 _FLOWS = _Table("kr_flow_stat", ("task_flow_id",), FLOW_COLUMNS)
 _TASKS = _Table("kr_task_stat", ("task_flow_id", "task_exec_seq"), TASK_COLUMNS)
+_SCHEDULES = _Table("kr_schedule", SCHEDULE_KEY, SCHEDULE_COLUMNS)
+_SLOTS = _Table("kr_schedule_slot", SLOT_KEY, SLOT_COLUMNS)
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """A field of a row that is not what the events say; ``task`` None: of the flow itself. ``field`` "row":
-    there is none on the side that is None; "blob_use": a blob that one side alone says the flow uses."""
+    there is none on the side that is None; "blob_use": a blob that one side alone says the flow uses.
+    ``schedule``: it is of a schedule's row (its uid), or of a slot's, and of no flow."""
 
     flow: str
     task: int | None
     field: str
     held: Any
     told: Any
+    schedule: str = ""
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,10 +99,13 @@ async def swap_in(
         await connection.execute("SELECT FROM kr_projection ORDER BY partition FOR UPDATE")
         await replaying.catch_up(rebuilt)
         await connection.execute(_ALL_AT_ONCE)
-        schema = await _schema(connection)
+        schema = await schema_of(connection)
         written = removed = 0
         for table in (_FLOWS, _TASKS):
             removed += await _remove(connection, schema, table, chosen, keep=sorted(rebuilt.left_out))
+            written += await _write(connection, schema, table)
+        for table in (_SCHEDULES, _SLOTS) if chosen.is_whole else ():
+            removed += await _remove_slots(connection, schema, table)
             written += await _write(connection, schema, table)
         await _say_what_is_lost(connection, schema, chosen)
         await add_uses(connection, rebuilt.uses)
@@ -117,7 +125,7 @@ async def find_differences(
     async with connection.transaction():
         await connection.execute("SET TRANSACTION READ ONLY")
         await connection.execute(_ALL_AT_ONCE)
-        schema, left_out = await _schema(connection), rebuilt.left_out
+        schema, left_out = await schema_of(connection), rebuilt.left_out
         for table in (_FLOWS, _TASKS):
             async for difference in _differences(connection, schema, table, chosen):
                 if difference.flow not in left_out:
@@ -126,6 +134,9 @@ async def find_differences(
             yield difference
         for flow, held, told in await _uses(connection, rebuilt, chosen):
             yield Difference(flow=flow, task=None, field="blob_use", held=held, told=told)
+        for table in (_SCHEDULES, _SLOTS) if chosen.is_whole else ():
+            async for difference in _slot_differences(connection, schema, table):
+                yield difference
 
 
 async def _uses(
@@ -133,12 +144,6 @@ async def _uses(
 ) -> Sequence[tuple[str, str | None, str | None]]:
     values = chosen.values()
     return await different_uses(connection, rebuilt.uses, rebuilt.left_out, values, is_whole=chosen.is_whole)
-
-
-async def _schema(connection: Connection) -> str:
-    row = await (await connection.execute("SELECT current_schema()")).fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 async def _differences(
@@ -171,7 +176,8 @@ def _of_row(
     table: _Table, flow: str, task: int | None, held: dict[str, Any] | None, told: dict[str, Any] | None
 ) -> list[Difference]:
     if held is None or told is None:
-        status = (held or told or {}).get("exec_status")
+        row = held or told or {}
+        status = row.get("exec_status", row.get("state"))
         sides = (status, None) if told is None else (None, status)
         return [Difference(flow=flow, task=task, field="row", held=sides[0], told=sides[1])]
     return [
@@ -225,16 +231,48 @@ async def _remove(
     return (await connection.execute(statement, {**chosen.values(), "keep": keep})).rowcount
 
 
+async def _remove_slots(connection: Connection, schema: str, table: _Table) -> int:
+    statement = SQL(
+        "DELETE FROM {live} AS held WHERE NOT EXISTS (SELECT FROM {built} AS told WHERE {same})"
+    ).format(
+        live=Identifier(schema, table.name), built=Identifier(_TEMPORARY, table.name), same=table.same_key()
+    )
+    return (await connection.execute(statement)).rowcount
+
+
+async def _slot_differences(connection: Connection, schema: str, table: _Table) -> AsyncGenerator[Difference]:
+    slot: Composable = Identifier("slot") if table is _SLOTS else SQL("NULL::timestamptz")
+    statement = SQL(
+        "SELECT uid::text, {slot}, to_jsonb(held), to_jsonb(told)"
+        " FROM {live} AS held FULL JOIN {built} AS told USING ({key})"
+        " WHERE held.uid IS NULL OR told.uid IS NULL OR {differ} ORDER BY 1, 2"
+    ).format(
+        slot=slot,
+        live=Identifier(schema, table.name),
+        built=Identifier(_TEMPORARY, table.name),
+        key=SQL(", ").join(map(Identifier, table.key)),
+        differ=table.differ("held", "told"),
+    )
+    async with connection.cursor(name="slot_differences") as cursor:
+        await cursor.execute(statement)
+        while rows := await cursor.fetchmany(_PAGE_ROWS):
+            for uid, at, held, told in rows:
+                where = uid if at is None else f"{uid} slot {at.isoformat()}"
+                for difference in _of_row(table, "", None, held, told):
+                    yield msgspec.structs.replace(difference, schedule=where)
+
+
 async def _write(connection: Connection, schema: str, table: _Table) -> int:
     """Writes the rows that are missing or differ."""
     columns = SQL(", ").join(map(Identifier, table.columns))
     statement = SQL(
         "INSERT INTO {live} AS known ({columns}) SELECT {told} FROM {built} AS told"
-        " LEFT JOIN {live} AS held ON {same} WHERE held.task_flow_id IS NULL OR {differ}"
+        " LEFT JOIN {live} AS held ON {same} WHERE held.{first} IS NULL OR {differ}"
         " ON CONFLICT ({key}) DO UPDATE SET {set}"
     ).format(
         live=Identifier(schema, table.name),
         built=Identifier(_TEMPORARY, table.name),
+        first=Identifier(table.key[0]),
         columns=columns,
         told=SQL(", ").join(Identifier("told", column) for column in table.columns),
         same=table.same_key(),
