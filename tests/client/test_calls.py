@@ -263,6 +263,17 @@ def test_an_answer_is_the_error_that_it_was_in_the_engine(kind: type[errors.Flow
         assert isinstance(back, kind)
 
 
+def test_what_is_wrong_is_said_once() -> None:
+    said = "workflow 'w' has no version 9"
+    fault = {"detail": said, "pointer": "#/workflowVersion"}
+    told = error_of(422, problem(422, "unknown-version", said, problems=[fault]).content)
+    assert str(told) == said
+    told = error_of(
+        422, problem(422, "parameters", "x", problems=[{**fault, "pointer": "#/parameters/n"}]).content
+    )
+    assert str(told) == f"the parameters do not fit: n: {said}"
+
+
 def test_the_entries_of_a_bulk_registration_are_errors_with_their_class() -> None:
     refused = {"status": "failed", "taskId": "w", "code": 422, "description": "no such version"}
     entry = {**refused, "type": "urn:flower:problem:unknown-version"}

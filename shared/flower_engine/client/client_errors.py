@@ -13,6 +13,7 @@ FlowerError
 └── UnknownWorkflowError, UnknownFlowError, ParametersError, RefusedError, ...   as in the engine
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -115,8 +116,11 @@ class _Fault(msgspec.Struct):
     @property
     def words(self) -> str:
         """The detail, with the parameter that it is about where it does not name it."""
-        name = (self.pointer or "").rpartition("#/parameters/")[2]
-        return f"{name}: {self.detail}" if name and name not in self.detail else self.detail
+        _, is_parameter, name = (self.pointer or "").rpartition("#/parameters/")
+        if not is_parameter:
+            return self.detail
+        is_named = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", self.detail) is not None
+        return self.detail if is_named else f"{name}: {self.detail}"
 
 
 class _Problem(msgspec.Struct, rename="camel"):
