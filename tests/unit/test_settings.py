@@ -146,6 +146,23 @@ def test_an_address_that_is_right_is_taken(field: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("blobs", "words"),
+    [
+        ("memory://blobs", "the memory of one process"),
+        ("api,memory:/blobs", "the memory of one process"),
+        ("file://blobs", "write an absolute path"),
+        ("local://./blobs", "write an absolute path"),
+        ("blobs", "neither api nor a URL"),
+    ],
+)
+def test_a_store_of_blobs_that_others_do_not_find_is_refused(blobs: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(blobs=blobs)
+    assert words in str(refused.value)
+    assert load_settings(blobs="api,file:///srv/blobs").blobs == ("api", "file:///srv/blobs")
+
+
+@pytest.mark.parametrize(
     ("queues", "words"),
     [
         ("a=nan", "weight of queue 'a' is 'nan'"),

@@ -298,6 +298,17 @@ class Settings(BaseModel):
                     "a URL with a user or password would stand in events: give them to fsspec by its own"
                     " variables (FSSPEC_S3_KEY) or the store's"
                 )
+            kind, _, place = store.partition("://")
+            if store.startswith("memory:"):
+                raise ValueError(
+                    f"{store!r} is the memory of one process: what is stored there is gone with it, and no"
+                    " other process finds it; take api, or a URL of a folder or bucket"
+                )
+            if kind in ("file", "local") and not place.startswith("/"):
+                raise ValueError(
+                    f"{store!r} depends on the folder that each process runs in: write an absolute path, as"
+                    " file:///srv/blobs is"
+                )
         return value
 
     @field_validator("log_level", mode="before")
