@@ -15,7 +15,7 @@ from flower_engine.programs.signature import Signature
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
-_KEEP_SECONDS = 1.0  # a thousand tasks that are refused ask once
+_KEEP_SECONDS = 0.05  # of a thousand tasks that are refused many ask once
 _MOST_SAID = 3
 
 
@@ -36,7 +36,7 @@ class OwnVersion:
 
 
 class OtherVersions:
-    """What live workers serve, read at most every second."""
+    """What live workers serve, read at most every 50 ms."""
 
     def __init__(self, client: AsyncRedis, partition: Partition, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._client = client

@@ -60,6 +60,21 @@ async def test_when_every_version_has_refused_it_it_is_suspended(engine: Engine)
     assert sum(isinstance(event, TaskSuspended) for event in await engine.events()) == 1
 
 
+async def test_where_no_other_version_is_left_it_is_taken_once_more_and_suspended(engine: Engine) -> None:
+    for worker in ("1", "2"):
+        engine.heartbeat(worker, signatures=f"v{worker}")
+    flow = await engine.register(task(1))
+    (claim,) = (await call(engine, "1")).claims
+    await call(engine, "1", refusal(claim, "1", "2"))
+    assert not (await call(engine, "1")).claims
+    engine.heartbeat("2", signatures="v2", programs=["B"])
+    await send(engine.client, "SET", engine.keys.worker("3"), b"nonsense")
+    await send(engine.client, "ZADD", engine.keys.workers, 1, "3")
+    (claim,) = (await call(engine, "1")).claims
+    await call(engine, "1", Outcome(claim, OutcomeKind.SUSPENDED, AN_ERROR), wanted=0)
+    assert (await engine.flows())[flow].task(1).status is Status.SUSPEND
+
+
 async def test_a_refusal_counts_once_and_while_its_lease_is_current(engine: Engine) -> None:
     await engine.register(task(1))
     (claim,) = (await call(engine, "1")).claims

@@ -1,5 +1,6 @@
 """Two versions of a program live: tasks run where their parameters fit; what none takes is suspended."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from flower_engine.model.events import TaskReturned
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
-from worker.running import OwnProcess, eventually, row, until_settled
+from worker.running import OwnProcess, eventually, row, until, until_settled
 
 KINDS = ("async", "thread", "process")
 PROGRAMS = """
@@ -31,17 +32,25 @@ def load_process({parameters}) -> str:
 
 
 @pytest.fixture
-async def both(engine: Engine, spawn_worker: Callable[..., OwnProcess], tmp_path: Path) -> Engine:
+def workers() -> dict[str, OwnProcess]:
+    """By what they have of the programs."""
+    return {}
+
+
+@pytest.fixture
+async def both(
+    engine: Engine, spawn_worker: Callable[..., OwnProcess], tmp_path: Path, workers: dict[str, OwnProcess]
+) -> Engine:
     """A worker of before and one of after live, and have said all that they take."""
     for version, parameters in (("old", "a: int"), ("new", "a: int, b: list[int]")):
         folder = tmp_path / version
         folder.mkdir()
         (folder / "rolling.py").write_text(PROGRAMS.format(version=version, parameters=parameters))
-        spawn_worker(folder, programs=("rolling",), processes=1)
+        workers[version] = spawn_worker(folder, programs=("rolling",), processes=1)
 
     async def known() -> bool:
-        workers = await live_workers(engine.client, engine.partition)
-        pairs = [(worker.signatures, "load_async") for worker in workers]
+        live = await live_workers(engine.client, engine.partition)
+        pairs = [(worker.signatures, "load_async") for worker in live]
         said = await read_published(engine.client, engine.partition, pairs)
         return len(said) == 2 and all(one.kind for one in said.values())
 
@@ -63,6 +72,19 @@ async def test_a_task_runs_where_its_parameters_fit(both: Engine, kind: str) -> 
     for event in returned:
         assert event.unfit and event.error is not None
         assert event.error.type == "ParameterError" and "'b'" in event.error.message
+
+
+async def test_what_waits_for_a_version_that_goes_is_suspended(
+    both: Engine, workers: dict[str, OwnProcess]
+) -> None:
+    workers["old"].send(signal.SIGSTOP)  # it lives, as far as others know, and takes nothing
+    (flow,) = await both.register_many(1, row(1, "load_async", a=1))
+    await until(both, lambda flows: flows[flow].task(1).attempt == 1 and not flows[flow].suspended)
+    workers["old"].kill()
+    (settled,) = await until_settled(both, flow)
+    task = settled.task(1)
+    assert task.status is Status.SUSPEND and task.error is not None
+    assert "needs 'b'" in task.error.message
 
 
 async def test_what_no_version_takes_is_suspended_with_what_each_takes(both: Engine) -> None:

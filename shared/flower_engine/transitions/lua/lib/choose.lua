@@ -71,7 +71,7 @@ local function boards_served(worker, queue, serves)
   if not boards then
     boards = { '' }
     for _, program in ipairs(call('SMEMBERS', split_key(queue))) do
-      if may_take(worker, program, serves) then
+      if may_take(worker, queue, program, serves) then
         boards[#boards + 1] = '|@' .. program
       end
     end
@@ -166,7 +166,7 @@ local function take(worker, place, most, serves, out, taken)
     end
     local lane, head = lane_of(top[1]), tonumber(top[2])
     local bound = math.min(tonumber(top[4] or math.huge), place.bound or math.huge)
-    if not may_take(worker, lane.program, serves) then
+    if not may_take(worker, lane.queue, lane.program, serves) then
       set_aside(lane, place.board, '|@' .. lane.program, head)
       boards_looked_at[lane.queue] = nil
       moved_lanes = moved_lanes + 1

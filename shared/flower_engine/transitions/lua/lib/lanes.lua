@@ -24,6 +24,13 @@ local function lane_of(name)
   return lane
 end
 
+-- A part of a lane's name, as people gave it.
+local function unescaped(part)
+  return (string.gsub(part, '%%(%x%x)', function(code)
+    return string.char(tonumber(code, 16))
+  end))
+end
+
 -- The program of a lane without its marks, as limits, bells and strikes know it.
 local function plain_program(program)
   return match(program, '[^!@]+')

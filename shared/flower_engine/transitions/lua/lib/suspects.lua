@@ -26,12 +26,12 @@ local function is_plain_lane(lane)
 end
 
 -- Whether the worker, which serves these programs, may be given a task of a lane's program.
-local function may_take(worker, program, serves)
+local function may_take(worker, queue, program, serves)
   if serves[program] then
     return true
   end
   local mark, plain, misfits = match(program, '^(!?)([^@]*)@?(.*)$')
-  if not serves[plain] or (misfits ~= '' and is_kept_from(misfits, serves)) then
+  if not serves[plain] or (misfits ~= '' and is_kept_from(worker, queue, plain, misfits, serves)) then
     return false
   elseif mark == '' then
     return true

@@ -14,12 +14,6 @@ if current_generation ~= generation then
   return { 'lost' }
 end
 
-local function unescaped(part)
-  return (string.gsub(part, '%%(%x%x)', function(code)
-    return string.char(tonumber(code, 16))
-  end))
-end
-
 -- A field with the text of a lane's part, "" where there is none.
 local function named(name, part)
   return (part or '') == '' and '' or ',"' .. name .. '":' .. cjson.encode(unescaped(part))
