@@ -95,11 +95,16 @@ def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
     if not odd:
         return None
     reads = {1: (), 2: now.depends_on, 3: now.depends_on[:1]}[odd]
+    if odd != 3:  # else it stays in its lane
+        now = msgspec.structs.replace(
+            now,
+            program="ABC"[(flow.version + seq) % 3],
+            priority=now.priority if odd == 1 else PRIORITY - odd,
+            units=odd,
+            fair_key=f"c{odd}",
+        )
     return msgspec.structs.replace(
         now,
-        program="ABC"[(flow.version + seq) % 3],
-        priority=now.priority if odd == 1 else PRIORITY - odd,
-        units=odd,
         retry=RetryPolicy(max_attempts=2, delay_ms=1, backoff=1.0, jitter=0.0) if odd == 1 else None,
         queue_timeout_ms=600_000 if odd == 3 else None,
         parameters={
@@ -107,7 +112,6 @@ def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
         },
         reads={str(other): other for other in reads},
         refs=bool(reads),
-        fair_key=f"c{odd}",
         definition=f"v{flow.version}",
     )
 

@@ -762,10 +762,19 @@ class DataTransitions(Transitions):
         if seqs:
             chosen = [data.draw(st.sampled_from(seqs))]
             scope = data.draw(st.sampled_from(["", "", "only"])) if verb == "rerun" else ""
-            with_message = verb == "rerun" and data.draw(st.booleans())
-            with_bodies = verb == "rerun" and not with_message and data.draw(st.booleans())
+            with_bodies = verb == "rerun" and data.draw(st.booleans())
+            with_message = verb == "rerun" and not with_bodies and data.draw(st.booleans())
             result = b"[%d]" % flow.version if verb == "ignore" and data.draw(st.booleans()) else b""
             self._ask(expectations.Asked(verb, chosen, scope, with_message, result, with_bodies), flow, 1)
+
+    @rule(who=st.integers(0, 1))
+    def suspend_all(self, who: int) -> None:
+        """All that a worker holds fails for good."""
+        worker = self.workers[who]
+        outcomes = [_outcome(claim, OutcomeKind.SUSPENDED) for claim in worker.held]
+        (reply,) = self._call(worker, outcomes, 0, 1)
+        worker.held = []
+        self._check_claims(worker, 0, reply)
 
     @rule(who=st.integers(0, 1), wanted=st.integers(1, 4))
     def finish_all(self, who: int, wanted: int) -> None:
