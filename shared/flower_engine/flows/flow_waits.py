@@ -24,6 +24,7 @@ LONGEST_SECONDS = 30.0
 VERSION_SECONDS = 2.0
 """How long a version is waited for, where nothing is said."""
 
+_TURNS = 3  # flows that are read at one time, of those that were waited for
 _LOOK_SECONDS = 0.04
 _SHARE = 10  # no more than a tenth of the time goes into looking
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 2.0  # between looks at a flow that is not projected yet
@@ -45,6 +46,7 @@ class FlowWaits:
         self._clock = clock
         self._waiting: dict[str, set[_Waiter]] = {}
         self._count = 0
+        self._turns = asyncio.Semaphore(_TURNS)
         self._new: set[str] = set()
         self._somebody = asyncio.Event()
         self._positions: dict[int, str | None] = {}
@@ -75,7 +77,8 @@ class FlowWaits:
             if left > 0:
                 await self._wait(flow_id, wanted, behind, left, pause_seconds)
                 pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
-            flow = await find_flow(self._stores, flow_id)
+            async with self._turns:  # many may be woken at one time; others need connections, too
+                flow = await find_flow(self._stores, flow_id)
             flow.is_behind = flow.version < wanted.at_least
             is_there = not flow.is_behind and (not wanted.is_over or is_over(flow))
             if is_there or self._is_full or self._clock.monotonic() >= until:
@@ -98,10 +101,13 @@ class FlowWaits:
         self._new.add(flow_id)
         self._somebody.set()
         try:
-            first = min(left, pause_seconds)
-            await asyncio.wait([waiter.woken], timeout=first)
-            if waiter.is_projected and not waiter.woken.done():
-                await asyncio.wait([waiter.woken], timeout=left - first)
+            until = self._clock.monotonic() + left
+            await asyncio.wait([waiter.looked], timeout=left)
+            rest = max(0.0, until - self._clock.monotonic())
+            if not waiter.woken.done():
+                await asyncio.wait(
+                    [waiter.woken], timeout=rest if waiter.is_projected else min(rest, pause_seconds)
+                )
         finally:
             self._count -= 1
             waiters = self._waiting[flow_id]
@@ -135,6 +141,9 @@ class FlowWaits:
             found: Mapping[str, Standing] = await read_standings(connection, asked) if asked else {}
         self._positions = positions
         self._wake(lambda flow, waiter: flow in found and waiter.sees(found[flow]))
+        for flow in new & self._waiting.keys():
+            for waiter in self._waiting[flow]:
+                waiter.is_looked_for()
 
     def _partition(self, flow_id: str) -> int:
         return self._stores.partition_of(flow_id).number
@@ -144,6 +153,7 @@ class FlowWaits:
             for waiter in waiters:
                 if not waiter.woken.done() and is_due(flow, waiter):
                     waiter.woken.set_result(None)
+                    waiter.is_looked_for()
 
     def _rest_after(self, took_seconds: float) -> float:
         return max(_LOOK_SECONDS, _SHARE * took_seconds)
@@ -157,6 +167,12 @@ class _Waiter:
         self._behind = behind
         self.is_projected = False
         self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def is_looked_for(self) -> None:
+        """The first look was taken: from now on it is known whether the flow is projected."""
+        if not self.looked.done():
+            self.looked.set_result(None)
 
     def sees(self, standing: Standing) -> bool:
         """Notes how the flow stands; whether it is worth a look at all of it."""
