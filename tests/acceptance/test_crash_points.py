@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from acceptance.running import RunningEngine
+from chaos.verdict import wrong_slots
 from flower_engine.crash_points import VARIABLE
 
 ALL = ("api", "projector", "watcher", "worker")
@@ -27,6 +29,7 @@ RECOVERY = (
     "recovery.reopened",
     "recovery.some-put-back",
     "recovery.put-back",
+    "recovery.slots",
     "recovery.sealed",
 )
 
@@ -107,6 +110,55 @@ def test_a_service_that_dies_at_any_of_its_points_loses_nothing(tmp_path: Path, 
         verdict = engine.verify()
     assert verdict.problems == []
     assert set(verdict.flows) == set(client.flows.values()), "each registration exists once"
+
+
+def test_a_watcher_that_dies_at_any_point_of_firing_fires_each_slot_once(tmp_path: Path) -> None:
+    with RunningEngine.started(tmp_path, *ALL, "watcher-2") as engine:
+        engine.define("ticking", [_task(1)])
+        with psycopg.connect(engine.addresses.database_url, autocommit=True) as tables:
+            tables.execute(
+                "INSERT INTO ms_schedule (name, task_id, every_seconds, overlap)"
+                " SELECT 'tick-' || n, 'ticking', 1, (ARRAY['skip', 'queue', 'allow'])[n]"
+                " FROM generate_series(1, 3) AS n"
+            )
+            for point in ("schedules.defined", "slots.before:3", "slots.fired", "slots.fired:4"):
+                for service in ("watcher", "watcher-2"):
+                    engine.kill(service)
+                    engine.start(service, **{VARIABLE: point})
+                engine.wait_for(
+                    f"a watcher to reach {point}",
+                    lambda: not (engine.is_running("watcher") and engine.is_running("watcher-2")),
+                )
+                for service in ("watcher", "watcher-2"):
+                    if engine.is_running(service):
+                        engine.kill(service)
+                    engine.start(service)
+                engine.wait_until_ready()
+                fired = tables.execute("SELECT sum(fired) FROM kr_schedule").fetchone()
+                engine.wait_for(
+                    "slots to fire again",
+                    lambda fired=fired: (
+                        tables.execute("SELECT sum(fired) FROM kr_schedule").fetchone() != fired
+                    ),
+                )
+            tables.execute("UPDATE ms_schedule SET is_paused = true")
+            engine.wait_for(
+                "schedules to rest",
+                lambda: (
+                    tables.execute("SELECT count(*) FROM kr_schedule WHERE state = 'paused'").fetchone()
+                    == (3,)
+                ),
+            )
+            engine.wait_for(
+                "flows to end",
+                lambda: (
+                    tables.execute("SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NULL").fetchone()
+                    == (0,)
+                ),
+            )
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert wrong_slots(verdict, 3) == []
 
 
 def _running(engine: RunningEngine) -> int:

@@ -15,6 +15,7 @@ from flower_engine.model.events import AnyEvent, TaskStarted, decode_event
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.invariants import differences
+from flower_engine.model.schedule_state import fold_schedules
 
 _CAUGHT_UP_ATTEMPTS = 2_400  # two minutes
 _CAUGHT_UP_SECONDS = 0.05
@@ -87,7 +88,8 @@ async def _verify_partition(
     verdict.problems += [
         f"{entry.position} is not archived" for entry in log if entry.position not in archived
     ]
-    verdict.problems += differences(flows, await read_live_state(client, partition))
+    live = await read_live_state(client, partition)
+    verdict.problems += differences(flows, live, schedules=fold_schedules(events))
     tasks = set(connection.execute(_TASKS, [partition.number]).fetchall())
     expected = {_task_row(flow, task) for flow in flows.values() for task in flow.tasks}
     verdict.problems += [f"kr_task_stat has {row}" for row in tasks - expected]

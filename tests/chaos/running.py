@@ -22,6 +22,7 @@ from flower_engine.embedded.embedded_stores import Addresses
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
 PROGRAMS = "chaos.programs,chaos.forks"
 LIMIT = 3
+SCHEDULES = 50  # of one second each
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -69,12 +70,14 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, 
                 people.stop()
             say(f"the storm is over; {len(people.flows)} flows were registered")
             began = time.monotonic()
+            pause_schedules(engine)
+            engine.wait_for("all schedules to rest", lambda: have_paused(engine))
             engine.wait_for("all flows to end", lambda: has_ended(engine, list(people.flows.values())))
             ended_seconds = time.monotonic() - began
             problems = (
                 people.problems
                 + told_to_stop(folder)
-                + judge(engine, people.flows, LIMIT)
+                + judge(engine, people.flows, LIMIT, SCHEDULES)
                 + engine.tracebacks()
             )
         return Outcome(len(people.flows), people.operations, storm.harms, problems, ended_seconds)
@@ -106,8 +109,30 @@ def define(engine: RunningEngine) -> None:
             _task(3, 1, 2, program="fork_on_the_loop"),
         ],
     )
+    engine.define("ticking", [_task(1)])
     engine.define("flaky", [_task(1, fails=0.3), _task(2, 1, fails=0.3)])
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO ms_schedule (name, task_id, every_seconds, overlap, catch_up, jitter_seconds)"
+            " SELECT 'tick-' || n, 'ticking', 1, (ARRAY['skip', 'queue_one', 'queue', 'cancel', 'strict'])"
+            "[1 + n %% 5], (ARRAY['latest', 'all', 'none'])[1 + n %% 3], (n %% 2) * 0.5"
+            " FROM generate_series(1, %s) AS n",
+            [SCHEDULES],
+        )
     engine.client.put("/limits/program/limited_trace", json={"maxRunning": LIMIT}).raise_for_status()
+
+
+def pause_schedules(engine: RunningEngine) -> None:
+    """No more flows begin by themselves."""
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        connection.execute("UPDATE ms_schedule SET is_paused = true")
+
+
+def have_paused(engine: RunningEngine) -> bool:
+    """Whether the engine has heard of it."""
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        row = connection.execute("SELECT count(*) FROM kr_schedule WHERE state = 'paused'").fetchone()
+    return row == (SCHEDULES,)
 
 
 def has_ended(engine: RunningEngine, flows: list[str]) -> bool:

@@ -13,17 +13,20 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.model.events import AnyEvent, TaskFinished, TaskStarted
-from flower_engine.model.flow_state import FlowState
+from flower_engine.model.flow_state import FlowState, FoldError
 from flower_engine.model.fold import fold_one
+from flower_engine.model.schedule_events import ScheduleDefined
+from flower_engine.model.schedule_state import FIRED, fold_schedules
 from flower_engine.model.status import Status
 
 
-def judge(engine: RunningEngine, acknowledged: Mapping[str, str], limit: int) -> list[str]:
+def judge(engine: RunningEngine, acknowledged: Mapping[str, str], limit: int, schedules: int) -> list[str]:
     """Everything that is wrong; nothing but the projector runs any more."""
     verdict = engine.verify()  # order, outcomes, both stores against the fold
     problems = list(verdict.problems)
     problems += _registrations(verdict, acknowledged)
     problems += _limits(verdict.events, limit)
+    problems += wrong_slots(verdict, schedules)
     problems += _runs(engine.addresses, verdict.events)
     problems += asyncio.run(_leftovers(engine.addresses))
     command = engine.flower("verify")
@@ -34,7 +37,7 @@ def judge(engine: RunningEngine, acknowledged: Mapping[str, str], limit: int) ->
 
 def _registrations(verdict: Verdict, acknowledged: Mapping[str, str]) -> list[str]:
     keys = Counter(flow.registered.key for flow in verdict.flows.values())
-    problems = [f"key {key} has {count} flows" for key, count in keys.items() if count > 1]
+    problems = [f"key {key} has {count} flows" for key, count in keys.items() if key and count > 1]
     for key, name in acknowledged.items():
         flow = verdict.flows.get(name)
         if flow is None:
@@ -44,6 +47,32 @@ def _registrations(verdict: Verdict, acknowledged: Mapping[str, str]) -> list[st
     return problems
 
 
+def wrong_slots(verdict: Verdict, schedules: int) -> list[str]:
+    """Each second of each schedule has one fate, and each that fired one flow."""
+    try:
+        found = fold_schedules(verdict.events)  # which refuses a slot with two fates
+    except FoldError as error:
+        return [str(error)]
+    problems = [] if len(found) == schedules else [f"{len(found)} of {schedules} schedules have events"]
+    begun: dict[str, int] = {}
+    for event in verdict.events:
+        if isinstance(event, ScheduleDefined):
+            begun.setdefault(event.schedule, event.cursor)
+    for uid, schedule in found.items():
+        expected = schedule.cursor // 1000 - begun[uid] // 1000
+        if sum(schedule.counts().values()) != expected:
+            problems.append(
+                f"schedule {uid}: {expected} slots have come, and their fates are {schedule.counts()}"
+            )
+        if not schedule.counts()["fired"]:
+            problems.append(f"schedule {uid} has fired nothing: {schedule.counts()}")
+    fired = Counter(fate.flow for one in found.values() for fate in one.fates.values() if fate.state == FIRED)
+    told = {flow.flow for flow in verdict.flows.values() if flow.registered.schedule}
+    problems += [f"flow {flow} is that of {count} slots" for flow, count in fired.items() if count > 1]
+    problems += [f"flow {flow} is of a slot that did not fire" for flow in told - fired.keys()]
+    return problems + [f"flow {flow} was fired, and is not there" for flow in fired.keys() - told]
+
+
 def _limits(events: list[AnyEvent], limit: int) -> list[str]:
     flows: dict[str, FlowState] = {}
     running: dict[str, int] = {}
@@ -51,7 +80,7 @@ def _limits(events: list[AnyEvent], limit: int) -> list[str]:
     for event in events:
         fold_one(flows, event)
         name = getattr(event, "flow", None)
-        if name is None or flows[name].workflow != "limited":
+        if not name or flows[name].workflow != "limited":
             continue
         now = sum(task.status is Status.RUNNING for task in flows[name].tasks)
         total += now - running.get(name, 0)
@@ -93,5 +122,6 @@ async def _leftovers(addresses: Addresses) -> list[str]:
         "places": live.places,
         "lines": live.line,
         "notes": live.releasing,
+        "flows of schedules": live.slots_under_way,
     }
     return [f"Redis still has {name}: {str(what)[:300]}" for name, what in left.items() if what]

@@ -164,6 +164,15 @@ async def test_a_held_slot_behind_which_the_cursor_moves_is_superseded(engine: E
     await engine.work_off()
 
 
+async def test_a_held_slot_of_a_schedule_that_is_deleted_is_superseded(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    await nightly.propose(nightly.fire(1), overlap="queue")
+    await nightly.propose(nightly.fire(2), overlap="queue")
+    await nightly.define(version=2, state="deleted")
+    assert await nightly.fates() == {1: "fired", 2: "skipped (superseded)"}
+    await engine.work_off()
+
+
 async def test_cancel_ends_what_is_under_way_and_fires(engine: Engine) -> None:
     nightly = await Schedules.of(engine, *chain(3))
     await nightly.propose(nightly.fire(1), overlap="cancel")

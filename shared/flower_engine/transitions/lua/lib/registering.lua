@@ -126,11 +126,10 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
   for step = first + CHUNK, plan.last, CHUNK do
     call('HSET', key, unpack(plan.values, step, math.min(plan.last, step + CHUNK - 1)))
   end
-  if active then
-    call('HSET', key, ACTIVE, digits(active))
-  end
   if of_schedule then
-    call('HSET', key, SCHEDULE, of_schedule)
+    call('HSET', key, ACTIVE, digits(active), SCHEDULE, of_schedule)
+  elseif active then
+    call('HSET', key, ACTIVE, digits(active))
   end
   if start then
     call('ZADD', timers_key(), string.format('%d', start), start_timer(id))

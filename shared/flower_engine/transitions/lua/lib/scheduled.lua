@@ -34,13 +34,11 @@ local function tell_schedule(flow)
   else
     set_flag(flow, has_stopped and OF_SCHEDULE or STOPPED, false)
     set_flag(flow, has_stopped and STOPPED or OF_SCHEDULE, true)
+    add_to_schedule(flow.id, uid, slot, has_stopped and '-' or '')
   end
   if not known[1] then
     return -- it was deleted
-  elseif not has_ended then
-    add_to_schedule(flow.id, uid, slot, has_stopped and '-' or '')
-  end
-  if has_stopped then
+  elseif has_stopped then
     call('HINCRBY', key, 'f', 1)
   elseif has_ended and not flow.is_cancelled and (known[2] or '0') ~= '0' then
     call('HSET', key, 'f', '0')

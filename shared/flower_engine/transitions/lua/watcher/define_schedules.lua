@@ -40,6 +40,7 @@ local function define(uid, version, state, name, problem, spec, plan, least, fai
     append('{"type":"schedule.skipped","at":' .. now .. ',"schedule":"' .. uid .. '","slot":' .. held
       .. ',"until":' .. held .. ',"reason":"superseded"}')
     call('HDEL', key, 'h')
+    cursor = math.max(cursor, tonumber(held))
   end
   append('{"type":"schedule.defined","at":' .. now .. ',"schedule":"' .. uid .. '"'
     .. (count == '0' and '' or ',"failures":' .. count) .. ',"name":' .. name
@@ -48,7 +49,7 @@ local function define(uid, version, state, name, problem, spec, plan, least, fai
   if is_same then
     return 'same'
   elseif state == 'deleted' then
-    call('UNLINK', key, schedule_flows_key(uid))
+    call('UNLINK', key) -- its flows stay known, as it may come back
     call('ZREM', schedules_key(), uid)
     return 'new'
   end

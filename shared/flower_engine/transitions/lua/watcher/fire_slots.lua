@@ -100,9 +100,7 @@ local function decide(uid, known, given, decision, is_last)
       if word == 'ok' then
         add_to_schedule(id, uid, first, '')
       end
-      if not is_backfill then
-        call('HSET', schedule_key(uid), 'l', digits(clock))
-      end
+      given.has_fired = true
       append(begin_event('fired', uid, failures) .. ',"slot":' .. first .. ',"flow":"' .. id .. '"'
         .. (is_backfill and ',"backfill":"' .. reason .. '"' or '') .. tail)
       return 'ok'
@@ -157,7 +155,11 @@ while at <= #ARGV do
     end
     if cursor ~= '' then
       if done > 0 then
-        call('HSET', key, 'c', now_at)
+        if given.has_fired then
+          call('HSET', key, 'c', now_at, 'l', digits(clock))
+        else
+          call('HSET', key, 'c', now_at)
+        end
         if held and not known[4] then
           call('HDEL', key, 'h')
         end
