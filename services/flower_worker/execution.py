@@ -319,7 +319,7 @@ def _is_refused(program: RegisteredProgram, message: TaskMessage, done: Done) ->
         program.binder.bind(message.parameters)
     except ParameterError:
         return True
-    except Exception:  # noqa: BLE001 # types are people's code
+    except BaseException:  # noqa: BLE001 # types are people's code: SystemExit may come
         return False
     return False
 
