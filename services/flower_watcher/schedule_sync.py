@@ -21,13 +21,19 @@ from flower_engine.projection.definitions.schedule_rows import (
     pause_schedule,
     read_newest_version,
     read_schedule_changes,
+    renew_versions,
 )
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.loop import Loop
 from flower_engine.schedules.slot_ids import partition_of_schedule
 from flower_engine.store_faults import STORE_ERRORS
 from flower_engine.transitions.register_transition import FlowPlan
-from flower_engine.transitions.schedule_transitions import MOST_PLAN_BYTES, Definition, define_schedules
+from flower_engine.transitions.schedule_transitions import (
+    MOST_PLAN_BYTES,
+    Definition,
+    define_schedules,
+    read_schedules,
+)
 from flower_watcher.scheduled_workflows import Shared
 
 _log = logging.getLogger(__name__)
@@ -93,11 +99,11 @@ class ScheduleSyncLoop:
             changes = await read_schedule_changes(connection, self._seen if newest > self._seen else 0)
             await keep_versions(connection, changes.workflows.values())
             await self._compare_clocks(connection)
-            await self._bring(changes)
+            await self._bring(connection, changes)
         self._seen = changes.version
         return len(changes.rows) + len(changes.deleted)
 
-    async def _bring(self, changes: ScheduleChanges) -> None:
+    async def _bring(self, connection: Connection, changes: ScheduleChanges) -> None:
         known = _Workflows(changes.workflows)
         by_partition: dict[int, list[Definition]] = defaultdict(list)
         for number, row in enumerate(changes.rows):
@@ -110,10 +116,22 @@ class ScheduleSyncLoop:
             definition = Definition(uid=gone.uid, version=gone.version, name=gone.name, state="deleted")
             by_partition[partition_of_schedule(gone.uid, len(self._partitions))].append(definition)
         for number, definitions in by_partition.items():
-            await define_schedules(self._client, self._partitions[number], definitions)
+            partition = self._partitions[number]
+            words = await define_schedules(self._client, partition, definitions)
             crash_point("schedules.defined")
+            old = [one.uid for one, word in zip(definitions, words, strict=True) if word == "old"]
+            if old:
+                await self._renew(connection, partition, old)
         if changes.rows or changes.deleted:
             _log.info("%d schedules set, %d deleted", len(changes.rows), len(changes.deleted))
+
+    async def _renew(self, connection: Connection, partition: Partition, uids: list[str]) -> None:
+        """What Redis has newer definitions of was changed by now, or Postgres went back in time: then its
+        rows, which people edit, count again."""
+        known = await read_schedules(self._client, partition, uids, with_spec=False)
+        newest = max((one.version for one in known if one is not None), default=0)
+        if await renew_versions(connection, uids, newest):
+            _log.warning("Postgres went back in time: %d schedules have newer versions again", len(uids))
 
     def _definition_of(self, row: ScheduleRow, known: "_Workflows") -> Definition:
         workflow = known.by_name[row.workflow]

@@ -32,8 +32,9 @@ from projection.rows import expected, held
 from recovery.both import Both
 from recovery.command import flower
 from scripts.engine import chain, fan, task
+from scripts.schedules import Schedules
 
-TABLES = ("kr_event", "kr_flow_stat", "kr_task_stat", "kr_projection")
+TABLES = ("kr_event", "kr_flow_stat", "kr_task_stat", "kr_schedule", "kr_schedule_slot", "kr_projection")
 RESULT = b'{"known":1}'
 
 
@@ -457,3 +458,22 @@ async def test_every_flow_that_a_gap_swallowed_is_kept_with_its_end(both: Both, 
         " WHERE version = 3 AND ended_ts <= now() AND known_version IS NULL"
     )
     assert {flow async for (flow,) in rows} == set(unseen)
+
+
+async def test_schedules_go_on_where_redis_has_them(both: Both, settings: Settings) -> None:
+    nightly = await Schedules.of(both.engine, task(1))
+    await nightly.propose(nightly.fire(1))
+    await _back_up(both)
+    await nightly.propose(nightly.fire(2), nightly.miss(3, 4))
+    await both.engine.work_off()
+    await _restore(both, kept=1)
+    await _bridge(both, settings)
+    await both.project()
+    row = await (
+        await both.connection.execute(
+            "SELECT (extract(epoch FROM cursor) * 1000)::bigint, state, version FROM kr_schedule"
+        )
+    ).fetchone()
+    assert row == (nightly.slot(4), "active", 1)
+    assert (await nightly.propose(nightly.fire(5))).word == "ok"
+    await both.project()

@@ -6,7 +6,7 @@ right behind the cursor and counts the slots that lie in it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -70,7 +70,7 @@ PLAN = _encode(ScheduledWorkflow(name="etl", hash=_version.hash, canonical=_vers
 
 
 @contextmanager
-def clock_of_test() -> Iterator[None]:
+def clock_of_test() -> Generator[None]:
     """Scripts ask a key what time it is, ms; not Redis."""
     texts: dict[str, bytes] = {}
 

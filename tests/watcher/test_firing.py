@@ -233,3 +233,19 @@ async def test_what_becomes_of_slots_stands_in_the_tables(watched: Watched) -> N
         )
     ).fetchone()
     assert row == (state.counts()["fired"],) * 2
+
+
+async def test_a_postgres_that_went_back_in_time_is_edited_and_heard_again(watched: Watched) -> None:
+    uid = await watched.define()
+    for number in range(5):
+        await watched.tables.execute("UPDATE ms_schedule SET reason = %s", [str(number)])
+    await watched.bring()
+    held = (await watched.state(uid)).version
+    async with watched.tables.transaction():  # as a backup has it
+        await watched.tables.execute("ALTER TABLE ms_schedule DISABLE TRIGGER USER")
+        await watched.tables.execute("UPDATE ms_schedule SET version = 2")
+        await watched.tables.execute("ALTER TABLE ms_schedule ENABLE TRIGGER USER")
+        await watched.tables.execute("UPDATE kr_schedule_version SET version = 2")
+    await watched.tables.execute("UPDATE ms_schedule SET is_paused = true")
+    state = await watched.until(lambda now: now.state == "paused", uid)
+    assert state.version > held

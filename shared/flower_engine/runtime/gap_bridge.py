@@ -34,6 +34,7 @@ from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, add_gap, ends_known
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
 from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.runtime.bridged_schedules import tell_schedules
 from flower_engine.runtime.gap_crossing import gap_to_cross
 from flower_engine.runtime.loop import until_there
 from flower_engine.transitions.snapshot_transitions import close, snapshot
@@ -108,6 +109,7 @@ class Bridging:
         if not first:
             raise LostError(f"the log of partition {number} is empty: recover Redis from the archive")
         found = await self._find()
+        await tell_schedules(self._client, connection, self._partition)
         crash_point("bridge.found")
         lost = await self._unseen_ends()
         endings, closed = await self._lost_ends()

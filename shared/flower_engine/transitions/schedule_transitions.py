@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 MOST_PLAN_BYTES = 65_536
 """The most that Redis keeps of what a schedule's flows are made from; what is more must be read elsewhere."""
 _DEFINE_AT_ONCE = 200
-_FIELDS = ("v", "c", "st", "f", "h", "w", "l", "u", "spec", "plan")
+_FIELDS = ("v", "c", "st", "f", "h", "w", "l", "u", "n", "spec", "plan")
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +167,8 @@ class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
     uid: str
     version: int
     cursor: int
-    state: str
+    state: SetState
+    name: str = ""
     failures: int = 0
     held: int | None = None
     waiting: int | None = None
@@ -203,14 +204,15 @@ async def read_schedules(
 
 
 def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
-    version, cursor, state, failures, held, waiting, fired, unpaused, *long = values
+    version, cursor, state, failures, held, waiting, fired, unpaused, name, *long = values
     if version is None or cursor is None:
         return None
     return KnownSchedule(
         uid=uid,
+        name=msgspec.json.decode(name or b'""', type=str),
         version=int(version),
         cursor=int(cursor),
-        state=(state or b"active").decode(),
+        state=msgspec.convert((state or b"active").decode(), SetState),
         failures=int(failures or 0),
         held=None if held is None else int(held),
         waiting=None if waiting is None else int(waiting),

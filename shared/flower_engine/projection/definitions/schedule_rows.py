@@ -62,6 +62,9 @@ UPDATE ms_schedule SET is_paused = true, reason = %(reason)s, changed_by = %(by)
 WHERE uid = %(uid)s::text::uuid AND NOT is_paused AND version <= %(version)s
 """
 
+_RAISE = "UPDATE kr_schedule_version SET version = %(beyond)s WHERE version < %(beyond)s"
+_RENEW = "UPDATE ms_schedule SET name = name WHERE uid::text = ANY(%s)"
+
 
 class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row. ``schedule``: as it fires, if nothing is wrong with it; ``problems``: what is. Its workflow is
@@ -180,6 +183,16 @@ async def pause_schedule(connection: Connection, uid: str, version: int, reason:
     version: what a person did counts more."""
     values = {"uid": uid, "version": version, "reason": reason, "by": by}
     return (await connection.execute(_PAUSE, values)).rowcount == 1
+
+
+async def renew_versions(connection: Connection, uids: Sequence[str], beyond: int) -> bool:
+    """Gives these schedules versions beyond one that the table should have known, as it went back in time;
+    False: it knows that version by now."""
+    async with connection.transaction():
+        raised = await connection.execute(_RAISE, {"beyond": beyond})
+        if raised.rowcount == 1:
+            await connection.execute(_RENEW, [list(uids)])
+    return raised.rowcount == 1
 
 
 def _workflow_of(name: str, read: WorkflowDefinition | DefinitionError | None) -> ScheduledWorkflow:
