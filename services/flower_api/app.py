@@ -11,6 +11,7 @@ from flower_api.head_requests import Heads
 from flower_api.openapi import describe
 from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
+from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
 from flower_api.routes.deploys import add_deploys
@@ -76,6 +77,7 @@ def create_app(
     add_schedules(app, stores)
     add_schedule_acts(app, stores)
     add_schedule_slots(app, stores)
+    add_backfills(app, stores)
     add_programs(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)

@@ -1,4 +1,5 @@
-"""The watcher service: four loops for each partition, and one each for flow control and schedules."""
+"""The watcher service: four loops for each partition, and one each for flow control, schedules and
+backfills."""
 
 import asyncio
 import logging
@@ -8,6 +9,7 @@ from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.settings import Settings
+from flower_watcher.backfills import BackfillLoop
 from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
 from flower_watcher.lapse import LapseLoop
@@ -63,6 +65,7 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
         url = settings.database_url
         tasks.append(asyncio.create_task(ControlLoop(client, partitions, url).run()))
         tasks.append(asyncio.create_task(ScheduleSyncLoop(client, partitions, url, shared).run()))
+        tasks.append(asyncio.create_task(BackfillLoop(settings).run()))
     try:
         await asyncio.gather(*tasks)
     finally:
