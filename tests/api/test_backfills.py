@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from api.conftest import own_api, start_api
 from api.serving import RunningApi
 from flower_engine.flows import backfill_steps
 from flower_engine.flows.backfill_steps import step
@@ -16,11 +15,8 @@ from flower_engine.flows.installed_stores import open_stores
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.projection.database import connect
 from flower_engine.schedules.slot_ids import slot_flow_id
-from flower_watcher.backfills import BackfillLoop
 from flower_watcher.schedule_sync import ScheduleSyncLoop
 from flower_watcher.scheduled_workflows import Shared
-
-__all__ = ["own_api", "start_api"]
 
 _workers = itertools.count(1)
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -224,25 +220,6 @@ async def test_what_makes_no_sense_is_refused(
     assert (
         own_api.client.post("/schedules/no/backfills", json={"from": at(0), "to": at(1)}).status_code == 404
     )
-
-
-async def test_one_that_sql_made_is_worked_off_or_says_what_is_wrong(
-    own_api: RunningApi, stores: PostgresStores
-) -> None:
-    insert = (
-        "INSERT INTO ms_backfill (schedule, first_slot, last_slot{}) VALUES (%s, %s, %s{}) RETURNING id::text"
-    )
-    ((right,),) = own_api.sql(insert.format("", ""), "hourly", at(0), at(1))
-    ((wrong,),) = own_api.sql(insert.format(", which", ", 'some'"), "hourly", at(0), at(1))
-    ((gone,),) = own_api.sql(insert.format("", ""), "nobody", at(0), at(1))
-    loop = BackfillLoop(own_api.settings)
-    for _ in range(3):
-        await loop.run_once(stores, [right, wrong, gone])
-        await work_off(own_api)
-    await loop.run_once(stores, [right, wrong, gone])
-    assert shown(own_api, right)["state"] == "finished"
-    assert (shown(own_api, wrong)["state"], "which" in shown(own_api, wrong)["problem"]) == ("problem", True)
-    assert "nobody" in shown(own_api, gone)["problem"]
 
 
 async def test_two_watchers_take_turns(own_api: RunningApi, stores: PostgresStores) -> None:
