@@ -123,11 +123,11 @@ def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[
 
 
 _LONG_FIRST = (
+    "stateful",
     "acceptance",
     "cli",
     "recovery",
     "poolers",
-    "stateful",
     "worker",
     "embedded",
     "api",

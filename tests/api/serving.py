@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import uvloop
 
+from api.known_parameters import remember_parameters
 from flower_api.service import serve
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition, read_meta
@@ -21,6 +22,8 @@ from flower_projector.log_follower import Follower
 from scripts.engine import Engine
 
 PATIENCE_SECONDS = 120.0
+
+remember_parameters()
 
 
 class RunningApi:
