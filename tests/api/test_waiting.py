@@ -167,6 +167,22 @@ def test_a_flow_that_nobody_knows_is_not_waited_for(own_api: RunningApi) -> None
     assert reply.status_code == 404
 
 
+@pytest.mark.parametrize("flow", ["0", "no-id", "01a222ae-5eea-7fff-8840-8151471e1fe9"])
+async def test_who_waits_for_what_can_be_no_flow_ends_nobody_elses_wait(
+    own_api: RunningApi, flow: str
+) -> None:
+    own_api.define("w", {})
+    other = own_api.register("w")
+    reading = asyncio.create_task(read(own_api, other, wait=30, atLeast=2, until="version"))
+    for _ in range(3):
+        for path in (f"/flows/{flow}", f"/flows/{flow}/tasks/1"):
+            reply = await asyncio.to_thread(own_api.client.get, path, params={"wait": 0.5, "atLeast": 7})
+            assert reply.status_code in (404, 422), reply.text
+    paused(own_api, other)
+    await own_api.project()
+    assert (await reading)["pausedTs"] is not None
+
+
 async def test_a_client_reads_what_it_wrote(own_api: RunningApi) -> None:
     own_api.define("w", {})
     with Client(own_api.url) as client:

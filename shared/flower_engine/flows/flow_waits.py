@@ -70,6 +70,7 @@ class FlowWaits:
         Raises:
             UnknownFlowError, NotProjectedError: as ``find_flow``.
         """
+        self._stores.partition_of(flow_id)  # what can be no flow is refused before others wait beside it
         until = self._clock.monotonic() + min(seconds, LONGEST_SECONDS)
         pause_seconds, behind = _FIRST_PAUSE_SECONDS, 0
         while True:
