@@ -40,6 +40,7 @@ COMMANDS = {
     "commands.show": ("flows", "show", "why", "errors", "workers"),
     "commands.workflows": ("workflows",),
     "commands.schedules": ("schedules",),
+    "commands.backfills": ("backfill",),
     "commands.programs": ("programs",),
     "commands.deploy": ("deploy", "export"),
     "commands.events": ("events",),

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from flower_cli.commands import words
 from flower_cli.commands.api_client import connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, ReasonOption, UrlOption, WorkflowOption
+from flower_cli.commands.backfills import list_backfills, make_backfill
 from flower_cli.commands.completion import complete_schedule
 from flower_cli.commands.schedule_settings import seconds_of, set_schedule
 from flower_cli.commands.schedule_slots import NameArgument, slots
@@ -34,6 +35,8 @@ class _ShowsByName(TyperGroup):
 _app = typer.Typer(cls=_ShowsByName, invoke_without_command=True)
 _app.command("set")(set_schedule)
 _app.command()(slots)
+_app.command("backfill")(make_backfill)
+_app.command("backfills")(list_backfills)
 
 
 def add_to(app: typer.Typer) -> None:
