@@ -12,16 +12,13 @@ from unit.definitions import definitions
 
 
 @given(definitions())
-def test_a_definition_has_the_same_hash_after_yaml_and_json(definition: WorkflowDefinition) -> None:
+def test_a_definition_has_the_same_hash_after_yaml_and_json_alone_or_with_others(
+    definition: WorkflowDefinition,
+) -> None:
     document = plain_document(definition)
     (of_yaml,) = documents_of(yaml_of([document]).encode())
+    assert documents_of(yaml_of([document, document]).encode()) == [document, document]
     of_json = json.loads(json.dumps(document))
     for read in (of_yaml, of_json):
         again = WorkflowBody.model_validate(read).to_model(definition.name)
         assert version_of(again) == version_of(definition)
-
-
-@given(definitions())
-def test_yaml_holds_several_definitions(definition: WorkflowDefinition) -> None:
-    both = [plain_document(definition), plain_document(definition)]
-    assert documents_of(yaml_of(both).encode()) == both
