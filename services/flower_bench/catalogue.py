@@ -10,6 +10,7 @@ from flower_bench.workloads.fan import Fan
 from flower_bench.workloads.memory import Memory
 from flower_bench.workloads.registrations import BULK, SINGLE
 from flower_bench.workloads.replay import Replay
+from flower_bench.workloads.schedules import Schedules
 from flower_bench.workloads.shapes import Shapes
 from flower_bench.workloads.steady import Steady
 from flower_engine.errors import SettingsError
@@ -45,6 +46,7 @@ WORKLOADS: tuple[Workload, ...] = (
         name="steady-80", about="open loop: chains of three at 80 % of the capacity", of_capacity=0.8
     ),
     Replay(),
+    Schedules(),
     Memory(),
 )  # fmt: skip
 

@@ -52,7 +52,7 @@ def test_the_list_names_every_workload(tmp_path: Path) -> None:
     names = [line.split()[0] for line in listed.splitlines()]
     assert names == [
         *("independent", "chains", "chain", "fan", "shapes", "register", "register-bulk"),
-        *("capacity", "start", "steady-2000", "steady-50", "steady-80", "replay", "memory"),
+        *("capacity", "start", "steady-2000", "steady-50", "steady-80", "replay", "schedules", "memory"),
     ]
 
 
