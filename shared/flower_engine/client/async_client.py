@@ -11,6 +11,7 @@ import msgspec
 from flower_engine.client import flow_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
 from flower_engine.client.api_location import api_url
+from flower_engine.client.async_schedules import AsyncSchedules
 from flower_engine.client.flow_queries import (
     FlowTimes,
     Scope,
@@ -39,6 +40,7 @@ from flower_engine.client.wanted_flows import (
     document_of,
     registration,
     result_type_of,
+    schedules_of,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class AsyncClient:
             session_settings(self.url, token or os.environ.get("FLOWER_TOKEN"), "python")
         )
         self.workflows = AsyncWorkflows(self)
+        self.schedules = AsyncSchedules(self)
 
     @overload
     async def register(
@@ -213,6 +216,7 @@ class AsyncWorkflows:
         check: bool = False,
         ahead: bool = False,
         expected: Mapping[str, str | None] | None = None,
+        expected_schedules: Mapping[str, str | None] | None = None,
     ) -> Deployed:
         """Brings workflows into use, all or none, and says what that changed.
 
@@ -223,6 +227,7 @@ class AsyncWorkflows:
             check: only say what would be done.
             ahead: workers that take them come later: what no live version of a program takes is a warning.
             expected: that of the plan that was agreed to; refused if a workflow stands otherwise now.
+            expected_schedules: the same of schedules, which come with workflows in Python.
 
         Raises:
             DefinitionError: one cannot be run as defined; names every problem of all.
@@ -230,6 +235,8 @@ class AsyncWorkflows:
         """
         documents = list(map(document_of, workflows))
         more: dict[str, Any] = {"prune": prune, "check": check, "ahead": ahead or None, "expected": expected}
+        more["schedules"] = [one for workflow in workflows for one in schedules_of(workflow)]
+        more["expectedSchedules"] = expected_schedules
         return await self._client.run(
             workflow_calls.deploy(source, documents, self._client.patience(), **more)
         )

@@ -194,6 +194,11 @@ def _definition(said: str, problem: _Problem) -> FlowerError:
     return _as(errors.DefinitionError, workflow="", problems=problems)(said, problem)
 
 
+def _schedule(said: str, problem: _Problem) -> FlowerError:
+    faults = [ParameterFault(fault.words, fault.pointer or "#") for fault in problem.problems]
+    return _as(errors.ScheduleError, faults=faults)(said, problem)
+
+
 def _key_conflict(said: str, problem: _Problem) -> FlowerError:
     make = _as(errors.KeyConflictError, reason="key-conflict", flow=problem.task_flow_id)
     return make(said, problem)
@@ -205,6 +210,8 @@ _KINDS: Mapping[str, Callable[[str, _Problem], FlowerError]] = {
     "unknown-flow": _as(errors.UnknownFlowError),
     "unknown-task": _as(errors.UnknownTaskError),
     "unknown-workflow": _as(errors.UnknownWorkflowError),
+    "unknown-schedule": _as(errors.UnknownScheduleError),
+    "schedule": _schedule,
     "unknown-version": _as(errors.UnknownVersionError),
     "not-yet-registered": _as(errors.NotYetRegisteredError),
     "moved": _as(errors.MovedError, reason="moved"),

@@ -36,8 +36,8 @@ def flows_query(
         "taskId": workflow,
         # The tables say Ignore of flows that were cancelled.
         "status": ["Ignore" if word == "Cancelled" else word for word in words] or None,
-        "since": _iso(times.since),
-        "until": _iso(times.until),
+        "since": time_text(times.since),
+        "until": time_text(times.until),
         "limit": _PAGE if limit is None else max(1, min(limit, _PAGE)),
     }
 
@@ -56,7 +56,8 @@ def rerun_body(
     return selected | {name: value for name, value in given.items() if value}
 
 
-def _iso(time: datetime | str | None) -> str | None:
+def time_text(time: datetime | str | None) -> str | None:
+    """As the API takes a time; UTC where it has no offset."""
     if isinstance(time, datetime):
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
     return time

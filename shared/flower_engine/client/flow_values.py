@@ -246,6 +246,43 @@ class DeployedWorkflow(_Told):
     problem: str = ""
 
 
+class Schedule(_Told):
+    """A schedule as it stands. ``state``: active, paused, finished (no slot is to come) or problem (it does
+    not fire, as ``problems`` say); ``definition``: its document; ``next``: its next slots."""
+
+    schedule: str
+    task_id: str
+    state: str
+    version: int
+    is_paused: bool = False
+    reason: str = ""
+    definition: dict[str, Any] = {}
+    next: list[datetime] = []
+    last_slot: datetime | None = None
+    last_flow: str | None = None
+    fired: int = 0
+    skipped: int = 0
+    missed: int = 0
+    failures: int = 0
+    problems: list[dict[str, Any]] = []
+    warnings: list[str] = []
+
+
+class ScheduleSlot(_Told):
+    """What became of a slot, or of ``count`` slots in a row from ``slot`` to ``until``: fired, skipped,
+    missed, or held."""
+
+    slot: datetime
+    until: datetime
+    state: str
+    count: int = 1
+    reason: str = ""
+    detail: str = ""
+    flow: str = ""
+    late_ms: int = 0
+    backfill: str = ""
+
+
 class DeployedSchedule(_Told):
     """The same of a schedule."""
 

@@ -146,6 +146,15 @@ def document_of(workflow: "Mapping[str, Any] | Workflow[..., Any]") -> Mapping[s
     return workflow if isinstance(workflow, Mapping) else workflow.document()
 
 
+def schedules_of(workflow: "Mapping[str, Any] | Workflow[..., Any]") -> list[dict[str, Any]]:
+    """The documents of a workflow's schedules; where it is a document itself they are none of it.
+
+    Raises:
+        DefinitionError: one needs parameters that are not given.
+    """
+    return [] if isinstance(workflow, Mapping) else [one.document() for one in workflow.schedules.values()]
+
+
 def _of_python(workflow: Any, args: tuple[Any, ...], parameters: Mapping[str, Any]) -> Registration[Any]:
     # Whoever has such a workflow has imported this already; others need not.
     from flower_engine.authoring.workflow import Prepared, Workflow  # noqa: PLC0415

@@ -1,0 +1,76 @@
+"""``client.schedules``, for code that blocks."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flower_engine.client import schedule_calls
+from flower_engine.client.flow_queries import time_text
+from flower_engine.client.flow_values import Schedule, ScheduleSlot
+
+if TYPE_CHECKING:
+    from flower_engine.authoring.scheduled import Scheduled
+    from flower_engine.client.blocking_client import Client
+
+
+class Schedules:
+    """The schedules; ``client.schedules``. docs/schedules.md says what they mean."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    def __iter__(self) -> Iterator[Schedule]:
+        """Every schedule, by name."""
+        cursor = None
+        while True:
+            page, cursor = self._client.run(schedule_calls.page(cursor, self._client.patience()))
+            yield from page
+            if cursor is None:
+                return
+
+    def get(self, name: str) -> Schedule:
+        """The schedule as it stands; raises UnknownScheduleError."""
+        return self._client.run(schedule_calls.get(name, self._client.patience()))
+
+    def put(self, schedule: "Mapping[str, Any] | Scheduled[...]") -> Schedule:
+        """Sets a schedule (in Python, or its document), or replaces it as a whole; a pause stays.
+
+        Raises:
+            ScheduleError: it cannot be so; names every field.
+        """
+        document = schedule if isinstance(schedule, Mapping) else schedule.document()
+        return self._client.run(schedule_calls.put(document, self._client.patience()))
+
+    def delete(self, name: str) -> bool:
+        """Takes it away, not its flows; False if there was none."""
+        return self._client.run(schedule_calls.delete(name, self._client.patience()))
+
+    def pause(self, name: str, *, reason: str = "") -> Schedule:
+        """Its slots are skipped until it is resumed; flows under way go on."""
+        return self._client.run(schedule_calls.pause(name, reason, self._client.patience()))
+
+    def resume(self, name: str) -> Schedule:
+        """It goes on from its next slot; raises RefusedError where it is not paused."""
+        return self._client.run(schedule_calls.resume(name, self._client.patience()))
+
+    def trigger(self, name: str, *, slot: datetime | str | None = None) -> str:
+        """Starts a flow with its parameters now, beside its slots; its id, for ``client.flow``. ``slot``:
+        what they take for the slot, instead of now."""
+        return self._client.run(schedule_calls.trigger(name, time_text(slot), self._client.patience()))
+
+    def slots(
+        self,
+        name: str,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> Iterator[ScheduleSlot]:
+        """What became of its slots, the newest first; page after page, as far as one reads."""
+        query: dict[str, Any] = {"since": time_text(since), "until": time_text(until), "cursor": None}
+        while True:
+            page, query["cursor"] = self._client.run(
+                schedule_calls.slots_page(name, query, self._client.patience())
+            )
+            yield from page
+            if query["cursor"] is None:
+                return
