@@ -41,6 +41,20 @@ _CANNOT_BE_SAID = {
     "POST /flows/{task_flow_id}/fork": _TASKS,
     "POST /deploy": "which tasks form a graph without circles, and that no taskId or taskSeq comes twice",
     "PUT /workflows/{task_id}": "which tasks form a graph without circles, and that no taskSeq comes twice",
+    **dict.fromkeys(
+        (
+            "POST /schedules",
+            "PUT /schedules/{schedule}",
+            "POST /schedule-preview",
+            "GET /schedules/{schedule}/preview",
+        ),
+        "which texts are a cron expression or a zone, and that one field says when it fires",
+    ),
+    "POST /schedules/{schedule}/trigger": _DAYS,
+    "GET /schedules/{schedule}/slots": "which words are a cursor, and " + _DAYS,
+    "GET /schedules/{schedule}/slots/{slot}": _DAYS,
+    "POST /schedules/{schedule}/backfills": "that from is not behind to, and " + _DAYS,
+    "GET /backfills/{id}/slots": "which words are a cursor",
     "PUT /limits/global": _LIMITS,
     "PUT /limits/{scope}/{name}": _LIMITS,
 }

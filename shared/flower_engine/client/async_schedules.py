@@ -2,21 +2,31 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flower_engine.client import schedule_calls
+from flower_engine.client.api_calls import Patience, Steps
 from flower_engine.client.flow_queries import time_text
 from flower_engine.client.flow_values import Schedule, ScheduleSlot
 
 if TYPE_CHECKING:
     from flower_engine.authoring.scheduled import Scheduled
-    from flower_engine.client.async_client import AsyncClient
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """What makes the calls: a client."""
+
+    async def run(self, steps: Steps[T]) -> T: ...
+
+    def patience(self) -> Patience: ...
 
 
 class AsyncSchedules:
     """The schedules; ``client.schedules``. docs/schedules.md says what they mean."""
 
-    def __init__(self, client: "AsyncClient") -> None:
+    def __init__(self, client: Runner) -> None:
         self._client = client
 
     async def __aiter__(self) -> AsyncIterator[Schedule]:
