@@ -25,7 +25,7 @@ SchedulePath = Annotated[
 ]
 Version = Annotated[
     int | None,
-    Field(ge=0, le=2**63 - 1, description="refuse if the schedule has changed since this version"),
+    Field(ge=0, le=2**53 - 1, description="refuse if the schedule has changed since this version"),
 ]
 
 
@@ -93,10 +93,15 @@ class DeployedScheduleBody(WhenBody):
     schedule: ScheduleName
 
 
-class PauseBody(RequestBody):
-    """Why, and what of."""
+class ReasonBody(RequestBody):
+    """Why."""
 
     reason: Reason = ""
+
+
+class PauseBody(ReasonBody):
+    """Why, and what of."""
+
     version: Version = None
 
 

@@ -12,7 +12,7 @@ from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.request_times import is_known_time
 from flower_api.routes.schedules import BODY_PROBLEMS
-from flower_api.schedule_schemas import PauseBody, SchedulePath
+from flower_api.schedule_schemas import ReasonBody, SchedulePath
 from flower_engine.errors import ParameterFault, ScheduleError, TimeError
 from flower_engine.flows.backfills import (
     Backfill,
@@ -99,7 +99,7 @@ def add_backfills(app: FastAPI, stores: PostgresStores) -> None:
         summary="Pause a backfill",
         responses=replies({200: (BackfillView, "Nothing more of it begins")}, problems=(*BODY_PROBLEMS, 404)),
     )
-    async def pause(backfill: BackfillPath, body: PauseBody | None = None) -> Response:
+    async def pause(backfill: BackfillPath, body: ReasonBody | None = None) -> Response:
         return reply(BackfillView.of(await change(stores, backfill, is_paused=True, reason=_reason(body))))
 
     @app.post(
@@ -107,7 +107,7 @@ def add_backfills(app: FastAPI, stores: PostgresStores) -> None:
         summary="Let a paused backfill go on",
         responses=replies({200: (BackfillView, "It goes on")}, problems=(*BODY_PROBLEMS, 404)),
     )
-    async def resume(backfill: BackfillPath, body: PauseBody | None = None) -> Response:
+    async def resume(backfill: BackfillPath, body: ReasonBody | None = None) -> Response:
         return reply(BackfillView.of(await change(stores, backfill, is_paused=False, reason=_reason(body))))
 
     @app.post(
@@ -115,12 +115,12 @@ def add_backfills(app: FastAPI, stores: PostgresStores) -> None:
         summary="Cancel a backfill",
         responses=replies({200: (BackfillView, "It ends here")}, problems=(*BODY_PROBLEMS, 404)),
     )
-    async def cancel(backfill: BackfillPath, body: PauseBody | None = None) -> Response:
+    async def cancel(backfill: BackfillPath, body: ReasonBody | None = None) -> Response:
         """Its flows under way go on."""
         return reply(BackfillView.of(await change(stores, backfill, is_cancelled=True, reason=_reason(body))))
 
 
-def _reason(body: PauseBody | None) -> str:
+def _reason(body: ReasonBody | None) -> str:
     return "" if body is None else body.reason
 
 

@@ -114,7 +114,7 @@ def add_schedules(app: FastAPI, stores: PostgresStores) -> None:
     async def delete(
         schedule: SchedulePath,
         version: Annotated[
-            int | None, Query(ge=0, le=2**63 - 1, description="refuse if it has changed since")
+            int | None, Query(ge=0, le=2**53 - 1, description="refuse if it has changed since")
         ] = None,
     ) -> Response:
         """Its flows go on; what became of its slots is kept for as long as that of others."""
