@@ -82,7 +82,7 @@ def test_what_needs_no_result_is_settled_in_the_plan() -> None:
             "parameters/a: it has the path 'x', which is no JSON Pointer",
         ),
         ([row(1, **ODD)], "parameters/a~1b: it has a $from that is neither"),
-        ([row(1, a={"$slot": "date"})], "parameters/a: $slot 'date' is of a schedule, and schedules are not"),
+        ([row(1, a={"$slot": "date"})], "parameters/a: $slot 'date' stands in parameters of schedules only"),
         ([row(1, "a", p={"$from": "b"}), row(2, "b", p={"$from": 1})], "depend on each other in a cycle"),
     ],
 )
@@ -145,7 +145,7 @@ def test_keys_are_those_of_values_that_are_settled() -> None:
         ({"a": {"$from": 1, "paht": "/"}}, "workflow 'etl': returns/a: it has 'paht', which is nothing"),
         ({"$from": 1, "$param": "x"}, "workflow 'etl': returns: it has $from and $param"),
         ([{"$secret": "T"}], "workflow 'etl': returns/0: what a flow returns is no place for secrets"),
-        ({"$slot": "date"}, "workflow 'etl': returns: $slot 'date' is of a schedule"),
+        ({"$slot": "date"}, "workflow 'etl': returns: $slot 'date' stands in parameters of schedules only"),
     ],
 )
 def test_what_a_flow_returns_is_checked(returns: Any, problem: str) -> None:

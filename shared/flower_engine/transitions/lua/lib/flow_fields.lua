@@ -21,7 +21,7 @@ local IS_COUNTED = 'a' -- its active tasks are
 local GAVE_PLACE_BACK = 'z'
 local HAS_DATA = 'd(%d+)' -- a task of it reads another; behind it stands how many bytes of results it keeps
 local function data_flag(bytes) return 'd' .. bytes end
-local OF_SCHEDULE = 's' -- a schedule fired it, and it goes on as far as that knows; its active tasks are counted
+local OF_SCHEDULE = 's' -- a schedule fired it, and it goes on as far as that knows (and is counted)
 local STOPPED = 'S' -- a schedule fired it, and knows that nothing of it goes on
 local EITHER_OF_SCHEDULE = '[sS]'
 local COUNTS_ACTIVE = '[asS]'
@@ -29,13 +29,13 @@ local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
 local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
 
--- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow has
--- data, behind them what it reads (see links_of); its open
--- dependencies (absent: there are less than two, so the first that is satisfied frees it); its state (absent:
--- it was never started); its retry policy and timeouts (absent: none); its failures (absent: none); its
--- progress (absent: none). Where the flow has data: how many tasks that are not final read its result, and the
--- bytes of that if it is kept, "3" or "3 17" (absent or "0": none does); the result that is kept, "=" and its
--- JSON or "@" and that of a BlobRef (absent or empty: it is not).
+-- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow
+-- has data, behind them what it reads (see links_of); its open dependencies (absent: there are less than two,
+-- so the first that is satisfied frees it); its state (absent: it was never started); its retry policy and
+-- timeouts (absent: none); its failures (absent: none); its progress (absent: none). Where the flow has data:
+-- how many tasks that are not final read its result, and the bytes of that if it is kept, "3" or "3 17"
+-- (absent or "0": none does); the result that is kept, "=" and its JSON or "@" and that of a BlobRef (absent
+-- or empty: it is not).
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -53,9 +53,10 @@ local NEVER = '0 0 0 -'
 local STATE = '^(%d+) (%d+) (%d+) (.*)$'
 local NO_LEASE = '-'
 
--- A task's dependents taken apart: "2,3" (nil: none); the tasks whose results it reads, "2,3?" (nil: none; "?":
--- it can do without); whether the message of a dependent is long, as that reads very many (then it is left to
--- the claim). The text is "<dependents>", or of a flow with data "<dependents><<reads>", with "!" for long.
+-- A task's dependents taken apart: "2,3" (nil: none); the tasks whose results it reads, "2,3?" (nil: none;
+-- "?": it can do without); whether the message of a dependent is long, as that reads very many (then it is
+-- left to the claim). The text is "<dependents>", or of a flow with data "<dependents><<reads>", with "!" for
+-- long.
 local function links_of(text)
   local at = text and string.find(text, '<', 1, true)
   if not at then

@@ -8,8 +8,8 @@ local flows, flow_ids = {}, {}
 local scheduled_flows = {} -- those of this call that schedules fired
 
 -- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `kept`: bytes of
--- results that it keeps (nil: it has no data, see kept_results.lua), `counted`: what the partition's count has
--- of them. `flags` are the others.
+-- results that it keeps (nil: it has no data, see kept_results.lua), `counted`: what the partition's count
+-- has of them. `flags` are the others.
 local function keep_flow(id, key, counters)
   local v, left, done, order, flags = match(counters, COUNTED)
   local flow = { id = id, key = key, v = v + 0, left = left + 0, done = done + 0, order = order,
@@ -87,7 +87,8 @@ local function set_state(flow, task, status, attempt, lost, lease)
   set(flow, state_field(task), status .. ' ' .. attempt .. ' ' .. lost .. ' ' .. lease)
 end
 
--- So many tasks more (or less) run, are ready or retry; counted where places.lua or scheduled.lua asks for it.
+-- So many tasks more (or less) run, are ready or retry; counted where places.lua or scheduled.lua asks for
+-- it.
 local function change_active(flow, by)
   if flow.flags ~= '' and string.find(flow.flags, COUNTS_ACTIVE) then
     flow.active = (flow.active or tonumber(call('HGET', flow.key, ACTIVE))) + by

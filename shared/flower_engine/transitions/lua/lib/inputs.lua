@@ -8,8 +8,8 @@ local LAST_BYTES = 100 -- of a message: most often they have that
 local readers_claimed = {} -- flow, task, lease, ...: claimed tasks of flows with data
 local reading_flows, looked_at = {}, 0
 
--- What a message's references name, '"3":3,"7":7', or nil: they name nothing. (A parameter may look alike; the
--- last one is the message's own.)
+-- What a message's references name, '"3":3,"7":7', or nil: they name nothing. (A parameter may look alike;
+-- the last one is the message's own.)
 local function reads_in(message)
   if sub(message, -#END) ~= END then
     return nil
@@ -27,9 +27,11 @@ local function reads_in(message)
   return reads and not string.find(reads, '}', 1, true) and reads or nil
 end
 
+local WANTED = 'w' -- before a task: its result is on the list
+
 -- Notes that the result of a task is wanted, once a flow.
 local function want(flow, producer)
-  local wanted, mark = flow.wanted, 'w' .. producer
+  local wanted, mark = flow.wanted, WANTED .. producer
   if not wanted then
     flow.wanted = { producer }
     reading_flows[#reading_flows + 1] = flow

@@ -1,8 +1,8 @@
 -- Results that flows keep for the tasks that read them.
 --
 -- A result is kept from when its task is final with a value until no task that is not final reads it; see
--- model/kept_results.py. Flows without data never come here. What is known of a result, and what changes, lies
--- with the other fields of the flow: readers_field, "3" or "3 17", and result_field.
+-- model/kept_results.py. Flows without data never come here. What is known of a result, and what changes,
+-- lies with the other fields of the flow: readers_field, "3" or "3 17", and result_field.
 -- needs: base, flow_fields, flows, keys
 local kept_by = 0 -- how many bytes this call keeps more than it found
 
@@ -44,8 +44,8 @@ local function values_of(flow, names)
   return values
 end
 
--- Reads what is not known yet of the results of these tasks, together with the fields in `names`, whose values
--- come back.
+-- Reads what is not known yet of the results of these tasks, together with the fields in `names`, whose
+-- values come back.
 local function read_uses(flow, tasks, names)
   local others = #names
   for index = 1, #tasks do

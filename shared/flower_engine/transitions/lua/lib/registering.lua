@@ -74,8 +74,8 @@ local function at_limit(plan)
   return 'queue'
 end
 
--- Registers a flow; returns a word, see register.lua. `of_schedule`: "<uid> <slot> <slot before> <slot behind>"
--- of one that a schedule fired (nil: none did).
+-- Registers a flow; returns a word, see register.lua. `of_schedule`: "<uid> <slot> <slot before> <slot
+-- behind>" of one that a schedule fired (nil: none did).
 local function register_flow(id, plan, idempotency_key, start, extra, of_schedule)
   local key = flow_key(id)
   if call('EXISTS', key, ended_key(id)) > 0 then
@@ -118,7 +118,8 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
       active = active_roots(plan)
     end
   end
-  append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":' .. digits(next_order)
+  append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":'
+    .. digits(next_order)
     .. plan.tail .. extra .. (start and ',"start_ms":' .. string.format('%d', start) or '') .. '}')
   local first, flags = plan.first, flow.flags
   call('HSET', key, COUNTERS, plan.counters .. digits(next_order) .. (flags == '' and '' or ' ' .. flags),

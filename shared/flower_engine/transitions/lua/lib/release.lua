@@ -11,8 +11,8 @@ local byte = string.byte
 
 -- Counts one dependency less for a task; one that waits and has none left is pushed to its lane. (It does
 -- not wait if an operator passed over it, or reran something before it alone.) Its state and message are
--- kept: the claim that follows often takes just that task. A root is released by nothing that its count of open
--- dependencies counts: in a fork all of them can be taken over.
+-- kept: the claim that follows often takes just that task. A root is released by nothing that its count of
+-- open dependencies counts: in a fork all of them can be taken over.
 local function release_one(flow, task, is_root, open, lane, state, message)
   local open_name = open_field(task)
   open = flow[open_name] or open
@@ -35,8 +35,8 @@ local function release_one(flow, task, is_root, open, lane, state, message)
 end
 
 -- Adds the fields that release_found wants of these tasks to `names`; of each there are so many (4: with the
--- message). The message of a task that reads very many others is long, as it names them all: it is left to the
--- claim, since each of those would ask for it.
+-- message). The message of a task that reads very many others is long, as it names them all: it is left to
+-- the claim, since each of those would ask for it.
 local function add_names(names, tasks, width)
   for index = 1, #tasks do
     local task, n = tasks[index], #names

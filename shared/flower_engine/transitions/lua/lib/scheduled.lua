@@ -1,8 +1,8 @@
 -- Flows that schedules fired: what their schedules hear of them.
 --
--- sflows:<uid> is a zset of those that have not ended, by their slot; by minus their slot where nothing goes on
--- until an operator acts (flag S). A schedule of which a slot waits for that (field "h") is due at once. How
--- often in a row its flows stopped is counted (field "f"); one that finishes begins that anew.
+-- sflows:<uid> is a zset of those that have not ended, by their slot; by minus their slot where nothing goes
+-- on until an operator acts (flag S). A schedule of which a slot waits for that (field "h") is due at once.
+-- How often in a row its flows stopped is counted (field "f"); one that finishes begins that anew.
 -- needs: base, engine_time, flow_fields, flows, keys
 
 local function schedule_of(flow)
@@ -61,5 +61,6 @@ local function slot_fields(of_schedule)
     return ''
   end
   return ',"schedule":"' .. uid .. '","slot":' .. slot
-    .. (before == '0' and '' or ',"previous_slot":' .. before) .. (behind == '0' and '' or ',"next_slot":' .. behind)
+    .. (before == '0' and '' or ',"previous_slot":' .. before)
+    .. (behind == '0' and '' or ',"next_slot":' .. behind)
 end

@@ -31,8 +31,8 @@ local function drain_notes(flow)
 end
 
 -- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
--- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that and
--- the others as links_of has them.
+-- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
+-- and the others as links_of has them.
 local function load_whole(flow)
   local count = flow.left + flow.done
   drain_notes(flow)

@@ -4,8 +4,8 @@
 --
 -- Guarantees: no slot that had its fate gets another; fates that only the lost log had are in the log again.
 --   The definitions come from their table, by a watcher. Safe to send twice.
--- ARGV: generation that is being made, for each schedule: uid, cursor in ms, failures in a row, slot that waits
---   for a flow in ms ("": none), number of events, events (JSON)
+-- ARGV: generation that is being made, for each schedule: uid, cursor in ms, failures in a row, slot that
+--   waits for a flow in ms ("": none), number of events, events (JSON)
 -- Reply: {"ok"} or {"lost"}. Cost: linear in schedules and events.
 local generation = unpack(ARGV, 1, 1)
 if call('HGET', meta_key(), 'recovering') ~= generation then

@@ -12,5 +12,6 @@ if current_generation ~= generation then
 end
 local until_ms = string.format('%d', clock - behind_ms)
 local due = call('ZRANGE', schedules_key(), '-inf', until_ms, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
-local behind = call('ZRANGE', schedules_key(), '(' .. until_ms, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local behind = call('ZRANGE', schedules_key(), '(' .. until_ms, '+inf', 'BYSCORE', 'LIMIT', 0, 1,
+  'WITHSCORES')
 return { 'ok', digits(clock), behind[2] and string.format('%d', behind[2] - until_ms) or '-1', due }

@@ -9,12 +9,13 @@
 -- ARGV: generation, number of plans, the plans as register.lua has them, then for each schedule: uid, version
 --   and cursor as they were when this was decided (cursor "": slots of the past, for a backfill), overlap
 --   (allow | skip | queue_one | queue | strict | cancel), most failures in a row ("": any number), when it is
---   due next ("": never), the newest slot that has come ("": unknown), number of decisions, then for each, oldest first: kind (miss | skip | fire), first
---   slot, last slot, how many, its time in ms, reason (of a backfill: its name), detail (JSON), number of its
---   plan, flow, slot before it, slot behind it (0: none)
--- Reply: {"ok", for each schedule: word, how many decisions hold, cursor, detail} or {"lost"}. Words: ok | stale
---   (it is at another version or cursor) | gone | early (detail: Redis' clock) | held (detail: the flow that it
---   waits for) | failed (skipped, as its flows failed too often in a row) | later (this call did enough).
+--   due next ("": never), the newest slot that has come ("": unknown), number of decisions, then for each,
+--   oldest first: kind (miss | skip | fire), first slot, last slot, how many, its time in ms, reason (of a
+--   backfill: its name), detail (JSON), number of its plan, flow, slot before it, slot behind it (0: none)
+-- Reply: {"ok", for each schedule: word, how many decisions hold, cursor, detail} or {"lost"}. Words: ok |
+--   stale (it is at another version or cursor) | gone | early (detail: Redis' clock) | held (detail: the flow
+--   that it waits for) | failed (skipped, as its flows failed too often in a row) | later (this call did
+--   enough).
 -- Cost: linear in decisions, and in the fields of what is registered and the tasks of what is cancelled.
 local generation, plan_count = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
@@ -50,7 +51,8 @@ local function cancel_all(uid, slot)
     local key = flow_key(id)
     local flow = flows[id] or keep_flow(id, key, call('HGET', key, COUNTERS))
     tasks = tasks + flow.left + flow.done
-    cancel_flow(flow, '"schedule"', '"slot ' .. slot .. ' of its schedule came, which cancels what is under way"')
+    cancel_flow(flow, '"schedule"',
+      '"slot ' .. slot .. ' of its schedule came, which cancels what is under way"')
     call('ZREM', schedule_flows_key(uid), id)
     id = under_way(uid, 'cancel')
   end
@@ -107,14 +109,17 @@ local function decide(uid, known, given, decision, is_last)
     end
     kind, reason = 'skip', 'limit'
     blocker = match(word, '^skipped (.+)$')
-    detail = blocker and '""' or '"as many flows of its workflow are under way as may be: ' .. sub(word, 6) .. '"'
+    detail = blocker and '""'
+      or '"as many flows of its workflow are under way as may be: ' .. sub(word, 6) .. '"'
     if is_backfill then
       return 'full'
     end
   end
-  append(begin_event(kind == 'miss' and 'missed' or 'skipped', uid, failures) .. ',"slot":' .. first .. ',"until":'
+  append(begin_event(kind == 'miss' and 'missed' or 'skipped', uid, failures)
+    .. ',"slot":' .. first .. ',"until":'
     .. last .. (count == '1' and '' or ',"count":' .. count) .. ',"reason":"' .. reason .. '"'
-    .. (detail == '""' and '' or ',"detail":' .. detail) .. (blocker and ',"flow":"' .. blocker .. '"' or '') .. tail)
+    .. (detail == '""' and '' or ',"detail":' .. detail)
+    .. (blocker and ',"flow":"' .. blocker .. '"' or '') .. tail)
   return 'ok'
 end
 
