@@ -121,6 +121,7 @@ async def test_a_bulk_call_is_answered_in_order_and_goes_on_after_a_failure(api:
         "taskId": "unknown",
         "code": 404,
         "description": "no tasks registered",
+        "type": "urn:flower:problem:unknown-workflow",
     }
     assert "task_seq 1.5" in entries[3]["description"]
     async with api.engine() as engine:

@@ -235,9 +235,7 @@ NO_CLASS = {
     errors.UnknownStrikeError: "strikes are set by the command",
     errors.TimeError: "a time is a parameter of a list, which the client checks before",
     errors.DefinitionsError: "its problems are those of a DefinitionError",
-    errors.ScheduleError: "schedules are set by the command",
-    errors.UnknownScheduleError: "as above",
-    errors.UnknownBackfillError: "as above",
+    errors.UnknownBackfillError: "backfills are begun by the command",
     errors.ScheduleMovedError: "as above",
 }
 

@@ -10,12 +10,13 @@ from flower_engine.flows.flow_control_changes import set_control
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import fork
 from flower_engine.flows.history import find_flow
+from flower_engine.flows.memory_stores import MemoryStores
 from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.registrations import Asked, start
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.workflow_definitions import define
-from flower_engine.model.definition import Keying, PlannedTask, TaskDefinition, WorkflowDefinition
+from flower_engine.model.definition import PlannedTask, TaskDefinition, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import Operated, read_messages
@@ -216,11 +217,14 @@ async def test_what_was_given_as_data_stays_data_among_references(stores: Stores
 
 
 async def test_a_task_waits_by_the_keys_of_its_new_parameters(stores: Stores) -> None:
-    keying = Keying(fair_by="customer")  # in Postgres flow control says it
+    control = FlowControl(scope="workflow", name="w", fair_by="customer")
     if isinstance(stores, PostgresStores):
-        await set_control(stores, FlowControl(scope="workflow", name="w", fair_by="customer"))
-    flow = await _flow(stores, _workflow(_task(1, parameters={"customer": "a"}), keying=keying))
-    await define(stores, _workflow(_task(1, parameters={"customer": "b"}), keying=keying))
+        await set_control(stores, control)
+    else:
+        assert isinstance(stores, MemoryStores)
+        stores.said.put_control(control)
+    flow = await _flow(stores, _workflow(_task(1, parameters={"customer": "a"})))
+    await define(stores, _workflow(_task(1, parameters={"customer": "b"})))
     (before,) = await _planned(stores, flow)
     await _rerun(stores, flow, [1])
     (after,) = await _planned(stores, flow)
