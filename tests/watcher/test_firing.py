@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
+from flower_cli.commands.show import print_flow
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
 from flower_engine.model.schedule_state import ScheduleState, fold_schedules
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection
+from flower_engine.projection.read.queries import FlowFilter, list_flows, read_flow
+from flower_engine.projection.read.views import moment, view_of_state
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected, add_positions
 from flower_engine.projection.write.writer import Writer
@@ -22,7 +26,7 @@ from flower_engine.transitions.schedule_transitions import read_schedules
 from flower_watcher.fire_slots import FireLoop
 from flower_watcher.schedule_sync import ScheduleSyncLoop
 from flower_watcher.scheduled_workflows import Shared
-from scripts.engine import Engine
+from scripts.engine import Engine, task
 from worker.running import PATIENCE_SECONDS
 
 A_SECOND_MS = 1_000
@@ -215,15 +219,19 @@ async def test_a_time_that_is_over_finishes_a_schedule_at_once(watched: Watched)
     assert not state.fates
 
 
-async def test_what_becomes_of_slots_stands_in_the_tables(watched: Watched) -> None:
-    uid = await watched.define()
-    await watched.until(lambda now: now.counts()["fired"] >= 2, uid)
+async def _project(watched: Watched) -> None:
     held = Projected(
         partition=0, position=None, installation="test-installation", generation="1", partitions=1
     )
     await add_positions(watched.tables, [held])
     entries = await read_log(watched.engine.client, watched.engine.partition, None, 1000)
     assert await Writer(watched.tables, held).write(await make_batch(0, entries))
+
+
+async def test_what_becomes_of_slots_stands_in_the_tables(watched: Watched) -> None:
+    uid = await watched.define()
+    await watched.until(lambda now: now.counts()["fired"] >= 2, uid)
+    await _project(watched)
     state = await watched.state(uid)
     row = await (
         await watched.tables.execute(
@@ -233,6 +241,40 @@ async def test_what_becomes_of_slots_stands_in_the_tables(watched: Watched) -> N
         )
     ).fetchone()
     assert row == (state.counts()["fired"],) * 2
+
+
+async def test_a_flow_shows_its_slot_and_schedule(
+    watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = await watched.define("every-second")
+    state = await watched.until(lambda now: now.counts()["fired"] >= 1, uid)
+    slot = min(fate.slot for fate in state.fates.values())
+    flow = slot_flow_id(uid, slot, 0)
+    other = await watched.engine.register(task(1))
+    await _project(watched)
+    slots = tuple(moment(slot + step * A_SECOND_MS) for step in (0, -1, 1))
+
+    listed = {
+        one.task_flow_id: one
+        for one in await list_flows(watched.tables, FlowFilter(), behind=None, limit=1_000)
+    }
+    shown = await read_flow(watched.tables, flow)
+    assert shown is not None
+    told = view_of_state(await watched.engine.flow(flow), 0)  # before Postgres has it
+    for one in (listed[flow], shown, told):
+        assert (one.slot_ts, one.previous_slot_ts, one.next_slot_ts) == slots
+        assert one.schedule_uid == uid
+    assert (listed[flow].schedule, shown.schedule, told.schedule) == ("every-second", "every-second", None)
+    print_flow(msgspec.json.decode(msgspec.json.encode(shown)))
+    assert f"slot       {slots[0]:%Y-%m-%d %H:%M:%S} UTC of schedule every-second" in capsys.readouterr().out
+
+    plain = listed[other]
+    assert (plain.schedule, plain.schedule_uid, plain.slot_ts, plain.next_slot_ts) == (None,) * 4
+    await watched.tables.execute(
+        "UPDATE kr_flow_stat SET schedule = 'no uuid' WHERE task_flow_id = %s", [flow]
+    )
+    damaged = await read_flow(watched.tables, flow)
+    assert damaged is not None and (damaged.schedule, damaged.schedule_uid) == (None, "no uuid")
 
 
 async def test_a_postgres_that_went_back_in_time_is_edited_and_heard_again(watched: Watched) -> None:

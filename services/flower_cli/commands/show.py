@@ -210,8 +210,7 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
             out.print(
                 f"{label:<11}{words.moment(flow[f'{name}Ts'])} UTC{f' by {by}' if by else ''}", markup=False
             )
-    if flow["forkedFrom"]:
-        out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
+    _print_origin(flow)
     if flow["workflowVersion"]:
         out.print(f"{'version':<11}{flow['workflowVersion'][:12]} of {flow['taskId']}", markup=False)
     for version, tasks in _other_versions(flow["tasks"]).items():
@@ -235,6 +234,14 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
     for task in flow["failedTasks"]:
         out.print()
         print_failure(task, whole=whole)
+
+
+def _print_origin(flow: dict[str, Any]) -> None:
+    if flow["slotTs"]:
+        name = flow["schedule"] or flow["scheduleUid"]
+        out.print(f"{'slot':<11}{words.moment(flow['slotTs'])} UTC of schedule {name}", markup=False)
+    if flow["forkedFrom"]:
+        out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
 
 
 def _other_versions(tasks: Sequence[dict[str, Any]]) -> dict[str, list[int]]:

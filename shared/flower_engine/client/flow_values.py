@@ -74,7 +74,9 @@ class Task(_Told):
 
 
 class FlowEntry(_Told):
-    """A flow without its tasks: how many of them stand where, and when what happened."""
+    """A flow without its tasks: how many of them stand where, and when what happened. ``slot_ts``: the slot
+    that it was fired for, of the schedule of this name (None where it is not known) and uid, with the slots
+    before and after it; all None where no schedule fired it."""
 
     task_flow_id: str
     task_id: str
@@ -99,6 +101,11 @@ class FlowEntry(_Told):
     cancelled_ts: datetime | None = None
     cancelled_by: str | None = None
     workflow_version: Any = None
+    schedule: str | None = None
+    schedule_uid: str | None = None
+    slot_ts: datetime | None = None
+    previous_slot_ts: datetime | None = None
+    next_slot_ts: datetime | None = None
 
     @property
     def id(self) -> str:

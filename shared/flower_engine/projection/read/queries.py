@@ -27,7 +27,12 @@ _SUMMARY = SQL("""
     'key', flow.idempotency_key, 'forkedFrom', flow.forked_from,
     'startTs', extract(epoch FROM flow.start_ts), 'pausedTs', extract(epoch FROM flow.paused_ts),
     'pausedBy', flow.paused_by, 'cancelledTs', extract(epoch FROM flow.cancelled_ts),
-    'cancelledBy', flow.cancelled_by, 'workflowVersion', flow.definition, 'lostVersion', flow.lost_version
+    'cancelledBy', flow.cancelled_by, 'workflowVersion', flow.definition, 'lostVersion', flow.lost_version,
+    'scheduleUid', flow.schedule, 'slotTs', extract(epoch FROM flow.slot_ts),
+    'previousSlotTs', extract(epoch FROM flow.previous_slot_ts),
+    'nextSlotTs', extract(epoch FROM flow.next_slot_ts),
+    'schedule', CASE WHEN flow.schedule ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+        (SELECT nullif(name, '') FROM kr_schedule WHERE uid = flow.schedule::uuid) END
 """)
 _TASK = SQL("""
     'taskExecSeq', task.task_exec_seq, 'taskSeq', task.task_seq, 'taskName', task.task_name,

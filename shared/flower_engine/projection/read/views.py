@@ -163,7 +163,9 @@ WaitReason = (
 class FlowSummary(View, kw_only=True):
     """A flow without its tasks. ``workflow_version``: the hash of its workflow's version. ``lost_version``:
     the flow went on, and ended as this version, in a part of the history that is lost; what is shown here is
-    older. ``unreadable``: what of it cannot be shown as it is stored, and why."""
+    older. ``schedule``: the name of the one that fired it, where that is known; ``slot_ts``: for which of its
+    slots, with those before and after it. ``unreadable``: what of it cannot be shown as it is stored, and
+    why."""
 
     task_flow_id: str
     task_id: str
@@ -191,6 +193,11 @@ class FlowSummary(View, kw_only=True):
     cancelled_by: str | None
     workflow_version: str | None = None
     lost_version: int | None = None
+    schedule: str | None = None
+    schedule_uid: str | None = None
+    slot_ts: Moment | None = None
+    previous_slot_ts: Moment | None = None
+    next_slot_ts: Moment | None = None
     unreadable: list[str] = []
 
 
@@ -377,6 +384,10 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         cancelled_ts=_moment(flow.cancelled and flow.cancelled.at),
         cancelled_by=flow.cancelled and flow.cancelled.by,
         workflow_version=flow.registered.definition or None,
+        schedule_uid=flow.registered.schedule or None,
+        slot_ts=_moment(flow.registered.slot or None),
+        previous_slot_ts=_moment(flow.registered.previous_slot or None),
+        next_slot_ts=_moment(flow.registered.next_slot or None),
         unreadable=[] if is_shown(flow.registered.start_ms) else [beyond("startTs")],
         parameters=msgspec.Raw(msgspec.json.encode(flow.registered.parameters or None)),
         failed_tasks=failed_tasks(tasks),
