@@ -1,5 +1,7 @@
 """Slots of schedules get their fates together with their flows, once, whoever decides."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from flower_engine.errors import LostError
@@ -8,6 +10,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.events import FlowRegistered
 from flower_engine.model.flow_control import AtMaxFlows, FlowControl
 from flower_engine.model.schedule_events import ScheduleHeld
+from flower_engine.programs.attempt_outcomes import Running, context_of
+from flower_engine.programs.context import Progress
 from flower_engine.transitions.operator_transitions import cancel, rerun
 from flower_engine.transitions.schedule_transitions import (
     Definition,
@@ -15,6 +19,7 @@ from flower_engine.transitions.schedule_transitions import (
     define_schedules,
     due_schedules,
 )
+from flower_engine.transitions.task_fields import decode_message
 from scripts.engine import Engine, chain, task
 from scripts.schedules import UID, Schedules, clock_ms
 
@@ -35,6 +40,27 @@ async def test_a_slot_fires_a_flow_that_knows_its_slots(engine: Engine) -> None:
     assert state.fates[nightly.slot(1), ""].late_ms > 0
     assert not await nightly.is_due()
     await engine.work_off()
+
+
+async def test_tasks_of_a_flow_get_its_slots_with_their_claim_also_after_a_lost_reply(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    await nightly.propose(nightly.fire(1))
+    other = await engine.register(task(1), task(2, 1))
+    first, again = [(await engine.call("w1", 1, wanted=10, answered=0)).claims for _ in range(2)]
+    for claims in (first, again):
+        found = {claim.flow: decode_message(claim.message).slots for claim in claims}
+        assert found == {
+            nightly.flow(1): (nightly.slot(1), nightly.slot(0), nightly.slot(2)),
+            other: None,
+        }
+    held = await send(engine.client, "HGET", engine.keys.flow(nightly.flow(1)), "m1")
+    assert decode_message(held).slots is None
+    claim = next(claim for claim in first if claim.flow == nightly.flow(1))
+    running = Running(claim.flow, claim.task, claim.attempt, "w1", b"", list[Progress]().append)
+    context = context_of(decode_message(claim.message), running)
+    assert (context.slot, context.previous_slot, context.next_slot) == tuple(
+        datetime.fromtimestamp(nightly.slot(number) / 1000, UTC) for number in (1, 0, 2)
+    )
 
 
 async def test_two_who_decide_at_once_fire_a_slot_once(engine: Engine) -> None:

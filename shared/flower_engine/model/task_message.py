@@ -16,6 +16,8 @@ from flower_engine.model.task_spec import TaskSpec
 class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Field ``mN`` of a flow's hash; a new field of a task that no transition acts on travels here.
 
+    ``slots``: the slot that a schedule fired the flow for, those before and behind it (ms, 0: there is none);
+    a claim adds them, no field in Redis has them.
     ``definition``, ``reads`` and ``refs`` are those of a ``PlannedTask``. The last two stay the last ones:
     claims look for them at the end of a message.
     """
@@ -27,6 +29,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
     definition: str = ""
+    slots: tuple[int, int, int] | None = None
     reads: dict[str, int] = {}
     refs: bool = False
 

@@ -2,6 +2,7 @@
 returned or raised. The same for workers and for tests of workflows."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.raised_errors import encode_error, members
 from flower_engine.model.result_json import finish_result
 from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.times import nearest
 from flower_engine.model.type_names import names_of
 from flower_engine.programs.context import Context, Progress
 from flower_engine.programs.outcomes import Fatal, Retry, after_ms_of
@@ -22,6 +24,7 @@ _decode_progress = msgspec.json.Decoder(Progress).decode
 
 Tell = Callable[[Progress], None]
 _OWN: Mapping[str, Provenance] = {}
+_NO_SLOTS = (None, None, None)
 _BLOB = b'"$blob"'
 
 
@@ -69,6 +72,7 @@ def make_arguments(
 
 def context_of(message: TaskMessage, running: Running) -> Context:
     """What a program, or a helper of it, may know of its attempt."""
+    slot, previous, following = map(_moment, message.slots) if message.slots else _NO_SLOTS
     return Context(
         flow=running.flow,
         task=running.task,
@@ -78,7 +82,14 @@ def context_of(message: TaskMessage, running: Running) -> Context:
         program=message.program,
         worker=running.worker,
         last_progress=_decode_progress(running.progress) if running.progress else None,
+        slot=slot,
+        previous_slot=previous,
+        next_slot=following,
     ).telling(running.tell)
+
+
+def _moment(ms: int) -> datetime | None:
+    return datetime.fromtimestamp(nearest(ms) / 1000, UTC) if ms else None
 
 
 def finished(result: object, begun: bytes, most_bytes: int) -> Done:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -29,6 +30,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     ``attempt`` counts from 1 and is never reset: with ``flow`` and ``task`` it makes a good idempotency key
     for what the program does elsewhere. ``last_progress`` is what an earlier attempt told last.
+    ``slot``, ``previous_slot`` and ``next_slot`` are moments in UTC of the schedule that fired the flow; None
+    where none did, or there is none.
     """
 
     flow: str
@@ -39,6 +42,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     program: str
     worker: str
     last_progress: Progress | None = None
+    slot: datetime | None = None
+    previous_slot: datetime | None = None
+    next_slot: datetime | None = None
 
     def telling(self, tell: Callable[[Progress], None]) -> "Context":
         """Itself, with the function that takes what it tells. (No field: a context can be a result.)"""

@@ -1,6 +1,6 @@
 -- Claims: leases, starts and logs what the choice gives.
--- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready, statuses
--- needs: strikes, suspects, timers
+-- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready, scheduled
+-- needs: statuses, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
 local granted_leases = {} -- for the call record
@@ -39,7 +39,7 @@ local function start_task(worker, queue, member, lane)
     .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
-  claims[n + 5], claims[n + 6] = message, progress or ''
+  claims[n + 5], claims[n + 6] = with_slots(flow, message), progress or ''
   if flow.kept then
     note_reader(flow, task, lease, message)
   end

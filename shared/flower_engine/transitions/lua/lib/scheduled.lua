@@ -10,6 +10,20 @@ local function schedule_of(flow)
   return uid, slot
 end
 
+-- The message of a task as its worker gets it: of a flow that a schedule fired with the slot, and those before
+-- and behind it. It is put together here, so that the messages that Redis holds are those of any other flow.
+local function with_slots(flow, message)
+  if flow.flags == '' or not string.find(flow.flags, EITHER_OF_SCHEDULE) then
+    return message
+  end
+  local slots = flow.slots or match(call('HGET', flow.key, SCHEDULE) or '', '^%S+ (%d+ %d+ %d+)$')
+  if not slots then
+    return message
+  end
+  flow.slots = slots
+  return sub(message, 1, -2) .. ',"slots":[' .. string.gsub(slots, ' ', ',') .. ']}'
+end
+
 -- A flow is of a schedule from here on; `sign` "-": nothing of it goes on.
 local function add_to_schedule(flow_id, uid, slot, sign)
   call('ZADD', schedule_flows_key(uid), sign .. slot, flow_id)
