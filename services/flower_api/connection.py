@@ -121,7 +121,8 @@ class Connection(HttpToolsProtocol):
         self._due = None  # from here on there is time for the body
         super().on_headers_complete()  # raises for a target that is no URL; then no cycle is this request's
         self._in_body = True
-        self._is_blob = self.url.startswith(BLOBS) and self.parser.get_method() == b"PUT"
+        method = self.parser.get_method()  # pyright: ignore[reportOptionalMemberAccess]
+        self._is_blob = self.url.startswith(BLOBS) and method == b"PUT"
         self._timed_bytes = 0
         self.headers = []  # trailers come here, and not among the headers, which are judged already
 

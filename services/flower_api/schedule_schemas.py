@@ -20,9 +20,10 @@ from flower_engine.schedules.schedule_problems import MAX_CATCH_UP, MAX_FAILURES
 
 SCHEDULE_PATTERN = r"^[^\x00-\x1f\x7f/]+$"
 ScheduleName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=SCHEDULE_PATTERN)]
-SchedulePath = Annotated[
-    str, Path(alias="schedule", min_length=1, max_length=MAX_NAME_LENGTH, description="The schedule's name.")
-]
+_PATH = Path(alias="schedule", min_length=1, max_length=MAX_NAME_LENGTH, description="The schedule's name.")
+SchedulePath = Annotated[str, _PATH]
+NewSchedulePath = Annotated[ScheduleName, _PATH]
+"""Of one that may not be there yet: its name must be one that can be given."""
 Version = Annotated[
     int | None,
     Field(ge=0, le=2**53 - 1, description="refuse if the schedule has changed since this version"),

@@ -91,7 +91,8 @@ def test_a_version_that_is_not_there_is_said(api: RunningApi) -> None:
         assert reply.status_code == 422, version
         assert reply.json()["type"] == "urn:flower:problem:unknown-version"
         assert "'few'" in details(reply)[0]
-    for version in (0, -1, 1.5, "", "x" * 65, None, [], True):
+    wrong: tuple[Any, ...] = (0, -1, 1.5, "", "x" * 65, None, [], True)
+    for version in wrong:
         status = api.client.post("/register/few", json={"workflowVersion": version}).status_code
         assert status == (200 if version is None else 422), version
     assert api.client.get("/workflows/few/versions/2").status_code == 404

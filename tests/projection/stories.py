@@ -146,13 +146,15 @@ class Story:
         slot, flow = schedules[uid].cursor + 60_000, make_flow_id(at, 0, next(_numbers))
         head: dict[str, Any] = {"at": at, "schedule": uid, "slot": slot, "failures": number % 2}
         passed: dict[str, Any] = {"until": slot + 60_000, "count": 2, "reason": "unwatched", "late_ms": 40}
+        if number // 3 == 2:
+            passed["reason"] = "overlap"
         match number // 3:
             case 0:
                 self.events.append(ScheduleFired(**head, flow=flow, late_ms=3))
             case 1:
                 self.events.append(ScheduleMissed(**head, **passed))
             case 2:
-                self.events.append(ScheduleSkipped(**{**head, **passed, "reason": "overlap"}, detail="a\t"))
+                self.events.append(ScheduleSkipped(**head, **passed, detail="a\t"))
             case _ if (slot, "") not in schedules[uid].fates:
                 self.events.append(ScheduleHeld(**head, flow=flow))
             case _:

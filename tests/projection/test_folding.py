@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -242,7 +242,11 @@ async def test_what_becomes_of_slots_is_projected_rightly(tables: Connection, si
     story.open()
     for number in (0, 1, 2, 0, 3, 6, 9, 9, 11, 1, 4, 7, 10, 10, 0, 2, 5, 8):
         story.schedule(number)
-    slots = {"slot": 1_790_000_060_000, "previous_slot": 1_790_000_000_000, "next_slot": 1_790_000_120_000}
+    slots: dict[str, Any] = {
+        "slot": 1_790_000_060_000,
+        "previous_slot": 1_790_000_000_000,
+        "next_slot": 1_790_000_120_000,
+    }
     story.run(story.register(SHAPES[0], schedule="00000000-0000-4000-8000-000000000001", **slots))
     await _is_projected_rightly(tables, story, [size])
 

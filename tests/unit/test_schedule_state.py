@@ -19,9 +19,9 @@ UID = "00000000-0000-4000-8000-000000000001"
 
 
 def defined(cursor: int, **more: Any) -> ScheduleDefined:
-    return ScheduleDefined(
-        **{"at": 1, "schedule": UID, "name": "s", "version": 1, "state": "active", "cursor": cursor, **more}
-    )
+    fields: dict[str, Any] = {"at": 1, "schedule": UID, "name": "s", "version": 1, "state": "active"}
+    fields.update(more, cursor=cursor)
+    return ScheduleDefined(**fields)
 
 
 def fired(slot: int, flow: str = "f", **more: Any) -> ScheduleFired:

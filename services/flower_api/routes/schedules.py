@@ -11,8 +11,8 @@ from flower_api.openapi import replies, reply
 from flower_api.problems import ProblemError
 from flower_api.schedule_schemas import (
     NewScheduleBody,
+    NewSchedulePath,
     ScheduleBody,
-    ScheduleName,
     SchedulePath,
     SchedulesPage,
     ScheduleView,
@@ -89,9 +89,7 @@ def add_schedules(app: FastAPI, stores: PostgresStores) -> None:
             problems=(*BODY_PROBLEMS, 404),
         ),
     )
-    async def put_schedule(
-        schedule: Annotated[ScheduleName, SchedulePath.__metadata__[0]], body: ScheduleBody, request: Request
-    ) -> Response:
+    async def put_schedule(schedule: NewSchedulePath, body: ScheduleBody, request: Request) -> Response:
         """Replaces all that it says; one that is paused stays so unless `isPaused` says otherwise. Where it
         says anew when it fires, no slot before this is caught up on. 409 if it has changed since `version`.
         """

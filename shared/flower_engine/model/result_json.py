@@ -182,7 +182,7 @@ class _Plain:
 
     def _check_fields(self, value: Any, path: tuple[Any, ...]) -> None:
         """Finds in the fields of an object what JSON cannot carry."""
-        kind: Any = type(value)
+        kind = cast("Any", type(value))
         names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", ())
         fields = {str(name): getattr(value, name, None) for name in names}
         _checked(self.made(fields, path), path)

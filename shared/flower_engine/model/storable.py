@@ -88,7 +88,7 @@ _Fault = tuple[list[str | int], str, str]  # its path, last step first
 
 
 def _fault_of(value: Any, depth: int, most_bits: int | None) -> _Fault | None:
-    kind: Any = type(value)
+    kind = cast("Any", type(value))
     if kind is str:
         return _fault_of_text(value) if is_unstorable(value) else None
     if kind is float:
@@ -110,7 +110,7 @@ def _fault_of(value: Any, depth: int, most_bits: int | None) -> _Fault | None:
     else:
         steps = enumerate(cast("list[Any]", value))
     for step, item in steps:
-        inner: Any = type(item)
+        inner = cast("Any", type(item))
         if inner is bool or item is None or (inner is str and not is_unstorable(item)):
             continue
         found = _fault_of(item, depth + 1, most_bits)
