@@ -87,6 +87,9 @@ async def test_a_program_and_its_helpers_are_told_what_they_run_for(
         "program": f"{asks}_{kind}",
         "worker": (await the_worker(engine)).worker,
         "last_progress": None,
+        "slot": None,
+        "previous_slot": None,
+        "next_slot": None,
     }
 
 

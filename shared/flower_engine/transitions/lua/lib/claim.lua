@@ -1,6 +1,6 @@
 -- Claims: leases, starts and logs what the choice gives.
--- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready, scheduled
--- needs: statuses, strikes, suspects, timers
+-- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready
+-- needs: scheduled, statuses, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
 local granted_leases = {} -- for the call record
