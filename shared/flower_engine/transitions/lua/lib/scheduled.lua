@@ -11,7 +11,8 @@ local function schedule_of(flow)
 end
 
 -- The message of a task as its worker gets it: of a flow that a schedule fired with the slot, and those
--- before and behind it. It is put together here, so that the messages that Redis holds are those of any other flow.
+-- before and behind it. It is put together here, so that the messages that Redis holds are those of any
+-- other flow.
 local function with_slots(flow, message)
   if flow.flags == '' or not string.find(flow.flags, EITHER_OF_SCHEDULE) then
     return message
