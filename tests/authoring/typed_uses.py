@@ -7,7 +7,18 @@ from typing import Any, TypeVar, assert_type
 
 import msgspec
 
-from flower_engine import CONTEXT, Context, Prepared, Program, RetryPolicy, Workflow, program, text, workflow
+from flower_engine import (
+    CONTEXT,
+    Context,
+    Prepared,
+    Program,
+    RetryPolicy,
+    Workflow,
+    program,
+    slot,
+    text,
+    workflow,
+)
 from flower_engine.client import (
     AsyncClient,
     AsyncFlowHandle,
@@ -96,6 +107,11 @@ def with_a_client(client: Client, day: date) -> None:
     assert_type(client.register_many([registration(nightly, day)]), list[FlowHandle[int]])
     assert_type(client.register("nightly", day=day), FlowHandle[Any])
     client.register(named("nightly", priority=-5), anything=1)
+
+
+def with_a_schedule(day: date) -> None:
+    nightly.schedule("nightly", cron="0 3 * * *").given(day, threshold=3)
+    nightly.schedule("by the slot", every="1h").given(day=slot.date)
 
 
 async def with_an_async_client(client: AsyncClient, day: date) -> None:

@@ -76,3 +76,5 @@ def uses(day: date) -> None:
     number: int = count("x")  # error: reportAssignmentType | assignment
     files: list[str] = list_files(day)  # error: reportAssignmentType | assignment
     assert number and files
+    nightly.schedule("n", cron="@daily").given("day")  # error: reportArgumentType | arg-type
+    nightly.schedule("n", cron="@daily").given(dy=day)  # error: reportCallIssue | call-arg
