@@ -156,9 +156,8 @@ class FireLoop:
 
     def _hear(self, firings: list[Firing], fired: list[SlotsFired]) -> None:
         words = [one.word for one in fired]
-        second = words.count("stale")
-        if second or words:
-            self._behind_ms = _BEHIND_MS if 2 * second > len(words) else 0
+        if words:
+            self._behind_ms = _BEHIND_MS if 2 * words.count("stale") > len(words) else 0
         self._proposing.forget(one.uid for one in fired if one.word == "gone")
         for firing, one in zip(firings, fired, strict=True):
             if one.word == "failed":
