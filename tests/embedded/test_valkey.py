@@ -54,6 +54,16 @@ def test_it_is_durable_refuses_to_forget_and_listens_on_no_port(valkey: Embedded
         assert send(valkey, "CONFIG", "GET", name) == [name.encode(), value.encode()]
 
 
+def test_a_stream_opens_a_node_only_when_the_one_before_is_full(valkey: EmbeddedValkey) -> None:
+    """Else a long entry behind a short one may damage the stream, see decision 0058."""
+    valkey.start()
+    for entry in range(200):
+        size = 200 if entry % 2 else 9_000
+        send(valkey, "XADD", "log", "*", "e", "x" * size)
+    found = send(valkey, "XINFO", "STREAM", "log")
+    assert found[found.index(b"radix-tree-keys") + 1] == 200 // 64 + 1
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere nothing is preloaded")
 def test_it_allocates_with_mimalloc_unless_something_else_is_preloaded(
     valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch

@@ -45,6 +45,11 @@ class EmbeddedValkey(Server):
             "aof-load-truncated": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",
+            # XADD of a long entry that opens a node may leave the stream with the address of memory that was
+            # freed, where the node before it moves as it is cut to its size: so only full nodes are, which
+            # fit already (decision 0058).
+            "stream-node-max-bytes": "0",
+            "stream-node-max-entries": "64",
             "always-show-logo": "no",
             "daemonize": "no",
         }
