@@ -133,6 +133,23 @@ async def test_a_postgres_that_is_read_only_is_waited_for(
     assert await waiting
 
 
+async def test_connections_of_a_pool_do_not_stay_read_only_when_the_database_no_longer_is(
+    tables: Connection, database_url: str
+) -> None:
+    name = database_url.partition("@/")[2].partition("?")[0]
+    write = "INSERT INTO ms_flow_control (scope, name, max_running) VALUES ('queue', 'q', 1)"
+    await tables.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+    async with database.make_pool(database_url, "test", max_size=1) as pool:
+        for _ in range(2):
+            async with pool.connection() as connection:
+                assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
+                with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                    await connection.execute(write)
+        await tables.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+        async with pool.connection() as connection:
+            await connection.execute(write)
+
+
 async def test_a_standby_is_waited_for_until_it_is_promoted(tmp_path: Path) -> None:
     with Home(tmp_path / "home") as home:
         prepare_postgres(home)

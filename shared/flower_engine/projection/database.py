@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
@@ -56,6 +57,8 @@ class _Forsaken(Connection):
     psycopg asks the server to cancel the statement, and waits up to 10 s for a server that does not answer.
     """
 
+    was_given_out = False
+
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 # as it is there
         self.pgconn.finish()
 
@@ -65,7 +68,8 @@ def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float 
 
     It opens while Postgres is down too; a connection is checked before it is given out, and waiting for one
     ends with an outage (``is_outage``) after 5 seconds. The server itself ends a statement that takes longer
-    than ``statement_seconds``; one that is cancelled here costs its connection.
+    than ``statement_seconds``; one that is cancelled here costs its connection. So does a database that was
+    read-only when it was made: a session stays so for good, whatever becomes of the database.
     """
 
     async def limit(connection: Connection) -> None:
@@ -87,7 +91,13 @@ def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float 
     )
 
 
-async def _check(connection: Connection) -> None:
+async def _check(connection: _Forsaken) -> None:
+    # The server reports this setting unasked. While it stands reads go on, each on a new connection.
+    is_read_only = connection.pgconn.parameter_status(b"default_transaction_read_only") == b"on"
+    if is_read_only and connection.was_given_out:
+        await connection.close()
+        raise psycopg.OperationalError("it was made while the database was read-only")
+    connection.was_given_out = True
     async with asyncio.timeout(_CHECK_SECONDS):
         await connection.ping()
 
