@@ -100,10 +100,10 @@ class ReusedDatabase:
                 connection.execute(SQL("DROP TABLE {}").format(Identifier("public", partition)))
             if _state(connection) != self._as_it_was:
                 return False
+            connection.execute("SET LOCAL session_replication_role = replica")  # no triggers from here on
             if used := _used(connection):
                 tables = SQL(", ").join(Identifier("public", table) for table in used)
                 connection.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))
-            connection.execute("SET LOCAL session_replication_role = replica")  # no triggers
             for table, rows in self._rows.items():
                 with connection.cursor().copy(
                     SQL("COPY {} FROM STDIN").format(Identifier("public", table))

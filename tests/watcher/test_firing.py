@@ -20,7 +20,7 @@ from flower_engine.projection.read.views import moment, view_of_state
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected, add_positions
 from flower_engine.projection.write.writer import Writer
-from flower_engine.schedules.slot_ids import slot_flow_id
+from flower_engine.schedules.slot_ids import partition_of_schedule, slot_flow_id
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.schedule_transitions import read_schedules
 from flower_watcher.fire_slots import FireLoop
@@ -118,6 +118,45 @@ async def test_two_watchers_fire_each_slot_once(watched: Watched) -> None:
     schedules = fold_schedules(await watched.engine.events())  # refuses a slot with two fates
     fired = [fate.flow for one in schedules.values() for fate in one.fates.values()]
     assert len(fired) == len(set(fired)) == len(await watched.engine.flows())
+
+
+async def test_slots_fire_in_the_partition_of_their_schedule_once(redis_url: str, database_url: str) -> None:
+    async with connect(redis_url) as client, await database.connect(database_url, "test") as tables:
+        with connect_blocking(redis_url) as blocking:
+            metas = [await install(client, number, "test-installation", 2) for number in range(2)]
+            engines = [
+                Engine(client, blocking, Partition(number, meta.installation, meta.generation))
+                for number, meta in enumerate(metas)
+            ]
+            await tables.execute(
+                "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority)"
+                " VALUES ('etl', 1, 'A', 0)"
+            )
+            watched = Watched(engines[0], tables, database_url)
+            uids = [await watched.define(f"s{number}") for number in range(12)]
+            own = [{uid for uid in uids if partition_of_schedule(uid, 2) == number} for number in range(2)]
+            partitions = [engine.partition for engine in engines]
+            sync = ScheduleSyncLoop(client, partitions, database_url, watched.shared)
+            loops = [FireLoop(client, one, watched.shared) for one in partitions for _ in range(2)]
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while True:
+                    await sync.run_once(tables)
+                    await asyncio.gather(*(loop.run_once() for loop in loops))
+                    found = [fold_schedules(await engine.events()) for engine in engines]
+                    known = {uid: state for schedules in found for uid, state in schedules.items()}
+                    if len(known) == len(uids) and all(s.counts()["fired"] >= 2 for s in known.values()):
+                        break
+                    await asyncio.sleep(0.05)
+            for number, engine in enumerate(engines):
+                assert set(found[number]) == own[number]
+                fired = {
+                    slot_flow_id(uid, fate.slot, number)
+                    for uid, state in found[number].items()
+                    for fate in state.fates.values()
+                    if fate.state == "fired"
+                }
+                assert set(await engine.flows()) == fired
+                await engine.check()
 
 
 async def test_an_edit_with_sql_holds_without_a_restart(watched: Watched) -> None:
