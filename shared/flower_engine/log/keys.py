@@ -32,6 +32,7 @@ class Keys:
         self.admitting = prefix + "admitting"
         self.served = prefix + "served"
         self.schedules = prefix + "schedules"
+        self.tasklog = prefix + "tasklog"
 
     def flow(self, flow_id: str) -> str:
         return f"{self.prefix}flow:{flow_id}"

@@ -1,0 +1,106 @@
+"""Chunks: consecutive lines of an attempt, and how they travel in the stream ``{flower:P}:tasklog``.
+
+An entry of the stream has one field, ``c``: chunks of any number of attempts as JSON, at most
+``MAX_ENTRY_BYTES`` of it. So a worker that runs thousands of small tasks a second adds a few entries a
+second, not thousands. An entry may come twice (its first answer was lost): then its chunks are equal, and the
+attempt with the number of the first line names a chunk. The numbers of the lines that an attempt has in one
+chunk are consecutive; where the next chunk begins higher, lines are missing, and ``skipped`` says how many of
+them the worker left out on purpose just before its first line.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
+
+import msgspec
+
+from flower_engine.model.ids import is_flow_id
+from flower_engine.task_logs.lines import Line
+
+FIELD = b"c"
+MAX_ENTRY_BYTES = 64 * 1024
+_MOST_READ_BYTES = 4 * MAX_ENTRY_BYTES  # of what somebody else may have written
+_NUMBER = Annotated[int, msgspec.Meta(ge=1, le=(1 << 31) - 1)]
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Consecutive lines of one attempt; there is at least one."""
+
+    flow: str
+    task: _NUMBER
+    attempt: _NUMBER
+    lines: Annotated[list[Line], msgspec.Meta(min_length=1)]
+    skipped: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)] = 0
+
+
+class BadChunk(msgspec.Struct, frozen=True):
+    """What stood in the place of a chunk, or of a whole entry, and is none: why, for a service's log."""
+
+    why: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Chunk]).decode
+_decode_apart = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_one = msgspec.json.Decoder(Chunk).decode
+
+
+def encode_entries(chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    """The values of the field ``c`` of as many entries as it takes; a chunk that is too long for one becomes
+    several."""
+    parts: list[bytes] = []
+    size = 2
+    for encoded in _encoded(chunks):
+        if parts and size + len(encoded) + 1 > MAX_ENTRY_BYTES:
+            yield b"[" + b",".join(parts) + b"]"
+            parts, size = [], 2
+        parts.append(encoded)
+        size += len(encoded) + 1
+    if parts:
+        yield b"[" + b",".join(parts) + b"]"
+
+
+def decode_entry(fields: Mapping[bytes, bytes]) -> list[Chunk | BadChunk]:
+    """The chunks of an entry, whatever it holds: what is none is a :class:`BadChunk` in its place."""
+    raw = fields.get(FIELD)
+    if raw is None:
+        return [BadChunk("the entry has no field c")]
+    if len(raw) > _MOST_READ_BYTES:
+        return [BadChunk(f"the entry has {len(raw)} bytes, which are more than any worker writes")]
+    try:
+        return [_checked(chunk) for chunk in _decode(raw)]
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        pass
+    try:
+        return [_decoded(one) for one in _decode_apart(raw)]
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return [BadChunk(f"the entry is no JSON array: {error}")]
+
+
+def _encoded(chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    for chunk in chunks:
+        encoded = _encode(chunk)
+        if len(encoded) + 2 > MAX_ENTRY_BYTES and len(chunk.lines) > 1:
+            half = len(chunk.lines) // 2
+            first = msgspec.structs.replace(chunk, lines=chunk.lines[:half])
+            yield from _encoded([first, msgspec.structs.replace(chunk, lines=chunk.lines[half:], skipped=0)])
+        else:
+            yield encoded
+
+
+def _decoded(raw: msgspec.Raw) -> Chunk | BadChunk:
+    try:
+        return _checked(_decode_one(raw))
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return BadChunk(f"it is no chunk: {error}")
+
+
+def _checked(chunk: Chunk) -> Chunk | BadChunk:
+    if not is_flow_id(chunk.flow):
+        return BadChunk("its flow is no id of a flow")
+    first = chunk.lines[0].number
+    for index, line in enumerate(chunk.lines):
+        if line.number != first + index:
+            return BadChunk(f"its lines are not consecutive: {line.number} stands behind {first + index - 1}")
+        if "\0" in line.text or "\0" in line.logger:
+            return BadChunk(f"line {line.number} holds a NUL")
+    return chunk
