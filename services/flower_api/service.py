@@ -14,6 +14,8 @@ from flower_engine.log.client import connect
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.clock import SystemClock
+from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 
 
@@ -26,7 +28,7 @@ async def serve(
     meanwhile.
 
     Raises:
-        SettingsError: the address cannot be listened on, or not without tokens; or Redis cannot keep the
+        SettingsError: an address cannot be listened on, or not without tokens; or Redis cannot keep the
             durability that is set.
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together.
@@ -54,7 +56,8 @@ async def serve(
     behind = asyncio.create_task(look_after(stores, settings))
     waiting = asyncio.create_task(waits.run())
     try:
-        await asyncio.wait({stopped, serving, behind, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        async with service_endpoint(settings, pages_of(own_metrics("api", settings))):
+            await asyncio.wait({stopped, serving, behind, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waits.close()
         server.stop()
         await serving

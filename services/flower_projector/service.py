@@ -14,7 +14,9 @@ from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.loss_recovery import recover_lost
+from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.redis_loss import Waiting, again_after_losses
+from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.parking import Parker
@@ -34,6 +36,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     waited for until somebody does.
 
     Raises:
+        SettingsError: the address for metrics cannot be listened on.
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together, or the tables cannot be used.
         NewerEventError: an event of a newer version was met; everything before it is projected.
@@ -43,9 +46,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     client = connect(settings.redis_url)
     healing = _Healing(client, settings, stop)
     try:
-        await again_after_losses(
-            stop, lambda is_start: _serve_once(client, settings, stop, is_start), healing.heal
-        )
+        async with service_endpoint(settings, pages_of(own_metrics("projector", settings))):
+            await again_after_losses(
+                stop, lambda is_start: _serve_once(client, settings, stop, is_start), healing.heal
+            )
     finally:
         await client.aclose()
 

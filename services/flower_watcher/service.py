@@ -7,7 +7,9 @@ import logging
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
+from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.redis_loss import again_after_losses
+from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 from flower_watcher.backfills import BackfillLoop
 from flower_watcher.fire_slots import FireLoop
@@ -25,6 +27,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Watches until ``stop`` is set.
 
     Raises:
+        SettingsError: the address for metrics cannot be listened on.
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: Redis holds another kind of installation than the settings say.
     Redis that was lost is waited for until it is recovered.
@@ -32,9 +35,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     try:
-        await unless_stopped(
-            stop, again_after_losses(stop, lambda is_start: _watch(client, settings, is_start))
-        )
+        async with service_endpoint(settings, pages_of(own_metrics("watcher", settings))):
+            await unless_stopped(
+                stop, again_after_losses(stop, lambda is_start: _watch(client, settings, is_start))
+            )
     finally:
         await client.aclose()
 

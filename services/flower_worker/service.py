@@ -11,8 +11,10 @@ from flower_engine.programs.code_image import Image
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.asyncio_tasks import unless_stopped
 from flower_engine.runtime.installation import open_partitions
+from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.redis_loss import again_after_losses
+from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 from flower_worker.child_messages import BlobSettings
 from flower_worker.child_process import Origin
@@ -37,6 +39,7 @@ class WorkerService:
         """Runs tasks until ``stop`` is set.
 
         Raises:
+            SettingsError: the address for metrics cannot be listened on.
             ProgramError: a module of programs does not import, or a program cannot be served.
             StoreRefusedError: at start: Redis refuses what Flower needs, which no waiting heals.
             InstallationError: Redis holds another kind of installation than the settings say.
@@ -74,7 +77,8 @@ class WorkerService:
                     raise
 
             try:
-                await again_after_losses(stop, work)
+                async with service_endpoint(settings, pages_of(own_metrics("worker", settings))):
+                    await again_after_losses(stop, work)
             finally:
                 await client.aclose()
 

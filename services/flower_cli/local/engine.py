@@ -14,9 +14,11 @@ from flower_cli.local.signals import StopSignals
 from flower_cli.local.supervisor import Supervisor, end_leftovers, service_command
 from flower_engine.embedded.embedded_stores import Addresses, EmbeddedStores
 from flower_engine.embedded.home import Home
+from flower_engine.errors import SettingsError
 from flower_engine.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
+_LAST_PORT = 65_535
 _TURN_SECONDS = 0.1
 _REPORT_SECONDS = 10.0
 _BEYOND_GRACE_SECONDS = 25.0
@@ -68,6 +70,7 @@ class Engine:
                 **self._blobs_of_workers(api),
                 "FLOWER_AUTO_RECOVER": str(self._recovers_by_itself()),
             },
+            environments=self._ports_of_metrics(),
             marks_file=self._marks_file,
             sink=self._lines.write,
         )
@@ -90,6 +93,19 @@ class Engine:
             "FLOWER_BLOBS": ",".join(self._settings.blobs) or "api",
             **({"FLOWER_TOKEN": token.get_secret_value()} if token else {}),
         }
+
+    def _ports_of_metrics(self) -> Mapping[str, Mapping[str, str]]:
+        """A port for each service: the one that is set, and those behind it; 0 stays 0, any free one."""
+        first = self._settings.metrics_port
+        if not first:
+            return {}
+        ports = {name: first + index for index, name in enumerate(self._commands)}
+        if max(ports.values()) > _LAST_PORT:
+            raise SettingsError(
+                f"FLOWER_METRICS_PORT = {first}: each of the {len(ports)} services takes one, from there on,"
+                f" and the last port is {_LAST_PORT}"
+            )
+        return {name: {"FLOWER_METRICS_PORT": str(port)} for name, port in ports.items()}
 
     def _recovers_by_itself(self) -> bool:
         """An embedded Redis cannot be another one by mistake, so nobody need be asked."""

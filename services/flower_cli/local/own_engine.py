@@ -24,8 +24,10 @@ _POLL_SECONDS = 0.05
 ELSEWHERE = (
     *("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL"),
     *("FLOWER_API_TOKENS", "FLOWER_ALLOWED_HOSTS"),
+    "FLOWER_METRICS_PORT",
 )
-"""What says where another engine is, and who may use it. Set to nothing, it wins over a ``.env``, too."""
+"""What says where another engine is, who may use it, and where it tells its metrics. Set to nothing, it wins
+over a ``.env``, too."""
 
 
 class EngineFailedError(FlowerError):

@@ -67,11 +67,14 @@ class Supervisor:
         commands: Mapping[str, Sequence[str]],
         *,
         environment: Mapping[str, str],
+        environments: Mapping[str, Mapping[str, str]] | None = None,
         marks_file: Path,
         sink: LineSink,
     ) -> None:
+        """``environments``: what single children have besides, by their names."""
         self._children = [Child(name, command) for name, command in commands.items()]
         self._environment = {**environment, SUPERVISED: "1"}
+        self._environments = environments or {}
         self._marks_file = marks_file
         self._sink = sink
 
@@ -119,7 +122,7 @@ class Supervisor:
             folder=Path.cwd(),
             output=subprocess.PIPE,
             dies_by=signal.SIGTERM,
-            environment=self._environment,
+            environment={**self._environment, **self._environments.get(child.name, {})},
         )
         child.started, child.last_line = time.monotonic(), ""
         child.reader = threading.Thread(target=self._read, args=(child, child.process), daemon=True)

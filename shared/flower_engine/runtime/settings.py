@@ -214,6 +214,15 @@ class Settings(BaseModel):
         None, description="whether the projector recovers a lost Redis by itself; not set: an embedded one"
     )
 
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port at which each service tells of itself (/metrics); 0: any free one, which its log"
+        " names; not set: none",
+    )
+    metrics_host: str = Field("127.0.0.1", description="address at which it does so; it asks for no token")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="from which level on a service logs: DEBUG, INFO, WARNING or ERROR"
     )
