@@ -53,7 +53,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     ``blobs`` are Finish with results that lie there, and those in ``ignored`` are Ignore, with the results in
     ``stand_ins`` if an operator gave any. ``parameters`` are the flow's own, where its workflow says what it
     takes; ``definition`` is the hash of the workflow's version. One that a schedule fired has its uid, the
-    slot and those before and behind it, in milliseconds (0: there is none).
+    slot and those before and behind it, in milliseconds (0: there is none). ``traceparent``: in which trace
+    it was asked for (W3C Trace Context).
     """
 
     workflow: str
@@ -74,6 +75,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     slot: int = 0
     previous_slot: int = 0
     next_slot: int = 0
+    traceparent: str = ""
 
     @property
     def due_ms(self) -> int:

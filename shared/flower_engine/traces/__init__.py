@@ -1,0 +1,1 @@
+"""Traces: what became of a flow as spans with exact times, made from its events after the fact."""
