@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import psycopg
@@ -20,6 +20,7 @@ from flower_engine.log.client import connect as connect_redis
 from flower_engine.log.client import send
 from flower_engine.log.reader import last_position
 from flower_engine.projection.archive.archive_days import DAY_MS, make_day, table_of_day
+from flower_engine.projection.archive.followers import ArchiveFollower, Page
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.pruning import Pruned, events_of_day, old_days, prune
 from flower_engine.projection.write.projected_positions import Projected
@@ -349,3 +350,46 @@ async def test_versions_that_flows_name_stay_and_so_do_the_newest_and_the_last(b
     left = await (await both.connection.execute("SELECT task_id, hash FROM ms_workflow_version")).fetchall()
     gone = {("later", "unnamed"), ("gone", "of a flow that goes")}
     assert set(left) == {(workflow, version) for workflow, version, *_ in rows} - gone
+
+
+async def test_who_follows_the_archive_is_told_what_went_unread_and_once(
+    both: Both, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, *_ = (await _stories(both)).values()
+    behind = ArchiveFollower(both.connection, "traces", begin="beginning")
+    up_to_date = ArchiveFollower(both.connection, "hooks", begin="now")
+    assert not [page async for page in _pages(up_to_date)]
+    assert await behind.read() is not None
+    await _prune(both)
+    assert not [page async for page in _pages(up_to_date)]
+    pages = [page async for page in _pages(behind)]
+    assert [page.pruned_ms is not None for page in pages] == [True] + [False] * (len(pages) - 1)
+    seen = {event.flow for page in pages for event in page.events}
+    assert first not in seen
+    assert len(seen - {None}) == 3
+    assert [record.levelname for record in caplog.records if "it had not read" in record.getMessage()] == [
+        "WARNING"
+    ]
+    assert await both.count("SELECT count(*) FROM kr_follower WHERE pruned_ms IS NOT NULL") == 0
+
+
+async def _pages(follower: ArchiveFollower) -> AsyncIterator[Page]:
+    while page := await follower.read():
+        assert await follower.read() == page
+        assert await follower.move(page)
+        yield page
+
+
+async def test_who_follows_the_archive_goes_on_behind_a_recovery(both: Both) -> None:
+    follower = ArchiveFollower(both.connection, "traces", begin="beginning")
+    await both.engine.register(*chain(2), workflow="before")
+    await both.engine.claim(1)
+    await both.project()
+    before = [event.position for page in [p async for p in _pages(follower)] for event in page.events]
+    await both.wipe()
+    await both.recover()
+    await both.engine.work_off()
+    await both.project()
+    after = [event for page in [p async for p in _pages(follower)] for event in page.events]
+    assert [event.type for event in after[:2]] == ["log.opened", "task.lapsed"]
+    assert len(before) + len(after) == await both.count("SELECT count(*) FROM kr_event")

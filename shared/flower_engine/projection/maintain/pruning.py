@@ -101,6 +101,15 @@ _STAYS = SQL(
     " AND held.task_flow_id IS NULL AND split_part(known.position, '-', 1) = held.position_ms::text)))"
 ).format(uncounted=Literal(UNCOUNTED))
 
+# Of those that follow the archive, the ones that have not read all of what goes are told so.
+_UNREAD = SQL(
+    "UPDATE kr_follower AS reader SET pruned_ms = {cut} WHERE reader.position_ms < {cut}"
+    " AND EXISTS (SELECT FROM kr_event AS held WHERE held.partition = reader.partition"
+    " AND held.position_ms >= reader.position_ms AND held.position_ms < {cut}"
+    " AND (held.position_ms, held.position_seq) > (reader.position_ms, reader.position_seq)"
+    " AND NOT ({stays}))"
+)
+
 
 class Pruned(msgspec.Struct, kw_only=True):
     """What went: flows, the events and tables of days, and versions of workflows that no flow names any more;
@@ -203,6 +212,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     await connection.execute(_SLOTS, [cut_ms])
     await forget_lost_ends(connection, cut_ms)
     await forget_uses(connection)
+    await connection.execute(_UNREAD.format(cut=cut_ms, stays=_STAYS))
     gone = await connection.execute(
         SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
     )
