@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import Field
 
 from flower_api.request_times import TimeText
-from flower_api.schemas import Reason, RequestBody, WorkflowName
+from flower_api.schemas import NAME_PATTERN, Reason, RequestBody, WorkflowName
 from flower_engine.errors import ScheduleError
 from flower_engine.flows.schedule_states import ScheduleState, State
 from flower_engine.model.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
@@ -21,7 +21,9 @@ from flower_engine.schedules.schedule_problems import MAX_CATCH_UP, MAX_FAILURES
 SCHEDULE_PATTERN = r"^[^\x00-\x1f\x7f/]+$"
 ScheduleName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=SCHEDULE_PATTERN)]
 _PATH = Path(alias="schedule", min_length=1, max_length=MAX_NAME_LENGTH, description="The schedule's name.")
-SchedulePath = Annotated[str, _PATH]
+KnownScheduleName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
+"""Of one that SQL may have named, with whatever Postgres keeps."""
+SchedulePath = Annotated[KnownScheduleName, _PATH]
 NewSchedulePath = Annotated[ScheduleName, _PATH]
 """Of one that may not be there yet: its name must be one that can be given."""
 Version = Annotated[

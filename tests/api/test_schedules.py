@@ -264,3 +264,12 @@ def test_what_may_be_meant_otherwise_is_a_warning(api: RunningApi) -> None:
     assert len(shown["warnings"]) == 2 and shown["state"] == "finished"
     api.sql("INSERT INTO ms_calendar VALUES ('somebody', '2099-12-25')")
     assert "warnings" not in put(api, "warned-1", body("warned", calendar="somebody"))
+
+
+def test_names_with_nul_are_refused_and_no_store_is_blamed(api: RunningApi) -> None:
+    for path in ("", "/slots", "/slots/2026-01-01", "/preview", "/backfills"):
+        reply = api.client.get(f"/schedules/a%00b{path}")
+        assert reply.status_code == 422, (path, reply.text)
+    for path in ("pause", "resume", "trigger"):
+        assert api.client.post(f"/schedules/a%00b/{path}", json={}).status_code == 422
+    assert api.client.get("/flows?schedule=a%00b").status_code == 422

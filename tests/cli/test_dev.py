@@ -23,6 +23,7 @@ def says() -> str:
     print("it says VERSION")
     return "VERSION"
 """
+SCHEDULE = "---\nschedule: dev-daily\ntaskId: dev\ncron: '@daily'\n"
 FILE = "taskId: dev\ntasks: [{taskSeq: 1, program: dev.says, parameters: {}}]\n"
 
 
@@ -60,9 +61,11 @@ def test_what_changes_is_deployed_and_runs_and_what_is_wrong_does_no_harm(tmp_pa
             write(tmp_path, "two")
             wait_until(said("a new worker runs the code", times=2))
             wait_until(lambda: client.register("dev").wait(timeout=120).tasks[0].result == "two")
-            (tmp_path / "dev.yaml").write_text(FILE + "timeoutSeconds: 60\n")
+            (tmp_path / "dev.yaml").write_text(FILE + "timeoutSeconds: 60\n" + SCHEDULE)
             wait_until(said("a new worker runs the code", times=3))
             assert client.workflows.get("dev")["timeoutSeconds"] == 60
+            assert client.schedules.get("dev-daily").definition["cron"] == "@daily"
+            assert "schedule dev-daily (new)" in log.read_text()
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=120) == 130, log.read_text()

@@ -17,10 +17,10 @@ FLOWS = 100_000
 _FILL = """
 INSERT INTO kr_flow_stat (task_flow_id, task_id, exec_status, partition, version, tasks, waiting, running,
     suspended, finished, ignored, registered_ts, started_ts, finished_ts, suspended_ts, first_ms, last_ms,
-    idempotency_key)
+    idempotency_key, schedule)
 SELECT flow, workflow, CASE WHEN failed THEN 2 ELSE 3 END, 0, 3, 1, 0, 0, failed::int, (NOT failed)::int, 0,
     at, at, CASE WHEN NOT failed THEN at END, CASE WHEN failed THEN at END, n, n,
-    CASE WHEN n % 10 = 0 THEN 'key ' || n END
+    CASE WHEN n % 10 = 0 THEN 'key ' || n END, CASE WHEN n % 2 = 0 THEN 'schedule ' || n % 3 END
 FROM (SELECT n, id(n) AS flow, 'workflow ' || n % 10 AS workflow, n % 1000 = 7 AS failed,
     to_timestamp(1790000000 + n) AS at FROM generate_series(1, 100000) AS n) AS made;
 INSERT INTO kr_task_stat (task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,
@@ -72,6 +72,12 @@ QUESTIONS: dict[str, Ask] = {
     "waiting flows": lambda c: list_flows(c, FlowFilter(statuses=(Status.WAIT,)), behind=None, limit=101),
     "flows of a workflow": lambda c: list_flows(c, FlowFilter(workflow="workflow 3"), behind=None, limit=101),
     "flows of a time": lambda c: list_flows(c, FlowFilter(since=SINCE, until=SINCE), behind=None, limit=101),
+    "flows of a schedule": lambda c: list_flows(
+        c, FlowFilter(schedules=("schedule 1",)), behind=None, limit=101
+    ),
+    "flows of a schedule that fired none": lambda c: list_flows(
+        c, FlowFilter(schedules=("schedule 9",)), behind=None, limit=101
+    ),
     "a flow": lambda c: read_flow(c, AN_ID),
     "its events": lambda c: read_events(c, AN_ID, 0, after=(0, 0), limit=100),
     "its history": lambda c: history(c, AN_ID, [1]),

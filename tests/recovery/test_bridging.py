@@ -477,3 +477,17 @@ async def test_schedules_go_on_where_redis_has_them(both: Both, settings: Settin
     assert row == (nightly.slot(4), "active", 1)
     assert (await nightly.propose(nightly.fire(5))).word == "ok"
     await both.project()
+
+
+async def test_a_bridged_schedule_says_what_is_wrong_with_it(both: Both, settings: Settings) -> None:
+    nightly = await Schedules.of(both.engine, task(1), state="problem", problem="cron: 'x' is none")
+    await _back_up(both)
+    await nightly.define(version=2, state="problem", problem="cron: 'y' is none")
+    await both.engine.register(task(1))
+    await _restore(both, kept=1)
+    await _bridge(both, settings)
+    await both.project()
+    row = await (await both.connection.execute("SELECT state, problem FROM kr_schedule")).fetchone()
+    assert row == ("problem", "cron: 'y' is none")
+    await nightly.define(version=3)
+    assert (await nightly.known()).problem == ""

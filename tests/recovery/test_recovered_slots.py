@@ -1,5 +1,7 @@
 """A slot that had its fate gets no other, whatever becomes of Redis (`remember_slots`)."""
 
+from datetime import UTC, datetime
+
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.retention import prune_older
 from flower_engine.runtime.settings import Settings
@@ -98,6 +100,30 @@ async def test_old_slots_are_pruned_and_counted_and_new_ones_come_behind_them(
     assert code == 0, said
     assert await both.count("SELECT fired + 10 * missed FROM kr_schedule") == 22
     assert await verified(both) == []
+
+
+async def test_backfills_that_were_over_go_with_what_is_as_old(both: Both) -> None:
+    for state in ("finished", "cancelled", "problem", "open"):
+        await both.connection.execute(
+            "WITH asked AS (INSERT INTO ms_backfill (schedule, first_slot, last_slot, reason)"
+            " VALUES ('nightly', now(), now(), %(state)s) RETURNING id)"
+            " INSERT INTO kr_backfill (id, state, ended_ts) SELECT id, %(state)s, %(ended)s FROM asked",
+            {"state": state, "ended": None if state in ("problem", "open") else datetime.now(UTC)},
+        )
+    await both.connection.execute(
+        "INSERT INTO kr_backfill_slot (id, slot, action) SELECT id, now(), 'fire' FROM kr_backfill"
+    )
+    await both.connection.execute(
+        "INSERT INTO ms_backfill (schedule, first_slot, last_slot, reason) VALUES ('x', now(), now(), 'new')"
+    )
+    await both.engine.register(task(1))
+    await both.project()
+    assert await prune_older(both.client, both.other, 0.0) is not None
+    assert await both.count("SELECT count(*) FROM ms_backfill") == 5  # today stays
+    assert await prune_older(both.client, both.other, LATER) is not None
+    rows = await both.connection.execute("SELECT reason FROM ms_backfill ORDER BY reason")
+    assert [reason async for (reason,) in rows] == ["new", "open"]
+    assert await both.count("SELECT count(*) FROM kr_backfill_slot") == 1
 
 
 async def test_fates_that_only_a_lost_log_had_hold(both: Both) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from fastapi import FastAPI, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath, FlowNamePath
 from flower_api.request_times import POSITION_PATTERN, At, AtLeast, TimeText, is_known_time, wrong
+from flower_api.schedule_schemas import KnownScheduleName
 from flower_api.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
 from flower_engine.flows.flow_names import find_flow_id
 from flower_engine.flows.flow_waits import LONGEST_SECONDS, VERSION_SECONDS, FlowWaits, Wanted
@@ -20,6 +22,7 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.status import Status
 from flower_engine.projection.read.queries import FlowCursor, FlowFilter, list_flows
+from flower_engine.projection.read.schedule_slots import uids_named
 from flower_engine.projection.read.views import FlowSummary, FlowView
 
 STATUSES = {
@@ -49,6 +52,10 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
     async def get_flows(
         *,
         workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
+        schedule: Annotated[
+            KnownScheduleName | None,
+            Query(description="fired for its slots; its name, also of one that is gone"),
+        ] = None,
         status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
         since: Annotated[
             TimeText | None, Query(description="registered then or later; UTC where no offset is given")
@@ -66,9 +73,13 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
         )
         behind = None if cursor is None else _read_cursor(cursor)
         async with stores.postgres() as connection:
+            if schedule is not None:
+                uids = await uids_named(connection, schedule)
+                asked = msgspec.structs.replace(asked, schedules=uids)
             flows = await list_flows(connection, asked, behind=behind, limit=limit + 1)
         is_last = len(flows) <= limit
-        warnings = await names.of_filter(workflow) if not flows and cursor is None else []
+        is_empty = not flows and cursor is None
+        warnings = await names.of_filter(workflow, schedule=schedule) if is_empty else []
         return reply(FlowsPage(flows[:limit], None if is_last else _cursor(flows[limit - 1]), warnings))
 
     @app.get(

@@ -10,6 +10,8 @@ from flower_bench.definitions import line
 from flower_bench.deployment import BenchError, Deployment
 from flower_bench.run import Run
 from flower_bench.slow_calls import slow_calls
+from flower_engine.log.client import send
+from flower_engine.log.keys import Keys
 from flower_engine.projection.database import Connection
 from flower_engine.transitions.loader import Script
 
@@ -66,6 +68,7 @@ async def _measure(run: Run, connection: Connection, workflow: str, count: int) 
     await connection.execute(_SET, spread)
     await _until_known(connection, names, count)
     run.add("set by SQL until all are known to watchers", time.perf_counter() - began, "s", samples=count)
+    await _until_looked_at(run.deployment, connection)
 
     run.say(f"{count:,} schedules that are not due")
     idle = await _idle_share(run.deployment, run.plan.seconds)
@@ -116,6 +119,17 @@ async def _until_known(connection: Connection, names: dict[str, str], count: int
         if time.monotonic() > deadline:
             raise BenchError(f"of {count} schedules watchers know {row[0] if row else 0}: is one running?")
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _until_looked_at(deployment: Deployment, connection: Connection) -> None:
+    """A watcher looks once at each schedule that was set: what that takes is none of idling."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    rows = await (await connection.execute("SELECT partition FROM kr_projection")).fetchall()
+    for (partition,) in rows:
+        while await send(deployment.redis, "ZCOUNT", Keys(partition).schedules, "-inf", time.time() * 1000):
+            if time.monotonic() > deadline:
+                raise BenchError("watchers have not looked at all schedules that were set")
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _until_fired(connection: Connection, names: dict[str, str], count: int) -> list[float]:

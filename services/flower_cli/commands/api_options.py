@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from flower_cli.commands.completion import complete_flow, complete_program, complete_status, complete_workflow
+from flower_cli.commands.completion import (
+    complete_flow,
+    complete_program,
+    complete_schedule,
+    complete_status,
+    complete_workflow,
+)
 
 
 def _known_status(given: list[str] | None) -> list[str] | None:
@@ -30,6 +36,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For programs: the API'
 WorkflowOption = Annotated[
     str | None,
     typer.Option("--workflow", help="Only flows of this workflow", autocompletion=complete_workflow),
+]
+ScheduleOption = Annotated[
+    str | None,
+    typer.Option("--schedule", help="Only flows that it fired", autocompletion=complete_schedule),
 ]
 StatusOption = Annotated[
     list[str] | None,

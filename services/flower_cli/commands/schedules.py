@@ -236,6 +236,12 @@ def _print_schedule(one: dict[str, Any]) -> None:
     out.print(
         Text(f"  {'changed':<20} {words.moment(one['changedTs'])} by {one['changedBy'] or 'SQL'}{source}")
     )
+    fates = ", ".join(f"{one[fate]:,} {fate}" for fate in ("fired", "skipped", "missed"))
+    out.print(Text(f"  {'slots':<20} {fates}"))
+    if one["failures"]:
+        out.print(Text(f"  {'failures in a row':<20} {one['failures']:,}", style="red"))
+    if one["lastSlot"]:
+        out.print(Text(f"  {'fired last':<20} {words.moment(one['lastSlot'])} UTC, flow {one['lastFlow']}"))
     for slot in one["next"]:
         out.print(Text(f"  {'next':<20} {words.moment(slot)} UTC"))
 

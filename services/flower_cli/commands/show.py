@@ -16,6 +16,7 @@ from flower_cli.commands.api_options import (
     JsonOption,
     LimitOption,
     ProgramOption,
+    ScheduleOption,
     SinceOption,
     StatusOption,
     UntilOption,
@@ -36,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 def flows(
     workflow: WorkflowOption = None,
+    schedule: ScheduleOption = None,
     status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -45,7 +47,7 @@ def flows(
 ) -> None:
     """List flows, newest first."""
     with connected(url) as api:
-        query = {"taskId": workflow, "status": status, "since": since, "until": until}
+        query = {"taskId": workflow, "schedule": schedule, "status": status, "since": since, "until": until}
         if as_json:
             answer = api.get("/flows", limit=min(limit, 1_000), **query)
             say_warnings(answer)

@@ -99,7 +99,9 @@ class _Development:
 
         try:
             found = read_anew(self._target, self._programs)
-            deployed = self._client.workflows.deploy(self._target, *found.documents, ahead=True)
+            deployed = self._client.workflows.deploy(
+                self._target, *found.documents, schedules=found.schedules, ahead=True
+            )
         except FlowerError as error:
             fail(str(error))
             err.print("what was there before goes on; waiting for a change", style="dim")
@@ -108,6 +110,7 @@ class _Development:
         words = [word for module in found.modules for word in ("--programs", module)]
         self._workers.replace([*words, *(word for name in found.queues for word in ("--queue", name))])
         told = ", ".join(f"{one.task_id} ({one.action})" for one in deployed.workflows)
+        told += "".join(f", schedule {one.schedule} ({one.action})" for one in deployed.schedules)
         err.print(f"deployed {told}; a new worker runs the code", markup=False)
 
 

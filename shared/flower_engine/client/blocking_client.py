@@ -129,12 +129,14 @@ class Client:
         workflow: str | None = None,
         status: StatusWord | Sequence[StatusWord] | None = None,
         *,
+        schedule: str | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         limit: int | None = None,
     ) -> Iterator[FlowEntry]:
-        """Flows, newest first, as they are projected; page after page, as far as one reads."""
-        query = flows_query(workflow, status, FlowTimes(since, until), limit)
+        """Flows, newest first, as they are projected; page after page, as far as one reads. ``schedule``:
+        only those that it fired, also if it is gone."""
+        query = flows_query(workflow, status, FlowTimes(since, until), limit, schedule)
         left, cursor = limit, ""
         while True:
             page, cursor = self.run(
@@ -208,6 +210,7 @@ class Workflows:
         self,
         source: str,
         *workflows: "Mapping[str, Any] | Workflow[..., Any]",
+        schedules: Sequence[Mapping[str, Any]] = (),
         prune: bool = False,
         check: bool = False,
         ahead: bool = False,
@@ -218,12 +221,13 @@ class Workflows:
 
         Args:
             source: where they come from.
-            workflows: in Python, or their documents.
+            workflows: in Python, whose schedules come with them, or their documents.
+            schedules: more of them, as documents.
             prune: delete those that an earlier deploy of the source brought, and that are not here.
             check: only say what would be done.
             ahead: workers that take them come later: what no live version of a program takes is a warning.
             expected: that of the plan that was agreed to; refused if a workflow stands otherwise now.
-            expected_schedules: the same of schedules, which come with workflows in Python.
+            expected_schedules: the same of schedules.
 
         Raises:
             DefinitionError: one cannot be run as defined; names every problem of all.
@@ -231,7 +235,8 @@ class Workflows:
         """
         documents = list(map(document_of, workflows))
         more: dict[str, Any] = {"prune": prune, "check": check, "ahead": ahead or None, "expected": expected}
-        more["schedules"] = [one for workflow in workflows for one in schedules_of(workflow)]
+        own = [one for workflow in workflows for one in schedules_of(workflow)]
+        more["schedules"] = [*own, *schedules]
         more["expectedSchedules"] = expected_schedules
         return self._client.run(workflow_calls.deploy(source, documents, self._client.patience(), **more))
 

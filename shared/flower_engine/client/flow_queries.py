@@ -29,11 +29,13 @@ def flows_query(
     status: StatusWord | Sequence[StatusWord] | None,
     times: FlowTimes,
     limit: int | None,
+    schedule: str | None = None,
 ) -> dict[str, Any]:
     """The query of ``GET /flows``."""
     words = [status] if isinstance(status, str) else list(status or ())
     return {
         "taskId": workflow,
+        "schedule": schedule,
         # The tables say Ignore of flows that were cancelled.
         "status": ["Ignore" if word == "Cancelled" else word for word in words] or None,
         "since": time_text(times.since),

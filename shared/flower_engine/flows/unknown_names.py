@@ -22,7 +22,9 @@ from flower_engine.projection.definitions.known_names import (
     defined_workflows,
     has_workflow,
 )
+from flower_engine.projection.definitions.schedule_rows import list_schedule_names
 from flower_engine.projection.read.failed_tasks import TaskFilter, list_failed
+from flower_engine.projection.read.schedule_slots import uids_named
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import WorkerInfo
 
@@ -51,11 +53,14 @@ class Names:
         look = looks.get(scope)
         return [] if look is None else await _patiently(look)
 
-    async def of_filter(self, workflow: str | None, program: str | None = None) -> list[str]:
-        """Warnings where nothing was found for a workflow or program that nobody knows."""
+    async def of_filter(
+        self, workflow: str | None, program: str | None = None, *, schedule: str | None = None
+    ) -> list[str]:
+        """Warnings where nothing was found for a workflow, program or schedule that nobody knows."""
 
         async def look() -> list[str]:
             found = await self._workflow(workflow) if workflow is not None else []
+            found += await self._schedule(schedule) if schedule is not None else []
             return found + (await self._program(program) if program is not None else [])
 
         return await _patiently(look)
@@ -159,6 +164,13 @@ class Names:
                 return []
             known = await defined_workflows(connection)
         return [_unknown("workflow", name, known)]
+
+    async def _schedule(self, name: str) -> list[str]:
+        async with self._stores.postgres() as connection:
+            if await uids_named(connection, name):
+                return []
+            known = await list_schedule_names(connection)
+        return [_unknown("schedule", name, known)]
 
     async def _program(self, name: str) -> list[str]:
         known = set(await self._stores.programs.served())

@@ -19,12 +19,7 @@ async def tell_schedules(client: AsyncRedis, connection: Connection, partition: 
     for first in range(0, len(uids), _AT_ONCE):
         found = await read_schedules(client, partition, uids[first : first + _AT_ONCE], with_spec=False)
         definitions = [
-            Definition(
-                uid=one.uid,
-                version=one.version,
-                name=one.name,
-                state=one.state,
-            )
+            Definition(uid=one.uid, version=one.version, name=one.name, state=one.state, problem=one.problem)
             for one in found
             if one is not None
         ]

@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 MOST_PLAN_BYTES = 65_536
 """The most that Redis keeps of what a schedule's flows are made from; what is more must be read elsewhere."""
 _DEFINE_AT_ONCE = 200
-_FIELDS = ("v", "c", "st", "f", "h", "w", "l", "u", "n", "spec", "plan")
+_FIELDS = ("v", "c", "st", "f", "h", "w", "l", "u", "n", "p", "spec", "plan")
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +169,7 @@ class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
     cursor: int
     state: SetState
     name: str = ""
+    problem: str = ""
     failures: int = 0
     held: int | None = None
     waiting: int | None = None
@@ -204,12 +205,13 @@ async def read_schedules(
 
 
 def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
-    version, cursor, state, failures, held, waiting, fired, unpaused, name, *long = values
+    version, cursor, state, failures, held, waiting, fired, unpaused, name, problem, *long = values
     if version is None or cursor is None:
         return None
     return KnownSchedule(
         uid=uid,
         name=msgspec.json.decode(name or b'""', type=str),
+        problem=msgspec.json.decode(problem or b'""', type=str),
         version=int(version),
         cursor=int(cursor),
         state=msgspec.convert((state or b"active").decode(), SetState),

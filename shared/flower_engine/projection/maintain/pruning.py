@@ -91,6 +91,12 @@ UPDATE kr_schedule AS known SET pruned_to = 'epoch' FROM (
   WHERE position_ms < %s AND task_flow_id IS NULL AND type LIKE 'schedule.%%') AS told
 WHERE known.pruned_to IS NULL AND known.uid::text = told.uid
 """
+# Backfills that were over before; their slots go with them.
+_BACKFILLS = """
+DELETE FROM ms_backfill AS asked USING kr_backfill AS known
+WHERE known.id = asked.id AND known.state <> 'open'
+  AND coalesce(known.ended_ts, known.planned_ts) < to_timestamp(%s / 1000.0)
+"""
 # Of a process that stands still; else the projector would wait for it for as long.
 _IDLE_TIMEOUT = "60s"
 _STAYS = SQL(
@@ -210,6 +216,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     pruned.versions = (await connection.execute(_VERSIONS, {"cut": cut_ms})).rowcount
     await connection.execute(_DEFINED, [cut_ms])
     await connection.execute(_SLOTS, [cut_ms])
+    await connection.execute(_BACKFILLS, [cut_ms])
     await forget_lost_ends(connection, cut_ms)
     await forget_uses(connection)
     await connection.execute(_UNREAD.format(cut=cut_ms, stays=_STAYS))

@@ -88,6 +88,7 @@ class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which flows are asked for; None and () ask for all."""
 
     workflow: str | None = None
+    schedules: tuple[str, ...] | None = None  # their uids
     statuses: tuple[Status, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
@@ -133,6 +134,13 @@ async def list_flows(
     if asked.workflow is not None:
         conditions.append(SQL("flow.task_id = %(workflow)s"))
         values["workflow"] = asked.workflow
+    if asked.schedules is not None:
+        # Of one, the index has them in the order of the list; there are more where one was made anew.
+        is_one = len(asked.schedules) == 1
+        conditions.append(
+            SQL("flow.schedule = %(schedules)s") if is_one else SQL("flow.schedule = ANY(%(schedules)s)")
+        )
+        values["schedules"] = asked.schedules[0] if is_one else list(asked.schedules)
     if asked.statuses:
         conditions.append(SQL("flow.exec_status = ANY(%(statuses)s::numeric[])"))
         values["statuses"] = [int(status) for status in asked.statuses]

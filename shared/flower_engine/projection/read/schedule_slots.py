@@ -13,6 +13,10 @@ SELECT uid::text, name, state, problem, cursor, last_slot, last_flow, fired, ski
 FROM kr_schedule WHERE uid = ANY(%s::text[]::uuid[])
 """
 _UID_OF = "SELECT uid::text FROM kr_schedule WHERE name = %s ORDER BY version DESC LIMIT 1"
+_UIDS_OF = """
+SELECT uid::text FROM kr_schedule WHERE name = %(name)s
+UNION SELECT uid::text FROM ms_schedule WHERE name = %(name)s
+"""
 _COLUMNS = "slot, until, count, state, reason, detail, flow, late_ms, decided_ts, backfill"
 _LIST = f"""
 SELECT {_COLUMNS} FROM kr_schedule_slot
@@ -85,6 +89,12 @@ async def uid_of_past(connection: Connection, name: str) -> str | None:
     """The schedule that had this name last, though it may be gone."""
     row = await (await connection.execute(_UID_OF, (name,))).fetchone()
     return None if row is None else str(row[0])
+
+
+async def uids_named(connection: Connection, name: str) -> tuple[str, ...]:
+    """Every schedule that has or had this name: one, or more where it was deleted and made anew."""
+    rows = await (await connection.execute(_UIDS_OF, {"name": name})).fetchall()
+    return tuple(uid for (uid,) in rows)
 
 
 async def list_slots(

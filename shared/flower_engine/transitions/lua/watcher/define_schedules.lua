@@ -57,6 +57,11 @@ local function define(uid, version, state, name, problem, spec, plan, least, fai
   if known[4] == 'paused' and state == 'active' then
     call('HSET', key, 'u', digits(clock))
   end
+  if problem == '""' then
+    call('HDEL', key, 'p')
+  else
+    call('HSET', key, 'p', problem)
+  end
   if plan == '' then
     call('HDEL', key, 'plan')
   else
