@@ -52,6 +52,7 @@ async def prune_once(client: AsyncRedis, settings: Settings, days: int) -> None:
         _log.warning("blobs of a store were not pruned: %s", problem)
     if pruned is not None and (pruned.flows or pruned.days):
         _log.info(
-            "pruned %d flows and %d events that ended more than %d days ago; days dropped: %s",
-            pruned.flows, pruned.events, days, ", ".join(pruned.days) or "none",
+            "pruned %d flows, %d events and %d chunks of task logs that ended more than %d days ago; days"
+            " dropped: %s",
+            pruned.flows, pruned.events, pruned.chunks, days, ", ".join(pruned.days) or "none",
         )  # fmt: skip

@@ -23,6 +23,7 @@ from flower_projector.parking import Parker
 from flower_projector.partition_loop import PartitionLoop
 from flower_projector.program_records import ProgramRecordsLoop
 from flower_projector.retention_loop import keep_pruning
+from flower_projector.task_log_loop import TaskLogLoop
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ async def _project(
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(ProgramRecordsLoop(client, partitions[0], settings).run(stop)))
+    tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     try:
         await asyncio.gather(*tasks)

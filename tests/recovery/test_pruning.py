@@ -286,7 +286,8 @@ async def test_the_command_exports_and_prunes(both: Both, settings: Settings, tm
     )
     command = ("prune", "--older-than", "30d", "--export", str(tmp_path))
     went = (
-        "0 flows and 1 events went, 1 days were dropped; 1 events of these days stay; 0 blobs of 0 bytes went"
+        "0 flows and 1 events went, 1 days were dropped; 1 events of these days stay;"
+        " 0 chunks of task logs and 0 blobs of 0 bytes went"
     )
     assert (await flower(settings, *command, words=2))[1].splitlines()[-1] == went
     name = table_of_day(day)

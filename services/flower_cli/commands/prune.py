@@ -35,8 +35,8 @@ def prune(
     """Remove flows that ended before a day, with their rows and events, while the engine runs.
 
     Days of the archive are dropped whole. What must stay of them, as events of flows that are open or ended
-    later, is kept. Idempotency keys of flows that went are free again. Blobs go that no flow uses and nobody
-    touched for 7 days.
+    later, is kept. What the flows' tasks wrote goes with them. Idempotency keys of flows that went are free
+    again. Blobs go that no flow uses and nobody touched for 7 days.
     """
     import asyncio
 
@@ -83,7 +83,8 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
         blobs = await prune_blobs(client, connection, stores_at_urls(settings.blobs))
     out.print(
         f"{pruned.flows:,} flows and {pruned.events:,} events went, {len(pruned.days)} days were dropped;"
-        f" {pruned.kept:,} events of these days stay; {blobs.count:,} blobs of {blobs.size:,} bytes went",
+        f" {pruned.kept:,} events of these days stay; {pruned.chunks:,} chunks of task logs and"
+        f" {blobs.count:,} blobs of {blobs.size:,} bytes went",
         markup=False,
         highlight=False,
     )

@@ -17,11 +17,13 @@ import msgspec
 from psycopg.sql import SQL, Identifier, Literal
 
 from flower_engine.crash_points import crash_point
-from flower_engine.projection.archive.archive_days import DAY_MS, day_of_table, table_of_day
+from flower_engine.projection.archive.archive_days import DAY_MS, EVENTS, table_of_day
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.blobs.uses import forget_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.gaps import forget_lost_ends
+from flower_engine.projection.maintain.pruned_days import PrunedDays
+from flower_engine.projection.task_logs.chunk_rows import TABLE
 from flower_engine.projection.write.projected_positions import LOCK_SPACE, Projected
 
 _log = logging.getLogger(__name__)
@@ -31,10 +33,6 @@ _LOCK_NUMBER = 65_534  # of LOCK_SPACE
 # Dropping waits for readers of the archive for so long; then everything is tried again another time.
 _LOCK_TIMEOUT = "5s"
 
-_TABLES = """
-SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'kr_event'::regclass AND relname <> 'kr_event_default' ORDER BY relname
-"""
 _FLOWS = """
 CREATE TEMP TABLE pg_temp.pruned_flow ON COMMIT DROP AS
 SELECT task_flow_id, partition, version, finished_ts FROM kr_flow_stat
@@ -106,6 +104,16 @@ _STAYS = SQL(
     " AND (known.position = held.position_ms || '-' || held.position_seq OR (held.type LIKE 'schedule.%'"
     " AND held.task_flow_id IS NULL AND split_part(known.position, '-', 1) = held.position_ms::text)))"
 ).format(uncounted=Literal(UNCOUNTED))
+# Nobody can ask for lines of a flow that has no row. Of one that goes the last may lie behind the bound.
+_LINES_STAY = SQL(
+    "(EXISTS (SELECT FROM kr_flow_stat AS known WHERE known.task_flow_id = held.task_flow_id) AND NOT EXISTS"
+    " (SELECT FROM pg_temp.pruned_flow AS gone WHERE gone.task_flow_id = held.task_flow_id))"
+)
+_LATE_LINES = """
+DELETE FROM kr_task_log AS held USING pg_temp.pruned_flow AS gone
+WHERE gone.task_flow_id = held.task_flow_id AND held.position_ms BETWEEN %(cut)s AND %(cut)s + 86400000
+"""
+_LOCK_LINES = "SELECT FROM kr_task_log_position ORDER BY partition FOR UPDATE"
 
 # Of those that follow the archive, the ones that have not read all of what goes are told so.
 _UNREAD = SQL(
@@ -119,12 +127,13 @@ _UNREAD = SQL(
 
 class Pruned(msgspec.Struct, kw_only=True):
     """What went: flows, the events and tables of days, and versions of workflows that no flow names any more;
-    ``kept`` events of these days had to stay."""
+    ``kept`` events of these days had to stay. ``chunks`` of task logs went."""
 
     flows: int = 0
     versions: int = 0
     events: int = 0
     kept: int = 0
+    chunks: int = 0
     days: list[str] = []
 
 
@@ -205,8 +214,12 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     await _spare(connection, fence)
     await connection.execute("CREATE UNIQUE INDEX ON pg_temp.pruned_flow (task_flow_id)")
     await connection.execute("ANALYZE pg_temp.pruned_flow")
-    days = [day for day in await _days_before(connection, cut_ms) if await _has_what_goes(connection, day)]
-    counts = {day: await _copy_what_stays(connection, day) for day in days}
+    await connection.execute(_LOCK_LINES)  # nothing is added to a day while it is copied
+    events = PrunedDays(connection, EVENTS, _STAYS)
+    lines = PrunedDays(connection, TABLE, _LINES_STAY)
+    await events.copy_what_stays(cut_ms)
+    await lines.copy_what_stays(cut_ms)
+    pruned.chunks = (await connection.execute(_LATE_LINES, {"cut": cut_ms})).rowcount
     for table in ("kr_task_stat", "kr_flow_stat"):
         gone = await connection.execute(
             SQL("DELETE FROM {} AS held USING pg_temp.pruned_flow AS gone"
@@ -220,23 +233,19 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     await forget_lost_ends(connection, cut_ms)
     await forget_uses(connection)
     await connection.execute(_UNREAD.format(cut=cut_ms, stays=_STAYS))
-    gone = await connection.execute(
-        SQL("DELETE FROM kr_event_default AS held WHERE position_ms < {} AND NOT ({})").format(cut_ms, _STAYS)
-    )
-    pruned.events = gone.rowcount
+    pruned.events = await events.delete_from_default(cut_ms)
+    pruned.chunks += await lines.delete_from_default(cut_ms)
     await connection.execute(SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
-    for day in days:
-        kept, total = counts[day]
-        await _exchange(connection, day, kept=kept)
-        pruned.events += total - kept
-        pruned.kept += kept
-        pruned.days.append(table_of_day(day))
+    pruned.events += await events.exchange()
+    pruned.chunks += await lines.exchange()
+    pruned.kept = events.kept
+    pruned.days = events.names
     return pruned
 
 
 async def old_days(connection: Connection, *, before_ms: int) -> list[int]:
     """The days (since 1970) before the day of this moment that have a table, oldest first."""
-    return await _days_before(connection, before_ms // DAY_MS * DAY_MS)
+    return await PrunedDays(connection, EVENTS, _STAYS).before(before_ms // DAY_MS * DAY_MS)
 
 
 async def events_of_day(connection: Connection, day: int) -> AsyncGenerator[dict[str, Any]]:
@@ -264,11 +273,6 @@ async def _is_the_one(connection: Connection) -> bool:
     return row == (True,)
 
 
-async def _days_before(connection: Connection, cut_ms: int) -> list[int]:
-    found = [day_of_table(name) async for (name,) in await connection.execute(_TABLES)]
-    return [day for day in found if day is not None and (day + 1) * DAY_MS <= cut_ms]
-
-
 async def _spare(connection: Connection, fence: Fence) -> None:
     """Takes flows out that were begun again since."""
     async with connection.cursor(name="pruned") as cursor:
@@ -283,47 +287,3 @@ async def _spare(connection: Connection, fence: Fence) -> None:
         await connection.execute(
             "DELETE FROM pg_temp.pruned_flow WHERE task_flow_id = ANY(%s)", [list(spared)]
         )
-
-
-async def _has_what_goes(connection: Connection, day: int) -> bool:
-    """Whether anything of a day goes: of one that was pruned before, mostly nothing does."""
-    statement = SQL("SELECT EXISTS (SELECT FROM {} AS held WHERE NOT ({}))")
-    row = await (await connection.execute(statement.format(Identifier(table_of_day(day)), _STAYS))).fetchone()
-    return row == (True,)
-
-
-async def _copy_what_stays(connection: Connection, day: int) -> tuple[int, int]:
-    """Makes the small table of a day; returns how many events stay, and how many there are."""
-    names = {"day": Identifier(table_of_day(day)), "kept": Identifier(_kept(day))}
-    await connection.execute(SQL("CREATE TABLE {kept} (LIKE kr_event INCLUDING ALL)").format(**names))
-    copied = await connection.execute(
-        SQL("INSERT INTO {kept} SELECT held.* FROM {day} AS held WHERE {stays}").format(**names, stays=_STAYS)
-    )
-    return copied.rowcount, await _count(connection, table_of_day(day))
-
-
-async def _exchange(connection: Connection, day: int, *, kept: int) -> None:
-    names = {"day": Identifier(table_of_day(day)), "kept": Identifier(_kept(day))}
-    await connection.execute(SQL("ALTER TABLE kr_event DETACH PARTITION {day}").format(**names))
-    await connection.execute(SQL("DROP TABLE {day}").format(**names))
-    if not kept:
-        await connection.execute(SQL("DROP TABLE {kept}").format(**names))
-        return
-    await connection.execute(SQL("ALTER TABLE {kept} RENAME TO {day}").format(**names))
-    await connection.execute(
-        SQL("ALTER TABLE kr_event ATTACH PARTITION {day} FOR VALUES FROM ({}) TO ({})").format(
-            day * DAY_MS, (day + 1) * DAY_MS, **names
-        )
-    )
-
-
-async def _count(connection: Connection, table: str) -> int:
-    row = await (
-        await connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table)))
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _kept(day: int) -> str:
-    return f"{table_of_day(day)}_kept"

@@ -1,0 +1,139 @@
+"""Chunks of task logs as rows of ``kr_task_log``, written in one transaction with how far it is stored."""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import LiteralString, NamedTuple
+
+import msgspec
+
+from flower_engine.crash_points import crash_point
+from flower_engine.model.positions import as_numbers
+from flower_engine.projection import binary_fields
+from flower_engine.projection.archive.archive_days import DAY_MS, Days
+from flower_engine.projection.binary_fields import NULL
+from flower_engine.projection.database import Connection
+from flower_engine.task_logs.chunks import Chunk
+
+TABLE = "kr_task_log"
+
+_COPY: LiteralString = (
+    "COPY kr_task_log (partition, position_ms, position_seq, chunk, task_flow_id, task_exec_seq, attempt,"
+    " first_line, last_line, skipped, top_level, lines, blob, blob_offset, blob_bytes)"
+    " FROM STDIN (FORMAT BINARY)"
+)
+_COLUMNS = 15
+_place = struct.Struct(">hiiiqiqii").pack  # columns; partition, position_ms, position_seq, chunk as fields
+_numbers = struct.Struct(">iiiiiqiqiqii").pack  # task, attempt, first, last, skipped, top level as fields
+_bigints = struct.Struct(">iqiq").pack
+_encode = msgspec.json.Encoder().encode
+
+# A process that stands still in the middle of it lets another one go on.
+_SESSION: Mapping[LiteralString, str] = {"idle_in_transaction_session_timeout": "10s"}
+# Who comes second in it need not wait: the other one stores what is there.
+_LOCK = "SELECT pg_try_advisory_xact_lock(('kr_task_log_position'::regclass::oid::bigint << 16) + %s)"
+_MOVE = """
+INSERT INTO kr_task_log_position AS known (partition, position) VALUES (%(partition)s, %(position)s)
+ON CONFLICT (partition) DO UPDATE SET position = excluded.position, updated_ts = now()
+WHERE known.position IS NOT DISTINCT FROM %(held)s
+"""
+_POSITION = "SELECT position FROM kr_task_log_position WHERE partition = %s"
+
+
+class StoredChunk(NamedTuple):
+    """A chunk, and where it came from: the place in the entry ``<ms>-<seq>`` of its stream."""
+
+    ms: int
+    seq: int
+    place: int
+    chunk: Chunk
+
+
+class InBlob(NamedTuple):
+    """Where the lines of a chunk lie that are not in the table."""
+
+    sha256: str
+    offset: int
+    size: int
+
+
+async def prepare_session(connection: Connection) -> None:
+    """Sets a connection up for writing."""
+    await connection.configure(_SESSION)
+
+
+async def read_position(connection: Connection, partition: int) -> str | None:
+    """Up to which entry the stream of the partition is stored; None: nothing of it is."""
+    row = await (await connection.execute(_POSITION, [partition])).fetchone()
+    return None if row is None else str(row[0])
+
+
+class ChunkWriter:
+    """Writes the chunks of streams of task logs, each exactly once as long as its stream lasts."""
+
+    def __init__(self, connection: Connection, days: Days) -> None:
+        self._connection = connection
+        self._days = days
+
+    async def write(
+        self,
+        partition: int,
+        held: str | None,
+        position: str,
+        chunks: Sequence[StoredChunk],
+        blobs: Sequence[InBlob] | None = None,
+    ) -> bool:
+        """Writes chunks and moves the partition's position from ``held``; False: it is elsewhere, or somebody
+        else is just at it, and nothing was written. ``blobs`` says of each chunk where its lines are, if not
+        here.
+
+        Raises:
+            psycopg.DataError: Postgres refuses a value; nothing was written.
+        """
+        days = {one.ms // DAY_MS for one in chunks}
+        if days and not self._days.are_settled(min(days), max(days)):
+            await self._days.settle(self._connection, days)
+        data = rows_of(partition, chunks, blobs) if chunks else b""
+        connection = self._connection
+        values = {"partition": partition, "position": position, "held": held}
+        async with connection.transaction():
+            row = await (await connection.execute(_LOCK, [partition])).fetchone()
+            if row != (True,) or (await connection.execute(_MOVE, values)).rowcount != 1:
+                return False
+            if data:
+                async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                    await copy.write(data)
+            crash_point("task_log.written")
+        crash_point("task_log.committed")
+        return True
+
+
+def rows_of(partition: int, chunks: Iterable[StoredChunk], blobs: Sequence[InBlob] | None = None) -> bytes:
+    """The rows as COPY wants them.
+
+    Raises:
+        struct.error: a number is beyond what its column takes.
+    """
+    parts = [binary_fields.COPY_HEAD]
+    for index, (ms, seq, place, chunk) in enumerate(chunks):
+        lines = chunk.lines
+        top_level = max(line.level for line in lines)
+        parts += (
+            _place(_COLUMNS, 4, partition, 8, ms, 8, seq, 4, place),
+            binary_fields.text(chunk.flow),
+            _numbers(
+                *(4, chunk.task, 4, chunk.attempt, 8, lines[0].number, 8, lines[-1].number),
+                *(8, chunk.skipped, 4, top_level),
+            ),
+        )
+        if blobs is None:
+            parts += (binary_fields.json(_encode(lines)), NULL + NULL + NULL)
+        else:
+            sha256, offset, size = blobs[index]
+            parts += (NULL, binary_fields.text(sha256), _bigints(8, offset, 8, size))
+    parts.append(binary_fields.COPY_TAIL)
+    return b"".join(parts)
+
+
+def is_behind(position: str, other: str | None) -> bool:
+    """Whether a position lies behind another one; None lies before all."""
+    return as_numbers(position) > as_numbers(other)
