@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from fastapi import Header
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from flower_api.request_times import TimeText
@@ -21,9 +21,23 @@ from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.version_rows import KeptVersion
 from flower_engine.projection.read.failed_tasks import FailedEntry
 from flower_engine.projection.read.views import EventView, FlowSummary, Moment, View
+from flower_engine.traces.traceparent import (
+    MOST_TRACEPARENT,
+    NO_TRACEPARENT_PATTERN,
+    TRACEPARENT_PATTERN,
+    settled_traceparent,
+)
 
 MAX_REGISTRATIONS = 1_000
 NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
+
+
+def _settled(text: str) -> str:
+    settled = settled_traceparent(text)
+    if settled is None:
+        raise ValueError("it is no traceparent of W3C Trace Context, as 00-<trace>-<span>-01 is")
+    return settled
+
 
 WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 
@@ -36,6 +50,23 @@ KeyHeader = Annotated[
 WorkflowVersion = Annotated[
     Annotated[int, Field(ge=1, le=9_999_999)] | Annotated[str, Field(min_length=1, max_length=64)],
     Field(description='a number, a hash or its first 8 characters or more, or "newest"'),
+]
+TraceparentHeader = Annotated[
+    str | None,
+    Header(
+        alias="traceparent",
+        description="the span for which the flow is started (W3C Trace Context); a link of the flow's trace."
+        " One that is none is ignored",
+    ),
+]
+TraceparentField = Annotated[
+    str,
+    AfterValidator(_settled),
+    Field(
+        max_length=MOST_TRACEPARENT,
+        pattern=TRACEPARENT_PATTERN,
+        json_schema_extra={"not": {"pattern": NO_TRACEPARENT_PATTERN}},
+    ),
 ]
 Reason = Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
 TaskName = Annotated[str, Field(pattern=f"^{TASK_NAME_PATTERN}$")]
@@ -76,6 +107,9 @@ class Overrides(RequestBody):
     )
     key: IdempotencyKey | None = Field(None, description="the same key gives the same flow")
     workflow_version: WorkflowVersion | None = Field(None, description="absent: as it is defined now")
+    traceparent: TraceparentField | None = Field(
+        None, description="the span for which the flow is started, instead of the header of that name"
+    )
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:

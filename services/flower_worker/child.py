@@ -38,6 +38,7 @@ from flower_engine.programs.registry import Registry
 from flower_engine.runtime.process_forks import hide_socket, set_copies_apart
 from flower_engine.runtime.telemetry import attempt_at_work, configure_logging
 from flower_engine.secrets import learn_secrets
+from flower_engine.traces.user_context import begin_attempt
 from flower_worker.child_messages import (
     LENGTH_BYTES,
     STARTED,
@@ -157,6 +158,7 @@ def _stored(done: Done, stores: BlobStores, teller: Teller) -> Done:
 def _run(registry: Registry, job: Job, tell: Tell, most_bytes: int) -> Done:
     learn_secrets(job.secrets)
     attempt_at_work.set(f"flow {job.flow} task {job.task} attempt {job.attempt}")
+    begin_attempt(job.flow, job.task, job.attempt)
     try:
         message = decode_message(job.message)
         program = registry.get(message.program)

@@ -28,6 +28,7 @@ from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Kind, RegisteredProgram, Registry
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
+from flower_engine.traces.user_context import begin_attempt
 from flower_engine.transitions.worker_transitions import Outcome
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import Job
@@ -169,7 +170,9 @@ class Executor:
         arguments: dict[str, Any],
     ) -> None:
         before = forks()
-        attempt_at_work.set(attempt.claim)  # a task of asyncio has a context of its own
+        claim = attempt.claim
+        attempt_at_work.set(claim)  # a task of asyncio has a context of its own
+        begin_attempt(claim.flow, claim.task, claim.attempt)
         context_at_work.set(functools.partial(self._context, attempt, message))
         try:
             result = await function(**arguments)
@@ -250,7 +253,9 @@ class Executor:
         self, attempt: Attempt, program: RegisteredProgram, message: TaskMessage, arguments: dict[str, Any]
     ) -> Callable[[], None]:
         context = contextvars.copy_context()  # the worker's own: what an attempt sets ends with it
-        context.run(attempt_at_work.set, attempt.claim)
+        claim = attempt.claim
+        context.run(attempt_at_work.set, claim)
+        context.run(begin_attempt, claim.flow, claim.task, claim.attempt)
         context.run(context_at_work.set, functools.partial(self._context, attempt, message))
 
         def job() -> None:

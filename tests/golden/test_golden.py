@@ -487,6 +487,15 @@ MEANINGS: dict[str, AnyEvent] = {
         error=TaskError(type="ProcessLost", message="process 7 was ended by signal 11"),
         at=1795521713125,
     ),
+    "flow.registered/*-traceparent": FlowRegistered(
+        at=1795894800123,
+        flow="00000000-0000-7000-8000-000000000011",
+        v=1,
+        order=12,
+        workflow="etl",
+        tasks=(PlannedTask(seq=1, task_seq=1, program="A"),),
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ),
     "flow.registered/*-timeout-ms-key-start-ms": FlowRegistered(
         at=1795775134373,
         flow="00000000-0000-7000-8000-000000000002",

@@ -92,6 +92,7 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await engine.start(plan, by="alice", key="order 7", delay_ms=20)
     await engine.bring_due()
     await engine.start(engine.plan(task(1), definition="9f86d081"), by="alice")
+    await engine.register(task(1), traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     await engine.work_off()
     flow = await engine.register(task(1), task(2, 1), task(3, 2), by="alice")
     await pause(*where, flow, by="alice", reason="look first")

@@ -19,11 +19,13 @@ from flower_api.schemas import (
     Registered,
     Registration,
     RegistrationFailed,
+    TraceparentHeader,
 )
 from flower_api.shortcut import shortcut
 from flower_engine.errors import UnknownWorkflowError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.registrations import Asked, Started, start, start_many
+from flower_engine.traces.traceparent import settled_traceparent
 
 _UNKNOWN = "no tasks registered"  # the seed's words
 
@@ -41,23 +43,32 @@ def add_registering(app: FastAPI, stores: PostgresStores) -> None:
     )
     @app.post("/register/", include_in_schema=False)
     async def register_many(
-        registrations: Annotated[list[Registration], Body(max_length=MAX_REGISTRATIONS)], request: Request
+        registrations: Annotated[list[Registration], Body(max_length=MAX_REGISTRATIONS)],
+        request: Request,
+        traceparent: TraceparentHeader = None,
     ) -> Response:
         """One that cannot be started does not stop the others. 503 (or 429, when Postgres is too far
         behind) only if none of them could be taken."""
         flows = [(registration.task_id, _asked(registration)) for registration in registrations]
-        return reply(_entries(registrations, await start_many(stores, flows, by_of(request))))
+        caller = _caller(traceparent)
+        started = await start_many(stores, flows, by_of(request), traceparent=caller)
+        return reply(_entries(registrations, started))
 
     async def register_plainly(request: Request, task_id: str) -> Response:
         workflow = workflow_of(task_id)
         try:
-            one = await start(stores, workflow, by_of(request))
+            caller = _caller(request.headers.get("traceparent"))
+            one = await start(stores, workflow, by_of(request), traceparent=caller)
         except UnknownWorkflowError:
             return _unknown(workflow)
         return reply(Registered("succeeded", workflow, one.flow, one.is_known, one.durability))
 
     async def register(
-        task_id: TaskIdPath, request: Request, body: Overrides | None = None, header: KeyHeader = None
+        task_id: TaskIdPath,
+        request: Request,
+        body: Overrides | None = None,
+        header: KeyHeader = None,
+        traceparent: TraceparentHeader = None,
     ) -> Response:
         """A flow of the workflow whose rows in ms_task_definition have this task_id; no body is needed.
 
@@ -69,7 +80,8 @@ def add_registering(app: FastAPI, stores: PostgresStores) -> None:
         workflow = workflow_of(task_id)
         asked = None if body is None else _asked(body)
         try:
-            one = await start(stores, workflow, by_of(request), asked)
+            caller = _caller(traceparent)
+            one = await start(stores, workflow, by_of(request), asked, traceparent=caller)
         except UnknownWorkflowError:
             return _unknown(workflow)
         return reply(Registered("succeeded", workflow, one.flow, one.is_known, one.durability))
@@ -103,7 +115,13 @@ def _asked(body: Overrides) -> Asked:
         delay_seconds=body.delay_seconds,
         key=body.key,
         version="" if body.workflow_version is None else str(body.workflow_version),
+        traceparent=body.traceparent or "",
     )
+
+
+def _caller(header: str | None) -> str:
+    """The header as events carry it; "": there is none, or it says nothing, and is ignored as W3C says."""
+    return "" if header is None else settled_traceparent(header.strip()) or ""
 
 
 def _entries(

@@ -28,7 +28,7 @@ class Request(NamedTuple):
     """What is to be sent. ``query``: values that are None are left out, those of a list stand in it often.
     ``key``: the idempotency key of a call that changes something. ``seconds``: how long the answer may
     take. ``waits``: for so many seconds more the API is asked to wait for something; where too many calls
-    wait already, it is not asked."""
+    wait already, it is not asked. ``traceparent``: the caller's span, "" if there is none."""
 
     method: str
     path: str
@@ -37,6 +37,7 @@ class Request(NamedTuple):
     key: str | None = None
     seconds: float = 60.0
     waits: float = 0.0
+    traceparent: str = ""
 
 
 class Answer(NamedTuple):

@@ -38,6 +38,7 @@ from flower_engine.errors import FlowerError, UnknownWorkflowError
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
 from flower_engine.programs.parameter_conversion import converter
+from flower_engine.traces.user_context import current_traceparent
 
 _WAIT_SECONDS = 20.0  # proxies end what takes a minute
 _FIRST_LOOK_SECONDS = 0.05
@@ -93,7 +94,8 @@ def register(wanted: Registration[Any], patience: Patience) -> Steps[Registered]
     """
     path = f"/register/{path_part(wanted.workflow)}"
     try:
-        answer = yield from sent(Request("POST", path, body=encoded(wanted.body())), patience)
+        asked = Request("POST", path, body=encoded(wanted.body()), traceparent=current_traceparent())
+        answer = yield from sent(asked, patience)
     except UnknownWorkflowError:
         # The answer is as the first Flower had it; this one names what is near.
         with suppress(ApiUnavailableError):
@@ -114,12 +116,13 @@ def register_many(
     registered: dict[int, Registered] = {}
     refused: dict[int, FlowerError] = {}
     bodies = [encoded({**one.body(), "taskId": one.workflow}) for one in wanted]
-    left = list(range(len(wanted)))
+    left, caller = list(range(len(wanted))), current_traceparent()
     while left:
         unsettled: dict[int, FlowerError] = {}
         for chunk in _chunks(left, bodies):
             body = b"[" + b",".join(bodies[place] for place in chunk) + b"]"
-            answer = yield from sent(Request("POST", "/register", body=body), patience)
+            asked = Request("POST", "/register", body=body, traceparent=caller)
+            answer = yield from sent(asked, patience)
             for place, entry in zip(chunk, decoded(answer, list[_Entry]), strict=True):
                 if entry.code == 200:
                     is_duplicate = entry.duplicate and wanted[place].has_own_key

@@ -54,6 +54,8 @@ def as_httpx(client: httpx.Client | httpx.AsyncClient, request: Request) -> http
     headers = dict(_JSON) if request.body is not None else {}
     if request.key is not None:
         headers["Idempotency-Key"] = request.key
+    if request.traceparent:
+        headers["traceparent"] = request.traceparent
     query = {name: value for name, value in request.query.items() if value is not None}
     if request.waits:
         query["wait"] = round(request.waits, 3)

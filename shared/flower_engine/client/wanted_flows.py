@@ -52,6 +52,7 @@ def named(
     start_at: datetime | str | None = None,
     task_parameters: TaskParameters | None = None,
     workflow_version: int | str | None = None,
+    traceparent: str | None = None,
 ) -> NamedWorkflow:
     """A workflow by its name, with what this one flow has of its own.
 
@@ -64,6 +65,8 @@ def named(
         task_parameters: by taskSeq or name: parameters of one task.
         workflow_version: of this version: its number, its hash or 8 and more characters of that, or
             ``newest``; else as it is defined when it is registered.
+        traceparent: the span for which it is registered (W3C Trace Context), a link of its trace; else the
+            current one of OpenTelemetry, if there is any.
     """
     return NamedWorkflow(
         workflow,
@@ -74,6 +77,7 @@ def named(
             start_at=start_at,
             task_parameters=task_parameters,
             workflow_version=workflow_version,
+            traceparent=traceparent,
         ),
     )
 
@@ -86,6 +90,7 @@ def options_of(
     start_at: datetime | str | None = None,
     task_parameters: TaskParameters | None = None,
     workflow_version: int | str | None = None,
+    traceparent: str | None = None,
 ) -> dict[str, Any]:
     """Options of a registration under the API's names; those that are not given are left out."""
     if isinstance(start_at, datetime):
@@ -99,6 +104,7 @@ def options_of(
         "startAt": start_at,
         "taskParameters": by_task or None,
         "workflowVersion": workflow_version,
+        "traceparent": traceparent,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -43,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     key: str = ""
     start_ms: int | None = None
     delay_ms: int = 0
+    traceparent: str = ""
 
 
 class Registrar:
@@ -117,7 +118,8 @@ class Registrar:
     def _start(self, gatherer: "Gatherer", wanted: Wanted) -> Start:
         random_bits = int.from_bytes(os.urandom(8))
         flow_id = make_flow_id(self._clock.now_ms(), gatherer.partition.number, random_bits)
-        return Start(flow_id, wanted.plan, wanted.by, wanted.key, wanted.start_ms, wanted.delay_ms)
+        said = (wanted.by, wanted.key, wanted.start_ms, wanted.delay_ms, wanted.traceparent)
+        return Start(flow_id, wanted.plan, *said)
 
 
 class Gatherer:

@@ -34,7 +34,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     define them. ``task_parameters`` (by taskSeq or name) sets those of one task. Nothing starts before
     ``start_at`` (ISO 8601), or before ``delay_seconds`` have passed. The same ``key`` gives the same flow.
     ``version``: that of the workflow, "" for its definition of now; see
-    ``flows/versions.py``.
+    ``flows/versions.py``. ``traceparent``: the span for which it is asked for, as events carry it.
     """
 
     parameters: Mapping[str, Any] = {}
@@ -44,6 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     delay_seconds: float | None = None
     key: str | None = None
     version: str = ""
+    traceparent: str = ""
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
@@ -55,8 +56,10 @@ class Started(msgspec.Struct, frozen=True, gc=False):
     durability: Durability | None
 
 
-async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = None) -> Started:
-    """Registers a flow of the workflow, for somebody.
+async def start(
+    stores: Stores, workflow: str, by: str, asked: Asked | None = None, *, traceparent: str = ""
+) -> Started:
+    """Registers a flow of the workflow, for somebody. ``traceparent``: where ``asked`` says none.
 
     Raises:
         UnknownWorkflowError, DefinitionError: there is no such workflow, or it cannot be run.
@@ -73,17 +76,19 @@ async def start(stores: Stores, workflow: str, by: str, asked: Asked | None = No
             is_large = plan.tasks > _MANY_TASKS and plan.bound is None
             plan = await asyncio.to_thread(bound_by_default, plan) if is_large else bound_by_default(plan)
         await refuse_open(stores.programs, plan)
-        return started(await stores.registrar.start(Wanted(plan, by)), workflow, None)
+        wanted = Wanted(plan, by, traceparent=traceparent)
+        return started(await stores.registrar.start(wanted), workflow, None)
     known = (await known_keys(stores, [asked.key])).get(asked.key) if asked.key else None
     if known is None:
-        known = await stores.registrar.start(await _wanted(stores, plan, asked, by))
+        known = await stores.registrar.start(await _wanted(stores, plan, asked, by, traceparent))
     return started(known, workflow, asked.key)
 
 
 async def start_many(
-    stores: Stores, flows: Sequence[tuple[str, Asked]], by: str
+    stores: Stores, flows: Sequence[tuple[str, Asked]], by: str, *, traceparent: str = ""
 ) -> list[Started | Exception]:
     """Registers flows of these workflows; one that cannot be started does not stop the others.
+    ``traceparent``: of those that say none themselves.
 
     Returns:
         What became of each, in order; errors are those that :func:`start` raises.
@@ -105,7 +110,7 @@ async def start_many(
             outcomes.append(known[asked.key])
         else:
             try:
-                outcomes.append(await _wanted(stores, plan, asked, by))
+                outcomes.append(await _wanted(stores, plan, asked, by, traceparent))
             except (ParametersError, TimeError, StoreUnavailableError) as error:
                 outcomes.append(error)
     wanted = [outcome for outcome in outcomes if isinstance(outcome, Wanted)]
@@ -128,12 +133,13 @@ def _outcome(outcome: Registered | BaseException, workflow: str, key: str | None
         return error
 
 
-async def _wanted(stores: Stores, plan: FlowPlan, asked: Asked, by: str) -> Wanted:
+async def _wanted(stores: Stores, plan: FlowPlan, asked: Asked, by: str, traceparent: str) -> Wanted:
     own = await _overridden(stores, plan, asked)
     if own is plan or not await is_complete(stores.programs, plan):
         await refuse_open(stores.programs, own)
     start_ms = None if asked.start_at is None else ms_of(time_of(asked.start_at, "startAt"))
-    return Wanted(own, by, asked.key or "", start_ms, round((asked.delay_seconds or 0) * 1000))
+    delay_ms = round((asked.delay_seconds or 0) * 1000)
+    return Wanted(own, by, asked.key or "", start_ms, delay_ms, asked.traceparent or traceparent)
 
 
 async def _overridden(stores: Stores, plan: FlowPlan, asked: Asked) -> FlowPlan:

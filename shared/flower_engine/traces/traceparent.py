@@ -3,9 +3,12 @@
 import re
 from typing import NamedTuple
 
-PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+TRACEPARENT_PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$"
+NO_TRACEPARENT_PATTERN = r"^(ff|00-.{53}.|[0-9a-f]{2}-0{32}|[0-9a-f]{2}-[0-9a-f]{32}-0{16})"
+"""For schemas: what matches the first and not the second is one."""
+
+MOST_TRACEPARENT = 512
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_LONGEST = 512
 
 
 class Traceparent(NamedTuple):
@@ -21,7 +24,7 @@ def read_traceparent(text: str) -> Traceparent | None:
 
     One of a later version than 00 may go on behind its flags, and is read as far as it is known.
     """
-    found = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
+    found = _FORM.fullmatch(text) if len(text) <= MOST_TRACEPARENT else None
     if found is None:
         return None
     version, trace, span, flags, more = found.groups()

@@ -128,7 +128,8 @@ def _payload(result: bytes | BlobRef) -> bytes:
 
 class Start(msgspec.Struct, frozen=True):
     """A flow to register. ``start_ms`` is the time, by Redis' clock, before which nothing of it starts;
-    ``delay_ms`` the same counted from the registration. ``key`` is its idempotency key."""
+    ``delay_ms`` the same counted from the registration. ``key`` is its idempotency key, ``traceparent`` the
+    span for which it is asked for."""
 
     flow: str
     plan: FlowPlan
@@ -136,6 +137,7 @@ class Start(msgspec.Struct, frozen=True):
     key: str = ""
     start_ms: int | None = None
     delay_ms: int = 0
+    traceparent: str = ""
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -224,4 +226,6 @@ def _when(start: Start) -> Arg:
 def _extra(start: Start) -> bytes:
     """The fields of the event that belong to this registration alone."""
     extra = b"" if not start.by else b',"by":' + _encode(start.by)
-    return extra if not start.key else extra + b',"key":' + _encode(start.key)
+    if start.key:
+        extra += b',"key":' + _encode(start.key)
+    return extra if not start.traceparent else extra + b',"traceparent":' + _encode(start.traceparent)
