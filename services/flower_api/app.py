@@ -7,10 +7,12 @@ from fastapi import FastAPI
 
 from flower_api.access import TokenGate
 from flower_api.allowed_hosts import HostGate
+from flower_api.api_metrics import ApiMetrics
 from flower_api.head_requests import Heads
 from flower_api.openapi import describe
 from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
+from flower_api.request_counts import Counted
 from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
@@ -19,6 +21,7 @@ from flower_api.routes.documentation import add_documentation
 from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
 from flower_api.routes.limits import add_limits
+from flower_api.routes.metrics import add_metrics
 from flower_api.routes.operations import add_operations
 from flower_api.routes.programs import add_programs
 from flower_api.routes.registrations import add_registering
@@ -43,6 +46,7 @@ def create_app(
     max_blob_mb: int = 1_024,
     *,
     waits: FlowWaits | None = None,
+    metrics: ApiMetrics | None = None,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
     so many megabytes of bodies at one time, and of each blob.
@@ -60,6 +64,7 @@ def create_app(
         redirect_slashes=False,
     )
     waits = waits or FlowWaits(stores, 0)
+    metrics = metrics or ApiMetrics(stores)
     app.router.route_class = StrictRoute
     app.state.bodies = Bodies(max_bodies_mb)
     add_problem_handlers(app)
@@ -81,10 +86,12 @@ def create_app(
     add_programs(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)
+    add_metrics(app, metrics)
     add_documentation(app)
     describe(app, secured=bool(tokens))
     app.add_middleware(Heads)
     if tokens:
         app.add_middleware(TokenGate, tokens=tokens)
-    app.add_middleware(HostGate, allowed=allowed_hosts, has_tokens=bool(tokens))  # the last is the first
+    app.add_middleware(HostGate, allowed=allowed_hosts, has_tokens=bool(tokens))
+    app.add_middleware(Counted, counts=metrics.requests)  # the last is the first
     return app

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from flower_api.access import refuse_open_doors
+from flower_api.api_metrics import ApiMetrics
 from flower_api.app import create_app
 from flower_api.connection import Bounds
 from flower_api.server import Server, bind, room_for
@@ -14,7 +15,6 @@ from flower_engine.log.client import connect
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.clock import SystemClock
-from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 
@@ -41,6 +41,7 @@ async def serve(
     stores = PostgresStores(redis, pool, settings, SystemClock())
     connections = room_for(settings.max_connections)
     waits = FlowWaits(stores, connections // 2)  # whoever waits holds a connection; others come, too
+    metrics = ApiMetrics(stores)
     app = create_app(
         stores,
         settings.api_tokens,
@@ -48,6 +49,7 @@ async def serve(
         settings.max_bodies_mb,
         settings.max_blob_mb,
         waits=waits,
+        metrics=metrics,
     )
     bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
     server = Server(app, bound, bounds, settings.grace_seconds, on_listening)
@@ -56,7 +58,7 @@ async def serve(
     behind = asyncio.create_task(look_after(stores, settings))
     waiting = asyncio.create_task(waits.run())
     try:
-        async with service_endpoint(settings, pages_of(own_metrics("api", settings))):
+        async with service_endpoint(settings, {"/metrics": metrics.page}):
             await asyncio.wait({stopped, serving, behind, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waits.close()
         server.stop()

@@ -17,7 +17,9 @@ from flower_engine.projection.write.batch import Batch, Entry, make_batch
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.projection.write.writer import Writer, prepare_session
 from flower_engine.runtime.gap_crossing import Crossing, gap_to_cross
+from flower_engine.tallies import stopwatch
 from flower_engine.transitions.installation_transitions import halt
+from flower_projector.event_counts import PartitionCounts
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +31,15 @@ class Follower:
     """Projects one partition over one connection, from the position that Postgres has."""
 
     def __init__(
-        self, client: AsyncRedis, connection: Connection, partition: Partition, most_events: int
+        self,
+        client: AsyncRedis,
+        connection: Connection,
+        partition: Partition,
+        most_events: int,
+        counts: PartitionCounts | None = None,
     ) -> None:
+        """``counts`` is told what was written."""
+        self._counts = counts
         self._client = client
         self._connection = connection
         self._partition = partition
@@ -68,11 +77,18 @@ class Follower:
             return 0
         ahead = asyncio.create_task(self._read_ahead(batch))
         try:
-            written = await writer.write(batch)
+            written = await self._write(writer, batch)
             self._ahead = await ahead
         finally:
             ahead.cancel()
         return len(batch.entries) if written else self._overtaken()
+
+    async def _write(self, writer: Writer, batch: Batch) -> bool:
+        began = stopwatch()
+        written = await writer.write(batch)
+        if written and self._counts is not None:
+            self._counts.written(batch.events, stopwatch() - began)
+        return written
 
     async def _cross(self, writer: Writer, crossing: Crossing) -> int:
         """The next batch of a gap. Nothing is read ahead: what is written decides what counts of the next."""
@@ -80,7 +96,7 @@ class Follower:
         batch = await self._batch_of(await crossing.judge(entries))
         if batch is None:
             return 0
-        if not await writer.write(batch):
+        if not await self._write(writer, batch):
             return self._overtaken()
         if crossing.is_over(batch.position):
             self._crossing = None

@@ -18,6 +18,7 @@ from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
+from flower_projector.event_counts import EventCounts
 from flower_projector.log_follower import Follower
 from flower_projector.trimming import Trimmer
 
@@ -48,7 +49,10 @@ class PartitionLoop:
         stop: asyncio.Event | None = None,
         *,
         clock: Clock = SYSTEM_CLOCK,
+        counts: EventCounts | None = None,
     ) -> None:
+        """``counts`` is told what is written, if somebody wants to know."""
+        self._counts = counts
         self._client = client
         self._partition = partition
         self._settings = settings
@@ -116,13 +120,17 @@ class PartitionLoop:
         if self._election is None:
             self._election = Election(self._connection, number, monotonic=self._clock.monotonic)
         if not await self._election.hold():
-            self._active = None
+            self._stand_by()
             return Round.STANDBY
         if self._active is None:
             _log.info("elected for partition %d", number)
             self._active = _Active(
-                self._client, self._connection, self._partition, self._settings, self._clock
+                *(self._client, self._connection, self._partition, self._settings),
+                clock=self._clock,
+                counts=self._counts,
             )
+            if self._counts is not None:
+                self._counts.active.add(number)
         return await self._active.run_once()
 
     def _interval_after(self, result: Round) -> float:
@@ -146,12 +154,18 @@ class PartitionLoop:
     async def close(self) -> None:
         """Gives the election and the connection back; the next round makes them anew."""
         connection, election = self._connection, self._election
-        self._connection = self._election = self._active = None
+        self._connection = self._election = None
+        self._stand_by()
         if connection is not None:
             if election is not None:
                 with contextlib.suppress(psycopg.Error):  # then its time runs out
                     await election.give_up()
             await connection.close()
+
+    def _stand_by(self) -> None:
+        self._active = None
+        if self._counts is not None:
+            self._counts.active.discard(self._partition.number)
 
 
 class _Active:
@@ -163,10 +177,13 @@ class _Active:
         connection: Connection,
         partition: Partition,
         settings: Settings,
+        *,
         clock: Clock,
+        counts: EventCounts | None,
     ) -> None:
         self._clock = clock
-        self._follower = Follower(client, connection, partition, settings.projector_batch_events)
+        counting = counts.following() if counts else None
+        self._follower = Follower(client, connection, partition, settings.projector_batch_events, counting)
         self._trimmer = Trimmer(client, partition, settings, monotonic=clock.monotonic)
         self._check_at = clock.monotonic() + _CHECK_SECONDS
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from flower_engine.errors import LostError, PostgresBehindError
 from flower_engine.log.client import AsyncRedis, connect
@@ -19,6 +20,7 @@ from flower_engine.runtime.redis_loss import Waiting, again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
+from flower_projector.event_counts import EventCounts
 from flower_projector.parking import Parker
 from flower_projector.partition_loop import PartitionLoop
 from flower_projector.program_records import ProgramRecordsLoop
@@ -46,20 +48,28 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     healing = _Healing(client, settings, stop)
+    metrics = own_metrics("projector", settings)
+    counts = EventCounts() if metrics else None
+    if metrics and counts:
+        from flower_projector.projector_metrics import told_of  # noqa: PLC0415 # with the library
+
+        metrics.tells.append(partial(told_of, counts))
     try:
-        async with service_endpoint(settings, pages_of(own_metrics("projector", settings))):
+        async with service_endpoint(settings, pages_of(metrics)):
             await again_after_losses(
-                stop, lambda is_start: _serve_once(client, settings, stop, is_start), healing.heal
+                stop, lambda is_start: _serve_once(client, settings, stop, is_start, counts), healing.heal
             )
     finally:
         await client.aclose()
 
 
-async def _serve_once(client: AsyncRedis, settings: Settings, stop: asyncio.Event, is_start: bool) -> None:
+async def _serve_once(
+    client: AsyncRedis, settings: Settings, stop: asyncio.Event, is_start: bool, counts: EventCounts | None
+) -> None:
     """Projects until ``stop`` is set, or Redis is lost."""
     partitions = await unless_stopped(stop, _open(client, settings, is_start))
     if partitions is not None:
-        await _project(client, partitions, settings, stop)
+        await _project(client, partitions, settings, stop, counts)
 
 
 async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[Partition]:
@@ -69,10 +79,14 @@ async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[
 
 
 async def _project(
-    client: AsyncRedis, partitions: list[Partition], settings: Settings, stop: asyncio.Event
+    client: AsyncRedis,
+    partitions: list[Partition],
+    settings: Settings,
+    stop: asyncio.Event,
+    counts: EventCounts | None,
 ) -> None:
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
-    loops = [PartitionLoop(client, partition, settings, stop) for partition in partitions]
+    loops = [PartitionLoop(client, partition, settings, stop, counts=counts) for partition in partitions]
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(ProgramRecordsLoop(client, partitions[0], settings).run(stop)))

@@ -7,6 +7,7 @@ failed is sent again, the same in every byte, until it is answered, so each outc
 import asyncio
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -81,7 +82,10 @@ class ExchangeLoop:
         most_kept: int,
         own_version: OwnVersion,
         clock: Clock = SYSTEM_CLOCK,
+        refused: Counter[str] | None = None,
     ) -> None:
+        """``refused`` counts the outcomes that were refused, by Redis' word for why."""
+        self._refused: Counter[str] = Counter() if refused is None else refused
         self.partition = partition
         self._own_version = own_version
         self._other_versions = OtherVersions(client, partition, clock=clock)
@@ -239,11 +243,15 @@ class ExchangeLoop:
 
     def flows(self) -> set[str]:
         """The flows of all attempts whose outcome Redis has not answered."""
-        return {attempt.claim.flow for held in self._held.values() for attempt in held.values()}
+        return {attempt.claim.flow for attempt in self.held()}
 
     def running(self) -> list[Attempt]:
         """The attempts without an outcome."""
         return [attempt for held in self._held.values() for attempt in held.values() if not attempt.outcome]
+
+    def held(self) -> list[Attempt]:
+        """The attempts whose outcome Redis has not answered."""
+        return [attempt for held in self._held.values() for attempt in held.values()]
 
     def unanswered(self) -> int:
         """How many attempts ended whose outcome Redis has not answered yet."""
@@ -345,6 +353,7 @@ class ExchangeLoop:
         for attempt in call.batch:
             self._forget(attempt)
         if reply.words.count("ok") != len(reply.words):
+            self._refused.update(word for word in reply.words if word != "ok")
             _say_refusals(call, reply.words)
         self._note_what_is_due(call.ask, reply)
         self._queues.granted(map(queue_name, reply.claims), call.ask.wanted)

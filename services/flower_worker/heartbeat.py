@@ -66,6 +66,10 @@ class HeartbeatLoop:
         """Whether heartbeats may have been sent."""
         return self._thread.ident is not None
 
+    def seconds_ago(self) -> float:
+        """How long ago Redis answered the last heartbeat; from the beginning, if it has answered none."""
+        return self._clock.monotonic() - self._beaten
+
     def tell_signatures(self, digest: str) -> None:
         """From the next heartbeat on the worker's programs are published under this digest."""
         self._info = msgspec.structs.replace(self._info, signatures=digest)

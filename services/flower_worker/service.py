@@ -1,6 +1,8 @@
 """The worker service: programs, Redis and partitions first, then the worker itself."""
 
 import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from flower_engine.blobs.blob import access
 from flower_engine.blobs.blob_stores import BlobStores
@@ -21,6 +23,9 @@ from flower_worker.child_process import Origin
 from flower_worker.left_behind import say_unknown
 from flower_worker.worker import Worker
 
+if TYPE_CHECKING:
+    from flower_engine.runtime.metrics.service_metrics import ServiceMetrics
+
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Runs tasks until ``stop`` is set, in a process that goes on after that; see ``WorkerService.serve``."""
@@ -33,6 +38,7 @@ class WorkerService:
     def __init__(self) -> None:
         self._worker: Worker | None = None  # of this life; another one begins when Redis was lost
         self._left: set[str] = set()  # flows of which the life before had attempts when Redis was lost
+        self._refused: Counter[str] = Counter()  # outcomes, by why
         self._before: list[Worker] = []  # of earlier lives, with attempts that could not be stopped
 
     async def serve(self, settings: Settings, stop: asyncio.Event) -> None:
@@ -67,7 +73,11 @@ class WorkerService:
                 if self._left:
                     await say_unknown(client, partitions, self._left)
                 self._worker = Worker(
-                    settings, registry, client, partitions, image=image, origin=origin, blobs=blobs
+                    *(settings, registry, client, partitions),
+                    image=image,
+                    origin=origin,
+                    blobs=blobs,
+                    refused=self._refused,
                 )
                 try:
                     await self._worker.run(stop)
@@ -77,10 +87,18 @@ class WorkerService:
                     raise
 
             try:
-                async with service_endpoint(settings, pages_of(own_metrics("worker", settings))):
+                async with service_endpoint(settings, pages_of(self._metrics(settings))):
                     await again_after_losses(stop, work)
             finally:
                 await client.aclose()
+
+    def _metrics(self, settings: Settings) -> "ServiceMetrics | None":
+        metrics = own_metrics("worker", settings)
+        if metrics is not None:
+            from flower_worker.worker_metrics import told_of  # noqa: PLC0415 # with the library
+
+            metrics.tells.append(lambda: told_of(self._worker, self._refused))
+        return metrics
 
     def hand_back(self) -> bool:
         """Hands back what could not be stopped; whether anything still runs. See ``Worker.hand_back``."""

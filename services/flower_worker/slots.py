@@ -17,6 +17,17 @@ class Ask(msgspec.Struct, frozen=True):
     kind: "AskKind"
 
 
+class SlotsNow(msgspec.Struct, frozen=True):
+    """What the slots of a worker do: ``busy`` with attempts, or ``stuck`` with what nothing can stop; and how
+    many of ``processes`` attempts have (``busy_processes``)."""
+
+    slots: int
+    busy: int
+    stuck: int
+    processes: int
+    busy_processes: int
+
+
 class AskKind(Enum):
     """Which programs a claim names."""
 

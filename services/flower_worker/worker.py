@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -34,7 +35,7 @@ from flower_worker.other_versions import OwnVersion
 from flower_worker.queues import Queues
 from flower_worker.secret_values import Secrets
 from flower_worker.signature_publisher import keep_published
-from flower_worker.slots import AskKind, Slots
+from flower_worker.slots import AskKind, Slots, SlotsNow
 from flower_worker.storing import Storing
 from flower_worker.threads import Threads
 from flower_worker.transfers import Transfers
@@ -64,7 +65,10 @@ class Worker:
         image: Image,
         origin: Origin,
         blobs: BlobStores,
+        refused: Counter[str] | None = None,
     ) -> None:
+        """``refused`` counts the outcomes that Redis refused, by its word for why."""
+        self._refused = refused
         self._settings = settings
         self._client = client
         self._partitions = partitions
@@ -124,6 +128,17 @@ class Worker:
         """Whether an attempt runs, with or without a lease. For any thread."""
         return any(exchange.running() or exchange.stuck() for exchange in self._exchanges)
 
+    def slots_now(self) -> SlotsNow:
+        """What its slots do."""
+        held = [attempt for exchange in self._exchanges for attempt in exchange.held()]
+        stuck = sum(len(exchange.stuck()) for exchange in self._exchanges)
+        heavy = sum(1 for attempt in held if attempt.heavy)
+        return SlotsNow(self._slots.slots, len(held), stuck, self._slots.processes_now, heavy)
+
+    def heartbeat_seconds_ago(self) -> float:
+        """How long ago Redis answered its last heartbeat."""
+        return self._heartbeats.seconds_ago()
+
     def _make_loops(self) -> None:
         settings = self._settings
         light, heavy = self._light, tuple(self._ability.able)
@@ -145,6 +160,7 @@ class Worker:
                 executor=self._executor,
                 most_kept=settings.max_kept_mb << 20,
                 own_version=self._own_version,
+                refused=self._refused,
             )
             for partition in self._partitions
         ]

@@ -9,9 +9,32 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
+from flower_engine.tallies import CALL_SECONDS, Tally, stopwatch
 from flower_engine.transitions.lua_source import argument_names, compose, read_files
 
 Arg = str | bytes | int
+
+
+class Timing:
+    """How long transitions take, as this process sees them, by their names; where somebody wants to know."""
+
+    by_script: "dict[str, Tally] | None" = None
+
+    @classmethod
+    def begin(cls) -> "dict[str, Tally]":
+        """From now on they are timed."""
+        if cls.by_script is None:
+            cls.by_script = {}
+        return cls.by_script
+
+    @classmethod
+    def note(cls, script: str, began: float) -> None:
+        """A call of this script, which began at this ``stopwatch``, was answered."""
+        if cls.by_script is not None:
+            tally = cls.by_script.get(script)
+            if tally is None:
+                tally = cls.by_script.setdefault(script, Tally(CALL_SECONDS))
+            tally.add(stopwatch() - began)
 
 
 class Script:
@@ -50,16 +73,20 @@ class Script:
 
     async def run(self, client: AsyncRedis, meta: str, args: Sequence[Arg]) -> Any:
         """The script's raw reply (bytes, ints and lists)."""
+        began = stopwatch()
         try:
-            return await send(client, "EVALSHA", self.sha, 1, meta, *args)
+            reply = await send(client, "EVALSHA", self.sha, 1, meta, *args)
         except NoScriptError:  # a fresh or restarted server
-            return await send(client, "EVAL", self.text, 1, meta, *args)
+            reply = await send(client, "EVAL", self.text, 1, meta, *args)
+        Timing.note(self.name, began)
+        return reply
 
     async def run_then(
         self, client: AsyncRedis, meta: str, args: Sequence[Arg], commands: Sequence[Sequence[str | int]]
     ) -> list[Any]:
         """The script's raw reply, and those to commands sent right behind it on the same connection (an error
         as a value), in one round trip."""
+        began = stopwatch()
         for verb, script in (("EVALSHA", self.sha), ("EVAL", self.text)):
             async with client.pipeline(transaction=False) as pipeline:
                 queue_command(pipeline, verb, script, 1, meta, *args)
@@ -70,11 +97,15 @@ class Script:
                 break
         if isinstance(replies[0], Exception):
             raise replies[0]
+        Timing.note(self.name, began)
         return replies
 
     def run_blocking(self, client: Redis, meta: str, args: Sequence[Arg]) -> Any:
         """The same from a thread that has no event loop."""
+        began = stopwatch()
         try:
-            return send_blocking(client, "EVALSHA", self.sha, 1, meta, *args)
+            reply = send_blocking(client, "EVALSHA", self.sha, 1, meta, *args)
         except NoScriptError:
-            return send_blocking(client, "EVAL", self.text, 1, meta, *args)
+            reply = send_blocking(client, "EVAL", self.text, 1, meta, *args)
+        Timing.note(self.name, began)
+        return reply

@@ -45,6 +45,7 @@ class Batch:
         self.entries = entries
         self.archive = ArchiveRows(partition)
         self.changes = Changes()
+        self.events: list[AnyEvent] = []  # those that can be read
 
     def add_refused(self, entry: Entry, why: str, event: AnyEvent | None) -> None:
         """Archives an event as bytes with the reason, and counts what is given of it."""
@@ -122,6 +123,7 @@ async def make_batch(partition: int, entries: Sequence[Entry]) -> Batch:
                 batch.add_refused(entry, f"it cannot be counted: {told(error)}", None)
             else:
                 batch.archive.add(ms, seq, entry.raw, event)
+                batch.events.append(event)
     return batch
 
 

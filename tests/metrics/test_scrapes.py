@@ -1,0 +1,142 @@
+"""What every service tells Prometheus, and that the numbers are right: real processes, two workers, a
+projector that is restarted."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from acceptance.running import PATIENT, RunningEngine
+from flower_engine.runtime.metrics.catalogue import METRICS
+from metrics.scraping import Page, scrape, told_at
+
+SERVICES = ("api", "projector", "watcher", "worker", "worker-2")
+_CHAIN = [{"taskSeq": seq, "program": "Noop", "taskPriority": 0} for seq in (1, 2, 3)]
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+BEFORE, AFTER = 40, 30
+FAILED = 2
+
+
+class Seen(NamedTuple):
+    """``before``: as the projector was asked to stop; ``after``: at the end, by service."""
+
+    before: Page
+    after: dict[str, Page]
+    api: Page
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    folder = tmp_path_factory.mktemp("metrics")
+    programs = {"FLOWER_PROGRAMS": "metrics.failing", "PYTHONPATH": str(Path(__file__).parents[1])}
+    with RunningEngine.started(folder, *SERVICES, FLOWER_METRICS_PORT="0", **programs, **PATIENT) as engine:
+        engine.define("metrics-chain", _CHAIN)
+        engine.define("metrics-fails", [{"taskSeq": 1, "program": "fails", "taskPriority": 0}])
+        engine.wait_until_ended(engine.register("metrics-chain", BEFORE))
+        before = scrape(_url(engine, folder, "projector"))
+        engine.stop("projector")
+        (folder / "projector.log").rename(folder / "projector-before.log")
+        engine.start("projector")
+        engine.register("metrics-fails", FAILED)
+        engine.wait_until_ended(engine.register("metrics-chain", AFTER))
+        engine.wait_for(
+            "the failures",
+            lambda: engine.client.get("/metrics").text.find(f"flower_suspended_tasks {FAILED}.0") > 0,
+        )
+        after = {name: scrape(_url(engine, folder, name)) for name in SERVICES}
+        yield Seen(before, after, scrape(engine.url))
+
+
+def _url(engine: RunningEngine, folder: Path, service: str) -> str:
+    log = folder / f"{service}.log"
+    engine.wait_for(f"{service} to tell where it tells of itself", lambda: told_at(log) is not None)
+    url = told_at(log)
+    assert url is not None
+    return url
+
+
+def test_each_service_tells_what_the_catalogue_says_of_it_and_nothing_else(seen: Seen) -> None:
+    for name, page in seen.after.items():
+        service = name.partition("-")[0]
+        wanted = {metric: METRICS[metric].kind for metric in METRICS if service in METRICS[metric].services}
+        told = {
+            metric: family.type for metric, family in page.families.items() if metric.startswith("flower_")
+        }
+        assert told == wanted, name
+
+
+def test_labels_are_those_of_the_catalogue(seen: Seen) -> None:
+    for page in (*seen.after.values(), seen.api):
+        for metric, family in page.families.items():
+            if metric in METRICS:
+                labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+                assert labels <= set(METRICS[metric].labels), metric
+                assert family.documentation == METRICS[metric].means
+
+
+def test_no_label_names_a_flow(seen: Seen) -> None:
+    for page in (*seen.after.values(), seen.api, seen.before):
+        assert {value for value in page.label_values() if _ID.search(value)} == set()
+
+
+def test_every_process_tells_of_its_memory_and_cpu(seen: Seen) -> None:
+    for page in seen.after.values():
+        assert page.value("process_resident_memory_bytes") > 1e6
+        assert page.value("process_cpu_seconds_total") > 0
+
+
+def test_tasks_and_flows_are_counted_right_across_a_restart_of_the_projector(seen: Seen) -> None:
+    first, second = seen.before, seen.after["projector"]
+    for page, flows, failed in ((first, BEFORE, 0), (second, AFTER, FAILED)):
+        for event, tasks in (
+            ("registered", 3 * flows + failed),
+            ("started", 3 * flows + failed),
+            ("finished", 3 * flows),
+            ("suspended", failed),
+        ):
+            assert page.value("flower_tasks_total", event=event) == tasks, event
+        assert page.value("flower_flows_total", event="registered") == flows + failed
+        assert page.value("flower_flows_total", event="ended") == flows
+        assert page.value("flower_task_run_seconds_count") == 3 * flows + failed
+        assert page.value("flower_task_wait_seconds_count", reason="queue") == 3 * flows + failed
+        assert page.value("flower_task_wait_seconds_count", reason="dependencies") == 2 * flows
+        assert page.value("flower_projector_batch_seconds_count") > 0
+        assert page.value("flower_projector_partitions") == 1
+        # What all events are that this load makes, and no other.
+        assert page.value("flower_projector_events_total") >= 7 * flows + 3 * failed
+
+
+def test_the_slots_of_each_worker_are_free_again(seen: Seen) -> None:
+    for name in ("worker", "worker-2"):
+        page = seen.after[name]
+        states = {
+            state: page.value("flower_worker_slots", state=state) for state in ("busy", "free", "stuck")
+        }
+        assert states == {"busy": 0, "free": 100, "stuck": 0}
+        assert page.value("flower_transition_seconds_count", script="worker/finish_and_claim") > 0
+        assert page.value("flower_outcomes_refused_total", why="stale") == 0
+        assert 0 <= page.value("flower_worker_heartbeat_age_seconds") < 120
+
+
+def test_the_api_tells_how_the_engine_stands(seen: Seen) -> None:
+    for page in (seen.api, seen.after["api"]):
+        assert page.value("flower_store_up", store="redis") == 1
+        assert page.value("flower_store_up", store="postgres") == 1
+        assert page.value("flower_workers") == 2
+        assert page.value("flower_queue_workers", queue="default") == 2
+        assert page.value("flower_ready_tasks", queue="default") == 0
+        assert page.value("flower_running_tasks", queue="default") == 0
+        assert page.value("flower_suspended_tasks") == FAILED
+        assert page.value("flower_open_flows") == FAILED
+        assert page.value("flower_log_bytes") > 1_000
+        assert page.value("flower_redis_memory_bytes") > 1e6
+        assert page.value("flower_postgres_bytes") > 1e6
+        assert page.value("flower_http_requests_total", method="PUT", status="201") == 2
+        assert page.value("flower_http_request_seconds_count", route="/register") == 3
+        assert page.value("flower_transition_seconds_count", script="register/register") > 0
+
+
+def test_the_watcher_tells_how_long_its_transitions_take(seen: Seen) -> None:
+    assert seen.after["watcher"].value("flower_transition_seconds_count", script="watcher/lapse") > 0
