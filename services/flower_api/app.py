@@ -29,6 +29,7 @@ from flower_api.routes.schedule_acts import add_schedule_acts
 from flower_api.routes.schedule_slots import add_schedule_slots
 from flower_api.routes.schedules import add_schedules
 from flower_api.routes.strikes import add_strikes
+from flower_api.routes.task_logs import add_task_logs
 from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
 from flower_api.routes.versions import add_versions
@@ -71,6 +72,7 @@ def create_app(
     add_registering(app, stores)
     add_flows(app, stores, waits)
     add_tasks(app, stores, waits)
+    add_task_logs(app, stores)
     add_operations(app, stores)
     add_bulk(app, stores)
     add_limits(app, stores)

@@ -11,14 +11,12 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import Found
 from flower_engine.log.partition import Partition
 from flower_engine.log.task_log_stream import last_entry_id, read_task_log, trim_task_log
-from flower_engine.model.ids import partition_of
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive.archive_days import Days
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.task_logs.chunk_rows import (
     TABLE,
     ChunkWriter,
-    StoredChunk,
     prepare_session,
     read_position,
 )
@@ -27,7 +25,8 @@ from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, is_refusal
-from flower_engine.task_logs.chunks import BadChunk, decode_entry
+from flower_engine.task_logs.arrivals import ArrivedChunk, arrived
+from flower_engine.task_logs.chunks import BadChunk
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +37,6 @@ _INTERVAL_SECONDS = 1.0
 _STANDBY_SECONDS = 5.0  # another one stores them; it may be gone by then
 _MOST_ENTRIES = 100  # of 64 KiB at most, as workers write them
 _SAY_BAD_AGAIN_SECONDS = 600.0
-_LARGEST = 2**63 - 1
 
 
 class TaskLogLoop:
@@ -149,7 +147,7 @@ class _Stream:
         await self._trim(found.now_ms)
         return len(found.entries) if len(found.entries) == _MOST_ENTRIES else 0
 
-    async def _write(self, writer: ChunkWriter, position: str, chunks: Sequence[StoredChunk]) -> bool:
+    async def _write(self, writer: ChunkWriter, position: str, chunks: Sequence[ArrivedChunk]) -> bool:
         """Writes them; what Postgres refuses is left out."""
         try:
             return await writer.write(self._number, self._held, position, chunks)
@@ -168,20 +166,13 @@ class _Stream:
         self._held = held
         return await self._write(writer, position, chunks[middle:])
 
-    def _chunks_of(self, entries: Sequence[Found]) -> list[StoredChunk]:
-        chunks: list[StoredChunk] = []
-        for at, fields in entries:
-            ms, seq = as_numbers(at.decode())
-            if max(ms, seq) > _LARGEST:
-                self._bad.tell(self._number, f"no worker writes an entry of the id {at.decode()}")
-                continue
-            for place, chunk in enumerate(decode_entry(fields)):
-                if isinstance(chunk, BadChunk):
-                    self._bad.tell(self._number, chunk.why)
-                elif partition_of(chunk.flow) != self._number:
-                    self._bad.tell(self._number, f"its flow {chunk.flow} is of another partition")
-                else:
-                    chunks.append(StoredChunk(ms, seq, place, chunk))
+    def _chunks_of(self, entries: Sequence[Found]) -> list[ArrivedChunk]:
+        chunks: list[ArrivedChunk] = []
+        for chunk in arrived(entries, self._number):
+            if isinstance(chunk, BadChunk):
+                self._bad.tell(self._number, chunk.why)
+            else:
+                chunks.append(chunk)
         return chunks
 
     async def _look_behind(self, length: int, now_ms: int) -> None:

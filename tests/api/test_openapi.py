@@ -33,6 +33,8 @@ _LIMITS = "which settings go together in which scope: limitBy is no setting of a
 _CANNOT_BE_SAID = {
     "GET /flows": "which words are a cursor, and " + _DAYS,
     "GET /flows/{task_flow_id}": "that at is not given together with wait or atLeast, and " + _DAYS,
+    "GET /flows/{task_flow_id}/log": "that tail is not given together with after or limit",
+    "GET /flows/{task_flow_id}/tasks/{task}/log": "that tail is not given together with after or limit",
     "GET /tasks": "which words are a cursor, and " + _DAYS,
     "POST /bulk": _DAYS,
     "POST /register": _DAYS,

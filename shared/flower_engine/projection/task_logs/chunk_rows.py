@@ -7,12 +7,11 @@ from typing import LiteralString, NamedTuple
 import msgspec
 
 from flower_engine.crash_points import crash_point
-from flower_engine.model.positions import as_numbers
 from flower_engine.projection import binary_fields
 from flower_engine.projection.archive.archive_days import DAY_MS, Days
 from flower_engine.projection.binary_fields import NULL
 from flower_engine.projection.database import Connection
-from flower_engine.task_logs.chunks import Chunk
+from flower_engine.task_logs.arrivals import ArrivedChunk
 
 TABLE = "kr_task_log"
 
@@ -37,15 +36,6 @@ ON CONFLICT (partition) DO UPDATE SET position = excluded.position, updated_ts =
 WHERE known.position IS NOT DISTINCT FROM %(held)s
 """
 _POSITION = "SELECT position FROM kr_task_log_position WHERE partition = %s"
-
-
-class StoredChunk(NamedTuple):
-    """A chunk, and where it came from: the place in the entry ``<ms>-<seq>`` of its stream."""
-
-    ms: int
-    seq: int
-    place: int
-    chunk: Chunk
 
 
 class InBlob(NamedTuple):
@@ -79,7 +69,7 @@ class ChunkWriter:
         partition: int,
         held: str | None,
         position: str,
-        chunks: Sequence[StoredChunk],
+        chunks: Sequence[ArrivedChunk],
         blobs: Sequence[InBlob] | None = None,
     ) -> bool:
         """Writes chunks and moves the partition's position from ``held``; False: it is elsewhere, or somebody
@@ -107,7 +97,7 @@ class ChunkWriter:
         return True
 
 
-def rows_of(partition: int, chunks: Iterable[StoredChunk], blobs: Sequence[InBlob] | None = None) -> bytes:
+def rows_of(partition: int, chunks: Iterable[ArrivedChunk], blobs: Sequence[InBlob] | None = None) -> bytes:
     """The rows as COPY wants them.
 
     Raises:
@@ -132,8 +122,3 @@ def rows_of(partition: int, chunks: Iterable[StoredChunk], blobs: Sequence[InBlo
             parts += (NULL, binary_fields.text(sha256), _bigints(8, offset, 8, size))
     parts.append(binary_fields.COPY_TAIL)
     return b"".join(parts)
-
-
-def is_behind(position: str, other: str | None) -> bool:
-    """Whether a position lies behind another one; None lies before all."""
-    return as_numbers(position) > as_numbers(other)
