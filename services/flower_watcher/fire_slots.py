@@ -160,6 +160,10 @@ class FireLoop:
             self._behind_ms = _BEHIND_MS if 2 * words.count("stale") > len(words) else 0
         self._proposing.forget(one.uid for one in fired if one.word == "gone")
         for firing, one in zip(firings, fired, strict=True):
+            if one.word == "held" and firing.overlap == "strict":
+                self._shared.waits[one.uid] = one.detail
+            else:
+                self._shared.waits.pop(one.uid, None)
             if one.word == "failed":
                 most = firing.pause_after_failures
                 reason = f"its flows failed {most} times in a row"

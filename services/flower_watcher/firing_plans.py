@@ -69,7 +69,8 @@ class Proposing:
             fired_ms=known.fired_ms,
             unpaused_ms=known.unpaused_ms,
         )
-        decided = [self._decision(schedule, plan, one, is_problem) for one in proposal.decisions]
+        why = "problem" if is_problem or (known.was_problem and not schedule.is_paused) else "paused"
+        decided = [self._decision(schedule, plan, one, why) for one in proposal.decisions]
         next_due = proposal.next_due_ms
         if isinstance(plan, str) and not plan and any(one.kind == "fire" for one in decided):
             return self._firing(known, schedule, [], at_ms + _AGAIN_MS)  # its workflow is still to be read
@@ -93,7 +94,7 @@ class Proposing:
         )
 
     def _decision(
-        self, schedule: Schedule, plan: FlowPlan | str, one: Decide, is_problem: bool
+        self, schedule: Schedule, plan: FlowPlan | str, one: Decide, why_paused: str
     ) -> SlotDecision:
         said = SlotDecision(
             kind=one.kind,
@@ -101,7 +102,7 @@ class Proposing:
             last=one.last,
             count=one.count,
             due_ms=one.due_ms,
-            reason="problem" if is_problem and one.reason == "paused" else one.reason,
+            reason=why_paused if one.reason == "paused" else one.reason,
         )
         if one.kind != "fire":
             return said

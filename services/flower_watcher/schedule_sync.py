@@ -24,6 +24,7 @@ from flower_engine.projection.definitions.schedule_rows import (
     renew_versions,
 )
 from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
 from flower_engine.schedules.slot_ids import partition_of_schedule
 from flower_engine.store_faults import STORE_ERRORS
@@ -34,6 +35,7 @@ from flower_engine.transitions.schedule_transitions import (
     define_schedules,
     read_schedules,
 )
+from flower_watcher.released_flows import release_unknown
 from flower_watcher.scheduled_workflows import Shared
 
 _log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ _log = logging.getLogger(__name__)
 _INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
 _TIMEOUT_SECONDS = 60.0
 _CLOCKS_APART_MS = 30_000
+_LOOK_SECONDS = 60.0  # at what changes without a change of any schedule
 _BREATH_ROWS = 20
 _BY = "watcher"
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +54,13 @@ class ScheduleSyncLoop:
     a newer one."""
 
     def __init__(
-        self, client: AsyncRedis, partitions: Sequence[Partition], database_url: str, shared: Shared
+        self,
+        client: AsyncRedis,
+        partitions: Sequence[Partition],
+        database_url: str,
+        shared: Shared,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._client = client
         self._partitions = partitions
@@ -60,6 +69,8 @@ class ScheduleSyncLoop:
         self._seen = 0  # the version up to which Redis has what the table says
         self._said: dict[str, str] = {}
         self._clocks_said = False
+        self._clock = clock
+        self._looked_at = float("-inf")
         self._connection: Connection | None = None
 
     async def run(self) -> None:
@@ -92,13 +103,16 @@ class ScheduleSyncLoop:
         """Brings what has changed to Redis, and pauses what failed too often; how many schedules changed."""
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             await self._pause(connection)
+            if self._clock.monotonic() - self._looked_at >= _LOOK_SECONDS:
+                self._looked_at = self._clock.monotonic()
+                await self._compare_clocks(connection)
+                await release_unknown(self._client, self._partitions, connection, self._shared)
             newest = await read_newest_version(connection)
             if newest == self._seen:
                 return 0
             # A Postgres that went back in time has versions again that meant something else.
             changes = await read_schedule_changes(connection, self._seen if newest > self._seen else 0)
             await keep_versions(connection, changes.workflows.values())
-            await self._compare_clocks(connection)
             await self._bring(connection, changes)
         self._seen = changes.version
         return len(changes.rows) + len(changes.deleted)

@@ -13,8 +13,10 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Shared:
-    """What the loops of a watcher tell each other. ``workflows`` by uid of a schedule; ``failed`` by uid."""
+    """What the loops of a watcher tell each other. ``workflows`` by uid of a schedule; ``failed`` by uid;
+    ``waits``: the flow that a strict schedule waits for, by uid."""
 
     def __init__(self) -> None:
         self.workflows: dict[str, ScheduledWorkflow] = {}
         self.failed: dict[str, Failed] = {}
+        self.waits: dict[str, str] = {}

@@ -273,3 +273,12 @@ def test_names_with_nul_are_refused_and_no_store_is_blamed(api: RunningApi) -> N
     for path in ("pause", "resume", "trigger"):
         assert api.client.post(f"/schedules/a%00b/{path}", json={}).status_code == 422
     assert api.client.get("/flows?schedule=a%00b").status_code == 422
+
+
+def test_what_comes_every_few_years_is_previewed_for_a_hundred(api: RunningApi) -> None:
+    said = {"taskId": "-", "cron": "0 0 29 2 *", "jitterSeconds": 60}
+    reply = api.client.post("/schedule-preview?count=1000&after=2026-01-01", json=said)
+    slots = reply.raise_for_status().json()["slots"]
+    assert (slots[0]["slot"][:10], len(slots)) == ("2028-02-29", 25)
+    at = {"taskId": "-", "at": "3000-01-01T00:00:00Z"}
+    assert len(api.client.post("/schedule-preview", json=at).json()["slots"]) == 1

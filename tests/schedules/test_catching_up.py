@@ -179,3 +179,15 @@ def test_a_second_of_which_nobody_saw_a_year_is_one_range() -> None:
     found = decisions(every, BEGIN - 365 * DAY, BEGIN + 500)
     assert (found.decisions[0].kind, found.decisions[0].count) == ("miss", 365 * 86_400 - 30)
     assert len(found.decisions) == 31
+
+
+def test_a_pause_of_a_year_is_a_few_ranges_an_hour_apart_at_most() -> None:
+    every = Schedule(name="s", uid="u", task_id="w", every_seconds=60, is_paused=True)
+    cursor, now, looks = BEGIN, BEGIN, 0
+    while now < BEGIN + 365 * DAY:
+        found = decisions(every, cursor, now)
+        assert len(found.decisions) <= 1
+        cursor = found.decisions[-1].last if found.decisions else cursor
+        assert found.next_due_ms is not None and MINUTE <= found.next_due_ms - now <= HOUR + MINUTE
+        now, looks = found.next_due_ms, looks + 1
+    assert looks < 365 * 25

@@ -20,10 +20,14 @@ from flower_engine.projection.read.views import moment, view_of_state
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected, add_positions
 from flower_engine.projection.write.writer import Writer
+from flower_engine.runtime.clock import ManualClock
 from flower_engine.schedules.slot_ids import partition_of_schedule, slot_flow_id
 from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.park_transitions import park
 from flower_engine.transitions.schedule_transitions import read_schedules
+from flower_watcher import schedule_sync
 from flower_watcher.fire_slots import FireLoop
+from flower_watcher.released_flows import release_unknown
 from flower_watcher.schedule_sync import ScheduleSyncLoop
 from flower_watcher.scheduled_workflows import Shared
 from scripts.engine import Engine, task
@@ -206,6 +210,58 @@ async def test_failures_in_a_row_pause_the_schedule(watched: Watched) -> None:
     assert row is not None
     assert row[0] is True
     assert "2 times in a row" in row[1]
+
+
+async def test_a_strict_schedule_waits_for_a_parked_flow_and_not_for_one_that_is_lost(
+    watched: Watched,
+) -> None:
+    uid = await watched.define(overlap="strict")
+    failed = ""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not failed:
+            await watched.until(lambda now: now.counts()["fired"] == 1, uid)
+            for claim in await watched.engine.claim():
+                failed = claim.flow
+                await watched.engine.suspend(claim)
+    await watched.until(lambda now: any(fate.state == "held" for fate in now.fates.values()), uid)
+    version = (await watched.engine.flow(failed)).version
+    assert await park(watched.engine.client, watched.engine.partition, [(failed, version)]) == [failed]
+    await _project(watched)
+    where = (watched.engine.client, [watched.engine.partition], watched.tables, watched.shared)
+    assert watched.shared.waits == {uid: failed}
+    assert await release_unknown(*where) == []
+    await watched.tables.execute("DELETE FROM kr_flow_stat")
+    assert await release_unknown(*where) == [failed]
+    await watched.until(lambda now: now.counts()["fired"] >= 2, uid)
+    assert watched.shared.waits == {}
+
+
+async def test_what_came_while_a_schedule_had_a_problem_is_skipped_when_that_is_mended(
+    watched: Watched,
+) -> None:
+    uid = await watched.define(overlap="sometimes")
+    await watched.until(lambda now: now.state == "problem", uid)
+    await asyncio.sleep(1.1)  # a slot comes
+    await watched.tables.execute("UPDATE ms_schedule SET overlap = 'allow'")
+    state = await watched.until(lambda now: now.counts()["fired"] >= 1, uid)
+    assert {fate.reason for fate in state.fates.values() if fate.state == "skipped"} == {"problem"}
+    assert state.counts()["missed"] == 0
+
+
+async def test_clocks_that_drift_apart_are_told_though_no_schedule_changes(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    sync = ScheduleSyncLoop(
+        watched.engine.client, [watched.engine.partition], "", watched.shared, clock=clock
+    )
+    await sync.run_once(watched.tables)
+    assert "clock of Redis" not in caplog.text
+    monkeypatch.setattr(schedule_sync, "_CLOCKS_APART_MS", -1)  # as if they were that far apart
+    for _ in range(3):
+        clock.advance(61_000)
+        await sync.run_once(watched.tables)
+    assert caplog.text.count("clock of Redis") == 1
 
 
 async def test_slots_that_nobody_watched_are_missed_and_the_latest_is_caught_up_with(

@@ -1,5 +1,6 @@
 """What is done with a schedule beside defining it: paused, resumed, triggered, previewed."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
@@ -47,7 +48,7 @@ def add_schedule_acts(app: FastAPI, stores: PostgresStores) -> None:
         body: WhenBody, count: Count = 10, after: After = None, other: OtherZone = "UTC"
     ) -> Response:
         """Of a definition that need not be in use. Nothing is changed, and its workflow is not looked at."""
-        return reply(_previewed(body.to_model("preview"), count, after, other))
+        return reply(await _previewed(body.to_model("preview"), count, after, other))
 
     @app.post(
         "/schedules/{schedule}/pause",
@@ -98,12 +99,12 @@ def add_schedule_acts(app: FastAPI, stores: PostgresStores) -> None:
             row = await find_schedule(connection, schedule)
         if row.problems:
             raise ScheduleError(schedule, [fault_of(problem) for problem in row.problems])
-        return reply(_previewed(row.schedule, count, after, other))
+        return reply(await _previewed(row.schedule, count, after, other))
 
-    def _previewed(schedule: Schedule, count: int, after: str | None, other: str) -> PreviewView:
+    async def _previewed(schedule: Schedule, count: int, after: str | None, other: str) -> PreviewView:
         after_ms = stores.now_ms() if after is None else ms_of(time_of(after, "after"))
         try:
-            found = preview(schedule, after_ms, count, other_zone=other)
+            found = await asyncio.to_thread(preview, schedule, after_ms, count, other_zone=other)
         except UnknownZoneError as error:
             raise wrong("otherTimezone", str(error)) from None
         slots = [

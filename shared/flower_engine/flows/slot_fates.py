@@ -104,9 +104,11 @@ def _told(
         return "none", "it is before the schedule, or this definition of when it fires"
     if slot_ms < row.changed_ms:
         return "none", "it is before the schedule, or this definition of when it fires"
-    return "due", "its time has come, and no watcher has decided yet" + (
-        ": " + progress.problem if progress is not None and progress.problem else ""
-    )
+    if progress is not None and progress.problem:
+        return "due", f"its time has come; it is skipped, as something is wrong: {progress.problem}"
+    if row.schedule.is_paused:
+        return "due", "its time has come; it is skipped, as the schedule is paused"
+    return "due", "its time has come, and no watcher has decided yet"
 
 
 def in_words(fate: SlotFate) -> str:

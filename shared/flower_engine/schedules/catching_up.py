@@ -4,7 +4,8 @@ A slot's time comes at its slot and jitter. From then on, whoever looks at the s
 proposes a fate for every slot whose time has come, oldest first:
 
 1. **Paused** (``is_paused``, or the slot was before ``unpaused_ms``): skipped (``paused``), in ranges; a
-   paused schedule is looked at once a minute at most.
+   paused schedule is looked at ever less often: after twice as long as the range is, ten minutes at least and
+   an hour at most.
 2. **Held** (the overlap queue made it wait): fired, however late. With ``queue`` and ``strict`` that goes for
    everything that came since; with ``queue_one`` what came since is skipped (``overlap``).
 3. **On time** (its time came at most 30 s ago): fired.
@@ -36,7 +37,8 @@ from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slots_behind import SlotsBehind
 
 LATE_MS = 30_000
-PAUSED_LOOK_MS = 60_000
+PAUSED_LOOK_MS = 600_000
+PAUSED_REST_MS = 3_600_000
 SPREAD_MS = 1_000
 DAY_MS = 86_400_000
 MOST = 1_000
@@ -101,9 +103,11 @@ class _Look:
         if come is None:
             return Proposal((), self._next_due())
         if self._schedule.is_paused:
+            begin = self._slots.next(self._cursor)
             self._range("skip", come, "paused")
             due = self._next_due()
-            return self._proposed(None if due is None else max(due, self._now + PAUSED_LOOK_MS))
+            rest = min(max(PAUSED_LOOK_MS, 2 * (come - (begin or come))), PAUSED_REST_MS)
+            return self._proposed(None if due is None else max(due, self._now + rest))
         if unpaused is not None and self._cursor < unpaused:
             self._range("skip", min(unpaused, come), "paused")
         if held is not None and self._cursor < held:

@@ -7,9 +7,10 @@ import msgspec
 from flower_engine.model.times import LATEST_MS
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.slot_ids import due_of
-from flower_engine.schedules.slots import previous_slot, slots_after
+from flower_engine.schedules.slots import next_slot, previous_slot, slots_after
 from flower_engine.schedules.zones import Zone, zone_of
 
+_LONGEST_MS = 100 * 366 * 86_400_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -28,14 +29,16 @@ class PreviewedSlot(msgspec.Struct, frozen=True, rename="camel"):
 def preview(
     schedule: Schedule, after_ms: int, most: int = 10, until_ms: int = LATEST_MS, other_zone: str = "UTC"
 ) -> list[PreviewedSlot]:
-    """The next slots after a moment; none of a schedule with a problem.
+    """The next slots after a moment, up to 100 years behind the first: what comes on a 29 February takes
+    long to list. None of a schedule with a problem.
 
     Raises:
         UnknownZoneError: ``other_zone`` is none.
     """
-    other, found = zone_of(other_zone), slots_after(schedule, after_ms, until_ms, most)
-    if not found:
+    other, first = zone_of(other_zone), next_slot(schedule, after_ms)
+    if first is None or first > until_ms:
         return []
+    found = slots_after(schedule, after_ms, min(until_ms, first + _LONGEST_MS), most)
     zone, before = zone_of(schedule.timezone), previous_slot(schedule, found[0])
     shown: list[PreviewedSlot] = []
     for slot in found:

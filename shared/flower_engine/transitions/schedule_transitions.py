@@ -1,6 +1,7 @@
 """The transitions of schedules: what they are, and what becomes of their slots."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from flower_engine.transitions.register_transition import FlowPlan
 _define = Script("watcher/define_schedules")
 _fire = Script("watcher/fire_slots")
 _due = Script("watcher/due_schedules")
+_release = Script("watcher/release_flows")
 _encode = msgspec.json.Encoder().encode
 
 MOST_PLAN_BYTES = 65_536
@@ -154,6 +156,20 @@ async def fire_slots(client: AsyncRedis, partition: Partition, firings: Sequence
     ]
 
 
+async def release_flows(
+    client: AsyncRedis, partition: Partition, flows: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Lets schedules (uid, flow) wait no more for flows that Redis does not hold, and which nobody knows as
+    open; those that one had waited for.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    args = _release.args(list(chain.from_iterable(flows)), generation=partition.generation)
+    reply = partition.check(await _release.run(client, partition.keys.meta, args))
+    return [flow.decode() for flow in reply[1:]]
+
+
 def _or_empty(value: int | None) -> Arg:
     return "" if value is None else value
 
@@ -161,7 +177,8 @@ def _or_empty(value: int | None) -> Arg:
 class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule as Redis has it. ``held``: the slot that waits for a flow;
     ``waiting``: the newest that came while a queue made one wait; ``fired_ms``: when its last flow
-    was registered; ``unpaused_ms``: when a pause ended last. ``spec`` and ``plan``: see ``Definition``; b""
+    was registered; ``unpaused_ms``: when a pause ended last, or ``was_problem``: what was wrong
+    with it was mended. ``spec`` and ``plan``: see ``Definition``; b""
     where they were not asked for."""
 
     uid: str
@@ -175,6 +192,7 @@ class KnownSchedule(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int | None = None
     fired_ms: int | None = None
     unpaused_ms: int | None = None
+    was_problem: bool = False
     spec: bytes = b""
     plan: bytes = b""
 
@@ -208,6 +226,7 @@ def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
     version, cursor, state, failures, held, waiting, fired, unpaused, name, problem, *long = values
     if version is None or cursor is None:
         return None
+    unpaused, _, was = (unpaused or b"").partition(b" ")
     return KnownSchedule(
         uid=uid,
         name=msgspec.json.decode(name or b'""', type=str),
@@ -219,7 +238,8 @@ def _known(uid: str, values: Sequence[bytes | None]) -> KnownSchedule | None:
         held=None if held is None else int(held),
         waiting=None if waiting is None else int(waiting),
         fired_ms=None if fired is None else int(fired),
-        unpaused_ms=None if unpaused is None else int(unpaused),
+        unpaused_ms=int(unpaused) if unpaused else None,
+        was_problem=was == b"problem",
         spec=(long[0] or b"") if long else b"",
         plan=(long[1] or b"") if long else b"",
     )

@@ -54,8 +54,8 @@ local function define(uid, version, state, name, problem, spec, plan, least, fai
     return 'new'
   end
   call('HSET', key, 'v', version, 'n', name, 'st', state, 'spec', spec, 'c', digits(cursor), 'f', count)
-  if known[4] == 'paused' and state == 'active' then
-    call('HSET', key, 'u', digits(clock))
+  if (known[4] == 'paused' or known[4] == 'problem') and state == 'active' then
+    call('HSET', key, 'u', digits(clock) .. (known[4] == 'problem' and ' problem' or ''))
   end
   if problem == '""' then
     call('HDEL', key, 'p')

@@ -93,6 +93,9 @@ local function decide(uid, known, given, decision, is_last)
       end
     end
   end
+  if kind == 'skip' and reason == 'overlap' then
+    blocker = under_way(uid, given.overlap)
+  end
   if kind == 'fire' then
     local of_schedule = uid .. ' ' .. first .. ' ' .. before .. ' ' .. behind
     local registered = plans[tonumber(plan)]
