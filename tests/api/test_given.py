@@ -227,3 +227,23 @@ async def test_all_that_is_wrong_with_a_registration_is_named(own_api: RunningAp
         "no task of workflow 'two' defines a parameter 'tabel'; set it for one task with taskParameters;"
         " nearest: table",
     ]
+
+
+async def test_a_schedule_of_flows_that_lack_what_a_program_needs_is_refused(own_api: RunningApi) -> None:
+    workflow: dict[str, Any] = {"taskId": "etl", "tasks": [{"taskSeq": 1, "program": "A", "parameters": {}}]}
+    body: dict[str, Any] = {"source": "tests", "workflows": [workflow], "ahead": True}
+    said: dict[str, Any] = {"taskId": "etl", "everySeconds": 60}
+    async with own_api.engine() as engine:
+        await serve(engine, "w1")
+        own_api.client.post("/deploy", json=body).raise_for_status()
+        reply = own_api.client.put("/schedules/late", json=said)
+        assert reply.status_code == 422, reply.text
+        (fault,) = reply.json()["problems"]
+        assert fault["pointer"] == "#/parameters"
+        assert fault["detail"].endswith("needs the parameter 'table', which the definition leaves open")
+        own_api.sql("INSERT INTO ms_schedule (name, task_id, every_seconds) VALUES ('early', 'etl', 60)")
+        reply = own_api.client.post("/schedules/early/trigger", json={})
+        assert reply.status_code == 422 and "'table'" in reply.text
+        body["schedules"] = [{"schedule": "late", **said}]
+        reply = own_api.client.post("/deploy", json=body)
+        assert reply.status_code == 200 and "'table'" in reply.text, reply.text

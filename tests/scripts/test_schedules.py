@@ -13,11 +13,13 @@ from flower_engine.model.schedule_events import ScheduleHeld
 from flower_engine.programs.attempt_outcomes import Running, context_of
 from flower_engine.programs.context import Progress
 from flower_engine.transitions.operator_transitions import cancel, rerun
+from flower_engine.transitions.park_transitions import park
 from flower_engine.transitions.schedule_transitions import (
     Definition,
     Firing,
     define_schedules,
     due_schedules,
+    release_flows,
 )
 from flower_engine.transitions.task_fields import decode_message
 from scripts.engine import Engine, chain, task
@@ -373,6 +375,31 @@ async def test_definitions_told_again_say_how_schedules_stand(engine: Engine) ->
 
 async def held_events(engine: Engine) -> list[ScheduleHeld]:
     return [event for event in await engine.events() if isinstance(event, ScheduleHeld)]
+
+
+async def test_nobody_waits_for_a_flow_that_is_lost(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    await nightly.propose(nightly.fire(1))
+    await engine.suspend(*await engine.claim())
+    assert (await nightly.propose(nightly.fire(2), overlap="strict")).word == "held"
+    failed = [(UID, nightly.flow(1))]
+    assert await release_flows(engine.client, engine.partition, failed) == []  # it is there
+    assert not await nightly.is_due()
+    version = (await engine.flow(nightly.flow(1))).version
+    await park(engine.client, engine.partition, [(nightly.flow(1), version)])
+    assert await release_flows(engine.client, engine.partition, failed) == [nightly.flow(1)]
+    assert await release_flows(engine.client, engine.partition, failed) == []
+    assert await nightly.is_due()
+    assert (await nightly.propose(nightly.fire(2), overlap="strict")).word == "ok"
+    await engine.work_off()
+
+
+async def test_what_is_skipped_for_a_flow_names_it(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    await nightly.propose(nightly.fire(1), nightly.miss(2, 4, "skip", "overlap"), overlap="queue_one")
+    (fate,) = [one for one in (await nightly.state()).fates.values() if one.state == "skipped"]
+    assert (fate.count, fate.flow) == (3, nightly.flow(1))
+    await engine.work_off()
 
 
 async def test_what_is_due_is_told_by_redis_clock(engine: Engine) -> None:

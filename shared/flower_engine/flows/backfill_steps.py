@@ -20,6 +20,7 @@ from flower_engine.errors import (
 )
 from flower_engine.flows.backfills import slots_of_backfill
 from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.open_parameters import refuse_open
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.scheduled_plans import plan_of_slot
 from flower_engine.flows.schedules import find_schedule
@@ -187,6 +188,7 @@ async def _firing(
     plan = await stores.plans.get(schedule.workflow)
     moment = moment_of(schedule.schedule, slot_ms)
     own = plan_of_slot(plan, msgspec.structs.replace(schedule.schedule, priority=row.priority), moment)
+    await refuse_open(stores.programs, own)
     decision = SlotDecision(
         kind="fire",
         first=slot_ms,

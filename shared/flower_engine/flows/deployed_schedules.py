@@ -57,7 +57,7 @@ async def check_schedules(
         if plan is None:
             found[schedule.name] = await check_schedule(stores, schedule, at)
         else:
-            found[schedule.name] = await check_against(stores, schedule, plan, at)
+            found[schedule.name] = await check_against(stores, schedule, plan, at, is_deployed=True)
     return found
 
 

@@ -12,6 +12,7 @@ from flower_engine.programs.signature import Signature
 from flower_engine.transitions.register_transition import FlowPlan
 
 _MOST_FAULTS = 100
+_ADVICE = "; give it with taskParameters"
 
 
 async def is_complete(programs: Programs, plan: FlowPlan) -> bool:
@@ -40,6 +41,15 @@ async def refuse_open(programs: Programs, plan: FlowPlan) -> None:
     plan.complete_for = state
 
 
+async def left_open(programs: Programs, plan: FlowPlan) -> list[str]:
+    """What its tasks lack, in sentences; for flows of which nobody gives single tasks anything."""
+    try:
+        await refuse_open(programs, plan)
+    except ParametersError as error:
+        return [fault.detail.removesuffix(_ADVICE) for fault in error.faults]
+    return []
+
+
 def missing(given: Iterable[str], signature: Signature) -> list[str]:
     """What a version of a program needs, and is not given by any of these names."""
     if not signature.required:
@@ -59,7 +69,7 @@ def _faults(tasks: Sequence[PlannedTask], versions: Versions) -> list[ParameterF
             faults.append(
                 ParameterFault(
                     f"taskSeq {task.task_seq}: program {short(task.program)!r} needs the parameter {name!r},"
-                    " which the definition leaves open; give it with taskParameters",
+                    f" which the definition leaves open{_ADVICE}",
                     f"#/taskParameters/{task.task_seq}{pointer_to(name)}",
                 )
             )

@@ -42,12 +42,21 @@ def plan_of_slot(
     return overridden(plan, parameters_of_slot(schedule, moment), {}, schedule.priority, versions)
 
 
+def plan_of_a_slot(plan: FlowPlan, schedule: Schedule, versions: Versions = _NONE_KNOWN) -> FlowPlan:
+    """The plan of a flow of a slot, whichever: to see whether it could be registered.
+
+    Raises:
+        ParametersError: see :func:`plan_of_slot`.
+    """
+    return plan_of_slot(plan, schedule, _A_MOMENT, versions)
+
+
 def faults_of_flows(
     plan: FlowPlan, schedule: Schedule, versions: Versions = _NONE_KNOWN
 ) -> Sequence[ParameterFault]:
     """Why flows of this schedule could not be registered; their pointers lead into its document."""
     try:
-        plan_of_slot(plan, schedule, _A_MOMENT, versions)
+        plan_of_a_slot(plan, schedule, versions)
     except ParametersError as error:
         return error.faults
     return ()

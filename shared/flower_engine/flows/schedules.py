@@ -16,10 +16,11 @@ from flower_engine.errors import (
     UnknownWorkflowError,
 )
 from flower_engine.flows.idempotency_keys import known_keys
+from flower_engine.flows.open_parameters import left_open, refuse_open
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.registrations import Started, started
-from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of_slot
+from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of_a_slot, plan_of_slot
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
@@ -89,12 +90,23 @@ async def check_schedule(stores: PostgresStores, schedule: Schedule, at: str = "
     return await check_against(stores, schedule, plan, at)
 
 
-async def check_against(stores: PostgresStores, schedule: Schedule, plan: FlowPlan, at: str = "#") -> Checked:
-    """The same for a workflow that need not be in use yet, by its plan."""
+async def check_against(
+    stores: PostgresStores, schedule: Schedule, plan: FlowPlan, at: str = "#", *, is_deployed: bool = False
+) -> Checked:
+    """The same for a workflow that need not be in use yet, by its plan. ``is_deployed``: so that what its
+    programs lack by what live workers say is a warning, as others may come."""
     versions = await stores.programs.versions({task.program for task in plan.planned})
     found = await asyncio.to_thread(faults_of_flows, plan, schedule, versions)
     faults = [ParameterFault(fault.detail, at + fault.pointer.removeprefix("#")) for fault in found]
-    return Checked(faults, await _warnings(stores, schedule))
+    warnings = await _warnings(stores, schedule)
+    if not faults:
+        own = await asyncio.to_thread(plan_of_a_slot, plan, schedule, versions)
+        lacks = await left_open(stores.programs, own)
+        if is_deployed:
+            warnings += lacks
+        else:
+            faults += [ParameterFault(what, f"{at}/parameters") for what in lacks]
+    return Checked(faults, warnings)
 
 
 async def create(
@@ -200,6 +212,7 @@ async def trigger(
     if known is None:
         try:
             own = await asyncio.to_thread(plan_of_slot, plan, row.schedule, moment_of(row.schedule, slot_ms))
+            await refuse_open(stores.programs, own)
         except ParametersError as error:
             raise ScheduleError(name, error.faults) from None
         known = await stores.registrar.start(Wanted(own, by, key or ""))

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- release_flows: schedules wait no more for flows that nobody knows.
--- needs: base, engine_time, flow_fields, keys, meta
+-- needs: base, engine_time, keys, meta
 --
 -- Guarantees: a flow that is in Redis (again) is waited for as before. Safe to send twice. No event: nothing
 --   happened to the flow, and the slot that waited for it has its own.
