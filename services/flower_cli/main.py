@@ -32,6 +32,7 @@ COMMANDS = {
     "local.new": ("new",),
     "local.dev": ("dev",),
     "local.bench": ("bench",),
+    "commands.doctor": ("doctor",),
     "commands.recover": ("recover",),
     "commands.replay": ("replay",),
     "commands.verify": ("verify",),

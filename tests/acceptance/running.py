@@ -78,6 +78,11 @@ class RunningEngine:
         self.client = httpx.Client(base_url=self._api.url, timeout=_PATIENCE_SECONDS)
 
     @property
+    def folder(self) -> Path:
+        """Where its stores (``home``) and logs are."""
+        return self._folder
+
+    @property
     def url(self) -> str:
         """Of its API."""
         return self._api.url

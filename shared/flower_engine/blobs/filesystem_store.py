@@ -102,6 +102,17 @@ class FilesystemStore:
                         count, size = count + (not is_uploads), size + int(info.get("size") or 0)
             return count, size
 
+    def look(self) -> None:
+        """Makes sure that it can be reached; changes nothing.
+
+        Raises:
+            BlobStoreError: it cannot be used now.
+        """
+        with self._told():
+            files, root = self._files()
+            if files.exists(root):
+                files.ls(root, detail=False)
+
     def __str__(self) -> str:
         return self.name
 

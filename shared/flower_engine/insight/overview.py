@@ -25,8 +25,8 @@ _EVENT = re.compile(rb'\{"type":"([a-z._]+)","at":(\d+)')
 
 
 class LaneNow(msgspec.Struct, frozen=True, kw_only=True):
-    """Ready tasks that are alike. ``first_ms``: when the flow of the next one was registered; ``board``: why
-    it is set aside, "" if it is not."""
+    """Ready tasks that are alike. ``flow``, ``task``: the next one; ``first_ms``: when its flow was
+    registered; ``board``: why it is set aside, "" if it is not."""
 
     queue: str
     priority: int
@@ -34,6 +34,8 @@ class LaneNow(msgspec.Struct, frozen=True, kw_only=True):
     program: str
     key: str
     waiting: int
+    flow: str
+    task: int
     first_ms: int
     board: str
 
@@ -99,6 +101,7 @@ async def _lanes(client: AsyncRedis, partition: Partition, names: Sequence[str])
         parts = parse_lane(name)
         if not waiting or not first or parts is None:
             continue  # it was emptied meanwhile
+        flow, _, task = first[0].decode().rpartition(":")
         lanes.append(
             LaneNow(
                 queue=parts.queue,
@@ -107,7 +110,9 @@ async def _lanes(client: AsyncRedis, partition: Partition, names: Sequence[str])
                 program=parts.program,
                 key=parts.fair_key or parts.workflow_key or parts.program_key,
                 waiting=waiting,
-                first_ms=created_ms(first[0].decode().rpartition(":")[0]),
+                flow=flow,
+                task=int(task),
+                first_ms=created_ms(flow),
                 board=board.decode() if board else "",
             )
         )

@@ -44,9 +44,11 @@ class _PackedDumper(Dumper):
         return obj.data
 
 
-async def connect(url: str, name: str) -> Connection:
-    """A connection of its own, in autocommit; ``name`` is shown in ``pg_stat_activity``."""
-    connection = await Connection.connect(url, **_options(name))
+async def connect(url: str, name: str, *, is_impatient: bool = False) -> Connection:
+    """A connection of its own, in autocommit; ``name`` is shown in ``pg_stat_activity``. ``is_impatient``: a
+    statement that is cancelled costs the connection, and waits for nothing."""
+    kind = _Forsaken if is_impatient else Connection
+    connection = await kind.connect(url, **_options(name))
     connection.adapters.register_dumper(Packed, _PackedDumper)
     return connection
 

@@ -117,6 +117,23 @@ async def ensure_installation(
     return await _patiently(settle, is_start)
 
 
+async def check_installation(
+    client: AsyncRedis, connection: Connection, settings: Settings
+) -> list[Partition] | None:
+    """The partitions, if both stores belong together; changes nothing. None: neither store has an
+    installation yet.
+
+    Raises:
+        InstallationError, LostError: as ``ensure_installation`` does.
+    """
+    rows, metas = await read_positions(connection), await read_metas(client, settings)
+    if rows:
+        return _matched(metas, rows, settings)
+    _check_partitions(metas, settings)
+    await _refuse_a_history(client, metas)
+    return None
+
+
 async def refuse_wrong_postgres(database_url: str) -> None:
     """For a service that begins without Postgres if that is away.
 
@@ -151,13 +168,7 @@ async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Sett
     """Makes what is missing in Redis. Postgres follows in the caller's transaction: a crash between the two
     leaves partitions whose logs hold nothing but their opening, and those are taken over here."""
     _check_partitions(metas, settings)
-    for number, meta in enumerate(metas):
-        if meta is not None and not await _has_only_begun(client, number, meta):
-            raise InstallationError(
-                f"Redis holds installation {meta.installation} with a history, and Postgres holds none:"
-                " FLOWER_DATABASE_URL names another database, or Postgres lost its data. Set the right URL,"
-                " or restore Postgres"
-            )
+    await _refuse_a_history(client, metas)
     known = next((meta.installation for meta in metas if meta is not None), None)
     installation = known or str(uuid.uuid4())
     made = [
@@ -165,6 +176,17 @@ async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Sett
         for number in range(settings.partitions)
     ]
     return partitions_of(made, settings)
+
+
+async def _refuse_a_history(client: AsyncRedis, metas: Sequence[Meta | None]) -> None:
+    """Raises InstallationError: Redis holds a history that an empty Postgres knows nothing of."""
+    for number, meta in enumerate(metas):
+        if meta is not None and not await _has_only_begun(client, number, meta):
+            raise InstallationError(
+                f"Redis holds installation {meta.installation} with a history, and Postgres holds none:"
+                " FLOWER_DATABASE_URL names another database, or Postgres lost its data. Set the right URL,"
+                " or restore Postgres"
+            )
 
 
 async def _has_only_begun(client: AsyncRedis, number: int, meta: Meta) -> bool:

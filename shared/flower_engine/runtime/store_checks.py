@@ -35,7 +35,7 @@ async def check_redis(client: AsyncRedis) -> None:
         redis.exceptions.ReadOnlyError: it is a replica, which may be promoted.
         RedisError: it does not answer.
     """
-    info = await _info(client)
+    info = await server_info(client)
     if info is None:
         _log.warning(
             "it is not known whether Flower can work with Redis' version, role and maxmemory-policy: its user"
@@ -89,7 +89,7 @@ async def what_a_crash_loses(client: AsyncRedis) -> str | None:
     """
     is_on, syncs = await setting_of(client, "appendonly"), await setting_of(client, "appendfsync")
     if not is_on:  # it does not say; a part of it is known all the same
-        info = await _info(client) or {}
+        info = await server_info(client) or {}
         is_on = {"0": "no", "1": "yes"}.get(str(info.get("aof_enabled")), "")
     if is_on == "yes" and syncs == "always":
         return None
@@ -108,7 +108,7 @@ async def what_a_crash_loses(client: AsyncRedis) -> str | None:
     )
 
 
-async def _info(client: AsyncRedis) -> dict[str, Any] | None:
+async def server_info(client: AsyncRedis) -> dict[str, Any] | None:
     """What the server says of itself; None: its user may not ask."""
     try:
         found = await send(client, "INFO")

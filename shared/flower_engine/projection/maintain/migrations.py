@@ -41,6 +41,20 @@ async def refuse_newer_tables(connection: Connection) -> None:
             _first_missing(await _applied(connection))
 
 
+async def missing_migrations(connection: Connection) -> list[str] | None:
+    """The names of those that the database has not had yet; None: it has had none, so it has no tables.
+
+    Raises:
+        InstallationError: as ``refuse_newer_tables`` does.
+    """
+    async with connection.transaction():
+        if not await _has_had_any(connection):
+            return None
+        applied = await _applied(connection)
+        _first_missing(applied)
+        return [migration.name for migration in migrations() if migration.name not in applied]
+
+
 async def _apply_next(connection: Connection) -> str | None:
     """Apply the first migration that is missing; None when there is none."""
     async with connection.transaction():

@@ -25,6 +25,21 @@ WHERE known.holder = excluded.holder OR known.until_ts < clock_timestamp()
 _GIVE_UP = "DELETE FROM kr_projector WHERE partition = %s AND holder = %s"
 
 
+_AT_WORK = f"""
+SELECT objid::bigint - (({LOCK_SPACE}) & 4294967295) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid::bigint = ({LOCK_SPACE}) >> 32
+  AND objid::bigint - (({LOCK_SPACE}) & 4294967295) BETWEEN 0 AND 65534
+UNION SELECT partition FROM kr_projector WHERE until_ts > clock_timestamp()
+""".encode()  # noqa: S608
+
+
+async def projecting(connection: Connection) -> set[int]:
+    """The partitions that some projector is elected for now."""
+    return {int(number) async for (number,) in await connection.execute(_AT_WORK)}
+
+
 class Election:
     """One connection's part in it: a lock of its session, or behind a pooler a lease in ``kr_projector``."""
 

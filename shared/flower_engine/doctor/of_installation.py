@@ -1,0 +1,89 @@
+"""Whether the stores belong together, and each partition can be worked on."""
+
+from flower_engine.doctor.findings import Finding, and_more, ok, problem, warning
+from flower_engine.doctor.subject import Subject
+from flower_engine.errors import FlowerError, LostError
+from flower_engine.log.partition import Meta, Partition, read_meta
+from flower_engine.projection.definitions.flow_control_rows import read_controls
+from flower_engine.projection.maintain.gaps import outdated_flows, read_gaps
+from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.flow_control_sync import control_differences, problems_of_controls
+from flower_engine.runtime.installation import check_installation
+from flower_engine.runtime.redis_loss import why_not
+
+_RECOVER = "flower recover makes Redis anew from the archive (docs/operations.md, 'When Redis is lost')"
+_URLS = "set FLOWER_REDIS_URL, FLOWER_DATABASE_URL and FLOWER_PARTITIONS as they were, for all services"
+
+
+async def partitions(subject: Subject) -> list[Finding]:
+    """Which partitions Redis has, and which of them are halted; Redis alone is asked."""
+    check, client = "partitions", subject.client
+    first = await read_meta(client, 0)
+    count = first.partitions if first is not None and first.partitions else subject.settings.partitions
+    found: list[Finding] = []
+    halted: list[str] = []
+    for number in range(count):
+        meta: Meta | None = first if number == 0 else await read_meta(client, number)
+        if meta is not None and meta.generation:
+            subject.partitions.append(Partition(number, meta.installation, meta.generation))
+        elif meta is not None or subject.projected or number:
+            halted.append(why_not(number, meta))
+    found += [problem(check, why, _RECOVER) for why in halted[:5]]
+    if len(halted) > 5:
+        found.append(problem(check, f"{len(halted) - 5:,} more partitions are lost or halted", _RECOVER))
+    if subject.partitions and not halted:
+        found.append(ok(check, f"all {count} can be worked on" if count > 1 else "there is one, at work"))
+    return found
+
+
+async def positions(subject: Subject) -> list[Finding]:
+    """How far Postgres is; said by others."""
+    subject.projected.extend(await read_positions(subject.connection))
+    return []
+
+
+async def installation(subject: Subject) -> list[Finding]:
+    """Whether both stores are of one installation, at one generation."""
+    check = "installation"
+    try:
+        found = await check_installation(subject.client, subject.connection, subject.settings)
+    except LostError as error:
+        return [problem(check, str(error), _RECOVER)]
+    except FlowerError as error:
+        return [problem(check, str(error), _URLS)]
+    if found is None:
+        return [problem(check, "neither store has an installation yet", "start the API or a projector")]
+    generations = sorted({one.generation for one in found})
+    detail = f"both stores are of {found[0].installation}, at generation {and_more(generations)}"
+    return [ok(check, detail)]
+
+
+async def history(subject: Subject) -> list[Finding]:
+    """Whether a part of the history is lost for good."""
+    check, connection = "history", subject.connection
+    outdated, count = await outdated_flows(connection, 1)
+    if count:
+        detail = f"{count:,} flows are known by an older end than their last: {outdated[0]}"
+        return [warning(check, detail, "flower verify names them all")]
+    gaps = await read_gaps(connection)
+    if gaps:
+        return [ok(check, f"{len(gaps)} parts of it are lost, and the engine went on: {gaps[-1]}")]
+    return [ok(check, "the archive has no gap")]
+
+
+async def flow_control(subject: Subject) -> list[Finding]:
+    """Whether limits, pauses and strikes in Redis are those of the tables."""
+    check, connection = "flow control", subject.connection
+    count = len(subject.partitions)
+    advice = "correct the row: flower limit, flower strike, or SQL"
+    controls = await read_controls(connection)
+    found = [warning(check, said, advice) for said in problems_of_controls(controls, count)[:10]]
+    for partition in subject.some_partitions:
+        for said in await control_differences(subject.client, connection, partition, count):
+            advice = "a watcher brings the tables to Redis: see that one runs with FLOWER_DATABASE_URL"
+            found.append(problem(check, f"partition {partition.number}: {said}", advice))
+            break  # the others have the same reason
+        else:
+            continue
+        break
+    return found or [ok(check, "Redis holds what the tables say")]
