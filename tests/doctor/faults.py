@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from acceptance.running import RunningEngine
 from flower_engine.doctor import of_clocks
 from flower_engine.doctor.subject import Bounds
 from flower_engine.log.client import connect, connect_blocking, send_blocking
+from flower_engine.log.durability import setting_of
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.redis_permissions import KEY_PATTERN, NEEDED, TRANSACTIONS
@@ -62,10 +63,10 @@ FAULTS: list[Fault] = []
 
 def fault(
     state: str, check: str, says: str, advises: str
-) -> Callable[[Callable[..., Iterator[None]]], Bring]:
+) -> Callable[[Callable[..., Generator[None]]], Bring]:
     """Lists what brings a fault about, with the finding that tells of it."""
 
-    def listed(function: Callable[..., Iterator[None]]) -> Bring:
+    def listed(function: Callable[..., Generator[None]]) -> Bring:
         bring = contextmanager(function)
         FAULTS.append(Fault(bring, Expected(state, check, says, advises)))
         return bring
@@ -87,13 +88,17 @@ def sql(engine: RunningEngine, statement: str, *values: Any) -> list[tuple[Any, 
 @contextmanager
 def configured(engine: RunningEngine, name: str, value: Any) -> Generator[None]:
     """A setting of Redis is another one."""
-    found = redis(engine, "CONFIG GET", name)
-    before = next(iter(found.values())) if isinstance(found, dict) else found[1]
+    before = asyncio.run(_setting(engine, name))
     redis(engine, "CONFIG SET", name, value)
     try:
         yield
     finally:
         redis(engine, "CONFIG SET", name, before)
+
+
+async def _setting(engine: RunningEngine, name: str) -> str:
+    async with connect(engine.addresses.redis_url) as client:
+        return await setting_of(client, name)
 
 
 @contextmanager
@@ -112,13 +117,13 @@ def system(engine: RunningEngine, name: str, value: str) -> Generator[None]:
 
 
 @fault("warning", "settings", "FLOWER_REDIS_ULR is not a setting", "set the name that is meant")
-def an_unknown_name(engine: RunningEngine, given: Given) -> Iterator[None]:
+def an_unknown_name(engine: RunningEngine, given: Given) -> Generator[None]:
     given.environment["FLOWER_REDIS_ULR"] = "redis://127.0.0.1"
     yield
 
 
 @fault("warning", "settings", ".env is ignored: everybody can write the file", "chmod go-w")
-def an_env_file_of_all(engine: RunningEngine, given: Given) -> Iterator[None]:
+def an_env_file_of_all(engine: RunningEngine, given: Given) -> Generator[None]:
     file = given.folder / ".env"
     file.write_text("FLOWER_QUEUES=a\n")
     given.folder.chmod(0o700)
@@ -129,7 +134,7 @@ def an_env_file_of_all(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("warning", "settings", "listens on 0.0.0.0 and asks for no token", "FLOWER_API_TOKENS")
-def an_open_api(engine: RunningEngine, given: Given) -> Iterator[None]:
+def an_open_api(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["host"] = "0.0.0.0"
     yield
 
@@ -138,13 +143,13 @@ def an_open_api(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("problem", "redis", "Redis does not answer", "FLOWER_REDIS_URL names it")
-def no_redis(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_redis(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["redis_url"] = f"unix://{given.folder}/none.sock"
     yield
 
 
 @fault("problem", "redis", "Redis does not answer within", "see that it runs")
-def a_redis_that_stands_still(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_that_stands_still(engine: RunningEngine, given: Given) -> Generator[None]:
     pid = engine.store_pid("valkey")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -154,13 +159,13 @@ def a_redis_that_stands_still(engine: RunningEngine, given: Given) -> Iterator[N
 
 
 @fault("problem", "redis", "evicts keys", "CONFIG SET maxmemory-policy noeviction")
-def a_redis_that_evicts(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_that_evicts(engine: RunningEngine, given: Given) -> Generator[None]:
     with configured(engine, "maxmemory-policy", "allkeys-lru"):
         yield
 
 
 @fault("problem", "redis", "it is a replica", "Promote it")
-def a_replica(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_replica(engine: RunningEngine, given: Given) -> Generator[None]:
     redis(engine, "REPLICAOF", "127.0.0.1", "1")
     try:
         yield
@@ -169,7 +174,7 @@ def a_replica(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("problem", "redis.permissions", "give it +xadd", "ACL SETUSER")
-def a_redis_user_who_may_too_little(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_user_who_may_too_little(engine: RunningEngine, given: Given) -> Generator[None]:
     rules = [f"+{name}" for name in (*NEEDED, *TRANSACTIONS, "info", "config|get") if name != "xadd"]
     redis(engine, "ACL SETUSER", "little", "reset", "on", "nopass", f"~{KEY_PATTERN}", *rules)
     given.settings["redis_url"] = engine.addresses.redis_url.replace("unix://", "unix://little:any@")
@@ -180,7 +185,7 @@ def a_redis_user_who_may_too_little(engine: RunningEngine, given: Given) -> Iter
 
 
 @fault("warning", "redis", "does not say its version", "+info")
-def a_redis_user_who_may_not_ask(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_user_who_may_not_ask(engine: RunningEngine, given: Given) -> Generator[None]:
     redis(engine, "ACL SETUSER", "silent", "reset", "on", "nopass", "~*", "+@all", "-info")
     given.settings["redis_url"] = engine.addresses.redis_url.replace("unix://", "unix://silent:any@")
     try:
@@ -190,19 +195,19 @@ def a_redis_user_who_may_not_ask(engine: RunningEngine, given: Given) -> Iterato
 
 
 @fault("warning", "redis.durability", "does not sync each write (appendfsync everysec)", "appendfsync always")
-def a_redis_that_syncs_once_a_second(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_that_syncs_once_a_second(engine: RunningEngine, given: Given) -> Generator[None]:
     with configured(engine, "appendfsync", "everysec"):
         yield
 
 
 @fault("warning", "redis.durability", "Redis has no replica", "add a replica")
-def no_replica_for_the_durability_that_is_set(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_replica_for_the_durability_that_is_set(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["durability"] = "replicated"
     yield
 
 
 @fault("problem", "redis.durability", "its last snapshot could not be written", "whether its disk is full")
-def a_redis_that_cannot_write(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_that_cannot_write(engine: RunningEngine, given: Given) -> Generator[None]:
     in_the_way = Path(engine.folder) / "home" / "valkey" / "dump.rdb"
     if in_the_way.exists():
         in_the_way.unlink()
@@ -225,25 +230,25 @@ def _snapshot(engine: RunningEngine, comes_to: str) -> None:
 
 
 @fault("warning", "redis.memory", "its maxmemory", "give it more memory")
-def a_redis_that_is_nearly_full(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_that_is_nearly_full(engine: RunningEngine, given: Given) -> Generator[None]:
     with configured(engine, "maxmemory", int(redis(engine, "INFO")["used_memory"] * 1.15)):
         yield
 
 
 @fault("problem", "redis.memory", "its maxmemory", "give it more memory")
-def a_redis_that_is_full(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_redis_that_is_full(engine: RunningEngine, given: Given) -> Generator[None]:
     with configured(engine, "maxmemory", redis(engine, "INFO")["used_memory"] // 2):
         yield
 
 
 @fault("warning", "redis.connections", "connections are in use", "maxclients")
-def few_connections_of_redis(engine: RunningEngine, given: Given) -> Iterator[None]:
+def few_connections_of_redis(engine: RunningEngine, given: Given) -> Generator[None]:
     given.bounds = Bounds(connections_left=(1.0, 0.0))
     yield
 
 
 @fault("problem", "redis.disk", "are left on the disk", "make room")
-def a_full_disk_of_redis(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_full_disk_of_redis(engine: RunningEngine, given: Given) -> Generator[None]:
     given.bounds = Bounds(disk_left_mb=(1 << 40, 1 << 40))
     yield
 
@@ -252,13 +257,13 @@ def a_full_disk_of_redis(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("problem", "postgres", "Postgres does not answer", "FLOWER_DATABASE_URL names it")
-def no_postgres(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_postgres(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["database_url"] = "postgresql://127.0.0.1:1/flower"
     yield
 
 
 @fault("problem", "postgres", "Postgres does not answer within", "see that it runs")
-def a_postgres_that_stands_still(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_postgres_that_stands_still(engine: RunningEngine, given: Given) -> Generator[None]:
     server = psutil.Process(engine.store_pid("postgres"))
     processes = [server, *server.children(recursive=True)]
     for process in processes:
@@ -271,13 +276,13 @@ def a_postgres_that_stands_still(engine: RunningEngine, given: Given) -> Iterato
 
 
 @fault("problem", "postgres", "does not exist", "createdb")
-def a_database_that_is_not_there(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_database_that_is_not_there(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["database_url"] = engine.addresses.database_url.replace("@/flower", "@/flowers")
     yield
 
 
 @fault("problem", "postgres", "takes no writes", "Promote it, set it back")
-def a_postgres_that_is_read_only(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_postgres_that_is_read_only(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["database_url"] = (
         engine.addresses.database_url + "&options=-c%20default_transaction_read_only%3Don"
     )
@@ -285,7 +290,7 @@ def a_postgres_that_is_read_only(engine: RunningEngine, given: Given) -> Iterato
 
 
 @fault("problem", "postgres.schema", "has no tables of Flower", "start the API or a projector")
-def an_empty_database(engine: RunningEngine, given: Given) -> Iterator[None]:
+def an_empty_database(engine: RunningEngine, given: Given) -> Generator[None]:
     sql(engine, "CREATE DATABASE empty")
     given.settings["database_url"] = engine.addresses.database_url.replace("@/flower", "@/empty")
     try:
@@ -295,7 +300,7 @@ def an_empty_database(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("problem", "postgres.schema", "a newer version made its tables", "use the version of Flower that made")
-def tables_of_a_newer_version(engine: RunningEngine, given: Given) -> Iterator[None]:
+def tables_of_a_newer_version(engine: RunningEngine, given: Given) -> Generator[None]:
     sql(engine, "INSERT INTO flower_migration (name, sha256) VALUES ('9999_from_the_future', '0')")
     try:
         yield
@@ -304,7 +309,7 @@ def tables_of_a_newer_version(engine: RunningEngine, given: Given) -> Iterator[N
 
 
 @fault("warning", "postgres.schema", "the tables are of an older version", "adds them")
-def tables_of_an_older_version(engine: RunningEngine, given: Given) -> Iterator[None]:
+def tables_of_an_older_version(engine: RunningEngine, given: Given) -> Generator[None]:
     last = "(SELECT max(name) FROM flower_migration)"
     (row,) = sql(engine, f"DELETE FROM flower_migration WHERE name = {last} RETURNING name, sha256")  # noqa: S608
     try:
@@ -314,25 +319,25 @@ def tables_of_an_older_version(engine: RunningEngine, given: Given) -> Iterator[
 
 
 @fault("problem", "postgres.durability", "does not sync its writes", "set fsync to on")
-def a_postgres_that_does_not_sync(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_postgres_that_does_not_sync(engine: RunningEngine, given: Given) -> Generator[None]:
     with system(engine, "fsync", "off"):
         yield
 
 
 @fault("warning", "postgres.durability", "loses what it committed last", "set synchronous_commit to on")
-def a_postgres_that_commits_later(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_postgres_that_commits_later(engine: RunningEngine, given: Given) -> Generator[None]:
     with system(engine, "synchronous_commit", "off"):
         yield
 
 
 @fault("warning", "postgres.connections", "connections are in use", "max_connections")
-def few_connections_of_postgres(engine: RunningEngine, given: Given) -> Iterator[None]:
+def few_connections_of_postgres(engine: RunningEngine, given: Given) -> Generator[None]:
     given.bounds = Bounds(connections_left=(1.0, 0.0))
     yield
 
 
 @fault("problem", "postgres.disk", "are left on the disk", "flower prune")
-def a_full_disk_of_postgres(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_full_disk_of_postgres(engine: RunningEngine, given: Given) -> Generator[None]:
     given.bounds = Bounds(disk_left_mb=(1 << 40, 1 << 40))
     yield
 
@@ -340,7 +345,7 @@ def a_full_disk_of_postgres(engine: RunningEngine, given: Given) -> Iterator[Non
 @fault(
     "warning", "postgres.replication", "nobody reads replication slot forgotten", "pg_drop_replication_slot"
 )
-def a_forgotten_replication_slot(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_forgotten_replication_slot(engine: RunningEngine, given: Given) -> Generator[None]:
     sql(engine, "SELECT pg_create_physical_replication_slot('forgotten', true)")
     given.bounds = Bounds(replication_slot_mb=0)
     try:
@@ -353,13 +358,13 @@ def a_forgotten_replication_slot(engine: RunningEngine, given: Given) -> Iterato
 
 
 @fault("problem", "installation", "FLOWER_PARTITIONS is 2", "as they were, for all services")
-def another_number_of_partitions(engine: RunningEngine, given: Given) -> Iterator[None]:
+def another_number_of_partitions(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["partitions"] = 2
     yield
 
 
 @fault("problem", "installation", "do not belong together", "as they were, for all services")
-def stores_that_do_not_belong_together(engine: RunningEngine, given: Given) -> Iterator[None]:
+def stores_that_do_not_belong_together(engine: RunningEngine, given: Given) -> Generator[None]:
     sql(engine, "CREATE DATABASE other TEMPLATE template1")
     given.settings["database_url"] = engine.addresses.database_url.replace("@/flower", "@/other")
     with psycopg.connect(given.settings["database_url"], autocommit=True) as connection:
@@ -380,7 +385,7 @@ async def _make_tables(url: str) -> None:
 
 
 @fault("problem", "partitions", "was halted: somebody halted it", "flower recover")
-def a_partition_that_is_halted(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_partition_that_is_halted(engine: RunningEngine, given: Given) -> Generator[None]:
     asyncio.run(_halt(engine))
     try:
         yield
@@ -396,7 +401,7 @@ async def _halt(engine: RunningEngine) -> None:
 
 
 @fault("problem", "flow control", "the tables say", "a watcher brings the tables to Redis")
-def limits_that_nobody_brings_to_redis(engine: RunningEngine, given: Given) -> Iterator[None]:
+def limits_that_nobody_brings_to_redis(engine: RunningEngine, given: Given) -> Generator[None]:
     os.kill(engine.service_pid("watcher"), signal.SIGSTOP)
     try:
         sql(engine, "INSERT INTO ms_flow_control (scope, name, max_running) VALUES ('queue', 'narrow', 3)")
@@ -407,7 +412,10 @@ def limits_that_nobody_brings_to_redis(engine: RunningEngine, given: Given) -> I
 
 
 @fault("warning", "flow control", "limit_by is longer than", "flower limit")
-def a_limit_that_cannot_be(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_limit_that_cannot_be(engine: RunningEngine, given: Given) -> Generator[None]:
+    name = "ms_flow_control_limit_by_is_a_name"  # as rows that were there before the check
+    (check,) = sql(engine, "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", name)[0]
+    sql(engine, f"ALTER TABLE ms_flow_control DROP CONSTRAINT {name}")
     sql(
         engine,
         "INSERT INTO ms_flow_control (scope, name, limit_by, max_per_key)"
@@ -417,13 +425,14 @@ def a_limit_that_cannot_be(engine: RunningEngine, given: Given) -> Iterator[None
         yield
     finally:
         sql(engine, "DELETE FROM ms_flow_control")
+        sql(engine, f"ALTER TABLE ms_flow_control ADD CONSTRAINT {name} {check}")
 
 
 # Services
 
 
 @fault("problem", "watchers", "nobody has watched partition 0", "flower watcher")
-def no_watcher(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_watcher(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.stop("watcher")
     given.bounds = Bounds(silence_seconds=1.0)
     try:
@@ -433,7 +442,7 @@ def no_watcher(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("problem", "projectors", "no projector is at work on partition 0", "flower projector")
-def no_projector(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_projector(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.stop("projector")
     try:
         yield
@@ -442,7 +451,7 @@ def no_projector(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("problem", "lag.projection", "are not in Postgres yet, the oldest for", "see that a projector runs")
-def a_projector_that_stands_still(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_projector_that_stands_still(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.define("quick", [{"taskSeq": 1, "program": "Noop"}])
     os.kill(engine.service_pid("projector"), signal.SIGSTOP)
     given.bounds = Bounds(lag_seconds=(0.5, 1.0))
@@ -455,7 +464,7 @@ def a_projector_that_stands_still(engine: RunningEngine, given: Given) -> Iterat
 
 
 @fault("problem", "lag.projection", "so nothing is registered", "see that a projector runs")
-def a_backlog_beyond_its_bound(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_backlog_beyond_its_bound(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.define("quick", [{"taskSeq": 1, "program": "Noop"}])
     os.kill(engine.service_pid("projector"), signal.SIGSTOP)
     given.settings["max_unprojected_events"] = 1
@@ -468,19 +477,19 @@ def a_backlog_beyond_its_bound(engine: RunningEngine, given: Given) -> Iterator[
 
 
 @fault("problem", "api", "no API answers at", "flower api")
-def no_api(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_api(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["url"] = "http://127.0.0.1:1"
     yield
 
 
 @fault("warning", "api", "answers 404", "names an API of Flower")
-def an_api_of_others(engine: RunningEngine, given: Given) -> Iterator[None]:
+def an_api_of_others(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["url"] = f"{engine.url}/elsewhere"
     yield
 
 
 @fault("warning", "workers", "no worker is alive", "flower worker")
-def no_worker(engine: RunningEngine, given: Given) -> Iterator[None]:
+def no_worker(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.stop("worker")
     try:
         yield
@@ -489,7 +498,7 @@ def no_worker(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("warning", "workers.stuck", "has 1 stuck slots: flow", "restart the worker")
-def a_slot_that_is_stuck(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_slot_that_is_stuck(engine: RunningEngine, given: Given) -> Generator[None]:
     folder = given.folder
     engine.define("stuck", [{"taskSeq": 1, "program": "wait_thread", "parameters": {"folder": str(folder)}}])
     (flow,) = engine.register("stuck", 1)
@@ -503,14 +512,14 @@ def a_slot_that_is_stuck(engine: RunningEngine, given: Given) -> Iterator[None]:
 
 
 @fault("warning", "workers.outdated", "runs code from before", "restart it")
-def a_module_that_was_changed(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_module_that_was_changed(engine: RunningEngine, given: Given) -> Generator[None]:
     with second_worker(engine, given, "def own() -> int:\n    return 1\n"):
         (given.folder / "doctors_own.py").write_text(OWN + "def own() -> int:\n    return 2\n")
         yield
 
 
 @fault("problem", "workers.unable", "cannot start program own", "mend what it says")
-def a_program_that_cannot_be_started(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_program_that_cannot_be_started(engine: RunningEngine, given: Given) -> Generator[None]:
     (given.folder / "read.py").write_text("")
     text = "exec(Path(__file__).with_name('read.py').read_text())\n"
     text += "@program(kind='process')\ndef own() -> int:\n    return 1\n"
@@ -555,14 +564,14 @@ def second_worker(
 
 
 @fault("problem", "tasks.unserved", "1 ready tasks wait for program Noop of queue nobody", "--queue nobody")
-def a_task_that_nobody_serves(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_task_that_nobody_serves(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.define("unserved", [{"taskSeq": 1, "program": "Noop", "queue": "nobody"}])
     with ended(engine, "unserved"):
         yield
 
 
 @fault("warning", "programs.defined", "no live worker has: Nope", "start workers")
-def a_program_that_nobody_has(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_program_that_nobody_has(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.define_ahead("unknown", [{"taskSeq": 1, "program": "Nope"}])
     try:
         yield
@@ -570,18 +579,18 @@ def a_program_that_nobody_has(engine: RunningEngine, given: Given) -> Iterator[N
         engine.client.delete("/workflows/unknown").raise_for_status()
 
 
-@fault("warning", "programs.versions", "program own has 2 live versions", "restart the older workers")
-def two_versions_of_a_program(engine: RunningEngine, given: Given) -> Iterator[None]:
+@fault("warning", "programs.versions", "program add has 2 live versions", "restart the older workers")
+def two_versions_of_a_program(engine: RunningEngine, given: Given) -> Generator[None]:
     with second_worker(engine, given, "async def add(a: int, c: int = 1) -> int:\n    return a + c\n"):
         yield
 
 
 @fault("warning", "tasks.oldest", "has been ready for", "flower why")
-def a_task_that_waits_for_long(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_task_that_waits_for_long(engine: RunningEngine, given: Given) -> Generator[None]:
     folder, parameters = given.folder, {"folder": str(given.folder)}
     engine.start("worker-2", FLOWER_QUEUES="small", FLOWER_CONCURRENCY="1")
     wait = {"program": "wait_async", "queue": "small", "parameters": parameters}
-    engine.define_ahead("small", [{"taskSeq": seq, **wait} for seq in (1, 2)])
+    engine.define_ahead("small", [{"taskSeq": seq, "dependsOn": [], **wait} for seq in (1, 2)])
     given.bounds = Bounds(oldest_ready_seconds=0.5)
     (flow,) = engine.register("small", 1)
     engine.wait_for("an attempt", lambda: bool(list(folder.glob("began-*"))))
@@ -608,7 +617,7 @@ def ended(engine: RunningEngine, workflow: str) -> Generator[str]:
 @fault(
     "warning", "held", "queue narrow is paused by operator (night): nothing", "flower release queue narrow"
 )
-def a_queue_that_is_paused(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_queue_that_is_paused(engine: RunningEngine, given: Given) -> Generator[None]:
     sql(
         engine,
         "INSERT INTO ms_flow_control (scope, name, is_paused, reason, changed_by)"
@@ -621,7 +630,7 @@ def a_queue_that_is_paused(engine: RunningEngine, given: Given) -> Iterator[None
 
 
 @fault("warning", "kept results", "of results for tasks to come, of 1 MB", "FLOWER_MAX_KEPT_MB")
-def results_that_wait_for_their_readers(engine: RunningEngine, given: Given) -> Iterator[None]:
+def results_that_wait_for_their_readers(engine: RunningEngine, given: Given) -> Generator[None]:
     given_on = {"value": {"$from": "large"}}
     rows: list[dict[str, Any]] = [
         {"taskSeq": 1, "taskName": "large", "program": "give_thread", "parameters": {"size": 900_000}},
@@ -644,7 +653,7 @@ def schedule(engine: RunningEngine, **more: Any) -> None:
 
 
 @fault("problem", "schedules", "schedule often does not fire: ", "flower schedules show often")
-def a_schedule_of_nothing(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_schedule_of_nothing(engine: RunningEngine, given: Given) -> Generator[None]:
     schedule(engine)
     try:
         yield
@@ -653,7 +662,7 @@ def a_schedule_of_nothing(engine: RunningEngine, given: Given) -> Iterator[None]
 
 
 @fault("warning", "schedules", "is paused: its flows failed", "flower schedules resume often")
-def a_schedule_that_its_failures_paused(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_schedule_that_its_failures_paused(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.define("scheduled", [{"taskSeq": 1, "program": "fail_async", "parameters": {"message": "no"}}])
     schedule(engine, every_seconds=1, pause_after_failures=1, overlap="allow")
     try:
@@ -675,26 +684,26 @@ def cancel_all(engine: RunningEngine, workflow: str) -> None:
 
 
 @fault("problem", "blobs", "/dev/null is no folder", "FLOWER_BLOBS")
-def blobs_in_no_folder(engine: RunningEngine, given: Given) -> Iterator[None]:
+def blobs_in_no_folder(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["blobs"] = "file:///dev/null/blobs"
     yield
 
 
 @fault("problem", "blobs", "cannot be used", "credentials")
-def a_store_of_blobs_that_is_away(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_store_of_blobs_that_is_away(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["blobs"] = "ftp://127.0.0.1:1/blobs"
     yield
 
 
 @fault("problem", "blobs", "did not answer within", "credentials")
-def a_store_of_blobs_that_stands_still(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_store_of_blobs_that_stands_still(engine: RunningEngine, given: Given) -> Generator[None]:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         given.settings["blobs"] = f"ftp://127.0.0.1:{silent.getsockname()[1]}/blobs"
         yield
 
 
 @fault("problem", "clocks", "the clock of Redis is -60.0 s from this machine's", "NTP")
-def a_clock_of_this_machine_that_is_ahead(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_clock_of_this_machine_that_is_ahead(engine: RunningEngine, given: Given) -> Generator[None]:
     right = of_clocks.time
     of_clocks.time = _Ahead()  # type: ignore[assignment]
     try:
@@ -709,13 +718,13 @@ class _Ahead:
 
 
 @fault("warning", "clocks", "Redis' clock went back", "it comes back by itself")
-def a_clock_of_redis_that_went_back(engine: RunningEngine, given: Given) -> Iterator[None]:
+def a_clock_of_redis_that_went_back(engine: RunningEngine, given: Given) -> Generator[None]:
     meta = Keys(0).meta
-    tick = int(redis(engine, "HGET", meta, "tick"))
     os.kill(engine.service_pid("watcher"), signal.SIGSTOP)  # its next look would tell more of it
-    redis(engine, "HSET", meta, "tick", tick + 20_000, "skew", 20_000)
+    tick = int(redis(engine, "HGET", meta, "tick"))
+    redis(engine, "HSET", meta, "tick", tick + 60_000, "skew", 60_000)
     try:
         yield
     finally:
+        redis(engine, "HSET", meta, "tick", tick, "skew", 0)
         os.kill(engine.service_pid("watcher"), signal.SIGCONT)
-        redis(engine, "HSET", meta, "skew", 0)

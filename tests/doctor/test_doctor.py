@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import pytest
 
 from acceptance.running import PATIENT, RunningEngine
-from doctor.faults import FAULTS, Expected, Fault, Given
+from doctor.faults import FAULTS, Expected, Fault, Given, redis, sql
 from flower_engine.doctor.examination import examine
 from flower_engine.doctor.findings import Finding
 from flower_engine.doctor.subject import Subject
@@ -95,3 +98,72 @@ def test_an_engine_of_which_all_was_put_right_has_nothing_but_ok(
     code, report = examined(engine, "--strict")
     assert [one for one in report["findings"] if one["state"] != "ok"] == []
     assert (code, report["status"]) == (0, "ok")
+
+
+def test_the_stores_of_flower_up_are_found_by_their_folder(engine: RunningEngine) -> None:
+    done = engine.flower("doctor", FLOWER_REDIS_URL="", FLOWER_DATABASE_URL="")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^ok +redis +Valkey [\d.]+ answers", done.stdout, re.MULTILINE)
+    assert re.search(r"^0 problems, 0 warnings, \d+ ok$", done.stdout, re.MULTILINE)
+
+
+def test_a_warning_is_no_failure_unless_that_is_asked_for(engine: RunningEngine) -> None:
+    mistyped = {"FLOWER_QUEUE": "a"}
+    done = engine.flower("doctor", **mistyped)
+    assert done.returncode == 0
+    assert re.search(r"^warning +settings +FLOWER_QUEUE is not a setting", done.stdout, re.MULTILINE)
+    assert "-> set the name that is meant" in done.stdout
+    assert examined(engine, "--strict", **mistyped)[0] == 1
+
+
+def test_a_problem_is_a_failure_and_a_password_is_not_shown(engine: RunningEngine) -> None:
+    code, report = examined(engine, FLOWER_REDIS_URL="redis://me:geheim99@127.0.0.1:1")
+    assert (code, report["status"]) == (1, "problem")
+    assert "geheim99" not in json.dumps(report)
+    (left_out,) = [one for one in report["findings"] if one["check"] == "left out"]
+    assert (
+        "Redis does not answer, so this was not looked at: redis server, redis permissions"
+        in left_out["detail"]
+    )
+    assert any(one["check"] == "postgres.schema" and one["state"] == "ok" for one in report["findings"])
+
+
+def test_settings_that_are_wrong_are_said_and_nothing_else_can_be(engine: RunningEngine) -> None:
+    code, report = examined(engine, FLOWER_LEASE_SECONDS="soon", FLOWER_PORT="-1")
+    assert code == 1
+    (only,) = report["findings"]
+    assert only["check"] == "settings"
+    assert "FLOWER_LEASE_SECONDS" in only["detail"] and "FLOWER_PORT" in only["detail"]
+
+
+def test_without_an_engine_on_the_folder_the_rest_is_looked_at(engine: RunningEngine, tmp_path: Path) -> None:
+    nothing = {"FLOWER_REDIS_URL": "", "FLOWER_DATABASE_URL": "", "FLOWER_HOME": str(tmp_path)}
+    code, report = examined(engine, **nothing)
+    assert code == 1
+    found = {one["check"]: one for one in report["findings"]}
+    assert "no engine runs on the data folder" in found["stores"]["detail"]
+    assert "flower up" in found["stores"]["advice"]
+    assert found["blobs"]["state"] == "ok"
+
+
+def test_an_examination_changes_nothing(engine: RunningEngine) -> None:
+    """Whoever changed a key or row would be the examination: all services stand still meanwhile."""
+    for name in ALL:
+        os.kill(engine.service_pid(name), signal.SIGSTOP)
+    try:
+        before = _all_that_is_stored(engine)
+        examined(engine)
+        assert _all_that_is_stored(engine) == before
+    finally:
+        for name in ALL:
+            os.kill(engine.service_pid(name), signal.SIGCONT)
+
+
+def _all_that_is_stored(engine: RunningEngine) -> tuple[Any, Any]:
+    keys = {key: redis(engine, "DUMP", key) for key in redis(engine, "KEYS", "*")}
+    tables = sql(engine, "SELECT relname FROM pg_stat_user_tables ORDER BY relname")
+    rows = [
+        (name, *sql(engine, f"SELECT count(*), max(xmin::text::bigint) FROM {name}")[0])  # noqa: S608
+        for (name,) in tables
+    ]
+    return keys, rows

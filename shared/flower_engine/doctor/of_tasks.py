@@ -9,6 +9,7 @@ from flower_engine.flows.wait_reasons import served_by, unable_in
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit
 from flower_engine.projection.definitions.flow_control_rows import read_controls
+from flower_engine.projection.definitions.known_names import defined_queues
 from flower_engine.projection.read.queries import read_flow
 from flower_engine.projection.read.views import FlowView, TaskView, moment
 
@@ -104,8 +105,11 @@ async def held(subject: Subject) -> list[Finding]:
 
 async def _overviews(subject: Subject) -> list[Overview]:
     if subject.overviews is None:
+        queues: set[str] = set()
+        if subject.postgres is not None and subject.has_tables:
+            queues = await defined_queues(subject.postgres)
         subject.overviews = [
-            await read_overview(subject.client, partition) for partition in subject.some_partitions
+            await read_overview(subject.client, partition, queues) for partition in subject.some_partitions
         ]
     return subject.overviews
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -63,12 +63,15 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     window_ms: int
 
 
-async def read_overview(client: AsyncRedis, partition: Partition) -> Overview:
-    """The partition as it is."""
+async def read_overview(
+    client: AsyncRedis, partition: Partition, more_queues: Collection[str] = ()
+) -> Overview:
+    """The partition as it is. ``more_queues``: names of queues that no worker may ever have attended, which
+    Redis does not list."""
     seconds, micros = await send(client, "TIME")
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     names: list[str] = []
-    async for lane in lanes_of(client, partition):
+    async for lane in lanes_of(client, partition, more_queues):
         if len(names) == _MOST_LANES:
             break
         names.append(lane)

@@ -1,10 +1,10 @@
 """The transition ``sweep``: waiting tasks that strikes meet are passed over, lane by lane, in steps."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Iterable
 
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.key_parts import unescape
+from flower_engine.model.key_parts import escape, unescape
 from flower_engine.model.lanes import parse_lane
 from flower_engine.transitions.loader import Script
 
@@ -35,14 +35,18 @@ async def sweep(client: AsyncRedis, partition: Partition, programs: Collection[s
     return count
 
 
-async def lanes_of(client: AsyncRedis, partition: Partition) -> AsyncGenerator[str]:
+async def lanes_of(
+    client: AsyncRedis, partition: Partition, more_queues: Iterable[str] = ()
+) -> AsyncGenerator[str]:
     """The name of every lane that holds tasks, on whatever board; one that comes or goes meanwhile may be
-    missed, and so are those of queues that no worker ever attended."""
+    missed, and so are those of queues that no worker ever attended, unless they are named."""
     keys = partition.keys
     boards: dict[bytes, bytes] = await send(client, "HGETALL", keys.boards)
     by_queue: dict[bytes, list[bytes]] = {
         queue: [b""] for queue in await send(client, "SMEMBERS", keys.queues)
     }
+    for name in more_queues:
+        by_queue.setdefault(escape(name).encode(), [b""])
     for board, queues in boards.items():
         for queue in queues.split(b","):
             by_queue.setdefault(queue, [b""]).append(board)
