@@ -5,10 +5,14 @@ import sys
 
 from rich.console import Console
 
+from flower_engine.runtime.json_lines import decoded_line
 from flower_engine.secrets import hide_secrets
 
 ERROR = "error: "
 """How an error's line begins; ``flower up`` knows the errors of its services by it."""
+
+OF_ERRORS = "flower_cli.reports"
+"""The logger of the same, where services log as JSON."""
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _FILE_WIDTH = 150
@@ -24,6 +28,9 @@ def fail(message: str) -> None:
 
 
 def error_of(line: str) -> str | None:
-    """The message, if a line of a service is its error as :func:`fail` prints it."""
+    """The message, if a line of a service is its error as ``report_as_line`` says it."""
+    if line.startswith("{"):
+        told = decoded_line(line)
+        return told["message"] if told.get("logger") == OF_ERRORS else None
     plain = _COLOUR.sub("", line)  # FORCE_COLOR colours what goes to a pipe, too
     return plain.removeprefix(ERROR) if plain.startswith(ERROR) else None

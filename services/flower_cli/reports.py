@@ -1,7 +1,11 @@
 """Errors of Flower that end a command or a service: what is said, and the exit code."""
 
-from flower_engine.errors import FlowerError, SettingsError
+import logging
 
+from flower_engine.errors import FlowerError, SettingsError
+from flower_engine.runtime.telemetry import log_format
+
+_log = logging.getLogger(__name__)  # by which ``error_of`` knows what ended a service
 _USAGE = 2
 
 
@@ -18,5 +22,8 @@ def report_as_line(error: FlowerError) -> int:
 def _say(error: FlowerError, message: str) -> int:
     from flower_cli.console import fail  # a service without an error prints nothing
 
-    fail(message)
+    if log_format() == "json":
+        _log.critical("%s", message)
+    else:
+        fail(message)
     return _USAGE if isinstance(error, SettingsError) else 1

@@ -67,7 +67,7 @@ def main(descriptor: int) -> None:
         hide_socket(connection)
         hello = msgspec.msgpack.decode(_read(connection), type=Hello)
         sys.path[:] = hello.path
-        configure_logging("worker", hello.log_level)
+        configure_logging("worker", hello.log_level, form=hello.log_format)
         import_from(hello.image)
         sys.meta_path.insert(1, Image(hello.modules, hello.since).finder)  # says what is imported late
         served_from = hello.blobs

@@ -1,5 +1,7 @@
 """What a worker and its child processes say to each other: MessagePack in frames with their length."""
 
+from typing import Literal
+
 import msgspec
 
 from flower_engine.programs.code_image import Kept
@@ -26,6 +28,7 @@ class Hello(msgspec.Struct, frozen=True):
     path: list[str]
     modules: tuple[str, ...]
     log_level: str
+    log_format: Literal["text", "json"] = "text"
     image: tuple[Kept, ...] = ()
     since: float | None = None
     blobs: BlobSettings | None = None

@@ -15,6 +15,7 @@ import msgspec
 
 from flower_engine.programs.attempt_outcomes import Tell
 from flower_engine.runtime.process_forks import hide_socket
+from flower_engine.runtime.telemetry import log_format
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import (
     LENGTH_BYTES,
@@ -53,7 +54,7 @@ class Origin(NamedTuple):
         folder = Path.cwd()
         level = logging.getLevelName(logging.getLogger().level)
         path = [str(folder / entry) for entry in sys.path]
-        return cls(folder, dict(os.environ), Hello(path, tuple(modules), level, blobs=blobs))
+        return cls(folder, dict(os.environ), Hello(path, tuple(modules), level, log_format(), blobs=blobs))
 
 
 class ChildProcess:

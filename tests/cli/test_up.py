@@ -1,5 +1,6 @@
 """``flower up`` starts everything, keeps it running, and ends it, whatever happens to it or its children."""
 
+import json
 import os
 import signal
 import subprocess
@@ -244,6 +245,39 @@ async def serve(settings, stop):
         wait_until(said.exists)
         url = urls(home)["api_url"]
     assert said.read_text() == f"{(given or 'api',)} {url} W-SECRET-2\n"
+
+
+def test_its_services_have_a_port_for_metrics_each_and_its_log_is_objects(home: Path, tmp_path: Path) -> None:
+    tells = """
+import asyncio, logging, sys
+async def serve(settings, stop):
+    logging.getLogger("stub").info("port %s", settings.metrics_port)
+    print("printed", file=sys.stderr, flush=True)
+    await stop.wait()
+"""
+    stubs = stub_services(tmp_path / "stubs", worker=tells, watcher=tells, projector=tells)
+    environment = {"FLOWER_METRICS_PORT": "9100", "FLOWER_LOG_FORMAT": "json"}
+    with up(home, tmp_path / "log", "--workers", "2", stubs=stubs, environment=environment) as running:
+        wait_until(lambda: running.log().count('"port ') == 4 and running.log().count('"printed"') == 4)
+        wait_until(lambda: "Flower is running at http://127.0.0.1:" in running.log())
+        assert running.stop() == 0
+    lines = [json.loads(line) for line in running.log().splitlines()]
+    ports = {line["service"]: line["message"] for line in lines if line["logger"] == "stub"}
+    assert ports == {
+        "projector": "port 9101",
+        "watcher": "port 9102",
+        "worker-1": "port 9103",
+        "worker-2": "port 9104",
+    }
+    printed = {line["service"] for line in lines if line["message"] == "printed"}
+    assert printed == ports.keys()
+
+
+def test_ports_for_metrics_beyond_the_last_are_refused(home: Path, tmp_path: Path) -> None:
+    environment = {"FLOWER_METRICS_PORT": "65533"}
+    with up(home, tmp_path / "log", environment=environment) as running:
+        assert running.process.wait(timeout=120) == 2
+    assert "FLOWER_METRICS_PORT = 65533: each of the 4 services takes one" in running.log()
 
 
 def test_a_command_without_stores_says_how_to_go_on(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """What every service tells Prometheus, and that the numbers are right: real processes, two workers, a
 projector that is restarted."""
 
+import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,24 +14,33 @@ from metrics.scraping import Page, scrape, told_at
 
 SERVICES = ("api", "projector", "watcher", "worker", "worker-2")
 _CHAIN = [{"taskSeq": seq, "program": "Noop", "taskPriority": 0} for seq in (1, 2, 3)]
+_LOGS = [
+    {"taskSeq": 1, "program": "logs", "taskPriority": 0},
+    {"taskSeq": 2, "program": "logs_in_process", "taskPriority": 0},
+]
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
-BEFORE, AFTER = 40, 30
+BEFORE, AFTER = 40, 29
+LOGGED = 2  # tasks, of one more flow
 FAILED = 2
 
 
 class Seen(NamedTuple):
-    """``before``: as the projector was asked to stop; ``after``: at the end, by service."""
+    """``before``: as the projector was asked to stop; ``after``: at the end, by service. ``logs`` of all."""
 
     before: Page
     after: dict[str, Page]
     api: Page
+    logs: dict[str, str]
+    logging: str
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     folder = tmp_path_factory.mktemp("metrics")
     programs = {"FLOWER_PROGRAMS": "metrics.failing", "PYTHONPATH": str(Path(__file__).parents[1])}
-    with RunningEngine.started(folder, *SERVICES, FLOWER_METRICS_PORT="0", **programs, **PATIENT) as engine:
+    with RunningEngine.started(
+        folder, *SERVICES, FLOWER_METRICS_PORT="0", FLOWER_LOG_FORMAT="json", **programs, **PATIENT
+    ) as engine:
         engine.define("metrics-chain", _CHAIN)
         engine.define("metrics-fails", [{"taskSeq": 1, "program": "fails", "taskPriority": 0}])
         engine.wait_until_ended(engine.register("metrics-chain", BEFORE))
@@ -45,8 +54,13 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             "the failures",
             lambda: engine.client.get("/metrics").text.find(f"flower_suspended_tasks {FAILED}.0") > 0,
         )
+        engine.define("metrics-logs", _LOGS)
+        [logging] = engine.register("metrics-logs", 1)
+        engine.wait_until_ended([logging])
         after = {name: scrape(_url(engine, folder, name)) for name in SERVICES}
-        yield Seen(before, after, scrape(engine.url))
+        api = scrape(engine.url)
+    logs = {file.stem: file.read_text() for file in folder.glob("*.log")}
+    return Seen(before, after, api, logs, logging)
 
 
 def _url(engine: RunningEngine, folder: Path, service: str) -> str:
@@ -89,23 +103,24 @@ def test_every_process_tells_of_its_memory_and_cpu(seen: Seen) -> None:
 
 def test_tasks_and_flows_are_counted_right_across_a_restart_of_the_projector(seen: Seen) -> None:
     first, second = seen.before, seen.after["projector"]
-    for page, flows, failed in ((first, BEFORE, 0), (second, AFTER, FAILED)):
+    for page, chains, logged, failed in ((first, BEFORE, 0, 0), (second, AFTER, LOGGED, FAILED)):
+        finished, flows = 3 * chains + logged, chains + bool(logged)
         for event, tasks in (
-            ("registered", 3 * flows + failed),
-            ("started", 3 * flows + failed),
-            ("finished", 3 * flows),
+            ("registered", finished + failed),
+            ("started", finished + failed),
+            ("finished", finished),
             ("suspended", failed),
         ):
             assert page.value("flower_tasks_total", event=event) == tasks, event
         assert page.value("flower_flows_total", event="registered") == flows + failed
         assert page.value("flower_flows_total", event="ended") == flows
-        assert page.value("flower_task_run_seconds_count") == 3 * flows + failed
-        assert page.value("flower_task_wait_seconds_count", reason="queue") == 3 * flows + failed
-        assert page.value("flower_task_wait_seconds_count", reason="dependencies") == 2 * flows
+        assert page.value("flower_task_run_seconds_count") == finished + failed
+        assert page.value("flower_task_wait_seconds_count", reason="queue") == finished + failed
+        assert page.value("flower_task_wait_seconds_count", reason="dependencies") == finished - flows
         assert page.value("flower_projector_batch_seconds_count") > 0
         assert page.value("flower_projector_partitions") == 1
         # What all events are that this load makes, and no other.
-        assert page.value("flower_projector_events_total") >= 7 * flows + 3 * failed
+        assert page.value("flower_projector_events_total") >= 2 * finished + flows + 3 * failed
 
 
 def test_the_slots_of_each_worker_are_free_again(seen: Seen) -> None:
@@ -133,10 +148,32 @@ def test_the_api_tells_how_the_engine_stands(seen: Seen) -> None:
         assert page.value("flower_log_bytes") > 1_000
         assert page.value("flower_redis_memory_bytes") > 1e6
         assert page.value("flower_postgres_bytes") > 1e6
-        assert page.value("flower_http_requests_total", method="PUT", status="201") == 2
-        assert page.value("flower_http_request_seconds_count", route="/register") == 3
+        assert page.value("flower_http_requests_total", method="PUT", status="201") == 3
+        assert page.value("flower_http_request_seconds_count", route="/register") == 4
         assert page.value("flower_transition_seconds_count", script="register/register") > 0
 
 
 def test_the_watcher_tells_how_long_its_transitions_take(seen: Seen) -> None:
     assert seen.after["watcher"].value("flower_transition_seconds_count", script="watcher/lapse") > 0
+
+
+def test_each_service_logs_one_object_a_line(seen: Seen) -> None:
+    assert set(seen.logs) == {*SERVICES, "projector-before"}
+    for name, log in seen.logs.items():
+        lines = [json.loads(line) for line in log.splitlines()]
+        assert lines, name
+        for line in lines:
+            assert {"time", "level", "service", "logger", "message"} <= line.keys()
+            assert line["service"] == name.partition("-")[0]
+            assert "traceback" not in line  # nothing happened that nobody expects
+
+
+def test_what_programs_log_has_flow_task_and_attempt(seen: Seen) -> None:
+    lines = [json.loads(line) for name in ("worker", "worker-2") for line in seen.logs[name].splitlines()]
+    told = [
+        (line["logger"], line["message"], line.get("task"))
+        for line in lines
+        if line.get("flow") == seen.logging and line["attempt"] == 1
+    ]
+    assert ("people", "odd\nin two lines", 1) in told
+    assert ("people", "odd in a process", 2) in told

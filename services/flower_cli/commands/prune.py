@@ -53,7 +53,7 @@ def prune(
     if days is None or int(days[1]) < 1:
         raise SettingsError(f"--older-than {older_than}: give whole days, 1d at least, as 30d")
     settings = with_stores(load_settings(home=home, log_level=log_level))
-    configure_logging("prune", log_level or "WARNING")
+    configure_logging("prune", log_level or "WARNING", form=settings.log_format)
     try:
         if export is not None:
             export.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def run(
     chosen = Selection(workflow=workflow, since_ms=_ms(since, "--since"), until_ms=_ms(until, "--until"))
     collect_rarely()
     settings = with_stores(load_settings(home=home, log_level=log_level))
-    configure_logging("replay", log_level or "WARNING")
+    configure_logging("replay", log_level or "WARNING", form=settings.log_format)
     try:
         return asyncio.run(work(settings, chosen, *more))
     except (psycopg.Error, OSError) as error:

@@ -52,7 +52,7 @@ def recover(
     from flower_engine.runtime.telemetry import configure_logging
 
     settings = load_settings(home=home, log_level=log_level)
-    configure_logging("recover", log_level or "WARNING")
+    configure_logging("recover", log_level or "WARNING", form=settings.log_format)
     if force + adopt + bridge > 1:
         raise typer.BadParameter("--force, --adopt and --bridge exclude each other")
     settings = with_stores(settings)

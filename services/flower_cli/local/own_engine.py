@@ -24,9 +24,9 @@ _POLL_SECONDS = 0.05
 ELSEWHERE = (
     *("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL"),
     *("FLOWER_API_TOKENS", "FLOWER_ALLOWED_HOSTS"),
-    "FLOWER_METRICS_PORT",
+    *("FLOWER_METRICS_PORT", "FLOWER_LOG_FORMAT"),
 )
-"""What says where another engine is, who may use it, and where it tells its metrics. Set to nothing, it wins
+"""What says where another engine is, who may use it, and how it tells of itself. Set to nothing, it wins
 over a ``.env``, too."""
 
 

@@ -29,7 +29,7 @@ def run_service(name: str, **flags: Any) -> None:
 
         serve, last = imported(name)
     settings = load_settings(**flags)
-    configure_logging(name, settings.log_level)
+    configure_logging(name, settings.log_level, form=settings.log_format)
     if not is_supervised():  # else the supervisor has said it for all
         for sentence in [*env_file.said(), *unknown_variables()]:
             logging.getLogger(__name__).warning(sentence)

@@ -56,8 +56,8 @@ def up(
         grace_seconds=grace_seconds,
         log_level=log_level,
     )
-    lines = Lines()
-    configure_logging("up", settings.log_level, lines.as_stream("up"))
+    lines = Lines(form=settings.log_format)
+    configure_logging("up", settings.log_level, lines.as_stream("up"), settings.log_format)
     for sentence in [*env_file.said(), *unknown_variables()]:
         _log.warning(sentence)
     signals = StopSignals()

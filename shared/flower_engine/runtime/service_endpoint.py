@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from flower_engine.errors import SettingsError
 from flower_engine.runtime.process_forks import hide_socket
 from flower_engine.runtime.settings import Settings
+from flower_engine.store_faults import STORE_ERRORS, words_of
 
 _log = logging.getLogger(__name__)
 
@@ -162,6 +163,8 @@ async def _made(path: str, page: Page) -> Answer:
             return await page()
     except TimeoutError:
         return _said(503, f"it took longer than {_PAGE_SECONDS:g} s")
+    except STORE_ERRORS as error:
+        return _said(503, f"a store cannot be used now: {words_of(error)}")
     except Exception:  # noqa: BLE001 # a page must not end a service
         _log.exception("%s of this service failed", path)
         return _said(500, "it failed; the log of the service says how")

@@ -226,6 +226,9 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="from which level on a service logs: DEBUG, INFO, WARNING or ERROR"
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="how a service logs: text for people, or json, an object a line"
+    )
 
     @property
     def lease_ms(self) -> int:
@@ -324,6 +327,11 @@ class Settings(BaseModel):
     @classmethod
     def _in_capitals(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("home", "secrets_folder")
     @classmethod

@@ -1,6 +1,6 @@
 """How services log to standard error: in UTC, with the names of service and logger, secrets hidden.
 
-A record is one line, and as many more as its message and its traceback have.
+As text a record is one line, and as many more as its message and its traceback have; as JSON it is one line.
 """
 
 import logging
@@ -10,12 +10,14 @@ import time
 import traceback
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Protocol
+from typing import Literal, Protocol
 
+from flower_engine.runtime.json_lines import JsonFormatter
 from flower_engine.secrets import hide_secrets
 
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(service)s %(name)s: %(message)s"
 _OWN_LOGGERS = "flower_"  # their messages name what they are about
+_log = logging.getLogger(__name__)
 _QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access")
 
 
@@ -25,6 +27,9 @@ attempt_at_work: ContextVar[object] = ContextVar("flower_attempt_at_work")
 Nothing that leads back to the attempt, which holds the context: each would wait for the garbage collector."""
 
 
+LogFormat = Literal["text", "json"]
+
+
 class LogStream(Protocol):
     """Where log lines go."""
 
@@ -32,16 +37,33 @@ class LogStream(Protocol):
     def flush(self) -> object: ...
 
 
-def configure_logging(service: str, level: str = "INFO", stream: LogStream | None = None) -> None:
+def configure_logging(
+    service: str, level: str = "INFO", stream: LogStream | None = None, form: LogFormat = "text"
+) -> None:
     """Send all that is logged in this process to ``stream`` (standard error), replacing what was set up.
 
     Libraries that log each request or connection are heard from WARNING on only.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Formatter(service))
+    handler.setFormatter(_Formatter(service) if form == "text" else _JsonFormatter(service))
+    logging.captureWarnings(form == "json")  # Python writes them as several lines of text
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def log_format() -> LogFormat:
+    """How this process logs."""
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    return "json" if any(isinstance(one, JsonFormatter) for one in formatters) else "text"
+
+
+class _JsonFormatter(JsonFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        attempt = attempt_at_work.get(None)
+        if attempt is None or record.name.startswith(_OWN_LOGGERS):
+            return self.told(record, "")
+        return self.told(record, str(attempt))
 
 
 class _Formatter(logging.Formatter):
@@ -71,13 +93,15 @@ def hide_secrets_of_tracebacks() -> None:
 def _write_traceback(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    if sys.stderr:
+    if log_format() == "json" and error is not None:
+        _log.critical("an error that nobody expected: %s", error, exc_info=(kind, error, trace))
+    elif sys.stderr:
         sys.stderr.write(hide_secrets("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _write_traceback_of_thread(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_type is SystemExit:
         return
-    if sys.stderr and arguments.thread:
+    if sys.stderr and arguments.thread and log_format() == "text":
         sys.stderr.write(f"Exception in thread {arguments.thread.name}:\n")
     _write_traceback(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
