@@ -7,6 +7,7 @@ from functools import partial
 from flower_engine.errors import LostError, PostgresBehindError
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition
+from flower_engine.otlp.extra import needs_otel
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
@@ -39,7 +40,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     waited for until somebody does.
 
     Raises:
-        SettingsError: the address for metrics cannot be listened on.
+        SettingsError: the address for metrics cannot be listened on, or traces cannot be exported as set.
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together, or the tables cannot be used.
         NewerEventError: an event of a newer version was met; everything before it is projected.
@@ -87,7 +88,8 @@ async def _project(
 ) -> None:
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
     loops = [PartitionLoop(client, partition, settings, stop, counts=counts) for partition in partitions]
-    tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    tasks = _exporting_traces(settings, stop)
+    tasks.extend(asyncio.create_task(loop.run()) for loop in loops)
     tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(ProgramRecordsLoop(client, partitions[0], settings).run(stop)))
     tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))
@@ -96,6 +98,16 @@ async def _project(
         await asyncio.gather(*tasks)
     finally:
         await cancel_all(tasks)
+
+
+def _exporting_traces(settings: Settings, stop: asyncio.Event) -> list[asyncio.Task[None]]:
+    """The loop that exports traces, where that is set; others do without what it needs."""
+    if settings.traces_endpoint is None:
+        return []
+    with needs_otel():
+        from flower_projector.trace_export_loop import TraceExportLoop  # noqa: PLC0415 # an extra
+
+        return [asyncio.create_task(TraceExportLoop(settings).run(stop))]
 
 
 class _Healing:

@@ -71,6 +71,8 @@ def learn_environment(environment: Mapping[str, str]) -> None:
     """From now on nothing shows the secrets of these variables, be they right or wrong."""
     for name in ("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL", "FLOWER_URL"):
         learn_address(environment.get(name))
+    learn_address(environment.get("FLOWER_TRACES_ENDPOINT"))
+    learn_headers(environment.get("FLOWER_TRACES_HEADERS"))
     learn_secrets([environment.get("FLOWER_TOKEN"), environment.get("PGPASSWORD")])
     learn_tokens(environment.get("FLOWER_API_TOKENS"))
 
@@ -80,6 +82,13 @@ def learn_tokens(tokens: str | None) -> None:
     entries = [entry.strip().split(":") for entry in (tokens or "").split(",")]
     learn_secrets(entry[1] for entry in entries if len(entry) > 1)
     learn_secrets(entry[0] for entry in entries if len(entry) == 1)  # the name was left out
+
+
+def learn_headers(headers: str | None) -> None:
+    """The same for ``FLOWER_TRACES_HEADERS``: ``name=value``, separated by commas. Of a value of several
+    words (``Bearer ...``) the last one is secret."""
+    values = [entry.partition("=")[2].strip() for entry in (headers or "").split(",")]
+    learn_secrets(unquote(value).rpartition(" ")[2] for value in values)
 
 
 def hide_secrets(text: str) -> str:

@@ -22,7 +22,14 @@ from pydantic_core import ErrorDetails
 from flower_engine.errors import SettingsError
 from flower_engine.runtime.api_tokens import ApiToken, read_tokens
 from flower_engine.runtime.store_addresses import check_database_url, check_redis_url
-from flower_engine.secrets import hide_secrets, learn_address, learn_environment, learn_secrets, learn_tokens
+from flower_engine.secrets import (
+    hide_secrets,
+    learn_address,
+    learn_environment,
+    learn_headers,
+    learn_secrets,
+    learn_tokens,
+)
 
 _PREFIX = "FLOWER_"
 _MAX_WEIGHT = 1_000.0
@@ -223,6 +230,21 @@ class Settings(BaseModel):
     )
     metrics_host: str = Field("127.0.0.1", description="address at which it does so; it asks for no token")
 
+    traces_endpoint: str | None = Field(
+        None,
+        description="receiver of OTLP that the projector exports traces of flows to: http://host:4318, or"
+        " with grpc http://host:4317 (https: TLS); not set: none",
+    )
+    traces_protocol: Literal["http", "grpc"] = Field(
+        "http", description="how that receiver is spoken to: http or grpc"
+    )
+    traces_headers: SecretStr | None = Field(
+        None,
+        repr=False,
+        description="headers that it is sent: name=value, separated by commas; values may be encoded as in"
+        " URLs",
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="from which level on a service logs: DEBUG, INFO, WARNING or ERROR"
     )
@@ -292,7 +314,7 @@ class Settings(BaseModel):
                 raise ValueError(f"{grant!r} is no workflow:NAME")
         return value
 
-    @field_validator("url")
+    @field_validator("url", "traces_endpoint")
     @classmethod
     def _is_url_of_http(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/?#\s]", value):
@@ -373,7 +395,7 @@ def load_settings(**flags: Any) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     # Whatever becomes of them, from here on no text shows a secret of these.
     learn_environment(os.environ)
-    for name in ("redis_url", "database_url", "database_direct_url", "url"):
+    for name in ("redis_url", "database_url", "database_direct_url", "url", "traces_endpoint"):
         learn_address(given.get(name))
     if isinstance(given.get("api_tokens"), str):
         learn_tokens(given["api_tokens"])
@@ -384,6 +406,7 @@ def load_settings(**flags: Any) -> Settings:
         raise SettingsError(f"settings are wrong: {problems}") from None  # the cause quotes what was given
     learn_secrets(token.secret.get_secret_value() for token in settings.api_tokens)
     learn_secrets([settings.token.get_secret_value() if settings.token else None])
+    learn_headers(settings.traces_headers.get_secret_value() if settings.traces_headers else None)
     return settings
 
 
@@ -416,7 +439,8 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 def _sentence(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     # An address may hold a password, and tokens are secrets, so they are not repeated.
-    given = "" if field.endswith(("url", "token", "_tokens", "blobs")) else f" = {_quoted(problem['input'])}"
+    hidden = ("url", "token", "_tokens", "blobs", "_endpoint", "_headers")
+    given = "" if field.endswith(hidden) else f" = {_quoted(problem['input'])}"
     return hide_secrets(f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}")
 
 

@@ -1,0 +1,72 @@
+"""OTLP over HTTP: protobuf in the body of a POST."""
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from flower_engine.otlp.receiver import ReceiverAwayError, RequestRefusedError, RequestTooLargeError
+from flower_engine.secrets import hide_secrets
+
+_SECONDS = 20.0
+_REFUSED = (400, 422)
+_TOO_LARGE = 413
+_PATH = "/v1/traces"
+_MOST_WORDS = 300  # characters of what it answers
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+class HttpReceiver:
+    """A receiver at a URL; one without a path has it at ``/v1/traces``."""
+
+    def __init__(self, endpoint: str, headers: Mapping[str, str], *, seconds: float = _SECONDS) -> None:
+        parts = urlsplit(endpoint)
+        self._url = endpoint if parts.path.strip("/") else endpoint.rstrip("/") + _PATH
+        self._client = httpx.AsyncClient(
+            headers={**headers, "Content-Type": "application/x-protobuf"},
+            timeout=seconds,
+            verify=parts.scheme == "https",
+            trust_env=parts.hostname not in _HERE,  # no proxy stands between this machine and itself
+        )
+
+    async def send(self, request: bytes) -> str:
+        try:
+            answer = await self._client.post(self._url, content=request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ReceiverAwayError(hide_secrets(f"{self._url}: {error or type(error).__name__}")) from error
+        if answer.is_success:
+            return _left_out(answer.content)
+        said = hide_secrets(f"{self._url} answers {answer.status_code}: {answer.text[:_MOST_WORDS]}")
+        if answer.status_code == _TOO_LARGE:
+            raise RequestTooLargeError(said)
+        if answer.status_code in _REFUSED:
+            raise RequestRefusedError(said)
+        raise ReceiverAwayError(said, _asked_seconds(answer))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _left_out(content: bytes) -> str:
+    try:
+        partial = ExportTraceServiceResponse.FromString(content).partial_success
+    except DecodeError:
+        return ""  # some answer JSON, or words
+    if not partial.rejected_spans:
+        return ""
+    return f"{partial.rejected_spans} spans were not taken: {partial.error_message[:_MOST_WORDS]}"
+
+
+def _asked_seconds(answer: httpx.Response) -> float:
+    text = answer.headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(
+            0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers["date"])).total_seconds()
+        )
+    except (KeyError, TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,41 @@
+"""The receiver that the settings name."""
+
+from urllib.parse import unquote
+
+from flower_engine.errors import SettingsError
+from flower_engine.otlp.extra import needs_otel
+from flower_engine.otlp.receiver import Protocols, Receiver
+
+
+def open_receiver(endpoint: str, protocol: Protocols, headers: str) -> Receiver:
+    """A receiver that nothing was sent to yet. ``headers``: ``name=value``, separated by commas; a value with
+    a comma is encoded as in URLs.
+
+    Raises:
+        SettingsError: what is needed to talk to it is not installed, or a header is none.
+    """
+    given = read_headers(headers)
+    with needs_otel():
+        if protocol == "grpc":
+            from flower_engine.otlp.grpc_receiver import GrpcReceiver  # noqa: PLC0415 # an extra
+
+            return GrpcReceiver(endpoint, given)
+        from flower_engine.otlp.http_receiver import HttpReceiver  # noqa: PLC0415 # an extra
+
+        return HttpReceiver(endpoint, given)
+
+
+def read_headers(text: str) -> dict[str, str]:
+    """Headers by name.
+
+    Raises:
+        SettingsError: one is no ``name=value``.
+    """
+    found: dict[str, str] = {}
+    for number, part in enumerate([part for part in text.split(",") if part.strip()], start=1):
+        name, has_value, value = part.partition("=")
+        name, value = name.strip(), unquote(value.strip())
+        if not has_value or not name or not (part.isascii() and name.isprintable() and value.isprintable()):
+            raise SettingsError(f"FLOWER_TRACES_HEADERS: its part {number} is no name=value")
+        found[name] = value
+    return found
