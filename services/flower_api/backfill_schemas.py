@@ -7,7 +7,7 @@ import msgspec
 from pydantic import Field
 
 from flower_api.request_times import TimeText
-from flower_api.schemas import Reason, RequestBody
+from flower_api.schemas import UUID_PATTERN, Reason, RequestBody
 from flower_engine.flows.backfills import LOWEST_PRIORITY, MAX_AT_ONCE, Backfill
 from flower_engine.projection.definitions.backfill_rows import BackfillSlot, Which
 from flower_engine.projection.read.views import Moment, View
@@ -23,6 +23,9 @@ class BackfillBody(RequestBody):
     most_at_once: int = Field(1, description=f"flows under way, {MAX_AT_ONCE} at most")
     priority: int = Field(LOWEST_PRIORITY, description="of all tasks of flows that it fires")
     reason: Reason = ""
+    id: str | None = Field(
+        None, pattern=UUID_PATTERN, description="its id; what is sent again with the same is made once"
+    )
     dry_run: bool = Field(False, description="only say which slots these are")
 
 

@@ -29,6 +29,7 @@ from flower_engine.traces.traceparent import (
 )
 
 MAX_REGISTRATIONS = 1_000
+UUID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 NAME_PATTERN = r"^[^\x00]*$"  # Postgres keeps no NUL
 
 

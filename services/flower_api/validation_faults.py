@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flower_api.request_times import POSITION_PATTERN, TIME_PATTERN
-from flower_api.schemas import NAME_PATTERN
+from flower_api.schemas import NAME_PATTERN, UUID_PATTERN
 from flower_engine.model.task_spec import TASK_NAME_PATTERN
 
 _PLAIN = {
@@ -60,6 +60,7 @@ _WANTED = {
 }
 """What a value should have been, where it is of another type altogether."""
 _PATTERNS = {
+    UUID_PATTERN: "it is no UUID in small letters, as 018f3c5e-7a10-4000-8000-00000000c350",
     f"^{TASK_NAME_PATTERN}$": "it is no name of a task: a letter or _, then letters, digits and _",
     NAME_PATTERN: "it holds a NUL, which Postgres cannot keep",
     TIME_PATTERN: "it is no time: write it like 2026-01-05T06:30:00Z",

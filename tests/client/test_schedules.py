@@ -6,8 +6,8 @@ import pytest
 
 from api.serving import RunningApi
 from flower_engine import program, slot, workflow
-from flower_engine.client import AsyncClient, Client
-from flower_engine.errors import RefusedError, ScheduleError, UnknownScheduleError
+from flower_engine.client import AsyncClient, BackfillTimeoutError, Client
+from flower_engine.errors import RefusedError, ScheduleError, UnknownBackfillError, UnknownScheduleError
 from flower_engine.programs.registry import registry
 
 
@@ -54,7 +54,63 @@ async def test_the_same_with_asyncio(api: RunningApi) -> None:
         assert "client-daily" in [one.schedule async for one in client.schedules]
         assert (await client.schedules.pause("client-daily")).is_paused
         assert [one async for one in client.schedules.slots("client-daily")] == []
+        assert len(await client.schedules.preview("client-daily", count=3)) == 3
+        assert (await client.schedules.slot("client-daily", "2026-01-05T00:00:00Z")).state == "none"
+        made = await client.schedules.backfill("client-daily", "2026-01-05", "2026-01-06")
+        assert (await client.schedules.backfills("client-daily"))[0].id == made.id
+        assert len([one async for one in client.backfills.slots(made.id)]) == 2
+        assert (await client.backfills.cancel(made.id)).is_over
+        assert (await client.backfills.wait(made.id, timeout=60)).state == "cancelled"
         assert await client.schedules.delete("client-daily")
+
+
+def test_slots_are_previewed_and_backfilled(api: RunningApi, client: Client) -> None:
+    client.workflows.deploy("client-backfills", scheduled)
+    after = datetime(2026, 3, 28, tzinfo=UTC)
+    document = {**daily.document(), "cron": "30 2 * * *", "timezone": "Europe/Berlin"}
+    for asked in ("client-daily", daily):
+        found = client.schedules.preview(asked, count=2, after=after)
+        assert [one.slot.day for one in found] == [29, 30]
+    jumped = client.schedules.preview(document, count=2, after=after, other_zone="Asia/Tokyo")[1]
+    assert "clocks jump" in (jumped.shift or "") and jumped.other.endswith("+09:00")
+    told = client.schedules.slot("client-daily", datetime(2026, 1, 5, tzinfo=UTC))
+    assert told.state == "none" and "before the schedule" in told.said
+    days = datetime(2026, 1, 5, tzinfo=UTC), "2026-01-07T00:00:00Z"
+    dry = client.schedules.backfill("client-daily", *days, dry_run=True)
+    assert (dry.id, [one.slot.day for one in dry.slots]) == ("", [5, 6, 7])
+    made = client.schedules.backfill("client-daily", *days, most_at_once=2, reason="x")
+    assert client.schedules.backfills("client-daily")[0].id == made.id
+    assert client.backfills.get(made.id).total == 3
+    assert [one.action for one in client.backfills.slots(made.id)] == ["fire"] * 3
+    assert client.backfills.pause(made.id).state == "paused"
+    assert client.backfills.resume(made.id).state == "open"
+    with pytest.raises(BackfillTimeoutError, match="3 wait"):
+        client.backfills.wait(made.id, timeout=0)
+    assert client.backfills.cancel(made.id).is_over
+    assert client.backfills.wait(made.id).state == "cancelled"
+    assert client.schedules.delete("client-daily")
+    with pytest.raises(UnknownBackfillError):
+        client.backfills.get("00000000-0000-4000-8000-000000000000")
+    with pytest.raises(ScheduleError, match="to"):
+        client.schedules.put(daily)
+        client.schedules.backfill("client-daily", days[1], days[0])
+
+
+def test_a_backfill_that_is_sent_again_is_made_once(api: RunningApi, client: Client) -> None:
+    client.workflows.deploy("client-again", scheduled)
+    body = {
+        "id": "11111111-2222-4333-8444-555555555555",
+        "from": "2026-01-05T00:00:00Z",
+        "to": "2026-01-07T00:00:00Z",
+    }
+    path = "/schedules/client-daily/backfills"
+    first, second = (api.client.post(path, json=body) for _ in range(2))
+    assert first.status_code == second.status_code == 201 and first.json() == second.json()
+    listed = api.client.get(path).json()["backfills"]
+    assert [one["id"] for one in listed].count(body["id"]) == 1
+    client.schedules.put({**daily.document(), "schedule": "client-other"})
+    reply = api.client.post("/schedules/client-other/backfills", json=body)
+    assert (reply.status_code, reply.json()["type"].rpartition(":")[2]) == (409, "taken")
 
 
 def teardown_module() -> None:

@@ -144,4 +144,5 @@ def _asked(schedule: str, body: BackfillBody, by: str) -> BackfillRow:
         most_at_once=body.most_at_once,
         priority=body.priority,
         reason=body.reason,
+        **({} if body.id is None else {"id": body.id}),
     )

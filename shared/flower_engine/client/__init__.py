@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ApiRefusedError,
         ApiUnavailableError,
         AuthError,
+        BackfillTimeoutError,
         ClientError,
         FailedTaskError,
         FlowCancelledError,
@@ -32,6 +33,7 @@ __all__ = [
     "AsyncClient",
     "AsyncFlowHandle",
     "AuthError",
+    "BackfillTimeoutError",
     "Client",
     "ClientError",
     "Deployed",
@@ -58,6 +60,7 @@ _PLACES = {
     "async_client": ("AsyncClient", "AsyncFlowHandle"),
     "blocking_client": ("Client", "FlowHandle"),
     "client_errors": (
+        "BackfillTimeoutError",
         "ApiRefusedError",
         "ApiUnavailableError",
         "AuthError",

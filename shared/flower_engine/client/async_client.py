@@ -11,6 +11,7 @@ import msgspec
 from flower_engine.client import flow_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
 from flower_engine.client.api_location import api_url
+from flower_engine.client.async_backfills import AsyncBackfills
 from flower_engine.client.async_schedules import AsyncSchedules
 from flower_engine.client.flow_queries import (
     FlowTimes,
@@ -76,6 +77,7 @@ class AsyncClient:
         )
         self.workflows = AsyncWorkflows(self)
         self.schedules = AsyncSchedules(self)
+        self.backfills = AsyncBackfills(self, retry_seconds)
 
     @overload
     async def register(

@@ -11,6 +11,7 @@ import msgspec
 from flower_engine.client import flow_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
 from flower_engine.client.api_location import api_url
+from flower_engine.client.blocking_backfills import Backfills
 from flower_engine.client.blocking_schedules import Schedules
 from flower_engine.client.flow_queries import (
     FlowTimes,
@@ -76,6 +77,7 @@ class Client:
         )
         self.workflows = Workflows(self)
         self.schedules = Schedules(self)
+        self.backfills = Backfills(self, retry_seconds)
 
     @overload
     def register(

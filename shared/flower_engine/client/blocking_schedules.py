@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from flower_engine.client import schedule_calls
+from flower_engine.client import backfill_calls, schedule_calls
 from flower_engine.client.api_calls import Patience, Steps
 from flower_engine.client.flow_queries import time_text
-from flower_engine.client.flow_values import Schedule, ScheduleSlot
+from flower_engine.client.flow_values import Backfill, PreviewedSlot, Schedule, ScheduleSlot, SlotStory
 
 if TYPE_CHECKING:
     from flower_engine.authoring.scheduled import Scheduled
@@ -67,6 +67,52 @@ class Schedules:
         """Starts a flow with its parameters now, beside its slots; its id, for ``client.flow``. ``slot``:
         what they take for the slot, instead of now."""
         return self._client.run(schedule_calls.trigger(name, time_text(slot), self._client.patience()))
+
+    def preview(
+        self,
+        schedule: "str | Mapping[str, Any] | Scheduled[...]",
+        *,
+        count: int = 10,
+        after: datetime | str | None = None,
+        other_zone: str = "UTC",
+    ) -> list[PreviewedSlot]:
+        """The next slots: of one that is set, by its name, or of one in Python or its document, which need
+        not be. On its clock and that of ``other_zone``, with what changes of clocks do to them."""
+        said = schedule if isinstance(schedule, str | Mapping) else schedule.document()
+        query = {"count": count, "after": time_text(after), "otherTimezone": other_zone}
+        return self._client.run(schedule_calls.preview(said, query, self._client.patience()))
+
+    def slot(self, name: str, slot: datetime | str) -> SlotStory:
+        """What became of one slot, and why."""
+        at = time_text(slot) or ""
+        return self._client.run(schedule_calls.slot(name, at, self._client.patience()))
+
+    def backfill(
+        self,
+        name: str,
+        first: datetime | str,
+        last: datetime | str,
+        which: backfill_calls.Which = "missed",
+        *,
+        most_at_once: int = 1,
+        newest_first: bool = False,
+        priority: int | None = None,
+        reason: str = "",
+        dry_run: bool = False,
+    ) -> Backfill:
+        """Gives slots from ``first`` to ``last`` their flow: those without one (``missed``), those whose flow
+        ``failed``, or ``all``. Watchers work it off: see ``client.backfills``. ``dry_run``: only says which.
+
+        Raises:
+            ScheduleError: the range or another thing makes no sense; names it.
+        """
+        more = {"mostAtOnce": most_at_once, "newestFirst": newest_first, "priority": priority}
+        body = backfill_calls.body_of(first, last, which, **more, reason=reason, dryRun=dry_run)
+        return self._client.run(backfill_calls.make(name, body, self._client.patience()))
+
+    def backfills(self, name: str) -> list[Backfill]:
+        """The backfills of a schedule, the newest first."""
+        return self._client.run(backfill_calls.of_schedule(name, self._client.patience()))
 
     def slots(
         self,

@@ -9,6 +9,7 @@ FlowerError
 │   ├── FlowFailedError         a task of the flow failed for good; names it and its error
 │   ├── FlowCancelledError      somebody cancelled the flow
 │   ├── FlowTimeoutError        the flow had not ended when the time was over; says what it waits for
+│   ├── BackfillTimeoutError    the backfill was not over when the time was; says how far it is
 │   └── ResultError             the flow has no such result, or it does not convert to its type
 └── UnknownWorkflowError, UnknownFlowError, ParametersError, RefusedError, ...   as in the engine
 """
@@ -99,6 +100,14 @@ class FlowTimeoutError(ClientError, TimeoutError):
     def __init__(self, flow: str, seconds: float, how: str) -> None:
         self.flow = flow
         super().__init__(f"flow {flow} has not ended after {seconds:g} s: {how}")
+
+
+class BackfillTimeoutError(ClientError, TimeoutError):
+    """The ``backfill`` was not over when the time to wait was. It goes on."""
+
+    def __init__(self, backfill: str, seconds: float, how: str) -> None:
+        self.backfill = backfill
+        super().__init__(f"backfill {backfill} is not over after {seconds:g} s: {how}")
 
 
 class ResultError(ClientError):
@@ -211,6 +220,7 @@ _KINDS: Mapping[str, Callable[[str, _Problem], FlowerError]] = {
     "unknown-task": _as(errors.UnknownTaskError),
     "unknown-workflow": _as(errors.UnknownWorkflowError),
     "unknown-schedule": _as(errors.UnknownScheduleError),
+    "unknown-backfill": _as(errors.UnknownBackfillError),
     "schedule": _schedule,
     "unknown-version": _as(errors.UnknownVersionError),
     "not-yet-registered": _as(errors.NotYetRegisteredError),

@@ -290,6 +290,66 @@ class ScheduleSlot(_Told):
     backfill: str = ""
 
 
+class PreviewedSlot(_Told):
+    """A slot to come: on the clocks of its schedule's time zone and of another one. ``due_ts`` has its
+    jitter; ``shift`` says what a change of clocks does to it."""
+
+    slot: datetime
+    due_ts: datetime
+    local: str
+    other: str
+    shift: str | None = None
+
+
+class SlotStory(_Told):
+    """What became of a slot. ``state``: fired, skipped, missed, held, coming, due, none (the schedule has no
+    such slot) or unknown (it is kept no more); ``said``: that, and why, in a sentence."""
+
+    schedule: str
+    slot: datetime
+    state: str
+    said: str
+    fates: list[ScheduleSlot] = []
+
+
+class Backfill(_Told):
+    """A backfill. ``state``: open, paused, finished, cancelled or problem. Of its ``total`` slots so many
+    wait, are ``running``, have ``ended``, ``failed`` (their flow did, or was cancelled), or were
+    ``refused``. ``slots``: of a dry run, which has no ``id``."""
+
+    id: str
+    schedule: str
+    state: str
+    first: datetime = msgspec.field(name="from")
+    last: datetime = msgspec.field(name="to")
+    which: str = "missed"
+    total: int = 0
+    waiting: int = 0
+    running: int = 0
+    ended: int = 0
+    failed: int = 0
+    refused: int = 0
+    reason: str = ""
+    problem: str = ""
+    slots: list["BackfillSlot"] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it; flows of one that was cancelled may go on."""
+        return self.state not in ("open", "paused")
+
+
+class BackfillSlot(_Told):
+    """A slot of a backfill. ``action``: fire or rerun; ``state``: waiting, sent, running, ended, failed or
+    refused, as ``detail`` says."""
+
+    slot: datetime
+    action: str
+    state: str = "waiting"
+    flow: str = ""
+    detail: str = ""
+
+
 class DeployedSchedule(_Told):
     """The same of a schedule."""
 

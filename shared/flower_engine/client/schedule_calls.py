@@ -8,7 +8,7 @@ import msgspec
 
 from flower_engine.client.api_calls import Patience, Request, Steps, decoded, sent
 from flower_engine.client.api_location import path_part
-from flower_engine.client.flow_values import Schedule, ScheduleSlot
+from flower_engine.client.flow_values import PreviewedSlot, Schedule, ScheduleSlot, SlotStory
 from flower_engine.client.wanted_flows import encoded
 from flower_engine.errors import UnknownScheduleError
 
@@ -21,6 +21,10 @@ class _Page(msgspec.Struct):
 class _Slots(msgspec.Struct):
     slots: list[ScheduleSlot]
     next: str | None = None
+
+
+class _Preview(msgspec.Struct):
+    slots: list[PreviewedSlot]
 
 
 class _Registered(msgspec.Struct, rename="camel"):
@@ -77,6 +81,24 @@ def trigger(name: str, slot: str | None, patience: Patience) -> Steps[str]:
     key = f"client-{uuid.uuid4()}"
     request = Request("POST", f"{_path(name)}/trigger", body=encoded(body), key=key)
     return decoded((yield from sent(request, patience)), _Registered).task_flow_id
+
+
+def preview(
+    schedule: str | Mapping[str, Any], query: Mapping[str, Any], patience: Patience
+) -> Steps[list[PreviewedSlot]]:
+    """The next slots of a schedule that is set, or of one that need not be."""
+    if isinstance(schedule, str):
+        request = Request("GET", f"{_path(schedule)}/preview", query)
+    else:
+        document = {name: value for name, value in schedule.items() if name != "schedule"}
+        request = Request("POST", "/schedule-preview", query, body=encoded(document))
+    return decoded((yield from sent(request, patience)), _Preview).slots
+
+
+def slot(name: str, at: str, patience: Patience) -> Steps[SlotStory]:
+    """What became of a slot, and why."""
+    request = Request("GET", f"{_path(name)}/slots/{path_part(at)}")
+    return decoded((yield from sent(request, patience)), SlotStory)
 
 
 def slots_page(

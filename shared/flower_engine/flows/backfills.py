@@ -49,8 +49,10 @@ class Backfill(msgspec.Struct, frozen=True):
 
 
 def asked_backfill(schedule: str, first: datetime, last: datetime, by: str, **more: object) -> BackfillRow:
-    """What somebody asks for: ``which``, ``newest_first``, ``most_at_once``, ``priority``, ``reason``."""
+    """What somebody asks for: ``which``, ``newest_first``, ``most_at_once``, ``priority``, ``reason``,
+    ``id``."""
     said = {
+        "id": str(uuid4()),
         "which": "missed",
         "newest_first": False,
         "most_at_once": 1,
@@ -59,7 +61,6 @@ def asked_backfill(schedule: str, first: datetime, last: datetime, by: str, **mo
         **more,
     }
     return BackfillRow(
-        id=str(uuid4()),
         schedule=schedule,
         first_slot=first,
         last_slot=last,
@@ -102,16 +103,20 @@ async def slots_of_backfill(
 
 
 async def make_backfill(stores: PostgresStores, asked: BackfillRow) -> Backfill:
-    """Makes it; a watcher begins at once.
+    """Makes it; a watcher begins at once. One of this id that is there already is left as it is.
 
     Raises:
         UnknownScheduleError, ScheduleError: see :func:`slots_of_backfill`.
+        RefusedError: the id is that of another schedule's backfill.
     """
     async with stores.postgres() as connection, connection.transaction():
         row, slots = await slots_of_backfill(stores, connection, asked)
-        await insert_backfill(connection, asked)
-        await open_backfill(connection, asked.id, row.uid, slots)
-        return await _shown(connection, asked.id)
+        if await insert_backfill(connection, asked):
+            await open_backfill(connection, asked.id, row.uid, slots)
+        made = await _shown(connection, asked.id)
+        if made.row.schedule != asked.schedule:
+            raise RefusedError(f"backfill {asked.id} is one of schedule {made.row.schedule!r}", "taken")
+        return made
 
 
 async def show_backfill(stores: PostgresStores, backfill: str) -> Backfill:
