@@ -1,6 +1,7 @@
 """Fixtures that every test may use: one private Valkey and Postgres for the whole session."""
 
 import asyncio
+import gc
 import os
 import signal
 import tempfile
@@ -23,6 +24,8 @@ from flower_engine.projection import database
 from flower_engine.projection.maintain.migrations import migrate
 from memory_folder import memory_folder
 from prepared_postgres import prepare_postgres
+
+gc.disable()  # while tests are collected, and looks at far less from then on: see pytest_collection_finish
 
 # Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
 _OF_ENV_FILE = {name: "" for name in dotenv_values(".env") if name.startswith("FLOWER_")}
@@ -140,6 +143,14 @@ others have nothing to do any more."""
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {Path(__file__).parent / name: place for place, name in enumerate(_LONG_FIRST)}
     items.sort(key=lambda item: order.get(item.path.parent, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end: to look for garbage among it, again and again, took a tenth of the
+    CPU that tests take."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
