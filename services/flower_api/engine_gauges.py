@@ -129,6 +129,7 @@ def _of_postgres(found: PostgresGauges) -> dict[str, Values]:
         "flower_suspended_tasks": {(): found.suspended},
         "flower_open_flows": {(): found.open_flows},
         "flower_postgres_bytes": {(): found.size_bytes},
+        "flower_follower_lag_seconds": {(name,): ms / 1000 for name, ms in found.followers.items()},
     }
 
 
@@ -147,6 +148,7 @@ def _of_partitions(found: Sequence[PartitionGauges], queues: Sequence[str]) -> d
         "flower_projection_lag_events": {(): sum(one.lag_events for one in found)},
         "flower_projection_lag_seconds": {(): max((one.lag_ms for one in found), default=0) / 1000},
         "flower_log_bytes": {(): sum(one.log_bytes for one in found)},
+        "flower_task_log_bytes": {(): sum(one.task_log_bytes for one in found)},
         "flower_log_events": {(): sum(one.log_events for one in found)},
         "flower_watcher_tick_age_seconds": {(): max((one.tick_age_ms for one in found), default=0) / 1000},
         "flower_schedules_overdue_seconds": {(): max((one.overdue_ms for one in found), default=0) / 1000},

@@ -10,8 +10,6 @@ from flower_engine.model.events import (
     FlowRegistered,
     FlowRerun,
     FlowTimedOut,
-    TaskFinished,
-    TaskIgnored,
 )
 from flower_engine.model.schedule_events import ScheduleFired, ScheduleMissed, ScheduleSkipped
 from flower_engine.tallies import CALL_SECONDS, WORK_SECONDS, Tally
@@ -40,8 +38,7 @@ _FATES: Mapping[type[AnyEvent], str] = {
     ScheduleMissed: "missed",
 }
 
-_MAY_END = (TaskFinished, TaskIgnored)
-_LOOKED_AT = frozenset((*_OF_MANY, *_FATES, *_MAY_END))
+_LOOKED_AT = frozenset((*_OF_MANY, *_FATES))
 
 
 class EventCounts:
@@ -74,9 +71,9 @@ class PartitionCounts:
         counts = self._counts
         counts.events += len(events)
         counts.batches.add(seconds)
-        take = self._waits.take
-        for event in events:
-            take(event)
+        before = counts.times.ends
+        self._waits.take(events)
+        counts.flows["ended"] += counts.times.ends - before
         for kind, count in Counter(map(type, events)).items():
             self._add(kind, count)
             if kind in _LOOKED_AT:
@@ -92,16 +89,11 @@ class PartitionCounts:
     def _look_at(self, kind: type[AnyEvent], events: Sequence[Any]) -> None:
         """Events of one kind of which more than their number counts."""
         counts = self._counts
-        if kind in _MAY_END:
-            counts.flows["ended"] += sum(1 for event in events if event.ends)
-            return
         if kind in _FATES:
             for event in events:
                 self._add_slots(event)
             return
         counts.tasks[_tag(kind)[1]] += sum(map(_OF_MANY[kind], events))
-        if kind is FlowCancelled:
-            counts.flows["ended"] += len(events)
 
     def _add_slots(self, event: Any) -> None:
         counts = self._counts

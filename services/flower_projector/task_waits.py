@@ -1,10 +1,11 @@
-"""How long tasks waited before they ran, and for what, found from the events of a partition alone.
+"""How long tasks ran, and how long and for what they had waited, from the events of a partition alone.
 
 An event does not say since when its task was ready. That follows from the end of what it depends on, so a
 little is remembered of each flow that is under way: of all of them up to a bound, of a fair sample beyond.
+The two events that every task has are counted in one loop; it is done for each task, so it has no calls.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flower_engine.model.events import (
@@ -15,7 +16,6 @@ from flower_engine.model.events import (
     FlowRerun,
     FlowResumed,
     FlowSnapshot,
-    FlowTimedOut,
     TaskFinished,
     TaskIgnored,
     TaskLapsed,
@@ -32,35 +32,30 @@ _MOST_TASKS = 100_000
 
 
 class WorkTimes:
-    """What is counted: how long attempts ran, and what tasks waited for, in seconds."""
+    """What is counted: how long attempts ran, and what tasks waited for, in seconds; and flows that ended."""
 
     def __init__(self) -> None:
         self.runs = Tally(WORK_SECONDS)
         self.waits: Mapping[str, Tally] = {reason: Tally(WORK_SECONDS) for reason in REASONS}
+        self.ends = 0
 
 
 class _Flow:
-    """What is remembered of a flow; times in milliseconds."""
+    """What is remembered of a flow; times in milliseconds.
 
-    __slots__ = ("begins", "depends_on", "ended", "paused_ms", "pauses", "size", "waiting")
+    ``times[seq]`` is when the task started, or when it ended, whichever was last; tasks are 1..n.
+    """
+
+    __slots__ = ("begins", "depends_on", "paused_ms", "pauses", "size", "times", "waiting")
 
     def __init__(self, event: FlowRegistered) -> None:
         self.begins = max(event.at, event.start_ms)
-        self.depends_on = {task.seq: task.depends_on for task in event.tasks if task.depends_on}
+        self.depends_on = [(), *[task.depends_on for task in event.tasks]]
         self.size = len(event.tasks)
-        self.ended: dict[int, int] = {}  # when tasks became final, which others wait for
+        self.times = [0] * (self.size + 1)
         self.waiting: dict[int, int] = {}  # since when tasks wait that ran before, or are to run again
         self.pauses: list[tuple[int, int]] = []
         self.paused_ms = 0  # since when it is paused
-
-    def ready_ms(self, task: int) -> int:
-        """Since when the task could start, if nothing else was in its way."""
-        ended = self.ended
-        ready = self.waiting.pop(task, self.begins)
-        for other in self.depends_on.get(task, ()):
-            at = ended.get(other, 0)
-            ready = max(ready, at)
-        return ready
 
     def paused_between(self, first: int, last: int) -> int:
         """For how many of these milliseconds it was paused."""
@@ -77,20 +72,16 @@ class TaskWaits:
         self._tasks = 0
         self._mask = 0  # flows whose hash has one of these bits are left out
         self._flows: dict[str, _Flow] = {}
-        self._started: dict[tuple[str, int], int] = {}  # of attempts that run: when
-        self._takes: Mapping[type[AnyEvent], Any] = {
+        self._takes: Mapping[type[AnyEvent], Callable[[Any], None]] = {
             FlowRegistered: self._registered,
-            TaskStarted: self._task_started,
-            TaskFinished: self._finished,
-            TaskSuspended: self._ran,
+            TaskSuspended: self._suspended,
             TaskRetrying: self._retrying,
             TaskLapsed: self._waits_again,
             TaskReturned: self._waits_again,
             TaskIgnored: self._ignored,
-            TaskUnignored: self._unignored,
+            TaskUnignored: self._waits_again,
             FlowRerun: self._rerun,
             FlowCancelled: self._cancelled,
-            FlowTimedOut: self._timed_out,
             FlowPaused: self._paused,
             FlowResumed: self._resumed,
             FlowSnapshot: self._snapshot,
@@ -101,18 +92,58 @@ class TaskWaits:
         """Of how many tasks of open flows something is remembered."""
         return self._tasks
 
-    def take(self, event: AnyEvent) -> None:
-        """Counts what the next event ends."""
-        take = self._takes.get(type(event))
-        if take is not None:
-            take(event)
+    def take(self, events: Sequence[AnyEvent]) -> None:
+        """Counts what the next events end. One that cannot be (it names a task that its flow has not) counts
+        for nothing, and neither does its flow from there on."""
+        flows, takes = self._flows, self._takes
+        runs: list[int] = []
+        queued: list[int] = []
+        depended: list[int] = []
+        for event in events:
+            kind = type(event)
+            try:
+                if type(event) is TaskStarted:
+                    flow = flows.get(event.flow)
+                    if flow is None:
+                        continue
+                    task, at, times = event.task, event.at, flow.times
+                    ready, others = flow.begins, flow.depends_on[task]
+                    is_first = task not in flow.waiting
+                    if not is_first:
+                        ready = flow.waiting.pop(task)
+                    for other in others:
+                        ready = max(ready, times[other])
+                    if is_first and others:
+                        depended.append(ready - flow.begins)
+                    times[task] = at
+                    queued.append(
+                        at - ready - self._paused_for(flow, ready, at) if flow.pauses else at - ready
+                    )
+                elif type(event) is TaskFinished:
+                    flow, at = flows.get(event.flow), event.at
+                    if flow is None or not flow.times[event.task]:
+                        runs.append(_since_its_lease(event))
+                    else:
+                        runs.append(at - flow.times[event.task])
+                        flow.times[event.task] = at
+                    if event.ends:
+                        self._times.ends += 1
+                        self._forget(event.flow)
+                elif kind in takes:
+                    takes[kind](event)
+            except (IndexError, TypeError):
+                self._forget(getattr(event, "flow", ""))
+        self._times.runs.add_ms(runs)
+        self._times.waits["queue"].add_ms(queued)
+        self._times.waits["dependencies"].add_ms(depended)
 
     def _registered(self, event: FlowRegistered) -> None:
         if self._mask and hash(event.flow) & self._mask:
             return
+        self._forget(event.flow)
         flow = self._flows[event.flow] = _Flow(event)
         if event.start_ms > event.at:
-            self._times.waits["start"].add((event.start_ms - event.at) / 1000)
+            self._times.waits["start"].add_ms([event.start_ms - event.at])
         self._tasks += flow.size
         while self._tasks > self._most_tasks:
             self._thin_out()
@@ -122,7 +153,9 @@ class TaskWaits:
         self._mask = self._mask * 2 + 1
         kept = {name: flow for name, flow in self._flows.items() if not hash(name) & self._mask}
         # More bits than that leave nothing but a few flows that are too large themselves.
-        self._flows = kept if self._mask < 1 << 30 else {}
+        self._flows.clear()
+        if self._mask < 1 << 30:
+            self._flows.update(kept)
         self._tasks = sum(flow.size for flow in self._flows.values())
         if not self._flows:
             self._mask = 0
@@ -131,58 +164,36 @@ class TaskWaits:
         flow = self._flows.pop(name, None)
         if flow is not None:
             self._tasks -= flow.size
-            if self._tasks < self._most_tasks // 4:
+            if self._mask and self._tasks < self._most_tasks // 4:
                 self._mask >>= 1
 
-    def _task_started(self, event: TaskStarted) -> None:
-        self._started[event.flow, event.task] = event.at
-        flow = self._flows.get(event.flow)
-        if flow is None:
-            return
-        is_first = event.task not in flow.waiting
-        ready = flow.ready_ms(event.task)
-        waits = self._times.waits
-        paused = flow.paused_between(ready, event.at) if flow.pauses else 0
-        waits["queue"].add(max(0, event.at - ready - paused) / 1000)
+    def _paused_for(self, flow: _Flow, ready: int, at: int) -> int:
+        paused = flow.paused_between(ready, at)
         if paused:
-            waits["pause"].add(paused / 1000)
-        if is_first and event.task in flow.depends_on:
-            waits["dependencies"].add(max(0, ready - flow.begins) / 1000)
+            self._times.waits["pause"].add_ms([paused])
+        return paused
 
-    def _ran(self, event: TaskFinished | TaskSuspended | TaskRetrying) -> None:
-        # What started before this looked has its lease: the entry of Redis that was made as it started.
-        began = self._started.pop((event.flow, event.task), None)
-        if began is None:
-            began = _ms_of(event.lease, event.at)
-        self._times.runs.add(max(0, event.at - began) / 1000)
-
-    def _finished(self, event: TaskFinished) -> None:
-        self._ran(event)
-        if event.ends:
-            self._forget(event.flow)
-        elif (flow := self._flows.get(event.flow)) is not None:
-            flow.ended[event.task] = event.at
+    def _suspended(self, event: TaskSuspended | TaskRetrying) -> None:
+        flow = self._flows.get(event.flow)
+        began = flow.times[event.task] if flow else 0
+        self._times.runs.add_ms([event.at - began if began else _since_its_lease(event)])
 
     def _retrying(self, event: TaskRetrying) -> None:
-        self._ran(event)
-        self._times.waits["retry"].add(max(0, event.due_ms - event.at) / 1000)
+        self._suspended(event)
+        self._times.waits["retry"].add_ms([event.due_ms - event.at])
         if (flow := self._flows.get(event.flow)) is not None:
             flow.waiting[event.task] = event.due_ms
 
-    def _waits_again(self, event: TaskLapsed | TaskReturned) -> None:
-        self._started.pop((event.flow, event.task), None)
+    def _waits_again(self, event: TaskLapsed | TaskReturned | TaskUnignored) -> None:
         if (flow := self._flows.get(event.flow)) is not None:
             flow.waiting[event.task] = event.at
 
     def _ignored(self, event: TaskIgnored) -> None:
         if event.ends:
+            self._times.ends += 1
             self._forget(event.flow)
         elif (flow := self._flows.get(event.flow)) is not None:
-            flow.ended[event.task] = event.at
-
-    def _unignored(self, event: TaskUnignored) -> None:
-        if (flow := self._flows.get(event.flow)) is not None:
-            flow.waiting[event.task] = event.at
+            flow.times[event.task] = event.at
 
     def _rerun(self, event: FlowRerun) -> None:
         flow = self._flows.get(event.flow)
@@ -194,15 +205,8 @@ class TaskWaits:
             flow.depends_on[task] = body.depends_on
 
     def _cancelled(self, event: FlowCancelled) -> None:
-        self._cut_off(event.flow, event.running)
+        self._times.ends += 1
         self._forget(event.flow)
-
-    def _timed_out(self, event: FlowTimedOut) -> None:
-        self._cut_off(event.flow, event.running)
-
-    def _cut_off(self, flow: str, running: tuple[int, ...]) -> None:
-        for task in running:
-            self._started.pop((flow, task), None)
 
     def _paused(self, event: FlowPaused) -> None:
         if (flow := self._flows.get(event.flow)) is not None:
@@ -217,6 +221,7 @@ class TaskWaits:
         self._forget(event.flow)
 
 
-def _ms_of(lease: str, otherwise: int) -> int:
-    ms = lease.partition("-")[0]
-    return int(ms) if ms.isdigit() else otherwise
+def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying) -> int:
+    """How long an attempt ran whose start was not seen: its lease is the entry of Redis made then."""
+    ms = event.lease.partition("-")[0]
+    return event.at - int(ms) if ms.isdigit() else 0

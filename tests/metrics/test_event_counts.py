@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     AnyEvent,
@@ -18,7 +20,7 @@ from flower_engine.model.events import (
     TaskSuspended,
 )
 from flower_engine.model.schedule_events import ScheduleFired, ScheduleMissed
-from flower_engine.tallies import Tally
+from flower_engine.tallies import WORK_SECONDS, Tally
 from flower_projector.event_counts import EventCounts
 from flower_projector.task_waits import REASONS, TaskWaits, WorkTimes
 
@@ -45,8 +47,7 @@ def finished(flow: str, task: int, at: int, lease: str = "1-0", *, ends: bool = 
 def _times(*events: AnyEvent) -> WorkTimes:
     times = WorkTimes()
     waits = TaskWaits(times)
-    for event in events:
-        waits.take(event)
+    waits.take(events)
     return times
 
 
@@ -70,12 +71,12 @@ def test_a_task_waits_for_what_it_depends_on_and_then_for_a_worker() -> None:
 
 def test_a_task_waits_for_the_last_of_what_it_depends_on() -> None:
     times = _times(
-        registered("f", 0, (), (), (1, 2)),
-        started("f", 1, 0),
-        started("f", 2, 0),
-        finished("f", 2, 9_000),
-        finished("f", 1, 2_000),
-        started("f", 3, 9_500),
+        registered("f", 1_000, (), (), (1, 2)),
+        started("f", 1, 1_000),
+        started("f", 2, 1_000),
+        finished("f", 2, 10_000),
+        finished("f", 1, 3_000),
+        started("f", 3, 10_500),
     )
     assert _waited(times) == {"dependencies": (1, 9.0), "queue": (3, 0.5)}
 
@@ -133,22 +134,22 @@ def test_what_is_remembered_of_open_flows_is_bounded_and_a_fair_sample_goes_on()
     times = WorkTimes()
     waits = TaskWaits(times, most_tasks=1_000)
     for number in range(20_000):
-        waits.take(registered(f"flow-{number}", 0, ()))
+        waits.take([registered(f"flow-{number}", 0, ())])
         assert waits.remembered <= 1_000
     for number in range(20_000):
-        waits.take(started(f"flow-{number}", 1, 100))
-        waits.take(finished(f"flow-{number}", 1, 200, ends=True))
+        waits.take([started(f"flow-{number}", 1, 100)])
+        waits.take([finished(f"flow-{number}", 1, 200, ends=True)])
     assert 100 <= times.waits["queue"].count <= 1_000
     assert times.runs.count == 20_000
     assert waits.remembered == 0
-    waits.take(registered("next", 0, ()))
-    waits.take(started("next", 1, 100))
+    waits.take([registered("next", 0, ())])
+    waits.take([started("next", 1, 100)])
     assert waits.remembered == 1  # all of them again, where there is room
 
 
 def test_a_flow_that_is_too_large_by_itself_is_not_remembered() -> None:
     waits = TaskWaits(WorkTimes(), most_tasks=10)
-    waits.take(registered("f", 0, *[()] * 50))
+    waits.take([registered("f", 0, *[()] * 50)])
     assert waits.remembered == 0
 
 
@@ -177,8 +178,34 @@ def test_what_becomes_of_tasks_flows_and_slots_is_counted() -> None:
     assert (counts.events, counts.batches.count) == (11, 1)
 
 
+def test_an_event_that_cannot_be_stops_nothing() -> None:
+    times = _times(
+        registered("f", 0, (), (7,)),
+        started("f", 9, 10),
+        started("g", 1, 10),
+        registered("h", 0, (), (7,)),
+        started("h", 2, 10),
+        finished("h", 2, 20, "10-0"),
+        registered("i", 0, ()),
+        started("i", 1, 1_000),
+    )
+    assert _waited(times) == {"queue": (1, 1.0)}
+    assert (times.runs.count, times.runs.total) == (1, 0.01)
+
+
 def test_every_reason_has_its_tally() -> None:
     assert set(WorkTimes().waits) == set(REASONS)
+
+
+def test_many_values_at_once_come_to_the_same_as_one_by_one() -> None:
+    values = [-5, 0, 5, 6, 10, 1_000, 60_000, 60_001, 999_999_999]
+    one_by_one, at_once = Tally(WORK_SECONDS), Tally(WORK_SECONDS)
+    for value in values:
+        one_by_one.add(max(0, value) / 1000)
+    at_once.add_ms(values[::-1])
+    at_once.add_ms([])
+    assert at_once.counts == one_by_one.counts
+    assert at_once.total == pytest.approx(one_by_one.total)
 
 
 def test_a_value_on_a_bound_is_below_it() -> None:

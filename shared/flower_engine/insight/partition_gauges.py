@@ -44,6 +44,7 @@ class PartitionGauges(msgspec.Struct, frozen=True, kw_only=True):
     workers: list[WorkerInfo]
     log_events: int
     log_bytes: int
+    task_log_bytes: int
     lag_events: int
     lag_ms: int
     tick_age_ms: int
@@ -70,7 +71,8 @@ async def read_gauges(
         queue_command(pipe, "XLEN", keys.log)
         queue_command(pipe, "MEMORY USAGE", keys.log)
         queue_command(pipe, "ZRANGE", keys.schedules, 0, 0, "WITHSCORES")
-        attended, boards, limits, units, noted, length, size, due = await pipe.execute()
+        queue_command(pipe, "MEMORY USAGE", keys.tasklog)
+        attended, boards, limits, units, noted, length, size, due, lines = await pipe.execute()
     queues = sorted({unescape(name.decode()) for name in attended} | set(also))
     [backlog] = await read_backlogs(client, [partition])
     ready, heads = await _ready(client, partition, queues, boards)
@@ -82,6 +84,7 @@ async def read_gauges(
         workers=await live_workers(client, partition),
         log_events=length,
         log_bytes=size or 0,
+        task_log_bytes=lines or 0,
         lag_events=backlog.events,
         lag_ms=await _lag_ms(client, partition, noted, clock_ms) if backlog.events else 0,
         tick_age_ms=max(0, now_ms - time.tick) if time.tick else 0,

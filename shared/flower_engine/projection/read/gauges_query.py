@@ -16,6 +16,11 @@ SELECT
   pg_database_size(current_database())
 """
 _QUEUES = "SELECT DISTINCT coalesce(queue, 'default') FROM ms_task_definition LIMIT %(most)s"
+_FOLLOWERS = """
+SELECT known.name, max(split_part(projected.position, '-', 1)::bigint - known.position_ms)
+FROM kr_follower AS known JOIN kr_projection AS projected USING (partition)
+WHERE projected.position IS NOT NULL AND known.position_ms > 0 GROUP BY known.name
+"""
 _SINCE = """
 SELECT (extract(epoch FROM clock_timestamp() - greatest(
     task.registered_ts, flow.start_ts, task.retry_ts,
@@ -30,12 +35,14 @@ WHERE task.exec_status = 0
 
 
 class PostgresGauges(msgspec.Struct, frozen=True):
-    """``suspended`` and ``open_flows`` go up to 100,000; ``queues``: those that definitions name."""
+    """``suspended`` and ``open_flows`` go up to 100,000; ``queues``: those that definitions name;
+    ``followers``: by how many ms of events those who follow the archive are behind it."""
 
     suspended: int
     open_flows: int
     size_bytes: int
     queues: list[str]
+    followers: dict[str, int]
 
 
 async def read_postgres_gauges(connection: Connection, most_queues: int) -> PostgresGauges:
@@ -45,7 +52,9 @@ async def read_postgres_gauges(connection: Connection, most_queues: int) -> Post
     assert row is not None
     cursor = await connection.execute(_QUEUES, {"most": most_queues})
     queues = [str(queue) for (queue,) in await cursor.fetchall()]
-    return PostgresGauges(int(row[0]), int(row[1]), int(row[2]), queues)
+    cursor = await connection.execute(_FOLLOWERS)
+    followers = {str(name): max(0, int(ms)) for name, ms in await cursor.fetchall()}
+    return PostgresGauges(int(row[0]), int(row[1]), int(row[2]), queues, followers)
 
 
 async def longest_ready_ms(connection: Connection, tasks: Sequence[tuple[str, int]]) -> int | None:

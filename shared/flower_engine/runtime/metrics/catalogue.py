@@ -79,6 +79,10 @@ METRICS: Mapping[str, Metric] = {
     "flower_projection_lag_seconds": Metric("gauge", _API, (), "Age of the oldest event not in Postgres"),
     "flower_log_bytes": Metric("gauge", _API, (), "What the logs take of Redis' memory"),
     "flower_log_events": Metric("gauge", _API, (), "Entries that the logs hold"),
+    "flower_task_log_bytes": Metric("gauge", _API, (), "What task logs that are not stored take of Redis"),
+    "flower_follower_lag_seconds": Metric(
+        "gauge", _API, ("follower",), "How far hooks or traces are behind what is in Postgres"
+    ),
     "flower_watcher_tick_age_seconds": Metric(
         "gauge", _API, (), "Since a watcher looked last at a partition, the longest"
     ),
