@@ -45,6 +45,7 @@ COMMANDS = {
     "commands.programs": ("programs",),
     "commands.deploy": ("deploy", "export"),
     "commands.events": ("events",),
+    "commands.traces": ("traces",),
     "commands.diff": ("diff",),
     "commands.fixture": ("fixture",),
     "commands.operations": (
