@@ -58,7 +58,8 @@ def _flow(number: int, at: int) -> list[bytes]:
     return events
 
 
-async def _archive(url: str, flows: int) -> None:
+async def archive(url: str, flows: int) -> None:
+    """Gives a new database the history of so many flows, all at their end."""
     began_ms = int(time.time() * 1000) - flows
     async with await connect(url, "bench") as connection:
         await migrate(connection)
@@ -102,7 +103,7 @@ async def _run(url: str, events: int) -> list[str]:
     flows = events // EVENTS_A_FLOW
     events = flows * EVENTS_A_FLOW
     first_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    await _archive(url, flows)
+    await archive(url, flows)
     archived_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines = [
         f"{events:,} events of {flows:,} flows; peak memory {first_mb:.0f} MB, {archived_mb:.0f} MB archived"
