@@ -377,6 +377,17 @@ async def held_events(engine: Engine) -> list[ScheduleHeld]:
     return [event for event in await engine.events() if isinstance(event, ScheduleHeld)]
 
 
+async def test_a_deletion_that_is_told_again_is_no_event(engine: Engine) -> None:
+    nightly = await Schedules.of(engine)
+    for number in range(3):
+        count = len(await engine.events())
+        word = "same" if number else "new"
+        assert await nightly.define(version=2, state="deleted") == [word]
+        assert len(await engine.events()) == count + (not number)
+    assert await nightly.define(uid=UID[::-1], version=2, state="deleted") == ["same"]
+    assert (await nightly.state()).state == "deleted"
+
+
 async def test_nobody_waits_for_a_flow_that_is_lost(engine: Engine) -> None:
     nightly = await Schedules.of(engine)
     await nightly.propose(nightly.fire(1))

@@ -277,6 +277,28 @@ async def test_slots_that_nobody_watched_are_missed_and_the_latest_is_caught_up_
     assert {fate.reason for fate in state.fates.values() if fate.state == "missed"} == {"superseded"}
 
 
+@pytest.mark.parametrize("hours", [1, 24])
+async def test_after_an_outage_as_many_are_caught_up_on_as_may_be_a_second_apart(
+    watched: Watched, hours: int
+) -> None:
+    uid = await watched.define(every_seconds=60, catch_up="all", max_catch_up=3)
+    async with watched.tables.transaction():  # as if no watcher had run since
+        await watched.tables.execute("ALTER TABLE ms_schedule DISABLE TRIGGER USER")
+        await watched.tables.execute(
+            "UPDATE ms_schedule SET changed_ts = now() - make_interval(hours => %s)", [hours]
+        )
+        await watched.tables.execute("ALTER TABLE ms_schedule ENABLE TRIGGER USER")
+    state = await watched.until(lambda now: now.counts()["fired"] >= 3, uid)
+    late = sorted((one.decided_ms, one.slot) for one in state.fates.values() if one.late_ms > 30_000)
+    fired = [slot for _, slot in late if state.fates[slot, ""].state == "fired"]
+    assert len(fired) == 3 and fired == sorted(fired)
+    times = [state.fates[slot, ""].decided_ms for slot in fired]
+    assert all(after - before >= A_SECOND_MS for before, after in pairwise(times))
+    missed = [one for one in state.fates.values() if one.state == "missed"]
+    assert {one.reason for one in missed} <= {"catch_up", "window"} and len(missed) <= 2
+    assert abs(sum(one.count for one in missed) - (60 * hours - 3)) <= 2
+
+
 async def test_firing_goes_on_without_postgres(watched: Watched) -> None:
     uid = await watched.define(parameters='{"DAY": {"$slot": "date"}}')
     await watched.tables.execute("UPDATE ms_task_definition SET parameters = '{\"DAY\": null}'")

@@ -11,9 +11,9 @@ from typer.core import TyperGroup
 
 from flower_cli.commands import words
 from flower_cli.commands.api_client import connected, print_json
-from flower_cli.commands.api_options import JsonOption, LimitOption, ReasonOption, UrlOption, WorkflowOption
+from flower_cli.commands.api_options import JsonOption, LimitOption, ReasonOption, UrlOption
 from flower_cli.commands.backfills import list_backfills, make_backfill
-from flower_cli.commands.completion import complete_schedule
+from flower_cli.commands.completion import complete_schedule, complete_workflow
 from flower_cli.commands.schedule_settings import seconds_of, set_schedule
 from flower_cli.commands.schedule_slots import NameArgument, slots
 from flower_cli.console import out
@@ -21,6 +21,10 @@ from flower_engine.client.api_location import path_part
 
 _COLOURS = {"active": "green", "paused": "yellow", "finished": "dim", "problem": "red"}
 
+_OfWorkflow = Annotated[
+    str | None,
+    typer.Option("--workflow", help="Only schedules of this workflow", autocompletion=complete_workflow),
+]
 CountOption = Annotated[int, typer.Option("--count", min=1, max=1_000, help="So many slots")]
 
 
@@ -46,7 +50,7 @@ def add_to(app: typer.Typer) -> None:
 @_app.callback()
 def schedules(
     context: typer.Context,
-    workflow: WorkflowOption = None,
+    workflow: _OfWorkflow = None,
     limit: LimitOption = 100,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -60,7 +64,7 @@ def schedules(
 @_app.command("list")
 def list_schedules(
     context: typer.Context,
-    workflow: WorkflowOption = None,
+    workflow: _OfWorkflow = None,
     limit: LimitOption = 100,
     url: UrlOption = None,
     as_json: JsonOption = False,

@@ -21,6 +21,8 @@ local function define(uid, version, state, name, problem, spec, plan, least, fai
   local known = call('HMGET', key, 'v', 'c', 'f', 'st', 'h')
   if known[1] and tonumber(known[1]) > tonumber(version) then
     return 'old'
+  elseif state == 'deleted' and not known[2] then
+    return 'same' -- a watcher that begins tells of all that ever were
   end
   local cursor = math.max(tonumber(known[2] or 0), math.min(tonumber(least), clock))
   local count = known[3] or (failures == '' and '0' or failures)
