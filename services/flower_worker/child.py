@@ -52,6 +52,7 @@ from flower_worker.child_messages import (
     frame,
 )
 from flower_worker.program_call import call_blocking, decode_message, unknown_program
+from flower_worker.task_logs.in_child import ChildCapture
 
 _log = logging.getLogger(__name__)
 _TELL_SECONDS = 0.2  # between two frames of progress
@@ -67,7 +68,12 @@ def main(descriptor: int) -> None:
         hide_socket(connection)
         hello = msgspec.msgpack.decode(_read(connection), type=Hello)
         sys.path[:] = hello.path
-        configure_logging("worker", hello.log_level, form=hello.log_format)
+        capture = ChildCapture(hello.token, hello.console) if hello.token else None
+        configure_logging(
+            "worker", hello.log_level, capture.console if capture else None, form=hello.log_format
+        )
+        if capture is not None:
+            capture.install()
         import_from(hello.image)
         sys.meta_path.insert(1, Image(hello.modules, hello.since).finder)  # says what is imported late
         served_from = hello.blobs
@@ -85,12 +91,16 @@ def main(descriptor: int) -> None:
         threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
         while True:
             job = jobs.get()
+            if capture is not None:
+                capture.begin()
             connection.sendall(STARTED)
             teller = Teller(connection)
             # What an attempt sets ends with it.
             done = contextvars.copy_context().run(_run, registry, job, teller.tell, most_bytes)
             if done.blobs and stores is not None:
                 done = _stored(done, stores, teller)
+            if capture is not None:
+                capture.end()
             teller.end(Finished(done.kind, done.payload, done.number))
 
 

@@ -23,7 +23,8 @@ class BlobSettings(msgspec.Struct, frozen=True):
 
 class Hello(msgspec.Struct, frozen=True):
     """First to the child: where and what to import, and how to log. ``image`` are modules as the worker
-    imported them; ``since`` is when it had imported its programs."""
+    imported them; ``since`` is when it had imported its programs. ``token``: what it writes is kept
+    (``task_logs/frames.py``), and its own log goes to the descriptor ``console`` (-1: there is none)."""
 
     path: list[str]
     modules: tuple[str, ...]
@@ -32,6 +33,8 @@ class Hello(msgspec.Struct, frozen=True):
     image: tuple[Kept, ...] = ()
     since: float | None = None
     blobs: BlobSettings | None = None
+    token: str = ""
+    console: int = -1
 
 
 class Importing(msgspec.Struct, frozen=True, tag=True):

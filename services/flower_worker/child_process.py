@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -31,6 +31,7 @@ from flower_worker.child_messages import (
     frame,
 )
 from flower_worker.program_call import Say
+from flower_worker.task_logs.child_output import ChildOutput
 
 _END_SECONDS = 5.0
 _START_SECONDS = 300.0  # for its imports
@@ -62,13 +63,16 @@ class ChildProcess:
 
     programs: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
+    _console = -1
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        output: ChildOutput | None,
     ) -> None:
+        self.output = output  # what its programs write, where that is kept
         self.pid = process.pid
         self._process = process
         self._reader = reader
@@ -76,8 +80,13 @@ class ChildProcess:
         self._watch = asyncio.create_task(self._close_at_exit())
 
     @classmethod
-    async def start(cls, origin: Origin, children: "set[ChildProcess]") -> "ChildProcess":
-        """Starts one, and adds it to the children.
+    async def start(
+        cls,
+        origin: Origin,
+        children: "set[ChildProcess]",
+        make_output: Callable[[], ChildOutput] | None = None,
+    ) -> "ChildProcess":
+        """Starts one, and adds it to the children; ``make_output``: for what its programs write.
 
         A module that ends every process that imports it, or never comes to an end, is left out.
 
@@ -87,11 +96,11 @@ class ChildProcess:
         hello, problems = origin.hello, list[str]()
         while True:
             try:
-                child = await cls._spawn(origin)
+                child = await cls._spawn(origin, make_output() if make_output else None)
             except OSError as error:
                 raise CannotStartError(f"no process can be made: {error}") from error
             async with killed_on_error(child):
-                module = await child._greet(hello)
+                module = await child._greet(child._with_output(hello))
             if module is None:
                 child.problems = (*problems, *child.problems)
                 children.add(child)
@@ -104,28 +113,44 @@ class ChildProcess:
             hello = msgspec.structs.replace(hello, modules=left)
 
     @classmethod
-    async def _spawn(cls, origin: Origin) -> "ChildProcess":
+    async def _spawn(cls, origin: Origin, output: ChildOutput | None) -> "ChildProcess":
+        process: asyncio.subprocess.Process | None = None
+        out, err = output.child_ends if output else (None, None)
+        console = output.console if output else -1
         ours, theirs = socket.socketpair()
         hide_socket(ours)
-        process: asyncio.subprocess.Process | None = None
         try:
             with theirs:
+                passed = [theirs.fileno(), *([console] if console >= 0 else [])]
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-P", "-m", "flower_worker.child", str(theirs.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
+                    stdout=out,
+                    stderr=err,
+                    pass_fds=passed,
                     cwd=origin.folder if origin.folder.is_dir() else None,
                     env=origin.environment,
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
         except BaseException:
             ours.close()
+            if output is not None:
+                output.close()
             if process is not None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
             raise
-        return cls(process, reader, writer)
+        child = cls(process, reader, writer, output)
+        child._console = console
+        if output is not None:
+            output.listen()
+        return child
+
+    def _with_output(self, hello: Hello) -> Hello:
+        if self.output is None:
+            return hello
+        return msgspec.structs.replace(hello, token=self.output.token, console=self._console)
 
     async def _greet(self, hello: Hello) -> str | None:
         """None, once it is ready; else what it did not come to the end of importing ("": anything else)."""

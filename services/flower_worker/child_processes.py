@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -15,6 +15,8 @@ from flower_worker.ability import Ability, CannotStartError
 from flower_worker.child_messages import Job
 from flower_worker.child_process import ChildProcess, Origin
 from flower_worker.program_call import Say
+from flower_worker.task_logs.attempt_log import AttemptLog
+from flower_worker.task_logs.child_output import ChildOutput
 
 _END_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
@@ -28,8 +30,17 @@ class Processes:
     """Runs jobs in children. While one program or all of them cannot be started, it tries again by itself,
     after pauses that grow; ``ability`` says what it found."""
 
-    def __init__(self, origin: Origin, ability: Ability, image: Image | None = None) -> None:
-        """``origin`` is what children start from; code is as ``image`` keeps it."""
+    def __init__(
+        self,
+        origin: Origin,
+        ability: Ability,
+        image: Image | None = None,
+        make_output: Callable[[], ChildOutput] | None = None,
+    ) -> None:
+        """``origin`` is what children start from; code is as ``image`` keeps it; ``make_output``: for what
+        programs write, where that is kept."""
+        self._make_output = make_output
+        self._outputs: list[ChildOutput] = []
         self.ability = ability
         self.image = image or Image(origin.hello.modules)
         self._origin = origin
@@ -44,21 +55,25 @@ class Processes:
         self._warming = asyncio.create_task(self._make_ahead())
         return self._warming
 
-    async def run(self, job: Job, tell: Tell, say: Say = _say_nothing) -> Done:
+    async def run(self, job: Job, tell: Tell, say: Say = _say_nothing, log: AttemptLog | None = None) -> Done:
         """Runs a job in a child, tells its progress, and says what it brings to a store of blobs; a child
-        that dies is CRASHED, for this job only.
+        that dies is CRASHED, for this job only. What it writes goes to ``log``, all of it before this ends.
 
         Cancelling it kills the child; when the cancellation is through, the child is dead.
 
         Raises:
             CannotStartError: no child took the job up.
         """
-        child = await self._begin(job)
-        async with self._ended_on_error(child):
-            finished = await child.result(tell, say)
+        child = await self._begin(job, log)
+        try:
+            async with self._ended_on_error(child):
+                finished = await child.result(tell, say)
+            how = "" if finished else await child.how_it_ended()
+        finally:
+            if child.output is not None:
+                child.output.end()
         if finished is None:
             self._children.discard(child)
-            how = await child.how_it_ended()
             what = f"process {child.pid} {how} while it ran this attempt"
             error = TaskError(type="ProcessLost", message=what)
             return Done(OutcomeKind.CRASHED, msgspec.json.encode(error))
@@ -77,16 +92,18 @@ class Processes:
             await cancel_all(late)
         while self._idle:
             await self._end(self._idle.pop())
+        for output in self._outputs:  # others may have it, and live on
+            output.close()
 
     def kill(self) -> None:
         """Kills all children, without waiting for their end; from any thread."""
         for child in list(self._children):
             child.kill_at_once()
 
-    async def _begin(self, job: Job) -> ChildProcess:
+    async def _begin(self, job: Job, log: AttemptLog | None) -> ChildProcess:
         """A child that took the job up."""
         while (child := self._take_idle(job.program)) is not None:
-            if await self._hand_over(child, job):
+            if await self._hand_over(child, job, log):
                 return child
             await self._end(child)  # it died while it was idle: the job has not begun and takes another
         if job.program in self.ability.unable:
@@ -95,14 +112,16 @@ class Processes:
         if job.program not in child.programs:
             self._idle.append(child)
             raise CannotStartError(f"process {child.pid} does not serve {job.program}")
-        if await self._hand_over(child, job):
+        if await self._hand_over(child, job, log):
             return child
         self._children.discard(child)
         why = f"process {child.pid} {await child.how_it_ended()} before it took its first job up"
         self._note_none(why)
         raise CannotStartError(why)
 
-    async def _hand_over(self, child: ChildProcess, job: Job) -> bool:
+    async def _hand_over(self, child: ChildProcess, job: Job, log: AttemptLog | None) -> bool:
+        if child.output is not None and log is not None:
+            child.output.begin(log)
         async with self._ended_on_error(child):
             return await child.begin(job)
 
@@ -124,10 +143,12 @@ class Processes:
     async def _start(self) -> ChildProcess:
         """A new child, and what it says is noted."""
         try:
-            child = await ChildProcess.start(self._origin_now(), self._children)
+            child = await ChildProcess.start(self._origin_now(), self._children, self._make_output)
         except CannotStartError as error:
             self._note_none(str(error))
             raise
+        if child.output is not None:
+            self._outputs = [one for one in self._outputs if one.is_open] + [child.output]
         self.ability.note(child.programs, child.problems)
         self._try_again()
         async with self._ended_on_error(child):

@@ -154,6 +154,8 @@ class ExchangeLoop:
     def finish(self, attempt: Attempt, outcome: Outcome | None) -> None:
         """Takes an attempt's outcome, to be handed in at once; None drops the attempt."""
         attempt.outcome = outcome
+        if attempt.log is not None:
+            attempt.log.close()  # its last lines are before its outcome
         self._stuck.pop(attempt, None)
         if outcome is not None:
             self._done.append(attempt)

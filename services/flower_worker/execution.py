@@ -37,6 +37,8 @@ from flower_worker.inputs import Inputs, LeaseGoneError
 from flower_worker.program_call import call_blocking, decode_message
 from flower_worker.running_attempts import Attempt, Told
 from flower_worker.storing import Storing
+from flower_worker.task_logs.attempt_log import log_at_work
+from flower_worker.task_logs.task_logs import TaskLogs
 from flower_worker.threads import Threads
 from flower_worker.transfers import Transfers
 
@@ -73,6 +75,7 @@ class Executor:
         data: Data,
         *,
         max_lost: int,
+        logs: TaskLogs | None = None,
     ) -> None:
         """To be made where the event loop runs; ``max_lost`` processes lost on a task make it poison."""
         self._registry = registry
@@ -81,6 +84,7 @@ class Executor:
         self._threads = threads
         self._processes = processes
         self._data = data
+        self._logs = logs
         self._most_bytes = data.storing.most_bytes
         self._loop = asyncio.get_running_loop()
 
@@ -127,6 +131,8 @@ class Executor:
         parameters: dict[str, Any],
         provenance: Mapping[str, Provenance],
     ) -> None:
+        if self._logs is not None:
+            attempt.log = self._logs.open(attempt.claim, attempt.mask.values if attempt.mask else ())
         if program.kind is Kind.PROCESS:
             encoded = attempt.claim.message
             if message.refs:
@@ -173,6 +179,7 @@ class Executor:
         claim = attempt.claim
         attempt_at_work.set(claim)  # a task of asyncio has a context of its own
         begin_attempt(claim.flow, claim.task, claim.attempt)
+        log_at_work.set(attempt.log)
         context_at_work.set(functools.partial(self._context, attempt, message))
         try:
             result = await function(**arguments)
@@ -207,7 +214,7 @@ class Executor:
             secrets=attempt.mask.values if attempt.mask else (),
         )
         try:
-            done = await self._processes.run(job, attempt.tell, attempt.say_transfer)
+            done = await self._processes.run(job, attempt.tell, attempt.say_transfer, attempt.log)
         except CannotStartError:  # its reason is said once, for all
             if attempt.told is Told.GONE:
                 attempt.origin.finish(attempt, None)
@@ -256,6 +263,7 @@ class Executor:
         claim = attempt.claim
         context.run(attempt_at_work.set, claim)
         context.run(begin_attempt, claim.flow, claim.task, claim.attempt)
+        context.run(log_at_work.set, attempt.log)
         context.run(context_at_work.set, functools.partial(self._context, attempt, message))
 
         def job() -> None:

@@ -14,6 +14,7 @@ from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 from flower_worker.other_versions import Fit
 from flower_worker.secret_values import Mask
+from flower_worker.task_logs.attempt_log import AttemptLog
 
 _encode = msgspec.json.Encoder().encode
 
@@ -95,7 +96,19 @@ class Attempt:
     """One claim being run; one for each task, so it is kept small."""
 
     __slots__ = (
-        *("claim", "heavy", "is_full", "kept", "mask", "origin", "outcome", "progress", "task", "told"),
+        *(
+            "claim",
+            "heavy",
+            "is_full",
+            "kept",
+            "log",
+            "mask",
+            "origin",
+            "outcome",
+            "progress",
+            "task",
+            "told",
+        ),
         *("transfer", "untold"),
     )
 
@@ -111,6 +124,7 @@ class Attempt:
         self.kept: Mapping[bytes, bytes] | None = None  # results that came with its claim and others
         self.is_full = False  # Redis keeps no more of results: they go to the store of blobs
         self.mask: Mask | None = None  # hides its secrets
+        self.log: AttemptLog | None = None  # what it writes goes there, where that is kept
         self.transfer: Transfer | None = None  # made with the first one
 
     def tell(self, progress: Progress) -> None:

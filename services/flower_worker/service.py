@@ -21,6 +21,7 @@ from flower_engine.runtime.settings import Settings
 from flower_worker.child_messages import BlobSettings
 from flower_worker.child_process import Origin
 from flower_worker.left_behind import say_unknown
+from flower_worker.task_logs.task_logs import TaskLogs, task_logs
 from flower_worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class WorkerService:
             InstallationError: Redis holds another kind of installation than the settings say.
         Redis that was lost ends what runs; the worker begins anew, under another id, once it is recovered.
         """
+        async with task_logs(settings) as logs:
+            await self._serve(settings, stop, logs)
+
+    async def _serve(self, settings: Settings, stop: asyncio.Event, logs: TaskLogs | None) -> None:
         image = Image(settings.programs)
         with image.keeping():
             registry = load_programs(settings.programs)
@@ -78,6 +83,7 @@ class WorkerService:
                     origin=origin,
                     blobs=blobs,
                     refused=self._refused,
+                    logs=logs,
                 )
                 try:
                     await self._worker.run(stop)

@@ -37,6 +37,7 @@ from flower_worker.secret_values import Secrets
 from flower_worker.signature_publisher import keep_published
 from flower_worker.slots import AskKind, Slots, SlotsNow
 from flower_worker.storing import Storing
+from flower_worker.task_logs.task_logs import TaskLogs
 from flower_worker.threads import Threads
 from flower_worker.transfers import Transfers
 
@@ -66,6 +67,7 @@ class Worker:
         origin: Origin,
         blobs: BlobStores,
         refused: Counter[str] | None = None,
+        logs: TaskLogs | None = None,
     ) -> None:
         """``refused`` counts the outcomes that Redis refused, by its word for why."""
         self._refused = refused
@@ -78,7 +80,7 @@ class Worker:
         self._light = tuple(sorted(one.name for one in registry if one.kind is not Kind.PROCESS))
         self._ability = Ability(one.name for one in registry if one.kind is Kind.PROCESS)
         self._ability.when_changed.append(self._follow_ability)
-        self._processes = Processes(origin, self._ability, image)
+        self._processes = Processes(origin, self._ability, image, logs and logs.child_output)
         self._executor = Executor(
             registry,
             self._info.worker,
@@ -86,6 +88,7 @@ class Worker:
             self._processes,
             make_data(settings, blobs),
             max_lost=settings.max_lost,
+            logs=logs,
         )
         self._make_loops()
         self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._processes, self._fail)

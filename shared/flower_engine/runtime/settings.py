@@ -245,6 +245,22 @@ class Settings(BaseModel):
         " URLs",
     )
 
+    task_logs: Literal["on", "off"] = Field(
+        "on", description="whether workers keep what programs print and log: on or off"
+    )
+    task_log_max_kb: int = Field(
+        1024,
+        ge=2,
+        le=1_048_576,
+        description="how much of an attempt's log is kept: half of it from its beginning, half from its end",
+    )
+    task_log_buffer_mb: int = Field(
+        64,
+        ge=1,
+        le=1_048_576,
+        description="lines of tasks that a partition keeps in Redis until a projector has stored them; the"
+        " oldest go first",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="from which level on a service logs: DEBUG, INFO, WARNING or ERROR"
     )
@@ -350,7 +366,7 @@ class Settings(BaseModel):
     def _in_capitals(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", mode="before")
+    @field_validator("log_format", "task_logs", mode="before")
     @classmethod
     def _in_small_letters(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

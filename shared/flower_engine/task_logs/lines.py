@@ -18,6 +18,7 @@ Stream = Literal["out", "err", "log", "engine"]
 """Standard output, standard error, the library ``logging``, or what Flower says about the log itself."""
 
 _MOST_JSON_BYTES = 3 * MAX_TEXT_BYTES  # a control character takes six bytes there
+_ORDINARY = MAX_TEXT_BYTES // 6  # characters that cannot be too many, whatever they are
 _NUL = "\N{SYMBOL FOR NULL}"
 _encode = msgspec.json.Encoder().encode
 
@@ -38,13 +39,13 @@ def line_text(written: str | bytes, size: int = 0) -> str:
     """Text that every store takes: NUL becomes U+2400, bytes and characters that are none U+FFFD, and what is
     longer than ``MAX_TEXT_BYTES`` is cut behind its beginning, with a mark. ``size``: how long the whole is,
     in what ``written`` consists of, where that is only its beginning."""
+    if type(written) is str and size <= len(written) <= _ORDINARY and written.isascii():
+        return written.replace("\0", _NUL)
     size = max(size, len(written))
     if isinstance(written, str):
         unit = "characters"
-        text = str.__str__(written)  # of a subclass the plain text: its own methods may raise
-        if size <= MAX_TEXT_BYTES // 6 and text.isascii() and "\0" not in text:
-            return text
-        text = text[:MAX_TEXT_BYTES]
+        # Of a subclass the plain text: its own methods may raise.
+        text = str.__str__(written)[:MAX_TEXT_BYTES]
     else:
         unit = "bytes"
         text = written[:MAX_TEXT_BYTES].decode(errors="replace")

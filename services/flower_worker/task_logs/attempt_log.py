@@ -1,0 +1,210 @@
+"""What an attempt writes to, found by the context that its program runs in."""
+
+import codecs
+import logging
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from flower_engine.task_logs.lines import ERR_LEVEL, MAX_TEXT_BYTES, OUT_LEVEL, Stream, line_text
+from flower_engine.transitions.worker_transitions import Claim
+from flower_worker.task_logs.begun_line import BegunLine, last_writing
+from flower_worker.task_logs.kept_lines import KeptLines
+from flower_worker.task_logs.line_mask import LineMask
+from flower_worker.task_logs.waiting_lines import WaitingLines
+
+_log = logging.getLogger(__name__)
+_LEVELS: dict[Stream, int] = {"out": OUT_LEVEL, "err": ERR_LEVEL}
+_MOST_BEGUN = 64  # lines that are begun at one time, by so many threads
+_MOST_PIECES = 32  # of a line that are not put together yet
+_SHORT_PIECE = 512
+_MOST_LATE = 1000  # lines of one piece that comes after the outcome
+
+log_at_work: ContextVar["AttemptLog | None"] = ContextVar("flower_log_at_work", default=None)
+"""The log of the attempt whose program runs here. Nothing of it leads back to the attempt, which holds the
+context."""
+
+_make_decoder = codecs.getincrementaldecoder("utf-8")
+_Writer = tuple[Stream, int]
+Show = Callable[[str], object]
+"""Where a line is shown, besides: what has secrets hidden cannot be passed on as it is written."""
+
+
+class AttemptLog:
+    """One for each attempt, so there is nothing in it before the first line. For any thread."""
+
+    __slots__ = ("_begun", "_decoders", "_kept", "_late", "_pieces", "_waiting", "claim", "closed", "mask")
+
+    def __init__(self, claim: Claim, waiting: WaitingLines) -> None:
+        self.claim = claim
+        self.closed = False
+        waiting.open += 1
+        self.mask: LineMask | None = None
+        self._waiting = waiting
+        self._kept: KeptLines | None = None
+        self._pieces: dict[_Writer, list[str]] | None = None
+        self._begun: dict[_Writer, BegunLine] | None = None
+        self._decoders: dict[_Writer, codecs.IncrementalDecoder] | None = None
+        self._late: list[tuple[Stream, str]] | None = None
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether its first part is full."""
+        return self._kept is not None and self._kept.is_loud
+
+    @property
+    def is_of_copy(self) -> bool:
+        """Whether this process was forked off by a program: nothing that it writes is kept."""
+        return self._waiting.is_copy
+
+    def write(self, stream: Stream, text: str, show: Show | None = None, writer: int = 0) -> None:
+        """Takes what is written to a stream, in any pieces; lines of different threads (or of whatever else
+        ``writer`` says) are put together apart."""
+        waiting = self._waiting
+        if waiting.is_copy:
+            return
+        key = (stream, writer or threading.get_ident())
+        pieces = self._pieces
+        if pieces is None:
+            pieces = self._pieces = {}
+        before = pieces.get(key)
+        if "\n" not in text and len(text) < _SHORT_PIECE:  # ``print`` writes each of its words so
+            if before is None:
+                pieces[key] = [text]
+                return
+            if len(before) < _MOST_PIECES:
+                before.append(text)
+                return
+        if before:
+            text = "".join(before) + text
+            before.clear()
+        end = len(text) - 1
+        with waiting.lock:
+            if (
+                not self._begun
+                and show is None
+                and self.mask is None
+                and not self.closed
+                and 0 <= text.find("\n") == end <= MAX_TEXT_BYTES
+                and "\r" not in text
+            ):  # as nearly all are
+                (self._kept or self._lines()).plain(stream, _LEVELS[stream], text)
+                return
+            self._take(key, text, show)
+        if self._late is not None:
+            self._say_late()
+
+    def write_bytes(self, stream: Stream, written: bytes, show: Show | None = None, writer: int = 0) -> None:
+        """The same for bytes: what is no UTF-8 becomes U+FFFD, and a character may come in pieces."""
+        key = (stream, writer or threading.get_ident())
+        with self._waiting.lock:
+            if self._decoders is None:
+                self._decoders = {}
+            decoder = self._decoders.get(key)
+            if decoder is None:
+                decoder = self._decoders[key] = _make_decoder("replace")
+            text = decoder.decode(written)
+        self.write(stream, text, show, writer)
+
+    def record(self, level: int, logger: str, text: str, ms: int) -> None:
+        """Takes a message of ``logging``, which may have several lines. One that is late is nothing new:
+        the worker logs it anyway."""
+        waiting = self._waiting
+        if self.closed or waiting.is_copy:
+            return
+        if self.mask is not None:
+            text = self.mask.hide(text)
+        with waiting.lock:
+            self._lines().one("log", level, logger, text[:MAX_TEXT_BYTES], size=len(text), ms=ms)
+
+    def close(self) -> None:
+        """The attempt has ended: what comes now is late, and goes to the worker's log."""
+        if self.closed:
+            return
+        self._waiting.close_one()
+        if self._kept is None and self._pieces is None and self._decoders is None:  # it never wrote
+            self.closed = True
+            return
+        with self._waiting.lock:
+            unsaid = self._pieces or {}
+            for key, decoder in (self._decoders or {}).items():
+                unsaid.setdefault(key, []).append(decoder.decode(b"", final=True))
+            for key, pieces in list(unsaid.items()):
+                self._take(key, "".join(pieces), None)
+            begun, self._begun, self._decoders, self._pieces = self._begun, None, None, None
+            for (stream, _), line in (begun or {}).items():
+                self._end_line(stream, line, None)
+            self.closed = True
+            if self._kept is not None:
+                self._kept.end()
+
+    def _lines(self) -> KeptLines:
+        if self._kept is None:
+            self._kept = KeptLines(self.claim, self._waiting)
+        return self._kept
+
+    def _take(self, key: _Writer, text: str, show: Show | None) -> None:
+        stream = key[0]
+        end = text.find("\n")
+        if self._begun and (begun := self._begun.pop(key, None)) is not None:
+            begun.go_on(text[:end] if end >= 0 else text, self._most())
+            if end < 0:
+                self._begun[key] = begun
+                return
+            self._end_line(stream, begun, show)
+            begin, end = end + 1, text.find("\n", end + 1)
+        else:
+            begin = 0
+        while end >= 0:
+            if self.is_loud and show is None and not self.closed and self._take_many(stream, text, begin):
+                begin = text.rfind("\n") + 1
+                break
+            self._end_line(stream, BegunLine(text, begin, end, self._most()), show)
+            begin, end = end + 1, text.find("\n", end + 1)
+        if begin < len(text):
+            self._begin(key, BegunLine(text, begin, len(text), self._most()))
+
+    def _take_many(self, stream: Stream, text: str, begin: int) -> bool:
+        """Takes all lines that end there at once; False: they are to be taken one by one."""
+        end = text.rfind("\n") + 1
+        lines = text if begin == 0 and end == len(text) else text[begin:end]
+        if self.mask is not None:
+            lines = self.mask.hide(lines)
+        return self._lines().many(stream, _LEVELS[stream], lines)
+
+    def _most(self) -> int:
+        """How much of a line has to be known: a secret that begins in what is kept is hidden as a whole."""
+        return MAX_TEXT_BYTES if self.mask is None else MAX_TEXT_BYTES + self.mask.longest
+
+    def _begin(self, key: _Writer, line: BegunLine) -> None:
+        if self._begun is None:
+            self._begun = {}
+        self._begun[key] = line
+        if len(self._begun) > _MOST_BEGUN:
+            first = next(iter(self._begun))
+            self._end_line(first[0], self._begun.pop(first), None)
+
+    def _end_line(self, stream: Stream, line: BegunLine, show: Show | None) -> None:
+        content, size, mask = line.content, line.size, self.mask
+        if mask is not None:
+            is_cut = size > len(content)
+            content = mask.hide(content)
+            if is_cut:  # what stands at the cut may be a part of a secret
+                content = content[: len(content) - mask.longest]
+            else:
+                size = len(content)
+        if self.closed:
+            self._late = late = self._late or []
+            if len(late) < _MOST_LATE:
+                late.append((stream, content[:MAX_TEXT_BYTES]))
+            return
+        if show is not None:
+            show(f"{line_text(content, size)}\n")
+        self._lines().one(stream, _LEVELS[stream], "", content[:MAX_TEXT_BYTES], size=size)
+
+    def _say_late(self) -> None:
+        with self._waiting.lock:
+            late, self._late = self._late, None
+        for stream, content in late or ():
+            text = line_text(last_writing(content))
+            _log.warning("%s wrote (%s) after its outcome: %s", self.claim, stream, text)

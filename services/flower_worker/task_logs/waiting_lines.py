@@ -1,0 +1,135 @@
+"""Lines that wait to be sent, of all attempts of a worker: bounded in bytes, whatever programs do."""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Protocol
+
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.task_logs.chunks import MAX_ENTRY_BYTES, Chunk
+
+_MOST_BYTES = 8 << 20  # of memory, that wait while Redis does not take them
+_MOST_ENDS_BYTES = 16 << 20  # of memory, of the last parts of all loud attempts
+_TAKEN_BYTES = 1 << 20
+_BESIDE_TEXT_BYTES = 200  # of memory, for a line beside its text
+
+
+class HasLines(Protocol):
+    """An attempt with lines to send."""
+
+    def take_chunks(self) -> Iterator[Chunk]:
+        """Its lines, which wait no more; the lock is held."""
+        ...
+
+
+def memory_of(text: str) -> int:
+    """Roughly what a line takes."""
+    return len(text) + _BESIDE_TEXT_BYTES
+
+
+class WaitingLines:
+    """What is to be sent, and the one lock for all that programs write in this process.
+
+    The lock may be taken again by whoever holds it: handlers of signals and finalizers print, too.
+    """
+
+    def __init__(
+        self, most_kept_bytes: int, most_bytes: int = _MOST_BYTES, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """``most_kept_bytes`` of an attempt are kept."""
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.most_kept_bytes = most_kept_bytes
+        self.some = threading.Event()  # there is something to send
+        self.much = threading.Event()  # there is enough for an entry
+        self.is_copy = False  # this process was forked off: nothing is sent from here
+        self.open = 0  # attempts that have a log and are not at their end
+        self.when_none_is_open: Callable[[], None] | None = None  # called then
+        self.dropped = 0  # lines that found no room, since the sender last said so
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._is_much = False
+        self._whose: dict[HasLines, int] = {}
+        self._ends_bytes = 0
+        self._ends = 0
+        _all.add(self)
+
+    def close_one(self) -> None:
+        """An attempt that has a log is at its end."""
+        self.open -= 1
+        if not self.open and self.when_none_is_open is not None:
+            self.when_none_is_open()
+
+    def add(self, whose: HasLines, text: str, *, is_needed: bool = False) -> bool:
+        """A line of this text wants to wait at its attempt; False: there is no room, and it is counted as
+        dropped. ``is_needed``: for this one there is."""
+        size = len(text) + _BESIDE_TEXT_BYTES
+        if self._bytes + size > self._most_bytes and not is_needed:
+            self.dropped += 1
+            return False
+        self._bytes += size
+        if not self._whose:
+            self.some.set()
+        self._whose[whose] = self._whose.get(whose, 0) + size
+        if self._bytes > MAX_ENTRY_BYTES and not self._is_much:
+            self._is_much = True
+            self.much.set()
+        return True
+
+    def take(self) -> list[Chunk]:
+        """Some of what waits, of whoever came first; [] where nothing does."""
+        with self.lock:
+            chunks: list[Chunk] = []
+            size = 0
+            taken = 0
+            for whose, its_size in self._whose.items():
+                if size > _TAKEN_BYTES:
+                    break
+                size += its_size
+                taken += 1
+                chunks += whose.take_chunks()
+            self._whose = dict(islice(self._whose.items(), taken, None))
+            self._bytes -= size
+            if not self._whose:
+                self.some.clear()
+            self._is_much = False
+            self.much.clear()
+            return chunks
+
+    def take_dropped(self) -> int:
+        """How many lines found no room since it was last asked."""
+        with self.lock:
+            dropped, self.dropped = self.dropped, 0
+            return dropped
+
+    def end_grows(self, size: int, *, is_first: bool = False) -> None:
+        """The last part of a loud attempt takes so many bytes more; ``is_first``: it begins."""
+        self._ends += is_first
+        self._ends_bytes += size
+
+    def end_goes(self, size: int) -> None:
+        """An attempt's last part, of so many bytes, is over."""
+        self._ends -= 1
+        self._ends_bytes -= size
+
+    def must_shrink(self, size: int) -> bool:
+        """Whether a last part of so many bytes takes more than its share of the memory there is for all."""
+        return self._ends_bytes > _MOST_ENDS_BYTES and size > _MOST_ENDS_BYTES // max(1, self._ends)
+
+    def become_copy(self) -> None:
+        """This process was forked off."""
+        self.is_copy = True
+        self.lock = threading.RLock()  # a thread that is not here may have held it
+
+
+_all: "weakref.WeakSet[WaitingLines]" = weakref.WeakSet()
+
+
+def _become_copies() -> None:
+    for one in list(_all):
+        one.become_copy()
+
+
+os.register_at_fork(after_in_child=_become_copies)
