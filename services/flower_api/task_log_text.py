@@ -4,12 +4,11 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Iterable
 
-import psycopg
-
 from flower_engine.errors import FlowerError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.task_log_lines import LineFilter, LineView
 from flower_engine.flows.task_log_pages import LogPage, place_of, read_page
+from flower_engine.store_faults import STORE_ERRORS
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ async def all_as_text(
             return
         try:
             page = await read_page(stores, page.task_flow_id, asked, place_of(page.next), limit)
-        except (psycopg.Error, FlowerError, OSError) as error:
+        except (*STORE_ERRORS, FlowerError) as error:
             _log.warning("the log of flow %s was sent in part only: %s", page.task_flow_id, error)
             yield b"[flower] the rest cannot be read now\n"
             return

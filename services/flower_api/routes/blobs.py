@@ -20,6 +20,7 @@ from flower_engine.errors import FlowerError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.projection.blobs import contents
 from flower_engine.projection.blobs.contents import CHUNK_BYTES, StoredBlob
+from flower_engine.store_faults import STORE_ERRORS
 
 _log = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ async def _content(
                 _log.warning("blob %s was pruned while it was read", sha256)
                 return
             yield chunk
-    except (psycopg.Error, FlowerError) as error:
+    except (*STORE_ERRORS, FlowerError) as error:
         _log.warning("blob %s was sent in part only: %s", sha256, error)
     finally:
         bodies.give_back(CHUNK_BYTES)

@@ -112,11 +112,12 @@ def _describe(api: str | None, settings: "Settings") -> dict[str, str]:
 
 
 def _kept(settings: "Settings") -> dict[str, str]:
-    """The variables that were set, but for those of a place."""
+    """The variables that were set, but for those of a place; metrics are told at any free ports."""
     from flower_engine.runtime.settings import variable
 
     places = {variable(field) for field in _OF_A_PLACE}
-    return {name: text for name, text in settings.as_environment().items() if name not in places}
+    kept = {name: text for name, text in settings.as_environment().items() if name not in places}
+    return kept | ({} if settings.metrics_port is None else {"FLOWER_METRICS_PORT": "0"})
 
 
 def _maker(api: str | None, settings: "Settings") -> "Callable[[], AbstractAsyncContextManager[Deployment]]":
