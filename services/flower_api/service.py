@@ -17,6 +17,7 @@ from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.work_done import WorkDone
 
 
 async def serve(
@@ -33,6 +34,11 @@ async def serve(
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together.
     """
+    with WorkDone("api").here():
+        await _serve(settings, stop, on_listening)
+
+
+async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable[[str], None] | None) -> None:
     assert settings.redis_url is not None and settings.database_url is not None
     refuse_open_doors(settings)
     bound = bind(settings.host, settings.port)

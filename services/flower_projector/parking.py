@@ -51,7 +51,10 @@ class Parker:
         interval = min(_LONGEST_INTERVAL_SECONDS, self._park_ms / 10_000)
         backoff = SteadyBackoff(_log, "nothing is parked this time: %s", interval)
         loop = Loop(
-            "parking", self.run_once, interval, backoff, stop, first_seconds=interval, clock=self._clock
+            *("parking", self.run_once, interval, backoff, stop),
+            first_seconds=interval,
+            is_watched=False,
+            clock=self._clock,
         )
         await loop.run()
 

@@ -60,7 +60,7 @@ class PartitionLoop:
         self._clock = clock
         of = f" (partition {partition.number})"
         self.rounds = Loop(
-            f"projector{of}",
+            f"log of partition {partition.number}",
             self._make_round,
             self._interval_after,
             StoresBackoff(_log, of, clock=clock),

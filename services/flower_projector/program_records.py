@@ -55,6 +55,7 @@ class ProgramRecordsLoop:
         loop = Loop(
             *("programs", self.run_once, _INTERVAL_SECONDS, backoff, stop),
             heals=(*STORE_ERRORS, ValueError),  # what others wrote into Redis stops no projector
+            is_watched=False,
             clock=self._clock,
         )
         await loop.run()

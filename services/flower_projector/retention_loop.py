@@ -32,6 +32,7 @@ async def keep_pruning(client: AsyncRedis, settings: Settings, stop: asyncio.Eve
         stop,
         heals=(*STORE_ERRORS, LostError),  # the loops of the partitions say what is lost
         first_seconds=_FIRST_SECONDS,
+        is_watched=False,
     )
     await loop.run()
 

@@ -17,9 +17,11 @@ from flower_engine.runtime.garbage import collect_rarely
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.redis_loss import Waiting, again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.work_done import WorkDone, at_work
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.event_counts import EventCounts
 from flower_projector.parking import Parker
@@ -55,11 +57,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         from flower_projector.projector_metrics import told_of  # noqa: PLC0415 # with the library
 
         metrics.tells.append(partial(told_of, counts))
+    done = WorkDone("projector")
     try:
-        async with service_endpoint(settings, pages_of(metrics)):
-            await again_after_losses(
-                stop, lambda is_start: _serve_once(client, settings, stop, is_start, counts), healing.heal
-            )
+        async with service_endpoint(settings, {**pages_of(metrics), **probes_of(done)}):
+            with done.here():
+                await again_after_losses(
+                    stop, lambda is_start: _serve_once(client, settings, stop, is_start, counts), healing.heal
+                )
     finally:
         await client.aclose()
 
@@ -95,7 +99,8 @@ async def _project(
     tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     try:
-        await asyncio.gather(*tasks)
+        with at_work():
+            await asyncio.gather(*tasks)
     finally:
         await cancel_all(tasks)
 

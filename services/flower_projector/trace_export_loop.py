@@ -77,6 +77,7 @@ class TraceExportLoop:
                 _Backoff(self._clock),
                 stop,
             ),
+            is_watched=False,  # a receiver that is away makes no projector unready
             clock=self._clock,
         )
         try:

@@ -72,7 +72,14 @@ class FireLoop:
             LostError: Redis lost its state.
         """
         backoff = StoreBackoff(_log, f"Redis (schedules of partition {self._partition.number})")
-        await Loop("fire slots", self.run_once, _until_next, backoff, clock=self._clock).run()
+        name = f"slots of partition {self._partition.number}"
+        await Loop(
+            name,
+            self.run_once,
+            _until_next,
+            backoff,
+            clock=self._clock,
+        ).run()
 
     async def run_once(self) -> Round:
         """Decides what is due, a bounded number of schedules; and makes ready what soon will be."""

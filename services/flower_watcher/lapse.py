@@ -48,7 +48,8 @@ class LapseLoop:
             LostError: Redis lost its state.
         """
         backoff = StoreBackoff(_log, f"Redis (partition {self._partition.number})")
-        await Loop("lapse", self.run_once, self._interval_after, backoff).run()
+        name = f"lapse of partition {self._partition.number}"
+        await Loop(name, self.run_once, self._interval_after, backoff).run()
 
     async def run_once(self) -> list[Lapse]:
         """Ends the leases that have lapsed; none for one lease time after a stall."""

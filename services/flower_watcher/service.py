@@ -8,9 +8,11 @@ from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.work_done import WorkDone, at_work
 from flower_watcher.backfills import BackfillLoop
 from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
@@ -34,11 +36,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
+    done = WorkDone("watcher")
+    pages = {**pages_of(own_metrics("watcher", settings)), **probes_of(done)}
     try:
-        async with service_endpoint(settings, pages_of(own_metrics("watcher", settings))):
-            await unless_stopped(
-                stop, again_after_losses(stop, lambda is_start: _watch(client, settings, is_start))
-            )
+        async with service_endpoint(settings, pages):
+            with done.here():
+                await unless_stopped(
+                    stop, again_after_losses(stop, lambda is_start: _watch(client, settings, is_start))
+                )
     finally:
         await client.aclose()
 
@@ -71,6 +76,7 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
         tasks.append(asyncio.create_task(ScheduleSyncLoop(client, partitions, url, shared).run()))
         tasks.append(asyncio.create_task(BackfillLoop(settings).run()))
     try:
-        await asyncio.gather(*tasks)
+        with at_work():
+            await asyncio.gather(*tasks)
     finally:
         await cancel_all(tasks)

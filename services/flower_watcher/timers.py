@@ -38,7 +38,8 @@ class TimerLoop:
             LostError: Redis lost its state.
         """
         backoff = StoreBackoff(_log, f"Redis (timers of partition {self._partition.number})")
-        await Loop("timers", self.run_once, _until_next, backoff).run()
+        name = f"timers of partition {self._partition.number}"
+        await Loop(name, self.run_once, _until_next, backoff).run()
 
     async def run_once(self) -> Fired:
         """Moves the timers that are due, a bounded number of them."""

@@ -14,7 +14,7 @@ from flower_worker.exchange import ExchangeLoop
 from flower_worker.slots import Slots
 
 _log = logging.getLogger(__name__)
-_LONGEST_SECONDS = 2.0  # then claim anyway: a bell only wakes
+LONGEST_SECONDS = 2.0  # then claim anyway: a bell only wakes
 _SHORTEST_SECONDS = 0.005  # 0 would be for ever
 _AFTER_ERROR_SECONDS = 0.2
 
@@ -65,5 +65,5 @@ class BellLoop:
         """How long to wait at most: a rate that lets more start rings no bell."""
         opens_in = self._exchange.opens_in_seconds()
         if opens_in is None:
-            return _LONGEST_SECONDS
-        return min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, opens_in))
+            return LONGEST_SECONDS
+        return min(LONGEST_SECONDS, max(_SHORTEST_SECONDS, opens_in))

@@ -92,6 +92,8 @@ class ExchangeLoop:
         self.slot_use = SlotUse(self.wake)
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
         self.answered = 0  # the last call that was answered; a thread may read it
+        self.answered_at = clock.monotonic()
+        self.calling_since: float | None = None  # no call is under way
         self.quiet = asyncio.Event()  # no lease is held, and no call is under way that may bring one
         self.quiet.set()
         self.handed_in = asyncio.Event()  # every outcome so far is answered
@@ -146,6 +148,11 @@ class ExchangeLoop:
     def opens_in_seconds(self) -> float | None:
         """When a rate lets more start, which rings no bell; None: no rate stands in the way."""
         return None if self._opens_at is None else self._opens_at - self._clock.monotonic()
+
+    @property
+    def claims(self) -> bool:
+        """Whether it still takes tasks."""
+        return self._claiming
 
     def stop_claiming(self) -> None:
         """From here on only outcomes are handed in."""
@@ -301,6 +308,7 @@ class ExchangeLoop:
         use.heavy_used += heavy_reserved
         self._number += 1
         self._calling = True
+        self.calling_since = self._clock.monotonic()
         self.quiet.clear()
         outcomes = [attempt.outcome for attempt in batch if attempt.outcome is not None]
         return _Call(self._number, batch, outcomes, ask, reserved, heavy_reserved)
@@ -350,6 +358,7 @@ class ExchangeLoop:
     def _accept(self, call: _Call, reply: Exchange) -> None:
         use = self.slot_use
         self.answered = call.number
+        self.answered_at, self.calling_since = self._clock.monotonic(), None
         use.used -= call.reserved
         use.heavy_used -= call.heavy_reserved
         for attempt in call.batch:

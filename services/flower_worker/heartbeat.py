@@ -15,6 +15,7 @@ from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.work_done import PATIENCE_SECONDS, Standing
 from flower_engine.secrets import hide_secrets
 from flower_engine.transitions.worker_transitions import WorkerInfo, heartbeat
 from flower_worker.child_processes import Processes
@@ -80,6 +81,14 @@ class HeartbeatLoop:
         self._due.set()
         if self.is_started:
             await asyncio.to_thread(self._thread.join, timeout_seconds)
+
+    def standing(self) -> Standing:
+        """Whether its heartbeats are answered in time; see ``work_done.py``."""
+        seconds = self._clock.monotonic() - self._beaten
+        settings = self._settings
+        is_late = seconds > max(settings.lease_seconds, settings.heartbeat_seconds + PATIENCE_SECONDS)
+        problem = f"Redis has answered none for {seconds:.0f} s, so leases may have lapsed"
+        return Standing("heartbeats", seconds, problem if is_late else None)
 
     def run_once(self, client: Redis) -> None:
         """One heartbeat a partition."""

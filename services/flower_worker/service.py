@@ -14,10 +14,12 @@ from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.asyncio_tasks import unless_stopped
 from flower_engine.runtime.installation import open_partitions
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.work_done import WorkDone
 from flower_worker.child_messages import BlobSettings
 from flower_worker.child_process import Origin
 from flower_worker.left_behind import say_unknown
@@ -93,8 +95,11 @@ class WorkerService:
                     raise
 
             try:
-                async with service_endpoint(settings, pages_of(self._metrics(settings))):
-                    await again_after_losses(stop, work)
+                done = WorkDone("worker")
+                pages = {**pages_of(self._metrics(settings)), **probes_of(done)}
+                async with service_endpoint(settings, pages):
+                    with done.here():
+                        await again_after_losses(stop, work)
             finally:
                 await client.aclose()
 

@@ -50,7 +50,7 @@ async def keep_published(
             await publish(client, partition, signatures)
 
     backoff = SteadyBackoff(_log, "what the programs take could not be published: %s", _RETRY_SECONDS)
-    await Loop("signatures", publish_all, PUBLISH_AGAIN_SECONDS, backoff).run()
+    await Loop("signatures", publish_all, PUBLISH_AGAIN_SECONDS, backoff, is_watched=False).run()
 
 
 async def _whole(registry: Registry) -> Signatures:

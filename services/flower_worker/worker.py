@@ -19,8 +19,10 @@ from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.loop import until_it_works
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.work_done import at_work
 from flower_engine.transitions.worker_transitions import Service, attend, leave, program_args
 from flower_worker.ability import Ability
+from flower_worker.asking import Asking
 from flower_worker.bell import BellLoop
 from flower_worker.child_process import Origin
 from flower_worker.child_processes import Processes
@@ -222,8 +224,13 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         self._running = [asyncio.create_task(exchange.run()) for exchange in self._exchanges]
         bells = [asyncio.create_task(bell.run()) for bell in self._bells]
+        asking = [
+            Asking(exchange, self._slots, self._queues.names, serves_light=bool(self._light))
+            for exchange in self._exchanges
+        ]
         try:
-            await self._until(asyncio.create_task(stop.wait()), *bells)
+            with at_work(*asking, self._heartbeats):
+                await self._until(asyncio.create_task(stop.wait()), *bells)
         finally:
             for exchange in self._exchanges:
                 exchange.stop_claiming()

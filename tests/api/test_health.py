@@ -23,6 +23,7 @@ def test_an_api_that_is_alive_and_ready_says_so(api: RunningApi) -> None:
         "Postgres",
         "projection",
         "definitions",
+        "work",
     ]
     assert all(one["ready"] for one in ready["dependencies"])
 

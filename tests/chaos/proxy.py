@@ -1,4 +1,5 @@
-"""A small TCP proxy in front of a server, which drops connections, and loses replies, when told to."""
+"""A small TCP proxy in front of a server, which drops connections, loses replies, or swallows all that is
+said, when told to."""
 
 import asyncio
 import contextlib
@@ -16,11 +17,13 @@ class Proxy:
     lasts.
 
     ``to_lose``: so many replies from now on are not passed on: when one begins, its connection is cut off.
+    ``swallows``: nothing is passed on, either way, and every connection stands, new ones, too.
     """
 
     def __init__(self, path: str | int) -> None:
         self._path = path
         self.to_lose = 0
+        self.swallows = False
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._stop = asyncio.Event()
@@ -71,8 +74,8 @@ class Proxy:
         self._writers |= ends
         try:
             pumps = [
-                asyncio.create_task(_pump(reader, there)),
-                asyncio.create_task(_pump(there_reader, writer, self._loses)),
+                asyncio.create_task(self._pump(reader, there)),
+                asyncio.create_task(self._pump(there_reader, writer, self._loses)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
@@ -93,14 +96,18 @@ class Proxy:
         self.to_lose -= is_lost
         return is_lost
 
-
-async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, loses: Callable[[], bool] = lambda: False
-) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(_CHUNK_BYTES):
-            if loses():
-                writer.transport.abort()
-                return
-            writer.write(data)
-            await writer.drain()
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        loses: Callable[[], bool] = lambda: False,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(_CHUNK_BYTES):
+                if self.swallows:
+                    continue
+                if loses():
+                    writer.transport.abort()
+                    return
+                writer.write(data)
+                await writer.drain()

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
-_TOLD_AT = re.compile(r"telling of this service at (http://\S+):")
+TOLD_AT = re.compile(r"telling of this service at (http://\S+):")
 _PATIENCE_SECONDS = 120.0
 
 
@@ -52,5 +52,5 @@ def scrape(url: str, **headers: str) -> Page:
 
 def told_at(log: Path) -> str | None:
     """The URL that the service of this log names, the last one; None: it has named none yet."""
-    found = _TOLD_AT.findall(log.read_text()) if log.exists() else []
+    found = TOLD_AT.findall(log.read_text()) if log.exists() else []
     return found[-1] if found else None

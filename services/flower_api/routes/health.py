@@ -15,6 +15,7 @@ from flower_engine.log.client import send
 from flower_engine.log.partition import read_meta
 from flower_engine.projection.read.views import moment
 from flower_engine.runtime.redis_loss import why_not
+from flower_engine.runtime.work_done import work_done_here
 from flower_engine.store_faults import words_of
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
@@ -25,6 +26,7 @@ _ALIVE = reply(Alive("alive")).body
 def add_health(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the routes that tell how the engine does."""
     names = Names(stores)
+    done = work_done_here()
 
     @app.get(
         "/healthz",
@@ -49,6 +51,9 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
             Dependency("projection", ready=stores.backlogs.problem is None, problem=stores.backlogs.problem),
             Dependency("definitions", ready=stores.listener.problem is None, problem=stores.listener.problem),
         ]
+        if done is not None:
+            late = [f"{one.name}: {one.problem}" for one in done.standings() if one.problem is not None]
+            dependencies.append(Dependency("work", ready=not late, problem="; ".join(late) or None))
         missing = [f"{one.name}: {one.problem}" for one in dependencies if not one.ready]
         if missing:
             raise ProblemError(

@@ -34,7 +34,7 @@ class Listener:
 
     async def run(self) -> None:
         """Listens until cancelled."""
-        await Loop("definitions", self.run_once, 0.0, self).run()
+        await Loop("definitions", self.run_once, 0.0, self, is_watched=False).run()
 
     async def run_once(self) -> None:
         """Connects, and listens until the connection is lost.

@@ -52,7 +52,7 @@ class FlowWaits:
         self._positions: dict[int, str | None] = {}
         self._is_closed = False
         backoff = SteadyBackoff(_log, "looking for flows that are waited for: %s", 1.0)
-        self._loop = Loop("looks for flows", self.run_once, self._rest_after, backoff)
+        self._loop = Loop("looks for flows", self.run_once, self._rest_after, backoff, is_watched=False)
 
     async def run(self) -> None:
         """Looks for as long as somebody waits, until cancelled."""

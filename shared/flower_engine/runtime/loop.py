@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 from flower_engine.runtime.backoff import Backoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
-from flower_engine.store_faults import STORE_ERRORS
+from flower_engine.runtime.work_done import PATIENCE_SECONDS, Standing, watched
+from flower_engine.store_faults import STORE_ERRORS, words_of
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Loop(Generic[T]):
         *,
         heals: tuple[type[Exception], ...] = STORE_ERRORS,
         first_seconds: float = 0.0,
+        is_watched: bool = True,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """
@@ -43,6 +45,8 @@ class Loop(Generic[T]):
         ``backoff``: None: every error ends the loop.
         ``heals``: the errors that waiting may heal.
         ``first_seconds``: the rest before the first call.
+        ``is_watched``: the service is not ready while this was not done for long (``work_done.py``). Not
+            where it is not urgent, or where a call lasts as long as a connection.
         """
         self.name = name
         self.is_failing = False  # the last call met an error that waiting may heal
@@ -52,11 +56,20 @@ class Loop(Generic[T]):
         self._stop = stop
         self._heals = heals
         self._first_seconds = first_seconds
+        self._is_watched = is_watched
         self._clock = clock
+        self._worked_at: float | None = None
+        self._due_at = clock.monotonic() + first_seconds
+        self._failure: Exception | None = None
 
     async def run(self) -> None:
         """Runs until stopped or cancelled; raises what ends it before."""
+        with watched(*([self] if self._is_watched else [])):
+            await self._run()
+
+    async def _run(self) -> None:
         seconds = self._first_seconds
+        self._due_at = self._clock.monotonic() + seconds
         while True:
             # 0, too: others have a turn between two calls that wait for nothing.
             await self._clock.rest(seconds, self._stop)
@@ -68,18 +81,35 @@ class Loop(Generic[T]):
         """One call; returns the seconds to rest after it. Raises what ends the loop."""
         backoff = self._backoff
         if backoff is None:
-            return self._rest_after(await self._run_once())
+            return self._worked(await self._run_once())
         try:
             result = await self._run_once()
         except self._heals as error:
             self.is_failing = True
+            self._failure = error
             return backoff.failed(error)
         self.is_failing = False
+        self._failure = None
         backoff.worked()
-        return self._rest_after(result)
+        return self._worked(result)
 
-    def _rest_after(self, result: T) -> float:
-        return self._interval(result) if callable(self._interval) else self._interval
+    def standing(self) -> Standing:
+        """Whether it is done in time; see ``work_done.py``."""
+        now = self._clock.monotonic()
+        last = None if self._worked_at is None else now - self._worked_at
+        late = now - self._due_at
+        if late <= PATIENCE_SECONDS:
+            return Standing(self.name, last)
+        problem = f"it has been due for {late:.0f} s"
+        if self._failure is not None:
+            problem += f", and its last try failed: {words_of(self._failure)}"
+        return Standing(self.name, last, problem)
+
+    def _worked(self, result: T) -> float:
+        rest = self._interval(result) if callable(self._interval) else self._interval
+        self._worked_at = now = self._clock.monotonic()
+        self._due_at = now + max(0.0, rest)
+        return rest
 
 
 async def until_it_works(
