@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from flower_engine.crash_points import crash_point
 from flower_engine.otlp.open_receiver import open_receiver
-from flower_engine.otlp.receiver import Receiver, ReceiverAwayError
+from flower_engine.otlp.receiver import Receiver, ReceiverAwayError, ReceiverFailedError
 from flower_engine.otlp.sending import send
 from flower_engine.projection.archive.followers import ArchiveFollower, Page
 from flower_engine.projection.database import Connection, connect
@@ -29,6 +29,7 @@ _FULL_PAGE = 1_000  # events: behind so many there are more
 _BATCH_SECONDS = 0.25  # pages of few events come no faster than this, so that they grow
 _STANDBY_SECONDS = 5.0
 _IDLE_SECONDS = 1.0
+_MOST_FAILURES = 30  # with the same requests, which takes about a minute
 _LONGEST_SECONDS = 20.0  # that a receiver is left alone: what is held has to be held again
 
 
@@ -140,6 +141,7 @@ class _Following:
         self.page: Page | None = None
         self._pages = TracedPages(connection)
         self._requests: list[bytes] = []
+        self._failures = 0  # of the receiver, one after the other
 
     def stand_by(self) -> None:
         """Somebody else goes on from here: what is known of flows is not, soon."""
@@ -161,9 +163,15 @@ class _Following:
         sending = self._requests[:_AT_ONCE]
         crash_point("traces.read")
         outcomes = await asyncio.gather(*(send(receiver, one) for one in sending), return_exceptions=True)
-        unsent = [one for one, outcome in zip(sending, outcomes, strict=True) if outcome is not None]
-        self._requests = unsent + self._requests[_AT_ONCE:]
-        for outcome in outcomes:
+        results = list(zip(sending, outcomes, strict=True))
+        failed = [outcome for outcome in outcomes if isinstance(outcome, ReceiverFailedError)]
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= _MOST_FAILURES:
+            _log.error("spans are lost, with which the receiver of traces fails: %s", failed[0])
+            results = [one for one in results if not isinstance(one[1], ReceiverFailedError)]
+            self._failures = 0
+        self._requests = [one for one, outcome in results if outcome is not None] + self._requests[_AT_ONCE:]
+        for _, outcome in results:
             if outcome is not None:
                 raise outcome
         crash_point("traces.sent")

@@ -142,6 +142,26 @@ async def test_a_receiver_that_is_away_is_waited_for_and_nothing_is_read_again(
     assert len(told) == len(set(told))
 
 
+async def test_a_receiver_that_fails_again_and_again_loses_these_spans_and_no_others(
+    writer: Writer, server: HttpReceiverServer, exporting: Exporting, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = exporting()
+    await loop.run_once()
+    story = some_flows(1)
+    await archive(writer, story)
+    server.received.answers = [500] * 30
+    for _ in range(29):
+        with pytest.raises(ReceiverAwayError):
+            await loop.run_once()
+    await rest(loop)
+    assert not server.received.spans and "spans are lost" in caplog.text
+    middle = len(story.events)
+    story.run(story.register())
+    await archive(writer, story, middle)
+    await rest(loop)
+    assert set(server.received.told()) == of_events(story.events[middle:])
+
+
 async def test_a_stop_does_not_wait_for_a_receiver_that_hangs(
     writer: Writer, server: HttpReceiverServer, exporting: Exporting
 ) -> None:
@@ -248,31 +268,32 @@ async def test_a_projector_that_is_killed_leaves_no_span_out(  # noqa: PLR0917 #
                 *("-c", _PROJECTOR), environment={**environment, **crashing}, output=output
             )
 
-    async def follows() -> bool:
+    async def follows(position: str = "") -> bool:
+        """Whether it has begun, or come to this position."""
         async with await connect(settings.database_url or "", "test") as connection:
-            found = await connection.execute("SELECT FROM kr_follower WHERE name = 'traces'")
+            found = await connection.execute(
+                "SELECT FROM kr_follower WHERE name = 'traces'"
+                " AND %(position)s::text IN ('', position_ms || '-' || position_seq)",
+                {"position": position},
+            )
             return found.rowcount == 1
 
     projector = start(crash_at)
     await until(follows)
     await tell(client, partition, some_flows(20))
     await until(lambda: _has(server, 10))
-    await tell(client, partition, some_flows(20))
+    last = await tell(client, partition, some_flows(20))
     if crash_at:
         assert await asyncio.to_thread(projector.wait, 120) == -signal.SIGKILL
     else:
         projector.kill()
         projector.wait()
     projector = start()
-    wanted = of_events(await events_of(client, partition))
-
-    async def is_whole() -> bool:
-        return set(server.received.told()) >= wanted
-
-    await until(is_whole)
+    await until(lambda: follows(last))
     projector.terminate()
     assert await asyncio.to_thread(projector.wait, 120) == 0
     told = server.received.told()
+    wanted = of_events(await events_of(client, partition))
     assert set(told) == wanted
     assert len({one.id for one in told}) == len(wanted)
 

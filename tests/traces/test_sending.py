@@ -1,15 +1,20 @@
 """Spans on their way: encoded, sent over HTTP and gRPC, refused, too large, or to a receiver that is away."""
 
 import logging
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from flower_engine.errors import SettingsError
 from flower_engine.otlp.open_receiver import open_receiver
-from flower_engine.otlp.receiver import Receiver, ReceiverAwayError
+from flower_engine.otlp.receiver import Protocols, Receiver, ReceiverAwayError
 from flower_engine.otlp.sending import send
 from flower_engine.otlp.span_requests import MOST_SPANS, SpanEncoder
+from flower_engine.runtime.settings import load_settings
+from flower_engine.secrets import hide_secrets
 from flower_engine.traces.span import Span, SpanEvent, TaskLabel
 from flower_engine.traces.trace_ids import attempt_span_id, flow_span_id, trace_id
 from flower_engine.traces.traceparent import Traceparent
@@ -128,7 +133,42 @@ def test_a_span_that_protobuf_cannot_hold_takes_no_other_with_it(caplog: pytest.
     assert caplog.text.count("cannot be encoded") == 2
 
 
-@pytest.mark.parametrize("headers", ["x", "=x", "a=b,c", "a=\x07"])
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_without_the_extra_it_is_said_what_to_install(
+    protocol: Protocols, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (f"flower_engine.otlp.{protocol}_receiver", "grpc", "opentelemetry.proto"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SettingsError, match=re.escape("pip install 'flower-engine[otel]'")):
+        open_receiver("http://127.0.0.1:9", protocol, "")
+
+
+def test_nobody_imports_what_only_traces_need() -> None:
+    code = (
+        "import sys, flower_projector.service, flower_worker.service, flower_cli.commands.traces;"
+        "assert not {'grpc', 'google.protobuf', 'opentelemetry.proto'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["host:4318", "http://", "http://:4318", "http://host:99999", "http://h:x"]
+)
+def test_an_endpoint_that_is_none_is_refused_at_the_start(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="FLOWER_TRACES_ENDPOINT"):
+        load_settings(traces_endpoint=endpoint)
+
+
+def test_what_authorises_is_shown_nowhere() -> None:
+    load_settings(
+        traces_endpoint="http://me:entirely@127.0.0.1:4318",
+        traces_headers="authorization=Bearer%20unspeakable",
+    )
+    assert hide_secrets("said unspeakable, and entirely") == "said ***, and ***"
+
+
+@pytest.mark.parametrize("headers", ["x", "=x", "a=b,c", "a=\x07", "a=%C3%A9", "a b=c", "grpc-trace-bin=x"])
 def test_headers_that_are_none_are_refused_without_repeating_them(headers: str) -> None:
     with pytest.raises(SettingsError, match="FLOWER_TRACES_HEADERS: its part"):
         open_receiver("http://127.0.0.1:9", "http", headers)

@@ -17,6 +17,7 @@ from flower_engine.errors import NewerEventError, SettingsError
 from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.noun_counts import counted
 from flower_engine.otlp.extra import needs_otel
+from flower_engine.secrets import hide_secrets
 from flower_engine.traces.flow_traces import spans_of
 from flower_engine.traces.span import Span
 
@@ -71,7 +72,7 @@ def _tell(flow: str, spans: Sequence[Span], endpoint: str) -> None:
     has_root = any(not span.parent for span in spans)
     open_ = "" if has_root else "; its own span is not among them, as it has not ended"
     out.print(
-        f"{counted(len(spans), 'span')} of flow {flow} sent to {endpoint}, as trace"
+        f"{counted(len(spans), 'span')} of flow {flow} sent to {hide_secrets(endpoint)}, as trace"
         f" {flow.replace('-', '')}{open_}",
         markup=False,
         highlight=False,

@@ -9,14 +9,20 @@ from urllib.parse import urlsplit
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from flower_engine.otlp.receiver import ReceiverAwayError, RequestRefusedError, RequestTooLargeError
+from flower_engine.otlp.receiver import (
+    ReceiverAwayError,
+    ReceiverFailedError,
+    RequestRefusedError,
+    RequestTooLargeError,
+)
 from flower_engine.secrets import hide_secrets
 
 _SECONDS = 20.0
 _METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _PORT = 4317
 _MOST_WORDS = 300
-_REFUSED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL, grpc.StatusCode.FAILED_PRECONDITION)
+_REFUSED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+_FAILED = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS)
 
 
 class GrpcReceiver:
@@ -60,4 +66,4 @@ class GrpcReceiver:
             return RequestTooLargeError(said)
         if code in _REFUSED:
             return RequestRefusedError(said)
-        return ReceiverAwayError(said)
+        return ReceiverFailedError(said) if code in _FAILED else ReceiverAwayError(said)

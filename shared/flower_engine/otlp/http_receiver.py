@@ -8,12 +8,18 @@ import httpx
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from flower_engine.otlp.receiver import ReceiverAwayError, RequestRefusedError, RequestTooLargeError
+from flower_engine.otlp.receiver import (
+    ReceiverAwayError,
+    ReceiverFailedError,
+    RequestRefusedError,
+    RequestTooLargeError,
+)
 from flower_engine.secrets import hide_secrets
 
 _SECONDS = 20.0
 _REFUSED = (400, 422)
 _TOO_LARGE = 413
+_CANNOT_NOW = (502, 503, 504)
 _PATH = "/v1/traces"
 _MOST_WORDS = 300  # characters of what it answers
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -44,6 +50,8 @@ class HttpReceiver:
             raise RequestTooLargeError(said)
         if answer.status_code in _REFUSED:
             raise RequestRefusedError(said)
+        if answer.is_server_error and answer.status_code not in _CANNOT_NOW:
+            raise ReceiverFailedError(said)
         raise ReceiverAwayError(said, _asked_seconds(answer))
 
     async def close(self) -> None:

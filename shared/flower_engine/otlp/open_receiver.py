@@ -1,10 +1,13 @@
 """The receiver that the settings name."""
 
+import re
 from urllib.parse import unquote
 
 from flower_engine.errors import SettingsError
 from flower_engine.otlp.extra import needs_otel
 from flower_engine.otlp.receiver import Protocols, Receiver
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+(?<!-bin)")  # what gRPC takes, too: there -bin says that bytes follow
 
 
 def open_receiver(endpoint: str, protocol: Protocols, headers: str) -> Receiver:
@@ -35,7 +38,7 @@ def read_headers(text: str) -> dict[str, str]:
     for number, part in enumerate([part for part in text.split(",") if part.strip()], start=1):
         name, has_value, value = part.partition("=")
         name, value = name.strip(), unquote(value.strip())
-        if not has_value or not name or not (part.isascii() and name.isprintable() and value.isprintable()):
+        if not (has_value and _NAME.fullmatch(name) and value.isascii() and value.isprintable()):
             raise SettingsError(f"FLOWER_TRACES_HEADERS: its part {number} is no name=value")
         found[name] = value
     return found

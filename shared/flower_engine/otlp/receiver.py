@@ -14,6 +14,11 @@ class ReceiverAwayError(OSError):
         self.seconds = seconds
 
 
+class ReceiverFailedError(ReceiverAwayError):
+    """The receiver failed with the request, by its fault or by that of what the request holds: nobody knows.
+    So it is worth some tries, not any number."""
+
+
 class RequestRefusedError(Exception):
     """The receiver refuses what the request holds, which sending it again does not change."""
 

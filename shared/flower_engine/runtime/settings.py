@@ -337,6 +337,15 @@ class Settings(BaseModel):
             raise ValueError("it is no URL of HTTP, as http://127.0.0.1:8000 is")
         return value
 
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _names_a_host(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if not parts.hostname or parts.port == 0:  # a port that is none raises ValueError itself
+                raise ValueError("it names no host, as http://127.0.0.1:4318 does")
+        return value
+
     @field_validator("blobs")
     @classmethod
     def _are_stores_of_blobs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
