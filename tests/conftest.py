@@ -1,12 +1,10 @@
 """Fixtures that every test may use: one private Valkey and Postgres for the whole session."""
 
-import asyncio
 import gc
 import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -20,10 +18,8 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
-from flower_engine.projection import database
-from flower_engine.projection.maintain.migrations import migrate
 from memory_folder import memory_folder
-from prepared_postgres import prepare_postgres
+from prepared_postgres import make_tables, prepare_postgres
 
 gc.disable()  # while tests are collected, and looks at far less from then on: see pytest_collection_finish
 
@@ -94,14 +90,7 @@ def with_tables(postgres_url: str) -> str:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
 
-    async def make_tables() -> None:
-        async with await database.connect(
-            postgres_url.replace("@/flower", f"@/{name}"), "test"
-        ) as connection:
-            await migrate(connection)
-
-    with ThreadPoolExecutor(1) as thread:  # this one may have an event loop
-        thread.submit(asyncio.run, make_tables()).result()
+    make_tables(postgres_url.replace("@/flower", f"@/{name}"))
     return name
 
 

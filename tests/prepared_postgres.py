@@ -1,29 +1,49 @@
 """Data of an embedded Postgres, made once and copied: initdb costs ten times as much as the copy."""
 
+import asyncio
 import atexit
 import functools
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
+from flower_engine.projection import database
+from flower_engine.projection.maintain.migrations import migrate
 from memory_folder import memory_folder
 
 
-def prepare_postgres(home: Home) -> None:
-    """Gives a new data folder, which the caller holds, the data of a Postgres that was started once."""
+def prepare_postgres(home: Home, *, with_tables: bool = False) -> None:
+    """Gives a new data folder, which the caller holds, the data of a Postgres that was started once, with
+    Flower's tables, and nothing in them, if so asked."""
     if not home.postgres.exists():
-        subprocess.run(["cp", "-a", _made(), home.postgres], check=True)  # with its owner
+        subprocess.run(["cp", "-a", _made(with_tables), home.postgres], check=True)  # with its owner
+
+
+def make_tables(database_url: str) -> None:
+    """Flower's tables in an empty database."""
+
+    async def make() -> None:
+        async with await database.connect(database_url, "test") as connection:
+            await migrate(connection)
+
+    with ThreadPoolExecutor(1) as thread:  # this one may have an event loop
+        thread.submit(asyncio.run, make()).result()
 
 
 @functools.cache
-def _made() -> Path:
+def _made(with_tables: bool) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="flower-tests-", dir=memory_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Home(folder) as home:
+        if with_tables:
+            prepare_postgres(home)
         postgres = EmbeddedPostgres(home, durable=False)
-        postgres.start()
+        url = postgres.start()
+        if with_tables:
+            make_tables(url)
         postgres.stop()
     return home.postgres

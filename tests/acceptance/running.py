@@ -99,7 +99,7 @@ class RunningEngine:
         Whatever the block did to them, those that still run then must end well (exit code 0).
         """
         with cls.started_through(
-            lambda addresses: addresses, folder, *services, anew=False, **environment
+            lambda addresses: addresses, folder, *services, anew=False, with_tables=True, **environment
         ) as engine:
             yield engine
 
@@ -111,14 +111,16 @@ class RunningEngine:
         folder: Path,
         *services: str,
         anew: bool = False,
+        with_tables: bool = False,
         **environment: str,
     ) -> Generator[Self]:
         """The same; services find the stores at the addresses that ``through`` makes of theirs. Stores whose
-        addresses are in the environment are used, others are started."""
+        addresses are in the environment are used, others are started. Postgres has Flower's tables, if so
+        asked; else the first of the services makes them."""
         redis_url, database_url = environment.get("FLOWER_REDIS_URL"), environment.get("FLOWER_DATABASE_URL")
         with Home(folder / "home") as home:
             if database_url is None:
-                prepare_postgres(home)
+                prepare_postgres(home, with_tables=with_tables)
             settings = load_settings(home=home.path, redis_url=redis_url, database_url=database_url)
             stores = EmbeddedStores(home, settings)
             with stores as addresses:

@@ -1,35 +1,35 @@
-"""What FastAPI finds out about the parameters of a route, once for all APIs that tests of a process start.
+"""What FastAPI finds out about a route and its parameters, once for all APIs that tests of a process start.
 
-It makes a validator of each parameter whenever an app is made: half of what the start of an API in the tests'
-own process costs, some hundred times. The validators keep nothing of the app.
+It takes functions apart and makes a validator of each parameter whenever an app is made: most of what the
+start of an API in the tests' own process costs, some hundred times. What it finds keeps nothing of the app.
 """
 
-import inspect
-import threading
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from fastapi.dependencies import utils
+from fastapi import routing
 
-_found: dict[Any, Any] = {}
-_now = threading.local()
+_found: dict[Any, dict[str, Any]] = {}
 
 
 def remember_parameters() -> None:
-    """From now on. A route is known by the code of its function, a parameter by its name."""
-    read_signature, analyze = utils.get_typed_signature, utils.analyze_param
+    """From now on. A route is known by its path, its methods and the code of its function."""
+    library: Any = routing  # the function has no public name
+    find_out: Callable[..., None] = library._populate_api_route_state
 
-    def get_typed_signature(call: Callable[..., Any]) -> inspect.Signature:
-        _now.code = getattr(inspect.unwrap(call), "__code__", None)
-        return read_signature(call)
+    def populate(route: Any, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        key = (path, *(more["methods"] or ()), endpoint.__code__)
+        state, of_app = cast(dict[str, Any], vars(route)), more["dependency_overrides_provider"]
+        if key in _found:
+            state |= _found[key]
+            state |= {"endpoint": endpoint, "dependency_overrides_provider": of_app}
+            route.dependant = dataclasses.replace(route.dependant, call=endpoint)
+            return
+        find_out(route, path, endpoint, **more)
+        if not route.dependant.dependencies:  # those are of the app
+            dependant = dataclasses.replace(route.dependant, call=None)
+            of_no_app = {"endpoint": None, "dependency_overrides_provider": None, "dependant": dependant}
+            _found[key] = state | of_no_app
 
-    def analyze_param(*, param_name: str, path_param_names: set[str], **more: Any) -> Any:
-        key = (_now.code, param_name, frozenset(path_param_names))
-        known = _found.get(key)
-        if known is None:
-            known = analyze(param_name=param_name, path_param_names=path_param_names, **more)
-            if _now.code is not None and known.depends is None:  # what it depends on is of the app
-                _found[key] = known
-        return known
-
-    utils.get_typed_signature, utils.analyze_param = get_typed_signature, analyze_param
+    library._populate_api_route_state = populate

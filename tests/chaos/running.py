@@ -22,7 +22,7 @@ from flower_engine.embedded.embedded_stores import Addresses
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
 PROGRAMS = "chaos.programs,chaos.forks"
 LIMIT = 3
-SCHEDULES = 50  # of one second each
+SCHEDULES = 30  # of one second each: each way to overlap with each to catch up, with jitter and without
 
 
 class Outcome(msgspec.Struct, frozen=True):
