@@ -35,6 +35,7 @@ from flower_api.routes.top import add_top
 from flower_api.routes.versions import add_versions
 from flower_api.routes.workflows import add_workflows
 from flower_engine.flows.flow_waits import FlowWaits
+from flower_engine.flows.followed_streams import FollowedStreams
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.runtime.api_tokens import ApiToken
 
@@ -47,12 +48,14 @@ def create_app(
     max_blob_mb: int = 1_024,
     *,
     waits: FlowWaits | None = None,
+    streams: FollowedStreams | None = None,
     metrics: ApiMetrics | None = None,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
     so many megabytes of bodies at one time, and of each blob.
 
-    Whoever waits for a flow is woken by ``waits``, as long as somebody runs that; without, nobody waits.
+    Whoever waits for a flow is woken by ``waits``, whoever follows a task log is served by ``streams``, as
+    long as somebody runs these; without, nobody waits or follows.
 
     It does no I/O of its own before the first request.
     """
@@ -72,7 +75,7 @@ def create_app(
     add_registering(app, stores)
     add_flows(app, stores, waits)
     add_tasks(app, stores, waits)
-    add_task_logs(app, stores)
+    add_task_logs(app, stores, streams or FollowedStreams(stores, 0))
     add_operations(app, stores)
     add_bulk(app, stores)
     add_limits(app, stores)

@@ -9,6 +9,7 @@ from flower_api.app import create_app
 from flower_api.connection import Bounds
 from flower_api.server import Server, bind, room_for
 from flower_engine.flows.flow_waits import FlowWaits
+from flower_engine.flows.followed_streams import FollowedStreams
 from flower_engine.flows.installed_stores import look_after
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
 from flower_engine.log.client import connect
@@ -47,6 +48,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     stores = PostgresStores(redis, pool, settings, SystemClock())
     connections = room_for(settings.max_connections)
     waits = FlowWaits(stores, connections // 2)  # whoever waits holds a connection; others come, too
+    streams = FollowedStreams(stores, connections // 4)
     metrics = ApiMetrics(stores)
     app = create_app(
         stores,
@@ -55,6 +57,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
         settings.max_bodies_mb,
         settings.max_blob_mb,
         waits=waits,
+        streams=streams,
         metrics=metrics,
     )
     bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
@@ -63,17 +66,21 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     serving = asyncio.create_task(server.run_until_stopped())
     behind = asyncio.create_task(look_after(stores, settings))
     waiting = asyncio.create_task(waits.run())
+    following = asyncio.create_task(streams.run())
     try:
         async with service_endpoint(settings, {"/metrics": metrics.page}):
-            await asyncio.wait({stopped, serving, behind, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {stopped, serving, behind, waiting, following}, return_when=asyncio.FIRST_COMPLETED
+            )
         waits.close()
+        streams.close()
         server.stop()
         await serving
-        for ended in (behind, waiting):
+        for ended in (behind, waiting, following):
             if ended.done():
                 ended.result()
     finally:
-        await cancel_all([stopped, serving, behind, waiting])
+        await cancel_all([stopped, serving, behind, waiting, following])
         await pool.close()
         await redis.aclose()
         bound.close()

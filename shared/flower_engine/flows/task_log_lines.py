@@ -73,6 +73,10 @@ class Teller:
         self._names = names
         self.told = {} if told is None else told
 
+    def name(self, names: Mapping[int, str]) -> None:
+        """From now on the tasks have these names."""
+        self._names = names
+
     def lines_of(self, row: ChunkRow) -> Iterator[Told]:
         """The lines of a chunk that were not told before, behind a note of what is missing before them."""
         attempt = row.task, row.attempt

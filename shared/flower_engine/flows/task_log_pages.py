@@ -77,6 +77,19 @@ async def find_task_number(stores: PostgresStores, flow: str, task: int | str) -
     return number_in(await find_flow(stores, flow), task) if found is None else found
 
 
+async def find_known(stores: PostgresStores, flow: str) -> None:
+    """Returns if there is such a flow.
+
+    Raises:
+        UnknownFlowError: there is none.
+    """
+    stores.partition_of(flow)
+    async with stores.postgres() as connection:
+        is_known = await is_projected(connection, flow, None)
+    if not is_known:
+        await find_flow(stores, flow)
+
+
 async def open_log(stores: PostgresStores, flow: str, asked: LineFilter) -> Log:
     """What a reader needs.
 

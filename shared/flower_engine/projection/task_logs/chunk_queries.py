@@ -82,6 +82,20 @@ ORDER BY position_ms, position_seq
 _NAMES = """
 SELECT task_exec_seq::int, task_name FROM kr_task_stat WHERE task_flow_id = %s AND task_name IS NOT NULL
 """
+# A flow stands still, too, where tasks of it failed, none runs, and what waits waits for these.
+_OVER = """
+SELECT asked.flow, asked.task FROM unnest(%s::text[], %s::int[]) AS asked (flow, task)
+WHERE CASE WHEN asked.task IS NULL THEN EXISTS (
+    SELECT FROM kr_flow_stat AS flow WHERE flow.task_flow_id = asked.flow AND (flow.finished_ts IS NOT NULL
+      OR (flow.suspended > 0 AND flow.running = 0 AND NOT EXISTS (
+        SELECT FROM kr_task_stat AS waiting WHERE waiting.task_flow_id = asked.flow AND exec_status = 0
+          AND NOT EXISTS (SELECT FROM kr_task_stat AS before WHERE before.task_flow_id = asked.flow
+            AND before.task_exec_seq = ANY(waiting.depends_on) AND before.exec_status IN (0, 2))))))
+  ELSE EXISTS (SELECT FROM kr_flow_stat AS flow WHERE flow.task_flow_id = asked.flow
+      AND flow.finished_ts IS NOT NULL)
+    OR EXISTS (SELECT FROM kr_task_stat AS task WHERE task.task_flow_id = asked.flow
+      AND task.task_exec_seq = asked.task AND task.exec_status IN (2, 3, 9)) END
+"""
 
 
 async def chunks_by_place(
@@ -124,6 +138,14 @@ async def is_projected(connection: Connection, flow: str, task: int | None) -> b
         "SELECT FROM kr_flow_stat WHERE task_flow_id = %s AND coalesce(%s::int <= tasks, true)", [flow, task]
     )
     return found.rowcount == 1
+
+
+async def which_are_over(
+    connection: Connection, asked: Sequence[tuple[str, int | None]]
+) -> set[tuple[str, int | None]]:
+    """Those of flows (task None) and tasks that have come to their end, or stand still."""
+    flows, tasks = [flow for flow, _ in asked], [task for _, task in asked]
+    return {(flow, task) async for flow, task in await connection.execute(_OVER, [flows, tasks])}
 
 
 async def task_names(connection: Connection, flow: str) -> dict[int, str]:
