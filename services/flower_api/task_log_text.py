@@ -1,7 +1,6 @@
 """Task logs as plain text, in which nothing that a program wrote acts on a terminal."""
 
 import logging
-import re
 from collections.abc import AsyncGenerator, Iterable
 
 from flower_engine.errors import FlowerError
@@ -9,12 +8,11 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.task_log_lines import LineFilter, LineView
 from flower_engine.flows.task_log_pages import LogPage, place_of, read_page
 from flower_engine.store_faults import STORE_ERRORS
+from flower_engine.task_logs.shown_text import shown
 
 _log = logging.getLogger(__name__)
 
 PLAIN = "text/plain"
-# Newlines and tabs stay; C0, DEL, C1 and what changes the direction of text are written out.
-_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def wants_plain(accept: str) -> bool:
@@ -25,11 +23,6 @@ def wants_plain(accept: str) -> bool:
         if kind in weights:
             weights[kind] = max(weights[kind], _weight(parameters))
     return weights["text/plain"] > weights["application/json"]
-
-
-def shown(text: str) -> str:
-    """Text with what would act on a terminal written out, as \\x1b."""
-    return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def as_text(lines: Iterable[LineView], *, with_task: bool) -> str:

@@ -44,6 +44,7 @@ COMMANDS = {
     "commands.backfills": ("backfill",),
     "commands.programs": ("programs",),
     "commands.deploy": ("deploy", "export"),
+    "commands.logs": ("logs",),
     "commands.events": ("events",),
     "commands.traces": ("traces",),
     "commands.diff": ("diff",),

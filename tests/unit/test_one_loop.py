@@ -25,7 +25,7 @@ LOOPS = {
     "services/flower_worker/child_processes.py": "tries to start children until one starts",
     "services/flower_worker/exchange.py": "the same call is sent until it is answered, then never again",
     "services/flower_worker/transfers.py": "one call is made until the store of blobs can be used",
-    "shared/flower_engine/flows/task_log_followers.py": "paced by what comes; a store that is away is told of",
+    "shared/flower_engine/flows/task_log_followers.py": "paced by what comes; says that a store is away",
     "shared/flower_engine/projection/maintain/replay.py": "gives way to others between two pages",
     "shared/flower_engine/runtime/loop.py": "it is the loop",
     "shared/flower_engine/runtime/loss_recovery.py": "what is lost is looked up anew after each recovery",

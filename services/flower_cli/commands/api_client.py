@@ -14,6 +14,7 @@ from flower_cli.console import err, fail
 from flower_engine.client.api_location import api_url
 from flower_engine.client.client_errors import problem_words
 from flower_engine.client.http_settings import TIMEOUT, session_settings, why_unreached
+from flower_engine.client.sent_events import SentEvent, SentEvents
 from flower_engine.errors import SettingsError
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_AWAY = 1, 2, 5
@@ -97,6 +98,20 @@ class Api:
                 raise _error_of(reply)
             for line in reply.iter_lines():
                 yield msgspec.json.decode(line)
+
+    def events(self, path: str, mark: str, **query: Any) -> Iterator[SentEvent | None]:
+        """Server-sent events as they come, behind the one of this mark (""; from the first); None for
+        whatever else comes."""
+        given = {name: value for name, value in query.items() if value is not None}
+        headers = {"Last-Event-ID": mark} if mark else {}
+        sent = SentEvents(mark)
+        with _told(self.url), self._client.stream("GET", path, params=given, headers=headers) as reply:
+            if reply.is_error:
+                reply.read()
+                raise _error_of(reply)
+            for line in reply.iter_lines():
+                yield sent.take(line)
+        raise ApiError(f"the API at {self.url} ended what it sent", EXIT_AWAY)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         with _told(self.url):

@@ -25,6 +25,7 @@ from flower_cli.commands.api_options import (
 )
 from flower_cli.commands.failures import print_attempts, print_failure, print_traceback
 from flower_cli.commands.flow_names import flow_id
+from flower_cli.commands.logs import print_last_lines
 from flower_cli.commands.tree import tree_lines
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
@@ -85,12 +86,15 @@ def show(
             "" if task is None else f"/tasks/{path_part(task)}"
         )
         answer = api.get(path, at=at)
-    if as_json:
-        print_json(answer)
-    elif task is not None:
-        print_task(msgspec.json.decode(answer), whole=traceback)
-    else:
-        print_flow(msgspec.json.decode(answer), whole=traceback)
+        if as_json:
+            print_json(answer)
+        elif task is not None:
+            print_task(msgspec.json.decode(answer), whole=traceback)
+        else:
+            found = msgspec.json.decode(answer)
+            print_flow(found, whole=traceback)
+            if at is None:
+                print_last_lines(api, found)
 
 
 def why(

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
         NotRegisteredError,
         ResultError,
     )
-    from flower_engine.client.flow_values import Deployed, Event, Flow, FlowEntry, Operated, Task, Worker
+    from flower_engine.client.flow_values import (
+        Deployed,
+        Event,
+        Flow,
+        FlowEntry,
+        LogLine,
+        Operated,
+        Task,
+        Worker,
+    )
     from flower_engine.client.wanted_flows import NamedWorkflow, Registration, named, registration
 
 __all__ = [
@@ -45,6 +54,7 @@ __all__ = [
     "FlowFailedError",
     "FlowHandle",
     "FlowTimeoutError",
+    "LogLine",
     "NamedWorkflow",
     "NotRegisteredError",
     "Operated",
@@ -72,7 +82,7 @@ _PLACES = {
         "NotRegisteredError",
         "ResultError",
     ),
-    "flow_values": ("Deployed", "Event", "Flow", "FlowEntry", "Operated", "Task", "Worker"),
+    "flow_values": ("Deployed", "Event", "Flow", "FlowEntry", "LogLine", "Operated", "Task", "Worker"),
     "wanted_flows": ("NamedWorkflow", "Registration", "named", "registration"),
 }
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 
@@ -27,6 +27,7 @@ from flower_engine.client.flow_values import (
     Event,
     Flow,
     FlowEntry,
+    LogLine,
     Operated,
     StatusWord,
     Task,
@@ -317,6 +318,31 @@ class FlowHandle(Generic[R]):
         """Its history, from behind a position on, as far as it goes now."""
         while True:
             page, after = self._client.run(flow_calls.events_page(self.id, after, self._client.patience()))
+            yield from page
+            if after is None:
+                return
+
+    def logs(
+        self,
+        task: int | str | None = None,
+        *,
+        attempt: int | None = None,
+        level: int | str | None = None,
+        stream: Literal["out", "err", "log", "engine"] | None = None,
+        tail: int | None = None,
+    ) -> Iterator[LogLine]:
+        """What its tasks, or one of them (by number or name), wrote so far, by task, attempt and line: from a
+        level (``"WARNING"``, 30) on, of one stream, the last so many lines.
+
+        Raises:
+            UnknownTaskError: the flow has no such task.
+        """
+        query = {"attempt": attempt, "level": level, "stream": stream, "tail": tail}
+        after = None
+        while True:
+            page, after = self._client.run(
+                flow_calls.log_page(self.id, task, {**query, "after": after}, self._client.patience())
+            )
             yield from page
             if after is None:
                 return

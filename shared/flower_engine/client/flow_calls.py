@@ -32,7 +32,7 @@ from flower_engine.client.client_errors import (
     ResultError,
     error_of,
 )
-from flower_engine.client.flow_values import Event, Flow, FlowEntry, Operated, Task, Worker
+from flower_engine.client.flow_values import Event, Flow, FlowEntry, LogLine, Operated, Task, Worker
 from flower_engine.client.wanted_flows import Registration, encoded
 from flower_engine.errors import FlowerError, UnknownWorkflowError
 from flower_engine.model.blob_ref import BlobRef
@@ -74,6 +74,7 @@ class _Page(msgspec.Struct):
     next: str | None = None
     flows: list[FlowEntry] = []
     events: list[Event] = []
+    lines: list[LogLine] = []
 
 
 class _Workers(msgspec.Struct):
@@ -311,6 +312,19 @@ def events_page(flow: str, after: str | None, patience: Patience) -> Steps[tuple
     answer = yield from sent(Request("GET", f"{_path(flow)}/events", {"after": after}), patience)
     page = decoded(answer, _Page)
     return page.events, page.next
+
+
+def log_page(
+    flow: str, task: int | str | None, query: Mapping[str, Any], patience: Patience
+) -> Steps[tuple[list[LogLine], str | None]]:
+    """A page of what a flow's tasks, or one of them, wrote, and where the next begins.
+
+    Raises:
+        UnknownFlowError, UnknownTaskError: there is no such task.
+    """
+    path = f"{_path(flow)}/log" if task is None else f"{_path(flow)}/tasks/{path_part(str(task))}/log"
+    page = decoded((yield from sent(Request("GET", path, query), patience)), _Page)
+    return page.lines, page.next
 
 
 def workers(patience: Patience) -> Steps[list[Worker]]:

@@ -73,6 +73,25 @@ class Task(_Told):
         return (end - self.started_ts).total_seconds() if end and self.started_ts else None
 
 
+class LogLine(_Told):
+    """A line that a task wrote. ``stream``: ``out``, ``err``, ``log`` (the library logging), or ``engine``:
+    what Flower says of the log; then ``missing`` lines are not there. ``level`` is a number of logging."""
+
+    task_exec_seq: int
+    attempt: int
+    text: str
+    stream: str = "out"
+    level: int = 20
+    task_name: str | None = None
+    number: int | None = None
+    ts: datetime | None = None
+    logger: str = ""
+    missing: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class FlowEntry(_Told):
     """A flow without its tasks: how many of them stand where, and when what happened. ``slot_ts``: the slot
     that it was fired for, of the schedule of this name (None where it is not known) and uid, with the slots
