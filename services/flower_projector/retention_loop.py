@@ -4,7 +4,7 @@ import asyncio
 import logging
 from functools import partial
 
-from flower_engine.errors import LostError
+from flower_engine.errors import BlobStoreError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.projection.database import connect
 from flower_engine.runtime.backoff import SteadyBackoff
@@ -12,6 +12,7 @@ from flower_engine.runtime.blob_retention import prune_blobs, stores_at_urls
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.retention import DAY_SECONDS, prune_older
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.task_log_store import prune_lines
 from flower_engine.store_faults import STORE_ERRORS
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,10 @@ async def prune_once(client: AsyncRedis, settings: Settings, days: int) -> None:
     async with await connect(settings.database_url, "retention") as connection:
         pruned = await prune_older(client, connection, days * DAY_SECONDS)
         blobs = await prune_blobs(client, connection, stores_at_urls(settings.blobs))
+        try:
+            await prune_lines(connection, settings.task_log_store)
+        except BlobStoreError as error:
+            _log.warning("lines of task logs in their store were not pruned: %s", error)
     if blobs.count:
         _log.info("pruned %d blobs of %d bytes that no flow uses", blobs.count, blobs.size)
     for problem in blobs.problems:

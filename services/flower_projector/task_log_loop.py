@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 import psycopg
 
+from flower_engine.blobs.filesystem_store import FilesystemStore
+from flower_engine.blobs.patience import StorePatience
+from flower_engine.errors import BlobStoreError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.entries import Found
 from flower_engine.log.partition import Partition
@@ -24,6 +27,7 @@ from flower_engine.runtime.backoff import StoresBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.task_log_store import put_lines, task_log_store
 from flower_engine.store_faults import STORE_ERRORS, is_refusal
 from flower_engine.task_logs.arrivals import ArrivedChunk, arrived
 from flower_engine.task_logs.chunks import BadChunk
@@ -34,8 +38,9 @@ KEEP_MS = 10_000
 """What is stored stays in the stream for so long: whoever follows reads it there."""
 
 _INTERVAL_SECONDS = 1.0
+_BLOB_SECONDS = 10.0
 _STANDBY_SECONDS = 5.0  # another one stores them; it may be gone by then
-_MOST_ENTRIES = 100  # of 64 KiB at most, as workers write them
+_MOST_ENTRIES = 32  # of 64 KiB at most; decoding them must not hold the projector up
 _SAY_BAD_AGAIN_SECONDS = 600.0
 
 
@@ -53,7 +58,9 @@ class TaskLogLoop:
         self._settings = settings
         self._clock = clock
         self._bad = _BadChunks(clock)
-        self._streams = [_Stream(client, partition, self._bad, clock) for partition in partitions]
+        store = task_log_store(settings.task_log_store)
+        self._streams = [_Stream(client, partition, self._bad, clock, store) for partition in partitions]
+        self._patience = StorePatience(_log)
         self._connection: Connection | None = None
         self._writer: ChunkWriter | None = None
 
@@ -77,6 +84,11 @@ class TaskLogLoop:
             for stream in self._streams:
                 if stream.is_due():
                     more += await stream.run_once(await self._writing())
+        except BlobStoreError as error:  # meanwhile the streams keep what comes, within their bound
+            seconds = self._patience.failed("storing task logs", error)
+            for stream in self._streams:
+                stream.wait(seconds)
+            return 0
         except STORE_ERRORS:
             await self.close()
             raise
@@ -111,7 +123,15 @@ def _interval_after(more: int) -> float:
 class _Stream:
     """The stream of one partition. What is stored of it is read anew whenever it may have changed."""
 
-    def __init__(self, client: AsyncRedis, partition: Partition, bad: "_BadChunks", clock: Clock) -> None:
+    def __init__(
+        self,
+        client: AsyncRedis,
+        partition: Partition,
+        bad: "_BadChunks",
+        clock: Clock,
+        store: FilesystemStore | None,
+    ) -> None:
+        self._store = store
         self._client = client
         self._number = partition.number
         self._keys = partition.keys
@@ -124,6 +144,10 @@ class _Stream:
 
     def is_due(self) -> bool:
         return self._clock.monotonic() >= self._due
+
+    def wait(self, seconds: float) -> None:
+        """Nothing of it is stored for so long."""
+        self._due = self._clock.monotonic() + seconds
 
     def forget(self) -> None:
         self._is_known = False
@@ -145,12 +169,15 @@ class _Stream:
             return 0
         self._held = self._after = position
         await self._trim(found.now_ms)
+        if self._store is not None and len(found.entries) < _MOST_ENTRIES:
+            self.wait(_BLOB_SECONDS)  # fewer and larger ones
         return len(found.entries) if len(found.entries) == _MOST_ENTRIES else 0
 
     async def _write(self, writer: ChunkWriter, position: str, chunks: Sequence[ArrivedChunk]) -> bool:
         """Writes them; what Postgres refuses is left out."""
         try:
-            return await writer.write(self._number, self._held, position, chunks)
+            blobs = None if self._store is None or not chunks else await put_lines(self._store, chunks)
+            return await writer.write(self._number, self._held, position, chunks, blobs)
         except (psycopg.Error, struct.error) as error:
             if isinstance(error, psycopg.Error) and not is_refusal(error):
                 raise

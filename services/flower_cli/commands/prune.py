@@ -64,11 +64,12 @@ def prune(
 
 async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
     from flower_cli.console import out
-    from flower_engine.errors import StoreError
+    from flower_engine.errors import BlobStoreError, StoreError
     from flower_engine.log.client import connect
     from flower_engine.projection import database
     from flower_engine.runtime.blob_retention import prune_blobs, stores_at_urls
     from flower_engine.runtime.retention import DAY_SECONDS, prune_older
+    from flower_engine.runtime.task_log_store import prune_lines
 
     assert settings.redis_url is not None
     assert settings.database_url is not None
@@ -81,6 +82,10 @@ async def _prune(settings: "Settings", days: int, folder: Path | None) -> None:
         if pruned is None:
             raise StoreError("another prune is at work; try again when it is done")
         blobs = await prune_blobs(client, connection, stores_at_urls(settings.blobs))
+        try:
+            await prune_lines(connection, settings.task_log_store)
+        except BlobStoreError as error:
+            blobs.problems.append(str(error))
     out.print(
         f"{pruned.flows:,} flows and {pruned.events:,} events went, {len(pruned.days)} days were dropped;"
         f" {pruned.kept:,} events of these days stay; {pruned.chunks:,} chunks of task logs and"

@@ -24,8 +24,10 @@ _UPLOADS = "uploads"
 class FilesystemStore:
     """Blobs under a URL; credentials are the file system's own matter (its variables, or fsspec's)."""
 
-    def __init__(self, url: str) -> None:
-        """Raises:
+    def __init__(self, url: str, setting: str = "FLOWER_BLOBS") -> None:
+        """``setting``: that names the URL.
+
+        Raises:
         SettingsError: fsspec, or what it needs for this kind of URL, is not installed.
         """
         self.name = url.rstrip("/")
@@ -34,7 +36,7 @@ class FilesystemStore:
             fsspec.get_filesystem_class(self.name.partition(":")[0])
         except (ImportError, ValueError) as error:
             raise SettingsError(
-                f"FLOWER_BLOBS: {url!r} cannot be used here: {error}; pip install 'flower-engine[blobs]', and"
+                f"{setting}: {url!r} cannot be used here: {error}; pip install 'flower-engine[blobs]', and"
                 " what fsspec names for this kind of URL"
             ) from error
 
@@ -80,6 +82,22 @@ class FilesystemStore:
                 ) from None
             with source:
                 yield from parts_of(source)
+
+    def read_range(self, sha256: str, offset: int, size: int) -> bytes:
+        """A part of a blob.
+
+        Raises:
+            BlobStoreError: the store cannot be used now.
+            MissingBlobError: it is not there.
+        """
+        with self._told():
+            files, root = self._files()
+            try:
+                return bytes(files.cat_file(_path(root, sha256), offset, offset + size))
+            except FileNotFoundError:
+                raise MissingBlobError(
+                    f"blob {sha256} is not in {self}: it was pruned, or never stored"
+                ) from None
 
     def prune(self, used: Callable[[list[str]], set[str]], older_than_seconds: float) -> tuple[int, int]:
         """Deletes blobs that are not used and were not touched for so long; how many, and their bytes.

@@ -18,6 +18,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.runtime.clock import Clock
 from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.task_log_store import task_log_store
 
 _WAIT_SECONDS = 2.0  # for a free connection; a client does better to try again than to wait longer
 _WAIT_AWAY_SECONDS = 0.3  # the same while the listener says that Postgres is away
@@ -42,6 +43,7 @@ class PostgresStores(Stores):
         self.listener = Listener(settings.database_direct_url or settings.database_url, self.plans)
         self.pool = pool
         self.blob_names = settings.blobs
+        self.task_log_store = task_log_store(settings.task_log_store)
 
     @asynccontextmanager
     async def postgres(self) -> AsyncGenerator[Connection]:

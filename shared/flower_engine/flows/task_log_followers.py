@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from flower_engine.errors import FlowerError, StoreUnavailableError
 from flower_engine.flows.followed_streams import FollowedStreams, Following
+from flower_engine.flows.task_log_blobs import with_lines
 from flower_engine.flows.task_log_lines import LineFilter, LineView, Teller, Told, concerns, losses_of
 from flower_engine.flows.task_log_pages import chunk_filter, last_told, open_log
 from flower_engine.flows.task_log_tail import read_unstored
@@ -173,7 +174,7 @@ class _Follower:
         is_last = False
         while not is_last:
             rows, is_last = await self._next_rows(before)
-            for followed in await self._tell(rows):
+            for followed in await self._tell(await with_lines(self._stores, rows)):
                 yield followed
             before = rows[-1].arrival if rows else before
         self._is_known, self._is_anew = True, False

@@ -92,9 +92,7 @@ class Teller:
             )
         if lines is None:
             count = row.last - max(told, row.first - 1)
-            yield self._note(
-                row, row.last, f"{_lines(count)} cannot be read: what is stored of them is damaged", count
-            )
+            yield self._note(row, row.last, f"{_lines(count)} cannot be read: {_why(row)}", count)
             return
         for line in lines:
             if (
@@ -103,13 +101,6 @@ class Teller:
                 and self._asked.stream in (None, line.stream)
             ):
                 yield Told((*attempt, line.number), row.arrival, self._view(row, line))
-
-    def unreadable(self, row: ChunkRow, why: str) -> Iterator[Told]:
-        """The same of a chunk whose lines cannot be had."""
-        for told in self.lines_of(row._replace(lines=b"")):
-            if told.place[2] == row.last and told.line.missing:
-                told.line.text = f"{_lines(told.line.missing)} cannot be read: {why}"
-            yield told
 
     def lost(self, loss: "Loss") -> Told:
         """What is said at the end of an attempt that was lost."""
@@ -175,7 +166,7 @@ def _lines_of(row: ChunkRow) -> Sequence[Line] | None:
     """The lines; [] where none is wanted, None: they are damaged."""
     if not row.is_wanted:
         return []
-    if not isinstance(row.lines, bytes):
+    if row.lines is None or not isinstance(row.lines, bytes):
         return row.lines
     try:
         lines = _decode(row.lines)
@@ -195,3 +186,9 @@ def _words_of_gap(missing: int, left_out: int) -> str:
 
 def _lines(count: int) -> str:
     return "1 line" if count == 1 else f"{count:,} lines"
+
+
+def _why(row: ChunkRow) -> str:
+    if row.blob is not None and row.lines is None:
+        return "they are in FLOWER_TASK_LOG_STORE, which the API cannot read now, or is not told of"
+    return "what is stored of them is damaged"

@@ -7,6 +7,7 @@ import msgspec
 
 from flower_engine.flows.history import find_flow, number_in
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.task_log_blobs import with_lines
 from flower_engine.flows.task_log_lines import (
     END,
     LineFilter,
@@ -170,7 +171,7 @@ async def last_told(
         size = min(_MOST_BATCH_CHUNKS, max(_BATCH_CHUNKS, looked))
         async with stores.postgres() as connection:
             batch = await chunks_backwards(connection, chunk_filter(log.flow, asked), before, size)
-        rows += batch
+        rows += await with_lines(stores, batch)
         told = _last_of(rows, log, asked)
         if len(batch) < size:
             break
@@ -226,7 +227,7 @@ async def _in_order(
     while True:
         async with stores.postgres() as connection:
             batch = await chunks_by_place(connection, chunk_filter(log.flow, asked), after, _BATCH_CHUNKS)
-        for row in batch:
+        for row in await with_lines(stores, batch):
             while others and others[-1].place < row.place:
                 yield others.pop()
             yield row

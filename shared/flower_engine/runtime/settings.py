@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 
@@ -42,6 +43,26 @@ _OF_OTHERS = ("CRASH_AT",)  # of tests
 
 Names = tuple[str, ...]
 """Names: as a variable separated by commas, as a flag repeatable."""
+
+
+def _refuse_store(store: str) -> None:
+    """Raises ValueError where a URL of a store is none that several processes can use."""
+    if "@" in urlsplit(store).netloc:  # every result would show it
+        raise ValueError(
+            "a URL with a user or password would stand in events: give them to fsspec by its own"
+            " variables (FSSPEC_S3_KEY) or the store's"
+        )
+    kind, _, place = store.partition("://")
+    if store.startswith("memory:"):
+        raise ValueError(
+            f"{store!r} is the memory of one process: what is stored there is gone with it, and no"
+            " other process finds it; take api, or a URL of a folder or bucket"
+        )
+    if kind in ("file", "local") and not place.startswith("/"):
+        raise ValueError(
+            f"{store!r} depends on the folder that each process runs in: write an absolute path, as"
+            " file:///srv/blobs is"
+        )
 
 
 class Settings(BaseModel):
@@ -126,6 +147,12 @@ class Settings(BaseModel):
         (),
         description="stores of blobs (large results, files of programs): `api` (Postgres, through the API) or"
         " URLs of fsspec; the first is written to, all are read; not set: none",
+    )
+
+    task_log_store: str | None = Field(
+        None,
+        description="a URL of fsspec where projectors keep the lines of task logs and the API reads them; not"
+        " set: Postgres",
     )
 
     queues: Names = Field(
@@ -352,23 +379,29 @@ class Settings(BaseModel):
         for store in value:
             if store != "api" and not re.match(r"[a-z][a-z0-9+.-]*://?[^\s]", store):
                 raise ValueError(f"{store!r} is neither api nor a URL, as file:///srv/blobs is")
-            if "@" in urlsplit(store).netloc:  # every result would show it
-                raise ValueError(
-                    "a URL with a user or password would stand in events: give them to fsspec by its own"
-                    " variables (FSSPEC_S3_KEY) or the store's"
-                )
-            kind, _, place = store.partition("://")
-            if store.startswith("memory:"):
-                raise ValueError(
-                    f"{store!r} is the memory of one process: what is stored there is gone with it, and no"
-                    " other process finds it; take api, or a URL of a folder or bucket"
-                )
-            if kind in ("file", "local") and not place.startswith("/"):
-                raise ValueError(
-                    f"{store!r} depends on the folder that each process runs in: write an absolute path, as"
-                    " file:///srv/blobs is"
-                )
+            _refuse_store(store)
         return value
+
+    @field_validator("task_log_store")
+    @classmethod
+    def _is_store_of_lines(cls, value: str | None) -> str | None:
+        if value is not None:
+            if not re.match(r"[a-z][a-z0-9+.-]*://?[^\s]", value):
+                raise ValueError(f"{value!r} is no URL, as file:///srv/task-logs is")
+            _refuse_store(value)
+        return value
+
+    @model_validator(mode="after")
+    def _have_stores_of_their_own(self) -> Self:
+        own = f"{self.task_log_store or ''}".rstrip("/") + "/"
+        for store in self.blobs if self.task_log_store else ():
+            other = store.rstrip("/") + "/"
+            if own.startswith(other) or other.startswith(own):
+                raise ValueError(
+                    "FLOWER_TASK_LOG_STORE lies in a store of FLOWER_BLOBS, or one of these in it: each"
+                    " deletes what it does not know, so give them places of their own"
+                )
+        return self
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -462,6 +495,8 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def _sentence(problem: ErrorDetails) -> str:
+    if not problem["loc"]:  # of several settings together
+        return hide_secrets(problem["msg"].removeprefix("Value error, "))
     field = str(problem["loc"][0])
     # An address may hold a password, and tokens are secrets, so they are not repeated.
     hidden = ("url", "token", "_tokens", "blobs", "_endpoint", "_headers")
