@@ -20,7 +20,7 @@ from flower_engine.task_logs.shown_text import shown
 _AGAIN_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0  # with an API that is away while its lines are followed
 _STYLES = ((40, "red"), (30, "yellow"))
-_LAST_LINES = 10
+_LAST_LINES, _MOST_FAILED = 10, 5
 _SECONDS = len("12:34:56")  # a whole second is told without fractions
 
 
@@ -60,8 +60,8 @@ def logs(
 
 
 def print_last_lines(api: Api, flow: dict[str, Any]) -> None:
-    """The last lines of each failed task of a flow, where it wrote any, and the API can say."""
-    for task in flow["failedTasks"]:
+    """The last lines of the first failed tasks of a flow, where they wrote any, and the API can say."""
+    for task in flow["failedTasks"][:_MOST_FAILED]:
         path = f"/flows/{path_part(flow['taskFlowId'])}/tasks/{task['taskExecSeq']}/log"
         with contextlib.suppress(ApiError):
             lines = api.read(path, tail=_LAST_LINES)["lines"]
