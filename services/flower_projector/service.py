@@ -24,6 +24,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import WorkDone, at_work
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.event_counts import EventCounts
+from flower_projector.hooks import Hooks, load_hook_modules
 from flower_projector.parking import Parker
 from flower_projector.partition_loop import PartitionLoop
 from flower_projector.program_records import ProgramRecordsLoop
@@ -46,8 +47,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: the stores do not belong together, or the tables cannot be used.
         NewerEventError: an event of a newer version was met; everything before it is projected.
+        ProgramError: a module of ``FLOWER_HOOK_MODULES`` does not import.
     """
     collect_rarely()
+    load_hook_modules(settings)
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     healing = _Healing(client, settings, stop)
@@ -58,22 +61,35 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
         metrics.tells.append(partial(told_of, counts))
     done = WorkDone("projector")
+    hooks = Hooks(client, settings, stop)
     try:
         async with service_endpoint(settings, {**pages_of(metrics), **probes_of(done)}):
             with done.here():
                 await again_after_losses(
-                    stop, lambda is_start: _serve_once(client, settings, stop, is_start, counts), healing.heal
+                    stop,
+                    lambda is_start: _serve_once(
+                        client, settings, stop, is_start, counts=counts, hooks=hooks
+                    ),
+                    healing.heal,
                 )
     finally:
+        await hooks.close()
         await client.aclose()
 
 
 async def _serve_once(
-    client: AsyncRedis, settings: Settings, stop: asyncio.Event, is_start: bool, counts: EventCounts | None
+    client: AsyncRedis,
+    settings: Settings,
+    stop: asyncio.Event,
+    is_start: bool,
+    *,
+    counts: EventCounts | None,
+    hooks: Hooks,
 ) -> None:
     """Projects until ``stop`` is set, or Redis is lost."""
     partitions = await unless_stopped(stop, _open(client, settings, is_start))
     if partitions is not None:
+        hooks.start(partitions)
         await _project(client, partitions, settings, stop, counts)
 
 

@@ -13,12 +13,11 @@ from typing import Any, cast
 import msgspec
 
 from flower_engine.errors import SecretError
-from flower_engine.model.reference_forms import is_secret_name
+from flower_engine.runtime.secret_sources import SecretSources
 from flower_engine.secrets import HIDDEN, learn_secrets
 
 LEAST_MASKED_CHARACTERS = 6
 """A shorter value is not masked: what is left of a text would tell where it stood."""
-_MOST_BYTES = 64 * 1024
 
 
 class Secrets:
@@ -29,9 +28,7 @@ class Secrets:
     ) -> None:
         """``grants`` as in ``FLOWER_SECRETS_GRANTS``: ``workflow:NAME``, both may have ``*``."""
         self._grants = [grant.rpartition(":")[::2] for grant in grants]
-        self._prefix = prefix
-        self._folder = folder
-        self._environment = environment
+        self._sources = SecretSources(prefix, folder, environment)
 
     def value(self, workflow: str, name: str) -> str:
         """The value of a secret for a task of the workflow.
@@ -44,36 +41,10 @@ class Secrets:
                 f"secret {name} is not granted to workflow {workflow!r}: no entry of FLOWER_SECRETS_GRANTS of"
                 f" this worker matches; {workflow}:{name} would"
             )
-        found = self._environment.get(self._prefix + name)
-        if found is None and self._folder is not None and is_secret_name(name):
-            found = self._in_folder(self._folder, name)
-        if not found:
-            raise SecretError(f"secret {name} is not there; looked for {self._looked_for(name)}")
+        found = self._sources.value(name)
         if len(found) >= LEAST_MASKED_CHARACTERS:
             learn_secrets([found])
         return found
-
-    def _in_folder(self, folder: Path, name: str) -> str | None:
-        try:
-            with (folder / name).open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-            if len(content) > _MOST_BYTES:
-                raise SecretError(f"secret {name}: file {folder / name} is longer than {_MOST_BYTES} bytes")
-            return content.decode().removesuffix("\n").removesuffix("\r")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise SecretError(f"secret {name}: file {folder / name} is no UTF-8") from None
-        except OSError as error:
-            raise SecretError(
-                f"secret {name}: file {folder / name} cannot be read: {error.strerror}"
-            ) from None
-
-    def _looked_for(self, name: str) -> str:
-        places = [f"variable {self._prefix}{name}"]
-        if self._folder is None:
-            return f"{places[0]} (FLOWER_SECRETS_FOLDER is not set)"
-        return f"{places[0]} and file {self._folder / name}"
 
 
 class Mask:

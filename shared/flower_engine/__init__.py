@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flower_engine.authoring.text import secret, text
     from flower_engine.authoring.workflow import Prepared, Workflow
     from flower_engine.authoring.workflow_decorator import workflow
+    from flower_engine.hooks.python_hooks import hook
     from flower_engine.programs.task_options import RetryPolicy
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Secret",
     "Workflow",
     "context",
+    "hook",
     "program",
     "secret",
     "slot",
@@ -52,6 +54,7 @@ _LATE = {
     "RetryPolicy": "flower_engine.programs.task_options",
     "Secret": "flower_engine.authoring.schemas",
     "Workflow": "flower_engine.authoring.workflow",
+    "hook": "flower_engine.hooks.python_hooks",
     "secret": "flower_engine.authoring.text",
     "slot": "flower_engine.authoring.slot",
     "text": "flower_engine.authoring.text",

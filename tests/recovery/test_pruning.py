@@ -394,3 +394,15 @@ async def test_who_follows_the_archive_goes_on_behind_a_recovery(both: Both) -> 
     after = [event for page in [p async for p in _pages(follower)] for event in page.events]
     assert [event.type for event in after[:2]] == ["log.opened", "task.lapsed"]
     assert len(before) + len(after) == await both.count("SELECT count(*) FROM kr_event")
+
+
+async def test_what_hooks_told_long_ago_goes_and_what_they_are_still_to_tell_stays(both: Both) -> None:
+    await _stories(both)
+    for number, state in enumerate(("delivered", "given_up", "waiting")):
+        await both.connection.execute(
+            "INSERT INTO kr_hook_delivery (id, hook, occasion, body, state) VALUES (%s, 'h', 'x', '{}', %s)",
+            [str(number), state],
+        )
+    await _prune(both)
+    assert await both.count("SELECT count(*) FROM kr_hook_delivery WHERE state = 'waiting'") == 1
+    assert await both.count("SELECT count(*) FROM kr_hook_delivery") == 1

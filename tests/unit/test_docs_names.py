@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from flower_engine.hooks.hook import OCCASIONS
 from flower_engine.model.events import AnyEvent
 from flower_engine.runtime.settings import unknown_variables
 from flower_engine.transitions import operator_transitions
@@ -121,8 +122,8 @@ def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_every_event_that_a_page_names_is_one(page: Path) -> None:
-    events = {event.__struct_config__.tag for event in get_args(AnyEvent)}
+def test_every_event_or_occasion_that_a_page_names_is_one(page: Path) -> None:
+    events = {*OCCASIONS, *(event.__struct_config__.tag for event in get_args(AnyEvent))}
     named = set(re.findall(r"`((?:flow|task|outcome|control|log)\.(?!lua)[a-z_]+)`", page.read_text()))
     assert sorted(named - events) == []
 

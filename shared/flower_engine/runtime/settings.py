@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -244,6 +245,22 @@ class Settings(BaseModel):
         le=36_500,
         description="flows that ended so many days ago are pruned, with their events; not set: none",
     )
+    hook_networks: Names = Field(
+        ("public",),
+        description="where webhooks may go: public, private, loopback, or networks as 10.1.0.0/16",
+    )
+    hook_commands: Names = Field(
+        (), description="commands that hooks may run: name=/absolute/path; not set: none"
+    )
+    hook_modules: Names = Field(
+        (), description="modules that the projector imports for their hooks (`@hook`); not set: none"
+    )
+    hook_secrets: Names = Field(
+        (), description="names of secrets that webhooks may be signed with, each may have a *; not set: none"
+    )
+    hook_timeout_seconds: float = Field(
+        15.0, ge=0.1, le=600, description="how long a hook's receiver, command or function may take"
+    )
     auto_recover: bool | None = Field(
         None, description="whether the projector recovers a lost Redis by itself; not set: an embedded one"
     )
@@ -314,7 +331,11 @@ class Settings(BaseModel):
     def _read_tokens(cls, value: Any) -> Any:
         return read_tokens(value) if isinstance(value, str) else value
 
-    @field_validator("queues", "programs", "allowed_hosts", "blobs", "secrets_grants", mode="before")
+    @field_validator(
+        *("queues", "programs", "allowed_hosts", "blobs", "secrets_grants"),
+        *("hook_networks", "hook_commands", "hook_modules", "hook_secrets"),
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         parts: Iterable[str] = [value] if isinstance(value, str) else value
@@ -355,6 +376,30 @@ class Settings(BaseModel):
             workflow, _, name = grant.rpartition(":")
             if not workflow or not name:
                 raise ValueError(f"{grant!r} is no workflow:NAME")
+        return value
+
+    @field_validator("hook_networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            if network not in ("public", "private", "loopback"):
+                try:
+                    ip_network(network)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{network!r} is none of public, private, loopback, and no network: {error}"
+                    ) from None
+        return value
+
+    @field_validator("hook_commands")
+    @classmethod
+    def _are_commands(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for command in value:
+            name, _, path = command.partition("=")
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", name) or not path.startswith("/"):
+                raise ValueError(
+                    f"{command!r} is no name=/absolute/path (letters, digits and _.- in the name)"
+                )
         return value
 
     @field_validator("url", "traces_endpoint")

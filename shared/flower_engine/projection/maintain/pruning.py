@@ -21,6 +21,7 @@ from flower_engine.projection.archive.archive_days import DAY_MS, EVENTS, table_
 from flower_engine.projection.archive.archived_events import UNCOUNTED
 from flower_engine.projection.blobs.uses import forget_uses
 from flower_engine.projection.database import Connection
+from flower_engine.projection.hooks.deliveries import prune_deliveries
 from flower_engine.projection.maintain.gaps import forget_lost_ends
 from flower_engine.projection.maintain.pruned_days import PrunedDays
 from flower_engine.projection.task_logs.chunk_rows import TABLE
@@ -232,6 +233,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     await connection.execute(_BACKFILLS, [cut_ms])
     await forget_lost_ends(connection, cut_ms)
     await forget_uses(connection)
+    await prune_deliveries(connection, cut_ms)
     await connection.execute(_UNREAD.format(cut=cut_ms, stays=_STAYS))
     pruned.events = await events.delete_from_default(cut_ms)
     pruned.chunks += await lines.delete_from_default(cut_ms)

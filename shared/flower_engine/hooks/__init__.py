@@ -1,0 +1,1 @@
+"""Hooks: who is told when something becomes of flows. Pure but for the registry of Python hooks."""

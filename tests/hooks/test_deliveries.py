@@ -1,0 +1,440 @@
+"""What is noted is delivered: signed, again and again until it is taken; no receiver waits for another."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flower_engine.hooks.python_hooks import hook as python_hook
+from flower_engine.programs.outcomes import Fatal
+from flower_engine.projection.database import Connection
+from flower_engine.projection.hooks.deliveries import NewDelivery, add_deliveries, deliver_again
+from flower_engine.runtime.settings import Settings, load_settings
+from flower_projector.hook_deliveries import DeliveryLoop
+from hooks.conftest import Hooked, settle
+from hooks.receiver import Call, Receiver, is_signed, receiving
+
+SECRET = "a secret of forty characters, or some more"
+
+
+async def note(hooked: Hooked, hook: str, *ids: str) -> None:
+    """Something is to be told."""
+    body = json.dumps({"id": "x", "data": {"ä": 1}}).encode()
+    await add_deliveries(
+        hooked.tables, [NewDelivery(number, hook, "flow.failed", None, body) for number in ids]
+    )
+
+
+def loop_with(hooked: Hooked, **settings: Any) -> DeliveryLoop:
+    """Another projector's loop, with other settings."""
+    return DeliveryLoop(hooked.pool, hooked.settings.model_copy(update=settings))
+
+
+async def make_due(tables: Connection) -> None:
+    """As time passes."""
+    await tables.execute("UPDATE kr_hook_delivery SET next_ts = now() WHERE state = 'waiting'")
+
+
+async def test_a_webhook_comes_signed_and_is_noted_as_delivered(
+    hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = SECRET.replace(" ", "-")
+    monkeypatch.setenv("FLOWER_SECRET_HOOK_OPS", secret)
+    await hooked.hook("ops", receiver.url, secret="HOOK_OPS")
+    receiver.answer = lambda _: (200, {}, b"thanks\x00\xff" + b"x" * 100_000)
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    (call,) = receiver.calls
+    assert (call.path, call.id, call.headers["content-type"]) == ("/hook", "msg_1", "application/json")
+    assert call.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert is_signed(call, secret)
+    assert not is_signed(call, secret + "x")
+    ((state, attempts, status, answer, error, body),) = await hooked.ledger(
+        *("state", "attempts", "status", "answer", "error", "body")
+    )
+    assert (state, attempts, status, error) == ("delivered", 1, 200, "")
+    assert answer.startswith("thanks�") and len(answer) <= 2_048
+    assert body.encode() == call.body
+    await hooked.deliver()
+    assert len(receiver.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "other", "why"),
+    [
+        ({"secret": "HOOK_OPS"}, {}, "is not there"),
+        ({"secret": "DATABASE"}, {}, "FLOWER_HOOK_SECRETS"),
+        ({}, {"hook_networks": ("public", "private")}, "FLOWER_HOOK_NETWORKS"),
+    ],
+)
+async def test_what_may_not_be_is_not_sent_and_says_which_setting(
+    hooked: Hooked, receiver: Receiver, more: dict[str, Any], other: dict[str, Any], why: str
+) -> None:
+    await hooked.hook("ops", receiver.url, **more)
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver(loop_with(hooked, **other))
+    assert receiver.calls == []
+    ((state, error),) = await hooked.ledger("state", "error")
+    assert state == "waiting"
+    assert why in error
+
+
+@pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
+async def test_whatever_a_host_is_called_it_is_judged_by_its_address(
+    hooked: Hooked, receiver: Receiver, host: str
+) -> None:
+    await hooked.hook("ops", f"http://{host}:{receiver.port}/")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver(loop_with(hooked, hook_networks=("public", "private")))
+    assert receiver.calls == []
+    ((error,),) = await hooked.ledger("error")
+    assert "where webhooks may not go" in error
+
+
+async def test_a_receiver_that_fails_is_tried_again_later_and_later_with_the_same_id(
+    hooked: Hooked, receiver: Receiver, tables: Connection
+) -> None:
+    await hooked.hook("ops", receiver.url)
+    statuses = iter([500, 503, 404, 204])
+    receiver.answer = lambda _: (
+        next(statuses),
+        {"retry-after": "900"} if len(receiver.calls) == 2 else {},
+        b"",
+    )
+    await note(hooked, "ops", "msg_1")
+    waits: list[float] = []
+    for _ in range(4):
+        await hooked.deliver()
+        await hooked.deliver()  # not due yet
+        rows = await tables.execute(
+            "SELECT extract(epoch FROM next_ts - last_ts)::float FROM kr_hook_delivery"
+        )
+        waits.append((await rows.fetchall())[0][0])
+        await make_due(tables)
+    assert [call.id for call in receiver.calls] == ["msg_1"] * 4
+    assert 3 < waits[0] < 12
+    assert waits[1] >= 900
+    assert 15 < waits[2] < 30
+    assert await hooked.ledger("state", "attempts", "error") == [("delivered", 4, "")]
+
+
+async def test_what_nobody_takes_for_a_day_is_given_up_and_may_be_sent_again_by_hand(
+    hooked: Hooked, receiver: Receiver, tables: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    await hooked.hook("ops", receiver.url)
+    receiver.answer = lambda _: (500, {}, b"oops")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    await tables.execute("UPDATE kr_hook_delivery SET since_ts = now() - interval '1 day'")
+    await make_due(tables)
+    await hooked.deliver()
+    assert await hooked.ledger("state", "attempts", "status", "answer") == [("given_up", 2, 500, "oops")]
+    assert "given up after 2 attempts" in caplog.text
+    await make_due(tables)
+    await hooked.deliver()
+    assert len(receiver.calls) == 2
+    receiver.answer = lambda _: (200, {}, b"")
+    assert await deliver_again(tables, "msg_1")
+    assert not await deliver_again(tables, "msg_2")
+    await hooked.deliver()
+    assert [call.id for call in receiver.calls] == ["msg_1"] * 3
+    assert await hooked.ledger("state") == [("delivered",)]
+
+
+async def test_a_receiver_that_is_gone_for_good_says_so(hooked: Hooked, receiver: Receiver) -> None:
+    await hooked.hook("ops", receiver.url)
+    receiver.answer = lambda _: (410, {}, b"")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    assert await hooked.ledger("state", "attempts") == [("given_up", 1)]
+
+
+async def test_a_redirect_is_not_followed(hooked: Hooked, receiver: Receiver) -> None:
+    with receiving() as other:
+        await hooked.hook("ops", receiver.url)
+        receiver.answer = lambda _: (307, {"location": other.url}, b"")
+        await note(hooked, "ops", "msg_1")
+        await hooked.deliver()
+        assert other.calls == []
+    ((state, error),) = await hooked.ledger("state", "error")
+    assert state == "waiting"
+    assert "follows no redirect" in error
+
+
+async def test_a_receiver_that_is_not_there_or_speaks_no_http_is_borne_with(
+    hooked: Hooked, receiver: Receiver
+) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    await hooked.hook("silent", f"http://127.0.0.1:{port}/")
+    await hooked.hook("tls", f"https://127.0.0.1:{receiver.port}/")
+    await hooked.hook("nobody", "http://127.0.0.1:1/")
+    await hooked.hook("unknown", "http://no-such-host.invalid/")
+    for name in ("silent", "tls", "nobody", "unknown"):
+        await note(hooked, name, f"msg_{name}")
+    await hooked.deliver()
+    server.close()
+    found = await hooked.ledger("hook", "state", "error <> ''")
+    assert sorted(found) == [(name, "waiting", True) for name in ("nobody", "silent", "tls", "unknown")]
+
+
+async def test_a_receiver_that_hangs_holds_up_no_other_and_is_cut_off_in_time(
+    hooked: Hooked, receiver: Receiver, tables: Connection
+) -> None:
+    with receiving() as healthy:
+        await hooked.hook("hangs", receiver.url)
+        await hooked.hook("well", healthy.url)
+        receiver.answer = receiver.hang
+        await note(hooked, "hangs", *(f"msg_h{number}" for number in range(20)))
+        await note(hooked, "well", *(f"msg_w{number}" for number in range(20)))
+        while len(healthy.calls) < 20:
+            await hooked.deliveries.run_once()
+            await asyncio.sleep(0.01)
+        assert len(receiver.calls) == 4  # and no more, until these are over
+        receiver.released.set()
+        await settle(hooked.deliveries)
+        await hooked.deliver()
+        receiver.released.clear()
+        short = loop_with(hooked, hook_timeout_seconds=0.2)
+        await make_due(tables)
+        await hooked.deliver(short)
+        await short.close()
+        errors = {error for (error,) in await hooked.ledger("error")}
+        assert "no whole answer within 0.2 s" in errors
+
+
+async def test_an_answer_that_trickles_is_cut_off_too(hooked: Hooked) -> None:
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n")
+        for _ in range(2_000):
+            writer.write(b"x")
+            try:
+                await writer.drain()
+            except OSError:
+                break
+            await asyncio.sleep(0.05)
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    await hooked.hook("ops", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver(loop_with(hooked, hook_timeout_seconds=0.3))
+    server.close()
+    assert await hooked.ledger("state", "error") == [("waiting", "no whole answer within 0.3 s")]
+
+
+async def test_two_projectors_deliver_each_thing_once(hooked: Hooked, receiver: Receiver) -> None:
+    await hooked.hook("ops", receiver.url)
+    await note(hooked, "ops", *(f"msg_{number}" for number in range(40)))
+    loops = [loop_with(hooked) for _ in range(2)]
+    while len(receiver.calls) < 40:
+        await asyncio.gather(*(loop.run_once() for loop in loops))
+        await asyncio.gather(*(settle(loop) for loop in loops))
+    for loop in loops:
+        await loop.close()
+    assert len({call.id for call in receiver.calls}) == len(receiver.calls) == 40
+    assert {state for (state,) in await hooked.ledger("state")} == {"delivered"}
+
+
+async def test_what_waits_for_a_hook_that_is_gone_is_given_up_and_for_a_paused_one_waits(
+    hooked: Hooked, receiver: Receiver, tables: Connection
+) -> None:
+    await hooked.hook("gone", receiver.url)
+    await hooked.hook("paused", receiver.url, is_paused=True)
+    await note(hooked, "gone", "msg_1")
+    await note(hooked, "paused", "msg_2")
+    await tables.execute("DELETE FROM ms_hook WHERE name = 'gone'")
+    await hooked.deliver()
+    assert receiver.calls == []
+    assert await hooked.ledger("hook", "state") == [("gone", "given_up"), ("paused", "waiting")]
+    await tables.execute("UPDATE ms_hook SET is_paused = false")
+    await hooked.deliver()
+    assert [call.id for call in receiver.calls] == ["msg_2"]
+
+
+# Commands
+
+
+def script(folder: Path, text: str, name: str = "tell") -> Path:
+    path = folder / name
+    path.write_text("#!/bin/sh\n" + textwrap.dedent(text))
+    path.chmod(0o755)
+    return path
+
+
+async def test_a_command_gets_the_body_on_its_input_and_nothing_of_the_services_environment(
+    hooked: Hooked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWER_DATABASE_URL", "postgresql://u:secret@h/d")
+    path = script(tmp_path, f"cat > {tmp_path}/body; env; pwd; echo $#; exit 0")
+    await hooked.hook("ops", "tell", kind="command")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver(loop_with(hooked, hook_commands=(f"tell={path}",)))
+    ((state, status, answer, body),) = await hooked.ledger("state", "status", "answer", "body")
+    assert (state, status) == ("delivered", 0)
+    assert (tmp_path / "body").read_text() == body
+    names = {line.partition("=")[0] for line in answer.splitlines() if "=" in line}
+    assert names <= {"PATH", "LANG", "PWD", "_", "SHLVL", "OLDPWD"}
+    assert answer.splitlines()[-2:] == ["/", "0"]
+
+
+async def test_a_command_that_nobody_allowed_is_not_run(hooked: Hooked, tmp_path: Path) -> None:
+    await hooked.hook("named", "tell", kind="command")
+    await hooked.hook("path", str(script(tmp_path, f"touch {tmp_path}/ran")), kind="command")
+    await note(hooked, "named", "msg_1")
+    await note(hooked, "path", "msg_2")
+    await hooked.deliver(loop_with(hooked, hook_commands=(f"other={tmp_path}/tell",)))
+    assert not (tmp_path / "ran").exists()
+    ((error,), _) = await hooked.ledger("error")
+    assert "FLOWER_HOOK_COMMANDS" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("echo no; exit 3", "exit status 3"),
+        ("kill -9 $$", "killed by signal 9"),
+        ("exec sleep 1000", "killed: it took more than 2 s"),
+        ("sleep 1000 & sleep 1000", "killed: it took more than 2 s"),
+        ("head -c 3000000 /dev/zero; exit 4", "exit status 4"),
+    ],
+)
+async def test_a_command_that_fails_is_tried_again(
+    hooked: Hooked, tmp_path: Path, text: str, error: str
+) -> None:
+    await hooked.hook("ops", "tell", kind="command")
+    await note(hooked, "ops", "msg_1")
+    loop = loop_with(hooked, hook_commands=(f"tell={script(tmp_path, text)}",), hook_timeout_seconds=2.0)
+    await hooked.deliver(loop)
+    assert await hooked.ledger("state", "error") == [("waiting", error)]
+
+
+async def test_a_command_that_cannot_be_run_says_why(hooked: Hooked, tmp_path: Path) -> None:
+    await hooked.hook("ops", "tell", kind="command")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver(loop_with(hooked, hook_commands=(f"tell={tmp_path}/nothing",)))
+    ((error,),) = await hooked.ledger("error")
+    assert "cannot be run" in error
+
+
+async def test_what_a_command_leaves_behind_holds_up_nothing(hooked: Hooked, tmp_path: Path) -> None:
+    path = script(tmp_path, f"sleep 1000 & echo $! > {tmp_path}/pid; echo done; exit 0")
+    await hooked.hook("ops", "tell", kind="command")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver(loop_with(hooked, hook_commands=(f"tell={path}",)))
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert await hooked.ledger("state", "answer") == [("delivered", "done\n")]
+
+
+# Python functions
+
+
+async def test_a_function_that_is_registered_is_called_and_no_other(hooked: Hooked) -> None:
+    seen: list[dict[str, Any]] = []
+
+    @python_hook("test-plain")
+    def plain(notification: dict[str, Any]) -> str:
+        seen.append(notification)
+        return "noted"
+
+    @python_hook("test-async")
+    async def waiting(notification: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+        seen.append(notification)
+
+    @python_hook("test-fails")
+    def fails(_: dict[str, Any]) -> None:
+        raise ValueError("no")
+
+    @python_hook("test-fatal")
+    def fatal(_: dict[str, Any]) -> None:
+        raise Fatal("never")
+
+    @python_hook("test-exits")
+    def exits(_: dict[str, Any]) -> None:
+        sys.exit(3)
+
+    for name in ("plain", "async", "fails", "fatal", "exits", "unknown"):
+        await hooked.hook(name, f"test-{name}", kind="python")
+        await note(hooked, name, f"msg_{name}")
+    await hooked.hook("module", "os.abort", kind="python")
+    await note(hooked, "module", "msg_module")
+    await hooked.deliver()
+    found = {
+        hook: (state, answer or error)
+        for hook, state, answer, error in await hooked.ledger("hook", "state", "answer", "error")
+    }
+    assert found["plain"] == ("delivered", "noted")
+    assert found["async"] == ("delivered", "")
+    assert found["fails"] == ("waiting", "ValueError: no")
+    assert found["fatal"] == ("given_up", "Fatal: never")
+    assert found["exits"] == ("waiting", "SystemExit: 3")
+    assert found["unknown"][0] == found["module"][0] == "waiting"
+    assert "FLOWER_HOOK_MODULES" in found["unknown"][1]
+    assert [one["id"] for one in seen] == ["x", "x"]
+
+
+async def test_a_function_that_hangs_keeps_a_few_threads_and_no_more(
+    hooked: Hooked, tables: Connection
+) -> None:
+    released = threading.Event()
+    calls: list[int] = []
+
+    @python_hook("test-hangs")
+    def hangs(_: dict[str, Any]) -> None:
+        calls.append(1)
+        released.wait(60)
+
+    await hooked.hook("ops", "test-hangs", kind="python")
+    await note(hooked, "ops", *(f"msg_{number}" for number in range(9)))
+    loop = loop_with(hooked, hook_timeout_seconds=0.2)
+    for _ in range(6):
+        await hooked.deliver(loop)
+        await make_due(tables)
+    assert len(calls) == 4
+    errors = {error for (error,) in await hooked.ledger("error")}
+    assert "4 calls of it have not come back" in errors
+    released.set()
+    deadline = time.monotonic() + 60
+    while "delivered" not in {state for (state,) in await hooked.ledger("state")}:
+        assert time.monotonic() < deadline
+        await make_due(tables)
+        await hooked.deliver(loop)
+
+
+def test_a_module_that_does_not_import_ends_the_projector_and_is_named(settings: Settings) -> None:
+    environment = {**os.environ, **settings.as_environment(), "FLOWER_HOOK_MODULES": "no_such_module"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "flower_cli", "projector"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "no_such_module" in ended.stderr and "FLOWER_HOOK_MODULES" in ended.stderr
+
+
+def test_settings_of_hooks_go_on_to_child_processes() -> None:
+    settings = load_settings(hook_commands="a=/bin/a,b=/bin/b", hook_networks="public,10.0.0.0/8")
+    assert settings.as_environment() | {"x": ""} == {
+        "FLOWER_HOOK_COMMANDS": "a=/bin/a,b=/bin/b",
+        "FLOWER_HOOK_NETWORKS": "public,10.0.0.0/8",
+        "x": "",
+    }
+
+
+def test_a_receiver_checks_signatures_by_itself() -> None:
+    call = Call(
+        "/", {"webhook-id": "a", "webhook-timestamp": str(int(time.time())), "webhook-signature": ""}, b""
+    )
+    assert not is_signed(call, SECRET)
