@@ -20,6 +20,7 @@ from flower_api.routes.deploys import add_deploys
 from flower_api.routes.documentation import add_documentation
 from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
+from flower_api.routes.hooks import add_hooks
 from flower_api.routes.limits import add_limits
 from flower_api.routes.metrics import add_metrics
 from flower_api.routes.operations import add_operations
@@ -88,6 +89,7 @@ def create_app(
     add_schedule_acts(app, stores)
     add_schedule_slots(app, stores)
     add_backfills(app, stores)
+    add_hooks(app, stores)
     add_programs(app, stores)
     add_blobs(app, stores, max_blob_mb)
     add_health(app, stores)

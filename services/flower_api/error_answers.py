@@ -57,6 +57,11 @@ def _schedule(error: errors.ScheduleError) -> ProblemError:
     return faulty("schedule", str(error), faults)
 
 
+def _hook(error: errors.HookError) -> ProblemError:
+    faults = [Fault(detail=fault.detail, pointer=fault.pointer) for fault in error.faults]
+    return faulty("hook", str(error), faults)
+
+
 def _schedule_moved(error: errors.ScheduleMovedError) -> ProblemError:
     return ProblemError(409, error.reason, str(error), version=error.version)
 
@@ -120,6 +125,9 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.UnknownControlError: _missing("unknown-limit"),
     errors.UnknownStrikeError: _missing("unknown-strike"),
     errors.ScheduleError: _schedule,
+    errors.HookError: _hook,
+    errors.UnknownHookError: _missing("unknown-hook"),
+    errors.UnknownDeliveryError: _missing("unknown-delivery"),
     errors.UnknownScheduleError: _missing("unknown-schedule"),
     errors.UnknownBackfillError: _missing("unknown-backfill"),
     errors.ScheduleMovedError: _schedule_moved,

@@ -42,6 +42,7 @@ COMMANDS = {
     "commands.workflows": ("workflows",),
     "commands.schedules": ("schedules",),
     "commands.backfills": ("backfill",),
+    "commands.hooks": ("hooks",),
     "commands.programs": ("programs",),
     "commands.deploy": ("deploy", "export"),
     "commands.logs": ("logs",),

@@ -16,6 +16,9 @@ FlowerError
 ├── UnknownControlError         nothing is set for this queue, workflow or program
 ├── UnknownStrikeError          no such strike
 ├── ScheduleError               a schedule cannot be as it is given; names each field with what is wrong
+├── HookError                   a hook cannot be as it is given; names each field with what is wrong
+├── UnknownHookError            no such hook
+├── UnknownDeliveryError        no such delivery of a hook
 ├── UnknownScheduleError        no such schedule
 ├── UnknownBackfillError        no such backfill
 ├── FlowLimitError              as many flows of the workflow are under way as may be
@@ -166,6 +169,22 @@ class ScheduleError(FlowerError):
         said = "; ".join(fault.detail for fault in faults[:_MOST_SAID])
         others = f" (and {len(faults) - _MOST_SAID} more problems)" if len(faults) > _MOST_SAID else ""
         super().__init__(f"schedule {name!r} cannot be so: {said}{others}")
+
+
+class HookError(FlowerError):
+    """A hook cannot be as it is given; ``faults`` is not empty. Their pointers are those of its JSON."""
+
+    def __init__(self, name: str, faults: Sequence[ParameterFault]) -> None:
+        self.faults = faults
+        super().__init__(f"hook {name!r} cannot be so: {'; '.join(fault.detail for fault in faults)}")
+
+
+class UnknownHookError(FlowerError):
+    """No hook has this name."""
+
+
+class UnknownDeliveryError(FlowerError):
+    """No delivery of a hook has this id."""
 
 
 class UnknownScheduleError(FlowerError):

@@ -46,6 +46,12 @@ def complete_schedule(incomplete: str) -> Completions:
     return _beginning_with(incomplete, offered)
 
 
+def complete_hook(incomplete: str) -> Completions:
+    """The hooks that are set."""
+    offered = [(one["hook"], f"{one['kind']} {one['target']}") for one in _ask("/hooks", "hooks")]
+    return _beginning_with(incomplete, offered)
+
+
 def complete_program(incomplete: str) -> Completions:
     """The programs that live workers serve."""
     programs = {name for worker in _ask("/workers", "workers") for name in worker["programs"]}
