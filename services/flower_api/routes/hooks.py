@@ -166,7 +166,7 @@ async def _shown(stores: PostgresStores, name: str, warnings: list[str] | None =
 
 
 def _with_body(found: Delivery, body: str) -> DeliveryWithBody:
-    return DeliveryWithBody(*msgspec.structs.astuple(found), body)
+    return DeliveryWithBody(**msgspec.structs.asdict(found), body=body)
 
 
 def _read_cursor(cursor: str) -> DeliveryCursor:
