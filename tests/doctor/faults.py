@@ -476,6 +476,19 @@ def a_backlog_beyond_its_bound(engine: RunningEngine, given: Given) -> Generator
         engine.client.delete("/workflows/quick").raise_for_status()
 
 
+@fault("warning", "lag.followers", "traces are behind the archive by", "take their rows out of kr_follower")
+def a_follower_that_nobody_runs(engine: RunningEngine, given: Given) -> Generator[None]:
+    given.bounds = Bounds(follower_seconds=0.0)
+    sql(
+        engine,
+        "INSERT INTO kr_follower (name, partition, position_ms, position_seq) VALUES ('traces', 0, 0, 0)",
+    )
+    try:
+        yield
+    finally:
+        sql(engine, "DELETE FROM kr_follower")
+
+
 @fault("problem", "api", "no API answers at", "flower api")
 def no_api(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["url"] = "http://127.0.0.1:1"

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def test_each_fault_is_found_and_what_to_do_is_said(
 
     def is_found() -> bool:
         found[:] = found_in(engine, given)
-        return is_told(found, fault.expected)
+        told = is_told(found, fault.expected)
+        time.sleep(0 if told else 0.3)  # to look costs more than the pause of wait_for
+        return told
 
     with fault.bring(engine, given):
         try:

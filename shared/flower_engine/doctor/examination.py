@@ -80,6 +80,7 @@ CHECKS: Sequence[Check] = (
     Check(of_programs.published, ("redis", "partitions")),
     Check(of_programs.defined, ("postgres", "tables", "redis")),
     Check(of_lags.projection, ("redis", "partitions")),
+    Check(of_lags.followers, ("postgres", "tables")),
     Check(of_tasks.unserved, ("redis", "partitions")),
     Check(of_tasks.oldest, ("redis", "partitions", "postgres", "tables")),
     Check(of_tasks.held, ("redis", "partitions")),

@@ -1,11 +1,12 @@
-"""How far things are behind: the projection, and with it the archive."""
+"""How far things are behind: the projection, and with it the archive; and those who follow that."""
 
-from flower_engine.doctor.findings import Finding, ok, problem, warning
+from flower_engine.doctor.findings import Finding, and_more, ok, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.insight.backlog import read_backlogs
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_behind
 from flower_engine.model.positions import as_numbers
+from flower_engine.projection.archive.follower_lags import follower_lags
 
 _MB = 1 << 20
 _ADVICE = (
@@ -47,3 +48,21 @@ async def projection(subject: Subject) -> list[Finding]:
     if part >= 0.5 or seconds >= subject.bounds.lag_seconds[0]:
         return [warning(check, detail, _ADVICE)]
     return [ok(check, detail)]
+
+
+async def followers(subject: Subject) -> list[Finding]:
+    """Those who read the archive to tell others of it: traces, hooks."""
+    check, found = "lag.followers", list[Finding]()
+    lags = await follower_lags(subject.connection)
+    for name in sorted({one.name for one in lags}):
+        worst = max((one for one in lags if one.name == name), key=lambda one: one.seconds)
+        behind = f"{name} are behind the archive by {worst.seconds:,.0f} s (partition {worst.partition})"
+        advice = f"see in the projector's log what {name} wait for; where they were switched off for good,"
+        advice += f" take their rows out of kr_follower (name {name})"
+        if worst.seconds >= subject.bounds.follower_seconds:
+            found.append(warning(check, behind, advice))
+        if any(one.has_lost for one in lags if one.name == name):
+            detail = f"a prune took events that {name} had not read"
+            found.append(warning(check, detail, f"{advice}; or keep history longer (FLOWER_RETENTION_DAYS)"))
+    names = and_more(sorted({one.name for one in lags}))
+    return found or [ok(check, f"none is behind: {names}" if names else "nobody follows the archive")]
