@@ -92,6 +92,7 @@ class FollowedStreams:
         self._loop = Loop(
             *("follows task logs", self.run_once, _LOOK_SECONDS, backoff),
             heals=(*STORE_ERRORS, StoreError),
+            is_watched=False,  # it waits for somebody who follows
             clock=clock,
         )
 
