@@ -262,6 +262,10 @@ class ExchangeLoop:
         """The attempts whose outcome Redis has not answered."""
         return [attempt for held in self._held.values() for attempt in held.values()]
 
+    def busy(self) -> list[Attempt]:
+        """Those of them that hold a lease; the others are stuck, or about to be."""
+        return [attempt for attempt in self.held() if attempt not in self._stuck]
+
     def unanswered(self) -> int:
         """How many attempts ended whose outcome Redis has not answered yet."""
         return sum(1 for held in self._held.values() for attempt in held.values() if attempt.outcome)

@@ -135,10 +135,10 @@ class Worker:
 
     def slots_now(self) -> SlotsNow:
         """What its slots do."""
-        held = [attempt for exchange in self._exchanges for attempt in exchange.held()]
+        busy = [attempt for exchange in self._exchanges for attempt in exchange.busy()]
         stuck = sum(len(exchange.stuck()) for exchange in self._exchanges)
-        heavy = sum(1 for attempt in held if attempt.heavy)
-        return SlotsNow(self._slots.slots, len(held), stuck, self._slots.processes_now, heavy)
+        heavy = sum(1 for attempt in busy if attempt.heavy)
+        return SlotsNow(self._slots.slots, len(busy), stuck, self._slots.processes_now, heavy)
 
     def heartbeat_seconds_ago(self) -> float:
         """How long ago Redis answered its last heartbeat."""
