@@ -20,7 +20,7 @@ from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.writer import Writer
 from flower_engine.runtime.settings import Settings
-from flower_engine.traces.flow_traces import spans_of
+from flower_engine.traces.flow_traces import FlowTraces, spans_of
 from flower_projector.trace_export_loop import Round, TraceExportLoop
 from projection.logs import events_of, tell
 from projection.stories import SHAPES, Story
@@ -122,6 +122,24 @@ async def test_an_exporter_that_begins_anew_at_every_page_tells_the_same_spans(
     while await loop.run_once() is not Round.IDLE:
         await loop.close()
         loop = exporting()
+    assert set(server.received.told()) == of_events(story.events)
+
+
+async def test_more_flows_than_can_be_known_at_a_time_are_read_again(
+    writer: Writer, server: HttpReceiverServer, exporting: Exporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FlowTraces.__init__, "__defaults__", (1,))  # knows one
+    story = Story()
+    flows = [story.register(SHAPES[1]) for _ in range(5)]
+    for task in (1, 2, 3):
+        for flow in flows:
+            story.start(flow, task)
+        for flow in flows:
+            story.finish(flow, task)
+    loop = exporting()
+    assert await loop.run_once() is Round.IDLE
+    await archive(writer, story)
+    await rest(loop)
     assert set(server.received.told()) == of_events(story.events)
 
 

@@ -32,6 +32,18 @@ WHERE task_flow_id = %(flow)s
     OR event -> 'task' = ANY(SELECT to_jsonb(task) FROM unnest(%(tasks)s::int[]) AS task))
 ORDER BY position_ms, position_seq
 """
+_HISTORIES = """
+SELECT asked.flow, told.* FROM unnest(%(flows)s::text[], %(guesses)s::bigint[]) AS asked(flow, guess_ms)
+LEFT JOIN kr_flow_stat AS stat ON stat.task_flow_id = asked.flow
+CROSS JOIN LATERAL (
+  SELECT position_ms, position_seq, coalesce(raw, convert_to(event::text, 'UTF8')), error FROM kr_event
+  WHERE task_flow_id = asked.flow
+    AND position_ms >= coalesce(stat.first_ms, asked.guess_ms) AND position_ms <= %(ms)s
+    AND (position_ms, position_seq) <= (%(ms)s, %(seq)s)
+    AND error IS DISTINCT FROM %(uncounted)s
+  ORDER BY position_ms, position_seq
+) AS told
+"""
 
 
 UNCOUNTED = "behind a gap: what came before it is lost"
@@ -56,16 +68,37 @@ async def history(
 
     To go on with the log, read the partition's position first: what lies behind it may be in both.
     """
-    guess_ms = created_ms(flow_id) - _CLOCK_SLACK_MS if is_flow_id(flow_id) else 0
     values = {
         "flow": flow_id,
-        "guess_ms": guess_ms,
+        "guess_ms": _guess_ms(flow_id),
         "end_ms": 2**63 - 1,
         "uncounted": UNCOUNTED,
         "tasks": None if tasks is None else list(tasks),
     }
     rows = await connection.execute(_HISTORY, values)
     return [ArchivedEvent(f"{ms}-{seq}", bytes(raw or b""), error) async for ms, seq, raw, error in rows]
+
+
+async def histories(
+    connection: Connection, flows: Sequence[str], until: tuple[int, int]
+) -> dict[str, list[ArchivedEvent]]:
+    """The same of many flows of one partition, up to a position; a flow without any is not among them."""
+    values = {
+        "flows": list(flows),
+        "guesses": [_guess_ms(flow) for flow in flows],
+        "ms": until[0],
+        "seq": until[1],
+        "uncounted": UNCOUNTED,
+    }
+    found: dict[str, list[ArchivedEvent]] = {}
+    rows = await connection.execute(_HISTORIES, values)
+    async for flow, ms, seq, raw, error in rows:
+        found.setdefault(flow, []).append(ArchivedEvent(f"{ms}-{seq}", bytes(raw or b""), error))
+    return found
+
+
+def _guess_ms(flow: str) -> int:
+    return created_ms(flow) - _CLOCK_SLACK_MS if is_flow_id(flow) else 0
 
 
 class ArchiveRows:
