@@ -86,3 +86,18 @@ def test_slots_are_listed_newest_first_and_go_on_where_they_ended(own_api: Runni
     own_api.client.delete("/schedules/many").raise_for_status()
     left = own_api.client.get("/schedules/many/slots").json()["slots"]  # what was, is known for as long
     assert len(left) == 25 and story(own_api, "many", 1)[0] == "fired"
+
+
+def test_what_came_in_a_pause_is_said_to_be_skipped_before_it_is(own_api: RunningApi) -> None:
+    uid = made(own_api, "hourly")
+    told(own_api, uid, "hourly", cursor=0)
+    own_api.client.post("/schedules/hourly/pause", json={}).raise_for_status()
+    own_api.sql("ALTER TABLE ms_schedule DISABLE TRIGGER USER")
+    own_api.sql("UPDATE ms_schedule SET changed_ts = %s", at(0))
+    own_api.sql("ALTER TABLE ms_schedule ENABLE TRIGGER USER")
+    assert story(own_api, "hourly", 1) == (
+        "due",
+        "its time has come; it is skipped, as the schedule is paused",
+    )
+    own_api.sql("UPDATE kr_schedule SET problem = 'no such zone'")
+    assert "something is wrong: no such zone" in story(own_api, "hourly", 1)[1]

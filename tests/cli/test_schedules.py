@@ -104,8 +104,18 @@ def test_slots_are_listed_and_explained(flower: Flower, own_api: RunningApi) -> 
         " VALUES (%s, '2026-01-05 00:00Z', '2026-01-05 05:00Z', 6, 'missed', 'unwatched', now(), 1)",
         uid,
     )
-    said = flower("schedules", "slots", "hourly").stdout
+    own_api.sql(
+        "INSERT INTO kr_schedule_slot (uid, slot, until, state, flow, late_ms, backfill, decided_ts,"
+        " position_ms)"
+        " SELECT %s::uuid, at, at, 'fired', 'f', late, backfill, now(), 1 FROM (VALUES"
+        " ('2025-01-05 01:00Z'::timestamptz, 3723456, ''), ('2025-01-05 02:00Z', 1500, ''),"
+        " ('2025-01-05 03:00Z', 27972501234, 'b-1')) AS told (at, late, backfill)",
+        uid,
+    )
+    assert all(word in flower("schedules", "slots", "hourly").stdout for word in ("1h2m3s", "1.5 s", "b-1"))
+    assert "2.79" not in flower("schedules", "slots", "hourly").stdout  # a backfill is not late
+    said = flower("schedules", "slots", "hourly", "--since", "2026-01-01").stdout
     assert "2026-01-05 05:00:00 (6)" in said and "unwatched" in said
     one = flower("schedules", "slots", "hourly", "2026-01-05T03:00:00Z").stdout
     assert "missed" in one and "no watcher was there in time" in one
-    assert len(json.loads(flower("schedules", "slots", "hourly", "--json").stdout)["slots"]) == 1
+    assert len(json.loads(flower("schedules", "slots", "hourly", "--json").stdout)["slots"]) == 4

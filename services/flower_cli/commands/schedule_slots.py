@@ -69,11 +69,20 @@ def slots(
         for one in api.pages(path, "slots", limit, **query):
             many = f" .. {words.moment(one['until'])} ({one['count']})" if one["count"] > 1 else ""
             more = f"backfill {one['backfill']}" if one["backfill"] else one["detail"]
-            late = f"{one['lateMs'] / 1000:g} s" if one["lateMs"] else ""
+            late = "" if one["backfill"] else _late(one["lateMs"])
             state_text = Text(one["state"], style=_COLOURS.get(one["state"], ""))
             reason = "" if one["backfill"] else one["reason"]
             table.add_row(words.moment(one["slot"]) + many, state_text, reason, late, one["flow"], Text(more))
     out.print(table if table.row_count else "no slot of it has a fate yet")
+
+
+def _late(ms: int) -> str:
+    """So much after its time: of a minute and more in whole seconds."""
+    if ms < 60_000:
+        return f"{ms / 1000:g} s" if ms else ""
+    from flower_engine.model.definition_differences import duration_in_words
+
+    return duration_in_words(ms // 1000)
 
 
 def _print_slot(one: dict[str, Any]) -> None:
