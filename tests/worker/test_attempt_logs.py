@@ -272,3 +272,15 @@ async def test_a_child_is_listened_to_and_its_end_is_noticed() -> None:
     await eventually(lambda: not output.is_open)
     log.close()
     assert {line.text for line in lines_of(taken(held))} == {"out", "logged", "err"}
+
+
+def test_a_line_longer_than_the_last_part_may_be_is_counted_and_what_follows_is_kept() -> None:
+    held = waiting(most_kept_kb=2)
+    log = AttemptLog(claim(), held)
+    for _ in range(60):
+        log.write("out", "first part\n")
+    log.write("out", "x" * 10_000 + "\n")
+    log.write("out", "after\n")
+    log.close()
+    *_, last = lines_of(taken(held))
+    assert (last.number, last.text) == (62, "after")

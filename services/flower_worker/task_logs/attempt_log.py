@@ -16,7 +16,6 @@ from flower_worker.task_logs.waiting_lines import WaitingLines
 _log = logging.getLogger(__name__)
 _LEVELS: dict[Stream, int] = {"out": OUT_LEVEL, "err": ERR_LEVEL}
 _MOST_BEGUN = 64  # lines that are begun at one time, by so many threads
-_MOST_PIECES = 32  # of a line that are not put together yet
 _SHORT_PIECE = 512
 _MOST_LATE = 1000  # lines of one piece that comes after the outcome
 
@@ -33,7 +32,10 @@ Show = Callable[[str], object]
 class AttemptLog:
     """One for each attempt, so there is nothing in it before the first line. For any thread."""
 
-    __slots__ = ("_begun", "_decoders", "_kept", "_late", "_pieces", "_waiting", "claim", "closed", "mask")
+    __slots__ = (
+        *("_begun", "_decoders", "_kept", "_late", "_piece", "_piece_by", "_piece_of", "_waiting"),
+        *("claim", "closed", "mask"),
+    )
 
     def __init__(self, claim: Claim, waiting: WaitingLines) -> None:
         self.claim = claim
@@ -42,7 +44,9 @@ class AttemptLog:
         self.mask: LineMask | None = None
         self._waiting = waiting
         self._kept: KeptLines | None = None
-        self._pieces: dict[_Writer, list[str]] | None = None
+        self._piece: str
+        self._piece_of: Stream
+        self._piece_by = 0  # who began the line that is ``_piece`` so far; 0: nobody
         self._begun: dict[_Writer, BegunLine] | None = None
         self._decoders: dict[_Writer, codecs.IncrementalDecoder] | None = None
         self._late: list[tuple[Stream, str]] | None = None
@@ -63,34 +67,27 @@ class AttemptLog:
         waiting = self._waiting
         if waiting.is_copy:
             return
-        key = (stream, writer or threading.get_ident())
-        pieces = self._pieces
-        if pieces is None:
-            pieces = self._pieces = {}
-        before = pieces.get(key)
-        if "\n" not in text and len(text) < _SHORT_PIECE:  # ``print`` writes each of its words so
-            if before is None:
-                pieces[key] = [text]
-                return
-            if len(before) < _MOST_PIECES:
-                before.append(text)
-                return
-        if before:
-            text = "".join(before) + text
-            before.clear()
-        end = len(text) - 1
+        writer = writer or threading.get_ident()
         with waiting.lock:
+            is_end = "\n" in text
+            if self._piece_by == writer and self._piece_of == stream:
+                text = self._piece + text
+                self._piece_by = 0
+            if not is_end and not self._piece_by and len(text) < _SHORT_PIECE:
+                # ``print`` writes each of its words, and then the end.
+                self._piece, self._piece_of, self._piece_by = text, stream, writer
+                return
             if (
-                not self._begun
+                self._begun is None
                 and show is None
                 and self.mask is None
                 and not self.closed
-                and 0 <= text.find("\n") == end <= MAX_TEXT_BYTES
+                and 0 <= text.find("\n") == len(text) - 1 <= MAX_TEXT_BYTES
                 and "\r" not in text
             ):  # as nearly all are
                 (self._kept or self._lines()).plain(stream, _LEVELS[stream], text)
                 return
-            self._take(key, text, show)
+            self._take((stream, writer), text, show)
         if self._late is not None:
             self._say_late()
 
@@ -122,16 +119,16 @@ class AttemptLog:
         if self.closed:
             return
         self._waiting.close_one()
-        if self._kept is None and self._pieces is None and self._decoders is None:  # it never wrote
-            self.closed = True
+        if self._kept is None and not self._piece_by and self._begun is None and self._decoders is None:
+            self.closed = True  # it never wrote
             return
         with self._waiting.lock:
-            unsaid = self._pieces or {}
+            if self._piece_by:
+                writer, self._piece_by = self._piece_by, 0
+                self._take((self._piece_of, writer), self._piece, None)
             for key, decoder in (self._decoders or {}).items():
-                unsaid.setdefault(key, []).append(decoder.decode(b"", final=True))
-            for key, pieces in list(unsaid.items()):
-                self._take(key, "".join(pieces), None)
-            begun, self._begun, self._decoders, self._pieces = self._begun, None, None, None
+                self._take(key, decoder.decode(b"", final=True), None)
+            begun, self._begun, self._decoders = self._begun, None, None
             for (stream, _), line in (begun or {}).items():
                 self._end_line(stream, line, None)
             self.closed = True
@@ -151,6 +148,8 @@ class AttemptLog:
             if end < 0:
                 self._begun[key] = begun
                 return
+            if not self._begun:
+                self._begun = None
             self._end_line(stream, begun, show)
             begin, end = end + 1, text.find("\n", end + 1)
         else:

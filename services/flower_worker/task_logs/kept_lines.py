@@ -58,6 +58,11 @@ class _Block:
 class KeptLines:
     """The lines of one attempt, from the first that it writes."""
 
+    __slots__ = (
+        *("_block", "_end", "_end_cost", "_end_memory", "_half", "_kept_to", "_now_ms", "_number", "_room"),
+        *("_taken_to", "_to_send", "_waiting", "claim"),
+    )
+
     def __init__(self, claim: Claim, waiting: WaitingLines) -> None:
         self.claim = claim
         self._waiting = waiting
@@ -102,15 +107,15 @@ class KeptLines:
         """A whole line of a stream with its end, and with no other; the same as the others, but quicker."""
         cost = len(text) - 1 + _BESIDE_TEXT_BYTES
         if cost > self._room:
-            if self._end is not None:
-                self.many(stream, level, text)
-            else:
+            if self._end is None or not self.many(stream, level, text):
                 self.one(stream, level, "", text[:-1])
             return
         self._room -= cost
-        self._number += 1
-        ms = self._now_ms()
-        self._send(Line(self._number, ms, stream, level, "", line_text(text[:-1])))
+        self._number = number = self._number + 1
+        text = line_text(text[:-1])
+        if self._waiting.add(self, text):
+            self._to_send.append(Line(number, self._now_ms(), stream, level, "", text))
+            self._kept_to = number
 
     def many(self, stream: Stream, level: int, content: str) -> bool:
         """Whole lines of a stream of a loud attempt, with their ends; False: they are to be handed over one
@@ -162,17 +167,20 @@ class KeptLines:
             self._to_send.append(line)
             self._waiting.add(self, text, is_needed=True)
 
-    def take_chunks(self) -> Iterator[Chunk]:
+    def take_chunks(self) -> list[Chunk]:
         """What waits, as chunks; it waits no more."""
         lines, self._to_send = self._to_send, []
-        begin = 0
-        for index, line in enumerate(lines):
-            if index + 1 == len(lines) or lines[index + 1].number != line.number + 1:
-                part = lines[begin : index + 1]
-                skipped = part[0].number - self._taken_to - 1
-                yield Chunk(self.claim.flow, self.claim.task, self.claim.attempt, part, skipped)
-                self._taken_to = line.number
-                begin = index + 1
+        claim = self.claim
+        flow, task, attempt = claim.flow, claim.task, claim.attempt
+        chunks: list[Chunk] = []
+        while lines:
+            first, last = lines[0].number, lines[-1].number
+            # Mostly none is missing between.
+            count = len(lines) if last - first < len(lines) else _consecutive(lines)
+            chunks.append(Chunk(flow, task, attempt, lines[:count], first - self._taken_to - 1))
+            self._taken_to = first + count - 1
+            lines = lines[count:]
+        return chunks
 
     def _send(self, line: Line) -> None:
         if self._waiting.add(self, line.text):
@@ -221,6 +229,12 @@ class KeptLines:
         self._end_cost += sign * written.cost
         self._end_memory += memory
         self._waiting.end_grows(memory)
+
+
+def _consecutive(lines: list[Line]) -> int:
+    """How many there are up to the first gap."""
+    first = lines[0].number
+    return next((index for index, line in enumerate(lines) if line.number != first + index), len(lines))
 
 
 def _behind(written: _Written, cost: int) -> _Written | None:

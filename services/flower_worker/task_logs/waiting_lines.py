@@ -3,15 +3,16 @@
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
-from flower_engine.task_logs.chunks import MAX_ENTRY_BYTES, Chunk
+from flower_engine.task_logs.chunks import Chunk
 
 _MOST_BYTES = 8 << 20  # of memory, that wait while Redis does not take them
 _MOST_ENDS_BYTES = 16 << 20  # of memory, of the last parts of all loud attempts
+_MUCH_BYTES = 128 << 10  # of memory, with which the sender does not wait for its time
 _TAKEN_BYTES = 1 << 20
 _BESIDE_TEXT_BYTES = 200  # of memory, for a line beside its text
 
@@ -19,7 +20,7 @@ _BESIDE_TEXT_BYTES = 200  # of memory, for a line beside its text
 class HasLines(Protocol):
     """An attempt with lines to send."""
 
-    def take_chunks(self) -> Iterator[Chunk]:
+    def take_chunks(self) -> list[Chunk]:
         """Its lines, which wait no more; the lock is held."""
         ...
 
@@ -43,7 +44,7 @@ class WaitingLines:
         self.lock = threading.RLock()
         self.most_kept_bytes = most_kept_bytes
         self.some = threading.Event()  # there is something to send
-        self.much = threading.Event()  # there is enough for an entry
+        self.much = threading.Event()  # there is so much that it is to be sent at once
         self.is_copy = False  # this process was forked off: nothing is sent from here
         self.open = 0  # attempts that have a log and are not at their end
         self.when_none_is_open: Callable[[], None] | None = None  # called then
@@ -73,7 +74,7 @@ class WaitingLines:
         if not self._whose:
             self.some.set()
         self._whose[whose] = self._whose.get(whose, 0) + size
-        if self._bytes > MAX_ENTRY_BYTES and not self._is_much:
+        if self._bytes > _MUCH_BYTES and not self._is_much:
             self._is_much = True
             self.much.set()
         return True
