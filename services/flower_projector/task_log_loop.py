@@ -67,7 +67,11 @@ class TaskLogLoop:
     async def run(self, stop: asyncio.Event) -> None:
         """Stores until ``stop`` is set; stores that are away are waited for."""
         backoff = StoresBackoff(_log, " (task logs)", clock=self._clock)
-        loop = Loop("task logs", self.run_once, _interval_after, backoff, stop, clock=self._clock)
+        loop = Loop(
+            *("task logs", self.run_once, _interval_after, backoff, stop),
+            is_watched=False,  # nothing waits for lines, and a prune may hold them up
+            clock=self._clock,
+        )
         try:
             await loop.run()
         finally:

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import psycopg
@@ -15,8 +15,13 @@ import pytest
 from api.logged_flows import store_lines
 from api.serving import PATIENCE_SECONDS, RunningApi, details
 from flower_engine.flows import task_log_followers
+from flower_engine.flows.followed_streams import FollowedStreams
+from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.log.client import connect, send
 from flower_engine.log.keys import Keys
+from flower_engine.runtime.asyncio_tasks import cancel_all
+from flower_engine.runtime.clock import ManualClock
+from flower_engine.runtime.work_done import WorkDone
 from projection.waiting import until
 from projection.written_lines import chunk, write
 
@@ -279,3 +284,13 @@ def test_what_makes_no_sense_is_refused(api: RunningApi, flow: str) -> None:
     assert api.client.get(f"/flows/{unknown}/log", params={"follow": True}).status_code == 404
     assert api.client.head(path, params={"follow": True}).status_code == 200
     assert task_log_followers.Mark.of("1-2-3") is None
+
+
+async def test_that_nobody_follows_is_no_work_that_is_overdue() -> None:
+    clock, done = ManualClock(), WorkDone("api")
+    with done.here():
+        running = asyncio.create_task(FollowedStreams(cast(PostgresStores, None), 1, clock).run())
+    await asyncio.sleep(0)
+    clock.advance(3_600_000)
+    assert [one for one in done.standings() if one.problem] == []
+    await cancel_all([running])
