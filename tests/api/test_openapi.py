@@ -31,6 +31,8 @@ _LIMITS = "which settings go together in which scope: limitBy is no setting of a
 # What is described and refused all the same, as JSON Schema cannot say it (positive_data_acceptance): for
 # every operation that 2.0 is no whole number, for these what stands behind them.
 _CANNOT_BE_SAID = {
+    "PUT /hooks/{hook}": "what a target is, and whether there are a secret and a time, depends on the kind",
+    "GET /hooks/{hook}/deliveries": "a cursor is one that a page gave",
     "GET /flows": "which words are a cursor, and " + _DAYS,
     "GET /flows/{task_flow_id}": "that at is not given together with wait or atLeast, and " + _DAYS,
     "GET /flows/{task_flow_id}/log": "that tail is not given together with after or limit",
