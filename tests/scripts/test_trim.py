@@ -16,6 +16,12 @@ EVENTS = 2_000
 pytestmark = pytest.mark.leaves_damage  # the trimmed log no longer folds
 
 
+async def write(engine: Engine) -> None:
+    """So many events, in 200 entries: what is trimmed goes in nodes of 64."""
+    for _ in range(200):
+        await engine.register_many(EVENTS // 200, task(1))
+
+
 async def positions(engine: Engine) -> list[str]:
     return [entry.position for entry in await read_log(engine.client, engine.partition, None, 1_000_000)]
 
@@ -53,7 +59,7 @@ async def next_position(engine: Engine) -> str:
 
 
 async def test_the_entry_at_the_position_and_all_after_it_stay(engine: Engine) -> None:
-    await engine.register_many(EVENTS, task(1))
+    await write(engine)
     before = await positions(engine)
     entries = await send(engine.client, "XLEN", engine.keys.log)
     kept = before[EVENTS // 2 :]
@@ -66,7 +72,7 @@ async def test_the_entry_at_the_position_and_all_after_it_stay(engine: Engine) -
 
 
 async def test_a_reader_whose_entry_is_gone_is_told_that_redis_was_lost(engine: Engine) -> None:
-    await engine.register_many(EVENTS, task(1))
+    await write(engine)
     before = await positions(engine)
     await trim_to(engine, before[-1])
     with pytest.raises(LostError, match=f"no longer has its entry {before[0]}"):
@@ -74,7 +80,7 @@ async def test_a_reader_whose_entry_is_gone_is_told_that_redis_was_lost(engine: 
 
 
 async def test_trimming_everything_archived_still_leaves_the_position(engine: Engine) -> None:
-    await engine.register_many(EVENTS, task(1))
+    await write(engine)
     last = (await positions(engine))[-1]
     await trim_to(engine, last)
     assert await read_log(engine.client, engine.partition, last, 10) == []
@@ -116,7 +122,7 @@ async def test_no_more_flows_are_forgotten_in_a_call_than_asked_for(engine: Engi
 
 
 async def test_trimming_again_changes_nothing(engine: Engine) -> None:
-    await engine.register_many(EVENTS, task(1))
+    await write(engine)
     position = (await positions(engine))[EVENTS // 2]
     await trim_to(engine, position)
     left = await positions(engine)
@@ -125,7 +131,7 @@ async def test_trimming_again_changes_nothing(engine: Engine) -> None:
 
 
 async def test_nothing_is_trimmed_for_another_installation(engine: Engine) -> None:
-    await engine.register_many(EVENTS, task(1))
+    await write(engine)
     before = await positions(engine)
     await send(engine.client, "HSET", engine.keys.meta, "installation", "another")
     with pytest.raises(LostError):
