@@ -72,7 +72,9 @@ class Hooks:
 
     async def _run(self, name: str, run_once: Callable[[], Awaitable[float]]) -> None:
         await Loop(
-            name, run_once, lambda seconds: seconds, _Patience(name), self._stop, heals=(Exception,)
+            *(name, run_once, lambda seconds: seconds, _Patience(name), self._stop),
+            heals=(Exception,),
+            is_watched=False,  # one that hangs makes no projector unready
         ).run()
 
 

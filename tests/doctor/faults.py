@@ -400,6 +400,12 @@ async def _halt(engine: RunningEngine) -> None:
         await halt(client, Partition(0, meta.installation, meta.generation), "somebody halted it")
 
 
+@fault("problem", "api", "answers 503: waiting for", "put right what it waits for")
+def an_api_that_is_not_ready(engine: RunningEngine, given: Given) -> Generator[None]:
+    with a_partition_that_is_halted(engine, given):
+        yield
+
+
 @fault("problem", "flow control", "the tables say", "a watcher brings the tables to Redis")
 def limits_that_nobody_brings_to_redis(engine: RunningEngine, given: Given) -> Generator[None]:
     os.kill(engine.service_pid("watcher"), signal.SIGSTOP)
@@ -678,6 +684,19 @@ def a_schedule_of_nothing(engine: RunningEngine, given: Given) -> Generator[None
 def a_schedule_that_its_failures_paused(engine: RunningEngine, given: Given) -> Generator[None]:
     engine.define("scheduled", [{"taskSeq": 1, "program": "fail_async", "parameters": {"message": "no"}}])
     schedule(engine, every_seconds=1, pause_after_failures=1, overlap="allow")
+    try:
+        yield
+    finally:
+        sql(engine, "DELETE FROM ms_schedule")
+        cancel_all(engine, "scheduled")
+
+
+@fault("warning", "schedules", "has waited for", "flower schedules slots often")
+def a_slot_that_is_held(engine: RunningEngine, given: Given) -> Generator[None]:
+    wait = {"taskSeq": 1, "program": "wait_async", "parameters": {"folder": str(given.folder)}}
+    engine.define("scheduled", [wait])
+    given.bounds = Bounds(held_slot_seconds=0.0)
+    schedule(engine, every_seconds=1, overlap="queue_one")
     try:
         yield
     finally:

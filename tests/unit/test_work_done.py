@@ -1,9 +1,11 @@
 """Whether work is done in time: what is told of it, and when."""
 
+import ast
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -120,3 +122,32 @@ def test_a_worker_asks_every_two_seconds_if_it_has_room(
     clock = ManualClock(20_000)
     asking = Asking(cast("Any", exchange), cast("Any", slots), ("a", "b"), serves_light=light, clock=clock)
     assert (asking.standing().name, asking.standing().problem) == ("queues a, b of partition 3", late)
+
+
+ROOT = Path(__file__).parents[2]
+WATCHED = {
+    "services/flower_projector/partition_loop.py",
+    "services/flower_projector/task_log_loop.py",
+    "services/flower_watcher/backfills.py",
+    "services/flower_watcher/fire_slots.py",
+    "services/flower_watcher/flow_control.py",
+    "services/flower_watcher/lapse.py",
+    "services/flower_watcher/schedule_sync.py",
+    "services/flower_watcher/timers.py",
+    "services/flower_watcher/workers.py",
+    "shared/flower_engine/flows/backlog_bound.py",
+    "shared/flower_engine/flows/definition_listener.py",
+}
+"""Where a loop is made without which its service is not ready. One that waits for somebody, lasts as long as
+a connection, or is not urgent is made with ``is_watched=False``: it would make its service unready."""
+
+
+def test_it_was_decided_of_every_loop_whether_its_service_is_ready_without_it() -> None:
+    found: set[str] = set()
+    for file in [*(ROOT / "services").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id == "Loop" and not any(one.arg == "is_watched" for one in node.keywords):
+                found.add(str(file.relative_to(ROOT)))
+    assert found == WATCHED
