@@ -704,6 +704,23 @@ def a_slot_that_is_held(engine: RunningEngine, given: Given) -> Generator[None]:
         cancel_all(engine, "scheduled")
 
 
+@fault("warning", "schedules", "slots of schedule often were missed", "flower schedules backfill")
+def slots_that_were_missed(engine: RunningEngine, given: Given) -> Generator[None]:
+    engine.define("scheduled", [{"taskSeq": 1, "program": "Noop"}])
+    schedule(engine, every_seconds=1)
+    # As a watcher decides who comes back after the window of a slot.
+    missed = (
+        "UPDATE kr_schedule_slot SET state = 'missed' WHERE state = 'fired'"
+        " AND uid = (SELECT uid FROM ms_schedule) RETURNING 1"
+    )
+    engine.wait_for("a slot", lambda: bool(sql(engine, missed)))
+    try:
+        yield
+    finally:
+        sql(engine, "DELETE FROM ms_schedule")
+        cancel_all(engine, "scheduled")
+
+
 def cancel_all(engine: RunningEngine, workflow: str) -> None:
     engine.client.delete(f"/workflows/{workflow}").raise_for_status()
     flows = engine.client.get("/flows", params={"taskId": workflow}).json()["flows"]
