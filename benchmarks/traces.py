@@ -21,7 +21,7 @@ from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.runtime.garbage import collect_rarely
-from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings import load_settings
 from flower_projector.trace_export_loop import Round, TraceExportLoop
 
 TASKS_A_FLOW = 3
@@ -43,7 +43,7 @@ server.serve_forever()
 
 
 async def _run(url: str, flows: int, endpoint: str) -> list[str]:
-    loop = TraceExportLoop(Settings(database_url=url, traces_endpoint=endpoint))
+    loop = TraceExportLoop(load_settings(database_url=url, traces_endpoint=endpoint))
     async with await connect(url, "bench") as connection:
         await migrate(connection)
         await connection.execute(  # an exporter that is new begins with what comes then

@@ -72,7 +72,7 @@ class Hooks:
 
     async def _run(self, name: str, run_once: Callable[[], Awaitable[float]]) -> None:
         await Loop(
-            *(name, run_once, lambda seconds: seconds, _Patience(name), self._stop),
+            *(name, run_once, _rest, _Patience(name), self._stop),
             heals=(Exception,),
             is_watched=False,  # one that hangs makes no projector unready
         ).run()
@@ -93,3 +93,7 @@ class _Patience:
 
     def worked(self) -> None:
         self._store.worked()
+
+
+def _rest(seconds: float) -> float:
+    return seconds

@@ -25,7 +25,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_lets_no_lease_lapse(tmp_
             engine.start(name)
         engine.wait_until_ready()
         define(engine)
-        people = People(engine.url, SEED, clients=1, operators=0)
+        people = People(engine.url, SEED, operators=0)
         people.start()
         try:
             for number in range(ROUNDS):

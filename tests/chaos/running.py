@@ -22,7 +22,7 @@ from flower_engine.embedded.embedded_stores import Addresses
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
 PROGRAMS = "chaos.programs,chaos.forks"
 LIMIT = 3
-SCHEDULES = 30  # of one second each: each way to overlap with each to catch up, with jitter and without
+SCHEDULES = 50  # of one second each
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -56,7 +56,9 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, 
             "FLOWER_MAX_LOST": "1000",
             "PYTHONPATH": str(Path(__file__).parent.parent),
         }
-        with RunningEngine.started_through(through, folder, anew=anew, **settings) as engine:
+        with RunningEngine.started_through(
+            through, folder, anew=anew, with_tables=False, **settings
+        ) as engine:
             engine.set_environment(CHAOS_DATABASE_URL=engine.addresses.database_url)
             for name in SERVICES:
                 engine.start(name)

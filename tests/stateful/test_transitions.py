@@ -800,7 +800,7 @@ def _run(url: str, *, examples: int, base: type[Transitions] = Transitions, **at
 
 
 def test_transitions_follow_the_model(redis_url: str) -> None:
-    _run(redis_url, examples=120)
+    _run(redis_url, examples=150)
 
 
 def test_what_flows_keep_of_results_follows_the_model(redis_url: str) -> None:

@@ -93,9 +93,10 @@ def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float 
     )
 
 
-async def _check(connection: _Forsaken) -> None:
+async def _check(connection: Connection) -> None:
     # The server reports this setting unasked. While it stands reads go on, each on a new connection.
     is_read_only = connection.pgconn.parameter_status(b"default_transaction_read_only") == b"on"
+    assert isinstance(connection, _Forsaken)
     if is_read_only and connection.was_given_out:
         await connection.close()
         raise psycopg.OperationalError("it was made while the database was read-only")
