@@ -235,8 +235,10 @@ NO_CLASS = {
     errors.UnknownStrikeError: "strikes are set by the command",
     errors.TimeError: "a time is a parameter of a list, which the client checks before",
     errors.DefinitionsError: "its problems are those of a DefinitionError",
-    errors.UnknownBackfillError: "backfills are begun by the command",
-    errors.ScheduleMovedError: "as above",
+    errors.ScheduleMovedError: "a schedule is set anew by a deploy",
+    errors.HookError: "hooks are set by the command",
+    errors.UnknownHookError: "as above",
+    errors.UnknownDeliveryError: "as above",
 }
 
 
