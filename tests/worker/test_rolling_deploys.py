@@ -4,9 +4,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flower_engine.insight.published_signatures import read_published
+from flower_engine.log.client import send
 from flower_engine.model.events import TaskReturned
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
@@ -58,6 +60,14 @@ async def both(
     return engine
 
 
+async def stand_still(engine: Engine, worker: OwnProcess) -> None:
+    """Stops the worker; nothing that it had asked Redis for is still to be answered."""
+    worker.send(signal.SIGSTOP)
+    await eventually(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
+    for _ in range(2):  # behind what came before it, whichever connection Redis looks at first
+        await send(engine.client, "PING")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_task_runs_where_its_parameters_fit(both: Engine, kind: str) -> None:
     program = f"load_{kind}"
@@ -77,7 +87,7 @@ async def test_a_task_runs_where_its_parameters_fit(both: Engine, kind: str) -> 
 async def test_what_waits_for_a_version_that_goes_is_suspended(
     both: Engine, workers: dict[str, OwnProcess]
 ) -> None:
-    workers["old"].send(signal.SIGSTOP)  # it lives, as far as others know, and takes nothing
+    await stand_still(both, workers["old"])  # it lives, as far as others know, and takes nothing
     (flow,) = await both.register_many(1, row(1, "load_async", a=1))
     await until(both, lambda flows: flows[flow].task(1).attempt == 1 and not flows[flow].suspended)
     workers["old"].kill()
