@@ -1,18 +1,22 @@
 """Two versions of a program live: tasks run where their parameters fit; what none takes is suspended."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flower_engine.insight.published_signatures import read_published
+from flower_engine.log.client import send
 from flower_engine.model.events import TaskReturned
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
-from worker.running import OwnProcess, eventually, row, until_settled
+from worker.running import OwnProcess, eventually, row, until, until_settled
 
 KINDS = ("async", "thread", "process")
+A_LONG_LEASE_SECONDS = 600.0  # one that stands still lives to the end of its test, however slow that is
 PROGRAMS = """
 from flower_engine import program
 
@@ -45,7 +49,9 @@ async def both(
         folder = tmp_path / version
         folder.mkdir()
         (folder / "rolling.py").write_text(PROGRAMS.format(version=version, parameters=parameters))
-        workers[version] = spawn_worker(folder, programs=("rolling",), processes=1)
+        workers[version] = spawn_worker(
+            folder, programs=("rolling",), processes=1, lease_seconds=A_LONG_LEASE_SECONDS
+        )
 
     async def known() -> bool:
         live = await live_workers(engine.client, engine.partition)
@@ -55,6 +61,21 @@ async def both(
 
     await eventually(known)
     return engine
+
+
+async def stand_still(engine: Engine, worker: OwnProcess) -> None:
+    """Stops the worker; nothing that it had asked Redis for is still to be answered."""
+    worker.send(signal.SIGSTOP)
+    await eventually(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
+    for _ in range(2):  # behind what came before it, whichever connection Redis looks at first
+        await send(engine.client, "PING")
+
+
+async def die(engine: Engine, worker: OwnProcess) -> None:
+    """Kills the worker, and lets the time go by for which it is remembered."""
+    worker.kill()
+    (known,) = [one for one in await live_workers(engine.client, engine.partition) if one.pid == worker.pid]
+    await send(engine.client, "DEL", engine.keys.worker(known.worker))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,6 +92,19 @@ async def test_a_task_runs_where_its_parameters_fit(both: Engine, kind: str) -> 
     for event in returned:
         assert event.unfit and event.error is not None
         assert event.error.type == "ParameterError" and "'b'" in event.error.message
+
+
+async def test_what_waits_for_a_version_that_goes_is_suspended(
+    both: Engine, workers: dict[str, OwnProcess]
+) -> None:
+    await stand_still(both, workers["old"])  # it lives, as far as others know, and takes nothing
+    (flow,) = await both.register_many(1, row(1, "load_async", a=1))
+    await until(both, lambda flows: flows[flow].task(1).attempt == 1 and not flows[flow].suspended)
+    await die(both, workers["old"])
+    (settled,) = await until_settled(both, flow)
+    task = settled.task(1)
+    assert task.status is Status.SUSPEND and task.error is not None
+    assert "needs 'b'" in task.error.message
 
 
 async def test_what_no_version_takes_is_suspended_with_what_each_takes(both: Engine) -> None:
