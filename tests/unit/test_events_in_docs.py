@@ -66,7 +66,7 @@ def test_the_picture_of_a_task_shows_the_moves_of_the_table() -> None:
     drawn = {
         (was, to, event)
         for was, to, said in re.findall(r"^ +(\w+) --> (\w+): (.*)$", picture, re.MULTILINE)
-        for event in re.findall(r"(?:task|flow)\.[a-z_]+", said)
+        for event in re.findall(r"(?:tasks?|flow)\.[a-z_]+", said)
     }
     told = {
         (was.word, move.to.word, str(kind.__struct_config__.tag))
@@ -84,7 +84,7 @@ def test_every_status_names_the_events_that_lead_to_it() -> None:
     """In ``model/status.py``, where people look first."""
     source = (Path(__file__).parents[2] / "shared/flower_engine/model/status.py").read_text()
     named = {
-        name: set(re.findall(r"(?:task|flow)\.[a-z_]+", comment))
+        name: set(re.findall(r"(?:tasks?|flow)\.[a-z_]+", comment))
         for name, comment in re.findall(r"^    ([A-Z]+) = \d+  # (.*)$", source, re.MULTILINE)
     }
     told = {

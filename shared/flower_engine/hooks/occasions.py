@@ -18,6 +18,7 @@ from flower_engine.model.events import (
     FlowSnapshot,
     FlowTimedOut,
     TaskError,
+    TaskGivenUp,
     TaskOverdue,
     TaskSuspended,
 )
@@ -26,8 +27,8 @@ from flower_engine.model.status import Status
 
 WANTED: LiteralString = """
 type IN ('task.suspended', 'task.overdue', 'flow.timed_out', 'task.ignored', 'flow.rerun', 'flow.cancelled',
-  'flow.snapshot', 'schedule.missed')
-OR type = 'task.finished' AND (event IS NULL OR event -> 'ends' = 'true')
+  'flow.snapshot', 'schedule.missed', 'task.given_up')
+OR type IN ('task.finished', 'tasks.passed') AND (event IS NULL OR event -> 'ends' = 'true')
 """
 """SQL over a row of the archive: whether it may be an occasion, or change how many tasks are in Suspend."""
 
@@ -68,13 +69,14 @@ def moments_of(event: AnyEvent, suspended: Suspended) -> Moment | None:
     if not isinstance(event, FlowEvent):
         return None
     before = suspended.pop(event.flow, 0)
-    if MEANINGS[type(event)].end == "always" or getattr(event, "ends", False):
-        return _end(event)
     now = _suspended_after(event, before)
-    if now:
+    ends = MEANINGS[type(event)].end == "always" or getattr(event, "ends", False)
+    if ends and (not now or isinstance(event, FlowCancelled)):
+        return _end(event)
+    if now and not ends:
         suspended[event.flow] = now
-    is_failure = isinstance(event, TaskSuspended | TaskOverdue | FlowTimedOut | FlowSnapshot)
-    return _failure(event) if is_failure and now and not before else None
+    is_failure = isinstance(event, TaskSuspended | TaskGivenUp | TaskOverdue | FlowTimedOut | FlowSnapshot)
+    return _failure(event) if is_failure and now and not before else None  # of what is given up, it was told
 
 
 def _suspended_after(event: FlowEvent, before: int) -> int:

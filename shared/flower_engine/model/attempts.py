@@ -31,8 +31,10 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
                 if move.to is Status.RUNNING:
                     found.setdefault(task, []).append(_begun(event))
                 elif meaning.ends_attempt and Status.RUNNING in move.was:
-                    error = _error_of(event) if "error" in meaning.sets else None
-                    _end(found, task, event.at, meaning.ends_attempt, error)
+                    attempts = found.get(task)
+                    if attempts and attempts[-1].ended_ms is None:
+                        error = _error_of(event) if "error" in meaning.sets else None
+                        _end(attempts[-1], event.at, meaning.ends_attempt, error)
     return found
 
 
@@ -47,11 +49,7 @@ def _error_of(event: Any) -> TaskError:
     return error
 
 
-def _end(
-    found: dict[int, list[AttemptHistory]], task: int, at: int, how: How, error: TaskError | None
-) -> None:
-    attempts = found.get(task)
-    if attempts and attempts[-1].ended_ms is None:
-        attempts[-1].ended_ms = at
-        attempts[-1].how = how
-        attempts[-1].error = error
+def _end(attempt: AttemptHistory, at: int, how: How, error: TaskError | None) -> None:
+    attempt.ended_ms = at
+    attempt.how = how
+    attempt.error = error

@@ -115,6 +115,10 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     reads: dict[str, int] = msgspec.field(default_factory=dict)
     refs: bool = False
     definition: str = ""
+    rule: str = "ready"
+    others: str = "keep"
+    on_failure: str = "hold"
+    stand_in: Any = None
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:

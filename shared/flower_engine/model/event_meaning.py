@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from flower_engine.model import events
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, WITHOUT_VALUE, EndedAs
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.status import Status
@@ -54,13 +55,21 @@ class Said(msgspec.Struct, frozen=True):
 class Move(msgspec.Struct, frozen=True):
     """Where an event takes tasks. ``tasks``: its field that names them, one or several. ``was``: where they
     stood, and if that may differ, ``said_in`` is the field that says it. ``to`` None: they stay there.
-    ``by_lease``: it must be of the task's current lease and attempt."""
+    ``by_lease``: it must be of the task's current lease and attempt. ``kind``: how they have ended then.
+    ``of_kinds``: how those may have ended that it takes (empty: any way)."""
 
     tasks: str
     was: tuple[Status, ...]
     to: Status | None
     said_in: str = ""
     by_lease: bool = False
+    kind: EndedAs = ""
+    of_kinds: tuple[EndedAs, ...] = ()
+
+    @property
+    def closes(self) -> bool:
+        """Whether the tasks have ended then."""
+        return self.to is not None and (self.to.is_final or self.kind == GIVEN_UP)
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +78,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     ``sets`` and ``forgets`` are facts of every task that it names in ``moves``; ``of_each`` those of single
     ones, by the event's fields, which hold values by the task's number; ``of_all`` those of every task of the
     flow. ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended
-    that ran.
+    that ran. ``holds``: what a task's ``on_failure`` says of time begins.
     """
 
     about: About = "flow"
@@ -82,6 +91,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     flow_forgets: tuple[str, ...] = ()
     end: End = ""
     ends_attempt: How | None = None
+    holds: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -107,7 +117,7 @@ COUNTED_FACTS = ("lost", "failures")
 """Facts that are numbers: forgotten, they are 0; others are None."""
 
 TASK_FACTS = (
-    *("attempt", "lease", "worker", "started_ms", "lost", "failures", "error", "progress"),
+    *("attempt", "lease", "worker", "used", "started_ms", "lost", "failures", "error", "progress"),
     *PASSING_FACTS,
 )
 FLOW_FACTS = ("paused", "cancelled")
@@ -127,14 +137,20 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         moves=(
             Move("taken", (WAIT,), FINISH),
             Move("blobs", (WAIT,), FINISH),
-            Move("ignored", (WAIT,), IGNORE),
+            Move("ignored", (WAIT,), IGNORE, kind=PASSED),
+            Move("passed", (WAIT,), IGNORE, kind=NOT_TAKEN),
         ),
         of_each={"taken": "result", "blobs": "blob", "stand_ins": "result"},
     ),
     events.FlowSnapshot: Meaning(about="snapshot"),
     events.TaskStarted: Meaning(
         moves=(Move("task", (WAIT,), RUNNING),),
-        sets={"attempt": Said("attempt"), "lease": Said("lease"), "worker": Said("worker")},
+        sets={
+            "attempt": Said("attempt"),
+            "lease": Said("lease"),
+            "worker": Said("worker"),
+            "used": Said("used", or_kept=True),
+        },
     ),
     events.TaskFinished: Meaning(
         moves=(Move("task", (RUNNING,), FINISH, by_lease=True),),
@@ -147,6 +163,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         moves=(Move("task", (RUNNING,), SUSPEND, by_lease=True),),
         sets={"error": _ERROR, "lost": Said("lost", or_kept=True)},
         ends_attempt="failed",
+        holds=True,
     ),
     events.TaskReturned: Meaning(moves=_OUTCOME, ends_attempt="returned"),
     events.TaskLapsed: Meaning(
@@ -162,22 +179,39 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     events.TaskProgressed: Meaning(
         moves=(Move("task", (RUNNING,), None, by_lease=True),), sets={"progress": Said(THE_EVENT)}
     ),
-    events.TaskOverdue: Meaning(moves=(Move("task", (WAIT,), SUSPEND),), sets={"error": _ERROR}),
+    events.TaskOverdue: Meaning(moves=(Move("task", (WAIT,), SUSPEND),), sets={"error": _ERROR}, holds=True),
     events.FlowTimedOut: Meaning(
         moves=(Move("running", (RUNNING,), SUSPEND), Move("waiting", (WAIT,), SUSPEND)),
         sets={"error": _ERROR},
         ends_attempt="timedOut",
     ),
+    events.TaskGivenUp: Meaning(
+        moves=(Move("task", (RUNNING, SUSPEND), SUSPEND, said_in="was", kind=GIVEN_UP, of_kinds=("",)),),
+        sets={"error": Said("error", or_kept=True), "lost": Said("lost", or_kept=True)},
+        end="said",
+        ends_attempt="failed",
+    ),
+    events.TasksPassed: Meaning(moves=(Move("tasks", (WAIT,), IGNORE, kind=NOT_TAKEN),), end="said"),
     events.TaskIgnored: Meaning(
-        moves=(Move("task", (WAIT, SUSPEND), IGNORE, said_in="was"),),
+        moves=(Move("task", (WAIT, SUSPEND, RUNNING), IGNORE, said_in="was", kind=PASSED, of_kinds=("",)),),
         sets={
             "ignored_by": Said("by"),
             "ignore_reason": Said("reason"),
             "result": Said("result", or_kept=True),
+            "error": Said("error", or_kept=True),
+            "lost": Said("lost", or_kept=True),
         },
         end="said",
+        ends_attempt="failed",
     ),
-    events.TaskUnignored: Meaning(moves=(Move("task", (IGNORE,), WAIT),), forgets=_BEGAN_ANEW, end="over"),
+    events.TaskUnignored: Meaning(
+        moves=(
+            Move("task", (IGNORE,), WAIT, of_kinds=(PASSED, CUT_OFF)),
+            Move("behind", (IGNORE,), WAIT, of_kinds=WITHOUT_VALUE),
+        ),
+        forgets=_BEGAN_ANEW,
+        end="over",
+    ),
     events.FlowRerun: Meaning(
         moves=(
             Move("finished", (FINISH,), WAIT),
@@ -191,9 +225,9 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     ),
     events.FlowCancelled: Meaning(
         moves=(
-            Move("waiting", (WAIT,), IGNORE),
-            Move("running", (RUNNING,), IGNORE),
-            Move("suspended", (SUSPEND,), IGNORE),
+            Move("waiting", (WAIT,), IGNORE, kind=CUT_OFF),
+            Move("running", (RUNNING,), IGNORE, kind=CUT_OFF),
+            Move("suspended", (SUSPEND,), IGNORE, kind=CUT_OFF, of_kinds=("",)),
         ),
         sets={"ignored_by": Said("by"), "ignore_reason": Said("reason", instead="cancelled")},
         flow_sets={"cancelled": THE_EVENT},
@@ -214,6 +248,10 @@ def named_tasks(event: AnyEvent, tasks: str) -> Iterable[int]:
     return (value,) if isinstance(value, int) else value
 
 
+def _properties(kind: type[Any]) -> Iterable[str]:
+    return [name for name, value in vars(kind).items() if isinstance(value, property)]
+
+
 def check(meanings: Mapping[type[Any], Meaning], types: Iterable[type[Any]]) -> None:
     """Refuses a table of meanings that does not say what each of these types of events does.
 
@@ -222,7 +260,7 @@ def check(meanings: Mapping[type[Any], Meaning], types: Iterable[type[Any]]) -> 
     """
     found = [f"{kind.__name__} has no entry" for kind in types if kind not in meanings]
     for kind, meaning in meanings.items():
-        fields = {*kind.__struct_fields__, THE_EVENT}
+        fields = {*kind.__struct_fields__, *_properties(kind), THE_EVENT}
         named = [said.field for said in meaning.sets.values()]
         named += [said.unless for said in meaning.sets.values() if said.unless]
         named += [*meaning.of_each, *meaning.of_all.values(), *meaning.flow_sets.values()]

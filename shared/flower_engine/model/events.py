@@ -15,6 +15,7 @@ import msgspec
 from flower_engine.errors import NewerEventError
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
+from flower_engine.model.end_kinds import EndedAs
 from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
@@ -50,11 +51,11 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     ``order`` places the flow's tasks behind those registered before it in their lanes. ``key`` is the
     idempotency key, ``start_ms`` the time before which nothing starts, ``timeout_ms`` how long the flow may
     take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
-    ``blobs`` are Finish with results that lie there, and those in ``ignored`` are Ignore, with the results in
-    ``stand_ins`` if an operator gave any. ``parameters`` are the flow's own, where its workflow says what it
-    takes; ``definition`` is the hash of the workflow's version. One that a schedule fired has its uid, the
-    slot and those before and behind it, in milliseconds (0: there is none). ``traceparent``: in which trace
-    it was asked for (W3C Trace Context).
+    ``blobs`` are Finish with results that lie there, those in ``ignored`` are Ignore, with the results in
+    ``stand_ins`` if an operator gave any, and those in ``passed`` are Ignore, passed over by their rule.
+    ``parameters`` are the flow's own, where its workflow says what it takes; ``definition`` is the hash of
+    the workflow's version. One that a schedule fired has its uid, the slot and those before and behind it, in
+    milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
     """
 
     workflow: str
@@ -66,6 +67,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     blobs: dict[int, BlobRef] = {}
     ignored: tuple[int, ...] = ()
     stand_ins: dict[int, msgspec.Raw] = {}
+    passed: tuple[int, ...] = ()
     by: str = ""
     key: str = ""
     start_ms: int = 0
@@ -92,9 +94,11 @@ class TaskEvent(FlowEvent, frozen=True):
 
 
 class TaskStarted(TaskEvent, frozen=True, tag="task.started"):
-    """A worker claimed the task: Wait -> Running."""
+    """A worker claimed the task: Wait -> Running. ``used``: the dependencies that its rule picked, where it
+    picks some (``any``, ``at_least``, ``failed``); later attempts keep them, and their starts say nothing."""
 
     worker: str
+    used: tuple[int, ...] = ()
 
 
 class TaskFinished(TaskEvent, frozen=True, tag="task.finished"):
@@ -166,23 +170,61 @@ class TaskOverdue(FlowEvent, frozen=True, tag="task.overdue"):
     error: TaskError
 
 
+class TaskGivenUp(FlowEvent, frozen=True, tag="task.given_up"):
+    """Nobody is waited for any more: ``was`` (Running or Suspend) -> Suspend, and the task has ended.
+
+    ``by``: ``on_failure`` (its definition says so) or ``hold`` (nobody decided in time). Of one that ran,
+    ``attempt`` and ``lease`` are those that failed; ``error`` and ``lost`` are as in ``task.suspended``.
+    """
+
+    task: int
+    was: int
+    by: str
+    attempt: int = 0
+    lease: str = ""
+    error: TaskError | None = None
+    lost: int = 0
+    ends: bool = False
+
+
+class TasksPassed(FlowEvent, frozen=True, tag="tasks.passed"):
+    """Their rules pass over these tasks: Wait -> Ignore. ``ranges``: first and last of each run of numbers.
+    ``cause``: the task whose end decided it, directly or through others of these. One event is one step; a
+    wide or deep passing-over takes several."""
+
+    ranges: tuple[tuple[int, int], ...]
+    cause: int
+    ends: bool = False
+
+    @property
+    def tasks(self) -> Iterator[int]:
+        """Every task that was passed over, by number."""
+        return chain.from_iterable(range(first, last + 1) for first, last in self.ranges)
+
+
 class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
-    """An operator passed over the task: ``was`` (Wait or Suspend) -> Ignore. Its dependents go on; those that
-    take its result get ``result``, if the operator gave one."""
+    """An operator passed over the task, or what its definition says of its failure (``by`` is ``on_failure``
+    then): ``was`` (Wait, Suspend or Running) -> Ignore. Its dependents go on; those that take its result get
+    ``result``, if there is one. ``error`` is that of an attempt which failed, ``lost`` as ``task.suspended``
+    has it."""
 
     task: int
     was: int
     by: str
     reason: str = ""
     result: msgspec.Raw = NO_VALUE
+    error: TaskError | None = None
+    lost: int = 0
     ends: bool = False
 
 
 class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
-    """Ignore -> Wait, before anything that depends on it has started; the flow is under way (again)."""
+    """Ignore -> Wait, before anything that depends on it has started; the flow is under way (again).
+    ``behind``: tasks that their rules had passed over because of it, which wait again, too."""
 
     task: int
     by: str
+    behind: tuple[int, ...] = ()
 
 
 class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
@@ -255,7 +297,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """A task as a snapshot found it in Redis, which keeps no times or errors, and of results only those that
     tasks still take: ``result``, or ``blob``.
 
-    ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it.
+    ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it. ``ended_as``
+    says how it has ended (``end_kinds.py``), ``used`` which dependencies its rule picked.
     """
 
     message: SnapshotMessage
@@ -277,6 +320,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     progress: dict[str, Any] | None = None
     result: msgspec.Raw = NO_VALUE
     blob: BlobRef | None = None
+    ended_as: EndedAs = ""
+    used: tuple[int, ...] = ()
 
 
 class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
@@ -327,7 +372,16 @@ AnyTaskEvent = (
 AnyOperatorEvent = (
     TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
 )
-AnyFlowEvent = FlowRegistered | FlowSnapshot | AnyTaskEvent | TaskOverdue | FlowTimedOut | AnyOperatorEvent
+AnyRuleEvent = TaskGivenUp | TasksPassed
+AnyFlowEvent = (
+    FlowRegistered
+    | FlowSnapshot
+    | AnyTaskEvent
+    | TaskOverdue
+    | FlowTimedOut
+    | AnyRuleEvent
+    | AnyOperatorEvent
+)
 AnyEvent = LogOpened | AnyFlowEvent | OutcomeRefused | ControlChanged | AnyScheduleEvent
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -24,6 +24,8 @@ def fact_lines(meaning: Meaning, move: Move, kind: type[msgspec.Struct]) -> list
     """
     fields = kind.__struct_fields__
     lines = _moved(move, meaning)
+    if move.to is not None and "ended_as" in fields:
+        lines.append(f"task.ended_as = {move.kind!r}")
     lines += [_set(fact, said) for fact, said in meaning.sets.items() if fact in fields]
     for fact in meaning.forgets:
         lines.append(f"task.{fact} = {0 if fact in COUNTED_FACTS else None}")

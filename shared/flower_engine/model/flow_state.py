@@ -4,7 +4,9 @@ import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
+from flower_engine.model.end_kinds import GIVEN_UP, EndedAs
 from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
+from flower_engine.model.rules import START, Edges, decided, rule_of
 from flower_engine.model.status import Status, flow_status
 
 
@@ -13,16 +15,21 @@ class FoldError(ValueError):
 
 
 class TaskState(msgspec.Struct, kw_only=True):
-    """One task at a moment. Times are milliseconds; ``open`` counts dependencies not yet final.
+    """One task at a moment. Times are milliseconds; ``open`` counts dependencies that have not ended.
 
     ``failures`` and ``lost`` are counted since the task last began from the start. ``retry_ms`` is when a
     retry is due, or was; it is told until the next attempt starts. ``progress`` was last said by an attempt
     that did not finish. ``ignored_by`` and ``ignore_reason`` tell who passed over it, and why. What
     finished has its ``result``, or it lies in ``blob``; what was passed over has one if an operator gave it.
+
+    Of a flow with rules: ``edges`` counts its dependencies (None: the flow has no rules), ``needs`` are those
+    whose values it cannot do without, ``used`` those that its rule picked when it began (empty: it has not
+    begun, or its rule picks none), and ``gives_up_ms`` is when it is given up if nobody decides.
     """
 
     planned: PlannedTask
     status: Status = Status.WAIT
+    ended_as: EndedAs = ""
     open: int = 0
     attempt: int = 0
     failures: int = 0
@@ -39,16 +46,35 @@ class TaskState(msgspec.Struct, kw_only=True):
     progress: TaskProgressed | None = None
     ignored_by: str | None = None
     ignore_reason: str | None = None
+    edges: Edges | None = None
+    needs: frozenset[int] = frozenset()
+    used: tuple[int, ...] = ()
+    gives_up_ms: int | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether it waits for nothing but a worker, or for the time of its retry."""
-        return self.status is Status.WAIT and self.open == 0
+        if self.edges is None:
+            return self.status is Status.WAIT and self.open == 0
+        if self.status is not Status.WAIT:
+            return False
+        return bool(self.used) or decided(rule_of(self.planned.rule), self.edges) is START
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether dependents may go on and the flow may end."""
+        return self.status.is_final or self.ended_as == GIVEN_UP
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody must decide."""
+        return self.status is Status.SUSPEND and self.ended_as != GIVEN_UP
 
 
 class FlowState(msgspec.Struct, kw_only=True):
-    """One flow at a moment; ``tasks[seq - 1]`` is task ``seq``; ``left`` counts tasks not yet final,
-    ``suspended`` those in Suspend; ``suspended_ms`` is when a task was last suspended, None while none is.
+    """One flow at a moment; ``tasks[seq - 1]`` is task ``seq``; ``left`` counts tasks that have not
+    ended, ``suspended`` those in Suspend; ``suspended_ms`` is when a task was last suspended, None while none
+    is. ``ruled``: its tasks have rules, or say what follows a failure (see ``fold_rules.py``).
     """
 
     flow: str
@@ -65,12 +91,14 @@ class FlowState(msgspec.Struct, kw_only=True):
     suspended_ms: int | None = None
     cancelled: FlowCancelled | None = None
     paused: FlowPaused | None = None
+    ruled: bool = False
 
     @property
     def may_be_parked(self) -> bool:
         """Whether nothing of it goes on before an operator acts, so that it may have left Redis."""
-        return any(task.status is Status.SUSPEND for task in self.tasks) and not any(
-            task.status is Status.RUNNING or task.is_ready for task in self.tasks
+        return any(task.is_held for task in self.tasks) and not any(
+            task.status is Status.RUNNING or task.is_ready or task.gives_up_ms is not None
+            for task in self.tasks
         )
 
     def task(self, seq: int) -> TaskState:
@@ -81,7 +109,7 @@ class FlowState(msgspec.Struct, kw_only=True):
 
     @property
     def done(self) -> int:
-        """How many tasks are Finish or Ignore."""
+        """How many tasks have ended."""
         return len(self.tasks) - self.left
 
     @property

@@ -9,9 +9,11 @@ from flower_engine.model.definition import dependents_of
 from flower_engine.model.event_meaning import MEANINGS
 from flower_engine.model.events import AnyEvent, AnyFlowEvent, FlowEvent, FlowRegistered, FlowSnapshot
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.fold_rules import begin_rules
 from flower_engine.model.fold_steps import STEPS, close
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
+    ended_as,
     pause_of,
     progress_of,
     registration_of,
@@ -58,6 +60,7 @@ def _first(event: AnyFlowEvent, known: FlowState | None) -> FlowState:
         raise FoldError(f"flow {event.flow} is registered twice")
     flow = _begin(event)
     STEPS[FlowRegistered](flow, event)
+    begin_rules(flow)
     return flow
 
 
@@ -101,6 +104,7 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.task(seq)
         task.status, task.attempt = Status(found.status), found.attempt
+        task.ended_as, task.used = ended_as(found), found.used
         task.failures, task.lost = found.failures, found.lost
         task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
         task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
@@ -113,8 +117,9 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
             task.error = task.error or LOST_ERROR
             flow.suspended += 1
             flow.suspended_ms = max(flow.suspended_ms or 0, task.suspended_ms)
-        if task.status.is_final:
+        if task.has_ended:
             close(flow, seq)
+    begin_rules(flow)
     return flow
 
 
@@ -128,3 +133,4 @@ def _keep(task: TaskState, before: TaskState) -> None:
     task.error = before.error
     task.ignored_by, task.ignore_reason = before.ignored_by, before.ignore_reason
     task.progress = task.progress or before.progress
+    task.gives_up_ms = before.gives_up_ms

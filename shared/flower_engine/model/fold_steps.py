@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.definition import PlannedTask
+from flower_engine.model.end_kinds import GIVEN_UP, NOT_TAKEN
 from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tasks
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.fold_rules import count_given, count_moved, edge_to, expect_passed, expect_used
 from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_places import place_of
@@ -25,7 +27,7 @@ _PLANNED = ("priority", "parameters")
 
 
 def close(flow: FlowState, seq: int) -> None:
-    """The task is final: its dependents may go on."""
+    """The task has ended: its dependents may go on."""
     flow.left -= 1
     for dependent in flow.dependents[seq]:
         flow.task(dependent).open -= 1
@@ -34,10 +36,14 @@ def close(flow: FlowState, seq: int) -> None:
 def _step(meaning: Meaning) -> Step:
     """What is done with an event of this meaning."""
     steps = _moving_all(meaning)
+    if any(move.kind == NOT_TAKEN for move in meaning.moves) and meaning.about == "flow":
+        steps.append(expect_passed)
     steps += [_giving(fact, field) for field, fact in meaning.of_each.items()]
     steps += [_giving_all(fact, field) for fact, field in meaning.of_all.items()]
     steps += [_setting(fact) for fact in meaning.flow_sets]
     steps += [_forgetting(fact) for fact in meaning.flow_forgets]
+    if meaning.of_each and meaning.about == "flow":
+        steps.append(count_given)
     if meaning.end:
         steps.append(_ENDS[meaning.end])
     if len(steps) == 1:
@@ -91,6 +97,13 @@ def _expecting(move: Move) -> _TaskStep:
                 f"flow {flow.flow} task {task.planned.seq}: event v{event.v} says that it was {was.word},"
                 f" it is {task.status.word}"
             )
+        if move.of_kinds and task.ended_as not in move.of_kinds:
+            raise FoldError(
+                f"flow {flow.flow} task {task.planned.seq}: event v{event.v} is of no task that has ended as"
+                f" {task.ended_as!r}"
+            )
+        if move.kind == GIVEN_UP and was is Status.RUNNING:
+            _expect_lease(flow, task, event)
 
     return expect
 
@@ -104,11 +117,13 @@ def _expect_lease(flow: FlowState, task: TaskState, event: Any) -> None:
 
 
 def _expect_ready(flow: FlowState, task: TaskState, event: Any) -> None:
-    if task.status is not Status.WAIT or task.open or event.attempt != task.attempt + 1:
+    if not task.is_ready or event.attempt != task.attempt + 1:
         raise FoldError(
             f"flow {flow.flow} task {event.task}: started as attempt {event.attempt} while it is"
             f" {task.status.word}, attempt {task.attempt}, with {task.open} open dependencies"
         )
+    if flow.ruled:
+        expect_used(flow, task, event)
     if flow.paused is not None:  # times are not compared: a history is as good if a clock went back in it
         raise FoldError(f"flow {flow.flow} task {event.task}: started at {event.at} while its flow is paused")
 
@@ -117,20 +132,25 @@ def _moving(meaning: Meaning, move: Move) -> _TaskStep:
     """The task stands elsewhere, and its facts are those that the event says."""
     write = function_of(fact_lines(meaning, move, TaskState), "task, event", _STATUSES)
     to, may_be_suspended = move.to, Status.SUSPEND in move.was
-    closes, suspends = to is not None and to.is_final, to is Status.SUSPEND
-    reopens = to is not None and not to.is_final and any(status.is_final for status in move.was)
+    closes, suspends = move.closes, to is Status.SUSPEND
+    reopens = to is not None and not closes and any(status.is_final for status in move.was)
 
     def step(flow: FlowState, task: TaskState, event: Any) -> None:
+        before = edge_to(task) if flow.ruled else None
         if may_be_suspended and task.status is Status.SUSPEND:
             _unsuspend(flow)
+            if task.ended_as and not closes:  # it was given up
+                _reopen(flow, task.planned.seq)
         elif reopens:
             _reopen(flow, task.planned.seq)
         write(task, event)
-        if closes:
-            close(flow, task.planned.seq)
-        elif suspends:
+        if suspends:
             flow.suspended += 1
             flow.suspended_ms = event.at
+        if closes:
+            close(flow, task.planned.seq)
+        if before is not None and to is not None:
+            count_moved(flow, task, event, before, meaning)
 
     return step
 
@@ -146,7 +166,7 @@ def _reopen(flow: FlowState, seq: int) -> None:
     flow.left += 1
     for dependent in flow.dependents[seq]:
         behind = flow.task(dependent)
-        if behind.status is Status.RUNNING:
+        if behind.status is Status.RUNNING and (not behind.used or seq in behind.used):
             raise FoldError(f"flow {flow.flow} task {seq} is reopened under task {dependent}, which runs")
         behind.open += 1
 

@@ -17,7 +17,7 @@ def kept_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
     if not has_data:
         return
     reads = [reads_text(reads_of(task.planned)) for task in flow.tasks]
-    final = {task.planned.seq for task in flow.tasks if task.status.is_final}
+    final = {task.planned.seq for task in flow.tasks if task.has_ended}
     readers = readers_of((task.planned for task in flow.tasks), final)
     kept = kept_results(flow)
     for seq, found in enumerate(held.tasks, start=1):

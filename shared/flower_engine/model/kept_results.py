@@ -63,9 +63,9 @@ def payload_of(task: TaskState) -> bytes | None:
 def kept_results(flow: FlowState) -> dict[int, bytes]:
     """The payloads that a flow under way keeps, by task."""
     readers = readers_of((task.planned for task in flow.tasks), _final(flow))
-    payloads = {seq: payload_of(flow.task(seq)) for seq in readers if flow.task(seq).status.is_final}
+    payloads = {seq: payload_of(flow.task(seq)) for seq in readers if flow.task(seq).has_ended}
     return {seq: payload for seq, payload in payloads.items() if payload is not None}
 
 
 def _final(flow: FlowState) -> set[int]:
-    return {task.planned.seq for task in flow.tasks if task.status.is_final}
+    return {task.planned.seq for task in flow.tasks if task.has_ended}

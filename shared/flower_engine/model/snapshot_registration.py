@@ -3,6 +3,7 @@
 import msgspec
 
 from flower_engine.model.definition import PlannedTask
+from flower_engine.model.end_kinds import PASSED, EndedAs
 from flower_engine.model.events import (
     FlowPaused,
     FlowRegistered,
@@ -73,6 +74,11 @@ def progress_of(snapshot: FlowSnapshot, seq: int) -> TaskProgressed | None:
         fraction=fraction if isinstance(fraction, int | float) else None,
         note=note if isinstance(note, str) else "",
     )
+
+
+def ended_as(task: SnapshotTask) -> EndedAs:
+    """How it has ended; one that an earlier version wrote says nothing of what was passed over."""
+    return task.ended_as or (PASSED if task.status == Status.IGNORE else "")
 
 
 def started_ms(task: SnapshotTask) -> int | None:

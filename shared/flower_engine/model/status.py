@@ -8,13 +8,13 @@ class Status(IntEnum):
 
     WAIT = 0  # flow.registered; task.returned, task.lapsed, task.retrying, task.unignored, flow.rerun
     RUNNING = 1  # task.started: from WAIT, by a claim
-    SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: failed for good; an operator decides
+    SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: held, failed for good; task.given_up
     FINISH = 3  # task.finished: from RUNNING; flow.registered, of a fork; final unless an operator reruns it
-    IGNORE = 9  # task.ignored, flow.cancelled, flow.registered (a fork): passed over; dependents go on
+    IGNORE = 9  # task.ignored, tasks.passed, flow.cancelled, flow.registered (a fork): passed over
 
     @property
     def is_final(self) -> bool:
-        """Whether dependents may go on and the flow may end."""
+        """Whether this alone says that the task has ended (``end_kinds.py`` says how; given up has, too)."""
         return self in (Status.FINISH, Status.IGNORE)
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from flower_engine.model import events
+from flower_engine.model.end_kinds import GIVEN_UP
 from flower_engine.model.event_meaning import MEANINGS, How, Meaning, named_tasks
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.status import Status
@@ -89,7 +90,7 @@ class FlowTrace:
         self._links = () if caller is None else (caller,)
         if event.forked_from:
             self._links += (Traceparent(trace_id(event.forked_from), flow_span_id(event.forked_from), 1),)
-        for task in (*event.taken, *event.blobs, *event.ignored):
+        for task in (*event.taken, *event.blobs, *event.ignored, *event.passed):
             self._set_final(task, event.at)
 
     def _take_over(self, event: events.FlowSnapshot) -> None:
@@ -109,7 +110,7 @@ class FlowTrace:
                     if known is not None and is_known
                     else RunningAttempt(task.attempt, task.worker, event.at, is_found=True)
                 )
-            elif task.status == Status.SUSPEND:
+            elif task.status == Status.SUSPEND and task.ended_as != GIVEN_UP:
                 self._suspended[seq] = suspended.get(seq, event.at)
             elif task.status == Status.WAIT:
                 self._waiting[seq] = _Waiting(event.at, task.due_ms or 0)
@@ -147,7 +148,10 @@ class FlowTrace:
                     self._note_progress(task, event)
                 else:
                     yield from self._leave(task, event, meaning.ends_attempt)
-                    self._arrive(task, move.to, event)
+                    if move.closes:
+                        self._set_final(task, event.at)
+                    else:
+                        self._arrive(task, move.to, event)
         if isinstance(event, events.FlowRerun) and event.bodies:
             self._plan = self._plan.with_bodies(event.bodies)
         if ends:
@@ -181,8 +185,6 @@ class FlowTrace:
             self._set_final(task, 0)
             due_ms = event.due_ms if isinstance(event, events.TaskRetrying) else 0
             self._waiting[task] = _Waiting(event.at, due_ms)
-        else:
-            self._set_final(task, event.at)
 
     def _end_wait(self, task: int, event: events.FlowEvent) -> Iterator[Span]:
         """How a ready task waited; nothing of one that was not ready, whose dependencies tell."""

@@ -17,7 +17,7 @@ from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
 Count = Callable[[FlowChange, Any], None]
 """Adds an event to what a batch changes of its flow: (flow, event)."""
 
-_NOT_SHOWN = ("lease", "keys")
+_NOT_SHOWN = ("lease", "keys", "used")
 """Facts of tasks that the tables have no columns for; all others are fields of ``TaskChange``."""
 
 _COUNTERS = {
@@ -79,11 +79,11 @@ def _moving(meaning: Meaning, move: Move) -> list[str]:
 
 
 def _counted(move: Move, to: Status) -> list[str]:
-    first, *others = (_COUNTERS[status] for status in move.was)
-    left = [f"{first} -= 1"]
+    first, *others = move.was
+    left = [f"{_COUNTERS[first]} -= 1"]
     if move.said_in:
-        (other,) = others
-        left = [f"if event.{move.said_in} == {int(move.was[1])}: {other} -= 1", f"else: {first} -= 1"]
+        left = [f"elif event.{move.said_in} == {int(other)}: {_COUNTERS[other]} -= 1" for other in others]
+        left = [left[0].removeprefix("el"), *left[1:], f"else: {_COUNTERS[first]} -= 1"]
     return [*left, f"{_COUNTERS[to]} += 1", *_ARRIVED.get(to, [])]
 
 

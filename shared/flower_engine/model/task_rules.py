@@ -1,0 +1,47 @@
+"""A task's rule, and what follows its failure, as Redis holds them: one text, with names here."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.floats import spelled_out
+from flower_engine.model.rules import rule_of
+
+_encode = msgspec.json.Encoder().encode
+_HOLD = "hold:"
+
+
+class TaskRules(NamedTuple):
+    """Field ``yN`` of a flow's hash; Lua's rules read it. ``depends_on``: which dependencies it
+    cancels when it starts without them."""
+
+    rule: str
+    most: int
+    on_failure: str
+    depends_on: tuple[int, ...]
+    stand_in: Any
+
+    @classmethod
+    def of(cls, task: PlannedTask) -> "TaskRules | None":
+        """Those of a task; None: it starts when all it waits for has ended, and is held when it fails."""
+        if task.rule == "ready" and task.on_failure == "hold":
+            return None
+        word, most = rule_of(task.rule)
+        depends_on = task.depends_on if task.others == "cancel" else ()
+        return cls(word, most, task.on_failure, depends_on, task.stand_in)
+
+    @property
+    def hold_ms(self) -> int | None:
+        """After which time a held task is given up; None: never."""
+        if not self.on_failure.startswith(_HOLD):
+            return None
+        return round(float(self.on_failure.removeprefix(_HOLD)) * 1000)
+
+    def text(self) -> bytes:
+        """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), what it
+        cancels, and its stand-in as JSON (""; it has none)."""
+        on_failure = self.on_failure if self.hold_ms is None else f"{_HOLD}{self.hold_ms}"
+        others = ",".join(map(str, self.depends_on)) or "-"
+        stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
+        return f"{self.rule} {self.most} {on_failure} {others} ".encode() + stand_in
