@@ -9,7 +9,16 @@ from flower_engine.model.task_spec import RetryPolicy
 RETRY = RetryPolicy(
     max_attempts=3, delay_ms=250, backoff=1.5, max_delay_ms=60_000, jitter=0.25, no_retry_on=("ValueError",)
 )
-_BY_NAME: dict[str, Any] = {"task_seq": 20, "task_name": "its_own_name", "priority": -7, "depends_on": (10,)}
+_BY_NAME: dict[str, Any] = {
+    "task_seq": 20,
+    "task_name": "its_own_name",
+    "priority": -7,
+    "depends_on": (10,),
+    "rule": "at_least:1",
+    "others": "cancel",
+    "on_failure": "pass",
+    "stand_in": {"rows": [0, 2.5, None]},
+}
 _BY_TYPE: dict[Any, Any] = {
     str: "its own",
     int: 7,

@@ -96,6 +96,7 @@ class WorkflowBody(RequestBody):
 
 class DefinedView(WorkflowDocument):
     """The same right after it was defined. ``warnings``: programs and queues that no worker has served,
-    and what some live workers' programs do not take."""
+    what some live workers' programs do not take, and tasks that wait for a decision though their rule is
+    ``settled``."""
 
     warnings: list[str] | msgspec.UnsetType = msgspec.UNSET

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flower_engine.authoring.workflow import Prepared, Workflow
     from flower_engine.authoring.workflow_decorator import workflow
     from flower_engine.hooks.python_hooks import hook
-    from flower_engine.programs.task_options import RetryPolicy
+    from flower_engine.programs.task_options import RetryPolicy, at_least, hold
 
 __all__ = [
     "CONTEXT",
@@ -39,7 +39,9 @@ __all__ = [
     "RetryPolicy",
     "Secret",
     "Workflow",
+    "at_least",
     "context",
+    "hold",
     "hook",
     "program",
     "secret",
@@ -54,6 +56,8 @@ _LATE = {
     "RetryPolicy": "flower_engine.programs.task_options",
     "Secret": "flower_engine.authoring.schemas",
     "Workflow": "flower_engine.authoring.workflow",
+    "at_least": "flower_engine.programs.task_options",
+    "hold": "flower_engine.programs.task_options",
     "hook": "flower_engine.hooks.python_hooks",
     "secret": "flower_engine.authoring.text",
     "slot": "flower_engine.authoring.slot",

@@ -13,7 +13,10 @@ import msgspec
 import pytest
 
 from authoring.in_process import run_document
+from flower_cli.yaml_documents import documents_of
 from flower_engine import DefinitionError
+from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.workflow_versions import version_of
 from flower_engine.programs.registry import registry
 from flower_engine.programs.task_options import OPTIONS
 from unit.pages import DOCS, quoted, rows, tables
@@ -67,6 +70,15 @@ def test_the_code_runs_and_the_json_comes_of_it(folder: Path, capsys: pytest.Cap
     _, returned = run_document(document, {"day": "2026-01-05"})
     assert returned == {"rows": 3}
     assert capsys.readouterr().out == "3 rows on 2026-01-05\n"
+
+
+def test_rules_are_the_same_in_python_and_in_yaml(folder: Path) -> None:
+    page = _load(folder / "page_of_rules.py", "\n\n".join(_blocks("python")))
+    (block,) = _blocks("yaml")
+    (said,) = documents_of(block.encode())
+    written = {name: page.loading.document()[name] for name in said}
+    first, second = (msgspec.convert(one, WorkflowDocument).to_model() for one in (written, said))
+    assert version_of(first) == version_of(second)
 
 
 def test_a_default_that_json_leaves_out_goes_along_as_the_page_says(folder: Path) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from authoring.sample import Address, add, anything, clean, count, list_files, make_pair, typed
-from flower_engine import DefinitionError, RetryPolicy, text, workflow
-from flower_engine.model.workflow_document import RetryDocument
+from authoring.sample import Address, Total, add, anything, clean, count, list_files, make_pair, typed
+from flower_engine import DefinitionError, RetryPolicy, at_least, hold, text, workflow
+from flower_engine.model.durations import duration_ms
+from flower_engine.model.workflow_document import RetryDocument, WorkflowDocument
 from flower_engine.programs import program_types
-from flower_engine.programs.durations import duration_ms
 from flower_engine.programs.task_options import OPTIONS
 
 DAY = date(2026, 1, 5)
@@ -93,6 +93,11 @@ def test_a_wrong_argument_is_refused(write: Write, says: str) -> None:
         ({"name": "no name"}, "is no name of a task"),
         ({"retry": 5}, "write RetryPolicy(5"),
         ({"after": 5}, "write after=[first, second]"),
+        ({"rule": "at_least:0"}, "(rule='at_least:0'): it is none of ready, finished, settled, any"),
+        ({"rule": 2}, "(rule=2): it is none of"),
+        ({"others": "stop"}, "(others='stop'): it is neither 'keep' nor 'cancel'"),
+        ({"on_failure": "hold:soon"}, "(on_failure='hold:soon'): it is none of 'hold', hold(\"2h\")"),
+        ({"on_failure": "hold:0"}, "(on_failure='hold:0')"),
     ],
 )
 def test_a_wrong_option_is_refused_where_it_stands(options: dict[str, Any], says: str) -> None:
@@ -147,7 +152,8 @@ def test_every_option_is_known_to_type_checkers() -> None:
 def test_every_option_stands_in_the_document() -> None:
     values: dict[str, Any] = {
         **{"name": "named", "retry": RetryPolicy(2), "timeout": 1, "queue_timeout": 2, "queue": "big"},
-        **{"priority": 3, "units": 4, "after": []},
+        **{"priority": 3, "units": 4, "after": [], "rule": at_least(1), "others": "cancel"},
+        **{"on_failure": "pass", "stand_in": Total(rows=7)},
     }
     assert set(values) == set(OPTIONS)
 
@@ -155,14 +161,86 @@ def test_every_option_stands_in_the_document() -> None:
     def plain() -> None:
         first = clean.step()
         values["after"] = [first]
-        clean.having(**values).step()
+        add.having(**values).step([1, 2])
 
     (_, said) = plain.document()["tasks"]
     assert said == {
-        **{"taskSeq": 2, "taskName": "named", "program": "Sample.clean", "dependsOn": ["first"]},
+        **{"taskSeq": 2, "taskName": "named", "program": "Sample.add", "dependsOn": ["first"]},
         **{"retry": msgspec.to_builtins(RetryDocument.of(RetryPolicy(2).to_model())), "timeoutSeconds": 1},
         **{"queueTimeoutSeconds": 2, "queue": "big", "taskPriority": 3, "units": 4},
+        **{"parameters": {"numbers": [1, 2]}, "rule": "at_least:1", "others": "cancel", "onFailure": "pass"},
+        "standIn": {"rows": 7, "bad": 0},
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        *[("hold", "hold"), (hold("2h"), "hold:7200"), (hold(timedelta(days=1)), "hold:86400")],
+        *[(hold("1500ms"), "hold:1.5"), ("hold:2h", "hold:7200"), ("hold:60", "hold:60")],
+        *[("give_up", "give_up"), ("pass", "pass")],
+    ],
+)
+def test_what_follows_a_failure(written: Any, stored: str) -> None:
+    @workflow
+    def plain() -> None:
+        clean.having(on_failure=written).step()
+
+    (said,) = plain.document()["tasks"]
+    assert said["onFailure"] == stored
+    (task,) = msgspec.convert(plain.document(), WorkflowDocument).to_model().tasks
+    assert task.on_failure == stored
+
+
+@pytest.mark.parametrize("make", [lambda: at_least(0), lambda: hold("soon"), lambda: hold(0)])
+def test_what_helpers_of_rules_refuse(make: Callable[[], Any]) -> None:
+    with pytest.raises(DefinitionError, match=re.escape(__file__)):
+        make()
+
+
+def test_a_stand_in_is_held_against_the_result_that_it_takes_the_place_of() -> None:
+    @workflow
+    def wrong() -> None:
+        add.having(on_failure="pass", stand_in="none").step([1])
+
+    with pytest.raises(DefinitionError, match="stand_in is 'none', which is no Total") as error:
+        wrong.document()
+    assert __file__ in str(error.value)
+
+
+def test_a_stand_in_is_a_constant() -> None:
+    @workflow
+    def wrong() -> None:
+        one = add.step([1])
+        add.having(on_failure="pass", stand_in=one).step([1])
+
+    with pytest.raises(DefinitionError, match="stand_in holds one, a reference"):
+        wrong.document()
+
+
+def test_a_rule_that_does_not_give_a_value_that_is_needed_is_refused_where_it_stands() -> None:
+    @workflow
+    def wrong() -> None:
+        one = add.step([1])
+        add.having(rule="settled").step([one.rows])
+
+    with pytest.raises(DefinitionError, match="it needs the result of task 'one', but by the rule") as error:
+        wrong.document()
+    (problem,) = error.value.problems
+    assert problem.startswith(__file__)
+
+
+def test_an_order_without_a_value_goes_with_any_rule() -> None:
+    @workflow
+    def cleaned() -> None:
+        one = add.step([1])
+        two = add.step([2])
+        clean.having(rule="settled", after=[one, two]).step()
+        anything.having(rule="failed").step(one)
+
+    _, _, cleanup, told = cleaned.document()["tasks"]
+    assert (cleanup["rule"], cleanup["dependsOn"]) == ("settled", ["one", "two"])
+    assert told["parameters"] == {"value": {"$from": "one", "optional": True}}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from flower_engine.model.schedule_state import fold_schedules
 from flower_engine.model.snapshot_registration import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
-from flower_engine.projection.task_columns import FLOW_COLUMNS_OF
+from flower_engine.projection.task_columns import DEFAULTS, FLOW_COLUMNS_OF, SELDOM
 
 Row = dict[str, Any]
 
@@ -157,6 +157,7 @@ def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
 def _task_row(flow: FlowState, task: TaskState) -> Row:
     planned = task.planned
     said = {column: getattr(planned, name) for name, column in FLOW_COLUMNS_OF.items()}
+    said |= {FLOW_COLUMNS_OF[name]: None for name in SELDOM if getattr(planned, name) == DEFAULTS[name]}
     said = msgspec.json.decode(msgspec.json.encode(said))
     return said | {
         "task_flow_id": flow.flow,

@@ -1,11 +1,23 @@
 """The columns of the tables are those that follow from the fields of a task's specification."""
 
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
 from filled_tasks import filled_definition
+from flower_cli.yaml_documents import documents_of
+from flower_engine.errors import DefinitionError
+from flower_engine.model.definition import plan_flow
+from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.model.workflow_versions import version_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.definition_rows import encode_workflow, put_workflow, read_workflow
 from flower_engine.projection.task_columns import DEFINITION_COLUMNS, FLOW_COLUMNS_OF
 from flower_engine.projection.write.task_rows import TASK_COLUMNS
 
+PAGE = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text()
 FOLLOW_FROM_NO_EVENT = {"wait_reason"}  # of the first version; nobody writes it
 
 
@@ -39,3 +51,48 @@ async def test_every_field_of_a_definition_is_put_and_read_back(tables: Connecti
     definition = filled_definition()
     await put_workflow(tables, await encode_workflow(definition), "eve")
     assert await read_workflow(tables, "filled") == definition
+
+
+async def test_rules_as_the_page_writes_them_with_sql_are_those_that_it_writes_in_yaml(
+    tables: Connection,
+) -> None:
+    (sql,) = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (yaml,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    await tables.execute(sql)
+    (document,) = documents_of(yaml.encode())
+    read = await read_workflow(tables, "loading")
+    assert read is not None
+    assert version_of(read) == version_of(msgspec.convert(document, WorkflowDocument).to_model())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("rule", "'sometimes'", "has the rule 'sometimes', which is none of"),
+        ("others", "'cancel'", "has others 'cancel' with the rule 'ready'"),
+        ("on_failure", "'hold:soon'", "has on_failure 'hold:soon', which is none of"),
+        ("stand_in", "'7'", "has a stand_in with on_failure 'hold'"),
+        ("stand_in", "('[' || repeat('[', 3000) || repeat(']', 3000) || ']')::jsonb", "has a stand_in that"),
+    ],
+)
+async def test_a_row_whose_rule_makes_no_sense_is_refused_by_name(
+    tables: Connection, column: str, value: str, says: str
+) -> None:
+    await tables.execute(
+        f"INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority, {column})"  # noqa: S608
+        f" VALUES ('w', 1, 'A', 0, {value})".encode()
+    )
+    with pytest.raises(DefinitionError) as refused:
+        read = await read_workflow(tables, "w")
+        assert read is not None
+        plan_flow(read)
+    assert refused.value.problems[0].startswith(f"row (task_id 'w', task_seq 1) {says}")
+
+
+async def test_a_stand_in_that_is_null_is_none(tables: Connection) -> None:
+    await tables.execute(
+        "INSERT INTO ms_task_definition (task_id, task_seq, program, task_priority, on_failure, stand_in)"
+        " VALUES ('w', 1, 'A', 0, 'pass', 'null')"
+    )
+    read = await read_workflow(tables, "w")
+    assert read is not None and read.tasks[0].stand_in is None

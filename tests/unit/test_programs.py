@@ -198,7 +198,7 @@ def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
         *("CONTEXT", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError", "ParameterError"),
         *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
-        *("Workflow", "context", "hook", "program", "secret", "slot", "text", "workflow"),
+        *("Workflow", "at_least", "context", "hold", "hook", "program", "secret", "slot", "text", "workflow"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
     assert set(flower_engine.__all__) <= set(dir(flower_engine))

@@ -21,6 +21,7 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.definition_differences import Difference
+from flower_engine.model.rule_warnings import warnings_of_rules
 from flower_engine.projection.definitions.deploy_rows import Action, PlannedChange
 from flower_engine.projection.definitions.deploy_schedule_rows import PlannedSchedule
 from flower_engine.projection.read.views import Moment, View
@@ -138,7 +139,8 @@ class DeployedSchedule(View, omit_defaults=True):
 class DeployView(View, omit_defaults=True):
     """The plan of a deploy, or what it did (``applied``). ``expected``, ``expectedSchedules``: to be sent
     with the deploy that is to do just this. ``warnings``: programs and queues that no worker has served, what
-    some live workers' programs do not take, and schedules that do not fire any more."""
+    some live workers' programs do not take, tasks that wait for a decision though their rule is ``settled``,
+    and schedules that do not fire any more."""
 
     source: str
     applied: bool
@@ -222,7 +224,8 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
         new = {change.workflow for change in changes if change.action in ("new", "changed")}
         found: dict[str, None] = {}
         for definition in [one for one in workflows if one.name in new][:_MOST_WARNED]:
-            warnings = await names.of_definition(definition) + verdicts[definition.name].warnings
+            warnings = [*await names.of_definition(definition), *warnings_of_rules(definition)]
+            warnings += verdicts[definition.name].warnings
             found |= dict.fromkeys(f"workflow {definition.name!r}, {warning}" for warning in warnings)
         return list(found)
 

@@ -17,6 +17,7 @@ from flower_engine.flows.definition_checks import verdicts_on
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.workflow_definitions import define, delete_definition
+from flower_engine.model.rule_warnings import warnings_of_rules
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.definition_rows import list_workflows
 
@@ -77,7 +78,8 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
             raise DefinitionError(definition.name, verdict.problems)
         is_new = await define(stores, definition, by_of(request))
         defined = DefinedView.of(definition)
-        defined.warnings = [*await names.of_definition(definition), *verdict.warnings] or msgspec.UNSET
+        warnings = [*await names.of_definition(definition), *warnings_of_rules(definition)]
+        defined.warnings = [*warnings, *verdict.warnings] or msgspec.UNSET
         return reply(defined, 201 if is_new else 200)
 
     @app.delete(

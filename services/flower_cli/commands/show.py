@@ -268,6 +268,9 @@ def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
     if task["workflowVersion"]:
         out.print(f"{'version':<11}{task['workflowVersion'][:12]}, by a rerun", markup=False)
     out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
+    for label, name, default in (("rule", "rule", "ready"), ("on failure", "onFailure", "hold")):
+        if (said := task.get(name, default)) != default:
+            out.print(f"{label:<11}{said}", markup=False)
     if task["status"] == "Finish":
         out.print(f"result     {msgspec.json.encode(task['result']).decode()}", markup=False)
     print_attempts(task["attempts"])

@@ -1,5 +1,6 @@
 """The body of a workflow while it runs: its steps become tasks, in the order in which they are called."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -19,8 +20,17 @@ from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.model.workflow_document import RetryDocument
 from flower_engine.programs.call_site import call_site, calling_frame
 
+_ROW = re.compile(r"row \(task_id .*?, task_seq (\d+)\)")
 _SECONDS = {"timeout": "timeoutSeconds", "queue_timeout": "queueTimeoutSeconds"}
-_AS_THEY_ARE = {"queue": "queue", "priority": "taskPriority", "units": "units"}
+_AS_THEY_ARE = {
+    "queue": "queue",
+    "priority": "taskPriority",
+    "units": "units",
+    "rule": "rule",
+    "others": "others",
+    "on_failure": "onFailure",
+    "stand_in": "standIn",
+}
 
 
 class StepTask(msgspec.Struct):
@@ -70,6 +80,8 @@ class Body:
                 targets.extend(found)
             targets.extend(self._order(options.get("after", ())))
             self._refuse_others(targets)
+            if "stand_in" in options:
+                options = {**options, "stand_in": _stand_in(options["stand_in"], signature.result)}
         except (ValueFault, ProgramError) as fault:
             raise self.fault(site, str(fault)) from fault
         task = self._add(program, site, options)
@@ -107,6 +119,12 @@ class Body:
     def fault(self, site: str, what: str) -> DefinitionError:
         """The error for a fault at this place of the source."""
         return DefinitionError(self.name, [f"{site}: {what}" if site else what])
+
+    def with_site(self, problem: str) -> str:
+        """What is wrong with a row, after file and line of its step."""
+        row = _ROW.match(problem)
+        site = row and next((task.site for task in self._tasks.values() if task.seq == int(row[1])), "")
+        return f"{site}: {problem}" if site else problem
 
     def _signature(self, program: str, function: Callable[..., Any]) -> StepSignature:
         known = self._signatures.get(id(function))
@@ -152,6 +170,18 @@ def _holds_secret(form: dict[str, Any]) -> bool:
     return "$secret" in form or any(
         isinstance(value, dict) and _holds_secret(cast("dict[str, Any]", value)) for value in form.values()
     )
+
+
+def _stand_in(value: object, annotation: Any) -> Any:
+    """The JSON of what takes the place of a result of this type."""
+    try:
+        given = Given(value)
+        given.check(annotation)
+        if given.targets:
+            raise ValueFault(f"holds {given.targets[0].shown}, a reference, where only a constant can stand")
+    except ValueFault as fault:
+        raise ValueFault(f"stand_in {fault}") from fault
+    return given.plain
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypedDict, cast
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
 from flower_engine.authoring.program_steps import StepSignature, bound_arguments
 from flower_engine.errors import DefinitionError
+from flower_engine.model.durations import Duration, duration_ms
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.times import ms_of
 from flower_engine.programs.call_site import call_site
-from flower_engine.programs.durations import Duration, duration_ms
 
 if TYPE_CHECKING:
     from flower_engine.schedules.schedule import CatchUp, Overlap

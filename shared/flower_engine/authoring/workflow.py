@@ -15,12 +15,12 @@ from flower_engine.authoring.ref_rules import USED_AS_VALUE
 from flower_engine.authoring.scheduled import Scheduled, ScheduleOptions
 from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
-from flower_engine.errors import DefinitionError
+from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.definition import plan_flow
+from flower_engine.model.durations import Duration
 from flower_engine.model.times import BOUNDS, is_time, ms_of
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.call_site import call_site, site_of
-from flower_engine.programs.durations import Duration
 from flower_engine.programs.parameter_binding import is_context, read_signature
 from flower_engine.programs.steps import being_defined
 from flower_engine.programs.task_options import Checks
@@ -193,14 +193,23 @@ class Workflow(Generic[P, R_co]):
                 self.name, [f"{self.origin}: it has no steps; call .step(...) of a program in it"]
             )
         document["tasks"] = body.tasks
-        # What else a registration would refuse: a schema that no validator gets through, too many edges...
-        plan_flow(msgspec.convert(document, WorkflowDocument).to_model())
+        _check(self.name, document, body)
         return document
 
     def _signature(self) -> StepSignature:
         if self._signature_read is None:
             self._signature_read = _read(self.name, self.function, self.origin)
         return self._signature_read
+
+
+def _check(name: str, document: dict[str, Any], body: Body) -> None:
+    """What else a registration would refuse: a schema that no validator gets through, too many edges..."""
+    try:
+        plan_flow(msgspec.convert(document, WorkflowDocument).to_model())
+    except TooLargeError:
+        raise
+    except DefinitionError as error:
+        raise DefinitionError(name, [body.with_site(one) for one in error.problems]) from error
 
 
 class Prepared(Generic[P, R_co]):

@@ -13,6 +13,7 @@ from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_task_name
 from flower_engine.model.references import known_value, scan_parameters
+from flower_engine.model.rule_checks import problems_of_rules
 from flower_engine.model.task_spec import (
     MAX_ATTEMPTS,
     MAX_DURATION_MS,
@@ -115,10 +116,6 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     reads: dict[str, int] = msgspec.field(default_factory=dict)
     refs: bool = False
     definition: str = ""
-    rule: str = "ready"
-    others: str = "keep"
-    on_failure: str = "hold"
-    stand_in: Any = None
 
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
@@ -145,6 +142,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         name, tasks, definition.returns, Params() if in_header else _params_of(definition)
     )
     problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
+    problems += problems_of_rules(name, tasks, references)
     if problems:
         raise DefinitionError(name, problems)
     number = {task.task_seq: index for index, task in enumerate(tasks, start=1)}

@@ -6,12 +6,13 @@ from typing import Any, Literal, cast
 import msgspec
 
 from flower_engine.model.quoting import short
+from flower_engine.model.rule_texts import hold_ms
 
 Document = Mapping[str, Any]
 """A definition as ``workflow_versions.plain_document`` makes it."""
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
-_DATA = ("parameters", "parametersSchema", "returns", "labels")
+_DATA = ("parameters", "parametersSchema", "returns", "labels", "standIn")
 """Fields whose keys are people's own words: nothing in them is a duration of ours."""
 UNSET = "unset"
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -136,4 +137,6 @@ def _in_words(field: Sequence[str], value: Any) -> str:
         return UNSET
     if _is_duration(field) and isinstance(value, int | float):
         return duration_in_words(value)
+    if field[0] == "onFailure" and (held := hold_ms(value)) is not None:
+        return f"hold:{duration_in_words(held / 1000)}"
     return short(_encode(value).decode())

@@ -28,6 +28,10 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     program: str
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
+    rule: str = "ready"
+    others: str = "keep"
+    on_failure: str = "hold"
+    stand_in: Any = None
     definition: str = ""
     slots: tuple[int, int, int] | None = None
     reads: dict[str, int] = {}
@@ -42,6 +46,10 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     program: str
     parameters: dict[str, Any] = {}
     no_retry_on: tuple[str, ...] = ()
+    rule: str = "ready"
+    others: str = "keep"
+    on_failure: str = "hold"
+    stand_in: Any = None
     definition: str = ""
     reads: dict[str, int] = {}
     refs: bool = False

@@ -82,3 +82,30 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             extra_json_schema={"minimum": 1, "maximum": MAX_UNITS},
         ),
     ] = 1
+    rule: Annotated[
+        str,
+        Meta(
+            description="when it starts, by how its dependencies end: ready, finished, settled, any,"
+            " at_least:<k>, failed",
+            extra_json_schema={"pattern": "^(ready|finished|settled|any|at_least:[1-9][0-9]*|failed)$"},
+        ),
+    ] = "ready"
+    others: Annotated[
+        str,
+        Meta(
+            description="what becomes of dependencies that any or at_least:<k> does not need any more",
+            extra_json_schema={"enum": ["keep", "cancel"]},
+        ),
+    ] = "keep"
+    on_failure: Annotated[
+        str,
+        Meta(
+            description="what follows its failure for good: hold (until somebody decides), hold:<time>"
+            " (as 2h; kept in seconds) and then given up, give_up, pass",
+            extra_json_schema={"pattern": "^(hold(:.+)?|give_up|pass)$"},
+        ),
+    ] = "hold"
+    stand_in: Annotated[
+        Any,
+        Meta(description="with onFailure pass: what its readers get; absent or null: it has no result"),
+    ] = None

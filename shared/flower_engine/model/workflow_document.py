@@ -12,6 +12,7 @@ import msgspec
 
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.field_types import SPEC_FIELDS, SpecField
+from flower_engine.model.rule_texts import normal_on_failure
 from flower_engine.model.task_names import numbered
 from flower_engine.model.task_spec import RetryPolicy, longest_delay
 
@@ -105,7 +106,7 @@ def _taken(value: Any, field: SpecField) -> Any:
         return ms_of_seconds(value)
     if field.type is RetryPolicy:
         return retry_policy_of(value)
-    return tuple(cast(list[Any], value)) if isinstance(value, list) else value
+    return tuple(cast(list[Any], value)) if get_origin(field.type) is tuple else value
 
 
 def task_definitions(workflow: str, said: Sequence[Any]) -> tuple[TaskDefinition, ...]:
@@ -121,6 +122,7 @@ def task_definitions(workflow: str, said: Sequence[Any]) -> tuple[TaskDefinition
 def _task_definition(said: Any, depends_on: tuple[int, ...] | None) -> TaskDefinition:
     values = {field.name: _taken(getattr(said, name), field) for name, field in FIELDS.items()}
     values["depends_on"] = depends_on
+    values["on_failure"] = normal_on_failure(values["on_failure"])
     return TaskDefinition(**values)
 
 

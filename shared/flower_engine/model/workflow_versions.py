@@ -94,7 +94,8 @@ def _said(document: Document) -> dict[str, Any]:
     for name, name_in_json, default in _fields_of(type(document)):
         value = getattr(document, name)
         if value is not None and value != default and not _follows(document, name):
-            found[name_in_json] = _plain(value, is_sorted=name == "depends_on")
+            is_data = name == "stand_in"
+            found[name_in_json] = value if is_data else _plain(value, is_sorted=name == "depends_on")
     return found
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 if TYPE_CHECKING:
-    from flower_engine.programs.durations import Duration
-    from flower_engine.programs.task_options import RetryPolicy
+    from flower_engine.model.durations import Duration
+    from flower_engine.programs.task_options import OnFailure, Others, RetryPolicy, Rule
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,6 +54,10 @@ class Program(Generic[P, R_co]):
             queue: str | None = None,
             priority: int | None = None,
             units: int | None = None,
+            rule: "Rule | None" = None,
+            others: "Others | None" = None,
+            on_failure: "OnFailure | None" = None,
+            stand_in: object = None,
             after: Sequence[object] | None = None,
         ) -> "Program[P, R_co]":
             """The program with these options for its steps, besides those that were given before.
@@ -61,7 +65,11 @@ class Program(Generic[P, R_co]):
             ``name``: of the task, unique in the workflow; else it is that of the variable, or the program's.
             ``timeout``: of one attempt; ``queue_timeout``: of the wait for a worker. ``priority``: -20..19,
             the lower goes first. ``units``: how much it counts against limits. ``after``: results of steps
-            that must have ended before, though their values are not used.
+            that must have ended before, though their values are not used. ``rule``: when it starts, by how
+            the tasks before it end, ``"ready"`` or :func:`~flower_engine.at_least` for example; ``others``:
+            what becomes of those that it does not need any more. ``on_failure``: what follows its failure for
+            good, ``"give_up"`` or :func:`~flower_engine.hold` for example; ``stand_in``: with ``"pass"`` what
+            takes the place of its result.
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

@@ -3,14 +3,28 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NewType, NoReturn, cast
 
 from flower_engine.errors import DefinitionError
+from flower_engine.model.durations import Duration, duration_ms
 from flower_engine.model.near_names import nearest_in_words
+from flower_engine.model.rule_texts import (
+    GIVE_UP,
+    HOLD,
+    OTHERS,
+    PASS,
+    RULES,
+    held_for,
+    hold_ms,
+    known_rule,
+    normal_on_failure,
+)
+from flower_engine.model.rules import AT_LEAST
 from flower_engine.model.task_spec import (
     MAX_ATTEMPTS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
+    MAX_TASKS,
     MAX_UNITS,
     MIN_PRIORITY,
     TASK_NAME_PATTERN,
@@ -19,7 +33,17 @@ from flower_engine.model.task_spec import (
 from flower_engine.model.task_spec import RetryPolicy as StoredPolicy
 from flower_engine.model.type_names import type_name
 from flower_engine.programs.call_site import call_site
-from flower_engine.programs.durations import Duration, duration_ms
+
+AtLeast = NewType("AtLeast", str)
+"""What :func:`at_least` gives."""
+Held = NewType("Held", str)
+"""What :func:`hold` gives."""
+Rule = Literal["ready", "finished", "settled", "any", "failed"] | AtLeast
+"""When a task starts, by how the tasks before it end."""
+Others = Literal["keep", "cancel"]
+"""What becomes of tasks before it that a task does not need any more."""
+OnFailure = Literal["hold", "give_up", "pass"] | Held
+"""What follows a task's failure for good."""
 
 _TASK_NAME = re.compile(TASK_NAME_PATTERN)
 _DEFAULT = StoredPolicy()
@@ -151,10 +175,50 @@ class Checks:
     def option_units(self, value: object) -> int:
         return self.whole("units", value, 1, MAX_UNITS)
 
+    def option_rule(self, value: object) -> str:
+        rule = known_rule(value) if isinstance(value, str) else None
+        if rule is None:
+            self.fail("rule", value, f"is none of {', '.join(RULES)}: for the last but one write at_least(k)")
+        return cast(str, value)
+
+    def option_others(self, value: object) -> str:
+        if value not in OTHERS:
+            self.fail("others", value, "is neither 'keep' nor 'cancel'")
+        return cast(str, value)
+
+    def option_on_failure(self, value: object) -> str:
+        said = normal_on_failure(value) if isinstance(value, str) else ""
+        if said not in (HOLD, GIVE_UP, PASS) and not hold_ms(said):
+            self.fail("on_failure", value, "is none of 'hold', hold(\"2h\"), 'give_up', 'pass'")
+        return said
+
+    def option_stand_in(self, value: object) -> object:
+        return value  # it is held against the result of the program, which a step knows
+
     def option_after(self, value: object) -> tuple[object, ...]:
         if not isinstance(value, list | tuple):
             self.fail("after", value, "is no list: write after=[first, second]")
         return tuple(cast("list[object]", value))
+
+
+def at_least(count: int) -> AtLeast:
+    """The rule by which a task starts as soon as this many of those before it have ended well:
+    ``total.having(rule=at_least(2))``.
+
+    Raises:
+        DefinitionError: it is no whole number of 1 and more; names file and line.
+    """
+    return AtLeast(f"{AT_LEAST}:{Checks('at_least').whole('count', count, 1, MAX_TASKS)}")
+
+
+def hold(time: Duration) -> Held:
+    """What follows a task's failure: it waits this long for somebody's decision, and is then given up:
+    ``load.having(on_failure=hold("2h"))``.
+
+    Raises:
+        DefinitionError: it is no duration; names file and line.
+    """
+    return Held(held_for(Checks("hold").duration("time", time, least=1)))
 
 
 OPTIONS: tuple[str, ...] = tuple(

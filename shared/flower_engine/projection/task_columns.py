@@ -39,6 +39,7 @@ _ODD: dict[str, tuple[Column, ...]] = {
     "retry": _POLICY_COLUMNS,
     "timeout_ms": (Column("timeout_seconds", "numeric"),),
     "queue_timeout_ms": (Column("queue_timeout_seconds", "numeric"),),
+    "stand_in": (Column("stand_in", "jsonb"),),
 }
 """Fields whose columns are not simply themselves."""
 
@@ -48,8 +49,13 @@ NOT_IN_FLOWS = {
     "timeout_ms": "the error of the task says that it was over",
     "queue_timeout_ms": "the error of the task says that it was over",
     "units": "the limit that the task waits for says so",
+    "others": "the history of what was cancelled says so",
+    "stand_in": "the result of the task is it, once it was passed over",
 }
 """Fields that a row of ``kr_task_stat`` does not show, each with the reason."""
+
+SELDOM = ("rule", "on_failure")
+"""Fields of which a row of ``kr_task_stat`` has NULL for the default, as nearly every task has that."""
 
 _POSTGRES_TYPES = {str: "text", int: "integer", bool: "boolean", float: "double precision"}
 

@@ -18,6 +18,7 @@ from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefin
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.references import holds_references
+from flower_engine.model.rule_texts import normal_on_failure
 from flower_engine.model.storable import is_unstorable, problems_of_parameters
 from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
 from flower_engine.model.workflow_versions import Version, version_of
@@ -28,7 +29,12 @@ from flower_engine.projection.definitions.header_columns import (
     header_of,
     problems_of_storing,
 )
-from flower_engine.projection.definitions.policy_columns import columns_of, retry_of, timeout_of
+from flower_engine.projection.definitions.policy_columns import (
+    columns_of,
+    retry_of,
+    stand_in_of,
+    timeout_of,
+)
 from flower_engine.projection.definitions.version_rows import (
     LOCK_WORKFLOW,
     forget_origin,
@@ -63,7 +69,16 @@ _DEFAULTS = tuple(DEFAULTS[name] for name in PLAIN)
 _plain = attrgetter(*PLAIN)
 # What _task_of unpacks, in its order: fields that need a hand, then those that are their columns.
 _COLUMNS = ", ".join(
-    ["task_seq", "task_priority", "depends_on", "parameters::text", *_POLICY, *_PAIRS, *PLAIN]
+    [
+        "task_seq",
+        "task_priority",
+        "depends_on",
+        "parameters::text",
+        "stand_in::text",
+        *_POLICY,
+        *_PAIRS,
+        *PLAIN,
+    ]
 )
 _FREE_TEXTS = [name for name in PLAIN if SPEC_FIELDS[name].type is str and name not in ("program", "queue")]
 _READ = f"SELECT {_COLUMNS} FROM ms_task_definition WHERE task_id = %s ORDER BY task_seq LIMIT %s".encode()  # noqa: S608
@@ -348,6 +363,7 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
         "task_seq": task.task_seq,
         "task_priority": task.priority,
         "depends_on": task.depends_on,
+        "stand_in": task.stand_in,
         **columns_of(task),
         **{
             name: value
@@ -397,7 +413,7 @@ def _keying_of(rows: Sequence[Row]) -> Keying:
 
 def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     """The task that a row defines; what cannot be understood is added to ``problems``."""
-    seq_number, priority_number, depends_on, parameters, *others = row
+    seq_number, priority_number, depends_on, parameters, stand_in, *others = row
     said = len(problems)
     seq = _whole(seq_number)
     if seq is None:
@@ -414,7 +430,12 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     retry = retry_of(others[: _POLICY_END - 2], problems)
     timeout_ms = timeout_of(others[_POLICY_END - 2], "timeout_seconds", problems)
     queue_timeout_ms = timeout_of(others[_POLICY_END - 1], "queue_timeout_seconds", problems)
-    plain = zip(PLAIN, others[_PAIRS_END:], strict=True)
+    plain = {
+        field: value for field, value in zip(PLAIN, others[_PAIRS_END:], strict=True) if value is not None
+    }
+    if "on_failure" in plain:
+        plain["on_failure"] = normal_on_failure(plain["on_failure"])
+    stand_in = stand_in_of(stand_in, problems)
     row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
     problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
     return TaskDefinition(
@@ -425,7 +446,8 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         retry=retry,
         timeout_ms=timeout_ms,
         queue_timeout_ms=queue_timeout_ms,
-        **{field: value for field, value in plain if value is not None},
+        stand_in=stand_in,
+        **plain,
     )
 
 

@@ -1,4 +1,4 @@
-"""Retry policies and timeouts as columns of ``ms_task_definition`` and ``ms_workflow``, and back.
+"""Retry policies, timeouts and stand-ins as columns of ``ms_task_definition`` and ``ms_workflow``, and back.
 
 Durations are seconds in the tables (``numeric``, counted to the millisecond) and milliseconds in the model.
 People edit the rows with SQL, so what cannot be understood is told, not guessed.
@@ -7,6 +7,8 @@ People edit the rows with SQL, so what cannot be understood is told, not guessed
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from flower_engine.model.definition import TaskDefinition
 from flower_engine.model.task_spec import MAX_DURATION_MS, RetryPolicy, longest_delay
@@ -42,6 +44,17 @@ def retry_of(values: Sequence[Any], problems: list[str]) -> RetryPolicy | None:
 def timeout_of(seconds: Decimal | None, column: str, problems: list[str]) -> int | None:
     """The milliseconds of a timeout column; None where it is NULL."""
     return None if seconds is None else _ms(seconds, column, problems)
+
+
+def stand_in_of(text: str | None, problems: list[str]) -> Any:
+    """The result that the column gives a task that is passed over; None where it is NULL, or null."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        problems.append(f"has a stand_in that is no usable JSON: {error}")
+        return None
 
 
 def columns_of(task: TaskDefinition) -> dict[str, Any]:

@@ -50,7 +50,7 @@ _TASK = SQL("""
     'ignoredBy', task.ignored_by, 'ignoreReason', task.ignore_reason, 'parameters', task.parameters,
     'result', task.result, 'blob', task.blob,
     'hasStandIn', task.exec_status = 9 AND (task.result IS NOT NULL OR task.blob IS NOT NULL),
-    'error', task.error
+    'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold')
 """)
 _FLOW = SQL("""
 SELECT json_build_object({summary}, 'parameters', flow.parameters, 'failedTasks', json_build_array(),

@@ -268,6 +268,8 @@ class TaskView(View):
         bool, msgspec.Meta(description="whether it was passed over with a result, which may be null")
     ]
     error: TaskError | None
+    rule: Annotated[str, msgspec.Meta(description="when it starts, by how its dependencies end")]
+    on_failure: Annotated[str, msgspec.Meta(description="what follows its failure for good")]
 
 
 class TaskDetail(TaskView):
@@ -440,4 +442,6 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         blob=task.blob,
         has_stand_in=task.status == Status.IGNORE and (task.result is not None or task.blob is not None),
         error=task.error,
+        rule=planned.rule,
+        on_failure=planned.on_failure,
     )

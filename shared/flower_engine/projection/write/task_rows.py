@@ -9,7 +9,7 @@ from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import array
 from flower_engine.projection.database import Packed
-from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, PLAIN
+from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, PLAIN, SELDOM
 from flower_engine.projection.write.columns import (
     BLOB,
     ERROR,
@@ -92,7 +92,10 @@ def _planned_as_it_is(name: str) -> Column:
     """A column that holds a field of the task's specification under its own name."""
     field = SPEC_FIELDS[name]
     kind = {str: WORD, int: INTEGER}[field.type]
-    return Column(cast("LiteralString", name), kind, f"planned.{name}", may_be_null=field.is_optional)
+    value, may_be_null = f"planned.{name}", field.is_optional
+    if name in SELDOM:
+        value, may_be_null = f"None if {value} == {field.default!r} else {value}", True
+    return Column(cast("LiteralString", name), kind, value, may_be_null=may_be_null)
 
 
 _PLANNED = (
