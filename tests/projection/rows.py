@@ -33,7 +33,8 @@ _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
     " exec_status, attempt, lost, failures, worker, definition, result, blob, error, progress,"
-    " ignored_by, ignore_reason, {}, {} FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
+    " ignored_by, ignore_reason, awaiting, votes, {}, {}"
+    " FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
 ).format(_SAID, _TIMES, _RETRY)
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
@@ -174,6 +175,13 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "failures": task.failures,
         "retry_ts": task.retry_ms,
         "progress": task.progress and {"fraction": task.progress.fraction, "note": task.progress.note},
+        "awaiting": task.awaiting
+        and {
+            "kind": task.awaiting.kind,
+            "since_ms": task.awaiting.at,
+            "until_ms": task.awaiting.until_ms,
+        },
+        "votes": list(task.votes) if task.votes is not None else None,
         "ignored_by": task.ignored_by,
         "ignore_reason": task.ignore_reason,
         "worker": task.worker or None,

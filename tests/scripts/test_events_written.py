@@ -14,6 +14,7 @@ from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import (
     Body,
+    answer,
     cancel,
     ignore,
     pause,
@@ -26,6 +27,7 @@ from flower_engine.transitions.operator_transitions import (
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import with_parameters
+from flower_engine.transitions.wait_transitions import Sent, signal
 from flower_engine.transitions.worker_transitions import Outcome, Reported
 from scripts.engine import Engine, chain, task
 from scripts.schedules import Schedules
@@ -45,6 +47,7 @@ def shape(raw: bytes) -> str:
 
 async def write_every_event(engine: Engine) -> None:
     await engine.tick()
+    await write_what_waits_bring(engine)
     await engine.register(*chain(2))
     (returned,) = await engine.claim(worker="w1")
     await engine.give_back(returned, worker="w1")
@@ -172,6 +175,32 @@ async def write_what_a_bridge_brings(engine: Engine) -> None:
     await pause(*where, later, by="alice")
     timed = await engine.register(task(1), timeout_ms=60_000)
     await snapshot(*where, [begun, later, timed], {later: "order 8"})
+
+
+async def write_what_waits_bring(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    limits = {"timeout_seconds": 60, "on_timeout": "default", "default": {"paid": 0}}
+    flow = await engine.register(
+        task(1, program="@sleep", parameters={"seconds": 0.001}),
+        task(2, program="@event", parameters={"name": "paid"}),
+        task(3, program="@approval", parameters={"of": 2}),
+        task(4, 1, program="@event", parameters={"name": "paid", "key": "7"}),
+        task(5, program="@event", parameters={"name": "packed", **limits}),
+        task(6, program="@event", parameters={"name": "packed", "timeout_seconds": 60}),
+    )
+    paid = Sent(name="paid", id="order 6", by="shop", payload=b'{"paid":6}')
+    await signal(*where, paid, [flow])
+    for number, key in ((7, "7"), (8, "8"), (9, "")):
+        await signal(*where, Sent(name="paid", id=f"order {number}", by="shop", key=key), [flow])
+    await answer(*where, flow, by="alice", task=3, answer=b'{"approved":true}')
+    await snapshot(*where, [flow], {})
+    await engine.bring_due()
+    await answer(*where, flow, by="bob", task=3, answer=b'{"approved":true}')
+    await engine.register(task(1, program="@event", parameters={"name": "paid"}))
+    flows = [name for name, state in (await engine.flows()).items() if state.ended_ms is None]
+    await signal(*where, msgspec.structs.replace(paid, id="all"), flows, "each")
+    await engine.register(task(1, program="@sleep", parameters={"seconds": 0.001}))
+    await engine.bring_due()
 
 
 async def write_what_data_brings(engine: Engine) -> None:

@@ -17,6 +17,7 @@ _SOME: dict[Any, Any] = {
     bool: True,
     list[int]: [2, 3],
     list[str]: ["f", "g"],
+    views.Moment | None: datetime(2026, 1, 2, tzinfo=UTC),
     views.Moment: datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC),
 }
 

@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.references import known_value
 from flower_engine.model.status import Status
 from flower_engine.projection.read.views import (
+    AwaitingView,
+    Awaits,
     Behind,
     CannotStart,
     Delayed,
@@ -58,7 +63,11 @@ class Seen(NamedTuple):
 def ready_tasks(flow: FlowView) -> list[int]:
     """Those whose reason to wait only Redis can tell."""
     final = _final(flow)
-    return [task.task_exec_seq for task in flow.tasks if _waits(task) and final.issuperset(task.depends_on)]
+    return [
+        task.task_exec_seq
+        for task in flow.tasks
+        if _waits(task) and task.awaiting is None and final.issuperset(task.depends_on)
+    ]
 
 
 def explain(flow: FlowView, seen: Seen | None) -> None:
@@ -121,6 +130,8 @@ def _tell_dependencies(flow: FlowView) -> list[TaskView]:
 
 def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | None:
     """What of the flow itself keeps a task from being ready now."""
+    if task.awaiting is not None:  # whatever holds the flow, what it awaits may come
+        return _awaits(task, task.awaiting)
     if flow.paused_ts is not None:
         return Paused(by=flow.paused_by or "")
     if flow.start_ts is not None and flow.start_ts > now:
@@ -128,6 +139,13 @@ def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | Non
     if task.retry_ts is not None and task.retry_ts > now:
         return RetryAt(task.retry_ts)
     return None
+
+
+def _awaits(task: TaskView, awaiting: AwaitingView) -> Awaits:
+    said: Any = msgspec.json.decode(task.parameters)
+    names = ("name", "key") if awaiting.kind == "event" else ("title",)
+    what = " ".join(str(one) for name in names if (one := known_value(said.get(name))))
+    return Awaits(awaiting.kind, what, awaiting.until, awaiting.answered_by)
 
 
 def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from flower_engine.model.noun_counts import are, counted
 from flower_engine.projection.read.views import (
+    Awaits,
     Behind,
     CannotStart,
     Delayed,
@@ -31,6 +32,8 @@ def in_words(reason: WaitReason) -> str:
             return "waits for " + ", ".join(map(str, depends_on))
         case RetryAt(due):
             return f"retry at {_clock(due)}"
+        case Awaits(kind, what, until, answered_by):
+            return _awaited(kind, what, until, answered_by)
         case Delayed(until):
             return f"delayed until {_day_and_time(until)} UTC"
         case Paused(by):
@@ -49,6 +52,16 @@ def in_words(reason: WaitReason) -> str:
             return f"no live worker serves program {program} in queue {queue}"
         case _:
             return _of_flow_control(reason)
+
+
+def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str]) -> str:
+    if kind == "sleep":
+        return f"sleeps until {_day_and_time(until)} UTC" if until else "sleeps"
+    named = f" {what}" if what else ""
+    said = f"waits for the signal{named}" if kind == "event" else f"waits for the approval{named}"
+    if answered_by:
+        said += f" of others than {', '.join(answered_by)}"
+    return said + (f", until {_day_and_time(until)} UTC" if until else "")
 
 
 def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind | NoPlace) -> str:

@@ -1,7 +1,7 @@
 """Reads a partition's whole live state at one moment, for comparison with the fold of its log."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,15 @@ from flower_engine.errors import RefusedError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import unescape
-from flower_engine.model.partition_state import Lease, LiveFlow, LiveSchedule, LiveState, LiveTask, Waiting
+from flower_engine.model.partition_state import (
+    Lease,
+    LiveFlow,
+    LiveSchedule,
+    LiveSignal,
+    LiveState,
+    LiveTask,
+    Waiting,
+)
 from flower_engine.model.status import Status
 from flower_engine.transitions.loader import Script
 
@@ -88,6 +96,8 @@ def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  #
             state.schedules[name] = _schedule(_texts(content))
         case "schedules":
             state.due.update(_scored(content))
+        case "waits":
+            state.waits.update(_scored(content))
         case "sflows":
             state.slots_under_way[name] = _scored(content)
         case "new":
@@ -127,7 +137,17 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         active=int(texts["a"]) if "a" in texts else None,
         kept=int(kept[1]) if kept else None,
         of_schedule=texts.get("S", ""),
+        signals=tuple(_signals(texts)),
+        signal_ids=frozenset(name[1:] for name in texts if name[0] == "i"),
     )
+
+
+def _signals(texts: dict[str, str]) -> Iterator[LiveSignal]:
+    for line in texts.get("Q", "").split("\n")[1:]:
+        if line:
+            number, name, key = line.split(" ")
+            identity = texts[f"q{number}"].partition("\n")[0]
+            yield LiveSignal(name, key, msgspec.json.decode(identity))
 
 
 def _schedule(texts: dict[str, str]) -> LiveSchedule:
@@ -152,18 +172,22 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
         readers=int(readers),
         kept="" if kept == _EMPTY else kept,
         kept_bytes=int(kept_bytes or 0),
+        wait=texts.get(f"w{number}", ""),
+        votes=tuple(msgspec.json.decode(f"[{texts.get(f'v{number}', '')}]")),
     )
     if f"s{number}" not in texts:
         return task
-    status, attempt, lost, lease = texts[f"s{number}"].split(" ")
+    status, attempt, lost, lease = texts[f"s{number}"].split(" ", 3)
+    awaited = lease if lease.startswith("~") else ""
     due_ms = int(lease[1:]) if lease.startswith("@") else None
     return msgspec.structs.replace(
         task,
         status=Status(int(status)),
         attempt=int(attempt),
         lost=int(lost),
-        lease="" if lease == _NO_LEASE or due_ms is not None else lease,
+        lease="" if lease == _NO_LEASE or awaited or due_ms is not None else lease,
         due_ms=due_ms,
+        awaited=awaited,
     )
 
 

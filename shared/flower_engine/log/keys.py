@@ -30,6 +30,7 @@ class Keys:
         self.boards = prefix + "boards"
         self.aside = prefix + "aside"
         self.admitting = prefix + "admitting"
+        self.waits = prefix + "waits"
         self.served = prefix + "served"
         self.schedules = prefix + "schedules"
         self.tasklog = prefix + "tasklog"

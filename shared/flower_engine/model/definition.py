@@ -25,6 +25,7 @@ from flower_engine.model.task_spec import (
     RetryPolicy,
     TaskSpec,
 )
+from flower_engine.model.wait_programs import MARK, problems_of_wait
 
 MAX_EDGES = 100_000
 MAX_KEY_LENGTH = 100
@@ -237,6 +238,8 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
             problems.extend(f"{row} {problem}" for problem in _problems_of_name(task, task.task_name, names))
         if not _is_name(task.program):
             problems.append(f"{row} names no program (1 to {MAX_NAME_LENGTH} characters)")
+        elif task.program.startswith(MARK):
+            problems.extend(f"{row} {problem}" for problem in problems_of_wait(task))
         if not _is_name(task.queue):
             problems.append(f"{row} names no queue (1 to {MAX_NAME_LENGTH} characters)")
         if not MIN_PRIORITY <= task.priority <= MAX_PRIORITY:

@@ -31,6 +31,13 @@ About = Literal["log", "refusal", "flow", "registration", "snapshot", "schedule"
 """What an event tells of: the log as a whole; a refusal, which changes nothing; a flow; the beginning of a
 flow, as it was planned or as it was found; or a schedule (``schedule_state.py`` says what it means there)."""
 
+Signal = Literal["", "kept", "taken"]
+"""What it means for the flow's signals: nothing; it is one, which the flow keeps; or its ``signal`` names one
+(if it is not empty), which is kept no more."""
+
+Wait = Literal["", "begins", "goes on"]
+"""Of a task without a worker: it begins to wait for the world, or the event is of the wait that goes on."""
+
 End = Literal["", "said", "always", "over"]
 """What it means for the end of the flow: nothing; its ``ends`` says whether this is it; it is; or an end that
 there was is over."""
@@ -55,8 +62,9 @@ class Said(msgspec.Struct, frozen=True):
 class Move(msgspec.Struct, frozen=True):
     """Where an event takes tasks. ``tasks``: its field that names them, one or several. ``was``: where they
     stood, and if that may differ, ``said_in`` is the field that says it. ``to`` None: they stay there.
-    ``by_lease``: it must be of the task's current lease and attempt. ``kind``: how they have ended then.
-    ``of_kinds``: how those may have ended that it takes (empty: any way)."""
+    ``by_lease``: it must be of the task's current lease and attempt; ``wait``: of its wait for the world.
+    ``kind``: how they have ended then. ``of_kinds``: how those may have ended that it takes (empty: any way).
+    """
 
     tasks: str
     was: tuple[Status, ...]
@@ -65,6 +73,7 @@ class Move(msgspec.Struct, frozen=True):
     by_lease: bool = False
     kind: EndedAs = ""
     of_kinds: tuple[EndedAs, ...] = ()
+    wait: Wait = ""
 
     @property
     def closes(self) -> bool:
@@ -78,7 +87,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     ``sets`` and ``forgets`` are facts of every task that it names in ``moves``; ``of_each`` those of single
     ones, by the event's fields, which hold values by the task's number; ``of_all`` those of every task of the
     flow. ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended
-    that ran. ``holds``: what a task's ``on_failure`` says of time begins.
+    that ran. ``holds``: what a task's ``on_failure`` says of time begins. ``signal``: what becomes of the
+    flow's signals.
     """
 
     about: About = "flow"
@@ -92,6 +102,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     end: End = ""
     ends_attempt: How | None = None
     holds: bool = False
+    signal: Signal = ""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -104,7 +115,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 STANDING: Mapping[Status, Standing] = {
-    WAIT: Standing(facts=("retry_ms",), timers="rq"),
+    WAIT: Standing(facts=("retry_ms", "awaiting", "votes"), timers="rqsd"),
     RUNNING: Standing(since="started_ms", timers="a"),
     SUSPEND: Standing(since="suspended_ms", facts=("suspended_ms",)),
     FINISH: Standing(since="finished_ms", facts=("finished_ms", "result", "blob")),
@@ -180,6 +191,25 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         moves=(Move("task", (RUNNING,), None, by_lease=True),), sets={"progress": Said(THE_EVENT)}
     ),
     events.TaskOverdue: Meaning(moves=(Move("task", (WAIT,), SUSPEND),), sets={"error": _ERROR}, holds=True),
+    events.TaskAwaiting: Meaning(
+        moves=(Move("task", (WAIT,), WAIT, wait="begins"),),
+        sets={
+            "attempt": Said("attempt"),
+            "lease": Said("lease"),
+            "awaiting": Said(THE_EVENT),
+            "used": Said("used", or_kept=True),
+        },
+    ),
+    events.TaskVoted: Meaning(
+        moves=(Move("task", (WAIT,), None, wait="goes on"),), sets={"votes": Said("names")}
+    ),
+    events.TaskAnswered: Meaning(
+        moves=(Move("task", (WAIT,), FINISH, wait="goes on"),),
+        sets={"result": Said("result")},
+        end="said",
+        signal="taken",
+    ),
+    events.FlowSignalled: Meaning(signal="kept"),
     events.FlowTimedOut: Meaning(
         moves=(Move("running", (RUNNING,), SUSPEND), Move("waiting", (WAIT,), SUSPEND)),
         sets={"error": _ERROR},

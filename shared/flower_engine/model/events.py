@@ -164,7 +164,7 @@ class TaskProgressed(TaskEvent, frozen=True, tag="task.progressed"):
 
 
 class TaskOverdue(FlowEvent, frozen=True, tag="task.overdue"):
-    """No worker took the ready task in time: Wait -> Suspend."""
+    """No worker took the ready task in time, or what it awaited did not come in time: Wait -> Suspend."""
 
     task: int
     error: TaskError
@@ -200,6 +200,56 @@ class TasksPassed(FlowEvent, frozen=True, tag="tasks.passed"):
     def tasks(self) -> Iterator[int]:
         """Every task that was passed over, by number."""
         return chain.from_iterable(range(first, last + 1) for first, last in self.ranges)
+
+
+class TaskAwaiting(FlowEvent, frozen=True, tag="task.awaiting"):
+    """A task without a worker waits for the world from here on, as its next attempt: it stays in Wait.
+
+    ``kind``: sleep, event or approval. ``until_ms``: when a sleep is over, or when it has waited too long
+    (0: never). It has no lease, as it has no worker. ``used``: as in ``task.started``.
+    """
+
+    task: int
+    attempt: int
+    kind: str
+    until_ms: int = 0
+    lease: str = ""
+    used: tuple[int, ...] = ()
+
+
+class TaskVoted(FlowEvent, frozen=True, tag="task.voted"):
+    """One of the names that an approval needs has answered it, and more are needed. ``names``: all who have
+    answered so far, ``by`` the last of them."""
+
+    task: int
+    attempt: int
+    by: str
+    names: tuple[str, ...]
+    answer: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class TaskAnswered(FlowEvent, frozen=True, tag="task.answered"):
+    """What a task awaited has come: Wait -> Finish. ``by``: who answered or sent the signal; ``time``: a
+    sleep is over; ``timeout``: it has waited too long, and ends with its default. ``signal``: the id of the
+    signal that it takes, which no other task gets."""
+
+    task: int
+    attempt: int
+    by: str
+    signal: str = ""
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    ends: bool = False
+
+
+class FlowSignalled(FlowEvent, frozen=True, tag="flow.signalled"):
+    """A signal for the flow, once for each ``id``. It is kept until a task that awaits ``name`` (and ``key``,
+    if it says one) takes it."""
+
+    name: str
+    id: str
+    by: str
+    key: str = ""
+    payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
@@ -298,7 +348,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     tasks still take: ``result``, or ``blob``.
 
     ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it. ``ended_as``
-    says how it has ended (``end_kinds.py``), ``used`` which dependencies its rule picked.
+    says how it has ended (``end_kinds.py``), ``used`` which dependencies its rule picked. ``awaiting``,
+    ``until_ms`` and ``votes`` are those of a task that waits for the world.
     """
 
     message: SnapshotMessage
@@ -322,11 +373,25 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     blob: BlobRef | None = None
     ended_as: EndedAs = ""
     used: tuple[int, ...] = ()
+    awaiting: str = ""
+    until_ms: int = 0
+    votes: tuple[str, ...] = ()
+
+
+class KeptSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A signal that nobody has taken yet, as a snapshot found it."""
+
+    name: str
+    key: str = ""
+    id: str
+    by: str
+    payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     """A flow under way as it stands; what led there, or a part of it, is lost. ``tasks[seq - 1]`` is task
-    ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on."""
+    ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on. ``signals``
+    are those that it keeps, ``signal_ids`` those of all that it ever got."""
 
     workflow: str
     order: int
@@ -340,6 +405,8 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     slot: int = 0
     previous_slot: int = 0
     next_slot: int = 0
+    signals: tuple[KeptSignal, ...] = ()
+    signal_ids: tuple[str, ...] = ()
 
     @property
     def due_ms(self) -> int | None:
@@ -369,6 +436,7 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
 AnyTaskEvent = (
     TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed
 )
+AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | FlowSignalled
 AnyOperatorEvent = (
     TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
 )
@@ -378,6 +446,7 @@ AnyFlowEvent = (
     | FlowSnapshot
     | AnyTaskEvent
     | TaskOverdue
+    | AnyWaitEvent
     | FlowTimedOut
     | AnyRuleEvent
     | AnyOperatorEvent

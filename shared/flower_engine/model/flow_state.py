@@ -5,7 +5,15 @@ import msgspec
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import GIVEN_UP, EndedAs
-from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
+from flower_engine.model.events import (
+    FlowCancelled,
+    FlowPaused,
+    FlowRegistered,
+    KeptSignal,
+    TaskAwaiting,
+    TaskError,
+    TaskProgressed,
+)
 from flower_engine.model.rules import START, Edges, decided, rule_of
 from flower_engine.model.status import Status, flow_status
 
@@ -21,6 +29,7 @@ class TaskState(msgspec.Struct, kw_only=True):
     retry is due, or was; it is told until the next attempt starts. ``progress`` was last said by an attempt
     that did not finish. ``ignored_by`` and ``ignore_reason`` tell who passed over it, and why. What
     finished has its ``result``, or it lies in ``blob``; what was passed over has one if an operator gave it.
+    ``awaiting`` says since when and until when it waits for the world, ``votes`` who has answered it so far.
 
     Of a flow with rules: ``edges`` counts its dependencies (None: the flow has no rules), ``needs`` are those
     whose values it cannot do without, ``used`` those that its rule picked when it began (empty: it has not
@@ -50,10 +59,12 @@ class TaskState(msgspec.Struct, kw_only=True):
     needs: frozenset[int] = frozenset()
     used: tuple[int, ...] = ()
     gives_up_ms: int | None = None
+    awaiting: TaskAwaiting | None = None
+    votes: tuple[str, ...] | None = None
 
     @property
     def is_ready(self) -> bool:
-        """Whether it waits for nothing but a worker, or for the time of its retry."""
+        """Whether it waits for nothing but a worker, the time of its retry, or the world."""
         if self.edges is None:
             return self.status is Status.WAIT and self.open == 0
         if self.status is not Status.WAIT:
@@ -70,11 +81,17 @@ class TaskState(msgspec.Struct, kw_only=True):
         """Whether somebody must decide."""
         return self.status is Status.SUSPEND and self.ended_as != GIVEN_UP
 
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether it waits for the world now."""
+        return self.is_ready and self.awaiting is not None
+
 
 class FlowState(msgspec.Struct, kw_only=True):
     """One flow at a moment; ``tasks[seq - 1]`` is task ``seq``; ``left`` counts tasks that have not
     ended, ``suspended`` those in Suspend; ``suspended_ms`` is when a task was last suspended, None while none
     is. ``ruled``: its tasks have rules, or say what follows a failure (see ``fold_rules.py``).
+    ``signals`` are those that it keeps, by id, oldest first; ``signal_ids`` those of all that it ever got.
     """
 
     flow: str
@@ -92,6 +109,8 @@ class FlowState(msgspec.Struct, kw_only=True):
     cancelled: FlowCancelled | None = None
     paused: FlowPaused | None = None
     ruled: bool = False
+    signals: dict[str, KeptSignal] = msgspec.field(default_factory=dict[str, KeptSignal])
+    signal_ids: set[str] = msgspec.field(default_factory=set[str])
 
     @property
     def may_be_parked(self) -> bool:

@@ -13,6 +13,7 @@ from flower_engine.model.fold_rules import begin_rules
 from flower_engine.model.fold_steps import STEPS, close
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
+    awaiting_of,
     ended_as,
     pause_of,
     progress_of,
@@ -101,6 +102,8 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
     flow = _begin(registration_of(event, known and known.registered))
     if event.paused:
         flow.paused = (known and known.paused) or pause_of(event)
+    flow.signals = {signal.id: signal for signal in event.signals}
+    flow.signal_ids = set(event.signal_ids)
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.task(seq)
         task.status, task.attempt = Status(found.status), found.attempt
@@ -109,6 +112,7 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
         task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
         task.result, task.blob = bytes(found.result) or None, found.blob
+        task.awaiting, task.votes = awaiting_of(event, seq), found.votes or None
         before = known.task(seq) if known and seq <= len(known.tasks) else None
         if before and (before.status, before.attempt) == (task.status, task.attempt):
             _keep(task, before)

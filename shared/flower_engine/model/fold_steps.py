@@ -8,13 +8,14 @@ import msgspec
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import GIVEN_UP, NOT_TAKEN
 from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tasks
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.events import AnyEvent, KeptSignal
 from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.fold_rules import count_given, count_moved, edge_to, expect_passed, expect_used
 from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_places import place_of
+from flower_engine.model.wait_programs import MOST_KEPT_SIGNALS, kind_of, takes_signal
 
 Step = Callable[[FlowState, Any], None]
 """Adds an event to its flow: (flow, event)."""
@@ -44,6 +45,8 @@ def _step(meaning: Meaning) -> Step:
     steps += [_forgetting(fact) for fact in meaning.flow_forgets]
     if meaning.of_each and meaning.about == "flow":
         steps.append(count_given)
+    if meaning.signal:
+        steps.append(_SIGNALS[meaning.signal])
     if meaning.end:
         steps.append(_ENDS[meaning.end])
     if len(steps) == 1:
@@ -89,6 +92,8 @@ def _expecting(move: Move) -> _TaskStep:
         return _expect_lease
     if move.to is Status.RUNNING:
         return _expect_ready
+    if move.wait:
+        return _expect_wait if move.wait == "begins" else _expect_awaiting
 
     def expect(flow: FlowState, task: TaskState, event: Any) -> None:
         was = Status(getattr(event, move.said_in)) if move.said_in else move.was[0]
@@ -126,6 +131,53 @@ def _expect_ready(flow: FlowState, task: TaskState, event: Any) -> None:
         expect_used(flow, task, event)
     if flow.paused is not None:  # times are not compared: a history is as good if a clock went back in it
         raise FoldError(f"flow {flow.flow} task {event.task}: started at {event.at} while its flow is paused")
+
+
+def _expect_wait(flow: FlowState, task: TaskState, event: Any) -> None:
+    kind = kind_of(task.planned)
+    if kind != event.kind:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: it awaits as {event.kind!r}; its program is"
+            f" {task.planned.program!r}"
+        )
+    _expect_ready(flow, task, event)
+    if task.is_awaiting:
+        raise FoldError(f"flow {flow.flow} task {event.task}: event v{event.v} says twice that it awaits")
+
+
+def _expect_awaiting(flow: FlowState, task: TaskState, event: Any) -> None:
+    if not task.is_awaiting or event.attempt != task.attempt:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: event v{event.v} answers attempt {event.attempt}; the task"
+            f" is {task.status.word}, attempt {task.attempt}; it awaits"
+            f" {'something' if task.is_awaiting else 'nothing'}"
+        )
+
+
+def _keep_signal(flow: FlowState, event: Any) -> None:
+    if event.id in flow.signal_ids:
+        raise FoldError(f"flow {flow.flow}: event v{event.v} is signal {event.id!r} a second time")
+    if len(flow.signals) >= MOST_KEPT_SIGNALS:
+        raise FoldError(f"flow {flow.flow}: event v{event.v} is one signal more than a flow keeps")
+    flow.signal_ids.add(event.id)
+    flow.signals[event.id] = KeptSignal(
+        name=event.name, key=event.key, id=event.id, by=event.by, payload=event.payload
+    )
+
+
+def _take_signal(flow: FlowState, event: Any) -> None:
+    if not event.signal:
+        return
+    signal = flow.signals.pop(event.signal, None)
+    task = flow.task(event.task).planned
+    if signal is None or not takes_signal(task, signal.name, signal.key):
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: event v{event.v} takes signal {event.signal!r}, which"
+            f" {'is not kept' if signal is None else 'is for another task'}"
+        )
+
+
+_SIGNALS: Mapping[str, Step] = {"kept": _keep_signal, "taken": _take_signal}
 
 
 def _moving(meaning: Meaning, move: Move) -> _TaskStep:

@@ -17,10 +17,13 @@ from flower_engine.model.schedule_invariants import schedule_differences
 from flower_engine.model.schedule_state import ScheduleState
 from flower_engine.model.status import Status
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.wait_invariants import flow_wait_differences, signal_differences, wait_differences
+from flower_engine.model.wait_programs import Awaited, is_wait
 
 _AHEAD_CAP = 1023
 _AHEAD = 2**42
 _TURNS = 2**47
+_AWAITS = "what it awaits"
 
 
 def differences(
@@ -45,6 +48,7 @@ def differences(
         *_timers(comparable, live, damaged),
         *control_differences(comparable, live),
         *kept_total_differences(live),
+        *wait_differences(comparable, live, damaged),
         *(() if schedules is None else schedule_differences(schedules, flows, live, damaged)),
     ]
 
@@ -89,6 +93,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, held_task, live)
     yield from kept_differences(flow, held)
+    yield from signal_differences(flow, held)
 
 
 def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> Iterator[str]:
@@ -105,6 +110,7 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> 
         yield f"{where}: its lane is {held.lane}, its events say {lane}"
     if TaskPolicy.parse(held.policy) != TaskPolicy.of(task.planned):
         yield f"{where}: its policy is {held.policy!r}, its events say {TaskPolicy.of(task.planned)}"
+    yield from flow_wait_differences(where, task, held)
     is_releasing = any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on)
     if held.open is not None and held.open != task.open and not is_releasing:
         yield f"{where}: {held.open} open dependencies, its events say {task.open}"
@@ -124,6 +130,8 @@ def _places(flows: Mapping[str, FlowState], told: Set[str], live: LiveState) -> 
         kind, flow_id, *task = member.split(":")
         if kind == "r":
             places[flow_id, int(task[0])].append("timer of its retry")
+    for flow_id, seq in _awaiting(live):
+        places[flow_id, seq].append(_AWAITS)
     for flow in flows.values():
         for task in flow.tasks:
             found = places.pop((flow.flow, task.planned.seq), [])
@@ -135,6 +143,14 @@ def _places(flows: Mapping[str, FlowState], told: Set[str], live: LiveState) -> 
         yield f"flow {flow_id} task {seq} does not exist, but is in {found}"
 
 
+def _awaiting(live: LiveState) -> Iterator[tuple[str, int]]:
+    """Tasks that await something of the world, as Redis has it."""
+    for flow_id, held in live.flows.items():
+        for seq, task in enumerate(held.tasks, start=1):
+            if task.awaited:
+                yield flow_id, seq
+
+
 def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[str] | None:
     """None: it may be in its lane or not yet, because its dependencies are just being released."""
     planned = task.planned
@@ -143,6 +159,8 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
     if not task.is_ready:
         return []
     held = live.flows[flow.flow]
+    if task.is_awaiting:
+        return [_AWAITS]
     if held.tasks[planned.seq - 1].due_ms is not None:
         return ["timer of its retry"]
     if set("hwn").intersection(held.flags):
@@ -150,6 +168,8 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
     # 0: the roots of a flow, which in a fork are tasks behind what is taken over, too.
     if any((flow.flow, dependency) in live.releasing for dependency in (0, *planned.depends_on)):
         return None
+    if is_wait(planned.program):
+        return [_AWAITS]
     return [f"lane {held.tasks[planned.seq - 1].lane}"]
 
 
@@ -188,6 +208,9 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) 
             ticking = STANDING[task.status].timers
             if task.planned.timeout_ms and "a" in ticking:
                 expected.add(f"a:{flow.flow}:{seq}")
+            if task.is_awaiting and "s" in ticking and task.awaiting is not None:
+                timer = Awaited.of(task.planned, task.awaiting.until_ms).timer(flow.flow, seq)
+                expected.update([timer] if timer else [])
             if task.planned.queue_timeout_ms and "q" in ticking and (flow.flow, seq) in in_lanes:
                 expected.add(f"q:{flow.flow}:{seq}")
     timers = [member for member in live.timers if member.split(":")[1] not in damaged]

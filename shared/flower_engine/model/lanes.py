@@ -3,6 +3,9 @@
     <queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[@<versions>][*<units>]
         [/<workflow's key>[/<program's key>]]
 
+``@`` stands before that of a task that waits for the world, which is in no lane: its name says what others
+say of their tasks all the same.
+
 Up to the last ``:`` it is the lane's share. Nothing else in Python makes such a name or takes one apart; in
 Lua it is ``lua/lib/lanes.lua``.
 """
@@ -13,20 +16,23 @@ from typing import NamedTuple
 
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.key_parts import escape, unescape
+from flower_engine.model.wait_programs import is_wait
 
 _LANE = re.compile(
-    r"([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/@]*)(?:@([^:*/]+))?"
+    r"(@?)([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/@]*)(?:@([^:*/]+))?"
     r"(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?",
     re.DOTALL,
 )
 _SUSPECT = "!"
 _KEPT_FROM = "@"
+_OF_THE_WORLD = "@"
 
 
 class Lane(NamedTuple):
     """What a lane's name says; names as people gave them. ``is_suspect``: of tasks that may lose no further
     worker, see ``lua/lib/suspects.lua``. ``kept_from``: of tasks that these versions of their program refuse,
-    by digest, see ``lua/lib/misfits.lua``."""
+    by digest, see ``lua/lib/misfits.lua``. ``is_wait``: of tasks that no worker runs
+    (``lua/lib/waits.lua``)."""
 
     queue: str
     priority: int
@@ -38,6 +44,7 @@ class Lane(NamedTuple):
     workflow_key: str
     program_key: str
     kept_from: tuple[str, ...] = ()
+    is_wait: bool = False
 
     @property
     def name(self) -> str:
@@ -45,7 +52,8 @@ class Lane(NamedTuple):
         share = _share(self.queue, self.priority, self.workflow, self.fair_key)
         program = _SUSPECT * self.is_suspect + escape(self.program)
         kept_from = _KEPT_FROM + ".".join(self.kept_from) if self.kept_from else ""
-        return share + program + kept_from + _last(self.units, self.workflow_key, self.program_key)
+        mark = _OF_THE_WORLD * self.is_wait
+        return mark + share + program + kept_from + _last(self.units, self.workflow_key, self.program_key)
 
 
 @lru_cache(4096)
@@ -54,7 +62,7 @@ def parse_lane(name: str) -> Lane | None:
     found = _LANE.fullmatch(name)
     if found is None:
         return None
-    queue, priority, workflow, fair_key, suspect, program, kept_from, *rest = found.groups("")
+    mark, queue, priority, workflow, fair_key, suspect, program, kept_from, *rest = found.groups("")
     units, workflow_key, program_key = rest
     try:
         rank = int(priority)
@@ -71,12 +79,15 @@ def parse_lane(name: str) -> Lane | None:
         unescape(workflow_key),
         unescape(program_key),
         tuple(kept_from.split(".")) if kept_from else (),
+        mark == _OF_THE_WORLD,
     )
 
 
 def lane_of(workflow: str, task: PlannedTask) -> str:
     """The lane where a task waits."""
     share = _share(task.queue, task.priority, workflow, task.fair_key)
+    if is_wait(task.program):
+        share = _OF_THE_WORLD + share
     return share + escape(task.program) + _last(task.units, task.workflow_key, task.program_key)
 
 

@@ -38,7 +38,7 @@ class ParametersSchema:
 
     @cached_property
     def _validator(self) -> "Validator":
-        return _made(self._schema)
+        return make_validator(self._schema)
 
     def checked(self, given: Mapping[str, Any], at: str) -> tuple[dict[str, Any], list[ParameterFault]]:
         """The parameters with defaults filled in, and all that is wrong with them; ``at`` is the JSON Pointer
@@ -99,7 +99,7 @@ def _problems_of(schema: Any) -> Iterator[str]:
         yield f": it is longer than {MAX_SCHEMA_BYTES} bytes"
         return
     try:
-        _made(known)
+        make_validator(known)
     except ValueError as error:
         place = pointer_to(*getattr(error, "instance_path", ()))
         yield f"{place}: {short(str(getattr(error, 'message', error)))}"
@@ -125,8 +125,8 @@ def _problems_of_secrets(schema: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{at}/{SECRET}: only a parameter as a whole is a secret, as in /properties/NAME"
 
 
-def _made(schema: Mapping[str, Any]) -> "Validator":
-    """Its patterns are matched in linear time, and nothing is fetched.
+def make_validator(schema: Mapping[str, Any]) -> "Validator":
+    """What checks values by the schema. Its patterns are matched in linear time, and nothing is fetched.
 
     Raises:
         ValueError: it is no JSON Schema.

@@ -11,7 +11,9 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     ``due_ms`` is when its retry is due; None once it was. ``policy`` is the text of a ``TaskPolicy``.
     ``reads`` says whose results it reads (``kept_results.reads_text``), ``readers`` how many tasks are still
     to read its own, ``kept`` how the payload of that begins and how many bytes it is ("": none is kept),
-    ``kept_bytes`` how many are counted.
+    ``kept_bytes`` how many are counted. ``awaited`` stands for the lease of one that waits for the world
+    (``wait_programs.Awaited``), ``wait`` is what the hash says of what it waits for, ``votes`` the names that
+    have answered it.
     """
 
     status: Status = Status.WAIT
@@ -27,11 +29,23 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     readers: int = 0
     kept: str = ""
     kept_bytes: int = 0
+    awaited: str = ""
+    wait: str = ""
+    votes: tuple[str, ...] = ()
+
+
+class LiveSignal(msgspec.Struct, frozen=True):
+    """A signal that a flow keeps; name and key as keys have them."""
+
+    name: str
+    key: str
+    id: str
 
 
 class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flow_fields.lua``.
-    ``kept``: bytes of results that it keeps; None: no task of it reads another."""
+    ``kept``: bytes of results that it keeps; None: no task of it reads another. ``signals``: those that it
+    keeps, oldest first, ``signal_ids`` those of all that it ever got."""
 
     version: int
     left: int
@@ -43,6 +57,8 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     active: int | None = None
     kept: int | None = None
     of_schedule: str = ""
+    signals: tuple[LiveSignal, ...] = ()
+    signal_ids: frozenset[str] = frozenset()
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -82,7 +98,8 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     board; ``boards``: board -> queues; ``open`` and ``reopen`` by queue: board -> score; ``limits`` and
     ``running`` by name, see ``lua/lib/limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
     ``kept``: bytes of results that its flows keep. ``schedules`` by uid, ``due``: when a watcher is to look
-    at each, ``slots_under_way``: by uid, their flows -> slot, or minus it (``lua/lib/scheduled.lua``). Names
+    at each, ``slots_under_way``: by uid, their flows -> slot, or minus it (``lua/lib/scheduled.lua``).
+    ``waits``: where signals find tasks that await them (``wait_programs.Awaited.member``). Names
     are as keys have them (escaped). ``unreadable``: a
     sentence for each key that is something else.
     """
@@ -109,4 +126,5 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     schedules: dict[str, LiveSchedule] = {}
     due: dict[str, int] = {}
     slots_under_way: dict[str, dict[str, int]] = {}
+    waits: set[str] = set()
     unreadable: list[str] = []

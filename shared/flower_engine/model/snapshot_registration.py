@@ -9,6 +9,7 @@ from flower_engine.model.events import (
     FlowRegistered,
     FlowSnapshot,
     SnapshotTask,
+    TaskAwaiting,
     TaskError,
     TaskProgressed,
 )
@@ -79,6 +80,22 @@ def progress_of(snapshot: FlowSnapshot, seq: int) -> TaskProgressed | None:
 def ended_as(task: SnapshotTask) -> EndedAs:
     """How it has ended; one that an earlier version wrote says nothing of what was passed over."""
     return task.ended_as or (PASSED if task.status == Status.IGNORE else "")
+
+
+def awaiting_of(snapshot: FlowSnapshot, seq: int) -> TaskAwaiting | None:
+    """Since when and until when a task waits for the world, as far as that is known: since the snapshot."""
+    task = snapshot.tasks[seq - 1]
+    if not task.awaiting:
+        return None
+    return TaskAwaiting(
+        at=snapshot.at,
+        flow=snapshot.flow,
+        v=snapshot.v,
+        task=seq,
+        attempt=task.attempt,
+        kind=task.awaiting,
+        until_ms=task.until_ms,
+    )
 
 
 def started_ms(task: SnapshotTask) -> int | None:

@@ -6,10 +6,12 @@ from enum import IntEnum
 class Status(IntEnum):
     """Where a task stands. Each line names the events that lead here."""
 
-    WAIT = 0  # flow.registered; task.returned, task.lapsed, task.retrying, task.unignored, flow.rerun
+    WAIT = (
+        0  # flow.registered flow.rerun task.returned task.lapsed task.retrying task.unignored task.awaiting
+    )
     RUNNING = 1  # task.started: from WAIT, by a claim
     SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: held, failed for good; task.given_up
-    FINISH = 3  # task.finished: from RUNNING; flow.registered, of a fork; final unless an operator reruns it
+    FINISH = 3  # task.finished: from RUNNING; task.answered: from WAIT; flow.registered, of a fork; final
     IGNORE = 9  # task.ignored, tasks.passed, flow.cancelled, flow.registered (a fork): passed over
 
     @property

@@ -1,4 +1,4 @@
-"""The transitions that operators ask for: rerun, ignore, unignore, cancel, pause, resume.
+"""The transitions that operators ask for: rerun, ignore, unignore, cancel, pause, resume, answer.
 
 Each is one atomic script, safe to send twice: a call carries an ``operation`` id (that of the caller, or one
 of its own), and the same id again gets the version it led to. A flow that has ended is put back first, if its
@@ -20,6 +20,7 @@ from flower_engine.model.kept_results import reads_of, reads_text
 from flower_engine.model.lanes import key_parts, lane_of
 from flower_engine.model.noun_counts import tasks_in_words
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.wait_programs import wait_text
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.task_fields import decode_message, encoded_parameters, task_message
@@ -31,6 +32,7 @@ _cancel = Script("operator/cancel")
 _pause = Script("operator/pause")
 _resume = Script("operator/resume")
 _prioritise = Script("operator/prioritise")
+_answer = Script("operator/answer")
 _encode = msgspec.json.Encoder().encode
 
 Scope = Literal["", "only", "dependents"]
@@ -45,7 +47,8 @@ payload as in ``kept_results``."""
 
 class Body(msgspec.Struct, frozen=True):
     """A task as it is, and as it is to be, as ``lua/lib/bodies.lua`` takes it: message and lane as they are;
-    then new message (b"": the task stays as it is), lane, policy, what it reads, and all of it."""
+    then new message (b"": the task stays as it is), lane, policy, what it reads, all of it, and what it
+    waits for of the world."""
 
     message: bytes
     lane: str
@@ -54,6 +57,7 @@ class Body(msgspec.Struct, frozen=True):
     policy: str = ""
     reads: str = ""
     whole: bytes = b""
+    wait: str = ""
 
     @classmethod
     def of(cls, workflow: str, now: PlannedTask, message: bytes, new: PlannedTask | None) -> "Body":
@@ -70,6 +74,7 @@ class Body(msgspec.Struct, frozen=True):
             policy.text() if policy else "",
             reads_text(reads_of(new)),
             spelled_out(_encode(new)),
+            wait_text(new),
         )
 
 
@@ -107,6 +112,7 @@ async def rerun(
 
     Raises:
         NeedsResultsError: what runs again reads results that are kept no more: send it again with them.
+        ParametersError: what a task is to wait for makes no sense.
         RefusedError: a selected task is running or waits already, a dependent runs or would keep a result of
             the old run, or nothing is selected.
         MovedError, NotUnderWayError, LostError: as for every operation.
@@ -116,7 +122,8 @@ async def rerun(
         its_keys = (keys or {}).get(task)
         lists += (task, now, new, encoded_parameters(new))
         lists += ("", "", "", "") if its_keys is None else (_encode(its_keys), *key_parts(its_keys))
-        lists.append(reads_text(reads_of(decode_message(new))))
+        message = decode_message(new)
+        lists += (reads_text(reads_of(message)), wait_text(message))
     for task, body in (bodies or {}).items():
         lists += (task, *msgspec.structs.astuple(body))
     lists += _results(results)
@@ -278,6 +285,33 @@ async def read_messages(
     return {task: message for task, message in zip(tasks, found[1:], strict=True) if message is not None}
 
 
+async def answer(
+    client: AsyncRedis,
+    partition: Partition,
+    flow: str,
+    *,
+    by: str,
+    task: int,
+    answer: bytes,
+    is_no: bool = False,
+    attempt: int | None = None,
+    version: int | None = None,
+    operation: str = "",
+) -> Operated:
+    """Somebody answers an approval. ``answer`` is JSON; one that says no ends it, whoever else is asked.
+    ``attempt``: the one in which it was asked (None: any).
+
+    Returns the task, if this was the last answer that it needed.
+
+    Raises:
+        RefusedError: the task awaits no answer, or not in this attempt, or has one of this name.
+        MovedError, NotUnderWayError, LostError: as for every operation.
+    """
+    call = _Call(client, partition, flow, by, version, operation)
+    asked: Arg = "" if attempt is None else attempt
+    return await _operate(_answer, call, task=task, attempt=asked, answer=answer, is_no=int(is_no))
+
+
 def _results(results: Results | None) -> list[Arg]:
     return [part for task, (attempt, payload) in (results or {}).items() for part in (task, attempt, payload)]
 
@@ -356,5 +390,9 @@ _REASONS = {
     ),
     "outdated": "task {0} was changed at the same moment; look at it again, then decide",
     "not-paused": "it is not paused",
+    "no-approval": "task {0} is no approval: nobody can answer it",
+    "not-awaiting": "task {0} awaits no answer: it was answered already, or is not asked yet",
+    "asked-anew": "task {0} was asked anew (attempt {1}, the answer is to attempt {2}); look at it again",
+    "answered": "task {0} has an answer of this name already; it needs those of others, too",
     "changed": "the parameters of task {0} were changed at the same moment; look at it again, then decide",
 }

@@ -7,7 +7,9 @@ import msgspec
 from flower_engine.model.events import FlowRegistered, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.kept_results import payload_of
+from flower_engine.model.key_parts import escape
 from flower_engine.model.status import Status
+from flower_engine.model.wait_programs import Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.task_fields import task_fields
@@ -52,6 +54,8 @@ class Restored(msgspec.Struct, frozen=True):
                 fields += (f"x{planned.seq}", task.failures)
             if task.progress is not None:
                 fields += (f"g{planned.seq}", _progress(task.progress))
+            if task.is_awaiting and task.votes:
+                fields += (f"v{planned.seq}", ",".join(spelled(name) for name in task.votes))
         registered = flow.registered
         if registered.timeout_ms:
             fields += ("t", registered.timeout_ms)
@@ -68,6 +72,7 @@ class Restored(msgspec.Struct, frozen=True):
             flags += "w"
             fields += ("b", flow.registered.start_ms)
         fields += data.fields
+        fields += signal_fields(flow)
         flags += data.flag
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)
@@ -78,6 +83,26 @@ class Restored(msgspec.Struct, frozen=True):
         values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
         found = {task: values.get(f"m{task}") for task in tasks}
         return {task: message for task, message in found.items() if isinstance(message, bytes)}
+
+
+def signal_fields(flow: FlowState) -> list[Arg]:
+    """The signals that a flow keeps, and the ids of all that it got, as ``lua/lib/signals.lua`` has them."""
+    fields: list[Arg] = []
+    lines: list[str] = []
+    for number, signal in enumerate(flow.signals.values(), start=1):
+        lines.append(f"{number} {escape(signal.name)} {escape(signal.key)}\n")
+        payload = bytes(signal.payload).decode()
+        fields += (f"q{number}", f"{spelled(signal.id)}\n{spelled(signal.by)}\n{payload}")
+    if lines:
+        fields += ("Q", f"{len(lines) + 1}\n{''.join(lines)}")
+    for identity in sorted(flow.signal_ids):
+        fields += (f"i{identity}", "")
+    return fields
+
+
+def spelled(text: str) -> str:
+    """A text as JSON."""
+    return msgspec.json.encode(text).decode()
 
 
 def slot_text(registered: FlowRegistered) -> str:
@@ -96,4 +121,6 @@ def _state(task: TaskState) -> str:
     lease = task.lease if task.status is Status.FINISH and task.lease else "-"
     if task.is_ready and task.retry_ms is not None:
         lease = f"@{task.retry_ms}"
+    if task.is_awaiting and task.awaiting is not None:
+        lease = Awaited.of(task.planned, task.awaiting.until_ms).text
     return f"{int(task.status)} {task.attempt} {task.lost} {lease}"

@@ -14,6 +14,7 @@ from flower_engine.model.kept_results import reads_of
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.task_message import TaskMessage, message_of
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.wait_programs import is_wait, wait_text
 from flower_engine.transitions.loader import Arg
 
 _encode = msgspec.json.Encoder().encode
@@ -35,6 +36,8 @@ def task_fields(
     policy = TaskPolicy.of(task)
     if policy:
         fields += (f"p{seq}", policy.text())
+    if is_wait(task.program):
+        fields += (f"w{seq}", wait_text(task))
     return fields
 
 

@@ -13,7 +13,9 @@ from flower_engine.model.events import (
     AnyEvent,
     FlowRegistered,
     FlowRerun,
+    FlowSignalled,
     FlowSnapshot,
+    TaskAnswered,
     TaskError,
     TaskFinished,
     TaskIgnored,
@@ -21,6 +23,7 @@ from flower_engine.model.events import (
     TaskProgressed,
     TaskRetrying,
     TaskSuspended,
+    TaskVoted,
     decode_event,
 )
 from flower_engine.model.schedule_events import ScheduleDefined, SlotsPassed
@@ -30,7 +33,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # As the scripts write JSON; ids and types also as jsonb shows it.
 # Values of people's making come behind what the transitions say, but for a few plain fields at the end.
-_VALUE = re.compile(rb',"(?:result|blob|error)":')
+_VALUE = re.compile(rb',"(?:result|blob|error|answer|payload)":')
 _TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"failures":\d+,"due_ms":\d+)?(?:,"at":\d+)?\}$')
 _FLOW = re.compile(rb'"flow": ?"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 _TYPE = re.compile(rb'"type": ?"([a-z._]{1,64})"')
@@ -41,6 +44,12 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     replace = msgspec.structs.replace
     if isinstance(event, TaskFinished):
         return replace(event, result=msgspec.Raw(b"null"), blob=None)
+    if isinstance(event, TaskAnswered):
+        return replace(event, result=msgspec.Raw(b"null"))
+    if isinstance(event, TaskVoted):
+        return replace(event, answer=msgspec.Raw(b"null"))
+    if isinstance(event, FlowSignalled):
+        return replace(event, payload=msgspec.Raw(b"null"))
     if isinstance(event, TaskIgnored):
         return replace(event, result=NO_VALUE)
     if isinstance(event, TaskSuspended | TaskRetrying | TaskLapsed):
@@ -60,7 +69,8 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
             )
             for task in event.tasks
         )
-        return replace(event, tasks=bare, key="")
+        signals = tuple(replace(signal, payload=msgspec.Raw(b"null")) for signal in event.signals)
+        return replace(event, tasks=bare, key="", signals=signals)
     if isinstance(event, TaskProgressed):
         return replace(event, note="")
     if isinstance(event, FlowRerun):

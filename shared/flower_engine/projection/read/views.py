@@ -74,6 +74,17 @@ class RetryAt(View, tag="retry", tag_field="reason"):
     due_ts: "Moment"
 
 
+class Awaits(View, tag="awaits", tag_field="reason"):
+    """It waits for the world: kind sleep, event or approval. ``what``: name and key of the event, the title
+    of the approval; ``until_ts``: when a sleep is over, or when it has waited too long (null: never).
+    ``answered_by``: who has answered while others are still to."""
+
+    kind: str
+    what: str
+    until_ts: "Moment | None"
+    answered_by: list[str] = []
+
+
 class Delayed(View, tag="delayed", tag_field="reason"):
     """Its flow was registered to start later."""
 
@@ -145,6 +156,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 WaitReason = (
     DependenciesOpen
     | RetryAt
+    | Awaits
     | Delayed
     | Paused
     | ScopePaused
@@ -208,6 +220,16 @@ class ProgressView(View):
     note: str = ""
 
 
+class AwaitingView(View):
+    """What a task waits for of the world: kind sleep, event or approval; ``until``: when a sleep is over, or
+    when it has waited too long (null: never); ``answered_by``: who has answered while others are still to."""
+
+    kind: str
+    since: Moment
+    until: Moment | None
+    answered_by: list[str]
+
+
 class AttemptView(View):
     """One attempt of a task; ``how`` says how it ended."""
 
@@ -259,6 +281,7 @@ class TaskView(View):
     failures: int
     retry_ts: Moment | None
     progress: ProgressView | None
+    awaiting: AwaitingView | None
     ignored_by: str | None
     ignore_reason: str | None
     parameters: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
@@ -411,6 +434,14 @@ def _moment(ms: int | None) -> datetime | None:
     return None if ms is None else moment(ms)
 
 
+def _awaiting(task: TaskState) -> AwaitingView | None:
+    said = task.awaiting
+    if said is None:
+        return None
+    until = moment(said.until_ms) if said.until_ms else None
+    return AwaitingView(said.kind, moment(said.at), until, list(task.votes or ()))
+
+
 def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
     planned = task.planned
     return TaskView(
@@ -435,6 +466,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         failures=task.failures,
         retry_ts=_moment(task.retry_ms),
         progress=task.progress and ProgressView(task.progress.fraction, task.progress.note),
+        awaiting=_awaiting(task),
         ignored_by=task.ignored_by,
         ignore_reason=task.ignore_reason,
         parameters=msgspec.Raw(msgspec.json.encode(planned.parameters)),

@@ -6,7 +6,7 @@ from typing import Any, LiteralString, NamedTuple
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import TaskError, TaskProgressed
+from flower_engine.model.events import TaskAwaiting, TaskError, TaskProgressed
 from flower_engine.model.made_functions import function_of
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL, array
@@ -54,6 +54,17 @@ def progress_field(progress: TaskProgressed) -> bytes:
     return binary_fields.jsonb(_encode({"fraction": progress.fraction, "note": progress.note}))
 
 
+def awaiting_field(awaiting: TaskAwaiting) -> bytes:
+    """What a task awaits, since when and until when (ms; 0: for ever), as it is stored."""
+    said = {"kind": awaiting.kind, "since_ms": awaiting.at, "until_ms": awaiting.until_ms}
+    return binary_fields.jsonb(_encode(said))
+
+
+def names_field(names: tuple[str, ...]) -> bytes:
+    """Names, as they are stored."""
+    return binary_fields.jsonb(_encode(names))
+
+
 def json_field(value: dict[str, Any]) -> bytes:
     """Parameters as they are stored."""
     return binary_fields.json(_encode(value))
@@ -71,6 +82,8 @@ RESULT = Kind("jsonb", binary_fields.JSONB, binary_fields.jsonb)
 BLOB = Kind("jsonb", binary_fields.JSONB, blob_field)
 ERROR = Kind("jsonb", binary_fields.JSONB, error_field)
 PROGRESS = Kind("jsonb", binary_fields.JSONB, progress_field)
+AWAITING = Kind("jsonb", binary_fields.JSONB, awaiting_field)
+NAMES = Kind("jsonb", binary_fields.JSONB, names_field)
 PARAMETERS = Kind("json", binary_fields.JSON, json_field)
 
 

@@ -6,7 +6,14 @@ import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowCancelled, FlowPaused, FlowRegistered, TaskError, TaskProgressed
+from flower_engine.model.events import (
+    FlowCancelled,
+    FlowPaused,
+    FlowRegistered,
+    TaskAwaiting,
+    TaskError,
+    TaskProgressed,
+)
 
 
 class TaskChange(msgspec.Struct, gc=False):
@@ -37,6 +44,8 @@ class TaskChange(msgspec.Struct, gc=False):
     body: PlannedTask | None = None
     priority: int | None = None
     parameters: dict[str, Any] | None = None
+    awaiting: TaskAwaiting | None = None
+    votes: tuple[str, ...] | None = None
 
 
 class FlowChange(msgspec.Struct, gc=False):

@@ -3,6 +3,7 @@
 from flower_engine.model.events import FlowSnapshot
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
+    awaiting_of,
     pause_of,
     progress_of,
     registration_of,
@@ -31,6 +32,8 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
             progress=progress_of(event, seq),
             result=bytes(found.result) or None,
             blob=found.blob,
+            awaiting=awaiting_of(event, seq),
+            votes=found.votes or None,
         )
         if found.status == Status.SUSPEND:
             task.suspended_ms, task.error = event.at, LOST_ERROR

@@ -11,10 +11,12 @@ from flower_engine.projection.binary_fields import array
 from flower_engine.projection.database import Packed
 from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, PLAIN, SELDOM
 from flower_engine.projection.write.columns import (
+    AWAITING,
     BLOB,
     ERROR,
     ID,
     INTEGER,
+    NAMES,
     NUMERIC,
     PACKED_ID,
     PARAMETERS,
@@ -64,6 +66,9 @@ def _edges(depends_on: tuple[int, ...]) -> bytes:
 # included; and of what may be over, a flag says that it is.
 _KEPT: LiteralString = "coalesce(change.{0}, known.{0})"
 _WITH_STATUS: LiteralString = "CASE WHEN change.exec_status IS NULL THEN known.{0} ELSE change.{0} END"
+_WITH_STATUS_OR_TOLD: LiteralString = (
+    "CASE WHEN change.exec_status IS NULL THEN coalesce(change.{0}, known.{0}) ELSE change.{0} END"
+)
 _FORGETTABLE: LiteralString = (
     "CASE WHEN change.forget_{0} IS NULL THEN coalesce(change.{0}, known.{0}) ELSE change.{0} END"
 )
@@ -136,6 +141,8 @@ _STANDING = (
     _fact("progress", PROGRESS, "progress"),
     _fact("ignored_by", WORD, "ignored_by"),
     _fact("ignore_reason", TEXT, "ignore_reason"),
+    _fact("awaiting", AWAITING, "awaiting"),
+    _fact("votes", NAMES, "votes")._replace(becomes=_WITH_STATUS_OR_TOLD),
     _flag("forget_error"),
     _flag("forget_progress"),
 )

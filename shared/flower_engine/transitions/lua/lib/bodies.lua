@@ -1,10 +1,10 @@
 -- Other bodies of tasks that run again, of another version of their workflow (model/task_places.py).
 --
 -- For each task of the version: task, its message as it is, its lane as it is (without "!"), and as they are
---   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), and all of it as
---   the event has it (JSON).
--- needs: base, flow_fields, flows, statuses, suspects, whole_flow
-local BODY_PARTS = 8
+--   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), all of it as the
+--   event has it (JSON), and what it waits for of the world (see waits.lua, "": nothing).
+-- needs: base, flow_fields, flows, ready, statuses, suspects, whole_flow
+local BODY_PARTS = 9
 
 -- The bodies in values[first] and behind, so many, by task; and where the values behind them begin.
 local function bodies_given(values, first, count)
@@ -12,7 +12,8 @@ local function bodies_given(values, first, count)
   for at = first, first + BODY_PARTS * (count - 1), BODY_PARTS do
     bodies[tonumber(values[at])] = { message_now = values[at + 1], lane_now = values[at + 2],
       message = values[at + 3], lane = values[at + 4], policy = values[at + 5], reads = values[at + 6],
-      whole = values[at + 7] }
+      whole = values[at + 7],
+      wait = values[at + 8] }
   end
   return next(bodies) and bodies, first + BODY_PARTS * count
 end
@@ -76,11 +77,16 @@ end
 -- Gives the tasks that run again their bodies; reopen (see whole_flow.lua) must follow. Returns what the
 -- event says of it: a list of '"<task>":<body>'.
 local function change_bodies(flow, bodies, again)
-  local told, without_policy = {}, {}
+  local told, without_policy, without_wait = {}, {}, {}
   for task = 1, bodies and flow.count or 0 do
     if again[task] and is_other_body(bodies, task) then
       local body, known, text = bodies[task], flow.tasks[task], digits(task)
       set(flow, message_field(text), body.message)
+      if body.wait ~= '' then
+        set(flow, wait_field(text), body.wait)
+      elseif string.byte(known.lane) == OF_THE_WORLD then
+        without_wait[#without_wait + 1] = wait_field(text)
+      end
       if known.lane ~= body.lane then
         if known.status == WAIT then
           unplace(flow, text, known)
@@ -106,6 +112,9 @@ local function change_bodies(flow, bodies, again)
   end
   if #without_policy > 0 then
     call_chunked('HDEL', flow.key, without_policy, CHUNK)
+  end
+  if #without_wait > 0 then
+    call_chunked('HDEL', flow.key, without_wait, CHUNK)
   end
   return told
 end

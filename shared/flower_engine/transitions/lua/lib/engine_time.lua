@@ -21,6 +21,11 @@ elseif skew > 0 then
 end
 local now = digits(now_ms)
 
+-- A moment by the clock, in engine time: what that will be when the clock shows it.
+local function engine_time_of(ms)
+  return ms + math.max(0, now_ms - clock - math.max(0, floor((ms - clock) / SLOWER)))
+end
+
 -- From here on it is at least this: a partition that is made anew goes on from where its log ended, also
 -- where the clock of its Redis is behind that.
 local function begin_time_at(ms)

@@ -5,12 +5,14 @@
 -- Of the flow: its counters, "<version> <tasks not final> <final ones> <order>" and flags, if any, behind
 -- them; its active tasks (absent: they are not counted); its timeout in ms (absent: none); its start (only of
 -- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
--- that fired it (absent: none did; times in ms, 0: there is none).
+-- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
+-- see signals.lua, and the ids of all that it got.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
 local START = 'b'
 local SCHEDULE = 'S'
+local SIGNALS = 'Q'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -35,7 +37,8 @@ local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
 -- timeouts (absent: none); its failures (absent: none); its progress (absent: none). Where the flow has data:
 -- how many tasks that are not final read its result, and the bytes of that if it is kept, "3" or "3 17"
 -- (absent or "0": none does); the result that is kept, "=" and its JSON or "@" and that of a BlobRef (absent
--- or empty: it is not).
+-- or empty: it is not). Of one that waits for the world: what it waits for, see waits.lua; the names that
+-- have answered it, as JSON texts with commas (absent: none).
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -46,9 +49,13 @@ local function failures_field(task) return 'x' .. task end
 local function progress_field(task) return 'g' .. task end
 local function readers_field(task) return 'u' .. task end
 local function result_field(task) return 'r' .. task end
+local function wait_field(task) return 'w' .. task end
+local function votes_field(task) return 'v' .. task end
+local function signal_field(number) return 'q' .. number end
+local function signal_id_field(id) return 'i' .. id end
 
--- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", or "@<ms>" until its
--- retry is due.
+-- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its
+-- retry is due, or what it awaits of the world, see awaiting.lua.
 local NEVER = '0 0 0 -'
 local STATE = '^(%d+) (%d+) (%d+) (.*)$'
 local NO_LEASE = '-'

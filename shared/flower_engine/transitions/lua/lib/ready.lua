@@ -7,10 +7,23 @@ local AHEAD = 2 ^ 42
 local AHEAD_CAP = 1023
 
 local pushed, pushed_lanes = {}, {}
+local to_await = {} -- flow, task, ...: pushed, and in no lane, as they wait for the world; see waits.lua
+local OF_THE_WORLD = 64 -- "@", which the name of their lane begins with
 
--- A task became ready: it will go to its lane, unless its flow is held.
+-- What was pushed so, to be dealt with now: flow, task, ...
+local function taken_to_await()
+  local taken = to_await
+  to_await = {}
+  return taken
+end
+
+-- A task became ready: it will go to its lane (or await the world), unless its flow is held.
 local function push(lane, flow, task)
   if flow.held then
+    return
+  elseif string.byte(lane) == OF_THE_WORLD then
+    local n = #to_await
+    to_await[n + 1], to_await[n + 2] = flow.id, task
     return
   elseif flow.timed then
     start_queue_timer(flow, task)
@@ -53,6 +66,9 @@ end
 -- Takes a task out of its lane, if it is there; mend_lanes must follow.
 local pulled, pulled_lanes = {}, {}
 local function pull(lane, flow, task)
+  if string.byte(lane) == OF_THE_WORLD then
+    return
+  end
   if not pulled[lane] then
     pulled[lane] = {}
     pulled_lanes[#pulled_lanes + 1] = lane

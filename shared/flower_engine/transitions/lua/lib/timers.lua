@@ -1,16 +1,18 @@
 -- Timers: what happens by itself at a time. "timers" is a zset of members. By due ms in engine time:
---   r:<flow>:<task> its retry is due     b:<flow> it begins
+--   r:<flow>:<task> its retry is due     b:<flow> it begins     s:<flow>:<task> its sleep is over
 -- and, behind all of these, timeouts by TIMEOUTS + due ms in steady time, so that no stall and no jump of the
 -- clock makes one due. That is engine time less what passed while nobody watched: beyond the `horizon` that
 -- the last tick set it stands still.
 --   q:<flow>:<task> it has waited too long for a worker     a:<flow>:<task> its attempt takes too long
---   f:<flow> the flow takes too long
+--   f:<flow> the flow takes too long     d:<flow>:<task> what it awaits of the world did not come in time
 -- An older version has timeouts by engine time, too; they stay where they are until they are due.
 -- needs: base, engine_time, flow_fields, keys
 -- layer: 2
 local function retry_timer(id, task) return 'r:' .. id .. ':' .. task end
 local function queue_timer(id, task) return 'q:' .. id .. ':' .. task end
 local function attempt_timer(id, task) return 'a:' .. id .. ':' .. task end
+local function sleep_timer(id, task) return 's:' .. id .. ':' .. task end
+local function wait_timer(id, task) return 'd:' .. id .. ':' .. task end
 local function flow_timer(id) return 'f:' .. id end
 local function start_timer(id) return 'b:' .. id end
 

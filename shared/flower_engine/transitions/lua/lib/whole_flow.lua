@@ -1,5 +1,5 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
--- needs: base, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
+-- needs: awaiting, base, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
@@ -85,6 +85,11 @@ local function is_retrying(known)
   return known.status == WAIT and sub(known.lease, 1, 1) == '@'
 end
 
+-- Whether it waits elsewhere than in a lane: for the time of its retry, or for the world.
+local function is_away(known)
+  return known.status == WAIT and known.lease ~= NO_LEASE
+end
+
 -- Pushes every task of a whole flow that waits for nothing (and not for the time of its retry).
 local function push_ready(flow)
   local open = count_open(flow)
@@ -140,6 +145,8 @@ local function unplace(flow, task, known)
   pull(known.lane, flow, task)
   if is_retrying(known) then
     drop_timer(retry_timer(flow.id, task))
+  elseif is_away(known) then
+    stop_awaiting(flow, task, known.lease)
   end
 end
 
@@ -172,6 +179,8 @@ local function reopen(flow, again)
       end
       if is_retrying(known) then
         drop_timer(retry_timer(flow.id, text))
+      elseif is_away(known) then
+        stop_awaiting(flow, text, known.lease)
       end
       known.status, known.lost, known.lease = WAIT, '0', NO_LEASE
       set_state(flow, text, WAIT, known.attempt, '0', NO_LEASE)
@@ -190,13 +199,13 @@ local function reopen(flow, again)
       local was_ready = was == WAIT and before[task] == 0 and lease == NO_LEASE
       local in_lane = was_ready and was_released and not known.moved
       if after[task] > 0 then
-        if in_lane or is_retrying(known) then
+        if in_lane or is_away(known) then
           unplace(flow, text, known)
-          if is_retrying(known) then
+          if is_away(known) then
             set_state(flow, text, WAIT, known.attempt, known.lost, NO_LEASE)
           end
         end
-      elseif not in_lane and not is_retrying(known) then
+      elseif not in_lane and not is_away(known) then
         push(known.lane, flow, text)
       elseif in_lane and known.retimed and flow.timed and not flow.held then
         drop_timer(queue_timer(flow.id, text))

@@ -17,12 +17,14 @@ end
 local function hash(key)
   return call('HGETALL', key)
 end
--- Of results that are kept it says how they begin, and how many bytes they are.
+-- Of results that are kept it says how they begin, and how many bytes they are; of signals their ids.
 local function flow_hash(key)
   local fields = call('HGETALL', key)
   for index = 1, #fields, 2 do
     if match(fields[index], '^r%d') then
       fields[index + 1] = sub(fields[index + 1], 1, 1) .. #fields[index + 1]
+    elseif match(fields[index], '^q%d') then
+      fields[index + 1] = match(fields[index + 1], '^[^\n]*')
     end
   end
   return fields
@@ -37,7 +39,7 @@ end
 local read = {
   flow = flow_hash, aside = hash, boards = hash, limits = hash, running = hash,
   lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
-  flows = scored, new = scored, schedule = hash, schedules = scored, sflows = scored,
+  flows = scored, new = scored, waits = scored, schedule = hash, schedules = scored, sflows = scored,
   admitting = function(key) return call('SMEMBERS', key) end,
   fanout = function(key) return call('LRANGE', key, 0, -1) end,
   ended = function() return {} end,

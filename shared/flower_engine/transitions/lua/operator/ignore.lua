@@ -1,7 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: base, flow_fields, flows, kept_results, operation, places, ready, release, statuses, timers
--- needs: whole_flow
+-- needs: awaiting, base, flow_fields, flows, kept_results, operation, places, ready, release, statuses
+-- needs: timers, whole_flow
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
@@ -95,6 +95,9 @@ for index, known in ipairs(tasks) do -- all of them before any is released: they
   if known.was == WAIT then
     pull(known.lane, flow, known.task)
     drop_timer(retry_timer(flow.id, known.task))
+    if is_awaiting(known.lease) then
+      stop_awaiting(flow, known.task, known.lease)
+    end
   end
   set_state(flow, known.task, IGNORE, known.attempt, known.lost, NO_LEASE)
   flow.left = flow.left - 1

@@ -9,7 +9,8 @@
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents), the numbers of new messages, bodies and
 --   results ("1 0 2"); behind the fields: for each message: task, message as it is, new message, its
 --   parameters (JSON), the keys that follow from them (JSON, "": as they are), these as a lane's name has
---   them: fair key, workflow's key, program's key, and what they read ("2,3?"); for each body: see
+--   them: fair key, workflow's key, program's key, what they read ("2,3?"), and what
+--   the task waits for of the world (see waits.lua, "": nothing); for each body: see
 --   bodies.lua; for each result that was needed: task, attempt, payload; then the selection: "tasks",
 --   tasks... | "all" | "failed", tasks that a cancel cut off...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
@@ -24,8 +25,8 @@ local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do
   messages[ARGV[at]] = { now = ARGV[at + 1], new = ARGV[at + 2], parameters = ARGV[at + 3],
     keys = ARGV[at + 4], fair_key = ARGV[at + 5], workflow_key = ARGV[at + 6], program_key = ARGV[at + 7],
-    reads = ARGV[at + 8] }
-  at = at + 9
+    reads = ARGV[at + 8], wait = ARGV[at + 9] }
+  at = at + 10
 end
 local bodies
 bodies, at = bodies_given(ARGV, at, tonumber(body_count))
@@ -56,7 +57,7 @@ for index = at + 1, #ARGV do
   if not known then
     return refused(flow, 'unknown', ARGV[index])
   elseif selection == 'tasks' then
-    if known.status == WAIT and not is_retrying(known)
+    if known.status == WAIT and not is_away(known)
       and not messages[digits(task)] and not is_other_body(bodies, task) then
       return refused(flow, 'waits', ARGV[index])
     end
@@ -88,10 +89,10 @@ elseif scope == '' and flow.kept then -- what read a result that goes
   end
 end
 
-for task = 1, flow.count do -- a dependent that waits for its retry began on a result that goes
+for task = 1, flow.count do -- a dependent that waits for its retry, or the world, began on a result that goes
   if again[task] and is_final(flow.tasks[task].status) then
     for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
-      if is_retrying(flow.tasks[tonumber(dependent)]) then
+      if is_away(flow.tasks[tonumber(dependent)]) then
         again[tonumber(dependent)] = true
       end
     end
@@ -177,6 +178,9 @@ end
 local keys = {}
 for task, message in pairs(messages) do
   set(flow, message_field(task), message.new)
+  if message.wait ~= '' then
+    set(flow, wait_field(task), message.wait)
+  end
   local known = flow.tasks[tonumber(task)]
   local lane = message.keys == '' and known.lane or lane_with_keys(known.lane, message)
   if lane ~= known.lane then

@@ -3,7 +3,7 @@
 -- needs: base, operation, places, statuses, whole_data, whole_flow
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
---   dependent runs, retries, is suspended or finished.
+--   dependent runs, retries, awaits, is suspended or finished.
 -- ARGV: see operation.lua; its own: number of results; behind the fields: for each result that was needed:
 --   task, attempt, payload; then tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
@@ -25,7 +25,7 @@ for index = first + 3 * results, #ARGV do
   end
   for dependent in string.gmatch(known.dependents or '', '%d+') do
     local behind = flow.tasks[tonumber(dependent)]
-    if is_retrying(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE) then
+    if is_away(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE) then
       return refused(flow, 'unignore-started', ARGV[index], dependent)
     end
   end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- snapshot: flows under way are written into the log as they stand, for a Postgres that lost what led there.
--- needs: base, commit, engine_time, events, flow_fields, flows, keys, lanes, meta, scheduled, statuses
--- needs: suspects, timers, whole_flow
+-- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, lanes, meta, scheduled
+-- needs: signals, statuses, suspects, timers, whole_flow
 --
 -- Guarantees: the event says what the flow's hash says at that moment and follows from no event before it;
 --   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the
@@ -37,17 +37,22 @@ local function told_result(payload)
   return (sub(payload, 1, 1) == '@' and ',"blob":' or ',"result":') .. sub(payload, 2)
 end
 
-local function told(known, message, failures, progress, policy, result)
+local function told(known, message, failures, progress, policy, result, votes)
   local lane = lane_of(plain_lane(known.lane))
   local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
   local lease = ''
   if is_retrying(known) then
     lease = ',"due_ms":' .. sub(known.lease, 2)
+  elseif is_away(known) then
+    local kind, until_ms = match(known.lease, AWAITED)
+    lease = ',"awaiting":"' .. kind .. '"' .. counted('until_ms', until_ms)
+      .. (votes and ',"votes":[' .. votes .. ']' or '')
   elseif known.lease ~= NO_LEASE then
     lease = ',"lease":"' .. known.lease .. '"'
   end
-  return '{"message":' .. message .. ',"queue":' .. cjson.encode(unescaped(lane.queue)) .. ',"priority":'
-    .. lane.priority .. ',"dependents":[' .. (known.dependents or '') .. '],"status":' .. known.status
+  return '{"message":' .. message .. ',"queue":' .. cjson.encode(unescaped(match(lane.queue, '^@?(.*)$')))
+    .. ',"priority":' .. lane.priority .. ',"dependents":[' .. (known.dependents or '') .. '],"status":'
+    .. known.status
     .. counted('attempt', known.attempt) .. counted('lost', known.lost)
     .. counted('failures', failures or '0') .. lease
     .. (known.status == RUNNING and worker_of(lane, known.lease) or '')
@@ -55,6 +60,25 @@ local function told(known, message, failures, progress, policy, result)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
     .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. '}'
+end
+
+-- The signals that a flow keeps, and the ids of all that it got.
+local function told_signals(flow)
+  local kept, ids = {}, {}
+  for _, signal in ipairs(kept_signals(flow)) do
+    local id, by, payload = match(call('HGET', flow.key, signal_field(signal[1])), '^(.-)\n(.-)\n(.*)$')
+    local key = unescaped(signal[3])
+    kept[#kept + 1] = '{"name":' .. cjson.encode(unescaped(signal[2]))
+      .. (key == '' and '' or ',"key":' .. cjson.encode(key)) .. ',"id":' .. id .. ',"by":' .. by
+      .. ',"payload":' .. payload .. '}'
+  end
+  for _, name in ipairs(call('HKEYS', flow.key)) do
+    if sub(name, 1, 1) == 'i' then
+      ids[#ids + 1] = cjson.encode(sub(name, 2))
+    end
+  end
+  return (#kept > 0 and ',"signals":[' .. concat(kept, ',') .. ']' or '')
+    .. (#ids > 0 and ',"signal_ids":[' .. concat(ids, ',') .. ']' or '')
 end
 
 local function write(id, key, extra)
@@ -65,8 +89,8 @@ local function write(id, key, extra)
   for task = 1, flow.count do
     local text = digits(task)
     local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
-      policy_field(text), result_field(text))
-    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5])
+      policy_field(text), result_field(text), votes_field(text))
+    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6])
   end
   local start = call('ZSCORE', timers_key(), start_timer(id))
   local timeout, due = call('HGET', key, TIMEOUT), call('ZSCORE', timers_key(), flow_timer(id))
@@ -77,7 +101,7 @@ local function write(id, key, extra)
     .. (due and ',"timeout_due_ms":' .. string.format('%d', now_ms + due_in(due)) or '')
     .. (start and ',"start_ms":' .. string.format('%d', start) or '')
     .. (has_flag(flow, PAUSED) and ',"paused":true' or '') .. slot_fields(call('HGET', key, SCHEDULE))
-    .. extra .. '}')
+    .. told_signals(flow) .. extra .. '}')
   flow.dirty = true
   return flow.count
 end

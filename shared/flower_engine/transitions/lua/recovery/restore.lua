@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- restore: a recovery puts flows back as their events left them.
--- needs: base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, timers, whole_flow
+-- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, timers
+-- needs: whole_flow
 --
 -- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
 --   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often
@@ -34,6 +35,8 @@ local function restore(id, due, first, last)
     local known = flow.tasks[task]
     if is_retrying(known) then
       call('ZADD', timers_key(), sub(known.lease, 2), retry_timer(id, digits(task)))
+    elseif is_away(known) then
+      place_awaiting(flow, digits(task), known.lease)
     end
   end
   push_ready(flow)

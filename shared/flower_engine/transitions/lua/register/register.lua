@@ -30,8 +30,7 @@ local function start_of(text)
   if sub(text, 1, 1) == '+' then
     start = now + sub(text, 2)
   else
-    local ahead = tonumber(text)
-    start = ahead + math.max(0, now_ms - clock - math.max(0, floor((ahead - clock) / SLOWER)))
+    start = engine_time_of(tonumber(text))
   end
   return start > now_ms and start or nil
 end

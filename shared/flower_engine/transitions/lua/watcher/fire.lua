@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- needs: base, commit, engine_time, events, failed_attempt, flow_fields, flows, keys, meta, places, ready
--- needs: statuses, timers, whole_flow
+-- needs: awaiting, base, commit, engine_time, events, failed_attempt, flow_fields, flows, keys, meta, places
+-- needs: ready, statuses, timers, waits, whole_flow
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
---   ends, its policy decides); a task that waited too long for a worker is suspended; of a flow that takes
+--   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
+--   awaited the world too long has its default, or is suspended; of a flow that takes
 --   too long everything that runs or is ready is suspended: each together with its event and the end of its
 --   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are
 --   none (see lapse.lua). Safe to send twice.
@@ -126,6 +127,44 @@ function move.f(id)
     say('flow-timeout', flow, '0')
   end
   count_active(flow)
+end
+
+-- A sleep is over.
+function move.s(id, task)
+  local flow, state = load_task(id, task, wait_field(task))
+  if flow and is_awaiting(select(4, match(state, STATE))) then
+    end_wait(flow, task, state, '"time"', 'null')
+    say('sleep', flow, task)
+  end
+end
+
+-- What a task awaited did not come in time: it has its default, or is suspended.
+function move.d(id, task)
+  local flow, state, wait = load_task(id, task, wait_field(task))
+  local _, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if not is_awaiting(lease) then
+    return
+  end
+  local timeout, default = match(wait, '^event (%d+) %S+ %S* (.*)$')
+  local is_event = timeout ~= nil
+  if not is_event then
+    timeout, default = match(wait, '^approval (%d+) %d+ (.*)$')
+  end
+  if sub(default, 1, 1) == '=' then
+    default = sub(default, 2)
+    if not is_event then
+      default = '{"answer":' .. default .. ',"by":[],"at":' .. now .. '}'
+    end
+    end_wait(flow, task, state, '"timeout"', default)
+  else
+    stop_awaiting(flow, task, lease)
+    set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
+    change_active(flow, -1)
+    append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"error":' .. error_of('WaitTimeout', (is_event and 'no signal came' or 'nobody answered')
+        .. ' within ' .. seconds(timeout)) .. '}')
+  end
+  say('wait-timeout', flow, task)
 end
 
 local IS_TIMEOUT = { a = true, q = true, f = true }

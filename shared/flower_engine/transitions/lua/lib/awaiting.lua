@@ -1,0 +1,45 @@
+-- Tasks that wait for the world: what is known of one while it awaits, and its places.
+--
+-- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event or approval; of an event
+-- " <name> <key>" (as keys have them, "": any key) stands behind it. "waits" is a zset, all of one score, of
+-- those that await signals, "<name> <key> <flow>:<task in six digits>": so signals find them by a range of
+-- names. See model/wait_programs.py; they begin and end in waits.lua.
+-- needs: base, engine_time, flow_fields, keys, timers
+-- layer: 2
+local AWAITED = '^~(%a+) (%d+) ?(.*)$'
+local FOR_EVER = '0'
+
+local function is_awaiting(lease) return sub(lease, 1, 1) == '~' end
+local function wait_member(names, id, task)
+  return names .. ' ' .. id .. ':' .. string.format('%06d', task)
+end
+
+-- The task awaits until then: whatever tells it that its time is up, and signals, find it.
+local function place_awaiting(flow, task, lease)
+  local kind, until_ms, names = match(lease, AWAITED)
+  if kind == 'sleep' then
+    call('ZADD', timers_key(), until_ms, sleep_timer(flow.id, task))
+    return
+  elseif until_ms ~= FOR_EVER then
+    set_timeout(wait_timer(flow.id, task), until_ms - now_ms)
+  end
+  if kind == 'event' then
+    call('ZADD', waits_key(), 0, wait_member(names, flow.id, task))
+  end
+end
+
+-- The task awaits no more.
+local function stop_awaiting(flow, task, lease)
+  local kind, until_ms, names = match(lease, AWAITED)
+  if kind == 'sleep' then
+    drop_timer(sleep_timer(flow.id, task))
+    return
+  elseif until_ms ~= FOR_EVER then
+    drop_timer(wait_timer(flow.id, task))
+  end
+  if kind == 'event' then
+    call('ZREM', waits_key(), wait_member(names, flow.id, task))
+  else
+    call('HDEL', flow.key, votes_field(task))
+  end
+end
