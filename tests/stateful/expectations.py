@@ -9,6 +9,7 @@ from flower_engine.model.flow_state import FlowState
 from flower_engine.model.kept_results import readers_of, reads_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.wait_programs import is_wait
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
 
@@ -94,6 +95,8 @@ def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
     odd = (flow.version + seq) % 4
     if not odd:
         return None
+    if is_wait(now.program):
+        return _other_wait(now, odd, f"v{flow.version}")
     reads = {1: (), 2: now.depends_on, 3: now.depends_on[:1]}[odd]
     if odd != 3:  # else it stays in its lane
         now = msgspec.structs.replace(
@@ -113,6 +116,17 @@ def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
         reads={str(other): other for other in reads},
         refs=bool(reads),
         definition=f"v{flow.version}",
+    )
+
+
+def _other_wait(now: PlannedTask, odd: int, version: str) -> PlannedTask:
+    program, parameters = {
+        1: ("A", {}),
+        2: ("@sleep", {"seconds": 0.001}),
+        3: ("@event", {"name": "paid", "key": "2", "timeout_seconds": 600}),
+    }[odd]
+    return msgspec.structs.replace(
+        now, program=program, parameters=parameters, reads={}, refs=False, definition=version
     )
 
 

@@ -32,6 +32,7 @@ from flower_engine.model.lanes import lane_of
 from flower_engine.model.limits import limits_of_lane
 from flower_engine.model.schedule_events import ScheduleEvent
 from flower_engine.model.status import Status
+from flower_engine.model.wait_programs import is_wait
 
 QUANTUM = 8
 Key = tuple[str, int]  # flow, task
@@ -221,7 +222,13 @@ class Oracle:
     def _is_in_lane(self, flow: FlowState, task: TaskState) -> bool:
         key = (flow.flow, task.planned.seq)
         is_held = flow.paused is not None or flow.flow in self.delayed or flow.flow in self.in_line
-        return task.is_ready and not is_held and key not in self.retrying
+        is_in_lane = task.is_ready and not is_held and key not in self.retrying
+        return is_in_lane and not is_wait(task.planned.program)
+
+    def away(self, flow: FlowState) -> set[int]:
+        """Tasks of the flow that wait elsewhere than in a lane: for a time, or for the world."""
+        retrying = {seq for held, seq in self.retrying if held == flow.flow}
+        return retrying | {task.planned.seq for task in flow.tasks if task.is_awaiting}
 
     def _push(self, flow: FlowState, seq: int) -> None:
         task = flow.task(seq)

@@ -467,7 +467,7 @@ class Transitions(RuleBasedStateMachine):
         self._read_log()
         self._note_lost_leases()
 
-    @rule(timers=st.sampled_from(["", "a", "q", "f", "aqf"]), most=st.integers(1, 30))
+    @rule(timers=st.sampled_from(["", "a", "q", "f", "aqf", "sd"]), most=st.integers(1, 30))
     def fire(self, timers: str, most: int) -> None:
         """Retries and starts are due by themselves; timeouts of some kinds are made due."""
         time.sleep(0.003)
@@ -504,7 +504,7 @@ class Transitions(RuleBasedStateMachine):
 
     def _ask(self, asked: expectations.Asked, flow: FlowState, sends: int) -> None:
         """Asks for an operation, so many times; it is done, or refused, as it must be."""
-        retrying = {seq for held, seq in self.oracle.retrying if held == flow.flow}
+        retrying = self.oracle.away(flow)
         expected = expectations.of(asked, flow, retrying)
         before, number = flow.version, next(self.numbers)
         needed = expectations.needed(asked, flow, retrying) if expected is not None else set[int]()
@@ -525,9 +525,14 @@ class Transitions(RuleBasedStateMachine):
         if expected is None:
             assert flow.version == before
         else:
-            assert expectations.is_done(asked, flow, expected, before)
+            assert self._is_done(asked, flow, expected, before)
             assert all(body is None or flow.task(seq).planned == body for seq, body in bodies.items())
         self._note_lost_leases()
+
+    def _is_done(
+        self, asked: expectations.Asked, flow: FlowState, tasks: set[int], version_before: int
+    ) -> bool:
+        return expectations.is_done(asked, flow, tasks, version_before)
 
     @precondition(lambda self: any(flow.version > 1 for flow in self.oracle.flows.values()))
     @rule(data=st.data())
@@ -786,7 +791,7 @@ class DataTransitions(Transitions):
         self._check_claims(worker, wanted, reply)
 
 
-def _run(url: str, *, examples: int, base: type[Transitions] = Transitions, **attributes: Any) -> None:
+def run_machine(url: str, *, examples: int, base: type[Transitions] = Transitions, **attributes: Any) -> None:
     machine = type("Machine", (base,), {"url": url, **attributes})
     run_state_machine_as_test(
         machine,
@@ -800,11 +805,11 @@ def _run(url: str, *, examples: int, base: type[Transitions] = Transitions, **at
 
 
 def test_transitions_follow_the_model(redis_url: str) -> None:
-    _run(redis_url, examples=150)
+    run_machine(redis_url, examples=150)
 
 
 def test_what_flows_keep_of_results_follows_the_model(redis_url: str) -> None:
-    _run(redis_url, examples=100, base=DataTransitions)
+    run_machine(redis_url, examples=100, base=DataTransitions)
 
 
 def test_the_invariants_hold_while_dependents_are_released_in_steps(
@@ -818,4 +823,4 @@ def test_the_invariants_hold_while_dependents_are_released_in_steps(
             monkeypatch.setattr(script, "text", in_small.text)
             monkeypatch.setattr(script, "sha", in_small.sha)
     assert b"#dependents > 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
-    _run(redis_url, examples=100, in_steps=True, plans=_plans())
+    run_machine(redis_url, examples=100, in_steps=True, plans=_plans())
