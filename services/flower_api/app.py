@@ -29,6 +29,7 @@ from flower_api.routes.registrations import add_registering
 from flower_api.routes.schedule_acts import add_schedule_acts
 from flower_api.routes.schedule_slots import add_schedule_slots
 from flower_api.routes.schedules import add_schedules
+from flower_api.routes.signals import add_signals
 from flower_api.routes.strikes import add_strikes
 from flower_api.routes.task_logs import add_task_logs
 from flower_api.routes.tasks import add_tasks
@@ -78,6 +79,7 @@ def create_app(
     add_tasks(app, stores, waits)
     add_task_logs(app, stores, streams or FollowedStreams(stores, 0))
     add_operations(app, stores)
+    add_signals(app, stores)
     add_bulk(app, stores)
     add_limits(app, stores)
     add_strikes(app, stores)

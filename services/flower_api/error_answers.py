@@ -11,6 +11,7 @@ from flower_engine import errors
 from flower_engine.store_faults import words_of
 
 _RETRY_SECONDS = 2  # most faults of a store are over by then
+_RETRY_SIGNALS_SECONDS = 10  # somebody has to take some
 _RETRY_LOST_SECONDS = 30  # somebody has to recover Redis
 
 
@@ -136,6 +137,12 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.UnknownFlowError: _missing("unknown-flow"),
     errors.UnknownTaskError: _missing("unknown-task"),
     errors.NotYetRegisteredError: _missing("not-yet-registered"),
+    errors.FlowEndedError: lambda error: ProblemError(410, error.reason, str(error)),
+    errors.NotAskedError: lambda error: ProblemError(403, error.reason, str(error)),
+    errors.TooManySignalsError: lambda error: ProblemError(
+        429, error.reason, str(error), headers=_after(_RETRY_SIGNALS_SECONDS)
+    ),
+    errors.PayloadTooLargeError: lambda error: ProblemError(413, "too-large", str(error)),
     errors.MovedError: lambda error: ProblemError(409, "moved", str(error)),
     errors.KeyConflictError: _key_conflict,
     errors.RefusedError: _refused,

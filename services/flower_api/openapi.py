@@ -15,12 +15,14 @@ _encode = msgspec.json.Encoder().encode
 
 _MEANINGS = {
     400: "the body is not JSON",
+    403: "whoever asks may not do this; `detail` says who may",
     404: "there is no such thing",
     409: "it does not fit how things stand; `detail` says why and what to do",
+    410: "the flow has ended",
     413: "the body is too large",
     415: "the body is not announced as JSON",
     422: "the request is understood but wrong; `problems` names everything found",
-    429: "too many flows of the workflow are under way, or Postgres is too far behind; `type` says which",
+    429: "too much of it is there already, or Postgres is too far behind; `type` says which",
     503: "a store cannot be used now; `store` says which",
 }
 

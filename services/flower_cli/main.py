@@ -54,6 +54,7 @@ COMMANDS = {
         *("rerun", "resume", "fork", "ignore", "unignore", "cancel"),
         *("pause", "priority"),
     ),
+    "commands.signals": ("signal", "answer"),
     "commands.bulk": ("bulk",),
     "commands.flow_control": ("limits", "limit", "hold", "release", "strike", "strikes", "unstrike"),
     "commands.top": ("top",),

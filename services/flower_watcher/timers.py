@@ -18,6 +18,7 @@ _MOST_AT_ONCE = 100
 _SAID = {
     "attempt-timeout": "flow %s task %d: its attempt took too long",
     "queue-timeout": "flow %s task %d: no worker took it in time, it is suspended",
+    "wait-timeout": "flow %s task %d: what it awaited did not come in time",
     "flow-timeout": "flow %s took too long: what ran or was ready is suspended%.0d",
 }
 

@@ -214,6 +214,31 @@ class RefusedError(FlowerError):
         super().__init__(message)
 
 
+class FlowEndedError(RefusedError):
+    """The flow has ended: nothing of the world reaches it any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "ended")
+
+
+class NotAskedError(RefusedError):
+    """Somebody may not answer an approval: others are asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "not-asked")
+
+
+class TooManySignalsError(RefusedError):
+    """A flow keeps as many signals as it may that no task has taken yet."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "too-many-signals")
+
+
+class PayloadTooLargeError(FlowerError):
+    """What is sent into a flow is larger than may be."""
+
+
 class MovedError(RefusedError):
     """The flow has moved on since the version that the operation was meant for."""
 

@@ -22,22 +22,22 @@ from stateful.test_transitions import Transitions, run_machine
 
 pytestmark = pytest.mark.hypothesis
 
-SLEEP = ("@sleep", {"seconds": 0.001})
-LONG_SLEEP = ("@sleep", {"seconds": 3600})
-PAID = ("@event", {"name": "paid"})
-PAID_1 = ("@event", {"name": "paid", "key": "1", "timeout_seconds": 600})
-PAID_2 = (
+Program = tuple[str, dict[str, Any]]
+SLEEP: Program = ("@sleep", {"seconds": 0.001})
+LONG_SLEEP: Program = ("@sleep", {"seconds": 3600})
+PAID: Program = ("@event", {"name": "paid"})
+PAID_1: Program = ("@event", {"name": "paid", "key": "1", "timeout_seconds": 600})
+PAID_2: Program = (
     "@event",
     {"name": "paid", "key": "2", "timeout_seconds": 600, "on_timeout": "default", "default": 0},
 )
-ASKED = ("@approval", {"timeout_seconds": 600})
-ASKED_TWO = ("@approval", {"of": 2, "timeout_seconds": 600, "on_timeout": "default", "default": {}})
-A, B = ("A", {}), ("B", {})
+ASKED: Program = ("@approval", {"timeout_seconds": 600})
+ASKED_TWO: Program = ("@approval", {"of": 2, "timeout_seconds": 600, "on_timeout": "default", "default": {}})
+A: Program = ("A", {})
+B: Program = ("B", {})
 
 
-def _plan(
-    name: str, *tasks: tuple[tuple[str, dict[str, Any]], tuple[int, ...]], timeout_ms: int | None = None
-) -> FlowPlan:
+def _plan(name: str, *tasks: tuple[Program, tuple[int, ...]], timeout_ms: int | None = None) -> FlowPlan:
     planned = [
         PlannedTask(seq=seq, task_seq=seq, program=program, parameters=parameters, depends_on=depends_on)
         for seq, ((program, parameters), depends_on) in enumerate(tasks, start=1)

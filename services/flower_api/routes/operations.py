@@ -114,7 +114,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
 
     def operator(request: Request, flow_id: str, body: Operation | None, key: str | None) -> Operator:
         version = body.version if body else None
-        operation = _operation_of(request, body, key) if key else ""
+        operation = operation_of(request, body, key) if key else ""
         return Operator(stores, flow_id.lower(), by_of(request), version, operation)
 
     async def numbered(flow_id: str, tasks: Sequence[Task]) -> list[int]:
@@ -245,7 +245,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         return _reply(task_flow_id, "priority", done)
 
 
-def _operation_of(request: Request, body: Operation | None, key: str) -> str:
+def operation_of(request: Request, body: Operation | None, key: str) -> str:
     """An id that the same key gives to the same call only, whoever else uses that key for something else."""
     said = body.model_dump_json() if body else ""
     whole = "\0".join((by_of(request), request.url.path, key, said))

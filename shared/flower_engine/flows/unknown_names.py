@@ -15,6 +15,7 @@ from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import DEFAULT_QUEUE
+from flower_engine.model.wait_programs import is_wait
 from flower_engine.projection.definitions.known_names import (
     defined_parameters,
     defined_programs,
@@ -107,7 +108,7 @@ class Names:
                 return []  # no worker has begun yet: nothing can be said of any name
             found: list[str] = []
             for program in dict.fromkeys(task.program for task in definition.tasks):
-                if program not in served:
+                if program not in served and not is_wait(program):
                     seqs = [task.task_seq for task in definition.tasks if task.program == program]
                     near = nearest_in_words(program, served)
                     found.append(f"{_tasks(seqs)}: no worker has served program {short(program)!r}{near}")

@@ -12,6 +12,7 @@ from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.references import known_value
 from flower_engine.model.status import Status
+from flower_engine.model.wait_programs import is_wait
 from flower_engine.projection.read.views import (
     AwaitingView,
     Awaits,
@@ -159,6 +160,8 @@ def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
         obstacle = None
     if obstacle is not None and not isinstance(obstacle, obstacles.Behind):
         return _stopped_by(obstacle, seen.controls)
+    if is_wait(task.program):
+        return Unknown("it is about to be asked")
     if (task.queue, task.program) not in seen.served:
         if (found := seen.unable.get((task.queue, task.program))) is not None:
             worker, why = found

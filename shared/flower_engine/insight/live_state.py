@@ -138,6 +138,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         kept=int(kept[1]) if kept else None,
         of_schedule=texts.get("S", ""),
         signals=tuple(_signals(texts)),
+        typed=frozenset(int(seq) for seq in texts.get("E", "").split(",") if seq),
         signal_ids=frozenset(name[1:] for name in texts if name[0] == "i"),
     )
 

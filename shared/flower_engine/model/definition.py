@@ -22,10 +22,11 @@ from flower_engine.model.task_spec import (
     MAX_TASKS,
     MAX_UNITS,
     MIN_PRIORITY,
+    WAIT_MARK,
     RetryPolicy,
     TaskSpec,
 )
-from flower_engine.model.wait_programs import MARK, problems_of_wait
+from flower_engine.model.wait_programs import problems_of_wait
 
 MAX_EDGES = 100_000
 MAX_KEY_LENGTH = 100
@@ -238,7 +239,7 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
             problems.extend(f"{row} {problem}" for problem in _problems_of_name(task, task.task_name, names))
         if not _is_name(task.program):
             problems.append(f"{row} names no program (1 to {MAX_NAME_LENGTH} characters)")
-        elif task.program.startswith(MARK):
+        elif task.program.startswith(WAIT_MARK):
             problems.extend(f"{row} {problem}" for problem in problems_of_wait(task))
         if not _is_name(task.queue):
             problems.append(f"{row} names no queue (1 to {MAX_NAME_LENGTH} characters)")

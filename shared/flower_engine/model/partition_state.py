@@ -45,7 +45,8 @@ class LiveSignal(msgspec.Struct, frozen=True):
 class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flow_fields.lua``.
     ``kept``: bytes of results that it keeps; None: no task of it reads another. ``signals``: those that it
-    keeps, oldest first, ``signal_ids`` those of all that it ever got."""
+    keeps, oldest first, ``signal_ids`` those of all that it ever got, ``typed`` the tasks of
+    which it says that they may take some of a certain type only."""
 
     version: int
     left: int
@@ -59,6 +60,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     of_schedule: str = ""
     signals: tuple[LiveSignal, ...] = ()
     signal_ids: frozenset[str] = frozenset()
+    typed: frozenset[int] = frozenset()
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ MAX_TASKS = 10_000
 MAX_NAME_LENGTH = 256
 MIN_PRIORITY, MAX_PRIORITY = -20, 19
 DEFAULT_QUEUE = "default"
+WAIT_MARK = "@"  # programs of tasks that no worker runs begin with it, and no others
 MAX_ATTEMPTS = 1_000_000
 MAX_UNITS = 1_000_000
 TASK_NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"

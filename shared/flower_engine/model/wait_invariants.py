@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Set
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.key_parts import escape
 from flower_engine.model.partition_state import LiveFlow, LiveSignal, LiveState, LiveTask
-from flower_engine.model.wait_programs import Awaited, takes_signal, wait_text
+from flower_engine.model.wait_programs import Awaited, has_type, takes_signal, wait_text
 
 
 def flow_wait_differences(where: str, task: TaskState, held: LiveTask) -> Iterator[str]:
@@ -27,8 +27,11 @@ def signal_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
     kept = tuple(LiveSignal(escape(one.name), escape(one.key), one.id) for one in flow.signals.values())
     if held.signals != kept:
         yield f"flow {flow.flow}: it keeps the signals {held.signals}, its events say {kept}"
-    if held.signal_ids != flow.signal_ids:
+    if set(held.signal_ids) != flow.signal_ids:
         yield f"flow {flow.flow}: it got signals {held.signal_ids}, its events say {flow.signal_ids}"
+    typed = {task.planned.seq for task in flow.tasks if has_type(task.planned)}
+    if not typed <= held.typed:
+        yield f"flow {flow.flow}: {sorted(held.typed)} take signals of a type, its events say {sorted(typed)}"
     for signal in flow.signals.values():
         for task in flow.tasks:
             if task.is_awaiting and takes_signal(task.planned, signal.name, signal.key):

@@ -5,8 +5,7 @@ what is to come, and end when it does.
 
     @sleep      seconds, or until
     @event      name, key, type; timeout_seconds, on_timeout, default
-    @approval   title, text, form, shows, roles, of, not_registrant, remind_seconds; timeout_seconds,
-                on_timeout, default
+    @approval   title, text, form, shows, roles, of, not_registrant; timeout_seconds, on_timeout, default
 """
 
 import re
@@ -23,14 +22,11 @@ from flower_engine.model.key_parts import escape
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references, known_value, scan
-from flower_engine.model.task_spec import MAX_DURATION_MS, TaskSpec
+from flower_engine.model.task_spec import MAX_DURATION_MS, WAIT_MARK, TaskSpec
 from flower_engine.model.value_schemas import problems_of_value_schema
 
 SLEEP, EVENT, APPROVAL = "@sleep", "@event", "@approval"
 PROGRAMS = (SLEEP, EVENT, APPROVAL)
-MARK = "@"
-"""What the names of these programs begin with, and of no other."""
-
 MOST_KEPT_SIGNALS = 1_000
 """Signals that a flow keeps which nobody has taken yet."""
 MAX_PAYLOAD_BYTES = 64 * 1024
@@ -85,6 +81,11 @@ def takes_signal(task: HasProgram, name: str, key: str) -> bool:
     return known.get("name") == name and known.get("key", "") in ("", key)
 
 
+def has_type(task: HasProgram) -> bool:
+    """Whether a task takes signals of a certain type only."""
+    return task.program == EVENT and "type" in known_parameters(task)
+
+
 def wait_text(task: HasProgram) -> str:
     """What Redis is to know of a task that waits, field ``wN`` of its flow; "" for one that a worker runs.
 
@@ -122,8 +123,8 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     if not is_wait(task.program):
         near = nearest_in_words(task.program, PROGRAMS)
         yield (
-            f"has the program {short(task.program)!r}: programs of tasks do not begin with {MARK}, but for"
-            f" {', '.join(PROGRAMS)}{near}"
+            f"has the program {short(task.program)!r}: programs of tasks do not begin with {WAIT_MARK}, but"
+            f" for {', '.join(PROGRAMS)}{near}"
         )
         return
     for field in ("retry", "timeout_ms", "queue_timeout_ms"):
@@ -297,7 +298,6 @@ _TAKES: dict[str, dict[str, _Check]] = {
         "roles": _names,
         "of": _voters,
         "not_registrant": _flag,
-        "remind_seconds": _seconds,
         **_TIMEOUT,
     },
 }

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from flower_engine.errors import ProgramError
-from flower_engine.model.task_spec import MAX_NAME_LENGTH
+from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK
 from flower_engine.programs.parameter_binding import Binder
 from flower_engine.programs.program_types import Program
 from flower_engine.programs.steps import give_steps
@@ -72,6 +72,11 @@ class Registry:
             raise ProgramError(
                 f"{function!r} needs a name of 1 to {MAX_NAME_LENGTH} printable characters:"
                 ' write @program("Name")'
+            )
+        if name.startswith(WAIT_MARK):
+            raise ProgramError(
+                f"{function!r} cannot be named {name!r}: a name that begins with {WAIT_MARK!r} is of"
+                " tasks that no worker runs"
             )
         added = RegisteredProgram(name, function, _kind_of(name, function, kind))
         known = self._programs.setdefault(name, added)

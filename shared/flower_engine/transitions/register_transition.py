@@ -17,7 +17,7 @@ from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
-from flower_engine.transitions.task_fields import task_fields
+from flower_engine.transitions.task_fields import task_fields, typed_fields
 
 _register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
@@ -83,6 +83,7 @@ class FlowPlan:
         for seq in ignored:
             fields += (f"s{seq}", "9 0 0 -")
         fields += data.fields
+        fields += typed_fields(tasks)
         if wide:  # each root waits for a task 0 that is already final
             fields += ("d0", ",".join(map(str, roots)))
         if timeout_ms:

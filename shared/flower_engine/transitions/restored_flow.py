@@ -12,7 +12,7 @@ from flower_engine.model.status import Status
 from flower_engine.model.wait_programs import Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
-from flower_engine.transitions.task_fields import task_fields
+from flower_engine.transitions.task_fields import task_fields, typed_fields
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -73,6 +73,7 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("b", flow.registered.start_ms)
         fields += data.fields
         fields += signal_fields(flow)
+        fields += typed_fields(task.planned for task in tasks)
         flags += data.flag
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)

@@ -3,7 +3,7 @@
 ``lua/lib/flows.lua`` is where they are read.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from flower_engine.model.kept_results import reads_of
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.task_message import TaskMessage, message_of
 from flower_engine.model.task_policy import TaskPolicy
-from flower_engine.model.wait_programs import is_wait, wait_text
+from flower_engine.model.wait_programs import EVENT, has_type, is_wait, wait_text
 from flower_engine.transitions.loader import Arg
 
 _encode = msgspec.json.Encoder().encode
@@ -39,6 +39,12 @@ def task_fields(
     if is_wait(task.program):
         fields += (f"w{seq}", wait_text(task))
     return fields
+
+
+def typed_fields(tasks: Iterable[PlannedTask]) -> list[Arg]:
+    """Name and value of the field that says which tasks take signals of a certain type only; [] for none."""
+    typed = [task.seq for task in tasks if task.program == EVENT and has_type(task)]
+    return ["E", ",".join(map(str, typed))] if typed else []
 
 
 def task_message(workflow: str, task: PlannedTask) -> bytes:

@@ -4,7 +4,7 @@
 -- " <name> <key>" (as keys have them, "": any key) stands behind it. "waits" is a zset, all of one score, of
 -- those that await signals, "<name> <key> <flow>:<task in six digits>": so signals find them by a range of
 -- names. See model/wait_programs.py; they begin and end in waits.lua.
--- needs: base, engine_time, flow_fields, keys, timers
+-- needs: base, engine_time, flow_fields, flows, keys, timers
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'
 local FOR_EVER = '0'
@@ -12,6 +12,15 @@ local FOR_EVER = '0'
 local function is_awaiting(lease) return sub(lease, 1, 1) == '~' end
 local function wait_member(names, id, task)
   return names .. ' ' .. id .. ':' .. string.format('%06d', task)
+end
+
+-- The task waits for something else from here on; whoever sends a signal looks whether it is of its type.
+local function change_wait(flow, task, wait)
+  set(flow, wait_field(task), wait)
+  local typed = sub(wait, 1, 5) == 'event' and (flow[TYPED] or call('HGET', flow.key, TYPED) or '')
+  if typed and not string.find(',' .. typed .. ',', ',' .. task .. ',', 1, true) then
+    set(flow, TYPED, typed == '' and task or typed .. ',' .. task)
+  end
 end
 
 -- The task awaits until then: whatever tells it that its time is up, and signals, find it.

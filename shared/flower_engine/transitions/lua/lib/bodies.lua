@@ -3,7 +3,7 @@
 -- For each task of the version: task, its message as it is, its lane as it is (without "!"), and as they are
 --   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), all of it as the
 --   event has it (JSON), and what it waits for of the world (see waits.lua, "": nothing).
--- needs: base, flow_fields, flows, ready, statuses, suspects, whole_flow
+-- needs: awaiting, base, flow_fields, flows, ready, statuses, suspects, whole_flow
 local BODY_PARTS = 9
 
 -- The bodies in values[first] and behind, so many, by task; and where the values behind them begin.
@@ -83,7 +83,7 @@ local function change_bodies(flow, bodies, again)
       local body, known, text = bodies[task], flow.tasks[task], digits(task)
       set(flow, message_field(text), body.message)
       if body.wait ~= '' then
-        set(flow, wait_field(text), body.wait)
+        change_wait(flow, text, body.wait)
       elseif string.byte(known.lane) == OF_THE_WORLD then
         without_wait[#without_wait + 1] = wait_field(text)
       end

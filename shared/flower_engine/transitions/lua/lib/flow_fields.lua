@@ -6,13 +6,14 @@
 -- them; its active tasks (absent: they are not counted); its timeout in ms (absent: none); its start (only of
 -- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
--- see signals.lua, and the ids of all that it got.
+-- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3".
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
 local START = 'b'
 local SCHEDULE = 'S'
 local SIGNALS = 'Q'
+local TYPED = 'E'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'

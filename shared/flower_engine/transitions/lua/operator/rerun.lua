@@ -1,6 +1,6 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: base, bodies, flow_fields, flows, operation, places, statuses, whole_data, whole_flow
+-- needs: awaiting, base, bodies, flow_fields, flows, operation, places, statuses, whole_data, whole_flow
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
@@ -179,7 +179,7 @@ local keys = {}
 for task, message in pairs(messages) do
   set(flow, message_field(task), message.new)
   if message.wait ~= '' then
-    set(flow, wait_field(task), message.wait)
+    change_wait(flow, task, message.wait)
   end
   local known = flow.tasks[tonumber(task)]
   local lane = message.keys == '' and known.lane or lane_with_keys(known.lane, message)

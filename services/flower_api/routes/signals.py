@@ -1,0 +1,149 @@
+"""``POST /signals``, ``/flows/{id}/signals``, ``/flows/{id}/tasks/{n}/answer``: what happens in the world
+that flows wait for."""
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request
+from pydantic import AfterValidator, Field
+from starlette.responses import Response
+
+from flower_api.access import by_of
+from flower_api.openapi import replies, reply
+from flower_api.path_ids import FlowIdPath
+from flower_api.routes.operations import operation_of
+from flower_api.routes.tasks import TaskPath
+from flower_api.schemas import IdempotencyKey, KeyHeader, OperatedView, RequestBody
+from flower_engine.flows.answers import Answerer
+from flower_engine.flows.payloads import encoded_payload
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.signals import send_to_all, send_to_flow
+from flower_engine.flows.task_numbers import numbers_of
+from flower_engine.model.wait_programs import MAX_SIGNAL_NAME, problem_of_key, problem_of_name
+from flower_engine.projection.read.views import View
+from flower_engine.transitions.wait_transitions import Sent
+
+_MOST_TOLD = 1_000
+
+
+def _name(name: str) -> str:
+    problem = problem_of_name(name)
+    if problem:
+        raise ValueError(problem)
+    return name
+
+
+def _key(key: str) -> str:
+    problem = problem_of_key(key)
+    if problem:
+        raise ValueError(problem)
+    return key
+
+
+class SignalBody(RequestBody):
+    """Something that happened. `id` makes it count once in a flow, however often it is sent; without one it
+    has the Idempotency-Key, or one of its own."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_SIGNAL_NAME), AfterValidator(_name)]
+    key: Annotated[str, Field(max_length=MAX_SIGNAL_NAME), AfterValidator(_key)] = ""
+    id: IdempotencyKey | None = None
+    payload: Any = Field(None, description="of any JSON type, at most 64 KiB")
+
+
+class SignalAllBody(SignalBody):
+    """The same for all flows in which a task awaits it, or with `first` for one of them."""
+
+    first: bool = False
+
+
+class AnswerBody(RequestBody):
+    """An answer to an approval; `attempt`: the one in which it was asked, as the caller saw it."""
+
+    answer: Any = Field(description="as the form of the approval wants it, at most 64 KiB")
+    attempt: int | None = Field(None, ge=1)
+    version: int | None = Field(
+        None, ge=1, description="the flow's version as the caller saw it; refused if there is a newer one"
+    )
+
+
+class SignalledView(View):
+    """What became of a signal: `taken` by the task, `kept` until one awaits it, `known`: it came before."""
+
+    task_flow_id: str
+    id: str
+    became: str
+    task_exec_seq: int | None
+
+
+class TakenView(View):
+    """A task that took a signal."""
+
+    task_flow_id: str
+    task_exec_seq: int
+
+
+class SignalledAllView(View):
+    """How many tasks took the signal, the first of them, and in how many flows none takes such a payload.
+    `isKnown`: a flow got it before, by the same id."""
+
+    id: str
+    taken: int
+    tasks: list[TakenView]
+    unfit: int
+    is_known: bool
+
+
+def add_signals(app: FastAPI, stores: PostgresStores) -> None:
+    """Adds the routes of signals and answers."""
+
+    def sent_of(body: SignalBody, request: Request, key: str | None) -> Sent:
+        identity = body.id or key or uuid.uuid4().hex
+        payload = encoded_payload(body.payload, "#/payload")
+        return Sent(name=body.name, key=body.key, id=identity, by=by_of(request), payload=payload)
+
+    @app.post(
+        "/flows/{task_flow_id}/signals",
+        summary="Send a signal to a flow",
+        responses=replies(
+            {200: (SignalledView, "What became of it")},
+            problems=(400, 404, 409, 410, 413, 415, 422, 429, 503),
+        ),
+    )
+    async def post_flow_signal(
+        task_flow_id: FlowIdPath, body: SignalBody, request: Request, key: KeyHeader = None
+    ) -> Response:
+        """The task that awaits it takes it; where none does, the flow keeps it until one will."""
+        sent = sent_of(body, request, key)
+        done = await send_to_flow(stores, task_flow_id.lower(), sent)
+        return reply(SignalledView(done.flow, sent.id, done.word, done.task or None))
+
+    @app.post(
+        "/signals",
+        summary="Send a signal to all flows that await it",
+        responses=replies({200: (SignalledAllView, "Who took it")}, problems=(400, 413, 415, 422, 503)),
+    )
+    async def post_signal(body: SignalAllBody, request: Request, key: KeyHeader = None) -> Response:
+        """By name and key. What no task awaits now is not kept."""
+        sent = sent_of(body, request, key)
+        done = await send_to_all(stores, sent, first=body.first)
+        tasks = [TakenView(one.flow, one.task) for one in done.taken[:_MOST_TOLD]]
+        return reply(SignalledAllView(sent.id, len(done.taken), tasks, done.unfit, done.is_known))
+
+    @app.post(
+        "/flows/{task_flow_id}/tasks/{task}/answer",
+        summary="Answer an approval",
+        responses=replies(
+            {200: (OperatedView, "The task, if this was the last answer that it needed")},
+            problems=(400, 403, 404, 409, 410, 413, 415, 422, 503),
+        ),
+    )
+    async def post_answer(
+        task_flow_id: FlowIdPath, task: TaskPath, body: AnswerBody, request: Request, key: KeyHeader = None
+    ) -> Response:
+        """In the name of the token. One that says no (`approved` is false) ends it, whoever else is asked."""
+        flow_id = task_flow_id.lower()
+        (number,) = (await numbers_of(stores, flow_id, [task])).of([task])
+        operation = operation_of(request, body, key) if key else ""
+        answerer = Answerer(stores, flow_id, by_of(request), body.version, operation)
+        done = await answerer.answer(number, body.answer, body.attempt)
+        return reply(OperatedView(flow_id, "answer", done.version, list(done.tasks)))

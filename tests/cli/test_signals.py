@@ -1,0 +1,41 @@
+"""The commands signal and answer: what they do, what they say, and their exit codes."""
+
+import json
+
+from api.serving import RunningApi
+from cli.flower_command import Flower
+
+
+def test_a_signal_and_an_answer_let_a_flow_go_on(flower: Flower, own_api: RunningApi) -> None:
+    own_api.define(
+        "orders",
+        {"program": "@event", "parameters": {"name": "paid", "key": "7"}},
+        {"program": "@approval", "parameters": {"title": "Send it?", "of": 1}},
+    )
+    flow = own_api.register("orders")
+    assert flower("why", flow).stdout == (
+        "task 1 @event: waits for the signal paid 7\ntask 2 @approval: waits for 1\n"
+    )
+    done = flower("signal", "paid", '{"n": 7}', "--flow", flow, "--key", "7", "--id", "one")
+    assert done.stdout == "taken by task 1\n", done.output
+    again = flower("signal", "paid", "--flow", flow, "--key", "7", "--id", "one")
+    assert again.stdout == "it came before; it counts once\n"
+    assert flower("signal", "shipped", "--flow", flow).stdout == "kept until a task awaits it\n"
+    assert flower("signal", "paid", "--key", "8").stdout == "no task awaits it; it is not kept\n"
+    assert "waits for the approval Send it?" in flower("why", flow).stdout
+    assert flower("answer", flow, "2").exit_code == 2
+    assert flower("answer", flow, "2", "--yes", "--no").exit_code == 2
+    assert flower("answer", flow, "2", '{"approved": 1}').exit_code == 1
+    assert flower("answer", flow, "2", "--yes").stdout == "task 2 has its answer\n"
+    assert flower("answer", flow, "2", "--yes").exit_code == 1
+    assert own_api.flow(flow)["status"] == "Finish"
+
+
+def test_a_signal_to_all_that_await_it(flower: Flower, own_api: RunningApi) -> None:
+    own_api.define("orders", {"program": "@event", "parameters": {"name": "open"}})
+    flows = [own_api.register("orders") for _ in range(3)]
+    assert flower("signal", "open", "--first", "--id", "x").stdout == "taken by 1 task\n"
+    assert flower("signal", "open", "--first", "--id", "x").stdout == "a flow got it before\n"
+    assert json.loads(flower("signal", "open", "--json").stdout)["taken"] == 2
+    assert flower("signal", "open", "--first", "--flow", flows[0]).exit_code == 2
+    assert {own_api.flow(flow)["status"] for flow in flows} == {"Finish"}
