@@ -1,8 +1,8 @@
 """What tasks that wait for the world cost: ``python -m benchmarks.waits [TASKS]`` (100,000).
 
-One flow a task, with a task behind it. Of each kind: bytes of Redis a flow, beside the same flow whose first task
-waits for a worker; what Redis does while nothing happens but the looks of a watcher, beside an empty one;
-and its time for one signal, and for one sleep that is over.
+One flow a task, with one behind it. Of each kind: bytes of Redis a flow, beside the same flow that waits for
+a worker; what Redis does while nothing happens but the looks of a watcher, beside an empty one; and its time
+for one signal, and for one sleep that is over.
 """
 
 import asyncio

@@ -88,8 +88,8 @@ async def fire(
     """Moves up to ``most`` timers that are due: retries and delayed starts become ready; attempts, waits for
     a worker and flows that took too long are suspended or retried. After a stall timeouts wait, as lapses do.
 
-    The words for what was due: retry, start, attempt-timeout, queue-timeout, flow-timeout; sleep (it is over),
-    wait-timeout.
+    The words for what was due: retry, start, attempt-timeout, queue-timeout, flow-timeout; sleep (it is
+    over), wait-timeout.
     """
     args = _fire.args(generation=partition.generation, lease_ms=lease_ms, tick_gap_ms=tick_gap_ms, most=most)
     reply = partition.check(await _fire.run(client, partition.keys.meta, args))
