@@ -117,7 +117,7 @@ async def main(url: str, count: int) -> None:
     async with connect(url) as client:
         empty = 0.0
         for kind in (None, *KINDS):
-            await send(client, "FLUSHALL")
+            await send(client, "FLUSHALL", "SYNC")
             meta = await install(client, 0, "benchmark", 1)
             partition = Partition(0, meta.installation, meta.generation)
             await attend(client, partition, ["default"])

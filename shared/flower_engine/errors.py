@@ -22,7 +22,11 @@ FlowerError
 ├── UnknownScheduleError        no such schedule
 ├── UnknownBackfillError        no such backfill
 ├── FlowLimitError              as many flows of the workflow are under way as may be
+├── PayloadTooLargeError        what is sent into a flow is larger than may be
 ├── RefusedError                an operation does not fit how the flow stands; says which task and what to do
+│   ├── FlowEndedError          the flow has ended: nothing of the world reaches it any more
+│   ├── NotAskedError           somebody may not answer an approval: others are asked
+│   ├── TooManySignalsError     a flow keeps as many signals as it may
 │   ├── MovedError              the flow has moved on since the version that the operation was meant for
 │   ├── NeedsResultsError       what is to run again reads results that Redis keeps no more; names the tasks
 │   ├── AmbiguousFlowError      several flows begin so
@@ -206,6 +210,10 @@ class FlowLimitError(FlowerError):
         )
 
 
+class PayloadTooLargeError(FlowerError):
+    """What is sent into a flow is larger than may be."""
+
+
 class RefusedError(FlowerError):
     """An operation does not fit how the flow or a task stands; ``reason`` is a word for programs."""
 
@@ -233,10 +241,6 @@ class TooManySignalsError(RefusedError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "too-many-signals")
-
-
-class PayloadTooLargeError(FlowerError):
-    """What is sent into a flow is larger than may be."""
 
 
 class MovedError(RefusedError):

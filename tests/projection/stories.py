@@ -21,11 +21,14 @@ from flower_engine.model.events import (
     FlowRegistered,
     FlowRerun,
     FlowResumed,
+    FlowSignalled,
     FlowSnapshot,
     FlowTimedOut,
     LogOpened,
     OutcomeRefused,
     SnapshotTask,
+    TaskAnswered,
+    TaskAwaiting,
     TaskError,
     TaskFinished,
     TaskIgnored,
@@ -37,6 +40,7 @@ from flower_engine.model.events import (
     TaskStarted,
     TaskSuspended,
     TaskUnignored,
+    TaskVoted,
     encode_event,
 )
 from flower_engine.model.flow_state import FlowState, TaskState
@@ -54,6 +58,7 @@ from flower_engine.model.schedule_state import fold_schedules
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.wait_programs import kind_of, takes_signal
 
 FIRST_MS = 1_790_000_000_000
 _numbers = itertools.count(1)
@@ -86,6 +91,15 @@ def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
         )
         for seq, depends_on in enumerate(shape, start=1)
     )
+
+
+WAITS = (
+    PlannedTask(seq=1, task_seq=10, program="@sleep", parameters={"seconds": 1}),
+    PlannedTask(seq=2, task_seq=20, program="@approval", parameters={"of": 3}),
+    PlannedTask(seq=3, task_seq=30, program="@event", depends_on=(1,), parameters={"name": "paid"}),
+    PlannedTask(seq=4, task_seq=40, program="Program4", depends_on=(2, 3)),
+)
+"""A flow that waits for the world."""
 
 
 def other_body(task: PlannedTask, version: str, priority: int) -> PlannedTask:
@@ -165,12 +179,34 @@ class Story:
     ) -> str:
         """Registers a flow; returns its id."""
         flow = make_flow_id(self.now_ms, 0, next(_numbers))
+        tasks = plan(shape) if shape else WAITS
         self.events.append(
-            FlowRegistered(
-                at=self.now_ms, flow=flow, v=1, workflow=workflow, order=0, tasks=plan(shape), **more
-            )
+            FlowRegistered(at=self.now_ms, flow=flow, v=1, workflow=workflow, order=0, tasks=tasks, **more)
         )
         return flow
+
+    def wait(self, flow: str, task: int, number: int) -> None:
+        """The task awaits; or what it awaits comes, or some of it."""
+        state, planned = self._flow(flow).task(task), self._flow(flow).task(task).planned
+        said: dict[str, Any] = {"task": task, "attempt": state.attempt}
+        if not state.is_awaiting:
+            said |= {"attempt": state.attempt + 1, "kind": kind_of(planned)}
+            self._operate(flow, TaskAwaiting, **said, until_ms=self.now_ms + 60_000 if number % 2 else 0)
+        elif planned.program == "@approval" and number % 3:
+            names = (*(state.votes or ()), f"name {len(state.votes or ())}")
+            self._operate(flow, TaskVoted, **said, by=names[-1], names=names, answer=msgspec.Raw(b"[1]"))
+        else:
+            kept = [
+                one for one in self._flow(flow).signals.values() if takes_signal(planned, one.name, one.key)
+            ]
+            said |= {"by": "bob", "signal": kept[0].id if kept else "", "ends": self._flow(flow).left == 1}
+            self._operate(flow, TaskAnswered, **said, result=msgspec.Raw(b'{"n":7}'))
+
+    def signal(self, flow: str, name: str) -> None:
+        identity = f"signal {next(_numbers)}"
+        self._operate(
+            flow, FlowSignalled, name=name, id=identity, by="shop", key="k\t", payload=msgspec.Raw(b"[]")
+        )
 
     def start(self, flow: str, task: int, worker: str = "worker-1") -> None:
         state = self._flow(flow)
@@ -290,12 +326,14 @@ class Story:
                 paused=state.paused is not None,
                 key=state.registered.key,
                 start_ms=state.registered.start_ms,
+                signals=tuple(state.signals.values()),
+                signal_ids=tuple(sorted(state.signal_ids)),
             )
         )
 
-    def _operate(self, flow: str, kind: type, **fields: object) -> None:
+    def _operate(self, flow: str, event: type, **fields: object) -> None:
         version = self._flow(flow).version + 1
-        self.events.append(kind(at=self.now_ms, flow=flow, v=version, **fields))
+        self.events.append(event(at=self.now_ms, flow=flow, v=version, **fields))
 
     def refuse(self, flow: str, task: int) -> None:
         self.events.append(
@@ -373,4 +411,7 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
         progress=progress,
         result=json_or_none((is_read and task.result) or b""),
         blob=task.blob if is_read else None,
+        awaiting=task.awaiting.kind if task.is_awaiting and task.awaiting else "",
+        until_ms=task.awaiting.until_ms if task.is_awaiting and task.awaiting else 0,
+        votes=(task.votes or ()) if task.is_awaiting else (),
     )

@@ -16,6 +16,7 @@ from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 from flower_engine.model.status import Status
+from flower_engine.model.wait_programs import is_wait
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected
@@ -35,11 +36,16 @@ def tell(steps: Sequence[tuple[str, int]]) -> Story:
     for verb, number in steps:
         paused = {flow.flow for flow in story.flows().values() if flow.paused is not None}
         ready = [(flow, seq) for flow, seq in story.tasks_of(Status.WAIT) if flow not in paused]
+        waits = [one for one in ready if is_wait(story.flows()[one[0]].task(one[1]).planned.program)]
+        ready = [one for one in ready if one not in waits]
         running = story.tasks_of(Status.RUNNING)
         if verb in _OF_FLOWS:
             _operate(story, verb, number)
         elif verb == "register":
-            story.register(SHAPES[number % len(SHAPES)], workflow=f"workflow {number % 3}")
+            shape = () if number % 3 == 2 else SHAPES[number % len(SHAPES)]
+            story.register(shape, workflow=f"workflow {number % 3}")
+        elif verb == "wait" and waits:
+            story.wait(*waits[number % len(waits)], number)
         elif verb == "start" and ready:
             story.start(*ready[number % len(ready)], worker=f"worker-{number % 3}")
         elif verb == "refuse" and story.flows():
@@ -121,6 +127,8 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
             story.resume(flow.flow)
         case "prioritise":
             story.prioritise(flow.flow, number - 3)
+        case "signal":
+            story.signal(flow.flow, "paid" if number % 2 else "packed")
         case "snapshot":
             story.snapshot(flow.flow, lost_events=number % 3)
         case _:
@@ -130,11 +138,23 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
 _OF_THE_LOG: dict[str, Callable[[Story], None]] = {"open": Story.open, "control": Story.control}
 _OF_FLOWS = (
     *("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue", "prioritise"),
-    "snapshot",
+    *("snapshot", "signal"),
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
-    *("schedule", "retry", "progress", *_OF_FLOWS, "rerun", "resume", *_OF_THE_LOG),
+    *(
+        "schedule",
+        "retry",
+        "progress",
+        "wait",
+        "wait",
+        "wait",
+        "wait",
+        *_OF_FLOWS,
+        "rerun",
+        "resume",
+        *_OF_THE_LOG,
+    ),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)
 

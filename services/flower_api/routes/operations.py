@@ -245,7 +245,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         return _reply(task_flow_id, "priority", done)
 
 
-def operation_of(request: Request, body: Operation | None, key: str) -> str:
+def operation_of(request: Request, body: RequestBody | None, key: str) -> str:
     """An id that the same key gives to the same call only, whoever else uses that key for something else."""
     said = body.model_dump_json() if body else ""
     whole = "\0".join((by_of(request), request.url.path, key, said))

@@ -56,7 +56,7 @@ class Answerer(Operator):
 
     async def _check(self, message: TaskMessage, given: Any) -> None:
         asked = known_parameters(message)
-        names = asked.get("roles") or []
+        names: list[str] = asked.get("roles") or []
         if names and self._by not in names:
             raise NotAskedError(
                 f"flow {self._flow}: {self._by!r} is not among those who are asked: {', '.join(names)}"
