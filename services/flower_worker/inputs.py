@@ -9,10 +9,10 @@ import msgspec
 from flower_engine.blobs.blob_stores import BlobStores, read
 from flower_engine.errors import ParameterError
 from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.kept_results import BLOB, INLINE
+from flower_engine.model.kept_results import BLOB, INLINE, NOTHING
 from flower_engine.model.references import NoValueError, resolved
 from flower_engine.model.result_json import MAX_STORED_RESULT_BYTES
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.task_message import TaskMessage, may_read
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.provenance import LateProvenance
 from flower_worker.input_plans import plan_of
@@ -63,7 +63,7 @@ class Inputs:
         if message.reads:
             kept, claim, left = attempt.kept or {}, attempt.claim, _MUCH_BYTES
             for name, seq in message.reads.items():
-                payload = kept.get(claim.input_name(seq), BLOB)
+                payload = kept.get(claim.input_name(seq), BLOB) if may_read(message, seq) else NOTHING
                 left -= len(payload)
                 if payload[:1] == BLOB or left < 0:
                     return None
@@ -102,7 +102,7 @@ class Inputs:
             if more is None:
                 raise LeaseGoneError
             found |= more
-        return found
+        return {seq: payload if may_read(message, seq) else NOTHING for seq, payload in found.items()}
 
     async def _content(self, attempt: Attempt, name: str, payload: bytes) -> bytes | None:
         """The JSON of a producer's result; None: it has none."""

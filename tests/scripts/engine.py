@@ -60,6 +60,7 @@ def task(
     queue_timeout_ms: int | None = None,
     units: int = 1,
     parameters: dict[str, Any] | None = None,
+    **rules: Any,
 ) -> TaskDefinition:
     """A task with exactly these dependencies."""
     return TaskDefinition(
@@ -73,6 +74,7 @@ def task(
         queue_timeout_ms=queue_timeout_ms,
         units=units,
         parameters=parameters or {},
+        **rules,
     )
 
 

@@ -66,7 +66,52 @@ async def write_every_event(engine: Engine) -> None:
     await engine.register(*chain(2))
     await engine.work_off()
     await write_what_failures_bring(engine)
+    await write_what_rules_bring(engine)
     await write_what_operators_bring(engine)
+
+
+async def write_what_rules_bring(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    flow = await engine.register(
+        task(1, on_failure="give_up"),
+        task(2, 1),
+        task(3, 1, rule="failed", on_failure="pass", stand_in={"rows": 0}),
+        task(4, on_failure="pass"),
+        task(5, 3, 4, rule="finished"),
+        by="alice",
+    )
+    for claim in await engine.claim():
+        await engine.suspend(claim, payload=FAILURE)
+    (claim,) = await engine.claim()
+    await snapshot(*where, [flow], {})
+    await engine.suspend(claim, payload=FAILURE)
+    await rerun(*where, flow, by="alice", selection="failed", restored=await engine.restored(flow))
+    await engine.crash(*await engine.claim(), max_lost=1)
+    held = await engine.register(
+        task(1, on_failure="hold:60"), task(2, queue_timeout_ms=1, on_failure="give_up")
+    )
+    await engine.suspend(*await engine.claim(1), payload=FAILURE)
+    await engine.bring_due()
+    ignored = await engine.register(task(1), task(2, 1, rule="finished"), task(3))
+    await ignore(*where, ignored, by="alice", tasks=[1])
+    await unignore(*where, ignored, by="alice", tasks=[1])
+    for claim in await engine.claim():
+        await (engine.finish(claim) if claim.task == 3 else engine.suspend(claim))
+    await ignore(*where, ignored, by="alice", tasks=[1])
+    await engine.register(task(1, queue_timeout_ms=1, on_failure="pass", stand_in=[1]))
+    await engine.bring_due()
+    await engine.register(task(1, on_failure="give_up"))
+    await engine.crash(*await engine.claim(), max_lost=1)
+    await engine.register(task(1, on_failure="pass"))
+    await engine.crash(*await engine.claim(), max_lost=1)
+    plan = engine.plan(
+        *(task(1), task(2, 1, rule="finished"), task(3, 1), task(4, 3, rule="any")),
+        forked_from="another",
+        ignored=[1],
+    )
+    await engine.start(plan, by="alice")
+    await engine.work_off()
+    assert (await engine.flow(held)).ended_ms is not None
 
 
 async def write_what_failures_bring(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from flower_engine.model.kept_results import readers_of, reads_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.model.wait_programs import is_wait
+from stateful import rules_expected
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
 
@@ -40,7 +41,10 @@ def of(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
         case _ if has_ended:
             return None
         case "ignore":
-            fits = all(_status(flow, seq) in (Status.WAIT, Status.SUSPEND) for seq in asked.tasks)
+            fits = all(
+                _status(flow, seq) in (Status.WAIT, Status.SUSPEND) and not flow.task(seq).has_ended
+                for seq in asked.tasks
+            )
             is_needed = not asked.result and _are_needed(flow, set(asked.tasks))
             return set(asked.tasks) if fits and not is_needed else None
         case "resume":
@@ -53,11 +57,13 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
     """Whether the flow stands as it must after the operation."""
     match asked.verb:
         case "rerun":
-            return flow.version == version_before + 1 and all(
-                _status(flow, seq) is Status.WAIT and flow.task(seq).failures == 0 for seq in tasks
+            return _is_new(flow, version_before + 1) and all(
+                (_status(flow, seq) is Status.WAIT or flow.task(seq).ended_as == "n")
+                and flow.task(seq).failures == 0
+                for seq in tasks
             )
         case "ignore":
-            is_new = flow.version == version_before + len(tasks)
+            is_new = _is_new(flow, version_before + len(tasks))
             results = {flow.task(seq).result or b"" for seq in tasks}
             return (
                 is_new
@@ -65,8 +71,10 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
                 and results == {asked.result}
             )
         case "unignore":
-            is_new = flow.version == version_before + len(tasks)
-            return is_new and all(_status(flow, seq) is Status.WAIT for seq in tasks)
+            is_new = _is_new(flow, version_before + len(tasks))
+            return is_new and all(
+                _status(flow, seq) is Status.WAIT or flow.task(seq).ended_as == "n" for seq in tasks
+            )
         case "cancel":
             return flow.version == version_before + 1 and flow.ended_ms is not None
         case "prioritise":
@@ -77,6 +85,11 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
             return flow.paused is not None and flow.version in (version_before, version_before + 1)
         case _:
             return flow.paused is None and flow.version == version_before + 1
+
+
+def _is_new(flow: FlowState, version: int) -> bool:
+    """Whether the operation is all that happened; rules may have passed over tasks then, too."""
+    return flow.version >= version if flow.ruled else flow.version == version
 
 
 def new_parameters(flow: FlowState, seq: int) -> dict[str, Any]:
@@ -140,7 +153,8 @@ def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
         again = _again(asked, flow, retrying)
     else:
         again = set(asked.tasks) if asked.verb == "unignore" else set[int]()
-    final = {task.planned.seq for task in flow.tasks if task.status.is_final}
+        again |= rules_expected.opened(flow, again)
+    final = {task.planned.seq for task in flow.tasks if task.has_ended}
     readers = readers_of((task.planned for task in flow.tasks), final)
     needed: set[int] = set()
     for seq in again:
@@ -164,42 +178,63 @@ def _are_needed(flow: FlowState, tasks: set[int]) -> bool:
         reads_of(flow.task(dependent).planned).get(seq, False)
         for seq in tasks
         for dependent in flow.dependents[seq]
-        if dependent not in tasks and not _status(flow, dependent).is_final
+        if dependent not in tasks and not flow.task(dependent).has_ended
     )
 
 
 def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
     """All that waits from the start again, whether it ran or not."""
     again = _selected(asked, flow, retrying) or set[int]()
-    left = list(again) if asked.scope != "only" else []
+    left = list(again)
     while left:
         seq = left.pop()
         for dependent in flow.dependents[seq]:
             used = (
-                _status(flow, seq).is_final
+                flow.task(seq).has_ended
                 and seq in reads_of(flow.task(dependent).planned)
                 and _status(flow, dependent) in (Status.FINISH, Status.SUSPEND)
+                and rules_expected.uses(flow, dependent, seq)
             )
-            if dependent not in again and (asked.scope == "dependents" or used):
+            if dependent not in again and (asked.scope == "dependents" or (asked.scope == "" and used)):
                 again.add(dependent)
                 left.append(dependent)
-    for seq in [seq for seq in again if _status(flow, seq).is_final]:
-        again |= retrying.intersection(flow.dependents[seq])
+        if not left:
+            again |= _retrying_behind(flow, again, retrying)
+            left = list(rules_expected.opened(flow, again))
+            again.update(left)
     return again
+
+
+def _retrying_behind(flow: FlowState, again: set[int], retrying: set[int]) -> set[int]:
+    """What waits for a retry that began on a result which goes."""
+    return {
+        dependent
+        for seq in again
+        if flow.task(seq).has_ended or (flow.ruled and _status(flow, seq) is Status.SUSPEND)
+        for dependent in retrying.intersection(flow.dependents[seq])
+        if rules_expected.uses(flow, dependent, seq)
+    }
 
 
 def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
     again = _again(asked, flow, retrying)
     if not again:
         return None
+    named: set[int] = set() if isinstance(asked.tasks, str) else set(asked.tasks)
+    if named & rules_expected.would_pass(flow, again):
+        return None
     for seq in again:
         if _status(flow, seq) is Status.RUNNING:
             return None
-        if _status(flow, seq).is_final:
-            behind = {_status(flow, other) for other in flow.dependents[seq] if other not in again}
+        if flow.task(seq).has_ended or (flow.ruled and _status(flow, seq) is Status.SUSPEND):
+            behind = {
+                _status(flow, other)
+                for other in flow.dependents[seq]
+                if other not in again and rules_expected.uses(flow, other, seq)
+            }
             if Status.RUNNING in behind or (asked.scope == "" and Status.FINISH in behind):
                 return None
-    named = set(asked.tasks) if asked.with_message else set[int]()
+    named = named if asked.with_message else set[int]()
     named |= {seq for seq in again if _has_other_body(asked, flow, seq)}
     ran = {
         seq
@@ -226,10 +261,11 @@ def _selected(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | N
 
 def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int] | None:
     for seq in tasks:
-        if _status(flow, seq) is not Status.IGNORE:
+        if _status(flow, seq) is not Status.IGNORE or (flow.ruled and flow.task(seq).ended_as != "p"):
             return None
         for dependent in flow.dependents[seq]:
-            if dependent in retrying or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE):
+            has_begun = dependent in retrying or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE)
+            if has_begun and rules_expected.uses(flow, dependent, seq):
                 return None
     return set(tasks)
 

@@ -39,13 +39,15 @@ Key = tuple[str, int]  # flow, task
 
 
 class Waiting(NamedTuple):
-    """A ready task: the share it waits in, its score, and whether one more lost worker makes it poison."""
+    """A ready task: the share it waits in, its score, and whether one more lost worker makes it poison.
+    ``is_ruled``: what rules passed over in the same moment may have made it ready, or be further ahead."""
 
     task: PlannedTask
     lane: str
     share: str
     score: int
     is_suspect: bool
+    is_ruled: bool = False
 
 
 class Oracle:
@@ -92,7 +94,7 @@ class Oracle:
                     if _priority(self._ready[key].share) != event.priority:
                         del self._ready[key]
             # Tasks of one call are ignored (or taken back) together; what follows from it follows then.
-            together = isinstance(event, TaskIgnored | TaskUnignored)
+            together = isinstance(event, TaskIgnored | TaskUnignored) and event.by != "on_failure"
             if not (together and isinstance(following, type(event)) and following.flow == event.flow):
                 self._place(self.flows[event.flow])
 
@@ -166,7 +168,7 @@ class Oracle:
 
     def _is_limited(self, waiting: Waiting) -> bool:
         names = limits_of_lane(waiting.lane)[0][2:]
-        return not self._limited.isdisjoint({name.partition("/")[0] for name in names})
+        return waiting.is_ruled or not self._limited.isdisjoint({name.partition("/")[0] for name in names})
 
     def _count(self, worker: str, key: Key, taken: Waiting, running: Counter[str]) -> None:
         if taken.is_suspect:
@@ -240,6 +242,7 @@ class Oracle:
             share=lane.rpartition(":")[0],
             score=lane_score(flow, task, flow.done),
             is_suspect=0 < task.lost == self._max_lost - 1,
+            is_ruled=flow.ruled,
         )
 
 

@@ -13,6 +13,7 @@ from flower_engine.flows.parameter_changes import Change, checked_changes, warni
 from flower_engine.flows.registrar import Wanted
 from flower_engine.flows.result_blobs import keep_blobs
 from flower_engine.flows.stores import Stores
+from flower_engine.flows.taken_over import taken_over
 from flower_engine.flows.version_forks import VersionFork, version_fork
 from flower_engine.flows.version_reruns import behind, changed
 from flower_engine.flows.workflow_definitions import keying_of
@@ -103,8 +104,8 @@ def plan_of_fork(
     """
     runs = behind(state, tasks)
     planned = [keying.keyed(_changed(task.planned, given.get(task.planned.seq))) for task in state.tasks]
-    kept = [task for task in state.tasks if task.planned.seq not in runs]
-    return FlowPlan(
+    kept = taken_over(state, runs)
+    plan = FlowPlan(
         state.workflow,
         planned,
         timeout_ms=state.registered.timeout_ms or None,
@@ -123,6 +124,11 @@ def plan_of_fork(
         parameters=state.registered.parameters,
         definition=state.registered.definition,
     )
+    if not plan.starts_something:
+        raise RefusedError(
+            f"flow {state.flow}: rules pass over all that would run: begin with what is before it", "nothing"
+        )
+    return plan
 
 
 def _changed(task: PlannedTask, given: Given | None) -> PlannedTask:

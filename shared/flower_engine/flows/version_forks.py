@@ -9,6 +9,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import is_same, version_bodies
 from flower_engine.flows.version_reruns import changed
 from flower_engine.model.definition import PlannedTask, dependents_of
+from flower_engine.model.end_kinds import NOT_TAKEN
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
@@ -72,7 +73,9 @@ async def version_fork(
             for seq, task in old_of.items()
             if task.status is Status.FINISH
         },
-        ignored=[seq for seq, task in old_of.items() if task.status is Status.IGNORE],
+        ignored=[
+            seq for seq, task in old_of.items() if task.status is Status.IGNORE and task.ended_as != NOT_TAKEN
+        ],
         stand_ins={
             seq: task.result
             for seq, task in old_of.items()

@@ -175,15 +175,19 @@ def _task(texts: dict[str, str], number: int) -> LiveTask:
         kept_bytes=int(kept_bytes or 0),
         wait=texts.get(f"w{number}", ""),
         votes=tuple(msgspec.json.decode(f"[{texts.get(f'v{number}', '')}]")),
+        rules=texts.get(f"y{number}", ""),
+        edges=texts.get(f"e{number}", ""),
     )
     if f"s{number}" not in texts:
         return task
-    status, attempt, lost, lease = texts[f"s{number}"].split(" ", 3)
+    stands, attempt, lost, lease = texts[f"s{number}"].split(" ", 3)
+    status = stands.rstrip("cnpvwx")
     awaited = lease if lease.startswith("~") else ""
     due_ms = int(lease[1:]) if lease.startswith("@") else None
     return msgspec.structs.replace(
         task,
         status=Status(int(status)),
+        kind=stands.removeprefix(status),
         attempt=int(attempt),
         lost=int(lost),
         lease="" if lease == _NO_LEASE or awaited or due_ms is not None else lease,

@@ -24,3 +24,9 @@ WORDS = {
     "v": "its item vanished",
     "x": "given up",
 }
+
+
+def kind_in_redis(ended_as: EndedAs, *, has_value: bool) -> str:
+    """What stands behind the status of a task in a flow with rules; what was passed over without a result has
+    nothing there."""
+    return "" if ended_as == PASSED and not has_value else ended_as

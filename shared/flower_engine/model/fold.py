@@ -9,7 +9,7 @@ from flower_engine.model.definition import dependents_of
 from flower_engine.model.event_meaning import MEANINGS
 from flower_engine.model.events import AnyEvent, AnyFlowEvent, FlowEvent, FlowRegistered, FlowSnapshot
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
-from flower_engine.model.fold_rules import begin_rules
+from flower_engine.model.fold_rules import begin_rules, gives_up_ms
 from flower_engine.model.fold_steps import STEPS, close
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
@@ -121,6 +121,8 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
             task.error = task.error or LOST_ERROR
             flow.suspended += 1
             flow.suspended_ms = max(flow.suspended_ms or 0, task.suspended_ms)
+            if task.is_held and task.gives_up_ms is None:
+                task.gives_up_ms = gives_up_ms(task, task.suspended_ms)
         if task.has_ended:
             close(flow, seq)
     begin_rules(flow)

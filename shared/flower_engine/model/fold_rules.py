@@ -24,8 +24,6 @@ def begin_rules(flow: FlowState) -> None:
     for task in flow.tasks:
         if task.ended_as == "n" and not _is_passed(task):
             raise FoldError(f"flow {flow.flow} task {task.planned.seq} is passed over, and no rule says so")
-        if task.gives_up_ms is None and task.is_held and task.suspended_ms is not None:
-            task.gives_up_ms = gives_up_ms(task, task.suspended_ms)
 
 
 def edges_of(flow: FlowState, task: TaskState) -> Iterator[Edge]:

@@ -13,6 +13,7 @@ from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.kept_invariants import kept_differences, kept_total_differences
 from flower_engine.model.lanes import lane_of, plain_lane, queue_and_priority, share_of_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
+from flower_engine.model.rule_invariants import rule_differences
 from flower_engine.model.schedule_invariants import schedule_differences
 from flower_engine.model.schedule_state import ScheduleState
 from flower_engine.model.status import Status
@@ -92,6 +93,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
         return
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, held_task, live)
+    yield from rule_differences(flow, held, live)
     yield from kept_differences(flow, held)
     yield from signal_differences(flow, held)
 
@@ -213,6 +215,8 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) 
                 expected.update([timer] if timer else [])
             if task.planned.queue_timeout_ms and "q" in ticking and (flow.flow, seq) in in_lanes:
                 expected.add(f"q:{flow.flow}:{seq}")
+            if task.gives_up_ms is not None:
+                expected.add(f"g:{flow.flow}:{seq}")
     timers = [member for member in live.timers if member.split(":")[1] not in damaged]
     found = {member for member in timers if member[0] not in "rf"}
     if found != expected:

@@ -13,7 +13,8 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     to read its own, ``kept`` how the payload of that begins and how many bytes it is ("": none is kept),
     ``kept_bytes`` how many are counted. ``awaited`` stands for the lease of one that waits for the world
     (``wait_programs.Awaited``), ``wait`` is what the hash says of what it waits for, ``votes`` the names that
-    have answered it.
+    have answered it. Of a flow with rules: the ``kind`` of its end, its ``rules`` (the text of
+    ``TaskRules``), and its ``edges`` as ``lua/lib/edges.lua`` has them ("": it has heard of none).
     """
 
     status: Status = Status.WAIT
@@ -32,6 +33,9 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     awaited: str = ""
     wait: str = ""
     votes: tuple[str, ...] = ()
+    kind: str = ""
+    rules: str = ""
+    edges: str = ""
 
 
 class LiveSignal(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Field ``mN`` of a flow's hash; a new field of a task that no transition acts on travels here.
 
     ``slots``: the slot that a schedule fired the flow for, those before and behind it (ms, 0: there is none);
-    a claim adds them, no field in Redis has them.
+    a claim adds them, no field in Redis has them. ``used``: the same, of a task whose rule picks some of its
+    dependencies: it sees results of these alone, in each attempt.
     ``definition``, ``reads`` and ``refs`` are those of a ``PlannedTask``. The last two stay the last ones:
     claims look for them at the end of a message.
     """
@@ -34,6 +35,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     stand_in: Any = None
     definition: str = ""
     slots: tuple[int, int, int] | None = None
+    used: tuple[int, ...] = ()
     reads: dict[str, int] = {}
     refs: bool = False
 
@@ -58,6 +60,11 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 CARRIED = tuple(name for name in TaskMessage.__struct_fields__ if name in TaskSpec.__struct_fields__)
 """The fields that message and specification share."""
 _carried = attrgetter(*CARRIED)
+
+
+def may_read(message: TaskMessage, seq: int) -> bool:
+    """Whether the task sees the result of this dependency; others have none for it."""
+    return not message.used or seq in message.used
 
 
 def message_of(workflow: str, task: PlannedTask) -> TaskMessage:

@@ -23,7 +23,7 @@ from flower_engine.model.flow_control import FlowControl, problems_of
 from flower_engine.model.ids import is_flow_id, partition_of
 from flower_engine.model.kept_results import BLOB, INLINE, NOTHING
 from flower_engine.model.references import NoValueError, resolved
-from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.task_message import TaskMessage, may_read
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.provenance import provenance_of
 from flower_engine.programs.registry import Registry
@@ -265,7 +265,8 @@ class Engine:
             kept |= await read_inputs(self.redis, self.partition, claim, missing) or {}
 
         def read(name: str) -> Any:
-            payload = kept.get(message.reads[name], NOTHING)
+            seq = message.reads[name]
+            payload = kept.get(seq, NOTHING) if may_read(message, seq) else NOTHING
             if payload.startswith(BLOB):
                 return msgspec.json.decode(self.blobs.read(_decode_ref(payload[1:])))
             if not payload.startswith(INLINE):

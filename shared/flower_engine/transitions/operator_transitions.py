@@ -20,6 +20,7 @@ from flower_engine.model.kept_results import reads_of, reads_text
 from flower_engine.model.lanes import key_parts, lane_of
 from flower_engine.model.noun_counts import tasks_in_words
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.task_rules import TaskRules
 from flower_engine.model.wait_programs import wait_text
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.restored_flow import Restored
@@ -47,8 +48,8 @@ payload as in ``kept_results``."""
 
 class Body(msgspec.Struct, frozen=True):
     """A task as it is, and as it is to be, as ``lua/lib/bodies.lua`` takes it: message and lane as they are;
-    then new message (b"": the task stays as it is), lane, policy, what it reads, all of it, and what it
-    waits for of the world."""
+    then new message (b"": the task stays as it is), lane, policy, what it reads, rules, all of it, and what
+    it waits for of the world."""
 
     message: bytes
     lane: str
@@ -56,6 +57,7 @@ class Body(msgspec.Struct, frozen=True):
     new_lane: str = ""
     policy: str = ""
     reads: str = ""
+    rules: bytes = b""
     whole: bytes = b""
     wait: str = ""
 
@@ -65,7 +67,7 @@ class Body(msgspec.Struct, frozen=True):
         lane = lane_of(workflow, now)
         if new is None:
             return cls(message, lane)
-        policy = TaskPolicy.of(new)
+        policy, rules = TaskPolicy.of(new), TaskRules.of(new)
         return cls(
             message,
             lane,
@@ -73,6 +75,7 @@ class Body(msgspec.Struct, frozen=True):
             lane_of(workflow, new),
             policy.text() if policy else "",
             reads_text(reads_of(new)),
+            rules.text() if rules else b"",
             spelled_out(_encode(new)),
             wait_text(new),
         )
@@ -385,6 +388,7 @@ _REASONS = {
         " what needs it, too"
     ),
     "not-ignored": "task {0} is not ignored",
+    "not-taken": "the rule of task {0} passes over it because of task {1}: rerun that, or what is before it",
     "unignore-started": (
         "task {1} depends on task {0} and has gone on without it; rerun task {0} and what depends on it"
     ),

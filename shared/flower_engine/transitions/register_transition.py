@@ -17,13 +17,15 @@ from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
+from flower_engine.transitions.rule_fields import FLAG, Beginning
 from flower_engine.transitions.task_fields import task_fields, typed_fields
 
 _register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
 
 _TOLD = (
-    *("timeout_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "parameters", "definition"),
+    *("timeout_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed"),
+    *("parameters", "definition"),
 )
 """Fields of the event that are left out where there is nothing to say, in their order."""
 
@@ -44,14 +46,16 @@ class FlowPlan:
         taken: Mapping[int, bytes | BlobRef] | None = None,
         ignored: Collection[int] = (),
         stand_ins: Mapping[int, bytes] | None = None,
+        passed: Collection[int] = (),
         keying: Keying | None = None,
         parameters: Mapping[str, Any] | None = None,
         definition: str = "",
         takes: FlowParameters | None = None,
     ) -> None:
         """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
-        ``ignored`` ones, those of ``stand_ins`` with the results that operators gave. ``parameters`` are
-        those of the flow itself, ``definition`` the hash of the workflow's version. A plan that ``takes``
+        ``ignored`` ones, those of ``stand_ins`` with the results that operators gave, and ``passed`` ones,
+        which rules had passed over; whatever rules pass over from the beginning joins these. ``parameters``
+        are those of the flow itself, ``definition`` the hash of the workflow's version. A plan that ``takes``
         parameters is none of a flow yet: it must be bound first."""
         self.workflow = workflow
         self.tasks = len(tasks)
@@ -64,13 +68,16 @@ class FlowPlan:
         """The plan of a flow to which nothing is given, once it is known."""
         self.complete_for: int | None = None
         """For which state of what live workers serve it is known that its tasks lack nothing."""
+        self.starts_something = True
         if takes is not None:
             self.args: tuple[Arg, ...] = ()
             return
         taken, stand_ins = taken or {}, stand_ins or {}
-        final = {*taken, *ignored}
         dependents = dependents_of(tasks)
-        roots = [task.seq for task in tasks if task.seq not in final and final.issuperset(task.depends_on)]
+        beginning = Beginning(tasks, taken, ignored, stand_ins, passed)
+        final = beginning.final
+        self.starts_something = len(final) < len(tasks)
+        roots = beginning.roots()
         wide = len(roots) > WIDE_ROOTS
         payloads = {seq: _payload(result) for seq, result in {**taken, **stand_ins}.items()}
         data = data_fields(tasks, final, payloads)
@@ -81,7 +88,10 @@ class FlowPlan:
         for seq in taken:
             fields += (f"s{seq}", "3 0 0 -")
         for seq in ignored:
-            fields += (f"s{seq}", "9 0 0 -")
+            fields += (f"s{seq}", "9p 0 0 -" if beginning.is_ruled and seq in stand_ins else "9 0 0 -")
+        for seq in beginning.passed:
+            fields += (f"s{seq}", "9n 0 0 -")
+        fields += beginning.fields()
         fields += data.fields
         fields += typed_fields(tasks)
         if wide:  # each root waits for a task 0 that is already final
@@ -92,7 +102,7 @@ class FlowPlan:
         args: list[Arg] = [
             len(tasks) - len(final),
             len(final),
-            ("p" if timed or timeout_ms else "") + data.flag,
+            ("p" if timed or timeout_ms else "") + (FLAG if beginning.is_ruled else "") + data.flag,
             timeout_ms or 0,
             workflow,
             self._tail(
@@ -103,6 +113,7 @@ class FlowPlan:
                 blobs={seq: result for seq, result in taken.items() if isinstance(result, BlobRef)},
                 ignored=sorted(ignored),
                 stand_ins=stand_ins,
+                passed=sorted(beginning.passed),
                 parameters=parameters,
                 definition=definition,
             ),

@@ -4,14 +4,18 @@ from collections.abc import Iterable
 
 import msgspec
 
+from flower_engine.model.end_kinds import GIVEN_UP, kind_in_redis
 from flower_engine.model.events import FlowRegistered, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold_rules import has_value
 from flower_engine.model.kept_results import payload_of
 from flower_engine.model.key_parts import escape
+from flower_engine.model.rules import Standing, stands_as
 from flower_engine.model.status import Status
 from flower_engine.model.wait_programs import Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
+from flower_engine.transitions.rule_fields import FLAG, edges_fields
 from flower_engine.transitions.task_fields import task_fields, typed_fields
 
 
@@ -35,13 +39,10 @@ class Restored(msgspec.Struct, frozen=True):
         """The flow as its events up to ``position`` left it (a later one would count an end that was not
         read); ``parked``: it gave its place back when it left Redis."""
         tasks = flow.tasks
-        final = {task.planned.seq for task in tasks if task.status.is_final}
-        payloads = {seq: payload_of(flow.task(seq)) for seq in final}
-        data = data_fields(
-            [task.planned for task in tasks],
-            final,
-            {seq: payload for seq, payload in payloads.items() if payload is not None},
-        )
+        final = {task.planned.seq for task in tasks if task.has_ended}
+        found = {seq: payload_of(flow.task(seq)) for seq in final}
+        payloads = {seq: payload for seq, payload in found.items() if payload is not None}
+        data = data_fields([task.planned for task in tasks], final, payloads)
         fields: list[Arg] = []
         timed = bool(flow.registered.timeout_ms)
         for task in tasks:
@@ -49,7 +50,7 @@ class Restored(msgspec.Struct, frozen=True):
             timed = timed or bool(planned.retry or planned.timeout_ms or planned.queue_timeout_ms)
             links = data.links.get(planned.seq, "")
             fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final, links)
-            fields += (f"s{planned.seq}", _state(task))
+            fields += (f"s{planned.seq}", _state(task, is_ruled=flow.ruled))
             if task.failures:
                 fields += (f"x{planned.seq}", task.failures)
             if task.progress is not None:
@@ -71,8 +72,9 @@ class Restored(msgspec.Struct, frozen=True):
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
             fields += ("b", flow.registered.start_ms)
-        fields += data.fields
-        fields += signal_fields(flow)
+        if flow.ruled:
+            flags += FLAG + ("x" if any(task.ended_as == GIVEN_UP for task in tasks) else "")
+        fields += [*rule_fields(flow), *data.fields, *signal_fields(flow)]
         fields += typed_fields(task.planned for task in tasks)
         flags += data.flag
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
@@ -84,6 +86,23 @@ class Restored(msgspec.Struct, frozen=True):
         values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
         found = {task: values.get(f"m{task}") for task in tasks}
         return {task: message for task, message in found.items() if isinstance(message, bytes)}
+
+
+def rule_fields(flow: FlowState) -> list[Arg]:
+    """How the dependencies of its tasks stand, where it has rules, and when held ones are given up."""
+    if not flow.ruled:
+        return []
+    stands: dict[int, Standing] = {}
+    fields: list[Arg] = []
+    for task in flow.tasks:
+        how = stands_as(task.status, task.ended_as)
+        if how != "open":
+            stands[task.planned.seq] = how
+        if task.gives_up_ms is not None:
+            fields += (f"h{task.planned.seq}", task.gives_up_ms)
+    with_value = {task.planned.seq: has_value(task) for task in flow.tasks}
+    used = {task.planned.seq: task.used for task in flow.tasks}
+    return fields + edges_fields([task.planned for task in flow.tasks], stands, with_value, used)
 
 
 def signal_fields(flow: FlowState) -> list[Arg]:
@@ -118,10 +137,11 @@ def _progress(told: TaskProgressed) -> bytes:
     return msgspec.json.encode({name: value for name, value in given.items() if value not in (None, "")})
 
 
-def _state(task: TaskState) -> str:
+def _state(task: TaskState, *, is_ruled: bool) -> str:
     lease = task.lease if task.status is Status.FINISH and task.lease else "-"
     if task.is_ready and task.retry_ms is not None:
         lease = f"@{task.retry_ms}"
     if task.is_awaiting and task.awaiting is not None:
         lease = Awaited.of(task.planned, task.awaiting.until_ms).text
-    return f"{int(task.status)} {task.attempt} {task.lost} {lease}"
+    kind = kind_in_redis(task.ended_as, has_value=has_value(task)) if is_ruled else ""
+    return f"{int(task.status)}{kind} {task.attempt} {task.lost} {lease}"

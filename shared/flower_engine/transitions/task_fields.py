@@ -14,6 +14,7 @@ from flower_engine.model.kept_results import reads_of
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.task_message import TaskMessage, message_of
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.task_rules import TaskRules
 from flower_engine.model.wait_programs import EVENT, has_type, is_wait, wait_text
 from flower_engine.transitions.loader import Arg
 
@@ -38,6 +39,9 @@ def task_fields(
         fields += (f"p{seq}", policy.text())
     if is_wait(task.program):
         fields += (f"w{seq}", wait_text(task))
+    rules = TaskRules.of(task)
+    if rules:
+        fields += (f"y{seq}", rules.text())
     return fields
 
 

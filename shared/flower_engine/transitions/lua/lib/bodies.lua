@@ -1,10 +1,11 @@
 -- Other bodies of tasks that run again, of another version of their workflow (model/task_places.py).
 --
 -- For each task of the version: task, its message as it is, its lane as it is (without "!"), and as they are
---   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), all of it as the
---   event has it (JSON), and what it waits for of the world (see waits.lua, "": nothing).
--- needs: awaiting, base, flow_fields, flows, ready, statuses, suspects, whole_flow
-local BODY_PARTS = 9
+--   to be: message ("": all of it stays), lane, policy ("": none), what it reads ("2,3?"), its rules ("":
+--   none), all of it as the event has it (JSON), and what it waits for of the world (see waits.lua, "":
+--   nothing).
+-- needs: awaiting, base, flow_fields, flows, ready, statuses, suspects, whole_flow, whole_rules
+local BODY_PARTS = 10
 
 -- The bodies in values[first] and behind, so many, by task; and where the values behind them begin.
 local function bodies_given(values, first, count)
@@ -12,8 +13,8 @@ local function bodies_given(values, first, count)
   for at = first, first + BODY_PARTS * (count - 1), BODY_PARTS do
     bodies[tonumber(values[at])] = { message_now = values[at + 1], lane_now = values[at + 2],
       message = values[at + 3], lane = values[at + 4], policy = values[at + 5], reads = values[at + 6],
-      whole = values[at + 7],
-      wait = values[at + 8] }
+      rules = values[at + 7], whole = values[at + 8],
+      wait = values[at + 9] }
   end
   return next(bodies) and bodies, first + BODY_PARTS * count
 end
@@ -77,7 +78,7 @@ end
 -- Gives the tasks that run again their bodies; reopen (see whole_flow.lua) must follow. Returns what the
 -- event says of it: a list of '"<task>":<body>'.
 local function change_bodies(flow, bodies, again)
-  local told, without_policy, without_wait = {}, {}, {}
+  local told, without_policy, without_wait, has_other_rules = {}, {}, {}, false
   for task = 1, bodies and flow.count or 0 do
     if again[task] and is_other_body(bodies, task) then
       local body, known, text = bodies[task], flow.tasks[task], digits(task)
@@ -107,6 +108,20 @@ local function change_bodies(flow, bodies, again)
         flow[policy_field(text)] = false
         without_policy[#without_policy + 1] = policy_field(text)
       end
+      if body.rules ~= (known.rules or '') then
+        has_other_rules = true
+        known.rules = body.rules ~= '' and body.rules or nil
+        if known.rules then
+          set(flow, rules_field(text), body.rules)
+        else
+          flow[rules_field(text)] = false
+          without_policy[#without_policy + 1] = rules_field(text)
+        end
+        if known.status == WAIT and not known.moved then -- by its other rule it may have to leave
+          unplace(flow, text, known)
+          known.moved = true
+        end
+      end
       told[#told + 1] = '"' .. text .. '":' .. body.whole
     end
   end
@@ -115,6 +130,9 @@ local function change_bodies(flow, bodies, again)
   end
   if #without_wait > 0 then
     call_chunked('HDEL', flow.key, without_wait, CHUNK)
+  end
+  if has_other_rules then
+    begin_rules(flow)
   end
   return told
 end

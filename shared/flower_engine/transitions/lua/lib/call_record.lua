@@ -1,7 +1,7 @@
 -- The record of a worker's last call, so that the same call sent again gets the first reply again.
 --
 -- call:<worker> is "<number> <word,...> <queue/first lease/last lease/leases,...> <more>".
--- needs: base, flow_fields, flows, inputs, keys, scheduled
+-- needs: base, flow_fields, flows, inputs, keys, rules, scheduled
 local function words_of(text)
   local words = {}
   for word in string.gmatch(text, '[^,]+') do
@@ -29,6 +29,9 @@ local function still_held(worker, granted)
         held[n + 1], held[n + 2], held[n + 3], held[n + 4] = lease, member, queue, attempt
         local flow = flows[id] or keep_flow(id, key, got[4])
         held[n + 5], held[n + 6] = with_slots(flow, got[2]), got[3] or ''
+        if flow.ruled then
+          held[n + 5] = by_rules().with_used(flow, task, held[n + 5])
+        end
         if flow.kept then
           note_reader(flow, task, lease, got[2])
         end

@@ -1,19 +1,21 @@
 -- Cancelling a flow: everything that is not final becomes Ignore, and what runs loses its lease.
 -- `by` and `reason` are JSON texts. Returns the tasks that were cut off.
--- needs: base, events, flows, statuses, whole_flow
+-- needs: base, events, flows, statuses, timers, whole_flow
 local function cancel_flow(flow, by, reason)
   load_whole(flow)
   local lists, cut_off = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}
   for task = 1, flow.count do
     local known = flow.tasks[task]
     local list, text = lists[known.status], digits(task)
-    if list then
+    if list and known.kind ~= GIVEN_UP then
       list[#list + 1] = text
       cut_off[#cut_off + 1] = text
       if known.status == RUNNING then
         end_lease(flow, text, known)
       elseif known.status == WAIT then
         unplace(flow, text, known)
+      elseif flow.ruled then
+        drop_timer(hold_timer(flow.id, text))
       end
     end
   end

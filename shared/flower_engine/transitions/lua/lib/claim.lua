@@ -1,6 +1,6 @@
 -- Claims: leases, starts and logs what the choice gives.
 -- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready
--- needs: scheduled, statuses, strikes, suspects, timers
+-- needs: rules, scheduled, statuses, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
 local granted_leases = {} -- for the call record
@@ -36,10 +36,14 @@ local function start_task(worker, queue, member, lane)
     hold_suspect(worker, queue, lease)
   end
   append('{"type":"task.started' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. worker .. '"}')
+    .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. '","worker":"' .. worker
+    .. (flow.ruled and '"' .. by_rules().begin(flow, task) .. '}' or '"}'))
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
   claims[n + 5], claims[n + 6] = with_slots(flow, message), progress or ''
+  if flow.ruled then
+    claims[n + 5] = by_rules().with_used(flow, task, claims[n + 5])
+  end
   if flow.kept then
     note_reader(flow, task, lease, message)
   end

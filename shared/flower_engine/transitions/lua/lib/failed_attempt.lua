@@ -1,5 +1,5 @@
 -- What follows when an attempt fails: a retry, or Suspend until an operator decides.
--- needs: base, engine_time, events, flow_fields, flows, statuses, timers
+-- needs: base, engine_time, events, failed_for_good, flow_fields, flows, statuses, timers
 local RETRY_DEFAULTS = '0 1000 2.0 300000 0.1 0 0' -- of a task without a policy that asks for a retry
 
 -- The delay in ms before the attempt that follows failure n; it varies by up to the share `jitter`. Redis
@@ -34,8 +34,6 @@ local function fail(flow, task, attempt, lost, lease, kind, after, error, keep)
       return 'retrying'
     end
   end
-  set_state(flow, task, SUSPEND, attempt, lost, keep)
-  change_active(flow, -1)
-  append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"error":' .. error .. '}')
+  fail_for_good(flow, task, attempt, lost, lease, error, keep, '')
   return 'suspended'
 end

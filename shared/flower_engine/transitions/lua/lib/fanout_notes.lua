@@ -1,10 +1,28 @@
 -- Notes of wide fan-outs, "<flow>:<task>:<byte of its dependents to go on from>", in the list "fanout": what
--- is still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow.
+-- is still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow. In a flow with
+-- rules the kind of what became of the task stands before the byte (see edges.lua).
 -- needs: base, keys
 local fanout_notes = {}
 
-local function note_fanout(id, task)
-  fanout_notes[#fanout_notes + 1] = id .. ':' .. task .. ':1'
+local function note_fanout(id, task, kind)
+  fanout_notes[#fanout_notes + 1] = id .. ':' .. task .. ':' .. (kind or '') .. '1'
+end
+
+-- How many notes of a flow with rules there are, this call's among them. (Those of others are taken off the
+-- list wherever a flow is loaded as a whole.)
+local function count_notes(flow)
+  local count = 0
+  if flow.ruled then
+    for index = 1, #fanout_notes do
+      count = count + (sub(fanout_notes[index], 1, 36) == flow.id and 1 or 0)
+    end
+    if tonumber(call('HGET', meta_key(), 'fanout') or 0) > 0 then
+      for _, note in ipairs(call('LRANGE', fanout_key(), 0, -1)) do
+        count = count + (sub(note, 1, 36) == flow.id and 1 or 0)
+      end
+    end
+  end
+  return count
 end
 
 local function save_fanout_notes()

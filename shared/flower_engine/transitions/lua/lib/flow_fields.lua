@@ -28,6 +28,8 @@ local OF_SCHEDULE = 's' -- a schedule fired it, and it goes on as far as that kn
 local STOPPED = 'S' -- a schedule fired it, and knows that nothing of it goes on
 local EITHER_OF_SCHEDULE = '[sS]'
 local COUNTS_ACTIVE = '[asS]'
+local HAS_RULES = 'r' -- its tasks have rules, or say what follows a failure; see edges.lua
+local HAS_GIVEN_UP = 'x' -- a task of it is given up
 local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
 local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
@@ -39,7 +41,10 @@ local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
 -- how many tasks that are not final read its result, and the bytes of that if it is kept, "3" or "3 17"
 -- (absent or "0": none does); the result that is kept, "=" and its JSON or "@" and that of a BlobRef (absent
 -- or empty: it is not). Of one that waits for the world: what it waits for, see waits.lua; the names that
--- have answered it, as JSON texts with commas (absent: none).
+-- have answered it, as JSON texts with commas (absent: none). Where the flow has rules: its own, and what
+-- follows its failure (absent: "ready", and it is held; model/task_rules.py); how its dependencies stand
+-- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
+-- none); in a flow that was put back, when it is given up.
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -54,11 +59,18 @@ local function wait_field(task) return 'w' .. task end
 local function votes_field(task) return 'v' .. task end
 local function signal_field(number) return 'q' .. number end
 local function signal_id_field(id) return 'i' .. id end
+local function rules_field(task) return 'y' .. task end
+local function edges_field(task) return 'e' .. task end
+local function watchers_field(task) return 'f' .. task end
+local function given_up_field(task) return 'h' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its
--- retry is due, or what it awaits of the world, see awaiting.lua.
+-- retry is due, or what it awaits of the world, see awaiting.lua. In a flow with rules the kind of an end
+-- stands behind the status (model/end_kinds.py): "9n", "9c", "2x", and "9p" where somebody passed over it and
+-- gave a result; a "9" alone: without one.
 local NEVER = '0 0 0 -'
-local STATE = '^(%d+) (%d+) (%d+) (.*)$'
+local STATE = '^(%d+)%a? (%d+) (%d+) (.*)$'
+local KIND = '^%d+(%a)'
 local NO_LEASE = '-'
 
 -- A task's dependents taken apart: "2,3" (nil: none); the tasks whose results it reads, "2,3?" (nil: none;

@@ -7,7 +7,8 @@ local COUNTED = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
 local scheduled_flows = {} -- those of this call that schedules fired
 
--- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `kept`: bytes of
+-- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `ruled`: it has
+-- rules, `kept`: bytes of
 -- results that it keeps (nil: it has no data, see kept_results.lua), `counted`: what the partition's count
 -- has of them. `flags` are the others.
 local function keep_flow(id, key, counters)
@@ -24,6 +25,7 @@ local function keep_flow(id, key, counters)
     if flags ~= '' then
       flow.timed = string.find(flags, MAY_HAVE_TIMERS, 1, true) ~= nil
       flow.held = string.find(flags, HELD) ~= nil
+      flow.ruled = string.find(flags, HAS_RULES, 1, true) ~= nil
     end
     if string.find(flags, EITHER_OF_SCHEDULE) then
       scheduled_flows[#scheduled_flows + 1] = flow

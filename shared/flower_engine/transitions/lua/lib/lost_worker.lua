@@ -1,5 +1,5 @@
 -- What follows when a worker, or the process that ran a program, is lost.
--- needs: base, events, flow_fields, flows, ready, statuses, suspects
+-- needs: base, events, failed_for_good, flow_fields, flows, ready, statuses, suspects
 local LOST, POISON = ' were lost while they ran this task', '; it is suspended so that it takes no more '
 
 -- Counts a lost worker, or a lost process, against the task: it waits for a new attempt, or is poison.
@@ -30,9 +30,6 @@ local function lose(flow, task, lane, attempt, lost, lease, worker, most_lost, e
       .. ' (no heartbeat for ' .. silence .. ' s)' .. POISON .. 'workers with it"}'
   end
   -- A lost worker may still hand its outcome in, and is refused; a lost process has just been handed in.
-  set_state(flow, task, SUSPEND, attempt, lost, error_is_given and lease or '-')
-  change_active(flow, -1)
-  append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. ',"lost":' .. lost
-    .. ',"error":' .. error .. '}')
+  fail_for_good(flow, task, attempt, lost, lease, error, error_is_given and lease or '-', ',"lost":' .. lost)
   return 'suspended'
 end

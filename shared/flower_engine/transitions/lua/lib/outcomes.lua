@@ -57,7 +57,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       .. ',"attempt":' .. attempt .. ',"lease":"' .. lease .. (is_stored and '","blob":' or '","result":')
       .. payload .. (flow.left == 0 and ',"ends":true}' or '}'))
     if dependents then
-      release(flow, task, dependents, flow.kept and (is_stored and '@' or '=') .. payload)
+      release(flow, task, dependents, flow.kept and (is_stored and '@' or '=') .. payload, 'f')
     end
   elseif kind ~= 'returned' then
     -- "retry <ms>", "crashed <lost workers that make poison>", "unfit <versions> <others>"

@@ -4,7 +4,8 @@
 -- the limit f:<workflow> counts. A flow without one waits in new:<workflow> (flag n), by priority, then by
 -- order; nothing of it is in a lane. Where suspended flows are not to count (flag a), field "a" counts the
 -- tasks that run, are ready or retry; at 0 the flow gives its place back (flag z) until an operator moves it.
--- needs: base, boards, flow_control, flow_fields, flows, keys, lanes, statuses, timers, whole_flow
+-- needs: base, boards, fanout_notes, flow_control, flow_fields, flows, keys, lanes, statuses, timers
+-- needs: whole_flow
 local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with
 local admitted_tasks = 0
 
@@ -52,10 +53,10 @@ local function count_active(flow)
   if not string.find(flow.flags, COUNTS_ACTIVE) then
     return
   end
-  local open, active = count_open(flow), 0
+  local ready, active = find_ready(flow), count_notes(flow)
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.status == RUNNING or (known.status == WAIT and (open[task] == 0 or is_retrying(known))) then
+    if known.status == RUNNING or ready[task] or is_retrying(known) then
       active = active + 1
     end
   end

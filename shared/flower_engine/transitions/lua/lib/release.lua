@@ -3,7 +3,7 @@
 -- A task that becomes final with few dependents releases them at once. One with many leaves a note in
 -- the list "fanout" (see fanout_notes.lua), and every later call of finish_and_claim takes up to RELEASE_STEP
 -- dependents from the notes before it claims.
--- needs: base, fanout_notes, flow_fields, flows, kept_results, keys, ready
+-- needs: base, fanout_notes, flow_fields, flows, kept_results, keys, ready, rules
 local RELEASE_STEP = 500
 local WIDE_BYTES = 2000 -- of "12,13,14": about RELEASE_STEP dependents
 local WAITING = 48 -- "0", the status that a state begins with
@@ -105,9 +105,12 @@ local function release_with_data(flow, task, links, payload)
 end
 
 -- The task is final: its dependents ("2,3", with what it read where the flow has data) go on now, or in steps
--- when there are many; its result is kept (`payload`, nil: it has none) where one of those reads it.
-local function release(flow, task, links, payload)
-  if flow.kept then
+-- when there are many; its result is kept (`payload`, nil: it has none) where one of those reads it. `kind`:
+-- how it has ended, for flows with rules.
+local function release(flow, task, links, payload, kind)
+  if flow.ruled then
+    by_rules().end_task(flow, task, links, kind, payload)
+  elseif flow.kept then
     release_with_data(flow, task, links, payload)
   elseif #links > WIDE_BYTES then
     release_in_steps(flow, task)
@@ -135,8 +138,8 @@ local function release_step(waiting)
     call('HSET', meta_key(), 'fanout', 0)
     return 0
   end
-  local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
-  local flow, _, links = load_task(id, task, dependents_field(task))
+  local id, task, kind, from = match(note, '^(.-):(%d+):(%a?)(%d+)$')
+  local flow, _, links = load_task(id, task, kind == 's' and watchers_field(task) or dependents_field(task))
   local dependents, _, is_long = links_of(links)
   local next_byte
   if flow and dependents then
@@ -147,11 +150,16 @@ local function release_step(waiting)
       tasks[#tasks + 1] = dependent
       at = after
     end
-    release_some(flow, tasks, task == '0', is_long)
+    if kind ~= '' then
+      by_rules().tell_some(flow, task, kind, tasks)
+      by_rules().settle_ends(flow, task)
+    else
+      release_some(flow, tasks, task == '0', is_long)
+    end
     next_byte = at <= #dependents and at or nil
   end
   if next_byte then
-    call('LSET', fanout, 0, id .. ':' .. task .. ':' .. string.format('%d', next_byte))
+    call('LSET', fanout, 0, id .. ':' .. task .. ':' .. kind .. string.format('%d', next_byte))
     return waiting
   end
   if flow then

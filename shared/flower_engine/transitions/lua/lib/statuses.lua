@@ -5,3 +5,17 @@ local RUNNING = '1'
 local SUSPEND = '2'
 local FINISH = '3'
 local IGNORE = '9'
+
+-- With the kind of an end, in flows with rules
+local GIVEN_UP_STATE = '2x'
+local NOT_TAKEN_STATE = '9n'
+local WITH_RESULT_STATE = '9p'
+local GIVEN_UP = 'x'
+local NOT_TAKEN = 'n'
+
+-- With the kind of an end, in flows with rules
+local GIVEN_UP_STATE = '2x'
+local NOT_TAKEN_STATE = '9n'
+local WITH_RESULT_STATE = '9p'
+local GIVEN_UP = 'x'
+local NOT_TAKEN = 'n'

@@ -5,6 +5,7 @@
 -- the last tick set it stands still.
 --   q:<flow>:<task> it has waited too long for a worker     a:<flow>:<task> its attempt takes too long
 --   f:<flow> the flow takes too long     d:<flow>:<task> what it awaits of the world did not come in time
+--   g:<flow>:<task> it was held too long, and is given up
 -- An older version has timeouts by engine time, too; they stay where they are until they are due.
 -- needs: base, engine_time, flow_fields, keys
 -- layer: 2
@@ -13,6 +14,7 @@ local function queue_timer(id, task) return 'q:' .. id .. ':' .. task end
 local function attempt_timer(id, task) return 'a:' .. id .. ':' .. task end
 local function sleep_timer(id, task) return 's:' .. id .. ':' .. task end
 local function wait_timer(id, task) return 'd:' .. id .. ':' .. task end
+local function hold_timer(id, task) return 'g:' .. id .. ':' .. task end
 local function flow_timer(id) return 'f:' .. id end
 local function start_timer(id) return 'b:' .. id end
 

@@ -3,7 +3,7 @@
 -- Field "wN" of a flow says what such a task waits for (model/wait_programs.py, wait_text). Whatever makes
 -- one ready pushes it, as any task (ready.lua), and at the end of the call it awaits; where a signal is kept
 -- that it takes, it ends at once.
--- needs: awaiting, base, engine_time, events, flow_fields, flows, ready, release, signals, statuses
+-- needs: awaiting, base, engine_time, events, flow_fields, flows, ready, release, rules, signals, statuses
 
 -- What the task of this state awaited has come: it is Finish with this result (JSON), and its dependents go
 -- on. `by` is JSON; `signal`: the id (JSON) of the one that it takes, or nil.
@@ -19,7 +19,7 @@ local function end_wait(flow, task, state, by, result, signal)
     .. ',"result":' .. result .. (flow.left == 0 and ',"ends":true}' or '}'))
   local links = call('HGET', flow.key, dependents_field(task))
   if links then
-    release(flow, task, links, '=' .. result)
+    release(flow, task, links, '=' .. result, 'f')
   end
 end
 
@@ -45,7 +45,8 @@ local function begin_wait(id, task)
   set_state(flow, task, WAIT, attempt, lost, lease)
   append('{"type":"task.awaiting' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
     .. ',"attempt":' .. attempt .. ',"kind":"' .. kind
-    .. (until_ms > 0 and '","until_ms":' .. due .. '}' or '"}'))
+    .. (until_ms > 0 and '","until_ms":' .. due or '"') .. (flow.ruled and by_rules().begin(flow, task) or '')
+    .. '}')
   if names then
     local signal, by, payload = take_signal(flow, match(names, '^(%S+) (%S*)$'))
     if signal then

@@ -15,10 +15,10 @@ local function missing_results(flow, again, given)
   local wanted, asked = {}, {}
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if again[task] and (is_final(known.status) or known.new_reads) then
+    if again[task] and (is_final(known) or known.new_reads) then
       for _, producer in ipairs(tasks_read(known.new_reads or known.reads or '')) do
         local number = tonumber(producer)
-        if not asked[number] and not again[number] and is_final(flow.tasks[number].status) then
+        if not asked[number] and not again[number] and is_final(flow.tasks[number]) then
           asked[number] = true
           wanted[#wanted + 1] = producer
         end
@@ -66,7 +66,7 @@ local function reopen_data(flow, again, given)
   read_uses(flow, reopened, {})
   for _, text in ipairs(reopened) do
     local known = flow.tasks[tonumber(text)]
-    local was_final, reads = is_final(known.status), known.new_reads or known.reads or ''
+    local was_final, reads = is_final(known), known.new_reads or known.reads or ''
     local readers, bytes = use_of(flow, text)
     if bytes > 0 then
       set_kept(flow, text, readers, bytes, nil)

@@ -1,5 +1,5 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
--- needs: awaiting, base, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
+-- needs: awaiting, base, edges, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
@@ -12,7 +12,7 @@ local function drain_notes(flow)
   end
   local fanout = fanout_key()
   for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
-    local id, task, from = match(note, '^(.-):(%d+):(%d+)$')
+    local id, task, from = match(note, '^(.-):(%d+):(%d+)$') -- none with a kind: see whole_rules.lua
     if id == flow.id then
       call('LREM', fanout, 1, note)
       call('HINCRBY', meta_key(), 'fanout', -1)
@@ -30,9 +30,27 @@ local function drain_notes(flow)
   end
 end
 
+-- What the fields of a flow with rules say beside that.
+local function load_rules(flow)
+  for first = 1, flow.count, WHOLE_STEP do
+    local last = math.min(flow.count, first + WHOLE_STEP - 1)
+    local names = {}
+    for task = first, last do
+      local n, text = #names, digits(task)
+      names[n + 1], names[n + 2], names[n + 3] = state_field(text), rules_field(text), edges_field(text)
+    end
+    local got = call('HMGET', flow.key, unpack(names))
+    for task = first, last do
+      local at, text, known = 3 * (task - first), digits(task), flow.tasks[task]
+      known.kind = match(flow[state_field(text)] or got[at + 1] or NEVER, KIND)
+      known.rules, known.edges = got[at + 2] or nil, flow[edges_field(text)] or got[at + 3] or nil
+    end
+  end
+end
+
 -- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
 -- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
--- and the others as links_of has them.
+-- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it.
 local function load_whole(flow)
   local count = flow.left + flow.done
   drain_notes(flow)
@@ -57,10 +75,13 @@ local function load_whole(flow)
     end
   end
   flow.tasks, flow.count = tasks, count
+  if flow.ruled then
+    load_rules(flow)
+  end
 end
 
-local function is_final(status)
-  return status == FINISH or status == IGNORE
+local function is_final(known)
+  return known.status == FINISH or known.status == IGNORE or known.kind == GIVEN_UP
 end
 
 -- Open dependencies of every task of a whole flow, counted from the statuses of those before it.
@@ -71,7 +92,7 @@ local function count_open(flow)
   end
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.dependents and not is_final(known.status) then
+    if known.dependents and not is_final(known) then
       for dependent in string.gmatch(known.dependents, '%d+') do
         dependent = dependent + 0
         open[dependent] = open[dependent] + 1
@@ -90,12 +111,50 @@ local function is_away(known)
   return known.status == WAIT and known.lease ~= NO_LEASE
 end
 
--- Pushes every task of a whole flow that waits for nothing (and not for the time of its retry).
-local function push_ready(flow)
-  local open = count_open(flow)
+-- The same as find_ready, by what the tasks have heard so far.
+local function find_ready_by_rules(flow)
+  local by = rules_of_edges()
+  local ready, has_dependencies = {}, {}
+  for task = 1, flow.count do
+    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+      has_dependencies[tonumber(dependent)] = true
+    end
+  end
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.status == WAIT and open[task] == 0 and known.lease == NO_LEASE then
+    if known.status ~= WAIT then
+      ready[task] = false
+    elseif not has_dependencies[task] then
+      ready[task] = true
+    elseif known.edges then -- else it has heard of none
+      local edges = by.edges_of(known.edges)
+      local rule, most = by.rule_in(known.rules)
+      local left = known.open and tonumber(known.open) or 1 - by.count_ended(edges)
+      ready[task] = match(edges.used, BEGUN) ~= nil or by.decide(rule, most, edges, left) == STARTS
+    end
+  end
+  return ready
+end
+
+-- Whether each task of a whole flow waits for nothing but a worker (or the time of its retry); of a flow with
+-- rules, by what its tasks have heard so far.
+local function find_ready(flow)
+  if flow.ruled then
+    return find_ready_by_rules(flow)
+  end
+  local open, ready = count_open(flow), {}
+  for task = 1, flow.count do
+    ready[task] = flow.tasks[task].status == WAIT and open[task] == 0
+  end
+  return ready
+end
+
+-- Pushes every task of a whole flow that waits for nothing (and not for the time of its retry).
+local function push_ready(flow)
+  local ready = find_ready(flow)
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if ready[task] and known.lease == NO_LEASE then
       push(known.lane, flow, digits(task))
     end
   end
@@ -104,10 +163,10 @@ end
 -- Pushes what the drained notes had still to push: for a call that changes nothing else.
 local function push_unreleased(flow)
   if flow.unreleased then
-    local open = count_open(flow)
+    local ready = find_ready(flow)
     for task in pairs(flow.unreleased) do
       local known = flow.tasks[task]
-      if known.status == WAIT and open[task] == 0 and known.lease == NO_LEASE then
+      if ready[task] and known.lease == NO_LEASE then
         push(known.lane, flow, digits(task))
       end
     end
@@ -151,18 +210,22 @@ local function unplace(flow, task, known)
 end
 
 -- Makes tasks of a whole flow ({[task] = true}) wait from the start again, whatever they are (but running);
--- what waits behind them waits for them again. (`moved`: it has left its lane; `retimed`: it stays there, and
--- its time to wait begins anew, by another policy.)
+-- what waits behind them waits for them again, which of a flow with rules is to be decided then
+-- (whole_rules.lua). (`moved`: it has left its lane; `retimed`: it stays there, and its time to wait begins
+-- anew, by another policy.) Returns which tasks are in their lanes still, but for the moved ones.
 local function reopen(flow, again)
-  local before = count_open(flow)
+  local before, in_lanes = find_ready(flow), {}
   local forgotten = {}
   for task = 1, flow.count do
     local known = flow.tasks[task]
     if again[task] then
       local text = digits(task)
-      if is_final(known.status) then
+      if is_final(known) then
         flow.left = flow.left + 1
         flow.done = flow.done - 1
+      end
+      if flow.ruled and known.status == SUSPEND then
+        drop_timer(hold_timer(flow.id, text))
       end
       if known.status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)
@@ -183,21 +246,27 @@ local function reopen(flow, again)
         stop_awaiting(flow, text, known.lease)
       end
       known.status, known.lost, known.lease = WAIT, '0', NO_LEASE
+      known.kind = nil
+      if known.edges and match(known.edges, '!') then -- it has not begun any more
+        known.edges = string.gsub(known.edges, '!', '')
+        set(flow, edges_field(text), known.edges)
+      end
       set_state(flow, text, WAIT, known.attempt, '0', NO_LEASE)
     end
   end
   call_chunked('HDEL', flow.key, forgotten, CHUNK)
-  local after = count_open(flow)
+  local after = not flow.ruled and count_open(flow)
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
-    if known.open and tonumber(known.open) ~= after[task] then
+    local lease = known.before or known.lease
+    local was_released = not (flow.unreleased and flow.unreleased[task])
+    local in_lane = before[task] and lease == NO_LEASE and was_released and not known.moved
+    if flow.ruled then
+      in_lanes[task] = in_lane
+    elseif known.open and tonumber(known.open) ~= after[task] then
       set(flow, open_field(text), digits(after[task]))
     end
-    if known.status == WAIT then
-      local was, lease = known.was or WAIT, known.before or known.lease
-      local was_released = not (flow.unreleased and flow.unreleased[task])
-      local was_ready = was == WAIT and before[task] == 0 and lease == NO_LEASE
-      local in_lane = was_ready and was_released and not known.moved
+    if known.status == WAIT and not flow.ruled then
       if after[task] > 0 then
         if in_lane or is_away(known) then
           unplace(flow, text, known)
@@ -214,4 +283,5 @@ local function reopen(flow, again)
     end
   end
   restart_flow_timer(flow)
+  return in_lanes
 end

@@ -1,7 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
 -- needs: awaiting, base, flow_fields, flows, kept_results, operation, places, ready, release, statuses
--- needs: timers, whole_flow
+-- needs: timers, whole_flow, whole_rules
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
@@ -28,6 +28,8 @@ for index = behind_fields(restored, 9), #ARGV do
       return refused(flow, 'ignore-running', task)
     elseif status == FINISH or status == IGNORE then
       return refused(flow, 'final', task, status == FINISH and 'finished' or 'ignored')
+    elseif match(got[1] or NEVER, KIND) == GIVEN_UP then
+      return refused(flow, 'final', task, 'given up')
     end
     chosen[task] = true
     tasks[#tasks + 1] = { task = task, was = status, attempt = attempt, lost = lost, lease = lease,
@@ -50,8 +52,10 @@ local function in_need_of(known)
     for index = first, last do
       local dependent = dependents[index]
       local _, reads = links_of(got[2 * (index - first) + 1])
-      local status = match(got[2 * (index - first) + 2] or NEVER, STATE)
+      local state = got[2 * (index - first) + 2] or NEVER
+      local status = match(state, STATE)
       if reads and not chosen[dependent] and status ~= FINISH and status ~= IGNORE
+        and match(state, KIND) ~= GIVEN_UP
         and string.find(',' .. reads .. ',', ',' .. known.task .. ',', 1, true) then
         found[#found + 1] = dependent
       end
@@ -72,20 +76,20 @@ if flow.kept and result == '' then
     end
   end
 end
-local is_counted = string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
-local open
+local is_counted = flow.ruled or string.find(flow.flags, COUNTS_ACTIVE) or has_flag(flow, GAVE_PLACE_BACK)
+local ready
 if is_counted then
   load_whole(flow)
-  open = count_open(flow)
+  ready = find_ready(flow)
 end
 go_on(flow)
-if is_counted then
+if is_counted and not flow.ruled then
   push_unreleased(flow)
   flow.unreleased = nil
   count_active(flow)
   for _, known in ipairs(tasks) do
     local task = tonumber(known.task)
-    if known.was == WAIT and (open[task] == 0 or is_retrying(flow.tasks[task])) then
+    if known.was == WAIT and (ready[task] or is_retrying(flow.tasks[task])) then
       change_active(flow, -1)
     end
   end
@@ -99,7 +103,8 @@ for index, known in ipairs(tasks) do -- all of them before any is released: they
       stop_awaiting(flow, known.task, known.lease)
     end
   end
-  set_state(flow, known.task, IGNORE, known.attempt, known.lost, NO_LEASE)
+  set_state(flow, known.task, flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE, known.attempt,
+    known.lost, NO_LEASE)
   flow.left = flow.left - 1
   flow.done = flow.done + 1
   append_operation(flow, 'task.ignored', ',"task":' .. known.task .. ',"was":' .. known.was
@@ -107,8 +112,29 @@ for index, known in ipairs(tasks) do -- all of them before any is released: they
     .. (flow.left == 0 and ',"ends":true' or ''))
   ignored[index] = known.task
 end
+if flow.ruled then
+  local in_lane = {}
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    local is_unreleased = flow.unreleased and flow.unreleased[task]
+    in_lane[task] = ready[task] and known.lease == NO_LEASE and not is_unreleased
+  end
+  for _, known in ipairs(tasks) do
+    local whole = flow.tasks[tonumber(known.task)]
+    if known.was == SUSPEND then
+      drop_timer(hold_timer(flow.id, known.task))
+    end
+    whole.status, whole.kind, whole.lease = IGNORE, result ~= '' and 'p' or nil, NO_LEASE
+    if flow.kept and flow.left > 0 then
+      local dependents, reads = links_of(known.links)
+      settle_data(flow, known.task, result ~= '' and '=' .. result or nil, dependents, reads, {})
+    end
+  end
+  flow.unreleased = nil
+  redecide(flow, in_lane)
+end
 for _, known in ipairs(tasks) do
-  if known.links then
+  if known.links and not flow.ruled then
     release(flow, known.task, known.links, result ~= '' and '=' .. result or nil)
   end
 end

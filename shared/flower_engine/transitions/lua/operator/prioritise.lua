@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- prioritise: a flow's tasks have another priority from now on.
--- needs: base, flow_fields, flows, lanes, operation, places, ready, statuses, whole_flow
+-- needs: base, flow_fields, flows, lanes, operation, places, ready, whole_flow
 --
 -- Guarantees: what is ready waits in the lanes of the new priority, together with the event; a flow that
 --   waits for a place waits where its priority puts it.
@@ -12,11 +12,11 @@ if not flow then
   return reply
 end
 load_whole(flow)
-local open = count_open(flow)
+local ready = find_ready(flow)
 for task = 1, flow.count do
   local known, text = flow.tasks[task], digits(task)
   local moved = string.gsub(known.lane, '^([^:]*):[^:]*', '%1:' .. priority, 1)
-  local is_ready = known.status == WAIT and open[task] == 0 and known.lease == NO_LEASE
+  local is_ready = ready[task] and known.lease == NO_LEASE
   if moved ~= known.lane then
     if is_ready then
       pull(known.lane, flow, text)

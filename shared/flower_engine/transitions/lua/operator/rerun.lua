@@ -1,6 +1,7 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: awaiting, base, bodies, flow_fields, flows, operation, places, statuses, whole_data, whole_flow
+-- needs: awaiting, base, bodies, edges, flow_fields, flows, operation, places, statuses, whole_data
+-- needs: whole_flow, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
@@ -40,63 +41,97 @@ local function select(task)
     stack[#stack + 1] = task
   end
 end
-if selection == 'all' then
-  for task = 1, flow.count do
-    select(task)
+-- Selects what was asked for; a refusal, or nil.
+local function select_asked()
+  if selection == 'all' then
+    for task = 1, flow.count do
+      select(task)
+    end
+  elseif selection == 'failed' then
+    for task = 1, flow.count do
+      if flow.tasks[task].status == SUSPEND then
+        select(task)
+      end
+    end
   end
-elseif selection == 'failed' then
-  for task = 1, flow.count do
-    if flow.tasks[task].status == SUSPEND then
+  for index = at + 1, #ARGV do
+    local task = tonumber(ARGV[index])
+    local known = flow.tasks[task]
+    if not known then
+      return refused(flow, 'unknown', ARGV[index])
+    elseif selection == 'tasks' then
+      if known.status == WAIT and not is_away(known)
+        and not messages[digits(task)] and not is_other_body(bodies, task) then
+        return refused(flow, 'waits', ARGV[index])
+      end
+      select(task)
+    elseif known.status == IGNORE then
       select(task)
     end
   end
 end
-for index = at + 1, #ARGV do
-  local task = tonumber(ARGV[index])
-  local known = flow.tasks[task]
-  if not known then
-    return refused(flow, 'unknown', ARGV[index])
-  elseif selection == 'tasks' then
-    if known.status == WAIT and not is_away(known)
-      and not messages[digits(task)] and not is_other_body(bodies, task) then
-      return refused(flow, 'waits', ARGV[index])
-    end
-    select(task)
-  elseif known.status == IGNORE then
-    select(task)
-  end
+local refusal = select_asked()
+if refusal then
+  return refusal
 end
 if #stack == 0 then
   return refused(flow, 'nothing', selection)
 end
-if scope == 'dependents' then
-  while #stack > 0 do
-    for dependent in string.gmatch(flow.tasks[table.remove(stack)].dependents or '', '%d+') do
-      select(tonumber(dependent))
-    end
-  end
-elseif scope == '' and flow.kept then -- what read a result that goes
+-- What runs again because these do, by the scope: all behind them, or what read a result that goes.
+local function walk_on()
   while #stack > 0 do
     local task = table.remove(stack)
-    if is_final(flow.tasks[task].status) then
-      for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+    local known = flow.tasks[task]
+    for dependent in string.gmatch(known.dependents or '', '%d+') do
+      local number = tonumber(dependent)
+      local behind = flow.tasks[number]
+      local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
+        and (behind.status == FINISH or behind.status == SUSPEND)
+      if scope == 'dependents' or (scope == '' and read_it) then
+        select(number)
+      end
+    end
+  end
+end
+
+-- A dependent that waits for its retry, or the world, began on a result that goes.
+local function select_retrying()
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    if again[task] and (is_final(known) or (flow.ruled and known.status == SUSPEND)) then
+      for dependent in string.gmatch(known.dependents or '', '%d+') do
         local behind = flow.tasks[tonumber(dependent)]
-        if is_reader(behind, task) and (behind.status == FINISH or behind.status == SUSPEND) then
-          select(tonumber(dependent))
+        if is_away(behind) and uses(behind, task) then
+          again[tonumber(dependent)] = true
         end
       end
     end
   end
 end
 
-for task = 1, flow.count do -- a dependent that waits for its retry, or the world, began on a result that goes
-  if again[task] and is_final(flow.tasks[task].status) then
-    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
-      if is_away(flow.tasks[tonumber(dependent)]) then
-        again[tonumber(dependent)] = true
+walk_on()
+select_retrying()
+-- What rules had passed over because of these, and what began because they failed; a refusal, or nil.
+local function select_by_rules()
+  if flow.ruled then
+    local edges = open_behind(flow, again, select)
+    while #stack > 0 do
+      walk_on()
+      select_retrying()
+      edges = open_behind(flow, again, select)
+    end
+    for index = at + 1, selection == 'tasks' and #ARGV or at do
+      local known, counted = flow.tasks[tonumber(ARGV[index])], edges[tonumber(ARGV[index])]
+      if known.kind == NOT_TAKEN
+        and rules_of_edges().decide(known.rule, known.most, counted, counted.left) == PASSES then
+        return refused(flow, 'not-taken', ARGV[index], counted.cause)
       end
     end
   end
+end
+refusal = select_by_rules()
+if refusal then
+  return refusal
 end
 
 local stale = stale_body(flow, bodies, again)
@@ -106,32 +141,38 @@ end
 
 local lists = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
 local ran, unchanged = {}, {}
-for task = 1, flow.count do
-  if again[task] then
-    local known = flow.tasks[task]
-    if known.status == RUNNING then
-      return refused(flow, 'running', digits(task))
-    elseif is_final(known.status) then
-      for dependent in string.gmatch(known.dependents or '', '%d+') do
-        local behind = flow.tasks[tonumber(dependent)]
-        if not again[tonumber(dependent)] then
-          if behind.status == RUNNING then
-            return refused(flow, 'dependent-running', digits(task), dependent)
-          elseif behind.status == FINISH and scope == '' then
-            return refused(flow, 'dependent-started', digits(task), dependent)
+local function list_all()
+  for task = 1, flow.count do
+    if again[task] then
+      local known = flow.tasks[task]
+      if known.status == RUNNING then
+        return refused(flow, 'running', digits(task))
+      elseif is_final(known) or (flow.ruled and known.status == SUSPEND) then
+        for dependent in string.gmatch(known.dependents or '', '%d+') do
+          local behind = flow.tasks[tonumber(dependent)]
+          if not again[tonumber(dependent)] and uses(behind, task) then
+            if behind.status == RUNNING then
+              return refused(flow, 'dependent-running', digits(task), dependent)
+            elseif behind.status == FINISH and scope == '' then
+              return refused(flow, 'dependent-started', digits(task), dependent)
+            end
           end
         end
       end
-    end
-    if known.status == WAIT and known.attempt == '0'
-      and not messages[digits(task)] and not is_other_body(bodies, task) then
-      unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
-    else
-      local list = lists[known.status]
-      list[#list + 1] = digits(task)
-      ran[#ran + 1] = digits(task)
+      if known.status == WAIT and known.attempt == '0'
+        and not messages[digits(task)] and not is_other_body(bodies, task) then
+        unchanged[#unchanged + 1] = task -- it waits as it did; only what is before it may change
+      else
+        local list = lists[known.status]
+        list[#list + 1] = digits(task)
+        ran[#ran + 1] = digits(task)
+      end
     end
   end
+end
+refusal = list_all()
+if refusal then
+  return refusal
 end
 for _, task in ipairs(unchanged) do
   again[task] = nil
@@ -200,6 +241,10 @@ append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed
   .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}')
   .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}'))
 go_on(flow)
-reopen(flow, again)
-count_active(flow)
+local in_lanes = reopen(flow, again)
+if flow.ruled then
+  redecide(flow, in_lanes)
+else
+  count_active(flow)
+end
 return conclude(flow, ran)

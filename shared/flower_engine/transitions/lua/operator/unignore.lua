@@ -1,6 +1,6 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- needs: base, operation, places, statuses, whole_data, whole_flow
+-- needs: base, operation, places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent runs, retries, awaits, is suspended or finished.
@@ -20,12 +20,13 @@ for index = first + 3 * results, #ARGV do
   local known = flow.tasks[task]
   if not known then
     return refused(flow, 'unknown', ARGV[index])
-  elseif known.status ~= IGNORE then
+  elseif known.status ~= IGNORE or (flow.ruled and known.kind and known.kind ~= 'p') then
     return refused(flow, 'not-ignored', ARGV[index])
   end
   for dependent in string.gmatch(known.dependents or '', '%d+') do
     local behind = flow.tasks[tonumber(dependent)]
-    if is_away(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE) then
+    local has_begun = is_away(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE)
+    if has_begun and uses(behind, task) then
       return refused(flow, 'unignore-started', ARGV[index], dependent)
     end
   end
@@ -34,6 +35,12 @@ for index = first + 3 * results, #ARGV do
     tasks[#tasks + 1] = digits(task)
   end
 end
+local behind = {}
+if flow.ruled then
+  open_behind(flow, again, function(task)
+    behind[#behind + 1] = digits(task)
+  end)
+end
 if flow.kept then
   local missing = missing_results(flow, again, given)
   if #missing > 0 then
@@ -41,10 +48,15 @@ if flow.kept then
   end
   reopen_data(flow, again, given)
 end
-for _, task in ipairs(tasks) do
-  append_operation(flow, 'task.unignored', ',"task":' .. task)
+for index, task in ipairs(tasks) do
+  append_operation(flow, 'task.unignored',
+    ',"task":' .. task .. (index == #tasks and listed('behind', behind) or ''))
 end
 go_on(flow)
-reopen(flow, again)
-count_active(flow)
+local in_lanes = reopen(flow, again)
+if flow.ruled then
+  redecide(flow, in_lanes)
+else
+  count_active(flow)
+end
 return conclude(flow, tasks)

@@ -16,13 +16,16 @@ end
 local reply = { 'ok' }
 
 local function is_idle(flow)
-  local open, suspended = count_open(flow), false
+  local ready, suspended = find_ready(flow), false
   for task = 1, flow.count do
     local known = flow.tasks[task]
-    if known.status == RUNNING or (known.status == WAIT and (open[task] == 0 or is_retrying(known))) then
+    local is_held = known.status == SUSPEND and known.kind ~= GIVEN_UP
+    if known.status == RUNNING or ready[task] or is_retrying(known) then
       return false
+    elseif is_held and flow.ruled and call('ZSCORE', timers_key(), hold_timer(flow.id, digits(task))) then
+      return false -- it is given up one day
     end
-    suspended = suspended or known.status == SUSPEND
+    suspended = suspended or is_held
   end
   return suspended
 end

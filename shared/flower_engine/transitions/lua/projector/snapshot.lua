@@ -37,6 +37,13 @@ local function told_result(payload)
   return (sub(payload, 1, 1) == '@' and ',"blob":' or ',"result":') .. sub(payload, 2)
 end
 
+-- How a task of a flow with rules has ended, and which of its dependencies it began with.
+local function told_rules(known)
+  local used = known.edges and match(known.edges, '!([%d,]+)$')
+  local kind = known.kind and ',"ended_as":"' .. known.kind .. '"' or ''
+  return kind .. (used and ',"used":[' .. used .. ']' or '')
+end
+
 local function told(known, message, failures, progress, policy, result, votes)
   local lane = lane_of(plain_lane(known.lane))
   local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
@@ -59,7 +66,7 @@ local function told(known, message, failures, progress, policy, result, votes)
     .. (lane.units > 1 and ',"units":' .. digits(lane.units) or '') .. named('fair_key', fair_key)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
-    .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. '}'
+    .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. told_rules(known) .. '}'
 end
 
 -- The signals that a flow keeps, and the ids of all that it got.

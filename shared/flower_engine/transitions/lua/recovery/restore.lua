@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- restore: a recovery puts flows back as their events left them.
--- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, timers
--- needs: whole_flow
+-- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, statuses
+-- needs: timers, whole_flow, whole_rules
 --
 -- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
 --   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often
@@ -38,9 +38,19 @@ local function restore(id, due, first, last)
     elseif is_away(known) then
       place_awaiting(flow, digits(task), known.lease)
     end
+    if flow.ruled and known.status == SUSPEND then
+      local given_up = call('HGET', key, given_up_field(digits(task)))
+      if given_up then
+        set_timeout(hold_timer(id, digits(task)), given_up - now_ms)
+      end
+    end
   end
-  push_ready(flow)
-  count_active(flow)
+  if flow.ruled then -- what the lost log had still to pass over
+    redecide(flow, {})
+  else
+    push_ready(flow)
+    count_active(flow)
+  end
   if string.find(flow.flags, EITHER_OF_SCHEDULE) then
     local uid, slot = schedule_of(flow)
     local is_stopped = flow.active == 0

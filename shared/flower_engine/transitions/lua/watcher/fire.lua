@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- needs: awaiting, base, commit, engine_time, events, failed_attempt, flow_fields, flows, keys, meta, places
--- needs: ready, statuses, timers, waits, whole_flow
+-- needs: awaiting, base, commit, engine_time, events, failed_attempt, failed_for_good, flow_fields, flows
+-- needs: keys, meta, places, ready, statuses, timers, waits, whole_flow, whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
@@ -91,9 +91,20 @@ function move.q(id, task)
     pull(lane, flow, task)
     set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
     change_active(flow, -1)
+    local error = error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit))
     append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-      .. ',"error":' .. error_of('QueueTimeout', 'no worker took it within ' .. seconds(limit)) .. '}')
+      .. ',"error":' .. error .. '}')
+    hold_waiting(flow, task, attempt, lost, error)
     say('queue-timeout', flow, task)
+  end
+end
+
+function move.g(id, task)
+  local flow, state = load_task(id, task, lane_field(task))
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  if flow and status == SUSPEND and match(state, KIND) ~= GIVEN_UP then
+    give_up(flow, task, SUSPEND, attempt, lost, lease, 'hold', ',"attempt":' .. attempt)
+    say('given-up', flow, task)
   end
 end
 
@@ -102,13 +113,14 @@ function move.f(id)
   if not flow then
     return
   end
-  local open, running, waiting = count_open(flow), {}, {}
+  local ready, running, waiting = find_ready(flow), {}, {}
+  local in_lane = {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
     if known.status == RUNNING then
       end_lease(flow, text, known)
       running[#running + 1] = text
-    elseif known.status == WAIT and open[task] == 0 then
+    elseif ready[task] then
       unplace(flow, text, known)
       waiting[#waiting + 1] = text
     else
@@ -126,7 +138,11 @@ function move.f(id)
       .. (#waiting > 0 and ',"waiting":[' .. concat(waiting, ',') .. ']' or '') .. '}')
     say('flow-timeout', flow, '0')
   end
-  count_active(flow)
+  if flow.ruled then -- tasks may start because these failed
+    redecide(flow, in_lane)
+  else
+    count_active(flow)
+  end
 end
 
 -- A sleep is over.
@@ -160,14 +176,16 @@ function move.d(id, task)
     stop_awaiting(flow, task, lease)
     set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
     change_active(flow, -1)
+    local error = error_of('WaitTimeout', (is_event and 'no signal came' or 'nobody answered')
+      .. ' within ' .. seconds(timeout))
     append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
-      .. ',"error":' .. error_of('WaitTimeout', (is_event and 'no signal came' or 'nobody answered')
-        .. ' within ' .. seconds(timeout)) .. '}')
+      .. ',"error":' .. error .. '}')
+    hold_waiting(flow, task, attempt, lost, error)
   end
   say('wait-timeout', flow, task)
 end
 
-local IS_TIMEOUT = { a = true, q = true, f = true }
+local IS_TIMEOUT = { a = true, q = true, f = true, g = true }
 local grace_ms = tonumber(call('HGET', meta_key(), 'grace') or 0) - now_ms
 local is_stalled = grace_ms > 0 or now_ms - tick > tonumber(tick_gap_ms)
 for _, member in ipairs(call('ZRANGE', timers_key(), '-inf', now, 'BYSCORE', 'LIMIT', 0, most)) do

@@ -29,7 +29,7 @@ end
 for _, passed in ipairs(struck) do
   local dependents = call('HGET', passed[1].key, dependents_field(passed[2]))
   if dependents then
-    release(passed[1], passed[2], dependents)
+    release(passed[1], passed[2], dependents, nil, 'o')
   end
 end
 commit()

@@ -95,7 +95,7 @@ if #struck_tasks > 0 then
   taken = nil
   for _, passed in ipairs(struck_tasks) do
     if passed[3] then
-      release(passed[1], passed[2], passed[3])
+      release(passed[1], passed[2], passed[3], nil, 'o')
     end
   end
   settle()

@@ -1,0 +1,67 @@
+"""What Redis counts of rules is what the fold of its log says, and every decision has been made.
+
+Nothing waits for what can no longer come, unless a note under way is still to tell it so.
+"""
+
+from collections.abc import Iterator
+
+from flower_engine.model.end_kinds import kind_in_redis
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold_rules import edges_of, has_value
+from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
+from flower_engine.model.rules import PASS, Edges, decided, rule_of
+from flower_engine.model.status import Status
+from flower_engine.model.task_rules import TaskRules
+
+_NONE = "0 0 0 0 0 0 -"
+
+
+def rule_differences(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
+    """Where a flow stands otherwise than rules say, or Redis counts otherwise than its events say."""
+    if ("r" in held.flags) != flow.ruled:
+        yield f"flow {flow.flow}: it has rules: {flow.ruled}; its flags are {held.flags!r}"
+    if not flow.ruled:
+        return
+    given_up = any(task.ended_as == "x" for task in flow.tasks)
+    if ("x" in held.flags) != given_up:
+        yield f"flow {flow.flow}: it has given something up: {given_up}; its flags are {held.flags!r}"
+    for task, found in zip(flow.tasks, held.tasks, strict=True):
+        yield from _task(flow, task, found, live)
+
+
+def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) -> Iterator[str]:
+    where = f"flow {flow.flow} task {task.planned.seq}"
+    kind = kind_in_redis(task.ended_as, has_value=has_value(task))
+    if found.kind != kind and {found.kind, kind} != {"", "p"}:  # what had no rules at first does not know
+        yield f"{where}: it has ended as {found.kind!r}, its events say {kind!r}"
+    rules = TaskRules.of(task.planned)
+    if found.rules != (rules.text().decode() if rules else ""):
+        yield f"{where}: its rules are {found.rules!r}, its events say {rules}"
+    edges = Edges.of(edges_of(flow, task))
+    if task.edges != edges:
+        yield f"{where}: the fold counts {task.edges}, its dependencies stand as {edges}"
+    is_passed = decided(rule_of(task.planned.rule), edges) is PASS
+    if task.ended_as == "n" and not is_passed:
+        yield f"{where}: it is passed over, and nothing that has ended is a cause of it: {edges}"
+    if any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on):
+        return
+    if task.status is Status.WAIT and not task.used and is_passed:
+        yield f"{where}: it waits for what can no longer come: {edges}"
+    yield from _edges(where, task, found.edges or _NONE, edges)
+
+
+def _edges(where: str, task: TaskState, found: str, edges: Edges) -> Iterator[str]:
+    rule = rule_of(task.planned.rule)
+    held = edges.held if rule.word == "failed" else 0
+    numbers = (edges.finished, edges.passed, edges.not_taken, edges.given_up, held, edges.missing)
+    *counted, used = found.split(" ")
+    if list(map(str, numbers)) != counted:
+        yield f"{where}: its edges are {found!r}, its events say {edges}"
+    begun = used.removeprefix("!") if used.startswith("!") else ""
+    if begun != ",".join(map(str, task.used)):
+        yield f"{where}: it began with {used!r}, its events say {task.used}"
+    if not begun and rule.picks:
+        picked = 0 if used == "-" else used.count(",") + 1
+        able = edges.held + edges.given_up if rule.word == "failed" else edges.used
+        if picked != min(able, rule.most or 1):
+            yield f"{where}: it is to begin with {used!r}, of {edges}"

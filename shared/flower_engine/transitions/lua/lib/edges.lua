@@ -1,0 +1,129 @@
+-- Rules: what becomes of a task that waits, from how its dependencies stand; see model/rules.py.
+--
+-- What became of a dependency is told to its dependents as a kind:
+--   f finished   p passed over, with a result   o passed over, without one   n not taken   x given up
+--   s held (only those hear of it that start when it fails)   X given up, and was held
+-- A field of a task counts them, "<finished> <passed over> <not taken> <given up> <held> <missing> <used>";
+-- held ones only where its rule is "failed". Missing: those that have ended without the value that it cannot
+-- do without. Used: for "failed" and "at_least" those that its rule picks, "2,3" ("-": none yet; "!" before
+-- them: it has begun).
+-- needs: base
+local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+local NO_EDGES = '0 0 0 0 0 0 -'
+local BEGUN = '^!' -- of what is used
+local RULES = '^(%S+) (%d+) (%S+) (%S+) (.*)$' -- rule, how many, on_failure, what it cancels, stand-in
+local NO_RULES = 'ready 0 hold - '
+local STARTS = 'start'
+local PASSES = 'pass'
+local STAYS = 'wait'
+
+local function make_rules()
+  local counted_as = { f = 'finished', p = 'passed', o = 'passed', n = 'not_taken', x = 'given_up',
+    X = 'given_up', s = 'held' }
+  local without_value = { o = true, n = true, x = true, X = true }
+
+  local function edges_of(text)
+    local finished, passed, not_taken, given_up, held, missing, used = match(text or NO_EDGES, EDGES)
+    return { finished = finished + 0, passed = passed + 0, not_taken = not_taken + 0,
+      given_up = given_up + 0, held = held + 0, missing = missing + 0, used = used }
+  end
+
+  local function edges_text(edges)
+    return digits(edges.finished) .. ' ' .. digits(edges.passed) .. ' ' .. digits(edges.not_taken) .. ' '
+      .. digits(edges.given_up) .. ' ' .. digits(edges.held) .. ' ' .. digits(edges.missing) .. ' '
+      .. edges.used
+  end
+
+  -- How many dependencies have ended.
+  local function count_ended_edges(edges)
+    return edges.finished + edges.passed + edges.not_taken + edges.given_up
+  end
+
+  -- What becomes of a task that waits and has not begun; `left`: its dependencies that have not ended.
+  local function decide_by(rule, most, edges, left)
+    local used = edges.finished + edges.passed
+    if rule == 'ready' then
+      if edges.given_up > 0 or edges.missing > 0 then
+        return PASSES
+      elseif left > 0 then
+        return STAYS
+      end
+      return edges.not_taken > 0 and used == 0 and PASSES or STARTS
+    elseif rule == 'finished' then
+      if edges.passed > 0 or edges.not_taken > 0 or edges.given_up > 0 then
+        return PASSES
+      end
+      return left > 0 and STAYS or STARTS
+    elseif rule == 'settled' then
+      return left > 0 and STAYS or STARTS
+    elseif rule == 'at_least' then
+      if used >= most then
+        return STARTS
+      end
+      return used + left >= most and STAYS or PASSES
+    end
+    if edges.held > 0 or edges.given_up > 0 then
+      return STARTS
+    end
+    return left > 0 and STAYS or PASSES
+  end
+
+  -- A rule and how many dependencies it needs, of a task's field.
+  local function rule_in(rules)
+    local rule, most = match(rules or NO_RULES, RULES)
+    return rule, tonumber(most)
+  end
+
+  -- How many a rule picks of its dependencies (0: it takes them all).
+  local function picks(rule, most)
+    return rule == 'failed' and 1 or most
+  end
+
+  -- Whether a rule may pick a dependency of which this became.
+  local function is_picked(rule, kind)
+    if rule == 'failed' then
+      return kind == 's' or kind == 'x' or kind == 'X'
+    end
+    return rule == 'at_least' and (kind == 'f' or kind == 'p' or kind == 'o')
+  end
+
+  -- Picks a dependency, if the rule wants one more.
+  local function pick(edges, rule, most, task)
+    local used = edges.used
+    if used == '-' then
+      edges.used = task
+    elseif not match(used, BEGUN) and not string.find(',' .. used .. ',', ',' .. task .. ',', 1, true) then
+      local _, count = string.gsub(used, ',', ',')
+      if count + 1 < picks(rule, most) then
+        edges.used = used .. ',' .. task
+      end
+    end
+  end
+
+  -- Whether a task cannot do without the result of another; `reads` as links_of has it.
+  local function needs_value(reads, producer)
+    return reads and string.find(',' .. reads .. ',', ',' .. producer .. ',', 1, true) ~= nil
+  end
+
+  -- Counts one more that became this, or one less.
+  local function add(edges, kind, by)
+    local name = counted_as[kind]
+    edges[name] = edges[name] + by
+  end
+
+  -- Whether one that became this leaves a task without a value that it needs; `reads` as links_of has them.
+  local function lacks_value(kind, reads, producer)
+    return without_value[kind] and needs_value(reads, producer) or false
+  end
+
+  return { edges_of = edges_of, text = edges_text, count_ended = count_ended_edges, decide = decide_by,
+    rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
+    lacks_value = lacks_value, is_without_value = function(kind) return without_value[kind] end }
+end
+
+-- What is done with edges and rules, made when a call first meets a flow that has some.
+local known_rules = nil
+local function rules_of_edges()
+  known_rules = known_rules or make_rules()
+  return known_rules
+end

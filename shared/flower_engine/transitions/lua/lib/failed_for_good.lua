@@ -1,0 +1,114 @@
+-- An attempt has failed for good: its task is held until somebody decides, or what its definition says of
+-- that follows (on_failure).
+-- needs: base, edges, events, flow_fields, flows, rules, statuses, timers
+local MOST_REASON = 500 -- bytes of an error's one line
+
+-- What follows a failure of a task ("hold", "hold:<ms>", "give_up", "pass"), and the stand-in for its result.
+local function on_failure_of(flow, task)
+  if not flow.ruled then
+    return 'hold', ''
+  end
+  local name = rules_field(task)
+  local rules = flow[name]
+  if rules == nil then
+    rules = call('HGET', flow.key, name)
+    flow[name] = rules
+  end
+  local _, _, on_failure, _, stand_in = match(rules or NO_RULES, RULES)
+  return on_failure, stand_in
+end
+
+-- The first line of an error's message (JSON), as JSON text.
+local function reason_of(error)
+  local kind, message = match(error, '^{"type":"([^"]*)","message":"(.*)$')
+  if not kind then
+    return '""'
+  end
+  message = string.gsub(message, '",".*$', '')
+  message = string.gsub(string.gsub(message, '"}$', ''), '\\n.*$', '')
+  if #message > MOST_REASON or string.find(message, '[\\"]') then
+    local told, decoded = pcall(cjson.decode, error)
+    message = told and type(decoded) == 'table' and tostring(decoded.message) or ''
+    message = match(message, '^[^\n]*')
+    if #message > MOST_REASON then
+      message = string.gsub(sub(message, 1, MOST_REASON), '[\192-\255][\128-\191]*$', '')
+    end
+    return cjson.encode(kind .. ': ' .. message)
+  end
+  return '"' .. kind .. ': ' .. message .. '"'
+end
+
+-- The task has ended: what that is for its flow.
+local function count_closed(flow)
+  flow.left = flow.left - 1
+  flow.done = flow.done + 1
+end
+
+-- A running task (`was`: its status) is given up, or one that is held. `told`: more fields of the event.
+local function give_up(flow, task, was, attempt, lost, lease, by, told)
+  set_state(flow, task, GIVEN_UP_STATE, attempt, lost, lease)
+  count_closed(flow)
+  set_flag(flow, HAS_GIVEN_UP, true)
+  append('{"type":"task.given_up' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
+    .. task .. ',"was":' .. was .. ',"by":"' .. by .. '"' .. told
+    .. (flow.left == 0 and ',"ends":true}' or '}'))
+  by_rules().end_task(flow, task, call('HGET', flow.key, dependents_field(task)), by == 'hold' and 'X' or 'x')
+end
+
+-- The task is passed over because its definition says so.
+local function pass_failed(flow, task, was, attempt, lost, lease, stand_in, error, told)
+  set_state(flow, task, stand_in == '' and IGNORE or WITH_RESULT_STATE, attempt, lost, lease)
+  count_closed(flow)
+  append('{"type":"task.ignored' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
+    .. task .. ',"was":' .. was .. ',"by":"on_failure","reason":' .. reason_of(error)
+    .. (stand_in == '' and '' or ',"result":' .. stand_in) .. told
+    .. (flow.left == 0 and ',"ends":true}' or '}'))
+  local links = call('HGET', flow.key, dependents_field(task))
+  by_rules().end_task(flow, task, links, stand_in == '' and 'o' or 'p',
+    flow.kept and stand_in ~= '' and '=' .. stand_in or nil)
+end
+
+-- A task is held from here on (its event is appended): those hear of it that start when it fails, and the
+-- time after which it is given up begins.
+local function begin_hold(flow, task, on_failure)
+  local ms = match(on_failure, '^hold:(%d+)$')
+  if ms then
+    set_timeout(hold_timer(flow.id, task), ms)
+  end
+  by_rules().tell_held(flow, task)
+end
+
+-- A running attempt has failed for good. `keep`: the lease that its task keeps, so that the outcome sent
+-- again is known; `more`: more fields of the event.
+local function fail_for_good(flow, task, attempt, lost, lease, error, keep, more)
+  local on_failure, stand_in = on_failure_of(flow, task)
+  change_active(flow, -1)
+  if keep == lease then
+    flow.last = lease
+  end
+  if on_failure == 'give_up' then
+    give_up(flow, task, RUNNING, attempt, lost, keep, 'on_failure', ',"attempt":' .. attempt .. ',"lease":"'
+      .. lease .. '","error":' .. error .. more)
+  elseif on_failure == 'pass' then
+    pass_failed(flow, task, RUNNING, attempt, lost, keep, stand_in, error, ',"error":' .. error .. more)
+  else
+    set_state(flow, task, SUSPEND, attempt, lost, keep)
+    append('{"type":"task.suspended' .. about(flow, task, attempt, lease) .. more .. ',"error":' .. error
+      .. '}')
+    if flow.ruled then
+      begin_hold(flow, task, on_failure)
+    end
+  end
+end
+
+-- A task that waited too long is held (its event is appended).
+local function hold_waiting(flow, task, attempt, lost, error)
+  local on_failure, stand_in = on_failure_of(flow, task)
+  if on_failure == 'give_up' then
+    give_up(flow, task, SUSPEND, attempt, lost, NO_LEASE, 'on_failure', ',"attempt":' .. attempt)
+  elseif on_failure == 'pass' then
+    pass_failed(flow, task, SUSPEND, attempt, lost, NO_LEASE, stand_in, error, '')
+  elseif flow.ruled then
+    begin_hold(flow, task, on_failure)
+  end
+end

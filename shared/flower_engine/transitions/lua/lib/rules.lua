@@ -1,0 +1,191 @@
+-- Rules of flows that have some: what is told of a task to those behind it, and what is passed over then.
+--
+-- Passing over goes on through whatever follows, in bounded steps: what is left is noted in "fanout".
+-- needs: base, edges, events, fanout_notes, flow_fields, flows, kept_results, ready, statuses
+local RULE_STEP = 500 -- dependents that a call tells of tasks beyond those of a note
+local WIDE_LINKS = 2000 -- bytes of a list of dependents that is told in steps
+local WAITS_STILL = 48 -- "0", the status that a state begins with
+
+local function make_rules_of_flows()
+  local told_in_call = 0
+  local ended_tasks, passed_tasks = {}, {} -- of the flow that is being settled
+
+  -- A task of which its rule says that it is passed over; settle_ends must follow.
+  local function pass(flow, task, state)
+    local _, attempt, lost = match(state, STATE)
+    set_state(flow, task, NOT_TAKEN_STATE, attempt, lost, NO_LEASE)
+    flow.left = flow.left - 1
+    flow.done = flow.done + 1
+    passed_tasks[#passed_tasks + 1] = tonumber(task)
+    ended_tasks[#ended_tasks + 1] = { task = task, kind = 'n' }
+  end
+
+  -- Tells a task what became of one of its dependencies (`of`), and decides.
+  local function tell_one(flow, task, of, kind, open, lane, state, message, text, rules, links)
+    local by = rules_of_edges()
+    local open_name, edges_name, state_name = open_field(task), edges_field(task), state_field(task)
+    open = flow[open_name] or open
+    local edges = by.edges_of(flow[edges_name] or text or nil)
+    local rule, most = by.rule_in(rules)
+    local left = open and tonumber(open) or 1 - by.count_ended(edges)
+    local before = by.decide(rule, most, edges, left)
+    by.add(edges, kind, 1)
+    if kind ~= 's' then
+      left = left - 1
+      if open then
+        set(flow, open_name, digits(left))
+      end
+      if kind == 'X' and rule == 'failed' then
+        edges.held = edges.held - 1
+      end
+      local _, reads = links_of(links)
+      if by.lacks_value(kind, reads, of) then
+        edges.missing = edges.missing + 1
+      end
+    end
+    if by.is_picked(rule, kind) then
+      by.pick(edges, rule, most, of)
+    end
+    set(flow, edges_name, by.text(edges))
+    state = flow[state_name] or state or NEVER
+    flow[state_name] = state
+    if string.byte(state) ~= WAITS_STILL or before == STARTS or match(edges.used, BEGUN) then
+      return
+    end
+    local after = by.decide(rule, most, edges, left)
+    if after == STARTS then
+      flow[message_field(task)] = message
+      change_active(flow, 1)
+      push(lane, flow, task)
+    elseif after == PASSES then
+      pass(flow, task, state)
+    end
+  end
+
+  local function tell_some(flow, of, kind, tasks)
+    local by = rules_of_edges()
+    local names = {}
+    for index = 1, #tasks do
+      local task, n = tasks[index], #names
+      names[n + 1], names[n + 2], names[n + 3] = open_field(task), lane_field(task), state_field(task)
+      names[n + 4], names[n + 5], names[n + 6] = message_field(task), edges_field(task), rules_field(task)
+      names[n + 7] = by.is_without_value(kind) and flow.kept and dependents_field(task) or open_field(task)
+    end
+    local has_links = by.is_without_value(kind) and flow.kept
+    local got = values_of(flow, names)
+    told_in_call = told_in_call + #tasks
+    for index = 1, #tasks do
+      local at = 7 * (index - 1)
+      tell_one(flow, tasks[index], of, kind, got[at + 1], got[at + 2], got[at + 3], got[at + 4], got[at + 5],
+        got[at + 6] or nil, has_links and got[at + 7] or nil)
+    end
+  end
+
+  -- What is left of telling of a task is noted.
+  local function tell_later(flow, task, kind)
+    note_fanout(flow.id, task, kind)
+    change_active(flow, 1) -- the note
+  end
+
+  -- The event of what was passed over since.
+  local function append_passed(flow, cause)
+    if #passed_tasks == 0 then
+      return
+    end
+    table.sort(passed_tasks)
+    local ranges, first, last = {}, nil, nil
+    for index = 1, #passed_tasks + 1 do
+      local task = passed_tasks[index]
+      if first and task ~= last + 1 then
+        ranges[#ranges + 1] = '[' .. digits(first) .. ',' .. digits(last) .. ']'
+        first = nil
+      end
+      first, last = first or task, task
+    end
+    passed_tasks = {}
+    append('{"type":"tasks.passed' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"ranges":['
+      .. concat(ranges, ',') .. '],"cause":' .. cause .. (flow.left == 0 and ',"ends":true}' or '}'))
+  end
+
+  -- Tells of tasks that have ended, and of those that are passed over because of it; then the event follows.
+  -- `cause`: the task that it began with.
+  local function settle_ends(flow, cause)
+    local index = 1
+    while index <= #ended_tasks do
+      local ended = ended_tasks[index]
+      index = index + 1
+      local links = ended.links
+      if links == nil then
+        links = call('HGET', flow.key, dependents_field(ended.task))
+      end
+      if links and flow.left > 0 then
+        local dependents, reads = links_of(links)
+        if flow.kept then
+          settle_data(flow, ended.task, ended.payload, dependents, reads, {})
+        end
+        if dependents and (#dependents > WIDE_LINKS or told_in_call >= RULE_STEP) then
+          tell_later(flow, ended.task, ended.kind)
+        elseif dependents then
+          tell_some(flow, ended.task, ended.kind, tasks_read(dependents))
+        end
+      end
+    end
+    ended_tasks = {}
+    append_passed(flow, cause)
+  end
+
+  -- A task of a flow with rules has ended (its event is appended): those behind it hear of it. `payload`: its
+  -- result, if the flow keeps results; `links`: see links_of.
+  local function end_by_rules(flow, task, links, kind, payload)
+    ended_tasks[1] = { task = task, kind = kind, links = links or false, payload = payload }
+    settle_ends(flow, task)
+  end
+
+  -- A task of a flow with rules is held: those hear of it that start when it fails.
+  local function tell_held(flow, task)
+    local watchers = call('HGET', flow.key, watchers_field(task))
+    if not watchers or watchers == '' then
+      return
+    elseif #watchers > WIDE_LINKS or told_in_call >= RULE_STEP then
+      tell_later(flow, task, 's')
+    else
+      tell_some(flow, task, 's', tasks_read(watchers))
+    end
+  end
+
+  -- The task begins: which dependencies its rule picked is settled, and the fields of its event say it.
+  local function begin_by_rule(flow, task)
+    local by = rules_of_edges()
+    local edges_name, rules_name = edges_field(task), rules_field(task)
+    local got = call('HMGET', flow.key, edges_name, rules_name)
+    local rule, most = by.rule_in(got[2] or nil)
+    if by.picks(rule, most) == 0 then
+      return ''
+    end
+    local edges = by.edges_of(flow[edges_name] or got[1] or nil)
+    if match(edges.used, BEGUN) then
+      return ''
+    end
+    local used = edges.used
+    edges.used = '!' .. used
+    set(flow, edges_name, by.text(edges))
+    return ',"used":[' .. used .. ']'
+  end
+
+  -- A task's message with what its rule picked, for its worker.
+  local function with_used(flow, task, message)
+    local text = flow[edges_field(task)] or call('HGET', flow.key, edges_field(task))
+    local used = match(text or '', '!([%d,]+)$')
+    return used and sub(message, 1, -2) .. ',"used":[' .. used .. ']}' or message
+  end
+
+  return { pass = pass, tell_some = tell_some, settle_ends = settle_ends, end_task = end_by_rules,
+    tell_held = tell_held, begin = begin_by_rule, with_used = with_used }
+end
+
+-- What is done in flows that have rules, made when a call first meets one.
+local known_rules_of_flows = nil
+local function by_rules()
+  known_rules_of_flows = known_rules_of_flows or make_rules_of_flows()
+  return known_rules_of_flows
+end

@@ -1,0 +1,227 @@
+-- Rules of a whole flow: how all of its tasks stand is counted anew from their statuses, and whatever follows
+-- from that is done. Needed where an operation changes tasks that others have heard of already.
+-- needs: base, edges, flow_fields, flows, kept_results, keys, places, ready, rules, statuses, timers
+-- needs: whole_flow
+
+-- Takes the flow's notes off the list: what they had still to tell is counted anew.
+local function take_notes(flow)
+  if tonumber(call('HGET', meta_key(), 'fanout') or 0) <= 0 then
+    return
+  end
+  for _, note in ipairs(call('LRANGE', fanout_key(), 0, -1)) do
+    if sub(note, 1, 36) == flow.id then
+      call('LREM', fanout_key(), 1, note)
+      call('HINCRBY', meta_key(), 'fanout', -1)
+    end
+  end
+end
+
+-- How a task stands for those behind it; nil: it waits or runs.
+local function kind_of(known)
+  if known.status == FINISH then
+    return 'f'
+  elseif known.status == SUSPEND then
+    return known.kind or 's'
+  elseif known.status == IGNORE then
+    return (known.kind == NOT_TAKEN or known.kind == 'p') and known.kind or 'o'
+  end
+  return nil
+end
+
+-- The edges of every task as the statuses have them: {counts as edges_of has them; left: how many have not
+-- ended; cause: one that has}.
+local function count_edges(flow)
+  local by = rules_of_edges()
+  local all = {}
+  for task = 1, flow.count do
+    all[task] = by.edges_of(NO_EDGES)
+    all[task].left = 0
+    local known = flow.tasks[task]
+    known.rule, known.most = by.rule_in(known.rules)
+  end
+  for task = 1, flow.count do
+    local known = flow.tasks[task]
+    local kind = kind_of(known)
+    local text = digits(task)
+    for dependent in string.gmatch(known.dependents or '', '%d+') do
+      local number = tonumber(dependent)
+      local edges, behind = all[number], flow.tasks[number]
+      if not kind or kind == 's' then
+        edges.left = edges.left + 1
+      else
+        edges.cause = text
+      end
+      if kind and (kind ~= 's' or behind.rule == 'failed') then
+        by.add(edges, kind, 1)
+        if by.is_picked(behind.rule, kind) then
+          by.pick(edges, behind.rule, behind.most, text)
+        end
+        if by.lacks_value(kind, behind.reads, text) then
+          edges.missing = edges.missing + 1
+        end
+      end
+    end
+  end
+  return all
+end
+
+-- Tasks of the flow have other rules from here on, if it had any before.
+local function begin_rules(flow)
+  if not flow.ruled then
+    set_flag(flow, HAS_RULES, true)
+    flow.ruled = true
+    for task = 1, flow.kept and flow.count or 0 do
+      local known, text = flow.tasks[task], digits(task)
+      read_uses(flow, { text }, {})
+      local _, bytes = use_of(flow, text)
+      if known.status == IGNORE and bytes > 0 then -- somebody gave a result
+        known.kind = 'p'
+        set_state(flow, text, WITH_RESULT_STATE, known.attempt, known.lost, NO_LEASE)
+      end
+    end
+    local all = count_edges(flow)
+    for task = 1, flow.count do
+      flow.tasks[task].edges = rules_of_edges().text(all[task])
+      set(flow, edges_field(digits(task)), flow.tasks[task].edges)
+    end
+  end
+  local watchers = {}
+  for task = 1, flow.count do
+    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+      if rules_of_edges().rule_in(flow.tasks[tonumber(dependent)].rules) == 'failed' then
+        watchers[task] = (watchers[task] and watchers[task] .. ',' or '') .. dependent
+      end
+    end
+    set(flow, watchers_field(digits(task)), watchers[task] or '')
+  end
+end
+
+-- Whether a task (`known`) that has begun did so with this dependency: with any, unless its rule picks some.
+local function uses(known, task)
+  local used = known.edges and match(known.edges, '!([%d,]+)$')
+  return not used or string.find(',' .. used .. ',', ',' .. digits(task) .. ',', 1, true) ~= nil
+end
+
+-- What a task that waits began with, "!2,3", if nothing of that has been opened since; or nil.
+local function still_used(flow, known)
+  local used = known.edges and match(known.edges, '![%d,]+$')
+  if used and known.status == WAIT then
+    for task in string.gmatch(used, '%d+') do
+      if not kind_of(flow.tasks[tonumber(task)]) then
+        return nil
+      end
+    end
+  end
+  return used
+end
+
+-- Counts everything anew, and does what follows: what may start goes to its lane, what may not leaves it,
+-- what rules pass over is passed over. in_lane[task]: it is in its lane (known.moved: and has left it).
+local function redecide(flow, in_lane)
+  local by = rules_of_edges()
+  take_notes(flow)
+  local all, groups, causes, has_given_up = count_edges(flow), {}, {}, false
+  for task = 1, flow.count do
+    local known, edges, text = flow.tasks[task], all[task], digits(task)
+    has_given_up = has_given_up or known.kind == GIVEN_UP
+    edges.used = still_used(flow, known) or edges.used
+    local told = by.text(edges)
+    if told ~= (known.edges or NO_EDGES) then
+      set(flow, edges_field(text), told)
+      known.edges = told
+    end
+    if known.open and tonumber(known.open) ~= edges.left then
+      known.open = digits(edges.left)
+      set(flow, open_field(text), known.open)
+    end
+    if known.status == WAIT then
+      local decision = match(edges.used, BEGUN) and STARTS
+        or by.decide(known.rule, known.most, edges, edges.left)
+      if decision == STARTS then
+        if not (in_lane[task] and not known.moved) and not is_away(known) then
+          push(known.lane, flow, text)
+        elseif in_lane[task] and known.retimed and flow.timed and not flow.held then
+          drop_timer(queue_timer(flow.id, text))
+          start_queue_timer(flow, text)
+        end
+      else
+        if (in_lane[task] and not known.moved) or is_away(known) then
+          unplace(flow, text, known)
+          if is_away(known) then
+            known.lease = NO_LEASE
+            set_state(flow, text, WAIT, known.attempt, known.lost, NO_LEASE)
+          end
+        end
+        if decision == PASSES then
+          local group = groups[edges.cause]
+          if not group then
+            group = {}
+            groups[edges.cause], causes[#causes + 1] = group, edges.cause
+          end
+          group[#group + 1] = task
+        end
+      end
+    end
+  end
+  if has_flag(flow, HAS_GIVEN_UP) ~= has_given_up then
+    set_flag(flow, HAS_GIVEN_UP, has_given_up)
+  end
+  count_active(flow)
+  for _, cause in ipairs(causes) do
+    for _, task in ipairs(groups[cause]) do
+      local known, text = flow.tasks[task], digits(task)
+      local state = flow[state_field(text)]
+        or WAIT .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. known.lease
+      if match(state, STATE) == WAIT then -- else what was passed over before has led to it
+        by_rules().pass(flow, text, state)
+      end
+    end
+    by_rules().settle_ends(flow, cause)
+  end
+end
+
+-- What waits again because tasks are opened ({[task] = true}), beside these: what rules had passed over
+-- because of them, and what began because they failed. Calls `add` with each that is found; returns the edges
+-- of all then.
+local function open_behind(flow, opened, add)
+  local by = rules_of_edges()
+  local all, left = count_edges(flow), {}
+  local is_open = {}
+  for task = 1, flow.count do
+    if opened[task] then
+      left[#left + 1] = task
+    end
+  end
+  while #left > 0 do
+    local task = table.remove(left)
+    local known = flow.tasks[task]
+    local kind = kind_of(known)
+    if kind and not is_open[task] then
+      is_open[task] = true
+      local text = digits(task)
+      for dependent in string.gmatch(known.dependents or '', '%d+') do
+        local number = tonumber(dependent)
+        local edges, behind = all[number], flow.tasks[number]
+        if kind ~= 's' or behind.rule == 'failed' then
+          by.add(edges, kind, -1)
+          if by.lacks_value(kind, behind.reads, text) then
+            edges.missing = edges.missing - 1
+          end
+        end
+        if kind ~= 's' then
+          edges.left = edges.left + 1
+        end
+        local is_over = behind.kind == NOT_TAKEN
+          and by.decide(behind.rule, behind.most, edges, edges.left) ~= PASSES
+        local began = behind.rule == 'failed' and (kind == 's' or kind == GIVEN_UP)
+          and (behind.status == FINISH or behind.status == SUSPEND) and uses(behind, task)
+        if not opened[number] and (is_over or began) then
+          add(number)
+          opened[number] = true
+          left[#left + 1] = number
+        end
+      end
+    end
+  end
+  return all
+end

@@ -1,0 +1,115 @@
+"""The fields of a flow's hash that say how the dependencies of its tasks stand, where the flow has rules.
+
+``lua/lib/edges.lua`` is where they are read. A flow in which no task has a rule, and none says what follows
+its failure, has none of them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from flower_engine.model.definition import PlannedTask, dependents_of
+from flower_engine.model.kept_results import reads_of
+from flower_engine.model.rules import PASS, START, Decision, Edge, Edges, Standing, decide, is_picked, rule_of
+from flower_engine.model.task_rules import TaskRules
+from flower_engine.transitions.loader import Arg
+
+FLAG = "r"
+
+
+def have_rules(tasks: Sequence[PlannedTask]) -> bool:
+    """Whether a flow of these tasks has rules."""
+    return any(TaskRules.of(task) is not None for task in tasks)
+
+
+def edges_in(task: PlannedTask, stands: Mapping[int, Standing], with_value: Mapping[int, bool]) -> list[Edge]:
+    """The dependencies of a task; ``stands``: how they do (absent: they wait or run)."""
+    needs = reads_of(task)
+    return [
+        Edge(stands.get(seq, "open"), needs.get(seq, False), with_value.get(seq, False))
+        for seq in task.depends_on
+    ]
+
+
+def edges_text(task: PlannedTask, edges: Sequence[Edge], used: Sequence[int] = ()) -> str:
+    """How they stand as the hash holds it; ``used``: those that its rule picked when it began."""
+    counted, rule = Edges.of(edges), rule_of(task.rule)
+    held = counted.held if rule.word == "failed" else 0
+    numbers = (counted.finished, counted.passed, counted.not_taken, counted.given_up, held, counted.missing)
+    picked = "-"
+    if used:
+        picked = "!" + ",".join(map(str, used))
+    elif rule.picks:
+        fit = [seq for seq, edge in zip(task.depends_on, edges, strict=True) if is_picked(rule, edge.stands)]
+        picked = ",".join(map(str, fit[: rule.most or 1])) or "-"
+    return f"{' '.join(map(str, numbers))} {picked}"
+
+
+def edges_fields(
+    tasks: Sequence[PlannedTask],
+    stands: Mapping[int, Standing],
+    with_value: Mapping[int, bool],
+    used: Mapping[int, Sequence[int]],
+) -> list[Arg]:
+    """Names and values, flat, of tasks of which some dependencies neither wait nor run any more; and which
+    tasks start because others fail."""
+    fields: list[Arg] = []
+    watchers: dict[int, list[int]] = {}
+    for task in tasks:
+        if stands and not stands.keys().isdisjoint(task.depends_on):
+            text = edges_text(task, edges_in(task, stands, with_value), used.get(task.seq, ()))
+            fields += (f"e{task.seq}", text)
+        if rule_of(task.rule).word == "failed":
+            for seq in task.depends_on:
+                watchers.setdefault(seq, []).append(task.seq)
+    for seq, found in watchers.items():
+        fields += (f"f{seq}", ",".join(map(str, found)))
+    return fields
+
+
+class Beginning:
+    """Which tasks of a flow have ended when it begins, and which start."""
+
+    def __init__(
+        self,
+        tasks: Sequence[PlannedTask],
+        taken: Collection[int],
+        ignored: Collection[int],
+        stand_ins: Collection[int],
+        passed: Collection[int],
+    ) -> None:
+        """A fork begins with what it took over; whatever rules pass over then joins ``passed``."""
+        self._tasks = tasks
+        self.final = {*taken, *ignored, *passed}
+        self.passed = set(passed)
+        self.is_ruled = have_rules(tasks)
+        self._stands: dict[int, Standing] = dict.fromkeys(taken, "finished")
+        self._stands.update((seq, "passed") for seq in ignored)
+        self._stands.update((seq, "not_taken") for seq in passed)
+        self._with_value = dict.fromkeys([*taken, *stand_ins], True)
+        if self.is_ruled and self.final:
+            self._pass_over()
+
+    def _pass_over(self) -> None:
+        """What rules pass over because of what has ended already."""
+        dependents = dependents_of(self._tasks)
+        left = [seq for done in self.final for seq in dependents[done]]
+        while left:
+            seq = left.pop()
+            if seq not in self.final and self._decide(self._tasks[seq - 1]) is PASS:
+                self.final.add(seq)
+                self.passed.add(seq)
+                self._stands[seq] = "not_taken"
+                left += dependents[seq]
+
+    def _decide(self, task: PlannedTask) -> Decision:
+        return decide(task.rule, edges_in(task, self._stands, self._with_value))
+
+    def roots(self) -> list[int]:
+        """The tasks that wait for nothing."""
+        waiting = [task for task in self._tasks if task.seq not in self.final]
+        if not self.is_ruled:
+            return [task.seq for task in waiting if self.final.issuperset(task.depends_on)]
+        return [task.seq for task in waiting if self._decide(task) is START]
+
+    def fields(self) -> list[Arg]:
+        """Those of the flow's hash that say how dependencies stand."""
+        return edges_fields(self._tasks, self._stands, self._with_value, {}) if self.is_ruled else []

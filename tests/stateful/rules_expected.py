@@ -1,0 +1,59 @@
+"""What rules make of tasks that are opened again, from the state of a flow alone."""
+
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold_rules import edges_of
+from flower_engine.model.rules import PASS, Edge, decide
+from flower_engine.model.status import Status
+
+
+def uses(flow: FlowState, behind: int, seq: int) -> bool:
+    """Whether a task that has begun did so with this dependency."""
+    used = flow.task(behind).used
+    return not used or seq in used
+
+
+def _decided_without(flow: FlowState, task: TaskState, open_again: set[int]) -> bool:
+    """Whether rules still pass over a task while these are open."""
+    edges = zip(task.planned.depends_on, edges_of(flow, task), strict=True)
+    now = [Edge("open", edge.needs_value) if seq in open_again else edge for seq, edge in edges]
+    return decide(task.planned.rule, now) is PASS
+
+
+def opened(flow: FlowState, again: set[int]) -> set[int]:
+    """What waits again because these do, beside them."""
+    if not flow.ruled:
+        return set()
+    all_open = set(again)
+    is_more = True
+    while is_more:
+        more = {
+            task.planned.seq
+            for task in flow.tasks
+            if task.planned.seq not in all_open
+            and all_open.intersection(task.planned.depends_on)
+            and (_is_over(flow, task, all_open) or _began_on_failure(flow, task, all_open))
+        }
+        all_open |= more
+        is_more = bool(more)
+    return all_open - again
+
+
+def _is_over(flow: FlowState, task: TaskState, all_open: set[int]) -> bool:
+    return task.ended_as == "n" and not _decided_without(flow, task, all_open)
+
+
+def _began_on_failure(flow: FlowState, task: TaskState, all_open: set[int]) -> bool:
+    failed = [seq for seq in task.used if seq in all_open and flow.task(seq).status is Status.SUSPEND]
+    has_begun = task.status in (Status.FINISH, Status.SUSPEND)
+    return task.planned.rule == "failed" and has_begun and bool(failed)
+
+
+def would_pass(flow: FlowState, again: set[int]) -> set[int]:
+    """Those that rules passed over, and would pass over at once again."""
+    if not flow.ruled:
+        return set()
+    return {
+        seq
+        for seq in again
+        if flow.task(seq).ended_as == "n" and _decided_without(flow, flow.task(seq), again)
+    }
