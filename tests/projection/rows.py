@@ -32,7 +32,7 @@ _FLOW_TIMES = SQL(", ").join(
 _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
-    " exec_status, attempt, lost, failures, worker, definition, result, blob, error, progress,"
+    " exec_status, ended_as, attempt, lost, failures, worker, definition, result, blob, error, progress,"
     " ignored_by, ignore_reason, awaiting, votes, {}, {}"
     " FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
 ).format(_SAID, _TIMES, _RETRY)
@@ -166,6 +166,7 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "depends_task_exec_seq": max(planned.depends_on, default=-1),
         "task_id": flow.workflow,
         "exec_status": int(task.status),
+        "ended_as": task.ended_as or None,
         "registered_ts": flow.registered_ms,
         "started_ts": task.started_ms,
         "finished_ts": task.finished_ms,

@@ -31,12 +31,14 @@ from flower_engine.model.events import (
     TaskAwaiting,
     TaskError,
     TaskFinished,
+    TaskGivenUp,
     TaskIgnored,
     TaskLapsed,
     TaskOverdue,
     TaskProgressed,
     TaskRetrying,
     TaskReturned,
+    TasksPassed,
     TaskStarted,
     TaskSuspended,
     TaskUnignored,
@@ -46,6 +48,7 @@ from flower_engine.model.events import (
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.rules import PASS, decided, is_picked, rule_of, stands_as
 from flower_engine.model.schedule_events import (
     ScheduleDefined,
     ScheduleEvent,
@@ -68,7 +71,18 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (  # for each task the tasks i
     ((), (1,), (2,)),
     ((), (1,), (1,), (2, 3)),
     ((), (), (), (1, 3)),
+    ((), (), (), (1, 2), (1, 3), (4, 5), (3,), (1, 7)),
 )
+RULED: dict[int, dict[str, Any]] = {
+    1: {"on_failure": "give_up"},
+    2: {"on_failure": "pass", "stand_in": {"rows": [0, None]}},
+    3: {"on_failure": "hold:60"},
+    4: {"rule": "any", "others": "keep"},
+    5: {"rule": "failed"},
+    6: {"rule": "settled"},
+    8: {"rule": "finished", "on_failure": "pass"},
+}
+"""What the tasks of the last shape say of rules and failures."""
 
 _AT_THE_END = re.compile(
     rb'(\{"type":"[a-z._]+")(.*)(,"at":\d+)\}', re.DOTALL
@@ -77,6 +91,7 @@ _AT_THE_END = re.compile(
 
 def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
     """Planned tasks of this shape, no two alike."""
+    rules = RULED if shape == SHAPES[-1] else {}
     return tuple(
         PlannedTask(
             seq=seq,
@@ -88,6 +103,7 @@ def plan(shape: Sequence[Sequence[int]]) -> tuple[PlannedTask, ...]:
             reads={"first": depends_on[0]} if depends_on else {},
             refs=bool(depends_on),
             parameters={"A": "ä\t\\\n", "n": seq} if seq > 1 else {},
+            **rules.get(seq, {}),
         )
         for seq, depends_on in enumerate(shape, start=1)
     )
@@ -220,6 +236,7 @@ class Story:
                 attempt=state.task(task).attempt + 1,
                 lease=f"{self.leases}-0",
                 worker=worker,
+                used=_picked(state, state.task(task)),
             )
         )
 
@@ -227,10 +244,43 @@ class Story:
         ends = self._flow(flow).left == 1
         said = {"result": msgspec.Raw(result)} if blob is None else {"blob": blob}
         self._end(flow, task, TaskFinished, **said, ends=ends)
+        self._pass_over(flow)
 
     def suspend(self, flow: str, task: int, message: str = "no", lost: int = 0) -> None:
+        """It has failed for good; what follows is what its definition says."""
         error = TaskError(type="ValueError", message=message, traceback="Traceback ...")
-        self._end(flow, task, TaskSuspended, error=error, lost=lost)
+        if self._flow(flow).task(task).planned.on_failure in ("give_up", "pass"):
+            self._fail(flow, task, error, lost)
+        else:
+            self._end(flow, task, TaskSuspended, error=error, lost=lost)
+        self._pass_over(flow)
+
+    def _fail(self, flow: str, task: int, error: TaskError, lost: int) -> None:
+        state = self._flow(flow)
+        failed = state.task(task)
+        said: dict[str, Any] = {"task": task, "was": int(failed.status), "by": "on_failure"}
+        said |= {"error": error, "lost": lost, "ends": state.left == 1}
+        if failed.planned.on_failure == "pass":
+            stand_in = failed.planned.stand_in
+            result = b"" if stand_in is None else msgspec.json.encode(stand_in)
+            self._operate(flow, TaskIgnored, **said, reason="ValueError: no", result=json_or_none(result))
+        else:
+            lease = failed.lease if failed.status is Status.RUNNING else ""
+            self._operate(flow, TaskGivenUp, **said, attempt=failed.attempt if lease else 0, lease=lease)
+
+    def give_up(self, flow: str, task: int) -> None:
+        """Nobody decided in time."""
+        self._operate(flow, TaskGivenUp, task=task, was=2, by="hold", ends=self._flow(flow).left == 1)
+        self._pass_over(flow)
+
+    def _pass_over(self, flow: str) -> None:
+        """Rules pass over what they do, step by step: of each cause all that depends on it."""
+        while passed := [one for one in self._flow(flow).tasks if _is_passed(one)]:
+            state = self._flow(flow)
+            cause = next(seq for seq in passed[0].planned.depends_on if state.task(seq).has_ended)
+            behind = [one.planned.seq for one in passed if cause in one.planned.depends_on]
+            ranges = tuple((seq, seq) for seq in behind)
+            self._operate(flow, TasksPassed, ranges=ranges, cause=cause, ends=state.left == len(behind))
 
     def give_back(self, flow: str, task: int) -> None:
         self._end(flow, task, TaskReturned)
@@ -248,7 +298,11 @@ class Story:
         self._end(flow, task, TaskProgressed, fraction=fraction, note=note)
 
     def fail_while_waiting(self, flow: str, task: int) -> None:
-        self._operate(flow, TaskOverdue, task=task, error=TaskError(type="QueueTimeout", message="late"))
+        error = TaskError(type="QueueTimeout", message="late")
+        self._operate(flow, TaskOverdue, task=task, error=error)
+        if self._flow(flow).task(task).planned.on_failure in ("give_up", "pass"):
+            self._fail(flow, task, error, 0)
+        self._pass_over(flow)
 
     def time_out(self, flow: str) -> None:
         """Suspends what runs or is ready."""
@@ -262,9 +316,15 @@ class Story:
         state = self._flow(flow)
         said = {"task": task, "was": int(state.task(task).status), "ends": state.left == 1}
         self._operate(flow, TaskIgnored, **said, by="bob", reason="old", result=json_or_none(result))
+        self._pass_over(flow)
 
     def unignore(self, flow: str, task: int) -> None:
-        self._operate(flow, TaskUnignored, task=task, by="bob")
+        behind = self._not_taken(flow)
+        self._operate(flow, TaskUnignored, task=task, by="bob", behind=behind)
+        self._pass_over(flow)
+
+    def _not_taken(self, flow: str) -> tuple[int, ...]:
+        return tuple(task.planned.seq for task in self._flow(flow).tasks if task.ended_as == "n")
 
     def rerun(
         self,
@@ -276,6 +336,7 @@ class Story:
     ) -> None:
         """``version``: the tasks are of that one from here on, and all that can be otherwise is."""
         state = self._flow(flow)
+        tasks = tuple(dict.fromkeys([*tasks, *self._not_taken(flow)]))
         by_status = {
             status: tuple(seq for seq in tasks if state.task(seq).status is status) for status in Status
         }
@@ -290,11 +351,12 @@ class Story:
             bodies={seq: other_body(state.task(seq).planned, version, priority) for seq in tasks if version},
             parameters=parameters or {},
         )
+        self._pass_over(flow)
 
     def cancel(self, flow: str) -> None:
         state = self._flow(flow)
         lists = {
-            name: tuple(t.planned.seq for t in state.tasks if t.status is status)
+            name: tuple(t.planned.seq for t in state.tasks if t.status is status and not t.has_ended)
             for name, status in (
                 ("waiting", Status.WAIT),
                 ("running", Status.RUNNING),
@@ -397,6 +459,10 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
             definition=planned.definition,
             reads=planned.reads,
             refs=planned.refs,
+            rule=planned.rule,
+            others=planned.others,
+            on_failure=planned.on_failure,
+            stand_in=planned.stand_in,
         ),
         queue=planned.queue,
         priority=planned.priority,
@@ -414,4 +480,22 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
         awaiting=task.awaiting.kind if task.is_awaiting and task.awaiting else "",
         until_ms=task.awaiting.until_ms if task.is_awaiting and task.awaiting else 0,
         votes=(task.votes or ()) if task.is_awaiting else (),
+        ended_as=task.ended_as,
+        used=task.used,
     )
+
+
+def _picked(state: FlowState, task: TaskState) -> tuple[int, ...]:
+    """The dependencies that a task begins with whose rule picks some."""
+    rule = rule_of(task.planned.rule)
+    if not rule.picks or task.used:
+        return ()
+    stand = {seq: state.task(seq) for seq in task.planned.depends_on}
+    fit = [seq for seq, one in stand.items() if is_picked(rule, stands_as(one.status, one.ended_as))]
+    return tuple(fit[: rule.most or 1])
+
+
+def _is_passed(task: TaskState) -> bool:
+    if task.edges is None or task.status is not Status.WAIT or task.used:
+        return False
+    return decided(rule_of(task.planned.rule), task.edges) is PASS

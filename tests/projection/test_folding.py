@@ -86,18 +86,23 @@ def _operate(story: Story, verb: str, number: int) -> None:
     flow = flows[number % len(flows)]
     seqs = [task.planned.seq for task in flow.tasks]
     stand = {status: [seq for seq in seqs if flow.task(seq).status is status] for status in Status}
-    free = stand[Status.WAIT] + stand[Status.SUSPEND]
+    held = [seq for seq in seqs if flow.task(seq).is_held]
+    free = stand[Status.WAIT] + held
+    passed = [seq for seq in seqs if flow.task(seq).ended_as in ("p", "c")]
+    given_up = [seq for seq in held if flow.task(seq).gives_up_ms is not None]
     ready = [seq for seq in seqs if flow.task(seq).is_ready]
     under_way = flow.ended_ms is None
     match verb:
         case "rerun" if not stand[Status.RUNNING] and not under_way:
             story.rerun(flow.flow, *seqs, parameters={seqs[-1]: {"N": number}}, version=_version(number))
-        case "rerun" if stand[Status.SUSPEND]:
+        case "rerun" if stand[Status.SUSPEND] and not (flow.ruled and stand[Status.RUNNING]):
             story.rerun(flow.flow, *stand[Status.SUSPEND], version=_version(number))
         case "ignore" if free:
             story.ignore(flow.flow, free[number % len(free)], b'{"rows":0}' if number % 2 else b"")
-        case "unignore" if stand[Status.IGNORE] and not stand[Status.RUNNING]:
-            story.unignore(flow.flow, stand[Status.IGNORE][0])
+        case "unignore" if passed and not stand[Status.RUNNING]:
+            story.unignore(flow.flow, passed[0])
+        case "give up" if given_up:
+            story.give_up(flow.flow, given_up[0])
         case "time out" if under_way and (ready or stand[Status.RUNNING]):
             story.time_out(flow.flow)
         case "overdue" if ready:
@@ -138,7 +143,7 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
 _OF_THE_LOG: dict[str, Callable[[Story], None]] = {"open": Story.open, "control": Story.control}
 _OF_FLOWS = (
     *("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue", "prioritise"),
-    *("snapshot", "signal"),
+    *("snapshot", "signal", "give up"),
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),

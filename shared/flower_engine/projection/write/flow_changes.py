@@ -20,11 +20,13 @@ class TaskChange(msgspec.Struct, gc=False):
     """How a task stands after the batch; None: the batch does not say.
 
     What follows from the status alone is said with it: where there is one, a time, result or name that is
-    None is none. ``forget_error`` and ``forget_progress``: what the tables hold of them is over. ``body``:
-    the task as it is planned from here on; ``priority``: its own, unless the flow was given one since.
+    None is none; ``ended_as`` says how the task has ended (``end_kinds.py``). ``forget_error`` and
+    ``forget_progress``: what the tables hold of them is over. ``body``: the task as it is planned from here
+    on; ``priority``: its own, unless the flow was given one since.
     """
 
     status: int | None = None
+    ended_as: str = ""
     attempt: int | None = None
     worker: str | None = None
     lost: int | None = None

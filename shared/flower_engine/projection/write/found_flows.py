@@ -4,6 +4,7 @@ from flower_engine.model.events import FlowSnapshot
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
     awaiting_of,
+    ended_as,
     pause_of,
     progress_of,
     registration_of,
@@ -23,6 +24,7 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.tasks[seq] = TaskChange(
             status=found.status,
+            ended_as=ended_as(found),
             attempt=found.attempt,
             lost=found.lost,
             failures=found.failures,

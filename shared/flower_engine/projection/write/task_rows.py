@@ -127,6 +127,7 @@ _OF_THE_FLOW = (
 )
 _STANDING = (
     _number("exec_status", NUMERIC, "status"),
+    Column("ended_as", WORD, *["task.ended_as or None"] * 2, _WITH_STATUS, may_be_null=True),
     _number("attempt", INTEGER, "attempt"),
     _number("lost", INTEGER, "lost"),
     _number("failures", INTEGER, "failures"),
