@@ -21,6 +21,7 @@ from flower_engine.flows.flow_results import Fetch, add_result
 from flower_engine.flows.log_tail import Following, Tail, is_known, read_new, read_tail
 from flower_engine.flows.result_blobs import read_blob
 from flower_engine.flows.stores import Stores
+from flower_engine.flows.task_ends import explain_ends
 from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks, served_by, unable_in, versions_in
 from flower_engine.insight.obstacles import Held, find_obstacles
 from flower_engine.log.engine_clock import now_ms
@@ -87,6 +88,7 @@ async def _find_explained(stores: Stores, flow_id: str) -> FlowView:
         failed = [task.task_exec_seq for task in flow.failed_tasks]
         add_attempts(flow, attempts_of(await find_events(stores, partition, flow_id, failed)))
     explain(flow, await _seen(stores, partition, flow))
+    explain_ends(flow)
     return flow
 
 

@@ -9,6 +9,7 @@ from flower_engine.errors import NotYetRegisteredError
 from flower_engine.flows.history import add_attempts, detail_of, find_entries, number_in, view_of
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.stores import Stores
+from flower_engine.flows.task_ends import explain_ends
 from flower_engine.flows.wait_reasons import explain_then
 from flower_engine.log.partition import Partition
 from flower_engine.model.attempts import attempts_of
@@ -59,6 +60,7 @@ async def _flow_at(stores: Stores, flow_id: str, at: str) -> tuple[FlowView, lis
         _refuse_too_early(partition, flow_id, entries, at)
     flow = view_of(fold_events(flow_id, entries[: len(events)], events), partition)
     explain_then(flow, then or _time_of_position(at))
+    explain_ends(flow)
     return flow, events
 
 

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.flows.task_ends import rule_of_task
 from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.references import known_value
+from flower_engine.model.rules import Rule, Standing, is_picked, stands_as
 from flower_engine.model.status import Status
 from flower_engine.model.wait_programs import is_wait
+from flower_engine.projection.read.end_views import letter_of
 from flower_engine.projection.read.views import (
     AwaitingView,
     Awaits,
@@ -29,6 +32,7 @@ from flower_engine.projection.read.views import (
     RateReached,
     Ready,
     RetryAt,
+    RuleOpen,
     ScopePaused,
     TaskView,
     Unknown,
@@ -67,7 +71,7 @@ def ready_tasks(flow: FlowView) -> list[int]:
     return [
         task.task_exec_seq
         for task in flow.tasks
-        if _waits(task) and task.awaiting is None and final.issuperset(task.depends_on)
+        if _waits(task) and task.awaiting is None and _is_ready(flow, task, final)
     ]
 
 
@@ -121,12 +125,36 @@ def _tell_dependencies(flow: FlowView) -> list[TaskView]:
     final = _final(flow)
     ready: list[TaskView] = []
     for task in filter(_waits, flow.tasks):
-        open_ones = [seq for seq in task.depends_on if seq not in final]
-        if open_ones:
-            task.wait_reason = DependenciesOpen(open_ones)
-        else:
+        if _is_ready(flow, task, final):
             ready.append(task)
+        else:
+            task.wait_reason = _what_it_waits_for(flow, task, final)
     return ready
+
+
+def _is_ready(flow: FlowView, task: TaskView, ended: set[int]) -> bool:
+    """Whether its rule waits for nothing more; one that has begun keeps to what it began with."""
+    rule = rule_of_task(task)
+    if not rule.picks:
+        return ended.issuperset(task.depends_on)
+    return task.attempt > 0 or _have(flow, task, rule) >= (rule.most or 1)
+
+
+def _what_it_waits_for(flow: FlowView, task: TaskView, ended: set[int]) -> DependenciesOpen | RuleOpen:
+    rule = rule_of_task(task)
+    open_ones = [seq for seq in task.depends_on if seq not in ended]
+    if not rule.picks:
+        return DependenciesOpen(open_ones)
+    return RuleOpen(task.rule, open_ones, rule.most or 1, _have(flow, task, rule))
+
+
+def _have(flow: FlowView, task: TaskView, rule: Rule) -> int:
+    """How many of those before it stand as a rule that picks some wants them."""
+    return sum(is_picked(rule, _stands_as(flow.tasks[seq - 1])) for seq in task.depends_on)
+
+
+def _stands_as(task: TaskView) -> Standing:
+    return stands_as(Status(task.exec_status), letter_of(task.ended_as))
 
 
 def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | None:
@@ -194,4 +222,4 @@ def _waits(task: TaskView) -> bool:
 
 
 def _final(flow: FlowView) -> set[int]:
-    return {task.task_exec_seq for task in flow.tasks if Status(task.exec_status).is_final}
+    return {task.task_exec_seq for task in flow.tasks if task.has_ended}

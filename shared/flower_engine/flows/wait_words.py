@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from flower_engine.model.noun_counts import are, counted
+from flower_engine.model.rules import FAILED
 from flower_engine.projection.read.views import (
     Awaits,
     Behind,
@@ -17,12 +18,14 @@ from flower_engine.projection.read.views import (
     RateReached,
     Ready,
     RetryAt,
+    RuleOpen,
     ScopePaused,
     Unknown,
     WaitReason,
 )
 
 _MOST_FLOWS = 3
+_MOST_TASKS = 10
 
 
 def in_words(reason: WaitReason) -> str:
@@ -30,6 +33,8 @@ def in_words(reason: WaitReason) -> str:
     match reason:
         case DependenciesOpen(depends_on):
             return "waits for " + ", ".join(map(str, depends_on))
+        case RuleOpen(rule, depends_on, needed, have):
+            return _of_rule(rule, depends_on, needed, have)
         case RetryAt(due):
             return f"retry at {_clock(due)}"
         case Awaits(kind, what, until, answered_by):
@@ -62,6 +67,13 @@ def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str
     if answered_by:
         said += f" of others than {', '.join(answered_by)}"
     return said + (f", until {_day_and_time(until)} UTC" if until else "")
+
+
+def _of_rule(rule: str, depends_on: list[int], needed: int, have: int) -> str:
+    those = ", ".join(map(str, depends_on[:_MOST_TASKS])) + (", ..." if len(depends_on) > _MOST_TASKS else "")
+    if rule == FAILED:
+        return f"waits for one of {those} to fail (rule failed)"
+    return f"waits for {needed - have} of {those} to finish (rule {rule}, {have} did)"
 
 
 def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind | NoPlace) -> str:

@@ -54,7 +54,10 @@ _TASK = SQL("""
     'ignoredBy', task.ignored_by, 'ignoreReason', task.ignore_reason, 'parameters', task.parameters,
     'result', task.result, 'blob', task.blob,
     'hasStandIn', task.exec_status = 9 AND (task.result IS NOT NULL OR task.blob IS NOT NULL),
-    'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold')
+    'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold'),
+    'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken'
+        WHEN 'c' THEN 'cancelled' WHEN 'x' THEN 'givenUp' END,
+    'givesUpTs', NULL, 'notTaken', NULL
 """)
 _FLOW = SQL("""
 SELECT json_build_object({summary}, 'parameters', flow.parameters, 'failedTasks', json_build_array(),

@@ -17,6 +17,7 @@ from flower_engine.model.events import TaskError
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.model.times import is_shown, nearest
+from flower_engine.projection.read.end_views import END_WORDS, EndWord, NotTaken
 
 _DEEP = 100  # what has no more brackets than this is not nested deeper either
 
@@ -66,6 +67,16 @@ class Unknown(View, tag="unknown", tag_field="reason"):
     """It is ready; what else it waits for cannot be said, and why."""
 
     detail: str
+
+
+class RuleOpen(View, tag="rule", tag_field="reason"):
+    """Its rule waits for some of the tasks ``depends_on`` (by taskExecSeq): ``needed`` of all that it depends
+    on must finish or be passed over, and ``have`` did so far; of the rule ``failed`` one must fail."""
+
+    rule: str
+    depends_on: list[int]
+    needed: int
+    have: int
 
 
 class RetryAt(View, tag="retry", tag_field="reason"):
@@ -155,6 +166,7 @@ _WORDS: dict[Status, StatusWord] = {
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 WaitReason = (
     DependenciesOpen
+    | RuleOpen
     | RetryAt
     | Awaits
     | Delayed
@@ -293,6 +305,20 @@ class TaskView(View):
     error: TaskError | None
     rule: Annotated[str, msgspec.Meta(description="when it starts, by how its dependencies end")]
     on_failure: Annotated[str, msgspec.Meta(description="what follows its failure for good")]
+    ended_as: Annotated[
+        EndWord | None, msgspec.Meta(description="how it has ended; null: it is Finish, or has not ended")
+    ]
+    gives_up_ts: Annotated[
+        Moment | None, msgspec.Meta(description="when it is given up, unless somebody decides before")
+    ]
+    not_taken: Annotated[
+        NotTaken | None, msgspec.Meta(description="why its rule passed over it, where it did")
+    ]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether what depends on it may go on."""
+        return Status(self.exec_status).is_final or self.ended_as == "givenUp"
 
 
 class TaskDetail(TaskView):
@@ -476,4 +502,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         error=task.error,
         rule=planned.rule,
         on_failure=planned.on_failure,
+        ended_as=END_WORDS.get(task.ended_as),
+        gives_up_ts=_moment(task.gives_up_ms),
+        not_taken=None,
     )

@@ -1,0 +1,104 @@
+"""Why rules passed over tasks of a flow, and when tasks that are held are given up: told as it stands."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flower_engine.model.references import scan_parameters
+from flower_engine.model.rule_texts import hold_ms, known_rule
+from flower_engine.model.rules import AT_LEAST, FAILED, FINISHED, READY, Rule, rule_of
+from flower_engine.model.status import Status
+from flower_engine.projection.read.end_views import Because, NotTaken
+from flower_engine.projection.read.views import FlowView, TaskView
+
+_MOST_NAMED = 10
+_TIMED_OUT = "FlowTimeout"  # what the flow's own timeout suspends is held until somebody decides
+
+
+class _Cause(NamedTuple):
+    because: Because
+    tasks: list[int]
+    needed: int | None = None
+
+
+def explain_ends(flow: FlowView) -> None:
+    """Fills in why tasks were not taken, and when those that are held are given up."""
+    by_name: dict[str, int] = {}
+    for task in flow.tasks:
+        if task.ended_as == "notTaken":
+            if not by_name:
+                by_name = _names(flow)
+            task.not_taken = _why(flow, task, by_name)
+        elif task.exec_status == Status.SUSPEND and task.ended_as is None:
+            _tell_when_it_is_given_up(task)
+
+
+def stands_as(task: TaskView) -> str:
+    """How a task stands for those behind it: as in ``ends``, or the word of its status."""
+    if task.ended_as is not None:
+        return task.ended_as
+    return "finished" if task.exec_status == Status.FINISH else task.status.lower()
+
+
+def rule_of_task(task: TaskView) -> Rule:
+    """Its rule; ``ready`` where what the tables say is none."""
+    return known_rule(task.rule) or rule_of(READY)
+
+
+def _why(flow: FlowView, task: TaskView, by_name: dict[str, int]) -> NotTaken:
+    before = [flow.tasks[seq - 1] for seq in task.depends_on]
+    because, tasks, needed = _cause(task, before, by_name)
+    ends = Counter(map(stands_as, before))
+    return NotTaken(task.rule, because, tasks[:_MOST_NAMED], len(tasks), dict(ends), needed)
+
+
+def _cause(task: TaskView, before: list[TaskView], by_name: dict[str, int]) -> _Cause:
+    rule = rule_of_task(task)
+    match rule.word:
+        case word if word == READY:
+            if given_up := _seqs(before, "givenUp"):
+                return _Cause("givenUp", given_up)
+            if missing := _missing(task, before, by_name):
+                return _Cause("missingValue", missing)
+            return _Cause("noneTaken", [one.task_exec_seq for one in before])
+        case word if word == FINISHED:
+            return _Cause("notFinished", _seqs(before, "passedOver", "notTaken", "cancelled", "givenUp"))
+        case word if word == AT_LEAST:
+            return _Cause("tooFew", _seqs(before, "notTaken", "givenUp"), rule.most)
+        case word if word == FAILED:
+            return _Cause("noFailure", [one.task_exec_seq for one in before])
+        case _:
+            return _Cause("unknown", [])  # of a newer Flower
+
+
+def _seqs(tasks: list[TaskView], *ends: str) -> list[int]:
+    return [task.task_exec_seq for task in tasks if task.ended_as in ends]
+
+
+def _missing(task: TaskView, before: list[TaskView], by_name: dict[str, int]) -> list[int]:
+    """Those before it that have ended without the value that it cannot do without."""
+    parameters: dict[str, Any] = msgspec.json.decode(task.parameters) or {}
+    uses = scan_parameters(parameters).uses
+    needed = {by_name[use.form.name] for use in uses if use.form.is_needed and use.form.name in by_name}
+    return [
+        one.task_exec_seq
+        for one in before
+        if one.task_exec_seq in needed
+        and one.has_ended
+        and not (one.exec_status == Status.FINISH or one.has_stand_in)
+    ]
+
+
+def _names(flow: FlowView) -> dict[str, int]:
+    """What references say of tasks -> their numbers."""
+    found = {str(task.task_seq): task.task_exec_seq for task in flow.tasks}
+    return found | {task.task_name: task.task_exec_seq for task in flow.tasks if task.task_name is not None}
+
+
+def _tell_when_it_is_given_up(task: TaskView) -> None:
+    ms = hold_ms(task.on_failure)
+    if ms is None or task.suspended_ts is None or (task.error and task.error.type == _TIMED_OUT):
+        return
+    task.gives_up_ts = task.suspended_ts + timedelta(milliseconds=ms)
