@@ -1,5 +1,6 @@
 """``/flows``: what became of flows, and their history."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,14 +31,21 @@ STATUSES = {
     **{str(int(status)): status for status in Status},
 }
 StatusName = Annotated[
-    Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "0", "1", "2", "3", "9"],
+    Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Failed", "0", "1", "2", "3", "9"],
     BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
 ]
+FAILED = "Failed"
+_STATUS = "may be given more than once; Failed: ended in Suspend, with tasks that were given up"
 WaitSeconds = Annotated[
     float | None,
     Query(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False, description="seconds to wait for the flow, at most"),
 ]
 Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def statuses_of(names: Iterable[str]) -> tuple[Status, ...]:
+    """The statuses of these names, without ``Failed``."""
+    return tuple(STATUSES[name] for name in names if name != FAILED)
 
 
 def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
@@ -56,7 +64,7 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
             KnownScheduleName | None,
             Query(description="fired for its slots; its name, also of one that is gone"),
         ] = None,
-        status: Annotated[list[StatusName] | None, Query(description="may be given more than once")] = None,
+        status: Annotated[list[StatusName] | None, Query(description=_STATUS)] = None,
         since: Annotated[
             TimeText | None, Query(description="registered then or later; UTC where no offset is given")
         ] = None,
@@ -67,7 +75,8 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
         """Flows as they are projected: one registered a moment ago may be missing for as long."""
         asked = FlowFilter(
             workflow=workflow,
-            statuses=tuple(STATUSES[name] for name in status or ()),
+            statuses=statuses_of(status or ()),
+            failed=FAILED in (status or ()),
             since=None if since is None else time_of(since, "since"),
             until=None if until is None else time_of(until, "until"),
         )

@@ -21,13 +21,23 @@ from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.projection.read.failed_tasks import TaskCursor, TaskFilter, Which, list_failed
 from flower_engine.projection.read.views import TaskDetail
 
-_WHICH: dict[str, Which] = {"suspend": "suspended", "2": "suspended", "retrying": "retrying"}
+_WHICH: dict[str, Which] = {
+    "suspend": "suspended",
+    "2": "suspended",
+    "held": "held",
+    "givenup": "givenUp",
+    "retrying": "retrying",
+}
 FailedStatus = Annotated[
-    Literal["suspend", "2", "retrying"],
+    Literal["suspend", "2", "held", "givenup", "retrying"],
     BeforeValidator(
         lambda given: given.lower().replace("suspended", "suspend") if isinstance(given, str) else given
     ),
 ]
+_STATUS = (
+    "suspend: failed for good; of these held: somebody must decide, givenup: their flows went on without"
+    " them; retrying: waits for its next attempt"
+)
 Text = Annotated[str, Query(min_length=1, max_length=1_000, pattern=NAME_PATTERN)]
 TaskPath = Annotated[
     Annotated[int, Path(ge=1, le=MAX_TASKS)] | TaskName, Path(description="its taskExecSeq, or its name")
@@ -48,9 +58,7 @@ def add_tasks(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
     )
     async def get_tasks(
         *,
-        status: Annotated[
-            FailedStatus, Query(description="suspend: failed for good; retrying: waits for its next attempt")
-        ] = "suspend",
+        status: Annotated[FailedStatus, Query(description=_STATUS)] = "suspend",
         workflow: Annotated[WorkflowName | None, Query(alias="taskId")] = None,
         program: Text | None = None,
         error: Annotated[

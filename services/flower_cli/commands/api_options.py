@@ -45,7 +45,8 @@ StatusOption = Annotated[
     list[str] | None,
     typer.Option(
         "--status",
-        help="Wait, Running, Suspend, Finish or Ignore (so are cancelled flows stored); repeatable",
+        help="Wait, Running, Suspend, Finish, Ignore (so are cancelled flows stored) or Failed (ended in"
+        " Suspend, with tasks given up); repeatable",
         callback=_known_status,
         autocompletion=complete_status,
     ),

@@ -27,6 +27,7 @@ _EXITS = {"Finish": 0, "Suspend": EXIT_SUSPENDED, "Ignore": EXIT_CANCELLED}
 _LOOK_SECONDS = 0.2
 _WAIT_SECONDS = 1.0  # for the flow to move; why nothing runs may change meanwhile
 _MOST_REASONS = 5
+_OTHERS = ("dependencies", "rule")  # reasons that are other tasks of the flow
 
 
 def add_to(app: typer.Typer) -> None:
@@ -138,7 +139,7 @@ def _watch(api: Api, flow_id: str, timeout: float | None) -> dict[str, Any]:
 def why_nothing_runs(flow: dict[str, Any]) -> str:
     """Why its tasks wait, as ``flower why`` says it, but for those that wait for others; a few of them."""
     waiting: list[dict[str, Any]] = [task for task in flow["tasks"] if task["waitReason"]]
-    lines = [words.why_line(task) for task in waiting if task["waitReason"].get("reason") != "dependencies"]
+    lines = [words.why_line(task) for task in waiting if task["waitReason"].get("reason") not in _OTHERS]
     more = [f"... and {len(lines) - _MOST_REASONS} more"] if len(lines) > _MOST_REASONS else []
     return "\n".join([*lines[:_MOST_REASONS], *more])
 
@@ -151,10 +152,12 @@ def _is_over(flow: dict[str, Any]) -> bool:
 
 
 def _may_go_on(flow: dict[str, Any]) -> bool:
-    """Whether a task of it waits for something other than a suspended one."""
+    """Whether a task of it waits for something other than a suspended one, or is held for a time only."""
     tasks: list[dict[str, Any]] = flow["tasks"]
     reasons: list[dict[str, Any]] = [task["waitReason"] or {} for task in tasks if task["status"] == "Wait"]
-    return any(reason.get("reason") != "dependencies" for reason in reasons)
+    return any(reason.get("reason") not in _OTHERS for reason in reasons) or any(
+        task.get("givesUpTs") for task in tasks
+    )
 
 
 def _encode(value: Any) -> bytes:

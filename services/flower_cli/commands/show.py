@@ -103,7 +103,7 @@ def why(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why tasks of a flow wait, as it is at this moment."""
+    """Say why tasks of a flow wait, as it is at this moment, and why rules passed over others."""
     with connected(url) as api:
         flow = flow_id(api, flow)
         found = api.read(f"/flows/{path_part(flow)}")
@@ -112,17 +112,24 @@ def why(
         fail(f"flow {flow} has no task {task}; its tasks are 1 to {len(found['tasks'])}")
         raise typer.Exit(EXIT_REFUSED)
     if as_json:
-        reasons = {str(one["taskExecSeq"]): one["waitReason"] for one in tasks if one["waitReason"]}
+        reasons = {str(one["taskExecSeq"]): reason for one in tasks if (reason := _reason_of(one))}
         print_json(msgspec.json.encode(reasons))
         return
-    waiting = [one for one in tasks if one["waitReason"]]
-    for one in waiting:
+    told = [one for one in tasks if one["waitReason"] or one.get("notTaken") or (task and one.get("endedAs"))]
+    for one in told:
         out.print(words.why_line(one), markup=False)
-    if not waiting:
+    if not any(one["waitReason"] for one in told) and not (task and told):
         standing = (
             f"task {task} is {tasks[0]['status']}" if task else f"flow {flow} is {words.status_word(found)}"
         )
         out.print(f"{standing}: nothing of it waits", markup=False)
+
+
+def _reason_of(task: dict[str, Any]) -> dict[str, Any] | None:
+    """Why a task waits, or why its rule passed over it."""
+    if task["waitReason"]:
+        return task["waitReason"]
+    return {"reason": "notTaken", **task["notTaken"]} if task.get("notTaken") else None
 
 
 def errors(
@@ -132,6 +139,10 @@ def errors(
     retrying: Annotated[
         bool, typer.Option("--retrying", help="Tasks that wait for their next attempt")
     ] = False,
+    held: Annotated[bool, typer.Option("--held", help="Only those that wait for a decision")] = False,
+    given_up: Annotated[
+        bool, typer.Option("--given-up", help="Only those that their flows went on without")
+    ] = False,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = 50,
@@ -139,8 +150,10 @@ def errors(
     as_json: JsonOption = False,
 ) -> None:
     """List failed tasks of all flows, newest first."""
+    if held + given_up + retrying > 1:
+        raise typer.BadParameter("--held, --given-up and --retrying exclude each other")
     query = {
-        "status": "retrying" if retrying else "suspend",
+        "status": "retrying" if retrying else "held" if held else "givenup" if given_up else "suspend",
         "taskId": workflow,
         "program": program,
         "error": match,
@@ -162,7 +175,10 @@ def errors(
                     Text(words.task_title(task)),
                     str(task["attempt"]),
                 ),
-                Text(words.error_line(task["error"]), style="red"),
+                Text(
+                    words.error_line(task["error"]) + (" (given up)" if task.get("isGivenUp") else ""),
+                    style="red",
+                ),
             )
         is_asked = any((workflow, program, match, since, until))
         nothing = "nothing has failed" + (" that fits what was asked for" if is_asked else "")
@@ -263,7 +279,7 @@ def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
     """A task with its attempts; ``whole``: with all frames of tracebacks."""
     out.print(Text(f"{task['taskId']} {task['taskFlowId']} task {words.task_title(task)}", "bold"))
     out.print(Text(f"{words.mark(task['status'])} {task['status']}", words.COLOURS.get(task["status"], "")))
-    if reason := words.why_it_waits(task["waitReason"]):
+    if reason := words.why_it_waits(task["waitReason"]) or words.end_of_task(task):
         out.print(reason, markup=False)
     if task["workflowVersion"]:
         out.print(f"{'version':<11}{task['workflowVersion'][:12]}, by a rerun", markup=False)

@@ -58,8 +58,8 @@ def _line(task: Task) -> Text:
     if status == "Suspend":
         # Only its type: the whole of it follows the tree.
         text.append(f"  {(task['error'] or {'type': ''})['type']}".rstrip(), style="red")
-    elif status == "Ignore":
-        text.append(f"  {task['ignoreReason'] or ''} (by {task['ignoredBy'] or '?'})", style="dim")
+    if end := words.end_of_task(task):
+        text.append(f"  {end}", style="dim")
     elif reason := why_it_waits(task["waitReason"]):
         text.append(f"  {reason}", style="dim")
     return text

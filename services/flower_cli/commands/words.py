@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
+from flower_engine.flows.end_words import why_not_taken
 from flower_engine.flows.wait_words import in_words
+from flower_engine.projection.read.end_views import NotTaken
 from flower_engine.projection.read.views import WaitReason
 
 COLOURS = {"Wait": "dim", "Running": "yellow", "Finish": "green", "Suspend": "red", "Ignore": "blue"}
@@ -26,8 +28,24 @@ def mark(status: str) -> str:
 
 
 def status_word(flow: dict[str, Any]) -> str:
-    """The status of a flow: the API's word, but "Cancelled" where the tables say Ignore for that."""
+    """The status of a flow: the API's word, but "Cancelled" where the tables say Ignore for that, and
+    "Failed" where they say Suspend of one that has ended with tasks that were given up."""
+    if flow["status"] == "Suspend" and flow.get("finishedTs"):
+        return "Failed"
     return "Cancelled" if flow["status"] == "Ignore" and flow.get("cancelledTs") else str(flow["status"])
+
+
+def end_of_task(task: dict[str, Any]) -> str:
+    """How a task has ended, where its status alone does not say it, and when one that is held will be."""
+    ended_as = task.get("endedAs")
+    if ended_as == "notTaken" and task.get("notTaken"):
+        return why_not_taken(msgspec.convert(task["notTaken"], NotTaken))
+    if ended_as in ("passedOver", "cancelled"):
+        return f"{task['ignoreReason'] or ''} (by {task['ignoredBy'] or '?'})".strip()
+    if ended_as == "givenUp":
+        return "given up"
+    due = task.get("givesUpTs")
+    return f"given up at {moment(due)} UTC unless somebody decides" if due else ""
 
 
 def status_text(flow: dict[str, Any]) -> Text:
@@ -65,8 +83,8 @@ def tasks_in_words(tasks: Sequence[int]) -> str:
 
 
 def why_line(task: dict[str, Any]) -> str:
-    """Why a task waits, on a line with its name."""
-    return f"task {task_title(task)}: {why_it_waits(task['waitReason'])}"
+    """Why a task waits, or how it has ended, on a line with its name."""
+    return f"task {task_title(task)}: {why_it_waits(task['waitReason']) or end_of_task(task)}"
 
 
 def clock(timestamp: str | None) -> str:

@@ -12,8 +12,9 @@ import msgspec
 from flower_engine.client.client_errors import FailedTaskError
 from flower_engine.model.blob_ref import BlobRef
 
-StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled"]
+StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed"]
 _MOST_SHOWN = 200
+_OTHERS = ("dependencies", "rule")  # reasons that are other tasks of the flow
 
 
 class _Told(msgspec.Struct, rename="camel", kw_only=True):
@@ -31,7 +32,9 @@ class TaskErrorTold(_Told):
 class Task(_Told):
     """One task of a flow. ``parameters`` and ``result`` are plain JSON values; ``blob`` says where a large
     result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words;
-    ``workflow_version`` the version that a rerun gave it the body of."""
+    ``workflow_version`` the version that a rerun gave it the body of. ``ended_as`` says how it has ended,
+    where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``, ``givenUp``;
+    ``gives_up_ts`` when one that is held is given up."""
 
     task_exec_seq: int
     task_seq: int
@@ -60,6 +63,11 @@ class Task(_Told):
     has_stand_in: bool = False
     workflow_version: str | None = None
     error: TaskErrorTold | None = None
+    rule: str = "ready"
+    on_failure: str = "hold"
+    ended_as: str | None = None
+    gives_up_ts: datetime | None = None
+    not_taken: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -136,7 +144,10 @@ class FlowEntry(_Told):
 
     @property
     def word(self) -> StatusWord:
-        """Its status; "Cancelled" where the tables say Ignore for that."""
+        """Its status; "Cancelled" where the tables say Ignore for that, and "Failed" where they say Suspend
+        of one that has ended, with tasks that were given up."""
+        if self.status == "Suspend" and self.finished_ts:
+            return "Failed"
         return "Cancelled" if self.status == "Ignore" and self.cancelled_ts else self.status
 
     @property
@@ -166,7 +177,7 @@ class Flow(FlowEntry):
         failed for good."""
         if self.finished_ts is not None:
             return True
-        return self.suspended > 0 and not self.running and not any(map(_may_start, self.tasks))
+        return self.suspended > 0 and not self.running and not any(map(_may_go_on, self.tasks))
 
     @property
     def failed(self) -> list[FailedTaskError]:
@@ -190,7 +201,7 @@ class Flow(FlowEntry):
         lines = [
             f"task {task.task_exec_seq} ({task.name}) waits: {_words(reason)}"
             for task, reason in reasons
-            if reason.get("reason") not in (None, "dependencies")
+            if reason.get("reason") not in (None, *_OTHERS)
         ]
         return "; ".join(lines[:3]) or self.counts
 
@@ -404,8 +415,10 @@ def _line(task: Task) -> tuple[str, ...]:
     return named, task.program, task.status, "" if seconds is None else f"{seconds:.1f}", why
 
 
-def _may_start(task: Task) -> bool:
-    return task.status == "Wait" and (task.wait_reason or {}).get("reason") != "dependencies"
+def _may_go_on(task: Task) -> bool:
+    if task.gives_up_ts is not None:
+        return True
+    return task.status == "Wait" and (task.wait_reason or {}).get("reason") not in _OTHERS
 
 
 def _words(reason: dict[str, Any]) -> str:

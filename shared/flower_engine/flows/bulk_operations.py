@@ -10,7 +10,6 @@ import msgspec
 from flower_engine.errors import RefusedError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.postgres_stores import PostgresStores
-from flower_engine.model.status import Status
 from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, select_flows
 from flower_engine.transitions.operator_transitions import Scope
 
@@ -110,7 +109,7 @@ async def _operate(stores: PostgresStores, flow: str, operation: BulkOperation) 
 
 async def _ignore_failed(operator: Operator, reason: str) -> None:
     state = await operator.state()
-    failed = [task.planned.seq for task in state.tasks if task.status is Status.SUSPEND]
+    failed = [task.planned.seq for task in state.tasks if task.is_held]
     if not failed:
         raise RefusedError(f"flow {state.flow}: none of its tasks has failed", "nothing")
     await operator.ignore(failed, reason)

@@ -13,7 +13,7 @@ from flower_engine.flows.history import find_flow
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.status import Status
 from flower_engine.projection.read.standings import Standing, read_moved, read_standings
-from flower_engine.projection.read.views import DependenciesOpen, FlowView
+from flower_engine.projection.read.views import DependenciesOpen, FlowView, RuleOpen
 from flower_engine.runtime.backoff import SteadyBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
@@ -187,10 +187,10 @@ class _Waiter:
 
 def is_over(flow: FlowView) -> bool:
     """Whether nothing more of it happens by itself: it has ended, or what is left waits for tasks that failed
-    for good."""
+    for good, and are held until somebody decides."""
     if flow.finished_ts is not None:
         return True
-    if not flow.suspended or flow.running:
+    if not flow.suspended or flow.running or any(task.gives_up_ts is not None for task in flow.tasks):
         return False
     waiting = (task for task in flow.tasks if task.exec_status == Status.WAIT)
-    return all(isinstance(task.wait_reason, DependenciesOpen) for task in waiting)
+    return all(isinstance(task.wait_reason, DependenciesOpen | RuleOpen) for task in waiting)

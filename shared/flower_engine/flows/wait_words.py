@@ -31,10 +31,8 @@ _MOST_TASKS = 10
 def in_words(reason: WaitReason) -> str:
     """A wait reason as the end of the sentence that begins with the task."""
     match reason:
-        case DependenciesOpen(depends_on):
-            return "waits for " + ", ".join(map(str, depends_on))
-        case RuleOpen(rule, depends_on, needed, have):
-            return _of_rule(rule, depends_on, needed, have)
+        case DependenciesOpen() | RuleOpen():
+            return _for_others(reason)
         case RetryAt(due):
             return f"retry at {_clock(due)}"
         case Awaits(kind, what, until, answered_by):
@@ -69,7 +67,10 @@ def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str
     return said + (f", until {_day_and_time(until)} UTC" if until else "")
 
 
-def _of_rule(rule: str, depends_on: list[int], needed: int, have: int) -> str:
+def _for_others(reason: DependenciesOpen | RuleOpen) -> str:
+    if isinstance(reason, DependenciesOpen):
+        return "waits for " + ", ".join(map(str, reason.depends_on))
+    rule, depends_on, needed, have = reason.rule, reason.depends_on, reason.needed, reason.have
     those = ", ".join(map(str, depends_on[:_MOST_TASKS])) + (", ..." if len(depends_on) > _MOST_TASKS else "")
     if rule == FAILED:
         return f"waits for one of {those} to fail (rule failed)"

@@ -64,7 +64,7 @@ def why_stuck(view: FlowView, skipped: timedelta, what: str) -> str:
         f"flow {view.task_flow_id} of workflow {view.task_id!r} {what} (time skipped: {_words(skipped)}):"
     ]
     names = {task.task_exec_seq: name_of(task) for task in view.tasks}
-    open_tasks = [task for task in view.tasks if task.status not in ("Finish", "Ignore")]
+    open_tasks = [task for task in view.tasks if not task.has_ended]
     for task in open_tasks[:_MOST_TASKS]:
         lines.append(f"  {name_of(task)}: {_why(task, names)}")
         lines += [f"      {line}" for line in _traceback(task)]

@@ -1,4 +1,5 @@
-"""Failed tasks across all flows: those in Suspend, and those that wait for a retry; newest first.
+"""Failed tasks across all flows: those in Suspend (held, or given up), and those that wait for a retry.
+Newest first.
 
 Both lists are read off indexes that hold such tasks and no others. Where a filter must look at the tasks
 themselves (program, error text), a call looks at ``MOST_LOOKED_AT`` of them and says where to go on.
@@ -15,17 +16,23 @@ from flower_engine.projection.read.views import Moment, View
 
 MOST_LOOKED_AT = 5_000
 
-Which = Literal["suspended", "retrying"]
-_TIME_COLUMNS: dict[Which, str] = {"suspended": "suspended_ts", "retrying": "retry_ts"}
+Which = Literal["suspended", "held", "givenUp", "retrying"]
+_TIME_COLUMNS: dict[Which, str] = {
+    **dict.fromkeys(("suspended", "held", "givenUp"), "suspended_ts"),
+    "retrying": "retry_ts",
+}
+_ENDS: dict[Which, Composable] = {"held": SQL("ended_as IS NULL"), "givenUp": SQL("ended_as = 'x'")}
 
 MATCHES_TEXT = SQL("strpos(lower(concat(error ->> 'type', ': ', error ->> 'message')), lower(%(text)s)) > 0")
 """Whether the columns of an error hold the parameter ``text``."""
 
 _LIST = SQL("""
 SELECT task_flow_id, task_exec_seq::int, task_id, task_seq::bigint, task_name, coalesce(program, ''),
-    coalesce(attempt, 0), coalesce(error ->> 'type', ''), coalesce(error ->> 'message', ''), ts
+    coalesce(attempt, 0), coalesce(error ->> 'type', ''), coalesce(error ->> 'message', ''), ts,
+    coalesce(ended_as = 'x', false)
 FROM (
-    SELECT task_flow_id, task_exec_seq, task_id, task_seq, task_name, program, attempt, error, {ts} AS ts
+    SELECT task_flow_id, task_exec_seq, task_id, task_seq, task_name, program, attempt, error, ended_as,
+        {ts} AS ts
     FROM kr_task_stat WHERE {conditions}
     ORDER BY {ts} DESC, task_flow_id DESC, task_exec_seq DESC LIMIT %(look)s
 ) AS looked_at
@@ -65,7 +72,7 @@ class ErrorSummary(View):
 
 
 class FailedEntry(View):
-    """A failed task in a list; one of the two times is given."""
+    """A failed task in a list; one of the two times is given. ``is_given_up``: its flow went on without."""
 
     task_flow_id: str
     task_id: str
@@ -77,6 +84,7 @@ class FailedEntry(View):
     suspended_ts: Moment | None
     retry_ts: Moment | None
     error: ErrorSummary
+    is_given_up: bool = False
 
 
 async def list_failed(
@@ -88,7 +96,7 @@ async def list_failed(
     """
     ts = Identifier(_TIME_COLUMNS[asked.which])
     conditions: list[Composable] = [SQL("{} IS NOT NULL").format(ts)]
-    matches = [SQL("true")]
+    matches: list[Composable] = [SQL("true")]
     values: dict[str, Any] = {"limit": limit + 1}
     if asked.workflow is not None:
         conditions.append(SQL("task_id = %(workflow)s"))
@@ -108,6 +116,8 @@ async def list_failed(
     if asked.text is not None:
         matches.append(MATCHES_TEXT)
         values["text"] = asked.text
+    if asked.which in _ENDS:
+        matches.append(_ENDS[asked.which])
     looks_at_tasks = len(matches) > 1
     values["look"] = max(MOST_LOOKED_AT, limit + 1) if looks_at_tasks else limit + 1
     parts = {"ts": ts, "conditions": SQL(" AND ").join(conditions), "matches": SQL(" AND ").join(matches)}
@@ -124,7 +134,7 @@ async def list_failed(
 
 
 def _entry(which: Which, row: Any) -> FailedEntry:
-    flow, task, workflow, task_seq, task_name, program, attempt, kind, message, ts = row
+    flow, task, workflow, task_seq, task_name, program, attempt, kind, message, ts, is_given_up = row
     return FailedEntry(
         task_flow_id=flow,
         task_id=workflow,
@@ -133,7 +143,8 @@ def _entry(which: Which, row: Any) -> FailedEntry:
         task_name=task_name,
         program=program,
         attempt=attempt,
-        suspended_ts=ts if which == "suspended" else None,
+        suspended_ts=None if which == "retrying" else ts,
         retry_ts=ts if which == "retrying" else None,
         error=ErrorSummary(kind, message),
+        is_given_up=is_given_up,
     )

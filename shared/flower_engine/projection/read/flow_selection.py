@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Composable
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.failed_tasks import MATCHES_TEXT
+from flower_engine.projection.read.status_conditions import status_conditions
 
 _PAGE = SQL("""
 SELECT flow.registered_ts, flow.task_flow_id FROM kr_flow_stat AS flow WHERE {conditions}
@@ -27,10 +28,12 @@ _FAILED_WITH_TEXT = SQL("""EXISTS (
 
 
 class FlowSelection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which flows are meant; None and () mean all. ``text`` is looked for in errors of suspended tasks."""
+    """Which flows are meant; None and () mean all. ``failed``: (also) those that have ended with tasks that
+    were given up. ``text`` is looked for in errors of suspended tasks."""
 
     workflow: str | None = None
     statuses: tuple[Status, ...] = ()
+    failed: bool = False
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
@@ -70,16 +73,9 @@ def _conditions(selection: FlowSelection) -> tuple[list[Composable], dict[str, A
     if selection.workflow is not None:
         conditions.append(SQL("flow.task_id = %(workflow)s"))
         values["workflow"] = selection.workflow
-    if selection.statuses:
-        conditions.append(SQL("flow.exec_status = ANY(%(statuses)s::numeric[])"))
-        values["statuses"] = [int(status) for status in selection.statuses]
-        # As in list_flows: these name the partial indexes that hold the few flows in question.
-        if not any(status.is_final for status in selection.statuses):
-            conditions.append(SQL("flow.finished_ts IS NULL"))
-    if selection.text is not None or set(selection.statuses) == {Status.SUSPEND}:
-        conditions.append(SQL("flow.suspended_ts IS NOT NULL"))
+    conditions += status_conditions(selection.statuses, values, failed=selection.failed)
     if selection.text is not None:
-        conditions.append(_FAILED_WITH_TEXT)
+        conditions += [SQL("flow.suspended_ts IS NOT NULL"), _FAILED_WITH_TEXT]
         values["text"] = selection.text
     if selection.since is not None:
         conditions.append(SQL("flow.registered_ts >= %(since)s"))

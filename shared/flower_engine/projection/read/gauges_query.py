@@ -11,7 +11,7 @@ _MOST = 100_000  # counted; more is told as this
 _COUNTS = """
 SELECT
   (SELECT count(*) FROM (
-    SELECT FROM kr_task_stat WHERE suspended_ts IS NOT NULL AND exec_status = 2 LIMIT %(most)s) AS held),
+    SELECT FROM kr_task_stat WHERE suspended_ts IS NOT NULL AND ended_as IS NULL LIMIT %(most)s) AS held),
   (SELECT count(*) FROM (SELECT FROM kr_flow_stat WHERE finished_ts IS NULL LIMIT %(most)s) AS open),
   pg_database_size(current_database())
 """

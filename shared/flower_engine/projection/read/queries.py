@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composable
 
 from flower_engine.errors import HistoryDamagedError
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
+from flower_engine.projection.read.status_conditions import status_conditions
 from flower_engine.projection.read.unreadable_rows import decode_flow
 from flower_engine.projection.read.views import EventView, FlowSummary, FlowView, failed_tasks
 
@@ -92,11 +93,13 @@ _summary_decoder = msgspec.json.Decoder(FlowSummary, strict=False)
 
 
 class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which flows are asked for; None and () ask for all."""
+    """Which flows are asked for; None and () ask for all. ``failed``: (also) those that have ended with tasks
+    that were given up."""
 
     workflow: str | None = None
     schedules: tuple[str, ...] | None = None  # their uids
     statuses: tuple[Status, ...] = ()
+    failed: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
@@ -136,7 +139,7 @@ async def list_flows(
     connection: Connection, asked: FlowFilter, *, behind: FlowCursor | None, limit: int
 ) -> list[FlowSummary]:
     """Up to ``limit`` flows, newest first."""
-    conditions = [SQL("true")]
+    conditions: list[Composable] = [SQL("true")]
     values: dict[str, Any] = {"limit": limit}
     if asked.workflow is not None:
         conditions.append(SQL("flow.task_id = %(workflow)s"))
@@ -148,14 +151,7 @@ async def list_flows(
             SQL("flow.schedule = %(schedules)s") if is_one else SQL("flow.schedule = ANY(%(schedules)s)")
         )
         values["schedules"] = asked.schedules[0] if is_one else list(asked.schedules)
-    if asked.statuses:
-        conditions.append(SQL("flow.exec_status = ANY(%(statuses)s::numeric[])"))
-        values["statuses"] = [int(status) for status in asked.statuses]
-        # These follow from the status, and name the partial indexes that hold the few flows in question.
-        if not any(status.is_final for status in asked.statuses):
-            conditions.append(SQL("flow.finished_ts IS NULL"))
-        if set(asked.statuses) == {Status.SUSPEND}:
-            conditions.append(SQL("flow.suspended_ts IS NOT NULL"))
+    conditions += status_conditions(asked.statuses, values, failed=asked.failed)
     if asked.since is not None:
         conditions.append(SQL("flow.registered_ts >= %(since)s"))
         values["since"] = asked.since

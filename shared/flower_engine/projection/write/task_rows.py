@@ -125,9 +125,10 @@ _OF_THE_FLOW = (
     Column("task_flow_id", ID, "flow.flow"),
     Column("registered_ts", TIME, "registered.at"),
 )
+_ENDED_AS = "task.ended_as or None"
 _STANDING = (
     _number("exec_status", NUMERIC, "status"),
-    Column("ended_as", WORD, *["task.ended_as or None"] * 2, _WITH_STATUS, may_be_null=True),
+    Column("ended_as", WORD, _ENDED_AS, _ENDED_AS, _WITH_STATUS, may_be_null=True),
     _number("attempt", INTEGER, "attempt"),
     _number("lost", INTEGER, "lost"),
     _number("failures", INTEGER, "failures"),

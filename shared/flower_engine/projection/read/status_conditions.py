@@ -1,0 +1,32 @@
+"""Conditions on the statuses of flows in SQL, with what follows from them: that names the partial indexes,
+which hold the few flows in question."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from psycopg.sql import SQL, Composable
+
+from flower_engine.model.status import Status
+
+_OPEN = SQL("flow.finished_ts IS NULL")
+_FAILED = SQL("flow.suspended_ts IS NOT NULL")
+_EITHER = SQL("(flow.finished_ts IS NULL OR flow.suspended_ts IS NOT NULL)")
+
+
+def status_conditions(
+    statuses: Sequence[Status], values: dict[str, Any], *, failed: bool = False
+) -> Iterator[Composable]:
+    """Flows of any of these statuses; ``failed``: or such as have ended in Suspend, with tasks that were
+    given up. Nothing of both: all flows. What the conditions take is added to ``values``."""
+    if not statuses and not failed:
+        return
+    values["statuses"] = [int(status) for status in statuses]
+    is_one = SQL("flow.exec_status = ANY(%(statuses)s::numeric[])")
+    ended = SQL("(flow.exec_status = 2 AND flow.finished_ts IS NOT NULL)")
+    yield SQL("({} OR {})").format(is_one, ended) if failed else is_one
+    if any(status.is_final for status in statuses):
+        return
+    if failed or Status.SUSPEND in statuses:
+        yield _FAILED if set(statuses) <= {Status.SUSPEND} else _EITHER
+    else:
+        yield _OPEN

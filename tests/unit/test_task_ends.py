@@ -1,0 +1,145 @@
+"""Why rules pass over tasks, and what they wait for, as people are told."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from flower_engine.flows.end_words import why_not_taken
+from flower_engine.flows.flow_waits import is_over
+from flower_engine.flows.task_ends import explain_ends
+from flower_engine.flows.wait_reasons import Seen, explain, ready_tasks
+from flower_engine.flows.wait_words import in_words
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.status import Status
+from flower_engine.projection.read.end_views import END_WORDS, NotTaken
+from flower_engine.projection.read.views import FlowView, view_of_state
+from projection.stories import Story
+
+F, W, S = Status.FINISH, Status.WAIT, Status.SUSPEND
+N = (Status.IGNORE, "n")
+P = (Status.IGNORE, "p")
+X = (S, "x")
+
+
+def flow_of(rule: str, ends: list[Any], status: Any = N, **more: Any) -> FlowView:
+    """A flow of tasks that stand so, and one that depends on all of them by this rule."""
+    story = Story()
+    story.open()
+    flow = story.register([(), *([()] * (len(ends) - 1)), tuple(range(1, len(ends) + 1))])
+    state = story.flows()[flow]
+    for task, end in zip(state.tasks, [*ends, status], strict=True):
+        task.status, task.ended_as = end if isinstance(end, tuple) else (end, "")
+    last = state.tasks[-1]
+    values: dict[str, Any] = {"rule": rule, "parameters": {}, **more}
+    last.planned = PlannedTask(**{**msgspec.structs.asdict(last.planned), **values})
+    view = view_of_state(state, 0)
+    explain(view, Seen({("other", last.planned.program), ("default", last.planned.program)}, {}, {}, 0))
+    explain_ends(view)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("rule", "ends", "because", "tasks", "words"),
+    [
+        ("ready", [F, X], "givenUp", [2], "task 2 was given up (before it: 1 finished, 1 given up)"),
+        ("ready", [N, N], "noneTaken", [1, 2], "of tasks 1, 2 none was taken (before it: 2 not taken)"),
+        ("finished", [F, P, N], "notFinished", [2, 3], "tasks 2, 3 did not finish"),
+        (
+            "any",
+            [N, X],
+            "tooFew",
+            [1, 2],
+            "1 of those before it must finish, which cannot be any more:",
+        ),
+        (
+            "at_least:2",
+            [F, N],
+            "tooFew",
+            [2],
+            "2 of those before it must finish, which cannot be any more:",
+        ),
+        ("failed", [F, P], "noFailure", [1, 2], "none of tasks 1, 2 failed"),
+        ("of a newer Flower", [F], "noneTaken", [1], "task 1 was not taken"),
+    ],
+)
+def test_it_is_said_why_a_rule_passed_over_a_task(
+    rule: str, ends: list[Any], because: str, tasks: list[int], words: str
+) -> None:
+    why = flow_of(rule, ends).tasks[-1].not_taken
+    assert why is not None
+    assert (why.because, why.depends_on, why.count, why.rule) == (because, tasks, len(tasks), rule)
+    assert words in why_not_taken(why)
+
+
+def test_it_is_said_whose_value_is_missing() -> None:
+    takes = {"a": {"$from": 10}, "b": [{"$from": 20}], "c": {"$from": 30, "optional": True}}
+    why = flow_of("ready", [F, P, P], parameters=takes, refs=True).tasks[-1].not_taken
+    assert why is not None
+    assert (why.because, why.depends_on) == ("missingValue", [2])
+    assert "task 2 has no value, which it cannot do without" in why_not_taken(why)
+
+
+def test_of_many_ten_are_named() -> None:
+    why = flow_of("ready", [N] * 40).tasks[-1].not_taken
+    assert why is not None
+    assert (why.depends_on, why.count, why.ends) == (list(range(1, 11)), 40, {"notTaken": 40})
+    assert "9, 10, ... none was taken" in why_not_taken(why)
+
+
+@pytest.mark.parametrize(
+    ("rule", "ends", "reason", "words"),
+    [
+        ("ready", [F, S], "dependencies", "waits for 2"),
+        ("settled", [X, S, W], "dependencies", "waits for 2, 3"),
+        ("any", [N, W], "rule", "waits for 1 of 2 to finish (rule any, 0 did)"),
+        ("at_least:2", [F, S, W], "rule", "waits for 1 of 2, 3 to finish (rule at_least:2, 1 did)"),
+        ("failed", [F, W], "rule", "waits for one of 2 to fail (rule failed)"),
+    ],
+)
+def test_it_is_said_what_a_rule_waits_for(rule: str, ends: list[Any], reason: str, words: str) -> None:
+    told = flow_of(rule, ends, W).tasks[-1].wait_reason
+    assert told is not None
+    assert in_words(told) == words
+    assert msgspec.to_builtins(told)["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("rule", "ends"),
+    [("any", [F, W]), ("at_least:2", [F, P, S]), ("failed", [S, W]), ("failed", [X, W]), ("settled", [N, X])],
+)
+def test_a_task_whose_rule_waits_no_more_is_ready(rule: str, ends: list[Any]) -> None:
+    view = flow_of(rule, ends, W)
+    assert len(view.tasks) in ready_tasks(view)
+
+
+def test_who_waits_for_a_rule_waits_for_others() -> None:
+    assert is_over(flow_of("any", [N, S], W))
+    assert not is_over(flow_of("any", [N, W], W))
+
+
+def test_a_flow_with_a_task_that_is_given_up_later_goes_on_by_itself() -> None:
+    view = flow_of("ready", [S], W)
+    assert is_over(view)
+    view.tasks[0].on_failure, view.tasks[0].suspended_ts = "hold:60", view.registered_ts
+    explain_ends(view)
+    assert view.tasks[0].gives_up_ts is not None
+    assert (view.tasks[0].gives_up_ts - view.registered_ts).total_seconds() == 60
+    assert not is_over(view)
+
+
+def test_what_a_timeout_of_the_flow_suspended_is_held_until_somebody_decides() -> None:
+    story = Story()
+    story.open()
+    flow = story.register([()])
+    story.start(flow, 1)
+    story.time_out(flow)
+    view = view_of_state(story.flows()[flow], 0)
+    view.tasks[0].on_failure = "hold:60"
+    explain_ends(view)
+    assert view.tasks[0].gives_up_ts is None
+
+
+def test_every_end_has_its_word() -> None:
+    assert set(END_WORDS) == {"p", "n", "c", "x"}
+    assert NotTaken.__doc__
