@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 from flower_api.request_times import TimeText
+from flower_engine.flows.operation_effects import Effect
 from flower_engine.log.durability import Durability
 from flower_engine.model.task_spec import (
     MAX_DURATION_MS,
@@ -165,15 +166,39 @@ class NamedFlow(View):
     task_flow_id: str
 
 
+class EffectView(View):
+    """What an operation would do, by taskExecSeq. What is in no list waits or runs as it did.
+
+    ``runs`` again from the start; ``reopens``: was passed over, was not asked for, and waits again;
+    ``askedAgain``: of both, what asks the world anew; ``passedOver``, because it was asked for or by rules;
+    ``cutOff`` by a cancel; ``kept``: has ended, and stays so; ``ready``: may start at once. ``ends``: the
+    flow does."""
+
+    runs: list[int]
+    reopens: list[int]
+    asked_again: list[int]
+    passed_over: list[int]
+    cut_off: list[int]
+    kept: list[int]
+    ready: list[int]
+    ends: bool
+
+    @classmethod
+    def of(cls, effect: Effect) -> Self:
+        return cls(**{name: getattr(effect, name) for name in cls.__struct_fields__})
+
+
 class OperatedView(View, omit_defaults=True):
     """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
-    ``warnings``: what of it could not be checked."""
+    ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
+    the one that it was told for."""
 
     task_flow_id: str
     operation: str
     version: int
     tasks: list[int]
     warnings: list[str] = msgspec.field(default_factory=list)
+    effect: EffectView | None = None
 
 
 class BulkMatches(View, tag="count", tag_field="kind", omit_defaults=True):

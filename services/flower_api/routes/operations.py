@@ -12,9 +12,18 @@ from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.problems import Fault, with_faults
-from flower_api.schemas import KeyHeader, OperatedView, Reason, RequestBody, Tasks, WorkflowVersion
+from flower_api.schemas import (
+    EffectView,
+    KeyHeader,
+    OperatedView,
+    Reason,
+    RequestBody,
+    Tasks,
+    WorkflowVersion,
+)
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
+from flower_engine.flows.operation_effects import Effect
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
@@ -37,6 +46,12 @@ class Operation(RequestBody):
     )
 
 
+class MayBeDry(Operation):
+    """An operation that can say what it would do."""
+
+    dry_run: bool = Field(False, description="only say what it would do to the flow as it stands")
+
+
 class WithReason(Operation):
     """An operation with a reason, kept in its event."""
 
@@ -57,7 +72,11 @@ class PriorityBody(Operation):
     priority: int = Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="the lower goes first")
 
 
-class RerunBody(Operation, WithParameters):
+class CancelBody(WithReason, MayBeDry):
+    """Why the flow is to end."""
+
+
+class RerunBody(MayBeDry, WithParameters):
     """What is to run again: `tasks` by taskExecSeq or name, or a `selection`."""
 
     tasks: Tasks | None = None
@@ -89,14 +108,17 @@ class ForkBody(WithParameters):
     )
 
 
-class IgnoreBody(WithReason):
+class IgnoreBody(WithReason, MayBeDry):
     """The tasks to pass over."""
 
     tasks: Tasks
     result: Any = Field(
         None,
         description="what those get that read the result of the task (one only), of any JSON type; absent:"
-        " refused where another task cannot do without it",
+        " refused where another task cannot do without it, unless there is a cascade",
+    )
+    cascade: bool = Field(
+        False, description="and all that cannot do without the result of one that is passed over"
     )
 
 
@@ -144,6 +166,9 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         tasks, changes = await asked(task_flow_id, body.tasks or [], body)
         selection = tasks or body.selection
         operates = operator(request, task_flow_id, body, key)
+        if body.dry_run:
+            effect = await operates.effect_of_rerun(selection, body.scope or "", changes, _version_of(body))
+            return _foretold(task_flow_id, "rerun", effect)
         done = await operates.rerun(selection, body.scope or "", changes, _version_of(body))
         return _reply(task_flow_id, "rerun", done, operates.warnings)
 
@@ -200,7 +225,11 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         """Waiting, retrying and suspended tasks."""
         tasks = await numbered(task_flow_id, body.tasks)
         result = stand_in(body.result) if "result" in body.model_fields_set else b""
-        done = await operator(request, task_flow_id, body, key).ignore(tasks, body.reason, result)
+        operates = operator(request, task_flow_id, body, key)
+        if body.dry_run:
+            effect = await operates.effect_of_ignore(tasks, has_result=bool(result), cascade=body.cascade)
+            return _foretold(task_flow_id, "ignore", effect)
+        done = await operates.ignore(tasks, body.reason, result, cascade=body.cascade)
         return _reply(task_flow_id, "ignore", done)
 
     @app.post(
@@ -216,12 +245,19 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         done = await operator(request, task_flow_id, body, key).unignore(tasks)
         return _reply(task_flow_id, "unignore", done)
 
-    @app.post("/flows/{task_flow_id}/cancel", summary="Cancel a flow", responses=responses("It has ended"))
+    @app.post(
+        "/flows/{task_flow_id}/cancel",
+        summary="Cancel a flow",
+        responses=responses("It has ended"),
+    )
     async def post_cancel(
-        task_flow_id: FlowIdPath, request: Request, body: WithReason | None = None, key: KeyHeader = None
+        task_flow_id: FlowIdPath, request: Request, body: CancelBody | None = None, key: KeyHeader = None
     ) -> Response:
         """Nothing new starts; running attempts are told to stop with the next heartbeat."""
-        done = await operator(request, task_flow_id, body, key).cancel(body.reason if body else "")
+        operates = operator(request, task_flow_id, body, key)
+        if body is not None and body.dry_run:
+            return _foretold(task_flow_id, "cancel", await operates.effect_of_cancel())
+        done = await operates.cancel(body.reason if body else "")
         return _reply(task_flow_id, "cancel", done)
 
     @app.post("/flows/{task_flow_id}/pause", summary="Pause a flow", responses=responses("It is paused"))
@@ -267,6 +303,12 @@ def _refuse_half(body: ForkBody) -> None:
 def _version_of(body: RerunBody | ForkBody) -> str:
     """The version of the workflow that is asked for; "": none."""
     return "" if body.workflow_version is None else str(body.workflow_version)
+
+
+def _foretold(flow_id: str, operation: str, effect: Effect) -> Response:
+    tasks = sorted({*effect.runs, *effect.reopens, *effect.cut_off, *effect.passed_over})
+    told = OperatedView(flow_id.lower(), operation, effect.version, tasks, effect=EffectView.of(effect))
+    return reply(told)
 
 
 def _reply(flow_id: str, operation: str, done: Operated, warnings: Sequence[str] = ()) -> Response:

@@ -1,5 +1,6 @@
 """Commands that operate on one flow: rerun, resume, fork, ignore, unignore, cancel, pause."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -27,6 +28,9 @@ TasksArgument = Annotated[
 TaskParamOption = Annotated[
     list[str] | None, typer.Option("--task-param", help="TASK:NAME=VALUE, for one task. Repeatable")
 ]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what it would do to the flow as it stands")
+]
 UnsetOption = Annotated[
     list[str] | None, typer.Option("--unset", help="Take this parameter away from the tasks. Repeatable")
 ]
@@ -53,6 +57,7 @@ def rerun(
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
     workflow_version: WorkflowVersionOption = None,
+    dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -68,6 +73,8 @@ def rerun(
     body |= _parameters(param, task_param, unset)
     if workflow_version:
         body["workflowVersion"] = workflow_version
+    if dry_run:
+        body["dryRun"] = True
     _operate(flow, "rerun", body, version, url, as_json)
 
 
@@ -122,6 +129,10 @@ def ignore(
         str | None,
         typer.Option("--result", help="What those get that read the task's result: JSON, else a text"),
     ] = None,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="And all that cannot do without their results")
+    ] = False,
+    dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -130,6 +141,7 @@ def ignore(
     body: dict[str, Any] = {"tasks": _numbers(tasks), "reason": reason}
     if result is not None:
         body["result"] = value_of(result)
+    body |= {**({"cascade": True} if cascade else {}), **({"dryRun": True} if dry_run else {})}
     _operate(flow, "ignore", body, version, url, as_json)
 
 
@@ -147,12 +159,14 @@ def unignore(
 def cancel(
     flow: FlowArgument,
     reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """End a flow: nothing new starts, what runs is told to stop."""
-    _operate(flow, "cancel", {"reason": reason}, version, url, as_json)
+    body = {"reason": reason, **({"dryRun": True} if dry_run else {})}
+    _operate(flow, "cancel", body, version, url, as_json)
 
 
 def pause(
@@ -205,8 +219,33 @@ def _operate(  # one call for all of the above
         print_json(answer)
         return
     done = msgspec.json.decode(answer)
+    if effect := done.get("effect"):
+        out.print(f"flow {flow}, of version {done['version']}; nothing was done:", markup=False)
+        for line in _foretold(effect):
+            out.print(f"  {line}", markup=False)
+        return
     what = _said(done["operation"], done["tasks"])
     out.print(f"flow {flow}: {what} (version {done['version']})", markup=False)
+
+
+_EFFECTS = {
+    "runs": "run again from the start",
+    "reopens": "were passed over, and wait again",
+    "askedAgain": "ask the world anew",
+    "passedOver": "are passed over",
+    "cutOff": "are cut off",
+    "kept": "have ended, and are kept",
+    "ready": "may start at once",
+}
+
+
+def _foretold(effect: dict[str, Any]) -> Iterator[str]:
+    """What an operation would do, line by line."""
+    for name, what in _EFFECTS.items():
+        if tasks := effect[name]:
+            yield f"{what}: {words.tasks_in_words(tasks)}"
+    if effect["ends"]:
+        yield "the flow ends"
 
 
 def _said(operation: str, tasks: list[int]) -> str:

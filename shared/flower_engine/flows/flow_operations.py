@@ -14,8 +14,16 @@ from flower_engine.errors import (
 )
 from flower_engine.flows.history import find_state
 from flower_engine.flows.new_messages import Changes, NewMessages, new_messages
+from flower_engine.flows.operation_effects import (
+    Effect,
+    effect_of_cancel,
+    effect_of_ignore,
+    effect_of_rerun,
+    with_those_in_need,
+)
 from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_reruns import Bodies, are_messages_of, bodies_of_rerun, may_run_again
+from flower_engine.log.engine_clock import now_ms
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
 from flower_engine.model.flow_state import FlowState
@@ -25,6 +33,7 @@ from flower_engine.transitions.operator_transitions import Operated, Results, Sc
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.prune_transitions import take_back
 from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.task_fields import task_message
 
 _TRIES = 5
 
@@ -124,18 +133,76 @@ class Operator:
                 "nothing",
             ) from None
 
-    async def ignore(self, tasks: Sequence[int], reason: str, result: bytes = b"") -> Operated:
+    async def ignore(
+        self, tasks: Sequence[int], reason: str, result: bytes = b"", *, cascade: bool = False
+    ) -> Operated:
         """Passes over tasks; ``result`` is the JSON that stands in for the result of the one task (b"":
-        none)."""
+        none). ``cascade``: and over all that cannot do without a result of theirs."""
         where, who = self._where(), self._who()
+        self._refuse_several(tasks, result)
+        for _ in range(_TRIES):
+            chosen = with_those_in_need(await self.state(), tasks) if cascade and not result else tasks
+            try:
+                return await self._under_way(
+                    lambda chosen=chosen: operator_transitions.ignore(
+                        *where, **who, tasks=chosen, reason=reason, result=result
+                    )
+                )
+            except RefusedError as error:
+                if not cascade or error.reason != "needed":  # else the flow was changed at that moment
+                    raise
+        raise self._restless()
+
+    def _refuse_several(self, tasks: Sequence[int], result: bytes) -> None:
         if result and len(set(tasks)) != 1:
             raise RefusedError(
                 f"flow {self._flow}: a result stands in for that of one task; ignore the others alone",
                 "one-result",
             )
-        return await self._under_way(
-            lambda: operator_transitions.ignore(*where, **who, tasks=tasks, reason=reason, result=result)
-        )
+
+    async def effect_of_rerun(
+        self, selection: Any, scope: Scope, changes: Changes, workflow_version: str = ""
+    ) -> Effect:
+        """What :meth:`rerun` would do; raises as it does. Nothing is done."""
+        state = await self._seen_state()
+        changed = set(changes)
+        if workflow_version:
+            messages = dict.fromkeys(may_run_again(state, selection), b"")
+            bodies = await bodies_of_rerun(self._stores, state, messages, workflow_version, changes)
+            changed |= {seq for seq, body in bodies.by_task.items() if body.new_message}
+        elif changes:
+            known = {seq: task_message(state.workflow, state.task(seq).planned) for seq in changes}
+            await new_messages(self._stores, known, changes)
+        now = await now_ms(self._stores.redis, self._partition.keys)
+        return effect_of_rerun(state, selection, scope, changed=changed, now_ms=now)
+
+    async def effect_of_ignore(
+        self, tasks: Sequence[int], *, has_result: bool = False, cascade: bool = False
+    ) -> Effect:
+        """What :meth:`ignore` would do; raises as it does. Nothing is done."""
+        state = await self._seen_state()
+        self._refuse_several(tasks, b"null" if has_result else b"")
+        chosen = with_those_in_need(state, tasks) if cascade and not has_result else tasks
+        return effect_of_ignore(state, chosen, has_result=has_result)
+
+    async def effect_of_cancel(self) -> Effect:
+        """What :meth:`cancel` would do; raises as it does. Nothing is done."""
+        return effect_of_cancel(await self._seen_state())
+
+    async def _seen_state(self) -> FlowState:
+        """The state, of the version that the caller has seen.
+
+        Raises:
+            MovedError: there is a newer one.
+        """
+        state = await self.state()
+        if self._version is not None and state.version != self._version:
+            raise MovedError(
+                f"flow {self._flow} has moved on: it is at version {state.version} now. Look at it again,"
+                " then decide",
+                "moved",
+            )
+        return state
 
     async def unignore(self, tasks: Sequence[int]) -> Operated:
         """Makes ignored tasks wait again."""

@@ -364,9 +364,13 @@ async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own
                 "moved",
             )
         case _:
-            readers = tasks_in_words(rest[2].split(", ")) if rest[0] == "needed" else ""
-            why = _REASONS[rest[0]].format(*rest[1:], readers=readers)
-            raise RefusedError(f"flow {flow}: {why}", rest[0])
+            raise refusal(flow, *rest)
+
+
+def refusal(flow: str, reason: str, *words: str) -> RefusedError:
+    """Why an operation is refused: the reason, and what its sentence takes."""
+    readers = tasks_in_words(words[1].split(", ")) if reason == "needed" else ""
+    return RefusedError(f"flow {flow}: {_REASONS[reason].format(*words, readers=readers)}", reason)
 
 
 _REASONS = {

@@ -1,0 +1,373 @@
+"""What an operation would do to a flow, told from its state before anything is done.
+
+What is taken and refused is what the transitions take and refuse (``operator/rerun.lua``, ``ignore.lua``,
+``cancel.lua``); their event is made up, the fold adds it, and what rules make of it follows.
+``tests/scripts/test_operation_effects.py`` holds them against each other.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NoReturn
+
+import msgspec
+
+from flower_engine.errors import RefusedError
+from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.fold_rules import edges_of
+from flower_engine.model.fold_steps import STEPS
+from flower_engine.model.kept_results import reads_of
+from flower_engine.model.rules import FAILED, PASS, Edge, decide, decided, rule_of
+from flower_engine.model.status import Status
+from flower_engine.transitions.operator_transitions import Scope, refusal
+
+_MOST_NAMED = 10  # of those that need a result
+_BY = "dry run"
+
+Selection = Sequence[int] | Literal["failed", "all"]
+
+
+class Effect(msgspec.Struct, kw_only=True):
+    """What becomes of the tasks of a flow, by number. Those that are in no list wait or run, as they did.
+
+    ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
+    again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
+    or by their rules; ``cut_off``: by a cancel; ``kept``: they have ended, and stay so; ``ready``: they may
+    start at once then. ``ends``: the flow does. ``version``: the flow's, which it was told for."""
+
+    version: int
+    runs: list[int] = []
+    reopens: list[int] = []
+    asked_again: list[int] = []
+    passed_over: list[int] = []
+    cut_off: list[int] = []
+    kept: list[int] = []
+    ready: list[int] = []
+    ends: bool = False
+
+
+def effect_of_rerun(
+    flow: FlowState, selection: Selection, scope: Scope, *, changed: Iterable[int] = (), now_ms: int = 0
+) -> Effect:
+    """Of a rerun; the state is changed. ``changed``: tasks that have other parameters, or another body, from
+    then on; ``now_ms``: engine time, by which retries are due.
+
+    Raises:
+        RefusedError: it would be refused.
+    """
+    again = _Again(flow, scope, set(changed), now_ms)
+    again.select(selection)
+    ran = again.checked(selection)
+    before = _Before(flow)
+    chosen = set(ran if isinstance(selection, str) else selection)
+    by_status = {status: tuple(seq for seq in ran if flow.task(seq).status is status) for status in Status}
+    reopens = [seq for seq in by_status[Status.IGNORE] if seq not in chosen or isinstance(selection, str)]
+    if selection == "all":
+        reopens = []
+    event = FlowRerun(
+        at=0,
+        flow=flow.flow,
+        v=flow.version + 1,
+        by=_BY,
+        finished=by_status[Status.FINISH],
+        ignored=by_status[Status.IGNORE],
+        suspended=by_status[Status.SUSPEND],
+        waiting=by_status[Status.WAIT],
+    )
+    STEPS[FlowRerun](flow, event)
+    effect = before.effect(flow, _pass_over(flow))
+    effect.reopens = reopens
+    effect.runs = [seq for seq in ran if seq not in set(reopens)]
+    effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program.startswith("@")]
+    return effect
+
+
+def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool = False) -> Effect:
+    """Of passing over tasks; the state is changed.
+
+    Raises:
+        RefusedError: it would be refused.
+    """
+    _refuse_ended(flow)
+    chosen = list(dict.fromkeys(tasks))
+    for seq in chosen:
+        _refuse_final(flow, seq)
+    for seq in chosen if not has_result else ():
+        if needing := in_need_of(flow, seq, set(chosen)):
+            named = ", ".join(map(str, needing[:_MOST_NAMED])) + (
+                ", ..." if len(needing) > _MOST_NAMED else ""
+            )
+            raise refusal(flow.flow, "needed", str(seq), named)
+    before = _Before(flow)
+    for seq in chosen:
+        event = TaskIgnored(
+            at=0,
+            flow=flow.flow,
+            v=flow.version + 1,
+            task=seq,
+            was=int(flow.task(seq).status),
+            by=_BY,
+            result=msgspec.Raw(b"null") if has_result else msgspec.Raw(),
+            ends=flow.left == 1,
+        )
+        STEPS[TaskIgnored](flow, event)
+    return before.effect(flow, sorted([*chosen, *_pass_over(flow)]))
+
+
+def effect_of_cancel(flow: FlowState) -> Effect:
+    """Of a cancel; the state is changed.
+
+    Raises:
+        RefusedError: it would be refused.
+    """
+    _refuse_ended(flow)
+    before = _Before(flow)
+    open_tasks = {
+        status: tuple(task.planned.seq for task in flow.tasks if task.status is status and not task.has_ended)
+        for status in (Status.WAIT, Status.RUNNING, Status.SUSPEND)
+    }
+    event = FlowCancelled(
+        at=0,
+        flow=flow.flow,
+        v=flow.version + 1,
+        by=_BY,
+        waiting=open_tasks[Status.WAIT],
+        running=open_tasks[Status.RUNNING],
+        suspended=open_tasks[Status.SUSPEND],
+    )
+    STEPS[FlowCancelled](flow, event)
+    effect = before.effect(flow, [])
+    effect.cut_off = sorted(event)
+    return effect
+
+
+def in_need_of(flow: FlowState, seq: int, but: set[int]) -> list[int]:
+    """The tasks that have not ended, and cannot do without the result of this one; ``but`` these."""
+    found: list[int] = []
+    for dependent in flow.dependents[seq]:
+        behind = flow.task(dependent)
+        if dependent not in but and not behind.has_ended and reads_of(behind.planned).get(seq):
+            found.append(dependent)
+    return found
+
+
+def with_those_in_need(flow: FlowState, tasks: Sequence[int]) -> list[int]:
+    """These tasks, and all that cannot do without a result of one of them; in order, each once."""
+    found, left = set(tasks), list(tasks)
+    while left:
+        seq = left.pop()
+        if 1 <= seq <= len(flow.tasks):
+            more = in_need_of(flow, seq, found)
+            found.update(more)
+            left += more
+    return sorted(found)
+
+
+class _Before:
+    """How the tasks stood before."""
+
+    def __init__(self, flow: FlowState) -> None:
+        self._version = flow.version
+        self._ended = {task.planned.seq for task in flow.tasks if task.has_ended}
+        self._ready = {task.planned.seq for task in flow.tasks if task.is_ready}
+
+    def effect(self, flow: FlowState, passed_over: list[int]) -> Effect:
+        ended = {task.planned.seq for task in flow.tasks if task.has_ended}
+        ready = {task.planned.seq for task in flow.tasks if task.is_ready}
+        return Effect(
+            version=self._version,
+            passed_over=passed_over,
+            kept=sorted(self._ended & ended - set(passed_over)),
+            ready=sorted(ready - self._ready),
+            ends=flow.ended_ms is not None,
+        )
+
+
+class _Again:
+    """What runs again, found as the transition finds it."""
+
+    def __init__(self, flow: FlowState, scope: Scope, changed: set[int], now_ms: int) -> None:
+        self._flow = flow
+        self._scope = scope
+        self._changed = changed
+        self._now_ms = now_ms
+        self._again: dict[int, None] = {}
+        self._stack: list[int] = []
+
+    def select(self, selection: Selection) -> None:
+        """The tasks that are asked for, and what follows by the scope and by rules."""
+        flow = self._flow
+        if selection == "all":
+            self._add(range(1, len(flow.tasks) + 1))
+        elif selection == "failed":
+            self._add(task.planned.seq for task in flow.tasks if task.status is Status.SUSPEND)
+            cut_off = flow.cancelled if flow.cancelled is not None and flow.ended_ms is not None else ()
+            self._add(seq for seq in cut_off if flow.task(seq).status is Status.IGNORE)
+        else:
+            for seq in selection:
+                self._select_one(int(seq))
+        if not self._stack:
+            self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
+        self._walk_on()
+        self._add_away()
+        while self._flow.ruled and self._open_behind():
+            self._walk_on()
+            self._add_away()
+
+    def checked(self, selection: Selection) -> list[int]:
+        """What runs again, in order; refused as the transition refuses."""
+        flow, ran = self._flow, list[int]()
+        for seq in selection if flow.ruled and not isinstance(selection, str) else ():
+            if flow.task(seq).ended_as == "n" and self._is_passed(flow.task(seq)):
+                cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
+                self._refuse("not-taken", str(seq), str(cause))
+        for seq in sorted(self._again):
+            task = flow.task(seq)
+            if task.status is Status.RUNNING:
+                self._refuse("running", str(seq))
+            if self._is_heard_of(task):
+                self._refuse_started(seq)
+            if task.status is Status.WAIT and not task.attempt and seq not in self._changed:
+                continue  # it waits as it did
+            ran.append(seq)
+        if not ran:
+            self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
+        return ran
+
+    def _select_one(self, seq: int) -> None:
+        if not 1 <= seq <= len(self._flow.tasks):
+            self._refuse("unknown", str(seq))
+        task = self._flow.task(seq)
+        if task.status is Status.WAIT and not self._is_away(task) and seq not in self._changed:
+            self._refuse("waits", str(seq))
+        self._add([seq])
+
+    def _add(self, tasks: Iterable[int]) -> None:
+        for seq in tasks:
+            if seq not in self._again:
+                self._again[seq] = None
+                self._stack.append(seq)
+
+    def _is_away(self, task: TaskState) -> bool:
+        """Whether it waits for the time of its retry, or for the world."""
+        if task.status is not Status.WAIT:
+            return False
+        is_retrying = task.retry_ms is not None and task.retry_ms > self._now_ms
+        return is_retrying or task.awaiting is not None
+
+    def _is_heard_of(self, task: TaskState) -> bool:
+        """Whether tasks behind it may have gone on because of how it stands."""
+        return task.status.is_final or (self._flow.ruled and task.status is Status.SUSPEND)
+
+    def _walk_on(self) -> None:
+        """By the scope: all behind them, or what read a result that goes."""
+        flow = self._flow
+        while self._stack:
+            seq = self._stack.pop()
+            for dependent in flow.dependents[seq]:
+                behind = flow.task(dependent)
+                read_it = (
+                    self._scope == ""
+                    and flow.task(seq).status.is_final
+                    and behind.status in (Status.FINISH, Status.SUSPEND)
+                    and seq in reads_of(behind.planned)
+                    and _uses(behind, seq)
+                )
+                if self._scope == "dependents" or read_it:
+                    self._add([dependent])
+
+    def _add_away(self) -> None:
+        """A dependent that waits for its retry, or the world, began on a result that goes."""
+        for seq in list(self._again):
+            if self._is_heard_of(self._flow.task(seq)):
+                for dependent in self._flow.dependents[seq]:
+                    behind = self._flow.task(dependent)
+                    if self._is_away(behind) and _uses(behind, seq):
+                        self._again.setdefault(dependent)
+
+    def _open_behind(self) -> bool:
+        """What rules had passed over because of these, and what began because they failed; True: there is
+        more."""
+        found = False
+        for task in self._flow.tasks:
+            seq = task.planned.seq
+            if seq in self._again or self._again.keys().isdisjoint(task.planned.depends_on):
+                continue
+            is_over = task.ended_as == "n" and not self._is_passed(task)
+            if is_over or self._began_on_failure(task):
+                self._add([seq])
+                found = True
+        return found
+
+    def _is_passed(self, task: TaskState) -> bool:
+        """Whether its rule passes over a task while all of these are open."""
+        edges = zip(task.planned.depends_on, edges_of(self._flow, task), strict=True)
+        now = [edge if self._stays(seq) else Edge("open", edge.needs_value) for seq, edge in edges]
+        return decide(task.planned.rule, now) is PASS
+
+    def _stays(self, seq: int) -> bool:
+        return seq not in self._again
+
+    def _began_on_failure(self, task: TaskState) -> bool:
+        if task.planned.rule != FAILED or task.status not in (Status.FINISH, Status.SUSPEND):
+            return False
+        return any(seq in self._again and self._flow.task(seq).status is Status.SUSPEND for seq in task.used)
+
+    def _refuse_started(self, seq: int) -> None:
+        for dependent in self._flow.dependents[seq]:
+            behind = self._flow.task(dependent)
+            if dependent in self._again or not _uses(behind, seq):
+                continue
+            if behind.status is Status.RUNNING:
+                self._refuse("dependent-running", str(seq), str(dependent))
+            if behind.status is Status.FINISH and self._scope == "":
+                self._refuse("dependent-started", str(seq), str(dependent))
+
+    def _refuse(self, reason: str, *words: str) -> NoReturn:
+        raise refusal(self._flow.flow, reason, *words)
+
+
+def _uses(behind: TaskState, seq: int) -> bool:
+    """Whether a task that has begun did so with this dependency."""
+    return not behind.used or seq in behind.used
+
+
+def _pass_over(flow: FlowState) -> list[int]:
+    """What rules pass over now, and after that; the state has it then."""
+    passed: list[int] = []
+    left = list(range(1, len(flow.tasks) + 1)) if flow.ruled else []
+    while left:
+        seq = left.pop()
+        task = flow.task(seq)
+        if task.edges is None or task.status is not Status.WAIT or task.used:
+            continue
+        if decided(rule_of(task.planned.rule), task.edges) is PASS:
+            cause = next(one for one in task.planned.depends_on if flow.task(one).has_ended)
+            ends = flow.left == 1
+            ranges = ((seq, seq),)
+            event = TasksPassed(
+                at=0, flow=flow.flow, v=flow.version + 1, ranges=ranges, cause=cause, ends=ends
+            )
+            STEPS[TasksPassed](flow, event)
+            passed.append(seq)
+            left += flow.dependents[seq]
+    return sorted(passed)
+
+
+def _refuse_ended(flow: FlowState) -> None:
+    if flow.ended_ms is not None:
+        raise RefusedError(
+            f"flow {flow.flow}: it has ended ({flow.status.word}); rerun it, or fork it, to do anything more"
+            " with it",
+            "ended",
+        )
+
+
+def _refuse_final(flow: FlowState, seq: int) -> None:
+    if not 1 <= seq <= len(flow.tasks):
+        raise refusal(flow.flow, "unknown", str(seq))
+    task = flow.task(seq)
+    if task.status is Status.RUNNING:
+        raise refusal(flow.flow, "ignore-running", str(seq))
+    if task.has_ended:
+        how = {Status.FINISH: "finished", Status.IGNORE: "ignored"}.get(task.status, "given up")
+        raise refusal(flow.flow, "final", str(seq), how)

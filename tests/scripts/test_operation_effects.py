@@ -1,0 +1,208 @@
+"""What an operation would do, as it is told before, is what it then does: on flows of many kinds."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+import flower_engine.transitions
+import fuzzing
+from flower_engine.errors import NeedsResultsError, NotUnderWayError, RefusedError
+from flower_engine.flows.flow_operations import results_of
+from flower_engine.flows.operation_effects import (
+    Effect,
+    effect_of_cancel,
+    effect_of_ignore,
+    effect_of_rerun,
+    with_those_in_need,
+)
+from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.fold import fold
+from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import Results
+from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.worker_transitions import Outcome
+from scripts.engine import AN_ERROR, Engine, task
+
+HAVE_RULES = (Path(flower_engine.transitions.__file__).parent / "lua" / "lib" / "rules.lua").exists()
+ENDS = (OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED, OutcomeKind.FAILED)
+
+
+class Asked(NamedTuple):
+    verb: str
+    selection: Any = ()
+    scope: Any = ""
+    result: bytes = b""
+
+
+def some_tasks(chance: random.Random) -> list[TaskDefinition]:
+    """A small graph; its tasks take results of others, need them or not, and have rules."""
+    rows: list[TaskDefinition] = []
+    for seq in range(1, chance.randint(2, 6) + 1):
+        before = [other for other in range(1, seq) if chance.random() < 0.5]
+        rule = "ready"
+        if before and HAVE_RULES and chance.random() < 0.5:
+            rule = chance.choice(["finished", "settled", "any", f"at_least:{len(before)}", "failed"])
+        is_sure = rule in ("ready", "finished")
+        reads = {
+            f"p{other}": {"$from": other, **({} if is_sure and chance.random() < 0.5 else {"optional": True})}
+            for other in before
+            if chance.random() < 0.4
+        }
+        failure = chance.choice(["hold", "hold", "give_up", "pass"]) if HAVE_RULES else "hold"
+        retry = RetryPolicy(max_attempts=2, delay_ms=300_000) if chance.random() < 0.3 else None
+        row = task(seq, *before, parameters=reads, retry=retry)
+        rows.append(msgspec.structs.replace(row, rule=rule, on_failure=failure))
+    return rows
+
+
+def something(chance: random.Random, tasks: int) -> Asked:
+    chosen = sorted(chance.sample(range(1, tasks + 1), chance.randint(1, min(2, tasks))))
+    scope = chance.choice(["", "only", "dependents"])
+    verb = chance.choice(["rerun", "rerun", "rerun", "ignore", "ignore", "cancel"])
+    if verb == "rerun":
+        return Asked(verb, chance.choice([chosen, chosen, "failed", "all"]), scope)
+    return Asked(verb, chosen, result=b"7" if len(chosen) == 1 and chance.random() < 0.4 else b"")
+
+
+def foretold(flow: FlowState, asked: Asked, now_ms: int) -> Effect | str:
+    """What would be done, or why it would be refused."""
+    try:
+        match asked.verb:
+            case "rerun":
+                return effect_of_rerun(flow, asked.selection, asked.scope, now_ms=now_ms)
+            case "ignore":
+                return effect_of_ignore(flow, asked.selection, has_result=bool(asked.result))
+            case _:
+                return effect_of_cancel(flow)
+    except RefusedError as error:
+        return error.reason
+
+
+async def done(engine: Engine, flow: str, asked: Asked, restored: Restored | None) -> str:
+    """Does it; why it is refused, or ""."""
+    where = (engine.client, engine.partition, flow)
+    results: Results = {}
+    while True:
+        try:
+            match asked.verb:
+                case "rerun":
+                    await operator_transitions.rerun(
+                        *where,
+                        by="bob",
+                        selection=asked.selection,
+                        scope=asked.scope,
+                        restored=restored,
+                        results=results,
+                    )
+                case "ignore":
+                    await operator_transitions.ignore(
+                        *where, by="bob", tasks=asked.selection, result=asked.result
+                    )
+                case _:
+                    await operator_transitions.cancel(*where, by="bob")
+        except NeedsResultsError as error:
+            results = results_of((await states(engine))[flow], error.tasks)
+        except RefusedError as error:
+            return error.reason
+        except NotUnderWayError:
+            return "ended"
+        else:
+            return ""
+
+
+async def states(engine: Engine) -> dict[str, FlowState]:
+    return fold(await engine.events())
+
+
+async def lead_somewhere(engine: Engine, chance: random.Random) -> None:
+    """Tasks run and end in some way, for some steps; some may still run then."""
+    for _ in range(chance.randint(0, 6)):
+        claims = await engine.claim(wanted=chance.randint(1, 3))
+        ending = [claim for claim in claims if chance.random() < 0.85]
+        outcomes = [Outcome(claim, kind, b"[1]" if kind is OutcomeKind.FINISHED else AN_ERROR)
+                    for claim in ending for kind in [chance.choice(ENDS)]]  # fmt: skip
+        if outcomes:
+            got = await engine.exchange("w1", outcomes=outcomes)
+            assert got.words == ["ok"] * len(outcomes)
+
+
+def ready_in(flow: FlowState) -> set[int]:
+    return {one.planned.seq for one in flow.tasks if one.is_ready}
+
+
+def ended_in(flow: FlowState) -> set[int]:
+    return {one.planned.seq for one in flow.tasks if one.has_ended}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_foretold_comes_true(engine: Engine, seed: int) -> None:
+    chance = random.Random(seed)  # the same flows each time
+    for _ in range(fuzzing.examples(40)):
+        rows = some_tasks(chance)
+        flow = await engine.register(*rows)
+        await lead_somewhere(engine, chance)
+        for _ in range(3):
+            await _try(engine, flow, something(chance, len(rows)))
+            await lead_somewhere(engine, chance)
+        await operator_end(engine, flow)
+        await engine.check()
+
+
+async def operator_end(engine: Engine, flow: str) -> None:
+    """Nothing of it is in the way of the next one."""
+    if (await states(engine))[flow].ended_ms is None:
+        await operator_transitions.cancel(engine.client, engine.partition, flow, by="bob")
+
+
+async def _try(engine: Engine, flow: str, asked: Asked) -> None:
+    before = (await states(engine))[flow]
+    count = len(await engine.events())
+    told = foretold((await states(engine))[flow], asked, await engine.engine_time())
+    restored = await engine.restored(flow) if before.ended_ms is not None else None
+    refused = await done(engine, flow, asked, restored)
+    stood = [(one.status, one.ended_as) for one in before.tasks]
+    about = f"{asked} of {[one.planned for one in before.tasks]}, {stood}"
+    if isinstance(told, str):
+        assert refused == told, about
+        return
+    assert refused == "", about
+    events = [event for event in (await engine.events())[count:] if getattr(event, "flow", "") == flow]
+    after = (await states(engine))[flow]
+    passed = {seq for event in events if isinstance(event, TasksPassed) for seq in event.tasks}
+    passed |= {event.task for event in events if isinstance(event, TaskIgnored)}
+    again = {seq for event in events if isinstance(event, FlowRerun) for seq in event}
+    cut_off = {seq for event in events if isinstance(event, FlowCancelled) for seq in event}
+    assert told.version == before.version
+    assert {*told.runs, *told.reopens} == again, about
+    assert set(told.runs).isdisjoint(told.reopens)
+    assert set(told.passed_over) == passed, about
+    assert set(told.cut_off) == cut_off, about
+    assert set(told.ready) == ready_in(after) - ready_in(before), about
+    assert set(told.kept) == (ended_in(before) & ended_in(after)) - passed - again, about
+    assert told.ends == (after.ended_ms is not None), about
+
+
+async def test_a_cascade_passes_over_all_that_cannot_do_without(engine: Engine) -> None:
+    rows: Sequence[TaskDefinition] = [
+        task(1),
+        task(2, 1, parameters={"a": {"$from": 1}}),
+        task(3, 2, parameters={"a": {"$from": 2}}),
+        task(4, 1, parameters={"a": {"$from": 1, "optional": True}}),
+    ]
+    flow = await engine.register(*rows)
+    state = (await states(engine))[flow]
+    assert foretold(state, Asked("ignore", [1]), 0) == "needed"
+    chosen = with_those_in_need(state, [1])
+    assert chosen == [1, 2, 3]
+    told = effect_of_ignore(state, chosen)
+    assert (told.passed_over, told.ready) == ([1, 2, 3], [4])
+    await operator_transitions.ignore(engine.client, engine.partition, flow, by="bob", tasks=chosen)
+    assert [claim.task for claim in await engine.claim()] == [4]
