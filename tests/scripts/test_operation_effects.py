@@ -2,13 +2,11 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
-import flower_engine.transitions
 import fuzzing
 from flower_engine.errors import NeedsResultsError, NotUnderWayError, RefusedError
 from flower_engine.flows.flow_operations import results_of
@@ -31,7 +29,6 @@ from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
 
-HAVE_RULES = (Path(flower_engine.transitions.__file__).parent / "lua" / "lib" / "rules.lua").exists()
 ENDS = (OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED, OutcomeKind.FAILED)
 
 
@@ -48,7 +45,7 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
     for seq in range(1, chance.randint(2, 6) + 1):
         before = [other for other in range(1, seq) if chance.random() < 0.5]
         rule = "ready"
-        if before and HAVE_RULES and chance.random() < 0.5:
+        if before and chance.random() < 0.5:
             rule = chance.choice(["finished", "settled", "any", f"at_least:{len(before)}", "failed"])
         is_sure = rule in ("ready", "finished")
         reads = {
@@ -56,7 +53,7 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
             for other in before
             if chance.random() < 0.4
         }
-        failure = chance.choice(["hold", "hold", "give_up", "pass"]) if HAVE_RULES else "hold"
+        failure = chance.choice(["hold", "hold", "give_up", "pass"])
         retry = RetryPolicy(max_attempts=2, delay_ms=300_000) if chance.random() < 0.3 else None
         row = task(seq, *before, parameters=reads, retry=retry)
         rows.append(msgspec.structs.replace(row, rule=rule, on_failure=failure))

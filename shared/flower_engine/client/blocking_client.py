@@ -19,6 +19,7 @@ from flower_engine.client.flow_queries import (
     Selection,
     TaskParameters,
     Tasks,
+    dry_run_body,
     flows_query,
     rerun_body,
 )
@@ -356,10 +357,12 @@ class FlowHandle(Generic[R]):
         task_parameters: TaskParameters | None = None,
         unset: Sequence[str] = (),
         workflow_version: int | str | None = None,
+        dry_run: bool = False,
         version: int | None = None,
     ) -> Operated:
         """Tasks (by number or name), those that failed, or all run again; docs/lifecycle.md has ``scope``.
-        With ``workflow_version`` (a number, a hash or ``newest``) as that version has them.
+        With ``workflow_version`` (a number, a hash or ``newest``) as that version has them. ``dry_run``: only
+        says what it would do (``effect``).
 
         Raises:
             RefusedError, MovedError, ParametersError: it cannot be done, and nothing was.
@@ -367,7 +370,7 @@ class FlowHandle(Generic[R]):
         body = rerun_body(tasks, scope, parameters, task_parameters, unset)
         if workflow_version is not None:
             body["workflowVersion"] = workflow_version
-        return self._operate("rerun", version=version, **body)
+        return self._operate("rerun", version=version, **body, **dry_run_body(dry_run))
 
     def resume(self, *, version: int | None = None) -> Operated:
         """Lifts a pause; else reruns what failed, or what a cancel cut off."""
@@ -399,19 +402,23 @@ class FlowHandle(Generic[R]):
         *,
         reason: str = "",
         result: Any = msgspec.UNSET,
+        cascade: bool = False,
+        dry_run: bool = False,
         version: int | None = None,
     ) -> Operated:
-        """Passes over tasks; the rest goes on. ``result`` stands in for that of the one task."""
+        """Passes over tasks; the rest goes on. ``result`` stands in for that of the one task; ``cascade``:
+        and over all that cannot do without a result of theirs. ``dry_run``: only says what it would do."""
         body = {} if result is msgspec.UNSET else {"result": result}
+        body |= {**({"cascade": True} if cascade else {}), **dry_run_body(dry_run)}
         return self._operate("ignore", tasks=list(tasks), reason=reason, version=version, **body)
 
     def unignore(self, tasks: Tasks, *, version: int | None = None) -> Operated:
         """Takes that back."""
         return self._operate("unignore", tasks=list(tasks), version=version)
 
-    def cancel(self, *, reason: str = "", version: int | None = None) -> Operated:
-        """Ends it."""
-        return self._operate("cancel", reason=reason, version=version)
+    def cancel(self, *, reason: str = "", dry_run: bool = False, version: int | None = None) -> Operated:
+        """Ends it. ``dry_run``: only says what that would cut off."""
+        return self._operate("cancel", reason=reason, version=version, **dry_run_body(dry_run))
 
     def pause(self, *, reason: str = "", version: int | None = None) -> Operated:
         """Nothing of it starts until it is resumed."""

@@ -63,3 +63,8 @@ def time_text(time: datetime | str | None) -> str | None:
     if isinstance(time, datetime):
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
     return time
+
+
+def dry_run_body(is_dry: bool) -> dict[str, Any]:
+    """What is said of an operation that is only to say what it would do."""
+    return {"dryRun": True} if is_dry else {}

@@ -253,13 +253,15 @@ class Worker(_Told):
 
 class Operated(_Told):
     """What an operation did: the flow's version after it, and the tasks concerned by their number (none where
-    the answer to a first sending was lost)."""
+    the answer to a first sending was lost). ``effect``: of a dry run what it would do, by the names of the
+    API."""
 
     task_flow_id: str
     operation: str
     version: int
     tasks: list[int] = []
     warnings: list[str] = []
+    effect: dict[str, Any] | None = None
 
 
 class WorkflowEntry(_Told):

@@ -1,0 +1,89 @@
+"""Operations that say over HTTP what they would do, and do nothing; and an ignore with all that needs it."""
+
+from typing import Any
+
+from api.serving import RunningApi
+from api.test_operations import done, failed_flow, post, refused, statuses
+from flower_engine.client import Client
+
+CHAIN: tuple[dict[str, Any], ...] = (
+    {"taskName": "first"},
+    {"taskName": "second", "parameters": {"rows": {"$from": "first"}}},
+    {"taskName": "third", "parameters": {"rows": {"$from": "second"}}},
+    {"taskName": "other", "dependsOn": ["first"]},
+)
+NOTHING: dict[str, Any] = {
+    **{name: [] for name in ("runs", "reopens", "askedAgain", "passedOver", "cutOff", "kept", "ready")},
+    "ends": False,
+}
+
+
+async def test_a_rerun_a_cancel_and_an_ignore_say_what_they_would_do(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        flow = await failed_flow(own_api, engine)
+        version = own_api.flow(flow)["version"]
+        events = len(await engine.events())
+
+        rerun = done(post(own_api, flow, "rerun", {"selection": "failed", "dryRun": True}))
+        assert rerun == {
+            **{"taskFlowId": flow, "operation": "rerun", "version": version, "tasks": [2]},
+            "effect": {**NOTHING, "runs": [2], "kept": [1, 3], "ready": [2]},
+        }
+        behind = {"tasks": [1], "scope": "dependents", "dryRun": True, "version": version}
+        assert done(post(own_api, flow, "rerun", behind))["effect"] == {
+            **NOTHING,
+            "runs": [1, 2, 3],
+            "ready": [1],
+        }
+        cancel = done(post(own_api, flow, "cancel", {"dryRun": True}))
+        assert cancel["effect"] == {**NOTHING, "cutOff": [2, 4], "kept": [1, 3], "ends": True}
+        ignore = done(post(own_api, flow, "ignore", {"tasks": [2], "dryRun": True}))
+        assert ignore["effect"] == {**NOTHING, "passedOver": [2], "kept": [1, 3], "ready": [4]}
+
+        assert len(await engine.events()) == events
+        stale = {"selection": "failed", "dryRun": True, "version": version - 1}
+        assert f"it is at version {version} now" in refused(post(own_api, flow, "rerun", stale))
+
+
+async def test_what_a_dry_run_refuses_is_what_the_operation_refuses(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        flow = await failed_flow(own_api, engine)
+        for verb, body in (
+            ("rerun", {"tasks": [4]}),
+            ("rerun", {"tasks": [9]}),
+            ("ignore", {"tasks": [1]}),
+            ("ignore", {"tasks": [2, 4], "result": 3}),
+        ):
+            foretold = refused(post(own_api, flow, verb, {**body, "dryRun": True}))
+            assert foretold == refused(post(own_api, flow, verb, body))
+        post(own_api, flow, "cancel", {}).raise_for_status()
+        for verb, body in (("cancel", {}), ("ignore", {"tasks": [4]})):
+            foretold = refused(post(own_api, flow, verb, {**body, "dryRun": True}))
+            assert foretold == refused(post(own_api, flow, verb, body))
+
+
+async def test_an_ignored_task_takes_along_what_cannot_do_without_its_result(own_api: RunningApi) -> None:
+    own_api.define("chain", *CHAIN)
+    flow = own_api.register("chain")
+    problem = refused(post(own_api, flow, "ignore", {"tasks": ["first"]}))
+    assert "the result of task 1 is needed by task 2" in problem
+    cascade: dict[str, Any] = {"tasks": ["first"], "cascade": True}
+    effect = done(post(own_api, flow, "ignore", {**cascade, "dryRun": True}))["effect"]
+    assert effect == {**NOTHING, "passedOver": [1, 2, 3], "ready": [4]}
+    assert done(post(own_api, flow, "ignore", cascade))["tasks"] == [1, 2, 3]
+    await own_api.project()
+    assert statuses(own_api, flow) == ["Ignore", "Ignore", "Ignore", "Wait"]
+    assert [task["endedAs"] for task in own_api.flow(flow)["tasks"]] == [*["passedOver"] * 3, None]
+
+
+def test_a_client_is_told_what_would_be_done(own_api: RunningApi) -> None:
+    own_api.define("chain", *CHAIN)
+    flow = own_api.register("chain")
+    with Client(str(own_api.client.base_url)) as client:
+        handle = client.flow(flow)
+        foretold = handle.ignore(["first"], cascade=True, dry_run=True)
+        assert foretold.effect is not None and foretold.effect["passedOver"] == [1, 2, 3]
+        assert handle.cancel(dry_run=True).effect == {**NOTHING, "cutOff": [1, 2, 3, 4], "ends": True}
+        assert handle.ignore(["first"], cascade=True).tasks == [1, 2, 3]
+        foretold = handle.rerun("all", dry_run=True)
+        assert foretold.effect is not None and foretold.effect["runs"] == [1, 2, 3]
