@@ -171,7 +171,7 @@ def test_the_stories_have_events_of_every_type(kind: type) -> None:
 @cache
 def _types_of_stories() -> set[type]:
     chance = random.Random(1)
-    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(20)]
+    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(40)]
     return {type(event) for story in stories for event in story.events}
 
 
