@@ -47,7 +47,7 @@ class WaitingLines:
         self.much = threading.Event()  # there is so much that it is to be sent at once
         self.is_copy = False  # this process was forked off: nothing is sent from here
         self.open = 0  # attempts that have a log and are not at their end
-        self.when_none_is_open: Callable[[], None] | None = None  # called then
+        self.when_closed: Callable[[bool], None] | None = None  # called then; whether no other is open
         self.dropped = 0  # lines that found no room, since the sender last said so
         self._most_bytes = most_bytes
         self._bytes = 0
@@ -60,8 +60,8 @@ class WaitingLines:
     def close_one(self) -> None:
         """An attempt that has a log is at its end."""
         self.open -= 1
-        if not self.open and self.when_none_is_open is not None:
-            self.when_none_is_open()
+        if self.when_closed is not None:
+            self.when_closed(not self.open)
 
     def add(self, whose: HasLines, text: str, *, is_needed: bool = False) -> bool:
         """A line of this text wants to wait at its attempt; False: there is no room, and it is counted as
