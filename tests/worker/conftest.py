@@ -26,7 +26,7 @@ def make_settings(redis_url: str) -> MakeSettings:
             "programs": (PROGRAMS,),
             "concurrency": 10,
             "processes": 2,
-            "lease_seconds": 1.0,
+            "lease_seconds": 20.0,  # a machine that is busy may stop a heartbeat for a while
             "heartbeat_seconds": 0.1,
             "grace_seconds": 30.0,
         }

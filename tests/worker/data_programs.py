@@ -135,6 +135,6 @@ def leak_error(token: str) -> None:
 
 
 @program
-def slow_then_large(size: int, seconds: float) -> str:
-    time.sleep(seconds)
-    return "x" * size
+def wait_for_file(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.01)
