@@ -1,14 +1,18 @@
 """What is noted is delivered: signed, again and again until it is taken; no receiver waits for another."""
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +187,58 @@ async def test_a_receiver_that_is_not_there_or_speaks_no_http_is_borne_with(
         await note(hooked, name, f"msg_{name}")
     await hooked.deliver()
     server.close()
-    found = await hooked.ledger("hook", "state", "error <> ''")
-    assert sorted(found) == [(name, "waiting", True) for name in ("nobody", "silent", "tls", "unknown")]
+    found = dict(await hooked.ledger("hook", "error"))
+    assert {state for (state,) in await hooked.ledger("state")} == {"waiting"}
+    assert "Connect call failed" in found["nobody"]
+    assert re.search(r"response|Errno|reset", found["silent"])  # as it was cut off
+    assert "SSL" in found["tls"]
+    assert "not known" in found["unknown"]
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_others_of_its_host(
+    hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_addresses(*_: object, **__: object) -> list[Any]:
+        return [(None, None, None, "", (address, receiver.port)) for address in ("127.0.0.9", "127.0.0.1")]
+
+    monkeypatch.setattr("flower_projector.hook_addresses.socket.getaddrinfo", two_addresses)
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.9", receiver.port))
+        full.listen(0)
+        for _ in range(4):  # nobody accepts them: what comes next is not even refused
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.9", receiver.port))
+        await hooked.hook("ops", f"http://two.example:{receiver.port}/")
+        await note(hooked, "ops", "msg_1")
+        await hooked.deliver(loop_with(hooked, hook_timeout_seconds=4.0))
+    assert await hooked.ledger("state", "error") == [("delivered", "")]
+
+
+async def test_a_day_in_which_nobody_tried_is_none_in_which_a_receiver_failed(
+    hooked: Hooked, receiver: Receiver, tables: Connection
+) -> None:
+    await hooked.hook("ops", receiver.url)
+    receiver.answer = lambda _: (500, {}, b"")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    # Its hook was paused, or no projector ran, for two days.
+    await tables.execute(
+        "UPDATE kr_hook_delivery SET since_ts = since_ts - '2 days'::interval,"
+        " next_ts = now() - '2 days'::interval"
+    )
+    await hooked.deliver()
+    assert await hooked.ledger("state", "attempts") == [("waiting", 2)]
+
+
+async def test_a_date_to_come_again_is_kept_to(hooked: Hooked, receiver: Receiver) -> None:
+    await hooked.hook("ops", receiver.url)
+    until = formatdate(time.time() + 1_000, usegmt=True)
+    receiver.answer = lambda _: (429, {"retry-after": until}, b"")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    ((wait,),) = await hooked.ledger("extract(epoch FROM next_ts - last_ts)::float")
+    assert wait > 900
 
 
 async def test_a_receiver_that_hangs_holds_up_no_other_and_is_cut_off_in_time(
@@ -363,7 +417,11 @@ async def test_a_function_that_is_registered_is_called_and_no_other(hooked: Hook
     def exits(_: dict[str, Any]) -> None:
         sys.exit(3)
 
-    for name in ("plain", "async", "fails", "fatal", "exits", "unknown"):
+    @python_hook("test-cancels")
+    def cancels(_: dict[str, Any]) -> None:
+        raise asyncio.CancelledError("by itself")
+
+    for name in ("plain", "async", "fails", "fatal", "exits", "cancels", "unknown"):
         await hooked.hook(name, f"test-{name}", kind="python")
         await note(hooked, name, f"msg_{name}")
     await hooked.hook("module", "os.abort", kind="python")
@@ -378,6 +436,7 @@ async def test_a_function_that_is_registered_is_called_and_no_other(hooked: Hook
     assert found["fails"] == ("waiting", "ValueError: no")
     assert found["fatal"] == ("given_up", "Fatal: never")
     assert found["exits"] == ("waiting", "SystemExit: 3")
+    assert found["cancels"] == ("waiting", "RuntimeError: CancelledError: by itself")
     assert found["unknown"][0] == found["module"][0] == "waiting"
     assert "FLOWER_HOOK_MODULES" in found["unknown"][1]
     assert [one["id"] for one in seen] == ["x", "x"]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from flower_engine.client.client_errors import ApiUnavailableError, error_of, kind_of
+from flower_engine.retry_after import asked_seconds
 
 T = TypeVar("T")
 
@@ -127,8 +128,8 @@ def _may_help_again(answer: Answer) -> bool:
 
 def _asked_seconds(answer: Answer | Unreached) -> float:
     """What ``Retry-After`` says, and up to a fourth more, so that not all come back at once."""
-    text = answer.headers.get("retry-after", "") if isinstance(answer, Answer) else ""
-    return int(text) * random.uniform(1.0, 1.25) if text.isdecimal() else 0.0
+    asked = asked_seconds(answer.headers) if isinstance(answer, Answer) else None
+    return (asked or 0.0) * random.uniform(1.0, 1.25)
 
 
 def _unavailable(answer: Answer | Unreached, patience: Patience) -> ApiUnavailableError:
