@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
@@ -37,7 +38,8 @@ async def make_silent(engine: Engine, idle_ms: int) -> int:
 
 async def is_kept(engine: Engine, lease_ms: int) -> bool:
     """Whether a heartbeat has come for every lease in this time."""
-    held = await engine.client.xpending_range(engine.keys.work("default"), GROUP, "-", "+", 100)
+    work = engine.keys.work("default")
+    held: list[dict[str, Any]] = await engine.client.xpending_range(work, GROUP, "-", "+", 100)
     return all(entry["time_since_delivered"] < lease_ms for entry in held)
 
 
