@@ -495,6 +495,18 @@ def a_follower_that_nobody_runs(engine: RunningEngine, given: Given) -> Generato
         sql(engine, "DELETE FROM kr_follower")
 
 
+@fault("warning", "lag.task_logs", "what tasks wrote has waited for", "a projector runs")
+def lines_that_nobody_stores(engine: RunningEngine, given: Given) -> Generator[None]:
+    given.bounds = Bounds(task_log_seconds=0.0)
+    os.kill(engine.service_pid("projector"), signal.SIGSTOP)
+    key = Keys(0).tasklog
+    try:
+        redis(engine, "XADD", key, "*", "c", "[]")
+        yield
+    finally:
+        os.kill(engine.service_pid("projector"), signal.SIGCONT)
+
+
 @fault("problem", "api", "no API answers at", "flower api")
 def no_api(engine: RunningEngine, given: Given) -> Generator[None]:
     given.settings["url"] = "http://127.0.0.1:1"
@@ -719,6 +731,30 @@ def slots_that_were_missed(engine: RunningEngine, given: Given) -> Generator[Non
     finally:
         sql(engine, "DELETE FROM ms_schedule")
         cancel_all(engine, "scheduled")
+
+
+HOOK = "INSERT INTO ms_hook (name, occasions, kind, target) VALUES ('ops', %s, 'command', 'page')"
+
+
+@fault("problem", "hooks", "hook ops tells nothing: occasions", "flower hooks show ops")
+def a_hook_that_makes_no_sense(engine: RunningEngine, given: Given) -> Generator[None]:
+    sql(engine, HOOK, ["flow.begun"])
+    try:
+        yield
+    finally:
+        sql(engine, "DELETE FROM ms_hook")
+
+
+@fault(
+    "warning", "hooks", "1 wait and 0 are given up: command page is not allowed", "flower hooks deliveries"
+)
+def a_hook_that_does_not_work(engine: RunningEngine, given: Given) -> Generator[None]:
+    sql(engine, HOOK, ["flow.failed"])
+    try:
+        engine.client.post("/hooks/ops/test").raise_for_status()
+        yield
+    finally:
+        sql(engine, "DELETE FROM ms_hook")
 
 
 def cancel_all(engine: RunningEngine, workflow: str) -> None:
