@@ -137,10 +137,11 @@ def _decoded(raw: msgspec.Raw) -> Chunk | BadChunk:
 def _checked(chunk: Chunk) -> Chunk | BadChunk:
     if not is_flow_id(chunk.flow):
         return BadChunk("its flow is no id of a flow")
-    first = chunk.lines[0].number
-    for index, line in enumerate(chunk.lines):
-        if line.number != first + index:
-            return BadChunk(f"its lines are not consecutive: {line.number} stands behind {first + index - 1}")
+    number = chunk.lines[0].number
+    for line in chunk.lines:
+        if line.number != number:
+            return BadChunk(f"its lines are not consecutive: {line.number} stands behind {number - 1}")
         if "\0" in line.text or "\0" in line.logger:
-            return BadChunk(f"line {line.number} holds a NUL")
+            return BadChunk(f"line {number} holds a NUL")
+        number += 1
     return chunk
