@@ -29,7 +29,8 @@ class Request(NamedTuple):
     """What is to be sent. ``query``: values that are None are left out, those of a list stand in it often.
     ``key``: the idempotency key of a call that changes something. ``seconds``: how long the answer may
     take. ``waits``: for so many seconds more the API is asked to wait for something; where too many calls
-    wait already, it is not asked. ``traceparent``: the caller's span, "" if there is none."""
+    wait already, it is not asked. ``traceparent``: the caller's span, "" if there is none. ``last_event``:
+    what is followed goes on behind it."""
 
     method: str
     path: str
@@ -39,6 +40,7 @@ class Request(NamedTuple):
     seconds: float = 60.0
     waits: float = 0.0
     traceparent: str = ""
+    last_event: str = ""
 
 
 class Answer(NamedTuple):
@@ -97,13 +99,23 @@ def sent(request: Request, patience: Patience) -> Steps[Answer]:
         answer: Answer | Unreached = yield request._replace(seconds=seconds)
         if isinstance(answer, Answer) and answer.status < 400:
             return answer
-        if isinstance(answer, Answer) and not _may_help_again(answer):
-            raise error_of(answer.status, answer.content)
-        wait_seconds = max(pause_seconds * random.uniform(0.5, 1.0), _asked_seconds(answer))
-        if wait_seconds >= patience.left:
-            raise _unavailable(answer, patience)
-        yield Pause(wait_seconds)
+        yield Pause(pause_after(answer, pause_seconds, patience))
         pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def pause_after(answer: Answer | Unreached, pause_seconds: float, patience: Patience) -> float:
+    """How long to wait before it is sent again: about this long, or as long as the answer asks.
+
+    Raises:
+        ApiUnavailableError: patience is over by then.
+        FlowerError: the API refused, and would again.
+    """
+    if isinstance(answer, Answer) and not _may_help_again(answer):
+        raise error_of(answer.status, answer.content)
+    wait_seconds = max(pause_seconds * random.uniform(0.5, 1.0), _asked_seconds(answer))
+    if wait_seconds >= patience.left:
+        raise _unavailable(answer, patience)
+    return wait_seconds
 
 
 def decoded(answer: Answer, kind: type[T]) -> T:
