@@ -33,9 +33,12 @@ class TaskLogs:
         self._sender.start()
 
     async def end(self) -> None:
-        """Sends what is left, for a moment."""
+        """Sends what is left, and shows it, for a moment."""
         CAPTURE.end()
-        await asyncio.to_thread(self._sender.stop, _STOP_SECONDS)
+        await asyncio.gather(
+            asyncio.to_thread(self._sender.stop, _STOP_SECONDS),
+            asyncio.to_thread(self._echo.end, _STOP_SECONDS),
+        )
 
     def open(self, claim: Claim, secrets: tuple[str, ...] = ()) -> AttemptLog:
         """The log of an attempt that begins, in which these are hidden; to be closed at its end."""
