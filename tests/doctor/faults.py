@@ -221,12 +221,12 @@ def a_redis_that_cannot_write(engine: RunningEngine, given: Given) -> Generator[
 
 
 def _snapshot(engine: RunningEngine, comes_to: str) -> None:
-    with contextlib.suppress(Exception):  # one is under way
-        redis(engine, "BGSAVE")
-    engine.wait_for(
-        "a snapshot of Redis",
-        lambda: redis(engine, "INFO", "persistence")["rdb_last_bgsave_status"] == comes_to,
-    )
+    def has_come() -> bool:
+        with contextlib.suppress(Exception):  # one is under way, which may have begun before
+            redis(engine, "BGSAVE")
+        return redis(engine, "INFO", "persistence")["rdb_last_bgsave_status"] == comes_to
+
+    engine.wait_for("a snapshot of Redis", has_come)
 
 
 @fault("warning", "redis.memory", "its maxmemory", "give it more memory")
@@ -757,12 +757,22 @@ def a_hook_that_does_not_work(engine: RunningEngine, given: Given) -> Generator[
         sql(engine, "DELETE FROM ms_hook")
 
 
+_SCHEDULES_LEFT = "SELECT 1 FROM kr_schedule WHERE state <> 'deleted'"
+
+
 def cancel_all(engine: RunningEngine, workflow: str) -> None:
+    """Until none is open, though slots fire for a moment after their schedule is gone."""
     engine.client.delete(f"/workflows/{workflow}").raise_for_status()
-    flows = engine.client.get("/flows", params={"taskId": workflow}).json()["flows"]
-    for flow in flows:
-        if flow["finishedTs"] is None:
-            engine.client.post(f"/flows/{flow['taskFlowId']}/cancel").raise_for_status()
+    engine.wait_for("the schedules to be gone", lambda: not sql(engine, _SCHEDULES_LEFT))
+
+    def are_over() -> bool:
+        flows = engine.client.get("/flows", params={"taskId": workflow}).json()["flows"]
+        left = [flow["taskFlowId"] for flow in flows if flow["finishedTs"] is None]
+        for flow in left:
+            engine.client.post(f"/flows/{flow}/cancel")  # it may have ended meanwhile
+        return not left
+
+    engine.wait_for(f"the flows of {workflow} to be over", are_over)
 
 
 # Blobs and clocks

@@ -269,7 +269,9 @@ def flood_at_once(characters: int) -> None:
 def flood_from_below(lines: int) -> None:
     piece = b"".join(b"%d %s\n" % (number, b"x" * 79) for number in range(1000))
     for _ in range(lines // 1000):
-        os.write(1, piece)
+        left = memoryview(piece)
+        while left:  # a signal may cut a write short
+            left = left[os.write(1, left) :]
     print("end")
 
 
