@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from acceptance.running import PATIENT, RunningEngine
-from doctor.faults import FAULTS, Expected, Fault, Given, redis, sql
+from doctor.all_faults import FAULTS
+from doctor.faults import Expected, Fault, Given, redis, sql
 from flower_engine.doctor.examination import examine
 from flower_engine.doctor.findings import Finding
 from flower_engine.doctor.subject import Subject
