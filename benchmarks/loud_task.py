@@ -29,7 +29,7 @@ from flower_cli.local.throwaway_deployment import OwnDeployment
 _RESULTS = Path(__file__).with_name("results")
 _ROUNDS = 5
 _EVERY_SECONDS = 0.01
-_ALONE_SECONDS = 6.0
+_ALONE_SECONDS = 5.0
 _SETTINGS = {"logs off": "off", "logs on": "on"}
 _BESIDE = {"alone": None, "a thread": "LoudThread", "a process": "LoudProcess", "alone again": None}
 _TOOK = """
@@ -113,15 +113,6 @@ async def measure(rounds: int) -> list[str]:
             for beside, program in _BESIDE.items():
                 for name in names:
                     took = await engines[name].round(program)
-                    print(
-                        number,
-                        beside,
-                        name,
-                        len(took),
-                        _quantile(took, 0.5),
-                        _quantile(took, 0.99),
-                        flush=True,
-                    )
                     if number > 1:
                         found[beside, name].append(took)
     rows: list[str] = []
