@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import flower_api
 import flower_cli.main
@@ -26,7 +26,13 @@ import flower_projector
 import flower_watcher
 import flower_worker
 import fork_children
+from api.known_parameters import remember_parameters
+from flower_api.app import create_app
 from flower_engine import crash_points
+from flower_engine.transitions.loader import Timing
+
+if TYPE_CHECKING:
+    from flower_engine.flows.postgres_stores import PostgresStores
 
 _LONGEST_REQUEST = 200_000
 
@@ -106,6 +112,9 @@ def _import_all() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(("__main__", "demo_workflow")):  # which has programs of its own
                 importlib.import_module(module.name)
+    remember_parameters()
+    create_app(cast("PostgresStores", None))  # what FastAPI finds out of the routes is there for all copies
+    Timing.by_script = None  # only those who tell of them time their transitions
 
 
 if __name__ == "__main__":

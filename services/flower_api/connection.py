@@ -109,6 +109,11 @@ class Connection(HttpToolsProtocol):
         self._left = self._left + data if self._left else data
         self._parse_left()
 
+    def on_message_begin(self) -> None:
+        """Also of a request that begins in the bytes with which the one before it ends."""
+        super().on_message_begin()
+        self._has_begun = True
+
     def on_headers_complete(self) -> None:
         self._ended_something = True
         self._body_bytes = self._chunks = 0

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 1.0
-_BUSY_SECONDS = 0.1
+_BUSY_SECONDS = 0.1  # between two looks whether an attempt has ended: only then Postgres is asked sooner
+_NOBODY_SECONDS = 2.0  # where there is no hook
 _CLEAN_SECONDS = 60.0
 _AT_ONCE = 4  # attempts of one hook; no bound over all, so that no hook waits for another one's receiver
 _AT_ONCE_FAILING = 1
@@ -64,7 +65,8 @@ class DeliveryLoop:
         self._under_way = Counter[str]()
         self._failing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._clean_at = clock.monotonic()
+        self._has_ended = False  # an attempt, since it was last looked for what is due
+        self._look_at = self._clean_at = clock.monotonic()
 
     async def run_once(self) -> float:
         """Begins the attempts that are due; returns the seconds to rest.
@@ -72,9 +74,13 @@ class DeliveryLoop:
         Raises:
             psycopg.Error, OSError: Postgres is away.
         """
+        now = self._clock.monotonic()
+        if self._tasks and not self._has_ended and now < self._look_at:
+            return _BUSY_SECONDS
+        self._has_ended, self._look_at = False, now + _INTERVAL_SECONDS
         async with self._pool.connection() as connection:
-            if self._clock.monotonic() >= self._clean_at:
-                self._clean_at = self._clock.monotonic() + _CLEAN_SECONDS
+            if now >= self._clean_at:
+                self._clean_at = now + _CLEAN_SECONDS
                 gone = await give_up_of_gone_hooks(connection)
                 if gone:
                     _log.warning("%d notifications are given up: their hooks are gone", gone)
@@ -84,7 +90,9 @@ class DeliveryLoop:
             taken = await take_due(connection, free, self._lease_seconds) if free else []
         for one in taken:
             self._begin(hooks[one.hook], one)
-        return _BUSY_SECONDS if self._tasks else _INTERVAL_SECONDS
+        if self._tasks:
+            return _BUSY_SECONDS
+        return _INTERVAL_SECONDS if rows else _NOBODY_SECONDS
 
     async def close(self) -> None:
         """Leaves what is under way a moment; what is not over then counts as lost after its time, and is
@@ -105,6 +113,7 @@ class DeliveryLoop:
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
+            self._has_ended = True
             self._under_way[hook.name] -= 1
             if not task.cancelled() and (error := task.exception()) is not None:
                 _log.error("delivery %s of hook %.100r: %s", taken.id, hook.name, error, exc_info=error)

@@ -25,6 +25,7 @@ from flower_engine.projection.hooks.deliveries import NewDelivery, add_deliverie
 from flower_engine.projection.hooks.hook_rows import read_hooks
 from flower_engine.projection.hooks.told_flows import (
     ToldFlow,
+    forget_late,
     forget_suspended,
     late_flows,
     move_late,
@@ -42,6 +43,7 @@ from flower_engine.store_faults import STORE_ERRORS
 _log = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 1.0
+_NOBODY_SECONDS = 2.0  # where there is no hook
 _SKIP_SECONDS = 10.0  # where nobody is told of anything, what happens is passed over this often
 _LATE_SECONDS = 5.0
 _PAGE_EVENTS = 1_000
@@ -101,7 +103,8 @@ class NoticeLoop:
                 self._skip_at = now + _SKIP_SECONDS
                 await follower.skip()
                 await forget_suspended(connection)
-            return _INTERVAL_SECONDS
+                await forget_late(connection, [])
+            return _NOBODY_SECONDS
         if now >= self._late_at:
             self._late_at = now + _LATE_SECONDS
             await self._tell_late(connection, hooks)
@@ -155,6 +158,7 @@ class NoticeLoop:
 
     async def _tell_late(self, connection: Connection, hooks: Sequence[Hook]) -> None:
         of_late = [hook for hook in hooks if "flow.late" in hook.occasions]
+        await forget_late(connection, [hook.name for hook in of_late])
         if not of_late:
             return
         known_ms = await self._known_ms(connection)

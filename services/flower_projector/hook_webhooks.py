@@ -12,6 +12,7 @@ from flower_engine.hooks.hook import Hook, why_no_url
 from flower_engine.hooks.signatures import headers_of
 from flower_engine.own_version import own_version
 from flower_engine.projection.hooks.deliveries import MAX_ANSWER, Outcome, Taken
+from flower_engine.retry_after import asked_seconds
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.secret_sources import SecretSources
 from flower_engine.runtime.settings import Settings
@@ -19,7 +20,6 @@ from flower_engine.secrets import hide_secrets, learn_secrets
 from flower_projector.hook_addresses import Networks, RefusedAddressError, addresses_of
 
 _GONE = 410
-_LONGEST_ASKED = 5  # digits
 
 
 class Webhooks:
@@ -59,7 +59,7 @@ class Webhooks:
         except RefusedAddressError as error:
             return Outcome(error=str(error))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
-            return Outcome(error=hide_secrets(f"{type(error).__name__}: {error}"))
+            return Outcome(error=hide_secrets(_words_of(error)))
 
     def _secret(self, hook: Hook) -> str | None:
         if hook.secret is None:
@@ -76,6 +76,8 @@ class Webhooks:
     async def _send(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> Outcome:
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await addresses_of(url.host, port, self._networks)
+        # One that does not answer leaves the others a share of the time.
+        timeout = httpx.Timeout(self._timeout_seconds, connect=self._timeout_seconds / len(addresses))
         if self._client is None:
             self._client = await asyncio.to_thread(self._make_client)
         for address in addresses:
@@ -90,17 +92,18 @@ class Webhooks:
                     "accept-encoding": "identity",
                     "user-agent": own_version().replace(" ", "/"),
                 },
+                timeout=timeout,
                 extensions={"sni_hostname": url.host},
             )
             try:
                 reply = await self._client.send(request, stream=True)
-            except httpx.ConnectError:
+            except (httpx.ConnectError, httpx.ConnectTimeout):
                 if address == addresses[-1]:
                     raise
                 continue
             with contextlib.suppress(httpx.HTTPError):  # the answer counts, whatever becomes of its body
-                return await _outcome(reply)
-            return _judged(reply, b"")
+                return await _outcome(reply, self._clock.now_ms() / 1_000)
+            return _judged(reply, b"", self._clock.now_ms() / 1_000)
         raise OSError("no address")  # never: there is one at least
 
     def _make_client(self) -> httpx.AsyncClient:
@@ -114,19 +117,19 @@ class Webhooks:
         )
 
 
-async def _outcome(reply: httpx.Response) -> Outcome:
+async def _outcome(reply: httpx.Response, now_seconds: float) -> Outcome:
     try:
         begin = b""
         async for part in reply.aiter_raw():
             begin += part
             if len(begin) >= MAX_ANSWER:
                 break
-        return _judged(reply, begin[:MAX_ANSWER])
+        return _judged(reply, begin[:MAX_ANSWER], now_seconds)
     finally:
         await reply.aclose()
 
 
-def _judged(reply: httpx.Response, begin: bytes) -> Outcome:
+def _judged(reply: httpx.Response, begin: bytes, now_seconds: float) -> Outcome:
     status, answer = reply.status_code, hide_secrets(begin.decode("utf-8", "replace"))
     if reply.is_success:
         return Outcome(status=status, answer=answer)
@@ -134,11 +137,20 @@ def _judged(reply: httpx.Response, begin: bytes) -> Outcome:
     if reply.is_redirect:
         where = reply.headers.get("location", "")[:200]
         error += f" (to {where!r}): a webhook follows no redirect; give it the URL where it ends"
-    asked = reply.headers.get("retry-after", "")
     return Outcome(
         error=hide_secrets(error),
         status=status,
         answer=answer,
         is_final=status == _GONE,
-        retry_after=float(asked) if asked.isdecimal() and len(asked) <= _LONGEST_ASKED else None,
+        retry_after=asked_seconds(reply.headers, now_seconds),
     )
+
+
+def _words_of(error: Exception) -> str:
+    """What went wrong, with what was behind it, of which libraries say little or nothing."""
+    said, root = f"{type(error).__name__}: {error}".removesuffix(": "), error
+    while (behind := root.__cause__ or root.__context__) is not None and isinstance(behind, Exception):
+        root = behind
+    if str(root) and str(root) not in said:
+        said += f" ({type(root).__name__}: {root})"
+    return said

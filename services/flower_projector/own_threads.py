@@ -34,6 +34,8 @@ async def in_own_thread(work: Callable[[], T], ended: Callable[[], None] | None 
             value = work()
         except StopIteration as error:  # no future takes it
             failure = RuntimeError(f"StopIteration: {error}")
+        except asyncio.CancelledError as error:  # of the work's own making: who waits is not cancelled
+            failure = RuntimeError(f"CancelledError: {error}")
         except BaseException as error:  # noqa: BLE001 # told to whoever waits
             failure = error
         if ended is not None:

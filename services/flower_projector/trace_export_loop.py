@@ -115,7 +115,9 @@ class TraceExportLoop:
         if not self._is_active:
             _log.info("traces are exported to %s", self._settings.traces_endpoint)
             self._is_active = True
-        if following.page is None and not await following.read():
+        if following.page is not None:
+            await following.follower.touch()
+        elif not await following.read():
             return Round.IDLE
         return Round.SENT if await following.send(self._receiver) else Round.SENT_ALL
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ import msgspec
 
 from flower_engine.programs.attempt_outcomes import Tell
 from flower_engine.runtime.process_forks import hide_socket
-from flower_engine.runtime.telemetry import log_format
+from flower_engine.runtime.telemetry import log_format, log_level
 from flower_worker.ability import CannotStartError
 from flower_worker.child_messages import (
     LENGTH_BYTES,
@@ -53,9 +52,10 @@ class Origin(NamedTuple):
         """As this process is now, with where it looks for modules, whatever programs do to it later;
         ``modules`` are what a child imports for its programs."""
         folder = Path.cwd()
-        level = logging.getLevelName(logging.getLogger().level)
         path = [str(folder / entry) for entry in sys.path]
-        return cls(folder, dict(os.environ), Hello(path, tuple(modules), level, log_format(), blobs=blobs))
+        return cls(
+            folder, dict(os.environ), Hello(path, tuple(modules), log_level(), log_format(), blobs=blobs)
+        )
 
 
 class ChildProcess:

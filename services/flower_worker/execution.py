@@ -304,6 +304,8 @@ class Executor:
                 attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
             return
         if kind is not OutcomeKind.RETURNED:
+            if self._logs is not None:
+                self._logs.put_back_log()
             error = msgspec.json.decode(payload, type=TaskError)
             _log.warning("%s %s: %s: %.500s", attempt, _SAID[kind], error.type, error.message)
         progress = attempt.take_untold()

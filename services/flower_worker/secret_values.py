@@ -15,6 +15,7 @@ import msgspec
 from flower_engine.errors import SecretError
 from flower_engine.runtime.secret_sources import SecretSources
 from flower_engine.secrets import HIDDEN, learn_secrets
+from flower_worker.secret_spellings import spellings
 
 LEAST_MASKED_CHARACTERS = 6
 """A shorter value is not masked: what is left of a text would tell where it stood."""
@@ -52,13 +53,10 @@ class Mask:
 
     def __init__(self, values: Iterable[str]) -> None:
         held = {value for value in values if len(value) >= LEAST_MASKED_CHARACTERS}
-        longest_first = sorted(held, key=lambda value: (-len(value), value))
-        # As they stand in JSON, and as Python's repr has them, which tracebacks and errors quote.
-        forms = dict.fromkeys(form for value in longest_first for form in (value, repr(value)[1:-1]))
-        self._forms = list(forms)
-        self.values = tuple(longest_first)
-        encoded = (one.encode() for form in forms for one in (form, json.dumps(form)[1:-1]))
-        self._signs = {*encoded, *(msgspec.json.encode(form)[1:-1] for form in forms)}
+        self.values = tuple(sorted(held, key=lambda value: (-len(value), value)))
+        self._forms = spellings(self.values)
+        encoded = (one.encode() for form in self._forms for one in (form, json.dumps(form)[1:-1]))
+        self._signs = {*encoded, *(msgspec.json.encode(form)[1:-1] for form in self._forms)}
 
     def text(self, text: str) -> str:
         """The text with stars for each secret."""

@@ -62,6 +62,8 @@ class WorkerService:
         with image.keeping():
             registry = load_programs(settings.programs)
             image.complete()
+            if logs is not None:
+                logs.put_back_log()  # modules set up logging, too
             token = settings.token.get_secret_value() if settings.token else None
             blobs = BlobStores(settings.blobs, settings.api_url, token)
             access.set(blobs)

@@ -29,6 +29,9 @@ _PATIENCE_SECONDS = 180.0
 _POLL_SECONDS = 0.05
 PATIENT = {"FLOWER_LEASE_SECONDS": "60"}
 """For tests in which no worker is lost, and none may seem to be on a machine that is busy."""
+TESTS = Path(__file__).parents[1]
+WAITING = {"FLOWER_PROGRAMS": "worker.sample_programs", "PYTHONPATH": str(TESTS)}
+"""Programs that go on when the test lets them."""
 _TRACEBACK = re.compile(r"^.*\n(?:.*\n)??Traceback \(most recent call last\)", re.MULTILINE)
 _PROJECTED = "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)"
 _ENDED = "SELECT count(*) FROM kr_flow_stat WHERE finished_ts IS NOT NULL AND task_flow_id = ANY(%s)"

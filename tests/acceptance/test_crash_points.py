@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from acceptance.running import RunningEngine
+from acceptance.running import WAITING, RunningEngine
 from chaos.verdict import wrong_slots
 from flower_engine.crash_points import VARIABLE
 
@@ -85,15 +85,17 @@ class Client:
 
 @pytest.mark.parametrize("service", POINTS)
 def test_a_service_that_dies_at_any_of_its_points_loses_nothing(tmp_path: Path, service: str) -> None:
-    with RunningEngine.started(tmp_path, *ALL) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **WAITING) as engine:
         _define(engine)
-        client = Client(engine)
+        waits = {"taskSeq": 1, "program": "wait_async", "parameters": {"folder": str(tmp_path)}}
+        engine.define("held", [waits])
+        client, held = Client(engine), list[str]()
         for point in POINTS[service]:
             engine.kill(service)
             engine.start(service, **{VARIABLE: point})
             if point == "lapse.after":  # somebody must be lost for that
-                client.send(50)
-                engine.wait_for("tasks to run", lambda: bool(_running(engine)))
+                held = engine.register("held", 1)
+                engine.wait_for("a task to run", (tmp_path / "began-1-1").exists)
                 engine.kill("worker")
                 engine.start("worker")
 
@@ -106,10 +108,11 @@ def test_a_service_that_dies_at_any_of_its_points_loses_nothing(tmp_path: Path, 
             engine.start(service)
             engine.wait_until_ready()
             engine.wait_for("every registration to be acknowledged", client.has_sent)
-        engine.wait_until_ended(list(client.flows.values()))
+        (tmp_path / "go").touch()
+        engine.wait_until_ended([*client.flows.values(), *held])
         verdict = engine.verify()
     assert verdict.problems == []
-    assert set(verdict.flows) == set(client.flows.values()), "each registration exists once"
+    assert set(verdict.flows) == {*client.flows.values(), *held}, "each registration exists once"
 
 
 def test_a_watcher_that_dies_at_any_point_of_firing_fires_each_slot_once(tmp_path: Path) -> None:
@@ -161,16 +164,16 @@ def test_a_watcher_that_dies_at_any_point_of_firing_fires_each_slot_once(tmp_pat
     assert wrong_slots(verdict, 3) == []
 
 
-def _running(engine: RunningEngine) -> int:
-    return len(engine.client.get("/flows?status=Running").raise_for_status().json()["flows"])
-
-
 def test_a_recovery_that_dies_at_each_of_its_points_is_begun_again(tmp_path: Path) -> None:
     with RunningEngine.started(tmp_path, *ALL, FLOWER_AUTO_RECOVER="1") as engine:
         _define(engine)
         client = Client(engine)
+        # What stays open whatever the machine is at: a recovery puts something back.
+        engine.define("paused", [_task(1)])
+        engine.client.put("/limits/workflow/paused", json={"isPaused": True}).raise_for_status()
+        paused = engine.register("paused", 5)
         client.send(200)
-        engine.wait_until_projected(list(client.flows.values()))
+        engine.wait_until_projected([*client.flows.values(), *paused])
         engine.kill("projector")
         engine.wipe_redis()
         for point in RECOVERY:
@@ -178,9 +181,11 @@ def test_a_recovery_that_dies_at_each_of_its_points_is_begun_again(tmp_path: Pat
             engine.wait_until_killed("projector")
         engine.start("projector")
         engine.wait_until_ended(list(client.flows.values()))
+        engine.client.delete("/limits/workflow/paused").raise_for_status()
+        engine.wait_until_ended(paused)
         verdict = engine.verify()
     assert verdict.problems == []
-    assert set(verdict.flows) == set(client.flows.values())
+    assert set(verdict.flows) == {*client.flows.values(), *paused}
 
 
 @pytest.mark.parametrize("point", ["replay.merged", "replay.committed"])

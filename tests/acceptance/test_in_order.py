@@ -2,10 +2,11 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from acceptance.running import PATIENT, RunningEngine
+from acceptance.running import PATIENT, WAITING, RunningEngine
 from flower_engine.model.ids import partition_of
 from flower_engine.model.status import Status
 from shapes.loading import load_shape
@@ -42,22 +43,30 @@ def test_no_task_of_a_real_dag_starts_before_its_dependencies_finished(
 
 
 def test_two_workers_share_the_load(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, "worker-2", **PATIENT) as engine:
+    programs = {**WAITING, "FLOWER_PROGRAMS": "worker.data_programs"}
+    with RunningEngine.started(tmp_path, *ALL, "worker-2", **programs, **PATIENT) as engine:
         engine.define(
             "naps",
             [
-                {"taskSeq": seq, "program": "EchoParamTimeSleep", "taskPriority": 0, "dependsOn": [],
-                 "parameters": {"SLEEP_TIME_SECOND": "0.3"}}
+                {"taskSeq": seq, "program": "wait_for_file", "taskPriority": 0, "dependsOn": [],
+                 "parameters": {"file": str(tmp_path / "go")}}
                 for seq in range(1, 151)
             ],
         )  # fmt: skip
         flows = engine.register("naps", 2)  # 300 tasks at once, 200 slots
+        engine.wait_for("all slots to be taken", lambda: _running(engine) == 200)
+        (tmp_path / "go").touch()
         engine.wait_until_ended(flows)
         verdict = engine.verify()
     assert verdict.problems == []
     shares = Counter(event.worker for event in verdict.starts)
     assert len(shares) == 2
-    assert min(shares.values()) >= 50
+    assert min(shares.values()) >= 100
+
+
+def _running(engine: RunningEngine) -> int:
+    workers: list[dict[str, Any]] = engine.client.get("/workers").json()["workers"]
+    return sum(worker["running"] for worker in workers)
 
 
 def test_flows_are_spread_over_two_partitions(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from acceptance.running import RunningEngine
+from acceptance.running import WAITING, RunningEngine
 from flower_engine.model.events import TaskLapsed
 from flower_engine.model.status import Status
 
@@ -25,12 +25,14 @@ NAPS = [_nap(seq, 0.02) for seq in (1, 2, 3)]
 
 
 def test_a_killed_workers_tasks_run_again_elsewhere_and_count_once(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL) as engine:
-        engine.define("long", [_nap(1, 1.0), _nap(2, 0.0)])
+    with RunningEngine.started(tmp_path, *ALL, **WAITING) as engine:
+        waits = {"taskSeq": 1, "program": "wait_async", "parameters": {"folder": str(tmp_path)}}
+        engine.define("long", [waits, _nap(2, 0.0)])
         flows = engine.register("long", 50)
-        engine.wait_for("the worker to hold tasks", lambda: "Running" in _statuses(engine))
+        engine.wait_for("the worker to hold tasks", (tmp_path / "began-1-1").exists)
         engine.kill("worker")
         engine.start("worker-2")
+        (tmp_path / "go").touch()
         engine.wait_until_ended(flows)
         verdict = engine.verify()
     assert verdict.problems == []
@@ -38,11 +40,6 @@ def test_a_killed_workers_tasks_run_again_elsewhere_and_count_once(tmp_path: Pat
     lapsed = [event for event in verdict.events if isinstance(event, TaskLapsed)]
     assert lapsed, "the killed worker held tasks"
     assert len(verdict.starts) == 2 * len(flows) + len(lapsed)
-
-
-def _statuses(engine: RunningEngine) -> set[str]:
-    reply = engine.client.get("/flows").raise_for_status().json()
-    return {flow["status"] for flow in reply["flows"]}
 
 
 def test_a_killed_projector_projects_everything_once(tmp_path: Path) -> None:

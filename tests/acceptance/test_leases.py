@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from acceptance.running import RunningEngine
-from acceptance.test_operator import ALL, PROGRAMS, row
+from acceptance.test_operator import ALL, LEASE_SECONDS, SHORT_LEASES, row
 from flower_engine.model.events import TaskLapsed
-
-LEASE_SECONDS = 2.0  # of PROGRAMS
 
 
 def test_a_stall_of_redis_for_two_lease_times_reruns_nothing(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, **PROGRAMS) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **SHORT_LEASES) as engine:
         programs = ("wait_async", "wait_thread", "wait_process")
         engine.define(
             "waits",
@@ -32,7 +30,7 @@ def test_a_stall_of_redis_for_two_lease_times_reruns_nothing(tmp_path: Path) -> 
 
 
 def test_the_tasks_of_a_killed_worker_run_again_elsewhere(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, **PROGRAMS) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **SHORT_LEASES) as engine:
         engine.define("waits", [row(1, "wait_async", parameters={"folder": str(tmp_path)})])
         (flow,) = engine.register("waits", 1)
         engine.wait_for("the first attempt", (tmp_path / "began-1-1").exists)

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from acceptance.running import RunningEngine
+from acceptance.running import PATIENT, RunningEngine
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.log.keys import Keys
 from flower_engine.model.events import LogOpened, TaskLapsed, TaskStarted
@@ -40,7 +40,8 @@ def _register(engine: RunningEngine) -> list[str]:
 def test_a_redis_that_is_wiped_in_the_middle_of_2000_flows_is_recovered_and_all_of_them_end(
     tmp_path: Path,
 ) -> None:
-    with RunningEngine.started(tmp_path, *ALL, FLOWER_AUTO_RECOVER="1", FLOWER_CONCURRENCY="20") as engine:
+    settings = {"FLOWER_AUTO_RECOVER": "1", "FLOWER_CONCURRENCY": "20", **PATIENT}
+    with RunningEngine.started(tmp_path, *ALL, **settings) as engine:
         flows = _register(engine)
         engine.wait_until_some_ended(flows, 200)
         engine.wipe_redis()

@@ -1,25 +1,28 @@
 """An operator and real processes: what fails is found, told, and made to go on, by the command line alone."""
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from acceptance.running import PATIENT, RunningEngine
+from acceptance.running import PATIENT, WAITING, RunningEngine
 from flower_engine.model.events import OutcomeRefused, TaskStarted
 from flower_engine.model.status import Status
 from shapes.loading import load_shape
 
 ALL = ("api", "projector", "watcher", "worker")
 PROGRAMS = {
-    "FLOWER_PROGRAMS": "worker.sample_programs",
-    "PYTHONPATH": str(Path(__file__).parents[1]),
-    "FLOWER_LEASE_SECONDS": "2",
+    **WAITING,
+    "FLOWER_LEASE_SECONDS": "20",  # a machine that is busy may stop a worker for a while
     "FLOWER_HEARTBEAT_SECONDS": "0.2",
     "FLOWER_MAX_LOST": "2",
 }
+LEASE_SECONDS = 3.0
+SHORT_LEASES = {**PROGRAMS, "FLOWER_LEASE_SECONDS": f"{LEASE_SECONDS}"}
+"""For tests that wait until leases have passed."""
 
 
 def row(seq: int, program: str, *depends_on: int, **more: Any) -> dict[str, Any]:
@@ -107,9 +110,13 @@ def test_what_goes_wrong_is_retried_found_corrected_and_ends(tmp_path: Path) -> 
 
 
 def test_a_program_that_blocks_its_worker_for_three_leases_runs_once(tmp_path: Path) -> None:
-    with RunningEngine.started(tmp_path, *ALL, **PROGRAMS) as engine:
-        engine.define("blocks", [row(1, "block_loop", parameters={"seconds": 6.0})])
-        assert engine.flower("register", "blocks", "--wait").returncode == 0
+    with RunningEngine.started(tmp_path, *ALL, **SHORT_LEASES) as engine:
+        engine.define("blocks", [row(1, "block_loop", parameters={"folder": str(tmp_path)})])
+        flows = engine.register("blocks", 1)
+        engine.wait_for("the attempt", (tmp_path / "began-1-1").exists)
+        time.sleep(3 * LEASE_SECONDS)
+        (tmp_path / "go").touch()
+        engine.wait_until_ended(flows)
         verdict = engine.verify()
     assert verdict.problems == []
     assert len(verdict.starts) == 1

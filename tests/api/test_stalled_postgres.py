@@ -61,10 +61,10 @@ def test_a_statement_that_is_given_up_does_not_wait_for_postgres_to_agree(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(postgres_stores, "_QUERY_SECONDS", 0.5)
     monkeypatch.setattr(database, "_CHECK_SECONDS", 1_000.0)
     api = start_api(database_url=postgres.start())
-    with stalled(postgres):
+    with stalled(postgres), monkeypatch.context() as patience:
+        patience.setattr(postgres_stores, "_QUERY_SECONDS", 0.5)
         reply = api.client.get("/workflows")
         assert reply.status_code == 503
         assert "query not terminated" not in caplog.text  # what psycopg alone says, after waiting for that
@@ -75,7 +75,7 @@ def test_a_statement_that_is_given_up_does_not_wait_for_postgres_to_agree(
 async def test_postgres_ends_a_statement_that_takes_too_long_and_the_connection_is_kept(
     database_url: str,
 ) -> None:
-    async with database.make_pool(database_url, "test", max_size=1, statement_seconds=0.05) as pool:
+    async with database.make_pool(database_url, "test", max_size=1, statement_seconds=1.0) as pool:
         async with pool.connection() as connection:
             before = connection.info.backend_pid
             with pytest.raises(psycopg.errors.QueryCanceled):

@@ -57,6 +57,11 @@ async def test_register_prints_the_flow_and_takes_what_the_api_takes(
     again = json.loads(flower("register", "daily", "--key", "k", "--json").stdout)
     assert again["duplicate"] is True
     assert own_api.flow(again["taskFlowId"])["registeredBy"] == "cli"
+    caller = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    traced = flower("register", "daily", "--traceparent", caller).stdout.strip()
+    assert own_api.client.get(f"/flows/{traced}/events").json()["events"][0]["event"]["traceparent"] == caller
+    refused = flower("register", "daily", "--traceparent", "none")
+    assert refused.exit_code == 1 and "traceparent" in refused.stderr
 
 
 async def test_register_waits_no_longer_than_it_is_told(flower: Flower, own_api: RunningApi) -> None:

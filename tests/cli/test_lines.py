@@ -1,10 +1,12 @@
 """The log of ``flower up``: whole lines, each after its service's name; for people on a terminal."""
 
 import io
+import json
 import logging
 import threading
 
 from flower_cli.local.lines import Lines
+from flower_engine.runtime.json_lines import JsonFormatter
 
 OWN = "2026-11-23T08:05:59.344Z INFO    worker flower_worker.x: claimed 3 tasks"
 
@@ -35,6 +37,15 @@ def test_warnings_stand_out_on_a_terminal() -> None:
     stream = Terminal()
     Lines(stream).write("worker", OWN.replace("INFO   ", "WARNING"))
     assert "\x1b[33mWARNING claimed 3 tasks\x1b[0m" in stream.getvalue()
+
+
+def test_an_object_of_json_stays_one_whatever_it_holds() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(Lines(stream, "json").as_stream("up"))
+    handler.setFormatter(JsonFormatter("up"))
+    handler.emit(logging.makeLogRecord({"msg": "a\u2028b\u0085c"}))
+    line, rest = stream.getvalue().split("\n")
+    assert (json.loads(line)["message"], rest) == ("a\u2028b\u0085c", "")
 
 
 def test_a_record_of_many_lines_has_the_name_before_each() -> None:

@@ -99,6 +99,27 @@ async def test_the_client_has_the_lines(own_api: RunningApi, flow: str) -> None:
     assert texts == [HOSTILE, "fine"]
 
 
+ODD_ENDS = "a\u2028b\u0085c\u2029d"  # of lines, elsewhere; a form feed is written out in JSON
+
+
+def test_what_is_followed_is_cut_at_no_other_end_of_a_line_than_its_own(own_api: RunningApi) -> None:
+    own_api.define("w", {})
+    flow = own_api.register("w")
+    asyncio.run(own_api.project())
+    write_lines(own_api, chunk(flow, [ODD_ENDS, "fine"]))
+    asyncio.run(cancel(own_api, flow))
+    with closing(Api(own_api.url, None)) as api:
+        assert [line["text"] for line in followed(api, f"/flows/{flow}/log", {})] == [ODD_ENDS, "fine"]
+
+    async def follow() -> list[str]:
+        async with AsyncClient(own_api.url) as client:
+            return [line.text async for line in client.flow(flow).follow_logs(tail=2)]
+
+    assert asyncio.run(follow()) == [ODD_ENDS, "fine"]
+    with Client(own_api.url) as client, pytest.raises(UnknownTaskError):
+        next(iter(client.flow(flow).follow_logs("laod")))
+
+
 def test_a_follower_goes_on_when_its_connection_breaks_off(own_api: RunningApi) -> None:
     own_api.define("w", {})
     flow = own_api.register("w")
@@ -106,14 +127,18 @@ def test_a_follower_goes_on_when_its_connection_breaks_off(own_api: RunningApi) 
     with (
         Proxy(int(own_api.url.rpartition(":")[2])) as proxy,
         closing(Api(f"http://127.0.0.1:{proxy.port}", None)) as api,
+        Client(f"http://127.0.0.1:{proxy.port}") as client,
     ):
         lines = followed(api, f"/flows/{flow}/log", {})
+        by_client = client.flow(flow).follow_logs()
         for number in range(1, 4):
             write_lines(own_api, chunk(flow, [f"{number}a", f"{number}b"], first=2 * number - 1))
             assert [next(lines)["text"], next(lines)["text"]] == [f"{number}a", f"{number}b"]
+            assert [next(by_client).text, next(by_client).text] == [f"{number}a", f"{number}b"]
             proxy.drop()
         asyncio.run(cancel(own_api, flow))
         assert list(lines) == []
+        assert list(by_client) == []
 
 
 async def cancel(api: RunningApi, flow: str) -> None:

@@ -103,6 +103,18 @@ class UpProcess:
                     return child.pid
         return None
 
+    def await_pid_of(self, name: str) -> int:
+        """The process of a store or service, as soon as it runs: the API may answer before the others do."""
+        found: list[int | None] = []
+
+        def is_there() -> bool:
+            found[:] = [self.pid_of(name)]
+            return found != [None]
+
+        wait_until(is_there)
+        assert found[0] is not None
+        return found[0]
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=120)

@@ -2,18 +2,18 @@
 
 import asyncio
 import json
-import os
 import re
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from acceptance.running import PATIENT, RunningEngine
-from doctor.faults import FAULTS, Expected, Fault, Given, redis, sql
+from doctor.all_faults import FAULTS
+from doctor.faults import Expected, Fault, Given, redis, sql
 from flower_engine.doctor.examination import examine
 from flower_engine.doctor.findings import Finding
 from flower_engine.doctor.subject import Subject
@@ -151,15 +151,30 @@ def test_without_an_engine_on_the_folder_the_rest_is_looked_at(engine: RunningEn
 
 def test_an_examination_changes_nothing(engine: RunningEngine) -> None:
     """Whoever changed a key or row would be the examination: all services stand still meanwhile."""
-    for name in ALL:
-        os.kill(engine.service_pid(name), signal.SIGSTOP)
+    processes = [psutil.Process(engine.service_pid(name)) for name in ALL]
+    for process in processes:
+        process.suspend()
     try:
+        engine.wait_for("all to stand still", lambda: all(map(_stands_still, processes)))
+        for _ in range(2):  # behind what was on its way, whichever connection is looked at first
+            redis(engine, "PING")
+        engine.wait_for("Postgres to be at rest", lambda: not sql(engine, _BUSY))
         before = _all_that_is_stored(engine)
         examined(engine)
         assert _all_that_is_stored(engine) == before
     finally:
-        for name in ALL:
-            os.kill(engine.service_pid(name), signal.SIGCONT)
+        for process in processes:
+            process.resume()
+
+
+_BUSY = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
 
 
 def _all_that_is_stored(engine: RunningEngine) -> tuple[Any, Any]:

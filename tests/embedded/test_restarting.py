@@ -19,7 +19,7 @@ from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.runtime.settings import load_settings
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 def _fails_first(folder: Path, server: Path, times: int) -> Path:
@@ -108,8 +108,10 @@ def test_a_postgres_that_is_killed_before_it_answers_comes_back(tmp_path: Path) 
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
             stores.restart_ended()
+            time.sleep(0.001)
         while stores.restart_ended() != ["postgres"]:
             assert time.monotonic() < deadline
+            time.sleep(0.01)
         with psycopg.connect(addresses.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         stores.stop()

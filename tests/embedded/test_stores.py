@@ -107,6 +107,7 @@ def test_a_store_that_was_killed_is_started_again_at_its_address(tmp_path: Path)
         deadline = time.monotonic() + 60
         while stores.restart_ended() != ["valkey"]:
             assert time.monotonic() < deadline
+            time.sleep(0.01)
         with connect_blocking(addresses.redis_url) as client:
             assert send_blocking(client, "SET", "key", "value")
         stores.stop()

@@ -1,14 +1,18 @@
 """What is noted is delivered: signed, again and again until it is taken; no receiver waits for another."""
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +187,58 @@ async def test_a_receiver_that_is_not_there_or_speaks_no_http_is_borne_with(
         await note(hooked, name, f"msg_{name}")
     await hooked.deliver()
     server.close()
-    found = await hooked.ledger("hook", "state", "error <> ''")
-    assert sorted(found) == [(name, "waiting", True) for name in ("nobody", "silent", "tls", "unknown")]
+    found = dict(await hooked.ledger("hook", "error"))
+    assert {state for (state,) in await hooked.ledger("state")} == {"waiting"}
+    assert "Connect call failed" in found["nobody"]
+    assert re.search(r"response|Errno|reset", found["silent"])  # as it was cut off
+    assert "SSL" in found["tls"]
+    assert "not known" in found["unknown"]
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_others_of_its_host(
+    hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_addresses(*_: object, **__: object) -> list[Any]:
+        return [(None, None, None, "", (address, receiver.port)) for address in ("127.0.0.9", "127.0.0.1")]
+
+    monkeypatch.setattr("flower_projector.hook_addresses.socket.getaddrinfo", two_addresses)
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.9", receiver.port))
+        full.listen(0)
+        for _ in range(4):  # nobody accepts them: what comes next is not even refused
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.9", receiver.port))
+        await hooked.hook("ops", f"http://two.example:{receiver.port}/")
+        await note(hooked, "ops", "msg_1")
+        await hooked.deliver(loop_with(hooked, hook_timeout_seconds=8.0))
+    assert await hooked.ledger("state", "error") == [("delivered", "")]
+
+
+async def test_a_day_in_which_nobody_tried_is_none_in_which_a_receiver_failed(
+    hooked: Hooked, receiver: Receiver, tables: Connection
+) -> None:
+    await hooked.hook("ops", receiver.url)
+    receiver.answer = lambda _: (500, {}, b"")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    # Its hook was paused, or no projector ran, for two days.
+    await tables.execute(
+        "UPDATE kr_hook_delivery SET since_ts = since_ts - '2 days'::interval,"
+        " next_ts = now() - '2 days'::interval"
+    )
+    await hooked.deliver()
+    assert await hooked.ledger("state", "attempts") == [("waiting", 2)]
+
+
+async def test_a_date_to_come_again_is_kept_to(hooked: Hooked, receiver: Receiver) -> None:
+    await hooked.hook("ops", receiver.url)
+    until = formatdate(time.time() + 1_000, usegmt=True)
+    receiver.answer = lambda _: (429, {"retry-after": until}, b"")
+    await note(hooked, "ops", "msg_1")
+    await hooked.deliver()
+    ((wait,),) = await hooked.ledger("extract(epoch FROM next_ts - last_ts)::float")
+    assert wait > 900
 
 
 async def test_a_receiver_that_hangs_holds_up_no_other_and_is_cut_off_in_time(
@@ -196,7 +250,7 @@ async def test_a_receiver_that_hangs_holds_up_no_other_and_is_cut_off_in_time(
         receiver.answer = receiver.hang
         await note(hooked, "hangs", *(f"msg_h{number}" for number in range(20)))
         await note(hooked, "well", *(f"msg_w{number}" for number in range(20)))
-        while len(healthy.calls) < 20:
+        while len(healthy.calls) < 20 or len(receiver.calls) < 4:
             await hooked.deliveries.run_once()
             await asyncio.sleep(0.01)
         assert len(receiver.calls) == 4  # and no more, until these are over
@@ -299,21 +353,22 @@ async def test_a_command_that_nobody_allowed_is_not_run(hooked: Hooked, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "error"),
+    ("text", "seconds", "error"),
     [
-        ("echo no; exit 3", "exit status 3"),
-        ("kill -9 $$", "killed by signal 9"),
-        ("exec sleep 1000", "killed: it took more than 2 s"),
-        ("sleep 1000 & sleep 1000", "killed: it took more than 2 s"),
-        ("head -c 3000000 /dev/zero; exit 4", "exit status 4"),
+        ("echo no; exit 3", 60.0, "exit status 3"),
+        ("kill -9 $$", 60.0, "killed by signal 9"),
+        ("exec sleep 1000", 1.0, "killed: it took more than 1 s"),
+        ("sleep 1000 & sleep 1000", 1.0, "killed: it took more than 1 s"),
+        ("head -c 3000000 /dev/zero; exit 4", 60.0, "exit status 4"),
     ],
 )
 async def test_a_command_that_fails_is_tried_again(
-    hooked: Hooked, tmp_path: Path, text: str, error: str
+    hooked: Hooked, tmp_path: Path, text: str, seconds: float, error: str
 ) -> None:
     await hooked.hook("ops", "tell", kind="command")
     await note(hooked, "ops", "msg_1")
-    loop = loop_with(hooked, hook_commands=(f"tell={script(tmp_path, text)}",), hook_timeout_seconds=2.0)
+    commands = (f"tell={script(tmp_path, text)}",)
+    loop = loop_with(hooked, hook_commands=commands, hook_timeout_seconds=seconds)
     await hooked.deliver(loop)
     assert await hooked.ledger("state", "error") == [("waiting", error)]
 
@@ -363,7 +418,11 @@ async def test_a_function_that_is_registered_is_called_and_no_other(hooked: Hook
     def exits(_: dict[str, Any]) -> None:
         sys.exit(3)
 
-    for name in ("plain", "async", "fails", "fatal", "exits", "unknown"):
+    @python_hook("test-cancels")
+    def cancels(_: dict[str, Any]) -> None:
+        raise asyncio.CancelledError("by itself")
+
+    for name in ("plain", "async", "fails", "fatal", "exits", "cancels", "unknown"):
         await hooked.hook(name, f"test-{name}", kind="python")
         await note(hooked, name, f"msg_{name}")
     await hooked.hook("module", "os.abort", kind="python")
@@ -378,6 +437,7 @@ async def test_a_function_that_is_registered_is_called_and_no_other(hooked: Hook
     assert found["fails"] == ("waiting", "ValueError: no")
     assert found["fatal"] == ("given_up", "Fatal: never")
     assert found["exits"] == ("waiting", "SystemExit: 3")
+    assert found["cancels"] == ("waiting", "RuntimeError: CancelledError: by itself")
     assert found["unknown"][0] == found["module"][0] == "waiting"
     assert "FLOWER_HOOK_MODULES" in found["unknown"][1]
     assert [one["id"] for one in seen] == ["x", "x"]

@@ -205,6 +205,28 @@ async def test_flows_that_were_late_before_there_was_a_hook_are_not_told(
     assert await hooked.ledger("id") == []
 
 
+async def test_what_became_late_while_a_hook_was_paused_is_not_told(
+    hooked: Hooked, tables: Connection
+) -> None:
+    await hooked.hook("slow", "http://127.0.0.1:9/", "flow.late", late_after_seconds=60)
+    await look_again(hooked)
+    await tables.execute("UPDATE ms_hook SET is_paused = true")
+    hooked.notices._skip_at = 0.0  # pyright: ignore[reportPrivateUsage]
+    await look_again(hooked)
+    story = Story()
+    before, after = story.register(), story.register()
+    await hooked.happen(story)
+    await registered(tables, before, "2 minutes")
+    await registered(tables, after, "30 seconds")
+    await tables.execute("UPDATE kr_hook SET late_to = late_to - interval '1 hour'")  # as time passes
+    await tables.execute("UPDATE ms_hook SET is_paused = false")
+    await look_again(hooked)
+    assert await hooked.ledger("task_flow_id") == []
+    await tables.execute("UPDATE ms_hook SET late_after_seconds = 20")
+    await look_again(hooked)
+    assert await hooked.ledger("task_flow_id") == [(after,)]
+
+
 async def registered(tables: Connection, flow: str, ago: str) -> None:
     await tables.execute(
         "UPDATE kr_flow_stat SET registered_ts = now() - %s::interval WHERE task_flow_id = %s", [ago, flow]

@@ -3,6 +3,7 @@ projector that is restarted."""
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,10 +42,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     with RunningEngine.started(
         folder, *SERVICES, FLOWER_METRICS_PORT="0", FLOWER_LOG_FORMAT="json", **programs, **PATIENT
     ) as engine:
+        engine.wait_for("both workers", lambda: engine.client.get("/workers").text.count('"pid"') == 2)
         engine.define("metrics-chain", _CHAIN)
         engine.define("metrics-fails", [{"taskSeq": 1, "program": "fails", "taskPriority": 0}])
         engine.wait_until_ended(engine.register("metrics-chain", BEFORE))
-        before = scrape(_url(engine, folder, "projector"))
+        before = _page(engine, folder, "projector", lambda page: _counted(page) == (BEFORE, 0))
         engine.stop("projector")
         (folder / "projector.log").rename(folder / "projector-before.log")
         engine.start("projector")
@@ -57,10 +59,54 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         engine.define("metrics-logs", _LOGS)
         [logging] = engine.register("metrics-logs", 1)
         engine.wait_until_ended([logging])
-        after = {name: scrape(_url(engine, folder, name)) for name in SERVICES}
+        # Each service knows a little later than the tables what it did.
+        done: dict[str, Callable[[Page], bool]] = {
+            "projector": lambda page: _counted(page) == (AFTER + 1, FAILED),
+            "api": _is_at_rest,
+            "watcher": lambda page: _calls(page, "watcher/lapse") > 0,
+            "worker": _is_idle,
+            "worker-2": _is_idle,
+        }
+        after = {name: _page(engine, folder, name, done.get(name)) for name in SERVICES}
         api = scrape(engine.url)
     logs = {file.stem: file.read_text() for file in folder.glob("*.log")}
     return Seen(before, after, api, logs, logging)
+
+
+def _page(engine: RunningEngine, folder: Path, service: str, holds: Callable[[Page], bool] | None) -> Page:
+    """What the service tells, as soon as that holds of it."""
+    found: list[Page] = []
+
+    def is_there() -> bool:
+        found[:] = [scrape(_url(engine, folder, service))]
+        return holds is None or holds(found[0])
+
+    engine.wait_for(f"{service} to tell what it did", is_there)
+    return found[0]
+
+
+def _counted(page: Page) -> tuple[float, float]:
+    """Flows that have ended, and tasks that failed for good."""
+    return page.value("flower_flows_total", event="ended"), page.value(
+        "flower_tasks_total", event="suspended"
+    )
+
+
+def _calls(page: Page, script: str) -> float:
+    return page.value("flower_transition_seconds_count", script=script)
+
+
+def _is_at_rest(page: Page) -> bool:
+    """An engine in which only what failed is open, as the API sees it: it looks anew once a second."""
+    tasks = [page.value(f"flower_{kind}_tasks", queue="default") for kind in ("ready", "running")]
+    return page.value("flower_open_flows") == FAILED and tasks == [0, 0]
+
+
+def _is_idle(page: Page) -> bool:
+    """A worker that has asked for tasks and runs none."""
+    return (
+        _calls(page, "worker/finish_and_claim") > 0 and page.value("flower_worker_slots", state="busy") == 0
+    )
 
 
 def _url(engine: RunningEngine, folder: Path, service: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -158,6 +159,25 @@ async def test_a_receiver_that_is_away_is_waited_for_and_nothing_is_read_again(
     told = server.received.told()
     assert set(told) == of_events(story.events)
     assert len(told) == len(set(told))
+
+
+async def test_while_a_receiver_is_away_the_session_of_the_exporter_does_not_seem_dead(
+    writer: Writer, tables: Connection, server: HttpReceiverServer, exporting: Exporting
+) -> None:
+    loop = exporting()
+    await loop.run_once()
+    await archive(writer, some_flows(1))
+    server.received.answers = [503] * 2
+    heard: list[datetime] = []
+    for _ in range(2):
+        with pytest.raises(ReceiverAwayError):
+            await loop.run_once()
+        rows = await tables.execute(
+            "SELECT state_change FROM pg_stat_activity WHERE application_name = 'flower traces'"
+            " AND datname = current_database()"
+        )
+        heard += [at async for (at,) in rows]
+    assert heard[0] < heard[1]
 
 
 async def test_a_receiver_that_fails_again_and_again_loses_these_spans_and_no_others(

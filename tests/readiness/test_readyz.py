@@ -125,7 +125,7 @@ async def test_a_worker_that_is_alive_but_deaf_is_not_ready(
                 "^heartbeats: Redis has answered none for [0-9]+ s, so leases may have lapsed$",
             )
             assert answer["status"] == "not ready"
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
                 assert (await client.get(f"{place}/healthz")).json() == {"status": "alive"}
             proxy.swallows = False
             proxy.drop()  # what was swallowed never comes: as after a firewall forgot a connection
@@ -218,7 +218,7 @@ def ready(engine: RunningEngine, name: str, seconds: float = 30.0) -> int | None
 def test_services_that_do_their_work_are_ready(engine: RunningEngine) -> None:
     for name in SERVICES:
         engine.wait_for(f"{name} to be ready", lambda name=name: ready(engine, name) == 200)
-    assert httpx.get(f"{engine.url}/readyz", trust_env=False).json()["dependencies"][-1]["name"] == "work"
+    assert engine.client.get("/readyz").json()["dependencies"][-1]["name"] == "work"
 
 
 def test_a_watcher_that_was_stopped_does_not_answer_and_is_ready_when_it_goes_on(
@@ -234,11 +234,16 @@ def test_a_watcher_that_was_stopped_does_not_answer_and_is_ready_when_it_goes_on
     engine.wait_for("the watcher to be ready", lambda: ready(engine, "watcher") == 200)
 
 
-def test_a_worker_whose_event_loop_is_blocked_does_not_answer(engine: RunningEngine) -> None:
+def test_a_worker_whose_event_loop_is_blocked_does_not_answer(engine: RunningEngine, tmp_path: Path) -> None:
     engine.wait_for("the worker to be ready", lambda: ready(engine, "worker") == 200)
-    engine.define("blocks", [{"taskSeq": 1, "program": "block_loop", "parameters": {"seconds": 3}}])
+    blocks = {"taskSeq": 1, "program": "block_loop", "parameters": {"folder": str(tmp_path)}}
+    engine.define("blocks", [blocks])
     flows = engine.register("blocks", 1)
-    engine.wait_for("the worker to be silent", lambda: ready(engine, "worker", 0.5) is None)
+    engine.wait_for("the attempt", (tmp_path / "began-1-1").exists)
+    try:
+        assert ready(engine, "worker", 0.5) is None
+    finally:
+        (tmp_path / "go").touch()
     engine.wait_until_ended(flows)
     engine.wait_for("the worker to be ready", lambda: ready(engine, "worker") == 200)
 

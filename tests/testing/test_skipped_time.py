@@ -1,6 +1,8 @@
 """Workflows are tested by the production scripts, in time that is skipped."""
 
 import asyncio
+import logging
+import sys
 import time
 from datetime import date, timedelta
 
@@ -45,6 +47,50 @@ def test_a_retry_after_two_hours_is_not_waited_for(flower: FlowerTest) -> None:
 
     assert (run.result, run.skipped) == (4, TWO_HOURS)
     assert run.tasks["numbers"].attempts == 2
+
+
+@program("testing.talk")
+def talk(day: date) -> list[int]:
+    sys.stdout.write(f"from {day}\n")
+    sys.stderr.write("\r10 %\r100 %\nno end")
+    logging.getLogger("some.library").warning("beware of %s", day)
+    if day.year < 2000:
+        raise ValueError("too early")
+    return [1]
+
+
+@workflow("testing.talking")
+def talking(day: date) -> int:
+    return total.having(name="total").step(talk.having(name="talk", retry=RetryPolicy(2)).step(day))
+
+
+def test_a_test_sees_what_programs_and_stubs_wrote_by_task_and_attempt(
+    flower: FlowerTest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sys.stdout, logging.getLogger().handlers[:]
+
+    def stub(numbers: list[int]) -> int:
+        sys.stdout.write("from a stub\n")
+        return len(numbers)
+
+    flower.stub(total, stub)
+    run, other = flower.start(talking, date(1999, 1, 5)), flower.run(talking, date(2026, 1, 5))
+    run.settle()
+
+    assert [(line.text, line.stream, line.level, line.logger) for line in other.logs("talk")] == [
+        ("from 2026-01-05", "out", 20, ""),
+        ("100 %", "err", 30, ""),
+        ("beware of 2026-01-05", "log", 30, "some.library"),
+        ("no end", "err", 30, ""),
+    ]
+    assert [str(line) for line in other.logs("total")] == ["from a stub"]
+    assert {line.task for line in other.logs()} == {"talk", "total"}
+    assert [line.attempt for line in run.logs(level=30)] == [1, 1, 1, 2, 2, 2]
+    assert len(run.logs(attempt=2)) == 4
+    with pytest.raises(FlowerTestError, match="no task 'tlak'"):
+        run.logs("tlak")
+    assert "from 1999-01-05" in capsys.readouterr().out
+    assert before == (sys.stdout, logging.getLogger().handlers)
 
 
 def test_a_timeout_of_six_hours_is_not_waited_for(flower: FlowerTest) -> None:

@@ -154,7 +154,7 @@ def test_while_a_secret_changes_there_is_a_signature_of_each() -> None:
     both = headers_of("m", 1, b"x", "new old")["webhook-signature"].split()
     assert both == [headers_of("m", 1, b"x", one)["webhook-signature"] for one in ("new", "old")]
     assert "webhook-signature" not in headers_of("m", 1, b"x", None)
-    for bad in ("whsec_$", "  "):
+    for bad in ("whsec_$", "whsec_", "  ", "good whsec_"):
         with pytest.raises(SecretError) as caught:
             headers_of("m", 1, b"x", bad, "KEY")
         assert "KEY" in str(caught.value) and "$" not in str(caught.value)
@@ -179,6 +179,7 @@ def test_attempts_come_ever_more_rarely_and_for_a_day() -> None:
         ("hook", {"name": ""}),
         ("hook", {"name": "a/b"}),
         ("hook", {"name": "a\nb"}),
+        ("hook", {"name": "ab\n"}),
         ("occasions", {"occasions": ()}),
         ("occasions", {"occasions": ("flow.started",)}),
         ("lateAfterSeconds", {"occasions": ("flow.late",)}),

@@ -22,6 +22,7 @@ _DECLARED = (
 )
 
 
+@cache
 def code(name: str) -> str:
     """A file without comments and texts."""
     return re.sub(

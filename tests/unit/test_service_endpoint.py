@@ -79,7 +79,14 @@ async def test_other_paths_and_methods_are_refused_in_words() -> None:
         assert missing.status_code == 404
         assert "/hello" in missing.text
         posted = await client.post("/hello")
-        assert (posted.status_code, posted.headers["allow"]) == (405, "GET")
+        assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_whoever_wants_the_head_alone_gets_it() -> None:
+    async with _serving() as client:
+        whole, head = await client.get("/hello"), await client.head("/hello")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers == whole.headers
 
 
 async def test_a_page_that_fails_is_a_500_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

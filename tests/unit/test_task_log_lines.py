@@ -7,13 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.log.keys import Keys
+from flower_engine.secrets import learn_secrets
 from flower_engine.task_logs.chunks import (
     FIELD,
     MAX_ENTRY_BYTES,
     BadChunk,
     Chunk,
     decode_entry,
+    encode_chunk,
     encode_entries,
+    encode_only_line,
+    without_secrets,
 )
 from flower_engine.task_logs.lines import (
     MAX_LEVEL,
@@ -114,6 +118,31 @@ def test_a_chunk_too_long_for_an_entry_becomes_several() -> None:
     assert [one for part in parts for one in part.lines] == chunk.lines
     assert [part.skipped for part in parts] == [7] + [0] * (len(parts) - 1)
     assert max(len(entry) for entry in encode_entries([chunk])) <= MAX_ENTRY_BYTES
+
+
+@given(ANY_TEXT)
+def test_the_only_line_of_an_attempt_is_encoded_as_a_chunk_of_one_is(written: str) -> None:
+    only = line(1, line_text(written))
+    encoded = encode_only_line(FLOW.encode(), b"12", 3, only)
+    assert encoded == encode_chunk(Chunk(FLOW, 12, 3, [only]))
+
+
+@pytest.mark.parametrize("secret", ["k3y-of-the-house", 'k3y "of" the house', "k3y\\of\\the\\house"])
+@pytest.mark.parametrize("written", ["{}", "a={} b", 'in "quotes" {}', "two\nlines {}\n", "花 {} 花", "\t{}"])
+def test_an_own_secret_is_hidden_in_every_line_of_an_entry(secret: str, written: str) -> None:
+    learn_secrets([secret])
+    texts = ["before", written.format(secret), "after"]
+    given = [Chunk(FLOW, task, 1, [line(1, text)], task) for task, text in enumerate(texts, start=1)]
+    entries = [one for entry in encode_entries(given) for one in without_secrets(entry)]
+    got = [chunk for entry in entries for chunk in decode_entry({FIELD: entry})]
+    texts[1] = written.format("***")
+    assert got == [Chunk(FLOW, task, 1, [line(1, text)], task) for task, text in enumerate(texts, start=1)]
+
+
+def test_an_entry_without_a_secret_stays_as_it_is() -> None:
+    for text in ("plain", 'with "quotes" and \\'):
+        (entry,) = encode_entries([Chunk(FLOW, 1, 1, [line(1, text)])])
+        assert list(without_secrets(entry)) == [entry]
 
 
 def test_nothing_to_send_is_no_entry() -> None:

@@ -32,6 +32,12 @@ async def engine(redis_url: str) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
+def soon(redis_url: str) -> Settings:
+    """For whole services: what they do not do for one lease time, after a stall of this machine, is soon."""
+    return load_settings(redis_url=redis_url, lease_seconds=5.0, heartbeat_seconds=1.0, max_lost=2)
+
+
+@pytest.fixture
 def settings(redis_url: str) -> Settings:
     return load_settings(redis_url=redis_url, lease_seconds=60.0, heartbeat_seconds=1.0, max_lost=2)
 
@@ -183,12 +189,12 @@ async def ran(service: asyncio.Task[None]) -> None:
         await service
 
 
-async def test_the_service_watches_until_it_is_stopped(engine: Engine, settings: Settings) -> None:
+async def test_the_service_watches_until_it_is_stopped(engine: Engine, soon: Settings) -> None:
     flow = await engine.register(task(1))
     (claim,) = await engine.claim()
     await engine.tick()
     stop = asyncio.Event()
-    service = asyncio.create_task(serve(settings, stop))
+    service = asyncio.create_task(serve(soon, stop))
     try:
         await engine.lose(claim)
         await eventually(lambda: waits(engine, flow))
@@ -198,12 +204,12 @@ async def test_the_service_watches_until_it_is_stopped(engine: Engine, settings:
         await cancel_all([service])
 
 
-async def test_the_service_goes_on_when_its_connections_are_cut(engine: Engine, settings: Settings) -> None:
+async def test_the_service_goes_on_when_its_connections_are_cut(engine: Engine, soon: Settings) -> None:
     flow = await engine.register(task(1))
     (claim,) = await engine.claim()
     await engine.tick()
     stop = asyncio.Event()
-    service = asyncio.create_task(serve(settings, stop))
+    service = asyncio.create_task(serve(soon, stop))
     try:
         for _ in range(5):
             await send(engine.client, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

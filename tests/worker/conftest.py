@@ -1,5 +1,6 @@
 """A partition for every test of the worker, and workers that are ended after it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
 from flower_engine.runtime.settings import Settings, load_settings
 from flower_engine.transitions.installation_transitions import install
+from flower_worker.child_processes import Processes
 from scripts.engine import Engine
 from worker.running import PROGRAMS, InProcess, OwnProcess
 
@@ -26,7 +28,7 @@ def make_settings(redis_url: str) -> MakeSettings:
             "programs": (PROGRAMS,),
             "concurrency": 10,
             "processes": 2,
-            "lease_seconds": 1.0,
+            "lease_seconds": 20.0,  # a machine that is busy may stop a heartbeat for a while
             "heartbeat_seconds": 0.1,
             "grace_seconds": 30.0,
         }
@@ -44,11 +46,20 @@ async def engine(redis_url: str) -> AsyncIterator[Engine]:
             yield Engine(client, blocking, Partition(0, meta.installation, meta.generation))
 
 
+def _nothing_ahead(_processes: Processes) -> asyncio.Future[None]:
+    nothing = asyncio.get_running_loop().create_future()
+    nothing.set_result(None)
+    return nothing
+
+
 @pytest.fixture
 async def start_worker(
-    engine: Engine, make_settings: MakeSettings
+    engine: Engine, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., InProcess]]:
-    """Starts a worker in this process."""
+    """Starts a worker in this process. Its child processes are made for the jobs that need them: one that is
+    made ahead, as workers in processes of their own do, is for nothing in most tests, and costs more CPU than
+    all the rest of them."""
+    monkeypatch.setattr(Processes, "warm", _nothing_ahead)
     started: list[InProcess] = []
 
     def start(**given: Any) -> InProcess:

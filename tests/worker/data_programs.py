@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -135,6 +134,6 @@ def leak_error(token: str) -> None:
 
 
 @program
-def slow_then_large(size: int, seconds: float) -> str:
-    time.sleep(seconds)
-    return "x" * size
+async def wait_for_file(file: Path) -> None:
+    while not file.exists():  # noqa: ASYNC110, ASYNC240 # a test touches it
+        await asyncio.sleep(0.05)

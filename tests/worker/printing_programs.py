@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import io
 import logging
+import logging.config
 import os
 import subprocess
 import sys
@@ -179,6 +180,12 @@ def _odd(kind: str) -> None:
             print()
         case "long":
             print("x" * 1_000_000)
+        case "records":
+            for created in (1e300, 1e17, float("inf"), float("nan"), -5.0):
+                record = logging.LogRecord("some.library", 30, "", 1, "odd time", (), None)
+                record.created = created
+                record.msecs = 0
+                _library.handle(record)
         case _:
             raise ValueError(kind)
     print("end")
@@ -262,7 +269,9 @@ def flood_at_once(characters: int) -> None:
 def flood_from_below(lines: int) -> None:
     piece = b"".join(b"%d %s\n" % (number, b"x" * 79) for number in range(1000))
     for _ in range(lines // 1000):
-        os.write(1, piece)
+        left = memoryview(piece)
+        while left:  # a signal may cut a write short
+            left = left[os.write(1, left) :]
     print("end")
 
 
@@ -270,6 +279,30 @@ def flood_from_below(lines: int) -> None:
 def sets_logging_up() -> None:
     logging.basicConfig(level="INFO", handlers=[logging.StreamHandler(sys.stderr)], force=True)
     _library.warning("still heard")
+
+
+@program
+async def takes_logging_away(how: str) -> None:
+    match how:
+        case "dictConfig":
+            logging.config.dictConfig({"version": 1, "root": {"level": "ERROR", "handlers": []}})
+        case "basicConfig":
+            logging.basicConfig(level="CRITICAL", handlers=[logging.NullHandler()], force=True)
+        case "disable":
+            logging.disable(logging.CRITICAL)
+        case "level":
+            logging.getLogger().setLevel(logging.CRITICAL)
+        case _:
+            raise ValueError(how)
+    raise ValueError(f"fails after {how}")
+
+
+@program(kind="process")
+def closes_and_prints() -> None:
+    print("before")
+    os.close(1)
+    with contextlib.suppress(OSError):
+        print("for nobody else")
 
 
 @program

@@ -148,8 +148,11 @@ class OwnProcess:
 async def the_worker(engine: Engine) -> WorkerInfo:
     """The one worker that lives, as soon as it is known."""
 
+    found: list[WorkerInfo] = []
+
     async def known() -> bool:
-        return len(await live_workers(engine.client, engine.partition)) == 1
+        found[:] = await live_workers(engine.client, engine.partition)
+        return len(found) == 1
 
     await eventually(known)
-    return (await live_workers(engine.client, engine.partition))[0]
+    return found[0]

@@ -164,8 +164,11 @@ async def kill_worker() -> None:
 
 
 @program
-async def block_loop(seconds: float) -> None:
-    time.sleep(seconds)  # noqa: ASYNC251 # that is what the test is about
+async def block_loop(folder: Path, context: Context) -> None:
+    """Nothing else runs on the event loop before the file ``go`` is there."""
+    _note(folder, "began", context)
+    while not (folder / "go").exists():
+        time.sleep(0.01)  # noqa: ASYNC251 # that is what the test is about
 
 
 @program

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.model.ids import make_flow_id
-from flower_engine.task_logs.chunks import Chunk
+from flower_engine.task_logs.chunks import FIELD, Chunk, decode_entry, encode_entries
 from flower_engine.task_logs.lines import MAX_TEXT_BYTES, Line, Stream
 from flower_engine.transitions.worker_transitions import Claim
 from flower_worker.task_logs.attempt_log import AttemptLog
@@ -36,7 +36,10 @@ def waiting(most_kept_kb: int = 1024, most_bytes: int = 8 << 20) -> WaitingLines
 def taken(lines: WaitingLines) -> list[Chunk]:
     chunks: list[Chunk] = []
     while some := lines.take():
-        chunks += some
+        for entry in encode_entries(some):
+            for chunk in decode_entry({FIELD: entry}):
+                assert isinstance(chunk, Chunk)
+                chunks.append(chunk)
     return chunks
 
 
@@ -58,6 +61,28 @@ def test_pieces_become_the_lines_that_they_are_together(pieces: list[str]) -> No
         log.write("out", piece)
     log.close()
     assert [line.text for line in lines_of(taken(held))] == written(pieces)
+
+
+@given(st.lists(st.sampled_from(["take", "record", "one\n", "a", "\n", "two\nlines\n", "x" * 5_000 + "\n"])))
+def test_lines_keep_their_order_and_come_once_whenever_they_are_sent(acts: list[str]) -> None:
+    held = waiting()
+    log = AttemptLog(claim(), held)
+    got: list[Line] = []
+    for act in acts:
+        if act == "take":
+            got += lines_of(taken(held))
+        elif act == "record":
+            log.record(20, "lib", "recorded", 5)
+        else:
+            log.write("out", act)
+    log.close()
+    got += lines_of(taken(held))
+    assert [line.number for line in got] == list(range(1, len(got) + 1))
+    assert sum(line.stream == "log" for line in got) == acts.count("record")
+    printed = [act for act in acts if act not in {"take", "record"}]
+    assert [line.text for line in got if line.stream == "out"] == written(printed)
+    assert held._bytes == 0  # pyright: ignore[reportPrivateUsage]
+    assert not held.some.is_set()
 
 
 @given(BYTES)
@@ -163,6 +188,20 @@ def test_what_finds_no_room_is_left_out_and_that_is_said_where_it_was() -> None:
     *_, last = lines_of(taken(held))
     assert last.stream == "engine"
     assert "lines before are missing" in last.text
+
+
+def test_where_redis_takes_nothing_many_short_attempts_stay_within_their_memory() -> None:
+    held = waiting(most_bytes=50_000)
+    for task in range(1, 1_001):
+        log = AttemptLog(claim(task), held)
+        log.write("out", "\x01" * 200 + "\n")
+        log.close()
+    assert sum(map(len, held._encoded)) <= 50_000  # pyright: ignore[reportPrivateUsage]
+    assert held.dropped > 0
+    kept = lines_of(taken(held))
+    assert len(kept) + held.take_dropped() >= 1_000
+    assert "Redis did not take" in kept[-1].text
+    assert held._bytes == 0  # pyright: ignore[reportPrivateUsage]
 
 
 def test_many_loud_attempts_share_what_memory_there_is_for_their_ends() -> None:

@@ -88,6 +88,7 @@ async def test_threads_are_used_again_and_no_more_are_made_than_may_be() -> None
 
     for _ in range(10):
         threads.submit(job)
+    await eventually(lambda: len(names) == 3)
     gate.set()
     await eventually(lambda: done._value == 10)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     for _ in range(20):

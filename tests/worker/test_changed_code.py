@@ -11,10 +11,9 @@ import psutil
 import pytest
 
 from flower_engine.model.status import Status
-from flower_engine.transitions.worker_transitions import live_workers
 from process_commands import command_of
 from scripts.engine import Engine
-from worker.running import OwnProcess, eventually, row, until_settled
+from worker.running import OwnProcess, eventually, row, the_worker, until_settled
 
 PROGRAMS = """
 from flower_engine import program
@@ -94,7 +93,7 @@ async def test_a_replaced_child_runs_what_the_worker_began_with(
         assert await result(engine, f"version_{kind}") == ["first", "first"]
 
     async def is_told() -> bool:
-        (known,) = await live_workers(engine.client, engine.partition)
+        known = await the_worker(engine)
         return known.outdated == tuple(sorted(map(str, files)))
 
     await eventually(is_told)

@@ -263,11 +263,12 @@ async def test_a_store_that_is_away_delays_a_reader(
     start()
     flow = await engine.register(
         row(1, "give_thread", size=200_000),
-        row(2, "slow_then_large", 1, size=1, seconds=0.5),
+        row(2, "wait_for_file", 1, file=str(tmp_path / "go")),
         row(3, taker, 1, 2, value={"$from": 1}),
     )
     await until(engine, lambda flows: flow in flows and flows[flow].task(1).status is Status.FINISH)
     broken.break_it()
+    (tmp_path / "go").touch()
     await eventually(lambda: waits(engine, "reads the result of task 1"))
     broken.mend()
     [ended] = await until_settled(engine, flow)

@@ -18,6 +18,7 @@ from flower_watcher.timers import TimerLoop
 from scripts.engine import Engine
 from worker.conftest import MakeSettings
 from worker.running import InProcess, OwnProcess, eventually, row, until, until_settled
+from worker.test_leases import is_kept, make_silent
 
 StartWorker = Callable[..., InProcess]
 SpawnWorker = Callable[..., OwnProcess]
@@ -134,9 +135,9 @@ async def test_progress_told_again_at_once_by_a_process_is_not_lost(
 
 
 async def test_a_blocked_event_loop_shows_its_attempt_as_stuck(
-    engine: Engine, spawn_worker: SpawnWorker
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
 ) -> None:
-    flow = await engine.register(row(1, "block_loop", seconds=600.0, timeout_ms=200))
+    flow = await engine.register(row(1, "block_loop", FOLDER=str(tmp_path), timeout_ms=200))
     spawn_worker()
 
     async def stuck() -> bool:
@@ -206,19 +207,25 @@ async def test_an_attempt_that_cannot_be_stopped_is_shown_as_stuck_and_its_outco
 
 
 async def test_a_program_that_blocks_the_event_loop_for_three_leases_runs_once(
-    engine: Engine, spawn_worker: SpawnWorker
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
 ) -> None:
-    flow = await engine.register(row(1, "block_loop", seconds=3.0))
+    """A watcher looks all the while; each lease is nearly over when its next heartbeat comes."""
+    flow = await engine.register(row(1, "block_loop", FOLDER=str(tmp_path)))
     spawn_worker()
+    await eventually((tmp_path / "began-1-1").exists)
+    for _ in range(3):
+        assert await make_silent(engine, 15_000) == 1
+        await eventually(lambda: is_kept(engine, 10_000))
+    (tmp_path / "go").touch()
     (ended,) = await until_settled(engine, flow)
     assert ended.status is Status.FINISH
     assert len([e for e in await engine.events() if isinstance(e, TaskStarted)]) == 1
 
 
 async def test_a_blocked_event_loop_does_not_keep_a_timeout_from_being_enforced(
-    engine: Engine, spawn_worker: SpawnWorker
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
 ) -> None:
-    flow = await engine.register(row(1, "block_loop", seconds=2.0, timeout_ms=200))
+    flow = await engine.register(row(1, "block_loop", FOLDER=str(tmp_path), timeout_ms=200))
     spawn_worker()
     (ended,) = await until_settled(engine, flow)
     error = ended.task(1).error

@@ -7,10 +7,9 @@ import pytest
 
 from flower_engine.model.definition import TaskDefinition
 from flower_engine.model.status import Status
-from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine
 from worker.hostile_programs import HOSTILE, RESULTS
-from worker.running import InProcess, eventually, row, until
+from worker.running import InProcess, eventually, row, the_worker, until
 
 KINDS = ("async", "thread", "process")
 
@@ -49,7 +48,6 @@ async def test_what_breaks_its_own_report_has_an_outcome_and_frees_its_slot(
     assert not worker.task.done()
 
     async def nothing_runs() -> bool:
-        (known,) = await live_workers(engine.client, engine.partition)
-        return known.running == 0
+        return (await the_worker(engine)).running == 0
 
     await eventually(nothing_runs)

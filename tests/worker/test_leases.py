@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
@@ -25,23 +26,27 @@ async def count(engine: Engine, kind: type) -> int:
     return sum(isinstance(event, kind) for event in await engine.events())
 
 
+async def make_silent(engine: Engine, idle_ms: int) -> int:
+    """Makes every lease look as if its worker had said nothing for so long; returns how many there are."""
+    work = engine.keys.work("default")
+    held = await engine.client.xpending_range(work, GROUP, "-", "+", 100)
+    for entry in held:
+        given = (entry["consumer"], 0, entry["message_id"], "IDLE", idle_ms)
+        await send(engine.client, "XCLAIM", work, GROUP, *given)
+    return len(held)
+
+
+async def is_kept(engine: Engine, lease_ms: int) -> bool:
+    """Whether a heartbeat has come for every lease in this time."""
+    work = engine.keys.work("default")
+    held: list[dict[str, Any]] = await engine.client.xpending_range(work, GROUP, "-", "+", 100)
+    return all(entry["time_since_delivered"] < lease_ms for entry in held)
+
+
 async def lapse_now(engine: Engine) -> None:
     """Takes every lease away, as the watcher does when a worker was silent for too long."""
     await engine.tick()
-    work = engine.keys.work("default")
-    while held := await engine.client.xpending_range(work, GROUP, "-", "+", 100):
-        for entry in held:
-            await send(
-                engine.client,
-                "XCLAIM",
-                work,
-                GROUP,
-                entry["consumer"],
-                0,
-                entry["message_id"],
-                "IDLE",
-                120_000,
-            )
+    while await make_silent(engine, 120_000):
         await engine.lapse()  # unless a heartbeat came between
 
 
@@ -64,15 +69,18 @@ async def test_each_outcome_counts_once_though_connections_are_cut(
 
 
 async def test_a_blocked_event_loop_loses_no_lease(
-    engine: Engine, spawn_worker: SpawnWorker, make_settings: MakeSettings
+    engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
 ) -> None:
-    flow = await engine.register(row(1, "block_loop", SECONDS="2.5"))
-    watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, make_settings()).run())
-    try:
-        spawn_worker()
-        (ended,) = await until_settled(engine, flow)
-    finally:
-        await cancel_all([watching])
+    flow = await engine.register(row(1, "block_loop", FOLDER=str(tmp_path)))
+    spawn_worker()
+    await eventually((tmp_path / "began-1-1").exists)
+    await engine.tick()
+    for _ in range(3):
+        assert await make_silent(engine, 120_000) == 1
+        await eventually(lambda: is_kept(engine, 60_000))
+        assert (await engine.lapse(lease_ms=60_000)).lapses == []
+    (tmp_path / "go").touch()
+    (ended,) = await until_settled(engine, flow)
     assert ended.ended_ms is not None
     assert (await count(engine, TaskStarted), await count(engine, TaskLapsed)) == (1, 0)
 
@@ -135,20 +143,21 @@ async def test_a_stopped_worker_is_overtaken_and_finds_its_lease_gone(
     engine: Engine, spawn_worker: SpawnWorker, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     flow = await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
-    watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, make_settings()).run())
+    first = spawn_worker(concurrency=1, lease_seconds=1.0)
+    await eventually((tmp_path / "began-1-1").exists)
+    first.send(signal.SIGSTOP)
+    settings = make_settings(lease_seconds=1.0)
+    watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, settings).run())
     try:
-        first = spawn_worker(concurrency=1)
-        await eventually((tmp_path / "began-1-1").exists)
-        first.send(signal.SIGSTOP)
         await until(engine, lambda flows: flows[flow].task(1).status is Status.WAIT)
-        spawn_worker(concurrency=1)
-        await eventually((tmp_path / "began-1-2").exists)
-        (tmp_path / "go").touch()
-        await until_settled(engine, flow)
-        first.send(signal.SIGCONT)
-        await eventually(lambda: _refused(engine))
     finally:
         await cancel_all([watching])
+    spawn_worker(concurrency=1)
+    await eventually((tmp_path / "began-1-2").exists)
+    (tmp_path / "go").touch()
+    await until_settled(engine, flow)
+    first.send(signal.SIGCONT)
+    await eventually(lambda: _refused(engine))
     assert (await engine.flow(flow)).task(1).attempt == 2
     assert await count(engine, TaskFinished) == 1
     await eventually(lambda: "has no lease any more" in first.log() or "was answered" in first.log())
@@ -158,7 +167,7 @@ async def test_a_task_that_ends_its_workers_is_suspended_as_poison(
     engine: Engine, spawn_worker: SpawnWorker, make_settings: MakeSettings
 ) -> None:
     flow = await engine.register(row(1, "kill_worker"))
-    settings = make_settings(max_lost=2)
+    settings = make_settings(max_lost=2, lease_seconds=1.0)
     watching = asyncio.create_task(LapseLoop(engine.client, engine.partition, settings).run())
     try:
         for _ in range(2):

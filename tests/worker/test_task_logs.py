@@ -149,8 +149,6 @@ async def test_the_last_words_of_a_process_that_dies_are_kept(engine: Engine, st
 async def test_a_program_that_takes_the_streams_away_does_so_for_itself_at_most(
     engine: Engine, spawn_worker: Spawn, program: str, how: str
 ) -> None:
-    if (program, how) == ("takes_streams_away_on_a_thread", "descriptors"):
-        pytest.skip("it closes those of the worker, which no program may")
     flow = await engine.register(row(1, program, how=how), row(2, "say_process", 1), row(3, "say_thread", 2))
     worker = spawn_worker(programs=(PRINTING,), processes=1)
     (ended,) = await until_settled(engine, flow)
@@ -164,7 +162,7 @@ async def test_a_program_that_takes_the_streams_away_does_so_for_itself_at_most(
 
 @pytest.mark.parametrize("program", ["odd", "odd_process"])
 async def test_what_is_no_text_breaks_nothing(engine: Engine, start_worker: Start, program: str) -> None:
-    kinds = ["nul", "half", "invalid", "surrogate", "sign", "progress", "long"]
+    kinds = ["nul", "half", "invalid", "surrogate", "sign", "progress", "long", "records"]
     flow = await engine.register(*[row(seq, program, kind=kind) for seq, kind in enumerate(kinds, 1)])
     worker = start_worker(programs=(PRINTING,))
     (ended,) = await until_settled(engine, flow)
@@ -177,6 +175,7 @@ async def test_what_is_no_text_breaks_nothing(engine: Engine, start_worker: Star
     assert found["invalid"] == ["bad \ufffd\ufffd end", "end"]
     assert found["surrogate"][0] in ("lone \ufffd surrogate", "lone \\ud800 surrogate")
     assert found["progress"] == ["100 %", "end"]
+    assert found["records"].count("odd time") == 5
     (long, _) = found["long"]
     assert len(long) <= MAX_TEXT_BYTES
     assert long.endswith("[cut: the line has 1000000 characters]")
@@ -274,8 +273,8 @@ async def test_what_programs_print_is_shown_where_it_was_before(
     flow = await engine.register(row(1, f"say_{kind}"))
     worker = spawn_worker(programs=(PRINTING,))
     await until_settled(engine, flow)
-    await eventually(lambda: "printed\n" in worker.log() and "to err\n" in worker.log())
-    assert f"some.library: flow {flow} task 1 attempt 1: logged well" in worker.log()
+    shown = ("printed\n", "to err\n", f"some.library: flow {flow} task 1 attempt 1: logged well")
+    await eventually(lambda: all(text in worker.log() for text in shown))
     await worker.stop()
 
 
@@ -344,3 +343,28 @@ async def test_a_program_that_sets_logging_up_anew_is_still_heard(
     lines = (await logs(engine))[flow, 1]
     assert ("log", "still heard") in [(line.stream, line.text) for line in lines]
     assert "goes on" in [line.text for line in (await logs(engine))[flow, 2]]
+
+
+@pytest.mark.parametrize("how", ["dictConfig", "basicConfig", "level", "disable"])
+async def test_the_log_of_the_worker_goes_on_after_a_program_that_took_logging_away(
+    engine: Engine, spawn_worker: Spawn, how: str
+) -> None:
+    flow = await engine.register(row(1, "takes_logging_away", how=how))
+    worker = spawn_worker(programs=(PRINTING,))
+    await until_settled(engine, flow)
+    other = await engine.register(row(1, "takes_logging_away", how="nothing"))
+    await until_settled(engine, other)
+    await worker.stop()
+    assert how == "disable" or f"fails after {how}" in worker.log()
+    assert f"flower_worker.execution: flow {other} task 1 attempt 1 failed" in worker.log()
+
+
+async def test_what_a_program_prints_after_it_closed_its_output_is_not_in_the_log_of_the_next(
+    engine: Engine, start_worker: Start
+) -> None:
+    flow = await engine.register(row(1, "closes_and_prints"), row(2, "say_process", 1))
+    worker = start_worker(programs=(PRINTING,), processes=1)
+    await until_settled(engine, flow)
+    await worker.stop()
+    assert (await texts(engine, flow, 1))[0] == "before"
+    assert "for nobody else" not in await texts(engine, flow, 2)

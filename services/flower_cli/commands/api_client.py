@@ -15,6 +15,7 @@ from flower_engine.client.api_location import api_url
 from flower_engine.client.client_errors import problem_words
 from flower_engine.client.http_settings import TIMEOUT, session_settings, why_unreached
 from flower_engine.client.sent_events import SentEvent, SentEvents
+from flower_engine.client.text_lines import TextLines
 from flower_engine.errors import SettingsError
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_AWAY = 1, 2, 5
@@ -96,7 +97,7 @@ class Api:
             if reply.is_error:
                 reply.read()
                 raise _error_of(reply)
-            for line in reply.iter_lines():
+            for line in _lines_of(reply):
                 yield msgspec.json.decode(line)
 
     def events(self, path: str, mark: str, **query: Any) -> Iterator[SentEvent | None]:
@@ -109,7 +110,7 @@ class Api:
             if reply.is_error:
                 reply.read()
                 raise _error_of(reply)
-            for line in reply.iter_lines():
+            for line in _lines_of(reply):
                 yield sent.take(line)
         raise ApiError(f"the API at {self.url} ended what it sent", EXIT_AWAY)
 
@@ -121,6 +122,13 @@ class Api:
         if method != "GET":
             say_warnings(reply.content)
         return reply
+
+
+def _lines_of(reply: httpx.Response) -> Iterator[str]:
+    lines = TextLines()
+    for piece in reply.iter_bytes():
+        yield from lines.take(piece)
+    yield from lines.rest()
 
 
 @contextmanager

@@ -56,6 +56,10 @@ def register(
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="The same key gives the same flow")] = None,
     workflow_version: WorkflowVersionOption = None,
+    traceparent: Annotated[
+        str | None,
+        typer.Option("--traceparent", help="The span (W3C Trace Context) that its trace gets a link to"),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends or a task is suspended")] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", callback=finite, help="Wait so many seconds at most")
@@ -71,6 +75,7 @@ def register(
         "startAt": start_at,
         "key": key,
         "workflowVersion": workflow_version,
+        "traceparent": traceparent,
     }
     body = {name: value for name, value in given.items() if value is not None}
     parameters, texts = parameters_of(param), texts_of(values)

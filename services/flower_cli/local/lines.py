@@ -86,8 +86,8 @@ class LinesStream:
         self._name = name
 
     def write(self, text: str, /) -> None:
-        if lines := text.splitlines():
-            self._lines.write(self._name, *lines)
+        if text:  # another end of a line than a newline may stand in JSON
+            self._lines.write(self._name, *text.removesuffix("\n").split("\n"))
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -32,7 +32,7 @@ def read_anew(target: str, programs: Sequence[str]) -> Targeted:
         raise ProgramError(f"{target} was not read after {_PATIENCE_SECONDS:g} s: does it end?") from None
     if done.returncode == 0:
         # What the code itself prints while it is imported comes before.
-        return msgspec.json.decode(done.stdout.splitlines()[-1], type=Targeted)
+        return msgspec.json.decode(done.stdout.rstrip("\n").rpartition("\n")[2], type=Targeted)
     raise ProgramError(done.stderr.strip() or f"{target} ended with exit code {done.returncode}")
 
 

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from flower_engine.task_logs.lines import ERR_LEVEL, MAX_TEXT_BYTES, OUT_LEVEL, Stream, line_text
+from flower_engine.task_logs.chunks import Chunk, encode_only_line
+from flower_engine.task_logs.lines import ERR_LEVEL, MAX_TEXT_BYTES, OUT_LEVEL, Line, Stream, line_text
 from flower_engine.transitions.worker_transitions import Claim
 from flower_worker.task_logs.begun_line import BegunLine, last_writing
 from flower_worker.task_logs.kept_lines import KeptLines
@@ -17,6 +18,7 @@ _log = logging.getLogger(__name__)
 _LEVELS: dict[Stream, int] = {"out": OUT_LEVEL, "err": ERR_LEVEL}
 _MOST_BEGUN = 64  # lines that are begun at one time, by so many threads
 _SHORT_PIECE = 512
+_SHORT_LINE = 4096
 _MOST_LATE = 1000  # lines of one piece that comes after the outcome
 
 log_at_work: ContextVar["AttemptLog | None"] = ContextVar("flower_log_at_work", default=None)
@@ -30,11 +32,16 @@ Show = Callable[[str], object]
 
 
 class AttemptLog:
-    """One for each attempt, so there is nothing in it before the first line. For any thread."""
+    """One for each attempt, so there is nothing in it before the first line. For any thread.
+
+    Most attempts that write have one line, or few. The first one stays as it is until a second one comes, its
+    time to be sent does, or the attempt ends: then it is encoded with nothing made for it in between.
+    """
 
     __slots__ = (
-        *("_begun", "_decoders", "_kept", "_late", "_piece", "_piece_by", "_piece_of", "_waiting"),
-        *("claim", "closed", "mask"),
+        *("_begun", "_decoders", "_first", "_first_ms", "_first_of", "_kept", "_late"),
+        *("_piece", "_piece_by", "_piece_of", "_waiting"),
+        *("claim", "closed", "mask", "waiting_bytes"),
     )
 
     def __init__(self, claim: Claim, waiting: WaitingLines) -> None:
@@ -42,8 +49,12 @@ class AttemptLog:
         self.closed = False
         waiting.open += 1
         self.mask: LineMask | None = None
+        self.waiting_bytes = 0  # ``WaitingLines`` counts the first line here
         self._waiting = waiting
         self._kept: KeptLines | None = None
+        self._first: str
+        self._first_of: Stream
+        self._first_ms = 0  # when ``_first`` was written; 0: no line is there as it came
         self._piece: str
         self._piece_of: Stream
         self._piece_by = 0  # who began the line that is ``_piece`` so far; 0: nobody
@@ -69,23 +80,27 @@ class AttemptLog:
             return
         writer = writer or threading.get_ident()
         with waiting.lock:
-            is_end = "\n" in text
             if self._piece_by == writer and self._piece_of == stream:
                 text = self._piece + text
                 self._piece_by = 0
-            if not is_end and not self._piece_by and len(text) < _SHORT_PIECE:
+            end = text.find("\n")
+            if end < 0 and not self._piece_by and len(text) < _SHORT_PIECE:
                 # ``print`` writes each of its words, and then the end.
                 self._piece, self._piece_of, self._piece_by = text, stream, writer
                 return
             if (
-                self._begun is None
+                0 <= end == len(text) - 1 <= MAX_TEXT_BYTES
+                and self._begun is None
                 and show is None
                 and self.mask is None
                 and not self.closed
-                and 0 <= text.find("\n") == len(text) - 1 <= MAX_TEXT_BYTES
                 and "\r" not in text
             ):  # as nearly all are
-                (self._kept or self._lines()).plain(stream, _LEVELS[stream], text)
+                if self._kept is None and not self._first_ms and end < _SHORT_LINE and waiting.is_roomy:
+                    waiting.add(self, text)
+                    self._first, self._first_of, self._first_ms = text, stream, waiting.now_ms()
+                else:
+                    self._lines().plain(stream, _LEVELS[stream], text)
                 return
             self._take((stream, writer), text, show)
         if self._late is not None:
@@ -120,8 +135,17 @@ class AttemptLog:
             return
         self._waiting.close_one()
         if self._kept is None and not self._piece_by and self._begun is None and self._decoders is None:
-            self.closed = True  # it never wrote
-            return
+            if not self._first_ms:
+                self.closed = True  # it never wrote
+                return
+            with self._waiting.lock:
+                if self._first_ms and not self._piece_by and self._waiting.is_roomy:
+                    self._first_ms, ms = 0, self._first_ms
+                    self.closed = True
+                    member, attempt = self.claim.member, self.claim.attempt
+                    only = encode_only_line(member[:36], member[37:], attempt, self._first_line(ms))
+                    self._waiting.encoded_of(self, only)
+                    return
         with self._waiting.lock:
             if self._piece_by:
                 writer, self._piece_by = self._piece_by, 0
@@ -132,13 +156,26 @@ class AttemptLog:
             for (stream, _), line in (begun or {}).items():
                 self._end_line(stream, line, None)
             self.closed = True
-            if self._kept is not None:
-                self._kept.end()
+            if self._kept is not None or self._first_ms:
+                self._lines().end()
+
+    def take_chunks(self) -> list[Chunk]:
+        """Its only line so far, which waits no more; the lock is held."""
+        return self._lines().take_chunks()
+
+    def _first_line(self, ms: int) -> Line:
+        stream = self._first_of
+        return Line(1, ms, stream, _LEVELS[stream], "", line_text(self._first[:-1]))
 
     def _lines(self) -> KeptLines:
-        if self._kept is None:
-            self._kept = KeptLines(self.claim, self._waiting)
-        return self._kept
+        kept = self._kept
+        if kept is None:
+            kept = self._kept = KeptLines(self.claim, self._waiting)
+            if self._first_ms:
+                self._first_ms, ms = 0, self._first_ms
+                kept.begin(self._first_line(ms))
+                self._waiting.hand_over(self, kept)
+        return kept
 
     def _take(self, key: _Writer, text: str, show: Show | None) -> None:
         stream = key[0]

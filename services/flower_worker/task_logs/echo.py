@@ -35,7 +35,12 @@ class Echo:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="echo", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def end(self, seconds: float) -> None:
+        """Waits until all is written, for so long at most: who reads it may have stopped to."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._bytes, seconds)
 
     def _run(self) -> None:
         while True:
@@ -46,6 +51,7 @@ class Echo:
             _write(stream, piece)
             with self._changed:
                 self._bytes -= len(piece)
+                self._changed.notify_all()
 
 
 def _write(stream: Stream, piece: bytes) -> None:

@@ -13,7 +13,9 @@ import sys
 import threading
 from typing import TextIO
 
+from flower_engine.task_logs.lines import line_ms
 from flower_worker.task_logs import frames
+from flower_worker.task_logs.descriptors import StandardDescriptors
 from flower_worker.task_logs.log_records import ProgramLogging
 
 _LINE_BUFFERED = 1  # _IOLBF
@@ -30,7 +32,7 @@ class ChildCapture:
         self.console = _open(console)
         self._sign = frames.sign(token)
         self._lock = threading.RLock()
-        self._pipes = [os.dup(1), os.dup(2)]
+        self._descriptors = StandardDescriptors()
         self._streams: list[TextIO] = []
         self._at_work = False
         self._logging = ProgramLogging(self._take, lambda: self._at_work)
@@ -46,20 +48,26 @@ class ChildCapture:
     def begin(self) -> None:
         """A job begins: whatever an earlier one did to the streams is undone."""
         self._put_back()
+        self._logging.put_back(is_alone=True)
         self._at_work = True
 
     def end(self) -> None:
         """A job is over: what it wrote lies in the pipes behind this."""
         self._at_work = False
+        self._flush()
+        # Of a program that closed them something is left, which must not become the next one's.
+        self._descriptors.take_back()
+        self._flush()
+        self._logging.put_back(is_alone=True)
+
+    def _flush(self) -> None:
         for stream in {sys.stdout, sys.stderr, *self._streams}:
             with contextlib.suppress(Exception):  # a program's own may raise anything
                 stream.flush()
         self._c_stdout.flush()
 
     def _put_back(self) -> None:
-        for number, pipe in enumerate(self._pipes, 1):
-            if not _is_same(number, pipe):
-                os.dup2(pipe, number)
+        self._descriptors.take_back()
         if not self._streams or any(stream.closed for stream in self._streams):
             self._streams = [_open(1), _open(2)]
         sys.stdout, sys.stderr = self._streams
@@ -67,10 +75,11 @@ class ChildCapture:
     def _take(self, record: logging.LogRecord, text: str) -> None:
         with contextlib.suppress(Exception):  # closed, or a program's own
             sys.stdout.flush()
-        frame = frames.encode(self._sign, int(record.created * 1000), record.levelno, record.name, text)
+        frame = frames.encode(self._sign, line_ms(record.created), record.levelno, record.name, text)
+        pipe = self._descriptors.kept[1]
         with self._lock:
             while frame:
-                frame = frame[os.write(self._pipes[0], frame) :]
+                frame = frame[os.write(pipe, frame) :]
 
     def _become_copy(self) -> None:
         self._lock = threading.RLock()  # a thread that is not here may have held it
@@ -102,11 +111,3 @@ def _open(descriptor: int) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
     )
-
-
-def _is_same(number: int, pipe: int) -> bool:
-    try:
-        one, other = os.fstat(number), os.fstat(pipe)
-    except OSError:  # it was closed
-        return False
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

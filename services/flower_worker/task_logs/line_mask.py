@@ -1,9 +1,9 @@
 """Hides the secrets of an attempt in its lines."""
 
-import json
 from collections.abc import Iterable
 
 from flower_engine.secrets import HIDDEN
+from flower_worker.secret_spellings import spellings
 
 _LEAST_CHARACTERS = 6  # as in ``secret_values``; of a secret of several lines, each line counts
 
@@ -13,9 +13,7 @@ class LineMask:
 
     def __init__(self, values: Iterable[str]) -> None:
         parts = {part for value in values for part in (value, *value.splitlines())}
-        held = {part for part in parts if len(part) >= _LEAST_CHARACTERS}
-        forms = {form for part in held for form in (part, repr(part)[1:-1], json.dumps(part)[1:-1])}
-        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms = spellings(part for part in parts if len(part) >= _LEAST_CHARACTERS)
         self.longest = max(map(len, self._forms), default=0)
 
     def hide(self, text: str) -> str:

@@ -5,13 +5,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from flower_worker.task_logs.own_log import OWN, OwnLog
+
 Take = Callable[[logging.LogRecord, str], None]
 """Takes a record and its text, with the traceback if it has one."""
 
-_OWN = {
-    *("flower_engine", "flower_worker", "flower_cli", "flower_api", "flower_projector", "flower_watcher"),
-    *("flower_bench", "flower_schema"),
-}
 _WARNINGS = "py.warnings"  # as in ``logging.captureWarnings``
 
 
@@ -24,8 +22,10 @@ class ProgramLogging:
         self._is_at_work = is_at_work
         self._factory = logging.getLogRecordFactory()
         self._show = warnings.showwarning
+        self._own: OwnLog | None = None
 
     def install(self) -> None:
+        self._own = OwnLog()
         self._factory = logging.getLogRecordFactory()
         self._show = warnings.showwarning
         logging.getLogger().addHandler(self._handler)
@@ -34,11 +34,19 @@ class ProgramLogging:
 
     def uninstall(self) -> None:
         """What others have put in the place of it meanwhile stays."""
+        if self._own is not None:
+            self._own.forget()
+            self._own = None
         logging.getLogger().removeHandler(self._handler)
         if logging.getLogRecordFactory() == self._make:
             logging.setLogRecordFactory(self._factory)
         if warnings.showwarning == self._warn:
             warnings.showwarning = self._show
+
+    def put_back(self, *, is_alone: bool) -> None:
+        """Undoes what a program did to the log of this process itself; ``is_alone``: no other one runs."""
+        if self._own is not None:
+            self._own.put_back(is_alone=is_alone)
 
     def _make(self, *given: Any, **named: Any) -> logging.LogRecord:
         # A program that sets logging up anew (dictConfig, basicConfig with force) takes all handlers away.
@@ -73,7 +81,7 @@ class _Handler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Without the lock of a handler: what takes lines has one of its own."""
-        if self._is_at_work() and record.name.partition(".")[0] not in _OWN and self.filter(record):
+        if self._is_at_work() and record.name.partition(".")[0] not in OWN and self.filter(record):
             self.emit(record)
         return True
 

@@ -5,19 +5,22 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 
-import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
 from flower_engine.log.client import connect_blocking, descriptors
 from flower_engine.log.keys import Keys
-from flower_engine.model.ids import partition_of
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.process_forks import hide_from_copies
-from flower_engine.secrets import hide_secrets
-from flower_engine.task_logs.chunks import FIELD, MAX_ENTRY_BYTES, Chunk, encode_entries
-from flower_worker.task_logs.waiting_lines import WaitingLines
+from flower_engine.task_logs.chunks import (
+    FIELD,
+    MAX_ENTRY_BYTES,
+    encode_entries,
+    partition_of_chunk,
+    without_secrets,
+)
+from flower_worker.task_logs.waiting_lines import Piece, WaitingLines
 
 _log = logging.getLogger(__name__)
 _INTERVAL_SECONDS = 0.5
@@ -63,8 +66,8 @@ class Sender:
                 waiting.some.wait()
                 if not self._stop.is_set():
                     waiting.much.wait(_INTERVAL_SECONDS)
-                while chunks := waiting.take():
-                    self._send(chunks)
+                while pieces := waiting.take():
+                    self._send(pieces)
                     if not self._stop.is_set() and not waiting.much.is_set():
                         break
                 if dropped := waiting.take_dropped():
@@ -74,9 +77,9 @@ class Sender:
         finally:
             self._client.close()
 
-    def _send(self, chunks: list[Chunk]) -> None:
+    def _send(self, pieces: list[Piece]) -> None:
         """Sends them, again and again, until Redis has them all; where it is to stop, once more."""
-        to_send = _entries(chunks)
+        to_send = _entries(pieces)
         while True:
             try:
                 to_send = self._send_once(to_send)
@@ -125,22 +128,12 @@ class StreamBound:
         return most
 
 
-def _entries(chunks: Iterable[Chunk]) -> dict[int, list[bytes]]:
+def _entries(pieces: Iterable[Piece]) -> dict[int, list[bytes]]:
     """The entries to add, by partition. No password of Flower's own stands in them."""
-    apart: dict[int, list[Chunk]] = defaultdict(list)
-    for chunk in _without_secrets(list(chunks)):
-        apart[partition_of(chunk.flow)].append(chunk)
-    return {partition: list(encode_entries(ones)) for partition, ones in apart.items()}
-
-
-def _without_secrets(chunks: list[Chunk]) -> list[Chunk]:
-    """Looked at all together first: mostly there is nothing to hide."""
-    whole = "\n".join([line.text for chunk in chunks for line in chunk.lines])
-    if hide_secrets(whole) == whole:
-        return chunks
-    return [
-        msgspec.structs.replace(
-            chunk, lines=[msgspec.structs.replace(line, text=hide_secrets(line.text)) for line in chunk.lines]
-        )
-        for chunk in chunks
-    ]
+    apart: dict[int, list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        apart[partition_of_chunk(piece)].append(piece)
+    return {
+        partition: [one for entry in encode_entries(ones) for one in without_secrets(entry)]
+        for partition, ones in apart.items()
+    }

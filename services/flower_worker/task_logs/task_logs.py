@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from functools import partial
 
 from flower_engine.runtime.settings import Settings
 from flower_engine.transitions.worker_transitions import Claim
@@ -24,7 +23,7 @@ class TaskLogs:
     def __init__(self, settings: Settings) -> None:
         assert settings.redis_url is not None
         self._waiting = WaitingLines(settings.task_log_max_kb << 10)
-        self._waiting.when_none_is_open = partial(CAPTURE.put_back, is_alone=True)
+        self._waiting.when_closed = lambda is_last: CAPTURE.put_back(is_alone=is_last)
         self._sender = Sender(self._waiting, settings.redis_url, settings.task_log_buffer_mb << 20)
         self._echo = Echo()
 
@@ -34,9 +33,12 @@ class TaskLogs:
         self._sender.start()
 
     async def end(self) -> None:
-        """Sends what is left, for a moment."""
+        """Sends what is left, and shows it, for a moment."""
         CAPTURE.end()
-        await asyncio.to_thread(self._sender.stop, _STOP_SECONDS)
+        await asyncio.gather(
+            asyncio.to_thread(self._sender.stop, _STOP_SECONDS),
+            asyncio.to_thread(self._echo.end, _STOP_SECONDS),
+        )
 
     def open(self, claim: Claim, secrets: tuple[str, ...] = ()) -> AttemptLog:
         """The log of an attempt that begins, in which these are hidden; to be closed at its end."""
@@ -48,6 +50,10 @@ class TaskLogs:
         if secrets:
             log.mask = LineMask(secrets)
         return log
+
+    def put_back_log(self) -> None:
+        """The worker is about to log what became of a program, whatever that did to ``logging``."""
+        CAPTURE.put_back_log(is_alone=False)
 
     def child_output(self) -> ChildOutput:
         """The pipes for a child process. Raises OSError where there are no descriptors left."""

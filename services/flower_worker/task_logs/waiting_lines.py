@@ -3,22 +3,30 @@
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Protocol
 
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
-from flower_engine.task_logs.chunks import Chunk
+from flower_engine.task_logs.chunks import Chunk, encode_chunk
 
 _MOST_BYTES = 8 << 20  # of memory, that wait while Redis does not take them
 _MOST_ENDS_BYTES = 16 << 20  # of memory, of the last parts of all loud attempts
 _MUCH_BYTES = 128 << 10  # of memory, with which the sender does not wait for its time
 _TAKEN_BYTES = 1 << 20
 _BESIDE_TEXT_BYTES = 200  # of memory, for a line beside its text
+_BESIDE_CHUNK_BYTES = 50  # of memory, for an encoded chunk beside its bytes
+_MOST_ENCODED_BYTES = 8 << 10  # of memory, of an attempt's lines that are encoded as soon as it ends
+
+
+Piece = Chunk | bytes
+"""A chunk, or one that is encoded."""
 
 
 class HasLines(Protocol):
     """An attempt with lines to send."""
+
+    waiting_bytes: int  # of memory, that its lines take here
 
     def take_chunks(self) -> list[Chunk]:
         """Its lines, which wait no more; the lock is held."""
@@ -40,19 +48,22 @@ class WaitingLines:
         self, most_kept_bytes: int, most_bytes: int = _MOST_BYTES, *, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         """``most_kept_bytes`` of an attempt are kept."""
-        self.clock = clock
+        self.now_ms = clock.now_ms
         self.lock = threading.RLock()
         self.most_kept_bytes = most_kept_bytes
         self.some = threading.Event()  # there is something to send
         self.much = threading.Event()  # there is so much that it is to be sent at once
         self.is_copy = False  # this process was forked off: nothing is sent from here
         self.open = 0  # attempts that have a log and are not at their end
-        self.when_none_is_open: Callable[[], None] | None = None  # called then
+        self.when_closed: Callable[[bool], None] | None = None  # called then; whether no other is open
         self.dropped = 0  # lines that found no room, since the sender last said so
+        self.is_roomy = True  # lines may be encoded early: JSON can be longer than what it stands for
         self._most_bytes = most_bytes
+        self._much_bytes = min(_MUCH_BYTES, most_bytes // 2)
         self._bytes = 0
         self._is_much = False
-        self._whose: dict[HasLines, int] = {}
+        self._whose: dict[HasLines, None] = {}
+        self._encoded: list[bytes] = []  # chunks of attempts that have ended
         self._ends_bytes = 0
         self._ends = 0
         _all.add(self)
@@ -60,8 +71,8 @@ class WaitingLines:
     def close_one(self) -> None:
         """An attempt that has a log is at its end."""
         self.open -= 1
-        if not self.open and self.when_none_is_open is not None:
-            self.when_none_is_open()
+        if self.when_closed is not None:
+            self.when_closed(not self.open)
 
     def add(self, whose: HasLines, text: str, *, is_needed: bool = False) -> bool:
         """A line of this text wants to wait at its attempt; False: there is no room, and it is counted as
@@ -71,33 +82,62 @@ class WaitingLines:
             self.dropped += 1
             return False
         self._bytes += size
-        if not self._whose:
-            self.some.set()
-        self._whose[whose] = self._whose.get(whose, 0) + size
-        if self._bytes > _MUCH_BYTES and not self._is_much:
-            self._is_much = True
-            self.much.set()
+        if whose.waiting_bytes:
+            whose.waiting_bytes += size
+        else:
+            whose.waiting_bytes = size
+            if not self._whose and not self._encoded:
+                self.some.set()
+            self._whose[whose] = None
+        if self._bytes > self._much_bytes:
+            self.is_roomy = self._bytes <= self._most_bytes // 2
+            if not self._is_much:
+                self._is_much = True
+                self.much.set()
         return True
 
-    def take(self) -> list[Chunk]:
+    def no_more_of(self, whose: HasLines) -> None:
+        """An attempt that may have lines here has ended."""
+        if 0 < whose.waiting_bytes <= _MOST_ENCODED_BYTES and self.is_roomy:
+            for chunk in whose.take_chunks():
+                self.encoded_of(whose, encode_chunk(chunk))
+
+    def encoded_of(self, whose: HasLines, encoded: bytes) -> None:
+        """What waited of an attempt that has ended, encoded: it waits as one small object then, and not as a
+        dozen, whose memory is cold when the sender comes to it, and for this thread afterwards."""
+        if whose.waiting_bytes:
+            del self._whose[whose]
+        self._bytes += len(encoded) + _BESIDE_CHUNK_BYTES - whose.waiting_bytes
+        whose.waiting_bytes = 0
+        self._encoded.append(encoded)
+
+    def hand_over(self, whose: HasLines, to: HasLines) -> None:
+        """What waits of the one waits of the other from now on, if it still does."""
+        if whose.waiting_bytes:
+            del self._whose[whose]
+            self._whose[to] = None
+            to.waiting_bytes, whose.waiting_bytes = whose.waiting_bytes, 0
+
+    def take(self) -> list[Piece]:
         """Some of what waits, of whoever came first; [] where nothing does."""
         with self.lock:
-            chunks: list[Chunk] = []
-            size = 0
-            taken = 0
-            for whose, its_size in self._whose.items():
-                if size > _TAKEN_BYTES:
-                    break
-                size += its_size
-                taken += 1
-                chunks += whose.take_chunks()
-            self._whose = dict(islice(self._whose.items(), taken, None))
+            count, size = _first(map(_memory_of_encoded, self._encoded))
+            pieces: list[Piece] = [*self._encoded[:count]]
+            del self._encoded[:count]
             self._bytes -= size
-            if not self._whose:
+            # Beside them, and not behind: many short attempts must not hold up those that run long.
+            count, size = _first(whose.waiting_bytes for whose in self._whose)
+            for whose in [*islice(self._whose, count)]:
+                del self._whose[whose]
+                whose.waiting_bytes = 0
+                pieces += whose.take_chunks()
+            self._bytes -= size
+            if not self._whose and not self._encoded:
                 self.some.clear()
             self._is_much = False
+            self.is_roomy = self._bytes <= self._most_bytes // 2
             self.much.clear()
-            return chunks
+            return pieces
 
     def take_dropped(self) -> int:
         """How many lines found no room since it was last asked."""
@@ -123,6 +163,21 @@ class WaitingLines:
         """This process was forked off."""
         self.is_copy = True
         self.lock = threading.RLock()  # a thread that is not here may have held it
+
+
+def _memory_of_encoded(chunk: bytes) -> int:
+    return len(chunk) + _BESIDE_CHUNK_BYTES
+
+
+def _first(sizes: Iterable[int]) -> tuple[int, int]:
+    """How many of the first are to be taken at once, and how large they are together."""
+    count = size = 0
+    for one in sizes:
+        if size > _TAKEN_BYTES:
+            break
+        size += one
+        count += 1
+    return count, size
 
 
 _all: "weakref.WeakSet[WaitingLines]" = weakref.WeakSet()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from flower_engine.client.client_errors import ApiUnavailableError, error_of, kind_of
+from flower_engine.retry_after import asked_seconds
 
 T = TypeVar("T")
 
@@ -28,7 +29,8 @@ class Request(NamedTuple):
     """What is to be sent. ``query``: values that are None are left out, those of a list stand in it often.
     ``key``: the idempotency key of a call that changes something. ``seconds``: how long the answer may
     take. ``waits``: for so many seconds more the API is asked to wait for something; where too many calls
-    wait already, it is not asked. ``traceparent``: the caller's span, "" if there is none."""
+    wait already, it is not asked. ``traceparent``: the caller's span, "" if there is none. ``last_event``:
+    what is followed goes on behind it."""
 
     method: str
     path: str
@@ -38,6 +40,7 @@ class Request(NamedTuple):
     seconds: float = 60.0
     waits: float = 0.0
     traceparent: str = ""
+    last_event: str = ""
 
 
 class Answer(NamedTuple):
@@ -96,13 +99,23 @@ def sent(request: Request, patience: Patience) -> Steps[Answer]:
         answer: Answer | Unreached = yield request._replace(seconds=seconds)
         if isinstance(answer, Answer) and answer.status < 400:
             return answer
-        if isinstance(answer, Answer) and not _may_help_again(answer):
-            raise error_of(answer.status, answer.content)
-        wait_seconds = max(pause_seconds * random.uniform(0.5, 1.0), _asked_seconds(answer))
-        if wait_seconds >= patience.left:
-            raise _unavailable(answer, patience)
-        yield Pause(wait_seconds)
+        yield Pause(pause_after(answer, pause_seconds, patience))
         pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def pause_after(answer: Answer | Unreached, pause_seconds: float, patience: Patience) -> float:
+    """How long to wait before it is sent again: about this long, or as long as the answer asks.
+
+    Raises:
+        ApiUnavailableError: patience is over by then.
+        FlowerError: the API refused, and would again.
+    """
+    if isinstance(answer, Answer) and not _may_help_again(answer):
+        raise error_of(answer.status, answer.content)
+    wait_seconds = max(pause_seconds * random.uniform(0.5, 1.0), _asked_seconds(answer))
+    if wait_seconds >= patience.left:
+        raise _unavailable(answer, patience)
+    return wait_seconds
 
 
 def decoded(answer: Answer, kind: type[T]) -> T:
@@ -127,8 +140,8 @@ def _may_help_again(answer: Answer) -> bool:
 
 def _asked_seconds(answer: Answer | Unreached) -> float:
     """What ``Retry-After`` says, and up to a fourth more, so that not all come back at once."""
-    text = answer.headers.get("retry-after", "") if isinstance(answer, Answer) else ""
-    return int(text) * random.uniform(1.0, 1.25) if text.isdecimal() else 0.0
+    asked = asked_seconds(answer.headers) if isinstance(answer, Answer) else None
+    return (asked or 0.0) * random.uniform(1.0, 1.25)
 
 
 def _unavailable(answer: Answer | Unreached, patience: Patience) -> ApiUnavailableError:

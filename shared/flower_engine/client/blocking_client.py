@@ -1,7 +1,9 @@
 """``Client``: registers flows and looks after them, over HTTP; for code that blocks."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, overload
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVa
 import msgspec
 
 from flower_engine.client import flow_calls, workflow_calls
-from flower_engine.client.api_calls import RETRY_SECONDS, Patience, Steps
+from flower_engine.client.api_calls import RETRY_SECONDS, Answer, Patience, Request, Steps, Unreached
 from flower_engine.client.api_location import api_url
 from flower_engine.client.blocking_backfills import Backfills
 from flower_engine.client.blocking_schedules import Schedules
@@ -37,6 +39,7 @@ from flower_engine.client.flow_values import (
 )
 from flower_engine.client.http_sessions import BlockingSession
 from flower_engine.client.http_settings import session_settings
+from flower_engine.client.log_following import LogFollowing
 from flower_engine.client.wanted_flows import (
     NamedWorkflow,
     Registration,
@@ -173,6 +176,10 @@ class Client:
     def run(self, steps: Steps[T]) -> T:
         """Makes a call of ``flow_calls.py`` or ``workflow_calls.py``."""
         return self._session.run(steps)
+
+    def streamed(self, request: Request) -> Generator[str | Answer | Unreached]:
+        """The lines of an answer as they come; or why there are none (any more)."""
+        return self._session.streamed(request)
 
     def patience(self) -> Patience:
         """That of one call."""
@@ -347,6 +354,36 @@ class FlowHandle(Generic[R]):
             yield from page
             if after is None:
                 return
+
+    def follow_logs(
+        self,
+        task: int | str | None = None,
+        *,
+        attempt: int | None = None,
+        level: int | str | None = None,
+        stream: Literal["out", "err", "log", "engine"] | None = None,
+        tail: int | None = None,
+    ) -> Iterator[LogLine]:
+        """The same as it comes, until the flow, or the task, is over or stands still: what there is first (of
+        which ``tail``: only the last lines), then each line as it was written, once, also where connections
+        break off.
+
+        Raises:
+            UnknownFlowError, UnknownTaskError: there is no such flow or task.
+            ApiUnavailableError: the API has been away for ``retry_seconds``.
+        """
+        query = {"attempt": attempt, "level": level, "stream": stream, "tail": tail}
+        following = LogFollowing(self.id, task, query, self._client.patience)
+        while not following.is_over:
+            why: Answer | Unreached | None = None
+            with closing(self._client.streamed(following.request())) as came:
+                for one in came:
+                    if not isinstance(one, str):
+                        why = one
+                    elif (line := following.take(one)) is not None:
+                        yield line
+            if not following.is_over:
+                time.sleep(following.pause_seconds(why))
 
     def rerun(
         self,

@@ -8,8 +8,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing, contextmanager
 from typing import Any, TypeVar
 
 import httpx
@@ -17,6 +17,7 @@ import httpx
 from flower_engine.client.api_calls import Answer, Pause, Request, Steps, Unreached
 from flower_engine.client.client_errors import ClientError
 from flower_engine.client.http_settings import MOST_WAITING, as_httpx, why_unreached
+from flower_engine.client.text_lines import TextLines
 
 T = TypeVar("T")
 
@@ -70,6 +71,21 @@ class BlockingSession:
         finally:
             steps.close()
 
+    def streamed(self, request: Request) -> Generator[str | Answer | Unreached]:
+        """The lines of an answer as they come; or why there are none (any more)."""
+        client = self._own()
+        try:
+            reply = client.send(as_httpx(client, request), stream=True)
+            with closing(reply):
+                if reply.is_error:
+                    yield Answer(reply.status_code, reply.headers, reply.read())
+                    return
+                lines = TextLines()
+                for piece in reply.iter_bytes():
+                    yield from lines.take(piece)
+        except httpx.HTTPError as error:
+            yield Unreached(why_unreached(str(client.base_url), error))
+
     def close(self) -> None:
         """Ends its connections; no call works any more."""
         client, self._client = self._client, None
@@ -120,6 +136,22 @@ class AsyncSession:
             return end.value
         finally:
             steps.close()
+
+    async def streamed(self, request: Request) -> AsyncGenerator[str | Answer | Unreached]:
+        """The lines of an answer as they come; or why there are none (any more)."""
+        client = self._own()
+        try:
+            reply = await client.send(as_httpx(client, request), stream=True)
+            async with aclosing(reply):
+                if reply.is_error:
+                    yield Answer(reply.status_code, reply.headers, await reply.aread())
+                    return
+                lines = TextLines()
+                async for piece in reply.aiter_bytes():
+                    for line in lines.take(piece):
+                        yield line
+        except httpx.HTTPError as error:
+            yield Unreached(why_unreached(str(client.base_url), error))
 
     async def close(self) -> None:
         """Ends its connections; no call works any more."""

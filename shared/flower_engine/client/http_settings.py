@@ -56,6 +56,8 @@ def as_httpx(client: httpx.Client | httpx.AsyncClient, request: Request) -> http
         headers["Idempotency-Key"] = request.key
     if request.traceparent:
         headers["traceparent"] = request.traceparent
+    if request.last_event:
+        headers["Last-Event-ID"] = request.last_event
     query = {name: value for name, value in request.query.items() if value is not None}
     if request.waits:
         query["wait"] = round(request.waits, 3)

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from flower_engine.doctor import (
     of_blobs,
     of_clocks,
+    of_hooks,
     of_installation,
     of_lags,
     of_postgres,
@@ -81,12 +82,14 @@ CHECKS: Sequence[Check] = (
     Check(of_programs.defined, ("postgres", "tables", "redis")),
     Check(of_lags.projection, ("redis", "partitions")),
     Check(of_lags.followers, ("postgres", "tables")),
+    Check(of_lags.task_logs, ("redis", "partitions", "postgres", "tables")),
     Check(of_tasks.unserved, ("redis", "partitions")),
     Check(of_tasks.oldest, ("redis", "partitions", "postgres", "tables")),
     Check(of_tasks.held, ("redis", "partitions")),
     Check(of_services.kept_results, ("redis", "partitions")),
     Check(of_installation.flow_control, ("redis", "partitions", "postgres", "tables")),
     Check(of_schedules.schedules, ("postgres", "tables")),
+    Check(of_hooks.hooks, ("postgres", "tables")),
     Check(of_blobs.blobs),
 )
 """In this order: what is found by one is used by those behind it."""

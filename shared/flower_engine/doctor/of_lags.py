@@ -5,8 +5,10 @@ from flower_engine.doctor.subject import Subject
 from flower_engine.insight.backlog import read_backlogs
 from flower_engine.log.client import send
 from flower_engine.log.reader import read_behind
+from flower_engine.log.task_log_stream import read_task_log
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive.follower_lags import follower_lags
+from flower_engine.projection.task_logs.chunk_rows import read_position
 
 _MB = 1 << 20
 _ADVICE = (
@@ -48,6 +50,22 @@ async def projection(subject: Subject) -> list[Finding]:
     if part >= 0.5 or seconds >= subject.bounds.lag_seconds[0]:
         return [warning(check, detail, _ADVICE)]
     return [ok(check, detail)]
+
+
+async def task_logs(subject: Subject) -> list[Finding]:
+    """Lines of tasks that are in Redis and not stored yet."""
+    check, oldest = "lag.task_logs", 0.0
+    for partition in subject.some_partitions:
+        position = await read_position(subject.connection, partition.number)
+        found = await read_task_log(subject.client, partition.keys, position, 1)
+        if found.entries:
+            since_ms, _ = as_numbers(found.entries[0][0].decode())
+            oldest = max(oldest, (found.now_ms - since_ms) / 1000)
+    if oldest < subject.bounds.task_log_seconds:
+        return [ok(check, "what tasks wrote is stored")]
+    detail = f"what tasks wrote has waited for {oldest:,.0f} s to be stored"
+    advice = "see that a projector runs and what its log says of task logs: beyond FLOWER_TASK_LOG_BUFFER_MB"
+    return [warning(check, detail, f"{advice} the oldest lines go")]
 
 
 async def followers(subject: Subject) -> list[Finding]:

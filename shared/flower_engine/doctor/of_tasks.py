@@ -1,11 +1,12 @@
 """Ready tasks that nobody takes, and what is paused."""
 
+import shlex
 from collections import Counter
 from datetime import datetime
 
 from flower_engine.doctor.findings import Finding, and_more, ok, problem, warning
 from flower_engine.doctor.subject import Subject
-from flower_engine.flows.wait_reasons import served_by, unable_in
+from flower_engine.flows.wait_reasons import served_by, unable_in, versions_in
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit
 from flower_engine.projection.definitions.flow_control_rows import read_controls
@@ -23,8 +24,13 @@ async def unserved(subject: Subject) -> list[Finding]:
     overviews = await _overviews(subject)
     served, unable = served_by(subject.workers), unable_in(subject.workers)
     waiting: Counter[tuple[str, str]] = Counter()
+    unfit: dict[tuple[str, str], list[LaneNow]] = {}
+    versions = versions_in(subject.workers)
     for lane in _lanes(overviews):
-        waiting[lane.queue, lane.program] += lane.waiting
+        pair = lane.queue, lane.program
+        waiting[pair] += lane.waiting
+        if lane.kept_from and pair in served and versions.get(pair, set()).issubset(lane.kept_from):
+            unfit.setdefault(pair, []).append(lane)
     found: list[Finding] = []
     for (queue, program), count in waiting.most_common():
         if (queue, program) in served:
@@ -40,7 +46,16 @@ async def unserved(subject: Subject) -> list[Finding]:
             )
         else:
             detail += ", which no live worker serves"
-            advice = f"start a worker for it: flower worker --queue {queue} --programs MODULE"
+            advice = f"start a worker for it: flower worker --queue {shlex.quote(queue)} --programs MODULE"
+        found.append(problem(check, detail, advice))
+    for (queue, program), lanes in unfit.items():
+        count = sum(lane.waiting for lane in lanes)
+        detail = (
+            f"{count:,} ready tasks wait for another version of program {program} of queue {queue}: those"
+        )
+        detail += " of live workers refuse their parameters"
+        advice = f"flower show {lanes[0].flow} says which; start workers of the version that takes them, or"
+        advice += " rerun them with other parameters"
         found.append(problem(check, detail, advice))
     if not found:
         total = sum(waiting.values())
@@ -95,7 +110,7 @@ async def held(subject: Subject) -> list[Finding]:
         by = f" by {row.changed_by}" if row is not None and row.changed_by else ""
         why = f" ({row.reason})" if row is not None and row.reason else ""
         what = f"{scope} {name}" if name else "everything"
-        advice = f"flower release {scope}{f' {name}' if name else ''}, when it may go on"
+        advice = f"flower release {scope}{f' {shlex.quote(name)}' if name else ''}, when it may go on"
         found.append(warning(check, f"{what} is paused{by}{why}: nothing of it starts", advice))
     if len(found) > _MOST_SAID:
         left = and_more([f"{scope} {name}" for scope, name in names][_MOST_SAID:])

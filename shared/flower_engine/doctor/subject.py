@@ -23,6 +23,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     connections_left: tuple[float, float] = (0.2, 0.05)
     lag_seconds: tuple[float, float] = (10.0, 60.0)
     follower_seconds: float = 300.0  # of who reads the archive
+    task_log_seconds: float = 60.0  # that a line waits to be stored
     silence_seconds: float = 10.0  # of all watchers
     oldest_ready_seconds: float = 300.0
     clocks_apart_seconds: tuple[float, float] = (2.0, 30.0)

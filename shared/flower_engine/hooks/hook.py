@@ -65,7 +65,7 @@ def problems(hook: Hook) -> list[HookProblem]:
 
 
 def _found(hook: Hook) -> Iterable[tuple[str, str]]:
-    if not re.match(NAME_PATTERN, hook.name) or len(hook.name) > MAX_NAME_LENGTH:
+    if not re.fullmatch(NAME_PATTERN, hook.name) or len(hook.name) > MAX_NAME_LENGTH:
         yield "hook", f"a name has 1 to {MAX_NAME_LENGTH} characters, no slash and no control characters"
     yield from _found_of_occasions(hook)
     yield from _found_of_target(hook)

@@ -39,6 +39,9 @@ def _key(secret: str, name: str) -> bytes:
     if not secret.startswith(_PREFIX):
         return secret.encode("utf-8", "surrogateescape")
     try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise SecretError(f"secret {name} begins with {_PREFIX}, but is no base64 behind it") from None
+        key = b""
+    if not key:  # anybody could sign with an empty one
+        raise SecretError(f"secret {name} begins with {_PREFIX}, but has no base64 behind it")
+    return key

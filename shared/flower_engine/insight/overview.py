@@ -26,7 +26,8 @@ _EVENT = re.compile(rb'\{"type":"([a-z._]+)","at":(\d+)')
 
 class LaneNow(msgspec.Struct, frozen=True, kw_only=True):
     """Ready tasks that are alike. ``flow``, ``task``: the next one; ``first_ms``: when its flow was
-    registered; ``board``: why it is set aside, "" if it is not."""
+    registered; ``board``: why it is set aside, "" if it is not; ``kept_from``: versions of the program that
+    refused these tasks."""
 
     queue: str
     priority: int
@@ -38,6 +39,7 @@ class LaneNow(msgspec.Struct, frozen=True, kw_only=True):
     task: int
     first_ms: int
     board: str
+    kept_from: tuple[str, ...] = ()
 
 
 class QueueNow(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +119,7 @@ async def _lanes(client: AsyncRedis, partition: Partition, names: Sequence[str])
                 task=int(task),
                 first_ms=created_ms(flow),
                 board=board.decode() if board else "",
+                kept_from=parts.kept_from,
             )
         )
     return lanes

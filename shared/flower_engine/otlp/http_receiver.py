@@ -1,7 +1,6 @@
 """OTLP over HTTP: protobuf in the body of a POST."""
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,6 +13,7 @@ from flower_engine.otlp.receiver import (
     RequestRefusedError,
     RequestTooLargeError,
 )
+from flower_engine.retry_after import asked_seconds
 from flower_engine.secrets import hide_secrets
 
 _SECONDS = 20.0
@@ -52,7 +52,7 @@ class HttpReceiver:
             raise RequestRefusedError(said)
         if answer.is_server_error and answer.status_code not in _CANNOT_NOW:
             raise ReceiverFailedError(said)
-        raise ReceiverAwayError(said, _asked_seconds(answer))
+        raise ReceiverAwayError(said, asked_seconds(answer.headers) or 0.0)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -66,15 +66,3 @@ def _left_out(content: bytes) -> str:
     if not partial.rejected_spans:
         return ""
     return f"{partial.rejected_spans} spans were not taken: {partial.error_message[:_MOST_WORDS]}"
-
-
-def _asked_seconds(answer: httpx.Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(
-            0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers["date"])).total_seconds()
-        )
-    except (KeyError, TypeError, ValueError):
-        return 0.0

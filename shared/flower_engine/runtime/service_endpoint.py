@@ -1,7 +1,7 @@
 """What a service tells of itself over HTTP at ``FLOWER_METRICS_PORT``: few pages, for monitoring and probes.
 
-GET only, one request a connection, everything bounded. It asks for no token, so pages hold nothing but
-numbers and names of the installation. It costs nothing where no port is set, and imports no framework.
+GET and HEAD only, one request a connection, everything bounded. It asks for no token, so pages hold nothing
+but numbers and names of the installation. It costs nothing where no port is set, and imports no framework.
 """
 
 import asyncio
@@ -30,11 +30,12 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
-    """What a page gives: a status, and a body with its type."""
+    """What a page gives: a status, and a body with its type. ``is_head``: the body is not wanted."""
 
     status: int
     content_type: str
     body: bytes
+    is_head: bool = False
 
 
 Page = Callable[[], Awaitable[Answer]]
@@ -86,7 +87,7 @@ class _Endpoint:
         try:
             answer = await self._for(reader) if is_room else _said(503, "too many connections at one time")
             if answer is not None:
-                writer.write(_head(answer) + answer.body)
+                writer.write(_head(answer) + (b"" if answer.is_head else answer.body))
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     await writer.drain()
                     writer.close()
@@ -129,9 +130,10 @@ class _Endpoint:
         page = self._pages.get(words[1].partition("?")[0])
         if page is None:
             return _said(404, f"there is no such page, but {', '.join(sorted(self._pages))}")
-        if words[0] != "GET":
-            return _said(405, "GET only")
-        return await _made(words[1], page)
+        if words[0] not in ("GET", "HEAD"):
+            return _said(405, "GET and HEAD only")
+        answer = await _made(words[1], page)
+        return answer if words[0] == "GET" else answer._replace(is_head=True)
 
     def _is_asked_by_its_name(self, headers: list[str]) -> bool:
         """A browser here sends what a web page tells it to, by that page's name (DNS rebinding)."""
@@ -182,7 +184,7 @@ def _head(answer: Answer) -> bytes:
         "Connection: close",
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
-        *(["Allow: GET"] if answer.status == 405 else []),
+        *(["Allow: GET, HEAD"] if answer.status == 405 else []),
     ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 

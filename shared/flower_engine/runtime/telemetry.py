@@ -29,6 +29,9 @@ Nothing that leads back to the attempt, which holds the context: each would wait
 
 LogFormat = Literal["text", "json"]
 
+_level = ""
+_form: LogFormat = "text"
+
 
 class LogStream(Protocol):
     """Where log lines go."""
@@ -44,6 +47,8 @@ def configure_logging(
 
     Libraries that log each request or connection are heard from WARNING on only.
     """
+    global _level, _form  # of the process, as the handlers are
+    _level, _form = level, form
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Formatter(service) if form == "text" else _JsonFormatter(service))
     logging.captureWarnings(form == "json")  # Python writes them as several lines of text
@@ -53,9 +58,13 @@ def configure_logging(
 
 
 def log_format() -> LogFormat:
-    """How this process logs."""
-    formatters = [handler.formatter for handler in logging.getLogger().handlers]
-    return "json" if any(isinstance(one, JsonFormatter) for one in formatters) else "text"
+    """How this process logs, whatever programs in it do to ``logging``."""
+    return _form
+
+
+def log_level() -> str:
+    """From which level on this process logs."""
+    return _level or logging.getLevelName(logging.getLogger().level)
 
 
 class _JsonFormatter(JsonFormatter):

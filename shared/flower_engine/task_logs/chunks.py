@@ -13,7 +13,8 @@ from typing import Annotated
 
 import msgspec
 
-from flower_engine.model.ids import is_flow_id
+from flower_engine.model.ids import is_flow_id, partition_of
+from flower_engine.secrets import hide_secrets
 from flower_engine.task_logs.lines import Line
 
 FIELD = b"c"
@@ -44,9 +45,20 @@ _decode_apart = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(Chunk).decode
 
 
-def encode_entries(chunks: Iterable[Chunk]) -> Iterator[bytes]:
-    """The values of the field ``c`` of as many entries as it takes; a chunk that is too long for one becomes
-    several."""
+def encode_chunk(chunk: Chunk) -> bytes:
+    """One chunk as it stands in an entry."""
+    return _encode(chunk)
+
+
+def encode_only_line(flow: bytes, task: bytes, attempt: int, line: Line) -> bytes:
+    """The chunk of an attempt's only line, encoded; ``flow`` and ``task`` as ASCII. The same as
+    :func:`encode_chunk` makes of it, in half the time."""
+    return b'["%b",%b,%d,[%b],0]' % (flow, task, attempt, _encode(line))
+
+
+def encode_entries(chunks: Iterable[Chunk | bytes]) -> Iterator[bytes]:
+    """The values of the field ``c`` of as many entries as it takes, of chunks and of encoded ones; a chunk
+    that is too long for one becomes several."""
     parts: list[bytes] = []
     size = 2
     for encoded in _encoded(chunks):
@@ -57,6 +69,26 @@ def encode_entries(chunks: Iterable[Chunk]) -> Iterator[bytes]:
         size += len(encoded) + 1
     if parts:
         yield b"[" + b",".join(parts) + b"]"
+
+
+def partition_of_chunk(chunk: Chunk | bytes) -> int:
+    """The partition that the flow of a chunk, or of an encoded one, lives in."""
+    return int(chunk[17:20], 16) if isinstance(chunk, bytes) else partition_of(chunk.flow)
+
+
+def without_secrets(entry: bytes) -> Iterable[bytes]:
+    """An entry, or those that it becomes when Flower's own passwords and tokens are hidden in its lines. The
+    entry has to be one of ``encode_entries``."""
+    # Mostly there is nothing to hide, and where JSON changes no character that is seen without decoding it.
+    if b"\\" not in entry:
+        text = entry.decode()
+        if hide_secrets(text) == text:
+            return [entry]
+    chunks = _decode(entry)
+    whole = "\n".join([line.text for chunk in chunks for line in chunk.lines])
+    if hide_secrets(whole) == whole:
+        return [entry]
+    return encode_entries(map(_hidden, chunks))
 
 
 def decode_entry(fields: Mapping[bytes, bytes]) -> list[Chunk | BadChunk]:
@@ -76,8 +108,16 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> list[Chunk | BadChunk]:
         return [BadChunk(f"the entry is no JSON array: {error}")]
 
 
-def _encoded(chunks: Iterable[Chunk]) -> Iterator[bytes]:
+def _hidden(chunk: Chunk) -> Chunk:
+    replace = msgspec.structs.replace
+    return replace(chunk, lines=[replace(line, text=hide_secrets(line.text)) for line in chunk.lines])
+
+
+def _encoded(chunks: Iterable[Chunk | bytes]) -> Iterator[bytes]:
     for chunk in chunks:
+        if isinstance(chunk, bytes):
+            yield chunk
+            continue
         encoded = _encode(chunk)
         if len(encoded) + 2 > MAX_ENTRY_BYTES and len(chunk.lines) > 1:
             half = len(chunk.lines) // 2
@@ -97,10 +137,11 @@ def _decoded(raw: msgspec.Raw) -> Chunk | BadChunk:
 def _checked(chunk: Chunk) -> Chunk | BadChunk:
     if not is_flow_id(chunk.flow):
         return BadChunk("its flow is no id of a flow")
-    first = chunk.lines[0].number
-    for index, line in enumerate(chunk.lines):
-        if line.number != first + index:
-            return BadChunk(f"its lines are not consecutive: {line.number} stands behind {first + index - 1}")
+    number = chunk.lines[0].number
+    for line in chunk.lines:
+        if line.number != number:
+            return BadChunk(f"its lines are not consecutive: {line.number} stands behind {number - 1}")
         if "\0" in line.text or "\0" in line.logger:
-            return BadChunk(f"line {line.number} holds a NUL")
+            return BadChunk(f"line {number} holds a NUL")
+        number += 1
     return chunk

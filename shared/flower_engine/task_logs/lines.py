@@ -17,6 +17,7 @@ OUT_LEVEL, ERR_LEVEL = 20, 30
 Stream = Literal["out", "err", "log", "engine"]
 """Standard output, standard error, the library ``logging``, or what Flower says about the log itself."""
 
+_MOST_MS = 1 << 53
 _MOST_JSON_BYTES = 3 * MAX_TEXT_BYTES  # a control character takes six bytes there
 _ORDINARY = MAX_TEXT_BYTES // 6  # characters that cannot be too many, whatever they are
 _NUL = "\N{SYMBOL FOR NULL}"
@@ -28,7 +29,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Unix time by the worker's clock; ``level`` is a number of ``logging``; ``logger`` is "" for streams."""
 
     number: Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
-    ms: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+    ms: Annotated[int, msgspec.Meta(ge=0, le=_MOST_MS)]
     stream: Stream
     level: Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
     logger: Annotated[str, msgspec.Meta(max_length=MAX_LOGGER_CHARACTERS)]
@@ -62,6 +63,11 @@ def line_text(written: str | bytes, size: int = 0) -> str:
 def line_level(level: int) -> int:
     """The level of a record, as a line may have it."""
     return min(max(int(level), 0), MAX_LEVEL)
+
+
+def line_ms(seconds: float) -> int:
+    """When a record was made (Unix seconds), as a line may have it; 0: it says no time that there is."""
+    return int(seconds * 1000) if 0 < seconds < _MOST_MS / 1000 else 0
 
 
 def logger_name(name: str) -> str:

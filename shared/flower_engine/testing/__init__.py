@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from flower_engine.testing.run import Run
     from flower_engine.testing.run_tasks import RunTask
     from flower_engine.testing.stubs import Stub, hangs
+    from flower_engine.testing.written_lines import RunLine
 
 __all__ = [
     "FlowerTest",
     "FlowerTestError",
     "Run",
+    "RunLine",
     "RunTask",
     "Stub",
     "StubError",
@@ -29,6 +31,7 @@ _LATE = {
     "FlowerTest": "flower_test",
     "FlowerTestError": "faults",
     "Run": "run",
+    "RunLine": "written_lines",
     "RunTask": "run_tasks",
     "Stub": "stubs",
     "StubError": "faults",

@@ -25,6 +25,7 @@ from flower_engine.programs.registry import RegisteredProgram, Registry
 from flower_engine.testing.faults import FlowerTestError
 from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.stubs import Hangs, Stub
+from flower_engine.testing.written_lines import RunLine, WrittenLines
 from flower_engine.transitions.worker_transitions import Claim, Outcome
 
 SLOW_SECONDS = 5.0
@@ -62,6 +63,11 @@ class Attempts:
         self._beside = ThreadPoolExecutor(1, "flower-test-programs")
         self.loop_of_test: asyncio.AbstractEventLoop | None = None
         """Where async programs run instead, while the test awaits them."""
+        self._lines: dict[str, list[RunLine]] = {}
+
+    def lines_of(self, flow: str) -> list[RunLine]:
+        """What the flow's tasks have written, in the order in which their attempts ran."""
+        return self._lines.get(flow, [])
 
     def run(self, work: Work) -> Outcome | None:
         """The outcome of an attempt; None: it hangs.
@@ -81,8 +87,9 @@ class Attempts:
             return _outcome(work, refused(error), b"")
         stub = self._stub_of(work)
         take_returned()  # what another made and did not return
+        written = WrittenLines(work.name, work.claim.attempt)
         try:
-            with _named_if_slow(work), _at_work(context, self._blobs):
+            with _named_if_slow(work), _at_work(context, self._blobs), written.taken():
                 done = self._done(stub, program, arguments, made)
         except (FlowerTestError, KeyboardInterrupt):
             raise
@@ -90,6 +97,8 @@ class Attempts:
             if type(error).__module__.startswith("_pytest."):  # pytest.fail, skip and exit
                 raise
             return _outcome(work, failed(error, work.message.no_retry_on), _encode(told[-1]) if told else b"")
+        finally:
+            self._lines.setdefault(work.claim.flow, []).extend(written.lines)
         return None if done is None else _outcome(work, self._stored(work, done), b"")
 
     def _stored(self, work: Work, done: Done) -> Done:
@@ -197,9 +206,10 @@ def _at_work(context: Context, blobs: MemoryBlobs) -> Generator[None]:
 @contextmanager
 def _named_if_slow(work: Work) -> Generator[None]:
     """Says which program keeps the test waiting: time stands still while one runs."""
+    stream = sys.stderr  # it is no line of the task
 
     def say() -> None:
-        sys.stderr.write(
+        stream.write(
             f"flower: program {work.message.program!r} (task {work.name}) has run for {SLOW_SECONDS:g} s of"
             " real time, and time stands still for the flow meanwhile; stub it if it waits for something\n"
         )

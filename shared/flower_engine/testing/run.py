@@ -15,6 +15,7 @@ from flower_engine.testing.engine import Engine
 from flower_engine.testing.faults import FlowerTestError, StuckError
 from flower_engine.testing.run_tasks import RunTasks, name_of, why_stuck
 from flower_engine.testing.skipping import Skipping
+from flower_engine.testing.written_lines import RunLine
 
 R_co = TypeVar("R_co", covariant=True)
 Status = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled"]
@@ -81,6 +82,21 @@ class Run(Generic[R_co]):
         """Its tasks by name, as they stand now."""
         view = self._view()
         return RunTasks(self._skipping.call(self._engine.details(view)))
+
+    def logs(self, task: str | None = None, *, attempt: int | None = None, level: int = 0) -> list[RunLine]:
+        """What its tasks, or one of them, printed and logged so far (stubs, too), in the order in which they
+        ran: of one attempt only, from a level of logging on.
+
+        Raises:
+            FlowerTestError: the flow has no such task.
+        """
+        if task is not None:
+            self._number(task)
+        return [
+            line
+            for line in self._skipping.lines_of(self.id)
+            if task in (None, line.task) and attempt in (None, line.attempt) and line.level >= level
+        ]
 
     @property
     def skipped(self) -> timedelta:

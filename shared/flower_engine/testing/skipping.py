@@ -7,6 +7,7 @@ from flower_engine.testing.engine import Engine
 from flower_engine.testing.faults import FlowerTestError
 from flower_engine.testing.private_server import PrivateServer
 from flower_engine.testing.program_runs import Attempts
+from flower_engine.testing.written_lines import RunLine
 from flower_engine.transitions.worker_transitions import Outcome
 
 MOST_SKIPS = 1_000
@@ -32,6 +33,10 @@ class Skipping:
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs it on the event loop of the engine."""
         return self._server.call(work)
+
+    def lines_of(self, flow: str) -> list[RunLine]:
+        """What the flow's tasks have written."""
+        return self._attempts.lines_of(flow)
 
     def work(self) -> int | None:
         """Runs all that can run now; in how many milliseconds a rate lets more start, if one waits for that.

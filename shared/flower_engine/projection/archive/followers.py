@@ -156,6 +156,14 @@ class ArchiveFollower:
             self._holds = await self._connection.try_lock(_LOCK_SPACE, _NUMBERS[self._name])
         return self._holds
 
+    async def touch(self) -> None:
+        """Says that it is still here, where a page takes long: its session ends after a minute of silence.
+
+        Raises:
+            psycopg.Error: as ``hold``.
+        """
+        await self._connection.execute("SELECT")
+
     async def read(self) -> Page | None:
         """The next page of a partition that has more, of each in turn; None: none has. Not in the transaction
         that moves: there it would stand in the way of a prune."""

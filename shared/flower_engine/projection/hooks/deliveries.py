@@ -23,13 +23,14 @@ SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
 """
 _TAKE = """
 WITH due AS (
-  SELECT found.id FROM unnest(%(hooks)s::text[], %(free)s::int[]) AS wanted (hook, free)
+  SELECT found.id, found.next_ts FROM unnest(%(hooks)s::text[], %(free)s::int[]) AS wanted (hook, free)
   CROSS JOIN LATERAL (
-    SELECT id FROM kr_hook_delivery AS waiting
+    SELECT id, next_ts FROM kr_hook_delivery AS waiting
     WHERE waiting.hook = wanted.hook AND waiting.state = 'waiting' AND waiting.next_ts <= now()
     ORDER BY waiting.next_ts LIMIT wanted.free FOR UPDATE SKIP LOCKED) AS found
 )
 UPDATE kr_hook_delivery AS taken SET attempts = taken.attempts + 1, last_ts = now(),
+  since_ts = taken.since_ts + (now() - due.next_ts),
   next_ts = now() + make_interval(secs => %(lease)s)
 FROM due WHERE taken.id = due.id
 RETURNING taken.id, taken.hook, taken.body, taken.attempts,
@@ -44,7 +45,6 @@ _GIVE_UP_GONE = """
 UPDATE kr_hook_delivery AS waiting SET state = 'given_up', error = 'the hook is gone' WHERE state = 'waiting'
 AND NOT EXISTS (SELECT FROM ms_hook WHERE ms_hook.name = waiting.hook)
 """
-_FORGET_GONE = "DELETE FROM kr_hook WHERE NOT EXISTS (SELECT FROM ms_hook WHERE ms_hook.name = kr_hook.name)"
 _PRUNE = """
 DELETE FROM kr_hook_delivery WHERE state <> 'waiting' AND created_ts < to_timestamp(%s / 1000.0)
 """
@@ -145,7 +145,8 @@ async def add_deliveries(connection: Connection, new: Sequence[NewDelivery]) -> 
 
 
 async def take_due(connection: Connection, free: Mapping[str, int], lease_seconds: float) -> list[Taken]:
-    """Takes what is due of these hooks, of each at most so many, for so long."""
+    """Takes what is due of these hooks, of each at most so many, for so long. The time for which it was due
+    and nobody took it (its hook was paused, no projector ran) is none in which its receiver failed."""
     values = {"hooks": list(free), "free": list(free.values()), "lease": lease_seconds}
     return [Taken(*row) async for row in await connection.execute(_TAKE, values)]
 
@@ -168,7 +169,6 @@ async def record(
 
 async def give_up_of_gone_hooks(connection: Connection) -> int:
     """What waits for hooks that are gone is given up; how much that was."""
-    await connection.execute(_FORGET_GONE)
     return (await connection.execute(_GIVE_UP_GONE)).rowcount
 
 

@@ -60,6 +60,8 @@ UPDATE kr_hook SET late_to = greatest(late_to, least(now() - make_interval(secs 
 WHERE name = %(hook)s
 """
 
+_FORGET_LATE = "DELETE FROM kr_hook WHERE name <> ALL(%s)"
+
 
 class ToldFlow(msgspec.Struct, frozen=True):
     """What is said of a flow beside what happened."""
@@ -130,3 +132,9 @@ async def move_late(connection: Connection, hook: str, after_seconds: float, kno
     there all that were registered are projected."""
     values = {"hook": hook, "after": after_seconds, "known_ms": known_ms}
     await connection.execute(_MOVE_LATE, values)
+
+
+async def forget_late(connection: Connection, hooks: Iterable[str]) -> None:
+    """Forgets up to where flows were looked at for all but these hooks, which tell of late ones now: what
+    is late while a hook is paused is never told."""
+    await connection.execute(_FORGET_LATE, [list(hooks)])

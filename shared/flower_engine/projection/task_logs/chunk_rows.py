@@ -21,8 +21,9 @@ _COPY: LiteralString = (
     " FROM STDIN (FORMAT BINARY)"
 )
 _COLUMNS = 15
-_place = struct.Struct(">hiiiqiqii").pack  # columns; partition, position_ms, position_seq, chunk as fields
-_numbers = struct.Struct(">iiiiiqiqiqii").pack  # task, attempt, first, last, skipped, top level as fields
+# Columns; as fields: partition, position_ms, position_seq, chunk, flow, task, attempt, first, last, skipped,
+# top level. All in one: it is done for each task that writes a line.
+_head = struct.Struct(">hiiiqiqiii36siiiiiqiqiqii").pack
 _bigints = struct.Struct(">iqiq").pack
 _encode = msgspec.json.Encoder().encode
 
@@ -106,14 +107,17 @@ def rows_of(partition: int, chunks: Iterable[ArrivedChunk], blobs: Sequence[InBl
     parts = [binary_fields.COPY_HEAD]
     for index, (ms, seq, place, chunk) in enumerate(chunks):
         lines = chunk.lines
-        top_level = max(line.level for line in lines)
-        parts += (
-            _place(_COLUMNS, 4, partition, 8, ms, 8, seq, 4, place),
-            binary_fields.text(chunk.flow),
-            _numbers(
-                *(4, chunk.task, 4, chunk.attempt, 8, lines[0].number, 8, lines[-1].number),
+        first = last = lines[0]
+        top_level = first.level
+        if len(lines) > 1:
+            last = lines[-1]
+            top_level = max([line.level for line in lines])
+        parts.append(
+            _head(
+                *(_COLUMNS, 4, partition, 8, ms, 8, seq, 4, place, 36, chunk.flow.encode()),
+                *(4, chunk.task, 4, chunk.attempt, 8, first.number, 8, last.number),
                 *(8, chunk.skipped, 4, top_level),
-            ),
+            )
         )
         if blobs is None:
             parts += (binary_fields.json(_encode(lines)), NULL + NULL + NULL)

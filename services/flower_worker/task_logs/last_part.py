@@ -1,0 +1,172 @@
+"""The last part of a loud attempt: what is kept of its lines behind the first part, until it ends.
+
+All is called with the lock of ``WaitingLines`` held.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flower_engine.task_logs.lines import Line, Stream, line_level, line_text, logger_name
+from flower_worker.task_logs.begun_line import last_writing
+from flower_worker.task_logs.waiting_lines import WaitingLines, memory_of
+
+BESIDE_TEXT_BYTES = 32  # that a line counts beside its text: an attempt of empty lines has an end, too
+
+_MOST_BLOCK_BYTES = 8 * 1024
+_BLOCK_MS = 20  # lines of a block count as written at one time
+
+
+class Written(NamedTuple):
+    """Lines as they were written: one, or several of a stream with their ends."""
+
+    first: int
+    lines: int
+    ms: int
+    stream: Stream
+    level: int
+    logger: str
+    content: str
+    size: int  # of the whole line, where ``content`` is only its beginning; -1: of several lines
+
+    @property
+    def cost(self) -> int:
+        return len(self.content) + self.lines * BESIDE_TEXT_BYTES
+
+
+class _Block:
+    """Lines that come one soon after the other, to be dealt with together."""
+
+    __slots__ = ("cost", "first", "level", "lines", "ms", "pieces", "stream")
+
+    def __init__(self, first: int, stream: Stream, level: int, ms: int) -> None:
+        self.first = first
+        self.stream: Stream = stream
+        self.level = level
+        self.ms = ms
+        self.pieces: list[str] = []
+        self.lines = 0
+        self.cost = 0
+
+    def takes(self, stream: Stream, cost: int, ms: int) -> bool:
+        """Whether lines that come now may join."""
+        return stream == self.stream and ms - self.ms < _BLOCK_MS and self.cost + cost <= _MOST_BLOCK_BYTES
+
+
+class LastPart:
+    """There is one from the moment on when the first part is full."""
+
+    __slots__ = ("_block", "_cost", "_kept", "_memory", "_most", "_waiting")
+
+    def __init__(self, waiting: WaitingLines) -> None:
+        self._waiting = waiting
+        self._most = waiting.most_kept_bytes // 2
+        self._kept: deque[Written] = deque()
+        self._block: _Block | None = None  # the newest lines
+        self._cost = 0
+        self._memory = 0
+        waiting.end_grows(0, is_first=True)
+
+    def one(self, written: Written) -> None:
+        """Takes a line."""
+        self._end_block()
+        self._push(written)
+
+    def many(self, first: int, stream: Stream, level: int, content: str, ms: int) -> int:
+        """Takes whole lines of a stream, with their ends, the first of which has this number; how many there
+        are. 0: they are to be handed over one by one."""
+        ends = lines = content.count("\n")
+        cost = len(content) + ends * BESIDE_TEXT_BYTES
+        if cost <= _MOST_BLOCK_BYTES:
+            block = self._block
+            if block is None or not block.takes(stream, cost, ms):
+                self._end_block()
+                block = self._block = _Block(first, stream, level, ms)
+            block.pieces.append(content)
+            block.lines += ends
+            block.cost += cost
+            return lines
+        self._end_block()
+        begin = 0
+        while (cost := len(content) - begin + ends * BESIDE_TEXT_BYTES) > self._most:
+            # They would push each other out again, and all that was before.
+            most = (len(content) - begin) * self._most // cost
+            behind = content.find("\n", len(content) - most) + 1
+            if not 0 < behind < len(content):
+                return 0
+            ends -= content.count("\n", begin, behind)
+            begin = behind
+        if begin:
+            while self._kept:
+                self._count(self._kept.popleft(), -1)
+        self._push(Written(first + lines - ends, ends, ms, stream, level, "", content[begin:], -1))
+        return lines
+
+    def end(self) -> Iterator[Line]:
+        """The attempt writes no more: these are its last lines."""
+        self._end_block()
+        for written in self._kept:
+            yield from _lines(written)
+        self._waiting.end_goes(self._memory)
+
+    def _end_block(self) -> None:
+        if self._block is not None:
+            block, self._block = self._block, None
+            content = "".join(block.pieces)
+            self._push(
+                Written(block.first, block.lines, block.ms, block.stream, block.level, "", content, -1)
+            )
+
+    def _push(self, written: Written) -> None:
+        kept = self._kept
+        kept.append(written)
+        self._count(written, 1)
+        while kept and (too_much := self._cost - self._most) > 0:
+            first = kept.popleft()
+            self._count(first, -1)
+            rest = _behind(first, too_much) if first.lines > 1 and first.cost > too_much else None
+            if rest is not None:
+                kept.appendleft(rest)
+                self._count(rest, 1)
+        while kept and self._waiting.must_shrink(self._memory):
+            self._count(kept.popleft(), -1)
+
+    def _count(self, written: Written, sign: int) -> None:
+        memory = sign * memory_of(written.content)
+        self._cost += sign * written.cost
+        self._memory += memory
+        self._waiting.end_grows(memory)
+
+
+def line_of(written: Written) -> Line:
+    """As it is sent; of one line."""
+    content = written.content
+    missing = written.size - len(content)
+    if written.stream in ("out", "err"):
+        content = last_writing(content)
+    text = line_text(content, len(content) + missing)
+    if not written.logger:
+        return Line(written.first, written.ms, written.stream, written.level, "", text)
+    logger, level = logger_name(written.logger), line_level(written.level)
+    return Line(written.first, written.ms, written.stream, level, logger, text)
+
+
+def _behind(written: Written, cost: int) -> Written | None:
+    """What is left of lines, when enough of the first ones go that they cost less by this."""
+    content = written.content
+    begin = content.find("\n", len(content) * cost // written.cost) + 1
+    if not 0 < begin < len(content):
+        return None
+    gone = content.count("\n", 0, begin)
+    return written._replace(first=written.first + gone, lines=written.lines - gone, content=content[begin:])
+
+
+def _lines(written: Written) -> Iterator[Line]:
+    if written.size >= 0:
+        yield line_of(written)
+        return
+    content = written.content
+    parts = content.split("\n")
+    for index in range(written.lines):
+        part = parts[index]
+        yield line_of(written._replace(first=written.first + index, lines=1, content=part, size=len(part)))
