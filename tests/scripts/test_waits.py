@@ -309,6 +309,19 @@ async def test_a_chain_of_events_takes_what_is_kept_one_after_another(engine: En
     await engine.check()
 
 
+async def test_very_many_waits_begin_where_no_worker_is(engine: Engine) -> None:
+    flow = await engine.register(*(event(seq) for seq in range(1, 1202)), task(1202, *range(1, 1202)))
+    fired = [await engine.fire() for _ in range(3)]
+    assert [one.next_ms for one in fired] == [0, 0, None]
+    state = await engine.flow(flow)
+    assert sum(one.is_awaiting for one in state.tasks) == 1201
+    await engine.check()
+    for number in range(1201):
+        assert (await send_signal(engine, flow, str(number))).word == "taken"
+    await engine.work_off()
+    await engine.check()
+
+
 async def test_a_snapshot_tells_what_is_awaited_and_kept(engine: Engine) -> None:
     waits = (sleep(1), event(2, key="k", timeout_seconds=60), approval(3, of=2))
     flow = await engine.register(*waits, task(4, 1, 2, 3))

@@ -162,6 +162,22 @@ class WaitTransitions(Transitions):
         if expected is not None:
             assert (self.oracle.flows[flow.flow].task(seq).status is Status.FINISH) == expected
 
+    @precondition(lambda self: self.registered)
+    @rule(data=st.data(), verb=st.sampled_from(("rerun", "ignore", "ignore")))
+    def operate_on_what_awaits(self, data: st.DataObject, verb: str) -> None:
+        """One task, which is possible more often than several at once."""
+        awaiting = [
+            (flow, task.planned.seq)
+            for flow in self.oracle.flows.values()
+            for task in flow.tasks
+            if task.is_awaiting
+        ]
+        if awaiting:
+            flow, seq = data.draw(st.sampled_from(awaiting))
+            with_message = verb == "rerun" and data.draw(st.booleans())
+            result = b"[%d]" % flow.version if verb == "ignore" and data.draw(st.booleans()) else b""
+            self._ask(expectations.Asked(verb, [seq], "", with_message, result), flow, 1)
+
     def _expected_end(
         self, flow: FlowState, seq: int, by: str, is_no: bool, attempt: int | None
     ) -> bool | None:

@@ -5,7 +5,7 @@ import uuid
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from flower_api.access import by_of
@@ -19,33 +19,22 @@ from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.signals import send_to_all, send_to_flow
 from flower_engine.flows.task_numbers import numbers_of
-from flower_engine.model.wait_programs import MAX_SIGNAL_NAME, problem_of_key, problem_of_name
+from flower_engine.model.wait_programs import MAX_SIGNAL_NAME
 from flower_engine.projection.read.views import View
 from flower_engine.transitions.wait_transitions import Sent
 
 _MOST_TOLD = 1_000
 
 
-def _name(name: str) -> str:
-    problem = problem_of_name(name)
-    if problem:
-        raise ValueError(problem)
-    return name
-
-
-def _key(key: str) -> str:
-    problem = problem_of_key(key)
-    if problem:
-        raise ValueError(problem)
-    return key
+_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 
 
 class SignalBody(RequestBody):
     """Something that happened. `id` makes it count once in a flow, however often it is sent; without one it
     has the Idempotency-Key, or one of its own."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_SIGNAL_NAME), AfterValidator(_name)]
-    key: Annotated[str, Field(max_length=MAX_SIGNAL_NAME), AfterValidator(_key)] = ""
+    name: Annotated[str, Field(min_length=1, max_length=MAX_SIGNAL_NAME, pattern=_PATTERN)]
+    key: Annotated[str, Field(max_length=MAX_SIGNAL_NAME, pattern=_PATTERN)] = ""
     id: IdempotencyKey | None = None
     payload: Any = Field(None, description="of any JSON type, at most 64 KiB")
 

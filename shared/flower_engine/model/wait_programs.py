@@ -42,6 +42,7 @@ DEFAULT_FORM: dict[str, Any] = {
 
 _encode = msgspec.json.Encoder().encode
 _UNTIL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 Parameters = Mapping[str, Any]
 
 
@@ -215,16 +216,16 @@ def _signal_name(value: Any) -> str | None:
 
 def problem_of_name(value: Any) -> str | None:
     """What is wrong with the name of a signal."""
-    if isinstance(value, str) and 0 < len(value) <= MAX_SIGNAL_NAME and value.isprintable() and value.strip():
+    if isinstance(value, str) and 0 < len(value) <= MAX_SIGNAL_NAME and not _CONTROL.search(value):
         return None
-    return f"it is {_shown(value)}; a name is text of 1 to {MAX_SIGNAL_NAME} characters"
+    return f"it is {_shown(value)}; a name is text of 1 to {MAX_SIGNAL_NAME} characters, none for control"
 
 
 def problem_of_key(value: Any) -> str | None:
     """What is wrong with the key of a signal; "" is none."""
-    if isinstance(value, str) and len(value) <= MAX_SIGNAL_NAME and (value.isprintable() or not value):
+    if isinstance(value, str) and len(value) <= MAX_SIGNAL_NAME and not _CONTROL.search(value):
         return None
-    return f"it is {_shown(value)}; a key is text of at most {MAX_SIGNAL_NAME} characters"
+    return f"it is {_shown(value)}; a key is text of at most {MAX_SIGNAL_NAME} characters, none for control"
 
 
 def _schema(value: Any) -> str | None:

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
 -- needs: awaiting, base, commit, engine_time, events, failed_attempt, failed_for_good, flow_fields, flows
--- needs: keys, meta, places, ready, statuses, timers, waits, whole_flow, whole_rules
+-- needs: keys, meta, places, ready, release, statuses, timers, waits, whole_flow, whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
@@ -9,6 +9,7 @@
 --   too long everything that runs or is ready is suspended: each together with its event and the end of its
 --   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are
 --   none (see lapse.lua). Safe to send twice.
+--   Where a very wide release waits for its steps, one is taken: what it frees may need no worker.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
 -- Cost: linear in timers moved; of flows that begin or take too long, in their tasks.
@@ -205,11 +206,12 @@ for _, member in ipairs(call('ZRANGE', timers_key(), TIMEOUTS_FROM, due, 'BYSCOR
     move[kind](id, task)
   end
 end
+local releasing = release_step(tonumber(fanout_mark or 0))
 for _, workflow in ipairs(call('SRANDMEMBER', admitting_key(), 20)) do
   admit(workflow)
 end
 commit()
-if call('EXISTS', admitting_key()) == 1 then
+if releasing > 0 or call('EXISTS', admitting_key()) == 1 then
   return { 'ok', '0', fired }
 end
 local soonest = call('ZRANGE', timers_key(), 0, 0, 'WITHSCORES')[2]
