@@ -271,6 +271,13 @@ async def test_a_flow_that_finishes_ends_the_count_of_failures(engine: Engine) -
     assert (await nightly.known()).failures == 0
 
 
+async def test_a_flow_that_ends_with_a_task_given_up_is_a_failure(engine: Engine) -> None:
+    nightly = await Schedules.of(engine, task(1, on_failure="give_up"))
+    await nightly.propose(nightly.fire(1))
+    await engine.suspend(*await engine.claim())
+    assert (await nightly.known()).failures == 1
+
+
 async def test_a_cancelled_flow_is_no_failure(engine: Engine) -> None:
     nightly = await Schedules.of(engine)
     await nightly.propose(nightly.fire(1))

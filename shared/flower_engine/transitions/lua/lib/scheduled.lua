@@ -2,7 +2,8 @@
 --
 -- sflows:<uid> is a zset of those that have not ended, by their slot; by minus their slot where nothing goes
 -- on until an operator acts (flag S). A schedule of which a slot waits for that (field "h") is due at once.
--- How often in a row its flows stopped is counted (field "f"); one that finishes begins that anew.
+-- How often in a row its flows stopped, or ended with a task given up, is counted (field "f"); one that
+-- finishes begins that anew.
 -- needs: base, engine_time, flow_fields, flows, keys
 
 local function schedule_of(flow)
@@ -53,7 +54,7 @@ local function tell_schedule(flow)
   end
   if not known[1] then
     return -- it was deleted
-  elseif has_stopped then
+  elseif has_stopped or (has_ended and not flow.is_cancelled and has_flag(flow, HAS_GIVEN_UP)) then
     call('HINCRBY', key, 'f', 1)
   elseif has_ended and not flow.is_cancelled and (known[2] or '0') ~= '0' then
     call('HSET', key, 'f', '0')
