@@ -5,7 +5,7 @@ little is remembered of each flow that is under way: of all of them up to a boun
 The two events that every task has are counted in one loop; it is done for each task, so it has no calls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flower_engine.model.events import (
@@ -17,14 +17,17 @@ from flower_engine.model.events import (
     FlowResumed,
     FlowSnapshot,
     TaskFinished,
+    TaskGivenUp,
     TaskIgnored,
     TaskLapsed,
     TaskRetrying,
     TaskReturned,
+    TasksPassed,
     TaskStarted,
     TaskSuspended,
     TaskUnignored,
 )
+from flower_engine.model.status import Status
 from flower_engine.tallies import WORK_SECONDS, Tally
 
 REASONS = ("dependencies", "queue", "retry", "start", "pause")
@@ -78,7 +81,9 @@ class TaskWaits:
             TaskRetrying: self._retrying,
             TaskLapsed: self._waits_again,
             TaskReturned: self._waits_again,
+            TaskGivenUp: self._given_up,
             TaskIgnored: self._ignored,
+            TasksPassed: self._passed,
             TaskUnignored: self._waits_again,
             FlowRerun: self._rerun,
             FlowCancelled: self._cancelled,
@@ -173,10 +178,27 @@ class TaskWaits:
             self._times.waits["pause"].add_ms([paused])
         return paused
 
-    def _suspended(self, event: TaskSuspended | TaskRetrying) -> None:
+    def _suspended(self, event: TaskSuspended | TaskRetrying | TaskGivenUp) -> None:
         flow = self._flows.get(event.flow)
         began = flow.times[event.task] if flow else 0
         self._times.runs.add_ms([event.at - began if began else _since_its_lease(event)])
+
+    def _given_up(self, event: TaskGivenUp) -> None:
+        if event.lease:  # it ran
+            self._suspended(event)
+        self._settled(event, [event.task])
+
+    def _passed(self, event: TasksPassed) -> None:
+        self._settled(event, event.tasks)
+
+    def _settled(self, event: TaskGivenUp | TaskIgnored | TasksPassed, tasks: Iterable[int]) -> None:
+        """Tasks have ended, or the flow has."""
+        if event.ends:
+            self._times.ends += 1
+            self._forget(event.flow)
+        elif (flow := self._flows.get(event.flow)) is not None:
+            for task in tasks:
+                flow.times[task] = event.at
 
     def _retrying(self, event: TaskRetrying) -> None:
         self._suspended(event)
@@ -189,11 +211,10 @@ class TaskWaits:
             flow.waiting[event.task] = event.at
 
     def _ignored(self, event: TaskIgnored) -> None:
-        if event.ends:
-            self._times.ends += 1
-            self._forget(event.flow)
-        elif (flow := self._flows.get(event.flow)) is not None:
-            flow.times[event.task] = event.at
+        flow = self._flows.get(event.flow)
+        if event.was == Status.RUNNING and flow is not None and flow.times[event.task]:
+            self._times.runs.add_ms([event.at - flow.times[event.task]])
+        self._settled(event, [event.task])
 
     def _rerun(self, event: FlowRerun) -> None:
         flow = self._flows.get(event.flow)
@@ -221,7 +242,7 @@ class TaskWaits:
         self._forget(event.flow)
 
 
-def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying) -> int:
+def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying | TaskGivenUp) -> int:
     """How long an attempt ran whose start was not seen: its lease is the entry of Redis made then."""
     ms = event.lease.partition("-")[0]
     return event.at - int(ms) if ms.isdigit() else 0

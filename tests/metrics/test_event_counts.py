@@ -14,8 +14,11 @@ from flower_engine.model.events import (
     FlowResumed,
     TaskError,
     TaskFinished,
+    TaskGivenUp,
+    TaskIgnored,
     TaskLapsed,
     TaskRetrying,
+    TasksPassed,
     TaskStarted,
     TaskSuspended,
 )
@@ -105,6 +108,38 @@ def test_a_pause_a_set_start_and_a_retry_are_waits_of_their_own() -> None:
     )
     assert _waited(times) == {"start": (1, 10.0), "pause": (1, 3.0), "queue": (3, 3.5), "retry": (1, 4.0)}
     assert (times.runs.count, times.runs.total) == (2, 2.0)  # what lapsed has no end of its own
+
+
+def test_a_task_that_is_given_up_or_passed_over_is_waited_for_until_then() -> None:
+    times = _times(
+        registered("f", 1_000, (), (1,), (1, 2)),
+        started("f", 1, 2_000),
+        TaskGivenUp(
+            **{"at": 5_000, "flow": "f", "v": 2, "task": 1, "was": 1, "by": "on_failure"},
+            **{"attempt": 1, "lease": "2000-0", "error": ERROR},
+        ),
+        TasksPassed(at=6_000, flow="f", v=3, ranges=((2, 2),), cause=1),
+        started("f", 3, 8_000),
+    )
+    assert (times.runs.count, times.runs.total) == (1, 3.0)
+    assert _waited(times) == {"queue": (2, 3.0), "dependencies": (1, 5.0)}
+
+
+@pytest.mark.parametrize("last", ["given up", "passed", "ignored"])
+def test_a_flow_that_ends_by_a_rule_is_remembered_no_more(last: str) -> None:
+    head: dict[str, Any] = {"at": 5_000, "flow": "f", "v": 2, "ends": True}
+    ending: dict[str, AnyEvent] = {
+        "given up": TaskGivenUp(**head, task=1, was=2, by="hold"),
+        "passed": TasksPassed(**head, ranges=((1, 1),), cause=1),
+        "ignored": TaskIgnored(**head, task=1, was=1, by="on_failure", error=ERROR),
+    }
+    times = WorkTimes()
+    waits = TaskWaits(times)
+    waits.take([registered("f", 1_000, ()), started("f", 1, 2_000)])
+    assert waits.remembered > 0
+    waits.take([ending[last]])
+    assert (waits.remembered, times.ends) == (0, 1)
+    assert times.runs.count == (last == "ignored")
 
 
 def test_a_rerun_begins_the_wait_anew() -> None:

@@ -107,6 +107,30 @@ def test_rates_are_asked_for_as_often_as_the_limit_says(examples: Newcomer) -> N
         assert examples.ended(flow.id).word == "Finish"
 
 
+def test_what_was_staged_is_dropped_and_somebody_told_when_a_load_fails(examples: Newcomer) -> None:
+    with contextlib.chdir(examples.folder):
+        workflow = examples.define("load_and_clean.py")
+    folder = examples.folder
+    fine = examples.client.register(workflow, folder=str(folder), rows=3)
+    flow = examples.ended(fine.id)
+    assert (flow.word, [task.ended_as for task in flow.tasks]) == ("Finish", [*[None] * 4, "notTaken"])
+    assert (folder / "loaded.txt").exists() and not (folder / "notice.txt").exists()
+
+    flow = examples.ended(examples.client.register(workflow, folder=str(folder), rows=300).id)
+    stand = {task.name: (task.status, task.ended_as) for task in flow.tasks}
+    assert flow.word == "Failed"
+    assert stand == {
+        "staged": ("Finish", None),
+        "loaded": ("Suspend", "givenUp"),
+        "publish_rows": ("Ignore", "notTaken"),
+        "drop_stage": ("Finish", None),
+        "tell_somebody": ("Finish", None),
+    }
+    assert (folder / "notice.txt").exists() and not (folder / "staged.txt").exists()
+    told = examples.engine.flower("why", flow.id).stdout
+    assert "not taken by its rule ready: task 2 was given up" in told
+
+
 def test_models_are_trained_side_by_side(examples: Newcomer) -> None:
     returned = run(examples, "train_model.py", "count=300")
     assert returned["score"]["points"] == 300 and returned["score"]["right"] > 270

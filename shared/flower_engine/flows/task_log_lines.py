@@ -6,7 +6,7 @@ from contextlib import suppress
 import msgspec
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import TaskLapsed, TaskSuspended
+from flower_engine.model.events import TaskGivenUp, TaskLapsed, TaskSuspended
 from flower_engine.projection.archive.refused_events import UNREADABLE, event_of
 from flower_engine.projection.read.views import Moment, View, moment
 from flower_engine.projection.task_logs.chunk_queries import Arrival, ChunkRow, LostRow, Place
@@ -145,8 +145,10 @@ def losses_of(rows: Iterable[LostRow], asked: LineFilter) -> list[Loss]:
     for row in rows:
         with suppress(NewerEventError, *UNREADABLE):
             event = event_of(row.raw, row.error)
-            if not isinstance(event, TaskLapsed | TaskSuspended):
+            if not isinstance(event, TaskLapsed | TaskSuspended | TaskGivenUp):
                 continue
+            if isinstance(event, TaskGivenUp) and not event.lease:
+                continue  # of one that was held, its suspension tells
             kind = event.error.type if event.error is not None else "WorkerLost"
             if kind not in _LOSSES or asked.task not in (None, event.task):
                 continue

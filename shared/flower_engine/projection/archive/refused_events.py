@@ -18,6 +18,7 @@ from flower_engine.model.events import (
     TaskAnswered,
     TaskError,
     TaskFinished,
+    TaskGivenUp,
     TaskIgnored,
     TaskLapsed,
     TaskProgressed,
@@ -50,19 +51,19 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
         return replace(event, answer=msgspec.Raw(b"null"))
     if isinstance(event, FlowSignalled):
         return replace(event, payload=msgspec.Raw(b"null"))
-    if isinstance(event, TaskIgnored):
-        return replace(event, result=NO_VALUE)
+    if isinstance(event, TaskIgnored | TaskGivenUp):
+        return _without_error(event, why)
     if isinstance(event, TaskSuspended | TaskRetrying | TaskLapsed):
         return replace(event, error=_left_out(why))
     if isinstance(event, FlowRegistered):
-        tasks = tuple(replace(task, parameters={}, reads={}) for task in event.tasks)
+        tasks = tuple(replace(task, parameters={}, reads={}, stand_in=None) for task in event.tasks)
         taken = dict.fromkeys([*event.taken, *event.blobs], msgspec.Raw(b"null"))
         return replace(event, tasks=tasks, taken=taken, blobs={}, stand_ins={}, key="", parameters={})
     if isinstance(event, FlowSnapshot):
         bare = tuple(
             replace(
                 task,
-                message=replace(task.message, parameters={}, reads={}),
+                message=replace(task.message, parameters={}, reads={}, stand_in=None),
                 progress=None,
                 result=NO_VALUE,
                 blob=None,
@@ -74,13 +75,24 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, TaskProgressed):
         return replace(event, note="")
     if isinstance(event, FlowRerun):
-        bodies = {seq: replace(body, parameters={}, reads={}) for seq, body in event.bodies.items()}
+        bodies = {
+            seq: replace(body, parameters={}, reads={}, stand_in=None) for seq, body in event.bodies.items()
+        }
         return replace(event, bodies=bodies, parameters={})
     if isinstance(event, SlotsPassed):
         return replace(event, detail="")
     if isinstance(event, ScheduleDefined):
         return replace(event, problem="")
     return event
+
+
+def _without_error(event: TaskIgnored | TaskGivenUp, why: str) -> AnyEvent:
+    """A stand-in goes, and the error of an attempt, with the reason that is made of it."""
+    replace = msgspec.structs.replace
+    error = None if event.error is None else _left_out(why)
+    if isinstance(event, TaskGivenUp):
+        return replace(event, error=error)
+    return replace(event, result=NO_VALUE, error=error, reason=event.reason if error is None else "")
 
 
 def outline(raw: bytes, why: str) -> AnyEvent | None:

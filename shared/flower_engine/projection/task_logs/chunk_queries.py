@@ -74,7 +74,8 @@ WHERE task_flow_id = %(flow)s AND position_ms >= %(since)s
 # Who was never started again, and lost no worker, need not be looked for among the events.
 _LOST = """
 SELECT coalesce(raw, convert_to(event::text, 'UTF8')), error FROM kr_event
-WHERE task_flow_id = %(flow)s AND position_ms >= %(since)s AND type IN ('task.lapsed', 'task.suspended')
+WHERE task_flow_id = %(flow)s AND position_ms >= %(since)s
+  AND type IN ('task.lapsed', 'task.suspended', 'task.given_up')
   AND EXISTS (SELECT FROM kr_task_stat AS task WHERE task.task_flow_id = %(flow)s
     AND (%(task)s::int IS NULL OR task.task_exec_seq = %(task)s) AND (task.attempt > 1 OR task.lost > 0))
 ORDER BY position_ms, position_seq
@@ -82,7 +83,8 @@ ORDER BY position_ms, position_seq
 _NAMES = """
 SELECT task_exec_seq::int, task_name FROM kr_task_stat WHERE task_flow_id = %s AND task_name IS NOT NULL
 """
-# A flow stands still, too, where tasks of it failed, none runs, and what waits waits for these.
+# A flow stands still, too, where tasks of it failed, none runs, what waits waits for these, and none of them
+# is given up after a time.
 _OVER = """
 SELECT asked.flow, asked.task FROM unnest(%s::text[], %s::int[]) AS asked (flow, task)
 WHERE CASE WHEN asked.task IS NULL THEN EXISTS (
@@ -90,7 +92,10 @@ WHERE CASE WHEN asked.task IS NULL THEN EXISTS (
       OR (flow.suspended > 0 AND flow.running = 0 AND NOT EXISTS (
         SELECT FROM kr_task_stat AS waiting WHERE waiting.task_flow_id = asked.flow AND exec_status = 0
           AND NOT EXISTS (SELECT FROM kr_task_stat AS before WHERE before.task_flow_id = asked.flow
-            AND before.task_exec_seq = ANY(waiting.depends_on) AND before.exec_status IN (0, 2))))))
+            AND before.task_exec_seq = ANY(waiting.depends_on) AND before.exec_status IN (0, 2)
+            AND before.ended_as IS NULL))
+        AND NOT EXISTS (SELECT FROM kr_task_stat AS held WHERE held.task_flow_id = asked.flow
+          AND held.exec_status = 2 AND held.ended_as IS NULL AND held.on_failure LIKE 'hold:%%'))))
   ELSE EXISTS (SELECT FROM kr_flow_stat AS flow WHERE flow.task_flow_id = asked.flow
       AND flow.finished_ts IS NOT NULL)
     OR EXISTS (SELECT FROM kr_task_stat AS task WHERE task.task_flow_id = asked.flow
