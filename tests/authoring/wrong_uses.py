@@ -5,7 +5,7 @@ from datetime import date
 
 import msgspec
 
-from flower_engine import RetryPolicy, program, text, workflow
+from flower_engine import RetryPolicy, at_least, hold, program, text, workflow
 from flower_engine.client import Client, registration
 
 
@@ -37,6 +37,12 @@ def nightly(day: date, threshold: int = 50) -> int:
     files = list_files.having(timeot="5m").step(day)  # error: reportCallIssue | call-arg
     files = list_files.having(retry=5).step(day)  # error: reportArgumentType | arg-type
     files = list_files.having(RetryPolicy(5)).step(day)  # error: reportCallIssue | arg-type call-arg
+    list_files.having(rule="sometimes")  # error: reportArgumentType | arg-type
+    list_files.having(rule="at_least:2")  # error: reportArgumentType | arg-type
+    list_files.having(rule=at_least("2"))  # error: reportArgumentType | arg-type
+    list_files.having(others="stop")  # error: reportArgumentType | arg-type
+    list_files.having(on_failure="hold:2h")  # error: reportArgumentType | arg-type
+    list_files.having(rule=at_least(2), others="cancel", on_failure=hold("2h"), stand_in=[])
     files = list_files.step(day)
     count.step(files)  # error: reportArgumentType | arg-type
     total = count.step(files[0], strict=1)  # error: reportArgumentType | arg-type

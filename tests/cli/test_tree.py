@@ -39,6 +39,32 @@ def test_chains_go_straight_down() -> None:
     assert lines[-1] == "v + 10000 A Finish"
 
 
+def test_it_is_said_how_tasks_have_ended() -> None:
+    why = {
+        "rule": "ready",
+        "because": "givenUp",
+        "dependsOn": [1],
+        "count": 1,
+        "ends": {"givenUp": 1},
+        "needed": None,
+    }
+    error = {"type": "ValueError", "message": "no"}
+    held = {"status": "Suspend", "error": error, "endedAs": None, "givesUpTs": "2026-01-05T10:00:00Z"}
+    assert drawn(
+        task(1, status="Suspend", error=error, endedAs="givenUp"),
+        task(2, 1, status="Ignore", endedAs="notTaken", notTaken=why),
+        task(3, 2, status="Ignore", endedAs="passedOver", ignoredBy="eve", ignoreReason="not today"),
+        task(4, 3, **held),
+        task(5, 4, status="Ignore", ignoredBy="bob", ignoreReason="said by an older Flower"),
+    ) == [
+        "x 1 A Suspend  ValueError  given up",
+        "v - 2 A Ignore  not taken by its rule ready: task 1 was given up (before it: 1 given up)",
+        "v - 3 A Ignore  not today (by eve)",
+        "v x 4 A Suspend  ValueError  given up at 2026-01-05 10:00:00 UTC unless somebody decides",
+        "v - 5 A Ignore  said by an older Flower (by bob)",
+    ]
+
+
 def test_two_roots_are_two_trees() -> None:
     assert drawn(task(1), task(2)) == ["+ 1 A Finish", "+ 2 A Finish"]
 

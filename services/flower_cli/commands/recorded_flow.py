@@ -74,6 +74,8 @@ def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: boo
     kept = {_name(task): _last_attempts(task) for task in tasks}
     for task in tasks:
         does = [_does(task, one) for one in kept[_name(task)]]
+        if task["endedAs"] == "notTaken":  # by its rule, as in the test
+            continue
         if task["status"] == "Ignore":
             does.append(f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)")
         elif task["status"] == "Suspend" and not does:
@@ -81,7 +83,7 @@ def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: boo
         if does:
             yield from _lines("flower.stub", [repr(task["program"]), *does, f"task={_name(task)!r}"])
     yield "run = flower.start(DEFINITION, **PARAMETERS)"
-    ignored = [task for task in tasks if task["status"] == "Ignore"]
+    ignored = [task for task in tasks if task["status"] == "Ignore" and not _is_by_itself(task)]
     if ignored:
         yield "run.settle()"
     for task in ignored:
@@ -96,18 +98,23 @@ def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: boo
             yield f"assert run.tasks[{_name(task)!r}].attempts == {count}"
 
 
+def _is_by_itself(task: Json) -> bool:
+    """Whether a task was passed over by its rule, or as its definition says of its failure."""
+    return task["endedAs"] == "notTaken" or task["ignoredBy"] == "on_failure"
+
+
 def _body_of_cancelled(flow: Json, tasks: Sequence[Json]) -> Iterator[str]:
     """What had finished finishes, without its earlier attempts, so that no time passes; what had not hangs,
     and then the flow is cancelled."""
     passed_over = [
         task
         for task in tasks  # before: a cancel passes over the others at its own moment
-        if task["status"] == "Ignore" and (task["hasStandIn"] or task["finishedTs"] != flow["cancelledTs"])
+        if task["endedAs"] == "passedOver" and not _is_by_itself(task)
     ]
     for task in tasks:
         if task["status"] == "Finish":
             does = _literal(task["result"])
-        elif task in passed_over:
+        elif task in passed_over or _is_by_itself(task):
             does = f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)"
         else:
             does = "hangs()"

@@ -40,7 +40,7 @@ def end_of_task(task: dict[str, Any]) -> str:
     ended_as = task.get("endedAs")
     if ended_as == "notTaken" and task.get("notTaken"):
         return why_not_taken(msgspec.convert(task["notTaken"], NotTaken))
-    if ended_as in ("passedOver", "cancelled"):
+    if ended_as in ("passedOver", "cancelled") or (ended_as is None and task["status"] == "Ignore"):
         return f"{task['ignoreReason'] or ''} (by {task['ignoredBy'] or '?'})".strip()
     if ended_as == "givenUp":
         return "given up"

@@ -1,0 +1,47 @@
+"""Commands say why rules passed over tasks, and what an operation would do before it is done."""
+
+import json
+from typing import Any
+
+from api.serving import RunningApi
+from api.test_rules import failed_flow
+from cli.flower_command import Flower
+
+CHAIN: tuple[dict[str, Any], ...] = (
+    {"taskName": "load"},
+    {"taskName": "count", "parameters": {"rows": {"$from": "load"}}},
+    {"taskName": "tidy", "dependsOn": ["load"]},
+)
+
+
+def test_an_operation_says_what_it_would_do_and_does_nothing(flower: Flower, own_api: RunningApi) -> None:
+    own_api.define("chain", *CHAIN)
+    flow = flower("register", "chain").stdout.strip()
+    refused = flower("ignore", flow, "load")
+    assert refused.exit_code == 1 and "is needed by task 2" in refused.output
+    told = flower("ignore", flow, "load", "--cascade", "--dry-run").stdout
+    assert "nothing was done:" in told
+    assert "are passed over: tasks 1, 2" in told and "may start at once: task 3" in told
+    assert "are cut off: tasks 1, 2, 3" in flower("cancel", flow, "--dry-run").stdout
+    assert "the flow ends" in flower("cancel", flow, "--dry-run").stdout
+    assert "tasks 1, 2 are ignored" in flower("ignore", flow, "load", "--cascade").stdout
+    again = flower("rerun", flow, "--task", "load", "--dependents", "--dry-run", "--json")
+    effect = json.loads(again.stdout)["effect"]
+    assert (effect["runs"], effect["reopens"], effect["kept"]) == ([1], [2], [])
+
+
+async def test_it_is_said_how_a_flow_failed_and_what_was_left_out(
+    flower: Flower, own_api: RunningApi
+) -> None:
+    async with own_api.engine() as engine:
+        flow = await failed_flow(own_api, engine)
+        await own_api.project()
+    shown = flower("show", flow).stdout
+    assert "Failed" in shown and "given up" in shown and "not taken by its rule ready" in shown
+    assert "rule       settled" in flower("show", flow, "--task", "clean").stdout
+    assert "task 1 was given up" in flower("why", flow, "count").stdout
+    assert json.loads(flower("why", flow, "--json").stdout)["2"]["because"] == "givenUp"
+    assert flow in flower("flows", "--status", "Failed").stdout
+    assert "(given up)" in flower("errors", "--given-up").stdout.replace("\n", " ")
+    assert "nothing has failed" in flower("errors", "--held").stdout
+    assert flower("errors", "--held", "--retrying").exit_code == 2
