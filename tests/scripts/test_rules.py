@@ -6,7 +6,7 @@ import pytest
 from flower_engine.errors import RefusedError
 from flower_engine.flows.forks import plan_of_fork
 from flower_engine.model.definition import Keying, PlannedTask
-from flower_engine.model.events import TaskGivenUp, TasksPassed, TaskStarted
+from flower_engine.model.events import TaskAwaiting, TaskGivenUp, TasksPassed, TaskStarted
 from flower_engine.model.kept_results import INLINE
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
@@ -252,3 +252,27 @@ async def test_a_task_that_is_too_heavy_for_its_workers_is_given_up_as_it_says(e
     assert await kinds(engine, flow) == "Sx W"
     assert (await engine.flow(flow)).task(1).lost == 1
     assert [claim.task for claim in await engine.work_off()] == [2]
+
+
+async def test_what_waits_for_the_world_has_a_rule_as_any_task(engine: Engine) -> None:
+    """A wait begins with what its rule picked, and what nobody answers in time is given up as it says."""
+    engine.programs.add("A")
+    flow = await engine.register(
+        task(1),
+        task(2),
+        task(3, 1, 2, program="@sleep", parameters={"seconds": 0.001}, rule="any"),
+        task(4, 1, program="@event", parameters={"name": "paid", "timeout_seconds": 3600}, **GIVE_UP),
+        task(5, 4, rule="failed"),
+        task(6, 4),
+        task(7, 1, program="@sleep", parameters={"seconds": 3600}, rule="failed"),
+    )
+    running = await claimed(engine)
+    await engine.finish(running[1])
+    awaiting = {event.task: event for event in await engine.events() if isinstance(event, TaskAwaiting)}
+    assert (awaiting.keys(), awaiting[3].used) == ({3, 4}, (1,))
+    assert await kinds(engine, flow) == "F R W W W W In"
+    await engine.bring_due()
+    assert await kinds(engine, flow) == "F R F Sx W In In"
+    await engine.finish(running[2])
+    assert [claim.task for claim in await engine.work_off()] == [5]
+    assert (await engine.flow(flow)).ended_ms is not None
