@@ -123,6 +123,17 @@ async def test_a_signal_by_name_and_key_reaches_all_that_await_it(own_api: Runni
     assert post(own_api, "/signals", {**body, "id": "5"}).json()["taken"] == 0
 
 
+async def test_a_signal_reaches_very_many_flows_in_steps(own_api: RunningApi) -> None:
+    own_api.define("orders", PAID, {**PAID, "dependsOn": [1]})
+    replies = post(own_api, "/register", [{"taskId": "orders"}] * 250).json()
+    assert len(replies) == 250
+    body = {"name": "paid", "key": "7", "id": "1"}
+    reply = post(own_api, "/signals", body).json()
+    assert (reply["taken"], len(reply["tasks"])) == (250, 250)
+    assert post(own_api, "/signals", body).json()["taken"] == 0
+    assert post(own_api, "/signals", {**body, "id": "2"}).json()["taken"] == 250
+
+
 async def test_a_signal_brings_a_parked_flow_back_which_keeps_it(own_api: RunningApi) -> None:
     own_api.define("orders", {}, {**PAID, "dependsOn": [1]})
     flow = own_api.register("orders")
