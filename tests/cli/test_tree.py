@@ -49,7 +49,12 @@ def test_it_is_said_how_tasks_have_ended() -> None:
         "needed": None,
     }
     error = {"type": "ValueError", "message": "no"}
-    held = {"status": "Suspend", "error": error, "endedAs": None, "givesUpTs": "2026-01-05T10:00:00Z"}
+    held: dict[str, Any] = {
+        "status": "Suspend",
+        "error": error,
+        "endedAs": None,
+        "givesUpTs": "2026-01-05T10:00:00Z",
+    }
     assert drawn(
         task(1, status="Suspend", error=error, endedAs="givenUp"),
         task(2, 1, status="Ignore", endedAs="notTaken", notTaken=why),

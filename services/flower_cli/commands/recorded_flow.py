@@ -74,7 +74,7 @@ def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: boo
     kept = {_name(task): _last_attempts(task) for task in tasks}
     for task in tasks:
         does = [_does(task, one) for one in kept[_name(task)]]
-        if task["endedAs"] == "notTaken":  # by its rule, as in the test
+        if task.get("endedAs") == "notTaken":  # by its rule, as in the test
             continue
         if task["status"] == "Ignore":
             does.append(f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)")
@@ -100,7 +100,7 @@ def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: boo
 
 def _is_by_itself(task: Json) -> bool:
     """Whether a task was passed over by its rule, or as its definition says of its failure."""
-    return task["endedAs"] == "notTaken" or task["ignoredBy"] == "on_failure"
+    return task.get("endedAs") == "notTaken" or task["ignoredBy"] == "on_failure"
 
 
 def _body_of_cancelled(flow: Json, tasks: Sequence[Json]) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _body_of_cancelled(flow: Json, tasks: Sequence[Json]) -> Iterator[str]:
     passed_over = [
         task
         for task in tasks  # before: a cancel passes over the others at its own moment
-        if task["endedAs"] == "passedOver" and not _is_by_itself(task)
+        if task.get("endedAs") == "passedOver" and not _is_by_itself(task)
     ]
     for task in tasks:
         if task["status"] == "Finish":
