@@ -81,3 +81,28 @@ def test_a_migrations_hash_is_that_of_its_text() -> None:
     first, *_ = known_migrations()
     assert len(first.sha256) == 64
     assert dataclasses.replace(first, name="other") != first
+
+
+@pytest.mark.no_tables
+async def test_what_was_passed_over_before_ends_had_kinds_gets_its_kind(
+    empty_database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tuple(one for one in known_migrations() if one.name < "0031")
+    monkeypatch.setattr(migrations, "migrations", lambda: before)
+    await migrate(empty_database)
+    for seq, status, finished_ms in ((1, 3, 900), (2, 9, 1_234), (3, 9, 5_678), (4, 0, None)):
+        await empty_database.execute(
+            "INSERT INTO kr_task_stat (task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, task_seq,"
+            " exec_status, task_priority, parameters, registered_ts, finished_ts)"
+            " VALUES ('f', %s, -1, 'w', %s, %s, 0, '{}', now(), to_timestamp(%s / 1000.0))",
+            (seq, seq, status, finished_ms),
+        )
+    await empty_database.execute(
+        "INSERT INTO kr_event (partition, position_ms, position_seq, task_flow_id, type, event)"
+        " VALUES (0, 5678, 0, 'f', 'flow.cancelled', %s), (0, 5679, 0, 'f', 'flow.cancelled', NULL)",
+        ('{"type": "flow.cancelled", "at": 5678}',),
+    )
+    monkeypatch.undo()
+    await migrate(empty_database)
+    found = await empty_database.execute("SELECT ended_as FROM kr_task_stat ORDER BY task_exec_seq")
+    assert [kind for (kind,) in await found.fetchall()] == [None, "p", "c", None]
