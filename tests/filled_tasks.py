@@ -15,7 +15,6 @@ _BY_NAME: dict[str, Any] = {
     "priority": -7,
     "depends_on": (10,),
     "rule": "at_least:1",
-    "others": "cancel",
     "on_failure": "pass",
     "stand_in": {"rows": [0, 2.5, None]},
 }

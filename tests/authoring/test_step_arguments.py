@@ -95,7 +95,6 @@ def test_a_wrong_argument_is_refused(write: Write, says: str) -> None:
         ({"after": 5}, "write after=[first, second]"),
         ({"rule": "at_least:0"}, "(rule='at_least:0'): it is none of ready, finished, settled, any"),
         ({"rule": 2}, "(rule=2): it is none of"),
-        ({"others": "stop"}, "(others='stop'): it is neither 'keep' nor 'cancel'"),
         ({"on_failure": "hold:soon"}, "(on_failure='hold:soon'): it is none of 'hold', hold(\"2h\")"),
         ({"on_failure": "hold:0"}, "(on_failure='hold:0')"),
     ],
@@ -152,7 +151,7 @@ def test_every_option_is_known_to_type_checkers() -> None:
 def test_every_option_stands_in_the_document() -> None:
     values: dict[str, Any] = {
         **{"name": "named", "retry": RetryPolicy(2), "timeout": 1, "queue_timeout": 2, "queue": "big"},
-        **{"priority": 3, "units": 4, "after": [], "rule": at_least(1), "others": "cancel"},
+        **{"priority": 3, "units": 4, "after": [], "rule": at_least(1)},
         **{"on_failure": "pass", "stand_in": Total(rows=7)},
     }
     assert set(values) == set(OPTIONS)
@@ -168,7 +167,7 @@ def test_every_option_stands_in_the_document() -> None:
         **{"taskSeq": 2, "taskName": "named", "program": "Sample.add", "dependsOn": ["first"]},
         **{"retry": msgspec.to_builtins(RetryDocument.of(RetryPolicy(2).to_model())), "timeoutSeconds": 1},
         **{"queueTimeoutSeconds": 2, "queue": "big", "taskPriority": 3, "units": 4},
-        **{"parameters": {"numbers": [1, 2]}, "rule": "at_least:1", "others": "cancel", "onFailure": "pass"},
+        **{"parameters": {"numbers": [1, 2]}, "rule": "at_least:1", "onFailure": "pass"},
         "standIn": {"rows": 7, "bad": 0},
     }
 

@@ -40,9 +40,8 @@ def nightly(day: date, threshold: int = 50) -> int:
     list_files.having(rule="sometimes")  # error: reportArgumentType | arg-type
     list_files.having(rule="at_least:2")  # error: reportArgumentType | arg-type
     list_files.having(rule=at_least("2"))  # error: reportArgumentType | arg-type
-    list_files.having(others="stop")  # error: reportArgumentType | arg-type
     list_files.having(on_failure="hold:2h")  # error: reportArgumentType | arg-type
-    list_files.having(rule=at_least(2), others="cancel", on_failure=hold("2h"), stand_in=[])
+    list_files.having(rule=at_least(2), on_failure=hold("2h"), stand_in=[])
     files = list_files.step(day)
     count.step(files)  # error: reportArgumentType | arg-type
     total = count.step(files[0], strict=1)  # error: reportArgumentType | arg-type

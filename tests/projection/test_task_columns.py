@@ -69,7 +69,6 @@ async def test_rules_as_the_page_writes_them_with_sql_are_those_that_it_writes_i
     ("column", "value", "says"),
     [
         ("rule", "'sometimes'", "has the rule 'sometimes', which is none of"),
-        ("others", "'cancel'", "has others 'cancel' with the rule 'ready'"),
         ("on_failure", "'hold:soon'", "has on_failure 'hold:soon', which is none of"),
         ("stand_in", "'7'", "has a stand_in with on_failure 'hold'"),
         ("stand_in", "('[' || repeat('[', 3000) || repeat(']', 3000) || ']')::jsonb", "has a stand_in that"),

@@ -1,5 +1,7 @@
 """Rules on a real server: the cases that people met elsewhere, each named after its situation."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -16,7 +18,7 @@ from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.worker_transitions import Claim
 from scripts.engine import Engine, task
 
-GIVE_UP = {"on_failure": "give_up"}
+GIVE_UP: dict[str, Any] = {"on_failure": "give_up"}
 
 
 async def kinds(engine: Engine, flow: str) -> str:

@@ -215,7 +215,7 @@ def _data_fork() -> FlowPlan:
 
 def _with_rules(name: str, *tasks: dict[str, Any], timeout_ms: int | None = None) -> FlowPlan:
     """Tasks with rules; ``reads``: whose results each takes, and whether it cannot do without."""
-    planned = []
+    planned: list[PlannedTask] = []
     for seq, given in enumerate(tasks, start=1):
         reads: dict[int, bool] = given.pop("reads", {})
         after: tuple[int, ...] = given.pop("after", ())

@@ -14,15 +14,13 @@ BAD = TaskError(type="E", message="a NUL \0", traceback="\0")
     [
         TaskGivenUp(at=1, flow="f", v=2, task=1, was=1, by="on_failure", attempt=1, lease="1-0", error=BAD),
         TaskIgnored(
-            **{
-                "at": 1,
-                "flow": "f",
-                "v": 2,
-                "task": 1,
-                "was": 1,
-                "by": "on_failure",
-                "reason": "E: a NUL \0",
-            },
+            at=1,
+            flow="f",
+            v=2,
+            task=1,
+            was=1,
+            by="on_failure",
+            reason="E: a NUL \0",
             error=BAD,
             result=msgspec.Raw(b'"\\u0000"'),
         ),

@@ -75,14 +75,14 @@ def test_a_definition_without_rules_is_byte_for_byte_what_it_was() -> None:
     )
     for planned in plan_flow(plain):
         for written in (msgspec.json.encode(planned), msgspec.json.encode(message_of("w", planned))):
-            assert not {"rule", "others", "on_failure", "stand_in"} & msgspec.json.decode(written).keys()
+            assert not {"rule", "on_failure", "stand_in"} & msgspec.json.decode(written).keys()
 
 
 def test_a_version_keeps_rules_as_they_were_said() -> None:
     said = workflow(
         task(1, on_failure="pass", stand_in=[1.0, {"x": None}]),
         task(2, on_failure="hold:7200"),
-        task(3, 1, 2, rule="any", others="cancel"),
+        task(3, 1, 2, rule="any"),
     )
     assert definition_of("w", version_of(said).canonical) == said
     assert '"standIn":[1.0,{"x":null}]' in version_of(said).canonical
@@ -111,12 +111,6 @@ def test_durations_of_holding_are_normal_in_a_document() -> None:
             " has the rule 'all', which is none of ready, finished, settled, any, at_least:<k>",
         ),
         ({"rule": "at_least:3"}, " has the rule 'at_least:3' but depends on 2 only"),
-        ({"rule": "any", "others": "stop"}, " has others 'stop', which is neither keep nor cancel"),
-        (
-            {"rule": "settled", "others": "cancel"},
-            " has others 'cancel' with the rule 'settled': only any",
-        ),
-        ({"others": "cancel"}, " has others 'cancel' with the rule 'ready'"),
         (
             {"on_failure": "retry"},
             " has on_failure 'retry', which is none of hold, hold:<time>, give_up",

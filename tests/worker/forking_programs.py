@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def wait_long(folder: Path) -> None:
     _sleep()
 
 
-def _exit_code(process: multiprocessing.process.BaseProcess) -> int | None:
+def _exit_code(process: BaseProcess) -> int | None:
     """Of a process that has ended. Where another thread of multiprocessing (each start of a process looks
     after all others) has just taken its end from the system, it is None until that thread has noted it."""
     deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -27,7 +27,6 @@ _AS_THEY_ARE = {
     "priority": "taskPriority",
     "units": "units",
     "rule": "rule",
-    "others": "others",
     "on_failure": "onFailure",
     "stand_in": "standIn",
 }

@@ -9,18 +9,15 @@ from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references
 from flower_engine.model.result_json import MAX_INTEGER_BITS
 from flower_engine.model.rule_texts import (
-    CANCEL,
     GIVE_UP,
     HOLD,
-    KEEP,
     ON_FAILURE,
-    OTHERS,
     PASS,
     RULES,
     hold_ms,
     known_rule,
 )
-from flower_engine.model.rules import AT_LEAST, FINISHED, READY
+from flower_engine.model.rules import FINISHED, READY
 from flower_engine.model.storable import unstorable_in
 from flower_engine.model.task_spec import MAX_DURATION_MS, TaskSpec
 
@@ -35,7 +32,7 @@ def problems_of_rules(
 ) -> Iterator[str]:
     """What is wrong, as sentences that name the row; ``tasks`` by task_seq, as ``references`` has them."""
     for index, task in enumerate(tasks):
-        if task.rule == READY and task.others == KEEP and task.on_failure == HOLD and task.stand_in is None:
+        if task.rule == READY and task.on_failure == HOLD and task.stand_in is None:
             continue
         row = f"row (task_id {name!r}, task_seq {task.task_seq})"
         yield from (f"{row}{problem}" for problem in _of_rule(index, tasks, references))
@@ -48,13 +45,6 @@ def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionRefere
     if rule is None:
         yield f" has the rule {short(task.rule)!r}, which is none of {', '.join(RULES)}"
         return
-    if task.others not in OTHERS:
-        yield f" has others {short(task.others)!r}, which is neither keep nor cancel"
-    elif task.others == CANCEL and rule.word != AT_LEAST:
-        yield (
-            f" has others 'cancel' with the rule {task.rule!r}: only any and at_least:<k> can start before"
-            " other dependencies have ended"
-        )
     if rule.word in (READY, FINISHED):
         return
     dependencies = len(_dependencies(index, tasks, references))

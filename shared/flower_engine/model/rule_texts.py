@@ -6,8 +6,6 @@ from flower_engine.model.durations import duration_ms
 from flower_engine.model.rules import ANY, AT_LEAST, FAILED, FINISHED, READY, SETTLED, Rule, rule_of
 
 RULES = (READY, FINISHED, SETTLED, ANY, f"{AT_LEAST}:<k>", FAILED)
-KEEP, CANCEL = "keep", "cancel"
-OTHERS = (KEEP, CANCEL)
 HOLD, GIVE_UP, PASS = "hold", "give_up", "pass"
 ON_FAILURE = (HOLD, f"{HOLD}:<time>", GIVE_UP, PASS)
 

@@ -30,7 +30,6 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
     rule: str = "ready"
-    others: str = "keep"
     on_failure: str = "hold"
     stand_in: Any = None
     definition: str = ""
@@ -49,7 +48,6 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     parameters: dict[str, Any] = {}
     no_retry_on: tuple[str, ...] = ()
     rule: str = "ready"
-    others: str = "keep"
     on_failure: str = "hold"
     stand_in: Any = None
     definition: str = ""

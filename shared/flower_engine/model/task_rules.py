@@ -13,13 +13,11 @@ _HOLD = "hold:"
 
 
 class TaskRules(NamedTuple):
-    """Field ``yN`` of a flow's hash; Lua's rules read it. ``depends_on``: which dependencies it
-    cancels when it starts without them."""
+    """Field ``yN`` of a flow's hash; Lua's rules read it."""
 
     rule: str
     most: int
     on_failure: str
-    depends_on: tuple[int, ...]
     stand_in: Any
 
     @classmethod
@@ -28,8 +26,7 @@ class TaskRules(NamedTuple):
         if task.rule == "ready" and task.on_failure == "hold":
             return None
         word, most = rule_of(task.rule)
-        depends_on = task.depends_on if task.others == "cancel" else ()
-        return cls(word, most, task.on_failure, depends_on, task.stand_in)
+        return cls(word, most, task.on_failure, task.stand_in)
 
     @property
     def hold_ms(self) -> int | None:
@@ -39,9 +36,8 @@ class TaskRules(NamedTuple):
         return round(float(self.on_failure.removeprefix(_HOLD)) * 1000)
 
     def text(self) -> bytes:
-        """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), what it
-        cancels, and its stand-in as JSON (""; it has none)."""
+        """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), and its
+        stand-in as JSON (""; it has none)."""
         on_failure = self.on_failure if self.hold_ms is None else f"{_HOLD}{self.hold_ms}"
-        others = ",".join(map(str, self.depends_on)) or "-"
         stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
-        return f"{self.rule} {self.most} {on_failure} {others} ".encode() + stand_in
+        return f"{self.rule} {self.most} {on_failure} ".encode() + stand_in

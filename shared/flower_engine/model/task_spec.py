@@ -91,13 +91,6 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             extra_json_schema={"pattern": "^(ready|finished|settled|any|at_least:[1-9][0-9]*|failed)$"},
         ),
     ] = "ready"
-    others: Annotated[
-        str,
-        Meta(
-            description="what becomes of dependencies that any or at_least:<k> does not need any more",
-            extra_json_schema={"enum": ["keep", "cancel"]},
-        ),
-    ] = "keep"
     on_failure: Annotated[
         str,
         Meta(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, ov
 
 if TYPE_CHECKING:
     from flower_engine.model.durations import Duration
-    from flower_engine.programs.task_options import OnFailure, Others, RetryPolicy, Rule
+    from flower_engine.programs.task_options import OnFailure, RetryPolicy, Rule
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +55,6 @@ class Program(Generic[P, R_co]):
             priority: int | None = None,
             units: int | None = None,
             rule: "Rule | None" = None,
-            others: "Others | None" = None,
             on_failure: "OnFailure | None" = None,
             stand_in: object = None,
             after: Sequence[object] | None = None,
@@ -66,10 +65,9 @@ class Program(Generic[P, R_co]):
             ``timeout``: of one attempt; ``queue_timeout``: of the wait for a worker. ``priority``: -20..19,
             the lower goes first. ``units``: how much it counts against limits. ``after``: results of steps
             that must have ended before, though their values are not used. ``rule``: when it starts, by how
-            the tasks before it end, ``"ready"`` or :func:`~flower_engine.at_least` for example; ``others``:
-            what becomes of those that it does not need any more. ``on_failure``: what follows its failure for
-            good, ``"give_up"`` or :func:`~flower_engine.hold` for example; ``stand_in``: with ``"pass"`` what
-            takes the place of its result.
+            the tasks before it end, ``"ready"`` or :func:`~flower_engine.at_least` for example.
+            ``on_failure``: what follows its failure for good, ``"give_up"`` or :func:`~flower_engine.hold`
+            for example; ``stand_in``: with ``"pass"`` what takes the place of its result.
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

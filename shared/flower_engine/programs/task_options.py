@@ -11,7 +11,6 @@ from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.rule_texts import (
     GIVE_UP,
     HOLD,
-    OTHERS,
     PASS,
     RULES,
     held_for,
@@ -40,7 +39,6 @@ Held = NewType("Held", str)
 """What :func:`hold` gives."""
 Rule = Literal["ready", "finished", "settled", "any", "failed"] | AtLeast
 """When a task starts, by how the tasks before it end."""
-Others = Literal["keep", "cancel"]
 """What becomes of tasks before it that a task does not need any more."""
 OnFailure = Literal["hold", "give_up", "pass"] | Held
 """What follows a task's failure for good."""
@@ -179,11 +177,6 @@ class Checks:
         rule = known_rule(value) if isinstance(value, str) else None
         if rule is None:
             self.fail("rule", value, f"is none of {', '.join(RULES)}: for the last but one write at_least(k)")
-        return cast(str, value)
-
-    def option_others(self, value: object) -> str:
-        if value not in OTHERS:
-            self.fail("others", value, "is neither 'keep' nor 'cancel'")
         return cast(str, value)
 
     def option_on_failure(self, value: object) -> str:

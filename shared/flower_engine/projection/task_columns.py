@@ -49,7 +49,6 @@ NOT_IN_FLOWS = {
     "timeout_ms": "the error of the task says that it was over",
     "queue_timeout_ms": "the error of the task says that it was over",
     "units": "the limit that the task waits for says so",
-    "others": "the history of what was cancelled says so",
     "stand_in": "the result of the task is it, once it was passed over",
 }
 """Fields that a row of ``kr_task_stat`` does not show, each with the reason."""

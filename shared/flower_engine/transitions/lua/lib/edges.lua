@@ -11,8 +11,8 @@
 local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
 local NO_EDGES = '0 0 0 0 0 0 -'
 local BEGUN = '^!' -- of what is used
-local RULES = '^(%S+) (%d+) (%S+) (%S+) (.*)$' -- rule, how many, on_failure, what it cancels, stand-in
-local NO_RULES = 'ready 0 hold - '
+local RULES = '^(%S+) (%d+) (%S+) (.*)$' -- rule, how many, on_failure, stand-in
+local NO_RULES = 'ready 0 hold '
 local STARTS = 'start'
 local PASSES = 'pass'
 local STAYS = 'wait'
