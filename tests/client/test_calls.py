@@ -242,11 +242,19 @@ NO_CLASS = {
 }
 
 
+OWN_REASON = {
+    errors.KeyConflictError: "key-conflict",
+    errors.FlowEndedError: "ended",
+    errors.NotAskedError: "not-asked",
+    errors.TooManySignalsError: "too-many-signals",
+}
+
+
 @pytest.mark.parametrize("kind", [kind for kind in ANSWERS if issubclass(kind, errors.FlowerError)])
 def test_an_answer_is_the_error_that_it_was_in_the_engine(kind: type[errors.FlowerError]) -> None:
     made = kind.__new__(kind, "words")
     faults = [errors.ParameterFault("words", "#/parameters/a")]
-    reason = "key-conflict" if kind is errors.KeyConflictError else "needed"
+    reason = OWN_REASON.get(kind, "needed")
     vars(made).update(problems=["words"], workflow="w", faults=faults, reason=reason, flow="f")
     vars(made).update(
         retry_after=1, store="Redis", parameter="since", partition=0, events=1, size_bytes=1, version=1

@@ -20,6 +20,7 @@ from flower_engine.model.limits import (
     parse_limit,
     setting_of,
 )
+from flower_engine.model.wait_programs import is_wait
 
 ROOT = Path(__file__).parents[2]
 names = st.text(min_size=1, max_size=20) | st.text("%:25 3A,/!*|@", min_size=1, max_size=8)
@@ -46,6 +47,7 @@ def test_the_name_of_a_lane_says_all_that_it_was_made_of(lane: Lane) -> None:
 
 @given(lanes)
 def test_the_lane_of_a_task_is_named_after_it(lane: Lane) -> None:
+    lane = lane._replace(is_wait=is_wait(lane.program))
     task = PlannedTask(
         seq=1,
         task_seq=1,

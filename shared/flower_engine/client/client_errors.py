@@ -161,7 +161,7 @@ def error_of(status: int, content: bytes) -> FlowerError:
     """The error that an answer tells. Its class is that of the engine where it has one for this problem."""
     problem = _read(content)
     kind, said = problem.type.removeprefix(_PREFIX), hide_secrets(problem_words(content, f"status {status}"))
-    if status in (401, 403):
+    if status in (401, 403) and kind not in _KINDS:
         hint = "; give it as token or FLOWER_TOKEN" if status == 401 else ""
         return AuthError(said + hint)
     if status == 404 and problem.description:
@@ -227,6 +227,10 @@ _KINDS: Mapping[str, Callable[[str, _Problem], FlowerError]] = {
     "moved": _as(errors.MovedError, reason="moved"),
     "ambiguous": _as(errors.AmbiguousFlowError, reason="ambiguous"),
     "key-conflict": _key_conflict,
+    "ended": _as(errors.FlowEndedError, reason="ended"),
+    "not-asked": _as(errors.NotAskedError, reason="not-asked"),
+    "too-many-signals": _as(errors.TooManySignalsError, reason="too-many-signals"),
+    "too-large": _as(errors.PayloadTooLargeError),
     "conflict": _as(errors.DefinitionConflictError, reason="conflict"),
     "flow-limit": _as(errors.FlowLimitError, retry_after=1),
     "pruning": _as(errors.PrunedError, reason="pruning", until_ms=0),

@@ -34,7 +34,7 @@ class Task(_Told):
     result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words;
     ``workflow_version`` the version that a rerun gave it the body of. ``ended_as`` says how it has ended,
     where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``, ``givenUp``;
-    ``gives_up_ts`` when one that is held is given up."""
+    ``gives_up_ts`` when one that is held is given up; ``awaiting`` what one waits for of the world."""
 
     task_exec_seq: int
     task_seq: int
@@ -68,6 +68,7 @@ class Task(_Told):
     ended_as: str | None = None
     gives_up_ts: datetime | None = None
     not_taken: dict[str, Any] | None = None
+    awaiting: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
