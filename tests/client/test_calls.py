@@ -242,7 +242,7 @@ NO_CLASS = {
 }
 
 
-OWN_REASON = {
+OWN_REASON: dict[type[errors.FlowerError], str] = {
     errors.KeyConflictError: "key-conflict",
     errors.FlowEndedError: "ended",
     errors.NotAskedError: "not-asked",
