@@ -18,6 +18,7 @@ from flower_engine.model.fold_steps import STEPS
 from flower_engine.model.kept_results import reads_of
 from flower_engine.model.rules import FAILED, PASS, Edge, decide, decided, rule_of
 from flower_engine.model.status import Status
+from flower_engine.model.wait_programs import is_wait
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
 _MOST_NAMED = 10  # of those that need a result
@@ -77,7 +78,7 @@ def effect_of_rerun(
     effect = before.effect(flow, _pass_over(flow))
     effect.reopens = reopens
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
-    effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program.startswith("@")]
+    effect.asked_again = [seq for seq in ran if is_wait(flow.task(seq).planned.program)]
     return effect
 
 

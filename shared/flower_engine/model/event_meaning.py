@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from flower_engine.model import events
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, WITHOUT_VALUE, EndedAs
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, EndedAs
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.status import Status
@@ -237,7 +237,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     events.TaskUnignored: Meaning(
         moves=(
             Move("task", (IGNORE,), WAIT, of_kinds=(PASSED, CUT_OFF)),
-            Move("behind", (IGNORE,), WAIT, of_kinds=WITHOUT_VALUE),
+            Move("behind", (IGNORE,), WAIT, of_kinds=(NOT_TAKEN,)),
         ),
         forgets=_BEGAN_ANEW,
         end="over",

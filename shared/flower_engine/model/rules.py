@@ -18,7 +18,7 @@ READY, FINISHED, SETTLED, ANY, AT_LEAST, FAILED = "ready", "finished", "settled"
 
 Standing = Literal["open", "held", "finished", "passed", "not_taken", "given_up"]
 """How a dependency stands: it waits or runs; it is held; or how it has ended. What a cancel cut off counts as
-passed over without a value; a condition that did not hold, and a vanished item, as not taken."""
+passed over without a value."""
 
 
 class Decision(Enum):

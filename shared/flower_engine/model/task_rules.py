@@ -6,10 +6,10 @@ import msgspec
 
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.rule_texts import HOLD, hold_ms
 from flower_engine.model.rules import rule_of
 
 _encode = msgspec.json.Encoder().encode
-_HOLD = "hold:"
 
 
 class TaskRules(NamedTuple):
@@ -31,13 +31,11 @@ class TaskRules(NamedTuple):
     @property
     def hold_ms(self) -> int | None:
         """After which time a held task is given up; None: never."""
-        if not self.on_failure.startswith(_HOLD):
-            return None
-        return round(float(self.on_failure.removeprefix(_HOLD)) * 1000)
+        return hold_ms(self.on_failure)
 
     def text(self) -> bytes:
         """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), and its
         stand-in as JSON (""; it has none)."""
-        on_failure = self.on_failure if self.hold_ms is None else f"{_HOLD}{self.hold_ms}"
+        on_failure = self.on_failure if self.hold_ms is None else f"{HOLD}:{self.hold_ms}"
         stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
         return f"{self.rule} {self.most} {on_failure} ".encode() + stand_in
