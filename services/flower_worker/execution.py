@@ -305,7 +305,7 @@ class Executor:
             return
         if kind is not OutcomeKind.RETURNED:
             if self._logs is not None:
-                self._logs.put_back_log()
+                self._logs.put_back_log(attempt.log)
             error = msgspec.json.decode(payload, type=TaskError)
             _log.warning("%s %s: %s: %.500s", attempt, _SAID[kind], error.type, error.message)
         progress = attempt.take_untold()

@@ -355,8 +355,20 @@ async def test_the_log_of_the_worker_goes_on_after_a_program_that_took_logging_a
     other = await engine.register(row(1, "takes_logging_away", how="nothing"))
     await until_settled(engine, other)
     await worker.stop()
-    assert how == "disable" or f"fails after {how}" in worker.log()
+    assert f"fails after {how}" in worker.log()
     assert f"flower_worker.execution: flow {other} task 1 attempt 1 failed" in worker.log()
+
+
+@pytest.mark.parametrize("how", ["dictConfig", "basicConfig", "level", "disable"])
+async def test_the_worker_says_that_it_stops_after_a_program_that_took_logging_away_and_ended_well(
+    engine: Engine, spawn_worker: Spawn, how: str
+) -> None:
+    """A program that takes no longer than the time between two looks at what programs did."""
+    flow = await engine.register(row(1, "takes_logging_away", how=how, fails=False))
+    worker = spawn_worker(programs=(PRINTING,))
+    await until_settled(engine, flow)
+    await worker.stop()
+    assert "stops: it takes no more tasks" in worker.log()
 
 
 async def test_what_a_program_prints_after_it_closed_its_output_is_not_in_the_log_of_the_next(

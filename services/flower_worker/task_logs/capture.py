@@ -81,6 +81,8 @@ class Capture:
             sys.stdout = out
         if sys.stderr is not err and (is_alone or _is_gone(sys.stderr)):
             sys.stderr = err
+        if is_alone:
+            self.put_back_log(is_alone=True)  # the next look may be far away, and the worker has much to say
         self._look(is_alone=is_alone)
 
     def _look(self, *, is_alone: bool) -> None:

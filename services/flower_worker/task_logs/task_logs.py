@@ -51,9 +51,10 @@ class TaskLogs:
             log.mask = LineMask(secrets)
         return log
 
-    def put_back_log(self) -> None:
-        """The worker is about to log what became of a program, whatever that did to ``logging``."""
-        CAPTURE.put_back_log(is_alone=False)
+    def put_back_log(self, log: AttemptLog | None = None) -> None:
+        """The worker is about to log what became of a program, whatever that did to ``logging``; ``log`` is
+        that of the program's attempt, still open."""
+        CAPTURE.put_back_log(is_alone=self._waiting.open == (log is not None))
 
     def child_output(self) -> ChildOutput:
         """The pipes for a child process. Raises OSError where there are no descriptors left."""
