@@ -12,6 +12,7 @@ import os
 import secrets
 import termios
 
+from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.process_forks import hide_from_copies
 from flower_engine.task_logs.lines import Stream
 from flower_worker.task_logs import frames
@@ -19,8 +20,10 @@ from flower_worker.task_logs.attempt_log import AttemptLog
 from flower_worker.task_logs.echo import Echo
 
 _PIECE_BYTES = 16 * 1024
-_LOUD_BYTES = 1 << 20  # of a pipe, and read at once, where very much is written
-_LOUD_SECONDS = 0.005  # between two readings then
+_LOUD_BYTES = 128 * 1024  # read at once, where very much is written: some tenths of a millisecond
+_LOUD_PIPE_BYTES = 1 << 20
+_LOUD_REST = 9  # times as long as a reading took, there is none then
+_LEAST_REST_SECONDS = 0.002
 _MOST_BEGUN_BYTES = 64 * 1024
 _WRITER = -1  # no thread's number: pieces of a pipe belong together
 
@@ -130,7 +133,7 @@ class _Pipe:
         left = array.array("i", [0])
         if self.descriptor >= 0:
             fcntl.ioctl(self.descriptor, termios.FIONREAD, left)
-        while left[0] > 0 and (count := self._read_once(left[0])):
+        while left[0] > 0 and (count := self._read_once(min(left[0], _LOUD_BYTES))):
             left[0] -= count
         self._take(self._rest)
         self._rest = b""
@@ -148,15 +151,17 @@ class _Pipe:
 
     def _read(self) -> None:
         is_loud = self._whose.is_loud
+        begin = SYSTEM_CLOCK.monotonic() if is_loud else 0.0
         self._read_once(_LOUD_BYTES if is_loud else _PIECE_BYTES)
         if is_loud and self.descriptor >= 0:
-            # The other tasks of the worker come first: let much gather.
+            # The other tasks of the worker come first: a tenth of its time is enough for this one.
             if not self._is_large:
                 self._is_large = True
                 with contextlib.suppress(OSError, AttributeError):  # not Linux, or no more of such pipes
-                    fcntl.fcntl(self.descriptor, fcntl.F_SETPIPE_SZ, _LOUD_BYTES)
+                    fcntl.fcntl(self.descriptor, fcntl.F_SETPIPE_SZ, _LOUD_PIPE_BYTES)
             self._loop.remove_reader(self.descriptor)
-            self._later = self._loop.call_later(_LOUD_SECONDS, self.listen)
+            took = SYSTEM_CLOCK.monotonic() - begin
+            self._later = self._loop.call_later(max(_LEAST_REST_SECONDS, _LOUD_REST * took), self.listen)
 
     def _read_once(self, most: int) -> int:
         try:
