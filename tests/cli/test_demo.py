@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
+import loopback_only
 from cli.up_process import CANNOT_RUN, stub_services
 from forked_flower import flower
 
 
-def demo(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the demo as a person does, with its throwaway folder inside ``folder``."""
+def demo(folder: Path, counts: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo as a person does, with its throwaway folder inside ``folder``, and without a network where
+    the system can do that: how often another machine was asked for stands in ``counts`` then."""
+    command = [sys.executable, "-m", "flower_cli", "demo"]
+    isolated = [sys.executable, str(Path(loopback_only.__file__)), str(counts)]
     return subprocess.run(
-        [sys.executable, "-m", "flower_cli", "demo"],
+        [*isolated, *command] if can_isolate() else command,
         env={**os.environ, "TMPDIR": str(folder), **variables},
         capture_output=True,
         text=True,
@@ -23,9 +28,19 @@ def demo(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_example_runs_from_its_definition_to_its_rows(tmp_path: Path) -> None:
+def can_isolate() -> bool:
+    probe = "import loopback_only; loopback_only.isolate()"
+    path = str(Path(loopback_only.__file__).parent)
+    asked = [sys.executable, "-c", probe]
+    return subprocess.run(asked, env={**os.environ, "PYTHONPATH": path}, check=False).returncode == 0
+
+
+def test_the_example_runs_from_its_definition_to_its_rows_and_sends_nothing_home(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     # What is set for a real engine is not for this one.
-    ended = demo(tmp_path, FLOWER_REDIS_URL="redis://elsewhere.example", FLOWER_PORT="1")
+    counts = tmp_path_factory.mktemp("network") / "counts"
+    ended = demo(tmp_path, counts, FLOWER_REDIS_URL="redis://elsewhere.example", FLOWER_PORT="1")
     assert ended.returncode == 0, ended.stderr
     for number, program in enumerate(
         ("EchoRandomTimeSleep", "EchoParamTimeSleep", "HTTPPostRequest"), start=1
@@ -36,6 +51,7 @@ def test_the_example_runs_from_its_definition_to_its_rows(tmp_path: Path) -> Non
     assert "kr_task_stat" in ended.stdout
     assert '{"SLEEP_TIME_SECOND": "3"}' in ended.stdout
     assert "make run" in ended.stdout
+    assert not can_isolate() or counts.read_text() == "0"
     assert_nothing_left(tmp_path)
 
 
