@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 from newcomer.page_blocks import blocks_of, steps_of, told
@@ -30,6 +31,7 @@ def main() -> None:
         (folder / "empty").mkdir()
         follow_readme(folder / "empty", environment_of(binaries, wheels, folder))
         check_origin(binaries, folder / "venv")
+        check_second_name(binaries, folder)
     print(f"the README's beginning works from wheels alone; {time.monotonic() - began:.0f} s")
 
 
@@ -97,6 +99,40 @@ def check_origin(binaries: Path, venv: Path) -> None:
     code = "import flower_engine, flower_cli; print(flower_engine.__file__, flower_cli.__file__, sep='\\n')"
     found = run([binaries / "python", "-P", "-c", code]).splitlines()
     assert len(found) == 2 and all(Path(file).is_relative_to(venv) for file in found), found
+
+
+def check_second_name(binaries: Path, folder: Path) -> None:
+    """Another distribution takes the command ``flower``, as Celery's monitor does, and goes again:
+    ``flowerctl`` is Flower's throughout, and ``flower`` can be had back."""
+    pip = [binaries / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    ours = run([binaries / "flower", "--version"])
+    run([*pip, "install", "--no-index", other_flower(folder)])
+    assert run([binaries / "flower"]) == "another flower\n"
+    assert run([binaries / "flowerctl", "--version"]) == ours
+    run([*pip, "uninstall", "--yes", "other-flower"])
+    assert not (binaries / "flower").exists()
+    assert run([binaries / "flowerctl", "--version"]) == ours
+    links = ["--no-index", "--no-deps", "--find-links", folder / "wheels"]
+    run([*pip, "install", "--force-reinstall", *links, "flower-engine"])
+    assert run([binaries / "flower", "--version"]) == ours
+    print("flowerctl is Flower's beside another command flower", flush=True)
+
+
+def other_flower(folder: Path) -> Path:
+    """The wheel of another distribution with a command of that name."""
+    wheel = folder / "other_flower-1-py3-none-any.whl"
+    about = "other_flower-1.dist-info"
+    files = {
+        "other_flower.py": "def main():\n    print('another flower')\n",
+        f"{about}/METADATA": "Metadata-Version: 2.1\nName: other-flower\nVersion: 1\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{about}/entry_points.txt": "[console_scripts]\nflower = other_flower:main\n",
+    }
+    with zipfile.ZipFile(wheel, "w") as made:
+        for name, text in files.items():
+            made.writestr(name, text)
+        made.writestr(f"{about}/RECORD", "".join(f"{name},,\n" for name in [*files, f"{about}/RECORD"]))
+    return wheel
 
 
 def run(command: list[str | Path]) -> str:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 LUA = sorted((ROOT / "shared" / "flower_engine" / "transitions" / "lua").glob("*/*.lua"))
 TRANSITIONS = [file for file in LUA if file.parent.name != "lib"]
-PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 KINDS_OF_KEYS = sorted(
     {name for name in vars(Keys(0)) if not name.startswith("_")} - {"partition", "prefix"}
     | {name for name in vars(Keys) if not name.startswith("_")}
