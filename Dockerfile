@@ -12,6 +12,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
 COPY schema schema
 COPY services services
+# What of the dashboard is not built yet is built with a node that pip fetches and that goes again.
+COPY dashboard dashboard
 RUN pip install --no-cache-dir --no-deps .
 
 RUN useradd --system --create-home flower

@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test fuzz test-install chaos check bench bench-peers lock-peers format lock clean
+.PHONY: help demo run dashboard test test-ui fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -15,8 +15,12 @@ help: ## this list
 demo: .venv/.runs ## the whole engine in a throwaway folder, a workflow in Python and one in JSON
 	@$(BIN)/flower demo
 
-run: .venv/.runs ## the engine with its data in .flower/, API on 127.0.0.1:8000; Ctrl-C stops it
+run: .venv/.runs ## the engine with its data in .flower/, API and dashboard on 127.0.0.1:8000; Ctrl-C stops it
+	@$(BIN)/python dashboard/bundle.py || echo "the engine runs without its dashboard; the page says how to build it"
 	@$(BIN)/flower up
+
+dashboard: .venv/.runs ## build the dashboard, where it is not of these sources; with npm, or with pip that fetches it
+	@$(BIN)/python dashboard/bundle.py
 
 # Many tests wait for real processes, so a few more at once than there are cores do well. The files keep the
 # order that tests/conftest.py gives them, the long ones first; xdist's own puts those with few tests last.
@@ -25,6 +29,9 @@ JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## the dashboard in a real Chromium, before a real engine; needs node and npm
+	@PYTHONPATH=tests $(BIN)/python -m ui
 
 FUZZ ?= 20
 SEED ?=
@@ -46,6 +53,7 @@ check: .venv/.tests ## format, lint (Lua too, where luacheck is installed), type
 	@$(BIN)/ruff format --no-cache --check --quiet .
 	@$(BIN)/ruff check --no-cache --quiet .
 	@PYTHONPATH=tests $(BIN)/python -m lua_check
+	@$(if $(NPM),$(MAKE) --no-print-directory check-dashboard,echo "npm is not installed; the dashboard was not linted" >&2)
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports --no-cache --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@$(BIN)/pytest tests/unit
@@ -69,9 +77,19 @@ bench-peers: .venv/.runs $(PEER_LOCKS:benchmarks/peers/requirements/%.lock=.venv
 		{ .venv-peers/$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $< && touch $@ \
 		|| echo "$* cannot be installed here; it will be left out" >&2; }
 
+# npm runs no script of a package; --ignore-scripts says so whatever the machine's settings are.
+NPM := $(shell command -v npm 2>/dev/null)
+
+check-dashboard: dashboard/node_modules/.installed
+	@cd dashboard && npm run --silent check
+
+dashboard/node_modules/.installed: dashboard/package-lock.json
+	@cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed
+
 format: .venv/.tests ## write the code in the one format
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+	@$(if $(NPM),$(MAKE) --no-print-directory dashboard/node_modules/.installed && cd dashboard && npm run --silent format,true)
 
 lock: ## take the newest versions that pyproject.toml allows into the lock files
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
@@ -91,7 +109,7 @@ freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make 
 	.venv-lock/bin/pip freeze --exclude flower-engine; }
 
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock .venv-peers build dist .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

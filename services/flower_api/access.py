@@ -1,44 +1,79 @@
 """API tokens: who may read, who may operate, and whose name an event carries.
 
-With ``FLOWER_API_TOKENS`` every call needs a bearer token, but for the probes. Without it the API only
-listens on loopback (see :func:`refuse_open_doors`), and nobody is asked.
+With ``FLOWER_API_TOKENS`` every call needs a bearer token or a session that one began, but for the probes and
+for what a browser needs until it has a session. Without it the API only listens on loopback (see
+:func:`refuse_open_doors`), and nobody is asked.
 """
 
 import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_api.problems import ProblemError, answer
+from flower_api.sessions import CSRF_HEADER, Session, Sessions
 from flower_engine.errors import SettingsError
 from flower_engine.runtime.api_tokens import ApiToken
 from flower_engine.runtime.settings import Settings
 
 PROBES = ("/healthz", "/readyz")  # for those who start and stop services; they need no token
+LOGIN = ("/login", "/logout", "/session")  # these know by themselves who asks
 _READS = ("GET", "HEAD", "OPTIONS")
 _BY = "flower_by"
 
 
-class TokenGate:
-    """ASGI middleware that lets only known tokens through."""
+def is_page(path: str) -> bool:
+    """Whether it is the dashboard's page or a file of it: the same for everybody, with nothing to hide."""
+    return path == "/" or path.startswith("/ui/")
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[ApiToken]) -> None:
-        self._app = app
+
+class KnownTokens:
+    """The tokens that let somebody in."""
+
+    def __init__(self, tokens: Sequence[ApiToken]) -> None:
         self._tokens = [(token, token.secret.get_secret_value().encode()) for token in tokens]
 
+    def find(self, given: bytes) -> ApiToken | None:
+        """The token with this secret; every one is compared, so that the time taken tells nothing."""
+        found: ApiToken | None = None
+        for token, secret in self._tokens:
+            if hmac.compare_digest(given, secret):
+                found = token
+        return found
+
+
+class TokenGate:
+    """ASGI middleware that lets only known tokens through, and sessions that these began."""
+
+    def __init__(self, app: ASGIApp, tokens: Sequence[ApiToken], sessions: Sessions) -> None:
+        self._app = app
+        self._tokens = KnownTokens(tokens)
+        self._sessions = sessions
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path in PROBES or path in LOGIN or is_page(path):
             await self._app(scope, receive, send)
             return
-        token = self._token_of(dict(scope["headers"]).get(b"authorization", b""))
+        headers = dict(scope["headers"])
+        header = headers.get(b"authorization")
+        session = None if header is not None else self._session_of(scope)
+        token = self._token_of(header or b"") if session is None else session.token
         if token is None:
             problem = ProblemError(
                 401,
                 "unauthorized",
                 "this API needs a token: send Authorization: Bearer TOKEN, one of FLOWER_API_TOKENS",
                 headers={"WWW-Authenticate": 'Bearer realm="flower"'},
+            )
+        elif session is not None and scope["method"] not in _READS and not _brings(headers, session):
+            problem = ProblemError(
+                403,
+                "csrf",
+                f"a change in a session has to bring {CSRF_HEADER} along, as GET /session tells it: load the"
+                " page anew",
             )
         elif scope["method"] not in _READS and not token.may_operate:
             problem = ProblemError(
@@ -51,13 +86,18 @@ class TokenGate:
         await answer(problem)(scope, receive, send)
 
     def _token_of(self, header: bytes) -> ApiToken | None:
-        """The token of the header; every one is compared, so that the time taken tells nothing."""
         kind, _, given = header.partition(b" ")
-        found: ApiToken | None = None
-        for token, secret in self._tokens:
-            if hmac.compare_digest(given.strip(), secret) and kind.lower() == b"bearer":
-                found = token
-        return found
+        found = self._tokens.find(given.strip())
+        return found if kind.lower() == b"bearer" else None
+
+    def _session_of(self, scope: Scope) -> Session | None:
+        cookies = [value for name, value in scope["headers"] if name == b"cookie"]
+        return self._sessions.find(b";".join(cookies).decode("latin-1")) if cookies else None
+
+
+def _brings(headers: Mapping[bytes, bytes], session: Session) -> bool:
+    given = headers.get(CSRF_HEADER.lower().encode(), b"")
+    return hmac.compare_digest(given, session.csrf.encode())
 
 
 def by_of(request: Request) -> str:

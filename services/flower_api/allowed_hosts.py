@@ -3,7 +3,8 @@
 A browser on the machine of somebody who runs Flower sends what any web page tells it to. Such a request
 shows in one of two ways: it has another site's ``Origin`` (or ``Sec-Fetch-Site: cross-site``), or another
 site's name in ``Host``, which its owner has pointed at 127.0.0.1 (DNS rebinding). No page can send a token of
-others, so with tokens only ``FLOWER_ALLOWED_HOSTS`` counts, and the probes are open to all.
+others, so with tokens only ``FLOWER_ALLOWED_HOSTS`` counts, and the probes are open to all; but nobody may be
+logged in, or out, by a page of others. The dashboard's own page may be come to by a link from anywhere.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flower_api.access import PROBES, is_loopback
+from flower_api.access import LOGIN, PROBES, is_loopback, is_page
 from flower_api.problems import ProblemError, answer
 from flower_engine.model.quoting import short
 
 _MOST_KNOWN = 100
+_SHOWS = ("GET", "HEAD")
 _OF_BROWSERS = (b"origin", b"sec-fetch-site")
 
 
@@ -31,7 +33,7 @@ class HostGate:
         self._known: set[bytes] = set()  # Host headers that were found right
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._takes_any:
+        if scope["type"] == "http" and (not self._takes_any or scope["path"] in LOGIN):
             problem = self._problem(scope)
             if problem is not None:
                 await answer(problem)(scope, receive, send)
@@ -44,12 +46,15 @@ class HostGate:
         host, is_of_browser = b"", False
         for name, value in scope["headers"]:
             if name == b"host":
-                if value not in self._known and not self._is_ours(value):
+                if not self._takes_any and value not in self._known and not self._is_ours(value):
                     return _foreign_host(value)
                 host = value
             elif name in _OF_BROWSERS:
                 is_of_browser = True
-        return self._foreign_site(scope, host) if is_of_browser and not self._has_tokens else None
+        is_asked = not self._has_tokens or scope["path"] in LOGIN
+        if not (is_of_browser and is_asked) or (is_page(scope["path"]) and scope["method"] in _SHOWS):
+            return None
+        return self._foreign_site(scope, host)
 
     def _is_ours(self, header: bytes) -> bool:
         if not self._is_allowed(_name_of(f"http://{header.decode('latin-1')}")):
@@ -105,6 +110,7 @@ def _foreign(header: str, value: str) -> ProblemError:
     return ProblemError(
         403,
         "foreign-site",
-        f"the request comes from a page of another site ({header}: {short(value)}), and this API asks for no"
-        " token: name that site's host in FLOWER_ALLOWED_HOSTS, or set FLOWER_API_TOKENS",
+        f"the request comes from a page of another site ({header}: {short(value)}), which may log nobody in"
+        " and, where this API asks for no token, do nothing else: name that site's host in"
+        " FLOWER_ALLOWED_HOSTS, or set FLOWER_API_TOKENS",
     )

@@ -16,12 +16,14 @@ from flower_api.request_counts import Counted
 from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
+from flower_api.routes.dashboard import add_dashboard
 from flower_api.routes.deploys import add_deploys
 from flower_api.routes.documentation import add_documentation
 from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
 from flower_api.routes.hooks import add_hooks
 from flower_api.routes.limits import add_limits
+from flower_api.routes.login import add_login
 from flower_api.routes.metrics import add_metrics
 from flower_api.routes.operations import add_operations
 from flower_api.routes.programs import add_programs
@@ -36,6 +38,7 @@ from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
 from flower_api.routes.versions import add_versions
 from flower_api.routes.workflows import add_workflows
+from flower_api.sessions import Sessions
 from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.followed_streams import FollowedStreams
 from flower_engine.flows.postgres_stores import PostgresStores
@@ -97,10 +100,13 @@ def create_app(
     add_health(app, stores)
     add_metrics(app, metrics)
     add_documentation(app)
+    sessions = Sessions(tokens)
+    add_dashboard(app)
+    add_login(app, tokens, sessions)
     describe(app, secured=bool(tokens))
     app.add_middleware(Heads)
     if tokens:
-        app.add_middleware(TokenGate, tokens=tokens)
+        app.add_middleware(TokenGate, tokens=tokens, sessions=sessions)
     app.add_middleware(HostGate, allowed=allowed_hosts, has_tokens=bool(tokens))
     app.add_middleware(Counted, counts=metrics.requests)  # the last is the first
     return app

@@ -137,7 +137,7 @@ def test_a_bad_position_is_refused(api: RunningApi, after: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("GET", "/nothing/here", 404),
         ("GET", "/%F0%9F%92%A9", 404),
         ("GET", "/%FF%FE", 404),

@@ -5,9 +5,11 @@ environment of its own; the commands of the README run in an empty folder, and f
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -27,6 +29,8 @@ def main() -> None:
         assert not folder.is_relative_to(ROOT), f"{folder} is in the checkout: set TMPDIR to another folder"
         binaries, wheels = make_environment(folder / "venv"), folder / "wheels"
         build_wheels(binaries, wheels)
+        check_bundle(next(wheels.glob("flower_engine-*.whl")))
+        check_sdist(folder / "sdist")
         print(f"{len(list(wheels.iterdir()))} wheels after {time.monotonic() - began:.0f} s", flush=True)
         (folder / "empty").mkdir()
         follow_readme(folder / "empty", environment_of(binaries, wheels, folder))
@@ -50,6 +54,46 @@ def build_wheels(binaries: Path, wheels: Path) -> None:
     pip = [binaries / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, ROOT])
     run([*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", wheels, "-r", LOCK])
+
+
+def check_bundle(wheel: Path) -> None:
+    """The dashboard is in the wheel, with the licences of what of others is in it."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    folder = "flower_api/dashboard_bundle"
+    assert {f"{folder}/index.html", f"{folder}/licences.txt"} <= names, sorted(names)[:20]
+    assert any(re.fullmatch(f"{folder}/app-[A-Z0-9]{{8}}[.]js[.]gz", name) for name in names)
+    assert not any("node_modules" in name for name in names)
+
+
+def check_sdist(folder: Path) -> None:
+    """Of the sdist a wheel is made with no network and no npm; without the bundle it is refused."""
+    builder = make_environment(folder / "builder")
+    run(
+        [
+            builder / "python",
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "-q",
+            "install",
+            "hatchling",
+            "editables",
+        ]
+    )
+    run([builder / "python", "-m", "hatchling", "build", "-t", "sdist", "-d", folder], ROOT)
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as packed:
+        packed.extractall(folder / "unpacked", filter="data")
+    source = next((folder / "unpacked").iterdir())
+    offline = [builder / "python", "-m", "pip", "--disable-pip-version-check", "wheel", "--no-index"]
+    command = [*offline, "--no-build-isolation", "--no-deps", "-w", folder, source]
+    alone = {"PATH": str(builder), "PIP_NO_INDEX": "1", "HOME": str(folder)}
+    run(command, environment=alone)
+    check_bundle(next(folder.glob("*.whl")))
+    shutil.rmtree(source / "services" / "flower_api" / "dashboard_bundle")
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "the dashboard cannot be built" in done.stdout + done.stderr, done
+    editable = [builder / "python", "-m", "pip", "--disable-pip-version-check", "install", "--no-index"]
+    run([*editable, "--no-build-isolation", "--no-deps", "-e", source], environment=alone)
 
 
 def environment_of(binaries: Path, wheels: Path, folder: Path) -> dict[str, str]:
@@ -135,9 +179,14 @@ def other_flower(folder: Path) -> Path:
     return wheel
 
 
-def run(command: list[str | Path]) -> str:
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+def run(
+    command: list[str | Path], folder: Path | None = None, environment: dict[str, str] | None = None
+) -> str:
+    if environment is None:
+        environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
     assert done.returncode == 0, f"{' '.join(map(str, command))} failed: exit code {done.returncode}"
     return done.stdout
 
