@@ -16,6 +16,7 @@ from flower_api.request_counts import Counted
 from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
+from flower_api.routes.changes import add_changes
 from flower_api.routes.dashboard import add_dashboard
 from flower_api.routes.deploys import add_deploys
 from flower_api.routes.documentation import add_documentation
@@ -42,6 +43,8 @@ from flower_api.sessions import Sessions
 from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.followed_streams import FollowedStreams
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.watched_flows import WatchedFlows
+from flower_engine.flows.watched_lists import WatchedLists
 from flower_engine.runtime.api_tokens import ApiToken
 
 
@@ -54,13 +57,16 @@ def create_app(
     *,
     waits: FlowWaits | None = None,
     streams: FollowedStreams | None = None,
+    watched_flows: WatchedFlows | None = None,
+    watched_lists: WatchedLists | None = None,
     metrics: ApiMetrics | None = None,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
     so many megabytes of bodies at one time, and of each blob.
 
-    Whoever waits for a flow is woken by ``waits``, whoever follows a task log is served by ``streams``, as
-    long as somebody runs these; without, nobody waits or follows.
+    Whoever waits for a flow is woken by ``waits``, whoever follows a task log is served by ``streams``,
+    whoever watches by ``watched_flows`` and ``watched_lists``, as long as somebody runs these; without,
+    nobody waits, follows or watches.
 
     It does no I/O of its own before the first request.
     """
@@ -81,6 +87,9 @@ def create_app(
     add_flows(app, stores, waits)
     add_tasks(app, stores, waits)
     add_task_logs(app, stores, streams or FollowedStreams(stores, 0))
+    watched_flows = watched_flows or WatchedFlows(stores, 0)
+    watched_lists = watched_lists or WatchedLists(stores, 0)
+    add_changes(app, stores, watched_flows, watched_lists)
     add_operations(app, stores)
     add_signals(app, stores)
     add_bulk(app, stores)

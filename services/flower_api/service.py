@@ -12,6 +12,8 @@ from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.followed_streams import FollowedStreams
 from flower_engine.flows.installed_stores import look_after
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
+from flower_engine.flows.watched_flows import WatchedFlows
+from flower_engine.flows.watched_lists import WatchedLists
 from flower_engine.log.client import connect
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all
@@ -49,6 +51,8 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     connections = room_for(settings.max_connections)
     waits = FlowWaits(stores, connections // 2)  # whoever waits holds a connection; others come, too
     streams = FollowedStreams(stores, connections // 4)
+    watched_flows = WatchedFlows(stores, connections // 4)
+    watched_lists = WatchedLists(stores, connections // 8)
     metrics = ApiMetrics(stores)
     app = create_app(
         stores,
@@ -58,6 +62,8 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
         settings.max_blob_mb,
         waits=waits,
         streams=streams,
+        watched_flows=watched_flows,
+        watched_lists=watched_lists,
         metrics=metrics,
     )
     bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
@@ -65,22 +71,19 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     stopped = asyncio.create_task(stop.wait())
     serving = asyncio.create_task(server.run_until_stopped())
     behind = asyncio.create_task(look_after(stores, settings))
-    waiting = asyncio.create_task(waits.run())
-    following = asyncio.create_task(streams.run())
+    telling = [asyncio.create_task(one.run()) for one in (waits, streams, watched_flows, watched_lists)]
     try:
         async with service_endpoint(settings, {"/metrics": metrics.page}):
-            await asyncio.wait(
-                {stopped, serving, behind, waiting, following}, return_when=asyncio.FIRST_COMPLETED
-            )
-        waits.close()
-        streams.close()
+            await asyncio.wait({stopped, serving, behind, *telling}, return_when=asyncio.FIRST_COMPLETED)
+        for one in (waits, streams, watched_flows, watched_lists):
+            one.close()
         server.stop()
         await serving
-        for ended in (behind, waiting, following):
+        for ended in (behind, *telling):
             if ended.done():
                 ended.result()
     finally:
-        await cancel_all([stopped, serving, behind, waiting, following])
+        await cancel_all([stopped, serving, behind, *telling])
         await pool.close()
         await redis.aclose()
         bound.close()

@@ -71,6 +71,10 @@ _FLOWS = SQL("""
 SELECT json_build_object({summary})::text FROM kr_flow_stat AS flow WHERE {conditions}
 ORDER BY flow.registered_ts DESC, flow.task_flow_id DESC LIMIT %(limit)s
 """)
+_OF_IDS = SQL("""
+SELECT json_build_object({summary})::text FROM kr_flow_stat AS flow WHERE flow.task_flow_id = ANY(%s)
+ORDER BY flow.registered_ts DESC, flow.task_flow_id DESC
+""").format(summary=_SUMMARY)
 _BY_KEY = """
 SELECT DISTINCT ON (idempotency_key) idempotency_key, task_flow_id, task_id FROM kr_flow_stat
 WHERE idempotency_key = ANY(%s) ORDER BY idempotency_key, registered_ts, task_flow_id
@@ -163,6 +167,12 @@ async def list_flows(
         values |= {"behind_ts": behind.registered_ts, "behind_id": behind.flow}
     statement = _FLOWS.format(summary=_SUMMARY, conditions=SQL(" AND ").join(conditions))
     rows = await (await connection.execute(statement, values)).fetchall()
+    return [decode_flow(_summary_decoder, row[0]) for row in rows]
+
+
+async def read_summaries(connection: Connection, flows: Sequence[str]) -> list[FlowSummary]:
+    """Those of these flows that are projected, newest first."""
+    rows = await (await connection.execute(_OF_IDS, (list(flows),))).fetchall()
     return [decode_flow(_summary_decoder, row[0]) for row in rows]
 
 

@@ -1,0 +1,75 @@
+"""When each task of a flow stood where, in columns: what a Gantt chart is drawn from, and a time slider."""
+
+from typing import Literal, get_args
+
+import msgspec
+
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.flow_state import TaskState
+from flower_engine.model.flow_table import FlowTable
+from flower_engine.model.status import Status
+
+Stage = Literal["dependencies", "ready", "retry", "running", "suspended", "finished", "ignored"]
+"""Where a task stands: it waits for others, for a worker, or for its retry; it runs; or it does not wait."""
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+_BY_STATUS = {Status.RUNNING: 3, Status.SUSPEND: 4, Status.FINISH: 5, Status.IGNORE: 6}
+
+
+class FlowTimeline(msgspec.Struct, rename="camel"):
+    """Rows in order of the log: from ``from_ms`` on the task stands at ``stages[stage]``; how it stands at a
+    moment is its last row before it. ``step`` leads to the event's position, which ``?at=`` takes."""
+
+    task_flow_id: str
+    version: int
+    stages: tuple[Stage, ...]
+    positions: list[str]
+    task: list[int]
+    from_ms: list[int]
+    stage: list[int]
+    step: list[int]
+
+
+class TimelineMaker:
+    """Makes the timeline of one flow, event by event."""
+
+    def __init__(self) -> None:
+        self._table = FlowTable()
+        self._stages: list[int] = []
+        self._made = FlowTimeline("", 0, STAGES, [], [], [], [], [])
+
+    def add(self, position: str, event: AnyEvent) -> None:
+        """The flow's next event; raises as :meth:`FlowTable.add` does."""
+        table, made = self._table, self._made
+        table.add(event)
+        state, touched = table.state, table.take()
+        if state is None:
+            return
+        if len(self._stages) != len(state.tasks):
+            self._stages = [-1] * len(state.tasks)
+        made.task_flow_id, made.version = state.flow, state.version
+        has_moved = False
+        for seq in range(1, len(state.tasks) + 1) if touched is None else sorted(touched):
+            stage = _stage(state.tasks[seq - 1])
+            if stage == self._stages[seq - 1]:
+                continue
+            self._stages[seq - 1] = stage
+            if not has_moved:
+                made.positions.append(position)
+                has_moved = True
+            made.task.append(seq)
+            made.from_ms.append(event.at)
+            made.stage.append(stage)
+            made.step.append(len(made.positions) - 1)
+
+    def made(self) -> FlowTimeline:
+        """The timeline of what was added."""
+        return self._made
+
+
+def _stage(task: TaskState) -> int:
+    if task.status is not Status.WAIT:
+        return _BY_STATUS[task.status]
+    if task.open:
+        return 0
+    return 1 if task.retry_ms is None else 2

@@ -1,0 +1,119 @@
+"""A page's table of a flow is what ``?at=`` shows, after every event, and also when it was cut off."""
+
+import random
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from flower_engine.flows.wait_reasons import explain_then
+from flower_engine.flows.watched_flow import Frame, WatchedFlow
+from flower_engine.log.entries import LogEntry
+from flower_engine.model.events import AnyEvent, decode_event
+from flower_engine.model.flow_timeline import STAGES, TimelineMaker
+from flower_engine.model.fold import fold
+from flower_engine.projection.read.views import FlowView, moment, view_of_state
+from projection.live_client import LiveClient, assert_shows
+from projection.test_folding import tell
+
+HISTORIES = 1_000
+_OF_ONE = ("start", "finish", "suspend", "retry", "lapse", "give back", "progress", "resume")
+_OF_ALL = ("rerun", "ignore", "unignore", "pause", "cancel", "time out", "overdue", "prioritise", "snapshot")
+Told = list[tuple[LogEntry, AnyEvent]]
+
+
+def history(seed: int) -> Told:
+    """What becomes of one flow."""
+    chance = random.Random(seed)
+    verbs = [chance.choice(_OF_ONE if chance.random() < 0.75 else _OF_ALL) for _ in range(30)]
+    steps = [("register", chance.randrange(12)), *((verb, chance.randrange(12)) for verb in verbs)]
+    story = tell(steps)
+    return [
+        (entry, event)
+        for entry in story.entries
+        if getattr(event := decode_event(entry.raw), "flow", None) is not None
+    ]
+
+
+def shown(events: Sequence[AnyEvent]) -> FlowView:
+    """What ``?at=`` shows behind these events."""
+    (state,) = fold(events).values()
+    view = view_of_state(state, 0)
+    explain_then(view, moment(events[-1].at))
+    return view
+
+
+def give(client: LiveClient, frame: Frame) -> None:
+    client.take(frame.kind, msgspec.json.decode(frame.data), frame.position)
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_after_every_event_the_table_is_what_is_shown_of_that_moment(part: int) -> None:
+    lengths = 0
+    for seed in range(part, HISTORIES, 10):
+        told = history(seed)
+        watched, client, number = WatchedFlow(""), LiveClient(), 0
+        for index, (entry, event) in enumerate(told):
+            watched.add(entry.position, event)
+            watched.settle()
+            give(client, watched.frame_after(number))
+            number = watched.number
+            assert client.position == entry.position
+            assert_shows(client, shown([event for _, event in told[: index + 1]]))
+        lengths += len(told)
+    assert lengths > 500
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_whoever_was_cut_off_anywhere_goes_on_from_there(part: int) -> None:
+    for seed in range(part, HISTORIES, 4):
+        chance = random.Random(-seed)
+        told = history(seed)
+        cut = chance.randrange(len(told))
+        client = LiveClient()
+        before = WatchedFlow("")
+        for entry, event in told[: cut + 1]:
+            before.add(entry.position, event)
+        before.settle()
+        give(client, before.frame_after(0))
+        watched = WatchedFlow("")  # of another process, which read the history in pieces of its own
+        for index, (entry, event) in enumerate(told):
+            watched.add(entry.position, event)
+            if chance.random() < 0.3 or index == len(told) - 1:
+                watched.settle()
+        assert client.position is not None
+        number = watched.number_at(client.position)
+        if number is None:  # read anew up to there, and on
+            watched = WatchedFlow("")
+            for index, (entry, event) in enumerate(told):
+                watched.add(entry.position, event)
+                if index in (cut, len(told) - 1):
+                    watched.settle()
+            number = 1 if cut < len(told) - 1 else watched.number
+        give(client, watched.frame_after(number))
+        assert_shows(client, shown([event for _, event in told]))
+
+
+def test_the_last_row_of_a_timeline_before_a_moment_is_how_a_task_stood_then() -> None:
+    for seed in range(0, HISTORIES, 10):
+        told = history(seed)
+        maker = TimelineMaker()
+        made = maker.made()
+        for index, (entry, event) in enumerate(told):
+            maker.add(entry.position, event)
+            made, view = maker.made(), shown([event for _, event in told[: index + 1]])
+            stood = dict(zip(made.task, made.stage, strict=True))
+            for task in view.tasks:
+                stage = STAGES[stood[task.task_exec_seq]]
+                if task.status == "Wait":
+                    assert (stage == "dependencies") == (
+                        type(task.wait_reason).__name__ == "DependenciesOpen"
+                    )
+                    assert (stage == "retry") == (stage != "dependencies" and task.retry_ts is not None)
+                else:
+                    assert stage == {"Running": "running", "Suspend": "suspended"}.get(
+                        task.status, {"Finish": "finished", "Ignore": "ignored"}.get(task.status)
+                    )
+        assert made.from_ms == sorted(made.from_ms)
+        assert len(made.task) == len(made.from_ms) == len(made.stage) == len(made.step)
+        assert max(made.step) == len(made.positions) - 1
