@@ -1,5 +1,11 @@
 import "./theme.css";
+import "./screens.css";
 import { render } from "preact";
+import { App } from "./app.tsx";
+import { loadSession } from "./lib/session.ts";
 
 const root = document.getElementById("app");
-if (root !== null) render(<p>Flower</p>, root);
+if (root !== null) {
+  render(<App />, root);
+  loadSession().catch(() => setTimeout(() => location.reload(), 3_000));
+}

@@ -1,0 +1,63 @@
+import { hrefOf, withQuery } from "../lib/route.ts";
+import { STAGE_WORDS, type Stage, stageOfFlow, statusWord, wordOfFlow } from "../lib/statuses.ts";
+import { duration, iso, moment, now } from "../lib/times.ts";
+import { StatusMark } from "../ui/status-mark.tsx";
+import type { LiveFlow } from "./live-flow.ts";
+import { Operations } from "./operations.tsx";
+
+/** What flow this is, how it stands, and how much of it. */
+export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boolean; task: number | null }) {
+  const plan = live.plan.value;
+  const flow = live.flow.value;
+  if (plan === null || flow === null) return null;
+  const word = statusWord(flow.status);
+  const isPaused = flow.pausedMs !== null;
+  const stage = stageOfFlow(word, isPaused);
+  const counts: [Stage, number][] = [
+    ["suspended", flow.suspended],
+    ["running", flow.running],
+    ["waiting", flow.waiting],
+    ["finished", flow.finished],
+    ["ignored", flow.ignored],
+  ];
+  const stood = flow.running === 0 ? flow.suspendedMs : null;
+  const until = flow.finishedMs ?? stood ?? now.value;
+  return (
+    <div class="bar flow-head">
+      <h1>
+        <a class="up" href={hrefOf(["flows"], { taskId: plan.taskId })} title="All flows of this workflow">
+          <bdi>{plan.taskId}</bdi>
+        </a>
+      </h1>
+      <span class={`badge ${stage}`}>
+        <StatusMark stage={stage} isNamed />{" "}
+        {stage === "paused" ? `paused by ${flow.pausedBy}` : wordOfFlow(word)}
+      </span>
+      <span class="counts">
+        {counts.map(
+          ([one, count]) =>
+            count > 0 && (
+              <span key={one} title={STAGE_WORDS[one]}>
+                <StatusMark stage={one} /> {count}
+              </span>
+            ),
+        )}
+      </span>
+      <span class="muted times" title={iso(plan.registeredMs)}>
+        {moment(plan.registeredMs)}
+        {flow.startedMs !== null && `, ${duration(until - flow.startedMs)}`}
+      </span>
+      <code class="muted flow-id">{plan.taskFlowId}</code>
+      <span class="grow" />
+      <Operations live={live} task={task} />
+      <nav class="segments" aria-label="How tasks are shown">
+        <a href={withQuery({ view: null })} aria-current={isList ? undefined : "true"}>
+          Graph
+        </a>
+        <a href={withQuery({ view: "list" })} aria-current={isList ? "true" : undefined}>
+          List
+        </a>
+      </nav>
+    </div>
+  );
+}

@@ -1,0 +1,175 @@
+// The task that is chosen: why it failed or waits first, then what it was given and gave, and what it wrote.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { ask, isAborted } from "../lib/api.ts";
+import { replaceQuery, route } from "../lib/route.ts";
+import { STAGE_WORDS } from "../lib/statuses.ts";
+import type { TaskDetail } from "../lib/types.ts";
+import { JsonView } from "../ui/json-view.tsx";
+import { StatusMark } from "../ui/status-mark.tsx";
+import type { LiveFlow } from "./live-flow.ts";
+import { Attempts } from "./task-attempts.tsx";
+import { TaskErrorView } from "./task-error.tsx";
+import { TaskLog } from "./task-log.tsx";
+import { Why } from "./why.tsx";
+
+interface Props {
+  live: LiveFlow;
+  task: number;
+  onClose: () => void;
+}
+
+const SETTLE_MS = 150; // between what moved and what is asked of it
+const AGAIN_MS = 5_000; // why it waits changes without an event of its flow
+
+export function TaskPane({ live, task, onClose }: Props) {
+  void live.frame.value;
+  const detail = useSignal<TaskDetail | null>(null);
+  const problem = useSignal<string | null>(null);
+  const row = live.rows[task];
+  const moved = `${row?.status} ${row?.attempt} ${row?.open} ${row?.ignoredBy} ${row?.retryMs}`;
+  useEffect(() => {
+    const ending = new AbortController();
+    let timer = 0;
+    const load = async () => {
+      try {
+        const path = `flows/${encodeURIComponent(live.id)}/tasks/${task}`;
+        detail.value = await ask<TaskDetail>(path, ending.signal);
+        problem.value = null;
+      } catch (error) {
+        if (isAborted(error)) return;
+        problem.value = error instanceof Error ? error.message : String(error);
+      }
+      if (detail.value?.status === "Wait") timer = window.setTimeout(load, AGAIN_MS);
+    };
+    timer = window.setTimeout(load, detail.peek() === null ? 0 : SETTLE_MS);
+    return () => {
+      clearTimeout(timer);
+      ending.abort();
+    };
+  }, [live, task, moved, detail, problem]);
+  const stage = live.stage(task);
+  const isLog = route.value.query.get("tab") === "log";
+  const shown = detail.value;
+  return (
+    <aside class="pane" aria-label={`Task ${live.name(task)}`}>
+      <div class="pane-head">
+        <StatusMark stage={stage} />
+        <h2>
+          <bdi>{live.name(task)}</bdi>
+        </h2>
+        <span class="muted">{STAGE_WORDS[stage]}</span>
+        <span class="grow" />
+        <button type="button" class="quiet" onClick={onClose} aria-label="Close the task (Escape)">
+          ✕
+        </button>
+      </div>
+      <div class="tabs" role="tablist">
+        {(["Details", "Log"] as const).map((name) => (
+          <button
+            key={name}
+            type="button"
+            role="tab"
+            aria-selected={isLog === (name === "Log")}
+            onClick={() => replaceQuery({ tab: name === "Log" ? "log" : null })}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
+      {problem.value !== null && (
+        <p class="problem" role="alert">
+          {problem.value}
+        </p>
+      )}
+      {isLog ? (
+        <TaskLog key={`${live.id} ${task}`} flow={live.id} task={task} />
+      ) : (
+        <div class="pane-body">
+          {row?.status === 0 && shown?.waitReason && <Why live={live} why={shown.waitReason} />}
+          {row?.status === 1 && (row.note !== null || row.fraction !== null) && (
+            <Progress fraction={row.fraction} note={row.note} />
+          )}
+          {row?.status === 9 && (
+            <p>
+              Passed over by <bdi>{row.ignoredBy}</bdi>
+              {row.ignoreReason ? `: ${row.ignoreReason}` : ""}
+            </p>
+          )}
+          {shown?.error && <TaskErrorView error={shown.error} isPast={row?.status !== 2} />}
+          {shown !== null && <Facts detail={shown} live={live} task={task} />}
+        </div>
+      )}
+    </aside>
+  );
+}
+
+function Progress({ fraction, note }: { fraction: number | null; note: string | null }) {
+  return (
+    <p class="progress">
+      {fraction !== null && <progress value={fraction} aria-label="Progress" />}
+      <bdi>{note}</bdi>
+    </p>
+  );
+}
+
+function Facts({ detail, live, task }: { detail: TaskDetail; live: LiveFlow; task: number }) {
+  const before = detail.dependsOn;
+  const behind = live.dependents(task);
+  const hasResult = detail.status === "Finish" || detail.result !== null;
+  return (
+    <>
+      <section>
+        <h3>Parameters</h3>
+        <JsonView value={detail.parameters} />
+      </section>
+      {hasResult && (
+        <section>
+          <h3>Result</h3>
+          {detail.blob === null ? (
+            <JsonView value={detail.result} />
+          ) : (
+            <a href={`blobs/${detail.blob.sha256}`} download={`${detail.blob.sha256}.json`}>
+              Download ({detail.blob.bytes.toLocaleString()} bytes)
+            </a>
+          )}
+        </section>
+      )}
+      <Attempts attempts={detail.attempts} />
+      <section>
+        <h3>Place</h3>
+        <dl class="facts">
+          <dt>Program</dt>
+          <dd>
+            <bdi>{detail.program}</bdi>
+          </dd>
+          <dt>Queue</dt>
+          <dd>
+            <bdi>{detail.queue}</bdi>
+          </dd>
+          <Links name="Waits for" tasks={before} live={live} />
+          <Links name="Before" tasks={behind} live={live} />
+        </dl>
+      </section>
+    </>
+  );
+}
+
+const MOST_LINKS = 20;
+
+function Links({ name, tasks, live }: { name: string; tasks: number[]; live: LiveFlow }) {
+  if (tasks.length === 0) return null;
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd class="links">
+        {tasks.slice(0, MOST_LINKS).map((task) => (
+          <button key={task} type="button" class="link" onClick={() => replaceQuery({ task })}>
+            <StatusMark stage={live.stage(task)} /> <bdi>{live.name(task)}</bdi>
+          </button>
+        ))}
+        {tasks.length > MOST_LINKS && <span class="muted">and {tasks.length - MOST_LINKS} more</span>}
+      </dd>
+    </>
+  );
+}

@@ -1,0 +1,31 @@
+import { hrefOf, replaceQuery } from "../lib/route.ts";
+import type { WaitReason } from "../lib/types.ts";
+import { waitWords } from "../lib/wait-words.ts";
+import { StatusMark } from "../ui/status-mark.tsx";
+import type { LiveFlow } from "./live-flow.ts";
+
+const MOST = 20;
+
+/** Why a task waits, with links to what it waits for. */
+export function Why({ live, why }: { live: LiveFlow; why: WaitReason }) {
+  const tasks = (why.dependsOn ?? []) as number[];
+  const flows = (why.heldBy ?? []) as string[];
+  return (
+    <section class="why" aria-label="Why it waits">
+      <p>{waitWords(why)}</p>
+      <div class="links">
+        {tasks.slice(0, MOST).map((task) => (
+          <button key={task} type="button" class="link" onClick={() => replaceQuery({ task })}>
+            <StatusMark stage={live.stage(task)} /> <bdi>{live.name(task)}</bdi>
+          </button>
+        ))}
+        {tasks.length > MOST && <span class="muted">and {tasks.length - MOST} more</span>}
+        {flows.map((flow) => (
+          <a key={flow} href={hrefOf(["flows", flow])}>
+            {flow.slice(0, 8)}…
+          </a>
+        ))}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,162 @@
+// All flows, newest first; what is filtered is in the address.
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { bindKeys } from "../lib/keys.ts";
+import { go, replaceQuery, route, withQuery } from "../lib/route.ts";
+import { Beginning } from "./beginning.tsx";
+import { FlowLine } from "./flow-line.tsx";
+import { FlowList } from "./flow-list.ts";
+
+const STATUSES: [string, string][] = [
+  ["running", "Running"],
+  ["wait", "Waiting"],
+  ["suspend", "Failed"],
+  ["finish", "Finished"],
+  ["ignore", "Cancelled"],
+];
+
+export function FlowsScreen() {
+  const { query } = route.value;
+  const taskId = query.get("taskId") ?? "";
+  const status = query.getAll("status");
+  const since = query.get("since") ?? "";
+  const list = useSignal<FlowList | null>(null);
+  const asked = JSON.stringify([taskId, status, since]);
+  useEffect(() => {
+    const opened = new FlowList({ taskId, status, since });
+    list.value = opened;
+    return () => opened.close();
+  }, [asked]);
+  const isFiltered = taskId !== "" || status.length > 0 || since !== "";
+  return (
+    <div class="screen">
+      <Bar taskId={taskId} status={status} />
+      {list.value !== null && <List list={list.value} isFiltered={isFiltered} />}
+    </div>
+  );
+}
+
+function Bar({ taskId, status }: { taskId: string; status: string[] }) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(
+    () => bindKeys([{ keys: "/", what: "filter by workflow", run: () => input.current?.focus() }]),
+    [],
+  );
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    location.hash = withQuery({ taskId: input.current?.value.trim() ?? "" });
+  };
+  return (
+    <div class="bar">
+      <h1>Flows</h1>
+      <form onSubmit={submit}>
+        <input
+          ref={input}
+          key={taskId}
+          type="search"
+          aria-label="Workflow"
+          placeholder="Workflow  ( / )"
+          defaultValue={taskId}
+          onBlur={submit as never}
+        />
+      </form>
+      <fieldset class="chips">
+        <legend class="hidden">Status</legend>
+        {STATUSES.map(([value, word]) => {
+          const isOn = status.includes(value);
+          const changed = isOn ? status.filter((one) => one !== value) : [...status, value];
+          return (
+            <a
+              key={value}
+              class="chip"
+              aria-current={isOn ? "true" : undefined}
+              href={withQuery({ status: changed })}
+            >
+              {word}
+            </a>
+          );
+        })}
+      </fieldset>
+    </div>
+  );
+}
+
+function List({ list, isFiltered }: { list: FlowList; isFiltered: boolean }) {
+  const flows = list.flows.value;
+  const chosen = route.value.query.get("flow");
+  useEffect(() => {
+    const step = (by: number) => {
+      const all = list.flows.value ?? [];
+      const at = all.findIndex((one) => one.taskFlowId === route.value.query.get("flow"));
+      const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
+      if (next === undefined) return;
+      replaceQuery({ flow: next.taskFlowId });
+      document.getElementById(`flow-${next.taskFlowId}`)?.scrollIntoView({ block: "nearest" });
+    };
+    return bindKeys([
+      { keys: "j", what: "next flow", run: () => step(1) },
+      { keys: "k", what: "flow before", run: () => step(-1) },
+      {
+        keys: "Enter",
+        what: "open the flow",
+        run: () => {
+          const id = route.value.query.get("flow");
+          if (id !== null) go(["flows", id]);
+        },
+      },
+    ]);
+  }, [list]);
+  if (list.problem.value !== null && flows === null) {
+    return (
+      <p class="problem" role="alert">
+        {list.problem.value}
+      </p>
+    );
+  }
+  if (flows === null) return null;
+  if (flows.length === 0 && !isFiltered) return <Beginning />;
+  if (flows.length === 0) {
+    return (
+      <div class="empty">
+        <p>No flow is like that.</p>
+        {list.warnings.value.map((words) => (
+          <p key={words}>{words}</p>
+        ))}
+        <p>
+          <a href={withQuery({ taskId: null, status: null, since: null })}>Show all flows</a>
+        </p>
+      </div>
+    );
+  }
+  return (
+    <div class="scroll">
+      <table class="flows">
+        <thead>
+          <tr>
+            <th class="shape">
+              <span class="hidden">Status</span>
+            </th>
+            <th>Workflow</th>
+            <th>Flow</th>
+            <th class="tasks">Tasks</th>
+            <th class="when">Registered</th>
+            <th class="long">Took</th>
+            <th class="by">By</th>
+          </tr>
+        </thead>
+        <tbody>
+          {flows.map((flow) => (
+            <FlowLine key={flow.taskFlowId} flow={flow} isChosen={flow.taskFlowId === chosen} />
+          ))}
+        </tbody>
+      </table>
+      {list.next.value !== null && (
+        <p class="more">
+          <button type="button" onClick={() => list.more()}>
+            Show older flows
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,132 @@
+// What the API sends, as far as the dashboard reads it.
+export interface FlowSummary {
+  taskFlowId: string;
+  taskId: string;
+  status: StatusWord;
+  version: number;
+  taskCount: number;
+  waiting: number;
+  running: number;
+  suspended: number;
+  finished: number;
+  ignored: number;
+  registeredTs: string;
+  startedTs: string | null;
+  finishedTs: string | null;
+  pausedTs: string | null;
+  registeredBy: string | null;
+  schedule: string | null;
+}
+
+export type StatusWord = "Wait" | "Running" | "Suspend" | "Finish" | "Ignore";
+
+export interface FlowsPage {
+  flows: FlowSummary[];
+  next: string | null;
+  warnings?: string[];
+}
+
+export interface FlowPlan {
+  taskFlowId: string;
+  taskId: string;
+  registeredMs: number;
+  startMs: number | null;
+  workflowVersion: string | null;
+  names: (string | null)[];
+  programs: string[];
+  queues: string[];
+  dependsOn: number[][];
+}
+
+export interface FlowRow {
+  status: number;
+  version: number;
+  waiting: number;
+  running: number;
+  suspended: number;
+  finished: number;
+  ignored: number;
+  startedMs: number | null;
+  finishedMs: number | null;
+  suspendedMs: number | null;
+  pausedMs: number | null;
+  pausedBy: string | null;
+  cancelledMs: number | null;
+  cancelledBy: string | null;
+}
+
+export interface TaskRow {
+  task: number;
+  status: number;
+  open: number;
+  attempt: number;
+  lost: number;
+  failures: number;
+  startedMs: number | null;
+  finishedMs: number | null;
+  suspendedMs: number | null;
+  retryMs: number | null;
+  worker: string | null;
+  error: string | null;
+  message: string | null;
+  fraction: number | null;
+  note: string | null;
+  ignoredBy: string | null;
+  ignoreReason: string | null;
+  priority: number;
+}
+
+export interface TaskError {
+  type: string;
+  message: string;
+  traceback?: string;
+}
+
+export interface Attempt {
+  attempt: number;
+  worker: string;
+  startedTs: string;
+  endedTs: string | null;
+  how: string;
+  error: TaskError | null;
+}
+
+export interface WaitReason {
+  reason: string;
+  [more: string]: unknown;
+}
+
+export interface TaskDetail {
+  taskExecSeq: number;
+  taskName: string | null;
+  program: string;
+  queue: string;
+  status: StatusWord;
+  dependsOn: number[];
+  waitReason: WaitReason | null;
+  attempt: number;
+  worker: string | null;
+  parameters: unknown;
+  result: unknown;
+  blob: { sha256: string; bytes: number; store: string } | null;
+  error: TaskError | null;
+  attempts: Attempt[];
+  ignoredBy: string | null;
+  ignoreReason: string | null;
+}
+
+export interface LogLine {
+  attempt: number;
+  number: number | null;
+  ts: string | null;
+  stream: string;
+  level: number;
+  text: string;
+}
+
+export interface Layout {
+  layers: number;
+  layer: number[];
+  row: number[];
+  edges: number[];
+}

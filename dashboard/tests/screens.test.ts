@@ -1,0 +1,214 @@
+// Each screen before a real engine: the whole way of an incident, keys, cuts, names that are no friends.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { api, control, FLOWS, type Opened, openBrowser, openPage, statusOf, until } from "./browser.ts";
+
+let browser: Browser;
+
+before(async () => {
+  browser = await openBrowser();
+  await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
+  await until(async () => (await statusOf(FLOWS.hostile ?? "")) === "Suspend");
+  await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
+});
+
+after(async () => {
+  await browser.close();
+});
+
+async function shown(path: string, run: (page: Page) => Promise<void>, options = {}): Promise<void> {
+  const opened: Opened = await openPage(browser, path, options);
+  try {
+    await run(opened.page);
+    assert.deepEqual(opened.complaints, []);
+  } finally {
+    await opened.page.close();
+  }
+}
+
+test("a failed flow opens at its failure, and a rerun is seen to its end", async () => {
+  const flow = await registered("incident", [
+    { taskSeq: 1, taskName: "read", program: "read_rows", dependsOn: [] },
+    { taskSeq: 2, taskName: "load", program: "load", dependsOn: ["read"], parameters: { broken: true } },
+    { taskSeq: 3, taskName: "report", program: "nothing", dependsOn: ["load"] },
+  ]);
+  await shown("#/flows", async (page) => {
+    await page.locator(`#flow-${flow} .mark.suspended`).waitFor();
+    await page.locator(`#flow-${flow} .name a`).click();
+    await page.getByText("relation 'sales' has no column 'day'", { exact: true }).waitFor();
+    assert.match((await page.locator(".error pre").textContent()) ?? "", /raise Fatal/);
+    await page.getByRole("tab", { name: "Log" }).click();
+    await page.locator(".line.bad", { hasText: "has no column day" }).waitFor();
+    await api(`flows/${flow}/ignore`, post({ tasks: [2] })); // somebody else, at the same time
+    await page.locator(".badge.finished").waitFor();
+    await page.getByRole("button", { name: "Rerun task" }).click();
+    await page.getByText(/2 tasks will run again: load, report/).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).click();
+    await page.locator(".badge.suspended").waitFor();
+    await page.getByRole("button", { name: "Rerun failed" }).click();
+    await page.getByText("1 task that failed will run again").waitFor();
+    await page.keyboard.press("Escape");
+  });
+});
+
+test("everything on the way to a failure can be done by keys", async () => {
+  await shown("#/flows", async (page) => {
+    await page.locator("table.flows tbody tr").first().waitFor();
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await page.locator(".chip[aria-current]", { hasText: "Failed" }).waitFor();
+    await page.locator("tbody .mark.suspended").first().waitFor();
+    await page.keyboard.press("j");
+    await page.locator("tr.chosen").waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator(".error .message").waitFor();
+    await page.keyboard.press("v");
+    await page.locator(".task-list .chosen").waitFor();
+    await page.keyboard.press("k");
+    await page.keyboard.press("l");
+    await page.locator(".lines").waitFor();
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").getByText("next failed task").waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Escape");
+    await page.locator(".pane").waitFor({ state: "detached" });
+  });
+});
+
+test("what is shown is in the address", async () => {
+  await shown(`#/flows/${FLOWS.failed}?view=list&task=9`, async (page) => {
+    await page.locator(".pane h2", { hasText: "exchange_rates" }).waitFor();
+    await page.locator(".attempts tr").nth(1).waitFor();
+    await page.locator(".task-list button").nth(4).click();
+    await page.reload();
+    await page.locator(".pane h2", { hasText: "clean_north" }).waitFor();
+    await page.goto(page.url().replace(/#.*/, "#/nowhere"));
+    await page.getByText("There is no such page").waitFor();
+    await page.goto(page.url().replace(/#.*/, "#/flows/018f3c5e-7a10-7000-8000-000000000000"));
+    await page.getByText("This flow cannot be shown").waitFor();
+    await page.close();
+  }).catch((error: unknown) => {
+    if (!/404|closed/.test(String(error))) throw error;
+  });
+});
+
+test("an API that goes and comes again is said, and nothing is lost or doubled", async () => {
+  const flow = FLOWS.running ?? "";
+  await shown(`#/flows/${flow}?view=list&task=2`, async (page) => {
+    await page.locator(".progress").waitFor();
+    await page.locator(".standing.live").waitFor();
+    await control("stop-api");
+    await page.locator(".standing.away").waitFor();
+    await control("tell");
+    await control("start-api");
+    await page.locator(".badge.finished").waitFor();
+    await page.locator(".standing.live").waitFor();
+    await page.locator(".pane", { hasText: "told" }).waitFor();
+    assert.equal(await page.locator(".task-list li").count(), 4);
+    assert.equal(await page.locator(".task-list .mark.finished").count(), 4);
+  });
+});
+
+test("what names and values hold is shown as text", async () => {
+  for (const path of [
+    "#/flows?status=suspend",
+    `#/flows/${FLOWS.hostile}?task=1`,
+    `#/flows/${FLOWS.hostile}?view=list`,
+  ]) {
+    await shown(path, async (page) => {
+      await page.getByText("<script>alert(1)</script> & 'x'").first().waitFor();
+      assert.equal(await page.locator("img[src='x']").count(), 0);
+      assert.equal(await page.evaluate(() => document.scripts.length), 1);
+    });
+  }
+});
+
+test("a task that nobody can run says why, and of what it waits for", async () => {
+  await shown(`#/flows/${FLOWS.waiting}?task=2`, async (page) => {
+    await page.getByText("No live worker serves the queue gpu.").waitFor();
+    await page.goto(page.url().replace("task=2", "task=3"));
+    await page.locator(".why .link", { hasText: "train" }).click();
+    await page.locator(".pane h2", { hasText: "train" }).waitFor();
+  });
+});
+
+test("of a large flow only what is seen is in the page", async () => {
+  await shown(`#/flows/${FLOWS.large}?view=list&task=1900`, async (page) => {
+    await page.locator(".task-list .chosen", { hasText: "t1900" }).waitFor();
+    assert.ok((await page.locator("*").count()) < 900);
+  });
+});
+
+for (const dark of [false, true]) {
+  for (const width of [1440, 360]) {
+    test(`axe finds nothing, nothing overflows: ${width} px, ${dark ? "dark" : "light"}`, async () => {
+      const places: [string, string][] = [
+        ["#/flows", "tbody tr"],
+        [`#/flows/${FLOWS.failed}`, ".error .message"],
+        [`#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line.bad"],
+        [`#/flows/${FLOWS.hostile}?task=1&view=list`, ".json .text"],
+      ];
+      for (const [path, first] of places) {
+        await shown(
+          path,
+          async (page) => {
+            await page.locator(first).first().waitFor();
+            await page.evaluate(axe.source);
+            const found = await page.evaluate(async () => {
+              const { violations } = await (window as unknown as { axe: typeof axe }).axe.run();
+              return violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html).join(" | ")}`);
+            });
+            assert.deepEqual(found, [], path);
+            assert.deepEqual(await overflowing(page), [], path);
+          },
+          { width, height: 800, dark },
+        );
+      }
+    });
+  }
+}
+
+test("the first load is small, and a click asks little", async () => {
+  let bytes = 0;
+  const opened = await openPage(browser, "#/nowhere");
+  const asked: string[] = [];
+  opened.page.on("response", async (reply) => {
+    asked.push(reply.url());
+    bytes += Number(reply.headers()["content-length"] ?? 0);
+  });
+  await opened.page.reload();
+  await opened.page.getByText("There is no such page").waitFor();
+  assert.ok(bytes < 80_000, `${bytes} bytes`);
+  await opened.page.goto(opened.page.url().replace(/#.*/, `#/flows/${FLOWS.failed}`));
+  await opened.page.locator(".error .message").waitFor();
+  asked.length = 0;
+  await opened.page.keyboard.press("k");
+  await opened.page.locator(".pane h2", { hasText: "join" }).waitFor();
+  await opened.page.locator(".attempts").waitFor();
+  assert.ok(asked.length <= 2, asked.join(" "));
+  await opened.page.close();
+});
+
+/** Elements whose content is cut off where nobody can scroll to it, or that lie beyond the page. */
+async function overflowing(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const found: string[] = [];
+    for (const one of document.querySelectorAll<HTMLElement>("main *, header *")) {
+      const box = one.getBoundingClientRect();
+      if (box.width === 0 || one.closest(".hidden, svg, .lines, pre, .scroll, .dag") !== null) continue;
+      if (box.right > innerWidth + 1) found.push(`${one.tagName}.${one.className} ends at ${box.right}`);
+    }
+    return found;
+  });
+}
+
+function post(body: unknown): RequestInit {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+async function registered(workflow: string, tasks: unknown[]): Promise<string> {
+  await api(`workflows/${workflow}`, { ...post({ tasks }), method: "PUT" });
+  return (await api<{ taskFlowId: string }>(`register/${workflow}`, { method: "POST" })).taskFlowId;
+}

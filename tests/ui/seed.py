@@ -1,0 +1,86 @@
+"""Flows of every kind for the dashboard to show: finished, failed, running, waiting, large, hostile."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+HOSTILE = "<script>alert(1)</script> & 'x' \u0627\u0644"
+LARGE = 2_000
+
+
+def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
+    """Registers the flows; their ids by what they are."""
+    define(client, "nightly-sales", nightly(broken=True))
+    define(client, "reports/monthly", nightly(broken=False))
+    define(client, "import-orders", [
+        task("read", "read_rows"),
+        task("watch_upload", "until_told", ["read"], parameters={"file": str(folder / "told")}),
+        task("check", "read_rows", ["watch_upload"]),
+        task("publish", "load", ["check"]),
+    ])  # fmt: skip
+    define(client, "gpu-training", [
+        task("prepare", "read_rows"),
+        task("train", "nothing", ["prepare"], queue="gpu"),
+        task("publish", "load", ["train"]),
+    ])  # fmt: skip
+    given = {"source": "<img src=x onerror=alert(2)>" * 20, HOSTILE: [HOSTILE, {"</script>": "\u202e"}]}
+    define(client, HOSTILE, [
+        task("a", "read_rows", parameters=given),
+        task("x" * 128, "load", ["a"], parameters={"broken": True, "table": HOSTILE}),
+    ])  # fmt: skip
+    define(client, "large", large(LARGE))
+    flows = {
+        "large": register(client, "large"),
+        "finished": register(client, "reports/monthly"),
+        "waiting": register(client, "gpu-training"),
+        "hostile": register(client, HOSTILE),
+        "failed": register(client, "nightly-sales"),
+        "running": register(client, "import-orders"),
+    }
+    for _ in range(60):
+        register(client, "reports/monthly")
+    return flows
+
+
+def task(name: str, program: str, on: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    return {"taskName": name, "program": program, "dependsOn": on or [], **more}
+
+
+def nightly(*, broken: bool) -> list[dict[str, Any]]:
+    """Regions that are read beside each other, come together, and are reported."""
+    regions = ["north", "south", "east", "west"]
+    tasks = [task(f"read_{one}", "read_rows", parameters={"source": one}) for one in regions]
+    tasks += [task(f"clean_{one}", "read_rows", [f"read_{one}"]) for one in regions]
+    retry = {"retry": {"maxAttempts": 3, "delaySeconds": 0.1}}
+    return [
+        *tasks,
+        task("exchange_rates", "flaky", **retry),
+        task("join", "read_rows", [*(f"clean_{one}" for one in regions), "exchange_rates"]),
+        task("load_sales", "load", ["join"], parameters={"broken": broken, "table": "sales"}),
+        task("totals", "read_rows", ["load_sales"]),
+        task("forecast", "read_rows", ["load_sales"]),
+        task("report", "load", ["totals", "forecast"]),
+        task("notify", "nothing", ["report"]),
+    ]
+
+
+def large(count: int) -> list[dict[str, Any]]:
+    """Layers of forty."""
+    return [
+        task(f"t{seq}", "nothing", [f"t{seq - 40}"] if seq > 40 else [])
+        for seq in range(1, count + 1)
+    ]  # fmt: skip
+
+
+def define(client: httpx.Client, workflow: str, tasks: list[dict[str, Any]]) -> None:
+    rows = [{"taskSeq": number, **one} for number, one in enumerate(tasks, start=1)]
+    reply = client.put(f"/workflows/{quote(workflow)}", json={"tasks": rows})
+    assert reply.is_success, reply.text
+
+
+def register(client: httpx.Client, workflow: str) -> str:
+    reply = client.post(f"/register/{quote(workflow)}")
+    reply.raise_for_status()
+    return reply.json()["taskFlowId"]

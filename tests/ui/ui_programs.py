@@ -1,0 +1,53 @@
+"""Programs of the flows that the dashboard is tried with."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flower_engine import CONTEXT, Context, Fatal, program
+
+_log = logging.getLogger("shop")
+
+
+@program("read_rows")
+def read_rows(source: str = "orders", rows: int = 3, **_more: Any) -> dict[str, Any]:
+    """Writes some lines, gives some rows."""
+    for number in range(rows):
+        _log.info("row %d of %s", number, source)
+    return {"source": source, "rows": [{"id": number, "cents": 100 * number} for number in range(rows)]}
+
+
+@program("load")
+def load(table: str = "sales", broken: bool = False, **_more: Any) -> dict[str, int]:
+    """Fails for good where it is told so."""
+    sys.stdout.write(f"loading into {table}\n")
+    if broken:
+        _log.error("relation %s has no column day", table)
+        raise Fatal(f"relation {table!r} has no column 'day'")
+    return {"rows": 57}
+
+
+@program("flaky")
+def flaky(ctx: Context = CONTEXT, **_more: Any) -> str:
+    """Works at the second attempt."""
+    if ctx.attempt == 1:
+        raise ConnectionError("the warehouse did not answer")
+    return "loaded at last"
+
+
+@program("until_told")
+def until_told(file: str, ctx: Context = CONTEXT, **_more: Any) -> str:
+    """Runs until a file is there."""
+    for step in range(100_000):
+        if Path(file).exists():
+            return "told"
+        ctx.progress((step % 100) / 100, f"step {step}")
+        time.sleep(0.2)
+    return "never told"
+
+
+@program("nothing")
+def nothing(**_more: Any) -> None:
+    """Does nothing."""
