@@ -44,7 +44,7 @@ export async function openPage(
 }
 
 /** Asks something of the engine that only its owner can do. */
-export async function control(what: "stop-api" | "start-api" | "tell"): Promise<void> {
+export async function control(what: "stop-api" | "start-api" | "guard-api" | "tell"): Promise<void> {
   await fetch(`${process.env.FLOWER_UI_CONTROL}/${what}`, { method: "POST" });
 }
 

@@ -20,6 +20,7 @@ from flower_api.routes.changes import add_changes
 from flower_api.routes.dashboard import add_dashboard
 from flower_api.routes.deploys import add_deploys
 from flower_api.routes.documentation import add_documentation
+from flower_api.routes.errors import add_errors
 from flower_api.routes.flows import add_flows
 from flower_api.routes.health import add_health
 from flower_api.routes.hooks import add_hooks
@@ -86,6 +87,7 @@ def create_app(
     add_registering(app, stores)
     add_flows(app, stores, waits)
     add_tasks(app, stores, waits)
+    add_errors(app, stores)
     add_task_logs(app, stores, streams or FollowedStreams(stores, 0))
     watched_flows = watched_flows or WatchedFlows(stores, 0)
     watched_lists = watched_lists or WatchedLists(stores, 0)

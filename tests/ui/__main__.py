@@ -17,6 +17,7 @@ from acceptance.running import RunningEngine
 from ui.seed import seed
 
 ROOT = Path(__file__).parents[2]
+_TOKENS = "alice:s3cret-token,ci:other-token:read"
 _SERVICES = ("api", "projector", "watcher", "worker")
 
 
@@ -50,12 +51,14 @@ def main() -> int:
 
 
 class _control:  # noqa: N801 # used as a function
-    """A server on loopback: ``/stop-api``, ``/start-api``, ``/tell`` (the running flow may end)."""
+    """A server on loopback: ``/stop-api``, ``/start-api``, ``/guard-api`` (it
+    asks for tokens from then on), ``/tell`` (the running flow may end)."""
 
     def __init__(self, engine: RunningEngine, folder: Path) -> None:
         acts = {
             "/stop-api": lambda: engine.stop("api"),
             "/start-api": lambda: engine.start("api"),
+            "/guard-api": lambda: engine.start("api", FLOWER_API_TOKENS=_TOKENS),
             "/tell": (folder / "told").touch,
         }
 
@@ -65,8 +68,8 @@ class _control:  # noqa: N801 # used as a function
                 self.send_response(204)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                pass
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                del format, args
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

@@ -53,7 +53,7 @@ def nightly(*, broken: bool) -> list[dict[str, Any]]:
     regions = ["north", "south", "east", "west"]
     tasks = [task(f"read_{one}", "read_rows", parameters={"source": one}) for one in regions]
     tasks += [task(f"clean_{one}", "read_rows", [f"read_{one}"]) for one in regions]
-    retry = {"retry": {"maxAttempts": 3, "delaySeconds": 0.1}}
+    retry: dict[str, Any] = {"retry": {"maxAttempts": 3, "delaySeconds": 0.1}}
     return [
         *tasks,
         task("exchange_rates", "flaky", **retry),

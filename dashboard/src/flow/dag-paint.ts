@@ -95,6 +95,10 @@ function paintBox(
   context.translate(box.x + 9, box.y + 8);
   context.strokeStyle = colour;
   context.lineWidth = 2;
+  if (stage === "running") {
+    context.fillStyle = colour;
+    context.fill(pathOf(stage));
+  }
   context.stroke(pathOf(stage));
   context.restore();
   context.fillStyle = colours(stage === "waiting" ? "muted" : "text");

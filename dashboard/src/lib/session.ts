@@ -37,5 +37,6 @@ export async function logOut(): Promise<void> {
 /** The session is over: whoever looks is asked for a token, and stays where he is. */
 export function forgetSession(): void {
   const known = session.value;
-  if (known?.needsToken) session.value = { ...known, isKnown: false, mayOperate: false, csrf: null };
+  if (known?.isKnown)
+    session.value = { ...known, needsToken: true, isKnown: false, mayOperate: false, csrf: null };
 }
