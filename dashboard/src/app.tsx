@@ -1,6 +1,7 @@
 // The frame of every screen: where one can go, who looks, whether what is shown is live.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { ErrorsScreen } from "./errors/errors-screen.tsx";
 import { FlowScreen } from "./flow/flow-screen.tsx";
 import { FlowsScreen } from "./flows/flows-screen.tsx";
 import { type Standing, standing } from "./lib/events.ts";
@@ -31,6 +32,7 @@ export function App() {
           what: "go to flows that stand still",
           run: () => go(["flows"], { status: "suspend" }),
         },
+        { keys: "g e", what: "go to errors", run: () => go(["errors"]) },
         { keys: "t", what: "dark or light", run: toggleTheme },
       ]),
     [isHelpShown],
@@ -55,6 +57,7 @@ export function App() {
 function Screen() {
   const [section = "flows", id] = route.value.path;
   if (section === "flows") return id === undefined ? <FlowsScreen /> : <FlowScreen key={id} id={id} />;
+  if (section === "errors") return <ErrorsScreen />;
   return (
     <div class="empty">
       <h1>There is no such page</h1>
@@ -77,6 +80,9 @@ function Header() {
       <nav aria-label="Screens">
         <a href={hrefOf(["flows"])} aria-current={route.value.path[0] === "flows" ? "page" : undefined}>
           Flows
+        </a>
+        <a href={hrefOf(["errors"])} aria-current={route.value.path[0] === "errors" ? "page" : undefined}>
+          Errors
         </a>
         <a href="docs">API</a>
       </nav>

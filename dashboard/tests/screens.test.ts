@@ -77,6 +77,16 @@ test("everything on the way to a failure can be done by keys", async () => {
   });
 });
 
+test("failures are grouped, and each group leads to its last task", async () => {
+  await shown("#/errors", async (page) => {
+    await page.locator("tbody tr", { hasText: "relation '...' has no column" }).waitFor();
+    await page.keyboard.press("j");
+    await page.locator("tr.chosen").waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator(".error .message", { hasText: "has no column" }).waitFor();
+  });
+});
+
 test("what is shown is in the address", async () => {
   await shown(`#/flows/${FLOWS.failed}?view=list&task=9`, async (page) => {
     await page.locator(".pane h2", { hasText: "exchange_rates" }).waitFor();
@@ -146,6 +156,7 @@ for (const dark of [false, true]) {
     test(`axe finds nothing, nothing overflows: ${width} px, ${dark ? "dark" : "light"}`, async () => {
       const places: [string, string][] = [
         ["#/flows", "tbody tr"],
+        ["#/errors", "tbody tr"],
         [`#/flows/${FLOWS.failed}`, ".error .message"],
         [`#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line.bad"],
         [`#/flows/${FLOWS.hostile}?task=1&view=list`, ".json .text"],

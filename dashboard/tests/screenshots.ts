@@ -9,6 +9,7 @@ await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
 await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
 const screens: [string, string, string][] = [
   ["flows", "#/flows", "table.flows tbody tr"],
+  ["errors", "#/errors", "tbody tr"],
   ["flow-failed", `#/flows/${FLOWS.failed}`, ".error .message"],
   ["flow-list", `#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line"],
   ["flow-running", `#/flows/${FLOWS.running}?task=2`, ".progress"],

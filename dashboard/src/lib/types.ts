@@ -130,3 +130,21 @@ export interface Layout {
   row: number[];
   edges: number[];
 }
+
+export interface ErrorGroup {
+  program: string;
+  type: string;
+  shape: string;
+  tasks: number;
+  firstTs: string;
+  lastTs: string;
+  message: string;
+  taskFlowId: string;
+  taskExecSeq: number;
+  workflows: string[];
+}
+
+export interface ErrorGroups {
+  groups: ErrorGroup[];
+  isAll: boolean;
+}
