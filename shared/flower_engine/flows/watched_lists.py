@@ -104,7 +104,9 @@ class WatchedLists:
                 if not await _woken(woken, _HEARTBEAT_SECONDS):
                     yield ListFrame("", "", b"")
             number, at = self._number, self._text()
-            yield ListFrame("start", at, b"{}") if behind is None else await self._since(behind)
+            first = ListFrame("start", at, b"{}") if behind is None else await self._since(behind)
+            if first is not None:
+                yield first
             was_away = False
             while not self._is_closed:
                 woken.clear()
@@ -156,8 +158,8 @@ class WatchedLists:
         self._batches.append(_Batch(self._number, flows, has_more))
         self._wake()
 
-    async def _since(self, behind: str) -> ListFrame:
-        """What somebody is told first who has seen all up to a position."""
+    async def _since(self, behind: str) -> ListFrame | None:
+        """What somebody is told first who has seen all up to a position; None: nothing is new to him yet."""
         seen = positions_of(behind)
         now = self._positions
         assert now is not None or self._is_closed
@@ -168,7 +170,7 @@ class WatchedLists:
                 flows, has_more = await _changed(connection, seen, now)
         except _AWAY:
             return ListFrame("reset", self._text(), b"{}")
-        return _frame(_text_of(now), flows, has_more=has_more)
+        return _frame(_text_of(now), flows, has_more=has_more) if flows or has_more else None
 
     def _frame_after(self, number: int) -> ListFrame:
         behind = [batch for batch in self._batches if batch.number > number]
