@@ -12,7 +12,7 @@ from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.references import known_value
-from flower_engine.model.rules import Rule, Standing, is_picked, stands_as
+from flower_engine.model.rules import FAILED, Rule, Standing, is_picked, stands_as
 from flower_engine.model.status import Status
 from flower_engine.model.wait_programs import is_wait
 from flower_engine.projection.read.end_views import letter_of
@@ -137,7 +137,11 @@ def _is_ready(flow: FlowView, task: TaskView, ended: set[int]) -> bool:
     rule = rule_of_task(task)
     if not rule.picks:
         return ended.issuperset(task.depends_on)
-    return task.attempt > 0 or _have(flow, task, rule) >= (rule.most or 1)
+    if _have(flow, task, rule) >= (rule.most or 1):
+        return True
+    # What began by a failure goes on when that is passed over; all else that is picked stands as it was picked.
+    began = rule.word == FAILED and task.attempt > 0
+    return began and any(_stands_as(flow.tasks[seq - 1]) == "passed" for seq in task.depends_on)
 
 
 def _what_it_waits_for(flow: FlowView, task: TaskView, ended: set[int]) -> DependenciesOpen | RuleOpen:

@@ -8,16 +8,21 @@ from collections.abc import Iterable
 
 import msgspec
 
+from flower_engine.model.end_kinds import GIVEN_UP, EndedAs
 from flower_engine.model.event_meaning import MEANINGS, named_tasks
 from flower_engine.model.events import AnyEvent, FlowEvent
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold_one
+from flower_engine.model.status import Status
 
+_SOME = b"null"  # in the place of a result: rules ask whether there is one
 _MOST_WORDS = 300  # characters of a message or a note; the task itself has all of it
 
 
 class TaskRow(msgspec.Struct, array_like=True, frozen=True):
-    """A task at a moment. ``open``: dependencies that are not final; times in ms since the epoch."""
+    """A task at a moment. ``open``: dependencies that have not ended, of a task that waits for them; times in
+    ms since the epoch. ``ended_as``: the letter of ``end_kinds.py``. ``awaiting``: what kind of wait for the
+    world goes on, with ``until_ms`` (None: for ever) and how many have ``answered``."""
 
     task: int
     status: int
@@ -37,16 +42,22 @@ class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     ignored_by: str | None
     ignore_reason: str | None
     priority: int
+    ended_as: EndedAs
+    gives_up_ms: int | None
+    awaiting: str | None
+    until_ms: int | None
+    answered: int
 
 
 class FlowRow(msgspec.Struct, frozen=True, rename="camel"):
-    """The flow at a moment, beside its tasks."""
+    """The flow at a moment, beside its tasks; ``given_up`` are among those ``suspended``."""
 
     status: int
     version: int
     waiting: int
     running: int
     suspended: int
+    given_up: int
     finished: int
     ignored: int
     started_ms: int | None
@@ -70,6 +81,8 @@ class FlowPlan(msgspec.Struct, frozen=True, rename="camel"):
     programs: list[str]
     queues: list[str]
     depends_on: list[tuple[int, ...]]
+    rules: list[str]
+    on_failure: list[str]
 
 
 class FlowTable:
@@ -94,7 +107,8 @@ class FlowTable:
         touched = None if state is not known else touched_tasks(state, event)
         for seq in range(1, len(state.tasks) + 1) if touched is None else touched:
             task = state.tasks[seq - 1]
-            task.result = task.blob = None
+            if task.result is not None or task.blob is not None:
+                task.result, task.blob = _SOME, None
         if touched is None or self._changed is None:
             self._changed = None
         else:
@@ -121,10 +135,11 @@ class FlowTable:
         """The flow itself."""
         state = self.state
         assert state is not None
-        counts = [0] * 10
+        counts, given_up = [0] * 10, 0
         started_ms: int | None = None
         for task in state.tasks:
             counts[task.status] += 1
+            given_up += task.ended_as == GIVEN_UP
             if task.started_ms is not None and (started_ms is None or task.started_ms < started_ms):
                 started_ms = task.started_ms
         return FlowRow(
@@ -133,6 +148,7 @@ class FlowTable:
             waiting=counts[0],
             running=counts[1],
             suspended=counts[2],
+            given_up=given_up,
             finished=counts[3],
             ignored=counts[9],
             started_ms=started_ms,
@@ -159,6 +175,8 @@ class FlowTable:
             programs=[one.program for one in planned],
             queues=[one.queue for one in planned],
             depends_on=[one.depends_on for one in planned],
+            rules=[one.rule for one in planned],
+            on_failure=[one.on_failure for one in planned],
         )
 
 
@@ -173,7 +191,9 @@ def touched_tasks(state: FlowState, event: AnyEvent) -> set[int] | None:
         return None
     touched: set[int] = set()
     for move in meaning.moves:
-        opens = move.to is not None and (move.to.is_final or any(status.is_final for status in move.was))
+        opens = move.to is not None and (
+            state.ruled or move.to.is_final or any(status.is_final for status in move.was)
+        )
         for seq in named_tasks(event, move.tasks):
             touched.add(seq)
             if opens:
@@ -183,10 +203,11 @@ def touched_tasks(state: FlowState, event: AnyEvent) -> set[int] | None:
 
 def _row(seq: int, task: TaskState) -> TaskRow:
     error, progress = task.error, task.progress
+    awaiting = task.awaiting if task.status is Status.WAIT else None
     return TaskRow(
         seq,
         task.status,
-        task.open,
+        0 if task.is_ready else task.open,
         task.attempt,
         task.lost,
         task.failures,
@@ -202,4 +223,9 @@ def _row(seq: int, task: TaskState) -> TaskRow:
         task.ignored_by,
         task.ignore_reason,
         task.planned.priority,
+        task.ended_as,
+        task.gives_up_ms,
+        awaiting and awaiting.kind,
+        (awaiting.until_ms or None) if awaiting else None,
+        len(task.votes or ()),
     )

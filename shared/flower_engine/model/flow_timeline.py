@@ -4,16 +4,30 @@ from typing import Literal, get_args
 
 import msgspec
 
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import TaskState
 from flower_engine.model.flow_table import FlowTable
 from flower_engine.model.status import Status
 
-Stage = Literal["dependencies", "ready", "retry", "running", "suspended", "finished", "ignored"]
-"""Where a task stands: it waits for others, for a worker, or for its retry; it runs; or it does not wait."""
+Waiting = Literal["dependencies", "ready", "retry", "awaiting"]
+Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "givenUp"]
+Stage = Waiting | Literal["running", "held"] | Ended
+"""Where a task stands: it waits for others, for a worker, for its retry or for the world; it runs; somebody
+must decide; or how it has ended."""
 
-STAGES: tuple[Stage, ...] = get_args(Stage)
-_BY_STATUS = {Status.RUNNING: 3, Status.SUSPEND: 4, Status.FINISH: 5, Status.IGNORE: 6}
+STAGES: tuple[Stage, ...] = (*get_args(Waiting), "running", "held", *get_args(Ended))
+_BY_STATUS = {
+    status: STAGES.index(stage)
+    for status, stage in (
+        *((Status.RUNNING, "running"), (Status.SUSPEND, "held")),
+        *((Status.FINISH, "finished"), (Status.IGNORE, "passedOver")),
+    )
+}
+_BY_END = {
+    letter: STAGES.index(stage)
+    for letter, stage in ((NOT_TAKEN, "notTaken"), (CUT_OFF, "cancelled"), (GIVEN_UP, "givenUp"))
+}
 
 
 class FlowTimeline(msgspec.Struct, rename="camel"):
@@ -69,7 +83,9 @@ class TimelineMaker:
 
 def _stage(task: TaskState) -> int:
     if task.status is not Status.WAIT:
-        return _BY_STATUS[task.status]
-    if task.open:
+        return _BY_END.get(task.ended_as, _BY_STATUS[task.status])
+    if not task.is_ready:
         return 0
+    if task.awaiting is not None:
+        return 3
     return 1 if task.retry_ms is None else 2
