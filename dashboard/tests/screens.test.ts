@@ -48,7 +48,7 @@ test("a failed flow opens at its failure, and a rerun is seen to its end", async
     await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).click();
     await page.locator(".badge.suspended").waitFor();
     await page.getByRole("button", { name: "Rerun failed" }).click();
-    await page.getByText("1 task that failed will run again").waitFor();
+    await page.getByText("1 task will run again: load").waitFor();
     await page.keyboard.press("Escape");
   });
 });
@@ -141,6 +141,21 @@ test("a task that nobody can run says why, and of what it waits for", async () =
     await page.goto(page.url().replace("task=2", "task=3"));
     await page.locator(".why .link", { hasText: "train" }).click();
     await page.locator(".pane h2", { hasText: "train" }).waitFor();
+  });
+});
+
+test("how tasks ended otherwise than by finishing is said, with what decided it", async () => {
+  await until(async () => (await statusOf(FLOWS.given_up ?? "")) === "Suspend");
+  await shown(`#/flows/${FLOWS.given_up}?task=2`, async (page) => {
+    await page.locator(".badge.givenup", { hasText: "ended, failed" }).waitFor();
+    await page.getByText("It failed and was given up: its flow went on without it.").waitFor();
+    await page.goto(page.url().replace("task=2", "task=3"));
+    await page.getByText("Not taken, by its rule ready: one before it was given up:").waitFor();
+    await page.locator(".why .link", { hasText: "load" }).click();
+    await page.locator(".pane h2", { hasText: "load" }).waitFor();
+  });
+  await shown(`#/flows/${FLOWS.approval}?task=2`, async (page) => {
+    await page.getByText("It waits for somebody's approval: refund order 17?").waitFor();
   });
 });
 

@@ -75,7 +75,9 @@ def assert_shows(client: LiveClient, view: FlowView) -> None:
         row["open"] = row["status"] == 0 and row["open"] > 0
     for row, task in zip(found, view.tasks, strict=True):
         told = expected_task(task)
-        if task.rule == "failed" and task.attempt > 0:  # whether it began, tables cannot always tell: rows can
+        if (
+            task.rule == "failed" and task.attempt > 0
+        ):  # whether it began, tables cannot always tell: rows can
             told["open"] = row["open"]
         assert row == told
     assert client.flow == client.flow | {

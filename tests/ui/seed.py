@@ -25,6 +25,18 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         task("train", "nothing", ["prepare"], queue="gpu"),
         task("publish", "load", ["train"]),
     ])  # fmt: skip
+    define(client, "import-prices", [
+        task("fetch", "read_rows"),
+        task("load", "load", ["fetch"], parameters={"broken": True, "table": "prices"}, onFailure="give_up"),
+        task("publish", "nothing", ["load"]),
+        task("alert", "nothing", ["load"], rule="failed"),
+        task("clean_up", "nothing", ["publish", "alert"], rule="settled"),
+    ])  # fmt: skip
+    define(client, "refund", [
+        task("check", "read_rows"),
+        task("approve", "@approval", ["check"], parameters={"title": "refund order 17?"}),
+        task("pay", "nothing", ["approve"]),
+    ])  # fmt: skip
     given = {"source": "<img src=x onerror=alert(2)>" * 20, HOSTILE: [HOSTILE, {"</script>": "\u202e"}]}
     define(client, HOSTILE, [
         task("a", "read_rows", parameters=given),
@@ -36,6 +48,8 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         "finished": register(client, "reports/monthly"),
         "waiting": register(client, "gpu-training"),
         "hostile": register(client, HOSTILE),
+        "given_up": register(client, "import-prices"),
+        "approval": register(client, "refund"),
         "failed": register(client, "nightly-sales"),
         "running": register(client, "import-orders"),
     }

@@ -12,9 +12,11 @@ export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boole
   if (plan === null || flow === null) return null;
   const word = statusWord(flow.status);
   const isPaused = flow.pausedMs !== null;
-  const stage = stageOfFlow(word, isPaused);
+  const hasEnded = flow.finishedMs !== null;
+  const stage = stageOfFlow(word, isPaused, hasEnded);
   const counts: [Stage, number][] = [
-    ["suspended", flow.suspended],
+    ["suspended", flow.suspended - flow.givenUp],
+    ["givenup", flow.givenUp],
     ["running", flow.running],
     ["waiting", flow.waiting],
     ["finished", flow.finished],
@@ -31,7 +33,7 @@ export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boole
       </h1>
       <span class={`badge ${stage}`}>
         <StatusMark stage={stage} isNamed />{" "}
-        {stage === "paused" ? `paused by ${flow.pausedBy}` : wordOfFlow(word)}
+        {stage === "paused" ? `paused by ${flow.pausedBy}` : wordOfFlow(word, hasEnded)}
       </span>
       <span class="counts">
         {counts.map(

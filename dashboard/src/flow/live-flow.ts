@@ -34,7 +34,7 @@ export class LiveFlow {
 
   stage(task: number): Stage {
     const row = this.rows[task];
-    return row === undefined ? "waiting" : stageOf(row.status, row.open, row.retryMs);
+    return row === undefined ? "waiting" : stageOf(row);
   }
 
   name(task: number): string {
@@ -85,28 +85,4 @@ export class LiveFlow {
       if (!isAborted(error)) this.problem.value = error instanceof Error ? error.message : String(error);
     }
   }
-}
-
-/** All tasks behind one, through whatever lies between. */
-export function behindOf(live: LiveFlow, task: number): number[] {
-  const before = live.plan.peek()?.dependsOn ?? [];
-  const dependents = new Map<number, number[]>();
-  before.forEach((on, index) => {
-    for (const one of on) {
-      const known = dependents.get(one);
-      if (known === undefined) dependents.set(one, [index + 1]);
-      else known.push(index + 1);
-    }
-  });
-  const found = new Set<number>();
-  const left = [task];
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    for (const one of dependents.get(next) ?? []) {
-      if (!found.has(one)) {
-        found.add(one);
-        left.push(one);
-      }
-    }
-  }
-  return [...found].sort((a, b) => a - b);
 }

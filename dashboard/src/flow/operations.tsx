@@ -5,16 +5,16 @@ import { act } from "../lib/api.ts";
 import { bindKeys } from "../lib/keys.ts";
 import { session } from "../lib/session.ts";
 import { Dialog } from "../ui/dialog.tsx";
-import { behindOf, type LiveFlow } from "./live-flow.ts";
+import { type DryRun, EffectList } from "./effects.tsx";
+import type { LiveFlow } from "./live-flow.ts";
 
 interface Operation {
   name: string;
   path: string;
   body: Record<string, unknown>;
-  will: string;
+  /** What it will do, in words; null: the server says it. */
+  will: string | null;
 }
-
-const MOST_NAMES = 8;
 
 /** The buttons of a flow, only those that fit how it stands; none for who may only read. */
 export function Operations({ live, task }: { live: LiveFlow; task: number | null }) {
@@ -60,7 +60,7 @@ function operationsOf(live: LiveFlow, task: number | null): Operation[] {
       name: "Rerun task",
       path: "rerun",
       body: { tasks: [task], scope: "dependents", version },
-      will: willRun(live, task),
+      will: null,
     });
   }
   if (flow.suspended > 0) {
@@ -68,7 +68,7 @@ function operationsOf(live: LiveFlow, task: number | null): Operation[] {
       name: "Rerun failed",
       path: "rerun",
       body: { selection: "failed", version },
-      will: `${tasks(flow.suspended)} that failed will run again; what waits for them goes on behind.`,
+      will: null,
     });
   }
   if (flow.finishedMs === null) {
@@ -86,22 +86,11 @@ function operationsOf(live: LiveFlow, task: number | null): Operation[] {
         name: "Cancel",
         path: "cancel",
         body: { version },
-        will: `The flow ends here: ${tasks(flow.waiting + flow.running + flow.suspended)} will be passed over. A resume takes it up again.`,
+        will: null,
       },
     );
   }
   return found;
-}
-
-function willRun(live: LiveFlow, task: number): string {
-  const behind = [task, ...behindOf(live, task).filter((one) => live.rows[one]?.status !== 0)];
-  const names = behind.slice(0, MOST_NAMES).map((one) => live.name(one));
-  const more = behind.length > MOST_NAMES ? ` and ${behind.length - MOST_NAMES} more` : "";
-  return `${tasks(behind.length)} will run again: ${names.join(", ")}${more}.`;
-}
-
-function tasks(count: number): string {
-  return count === 1 ? "1 task" : `${count} tasks`;
 }
 
 interface AskProps {
@@ -114,10 +103,19 @@ interface AskProps {
 function Ask({ live, operation, onClose, onDone }: AskProps) {
   const problem = useSignal<string | null>(null);
   const isUnderWay = useSignal(false);
+  const told = useSignal<DryRun | null>(null);
+  const path = `flows/${encodeURIComponent(live.id)}/${operation.path}`;
+  useEffect(() => {
+    if (operation.will !== null) return;
+    act<DryRun>(path, { ...operation.body, version: undefined, dryRun: true }).then(
+      (answer) => (told.value = answer),
+      (error: unknown) => (problem.value = error instanceof Error ? error.message : String(error)),
+    );
+  }, [path, operation, told, problem]);
   const run = async () => {
     isUnderWay.value = true;
     try {
-      await act(`flows/${encodeURIComponent(live.id)}/${operation.path}`, operation.body);
+      await act(path, { ...operation.body, ...(told.value && { version: told.value.version }) });
       onDone(`${operation.name}: done`);
       onClose();
     } catch (error) {
@@ -127,7 +125,8 @@ function Ask({ live, operation, onClose, onDone }: AskProps) {
   };
   return (
     <Dialog title={operation.name} onClose={onClose}>
-      <p>{operation.will}</p>
+      {operation.will !== null && <p>{operation.will}</p>}
+      {told.value !== null && <EffectList told={told.value} live={live} />}
       {problem.value !== null && (
         <p class="problem" role="alert">
           {problem.value}
@@ -137,7 +136,12 @@ function Ask({ live, operation, onClose, onDone }: AskProps) {
         <button type="button" onClick={onClose}>
           Leave it
         </button>
-        <button type="button" class="strong" onClick={run} disabled={isUnderWay.value}>
+        <button
+          type="button"
+          class="strong"
+          onClick={run}
+          disabled={isUnderWay.value || (operation.will === null && told.value === null)}
+        >
           {operation.name}
         </button>
       </div>

@@ -4,14 +4,16 @@ import { useEffect } from "preact/hooks";
 import { ask, isAborted } from "../lib/api.ts";
 import { replaceQuery, route } from "../lib/route.ts";
 import { STAGE_WORDS } from "../lib/statuses.ts";
-import type { TaskDetail } from "../lib/types.ts";
+import { iso, moment } from "../lib/times.ts";
+import type { TaskDetail, TaskRow } from "../lib/types.ts";
+import { notTakenWords } from "../lib/wait-words.ts";
 import { JsonView } from "../ui/json-view.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import type { LiveFlow } from "./live-flow.ts";
 import { Attempts } from "./task-attempts.tsx";
 import { TaskErrorView } from "./task-error.tsx";
 import { TaskLog } from "./task-log.tsx";
-import { Why } from "./why.tsx";
+import { TaskLinks, Why } from "./why.tsx";
 
 interface Props {
   live: LiveFlow;
@@ -27,7 +29,7 @@ export function TaskPane({ live, task, onClose }: Props) {
   const detail = useSignal<TaskDetail | null>(null);
   const problem = useSignal<string | null>(null);
   const row = live.rows[task];
-  const moved = `${row?.status} ${row?.attempt} ${row?.open} ${row?.ignoredBy} ${row?.retryMs}`;
+  const moved = `${row?.status} ${row?.attempt} ${row?.open} ${row?.endedAs} ${row?.retryMs} ${row?.awaiting} ${row?.answered}`;
   useEffect(() => {
     const ending = new AbortController();
     let timer = 0;
@@ -90,17 +92,42 @@ export function TaskPane({ live, task, onClose }: Props) {
           {row?.status === 1 && (row.note !== null || row.fraction !== null) && (
             <Progress fraction={row.fraction} note={row.note} />
           )}
-          {row?.status === 9 && (
-            <p>
-              Passed over by <bdi>{row.ignoredBy}</bdi>
-              {row.ignoreReason ? `: ${row.ignoreReason}` : ""}
-            </p>
-          )}
+          {row !== undefined && <HowItEnded row={row} detail={shown} live={live} />}
           {shown?.error && <TaskErrorView error={shown.error} isPast={row?.status !== 2} />}
           {shown !== null && <Facts detail={shown} live={live} task={task} />}
         </div>
       )}
     </aside>
+  );
+}
+
+/** Of a task that did not finish, and is not under way. */
+function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | null; live: LiveFlow }) {
+  if (row.endedAs === "x") return <p>It failed and was given up: its flow went on without it.</p>;
+  if (row.status === 2 && row.givesUpMs !== null) {
+    return (
+      <p title={iso(row.givesUpMs)}>
+        It is held; unless somebody decides before, it is given up at {moment(row.givesUpMs)}.
+      </p>
+    );
+  }
+  if (row.status !== 9) return null;
+  if (row.endedAs === "n") {
+    if (!detail?.notTaken) return <p>Not taken, by its rule.</p>;
+    return (
+      <section class="why" aria-label="Why it was not taken">
+        <p>{notTakenWords(detail.notTaken)}</p>
+        <TaskLinks tasks={detail.notTaken.dependsOn} live={live} />
+      </section>
+    );
+  }
+  return (
+    <p>
+      {row.endedAs === "c" ? "Cut off by a cancel of " : "Passed over by "}
+      <bdi>{row.ignoredBy}</bdi>
+      {row.ignoreReason ? `: ${row.ignoreReason}` : ""}
+      {detail?.hasStandIn ? " (with a result in its place)" : ""}
+    </p>
   );
 }
 
@@ -147,6 +174,18 @@ function Facts({ detail, live, task }: { detail: TaskDetail; live: LiveFlow; tas
           <dd>
             <bdi>{detail.queue}</bdi>
           </dd>
+          {detail.rule !== "ready" && (
+            <>
+              <dt>Rule</dt>
+              <dd>{detail.rule}</dd>
+            </>
+          )}
+          {detail.onFailure !== "hold" && (
+            <>
+              <dt>On failure</dt>
+              <dd>{detail.onFailure}</dd>
+            </>
+          )}
           <Links name="Waits for" tasks={before} live={live} />
           <Links name="Before" tasks={behind} live={live} />
         </dl>
@@ -155,20 +194,13 @@ function Facts({ detail, live, task }: { detail: TaskDetail; live: LiveFlow; tas
   );
 }
 
-const MOST_LINKS = 20;
-
 function Links({ name, tasks, live }: { name: string; tasks: number[]; live: LiveFlow }) {
   if (tasks.length === 0) return null;
   return (
     <>
       <dt>{name}</dt>
-      <dd class="links">
-        {tasks.slice(0, MOST_LINKS).map((task) => (
-          <button key={task} type="button" class="link" onClick={() => replaceQuery({ task })}>
-            <StatusMark stage={live.stage(task)} /> <bdi>{live.name(task)}</bdi>
-          </button>
-        ))}
-        {tasks.length > MOST_LINKS && <span class="muted">and {tasks.length - MOST_LINKS} more</span>}
+      <dd>
+        <TaskLinks tasks={tasks} live={live} />
       </dd>
     </>
   );

@@ -6,6 +6,20 @@ import type { LiveFlow } from "./live-flow.ts";
 
 const MOST = 20;
 
+/** Names of tasks that lead to them. */
+export function TaskLinks({ tasks, live }: { tasks: readonly number[]; live: LiveFlow }) {
+  return (
+    <div class="links">
+      {tasks.slice(0, MOST).map((task) => (
+        <button key={task} type="button" class="link" onClick={() => replaceQuery({ task })}>
+          <StatusMark stage={live.stage(task)} /> <bdi>{live.name(task)}</bdi>
+        </button>
+      ))}
+      {tasks.length > MOST && <span class="muted">and {tasks.length - MOST} more</span>}
+    </div>
+  );
+}
+
 /** Why a task waits, with links to what it waits for. */
 export function Why({ live, why }: { live: LiveFlow; why: WaitReason }) {
   const tasks = (why.dependsOn ?? []) as number[];
@@ -13,13 +27,8 @@ export function Why({ live, why }: { live: LiveFlow; why: WaitReason }) {
   return (
     <section class="why" aria-label="Why it waits">
       <p>{waitWords(why)}</p>
+      <TaskLinks tasks={tasks} live={live} />
       <div class="links">
-        {tasks.slice(0, MOST).map((task) => (
-          <button key={task} type="button" class="link" onClick={() => replaceQuery({ task })}>
-            <StatusMark stage={live.stage(task)} /> <bdi>{live.name(task)}</bdi>
-          </button>
-        ))}
-        {tasks.length > MOST && <span class="muted">and {tasks.length - MOST} more</span>}
         {flows.map((flow) => (
           <a key={flow} href={hrefOf(["flows", flow])}>
             {flow.slice(0, 8)}…

@@ -6,11 +6,12 @@ import { StatusMark } from "../ui/status-mark.tsx";
 
 /** One flow in the list. */
 export function FlowLine({ flow, isChosen }: { flow: FlowSummary; isChosen: boolean }) {
-  const stage = stageOfFlow(flow.status, flow.pausedTs !== null);
+  const hasEnded = flow.finishedTs !== null;
+  const stage = stageOfFlow(flow.status, flow.pausedTs !== null, hasEnded);
   const registered = Date.parse(flow.registeredTs);
   const started = msOf(flow.startedTs);
   const ended = msOf(flow.finishedTs);
-  const word = stage === "paused" ? "paused" : wordOfFlow(flow.status);
+  const word = stage === "paused" ? "paused" : wordOfFlow(flow.status, hasEnded);
   return (
     <tr id={`flow-${flow.taskFlowId}`} class={isChosen ? "chosen" : undefined} aria-selected={isChosen}>
       <td class="shape">

@@ -82,9 +82,10 @@ export class FlowList {
 
   private matches(flow: FlowSummary): boolean {
     const { taskId, status, since } = this.filters;
+    const isFailed = status.includes("failed") && flow.status === "Suspend" && flow.finishedTs !== null;
     return (
       (taskId === "" || flow.taskId === taskId) &&
-      (status.length === 0 || status.includes(flow.status.toLowerCase())) &&
+      (status.length === 0 || status.includes(flow.status.toLowerCase()) || isFailed) &&
       (since === "" || Date.parse(flow.registeredTs) >= Date.parse(since))
     );
   }

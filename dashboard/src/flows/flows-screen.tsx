@@ -11,6 +11,7 @@ const STATUSES: [string, string][] = [
   ["running", "Running"],
   ["wait", "Waiting"],
   ["suspend", "Failed"],
+  ["failed", "Ended, failed"],
   ["finish", "Finished"],
   ["ignore", "Cancelled"],
 ];

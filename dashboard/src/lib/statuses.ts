@@ -3,20 +3,28 @@ export type Stage =
   | "waiting"
   | "ready"
   | "retry"
+  | "awaiting"
   | "running"
   | "suspended"
+  | "givenup"
   | "finished"
   | "ignored"
+  | "nottaken"
+  | "cancelled"
   | "paused";
 
 export const STAGE_WORDS: Record<Stage, string> = {
   waiting: "waits for others",
   ready: "ready",
   retry: "waits for its retry",
+  awaiting: "waits for the world",
   running: "running",
   suspended: "failed",
+  givenup: "failed, given up",
   finished: "finished",
   ignored: "passed over",
+  nottaken: "not taken",
+  cancelled: "cut off",
   paused: "paused",
 };
 
@@ -24,20 +32,35 @@ export const STAGE_WORDS: Record<Stage, string> = {
 export const STAGE_PATHS: Record<Stage, string> = {
   waiting: "M8 3a5 5 0 1 0 0 10A5 5 0 1 0 8 3Z",
   ready: "M8 3a5 5 0 1 0 0 10A5 5 0 1 0 8 3ZM8 6.5v3M6.5 8h3",
+  awaiting: "M4.5 3h7M4.5 13h7M5.5 3c0 3 5 4 5 5s-5 2-5 5M10.5 3c0 3-5 4-5 5s5 2 5 5",
   retry: "M12.5 8A4.5 4.5 0 1 1 10.8 4.5M11 2v3H8",
   running: "M5 3.5l7 4.5-7 4.5Z",
   suspended: "M4 4l8 8M12 4l-8 8",
+  givenup: "M4 4l8 8M12 4l-8 8M2.5 14h11",
   finished: "M3 8.5l3.5 3.5L13 4.5",
   ignored: "M3.5 8h9",
+  nottaken: "M3 4c4 0 4 8 9 8M9.5 9.5L12.5 12 9.5 14.5",
+  cancelled: "M3.5 8h9M8 3.5v9M4.5 4.5l7 7",
   paused: "M5.5 3.5v9M10.5 3.5v9",
 };
 
-export function stageOf(status: number, open: number, retryMs: number | null): Stage {
+const ENDS: Record<string, Stage> = { p: "ignored", n: "nottaken", c: "cancelled", x: "givenup" };
+
+export interface Standing {
+  status: number;
+  open: number;
+  retryMs: number | null;
+  endedAs: string;
+  awaiting: string | null;
+}
+
+export function stageOf({ status, open, retryMs, endedAs, awaiting }: Standing): Stage {
   if (status === 1) return "running";
-  if (status === 2) return "suspended";
   if (status === 3) return "finished";
-  if (status === 9) return "ignored";
+  if (status === 2) return ENDS[endedAs] ?? "suspended";
+  if (status === 9) return ENDS[endedAs] ?? "ignored";
   if (open > 0) return "waiting";
+  if (awaiting !== null) return "awaiting";
   return retryMs === null ? "ready" : "retry";
 }
 
@@ -46,7 +69,7 @@ const OF_FLOWS: Record<string, Stage> = {
   Running: "running",
   Suspend: "suspended",
   Finish: "finished",
-  Ignore: "ignored",
+  Ignore: "cancelled",
 };
 const NUMBERS: Record<number, string> = { 0: "Wait", 1: "Running", 2: "Suspend", 3: "Finish", 9: "Ignore" };
 const FLOW_WORDS: Record<string, string> = {
@@ -61,10 +84,13 @@ export function statusWord(number: number): string {
   return NUMBERS[number] ?? "Wait";
 }
 
-export function stageOfFlow(word: string, isPaused: boolean): Stage {
+export function stageOfFlow(word: string, isPaused: boolean, hasEnded = false): Stage {
+  if (word === "Suspend" && hasEnded) return "givenup";
   return isPaused && (word === "Wait" || word === "Running") ? "paused" : (OF_FLOWS[word] ?? "waiting");
 }
 
-export function wordOfFlow(word: string): string {
+/** ``hasEnded``: of a flow that went on without tasks that failed, and is over. */
+export function wordOfFlow(word: string, hasEnded = false): string {
+  if (word === "Suspend" && hasEnded) return "ended, failed";
   return FLOW_WORDS[word] ?? word;
 }

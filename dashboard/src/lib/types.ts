@@ -36,6 +36,8 @@ export interface FlowPlan {
   programs: string[];
   queues: string[];
   dependsOn: number[][];
+  rules: string[];
+  onFailure: string[];
 }
 
 export interface FlowRow {
@@ -44,6 +46,7 @@ export interface FlowRow {
   waiting: number;
   running: number;
   suspended: number;
+  givenUp: number;
   finished: number;
   ignored: number;
   startedMs: number | null;
@@ -74,6 +77,11 @@ export interface TaskRow {
   ignoredBy: string | null;
   ignoreReason: string | null;
   priority: number;
+  endedAs: string;
+  givesUpMs: number | null;
+  awaiting: string | null;
+  untilMs: number | null;
+  answered: number;
 }
 
 export interface TaskError {
@@ -113,6 +121,19 @@ export interface TaskDetail {
   attempts: Attempt[];
   ignoredBy: string | null;
   ignoreReason: string | null;
+  hasStandIn: boolean;
+  rule: string;
+  onFailure: string;
+  notTaken: NotTaken | null;
+}
+
+export interface NotTaken {
+  rule: string;
+  because: string;
+  dependsOn: number[];
+  count: number;
+  ends: Record<string, number>;
+  needed: number | null;
 }
 
 export interface LogLine {

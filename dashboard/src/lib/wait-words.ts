@@ -1,5 +1,5 @@
 // Why a task waits, in a sentence, with links to what holds it.
-import type { WaitReason } from "./types.ts";
+import type { NotTaken, WaitReason } from "./types.ts";
 
 export function waitWords(why: WaitReason): string {
   const of = (name: string) => String(why[name] ?? "");
@@ -7,6 +7,12 @@ export function waitWords(why: WaitReason): string {
   switch (why.reason) {
     case "dependencies":
       return "It waits for other tasks of its flow:";
+    case "rule":
+      return of("rule") === "failed"
+        ? "It waits for one of these to fail (rule failed):"
+        : `It waits for ${Number(why.needed) - Number(why.have)} of these to finish (rule ${of("rule")}; ${of("have")} did):`;
+    case "awaits":
+      return awaited(of("kind"), of("what"), why.untilTs, (why.answeredBy ?? []) as string[]);
     case "noWorker":
       return why.isQueueServed
         ? `No live worker serves the program ${of("program")} in the queue ${of("queue")}.`
@@ -38,6 +44,28 @@ export function waitWords(why: WaitReason): string {
     default:
       return why.reason;
   }
+}
+
+function awaited(kind: string, what: string, until: unknown, answeredBy: string[]): string {
+  const end = typeof until === "string" ? time(until) : null;
+  if (kind === "sleep") return end === null ? "It sleeps." : `It sleeps until ${end}.`;
+  const said = kind === "event" ? `the signal ${what}` : `somebody's approval: ${what}`;
+  const others = answeredBy.length > 0 ? ` of others than ${answeredBy.join(", ")}` : "";
+  return `It waits for ${said}${others}${end === null ? "" : `, until ${end}`}.`;
+}
+
+/** Why its rule passed over a task, before the names of those that decided it. */
+export function notTakenWords(why: NotTaken): string {
+  const one = why.count === 1;
+  const because: Record<string, string> = {
+    givenUp: one ? "one before it was given up:" : "those before it were given up:",
+    missingValue: "a value that it cannot do without will not come, as these have none:",
+    noneTaken: one ? "what is before it was not taken:" : "none of these was taken:",
+    notFinished: "these did not finish:",
+    tooFew: `${why.needed} before it must finish, which can no longer be, as these did not:`,
+    noFailure: "none of these failed:",
+  };
+  return `Not taken, by its rule ${why.rule}: ${because[why.because] ?? "the rule says so."}`;
 }
 
 function time(text: string): string {

@@ -1,0 +1,52 @@
+// What an operation would do to a flow, as the server says it before anything is done.
+import { counted } from "../lib/counts.ts";
+import type { LiveFlow } from "./live-flow.ts";
+
+/** Tasks by number; ``version``: the flow's, for which it was told. */
+export interface DryRun {
+  version: number;
+  effect: {
+    runs: number[];
+    reopens: number[];
+    askedAgain: number[];
+    passedOver: number[];
+    cutOff: number[];
+    kept: number[];
+    ready: number[];
+    ends: boolean;
+  };
+}
+
+const MOST_NAMES = 8;
+
+export function EffectList({ told, live }: { told: DryRun; live: LiveFlow }) {
+  const { effect } = told;
+  const parts: [number[], string][] = [
+    [effect.runs, "will run again"],
+    [effect.reopens, "that had been passed over will wait again"],
+    [effect.askedAgain, "will be asked anew"],
+    [effect.passedOver, "will be passed over"],
+    [effect.cutOff, "will be cut off"],
+    [effect.ready, "may start at once"],
+  ];
+  return (
+    <ul class="effect">
+      {parts.map(
+        ([tasks, words]) =>
+          tasks.length > 0 && (
+            <li key={words}>
+              {counted(tasks.length, "task")} {words}: <bdi>{named(live, tasks)}</bdi>
+            </li>
+          ),
+      )}
+      {effect.kept.length > 0 && <li>{counted(effect.kept.length, "task")} stay as they ended.</li>}
+      {effect.ends && <li>The flow ends with that.</li>}
+    </ul>
+  );
+}
+
+function named(live: LiveFlow, tasks: number[]): string {
+  const names = tasks.slice(0, MOST_NAMES).map((one) => live.name(one));
+  const more = tasks.length > MOST_NAMES ? ` and ${tasks.length - MOST_NAMES} more` : "";
+  return `${names.join(", ")}${more}`;
+}
