@@ -139,7 +139,7 @@ def _is_ready(flow: FlowView, task: TaskView, ended: set[int]) -> bool:
         return ended.issuperset(task.depends_on)
     if _have(flow, task, rule) >= (rule.most or 1):
         return True
-    # What began by a failure goes on when that is passed over; all else that is picked stands as it was picked.
+    # What began by a failure goes on when that is passed over; else what was picked stands as it did.
     began = rule.word == FAILED and task.attempt > 0
     return began and any(_stands_as(flow.tasks[seq - 1]) == "passed" for seq in task.depends_on)
 
