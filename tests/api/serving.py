@@ -63,11 +63,13 @@ class RunningApi:
             self.stop()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Polls until the condition holds."""
+        """Polls until the condition holds: ever more seldom, as each look costs CPU, too."""
         deadline = time.monotonic() + PATIENCE_SECONDS
+        pause = 0.01
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
 
     # What people do
 
