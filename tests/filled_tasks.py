@@ -14,6 +14,7 @@ _BY_NAME: dict[str, Any] = {
     "task_name": "its_own_name",
     "priority": -7,
     "depends_on": (10,),
+    "when": (30, True),
     "rule": "at_least:1",
     "on_failure": "pass",
     "stand_in": {"rows": [0, 2.5, None]},
@@ -42,11 +43,14 @@ def other_than_the_default(field: SpecField) -> Any:
 
 
 def filled_definition(name: str = "filled") -> WorkflowDefinition:
-    """A task without anything, then one with everything; its ``seq`` is 2 in a flow."""
+    """A task without anything, then one with everything; its ``seq`` is 2 in a flow; then its decision."""
     values = {field.name: other_than_the_default(field) for field in SPEC_FIELDS.values()}
     del values["seq"]
     first = TaskDefinition(task_seq=10, program="A", depends_on=())
-    return WorkflowDefinition(name=name, tasks=(first, TaskDefinition(**values)))
+    decision = TaskDefinition(
+        task_seq=30, program="@when", depends_on=(), parameters={"condition": ["eq", 1, 1]}
+    )
+    return WorkflowDefinition(name=name, tasks=(first, TaskDefinition(**values), decision))
 
 
 def filled_task() -> PlannedTask:

@@ -1,4 +1,4 @@
-"""The watcher service: four loops for each partition, and one each for flow control, schedules and
+"""The watcher service: five loops for each partition, and one each for flow control, schedules and
 backfills."""
 
 import asyncio
@@ -14,6 +14,7 @@ from flower_engine.runtime.service_endpoint import service_endpoint
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import WorkDone, at_work
 from flower_watcher.backfills import BackfillLoop
+from flower_watcher.decisions import DecisionLoop
 from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
 from flower_watcher.lapse import LapseLoop
@@ -60,6 +61,7 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
         for loop in (
             LapseLoop(client, partition, settings),
             TimerLoop(client, partition, settings),
+            DecisionLoop(client, partition),
             WorkersLoop(client, partition, settings),
             FireLoop(client, partition, shared),
         )

@@ -24,6 +24,7 @@ from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.programs.signature import Signature
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.loop import until_it_works
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.worker_transitions import (
@@ -83,8 +84,12 @@ class ExchangeLoop:
         own_version: OwnVersion,
         clock: Clock = SYSTEM_CLOCK,
         refused: Counter[str] | None = None,
+        decider: Decider | None = None,
     ) -> None:
-        """``refused`` counts the outcomes that were refused, by Redis' word for why."""
+        """``refused`` counts the outcomes that were refused, by Redis' word for why. ``decider`` makes
+        decisions that a call tells of; None: that is left to others."""
+        self._decider = decider
+        self.deciding: asyncio.Task[None] | None = None
         self._refused: Counter[str] = Counter() if refused is None else refused
         self.partition = partition
         self._own_version = own_version
@@ -374,11 +379,28 @@ class ExchangeLoop:
         self._queues.granted(map(queue_name, reply.claims), call.ask.wanted)
         for claim in reply.claims:
             self._start(claim, reply)
+        if reply.decisions and self._claiming:
+            self._decide()
         if not self._done:
             self.handed_in.set()
         self._calling = False
         self._note_quiet()
         self._slots.wake_rivals(use)
+
+    def _decide(self) -> None:
+        """Makes decisions beside the calls: it takes no slot, and nobody waits for it."""
+        if self._decider is not None and (self.deciding is None or self.deciding.done()):
+            self.deciding = asyncio.create_task(self._make_decisions(self._decider))
+
+    async def _make_decisions(self, decider: Decider) -> None:
+        try:
+            while await decider.run_once():
+                pass
+        except (LostError, RedisError, OSError) as error:  # the next call says it
+            _log.debug("decisions were not made: %s", error)
+            return
+        self.slot_use.due = True  # what became ready
+        self.wake()
 
     def _start(self, claim: Claim, reply: Exchange) -> None:
         attempt = Attempt(claim, self)

@@ -10,13 +10,15 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from flower_engine.blobs.blob_stores import BlobStores
+from flower_engine.blobs.blob_stores import BlobStores, read
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.loop import until_it_works
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import at_work
@@ -73,6 +75,7 @@ class Worker:
     ) -> None:
         """``refused`` counts the outcomes that Redis refused, by its word for why."""
         self._refused = refused
+        self._blobs = blobs
         self._settings = settings
         self._client = client
         self._partitions = partitions
@@ -166,6 +169,7 @@ class Worker:
                 most_kept=settings.max_kept_mb << 20,
                 own_version=self._own_version,
                 refused=self._refused,
+                decider=Decider(self._client, partition, self._info.worker, self._fetch),
             )
             for partition in self._partitions
         ]
@@ -177,6 +181,10 @@ class Worker:
             for served in (light, heavy)
             if served
         ]
+
+    async def _fetch(self, ref: BlobRef) -> bytes:
+        """The content of a blob that a condition reads."""
+        return await asyncio.to_thread(read, self._blobs.reading(ref.store), ref)
 
     def _follow_ability(self) -> None:
         """Claims and waits for the programs that can be started, and for no others."""
@@ -269,7 +277,8 @@ class Worker:
 
     async def _end(self) -> None:
         """Nothing of the worker is left running but attempts that cannot be stopped."""
-        await cancel_all([*self._running, *([self._publishing] if self._publishing else [])])
+        deciding = [exchange.deciding for exchange in self._exchanges if exchange.deciding is not None]
+        await cancel_all([*self._running, *deciding, *([self._publishing] if self._publishing else [])])
         await self._heartbeats.stop(_LEAVE_SECONDS)
         await self._executor.close()
         if not self._failure.cancel():

@@ -13,6 +13,8 @@ from flower_engine.programs.program_types import Program
 from flower_engine.programs.registry import program
 
 if TYPE_CHECKING:
+    from flower_engine.authoring.blocks import otherwise, when
+    from flower_engine.authoring.condition import either, is_in, is_none, not_, some
     from flower_engine.authoring.ref import Ref
     from flower_engine.authoring.schemas import Secret
     from flower_engine.authoring.slot import slot
@@ -41,12 +43,19 @@ __all__ = [
     "Workflow",
     "at_least",
     "context",
+    "either",
     "hold",
     "hook",
+    "is_in",
+    "is_none",
+    "not_",
+    "otherwise",
     "program",
     "secret",
     "slot",
+    "some",
     "text",
+    "when",
     "workflow",
 ]
 
@@ -57,11 +66,18 @@ _LATE = {
     "Secret": "flower_engine.authoring.schemas",
     "Workflow": "flower_engine.authoring.workflow",
     "at_least": "flower_engine.programs.task_options",
+    "either": "flower_engine.authoring.condition",
     "hold": "flower_engine.programs.task_options",
     "hook": "flower_engine.hooks.python_hooks",
+    "is_in": "flower_engine.authoring.condition",
+    "is_none": "flower_engine.authoring.condition",
+    "not_": "flower_engine.authoring.condition",
+    "otherwise": "flower_engine.authoring.blocks",
     "secret": "flower_engine.authoring.text",
     "slot": "flower_engine.authoring.slot",
+    "some": "flower_engine.authoring.condition",
     "text": "flower_engine.authoring.text",
+    "when": "flower_engine.authoring.blocks",
     "workflow": "flower_engine.authoring.workflow_decorator",
 }
 """Where those stand that are imported when they are first asked for."""

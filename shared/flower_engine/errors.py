@@ -42,7 +42,8 @@ FlowerError
 ├── NotUnderWayError            the flow is not in Redis; its state must be folded from its history first
 ├── ProgramError                a program cannot be found, registered or called
 │   ├── ParameterError          a parameter does not convert; names parameter, value and type
-│   │   └── MissingInputError   a parameter is a part of a result that is not there; names producer and path
+│   │   ├── MissingInputError   a parameter is a part of a result that is not there; names producer and path
+│   │   └── ConditionError      two values of a condition do not compare; names both
 │   ├── SecretError             a secret is not there, or not granted; names it and where it was looked for
 │   ├── MissingBlobError        a blob is not in its store
 │   └── BlobRefusedError        the store of blobs takes this one never
@@ -375,6 +376,10 @@ class MissingInputError(ParameterError):
         self.path = path  # a JSON Pointer
         self.there = there
         super().__init__(message)
+
+
+class ConditionError(ParameterError):
+    """Two values of a condition do not compare; the message has both."""
 
 
 class SecretError(ProgramError):

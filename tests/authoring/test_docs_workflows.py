@@ -72,11 +72,12 @@ def test_the_code_runs_and_the_json_comes_of_it(folder: Path, capsys: pytest.Cap
     assert capsys.readouterr().out == "3 rows on 2026-01-05\n"
 
 
-def test_rules_are_the_same_in_python_and_in_yaml(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["loading", "published"])
+def test_it_is_the_same_in_python_and_in_yaml(folder: Path, name: str) -> None:
     page = _load(folder / "page_of_rules.py", "\n\n".join(_blocks("python")))
-    (block,) = _blocks("yaml")
+    (block,) = [block for block in _blocks("yaml") if block.startswith(f"taskId: {name}\n")]
     (said,) = documents_of(block.encode())
-    written = {name: page.loading.document()[name] for name in said}
+    written = {field: getattr(page, name).document()[field] for field in said}
     first, second = (msgspec.convert(one, WorkflowDocument).to_model() for one in (written, said))
     assert version_of(first) == version_of(second)
 

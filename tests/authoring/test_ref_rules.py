@@ -54,19 +54,26 @@ def asserts() -> None:
     assert x["bad"]  # here
 
 
-@refused("compares x.bad (>)")
-def compares() -> Any:
+@refused("asks whether x.bad > 50 is true")
+def decides() -> None:
     x = anything.step()
-    return x.bad > 50  # here
+    if x.bad > 50:  # here
+        anything.step()
 
 
-@refused("compares x (==)")
-def compares_equal() -> Any:
+@refused("asks whether x.bad > 0 is true")
+def chains() -> Any:
     x = anything.step()
-    return x == 1  # here
+    return 0 < x.bad < 50  # here
 
 
-@refused("compares x (==)")
+@refused("asks whether x == 1 is true")
+def asserts_equal() -> None:
+    x = anything.step()
+    assert x == 1  # here
+
+
+@refused("asks whether x == 1 is true")
 def looks_in_a_list() -> Any:
     x = anything.step()
     return x in [1, 2]  # here

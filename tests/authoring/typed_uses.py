@@ -14,9 +14,16 @@ from flower_engine import (
     Program,
     RetryPolicy,
     Workflow,
+    either,
+    is_in,
+    is_none,
+    not_,
+    otherwise,
     program,
     slot,
+    some,
     text,
+    when,
     workflow,
 )
 from flower_engine.client import (
@@ -72,6 +79,22 @@ def nightly(day: date, threshold: int = 50) -> int:
     assert_type(counted, int)
     everything.step(a=files[0].size, b=text("{n}", n=counted))
     return counted
+
+
+@workflow
+def branching(day: date, threshold: int = 50) -> int | list[File]:
+    files = list_files.step(day)
+    counted = count.step(files[0])
+    with when((counted > threshold) & not_(is_none(files)) | is_in(counted, [1, 2]), name="big"):
+        held = count.step(files[1])
+        with when(some(held)):
+            clean.step()
+    with otherwise():
+        sent = list_files.step(day)
+    assert_type(either(held, sent), int | list[File])
+    assert_type(either(held, counted, sent), int | list[File])
+    assert_type(either(held, sent, "none"), int | list[File] | str)
+    return either(held, sent)
 
 
 @workflow

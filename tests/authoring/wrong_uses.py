@@ -5,7 +5,19 @@ from datetime import date
 
 import msgspec
 
-from flower_engine import RetryPolicy, at_least, hold, program, text, workflow
+from flower_engine import (
+    RetryPolicy,
+    at_least,
+    either,
+    hold,
+    is_none,
+    not_,
+    otherwise,
+    program,
+    text,
+    when,
+    workflow,
+)
 from flower_engine.client import Client, registration
 
 
@@ -53,6 +65,29 @@ def nightly(day: date, threshold: int = 50) -> int:
     RetryPolicy("5")  # error: reportArgumentType | arg-type
     RetryPolicy(5, delays="10s")  # error: reportCallIssue | call-arg
     return total  # error: reportReturnType | return-value
+
+
+@workflow("branching")
+def branching(day: date) -> int:
+    files = list_files.step(day)
+    total = count.step(files[0])
+    with when(total):  # error: reportArgumentType | arg-type
+        count.step("x")
+    with when():  # error: reportCallIssue | call-arg
+        count.step("x")
+    with when(total.bad > "x"):  # error: reportOperatorIssue | operator
+        count.step("x")
+    with when(total.bad > 3, nam="big"):  # error: reportCallIssue | call-arg
+        held = count.step("x")
+    with otherwise(total.bad > 3):  # error: reportCallIssue | call-arg
+        count.step("x")
+    with when(not_(total)):  # error: reportArgumentType | arg-type
+        count.step("x")
+    with when(is_none()):  # error: reportCallIssue | call-arg
+        count.step("x")
+    count.step(either(held, total))  # error: reportArgumentType | arg-type
+    either(held)  # error: reportCallIssue | call-overload
+    return either(held.bad, "x")  # error: reportReturnType | return-value
 
 
 @workflow("typo", timout="6h")  # error: reportCallIssue | call-overload

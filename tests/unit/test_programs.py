@@ -198,7 +198,8 @@ def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
         *("CONTEXT", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError", "ParameterError"),
         *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
-        *("Workflow", "at_least", "context", "hold", "hook", "program", "secret", "slot", "text", "workflow"),
+        *("Workflow", "at_least", "context", "either", "hold", "hook", "is_in", "is_none", "not_"),
+        *("otherwise", "program", "secret", "slot", "some", "text", "when", "workflow"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
     assert set(flower_engine.__all__) <= set(dir(flower_engine))

@@ -141,5 +141,32 @@ def test_what_a_timeout_of_the_flow_suspended_is_held_until_somebody_decides() -
 
 
 def test_every_end_has_its_word() -> None:
-    assert set(END_WORDS) == {"p", "n", "c", "x"}
+    assert set(END_WORDS) == {"p", "n", "w", "c", "x"}
     assert NotTaken.__doc__
+
+
+def test_a_branch_says_what_its_decision_came_to_and_of_what() -> None:
+    story = Story()
+    story.open()
+    flow = story.register([(), (1,), (2,), (2,)])
+    state = story.flows()[flow]
+    condition = {"condition": ["gt", {"$from": "total", "path": "/bad"}, 50]}
+    for task, whose in zip(state.tasks[2:], ((2, True), (2, False)), strict=True):
+        task.planned = msgspec.structs.replace(task.planned, when=whose)
+        task.status, task.ended_as = Status.IGNORE, "w"
+    decision = state.tasks[1]
+    decision.planned = msgspec.structs.replace(
+        decision.planned, program="@when", task_name="big", parameters=condition
+    )
+    decision.status, decision.result = Status.FINISH, b'{"is":false,"values":{"total.bad":3}}'
+    view = view_of_state(state, 0)
+    explain_ends(view)
+    assert view.tasks[2].not_taken is not None
+    assert why_not_taken(view.tasks[2].not_taken) == (
+        "not taken: big is false: total.bad > 50, with total.bad = 3"
+    )
+    decision.status, decision.ended_as, decision.result = Status.IGNORE, "p", None
+    view = view_of_state(state, 0)
+    explain_ends(view)
+    assert view.tasks[3].not_taken is not None
+    assert why_not_taken(view.tasks[3].not_taken) == "not taken: its decision big came to nothing"

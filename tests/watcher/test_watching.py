@@ -13,6 +13,7 @@ from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.settings import Settings, load_settings
 from flower_engine.transitions.installation_transitions import halt, install
 from flower_engine.transitions.watcher_transitions import Lapse
+from flower_watcher.decisions import DecisionLoop
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.service import serve
 from flower_watcher.workers import WorkersLoop
@@ -242,3 +243,18 @@ async def test_a_service_that_waits_for_redis_can_be_stopped() -> None:
     await asyncio.sleep(0)
     stop.set()
     await ran(service)
+
+
+async def test_a_decision_that_no_worker_makes_is_made_by_the_watcher(engine: Engine) -> None:
+    condition = {"condition": ["gt", {"$from": 1}, 2]}
+    flow = await engine.register(task(1), task(2, 1, program="@when", parameters=condition))
+    (claim,) = await engine.claim()
+    await engine.finish(claim, payload=b"3")
+    deciding = DecisionLoop(engine.client, engine.partition)
+    assert await deciding.run_once() == 0  # workers have a second
+
+    async def is_made() -> bool:
+        return await deciding.run_once() == 1
+
+    await eventually(is_made)
+    assert (await engine.flow(flow)).task(2).status is Status.FINISH

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import send
+from flower_engine.model.definition import TaskDefinition
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
@@ -297,3 +298,35 @@ async def test_a_worker_that_is_killed_while_it_stores_loses_nothing(
     [ended] = await until_settled(engine, flow)
     assert result(ended, 2) == "str 200000"
     assert ended.task(1).attempt == 2
+
+
+async def test_a_worker_decides_whatever_it_serves(engine: Engine, start: Start) -> None:
+    await engine.attend("default")
+    start()
+    flow = await engine.register(
+        row(1, "Elsewhere"),
+        row(2, "@when", 1, condition=["gt", {"$from": 1}, 2]),
+        TaskDefinition(
+            task_seq=3, program="give_thread", depends_on=(), when=(2, True), parameters={"size": 1}
+        ),
+        TaskDefinition(task_seq=4, program="Elsewhere", depends_on=(), when=(2, False)),
+    )
+    (claim,) = await engine.claim(programs=["Elsewhere"])
+    await engine.finish(claim, payload=b"3")
+    (found,) = await until_settled(engine, flow)
+    assert found.task(2).result == b'{"is":true,"values":{"task(1)":3}}'
+    assert [task.status for task in found.tasks[2:]] == [Status.FINISH, Status.IGNORE]
+
+
+async def test_a_condition_may_read_what_lies_in_a_store_of_blobs(engine: Engine, start: Start) -> None:
+    start()
+    flow = await engine.register(
+        row(1, "give_async", size=5_000_000),
+        row(2, "@when", 1, condition=["in", "x" * 100, {"$from": 1}]),
+        TaskDefinition(
+            task_seq=3, program="give_thread", depends_on=(), when=(2, True), parameters={"size": 1}
+        ),
+    )
+    (found,) = await until_settled(engine, flow)
+    assert found.task(1).blob is not None
+    assert found.task(3).status is Status.FINISH, found.task(2).error

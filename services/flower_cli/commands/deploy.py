@@ -126,13 +126,15 @@ def export(
 def _exported(api: Api, names: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """The definitions without what has its default, and why some cannot be had."""
     from flower_engine.errors import DefinitionError
+    from flower_engine.model.decision_tasks import with_text
     from flower_engine.model.workflow_versions import definition_of, plain_document
 
     documents: list[dict[str, Any]] = []
     problems: list[str] = []
     for name in names:
         try:
-            documents.append(plain_document(definition_of(name, api.get(f"/workflows/{path_part(name)}"))))
+            document = plain_document(definition_of(name, api.get(f"/workflows/{path_part(name)}")))
+            documents.append({**document, "tasks": [*map(with_text, document["tasks"])]})
         except ApiError as error:
             if error.exit_code != EXIT_REFUSED:
                 raise

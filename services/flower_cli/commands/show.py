@@ -283,7 +283,12 @@ def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
         out.print(reason, markup=False)
     if task["workflowVersion"]:
         out.print(f"{'version':<11}{task['workflowVersion'][:12]}, by a rerun", markup=False)
-    out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
+    if task["whenIs"]:
+        out.print(f"{'branch':<11}if {words.branch(task['whenIs'])}", markup=False)
+    if condition := words.condition(task):
+        out.print(f"{'condition':<11}{condition}", markup=False)
+    else:
+        out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
     for label, name, default in (("rule", "rule", "ready"), ("on failure", "onFailure", "hold")):
         if (said := task.get(name, default)) != default:
             out.print(f"{label:<11}{said}", markup=False)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from flower_engine.flows.end_words import why_not_taken
 from flower_engine.flows.wait_words import in_words
+from flower_engine.model.decision_tasks import condition_in_words
 from flower_engine.projection.read.end_views import NotTaken
 from flower_engine.projection.read.views import WaitReason
 
@@ -80,6 +81,16 @@ def tasks_in_words(tasks: Sequence[int]) -> str:
     """``task 3``, or ``tasks 3, 4``; of many the first 20."""
     shown = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
     return f"task {shown}" if len(tasks) == 1 else f"tasks {shown}"
+
+
+def branch(when: Sequence[Any]) -> str:
+    """What the decision of a branch must say: ``task 3 is true``."""
+    return f"task {when[0]} is {str(when[1]).lower()}"
+
+
+def condition(task: dict[str, Any]) -> str:
+    """The condition of a task that decides, as text; "": it is none."""
+    return condition_in_words(task["program"], task["parameters"])
 
 
 def why_line(task: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
+from flower_cli.commands import words
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, ApiError, connected, print_json
 from flower_cli.commands.api_options import JsonOption, LimitOption, UrlOption
 from flower_cli.commands.workflow_versions import NameArgument, diff, versions
@@ -140,6 +141,9 @@ def _print_definition(workflow: dict[str, Any]) -> None:
     )
     for task in workflow["tasks"]:
         depends = "the one before" if task["dependsOn"] is None else ", ".join(map(str, task["dependsOn"]))
+        if task["when"]:
+            depends += f"{', ' if depends else ''}if {words.branch(task['when'])}"
+        parameters = words.condition(task) or msgspec.json.encode(task["parameters"]).decode()
         table.add_row(
             *(
                 str(task["taskSeq"]),
@@ -148,6 +152,6 @@ def _print_definition(workflow: dict[str, Any]) -> None:
                 depends,
                 str(task["taskPriority"]),
             ),
-            *(Text(task["queue"]), Text(msgspec.json.encode(task["parameters"]).decode())),
+            *(Text(task["queue"]), Text(parameters)),
         )
     out.print(table)

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from flower_engine.authoring.condition import Said
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target
 from flower_engine.authoring.program_steps import (
     StepSignature,
@@ -16,7 +17,10 @@ from flower_engine.authoring.program_steps import (
 from flower_engine.authoring.ref import Ref, Target
 from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
+from flower_engine.model.decision_tasks import CONDITION
+from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASKS
+from flower_engine.model.wait_programs import DECISION
 from flower_engine.model.workflow_document import RetryDocument
 from flower_engine.programs.call_site import call_site, calling_frame
 
@@ -41,6 +45,13 @@ class StepTask(msgspec.Struct):
     said: dict[str, Any]
 
 
+class Branch(NamedTuple):
+    """A side of a decision."""
+
+    decision: StepTask
+    is_when: bool
+
+
 class Body:
     """A workflow whose body runs."""
 
@@ -49,6 +60,9 @@ class Body:
         self._tasks: dict[str, StepTask] = {}
         self._names = UniqueNames()
         self._signatures: dict[int, StepSignature] = {}
+        self._branches: list[Branch] = []  # the blocks that are open, the innermost last
+        self._ended: Branch | None = None  # the when block that ended right before
+        self._announced: dict[int, tuple[object, str]] = {}  # blocks that nobody entered so far
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -83,16 +97,58 @@ class Body:
                 options = {**options, "stand_in": _stand_in(options["stand_in"], signature.result)}
         except (ValueFault, ProgramError) as fault:
             raise self.fault(site, str(fault)) from fault
-        task = self._add(program, site, options)
-        task.said["program"] = program
-        if parameters:
-            task.said["parameters"] = parameters
-        before = {one.seq: one.name for target in targets for one in target.tasks}
-        task.said["dependsOn"] = [before[seq] for seq in sorted(before)]
+        name: str | None = options.get("name")
+        task = self._add(name, name or name_of_step(calling_frame(), program), site)
+        self._say(task, program, parameters, targets)
         task.said.update(_said(options))
         form = {"$from": task.name}
         made: Ref[Any] = Ref(Target(self, task.name, signature.result, form, (task,), has_parts=True))
         return made
+
+    def announce(self, block: object, site: str, call: str) -> None:
+        """Notes a block that is to be entered."""
+        self._announced[id(block)] = (block, f"{site}: it calls {call} without with")
+
+    def enter_when(self, block: object, condition: Said, name: str | None, site: str) -> None:
+        """Makes the task that decides; steps are a branch of it from here on.
+
+        Raises:
+            DefinitionError: the name is taken, or a reference is of another workflow; names file and line.
+        """
+        self._enter(block, site)
+        try:
+            self._refuse_others(condition.targets)
+        except ValueFault as fault:
+            raise self.fault(site, str(fault)) from fault
+        first = min((task.seq for target in condition.targets for task in target.tasks), default=0)
+        about = next((task.name for task in self._tasks.values() if task.seq == first), "")
+        task = self._add(name, name or f"when_{about}".rstrip("_"), site)
+        self._say(task, DECISION, {CONDITION: condition.tree}, condition.targets)
+        self._branches.append(Branch(task, is_when=True))
+
+    def enter_otherwise(self, block: object, site: str) -> None:
+        """Steps are the other branch of the decision right before.
+
+        Raises:
+            DefinitionError: there is none; names file and line.
+        """
+        ended = self._ended
+        self._enter(block, site)
+        if ended is None:
+            raise self.fault(
+                site, "it calls otherwise(), and no block of when(...) ends right before: write it behind one"
+            )
+        self._branches.append(Branch(ended.decision, is_when=False))
+
+    def leave(self) -> None:
+        """The innermost block ends."""
+        branch = self._branches.pop()
+        self._ended = branch if branch.is_when else None
+
+    def _enter(self, block: object, site: str) -> None:
+        if self._announced.pop(id(block), None) is None:
+            raise self.fault(site, "its block is entered twice: write with when(...) for each")
+        self._ended = None
 
     def parameter(self, name: str, annotation: Any) -> Ref[Any]:
         """A reference to a parameter of the workflow."""
@@ -104,6 +160,10 @@ class Body:
         Raises:
             DefinitionError: it does not fit the annotation, or has no JSON form.
         """
+        for _, what in self._announced.values():
+            raise DefinitionError(
+                self.name, [f"{what}, so its steps belong to nothing: write with when(...):"]
+            )
         try:
             given = Given(value)
             given.check(annotation)
@@ -131,10 +191,22 @@ class Body:
             known = self._signatures[id(function)] = step_signature(program, function)
         return known
 
-    def _add(self, program: str, site: str, options: Mapping[str, Any]) -> StepTask:
-        name: str | None = options.get("name")
+    def _say(
+        self, task: StepTask, program: str, parameters: Mapping[str, Any], targets: Iterable[Target]
+    ) -> None:
+        self._ended = None
+        task.said["program"] = program
+        if parameters:
+            task.said["parameters"] = parameters
+        before = {one.seq: one.name for target in targets for one in target.tasks}
+        task.said["dependsOn"] = [before[seq] for seq in sorted(before)]
+        if self._branches:
+            branch = self._branches[-1]
+            task.said["when"] = [branch.decision.name, branch.is_when]
+
+    def _add(self, name: str | None, likely: str, site: str) -> StepTask:
         if name is None:
-            name = self._names.unique(name_of_step(calling_frame(), program), self._tasks)
+            name = self._names.unique(likely, self._tasks)
         elif name in self._tasks:
             raise self.fault(
                 site,
@@ -166,9 +238,7 @@ class Body:
 
 
 def _holds_secret(form: dict[str, Any]) -> bool:
-    return "$secret" in form or any(
-        isinstance(value, dict) and _holds_secret(cast("dict[str, Any]", value)) for value in form.values()
-    )
+    return holds_references(form, frozenset({"$secret"}))
 
 
 def _stand_in(value: object, annotation: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from flower_engine.authoring.json_kinds import json_word, may_be
-from flower_engine.authoring.ref import Ref, Target, target_of
+from flower_engine.authoring.ref import Ref, Target, Undecided, target_of
 from flower_engine.authoring.result_types import (
     NONE_GIVEN,
     bare,
@@ -79,6 +79,8 @@ class Given:
         if isinstance(value, Ref):
             self.targets.append(target_of(cast("Ref[Any]", value)))
             return {_MARK: len(self.targets) - 1}
+        if isinstance(value, Undecided):
+            raise TypeError("conditions stand in with when(...), or a program makes it of the values")
         return to_json(value)
 
     def _target_of(self, plain: Any) -> Target | None:
@@ -229,14 +231,15 @@ def form_of_target(target: Target, *, optional: bool = False, default: Any = NON
     """The JSON of a reference. What its own result leaves out is its field's default; else ``default`` or
     ``optional`` hold where the task has no result."""
     form = dict(target.form)
+    may_lack = "$from" in form or "$either" in form
     if target.path:
         form["path"] = target.path
     if target.default is None:
         form["optional"] = True
     elif target.default is not NONE_GIVEN:
         form["default"] = escaped(json_of(target.default))
-    elif "$from" in form and default is not NONE_GIVEN:
+    elif may_lack and default is not NONE_GIVEN:
         form["default"] = escaped(default)
-    elif "$from" in form and optional:
+    elif may_lack and optional:
         form["optional"] = True
     return form

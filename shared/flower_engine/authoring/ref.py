@@ -64,6 +64,12 @@ class Target(msgspec.Struct, frozen=True):
         )
 
 
+class Undecided:
+    """What a run will find true or false: no value that could be given to a step."""
+
+    __slots__ = ()
+
+
 class Ref(Generic[T_co]):
     """Stands for a value that a run of the workflow will have: the result of a step, or a parameter.
 

@@ -14,10 +14,14 @@ class Rule(NamedTuple):
 
 
 _COMPUTE = "compute inside a program, which gets the value"
-_COMPARE = "compare inside a program, which gets the value and can say what follows"
+_COMPARE = "write is_in(...), which is a condition for with when(...), or compare inside a program"
 _DECIDE = (
-    "the body of a workflow runs once, before there are values: decide inside a program. What is known when"
-    " the workflow is defined may be tested as ever"
+    "the body of a workflow runs once, before there are values: write with when(...) around the steps that"
+    " depend on it. What is known when the workflow is defined may be tested as ever"
+)
+_IDENTITY = (
+    "the body of a workflow runs once, before there are values: is_none({ref}) and some({ref}) are conditions"
+    " for with when(...); what else a value is, a program decides"
 )
 _WHOLE = "give the whole to a program, which goes through it; take single items by number: [0]"
 _TEXT = 'write text("{x} rows", x=...) for a text with values in it'
@@ -25,17 +29,20 @@ _KEEP = "write it as an argument of a step: references stand in arguments, also 
 
 _ARITHMETIC = {
     **{"add": "+", "sub": "-", "mul": "*", "matmul": "@", "truediv": "/", "floordiv": "//", "mod": "%"},
-    **{"pow": "**", "lshift": "<<", "rshift": ">>", "and": "&", "or": "|", "xor": "^", "divmod": "divmod()"},
+    **{"pow": "**", "lshift": "<<", "rshift": ">>", "xor": "^", "divmod": "divmod()"},
 }
 _UNARY = {
     **{"neg": "-", "pos": "+", "invert": "~", "abs": "abs()", "round": "round()", "trunc": "int()"},
     **{"floor": "floor()", "ceil": "ceil()", "int": "int()", "float": "float()", "complex": "complex()"},
     **{"index": "an index, range() or hex()", "bytes": "bytes()", "fspath": "a path"},
 }
-_COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_LOGIC = {"and": "&", "or": "|"}
+_BITS = "compute inside a program, which gets the value. Conditions stand in parentheses: (a > 3) & (b == 5)"
+SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+"""Comparisons, which make conditions."""
 
 USED_AS_VALUE = Rule("takes a reference for a value ({ref})", _COMPUTE)
-IDENTITY = Rule("asks what {ref} is ({how})", _DECIDE)
+IDENTITY = Rule("asks what {ref} is ({how})", _IDENTITY)
 PROGRAM_CALL = Rule(
     "calls the program {ref}, which would run now, while the workflow is defined",
     "write {ref}.step(...) to make a task of it",
@@ -50,7 +57,12 @@ RULES: dict[str, Rule] = {
         for name, sign in _ARITHMETIC.items()
     },
     **{f"__{name}__": Rule(f"makes a value of {{ref}} ({sign})", _COMPUTE) for name, sign in _UNARY.items()},
-    **{f"__{name}__": Rule(f"compares {{ref}} ({sign})", _COMPARE) for name, sign in _COMPARISONS.items()},
+    **{
+        f"__{side}{name}__": Rule(f"computes with {{ref}} ({sign})", _BITS)
+        for name, sign in _LOGIC.items()
+        for side in ("", "r")
+    },
+    **{f"__{name}__": Rule(f"compares {{ref}} ({sign})", _COMPARE) for name, sign in SIGNS.items()},
     "__bool__": Rule("asks whether {ref} is true (if, while, and, or, not, assert)", _DECIDE),
     "__iter__": Rule("goes through {ref} (for, unpacking, list(), sorted()...)", _WHOLE),
     "__reversed__": Rule("goes through {ref} (reversed())", _WHOLE),
@@ -81,3 +93,13 @@ RULES: dict[str, Rule] = {
     "__deepcopy__": Rule("copies {ref}", "give the reference itself; each program gets a value of its own"),
     "__reduce_ex__": Rule("pickles {ref}", _KEEP),
 }
+
+CONDITION_AS_VALUE: dict[str, Rule] = {
+    "__bool__": Rule(
+        "asks whether {ref} is true (if, while, and, or, not, assert, a chain as 0 < x < 5)",
+        "write with when(...) around the steps that depend on it, and combine conditions with &, | and"
+        " not_()",
+    ),
+    "__invert__": Rule("writes ~ for not ({ref})", "write not_(...)"),
+}
+"""What a condition refuses otherwise than a reference does."""

@@ -21,7 +21,7 @@ _ASKING = {
     "issubclass": "issubclass()",
     "callable": "callable()",
 }
-_MAKERS = ("text", "secret")
+_MAKERS = ("text", "secret", "either")
 _NOWHERE: Any = object()
 _REPR = (ord("r"), ord("a"))
 

@@ -44,6 +44,7 @@ class Task(_Told):
     queue: str = "default"
     task_priority: int = 0
     depends_on: list[int] = []
+    when_is: tuple[int, bool] | None = None
     wait_reason: dict[str, Any] | None = None
     attempt: int = 0
     failures: int = 0

@@ -13,6 +13,8 @@ _END_WORDS = {
 
 def why_not_taken(why: NotTaken) -> str:
     """Why a rule passed over a task, as the end of the sentence that begins with the task."""
+    if why.because == "branch":
+        return f"not taken: {why.decision}"
     named = ", ".join(map(str, why.depends_on)) + (", ..." if why.count > len(why.depends_on) else "")
     those = f"task {named}" if why.count == 1 else f"tasks {named}"
     was, has = ("was", "has") if why.count == 1 else ("were", "have")

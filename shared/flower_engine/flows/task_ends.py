@@ -2,10 +2,11 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from flower_engine.model.decision_tasks import condition_in_words
 from flower_engine.model.references import scan_parameters
 from flower_engine.model.rule_texts import hold_ms, known_rule
 from flower_engine.model.rules import AT_LEAST, FAILED, FINISHED, READY, Rule, rule_of
@@ -48,10 +49,50 @@ def rule_of_task(task: TaskView) -> Rule:
 
 
 def _why(flow: FlowView, task: TaskView, by_name: dict[str, int]) -> NotTaken:
-    before = [flow.tasks[seq - 1] for seq in task.depends_on]
+    barring = _barring(flow, task)
+    if barring is not None:
+        seq = barring.task_exec_seq
+        ends = {stands_as(barring): 1}
+        return NotTaken(task.rule, "branch", [seq], 1, ends, decision=_came_to(barring))
+    decision = task.when_is[0] if task.when_is else 0
+    before = [flow.tasks[seq - 1] for seq in task.depends_on if seq != decision]
     because, tasks, needed = _cause(task, before, by_name)
     ends = Counter(map(stands_as, before))
     return NotTaken(task.rule, because, tasks[:_MOST_NAMED], len(tasks), dict(ends), needed)
+
+
+def _barring(flow: FlowView, task: TaskView) -> TaskView | None:
+    """The decision that does not take this branch, if that is why."""
+    if task.when_is is None:
+        return None
+    decision = flow.tasks[task.when_is[0] - 1]
+    if not decision.has_ended or (
+        decision.exec_status == Status.FINISH and _result(decision).get("is") is task.when_is[1]
+    ):
+        return None
+    return decision
+
+
+def _result(decision: TaskView) -> dict[str, Any]:
+    try:
+        found: Any = msgspec.json.decode(decision.result)
+    except msgspec.DecodeError:
+        found = None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _came_to(decision: TaskView) -> str:
+    """What a decision came to, and of what: ``big is false: total.bad > 50, with total.bad = 3``."""
+    name = decision.task_name or f"task {decision.task_exec_seq}"
+    said = _result(decision)
+    if decision.exec_status != Status.FINISH or "is" not in said:
+        return f"its decision {name} came to nothing"
+    condition = condition_in_words(decision.program, msgspec.json.decode(decision.parameters))
+    saw = ", ".join(
+        f"{what} = {msgspec.json.encode(value).decode()}" for what, value in said.get("values", {}).items()
+    )
+    text = f"{name} is {str(said['is']).lower()}: {condition}"
+    return f"{text}, with {saw}" if saw else text
 
 
 def _cause(task: TaskView, before: list[TaskView], by_name: dict[str, int]) -> _Cause:

@@ -10,6 +10,7 @@ import msgspec
 from flower_engine.flows.task_ends import rule_of_task
 from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
+from flower_engine.model.decision_tasks import condition_in_words
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.references import known_value
 from flower_engine.model.rules import FAILED, Rule, Standing, is_picked, stands_as
@@ -176,6 +177,8 @@ def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | Non
 
 def _awaits(task: TaskView, awaiting: AwaitingView) -> Awaits:
     said: Any = msgspec.json.decode(task.parameters)
+    if awaiting.kind == "when":
+        return Awaits("when", condition_in_words(task.program, said), None)
     names = ("name", "key") if awaiting.kind == "event" else ("title",)
     what = " ".join(str(one) for name in names if (one := known_value(said.get(name))))
     return Awaits(awaiting.kind, what, awaiting.until, awaiting.answered_by)

@@ -60,6 +60,8 @@ def in_words(reason: WaitReason) -> str:
 def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str]) -> str:
     if kind == "sleep":
         return f"sleeps until {_day_and_time(until)} UTC" if until else "sleeps"
+    if kind == "when":
+        return f"is to be decided: {what}"
     named = f" {what}" if what else ""
     said = f"waits for the signal{named}" if kind == "event" else f"waits for the approval{named}"
     if answered_by:

@@ -31,6 +31,7 @@ class Keys:
         self.aside = prefix + "aside"
         self.admitting = prefix + "admitting"
         self.waits = prefix + "waits"
+        self.decide = prefix + "decide"
         self.served = prefix + "served"
         self.schedules = prefix + "schedules"
         self.tasklog = prefix + "tasklog"

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.decision_tasks import problems_of_decisions
 from flower_engine.model.definition_header import problems_of_header
 from flower_engine.model.definition_references import DefinitionReferences, Params, settled
 from flower_engine.model.parameters_schema import ParametersSchema
@@ -26,7 +27,7 @@ from flower_engine.model.task_spec import (
     RetryPolicy,
     TaskSpec,
 )
-from flower_engine.model.wait_programs import problems_of_wait
+from flower_engine.model.wait_programs import DECISION, problems_of_wait
 
 MAX_EDGES = 100_000
 MAX_KEY_LENGTH = 100
@@ -140,9 +141,9 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         name, definition.parameters_schema, definition.labels, definition.description
     )
     problems += in_header
-    references = DefinitionReferences(
-        name, tasks, definition.returns, Params() if in_header else _params_of(definition)
-    )
+    params = Params() if in_header else _params_of(definition)
+    references = DefinitionReferences(name, tasks, definition.returns, params)
+    problems += problems_of_decisions(name, tasks, params.secrets)
     problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
     problems += problems_of_rules(name, tasks, references)
     if problems:
@@ -151,7 +152,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     planned = tuple(
         definition.keying.keyed(_planned(task, number, references, index)) for index, task in enumerate(tasks)
     )
-    if references.has_edges:
+    if references.has_edges or any(task.when for task in tasks):
         _refuse_edges(name, sum(len(task.depends_on) for task in planned))
     _refuse_cycles(name, planned)
     return planned
@@ -173,7 +174,7 @@ def with_parameters(task: PlannedTask, parameters: dict[str, Any]) -> PlannedTas
     """The task with these parameters, which for one that has references are as they stand among such."""
     if not task.refs:
         return msgspec.structs.replace(task, parameters=parameters)
-    now, refs = settled(parameters)
+    now, refs = (parameters, True) if task.program == DECISION else settled(parameters)
     still = {use.form.name for use in scan_parameters(now).uses} if refs else set[str]()
     reads = {name: seq for name, seq in task.reads.items() if name in still}
     return msgspec.structs.replace(task, parameters=now, refs=refs, reads=reads)
@@ -197,10 +198,16 @@ def _planned(
     else:
         depends_on = tuple(sorted(number[other] for other in task.depends_on))
     said = msgspec.structs.asdict(task)
+    if task.when is not None:
+        said["when"] = when = (number[task.when[0]], task.when[1])
+        depends_on = tuple(sorted({*depends_on, when[0]}))
     if not references.of_tasks[index].is_plain:
         reads = {name: number[producer] for name, producer in references.producers(index).items()}
         depends_on = tuple(sorted({*depends_on, *reads.values()}))
-        said["parameters"], said["refs"] = settled(task.parameters)
+        if task.program == DECISION:  # its condition stays a tree, whatever is known of it
+            said["refs"] = True
+        else:
+            said["parameters"], said["refs"] = settled(task.parameters)
         said["reads"] = reads
     said["seq"], said["depends_on"] = seq, depends_on
     return PlannedTask(**said)

@@ -5,6 +5,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from flower_engine.model.decision_tasks import CONDITION, condition_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.rule_texts import hold_ms
 
@@ -38,10 +39,11 @@ def differences(old: Document, new: Document) -> list[Difference]:
     """
     found = list(_changed("", {**old, "tasks": None}, {**new, "tasks": None}))
     pairs, added, removed = _matched(old["tasks"], new["tasks"])
-    found += [Difference("added", f"+ {_title(task)} {task['program']}", _title(task)) for task in added]
-    found += [Difference("removed", f"- {_title(task)} {task['program']}", _title(task)) for task in removed]
+    found += [Difference("added", f"+ {_title(task)} {_what(task)}", _title(task)) for task in added]
+    found += [Difference("removed", f"- {_title(task)} {_what(task)}", _title(task)) for task in removed]
+    titles = {task["taskSeq"]: _title(task) for document in (old, new) for task in document["tasks"]}
     for before, after in pairs:
-        found += _changed(_title(after), before, after)
+        found += _changed(_title(after), _in_text(before, titles), _in_text(after, titles))
     return found
 
 
@@ -90,10 +92,38 @@ def _title(task: Document) -> str:
     return f"task {task['taskSeq']}" + (f" {name}" if name else "")
 
 
+def _what(task: Document) -> str:
+    """Its program, and what it decides."""
+    condition = condition_in_words(task["program"], task.get("parameters", {}))
+    return f"{task['program']} {short(condition)}".rstrip()
+
+
+def _in_text(task: Document, titles: Mapping[int, str]) -> Document:
+    """The task with a condition and a branch as they are read."""
+    condition = condition_in_words(task["program"], task.get("parameters", {}))
+    when = task.get("when")
+    if not condition and when is None:
+        return task
+    said = dict(task)
+    if condition:
+        said["parameters"] = {**task["parameters"], CONDITION: _Words(condition)}
+    if when is not None:
+        said["when"] = _Words(f"{titles.get(when[0], f'task {when[0]}')} is {str(when[1]).lower()}")
+    return said
+
+
+class _Words(msgspec.Struct, frozen=True):
+    """What is read as it stands, without quotes."""
+
+    text: str
+
+
 def _changed(task: str, old: Document, new: Document) -> Iterator[Difference]:
     for field, before, after in _leaves((), old, new):
         text = f"{_field_in_words(field)} {_in_words(field, before)} -> {_in_words(field, after)}"
-        yield Difference("changed", f"{task}: {text}" if task else text, task, ".".join(field), before, after)
+        old_value, new_value = (one.text if isinstance(one, _Words) else one for one in (before, after))
+        said = f"{task}: {text}" if task else text
+        yield Difference("changed", said, task, ".".join(field), old_value, new_value)
 
 
 def _leaves(
@@ -135,6 +165,8 @@ def _field_in_words(field: Sequence[str]) -> str:
 def _in_words(field: Sequence[str], value: Any) -> str:
     if value is msgspec.UNSET:
         return UNSET
+    if isinstance(value, _Words):
+        return short(value.text)
     if _is_duration(field) and isinstance(value, int | float):
         return duration_in_words(value)
     if field[0] == "onFailure" and (held := hold_ms(value)) is not None:

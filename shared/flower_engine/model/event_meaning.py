@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from flower_engine.model import events
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, EndedAs
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, EndedAs
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.status import Status
@@ -150,6 +150,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             Move("blobs", (WAIT,), FINISH),
             Move("ignored", (WAIT,), IGNORE, kind=PASSED),
             Move("passed", (WAIT,), IGNORE, kind=NOT_TAKEN),
+            Move("unmet", (WAIT,), IGNORE, kind=UNMET),
         ),
         of_each={"taken": "result", "blobs": "blob", "stand_ins": "result"},
     ),
@@ -221,7 +222,13 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         end="said",
         ends_attempt="failed",
     ),
-    events.TasksPassed: Meaning(moves=(Move("tasks", (WAIT,), IGNORE, kind=NOT_TAKEN),), end="said"),
+    events.TasksPassed: Meaning(
+        moves=(
+            Move("tasks", (WAIT,), IGNORE, kind=NOT_TAKEN),
+            Move("unmet_tasks", (WAIT,), IGNORE, kind=UNMET),
+        ),
+        end="said",
+    ),
     events.TaskIgnored: Meaning(
         moves=(Move("task", (WAIT, SUSPEND, RUNNING), IGNORE, said_in="was", kind=PASSED, of_kinds=("",)),),
         sets={

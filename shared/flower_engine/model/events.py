@@ -8,7 +8,7 @@ changed meaning is a new tag. ``tests/golden/`` holds bytes of every event ever 
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -52,7 +52,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     idempotency key, ``start_ms`` the time before which nothing starts, ``timeout_ms`` how long the flow may
     take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
     ``blobs`` are Finish with results that lie there, those in ``ignored`` are Ignore, with the results in
-    ``stand_ins`` if an operator gave any, and those in ``passed`` are Ignore, passed over by their rule.
+    ``stand_ins`` if an operator gave any, and those in ``passed`` are Ignore, passed over by their rule
+    (``unmet``: by their decision).
     ``parameters`` are the flow's own, where its workflow says what it takes; ``definition`` is the hash of
     the workflow's version. One that a schedule fired has its uid, the slot and those before and behind it, in
     milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
@@ -68,6 +69,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     ignored: tuple[int, ...] = ()
     stand_ins: dict[int, msgspec.Raw] = {}
     passed: tuple[int, ...] = ()
+    unmet: tuple[int, ...] = ()
     by: str = ""
     key: str = ""
     start_ms: int = 0
@@ -187,19 +189,30 @@ class TaskGivenUp(FlowEvent, frozen=True, tag="task.given_up"):
     ends: bool = False
 
 
+def _numbers(ranges: tuple[tuple[int, int], ...]) -> Iterator[int]:
+    return chain.from_iterable(range(first, last + 1) for first, last in ranges)
+
+
 class TasksPassed(FlowEvent, frozen=True, tag="tasks.passed"):
     """Their rules pass over these tasks: Wait -> Ignore. ``ranges``: first and last of each run of numbers.
-    ``cause``: the task whose end decided it, directly or through others of these. One event is one step; a
-    wide or deep passing-over takes several."""
+    ``unmet``: the same of branches that a decision did not take, or never will. ``cause``: the task whose end
+    decided it, directly or through others of these. One event is one step; a wide or deep passing-over takes
+    several."""
 
     ranges: tuple[tuple[int, int], ...]
     cause: int
+    unmet: tuple[tuple[int, int], ...] = ()
     ends: bool = False
 
     @property
     def tasks(self) -> Iterator[int]:
-        """Every task that was passed over, by number."""
-        return chain.from_iterable(range(first, last + 1) for first, last in self.ranges)
+        """Every task that its rule passed over, by number."""
+        return _numbers(self.ranges)
+
+    @property
+    def unmet_tasks(self) -> Iterator[int]:
+        """Every branch that was not taken, by number."""
+        return _numbers(self.unmet)
 
 
 class TaskAwaiting(FlowEvent, frozen=True, tag="task.awaiting"):
@@ -348,8 +361,9 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     tasks still take: ``result``, or ``blob``.
 
     ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it. ``ended_as``
-    says how it has ended (``end_kinds.py``), ``used`` which dependencies its rule picked. ``awaiting``,
-    ``until_ms`` and ``votes`` are those of a task that waits for the world.
+    says how it has ended (``end_kinds.py``; "t" and "f": what a decision came to), ``used`` which
+    dependencies its rule picked. ``awaiting``, ``until_ms`` and ``votes`` are those of a task that waits for
+    the world.
     """
 
     message: SnapshotMessage
@@ -371,7 +385,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     progress: dict[str, Any] | None = None
     result: msgspec.Raw = NO_VALUE
     blob: BlobRef | None = None
-    ended_as: EndedAs = ""
+    ended_as: EndedAs | Literal["t", "f"] = ""
     used: tuple[int, ...] = ()
     awaiting: str = ""
     until_ms: int = 0

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import ParameterFault
+from flower_engine.model.decision_tasks import bound_condition
 from flower_engine.model.definition import PlannedTask, WorkflowDefinition, with_parameters
 from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.parameters_schema import ParametersSchema, parameter_fault
 from flower_engine.model.references import bound, scan, scan_parameters
+from flower_engine.model.wait_programs import DECISION
 
 MAX_BOUND_BYTES = 64 * 1024 * 1024
 """Of all values in all tasks that they are put into: the event of a registration holds them all."""
@@ -74,6 +76,8 @@ class FlowParameters:
         """The task with these parameters of its flow."""
         if task.seq not in self.used:
             return task
+        if task.program == DECISION:
+            return with_parameters(task, bound_condition(task.parameters, values))
         return with_parameters(task, bound(task.parameters, values, self.secrets))
 
 

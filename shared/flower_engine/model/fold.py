@@ -18,6 +18,7 @@ from flower_engine.model.snapshot_registration import (
     pause_of,
     progress_of,
     registration_of,
+    result_of,
     started_ms,
 )
 from flower_engine.model.status import Status
@@ -111,7 +112,7 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         task.failures, task.lost = found.failures, found.lost
         task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
         task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
-        task.result, task.blob = bytes(found.result) or None, found.blob
+        task.result, task.blob = result_of(found), found.blob
         task.awaiting, task.votes = awaiting_of(event, seq), found.votes or None
         before = known.task(seq) if known and seq <= len(known.tasks) else None
         if before and (before.status, before.attempt) == (task.status, task.attempt):

@@ -4,13 +4,16 @@ does not say. Flows in which no task has a rule, and none says what follows its 
 from collections.abc import Iterator
 from typing import Any
 
+from flower_engine.model.decision_tasks import says_true
+from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
 from flower_engine.model.event_meaning import Meaning
 from flower_engine.model.events import TasksPassed
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.kept_results import reads_of
-from flower_engine.model.rules import PASS, Edge, Edges, decided, is_picked, rule_of, stands_as
+from flower_engine.model.rules import PASS, Edge, Edges, decided_by_rule, is_picked, rule_of, stands_as
 from flower_engine.model.status import Status
 from flower_engine.model.task_rules import TaskRules
+from flower_engine.model.wait_programs import DECISION
 
 
 def begin_rules(flow: FlowState) -> None:
@@ -22,15 +25,14 @@ def begin_rules(flow: FlowState) -> None:
         task.needs = frozenset(seq for seq, is_needed in reads_of(task.planned).items() if is_needed)
         task.edges = Edges.of(edges_of(flow, task))
     for task in flow.tasks:
-        if task.ended_as == "n" and not _is_passed(task):
+        if task.ended_as in (NOT_TAKEN, UNMET) and not _is_passed(task, task.ended_as):
             raise FoldError(f"flow {flow.flow} task {task.planned.seq} is passed over, and no rule says so")
 
 
 def edges_of(flow: FlowState, task: TaskState) -> Iterator[Edge]:
     """The dependencies of a task as they stand."""
     for seq in task.planned.depends_on:
-        other = flow.task(seq)
-        yield Edge(stands_as(other.status, other.ended_as), seq in task.needs, has_value(other))
+        yield _seen_by(task, seq, edge_to(flow.task(seq)))
 
 
 def has_value(task: TaskState) -> bool:
@@ -46,7 +48,20 @@ def gives_up_ms(task: TaskState, since_ms: int) -> int | None:
 
 def edge_to(task: TaskState) -> Edge:
     """A task as those behind it see it, whatever they need."""
-    return Edge(stands_as(task.status, task.ended_as), has_value=has_value(task))
+    return Edge(stands_as(task.status, task.ended_as), has_value=has_value(task), says=said_by(task))
+
+
+def said_by(task: TaskState) -> bool | None:
+    """What a decision came to; None: it is none, or has not."""
+    return says_true(task.result) if task.planned.program == DECISION else None
+
+
+def _seen_by(behind: TaskState, seq: int, edge: Edge) -> Edge:
+    """A dependency as this task sees it."""
+    when = behind.planned.when
+    if when is not None and when[0] == seq:
+        return edge.gate(when[1])
+    return edge._replace(needs_value=seq in behind.needs)
 
 
 def count_moved(flow: FlowState, task: TaskState, event: Any, before: Edge, meaning: Meaning) -> None:
@@ -62,9 +77,8 @@ def count_moved(flow: FlowState, task: TaskState, event: Any, before: Edge, mean
     for number in flow.dependents[seq]:
         behind = flow.task(number)
         assert behind.edges is not None
-        is_needed = seq in behind.needs
-        behind.edges.add(before._replace(needs_value=is_needed), -1)
-        behind.edges.add(now._replace(needs_value=is_needed), 1)
+        behind.edges.add(_seen_by(behind, seq, before), -1)
+        behind.edges.add(_seen_by(behind, seq, now), 1)
         if is_open and seq in behind.used:
             if behind.status is Status.RUNNING:
                 raise FoldError(f"flow {flow.flow} task {seq} is reopened under task {number}, which runs")
@@ -99,18 +113,27 @@ def expect_used(flow: FlowState, task: TaskState, event: Any) -> None:
 
 def expect_passed(flow: FlowState, event: TasksPassed) -> None:
     """Refuses that rules passed over tasks which they did not."""
-    passed = set(event.tasks)
+    kinds: dict[int, str] = {
+        **dict.fromkeys(event.tasks, NOT_TAKEN),
+        **dict.fromkeys(event.unmet_tasks, UNMET),
+    }
+    passed = kinds.keys()
     if not flow.task(event.cause).has_ended:
         raise FoldError(f"flow {flow.flow}: event v{event.v} names task {event.cause}, which has not ended")
     from_here = passed | {event.cause}
     for seq in passed:
         task = flow.task(seq)
-        if task.used or not _is_passed(task) or from_here.isdisjoint(task.planned.depends_on):
+        if task.used or not _is_passed(task, kinds[seq]) or from_here.isdisjoint(task.planned.depends_on):
             raise FoldError(
                 f"flow {flow.flow} task {seq}: event v{event.v} passes over it because of task {event.cause},"
                 f" and its rule {task.planned.rule!r} does not, of {task.edges}"
             )
 
 
-def _is_passed(task: TaskState) -> bool:
-    return task.edges is not None and decided(rule_of(task.planned.rule), task.edges) is PASS
+def _is_passed(task: TaskState, kind: str) -> bool:
+    """Whether its rule, or its decision, passes over a task. Where both do, either may have been first."""
+    if task.edges is None:
+        return False
+    if kind == UNMET:
+        return task.edges.barred > 0
+    return decided_by_rule(rule_of(task.planned.rule), task.edges) is PASS

@@ -5,6 +5,7 @@
     {"$from": "list_files", "path": "/0/size"}    of the result of a task, by name or taskSeq
         and "optional": true                          null where there is none
         or "default": v                               v where there is none
+    {"$either": [{"$from": "a"}, {"$from": "b"}]} the first of these that there is; optional, default as above
     {"$param": "day"}                             a parameter of the flow
     {"$slot": "date"}                             of the schedule that started the flow; in schedules only
     {"$text": "{n} rows", "n": {...}}             a text with values in it; "{{" is a brace
@@ -24,12 +25,17 @@ from flower_engine.model.json_pointer import problem_of_pointer
 from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import TASK_NAME_PATTERN
 
-KEYS = frozenset({"$from", "$param", "$slot", "$text", "$secret", "$literal"})
+KEYS = frozenset({"$from", "$either", "$param", "$slot", "$text", "$secret", "$literal"})
+MAX_CHOICES = 20  # of one $either
 
 _TASK_NAME = re.compile(TASK_NAME_PATTERN)
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _MAX_NAME = 256
-_FIELDS = {"$from": {"path", "optional", "default"}, "$slot": {"default"}}
+_FIELDS = {
+    "$from": {"path", "optional", "default"},
+    "$either": {"optional", "default"},
+    "$slot": {"default"},
+}
 
 
 class From(msgspec.Struct, frozen=True):
@@ -49,6 +55,20 @@ class From(msgspec.Struct, frozen=True):
     def is_needed(self) -> bool:
         """Whether there is nothing to take the place of a value that is missing."""
         return not self.optional and self.default is msgspec.UNSET
+
+
+class Either(msgspec.Struct, frozen=True):
+    """The first of some parts of results that there is, in their order: all edges are order edges.
+
+    ``choices`` with a default have it where their task has a value that lacks the part. ``last``: what holds
+    where there is none of them (``msgspec.UNSET``: nothing), which may hold references. ``optional`` and
+    ``default`` are as those of ``From``.
+    """
+
+    choices: tuple[From, ...]
+    last: Any = msgspec.UNSET
+    optional: bool = False
+    default: Any = msgspec.UNSET
 
 
 class Param(msgspec.Struct, frozen=True):
@@ -83,7 +103,7 @@ class Literal(msgspec.Struct, frozen=True):
     value: Any
 
 
-Form = From | Param | Slot | Text | Secret | Literal
+Form = From | Either | Param | Slot | Text | Secret | Literal
 
 
 class FormError(ValueError):
@@ -123,7 +143,7 @@ def form_of(value: Mapping[str, Any]) -> Form | None:
 
 
 def _from(value: Mapping[str, Any]) -> From:
-    producer, path, optional = value["$from"], value.get("path", ""), value.get("optional", False)
+    producer, path = value["$from"], value.get("path", "")
     if isinstance(producer, bool) or not isinstance(producer, int | str):
         raise FormError("has a $from that is neither the name of a task nor a taskSeq")
     if isinstance(producer, str) and not is_task_name(producer):
@@ -133,11 +153,37 @@ def _from(value: Mapping[str, Any]) -> From:
     problem = problem_of_pointer(path)
     if problem:
         raise FormError(f"has the path {short(path)!r}, which {problem}")
+    return From(producer, path, *_where_there_is_none(value))
+
+
+def _where_there_is_none(value: Mapping[str, Any]) -> tuple[bool, Any]:
+    optional = value.get("optional", False)
     if not isinstance(optional, bool):
         raise FormError("has an optional that is neither true nor false")
     if optional and "default" in value:
         raise FormError("has optional and default; one of them says what holds where there is no value")
-    return From(producer, path, optional, value.get("default", msgspec.UNSET))
+    return optional, value.get("default", msgspec.UNSET)
+
+
+def _either(value: Mapping[str, Any]) -> Either:
+    listed: Any = value["$either"]
+    if not isinstance(listed, list) or not 2 <= len(cast("list[Any]", listed)) <= MAX_CHOICES:
+        raise FormError(f"has an $either that is no list of 2 to {MAX_CHOICES} references")
+    members = cast("list[Any]", listed)
+    choices: list[From] = []
+    for index, member in enumerate(members):
+        form = form_of(cast("dict[str, Any]", member)) if isinstance(member, dict) else None
+        if isinstance(form, From):
+            if form.optional:
+                raise FormError(f"has an $either whose item {index} is optional: there the next one holds")
+            choices.append(form)
+        elif index < len(members) - 1:
+            raise FormError(
+                f"has an $either whose item {index} is no $from; only the last may be something else, which"
+                " holds where there is none of the others"
+            )
+    last = members[-1] if len(choices) < len(members) else msgspec.UNSET
+    return Either(tuple(choices), last, *_where_there_is_none(value))
 
 
 def _param(value: Mapping[str, Any]) -> Param:
@@ -209,6 +255,7 @@ def _name(name: Any, key: str) -> str:
 
 _MAKERS: dict[str, Any] = {
     "$from": _from,
+    "$either": _either,
     "$param": _param,
     "$slot": _slot,
     "$text": _text,

@@ -14,6 +14,7 @@ from flower_engine.model.json_pointer import NotThereError, pointer_to, value_at
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import (
     KEYS,
+    Either,
     Form,
     FormError,
     From,
@@ -128,6 +129,15 @@ def bound(
     return {name: _with_form(value, bind) for name, value in parameters.items()}
 
 
+def with_param_values(value: Any, value_of: Callable[[str], Any]) -> Any:
+    """The value with every ``$param`` replaced by what ``value_of`` gives for its name, as it is to stand."""
+
+    def bind(form: Form | None, value: Any) -> Any:
+        return value_of(form.name) if isinstance(form, Param) else _rebuilt(form, value, bind)
+
+    return _with_form(value, bind)
+
+
 def bound_slots(parameters: Mapping[str, Any], value_of: Callable[[Slot], Any]) -> dict[str, Any]:
     """Parameters with every ``$slot`` replaced by its value, which stays data."""
 
@@ -164,6 +174,8 @@ def _resolved(value: Any, read: Read, secret: Callable[[str], str], what: str) -
                 return _rebuilt(form, value, resolve)
             case From():
                 return _read(form, read, what, lambda default: _with_form(default, resolve))
+            case Either():
+                return _first(form, read, what, lambda default: _with_form(default, resolve))
             case Secret():
                 return secret(form.name)
             case Literal():
@@ -195,6 +207,27 @@ def _read(form: From, read: Read, what: str, default: Callable[[Any], Any]) -> A
         return default(form.default)
     path = f"{form.path!r} of the result" if form.path else "the result"
     raise MissingInputError(f"{what} is {path} of task {form.name}, {there}", form.name, form.path, there)
+
+
+def _first(form: Either, read: Read, what: str, other: Callable[[Any], Any]) -> Any:
+    """The first choice that there is."""
+    missing: list[str] = []
+    for choice in form.choices:
+        try:
+            return value_at(read(choice.name), choice.path)
+        except NoValueError:
+            missing.append(f"task {choice.name} has no result: it was passed over")
+        except NotThereError as error:
+            if choice.default is not msgspec.UNSET:
+                return other(choice.default)
+            missing.append(f"{short(choice.path)!r} of the result of task {choice.name}: {error}")
+    for given in (form.last, form.default):
+        if given is not msgspec.UNSET:
+            return other(given)
+    if form.optional:
+        return None
+    first, there = form.choices[0], "; ".join(missing)
+    raise MissingInputError(f"{what} is the first that there is of: {there}", first.name, first.path, there)
 
 
 def _text_of(values: Mapping[str, Any], name: str) -> str:
@@ -244,10 +277,26 @@ def _scan(value: Any, at: str, found: Found, depth: int) -> None:
         if form is not None:
             found.is_plain = False
             _note(form, at, found)
-        if not isinstance(form, Literal):
+        if isinstance(form, Either):
+            _scan_either(form, at, found, depth)
+        elif not isinstance(form, Literal):
             for name, item in members.items():
                 if isinstance(item, dict | list):
                     _scan(item, at + pointer_to(name), found, depth + 1)
+
+
+def _scan_either(form: Either, at: str, found: Found, depth: int) -> None:
+    """Its choices, whose tasks may have no value, and what may take their place."""
+    for index, choice in enumerate(form.choices):
+        place = f"{at}/$either/{index}"
+        if choice.is_needed:
+            choice = msgspec.structs.replace(choice, optional=True)  # noqa: PLW2901
+        found.uses.append(Use(place, choice))
+    inside = {f"{at}/$either/{index}/default": choice.default for index, choice in enumerate(form.choices)}
+    inside |= {f"{at}/$either/{len(form.choices)}": form.last, f"{at}/default": form.default}
+    for place, value in inside.items():
+        if isinstance(value, dict | list):
+            _scan(value, place, found, depth + 2)
 
 
 def _note(form: Form, at: str, found: Found) -> None:
@@ -260,5 +309,5 @@ def _note(form: Form, at: str, found: Found) -> None:
             found.slots.setdefault(form.name, []).append(at)
         case Secret():
             found.secrets.setdefault(form.name, []).append(at)
-        case Text() | Literal():
+        case Either() | Text() | Literal():
             pass

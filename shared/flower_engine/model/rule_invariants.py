@@ -5,11 +5,12 @@ Nothing waits for what can no longer come, unless a note under way is still to t
 
 from collections.abc import Iterator
 
-from flower_engine.model.end_kinds import kind_in_redis
+from flower_engine.model.decision_tasks import LETTERS
+from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, kind_in_redis
 from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold_rules import edges_of, has_value
+from flower_engine.model.fold_rules import edges_of, has_value, said_by
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
-from flower_engine.model.rules import PASS, Edges, decided, rule_of
+from flower_engine.model.rules import PASS, Edges, decided, decided_by_rule, rule_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_rules import TaskRules
 
@@ -31,7 +32,7 @@ def rule_differences(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterat
 
 def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) -> Iterator[str]:
     where = f"flow {flow.flow} task {task.planned.seq}"
-    kind = kind_in_redis(task.ended_as, has_value=has_value(task))
+    kind = kind_in_redis(task.ended_as, has_value=has_value(task)) or LETTERS[said_by(task)]
     if found.kind != kind and {found.kind, kind} != {"", "p"}:  # what had no rules at first does not know
         yield f"{where}: it has ended as {found.kind!r}, its events say {kind!r}"
     rules = TaskRules.of(task.planned)
@@ -41,7 +42,8 @@ def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) ->
     if task.edges != edges:
         yield f"{where}: the fold counts {task.edges}, its dependencies stand as {edges}"
     is_passed = decided(rule_of(task.planned.rule), edges) is PASS
-    if task.ended_as == "n" and not is_passed:
+    by_rule = decided_by_rule(rule_of(task.planned.rule), edges) is PASS
+    if (task.ended_as == NOT_TAKEN and not by_rule) or (task.ended_as == UNMET and not edges.barred):
         yield f"{where}: it is passed over, and nothing that has ended is a cause of it: {edges}"
     if any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on):
         return
@@ -55,6 +57,11 @@ def _edges(where: str, task: TaskState, found: str, edges: Edges) -> Iterator[st
     held = edges.held if rule.word == "failed" else 0
     numbers = (edges.finished, edges.passed, edges.not_taken, edges.given_up, held, edges.missing)
     *counted, used = found.split(" ")
+    gate = used[:1] if used[:1].isalpha() else ""
+    used = used.removeprefix(gate)
+    expected = "b" * edges.barred or "t" * edges.taken or "u" * edges.undecided
+    if gate != expected:
+        yield f"{where}: its branch stands as {gate!r}, its events say {expected!r}"
     if list(map(str, numbers)) != counted:
         yield f"{where}: its edges are {found!r}, its events say {edges}"
     begun = used.removeprefix("!") if used.startswith("!") else ""

@@ -16,9 +16,12 @@ from flower_engine.model.status import Status
 
 READY, FINISHED, SETTLED, ANY, AT_LEAST, FAILED = "ready", "finished", "settled", "any", "at_least", "failed"
 
-Standing = Literal["open", "held", "finished", "passed", "not_taken", "given_up"]
+Standing = Literal[
+    "open", "held", "finished", "passed", "not_taken", "given_up", "undecided", "taken", "barred"
+]
 """How a dependency stands: it waits or runs; it is held; or how it has ended. What a cancel cut off counts as
-passed over without a value."""
+passed over without a value; a condition that did not hold as not taken. The last three
+are of the decision whose branch a task is: nobody knows yet, the branch is taken, or it never will be."""
 
 
 class Decision(Enum):
@@ -45,11 +48,19 @@ class Rule(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A dependency as its dependent sees it."""
+    """A dependency as its dependent sees it. ``says``: of a decision that has finished, what it came to."""
 
     stands: Standing
     needs_value: bool = False
     has_value: bool = False
+    says: bool | None = None
+
+    def gate(self, wanted: bool) -> "Edge":  # it is what a definition says
+        """The same as a branch sees it that is taken if the decision says this."""
+        if self.stands in ("open", "held"):
+            return Edge("undecided")
+        is_taken = self.stands == "finished" and self.says is wanted
+        return Edge("taken" if is_taken else "barred")
 
 
 class Edges(msgspec.Struct):
@@ -62,6 +73,9 @@ class Edges(msgspec.Struct):
     passed: int = 0
     not_taken: int = 0
     given_up: int = 0
+    undecided: int = 0
+    taken: int = 0
+    barred: int = 0
     missing: int = 0
 
     @classmethod
@@ -74,7 +88,7 @@ class Edges(msgspec.Struct):
     def add(self, edge: Edge, by: int) -> None:
         """Counts so many more of them, or less."""
         setattr(self, edge.stands, getattr(self, edge.stands) + by)
-        if edge.needs_value and not edge.has_value and edge.stands not in ("open", "held"):
+        if edge.needs_value and not edge.has_value and edge.stands not in ("open", "held", "undecided"):
             self.missing += by
 
     @property
@@ -114,7 +128,16 @@ def decide(rule: str, edges: Iterable[Edge]) -> Decision:
 
 
 def decided(rule: Rule, edges: Edges) -> Decision:
-    """The same from edges that are counted."""
+    """The same from edges that are counted. A branch that is not taken is passed over whatever its rule says;
+    one of which nobody knows waits, unless its rule passes over it."""
+    if edges.barred:
+        return PASS
+    found = decided_by_rule(rule, edges)
+    return WAIT if found is START and edges.undecided else found
+
+
+def decided_by_rule(rule: Rule, edges: Edges) -> Decision:
+    """The same, whatever the decision says whose branch the task is."""
     unsettled = edges.open + edges.held
     match rule.word:
         case "ready":

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from flower_engine.model.decision_tasks import LEAST_RESULTS
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import PASSED, EndedAs
 from flower_engine.model.events import (
@@ -79,7 +80,16 @@ def progress_of(snapshot: FlowSnapshot, seq: int) -> TaskProgressed | None:
 
 def ended_as(task: SnapshotTask) -> EndedAs:
     """How it has ended; one that an earlier version wrote says nothing of what was passed over."""
+    if task.ended_as in ("t", "f"):
+        return ""
     return task.ended_as or (PASSED if task.status == Status.IGNORE else "")
+
+
+def result_of(task: SnapshotTask) -> bytes | None:
+    """Its result, where that is kept; of a decision at least what it came to."""
+    if task.ended_as in ("t", "f") and not bytes(task.result):
+        return LEAST_RESULTS[task.ended_as]
+    return bytes(task.result) or None
 
 
 def awaiting_of(snapshot: FlowSnapshot, seq: int) -> TaskAwaiting | None:

@@ -32,6 +32,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     rule: str = "ready"
     on_failure: str = "hold"
     stand_in: Any = None
+    when: tuple[int, bool] | None = None
     definition: str = ""
     slots: tuple[int, int, int] | None = None
     used: tuple[int, ...] = ()
@@ -50,6 +51,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     rule: str = "ready"
     on_failure: str = "hold"
     stand_in: Any = None
+    when: tuple[int, bool] | None = None
     definition: str = ""
     reads: dict[str, int] = {}
     refs: bool = False

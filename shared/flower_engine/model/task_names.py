@@ -1,6 +1,7 @@
 """Names of tasks where numbers are kept: definitions may name dependencies, the tables number them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from flower_engine.errors import DefinitionError
 from flower_engine.model.near_names import nearest_in_words
@@ -10,6 +11,46 @@ _MOST_PROBLEMS = 100
 _MOST_LOOKED_UP = 3  # looking for names that are near takes long where there are many
 Named = tuple[int, str | None, Iterable[int | str] | None]
 """A task: its task_seq, its name, and what it depends on."""
+
+
+def branches_of(
+    workflow: str, tasks: Sequence[tuple[int, str | None, Sequence[Any] | None]]
+) -> list[tuple[int, bool] | None]:
+    """Of each task (task_seq, name, ``when``) whose branch it is, as task_seq and what that must say.
+
+    Raises:
+        DefinitionError: it is no such pair, or names no task; every such row is named.
+    """
+    names: dict[str, int] = {}
+    for seq, name, _ in tasks:
+        if name is not None:
+            names.setdefault(name, seq)
+    problems: list[str] = []
+    found: list[tuple[int, bool] | None] = []
+    for seq, _, when in tasks:
+        branch, problem = _branch_of(when, names)
+        found.append(branch)
+        if problem and len(problems) < _MOST_PROBLEMS:
+            problems.append(f"row (task_id {workflow!r}, task_seq {seq}) {problem}")
+    if problems:
+        raise DefinitionError(workflow, problems)
+    return found
+
+
+def _branch_of(when: Sequence[Any] | None, names: Mapping[str, int]) -> tuple[tuple[int, bool] | None, str]:
+    if when is None:
+        return None, ""
+    decision, says = when if len(when) == 2 else (None, None)
+    if isinstance(decision, bool) or not isinstance(decision, int | str) or not isinstance(says, bool):
+        return None, (
+            'has a when that is no pair of a decision and what it must say, as ["big", true] or [3, false]'
+        )
+    if isinstance(decision, int):
+        return (decision, says), ""
+    if decision not in names:
+        near = nearest_in_words(decision, names)
+        return None, f"is a branch of task {short(decision)!r}, which does not exist{near}"
+    return (names[decision], says), ""
 
 
 def numbered(workflow: str, tasks: Sequence[Named]) -> list[tuple[int, ...] | None]:

@@ -18,15 +18,16 @@ class TaskRules(NamedTuple):
     rule: str
     most: int
     on_failure: str
+    when: tuple[int, bool] | None
     stand_in: Any
 
     @classmethod
     def of(cls, task: PlannedTask) -> "TaskRules | None":
         """Those of a task; None: it starts when all it waits for has ended, and is held when it fails."""
-        if task.rule == "ready" and task.on_failure == "hold":
+        if task.rule == "ready" and task.on_failure == "hold" and task.when is None:
             return None
         word, most = rule_of(task.rule)
-        return cls(word, most, task.on_failure, task.stand_in)
+        return cls(word, most, task.on_failure, task.when, task.stand_in)
 
     @property
     def hold_ms(self) -> int | None:
@@ -34,8 +35,9 @@ class TaskRules(NamedTuple):
         return hold_ms(self.on_failure)
 
     def text(self) -> bytes:
-        """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), and its
-        stand-in as JSON (""; it has none)."""
+        """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), whose branch
+        it is ("3t": if task 3 says true; "-": nobody's) and its stand-in as JSON (""; it has none)."""
         on_failure = self.on_failure if self.hold_ms is None else f"{HOLD}:{self.hold_ms}"
         stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
-        return f"{self.rule} {self.most} {on_failure} ".encode() + stand_in
+        branch = "-" if self.when is None else f"{self.when[0]}{'t' if self.when[1] else 'f'}"
+        return f"{self.rule} {self.most} {on_failure} {branch} ".encode() + stand_in

@@ -52,7 +52,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node of the DAG: what people say of it.
 
     ``depends_on`` holds task_seqs; None means the previous task_seq (the seed's rule), () no dependency. A
-    plan has both numbers, and its dependencies are those of the flow (``seq``).
+    plan has both numbers, and its dependencies and ``when`` are those of the flow (``seq``).
     """
 
     # In the order of the JSON of ``flow.registered``. Descriptions are those of the HTTP API.
@@ -71,6 +71,12 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     depends_on: Annotated[
         tuple[int, ...] | None,
         Meta(description="taskSeqs, or names; absent or null: the previous taskSeq, []: none"),
+    ] = None
+    when: Annotated[
+        tuple[int, bool] | None,
+        Meta(
+            description="of a branch: taskSeq or name of the decision (program @when), and what it must say"
+        ),
     ] = None
     parameters: Annotated[dict[str, Any], Meta(description="of any JSON type")] = {}
     retry: Annotated[RetryPolicy | None, Meta(description="null: the first failure suspends")] = None

@@ -6,6 +6,7 @@ what is to come, and end when it does.
     @sleep      seconds, or until
     @event      name, key, type; timeout_seconds, on_timeout, default
     @approval   title, text, form, shows, roles, of, not_registrant; timeout_seconds, on_timeout, default
+    @when       condition: a decision, which whoever comes first evaluates (``decision_tasks.py``)
 """
 
 import re
@@ -27,6 +28,8 @@ from flower_engine.model.value_schemas import problems_of_value_schema
 
 SLEEP, EVENT, APPROVAL = "@sleep", "@event", "@approval"
 PROGRAMS = (SLEEP, EVENT, APPROVAL)
+DECISION = "@when"
+_WAITS = (*PROGRAMS, DECISION)
 MOST_KEPT_SIGNALS = 1_000
 """Signals that a flow keeps which nobody has taken yet."""
 MAX_PAYLOAD_BYTES = 64 * 1024
@@ -58,12 +61,12 @@ class HasProgram(Protocol):
 
 
 def is_wait(program: str) -> bool:
-    """Whether tasks of this program wait for the world."""
-    return program in PROGRAMS
+    """Whether tasks of this program wait for the world, or to be decided."""
+    return program in _WAITS
 
 
 def kind_of(task: HasProgram | TaskSpec) -> str:
-    """sleep, event or approval; "" for a task that a worker runs."""
+    """sleep, event, approval or when; "" for a task that a worker runs."""
     return task.program[1:] if is_wait(task.program) else ""
 
 
@@ -91,13 +94,15 @@ def wait_text(task: HasProgram) -> str:
     """What Redis is to know of a task that waits, field ``wN`` of its flow; "" for one that a worker runs.
 
     ``sleep <ms>`` or ``sleep @<ms>`` (by the clock), ``event <timeout ms> <name> <key> <end>``,
-    ``approval <timeout ms> <of> <end>``; end: ``suspend``, or ``=`` and the JSON of the default.
+    ``approval <timeout ms> <of> <end>``, ``when 0``; end: ``suspend``, or ``=`` and the JSON of the default.
 
     Raises:
         ParametersError: its parameters are not what its program takes; names each.
     """
     if not is_wait(task.program):
         return ""
+    if task.program == DECISION:
+        return "when 0"
     known = known_parameters(task)
     problems = list(problems_of_values(task.program, known, task.parameters))
     if problems:
@@ -121,11 +126,13 @@ def wait_text(task: HasProgram) -> str:
 def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     """What is wrong with a task of a definition whose program begins with ``@``, each a sentence that follows
     the name of its row."""
+    if task.program == DECISION:
+        return
     if not is_wait(task.program):
-        near = nearest_in_words(task.program, PROGRAMS)
+        near = nearest_in_words(task.program, _WAITS)
         yield (
             f"has the program {short(task.program)!r}: programs of tasks do not begin with {WAIT_MARK}, but"
-            f" for {', '.join(PROGRAMS)}{near}"
+            f" for {', '.join(_WAITS)}{near}"
         )
         return
     for field in ("retry", "timeout_ms", "queue_timeout_ms"):

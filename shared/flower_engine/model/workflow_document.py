@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Self, cast, get_args, get_origin
 
 import msgspec
 
+from flower_engine.errors import DefinitionError
+from flower_engine.model.decision_tasks import said_trees
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.field_types import SPEC_FIELDS, SpecField
 from flower_engine.model.rule_texts import normal_on_failure
-from flower_engine.model.task_names import numbered
+from flower_engine.model.task_names import branches_of, numbered
 from flower_engine.model.task_spec import RetryPolicy, longest_delay
+from flower_engine.model.wait_programs import DECISION
 
 _RETRY = RetryPolicy()
 
@@ -93,6 +96,8 @@ def type_of(field: SpecField, retry: type) -> Any:
         kind = retry
     elif field.name == "depends_on":
         kind = list[int | str]  # where it comes from people, by number or by name
+    elif field.name == "when":
+        kind = list[bool | int | str]
     elif get_origin(kind) is tuple:
         kind = list[get_args(kind)[0]]
     return kind | None if field.is_optional else kind
@@ -113,16 +118,33 @@ def task_definitions(workflow: str, said: Sequence[Any]) -> tuple[TaskDefinition
     """The tasks that objects with the fields of a document define.
 
     Raises:
-        DefinitionError: a dependency names no task.
+        DefinitionError: a dependency or decision names no task, or a text is no condition.
     """
     depends_on = numbered(workflow, [(task.task_seq, task.task_name, task.depends_on) for task in said])
-    return tuple(_task_definition(task, numbers) for task, numbers in zip(said, depends_on, strict=True))
+    branches = branches_of(workflow, [(task.task_seq, task.task_name, task.when) for task in said])
+    problems: list[str] = []
+    tasks = tuple(
+        _task_definition(workflow, task, numbers, branch, problems)
+        for task, numbers, branch in zip(said, depends_on, branches, strict=True)
+    )
+    if problems:
+        raise DefinitionError(workflow, problems)
+    return tasks
 
 
-def _task_definition(said: Any, depends_on: tuple[int, ...] | None) -> TaskDefinition:
+def _task_definition(
+    workflow: str,
+    said: Any,
+    depends_on: tuple[int, ...] | None,
+    when: tuple[int, bool] | None,
+    problems: list[str],
+) -> TaskDefinition:
     values = {field.name: _taken(getattr(said, name), field) for name, field in FIELDS.items()}
-    values["depends_on"] = depends_on
     values["on_failure"] = normal_on_failure(values["on_failure"])
+    values["depends_on"], values["when"] = depends_on, when
+    if said.program == DECISION:
+        row = f"row (task_id {workflow!r}, task_seq {said.task_seq})"
+        values["parameters"] = said_trees(row, said.program, said.parameters, problems)
     return TaskDefinition(**values)
 
 

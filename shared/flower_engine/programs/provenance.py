@@ -25,6 +25,8 @@ def provenance_of(parameters: Mapping[str, Any]) -> dict[str, Provenance]:
             texts += [f"secret {secret}" for secret in found.secrets]
         if texts:
             how = "which is" if "$from" in value or "$secret" in value else "made of"
+            if "$either" in value:
+                how = "which is the first that there is of"
             provenance[name] = Provenance(f"{how} {', '.join(texts)}", bool(found.secrets))
     return provenance
 

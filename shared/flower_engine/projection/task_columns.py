@@ -35,6 +35,7 @@ _ODD: dict[str, tuple[Column, ...]] = {
     "task_seq": (Column("task_seq", "numeric"),),
     "priority": (Column("task_priority", "numeric"),),
     "depends_on": (Column("depends_on", "integer[]"),),
+    "when": (Column("when_is", "jsonb"),),  # WHEN is a word of SQL
     "parameters": (Column("parameters", "jsonb"), *_PAIR_COLUMNS),
     "retry": _POLICY_COLUMNS,
     "timeout_ms": (Column("timeout_seconds", "numeric"),),

@@ -28,6 +28,7 @@ from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.provenance import provenance_of
 from flower_engine.programs.registry import Registry
 from flower_engine.projection.read.views import FlowView, TaskDetail
+from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.settings import Settings
 from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.program_runs import WORKER, Work
@@ -125,6 +126,7 @@ class Engine:
         self._programs = programs
         self._secret = secret
         self._call_number = 0
+        self._decider = Decider(redis, partition, BY, self._fetched)
         self._queues: list[str] = []
 
     @classmethod
@@ -153,6 +155,9 @@ class Engine:
                 await send(self.redis, "UNLINK", *keys)
             if not int(cursor):
                 return
+
+    async def _fetched(self, ref: BlobRef) -> bytes:
+        return self.blobs.read(ref)
 
     async def define(self, document: Mapping[str, Any]) -> None:
         """Defines the workflow anew, as PUT /workflows does; but retries come exactly when they are due.
@@ -204,7 +209,8 @@ class Engine:
             await self._work(claim, exchange.results, is_full=claim.lease in exchange.full)
             for claim in exchange.claims
         ]
-        return Turn(work, exchange.more, exchange.opens_ms)
+        is_decided = await self._decider.run_once() > 0
+        return Turn(work, exchange.more or is_decided, exchange.opens_ms)
 
     async def fire(self) -> tuple[bool, int | None]:
         """Whether something was due, and in how many milliseconds the next is (None: nothing is)."""

@@ -10,11 +10,13 @@ from flower_engine.log.client import AsyncRedis
 from flower_engine.log.durability import Durability, Level
 from flower_engine.log.partition import Partition
 from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.decision_tasks import LETTERS, says_true
 from flower_engine.model.definition import Keying, PlannedTask, dependents_of
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.flow_parameters import FlowParameters
 from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
+from flower_engine.model.wait_programs import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import FLAG, Beginning
@@ -24,7 +26,7 @@ _register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
 
 _TOLD = (
-    *("timeout_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed"),
+    *("timeout_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed", "unmet"),
     *("parameters", "definition"),
 )
 """Fields of the event that are left out where there is nothing to say, in their order."""
@@ -47,6 +49,7 @@ class FlowPlan:
         ignored: Collection[int] = (),
         stand_ins: Mapping[int, bytes] | None = None,
         passed: Collection[int] = (),
+        unmet: Collection[int] = (),
         keying: Keying | None = None,
         parameters: Mapping[str, Any] | None = None,
         definition: str = "",
@@ -54,9 +57,9 @@ class FlowPlan:
     ) -> None:
         """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
         ``ignored`` ones, those of ``stand_ins`` with the results that operators gave, and ``passed`` ones,
-        which rules had passed over; whatever rules pass over from the beginning joins these. ``parameters``
-        are those of the flow itself, ``definition`` the hash of the workflow's version. A plan that ``takes``
-        parameters is none of a flow yet: it must be bound first."""
+        which rules had passed over, ``unmet`` ones decisions; what they pass over at the beginning joins
+        these. ``parameters`` are those of the flow itself, ``definition`` the hash of the workflow's version.
+        A plan that ``takes`` parameters is none of a flow yet: it must be bound first."""
         self.workflow = workflow
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
@@ -74,7 +77,12 @@ class FlowPlan:
             return
         taken, stand_ins = taken or {}, stand_ins or {}
         dependents = dependents_of(tasks)
-        beginning = Beginning(tasks, taken, ignored, stand_ins, passed)
+        says = {
+            task.seq: says_true(taken.get(task.seq))
+            for task in tasks
+            if task.program == DECISION and task.seq in taken
+        }
+        beginning = Beginning(tasks, taken, ignored, stand_ins, passed, unmet=unmet, says=says)
         final = beginning.final
         self.starts_something = len(final) < len(tasks)
         roots = beginning.roots()
@@ -86,11 +94,13 @@ class FlowPlan:
             links = data.links.get(task.seq, "")
             fields += task_fields(workflow, task, dependents[task.seq], final, links)
         for seq in taken:
-            fields += (f"s{seq}", "3 0 0 -")
+            fields += (f"s{seq}", f"3{LETTERS[says.get(seq)]} 0 0 -")
         for seq in ignored:
             fields += (f"s{seq}", "9p 0 0 -" if beginning.is_ruled and seq in stand_ins else "9 0 0 -")
         for seq in beginning.passed:
             fields += (f"s{seq}", "9n 0 0 -")
+        for seq in beginning.unmet:
+            fields += (f"s{seq}", "9w 0 0 -")
         fields += beginning.fields()
         fields += data.fields
         fields += typed_fields(tasks)
@@ -114,6 +124,7 @@ class FlowPlan:
                 ignored=sorted(ignored),
                 stand_ins=stand_ins,
                 passed=sorted(beginning.passed),
+                unmet=sorted(beginning.unmet),
                 parameters=parameters,
                 definition=definition,
             ),

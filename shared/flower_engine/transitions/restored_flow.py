@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from flower_engine.model.decision_tasks import LETTERS
 from flower_engine.model.end_kinds import GIVEN_UP, kind_in_redis
 from flower_engine.model.events import FlowRegistered, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold_rules import has_value
+from flower_engine.model.fold_rules import has_value, said_by
 from flower_engine.model.kept_results import payload_of
 from flower_engine.model.key_parts import escape
 from flower_engine.model.rules import Standing, stands_as
@@ -102,7 +103,8 @@ def rule_fields(flow: FlowState) -> list[Arg]:
             fields += (f"h{task.planned.seq}", task.gives_up_ms)
     with_value = {task.planned.seq: has_value(task) for task in flow.tasks}
     used = {task.planned.seq: task.used for task in flow.tasks}
-    return fields + edges_fields([task.planned for task in flow.tasks], stands, with_value, used)
+    says = {task.planned.seq: said_by(task) for task in flow.tasks}
+    return fields + edges_fields([task.planned for task in flow.tasks], stands, with_value, used, says)
 
 
 def signal_fields(flow: FlowState) -> list[Arg]:
@@ -144,4 +146,6 @@ def _state(task: TaskState, *, is_ruled: bool) -> str:
     if task.is_awaiting and task.awaiting is not None:
         lease = Awaited.of(task.planned, task.awaiting.until_ms).text
     kind = kind_in_redis(task.ended_as, has_value=has_value(task)) if is_ruled else ""
+    if task.status is Status.FINISH:
+        kind = LETTERS[said_by(task)]
     return f"{int(task.status)}{kind} {task.attempt} {task.lost} {lease}"

@@ -13,6 +13,7 @@ from flower_engine.model.task_rules import TaskRules
 from flower_engine.transitions.loader import Arg
 
 FLAG = "r"
+_NOTHING: Mapping[int, bool | None] = {}
 
 
 def have_rules(tasks: Sequence[PlannedTask]) -> bool:
@@ -20,12 +21,25 @@ def have_rules(tasks: Sequence[PlannedTask]) -> bool:
     return any(TaskRules.of(task) is not None for task in tasks)
 
 
-def edges_in(task: PlannedTask, stands: Mapping[int, Standing], with_value: Mapping[int, bool]) -> list[Edge]:
-    """The dependencies of a task; ``stands``: how they do (absent: they wait or run)."""
+def edges_in(
+    task: PlannedTask,
+    stands: Mapping[int, Standing],
+    with_value: Mapping[int, bool],
+    says: Mapping[int, bool | None] = _NOTHING,
+) -> list[Edge]:
+    """The dependencies of a task; ``stands``: how they do (absent: they wait or run); ``says``: what
+    decisions came to."""
     needs = reads_of(task)
-    return [
-        Edge(stands.get(seq, "open"), needs.get(seq, False), with_value.get(seq, False))
+    edges = [
+        Edge(stands.get(seq, "open"), needs.get(seq, False), with_value.get(seq, False), says.get(seq))
         for seq in task.depends_on
+    ]
+    if task.when is None:
+        return edges
+    decision, wanted = task.when
+    return [
+        edge.gate(wanted) if seq == decision else edge
+        for seq, edge in zip(task.depends_on, edges, strict=True)
     ]
 
 
@@ -40,7 +54,8 @@ def edges_text(task: PlannedTask, edges: Sequence[Edge], used: Sequence[int] = (
     elif rule.picks:
         fit = [seq for seq, edge in zip(task.depends_on, edges, strict=True) if is_picked(rule, edge.stands)]
         picked = ",".join(map(str, fit[: rule.most or 1])) or "-"
-    return f"{' '.join(map(str, numbers))} {picked}"
+    gate = "" if task.when is None else "b" if counted.barred else "t" if counted.taken else "u"
+    return f"{' '.join(map(str, numbers))} {gate}{picked}"
 
 
 def edges_fields(
@@ -48,14 +63,15 @@ def edges_fields(
     stands: Mapping[int, Standing],
     with_value: Mapping[int, bool],
     used: Mapping[int, Sequence[int]],
+    says: Mapping[int, bool | None] = _NOTHING,
 ) -> list[Arg]:
-    """Names and values, flat, of tasks of which some dependencies neither wait nor run any more; and which
-    tasks start because others fail."""
+    """Names and values, flat, of branches, and of tasks of which some dependencies neither wait nor run any
+    more; and which tasks start because others fail."""
     fields: list[Arg] = []
     watchers: dict[int, list[int]] = {}
     for task in tasks:
-        if stands and not stands.keys().isdisjoint(task.depends_on):
-            text = edges_text(task, edges_in(task, stands, with_value), used.get(task.seq, ()))
+        if task.when is not None or (stands and not stands.keys().isdisjoint(task.depends_on)):
+            text = edges_text(task, edges_in(task, stands, with_value, says), used.get(task.seq, ()))
             fields += (f"e{task.seq}", text)
         if rule_of(task.rule).word == "failed":
             for seq in task.depends_on:
@@ -75,15 +91,21 @@ class Beginning:
         ignored: Collection[int],
         stand_ins: Collection[int],
         passed: Collection[int],
+        *,
+        unmet: Collection[int] = (),
+        says: Mapping[int, bool | None] = _NOTHING,
     ) -> None:
-        """A fork begins with what it took over; whatever rules pass over then joins ``passed``."""
+        """A fork begins with what it took over; whatever rules pass over then joins ``passed``, and what
+        decisions do (``says``: what they came to) ``unmet``."""
+        self._says = says
+        self.unmet = set(unmet)
         self._tasks = tasks
-        self.final = {*taken, *ignored, *passed}
+        self.final = {*taken, *ignored, *passed, *unmet}
         self.passed = set(passed)
         self.is_ruled = have_rules(tasks)
         self._stands: dict[int, Standing] = dict.fromkeys(taken, "finished")
         self._stands.update((seq, "passed") for seq in ignored)
-        self._stands.update((seq, "not_taken") for seq in passed)
+        self._stands.update((seq, "not_taken") for seq in (*passed, *unmet))
         self._with_value = dict.fromkeys([*taken, *stand_ins], True)
         if self.is_ruled and self.final:
             self._pass_over()
@@ -96,12 +118,16 @@ class Beginning:
             seq = left.pop()
             if seq not in self.final and self._decide(self._tasks[seq - 1]) is PASS:
                 self.final.add(seq)
-                self.passed.add(seq)
+                edges = Edges.of(self._edges(self._tasks[seq - 1]))
+                (self.unmet if edges.barred else self.passed).add(seq)
                 self._stands[seq] = "not_taken"
                 left += dependents[seq]
 
     def _decide(self, task: PlannedTask) -> Decision:
-        return decide(task.rule, edges_in(task, self._stands, self._with_value))
+        return decide(task.rule, self._edges(task))
+
+    def _edges(self, task: PlannedTask) -> list[Edge]:
+        return edges_in(task, self._stands, self._with_value, self._says)
 
     def roots(self) -> list[int]:
         """The tasks that wait for nothing."""
@@ -112,4 +138,6 @@ class Beginning:
 
     def fields(self) -> list[Arg]:
         """Those of the flow's hash that say how dependencies stand."""
-        return edges_fields(self._tasks, self._stands, self._with_value, {}) if self.is_ruled else []
+        if not self.is_ruled:
+            return []
+        return edges_fields(self._tasks, self._stands, self._with_value, {}, self._says)

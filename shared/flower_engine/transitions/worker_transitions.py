@@ -25,6 +25,8 @@ _PAGE_BYTES, _PAGE_TASKS = 1024 * 1024, 1_000
 _WITHOUT_DATA = 5  # parts of a reply
 _MOST_HANDED_BACK = 500  # in one call, which should not keep Redis from others for long
 _NO_VERSION = "-"
+DECISION_BELL = "when"
+"""It rings, of no queue, for decisions to be made: for workers whatever they serve."""
 _WITH_NUMBER = (OutcomeKind.RETRY, OutcomeKind.CRASHED)
 
 
@@ -101,7 +103,7 @@ class Exchange(msgspec.Struct, frozen=True):
     a payload: ``=`` and JSON, ``@`` and the JSON of a BlobRef, or ``-``: that task was passed over without
     one. What is missing did not fit into the reply: see :func:`read_inputs`. ``full`` are leases of claimed
     tasks whose results are not to be kept in Redis: their worker stores them as blobs, but for small ones
-    (``kept_results.LEAST_BLOB_BYTES``).
+    (``kept_results.LEAST_BLOB_BYTES``). ``decisions``: there are some to be made.
     """
 
     words: list[str]
@@ -110,6 +112,7 @@ class Exchange(msgspec.Struct, frozen=True):
     opens_ms: int | None = None
     inputs: Mapping[bytes, bytes] = {}
     full: frozenset[bytes] = frozenset()
+    decisions: bool = False
 
     @property
     def results(self) -> dict[tuple[str, int], bytes]:
@@ -191,10 +194,11 @@ async def finish_and_claim(
     return Exchange(
         [word.decode() for word in reply[1]],
         claims,
-        reply[3] == b"more",
+        reply[3].startswith(b"more"),
         None if opens_ms < 0 else opens_ms,
         dict(zip(reply[5][::2], reply[5][1::2], strict=True)) if len(reply) > _WITHOUT_DATA else {},
         frozenset(reply[6]) if len(reply) > _WITHOUT_DATA else frozenset(),
+        reply[3].endswith(b"+"),
     )
 
 
@@ -306,6 +310,7 @@ async def wait_for_bell(
 ) -> bool:
     """Waits until something may be ready for this worker; True when a bell rang. Claim anyway after it."""
     bells = [partition.keys.bell(queue, program) for queue in service.queues for program in service.programs]
+    bells.append(partition.keys.bell("", DECISION_BELL))
     return await send(client, "BLPOP", *bells, timeout_seconds) is not None
 
 

@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.decision_tasks import CONDITION, said_trees
 from flower_engine.model.definition import Keying, TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.references import holds_references
 from flower_engine.model.rule_texts import normal_on_failure
 from flower_engine.model.storable import is_unstorable, problems_of_parameters
+from flower_engine.model.task_names import branches_of
 from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
 from flower_engine.model.workflow_versions import Version, version_of
 from flower_engine.projection.database import Connection
@@ -63,6 +65,7 @@ _POLICY = [
     column.name for field in ("retry", "timeout_ms", "queue_timeout_ms") for column in columns_of_field(field)
 ]
 _PAIRS = [column.name for column in columns_of_field("parameters")[1:]]
+_WHEN = 3
 _POLICY_END = len(_POLICY)
 _PAIRS_END = _POLICY_END + len(_PAIRS)
 _DEFAULTS = tuple(DEFAULTS[name] for name in PLAIN)
@@ -73,6 +76,7 @@ _COLUMNS = ", ".join(
         "task_seq",
         "task_priority",
         "depends_on",
+        "when_is::text",
         "parameters::text",
         "stand_in::text",
         *_POLICY,
@@ -364,6 +368,7 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
         "task_priority": task.priority,
         "depends_on": task.depends_on,
         "stand_in": task.stand_in,
+        "when_is": task.when,
         **columns_of(task),
         **{
             name: value
@@ -395,8 +400,15 @@ def _definition_of(name: str, rows: Sequence[Row], header: Row) -> WorkflowDefin
     said = header_of(header, problems)
     problems = [f"its row in ms_workflow {problem}" for problem in problems]
     tasks = [_task_of(name, row, problems) for row in rows]
+    whens = [_when_of(name, row, problems) for row in rows]
     if problems:
         raise DefinitionError(name, problems)
+    if any(whens):
+        named = zip(tasks, whens, strict=True)
+        branches = branches_of(name, [(task.task_seq, task.task_name, when) for task, when in named])
+        tasks = [
+            msgspec.structs.replace(task, when=branch) for task, branch in zip(tasks, branches, strict=True)
+        ]
     return WorkflowDefinition(name=name, tasks=tuple(tasks), **said)
 
 
@@ -413,7 +425,7 @@ def _keying_of(rows: Sequence[Row]) -> Keying:
 
 def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     """The task that a row defines; what cannot be understood is added to ``problems``."""
-    seq_number, priority_number, depends_on, parameters, stand_in, *others = row
+    seq_number, priority_number, depends_on, _, parameters, stand_in, *others = row
     said = len(problems)
     seq = _whole(seq_number)
     if seq is None:
@@ -438,6 +450,8 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
     stand_in = stand_in_of(stand_in, problems)
     row_name = _row_name(name, _shown(seq_number) if seq is None else seq)
     problems[said:] = (f"{row_name} {problem}" for problem in problems[said:])
+    if CONDITION in merged:
+        merged = said_trees(row_name, plain.get("program", ""), merged, problems)
     return TaskDefinition(
         task_seq=seq or 0,
         priority=priority or 0,
@@ -449,6 +463,18 @@ def _task_of(name: str, row: Row, problems: list[str]) -> TaskDefinition:
         stand_in=stand_in,
         **plain,
     )
+
+
+def _when_of(name: str, row: Row, problems: list[str]) -> list[Any] | None:
+    """The column ``when_is``, as a list of anything."""
+    text = row[_WHEN]
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=list[Any])
+    except (msgspec.DecodeError, RecursionError):
+        problems.append(f'{_row_name(name, _shown(row[0]))} has a when_is that is no list like ["big", true]')
+        return None
 
 
 def _shown(number: Decimal) -> str:

@@ -5,12 +5,13 @@ from typing import Literal
 
 import msgspec
 
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, EndedAs
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, EndedAs
 
 EndWord = Literal["passedOver", "notTaken", "cancelled", "givenUp"]
 
 END_WORDS: Mapping[EndedAs, EndWord] = {
     PASSED: "passedOver",
+    UNMET: "notTaken",
     NOT_TAKEN: "notTaken",
     CUT_OFF: "cancelled",
     GIVEN_UP: "givenUp",
@@ -19,11 +20,14 @@ END_WORDS: Mapping[EndedAs, EndWord] = {
 
 _LETTERS: Mapping[str, EndedAs] = {word: letter for letter, word in END_WORDS.items()}
 
-Because = Literal["givenUp", "missingValue", "noneTaken", "notFinished", "tooFew", "noFailure", "unknown"]
+Because = Literal[
+    "givenUp", "missingValue", "noneTaken", "notFinished", "tooFew", "noFailure", "unknown", "branch"
+]
 
 
 class NotTaken(msgspec.Struct, rename="camel"):
-    """Why its rule passed over a task. ``because`` of the tasks ``depends_on`` (by taskExecSeq; at most ten
+    """Why its rule passed over a task, or its decision (``because`` is ``branch`` then, and ``decision`` says
+    what that came to, of what it saw). ``because`` of the tasks ``depends_on`` (by taskExecSeq; at most ten
     of ``count``): one was given up; one ended without the value that the task cannot do without; none was
     taken; one did not finish; fewer than ``needed`` finished or were passed over by somebody, and no more
     can; none failed. ``ends``: how many of all that it depends on ended how (``finished``, or as in
@@ -35,6 +39,7 @@ class NotTaken(msgspec.Struct, rename="camel"):
     count: int
     ends: dict[str, int]
     needed: int | None = None
+    decision: str | None = None
 
 
 def letter_of(word: EndWord | None) -> EndedAs:

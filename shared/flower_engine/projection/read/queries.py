@@ -42,7 +42,8 @@ _TASK = SQL("""
     'status', CASE task.exec_status WHEN 0 THEN 'Wait' WHEN 1 THEN 'Running' WHEN 2 THEN 'Suspend'
         WHEN 3 THEN 'Finish' ELSE 'Ignore' END,
     'workflowVersion', task.definition,
-    'taskPriority', task.task_priority, 'dependsOn', coalesce(task.depends_on, '{}'), 'waitReason', NULL,
+    'taskPriority', task.task_priority, 'dependsOn', coalesce(task.depends_on, '{}'), 'whenIs', task.when_is,
+    'waitReason', NULL,
     'attempt', coalesce(task.attempt, 0), 'lost', coalesce(task.lost, 0), 'worker', task.worker,
     'registeredTs', extract(epoch FROM task.registered_ts),
     'startedTs', extract(epoch FROM task.started_ts), 'finishedTs', extract(epoch FROM task.finished_ts),
@@ -56,7 +57,7 @@ _TASK = SQL("""
     'result', task.result, 'blob', task.blob,
     'hasStandIn', task.exec_status = 9 AND (task.result IS NOT NULL OR task.blob IS NOT NULL),
     'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold'),
-    'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken'
+    'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken' WHEN 'w' THEN 'notTaken'
         WHEN 'c' THEN 'cancelled' WHEN 'x' THEN 'givenUp' END,
     'givesUpTs', NULL, 'notTaken', NULL
 """)

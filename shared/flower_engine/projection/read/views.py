@@ -86,9 +86,9 @@ class RetryAt(View, tag="retry", tag_field="reason"):
 
 
 class Awaits(View, tag="awaits", tag_field="reason"):
-    """It waits for the world: kind sleep, event or approval. ``what``: name and key of the event, the title
-    of the approval; ``until_ts``: when a sleep is over, or when it has waited too long (null: never).
-    ``answered_by``: who has answered while others are still to."""
+    """It waits for the world (kind sleep, event or approval), or to be decided (when). ``what``: name and key
+    of the event, the title of the approval, the condition; ``until_ts``: when a sleep is over, or when it has
+    waited too long (null: never). ``answered_by``: who has answered while others are still to."""
 
     kind: str
     what: str
@@ -233,8 +233,9 @@ class ProgressView(View):
 
 
 class AwaitingView(View):
-    """What a task waits for of the world: kind sleep, event or approval; ``until``: when a sleep is over, or
-    when it has waited too long (null: never); ``answered_by``: who has answered while others are still to."""
+    """What a task waits for of the world: kind sleep, event, approval or when; ``until``: when a sleep is
+    over, or when it has waited too long (null: never); ``answered_by``: who has answered while others are
+    still to."""
 
     kind: str
     since: Moment
@@ -282,6 +283,10 @@ class TaskView(View):
     ]
     task_priority: int
     depends_on: list[int]
+    when_is: Annotated[
+        tuple[int, bool] | None,
+        msgspec.Meta(description="of a branch: the taskExecSeq of the decision, and what it must say"),
+    ]
     wait_reason: WaitReason | None
     attempt: int
     lost: int
@@ -481,6 +486,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         workflow_version=planned.definition or None,
         task_priority=planned.priority,
         depends_on=list(planned.depends_on),
+        when_is=planned.when,
         wait_reason=None,
         attempt=task.attempt,
         lost=task.lost,

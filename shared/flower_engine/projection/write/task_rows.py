@@ -118,6 +118,7 @@ _PLANNED = (
         may_be_null=True,
     ),
     Column("depends_on", Kind("integer[]", binary_fields.INTEGER, _all), "planned.depends_on"),
+    Column("when_is", PARAMETERS, "planned.when", may_be_null=True),
     *(_planned_as_it_is(name) for name in PLAIN if name in FLOW_COLUMNS_OF),
     Column("definition", WORD, "planned.definition or None", may_be_null=True),
 )

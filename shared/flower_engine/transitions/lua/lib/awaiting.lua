@@ -1,9 +1,11 @@
 -- Tasks that wait for the world: what is known of one while it awaits, and its places.
 --
--- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event or approval; of an event
+-- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event, approval or when; of an
+-- event
 -- " <name> <key>" (as keys have them, "": any key) stands behind it. "waits" is a zset, all of one score, of
 -- those that await signals, "<name> <key> <flow>:<task in six digits>": so signals find them by a range of
--- names. See model/wait_programs.py; they begin and end in waits.lua.
+-- names. "decide" is a zset of decisions, "<flow>:<task>", by when somebody is to be given them (engine
+-- time), and `decide` of meta counts them. See model/wait_programs.py; they begin and end in waits.lua.
 -- needs: base, engine_time, flow_fields, flows, keys, timers
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'
@@ -29,6 +31,12 @@ local function place_awaiting(flow, task, lease)
   if kind == 'sleep' then
     call('ZADD', timers_key(), until_ms, sleep_timer(flow.id, task))
     return
+  elseif kind == 'when' then
+    call('HINCRBY', meta_key(), 'decide', call('ZADD', decide_key(), now, flow.id .. ':' .. task))
+    if call('LLEN', bell_key('', kind)) < 20 then
+      call('RPUSH', bell_key('', kind), '1') -- for any worker
+    end
+    return
   elseif until_ms ~= FOR_EVER then
     set_timeout(wait_timer(flow.id, task), until_ms - now_ms)
   end
@@ -42,6 +50,9 @@ local function stop_awaiting(flow, task, lease)
   local kind, until_ms, names = match(lease, AWAITED)
   if kind == 'sleep' then
     drop_timer(sleep_timer(flow.id, task))
+    return
+  elseif kind == 'when' then
+    call('HINCRBY', meta_key(), 'decide', -call('ZREM', decide_key(), flow.id .. ':' .. task))
     return
   elseif until_ms ~= FOR_EVER then
     drop_timer(wait_timer(flow.id, task))

@@ -32,11 +32,9 @@ end
 -- Takes away the bells of a queue for these programs (of `names`, from first to last): a claim found their
 -- lanes empty, so the bells would wake in vain.
 local function silence_bells(queue, names, first, last)
-  local bells = {}
+  local bells = { bell_key('', 'when') } -- the reply says whether there are decisions
   for program = first, last do
     bells[#bells + 1] = bell_key(queue, names[program])
   end
-  if #bells > 0 then
-    call('DEL', unpack(bells))
-  end
+  call('DEL', unpack(bells))
 end

@@ -3,44 +3,48 @@
 -- What became of a dependency is told to its dependents as a kind:
 --   f finished   p passed over, with a result   o passed over, without one   n not taken   x given up
 --   s held (only those hear of it that start when it fails)   X given up, and was held
+--   y, z finished, of a decision that came to true, to false
 -- A field of a task counts them, "<finished> <passed over> <not taken> <given up> <held> <missing> <used>";
 -- held ones only where its rule is "failed". Missing: those that have ended without the value that it cannot
 -- do without. Used: for "failed" and "at_least" those that its rule picks, "2,3" ("-": none yet; "!" before
--- them: it has begun).
+-- them: it has begun). Of a branch a letter stands before them, and its decision is counted nowhere: u nobody
+-- knows yet, t it is taken, b it is not, and never will be.
 -- needs: base
-local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%a?)(.*)$'
 local NO_EDGES = '0 0 0 0 0 0 -'
 local BEGUN = '^!' -- of what is used
-local RULES = '^(%S+) (%d+) (%S+) (.*)$' -- rule, how many, on_failure, stand-in
-local NO_RULES = 'ready 0 hold '
+-- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": nobody's), and its stand-in.
+local RULES = '^(%S+) (%d+) (%S+) (%S+) (.*)$'
+local NO_RULES = 'ready 0 hold - '
 local STARTS = 'start'
 local PASSES = 'pass'
 local STAYS = 'wait'
 
 local function make_rules()
   local counted_as = { f = 'finished', p = 'passed', o = 'passed', n = 'not_taken', x = 'given_up',
-    X = 'given_up', s = 'held' }
+    X = 'given_up', s = 'held', y = 'finished', z = 'finished' }
   local without_value = { o = true, n = true, x = true, X = true }
 
   local function edges_of(text)
-    local finished, passed, not_taken, given_up, held, missing, used = match(text or NO_EDGES, EDGES)
+    local finished, passed, not_taken, given_up, held, missing, gate, used = match(text or NO_EDGES, EDGES)
     return { finished = finished + 0, passed = passed + 0, not_taken = not_taken + 0,
-      given_up = given_up + 0, held = held + 0, missing = missing + 0, used = used }
+      given_up = given_up + 0, held = held + 0, missing = missing + 0, gate = gate,
+      used = used }
   end
 
   local function edges_text(edges)
     return digits(edges.finished) .. ' ' .. digits(edges.passed) .. ' ' .. digits(edges.not_taken) .. ' '
       .. digits(edges.given_up) .. ' ' .. digits(edges.held) .. ' ' .. digits(edges.missing) .. ' '
-      .. edges.used
+      .. edges.gate .. edges.used
   end
 
   -- How many dependencies have ended.
   local function count_ended_edges(edges)
-    return edges.finished + edges.passed + edges.not_taken + edges.given_up
+    local gates = (edges.gate == 't' or edges.gate == 'b') and 1 or 0
+    return edges.finished + edges.passed + edges.not_taken + edges.given_up + gates
   end
 
-  -- What becomes of a task that waits and has not begun; `left`: its dependencies that have not ended.
-  local function decide_by(rule, most, edges, left)
+  local function decide_without_branch(rule, most, edges, left)
     local used = edges.finished + edges.passed
     if rule == 'ready' then
       if edges.given_up > 0 or edges.missing > 0 then
@@ -68,6 +72,17 @@ local function make_rules()
     return left > 0 and STAYS or PASSES
   end
 
+  -- What becomes of a task that waits and has not begun; `left`: its dependencies that have not ended.
+  local function decide_by(rule, most, edges, left)
+    if edges.gate == 'b' then
+      return PASSES
+    elseif edges.gate ~= 'u' then
+      return decide_without_branch(rule, most, edges, left)
+    end
+    local decision = decide_without_branch(rule, most, edges, left - 1)
+    return decision == STARTS and STAYS or decision
+  end
+
   -- A rule and how many dependencies it needs, of a task's field.
   local function rule_in(rules)
     local rule, most = match(rules or NO_RULES, RULES)
@@ -84,7 +99,7 @@ local function make_rules()
     if rule == 'failed' then
       return kind == 's' or kind == 'x' or kind == 'X'
     end
-    return rule == 'at_least' and (kind == 'f' or kind == 'p' or kind == 'o')
+    return rule == 'at_least' and (counted_as[kind] == 'finished' or counted_as[kind] == 'passed')
   end
 
   -- Picks a dependency, if the rule wants one more.
@@ -105,20 +120,33 @@ local function make_rules()
     return reads and string.find(',' .. reads .. ',', ',' .. producer .. ',', 1, true) ~= nil
   end
 
-  -- Counts one more that became this, or one less.
-  local function add(edges, kind, by)
-    local name = counted_as[kind]
-    edges[name] = edges[name] + by
+  -- Whose branch a task is, of its field, "3t" or "3f"; nil: nobody's.
+  local function branch_in(rules)
+    local _, _, _, branch = match(rules or NO_RULES, RULES)
+    return branch ~= '-' and branch or nil
   end
 
-  -- Whether one that became this leaves a task without a value that it needs; `reads` as links_of has them.
-  local function lacks_value(kind, reads, producer)
-    return without_value[kind] and needs_value(reads, producer) or false
+  -- Counts one more (`by` 1) that became this, or one less (-1): of a task that is this branch (nil: none)
+  -- and reads this (as links_of has it). Returns whether it is the decision of the branch.
+  local function add(edges, kind, by, branch, reads, task)
+    if branch and sub(branch, 1, -2) == task then
+      if kind ~= 's' then
+        local is_taken = kind == (sub(branch, -1) == 't' and 'y' or 'z')
+        edges.gate = by < 0 and 'u' or is_taken and 't' or 'b'
+      end
+      return true
+    end
+    local name = counted_as[kind]
+    edges[name] = edges[name] + by
+    if without_value[kind] and needs_value(reads, task) then
+      edges.missing = edges.missing + by
+    end
+    return false
   end
 
   return { edges_of = edges_of, text = edges_text, count_ended = count_ended_edges, decide = decide_by,
     rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
-    lacks_value = lacks_value, is_without_value = function(kind) return without_value[kind] end }
+    branch_in = branch_in, is_without_value = function(kind) return without_value[kind] end }
 end
 
 -- What is done with edges and rules, made when a call first meets a flow that has some.

@@ -14,7 +14,7 @@ local function on_failure_of(flow, task)
     rules = call('HGET', flow.key, name)
     flow[name] = rules
   end
-  local _, _, on_failure, stand_in = match(rules or NO_RULES, RULES)
+  local _, _, on_failure, _, stand_in = match(rules or NO_RULES, RULES)
   return on_failure, stand_in
 end
 

@@ -27,6 +27,15 @@ local function reads_in(message)
   return reads and not string.find(reads, '}', 1, true) and reads or nil
 end
 
+-- The tasks whose results a message's references name.
+local function reads_of_message(message)
+  local tasks = {}
+  for producer in string.gmatch(reads_in(message) or '', ':(%d+)') do
+    tasks[#tasks + 1] = producer
+  end
+  return tasks
+end
+
 local WANTED = 'w' -- before a task: its result is on the list
 
 -- Notes that the result of a task is wanted, once a flow.
@@ -116,7 +125,7 @@ end
 -- a blob: their flow keeps all it may, or the partition does (`most_kept` bytes) and somebody reads it.
 local function inputs_of_claims(most_kept)
   local results, full, left = {}, {}, MOST_INPUT_BYTES
-  local is_partition_full = tonumber(kept_mark or 0) >= most_kept
+  local is_partition_full = tonumber(meta_marks[7] or 0) >= most_kept
   for index = 1, #readers_claimed, 3 do
     local flow, task = readers_claimed[index], readers_claimed[index + 1]
     if is_partition_full or flow.kept >= MOST_FLOW_BYTES then

@@ -23,6 +23,7 @@ local function queues_key() return prefix .. 'queues' end
 local function workers_key() return prefix .. 'workers' end
 local function admitting_key() return prefix .. 'admitting' end
 local function waits_key() return prefix .. 'waits' end
+local function decide_key() return prefix .. 'decide' end
 
 -- Of schedules
 local function schedules_key() return prefix .. 'schedules' end

@@ -8,15 +8,17 @@ local WAITS_STILL = 48 -- "0", the status that a state begins with
 
 local function make_rules_of_flows()
   local told_in_call = 0
-  local ended_tasks, passed_tasks = {}, {} -- of the flow that is being settled
+  local ended_tasks, passed_tasks, unmet_tasks = {}, {}, {} -- of the flow that is being settled
 
-  -- A task of which its rule says that it is passed over; settle_ends must follow.
-  local function pass(flow, task, state)
+  -- A task of which its rule says that it is passed over, or its decision (`is_unmet`); settle_ends must
+  -- follow.
+  local function pass(flow, task, state, is_unmet)
     local _, attempt, lost = match(state, STATE)
-    set_state(flow, task, NOT_TAKEN_STATE, attempt, lost, NO_LEASE)
+    set_state(flow, task, is_unmet and UNMET_STATE or NOT_TAKEN_STATE, attempt, lost, NO_LEASE)
     flow.left = flow.left - 1
     flow.done = flow.done + 1
-    passed_tasks[#passed_tasks + 1] = tonumber(task)
+    local passed = is_unmet and unmet_tasks or passed_tasks
+    passed[#passed + 1] = tonumber(task)
     ended_tasks[#ended_tasks + 1] = { task = task, kind = 'n' }
   end
 
@@ -29,7 +31,8 @@ local function make_rules_of_flows()
     local rule, most = by.rule_in(rules)
     local left = open and tonumber(open) or 1 - by.count_ended(edges)
     local before = by.decide(rule, most, edges, left)
-    by.add(edges, kind, 1)
+    local _, reads = links_of(links)
+    local is_gate = by.add(edges, kind, 1, by.branch_in(rules), reads, of)
     if kind ~= 's' then
       left = left - 1
       if open then
@@ -38,12 +41,8 @@ local function make_rules_of_flows()
       if kind == 'X' and rule == 'failed' then
         edges.held = edges.held - 1
       end
-      local _, reads = links_of(links)
-      if by.lacks_value(kind, reads, of) then
-        edges.missing = edges.missing + 1
-      end
     end
-    if by.is_picked(rule, kind) then
+    if not is_gate and by.is_picked(rule, kind) then
       by.pick(edges, rule, most, of)
     end
     set(flow, edges_name, by.text(edges))
@@ -58,7 +57,7 @@ local function make_rules_of_flows()
       change_active(flow, 1)
       push(lane, flow, task)
     elseif after == PASSES then
-      pass(flow, task, state)
+      pass(flow, task, state, edges.gate == 'b')
     end
   end
 
@@ -87,24 +86,31 @@ local function make_rules_of_flows()
     change_active(flow, 1) -- the note
   end
 
-  -- The event of what was passed over since.
-  local function append_passed(flow, cause)
-    if #passed_tasks == 0 then
-      return
-    end
-    table.sort(passed_tasks)
+  -- Numbers of tasks as the event has them: "[1,3],[5,5]".
+  local function ranges_of(tasks)
+    table.sort(tasks)
     local ranges, first, last = {}, nil, nil
-    for index = 1, #passed_tasks + 1 do
-      local task = passed_tasks[index]
+    for index = 1, #tasks + 1 do
+      local task = tasks[index]
       if first and task ~= last + 1 then
         ranges[#ranges + 1] = '[' .. digits(first) .. ',' .. digits(last) .. ']'
         first = nil
       end
       first, last = first or task, task
     end
-    passed_tasks = {}
+    return concat(ranges, ',')
+  end
+
+  -- The event of what was passed over since.
+  local function append_passed(flow, cause)
+    if #passed_tasks + #unmet_tasks == 0 then
+      return
+    end
+    local unmet = #unmet_tasks > 0 and ',"unmet":[' .. ranges_of(unmet_tasks) .. ']' or ''
     append('{"type":"tasks.passed' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"ranges":['
-      .. concat(ranges, ',') .. '],"cause":' .. cause .. (flow.left == 0 and ',"ends":true}' or '}'))
+      .. ranges_of(passed_tasks) .. '],"cause":' .. cause .. unmet
+      .. (flow.left == 0 and ',"ends":true}' or '}'))
+    passed_tasks, unmet_tasks = {}, {}
   end
 
   -- Tells of tasks that have ended, and of those that are passed over because of it; then the event follows.

@@ -9,13 +9,8 @@ local IGNORE = '9'
 -- With the kind of an end, in flows with rules
 local GIVEN_UP_STATE = '2x'
 local NOT_TAKEN_STATE = '9n'
+local UNMET_STATE = '9w'
 local WITH_RESULT_STATE = '9p'
 local GIVEN_UP = 'x'
 local NOT_TAKEN = 'n'
-
--- With the kind of an end, in flows with rules
-local GIVEN_UP_STATE = '2x'
-local NOT_TAKEN_STATE = '9n'
-local WITH_RESULT_STATE = '9p'
-local GIVEN_UP = 'x'
-local NOT_TAKEN = 'n'
+local UNMET = 'w'

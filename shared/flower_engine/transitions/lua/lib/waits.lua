@@ -6,11 +6,12 @@
 -- needs: awaiting, base, engine_time, events, flow_fields, flows, ready, release, rules, signals, statuses
 
 -- What the task of this state awaited has come: it is Finish with this result (JSON), and its dependents go
--- on. `by` is JSON; `signal`: the id (JSON) of the one that it takes, or nil.
-local function end_wait(flow, task, state, by, result, signal)
+-- on. `by` is JSON; `signal`: the id (JSON) of the one that it takes, or nil. `says`: what a decision came
+-- to ("t" or "f").
+local function end_wait(flow, task, state, by, result, signal, says)
   local _, attempt, lost, lease = match(state, STATE)
   stop_awaiting(flow, task, lease)
-  set_state(flow, task, FINISH, attempt, lost, NO_LEASE)
+  set_state(flow, task, FINISH .. (says or ''), attempt, lost, NO_LEASE)
   flow.left = flow.left - 1
   flow.done = flow.done + 1
   change_active(flow, -1)
@@ -19,7 +20,7 @@ local function end_wait(flow, task, state, by, result, signal)
     .. ',"result":' .. result .. (flow.left == 0 and ',"ends":true}' or '}'))
   local links = call('HGET', flow.key, dependents_field(task))
   if links then
-    release(flow, task, links, '=' .. result, 'f')
+    release(flow, task, links, '=' .. result, says == 't' and 'y' or says == 'f' and 'z' or 'f')
   end
 end
 

@@ -16,14 +16,19 @@ local function take_notes(flow)
   end
 end
 
+-- Whether a rule has passed over a task, or its decision.
+local function is_not_taken(known)
+  return known.kind == NOT_TAKEN or known.kind == UNMET
+end
+
 -- How a task stands for those behind it; nil: it waits or runs.
 local function kind_of(known)
   if known.status == FINISH then
-    return 'f'
+    return known.kind == 't' and 'y' or known.kind == 'f' and 'z' or 'f'
   elseif known.status == SUSPEND then
     return known.kind or 's'
   elseif known.status == IGNORE then
-    return (known.kind == NOT_TAKEN or known.kind == 'p') and known.kind or 'o'
+    return is_not_taken(known) and 'n' or known.kind == 'p' and 'p' or 'o'
   end
   return nil
 end
@@ -38,6 +43,8 @@ local function count_edges(flow)
     all[task].left = 0
     local known = flow.tasks[task]
     known.rule, known.most = by.rule_in(known.rules)
+    known.branch = by.branch_in(known.rules)
+    all[task].gate = known.branch and 'u' or ''
   end
   for task = 1, flow.count do
     local known = flow.tasks[task]
@@ -52,12 +59,9 @@ local function count_edges(flow)
         edges.cause = text
       end
       if kind and (kind ~= 's' or behind.rule == 'failed') then
-        by.add(edges, kind, 1)
-        if by.is_picked(behind.rule, kind) then
+        local is_gate = by.add(edges, kind, 1, behind.branch, behind.reads, text)
+        if not is_gate and by.is_picked(behind.rule, kind) then
           by.pick(edges, behind.rule, behind.most, text)
-        end
-        if by.lacks_value(kind, behind.reads, text) then
-          edges.missing = edges.missing + 1
         end
       end
     end
@@ -173,7 +177,7 @@ local function redecide(flow, in_lane)
       local state = flow[state_field(text)]
         or WAIT .. ' ' .. known.attempt .. ' ' .. known.lost .. ' ' .. known.lease
       if match(state, STATE) == WAIT then -- else what was passed over before has led to it
-        by_rules().pass(flow, text, state)
+        by_rules().pass(flow, text, state, all[task].gate == 'b')
       end
     end
     by_rules().settle_ends(flow, cause)
@@ -203,15 +207,12 @@ local function open_behind(flow, opened, add)
         local number = tonumber(dependent)
         local edges, behind = all[number], flow.tasks[number]
         if kind ~= 's' or behind.rule == 'failed' then
-          by.add(edges, kind, -1)
-          if by.lacks_value(kind, behind.reads, text) then
-            edges.missing = edges.missing - 1
-          end
+          by.add(edges, kind, -1, behind.branch, behind.reads, text)
         end
         if kind ~= 's' then
           edges.left = edges.left + 1
         end
-        local is_over = behind.kind == NOT_TAKEN
+        local is_over = is_not_taken(behind)
           and by.decide(behind.rule, behind.most, edges, edges.left) ~= PASSES
         local began = behind.rule == 'failed' and (kind == 's' or kind == GIVEN_UP)
           and (behind.status == FINISH or behind.status == SUSPEND) and uses(behind, task)

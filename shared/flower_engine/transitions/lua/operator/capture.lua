@@ -58,7 +58,7 @@ if flow_count > tonumber(most_flows) then
   return { 'many', flow_count }
 end
 local last = call('XREVRANGE', log_key(), '+', '-', 'COUNT', 1)[1]
-local reply = { 'ok', last and last[1] or '', kept_mark or '0' }
+local reply = { 'ok', last and last[1] or '', meta_marks[7] or '0' }
 for _, entry in ipairs(found) do
   reply[#reply + 1] = entry[1]
   reply[#reply + 1] = entry[2]

@@ -122,7 +122,7 @@ local function select_by_rules()
     end
     for index = at + 1, selection == 'tasks' and #ARGV or at do
       local known, counted = flow.tasks[tonumber(ARGV[index])], edges[tonumber(ARGV[index])]
-      if known.kind == NOT_TAKEN
+      if is_not_taken(known)
         and rules_of_edges().decide(known.rule, known.most, counted, counted.left) == PASSES then
         return refused(flow, 'not-taken', ARGV[index], counted.cause)
       end

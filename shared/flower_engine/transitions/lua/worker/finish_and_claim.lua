@@ -19,7 +19,8 @@
 --   "none", ms until a rate lets more start (-1: unknown)}, or {"lost"}, or {"stale"}; and where a claimed
 --   task is of a flow with data, {"<flow>:<task>", its result, ...}, {leases whose results are to be stored}
 --   (see inputs.lua). Words: ok | duplicate | stale | absent. "more": there are dependents to release still,
---   so the next call need not wait for a bell.
+--   so the next call need not wait for a bell. A "+" behind it: there are decisions to be made (see
+--   decisions.lua).
 -- Cost: linear in outcomes, their dependents (at most RELEASE_STEP of wide ones), claims and what those read.
 local generation, worker, call_number, wanted, answered, most_kept, version = unpack(ARGV, 1, 7)
 local first_queue, last_queue = 9, 8 + tonumber(ARGV[8])
@@ -106,5 +107,5 @@ local is_more = waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_l
 local more = is_more and 'more' or 'none'
 call('SET', record_key, digits(call_number) .. ' ' .. concat(words, ',') .. ' '
   .. concat(granted_leases, ',') .. ' ' .. more, 'EX', 86400)
-reply[4] = more
+reply[4] = tonumber(meta_marks[8] or 0) > 0 and more .. '+' or more
 return reply

@@ -1,0 +1,67 @@
+"""Makes decisions: whoever comes first evaluates a condition, a worker, or a watcher where none does."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from flower_engine.errors import BlobStoreError, MissingBlobError, SettingsError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.decision_outcomes import Decided, outcome_of
+from flower_engine.model.kept_results import BLOB, INLINE
+from flower_engine.model.raised_errors import encode_error
+from flower_engine.model.task_message import TaskMessage
+from flower_engine.transitions.decision_transitions import Undecided, decide, due_decisions
+
+_log = logging.getLogger(__name__)
+_decode_message = msgspec.json.Decoder(TaskMessage).decode
+_decode_ref = msgspec.json.Decoder(BlobRef).decode
+
+Fetch = Callable[[BlobRef], Awaitable[bytes]]
+"""Reads the content of a blob."""
+
+
+class Decider:
+    """Makes the decisions of one partition."""
+
+    def __init__(self, client: AsyncRedis, partition: Partition, by: str, fetch: Fetch | None = None) -> None:
+        """``by``: who it is, for the history. ``fetch`` None: what reads a blob is left to others."""
+        self._client = client
+        self._partition = partition
+        self._by = by
+        self._fetch = fetch
+
+    async def run_once(self, least_ms: int = 0) -> int:
+        """Makes some that nobody has made for so long; how many were handed in.
+
+        Raises:
+            LostError: Redis lost its state.
+            redis.exceptions.RedisError, OSError: it does not answer; nothing is lost.
+        """
+        due = await due_decisions(self._client, self._partition, least_ms=least_ms)
+        decided = [(one, outcome) for one in due if (outcome := await self._outcome(one)) is not None]
+        if decided:
+            words = await decide(self._client, self._partition, self._by, decided)
+            _log.debug("%s decided %d, of which %d counted", self._by, len(words), words.count("ok"))
+        return len(decided)
+
+    async def _outcome(self, one: Undecided) -> Decided | None:
+        message = _decode_message(one.message)
+        contents: dict[int, bytes | None] = {}
+        for seq in message.reads.values():
+            payload = one.input(seq)
+            if not payload.startswith(BLOB):
+                contents[seq] = payload[1:] if payload.startswith(INLINE) else None
+                continue
+            if self._fetch is None:
+                return None
+            try:
+                contents[seq] = await self._fetch(_decode_ref(payload[1:]))
+            except MissingBlobError as error:
+                return Decided(None, encode_error(error))
+            except (BlobStoreError, SettingsError) as error:
+                _log.warning("%s cannot be decided now: %s", one, error)
+                return None
+        return outcome_of(message, contents)

@@ -1,0 +1,40 @@
+#!lua flags=allow-oom
+-- decisions: what is to be decided, with what its conditions read.
+-- needs: awaiting, base, engine_time, flow_fields, flows, inputs, keys, meta
+--
+-- Guarantees: no lease. Whoever is given a decision is the only one for HANDED_MS, so that not all evaluate
+--   the same; then it is given to the next one, until somebody has handed in what it came to (decide.lua).
+-- ARGV: generation, ms for which nobody has decided, most
+-- Reply: {"ok", {"<flow>:<task>", attempt, message, {"<flow>:<task>", its result, ...}, ...}} or {"lost"}.
+--   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
+--   far as all together fit into a reply. Cost: linear in what it answers.
+local generation, least_ms, most = unpack(ARGV, 1, 3)
+if current_generation ~= generation then
+  return { 'lost' }
+end
+local HANDED_MS = 300
+local due = string.format('%d', now_ms - tonumber(least_ms))
+local found, scores, left = {}, {}, MOST_INPUT_BYTES
+for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LIMIT', 0, most)) do
+  local id, task = split_member(member)
+  local flow, state, message = load_task(id, task, message_field(task))
+  local _, attempt, _, lease = match(flow and state or NEVER, STATE)
+  if not flow or match(lease, AWAITED) ~= 'when' then
+    call('HINCRBY', meta_key(), 'decide', -call('ZREM', decide_key(), member)) -- it must stop nobody
+  else
+    local wanted, results = reads_of_message(message), {}
+    if #found > 0 and left <= 0 then
+      break
+    elseif #wanted > 0 then
+      left = left - add_results(results, flow, wanted, math.huge, true)
+    end
+    local n = #found
+    found[n + 1], found[n + 2], found[n + 3], found[n + 4] = member, attempt, message, results
+    scores[#scores + 1] = string.format('%d', now_ms + HANDED_MS)
+    scores[#scores + 1] = member
+  end
+end
+if #scores > 0 then
+  call('ZADD', decide_key(), 'XX', unpack(scores))
+end
+return { 'ok', found }
