@@ -57,7 +57,8 @@ async def test_rules_as_the_page_writes_them_with_sql_are_those_that_it_writes_i
     tables: Connection,
 ) -> None:
     (sql,) = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    (yaml,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (yaml,) = [block for block in blocks if "taskId: loading" in block]
     await tables.execute(sql)
     (document,) = documents_of(yaml.encode())
     read = await read_workflow(tables, "loading")

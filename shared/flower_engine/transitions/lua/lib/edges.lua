@@ -13,7 +13,7 @@
 local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%a?)(.*)$'
 local NO_EDGES = '0 0 0 0 0 0 -'
 local BEGUN = '^!' -- of what is used
--- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": nobody's), and its stand-in.
+-- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": of none), its stand-in.
 local RULES = '^(%S+) (%d+) (%S+) (%S+) (.*)$'
 local NO_RULES = 'ready 0 hold - '
 local STARTS = 'start'
