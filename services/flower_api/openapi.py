@@ -10,7 +10,7 @@ from flower_api.problems import MEDIA_TYPE, Problem
 
 _REFS = "#/components/schemas/{name}"
 _components: dict[str, Any] = {}
-_described: list[tuple[Any, dict[str, Any]]] = []
+_schemas: dict[Any, dict[str, Any]] = {}
 _encode = msgspec.json.Encoder().encode
 
 _MEANINGS = {
@@ -69,19 +69,17 @@ def describe(app: FastAPI, *, secured: bool) -> None:
 
 
 def _schema(view: Any) -> dict[str, Any]:
-    """The schema of a type. It is made when somebody asks for the description, and nobody may: until then it
-    is empty."""
-    schema: dict[str, Any] = {}
-    _described.append((view, schema))
-    return schema
+    """The schema of a type, however often it is described. It is made when somebody asks for the description,
+    and nobody may: until then it is empty."""
+    return _schemas.setdefault(view, {})
 
 
 def _make_schemas() -> None:
-    for view, schema in _described:
-        (made,), components = msgspec.json.schema_components([view], ref_template=_REFS)
-        schema.update(made)
-        _components.update(components)
-    _described.clear()
+    for view, schema in _schemas.items():
+        if not schema:
+            (made,), components = msgspec.json.schema_components([view], ref_template=_REFS)
+            schema.update(made)
+            _components.update(components)
 
 
 def _ref(name: str) -> dict[str, Any]:
