@@ -1,7 +1,8 @@
 """The process whose copies run Flower: it has imported all of it, so that a copy is at work at once.
 
 Run as a script with the number of a socket, on which it takes requests one by one (``forked_flower`` sends
-them). It has one thread, and ends with whoever holds the other end of the socket; its copies end with it.
+them), and the folder of the data that a new Postgres begins with. It has one thread, and ends with whoever
+holds the other end of the socket; its copies end with it.
 """
 
 import atexit
@@ -30,6 +31,7 @@ from api.known_parameters import remember_parameters
 from flower_api.app import create_app
 from flower_engine import crash_points
 from flower_engine.transitions.loader import Timing
+from prepared_postgres import begin_with_copies
 
 if TYPE_CHECKING:
     from flower_engine.flows.postgres_stores import PostgresStores
@@ -120,6 +122,7 @@ def _import_all() -> None:
 if __name__ == "__main__":
     sys.path.remove(str(Path(__file__).parent))
     _import_all()
+    begin_with_copies(Path(sys.argv[2]))
     assert threading.active_count() == len(list(Path("/proc/self/task").iterdir())) == 1
     gc.freeze()  # what is here already stays out of the copies' collections
     with contextlib.closing(socket.socket(fileno=int(sys.argv[1]))) as given:

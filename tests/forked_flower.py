@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flower_engine.embedded.processes import spawn
+from prepared_postgres import data_without_tables
 
 _POLL_SECONDS = 0.01
 _LONGEST_ANSWER = 1_000
@@ -70,10 +71,11 @@ class _Server:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_by_one = threading.Lock()
         self._socket = ours
+        prepared = data_without_tables()  # else each engine that a copy starts anew has initdb make its own
         others = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_ALL)}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "fork_server", str(theirs.fileno()), _ROOM],
+                [sys.executable, "-P", "-m", "fork_server", str(theirs.fileno()), str(prepared), _ROOM],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

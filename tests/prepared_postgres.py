@@ -20,7 +20,26 @@ def prepare_postgres(home: Home, *, with_tables: bool = False) -> None:
     """Gives a new data folder, which the caller holds, the data of a Postgres that was started once, with
     Flower's tables, and nothing in them, if so asked."""
     if not home.postgres.exists():
-        subprocess.run(["cp", "-a", _made(with_tables), home.postgres], check=True)  # with its owner
+        _copy(_made(with_tables), home.postgres)
+
+
+def data_without_tables() -> Path:
+    """The folder that is copied: data of this process, which takes it along."""
+    return _made(False)
+
+
+def begin_with_copies(data: Path) -> None:
+    """From now on embedded Postgres begin with a copy of these data in this process, wherever they would
+    have initdb make them."""
+
+    def copy(self: EmbeddedPostgres, _account: object) -> None:
+        made = self._data  # pyright: ignore[reportPrivateUsage]
+        half_made = made.with_name("new")
+        shutil.rmtree(half_made, ignore_errors=True)
+        _copy(data, half_made)
+        half_made.rename(made)
+
+    EmbeddedPostgres._make_data = copy  # pyright: ignore[reportPrivateUsage]
 
 
 def make_tables(database_url: str) -> None:
@@ -32,6 +51,10 @@ def make_tables(database_url: str) -> None:
 
     with ThreadPoolExecutor(1) as thread:  # this one may have an event loop
         thread.submit(asyncio.run, make()).result()
+
+
+def _copy(data: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", data, target], check=True)  # with its owner
 
 
 @functools.cache
