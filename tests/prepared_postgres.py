@@ -32,7 +32,7 @@ def begin_with_copies(data: Path) -> None:
     """From now on embedded Postgres begin with a copy of these data in this process, wherever they would
     have initdb make them."""
 
-    def copy(self: EmbeddedPostgres, _account: object) -> None:
+    def copy(self: EmbeddedPostgres, account: object) -> None:  # to whom the data are given already
         made = self._data  # pyright: ignore[reportPrivateUsage]
         half_made = made.with_name("new")
         shutil.rmtree(half_made, ignore_errors=True)
