@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-ui fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
+.PHONY: help demo run dashboard test test-cluster test-ui fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -28,7 +28,10 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
+
+test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/cluster
 
 test-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## the dashboard in a real Chromium, before a real engine; needs node and npm
 	@PYTHONPATH=tests $(BIN)/python -m ui

@@ -8,7 +8,7 @@ from typing import Any
 from flower_engine.errors import FlowerError, StoreUnavailableError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.insight.partition_gauges import LimitGauge, PartitionGauges, Task, read_gauges
-from flower_engine.log.client import send
+from flower_engine.log.client import apart, one_server, send
 from flower_engine.log.partition import Partition
 from flower_engine.projection.read.gauges_query import (
     PostgresGauges,
@@ -24,6 +24,7 @@ _FRESH_SECONDS = 1.0  # whoever asks more often gets the same again
 _STORE_SECONDS = 4.0  # what monitoring waits for is 10 s, mostly
 _MOST_AT_ONCE = 8
 _MOST_HEADS = 20
+_MEMORY = ("used_memory", "maxmemory")
 _ERRORS = (*STORE_ERRORS, FlowerError)
 
 
@@ -79,7 +80,7 @@ class EngineGauges:
 
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                await send(self._stores.redis, "PING")
+                await send(one_server(self._stores.redis, 0), "PING")
                 found = await asyncio.gather(*map(one, self._partitions()))
                 return list(found), await self._memory()
         except _ERRORS:
@@ -93,10 +94,15 @@ class EngineGauges:
             return ()
 
     async def _memory(self) -> Mapping[str, Any]:
+        """Of all servers together."""
+        redis, whole = self._stores.redis, Counter[str]()
         try:
-            return await send(self._stores.redis, "INFO", "memory")
+            for number in await apart(redis, (one.number for one in self._partitions() or ())) or [0]:
+                found = await send(one_server(redis, number), "INFO", "memory")
+                whole.update({name: found[name] for name in _MEMORY if name in found})
         except STORE_ERRORS:  # it may be forbidden
             return {}
+        return whole
 
     async def _oldest(self, partitions: Sequence[PartitionGauges], queues: Sequence[str]) -> Values:
         heads: dict[str, list[Task]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import psutil
 
 from flower_bench.deployment import Deployment
-from flower_engine.log.client import send
+from flower_engine.log.client import one_server, send
 
 REDIS, POSTGRES, BENCH = "Redis main thread", "Postgres", "this bench"
 _ROLES = {"worker": "worker", "projector": "projector", "api": "API", "watcher": "watcher"}
@@ -15,7 +15,7 @@ ROLES = (REDIS, "worker", "projector", POSTGRES, "API", "watcher", BENCH)
 
 async def read_cpu(deployment: Deployment) -> dict[str, float]:
     """Seconds of CPU by role so far; a role that is not on this machine is absent."""
-    info = await send(deployment.redis, "INFO", "cpu")
+    info = await send(one_server(deployment.redis, 0), "INFO", "cpu")
     seconds = {BENCH: _spent(psutil.Process())}
     with contextlib.suppress(KeyError):  # an older Redis counts its threads together only
         main_thread = info["used_cpu_user_main_thread"], info["used_cpu_sys_main_thread"]

@@ -12,7 +12,7 @@ import httpx
 import psutil
 
 from flower_engine.errors import FlowerError
-from flower_engine.log.client import connect, send
+from flower_engine.log.client import connect, one_server, send
 from flower_engine.projection.database import Connection
 from flower_engine.projection.database import connect as connect_postgres
 
@@ -91,7 +91,7 @@ class Deployment(ABC):
     async def clock_offset_ms(self) -> float:
         """What Redis' clock says more than this process's, in ms."""
         before = time.time_ns()
-        seconds, microseconds = await send(self.redis, "TIME")
+        seconds, microseconds = await send(one_server(self.redis, 0), "TIME")
         after = time.time_ns()
         return int(seconds) * 1e3 + int(microseconds) / 1e3 - (before + after) / 2e6
 

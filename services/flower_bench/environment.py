@@ -10,7 +10,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from flower_bench.deployment import Deployment
-from flower_engine.log.client import send
+from flower_engine.log.client import one_server, send
 
 _LIBRARIES = (
     "redis",
@@ -53,7 +53,7 @@ def version_of(library: str) -> str:
 
 async def describe_deployment(deployment: Deployment) -> dict[str, str]:
     """The stores' versions and what decides how long a write takes."""
-    server = await send(deployment.redis, "INFO", "server")
+    server = await send(one_server(deployment.redis, 0), "INFO", "server")
     name = "Valkey" if "valkey_version" in server else "Redis"
     version = server.get("valkey_version") or server.get("redis_version")
     persistence = [await _redis_setting(deployment, which) for which in ("appendonly", "appendfsync")]
@@ -68,7 +68,7 @@ async def describe_deployment(deployment: Deployment) -> dict[str, str]:
 
 async def _redis_setting(deployment: Deployment, name: str) -> str:
     try:
-        found = await send(deployment.redis, "CONFIG GET", name)
+        found = await send(one_server(deployment.redis, 0), "CONFIG GET", name)
     except RedisError:  # hosted ones do not tell
         return f"{name} unknown"
     return f"{name} {found.get(name)}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import psycopg
 
 from flower_bench.deployment import BenchError, Deployment
-from flower_engine.log.client import send
+from flower_engine.log.client import one_server, send
 from flower_engine.log.keys import Keys
 
 _SAMPLE_SECONDS = 0.04
@@ -88,7 +88,7 @@ async def take_sample(deployment: Deployment, connection: psycopg.AsyncConnectio
     """One look at all partitions."""
     lag_ms, now_ms = 0.0, 0.0
     for partition, position in await (await connection.execute(_POSITIONS)).fetchall():
-        seconds, microseconds = await send(deployment.redis, "TIME")
+        seconds, microseconds = await send(one_server(deployment.redis, 0), "TIME")
         now_ms = int(seconds) * 1e3 + int(microseconds) / 1e3
         first = f"({position}" if position else "-"
         found = await send(deployment.redis, "XRANGE", Keys(partition).log, first, "+", "COUNT", 1)

@@ -11,7 +11,7 @@ from flower_engine.errors import LostError, NewerEventError
 from flower_engine.hooks.hook import Hook
 from flower_engine.hooks.notifications import FlowFacts, body_of, notification_id
 from flower_engine.hooks.occasions import WANTED, Moment, moments_of
-from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.client import AsyncRedis, apart, one_server, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import last_position
 from flower_engine.model.events import AnyEvent
@@ -177,11 +177,15 @@ class NoticeLoop:
     async def _known_ms(self, connection: Connection) -> int:
         """Every flow that was registered before is projected; 0: that is not known now."""
         try:
-            seconds, _ = await send(self._client, "TIME")
+            # The earliest: each server of a cluster has a clock of its own.
+            clocks = [
+                await send(one_server(self._client, number), "TIME")
+                for number in await apart(self._client, (one.number for one in self._partitions))
+            ]
             last = {one.number: await last_position(self._client, one) for one in self._partitions}
         except (LostError, RedisError, OSError):
             return 0
-        known_ms = int(seconds) * 1_000
+        known_ms = min(int(seconds) for seconds, _ in clocks) * 1_000
         for held in await read_positions(connection):
             behind = as_numbers(held.position)
             if behind < as_numbers(last.get(held.partition)):

@@ -10,7 +10,7 @@ import msgspec
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import DefinitionError
 from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of
-from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.client import AsyncRedis, one_server, send
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.schedule_rows import (
@@ -185,7 +185,7 @@ class ScheduleSyncLoop:
         row = await (
             await connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
         ).fetchone()
-        seconds, micros = await send(self._client, "TIME")
+        seconds, micros = await send(one_server(self._client, self._partitions[0].number), "TIME")
         apart = int(seconds) * 1000 + int(micros) // 1000 - int(row[0] if row else 0)
         if abs(apart) > _CLOCKS_APART_MS and not self._clocks_said:
             _log.warning("the clock of Redis, by which slots come, is %+.1f s from Postgres'", apart / 1000)

@@ -51,16 +51,23 @@ class Fault(NamedTuple):
 
 
 _OLD = "this server does not know a command that Flower needs: use Redis 7.0 or Valkey 8, or newer"
-_CLUSTER = "FLOWER_REDIS_URL names a node of a cluster; name a server that is none"
+A_NODE = (
+    "FLOWER_REDIS_URL names a node of a cluster: write redis+cluster://HOST:PORT,HOST:PORT, with some of its"
+    " nodes (rediss+cluster:// for TLS)"
+)
+_NO_CLUSTER = "FLOWER_REDIS_URL names a cluster, and this server is no node of one: write redis://HOST:PORT"
+_NO_SENTINEL = "FLOWER_REDIS_URL names sentinels, and this server is none"
 _REDIS_USER = "the user or password in FLOWER_REDIS_URL is wrong or missing"
 _REDIS_MAY_NOT = f"the user of FLOWER_REDIS_URL lacks a permission; {PERMISSIONS}"
 _REDIS_TEXTS = (
     (r"ACL failure in script|The user executing the script can't|has no permissions to", _REDIS_MAY_NOT),
+    (r"unknown command ['`]SENTINEL", _NO_SENTINEL),
     (r"unknown (redis )?(sub)?command", _OLD),
     (r"without any password configured|no password is set|for 'auth' command", _REDIS_USER),
     (r"invalid username-password pair|WRONGPASS|NOAUTH|Authentication required", _REDIS_USER),
     (r"DB index is out of range|invalid DB index", "it has no database of the number in FLOWER_REDIS_URL"),
-    (r"not allowed in cluster mode|cluster support", _CLUSTER),
+    (r"not allowed in cluster mode", A_NODE),
+    (r"cluster support disabled", _NO_CLUSTER),
     (r"CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted; see ssl_ca_certs in FLOWER_REDIS_URL"),
     (r"WRONG_VERSION_NUMBER", "it does not speak TLS: FLOWER_REDIS_URL should begin with redis://"),
 )  # fmt: skip
@@ -68,9 +75,9 @@ _REDIS_CLASSES = (
     (redis_errors.AuthenticationWrongNumberOfArgsError, _REDIS_USER),
     (redis_errors.AuthenticationError, _REDIS_USER),
     (redis_errors.NoPermissionError, _REDIS_MAY_NOT),
-    (redis_errors.MovedError, _CLUSTER),
-    (redis_errors.AskError, _CLUSTER),
-    (redis_errors.ClusterCrossSlotError, _CLUSTER),
+    (redis_errors.MovedError, A_NODE),
+    (redis_errors.AskError, A_NODE),
+    (redis_errors.ClusterCrossSlotError, A_NODE),
     (redis_errors.InvalidResponse, "it is no Redis: FLOWER_REDIS_URL names another kind of server"),
 )
 # A script passes these on as plain errors.
@@ -95,6 +102,7 @@ _REDIS_WAITS_FOR = (
     ),
     (r"MISCONF|unable to persist", "it cannot write to its disk; see its log"),
     (r"OOM|used memory > 'maxmemory'", "its memory is full; see its maxmemory"),
+    (r"TRYAGAIN", "a slot of its cluster is being moved key by key; see docs/operations.md, 'A cluster'"),
     (r"NOREPLICAS", "too few of its replicas are there; see its min-replicas-to-write"),
 )
 

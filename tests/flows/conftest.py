@@ -26,5 +26,5 @@ async def stores(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterato
     async with connect(redis_url) as redis:
         meta = await install(redis, 0, "test-installation", 1)
         made = MemoryStores(redis, load_settings(redis_url=redis_url), SystemClock())
-        made.install([Partition(0, meta.installation, meta.generation)], Level())
+        made.install([Partition(0, meta.installation, meta.generation)], [Level()])
         yield made

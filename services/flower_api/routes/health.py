@@ -11,7 +11,7 @@ from flower_api.problems import ProblemError
 from flower_api.schemas import Alive, Dependency, Readiness, Workers, WorkerView
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
-from flower_engine.log.client import send
+from flower_engine.log.client import one_server, send
 from flower_engine.log.partition import read_meta
 from flower_engine.projection.read.views import moment
 from flower_engine.runtime.redis_loss import why_not
@@ -92,7 +92,7 @@ async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
 
 async def _check_redis(stores: PostgresStores) -> str | None:
     if stores.waits_for is not None:
-        await send(stores.redis, "PING")
+        await send(one_server(stores.redis, 0), "PING")
         return None
     for partition in stores.partitions:
         meta = await read_meta(stores.redis, partition.number)

@@ -21,7 +21,6 @@ def run(url: str, words: Sequence[str]) -> int:
     from flower_engine.log.client import connect_blocking
 
     with closing(connect_blocking(url)) as client:
-        client.response_callbacks.clear()  # replies are shown as they come, and not as redis-py reads them
         if words:
             return _send(client, words)
         is_terminal = sys.stdin.isatty()
@@ -80,8 +79,12 @@ def _loop(client: Redis, is_terminal: bool) -> int:
 
 
 def _send(client: Redis, words: Sequence[str]) -> int:
+    from flower_engine.log.client import any_server
+
+    server = any_server(client, words)
+    server.response_callbacks.clear()  # replies are shown as they come, and not as redis-py reads them
     try:
-        reply = client.execute_command(*words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        reply = server.execute_command(*words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     except RedisError as error:
         out.print(f"(error) {error}", markup=False)
         return EXIT_ERROR

@@ -69,6 +69,12 @@ def redis_cli(words: WordsArgument = None, home: HomeOption = None) -> None:
 
 def redis_cli_arguments(url: str) -> tuple[list[str], str | None] | None:
     """How redis-cli is told of a server, and its password apart; None: it cannot be told of all of it."""
+    if "+sentinel://" in url:
+        return None
+    scheme, is_cluster, rest = url.partition("+cluster://")
+    if is_cluster:  # one of its nodes knows the others
+        before, at, hosts = rest.rpartition("@")
+        url = f"{scheme}://{before}{at}{hosts.split(',')[0]}"
     parts = urlsplit(url)
     password = unquote(parts.password) if parts.password else None
     if parts.query:
@@ -77,4 +83,9 @@ def redis_cli_arguments(url: str) -> tuple[list[str], str | None] | None:
         return ["-s", unquote(parts.path)], password
     host = parts.netloc.rpartition("@")[2]
     user = ["--user", unquote(parts.username)] if parts.username else []
-    return ["-u", urlunsplit((parts.scheme, host, parts.path, "", "")), *user], password
+    return [
+        *(["-c"] if is_cluster else []),
+        "-u",
+        urlunsplit((parts.scheme, host, parts.path, "", "")),
+        *user,
+    ], password

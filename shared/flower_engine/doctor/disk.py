@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from flower_engine.doctor.findings import Finding, ok, problem, warning
 from flower_engine.doctor.subject import Bounds
+from flower_engine.log.server_addresses import parse_addresses
 
 _MB = 1 << 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -14,7 +15,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def is_here(url: str) -> bool:
     """Whether an address of Redis is of this machine, by its own words."""
-    parts = urlsplit(url)
+    parts = urlsplit(parse_addresses(url).url)
     return parts.scheme == "unix" or parts.hostname in LOOPBACK
 
 

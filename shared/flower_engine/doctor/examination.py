@@ -25,7 +25,7 @@ from flower_engine.doctor import (
 from flower_engine.doctor.findings import Finding, and_more, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import FlowerError
-from flower_engine.log.client import connect, send
+from flower_engine.log.client import connect, one_server, send
 from flower_engine.projection import database
 from flower_engine.store_faults import Kind, fault_of, one_line
 
@@ -123,7 +123,7 @@ async def _stores(subject: Subject, findings: list[Finding]) -> AsyncGenerator[N
             stack.push_async_callback(client.aclose)
 
             async def reach_redis() -> None:
-                await send(client, "PING")
+                await send(one_server(client, 0), "PING")
                 subject.redis = client
 
             await _reach("redis", "Redis", reach_redis, findings)

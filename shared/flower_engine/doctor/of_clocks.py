@@ -4,7 +4,7 @@ import time
 
 from flower_engine.doctor.findings import Finding, ok, problem, warning
 from flower_engine.doctor.subject import Subject
-from flower_engine.log.client import send
+from flower_engine.log.client import one_server, send
 from flower_engine.log.engine_clock import read_engine_time
 
 _MS = 1000
@@ -17,7 +17,7 @@ async def clocks(subject: Subject) -> list[Finding]:
     apart: list[tuple[str, float]] = []
     if subject.redis is not None:
         before = time.time()
-        seconds, micros = await send(subject.redis, "TIME")
+        seconds, micros = await send(one_server(subject.redis, 0), "TIME")
         apart.append(("Redis", _beyond(int(seconds) + int(micros) / 1e6, before)))
     if subject.postgres is not None:
         before = time.time()

@@ -3,7 +3,7 @@
 from flower_engine.doctor.findings import Finding, and_more, ok, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.insight.backlog import read_backlogs
-from flower_engine.log.client import send
+from flower_engine.log.client import one_server, send
 from flower_engine.log.reader import read_behind
 from flower_engine.log.task_log_stream import read_task_log
 from flower_engine.model.positions import as_numbers
@@ -32,7 +32,7 @@ async def projection(subject: Subject) -> list[Finding]:
         if other.events and one.number in positions:
             page = await read_behind(client, one.keys, positions[one.number], 1)
             if page.entries:
-                now, _ = await send(client, "TIME")
+                now, _ = await send(one_server(client, one.number), "TIME")
                 seconds = max(seconds, int(now) - as_numbers(page.entries[0].position)[0] / 1000)
     events = sum(one.events for one in backlogs)
     if not events:

@@ -1,14 +1,17 @@
 """Redis: whether it is such as Flower needs it, and what is left of it."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from redis.exceptions import ReadOnlyError
+import msgspec
+from redis.exceptions import ReadOnlyError, RedisError
 
 from flower_engine.doctor.disk import is_here, space_left
 from flower_engine.doctor.findings import Finding, ok, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import StoreRefusedError
+from flower_engine.log.client import AsyncRedis, apart, is_cluster, one_server, place_of
 from flower_engine.log.durability import setting_of
 from flower_engine.log.redis_permissions import refuse_missing_permissions
 from flower_engine.runtime.store_checks import check_redis, server_info, what_a_crash_loses
@@ -22,14 +25,43 @@ _SAVED = (
 )
 
 
-async def server(subject: Subject) -> list[Finding]:
+Look = Callable[[Subject, AsyncRedis, int], Awaitable[list[Finding]]]
+
+
+def _each(look: Look) -> Callable[[Subject], Awaitable[list[Finding]]]:
+    """The check on each server of a cluster; what is wrong with one names it."""
+
+    @functools.wraps(look)
+    async def looked(subject: Subject) -> list[Finding]:
+        client = subject.client
+        if not is_cluster(client):
+            return await look(subject, client, 0)
+        found: list[Finding] = []
+        for number in await apart(client, range(subject.settings.partitions)):
+            try:
+                ones = await look(subject, one_server(client, number), number)
+            except (RedisError, OSError) as error:
+                detail = f"the server of partition {number} cannot be looked at: {fault_of(error).text}"
+                ones = [
+                    problem("redis", detail, "its partitions stand still; see that it, or a replica, runs")
+                ]
+            name = place_of(client, number)
+            found += [msgspec.structs.replace(one, detail=f"{name}: {one.detail}") for one in ones]
+        wrong = [one for one in found if one.state != "ok"]
+        return wrong or found[:1]
+
+    return looked
+
+
+@_each
+async def server(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """Its kind and version, its role, and whether it evicts."""
-    info = await server_info(subject.client)
+    info = await server_info(client)
     if info is None:
         advice = f"give its user +info and +config|get; {PERMISSIONS}"
         return [warning("redis", "Redis does not say its version, role and policies (INFO)", advice)]
     try:
-        await check_redis(subject.client)
+        await check_redis(client, partition, of_cluster=is_cluster(subject.client))
     except StoreRefusedError as error:
         what, _, advice = str(error).partition(": ")
         return [problem("redis", what, advice or "use another server")]
@@ -43,18 +75,20 @@ async def server(subject: Subject) -> list[Finding]:
     return [ok("redis", f"{name} answers, and evicts nothing")]
 
 
-async def permissions(subject: Subject) -> list[Finding]:
+@_each
+async def permissions(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """Whether its user may do all that Flower needs; nothing of it is carried out."""
     try:
-        await refuse_missing_permissions(subject.client)
+        await refuse_missing_permissions(client, partition)
     except StoreRefusedError as error:
         return [problem("redis.permissions", str(error), "ACL SETUSER, as docs/operations.md has it")]
     return [ok("redis.permissions", "its user may do all that Flower needs")]
 
 
-async def durability(subject: Subject) -> list[Finding]:
+@_each
+async def durability(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """What a crash of it loses, and whether it can write to its disk."""
-    check, client, wanted = "redis.durability", subject.client, subject.settings.durability
+    check, wanted = "redis.durability", subject.settings.durability
     info = await server_info(client) or {}
     found: list[Finding] = []
     for name, what in _SAVED:
@@ -75,9 +109,10 @@ async def durability(subject: Subject) -> list[Finding]:
     return found
 
 
-async def replication(subject: Subject) -> list[Finding]:
+@_each
+async def replication(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """Its replicas, and how far they are behind."""
-    info = await server_info(subject.client) or {}
+    info = await server_info(client) or {}
     replicas: list[Mapping[str, Any]] = [
         value for name, value in info.items() if name.startswith("slave") and isinstance(value, dict)
     ]
@@ -94,10 +129,11 @@ async def replication(subject: Subject) -> list[Finding]:
     return [ok("redis.replication", f"{len(replicas)} replicas follow it")]
 
 
-async def memory(subject: Subject) -> list[Finding]:
+@_each
+async def memory(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """What is left before it takes no more writes."""
     check = "redis.memory"
-    info = await server_info(subject.client) or {}
+    info = await server_info(client) or {}
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     whole = most or int(info.get("total_system_memory", 0))
     if not used or not whole:
@@ -116,9 +152,10 @@ async def memory(subject: Subject) -> list[Finding]:
     return [(problem if left <= bound[1] else warning)(check, detail, advice)]
 
 
-async def connections(subject: Subject) -> list[Finding]:
+@_each
+async def connections(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """How many more there may be."""
-    info = await server_info(subject.client) or {}
+    info = await server_info(client) or {}
     used, most = int(info.get("connected_clients", 0)), int(info.get("maxclients", 0))
     if not most:
         return []
@@ -134,10 +171,10 @@ def connections_left(check: str, used: int, most: int, subject: Subject, advice:
     return (problem if left <= bound[1] else warning)(check, detail, advice)
 
 
-async def disk(subject: Subject) -> list[Finding]:
+@_each
+async def disk(subject: Subject, client: AsyncRedis, partition: int) -> list[Finding]:
     """What is left for its files, if they are here."""
     check, url = "redis.disk", subject.settings.redis_url or ""
-    client = subject.client
     folder = await setting_of(client, "dir")
     if folder and is_here(url):
         marks = [await setting_of(client, "appenddirname"), await setting_of(client, "dbfilename")]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from flower_engine.errors import LostError, SettingsError
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
-from flower_engine.log.client import connect
+from flower_engine.log.client import connect, is_cluster, one_server
 from flower_engine.log.durability import Level, settle_level
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
@@ -80,7 +80,7 @@ async def _keep(stores: PostgresStores, settings: Settings) -> None:
 
 async def _installation(
     stores: PostgresStores, settings: Settings, *, is_start: bool
-) -> tuple[list[Partition], Level]:
+) -> tuple[list[Partition], list[Level]]:
     """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
     meanwhile what is waited for.
 
@@ -92,18 +92,27 @@ async def _installation(
     while True:
         try:
             partitions = await ensure_installation(stores.redis, stores.pool, settings, is_start=is_start)
-            return partitions, await _level(stores.redis, settings, is_start)
+            return partitions, await _levels(stores.redis, partitions, settings, is_start)
         except LostError as error:
             is_start = False
             stores.lose(str(error))
             await waiting.wait(error)
 
 
-async def _level(redis: Redis, settings: Settings, is_start: bool) -> Level:
+async def _levels(
+    redis: Redis, partitions: Sequence[Partition], settings: Settings, is_start: bool
+) -> list[Level]:
+    """What is held out in each partition: servers of a cluster may differ."""
+    if not is_cluster(redis):
+        return [await _level(redis, 0, settings, is_start)] * len(partitions)
+    return [await _level(redis, one.number, settings, is_start) for one in partitions]
+
+
+async def _level(redis: Redis, partition: int, settings: Settings, is_start: bool) -> Level:
 
     async def ask() -> tuple[Level, str | None]:
-        level = await settle_level(redis, settings.durability, is_start=is_start)
-        return level, await what_a_crash_loses(redis) if is_start else None
+        level = await settle_level(redis, settings.durability, is_start=is_start, partition=partition)
+        return level, await what_a_crash_loses(one_server(redis, partition)) if is_start else None
 
     level, loses = await until_it_works(ask, StoresBackoff(_log, is_start=is_start))
     if level.doubt is not None:

@@ -55,10 +55,11 @@ class Registrar:
         partitions: Sequence[Partition],
         clock: Clock,
         backlogs: Backlogs,
-        level: Level | None = None,
+        levels: Sequence[Level] = (),
     ) -> None:
-        """``level``: what must hold of a registration before it is acknowledged."""
-        self._gatherers = [Gatherer(redis, partition, level or Level()) for partition in partitions]
+        """``levels``: what must hold of a registration in each partition before it is acknowledged."""
+        known = [*levels, *(Level() for _ in partitions[len(levels) :])]
+        self._gatherers = [Gatherer(redis, *pair) for pair in zip(partitions, known, strict=True)]
         self._backlogs = backlogs
         self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers)
         self._clock = clock

@@ -54,10 +54,10 @@ class Stores:
         """The time of this process, in milliseconds since the Unix epoch."""
         return self._clock.now_ms()
 
-    def install(self, partitions: Sequence[Partition], level: Level) -> None:
-        """From now on flows can be registered, and are acknowledged when the level holds."""
+    def install(self, partitions: Sequence[Partition], levels: Sequence[Level]) -> None:
+        """From now on flows can be registered, and are acknowledged when their partition's level holds."""
         self._partitions = partitions
-        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs, level)
+        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs, levels)
         self.waits_for = self.lost = None
 
     def lose(self, why: str) -> None:

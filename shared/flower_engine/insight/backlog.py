@@ -4,11 +4,12 @@ The projector notes how many of the events ever appended it has projected (``tri
 that were appended. So the difference is known while Postgres, or the projector, is away.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
-from flower_engine.log.client import AsyncRedis, queue_command, send
+from flower_engine.log.client import AsyncRedis, is_cluster, queue_command, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.model.positions import as_numbers
@@ -54,7 +55,14 @@ async def log_size_bytes(client: AsyncRedis, partition: Partition) -> int:
 
 
 async def read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> list[Backlog]:
-    """Each partition's backlog, in one round trip."""
+    """Each partition's backlog, in one round trip to each server at once."""
+    if not is_cluster(client):
+        return await _read_backlogs(client, partitions)
+    found = await asyncio.gather(*(_read_backlogs(client, [partition]) for partition in partitions))
+    return [backlog for (backlog,) in found]
+
+
+async def _read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> list[Backlog]:
     async with client.pipeline(transaction=False) as pipeline:
         for partition in partitions:
             queue_command(pipeline, "XINFO STREAM", partition.keys.log)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.log.client import AsyncRedis, queue_command, send
+from flower_engine.log.client import AsyncRedis, one_server, queue_command, send
 from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
@@ -70,7 +70,7 @@ async def read_overview(
 ) -> Overview:
     """The partition as it is. ``more_queues``: names of queues that no worker may ever have attended, which
     Redis does not list."""
-    seconds, micros = await send(client, "TIME")
+    seconds, micros = await send(one_server(client, partition.number), "TIME")
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     names: list[str] = []
     async for lane in lanes_of(client, partition, more_queues):

@@ -17,7 +17,7 @@ import msgspec
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from flower_engine.errors import SettingsError
-from flower_engine.log.client import AsyncRedis, queue_command, send
+from flower_engine.log.client import AsyncRedis, one_server, queue_command, send
 from flower_engine.log.keys import Keys
 
 Durability = Literal["memory", "fsynced", "replicated"]
@@ -56,8 +56,10 @@ class Level(msgspec.Struct, frozen=True):
         return self.durability if isinstance(count, int) and count >= 1 else self.otherwise
 
 
-async def settle_level(client: AsyncRedis, wanted: Durability | None, *, is_start: bool = True) -> Level:
-    """The level that a server keeps; ``wanted`` None: the best one that costs no waiting.
+async def settle_level(
+    client: AsyncRedis, wanted: Durability | None, *, is_start: bool = True, partition: int = 0
+) -> Level:
+    """The level that the server of a partition keeps; ``wanted`` None: the best one that costs no waiting.
 
     A service that has begun (not ``is_start``) goes on with a server that cannot keep what is wanted, and
     each reply says what held.
@@ -66,6 +68,7 @@ async def settle_level(client: AsyncRedis, wanted: Durability | None, *, is_star
         SettingsError: at start: the server cannot keep ``fsynced``, which is wanted; says what to do.
         RedisError: it does not answer, or refuses to.
     """
+    client = one_server(client, partition)
     syncs_always = await setting_of(client, "appendfsync") == "always" and await _is_on(client)
     best: Durability = "fsynced" if syncs_always else "memory"
     if wanted is None or (wanted == "fsynced" and syncs_always):
@@ -73,9 +76,9 @@ async def settle_level(client: AsyncRedis, wanted: Durability | None, *, is_star
     if wanted == "memory":
         return Level("memory")
     if wanted == "replicated":
-        return await _settle_replicated(client, best)
+        return await _settle_replicated(client, best, partition)
     level = Level("fsynced", ("WAITAOF", 1, 0, _WAIT_MS))
-    why = await _why_not_fsynced(client, level)
+    why = await _why_not_fsynced(client, level, partition)
     if why is None:
         return level
     sentence = (
@@ -87,10 +90,10 @@ async def settle_level(client: AsyncRedis, wanted: Durability | None, *, is_star
     return Level("memory", doubt=f"{sentence}. Until then registrations say memory")
 
 
-async def _settle_replicated(client: AsyncRedis, best: Durability) -> Level:
+async def _settle_replicated(client: AsyncRedis, best: Durability, partition: int) -> Level:
     level = Level("replicated", ("WAIT", 1, _WAIT_MS), best)
     for _ in range(_PROBES):
-        probe = await _probe(client, level)
+        probe = await _probe(client, level, partition)
         if probe.refusal is not None:
             raise probe.refusal
         if not probe.held:
@@ -103,9 +106,9 @@ async def _settle_replicated(client: AsyncRedis, best: Durability) -> Level:
     return level
 
 
-async def _why_not_fsynced(client: AsyncRedis, level: Level) -> str | None:
+async def _why_not_fsynced(client: AsyncRedis, level: Level, partition: int) -> str | None:
     """Why WAITAOF is not to be believed here; None: it is."""
-    probes = [await _probe(client, level) for _ in range(_PROBES)]
+    probes = [await _probe(client, level, partition) for _ in range(_PROBES)]
     for probe in probes:
         if probe.refusal is None:
             continue
@@ -129,10 +132,10 @@ class _Probe(msgspec.Struct, frozen=True):
     refusal: ResponseError | None
 
 
-async def _probe(client: AsyncRedis, level: Level) -> _Probe:
+async def _probe(client: AsyncRedis, level: Level, partition: int) -> _Probe:
     began = time.monotonic()
     async with client.pipeline(transaction=False) as pipeline:
-        for command in level.commands(Keys(0)):
+        for command in level.commands(Keys(partition)):
             queue_command(pipeline, *command)
         replies = await pipeline.execute(raise_on_error=False)
     for reply in replies:

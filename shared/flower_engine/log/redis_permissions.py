@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from flower_engine.errors import StoreRefusedError
-from flower_engine.log.client import AsyncRedis, queue_command
+from flower_engine.log.client import AsyncRedis, one_server, queue_command
 from flower_engine.log.keys import Keys
 from flower_engine.store_faults import PERMISSIONS, is_refused
 
@@ -92,6 +92,7 @@ TRANSACTIONS = ("multi", "exec", "discard")
 # What Flower uses where it may, and what it does without.
 USEFUL: Mapping[str, str] = {
     "select": "only database 0 can be used",
+    "cluster|slots": "a cluster cannot be used",
     "client|setinfo": "CLIENT LIST does not name the library",
     "config|get": "a registration is taken to be in memory only; the server's settings are not looked at",
     "info": "its version, its role and its maxmemory-policy are not looked at",
@@ -100,14 +101,14 @@ USEFUL: Mapping[str, str] = {
 }
 
 
-async def refuse_missing_permissions(client: AsyncRedis) -> None:
-    """Makes sure that Redis lets Flower do all that it needs, where that can be found out.
+async def refuse_missing_permissions(client: AsyncRedis, partition: int = 0) -> None:
+    """Makes sure that a partition's server lets Flower do all that it needs, where that can be found out.
 
     Raises:
         StoreRefusedError: it does not; names every command that is missing.
         RedisError: it does not answer.
     """
-    missing, unknown = await _find_missing(client)
+    missing, unknown = await _find_missing(one_server(client, partition), partition)
     problems: list[str] = []
     if missing:
         rules = " ".join(f"+{name}" for name in missing)
@@ -121,12 +122,13 @@ async def refuse_missing_permissions(client: AsyncRedis) -> None:
         raise StoreRefusedError("Redis cannot be used as it is: " + "; ".join(problems))
 
 
-async def _find_missing(client: AsyncRedis) -> tuple[list[str], list[str]]:
+async def _find_missing(client: AsyncRedis, partition: int) -> tuple[list[str], list[str]]:
     """The commands that are not allowed, and those that are not known."""
     commands: list[list[str]] = []
     for name, arguments in NEEDED.items():
         command, *subcommand = name.upper().split("|")
-        commands.append([command, *subcommand, *arguments])
+        key = Keys(partition).awaited
+        commands.append([command, *subcommand, *(key if word == _KEY else word for word in arguments)])
     # First without any command between: what is not queued would be carried out.
     opened = await _replies(client, [[name.upper()] for name in TRANSACTIONS])
     if isinstance(opened[0], RedisError) and not _is_denied(opened[0]):

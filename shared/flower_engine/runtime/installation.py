@@ -8,7 +8,7 @@ from typing import TypeVar
 import psycopg
 
 from flower_engine.errors import InstallationError, LostError, NewerEventError, StoreRefusedError
-from flower_engine.log.client import AsyncRedis
+from flower_engine.log.client import AsyncRedis, apart
 from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.log.reader import read_log
 from flower_engine.log.redis_permissions import refuse_missing_permissions
@@ -55,8 +55,7 @@ async def open_partitions(
     say_at = clock.monotonic() + _LONG_SECONDS
     said = False
     if is_start:
-        await _patiently(lambda: refuse_missing_permissions(client), is_start)
-        await _patiently(lambda: check_redis(client), is_start)
+        await _patiently(lambda: _check_servers(client, settings), is_start)
 
     async def look() -> list[Partition] | None:
         nonlocal said, say_at
@@ -110,11 +109,17 @@ async def ensure_installation(
             return await _settle(client, connection, settings)
 
     if is_start:
-        await _patiently(lambda: refuse_missing_permissions(client), is_start)
-        await _patiently(lambda: check_redis(client), is_start)
+        await _patiently(lambda: _check_servers(client, settings), is_start)
     await _patiently(lambda: read_meta(client, 0), is_start)
     await _patiently(bring_up_to_date, is_start)
     return await _patiently(settle, is_start)
+
+
+async def _check_servers(client: AsyncRedis, settings: Settings) -> None:
+    """Makes sure of each server of Redis."""
+    for partition in await apart(client, range(settings.partitions)):
+        await refuse_missing_permissions(client, partition)
+        await check_redis(client, partition)
 
 
 async def check_installation(

@@ -82,7 +82,9 @@ class Settings(BaseModel):
 
     home: Path = Field(Path(".flower"), description="data folder of the embedded stores")
     redis_url: str | None = Field(
-        None, repr=False, description="Redis or Valkey to use instead of the embedded one"
+        None,
+        repr=False,
+        description="Redis or Valkey to use instead of the embedded one; a cluster, or sentinels, too",
     )
     database_url: str | None = Field(
         None, repr=False, description="Postgres to use instead of the embedded one"

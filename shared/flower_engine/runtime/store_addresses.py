@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from flower_engine.secrets import hide_secrets, learn_address
 
 _REDIS = ("redis://", "rediss://", "unix://")
+_SEVERAL = tuple(f"{scheme}+{kind}://" for scheme in ("redis", "rediss") for kind in ("cluster", "sentinel"))
 _POSTGRES = ("postgresql://", "postgres://")
 _OURS = ("decode_responses", "encoding", "protocol", "single_connection_client")  # how replies are read
 
@@ -13,10 +14,19 @@ _OURS = ("decode_responses", "encoding", "protocol", "single_connection_client")
 def check_redis_url(url: str) -> None:
     """Raises ValueError: no client can be made of it; says why, without its password."""
     learn_address(url)
+    if url.startswith(_SEVERAL):
+        _try_redis(url)
+        return
     if not url.startswith(_REDIS):
-        raise ValueError("should begin with redis://, rediss:// or unix://")
+        raise ValueError(
+            "should begin with redis://, rediss:// or unix://, or with redis+cluster:// or redis+sentinel://"
+            " (rediss+... for TLS)"
+        )
     if "," in re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]:
-        raise ValueError("names several servers: Flower takes one (no Sentinel, no cluster)")
+        raise ValueError(
+            "names several servers: nodes of a cluster are written redis+cluster://host:port,host:port, and"
+            " sentinels redis+sentinel://host:port,host:port/NAME/0"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -68,15 +78,19 @@ def check_database_url(url: str) -> None:
 def _try_redis(url: str) -> None:
     from redis.exceptions import RedisError  # noqa: PLC0415 # as above
 
-    from flower_engine.log.client import connect  # noqa: PLC0415
+    from flower_engine.log.client import check_url  # noqa: PLC0415
 
     options = dict(re.findall(r"[?&]([^=&]+)=([^&]*)", url))
     for name in _OURS:
         if name in options:
             raise ValueError(f"sets {name}, which is Flower's to set")
     try:
-        connect(url).connection_pool.make_connection()
-    except (TypeError, ValueError, AttributeError, RedisError) as error:
+        check_url(url)
+    except ValueError as error:
+        raise ValueError(
+            _words(error) if url.startswith(_SEVERAL) else f"cannot be used ({_words(error)})"
+        ) from None
+    except (TypeError, AttributeError, RedisError) as error:
         raise ValueError(f"cannot be used ({_words(error)})") from None
 
 

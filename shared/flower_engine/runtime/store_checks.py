@@ -13,9 +13,10 @@ import psycopg
 from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
 from flower_engine.errors import StoreRefusedError
-from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.client import AsyncRedis, is_cluster, one_server, send
 from flower_engine.log.durability import setting_of
 from flower_engine.projection.database import Connection
+from flower_engine.store_faults import A_NODE
 
 _log = logging.getLogger(__name__)
 
@@ -27,15 +28,16 @@ SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
 """
 
 
-async def check_redis(client: AsyncRedis) -> None:
-    """Makes sure of the version, the role and the policy of the server.
+async def check_redis(client: AsyncRedis, partition: int = 0, *, of_cluster: bool = False) -> None:
+    """Makes sure of the version, the role and the policy of the server that has a partition.
+    ``of_cluster``: the address says that it is a node of one.
 
     Raises:
-        StoreRefusedError: it is too old, or it evicts keys.
+        StoreRefusedError: it is too old, it evicts keys, or it is a node of a cluster and not named as such.
         redis.exceptions.ReadOnlyError: it is a replica, which may be promoted.
         RedisError: it does not answer.
     """
-    info = await server_info(client)
+    info = await server_info(one_server(client, partition))
     if info is None:
         _log.warning(
             "it is not known whether Flower can work with Redis' version, role and maxmemory-policy: its user"
@@ -45,6 +47,8 @@ async def check_redis(client: AsyncRedis) -> None:
     problem = problem_of(info)
     if problem is not None:
         raise StoreRefusedError(problem)
+    if str(info.get("cluster_enabled")) == "1" and not (of_cluster or is_cluster(client)):
+        raise StoreRefusedError(f"Redis cannot be used like this: {A_NODE}")
     if info.get("role") in ("slave", "replica"):
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
         raise ReadOnlyError(f"READONLY it is a replica of {primary}")

@@ -143,7 +143,7 @@ class Engine:
         engine = cls(redis, partition, programs, secret)
         await redis.set_clock(engine.clock.now_ms())
         await install(redis, number, partition.installation, 1)
-        engine._stores.install([partition], Level())
+        engine._stores.install([partition], [Level()])
         return engine
 
     async def close(self) -> None:
