@@ -308,6 +308,10 @@ class RunningEngine:
         """The last lines of each service."""
         return "\n".join(f"{log.name}:\n{tail(log, lines=15)}" for log in self._folder.glob("*.log"))
 
+    def logs_whole(self) -> str:
+        """All that each service said."""
+        return "\n".join(log.read_text(errors="replace") for log in self._folder.glob("*.log"))
+
     def tracebacks(self) -> list[str]:
         """What services logged of errors that they did not expect; those of a worker may be of programs."""
         found: list[str] = []

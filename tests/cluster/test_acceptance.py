@@ -1,66 +1,37 @@
 """Whole engines on a cluster, and on a set that sentinels watch: what is acknowledged ends."""
 
-from collections.abc import Generator
 from pathlib import Path
 
-import pytest
-
 from acceptance.running import PATIENT, RunningEngine
+from cluster.engines import ALL, NAPS, PARTITIONS, proved, settings
 from cluster.servers import ClusterServers, SentinelServers
-
-ALL = ("api", "projector", "watcher", "worker", "worker-2")
-PARTITIONS = 4  # on all three masters
-
-
-def _nap(seq: int) -> dict[str, object]:
-    return {"taskSeq": seq, "program": "EchoParamTimeSleep", "parameters": {"SLEEP_TIME_SECOND": "0.02"}}
-
-
-NAPS = [_nap(1), _nap(2), _nap(3)]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Generator[ClusterServers]:
-    with ClusterServers.started(tmp_path / "cluster") as servers:
-        yield servers
-
-
-@pytest.fixture
-def watched(tmp_path: Path) -> Generator[SentinelServers]:
-    with SentinelServers.started(tmp_path / "watched") as servers:
-        yield servers
-
-
-def _settings(url: str) -> dict[str, str]:
-    return {"FLOWER_REDIS_URL": url, "FLOWER_PARTITIONS": str(PARTITIONS), "FLOWER_CONCURRENCY": "20"}
-
-
-def _proved(engine: RunningEngine, flows: list[str]) -> None:
-    """All of them ended, every invariant holds over all partitions, and `flower verify` finds nothing."""
-    assert {int(flow[14:18], 16) & 0xFFF for flow in flows}, "flow ids"
-    verdict = engine.verify()
-    assert verdict.problems == []
-    assert set(flows) <= set(verdict.flows)
-    command = engine.flower("verify")
-    assert command.returncode == 0, command.stdout + command.stderr
 
 
 def test_flows_end_on_a_cluster_and_both_stores_agree(tmp_path: Path, cluster: ClusterServers) -> None:
-    with RunningEngine.started(tmp_path, *ALL, **_settings(cluster.url), **PATIENT) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **settings(cluster.url, **PATIENT)) as engine:
         assert len(cluster.apart(PARTITIONS)) == 3, "each master has a partition"
         engine.define("naps", NAPS)
         flows = engine.register("naps", 200)
         engine.wait_until_ended(flows)
-        _proved(engine, flows)
+        proved(engine, flows)
         doctor = engine.flower("doctor")
         assert doctor.returncode == 0, doctor.stdout
         assert engine.tracebacks() == []
 
 
 def test_flows_end_on_a_set_that_sentinels_watch(tmp_path: Path, watched: SentinelServers) -> None:
-    with RunningEngine.started(tmp_path, *ALL, **_settings(watched.url), **PATIENT) as engine:
+    with RunningEngine.started(tmp_path, *ALL, **settings(watched.url, **PATIENT)) as engine:
         engine.define("naps", NAPS)
         flows = engine.register("naps", 100)
         engine.wait_until_ended(flows)
-        _proved(engine, flows)
+        proved(engine, flows)
         assert engine.tracebacks() == []
+
+
+def test_a_node_of_a_cluster_is_no_single_server(tmp_path: Path, cluster: ClusterServers) -> None:
+    """Nothing begins on it, and what to write instead is said."""
+    node = cluster.master_of(0)
+    with RunningEngine.started(tmp_path, **settings(f"redis://{node.at}/0")) as engine:
+        ended = engine.flower("projector")
+        assert ended.returncode == 1
+        assert "redis+cluster://HOST:PORT" in ended.stdout + ended.stderr

@@ -19,6 +19,7 @@ class Keys:
         self.log = prefix + "log"
         self.fanout = prefix + "fanout"
         self.awaited = prefix + "awaited"
+        self.nowhere = prefix + "nowhere"
         self.queues = prefix + "queues"
         self.workers = prefix + "workers"
         self.suspects = prefix + "suspects"

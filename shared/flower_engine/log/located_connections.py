@@ -63,7 +63,7 @@ def located(kind: type[Any], whereabouts: Whereabouts, asking: "Asking") -> type
             problem = _judge(error, self, whereabouts)
             if isinstance(problem, LostConnectionError):
                 await self.disconnect(nowait=True)
-            raise problem from error
+            raise problem from None  # the cause would be taken for what it is
 
     return type(f"Located{kind.__name__}", (kind,), {"_connect": _connect, "read_response": read_response})
 
@@ -102,7 +102,7 @@ def located_blocking(kind: type[Any], whereabouts: Whereabouts, asking: "Asking"
             problem = _judge(error, self, whereabouts)
             if isinstance(problem, LostConnectionError):
                 self.disconnect()
-            raise problem from error
+            raise problem from None  # the cause would be taken for what it is
 
     return type(f"Located{kind.__name__}", (kind,), {"_connect": _connect, "read_response": read_response})
 

@@ -13,9 +13,11 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import Pipeline
 from redis.client import Pipeline as BlockingPipeline
 
+from flower_engine.log.keys import Keys
 from flower_engine.log.server_addresses import Host
 
 _TAG = "{flower:"
+_SCRIPTS = ("EVALSHA", "EVAL")
 T = TypeVar("T")
 
 
@@ -32,6 +34,19 @@ def partition_in(words: Iterable[object]) -> int | None:
             if number.isdecimal():
                 return int(number)
     return None
+
+
+def guarded(words: Sequence[Any]) -> Sequence[Any]:
+    """A command; a script with a key more, which never exists.
+
+    While a slot is moved key by key, the node that gives it away refuses commands whose keys are not all
+    there; but a script names one key and makes the others, so it would meet one that has gone in its middle,
+    when it has written already. With a key that is nowhere the server refuses the script before it begins.
+    """
+    if words[0] not in _SCRIPTS or words[2] != 1:
+        return words
+    key: str = words[3]
+    return (*words[:2], 2, key, Keys(int(key[len(_TAG) : key.index("}")])).nowhere, *words[4:])
 
 
 class _Clients(Generic[T]):
@@ -69,7 +84,7 @@ class RoutedRedis(AsyncRedis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         client = self.by_partition.for_words(args)
-        return await client.execute_command(*args, **options)  # pyright: ignore
+        return await client.execute_command(*guarded(args), **options)  # pyright: ignore
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         return _RoutedPipeline(self, transaction)
@@ -93,6 +108,9 @@ class _RoutedPipeline(Pipeline):
         some = self._clients.of(0)  # no I/O: all of them parse alike
         super().__init__(some.connection_pool, some.response_callbacks, transaction, None)
 
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        return super().execute_command(*guarded(args), **options)  # pyright: ignore
+
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         if stack := cast(list[tuple[Sequence[object], object]], self.command_stack):  # pyright: ignore
             words = (word for args, _ in stack for word in args)
@@ -109,7 +127,7 @@ class RoutedBlockingRedis(Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         client = self.by_partition.for_words(args)
-        return client.execute_command(*args, **options)  # pyright: ignore
+        return client.execute_command(*guarded(args), **options)  # pyright: ignore
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> BlockingPipeline:
         return _RoutedBlockingPipeline(self, transaction)
@@ -130,6 +148,9 @@ class _RoutedBlockingPipeline(BlockingPipeline):
         self._clients = client.by_partition
         some = self._clients.of(0)
         super().__init__(some.connection_pool, some.response_callbacks, transaction, None)  # pyright: ignore
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        return super().execute_command(*guarded(args), **options)  # pyright: ignore
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         if stack := cast(list[tuple[Sequence[object], object]], self.command_stack):  # pyright: ignore

@@ -1,0 +1,80 @@
+"""What the tests of this folder share: engines on several servers, load, and what is proved at the end."""
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from acceptance.running import RunningEngine
+
+ALL = ("api", "projector", "watcher", "worker", "worker-2")
+PARTITIONS = 4  # on all three masters
+
+
+def nap(seq: int, seconds: float = 0.02) -> dict[str, Any]:
+    parameters = {"SLEEP_TIME_SECOND": str(seconds)}
+    return {"taskSeq": seq, "program": "EchoParamTimeSleep", "parameters": parameters}
+
+
+NAPS = [nap(1), nap(2), nap(3)]
+
+
+def settings(url: str, **more: str) -> dict[str, str]:
+    """The environment of an engine on these servers."""
+    own = {"FLOWER_REDIS_URL": url, "FLOWER_PARTITIONS": str(PARTITIONS), "FLOWER_CONCURRENCY": "20"}
+    return {**own, **more}
+
+
+def proved(engine: RunningEngine, flows: Sequence[str]) -> None:
+    """They are all there, every invariant holds over all partitions, and `flower verify` finds nothing."""
+    verdict = engine.verify()
+    assert verdict.problems == []
+    assert set(flows) <= set(verdict.flows)
+    command = engine.flower("verify")
+    assert command.returncode == 0, command.stdout + command.stderr
+
+
+class Load:
+    """Flows that somebody goes on registering; ``flows`` are those that were acknowledged."""
+
+    def __init__(self, url: str, workflow: str) -> None:
+        self.flows: list[str] = []
+        self.refused = 0
+        self._url = url
+        self._workflow = workflow
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=60) as client:
+            while not self._stop.wait(0.02):
+                try:
+                    reply = client.post("/register", json=[{"taskId": self._workflow}] * 5)
+                except httpx.HTTPError:
+                    self.refused += 1
+                    continue
+                entries = reply.json() if reply.status_code < 500 else []
+                if not isinstance(entries, list):
+                    entries = []
+                found = [entry["taskFlowId"] for entry in entries if "taskFlowId" in entry]
+                self.flows += found
+                self.refused += len(found) < 5
+
+    def wait_for(self, engine: RunningEngine, more: int) -> None:
+        """Until so many more are acknowledged."""
+        before = len(self.flows)
+        engine.wait_for("load", lambda: len(self.flows) >= before + more)
+
+    @classmethod
+    @contextmanager
+    def under(cls, engine: RunningEngine, workflow: str) -> "Generator[Load]":
+        """It comes as long as the block lasts."""
+        load = cls(engine.url, workflow)
+        load._thread.start()
+        try:
+            yield load
+        finally:
+            load._stop.set()
+            load._thread.join()
