@@ -41,7 +41,8 @@ def parse_addresses(url: str) -> ServerAddresses:
     if "#" in rest:
         raise ValueError("has a #: in a password it is written %23")
     before, _, query = rest.partition("?")
-    authority, _, path = before.partition("/")
+    authority, *paths = before.split("/", 1)
+    path = "".join(paths)
     user, at, names = authority.rpartition("@")
     if "@" in user or "@" in path:
         raise ValueError("has a @ or / in a user or password: they are written %40 and %2F")
@@ -53,7 +54,8 @@ def parse_addresses(url: str) -> ServerAddresses:
             raise ValueError("should end with its nodes: a cluster has database 0 alone")
         one = f"{scheme}://{login}{written(hosts[0])}/0{end}"
         return ServerAddresses("cluster", one, hosts, asked_url=one)
-    name, _, database = path.partition("/")
+    name, *databases = path.split("/", 1)
+    database = "".join(databases)
     if not name or not re.fullmatch(r"\d*", database, re.ASCII):
         raise ValueError(
             "should end with the name that the sentinels have for the primary, and the number of a database:"
