@@ -22,6 +22,7 @@ PROBES = ("/healthz", "/readyz")  # for those who start and stop services; they 
 LOGIN = ("/login", "/logout", "/session")  # these know by themselves who asks
 _READS = ("GET", "HEAD", "OPTIONS")
 _BY = "flower_by"
+_ROLES = "flower_roles"
 
 
 def is_page(path: str) -> bool:
@@ -81,6 +82,7 @@ class TokenGate:
             )
         else:
             scope[_BY] = token.name
+            scope[_ROLES] = frozenset(token.roles)
             await self._app(scope, receive, send)
             return
         await answer(problem)(scope, receive, send)
@@ -104,6 +106,11 @@ def by_of(request: Request) -> str:
     """Who asks: the token's name; without tokens "cli" or "api"."""
     name: str | None = request.scope.get(_BY)
     return name or ("cli" if request.headers.get("flower-client") == "cli" else "api")
+
+
+def roles_of(request: Request) -> frozenset[str]:
+    """The roles of the token of whoever asks."""
+    return request.scope.get(_ROLES) or frozenset()
 
 
 def refuse_open_doors(settings: Settings) -> None:

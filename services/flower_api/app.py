@@ -13,6 +13,7 @@ from flower_api.openapi import describe
 from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
 from flower_api.request_counts import Counted
+from flower_api.routes.approvals import add_approvals
 from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
@@ -94,6 +95,7 @@ def create_app(
     add_changes(app, stores, watched_flows, watched_lists)
     add_operations(app, stores)
     add_signals(app, stores)
+    add_approvals(app, stores, tokens)
     add_bulk(app, stores)
     add_limits(app, stores)
     add_strikes(app, stores)

@@ -55,6 +55,7 @@ COMMANDS = {
         *("pause", "priority"),
     ),
     "commands.signals": ("signal", "answer"),
+    "commands.approvals": ("approvals",),
     "commands.bulk": ("bulk",),
     "commands.flow_control": ("limits", "limit", "hold", "release", "strike", "strikes", "unstrike"),
     "commands.top": ("top",),

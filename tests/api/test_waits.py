@@ -251,3 +251,81 @@ async def test_what_a_wait_waits_for_may_be_a_parameter_of_the_flow(own_api: Run
     assert refused.status_code == 422, refused.text
     async with own_api.engine() as engine:
         await engine.check()
+
+
+async def test_what_waits_for_an_answer_is_listed(start_api: Callable[..., RunningApi]) -> None:
+    own = start_api(
+        api_tokens="ann:aaaaaaaaaaaaaaaa:operator:ops+dwh,bob:bbbbbbbbbbbbbbbb::ops,eve:eeeeeeeeeeeeeeee"
+    )
+    names = {"ann": "a" * 16, "bob": "b" * 16, "eve": "e" * 16}
+
+    def call(who: str, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        reply = own.client.request(
+            method, path, json=body, params=query, headers={"Authorization": f"Bearer {names[who]}"}
+        )
+        assert reply.status_code in (200, 201), reply.text
+        return reply.json()
+
+    shows = {"n": {"$from": "count", "path": "/n"}, "day": {"$param": "day"}}
+    rows: list[dict[str, Any]] = [
+        {"taskSeq": 1, "taskName": "count", "program": "A", "dependsOn": []},
+        {
+            "taskSeq": 2,
+            "taskName": "ok",
+            "program": "@approval",
+            "parameters": {
+                "title": {"$text": "{n} rows of {day}", **shows},
+                "shows": shows,
+                "roles": ["ops"],
+                "of": 2,
+                "not_registrant": True,
+                "timeout_seconds": 3600,
+            },
+        },
+    ]
+    call("ann", "PUT", "/workflows/publish", {"tasks": rows})
+    call("ann", "PUT", "/workflows/free", {"tasks": [{**ASKED, "taskSeq": 1}]})
+    body = {"parameters": {"day": "today"}}
+    flows = [call(who, "POST", "/register/publish", body)["taskFlowId"] for who in ("ann", "eve")]
+    free = call("eve", "POST", "/register/free")["taskFlowId"]
+    assert call("eve", "GET", "/approvals")["approvals"] == []
+    async with own.engine() as engine:
+        for _ in flows:
+            await engine.finish(*await engine.claim(), payload=b'{"n":7}')
+    detail = call("eve", "GET", f"/flows/{flows[0]}/tasks/ok/approval")
+    assert (detail["title"], detail["shows"]) == ("7 rows of today", {"n": 7, "day": "today"})
+    assert (detail["isAsked"], detail["problems"], detail["answeredBy"]) == (True, [], [])
+    await own.project()
+
+    def listed(who: str, **query: Any) -> list[str]:
+        return [one["taskFlowId"] for one in call(who, "GET", "/approvals", **query)["approvals"]]
+
+    first = call("eve", "GET", "/approvals", limit=1)
+    assert first["approvals"][0]["title"] == "7 rows of today"
+    assert first["approvals"][0]["roles"] == ["ops"]
+    seen = [one["taskFlowId"] for one in first["approvals"]]
+    while first["next"] is not None:
+        first = call("eve", "GET", "/approvals", limit=1, cursor=first["next"])
+        seen += [one["taskFlowId"] for one in first["approvals"]]
+    assert seen == listed("eve")
+    assert set(seen) == {*flows, free}
+    assert listed("eve", taskId="free") == [free]
+    assert set(listed("eve", role="ops")) == set(flows)
+    assert listed("eve", role="dwh") == []
+    assert listed("eve", mine=True) == [free]
+    assert set(listed("ann", mine=True)) == {flows[1], free}
+    assert set(listed("eve", **{"for": "bob"})) == {*flows, free}
+    path = f"/flows/{flows[1]}/tasks/ok/answer"
+    yes = {"answer": {"approved": True}}
+    assert call("ann", "POST", path, yes)["tasks"] == []
+    await own.project()
+    assert listed("ann", mine=True) == [free]
+    assert flows[1] in listed("bob", mine=True)
+    assert call("bob", "POST", path, yes)["tasks"] == [2]
+    await own.project()
+    detail = call("eve", "GET", f"/flows/{flows[1]}/tasks/ok/approval")
+    assert (detail["isAsked"], detail["answeredBy"]) == (False, ["ann", "bob"])
+    refused = own.client.get(
+        f"/flows/{flows[0]}/tasks/1/approval", headers={"Authorization": "Bearer " + "e" * 16}
+    )
+    assert (refused.status_code, refused.json()["type"][-11:]) == (409, "no-approval")

@@ -39,3 +39,27 @@ def test_a_signal_to_all_that_await_it(flower: Flower, own_api: RunningApi) -> N
     assert json.loads(flower("signal", "open", "--json").stdout)["taken"] == 2
     assert flower("signal", "open", "--first", "--flow", flows[0]).exit_code == 2
     assert {own_api.flow(flow)["status"] for flow in flows} == {"Finish"}
+
+
+async def test_approvals_are_listed_shown_and_answered(flower: Flower, own_api: RunningApi) -> None:
+    assert flower("approvals").stdout == "nothing waits for an answer\n"
+    own_api.define(
+        "publish",
+        {"program": "@approval", "taskName": "ok", "parameters": {"title": "Send it?", "shows": {"rows": 7}}},
+    )
+    flow = own_api.register("publish")
+    await own_api.project()
+    listed = flower("approvals", "list", "--workflow", "publish").stdout
+    assert flow in listed
+    assert "Send it?" in listed
+    assert json.loads(flower("approvals", "--json").stdout)["approvals"][0]["taskName"] == "ok"
+    assert flower("approvals", "list", "--role", "ops").stdout == "nothing waits for an answer\n"
+    assert flower("approvals", "list", "--mine", "--for", "ann").exit_code == 2
+    assert flow in flower("approvals", "list", "--mine").stdout
+    shown = flower("approvals", "show", flow, "ok").stdout
+    assert "Send it?" in shown
+    assert "shows rows 7" in shown
+    assert json.loads(flower("approvals", "show", flow, "ok", "--json").stdout)["isAsked"]
+    assert flower("approvals", "answer", flow, "ok", "--yes").stdout == "task ok has its answer\n"
+    await own_api.project()
+    assert "not now" in flower("approvals", "show", flow, "ok").stdout

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from flower_api.access import by_of
+from flower_api.access import by_of, roles_of
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
 from flower_api.routes.operations import operation_of
@@ -134,5 +134,5 @@ def add_signals(app: FastAPI, stores: PostgresStores) -> None:
         (number,) = (await numbers_of(stores, flow_id, [task])).of([task])
         operation = operation_of(request, body, key) if key else ""
         answerer = Answerer(stores, flow_id, by_of(request), body.version, operation)
-        done = await answerer.answer(number, body.answer, body.attempt)
+        done = await answerer.answer(number, body.answer, body.attempt, roles=roles_of(request))
         return reply(OperatedView(flow_id, "answer", done.version, list(done.tasks)))

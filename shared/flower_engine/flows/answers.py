@@ -1,13 +1,15 @@
 """Answers to approvals: checked against what the approval asks for, and who may give them."""
 
+from collections.abc import Collection
 from typing import Any, cast
 
 from flower_engine.errors import FlowEndedError, NotAskedError, ParameterFault, ParametersError, RefusedError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.payloads import encoded_payload
+from flower_engine.model.approval_terms import Asked
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.value_schemas import faults_of_value
-from flower_engine.model.wait_programs import APPROVAL, DEFAULT_FORM, known_parameters
+from flower_engine.model.wait_programs import APPROVAL, known_parameters
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.task_fields import decode_message
@@ -16,8 +18,11 @@ from flower_engine.transitions.task_fields import decode_message
 class Answerer(Operator):
     """Answers an approval of one flow for somebody."""
 
-    async def answer(self, task: int, given: Any, attempt: int | None = None) -> Operated:
-        """Gives an answer. ``attempt``: the one in which it was asked, as whoever answers has seen it.
+    async def answer(
+        self, task: int, given: Any, attempt: int | None = None, *, roles: Collection[str] = ()
+    ) -> Operated:
+        """Gives an answer. ``attempt``: the one in which it was asked, as whoever answers has seen it;
+        ``roles``: what they have of these besides their name.
 
         Raises:
             ParametersError: it is not what the approval asks for.
@@ -35,7 +40,7 @@ class Answerer(Operator):
         async def call() -> Operated:
             message = decode_message((await self._messages(None, [task]))[task])
             if message.program == APPROVAL:
-                await self._check(message, given)
+                await self._check(message, given, roles)
             return await operator_transitions.answer(
                 *self._where(),
                 by=self._by,
@@ -54,18 +59,13 @@ class Answerer(Operator):
                 raise
             raise FlowEndedError(f"flow {self._flow}: it has ended; nobody is asked any more") from None
 
-    async def _check(self, message: TaskMessage, given: Any) -> None:
-        asked = known_parameters(message)
-        names: list[str] = asked.get("roles") or []
-        if names and self._by not in names:
-            raise NotAskedError(
-                f"flow {self._flow}: {self._by!r} is not among those who are asked: {', '.join(names)}"
-            )
-        if asked.get("not_registrant") and (await self.state()).registered.by == self._by:
-            raise NotAskedError(
-                f"flow {self._flow}: {self._by!r} registered the flow, and may not approve it as well"
-            )
-        faults = list(faults_of_value(asked.get("form", DEFAULT_FORM), given))
+    async def _check(self, message: TaskMessage, given: Any, roles: Collection[str]) -> None:
+        asked = Asked.of_parameters(known_parameters(message))
+        registered_by = (await self.state()).registered.by if asked.not_registrant else ""
+        why = asked.refusal(self._by, roles, registered_by)
+        if why is not None:
+            raise NotAskedError(f"flow {self._flow}: {why}")
+        faults = list(faults_of_value(asked.form, given))
         if faults:
             raise ParametersError(
                 [ParameterFault(f"the answer: {said}", f"#/answer{place}") for place, said in faults]

@@ -46,7 +46,7 @@ async def add_result(
     try:
         parameters = msgspec.json.decode(flow.parameters, type=dict[str, Any] | None)
         asked = bound({"": returns}, parameters or {})[""]
-        results = _Results(flow)
+        results = _Results(flow, "what the flow returns")
         flow.result_blob = results.blob_of(asked)
         if flow.result_blob is None:
             flow.result = msgspec.Raw(await _value(asked, results, fetch, turns))
@@ -56,15 +56,25 @@ async def add_result(
         flow.result_problem = f"what the flow returns cannot be told: {told(error)}"
 
 
+async def value_of(asked: Any, flow: FlowView, fetch: Fetch, turns: asyncio.Semaphore, what: str) -> bytes:
+    """The JSON of a value that may refer to results of the flow's tasks; ``what`` begins the sentences of
+    errors.
+
+    Raises:
+        ParameterError: something of it is not there, cannot be read now, or is too large.
+    """
+    return await _value(asked, _Results(flow, what), fetch, turns)
+
+
 async def _value(asked: Any, results: "_Results", fetch: Fetch, turns: asyncio.Semaphore) -> bytes:
-    """The JSON of what a flow returns.
+    """The JSON of what is asked for.
 
     Raises:
         ParameterError: something of it is not there, cannot be read now, or is too large.
     """
 
     def value() -> bytes:
-        return msgspec.json.encode(resolved_value(asked, results.read, _no_secret, "what the flow returns"))
+        return msgspec.json.encode(resolved_value(asked, results.read, _no_secret, results.what))
 
     try:
         return value()
@@ -90,7 +100,8 @@ class _NotFetchedError(Exception):
 class _Results:
     """The results of a flow's tasks, by name or by taskSeq as text."""
 
-    def __init__(self, flow: FlowView) -> None:
+    def __init__(self, flow: FlowView, what: str) -> None:
+        self.what = what
         self._fetched: dict[int, Any] = {}
         self._bytes = 0
         self._tasks = {str(task.task_seq): task for task in flow.tasks}
@@ -122,7 +133,7 @@ class _Results:
         """
         blob = task.blob
         assert blob is not None
-        what = f"what the flow returns needs the result of task {task.task_name or task.task_seq}"
+        what = f"{self.what} needs the result of task {task.task_name or task.task_seq}"
         what += f" ({blob.bytes} bytes, blob {blob.sha256})"
         self._bytes += blob.bytes
         if self._bytes > _MOST_BYTES:
@@ -145,4 +156,4 @@ def _has_value(task: TaskView) -> bool:
 
 
 def _no_secret(name: str) -> str:
-    raise ParameterError(f"what the flow returns asks for the secret {name}")  # no definition may say so
+    raise ParameterError(f"it asks for the secret {name}")  # no definition may say so

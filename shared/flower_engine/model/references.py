@@ -5,7 +5,7 @@ through :func:`escaped` before they stand where references do.
 """
 
 from collections.abc import Callable, Collection, Mapping, Set
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 
@@ -106,12 +106,25 @@ def escaped(value: Any) -> Any:
     return {"$literal": value} if holds_references(value) else value
 
 
+class _NotKnownYetError(Exception):
+    """A value needs what only a run will know."""
+
+
 def known_value(value: Any) -> Any:
     """What a value that stands among references comes to; None where that is not known yet."""
     if not holds_references(value):
         return value
     members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    return members["$literal"] if members.keys() == {"$literal"} else None
+    if members.keys() == {"$literal"}:
+        return members["$literal"]
+    try:
+        return _resolved(value, _not_known_yet, _not_known_yet, "it")
+    except (_NotKnownYetError, ParameterError):
+        return None
+
+
+def _not_known_yet(_name: str) -> NoReturn:
+    raise _NotKnownYetError
 
 
 def bound(

@@ -143,14 +143,14 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     known: dict[str, Any] = {}
     for name, value in task.parameters.items():
         found = scan(value) if isinstance(value, dict | list) else None
-        may_wait = task.program == APPROVAL and name == "shows"
+        may_wait = task.program == APPROVAL and name in _SHOWN
         if found is not None and found.secrets:
             yield f"has a secret in {name!r}: what a wait says is shown to people"
         elif found is not None and found.uses and not may_wait:
             yield (
                 f"takes the result of task {found.uses[0].form.name} in {name!r}: what {task.program} waits"
                 " for is fixed when the flow is registered. Give it as a parameter of the flow ($param)"
-                + (", or show it with 'shows'" if task.program == APPROVAL else "")
+                + (f"; {', '.join(_SHOWN)} may have it" if task.program == APPROVAL else "")
             )
         elif not holds_references(value):
             known[name] = value
@@ -160,6 +160,7 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
         yield f"({task.program}): {said}" if not at else f"({task.program}), parameter {at[1:]!r}: {said}"
 
 
+_SHOWN = ("title", "text", "shows")  # what people are shown: it may be made of results
 _OWN = {SLEEP: "seconds or until", EVENT: "timeout_seconds", APPROVAL: "timeout_seconds"}
 
 

@@ -115,7 +115,9 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
 
     api_tokens: tuple[ApiToken, ...] = Field(
-        (), description="who may use the API: name:token or name:token:read, separated by commas"
+        (),
+        description="who may use the API: name:token or name:token:read, separated by commas; with roles that"
+        " approvals ask for behind it: name:token:operator:ops+dwh",
     )
 
     allowed_hosts: Names = Field(
