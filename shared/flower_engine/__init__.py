@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flower_engine.authoring.schemas import Secret
     from flower_engine.authoring.slot import slot
     from flower_engine.authoring.text import secret, text
+    from flower_engine.authoring.waits import Approved, answered_by, approval, event, sleep
     from flower_engine.authoring.workflow import Prepared, Workflow
     from flower_engine.authoring.workflow_decorator import workflow
     from flower_engine.hooks.python_hooks import hook
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTEXT",
+    "Approved",
     "Blob",
     "Context",
     "DefinitionError",
@@ -41,9 +43,12 @@ __all__ = [
     "RetryPolicy",
     "Secret",
     "Workflow",
+    "answered_by",
+    "approval",
     "at_least",
     "context",
     "either",
+    "event",
     "hold",
     "hook",
     "is_in",
@@ -52,6 +57,7 @@ __all__ = [
     "otherwise",
     "program",
     "secret",
+    "sleep",
     "slot",
     "some",
     "text",
@@ -60,13 +66,17 @@ __all__ = [
 ]
 
 _LATE = {
+    "Approved": "flower_engine.authoring.waits",
     "Prepared": "flower_engine.authoring.workflow",
     "Ref": "flower_engine.authoring.ref",
     "RetryPolicy": "flower_engine.programs.task_options",
     "Secret": "flower_engine.authoring.schemas",
     "Workflow": "flower_engine.authoring.workflow",
+    "answered_by": "flower_engine.authoring.waits",
+    "approval": "flower_engine.authoring.waits",
     "at_least": "flower_engine.programs.task_options",
     "either": "flower_engine.authoring.condition",
+    "event": "flower_engine.authoring.waits",
     "hold": "flower_engine.programs.task_options",
     "hook": "flower_engine.hooks.python_hooks",
     "is_in": "flower_engine.authoring.condition",
@@ -74,6 +84,7 @@ _LATE = {
     "not_": "flower_engine.authoring.condition",
     "otherwise": "flower_engine.authoring.blocks",
     "secret": "flower_engine.authoring.text",
+    "sleep": "flower_engine.authoring.waits",
     "slot": "flower_engine.authoring.slot",
     "some": "flower_engine.authoring.condition",
     "text": "flower_engine.authoring.text",

@@ -2,24 +2,30 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar, assert_type
 
 import msgspec
 
 from flower_engine import (
     CONTEXT,
+    Approved,
     Context,
     Prepared,
     Program,
+    Ref,
     RetryPolicy,
     Workflow,
+    answered_by,
+    approval,
     either,
+    event,
     is_in,
     is_none,
     not_,
     otherwise,
     program,
+    sleep,
     slot,
     some,
     text,
@@ -154,3 +160,24 @@ def result_of(asked: Program[..., Coroutine[Any, Any, T]]) -> T:
 
 
 assert_type(result_of(list_files), list[File])
+
+
+class Decision(msgspec.Struct):
+    approved: bool
+    comment: str = ""
+
+
+@workflow("waiting")
+def waiting(number: int, until: datetime) -> str:
+    pause = sleep("2h")
+    assert_type(pause, Ref[None])
+    sleep.having(after=[pause], name="night")(until=until)
+    paid = event("paid", key=number, type=File, timeout="2d", default=File(""))
+    assert_type(paid, File)
+    assert_type(event("paid"), Any)
+    assert_type(event("sizes", type=list[int]), list[int])
+    ok = approval(Decision, title=text("{n}", n=paid.size), roles=("ops",), of=2, not_registrant=True)
+    assert_type(ok, Decision)
+    assert_type(approval.having(after=[paid])(timeout="1h", default=Approved(True)), Approved)
+    assert_type(answered_by(ok), list[str])
+    return ok.comment

@@ -7,13 +7,16 @@ import msgspec
 
 from flower_engine import (
     RetryPolicy,
+    approval,
     at_least,
     either,
+    event,
     hold,
     is_none,
     not_,
     otherwise,
     program,
+    sleep,
     text,
     when,
     workflow,
@@ -118,3 +121,21 @@ def uses(day: date) -> None:
     assert number and files
     nightly.schedule("n", cron="@daily").given("day")  # error: reportArgumentType | arg-type
     nightly.schedule("n", cron="@daily").given(dy=day)  # error: reportCallIssue | call-arg
+
+
+@workflow("waiting")
+def waiting(day: date) -> int:
+    sleep()  # error: reportCallIssue | call-overload
+    sleep(until="tomorrow")  # error: reportArgumentType | call-overload
+    sleep("2h", until=day)  # error: reportCallIssue | call-overload
+    paid = event("paid", type=Total)
+    count.step(paid.rows)  # error: reportArgumentType | arg-type
+    count.step(paid.colour)  # error: reportAttributeAccessIssue | attr-defined
+    event("paid", timout="2h")  # error: reportCallIssue | call-overload
+    ok = approval(Total, of="2")  # error: reportArgumentType | call-overload
+    ok = approval(Total, role=["ops"])  # error: reportCallIssue | call-overload
+    ok = approval(Total)
+    count.step(ok.comment)  # error: reportAttributeAccessIssue | attr-defined
+    approval(default=True)  # error: reportArgumentType | call-overload
+    approval.having(retry=RetryPolicy(5))  # error: reportCallIssue | call-arg
+    return ok  # error: reportReturnType | return-value

@@ -150,6 +150,41 @@ class Body:
             raise self.fault(site, "its block is entered twice: write with when(...) for each")
         self._ended = None
 
+    def add_wait(
+        self,
+        program: str,
+        given: Mapping[str, object],
+        result: Any,
+        options: Mapping[str, Any],
+        part: str = "",
+    ) -> Any:
+        """Makes a task that waits for the world; a reference to its result, or to this part of it (JSON
+        Pointer).
+
+        Raises:
+            DefinitionError: a value has no JSON form, or the name is taken; names file and line.
+        """
+        site = call_site()
+        try:
+            parameters: dict[str, Any] = {}
+            targets: list[Target] = []
+            for name, value in given.items():
+                parameters[name], found = _written(name, value)
+                targets.extend(found)
+            targets.extend(self._order(options.get("after", ())))
+            self._refuse_others(targets)
+            if "stand_in" in options:
+                options = {**options, "stand_in": _stand_in(options["stand_in"], Any)}
+        except ValueFault as fault:
+            raise self.fault(site, f"{program[1:]}(...): {fault}") from fault
+        own: str | None = options.get("name")
+        task = self._add(own, own or name_of_step(calling_frame(), program), site)
+        self._say(task, program, parameters, targets)
+        task.said.update(_said(options))
+        form = {"$from": task.name}
+        made: Ref[Any] = Ref(Target(self, task.name, result, form, (task,), has_parts=True, path=part))
+        return made
+
     def parameter(self, name: str, annotation: Any) -> Ref[Any]:
         """A reference to a parameter of the workflow."""
         return Ref(Target(self, name, annotation, {"$param": name}))
@@ -239,6 +274,15 @@ class Body:
 
 def _holds_secret(form: dict[str, Any]) -> bool:
     return holds_references(form, frozenset({"$secret"}))
+
+
+def _written(name: str, value: object) -> tuple[Any, list[Target]]:
+    """The JSON of what a wait is given, and the references in it."""
+    try:
+        given = Given(value)
+        return given.written(lambda target, _: form_of_target(target)), given.targets
+    except ValueFault as fault:
+        raise ValueFault(f"its {name!r} {fault}") from fault
 
 
 def _stand_in(value: object, annotation: Any) -> Any:

@@ -5,7 +5,8 @@ what is to come, and end when it does.
 
     @sleep      seconds, or until
     @event      name, key, type; timeout_seconds, on_timeout, default
-    @approval   title, text, form, shows, roles, of, not_registrant; timeout_seconds, on_timeout, default
+    @approval   title, text, form, shows, roles, of, not_registrant, remind_seconds;
+                timeout_seconds, on_timeout, default
     @when       condition: a decision, which whoever comes first evaluates (``decision_tasks.py``)
 """
 
@@ -24,7 +25,7 @@ from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references, known_value, scan
 from flower_engine.model.task_spec import MAX_DURATION_MS, WAIT_MARK, TaskSpec
-from flower_engine.model.value_schemas import problems_of_value_schema
+from flower_engine.model.value_schemas import faults_of_value, problems_of_value_schema
 
 SLEEP, EVENT, APPROVAL = "@sleep", "@event", "@approval"
 PROGRAMS = (SLEEP, EVENT, APPROVAL)
@@ -177,6 +178,10 @@ def problems_of_values(program: str, known: Parameters, given: Parameters) -> It
         if said:
             yield pointer_to(name), said
     yield from _WHOLE[program](given)
+    schema = known.get(_SCHEMAS.get(program, ""), DEFAULT_FORM if program == APPROVAL else None)
+    if "default" in known and schema is not None and _schema(schema) is None:
+        for place, said in faults_of_value(schema, known["default"]):
+            yield f"/default{place}", f"it does not fit {_SCHEMAS[program]}: {said}"
     if "on_timeout" in takes:
         if known.get("on_timeout") == "default" and "default" not in given:
             yield "", "on_timeout is 'default', and no default is given"
@@ -295,6 +300,7 @@ def _until_ms(value: Any) -> int:
 
 
 _Check = Callable[[Any], str | None]
+_SCHEMAS = {EVENT: "type", APPROVAL: "form"}
 _TIMEOUT: dict[str, _Check] = {"timeout_seconds": _seconds, "on_timeout": _on_timeout, "default": _default}
 _TAKES: dict[str, dict[str, _Check]] = {
     SLEEP: {"seconds": _seconds, "until": _until},
@@ -307,6 +313,7 @@ _TAKES: dict[str, dict[str, _Check]] = {
         "roles": _names,
         "of": _voters,
         "not_registrant": _flag,
+        "remind_seconds": _seconds,
         **_TIMEOUT,
     },
 }

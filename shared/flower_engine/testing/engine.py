@@ -8,11 +8,14 @@ import msgspec
 from redis.asyncio.connection import ConnectionPool
 
 from flower_engine.errors import FlowControlError, ParameterError, SecretError
+from flower_engine.flows.answers import Answerer
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.history import detail_of, find_events, find_flow
 from flower_engine.flows.live_programs import Programs, Versions
 from flower_engine.flows.memory_stores import MemoryStores
+from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.registrations import Asked, start
+from flower_engine.flows.signals import send_to_flow
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
@@ -35,6 +38,7 @@ from flower_engine.testing.program_runs import WORKER, Work
 from flower_engine.testing.skipping_client import SkippingRedis
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.wait_transitions import Sent, Signalled
 from flower_engine.transitions.watcher_transitions import fire, lapse
 from flower_engine.transitions.worker_transitions import (
     Claim,
@@ -127,6 +131,7 @@ class Engine:
         self._secret = secret
         self._call_number = 0
         self._decider = Decider(redis, partition, BY, self._fetched)
+        self._signal_number = 0
         self._queues: list[str] = []
 
     @classmethod
@@ -244,6 +249,16 @@ class Engine:
 
     def operator(self, flow: str) -> Operator:
         return Operator(self._stores, flow, BY)
+
+    def answerer(self, flow: str, by: str) -> Answerer:
+        return Answerer(self._stores, flow, by)
+
+    async def signal(self, flow: str, name: str, key: str, payload: Any) -> Signalled:
+        """Sends the flow a signal that it never got before."""
+        self._signal_number += 1
+        encoded = encoded_payload(payload, "")
+        sent = Sent(name=name, key=key, id=f"test {self._signal_number}", by=BY, payload=encoded)
+        return await send_to_flow(self._stores, flow, sent)
 
     async def view(self, flow: str) -> FlowView:
         """The flow with its tasks and why they wait."""

@@ -1,6 +1,6 @@
 """A flow in a test: what becomes of it, and what is done to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 
@@ -9,6 +9,7 @@ import msgspec
 from flower_engine.flows.flow_operations import Selection
 from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.stand_ins import stand_in
+from flower_engine.model.result_json import to_json
 from flower_engine.programs.parameter_conversion import strict_decoder
 from flower_engine.projection.read.views import FlowView, moment
 from flower_engine.testing.engine import Engine
@@ -154,6 +155,31 @@ class Run(Generic[R_co]):
         """Ends the flow."""
         self._operate(lambda: self._engine.operator(self.id).cancel(reason))
 
+    def answer(self, task: str, answer: Any = True, *, by: str = "test", roles: Sequence[str] = ()) -> None:
+        """Answers an approval that is asked now, in the name of somebody who has these roles: True and False
+        are yes and no; anything else is what its form wants.
+
+        Raises:
+            RefusedError: nobody is asked just now, or this name has answered already.
+            ParametersError: it is not what the form wants.
+        """
+        number = self._number(task)
+        given = {"approved": answer} if isinstance(answer, bool) else _plain(answer)
+        self._skipping.work()
+        self._operate(lambda: self._engine.answerer(self.id, by).answer(number, given, roles=roles))
+
+    def signal(self, name: str, payload: Any = None, *, key: str | int = "") -> bool:
+        """Sends the flow a signal, as if something had happened; whether a task took it at once. Else the
+        flow keeps it until a task awaits it.
+
+        Raises:
+            ParametersError: the payload does not fit the type of a task that may take it.
+            FlowEndedError: the flow has ended.
+        """
+        self._skipping.work()
+        done = self._skipping.call(self._engine.signal(self.id, name, str(key), _plain(payload)))
+        return done.word == "taken"
+
     def lose_worker(self, task: str) -> None:
         """The worker that runs this task is lost: the attempt ends, and the task waits for another.
 
@@ -183,3 +209,8 @@ class Run(Generic[R_co]):
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.status}>"
+
+
+def _plain(value: Any) -> Any:
+    """Its JSON, as whoever sends it over HTTP would have made it."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=to_json))
