@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flower_engine.authoring.schemas import Secret
     from flower_engine.authoring.slot import slot
     from flower_engine.authoring.text import secret, text
-    from flower_engine.authoring.waits import Approved, answered_by, approval, event, sleep
+    from flower_engine.authoring.wait_tasks import Approved, answered_by, approval, event, sleep
     from flower_engine.authoring.workflow import Prepared, Workflow
     from flower_engine.authoring.workflow_decorator import workflow
     from flower_engine.hooks.python_hooks import hook
@@ -66,17 +66,17 @@ __all__ = [
 ]
 
 _LATE = {
-    "Approved": "flower_engine.authoring.waits",
+    "Approved": "flower_engine.authoring.wait_tasks",
     "Prepared": "flower_engine.authoring.workflow",
     "Ref": "flower_engine.authoring.ref",
     "RetryPolicy": "flower_engine.programs.task_options",
     "Secret": "flower_engine.authoring.schemas",
     "Workflow": "flower_engine.authoring.workflow",
-    "answered_by": "flower_engine.authoring.waits",
-    "approval": "flower_engine.authoring.waits",
+    "answered_by": "flower_engine.authoring.wait_tasks",
+    "approval": "flower_engine.authoring.wait_tasks",
     "at_least": "flower_engine.programs.task_options",
     "either": "flower_engine.authoring.condition",
-    "event": "flower_engine.authoring.waits",
+    "event": "flower_engine.authoring.wait_tasks",
     "hold": "flower_engine.programs.task_options",
     "hook": "flower_engine.hooks.python_hooks",
     "is_in": "flower_engine.authoring.condition",
@@ -84,7 +84,7 @@ _LATE = {
     "not_": "flower_engine.authoring.condition",
     "otherwise": "flower_engine.authoring.blocks",
     "secret": "flower_engine.authoring.text",
-    "sleep": "flower_engine.authoring.waits",
+    "sleep": "flower_engine.authoring.wait_tasks",
     "slot": "flower_engine.authoring.slot",
     "some": "flower_engine.authoring.condition",
     "text": "flower_engine.authoring.text",
