@@ -1,8 +1,8 @@
 """API tokens: who may read, who may operate, and whose name an event carries.
 
-With ``FLOWER_API_TOKENS`` every call needs a bearer token or a session that one began, but for the probes and
-for what a browser needs until it has a session. Without it the API only listens on loopback (see
-:func:`refuse_open_doors`), and nobody is asked.
+With ``FLOWER_API_TOKENS`` every call needs a bearer token or a session that one began, but for the probes,
+answers by a signed link, and what a browser needs until it has a session. Without it the API only listens on
+loopback (see :func:`refuse_open_doors`), and nobody is asked.
 """
 
 import hmac
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flower_api.problems import ProblemError, answer
 from flower_api.sessions import CSRF_HEADER, Session, Sessions
 from flower_engine.errors import SettingsError
+from flower_engine.model.answer_links import PREFIX as ANSWERS
 from flower_engine.runtime.api_tokens import ApiToken
 from flower_engine.runtime.settings import Settings
 
@@ -28,6 +29,11 @@ _ROLES = "flower_roles"
 def is_page(path: str) -> bool:
     """Whether it is the dashboard's page or a file of it: the same for everybody, with nothing to hide."""
     return path == "/" or path.startswith("/ui/")
+
+
+def is_open(path: str) -> bool:
+    """Whether nobody needs a token for it."""
+    return path in PROBES or path in LOGIN or path.startswith(ANSWERS) or is_page(path)
 
 
 class KnownTokens:
@@ -55,7 +61,7 @@ class TokenGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or path in PROBES or path in LOGIN or is_page(path):
+        if scope["type"] != "http" or is_open(path):
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])

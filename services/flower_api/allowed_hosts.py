@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_api.access import LOGIN, PROBES, is_loopback, is_page
 from flower_api.problems import ProblemError, answer
+from flower_engine.model.answer_links import PREFIX as ANSWERS
 from flower_engine.model.quoting import short
 
 _MOST_KNOWN = 100
@@ -52,7 +53,7 @@ class HostGate:
             elif name in _OF_BROWSERS:
                 is_of_browser = True
         is_asked = not self._has_tokens or scope["path"] in LOGIN
-        if not (is_of_browser and is_asked) or (is_page(scope["path"]) and scope["method"] in _SHOWS):
+        if not (is_of_browser and is_asked) or (_is_shown(scope["path"]) and scope["method"] in _SHOWS):
             return None
         return self._foreign_site(scope, host)
 
@@ -83,6 +84,12 @@ class HostGate:
         default = ":443" if scheme == "https" else ":80"
         own = host.lower()
         return place.removesuffix(default) == own.removesuffix(default) or _name_of(origin) in self._allowed
+
+
+def _is_shown(path: str) -> bool:
+    """Whether to show it to whoever comes from another site does no harm: a page, or what a link of a mail
+    leads to."""
+    return is_page(path) or path.startswith(ANSWERS)
 
 
 def _name_of(url: str) -> str:

@@ -13,6 +13,7 @@ from flower_api.openapi import describe
 from flower_api.problem_handlers import add_problem_handlers
 from flower_api.request_bodies import Bodies, StrictRoute
 from flower_api.request_counts import Counted
+from flower_api.routes.answer_links import Linking, add_answer_links
 from flower_api.routes.approvals import add_approvals
 from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
@@ -62,6 +63,7 @@ def create_app(
     watched_flows: WatchedFlows | None = None,
     watched_lists: WatchedLists | None = None,
     metrics: ApiMetrics | None = None,
+    linking: Linking | None = None,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
     so many megabytes of bodies at one time, and of each blob.
@@ -96,6 +98,7 @@ def create_app(
     add_operations(app, stores)
     add_signals(app, stores)
     add_approvals(app, stores, tokens)
+    add_answer_links(app, stores, linking or Linking())
     add_bulk(app, stores)
     add_limits(app, stores)
     add_strikes(app, stores)

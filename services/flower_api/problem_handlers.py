@@ -15,6 +15,7 @@ from flower_api.error_answers import ANSWERS, problem_of
 from flower_api.head_requests import method_of
 from flower_api.problems import Fault, ProblemError, answer, with_faults
 from flower_api.validation_faults import in_words_of, place_of
+from flower_engine.model.answer_links import masked
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if isinstance(error, ProblemError):
         return answer(error)
-    path = request.url.path[:200]
+    path = masked(request.url.path)[:200]
     if error.status_code == 404:
         return answer(
             ProblemError(404, "not-found", f"there is nothing at {path}; /docs lists what there is")
@@ -60,7 +61,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if problem.kind == "bug" or (
         isinstance(error, psycopg.Error) and not isinstance(error, psycopg.OperationalError)
     ):
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _log.error("%s %s failed", request.method, masked(request.url.path), exc_info=error)
     return answer(problem)
 
 

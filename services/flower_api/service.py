@@ -7,6 +7,7 @@ from flower_api.access import refuse_open_doors
 from flower_api.api_metrics import ApiMetrics
 from flower_api.app import create_app
 from flower_api.connection import Bounds
+from flower_api.routes.answer_links import Linking
 from flower_api.server import Server, bind, room_for
 from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.followed_streams import FollowedStreams
@@ -65,6 +66,9 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
         watched_flows=watched_flows,
         watched_lists=watched_lists,
         metrics=metrics,
+        linking=Linking(
+            settings.link_secret, settings.public_url or "", has_tokens=bool(settings.api_tokens)
+        ),
     )
     bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
     server = Server(app, bound, bounds, settings.grace_seconds, on_listening)

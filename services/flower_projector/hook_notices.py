@@ -23,6 +23,7 @@ from flower_engine.projection.archive.refused_events import UNREADABLE, event_of
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.hooks.deliveries import NewDelivery, add_deliveries
 from flower_engine.projection.hooks.hook_rows import read_hooks
+from flower_engine.projection.hooks.reminded_approvals import due_reminders
 from flower_engine.projection.hooks.told_flows import (
     ToldFlow,
     forget_late,
@@ -48,6 +49,7 @@ _SKIP_SECONDS = 10.0  # where nobody is told of anything, what happens is passed
 _LATE_SECONDS = 5.0
 _PAGE_EVENTS = 1_000
 _MOST_LATE = 1_000
+_REMINDERS = {"approval.reminder": "remind_seconds", "approval.escalated": "escalate_seconds"}
 _BREATH = 100  # notifications between which the loop of the projector goes on
 
 
@@ -108,6 +110,7 @@ class NoticeLoop:
         if now >= self._late_at:
             self._late_at = now + _LATE_SECONDS
             await self._tell_late(connection, hooks)
+            await self._remind(connection, hooks)
         page = await follower.read()
         if page is None:
             return _INTERVAL_SECONDS
@@ -173,6 +176,30 @@ class NoticeLoop:
                 await add_deliveries(connection, await _notifications(connection, [hook], moments))
                 if len(late) < _MOST_LATE:
                     await move_late(connection, hook.name, after, known_ms)
+
+    async def _remind(self, connection: Connection, hooks: Sequence[Hook]) -> None:
+        """Tells of approvals that still wait. What was told is in the ledger, under an id that says which
+        reminder it was; so nothing is kept of where this came to, and what passed while nobody told is not
+        made up for."""
+        for occasion, parameter in _REMINDERS.items():
+            for hook in hooks:
+                if occasion not in hook.occasions:
+                    continue
+                due = await due_reminders(connection, parameter, hook.workflow, _MOST_LATE)
+                is_once = occasion == "approval.escalated"
+                moments = [
+                    Moment(
+                        occasion=occasion,
+                        at=one.since_ms + one.every_ms * (1 if is_once else one.times),
+                        flow=one.flow,
+                        task=one.task,
+                        until=one.until_ms,
+                        attempt=one.attempt,
+                        reminder=1 if is_once else one.times,
+                    )
+                    for one in due
+                ]
+                await add_deliveries(connection, await _notifications(connection, [hook], moments))
 
     async def _known_ms(self, connection: Connection) -> int:
         """Every flow that was registered before is projected; 0: that is not known now."""

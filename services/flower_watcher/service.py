@@ -1,5 +1,5 @@
-"""The watcher service: five loops for each partition, and one each for flow control, schedules and
-backfills."""
+"""The watcher service: five loops for each partition, and one each for flow control, schedules,
+backfills and signals that are kept."""
 
 import asyncio
 import logging
@@ -17,6 +17,7 @@ from flower_watcher.backfills import BackfillLoop
 from flower_watcher.decisions import DecisionLoop
 from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
+from flower_watcher.kept_signals import KeptSignalsLoop
 from flower_watcher.lapse import LapseLoop
 from flower_watcher.schedule_sync import ScheduleSyncLoop
 from flower_watcher.scheduled_workflows import Shared
@@ -77,6 +78,7 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
         tasks.append(asyncio.create_task(ControlLoop(client, partitions, url).run()))
         tasks.append(asyncio.create_task(ScheduleSyncLoop(client, partitions, url, shared).run()))
         tasks.append(asyncio.create_task(BackfillLoop(settings).run()))
+        tasks.append(asyncio.create_task(KeptSignalsLoop(settings).run()))
     try:
         with at_work():
             await asyncio.gather(*tasks)

@@ -60,6 +60,7 @@ async def test_approvals_are_listed_shown_and_answered(flower: Flower, own_api: 
     assert "Send it?" in shown
     assert "shows rows 7" in shown
     assert json.loads(flower("approvals", "show", flow, "ok", "--json").stdout)["isAsked"]
+    assert flower("approvals", "link", flow, "ok", "--for", "ann").exit_code == 1  # there is no secret
     assert flower("approvals", "answer", flow, "ok", "--yes").stdout == "task ok has its answer\n"
     await own_api.project()
     assert "not now" in flower("approvals", "show", flow, "ok").stdout

@@ -1,5 +1,6 @@
 """What an operation would do, as it is told before, is what it then does: on flows of many kinds."""
 
+import contextlib
 import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,15 +18,17 @@ from flower_engine.flows.operation_effects import (
     effect_of_rerun,
     with_those_in_need,
 )
-from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.definition import PlannedTask, TaskDefinition
 from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.wait_programs import is_wait
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Results
 from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.wait_transitions import Sent, signal
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
 
@@ -37,10 +40,20 @@ class Asked(NamedTuple):
     selection: Any = ()
     scope: Any = ""
     result: bytes = b""
+    keeps: bool = False
+
+
+WAITS: Sequence[tuple[str, dict[str, Any]]] = (
+    ("@approval", {}),
+    ("@approval", {"of": 2}),
+    ("@event", {"name": "paid"}),
+    ("@sleep", {"seconds": 86_400}),
+)
 
 
 def some_tasks(chance: random.Random) -> list[TaskDefinition]:
-    """A small graph; its tasks take results of others, need them or not, and have rules."""
+    """A small graph; its tasks take results of others, need them or not, have rules, or wait for the
+    world."""
     rows: list[TaskDefinition] = []
     for seq in range(1, chance.randint(2, 6) + 1):
         before = [other for other in range(1, seq) if chance.random() < 0.5]
@@ -56,6 +69,9 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
         failure = chance.choice(["hold", "hold", "give_up", "pass"])
         retry = RetryPolicy(max_attempts=2, delay_ms=300_000) if chance.random() < 0.3 else None
         row = task(seq, *before, parameters=reads, retry=retry)
+        if chance.random() < 0.25:
+            program, parameters = chance.choice(WAITS)
+            row = task(seq, *before, program=program, parameters=parameters)
         rows.append(msgspec.structs.replace(row, rule=rule, on_failure=failure))
     return rows
 
@@ -65,7 +81,8 @@ def something(chance: random.Random, tasks: int) -> Asked:
     scope = chance.choice(["", "only", "dependents"])
     verb = chance.choice(["rerun", "rerun", "rerun", "ignore", "ignore", "cancel"])
     if verb == "rerun":
-        return Asked(verb, chance.choice([chosen, chosen, "failed", "all"]), scope)
+        selection = chance.choice([chosen, chosen, "failed", "all"])
+        return Asked(verb, selection, scope, keeps=chance.random() < 0.4)
     return Asked(verb, chosen, result=b"7" if len(chosen) == 1 and chance.random() < 0.4 else b"")
 
 
@@ -74,7 +91,9 @@ def foretold(flow: FlowState, asked: Asked, now_ms: int) -> Effect | str:
     try:
         match asked.verb:
             case "rerun":
-                return effect_of_rerun(flow, asked.selection, asked.scope, now_ms=now_ms)
+                return effect_of_rerun(
+                    flow, asked.selection, asked.scope, now_ms=now_ms, keep_answers=asked.keeps
+                )
             case "ignore":
                 return effect_of_ignore(flow, asked.selection, has_result=bool(asked.result))
             case _:
@@ -96,6 +115,7 @@ async def done(engine: Engine, flow: str, asked: Asked, restored: Restored | Non
                         by="bob",
                         selection=asked.selection,
                         scope=asked.scope,
+                        keep_answers=asked.keeps,
                         restored=restored,
                         results=results,
                     )
@@ -129,6 +149,31 @@ async def lead_somewhere(engine: Engine, chance: random.Random) -> None:
         if outcomes:
             got = await engine.exchange("w1", outcomes=outcomes)
             assert got.words == ["ok"] * len(outcomes)
+        for flow in (await states(engine)).values():
+            for one in flow.tasks if flow.ended_ms is None else ():
+                if one.is_awaiting and chance.random() < 0.5:
+                    await end_wait(engine, flow.flow, one.planned, chance)
+
+
+async def end_wait(engine: Engine, flow: str, planned: PlannedTask, chance: random.Random) -> None:
+    """What the task awaits comes, or some of it; a sleep goes on."""
+    where = (engine.client, engine.partition)
+    if planned.program == "@approval":
+        with contextlib.suppress(RefusedError):  # the name has answered already
+            by = chance.choice(["ann", "bob"])
+            await operator_transitions.answer(*where, flow, by=by, task=planned.seq, answer=b"{}")
+    elif planned.program == "@event":
+        sent = Sent(name="paid", id=str(chance.random()), by="shop", payload=b"1")
+        await signal(*where, sent, [flow], "each")
+
+
+def goes_on(flow: FlowState) -> set[int]:
+    """What is ready, or awaits the world from then on."""
+    return ready_in(flow) | awaiting_in(flow)
+
+
+def awaiting_in(flow: FlowState) -> set[int]:
+    return {one.planned.seq for one in flow.tasks if one.is_awaiting}
 
 
 def ready_in(flow: FlowState) -> set[int]:
@@ -182,7 +227,9 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     assert set(told.runs).isdisjoint(told.reopens)
     assert set(told.passed_over) == passed, about
     assert set(told.cut_off) == cut_off, about
-    assert set(told.ready) == ready_in(after) - ready_in(before), about
+    assert set(told.ready) - awaiting_in(before) == goes_on(after) - goes_on(before), about
+    asked_again = {seq for seq in again if is_wait(before.task(seq).planned.program)}
+    assert set(told.asked_again) == asked_again, about
     assert set(told.kept) == (ended_in(before) & ended_in(after)) - passed - again, about
     assert told.ends == (after.ended_ms is not None), about
 
@@ -203,3 +250,35 @@ async def test_a_cascade_passes_over_all_that_cannot_do_without(engine: Engine) 
     assert (told.passed_over, told.ready) == ([1, 2, 3], [4])
     await operator_transitions.ignore(engine.client, engine.partition, flow, by="bob", tasks=chosen)
     assert [claim.task for claim in await engine.claim()] == [4]
+
+
+async def test_waits_behind_what_runs_again_keep_their_answers_where_somebody_says_so(
+    engine: Engine,
+) -> None:
+    rows: Sequence[TaskDefinition] = [
+        task(1),
+        task(2, 1, program="@approval"),
+        task(3, 2, parameters={"a": {"$from": 2, "path": "/answer"}}),
+        task(4, program="@sleep", parameters={"seconds": 86_400}),
+    ]
+    where = (engine.client, engine.partition)
+    flow = await engine.register(*rows)
+    await engine.finish(*await engine.claim())
+    await operator_transitions.answer(*where, flow, by="ann", task=2, answer=b'{"approved":true}')
+    await engine.finish(*await engine.claim())
+    before = (await states(engine))[flow].task(2).result
+    for keeps, again in ((True, {1, 3}), (False, {1, 2, 3})):
+        state = (await states(engine))[flow]
+        told = effect_of_rerun(state, [1], "dependents", keep_answers=keeps)
+        assert (set(told.runs), told.asked_again) == (again, [] if keeps else [2])
+        asked = Asked("rerun", [1], "dependents", keeps=keeps)
+        assert await done(engine, flow, asked, None) == ""
+        after = (await states(engine))[flow]
+        assert {one.planned.seq for one in after.tasks if not one.has_ended} - {4} == again
+        if keeps:
+            assert after.task(2).result == before
+            await engine.check()
+            for _ in range(2):
+                await engine.finish(*await engine.claim())
+    assert await done(engine, flow, Asked("rerun", [2], keeps=True), None) == "waits"
+    await engine.check()

@@ -196,10 +196,12 @@ def test_a_file_instead_of_a_module_gets_a_hint() -> None:
 
 def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
-        *("CONTEXT", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError", "ParameterError"),
+        *("CONTEXT", "Approved", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError"),
+        *("ParameterError",),
         *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
-        *("Workflow", "at_least", "context", "either", "hold", "hook", "is_in", "is_none", "not_"),
-        *("otherwise", "program", "secret", "slot", "some", "text", "when", "workflow"),
+        *("Workflow", "answered_by", "approval", "at_least", "context", "either", "event", "hold"),
+        *("hook", "is_in", "is_none", "not_", "otherwise", "program", "secret", "sleep", "slot"),
+        *("some", "text", "when", "workflow"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
     assert set(flower_engine.__all__) <= set(dir(flower_engine))

@@ -86,6 +86,11 @@ class RerunBody(MayBeDry, WithParameters):
         description="dependents: all that depends on them, too; only: whatever dependents have; absent: what"
         " read their results, too, and refused where another dependent would keep a result of the old run",
     )
+    keep_answers: bool = Field(
+        False,
+        description="waits behind them (sleeps, events, approvals) that have ended and are not named keep"
+        " what came of them; else they ask anew",
+    )
     workflow_version: WorkflowVersion | None = Field(
         None,
         description="what runs again has the bodies of this version of the workflow from then on, which must"
@@ -167,9 +172,13 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         selection = tasks or body.selection
         operates = operator(request, task_flow_id, body, key)
         if body.dry_run:
-            effect = await operates.effect_of_rerun(selection, body.scope or "", changes, _version_of(body))
+            effect = await operates.effect_of_rerun(
+                selection, body.scope or "", changes, _version_of(body), keep_answers=body.keep_answers
+            )
             return _foretold(task_flow_id, "rerun", effect)
-        done = await operates.rerun(selection, body.scope or "", changes, _version_of(body))
+        done = await operates.rerun(
+            selection, body.scope or "", changes, _version_of(body), keep_answers=body.keep_answers
+        )
         return _reply(task_flow_id, "rerun", done, operates.warnings)
 
     @app.post(

@@ -4,23 +4,27 @@ that flows wait for."""
 import uuid
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from flower_api.access import by_of, roles_of
+from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import FlowIdPath
+from flower_api.request_times import is_known_time
 from flower_api.routes.operations import operation_of
 from flower_api.routes.tasks import TaskPath
 from flower_api.schemas import IdempotencyKey, KeyHeader, OperatedView, RequestBody
 from flower_engine.flows.answers import Answerer
+from flower_engine.flows.kept_signals import keep
 from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.signals import send_to_all, send_to_flow
 from flower_engine.flows.task_numbers import numbers_of
 from flower_engine.model.wait_programs import MAX_SIGNAL_NAME
-from flower_engine.projection.read.views import View
+from flower_engine.projection.definitions.signal_rows import SignalCursor, list_signals
+from flower_engine.projection.read.views import Moment, View
 from flower_engine.transitions.wait_transitions import Sent
 
 _MOST_TOLD = 1_000
@@ -43,6 +47,13 @@ class SignalAllBody(SignalBody):
     """The same for all flows in which a task awaits it, or with `first` for one of them."""
 
     first: bool = False
+    keep_seconds: float | None = Field(
+        None,
+        ge=1,
+        le=30 * 86_400,
+        description="so long it is kept, for flows that come to await it; each gets it once, with `first` one"
+        " flow at all",
+    )
 
 
 class AnswerBody(RequestBody):
@@ -73,13 +84,35 @@ class TakenView(View):
 
 class SignalledAllView(View):
     """How many tasks took the signal, the first of them, and in how many flows none takes such a payload.
-    `isKnown`: a flow got it before, by the same id."""
+    `isKnown`: a flow got it before, by the same id. `keptUntil`: so long it is kept for others (null: it is
+    not)."""
 
     id: str
     taken: int
     tasks: list[TakenView]
     unfit: int
     is_known: bool
+    kept_until: Moment | None = None
+
+
+class KeptSignalView(View):
+    """A signal that is kept for flows that come to await it; `taken`: by so many tasks so far."""
+
+    id: str
+    name: str
+    key: str
+    by: str
+    sent: Moment
+    until: Moment
+    first: bool
+    taken: int
+
+
+class SignalsPage(View):
+    """Signals that are kept, the oldest first; `next` is the cursor of the next page."""
+
+    signals: list[KeptSignalView]
+    next: str | None
 
 
 def add_signals(app: FastAPI, stores: PostgresStores) -> None:
@@ -109,14 +142,41 @@ def add_signals(app: FastAPI, stores: PostgresStores) -> None:
     @app.post(
         "/signals",
         summary="Send a signal to all flows that await it",
-        responses=replies({200: (SignalledAllView, "Who took it")}, problems=(400, 413, 415, 422, 503)),
+        responses=replies(
+            {200: (SignalledAllView, "Who took it")}, problems=(400, 409, 413, 415, 422, 429, 503)
+        ),
     )
     async def post_signal(body: SignalAllBody, request: Request, key: KeyHeader = None) -> Response:
-        """By name and key. What no task awaits now is not kept."""
+        """By name and key. What no task awaits now is not kept, unless `keepSeconds` says so."""
         sent = sent_of(body, request, key)
-        done = await send_to_all(stores, sent, first=body.first)
+        until = None
+        if body.keep_seconds is not None:
+            kept, done = await keep(stores, sent, body.keep_seconds, first=body.first)
+            until = kept.until
+        else:
+            done = await send_to_all(stores, sent, first=body.first)
         tasks = [TakenView(one.flow, one.task) for one in done.taken[:_MOST_TOLD]]
-        return reply(SignalledAllView(sent.id, len(done.taken), tasks, done.unfit, done.is_known))
+        return reply(SignalledAllView(sent.id, len(done.taken), tasks, done.unfit, done.is_known, until))
+
+    @app.get(
+        "/signals",
+        summary="List signals that are kept",
+        responses=replies({200: (SignalsPage, "A page of them, the oldest first")}, problems=(422, 503)),
+    )
+    async def get_signals(
+        cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    ) -> Response:
+        """Those that were sent by name and key, and wait for flows that come to await them."""
+        behind = None if cursor is None else _read_cursor(cursor)
+        async with stores.postgres() as connection:
+            found = await list_signals(connection, behind, limit + 1)
+        end = SignalCursor(found[limit - 1].sent, found[limit - 1].id) if len(found) > limit else None
+        views = [
+            KeptSignalView(one.id, one.name, one.key, one.by, one.sent, one.until, one.is_first, one.taken)
+            for one in found[:limit]
+        ]
+        return reply(SignalsPage(views, end and cursor_of(end)))
 
     @app.post(
         "/flows/{task_flow_id}/tasks/{task}/answer",
@@ -136,3 +196,10 @@ def add_signals(app: FastAPI, stores: PostgresStores) -> None:
         answerer = Answerer(stores, flow_id, by_of(request), body.version, operation)
         done = await answerer.answer(number, body.answer, body.attempt, roles=roles_of(request))
         return reply(OperatedView(flow_id, "answer", done.version, list(done.tasks)))
+
+
+def _read_cursor(cursor: str) -> SignalCursor:
+    begin = read_cursor(cursor, SignalCursor)
+    if not is_known_time(begin.sent) or "\0" in begin.id:
+        raise no_cursor()
+    return begin

@@ -19,6 +19,7 @@ from flower_cli.commands.api_options import (
     WorkflowOption,
 )
 from flower_cli.commands.flow_names import flow_id
+from flower_cli.commands.schedule_settings import seconds_of
 from flower_cli.commands.signals import answer as give_answer
 from flower_cli.console import out
 from flower_engine.client.api_location import path_part
@@ -136,6 +137,28 @@ def _whom(one: dict[str, Any]) -> str:
 
 def _said(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+@_app.command()
+def link(
+    context: typer.Context,
+    flow: FlowArgument,
+    task: TaskArgument,
+    name: Annotated[str, typer.Option("--for", help="In whose name it answers")],
+    expires: Annotated[str, typer.Option("--expires", help="How long it works, as 2d")] = "7d",
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a link that answers an approval without an account, once."""
+    before_url, before_json = context.obj
+    body = {"for": name, "expiresSeconds": seconds_of(expires)}
+    with connected(url or before_url) as api:
+        path = f"/flows/{path_part(flow_id(api, flow))}/tasks/{path_part(task)}/links"
+        made = api.post(path, body)
+    if as_json or before_json:
+        print_json(made)
+    else:
+        typer.echo(msgspec.json.decode(made)["url"])  # whole, however narrow the terminal is
 
 
 @_app.command()

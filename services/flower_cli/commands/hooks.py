@@ -93,7 +93,9 @@ def add(
     occasions: Annotated[
         list[str],
         typer.Option(
-            "--on", help="flow.failed, flow.finished, flow.cancelled, flow.late, slot.missed. Repeatable"
+            "--on",
+            help="flow.failed, flow.finished, flow.cancelled, flow.late, slot.missed, approval.asked,"
+            " approval.reminder, approval.escalated. Repeatable",
         ),
     ],
     webhook: Annotated[str | None, typer.Option("--webhook", help="Call this URL")] = None,

@@ -57,6 +57,9 @@ def rerun(
     task_param: TaskParamOption = None,
     unset: UnsetOption = None,
     workflow_version: WorkflowVersionOption = None,
+    keep_answers: Annotated[
+        bool, typer.Option("--keep-answers", help="Waits behind them that have ended keep what came of them")
+    ] = False,
     dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
@@ -73,6 +76,8 @@ def rerun(
     body |= _parameters(param, task_param, unset)
     if workflow_version:
         body["workflowVersion"] = workflow_version
+    if keep_answers:
+        body["keepAnswers"] = True
     if dry_run:
         body["dryRun"] = True
     _operate(flow, "rerun", body, version, url, as_json)

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from flower_cli.commands import words
 from flower_cli.commands.api_client import connected, print_json
 from flower_cli.commands.api_options import FlowArgument, JsonOption, UrlOption, VersionOption
 from flower_cli.commands.flow_names import flow_id
+from flower_cli.commands.schedule_settings import seconds_of
 from flower_cli.console import out
 from flower_cli.values import value_of
 from flower_engine.client.api_location import path_part
@@ -30,6 +32,9 @@ def signal(
         str, typer.Option("--key", help="Which of these it is, such as the number of an order")
     ] = "",
     first: Annotated[bool, typer.Option("--first", help="Only one flow gets it")] = False,
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="Keep it so long, as 1h, for flows that come to await it")
+    ] = None,
     identity: Annotated[
         str | None, typer.Option("--id", help="Sent again with the same id it counts once")
     ] = None,
@@ -37,15 +42,16 @@ def signal(
     as_json: JsonOption = False,
 ) -> None:
     """Tell a flow, or all that await it, that something happened."""
-    if flow and first:
-        raise typer.BadParameter("--first is for signals to all flows; leave --flow out")
+    if flow and (first or keep):
+        raise typer.BadParameter("--first and --keep are for signals to all flows; leave --flow out")
     body: dict[str, Any] = {"name": name, "payload": value_of(payload), "id": identity or uuid.uuid4().hex}
     body |= {"key": key} if key else {}
     with connected(url) as api:
         if flow:
             reply = api.post(f"/flows/{path_part(flow_id(api, flow))}/signals", body)
         else:
-            reply = api.post("/signals", body | ({"first": True} if first else {}))
+            body |= ({"first": True} if first else {}) | ({"keepSeconds": seconds_of(keep)} if keep else {})
+            reply = api.post("/signals", body)
     if as_json:
         print_json(reply)
     else:
@@ -86,8 +92,14 @@ def _in_words(reply: dict[str, Any]) -> str:
     if "became" not in reply:
         taken = reply["taken"]
         if not taken:
-            return "a flow got it before" if reply["isKnown"] else "no task awaits it; it is not kept"
-        return f"taken by {taken} task{'' if taken == 1 else 's'}"
+            return "a flow got it before" if reply["isKnown"] else f"no task awaits it; {_kept(reply)}"
+        said = f"taken by {taken} task{'' if taken == 1 else 's'}"
+        return f"{said}; {_kept(reply)}" if reply["keptUntil"] else said
     if reply["became"] == "taken":
         return f"taken by task {reply['taskExecSeq']}"
     return "kept until a task awaits it" if reply["became"] == "kept" else "it came before; it counts once"
+
+
+def _kept(reply: dict[str, Any]) -> str:
+    until = reply["keptUntil"]
+    return f"it is kept until {words.moment(until)} UTC" if until else "it is not kept"

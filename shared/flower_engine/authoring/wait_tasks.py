@@ -75,6 +75,8 @@ class _Wait:
 
 
 class _Sleep(_Wait):
+    """Makes a task that waits so long, or until a moment; see calling it."""
+
     program = SLEEP
 
     @overload
@@ -109,6 +111,8 @@ class _Sleep(_Wait):
 
 
 class _Event(_Wait):
+    """Makes a task that waits for a signal; see calling it."""
+
     program = EVENT
 
     @overload
@@ -153,6 +157,8 @@ class _Event(_Wait):
 
 
 class _Approval(_Wait):
+    """Makes a task that waits until people answer; see calling it."""
+
     program = APPROVAL
 
     @overload
@@ -169,6 +175,7 @@ class _Approval(_Wait):
         timeout: Duration | None = None,
         default: T = ...,
         remind: Duration | None = None,
+        escalate: Duration | None = None,
     ) -> T: ...
     @overload
     def __call__(
@@ -183,6 +190,7 @@ class _Approval(_Wait):
         timeout: Duration | None = None,
         default: Approved = ...,
         remind: Duration | None = None,
+        escalate: Duration | None = None,
     ) -> Approved: ...
 
     def __call__(
@@ -198,6 +206,7 @@ class _Approval(_Wait):
         timeout: Any = None,
         default: Any = _UNSET,
         remind: Any = None,
+        escalate: Any = None,
     ) -> Any:
         """Makes a task that waits until people answer; it is typed as the answer, which is of the type
         ``form`` (without one :class:`Approved`). An answer whose field ``approved`` is false ends it, whoever
@@ -206,7 +215,8 @@ class _Approval(_Wait):
         ``title``, ``text`` and ``shows`` (JSON of any kind) are shown beside the form, and may be made of
         results. ``roles``: names or roles of tokens that may answer; ``of``: how many names must;
         ``not_registrant``: who registered the flow may not. ``timeout``: how long at most; then the task is
-        suspended, or the ``default`` counts as the answer. ``remind``: hooks are told again so often.
+        suspended, or the ``default`` counts as the answer. ``remind``: hooks are told again so often;
+        ``escalate``: they are told once more after that time, those that hear of ``approval.escalated``.
 
         Raises:
             DefinitionError: a value does not fit; names file and line.
@@ -228,6 +238,8 @@ class _Approval(_Wait):
         _add_end("approval", given, timeout, default, form)
         if remind is not None:
             given["remind_seconds"] = _seconds("approval", "remind", remind)
+        if escalate is not None:
+            given["escalate_seconds"] = _seconds("approval", "escalate", escalate)
         return self._made(given, form, part="/answer")
 
 

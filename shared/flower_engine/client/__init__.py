@@ -34,11 +34,14 @@ if TYPE_CHECKING:
         Task,
         Worker,
     )
+    from flower_engine.client.wait_values import AnswerLink, Approval, Signalled, SignalledAll
     from flower_engine.client.wanted_flows import NamedWorkflow, Registration, named, registration
 
 __all__ = [
+    "AnswerLink",
     "ApiRefusedError",
     "ApiUnavailableError",
+    "Approval",
     "AsyncClient",
     "AsyncFlowHandle",
     "AuthError",
@@ -60,6 +63,8 @@ __all__ = [
     "Operated",
     "Registration",
     "ResultError",
+    "Signalled",
+    "SignalledAll",
     "Task",
     "Worker",
     "named",
@@ -83,6 +88,7 @@ _PLACES = {
         "ResultError",
     ),
     "flow_values": ("Deployed", "Event", "Flow", "FlowEntry", "LogLine", "Operated", "Task", "Worker"),
+    "wait_values": ("AnswerLink", "Approval", "Signalled", "SignalledAll"),
     "wanted_flows": ("NamedWorkflow", "Registration", "named", "registration"),
 }
 

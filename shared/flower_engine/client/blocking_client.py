@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVa
 
 import msgspec
 
-from flower_engine.client import flow_calls, workflow_calls
+from flower_engine.client import flow_calls, wait_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Answer, Patience, Request, Steps, Unreached
 from flower_engine.client.api_location import api_url
 from flower_engine.client.blocking_backfills import Backfills
@@ -40,6 +40,7 @@ from flower_engine.client.flow_values import (
 from flower_engine.client.http_sessions import BlockingSession
 from flower_engine.client.http_settings import session_settings
 from flower_engine.client.log_following import LogFollowing
+from flower_engine.client.wait_values import AnswerLink, Approval, Signalled, SignalledAll
 from flower_engine.client.wanted_flows import (
     NamedWorkflow,
     Registration,
@@ -149,6 +150,48 @@ class Client:
             page, cursor = self.run(
                 flow_calls.flows_page({**query, "cursor": cursor or None}, self.patience())
             )
+            yield from page[:left]
+            left = None if left is None else left - len(page)
+            if cursor is None or (left is not None and left <= 0):
+                return
+
+    def signal(
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        key: str | int = "",
+        first: bool = False,
+        keep_seconds: float | None = None,
+        signal_id: str | None = None,
+    ) -> SignalledAll:
+        """Tells all flows in which a task awaits it that something happened, or the ``first`` of them, and
+        with ``keep_seconds`` those that come to await it in that time. With the same ``signal_id`` it counts
+        once in a flow, however often it is sent.
+
+        Raises:
+            ParametersError: no task that awaits it takes such a payload.
+        """
+        body = wait_calls.signal_body(name, payload, key, signal_id, first=first, keep_seconds=keep_seconds)
+        return self.run(wait_calls.signal_all(body, self.patience()))
+
+    def approvals(
+        self,
+        workflow: str | None = None,
+        *,
+        role: str | None = None,
+        name: str | None = None,
+        mine: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Approval]:
+        """Approvals that wait for an answer, those that were asked last first, page after page: of a
+        workflow; that ask for a name or role; that somebody of this ``name`` may answer and has not yet, or
+        (``mine``) whose token this is."""
+        query = {"taskId": workflow, "role": role, "for": name, "mine": "true" if mine else None}
+        left, cursor = limit, ""
+        while True:
+            query |= {"cursor": cursor or None, "limit": str(min(left or 1_000, 1_000))}
+            page, cursor = self.run(wait_calls.approvals_page(query, self.patience()))
             yield from page[:left]
             left = None if left is None else left - len(page)
             if cursor is None or (left is not None and left <= 0):
@@ -456,6 +499,57 @@ class FlowHandle(Generic[R]):
     def cancel(self, *, reason: str = "", dry_run: bool = False, version: int | None = None) -> Operated:
         """Ends it. ``dry_run``: only says what that would cut off."""
         return self._operate("cancel", reason=reason, version=version, **dry_run_body(dry_run))
+
+    def signal(
+        self, name: str, payload: Any = None, *, key: str | int = "", signal_id: str | None = None
+    ) -> Signalled:
+        """Tells it that something happened: the task that awaits it takes it, else it is kept until one does.
+        With the same ``signal_id`` it counts once, however often it is sent.
+
+        Raises:
+            FlowEndedError: it has ended.
+            TooManySignalsError: it keeps as many as it may.
+            ParametersError: the payload does not fit the type of a task that may take it.
+        """
+        body = wait_calls.signal_body(name, payload, key, signal_id)
+        return self._client.run(wait_calls.signal(self.id, body, self._client.patience()))
+
+    def answer(
+        self, task: int | str, answer: Any, *, attempt: int | None = None, version: int | None = None
+    ) -> Operated:
+        """Answers an approval: True and False are yes and no, anything else is as its form wants it. Its
+        ``tasks`` are empty while others are still to answer. ``attempt``: the asking that whoever answers has
+        seen.
+
+        Raises:
+            NotAskedError: others are asked.
+            RefusedError: nobody is asked just now, it was asked anew, or this name has answered.
+            ParametersError: it is not what the form wants.
+        """
+        done = self._client.run(
+            wait_calls.answer(
+                self.id, task, wait_calls.answer_body(answer, attempt, version), self._client.patience()
+            )
+        )
+        self._version = max(self._version, done.version)
+        return done
+
+    def approval(self, task: int | str) -> Approval:
+        """An approval with what it shows.
+
+        Raises:
+            RefusedError: the task is none.
+        """
+        return self._client.run(wait_calls.approval(self.id, task, self._client.patience()))
+
+    def answer_link(self, task: int | str, name: str, *, seconds: float = 7 * 86_400) -> AnswerLink:
+        """A link by which this name answers an approval, once and without an account.
+
+        Raises:
+            RefusedError: nobody is asked just now, or the API has no secret for links.
+            AuthError: the token may not make links.
+        """
+        return self._client.run(wait_calls.link(self.id, task, name, seconds, self._client.patience()))
 
     def pause(self, *, reason: str = "", version: int | None = None) -> Operated:
         """Nothing of it starts until it is resumed."""

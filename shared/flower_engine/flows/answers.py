@@ -19,10 +19,11 @@ class Answerer(Operator):
     """Answers an approval of one flow for somebody."""
 
     async def answer(
-        self, task: int, given: Any, attempt: int | None = None, *, roles: Collection[str] = ()
+        self, task: int, given: Any, attempt: int | None = None, *, roles: Collection[str] | None = ()
     ) -> Operated:
         """Gives an answer. ``attempt``: the one in which it was asked, as whoever answers has seen it;
-        ``roles``: what they have of these besides their name.
+        ``roles``: what they have of these besides their name; None: it does not matter, as a link was made
+        for this name.
 
         Raises:
             ParametersError: it is not what the approval asks for.
@@ -59,7 +60,7 @@ class Answerer(Operator):
                 raise
             raise FlowEndedError(f"flow {self._flow}: it has ended; nobody is asked any more") from None
 
-    async def _check(self, message: TaskMessage, given: Any, roles: Collection[str]) -> None:
+    async def _check(self, message: TaskMessage, given: Any, roles: Collection[str] | None) -> None:
         asked = Asked.of_parameters(known_parameters(message))
         registered_by = (await self.state()).registered.by if asked.not_registrant else ""
         why = asked.refusal(self._by, roles, registered_by)

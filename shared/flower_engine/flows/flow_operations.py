@@ -68,11 +68,18 @@ class Operator:
         self._ended: FlowState  # what it is put back from
 
     async def rerun(
-        self, selection: Any, scope: Scope, changes: Changes, workflow_version: str = ""
+        self,
+        selection: Any,
+        scope: Scope,
+        changes: Changes,
+        workflow_version: str = "",
+        *,
+        keep_answers: bool = False,
     ) -> Operated:
         """Reruns tasks (a list, "failed" or "all"), with new parameters for some. ``warnings`` holds what
         of these could not be checked. ``workflow_version``: what runs again has the bodies of that version of
         the workflow from then on, its number, how its hash begins, or "newest"; "": as they are.
+        ``keep_answers``: waits that are behind, and not named, keep what came of them.
 
         Raises:
             ParametersError: a task or its program cannot take the parameters.
@@ -97,6 +104,7 @@ class Operator:
                 by=self._by,
                 selection=selection,
                 scope=scope,
+                keep_answers=keep_answers,
                 messages=messages.by_task,
                 keys=messages.keys,
                 bodies=bodies.by_task,
@@ -161,7 +169,13 @@ class Operator:
             )
 
     async def effect_of_rerun(
-        self, selection: Any, scope: Scope, changes: Changes, workflow_version: str = ""
+        self,
+        selection: Any,
+        scope: Scope,
+        changes: Changes,
+        workflow_version: str = "",
+        *,
+        keep_answers: bool = False,
     ) -> Effect:
         """What :meth:`rerun` would do; raises as it does. Nothing is done."""
         state = await self._seen_state()
@@ -174,7 +188,9 @@ class Operator:
             known = {seq: task_message(state.workflow, state.task(seq).planned) for seq in changes}
             await new_messages(self._stores, known, changes)
         now = await now_ms(self._stores.redis, self._partition.keys)
-        return effect_of_rerun(state, selection, scope, changed=changed, now_ms=now)
+        return effect_of_rerun(
+            state, selection, scope, changed=changed, now_ms=now, keep_answers=keep_answers
+        )
 
     async def effect_of_ignore(
         self, tasks: Sequence[int], *, has_result: bool = False, cascade: bool = False

@@ -47,15 +47,22 @@ class Effect(msgspec.Struct, kw_only=True):
 
 
 def effect_of_rerun(
-    flow: FlowState, selection: Selection, scope: Scope, *, changed: Iterable[int] = (), now_ms: int = 0
+    flow: FlowState,
+    selection: Selection,
+    scope: Scope,
+    *,
+    changed: Iterable[int] = (),
+    now_ms: int = 0,
+    keep_answers: bool = False,
 ) -> Effect:
     """Of a rerun; the state is changed. ``changed``: tasks that have other parameters, or another body, from
-    then on; ``now_ms``: engine time, by which retries are due.
+    then on; ``now_ms``: engine time, by which retries are due; ``keep_answers``: see
+    ``transitions/operator_transitions.py``.
 
     Raises:
         RefusedError: it would be refused.
     """
-    again = _Again(flow, scope, set(changed), now_ms)
+    again = _Again(flow, scope, set(changed), now_ms, keep_answers)
     again.select(selection)
     ran = again.checked(selection)
     before = _Before(flow)
@@ -186,11 +193,15 @@ class _Before:
 class _Again:
     """What runs again, found as the transition finds it."""
 
-    def __init__(self, flow: FlowState, scope: Scope, changed: set[int], now_ms: int) -> None:
+    def __init__(
+        self, flow: FlowState, scope: Scope, changed: set[int], now_ms: int, keep_answers: bool
+    ) -> None:
         self._flow = flow
         self._scope = scope
         self._changed = changed
         self._now_ms = now_ms
+        self._keeps_answers = keep_answers
+        self._kept: set[int] = set()
         self._again: dict[int, None] = {}
         self._stack: list[int] = []
 
@@ -273,8 +284,18 @@ class _Again:
                     and seq in reads_of(behind.planned)
                     and _uses(behind, seq)
                 )
-                if self._scope == "dependents" or read_it:
+                if self._scope != "dependents" and not read_it:
+                    continue
+                if not self._keeps_its_answer(behind):
                     self._add([dependent])
+                elif dependent not in self._kept:
+                    self._kept.add(dependent)
+                    self._stack += [dependent] if self._scope == "dependents" else []
+
+    def _keeps_its_answer(self, task: TaskState) -> bool:
+        """Whether it has waited for the world, and what came of it stays."""
+        is_wait_over = task.status is Status.FINISH and is_wait(task.planned.program)
+        return self._keeps_answers and is_wait_over and task.planned.seq not in self._again
 
     def _add_away(self) -> None:
         """A dependent that waits for its retry, or the world, began on a result that goes."""
@@ -320,7 +341,7 @@ class _Again:
                 continue
             if behind.status is Status.RUNNING:
                 self._refuse("dependent-running", str(seq), str(dependent))
-            if behind.status is Status.FINISH and self._scope == "":
+            if behind.status is Status.FINISH and self._scope == "" and dependent not in self._kept:
                 self._refuse("dependent-started", str(seq), str(dependent))
 
     def _refuse(self, reason: str, *words: str) -> NoReturn:

@@ -79,6 +79,16 @@ async def send_to_all(stores: Stores, sent: Sent, *, first: bool = False) -> Del
     Raises:
         ParametersError: the payload fits the type of none of these tasks.
     """
+    done, faults = await deliver(stores, sent, first=first)
+    if faults and not done.taken and not done.is_known:
+        raise ParametersError(faults)
+    return done
+
+
+async def deliver(
+    stores: Stores, sent: Sent, *, first: bool = False
+) -> tuple[Delivered, list[ParameterFault]]:
+    """The same, with what is wrong with the payload for a task that awaits it."""
     taken: list[Signalled] = []
     unfit, fault = 0, list[ParameterFault]()
     for partition in stores.partitions:
@@ -93,10 +103,8 @@ async def send_to_all(stores: Stores, sent: Sent, *, first: bool = False) -> Del
             done = await signal(stores.redis, partition, sent, fitting, "first" if first else "each")
             taken += [one for one in done if one.word == "taken"]
             if first and any(one.word in ("taken", "known", "other") for one in done):
-                return Delivered(taken, unfit, not taken)
-    if fault and not taken:
-        raise ParametersError(fault)
-    return Delivered(taken, unfit)
+                return Delivered(taken, unfit, not taken), fault
+    return Delivered(taken, unfit), fault
 
 
 async def _awaiting(stores: Stores, partition: Partition, sent: Sent) -> AsyncIterator[Sequence[str]]:

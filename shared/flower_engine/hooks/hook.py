@@ -11,7 +11,16 @@ from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_secret_name
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 
-Occasion = Literal["flow.failed", "flow.finished", "flow.cancelled", "flow.late", "slot.missed"]
+Occasion = Literal[
+    "flow.failed",
+    "flow.finished",
+    "flow.cancelled",
+    "flow.late",
+    "slot.missed",
+    "approval.asked",
+    "approval.reminder",
+    "approval.escalated",
+]
 """What a hook can tell of. A flow has ``failed`` as soon as it is held up by a failed task (Suspend)."""
 HookKind = Literal["webhook", "command", "python"]
 OCCASIONS: tuple[str, ...] = get_args(Occasion)

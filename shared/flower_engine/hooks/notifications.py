@@ -10,6 +10,7 @@ from flower_engine.hooks.occasions import Moment
 from flower_engine.model.times import nearest
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+REMINDERS = ("approval.reminder", "approval.escalated")
 _MOST_MESSAGE = 4_096  # characters of an error's message
 
 
@@ -29,6 +30,8 @@ def notification_id(hook: str, moment: Moment) -> str:
         of = f"{moment.schedule}\0{moment.slot}"
     elif moment.occasion == "flow.late":  # a flow is late once, whatever becomes of it
         of = moment.flow
+    elif moment.occasion in REMINDERS:  # which are no event of the flow
+        of = f"{moment.flow}\0{moment.task}\0{moment.attempt}\0{moment.reminder}"
     else:
         of = f"{moment.flow}\0{moment.version}"
     return message_id(f"{hook}\0{moment.occasion}\0{of}")
@@ -52,6 +55,10 @@ def body_of(hook: str, number: str, moment: Moment, facts: FlowFacts) -> bytes:
         data |= {"taskId": facts.workflow, "until": _time(moment.until), "count": moment.count}
     if facts.task is not None:
         data["task"] = facts.task
+    if moment.attempt:
+        data |= {"attempt": moment.attempt, "until": _time(moment.until or None)}
+    if moment.reminder:
+        data["reminder"] = moment.reminder
     if moment.error is not None:
         data["error"] = {"type": moment.error.type, "message": moment.error.message[:_MOST_MESSAGE]}
     for name, said in (("by", moment.by), ("reason", moment.reason)):

@@ -17,6 +17,7 @@ from flower_engine.model.events import (
     FlowEvent,
     FlowSnapshot,
     FlowTimedOut,
+    TaskAwaiting,
     TaskError,
     TaskGivenUp,
     TaskOverdue,
@@ -28,6 +29,7 @@ from flower_engine.model.status import Status
 WANTED: LiteralString = """
 type IN ('task.suspended', 'task.overdue', 'flow.timed_out', 'task.ignored', 'flow.rerun', 'flow.cancelled',
   'flow.snapshot', 'schedule.missed', 'task.given_up')
+OR type = 'task.awaiting' AND (event IS NULL OR event ->> 'kind' = 'approval')
 OR type IN ('task.finished', 'tasks.passed') AND (event IS NULL OR event -> 'ends' = 'true')
 """
 """SQL over a row of the archive: whether it may be an occasion, or change how many tasks are in Suspend."""
@@ -38,7 +40,8 @@ Suspended = MutableMapping[str, int]
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """An occasion as an event tells it. ``version`` is the flow's then; of a slot, ``slot`` is its time (ms),
-    ``until`` that of the last of ``count`` in a row, and ``schedule`` the uid."""
+    ``until`` that of the last of ``count`` in a row, and ``schedule`` the uid. Of an approval ``until`` is
+    when it has waited too long (0: never), ``attempt`` the asking, ``reminder`` which one of that it is."""
 
     occasion: str
     at: int
@@ -52,6 +55,8 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     slot: int = 0
     until: int = 0
     count: int = 0
+    attempt: int = 0
+    reminder: int = 0
 
 
 def moments_of(event: AnyEvent, suspended: Suspended) -> Moment | None:
@@ -68,6 +73,8 @@ def moments_of(event: AnyEvent, suspended: Suspended) -> Moment | None:
         )
     if not isinstance(event, FlowEvent):
         return None
+    if isinstance(event, TaskAwaiting):
+        return _asked(event)
     before = suspended.pop(event.flow, 0)
     now = _suspended_after(event, before)
     ends = MEANINGS[type(event)].end == "always" or getattr(event, "ends", False)
@@ -93,6 +100,20 @@ def _was(event: FlowEvent, move: Move) -> Status:
     if not move.said_in:
         return move.was[0]
     return Status(getattr(event, move.said_in))
+
+
+def _asked(event: TaskAwaiting) -> Moment | None:
+    if event.kind != "approval":
+        return None
+    return Moment(
+        occasion="approval.asked",
+        at=event.at,
+        flow=event.flow,
+        version=event.v,
+        task=event.task,
+        until=event.until_ms,
+        attempt=event.attempt,
+    )
 
 
 def _end(event: FlowEvent) -> Moment:

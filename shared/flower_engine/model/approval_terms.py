@@ -33,9 +33,15 @@ class Asked(msgspec.Struct, frozen=True):
         """Whether it names this role."""
         return role in self.roles
 
-    def refusal(self, name: str, roles: Collection[str], registered_by: str) -> str | None:
-        """Why somebody of this name and these roles may not answer; None: they may."""
-        if self.roles and name not in self.roles and not set(roles).intersection(self.roles):
+    def refusal(self, name: str, roles: Collection[str] | None, registered_by: str) -> str | None:
+        """Why somebody of this name and these roles may not answer; None: they may. Roles None: somebody who
+        may give links has asked this name."""
+        if (
+            roles is not None
+            and self.roles
+            and name not in self.roles
+            and not set(roles).intersection(self.roles)
+        ):
             return f"{name!r} is not among those who are asked: {', '.join(self.roles)}"
         if self.not_registrant and name == registered_by:
             return f"{name!r} registered the flow, and may not approve it as well"

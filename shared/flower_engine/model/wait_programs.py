@@ -5,7 +5,7 @@ what is to come, and end when it does.
 
     @sleep      seconds, or until
     @event      name, key, type; timeout_seconds, on_timeout, default
-    @approval   title, text, form, shows, roles, of, not_registrant, remind_seconds;
+    @approval   title, text, form, shows, roles, of, not_registrant, remind_seconds, escalate_seconds;
                 timeout_seconds, on_timeout, default
     @when       condition: a decision, which whoever comes first evaluates (``decision_tasks.py``)
 """
@@ -215,6 +215,11 @@ def _seconds(value: Any) -> str | None:
     return None
 
 
+def _often(value: Any) -> str | None:
+    said = _seconds(value)
+    return said or (f"it is {value:g} s; it is 1 s at least" if value < 1 else None)
+
+
 def _until(value: Any) -> str | None:
     try:
         _until_ms(value)
@@ -313,7 +318,8 @@ _TAKES: dict[str, dict[str, _Check]] = {
         "roles": _names,
         "of": _voters,
         "not_registrant": _flag,
-        "remind_seconds": _seconds,
+        "remind_seconds": _often,
+        "escalate_seconds": _often,
         **_TIMEOUT,
     },
 }

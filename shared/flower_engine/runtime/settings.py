@@ -120,6 +120,16 @@ class Settings(BaseModel):
         " approvals ask for behind it: name:token:operator:ops+dwh",
     )
 
+    link_secret: SecretStr | None = Field(
+        None,
+        description="what links are signed with that answer approvals, 16 characters or more; not set: there"
+        " are none. With a blank and the one before behind it while it changes",
+    )
+    public_url: str | None = Field(
+        None,
+        description="where people reach the API, for links; not set: as whoever makes the link reaches it",
+    )
+
     allowed_hosts: Names = Field(
         (),
         description="names of hosts that the API is asked as, besides loopback; not set: with tokens any,"
@@ -330,6 +340,14 @@ class Settings(BaseModel):
         values = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         return {variable(name): _as_text(value) for name, value in values.items() if value is not None}
 
+    @field_validator("link_secret")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        short = value is not None and any(len(one) < 16 for one in value.get_secret_value().split() or [""])
+        if short:
+            raise ValueError("a secret of links has 16 characters or more")
+        return value
+
     @field_validator("api_tokens", mode="before")
     @classmethod
     def _read_tokens(cls, value: Any) -> Any:
@@ -513,6 +531,7 @@ def load_settings(**flags: Any) -> Settings:
         raise SettingsError(f"settings are wrong: {problems}") from None  # the cause quotes what was given
     learn_secrets(token.secret.get_secret_value() for token in settings.api_tokens)
     learn_secrets([settings.token.get_secret_value() if settings.token else None])
+    learn_secrets(settings.link_secret.get_secret_value().split() if settings.link_secret else ())
     learn_headers(settings.traces_headers.get_secret_value() if settings.traces_headers else None)
     return settings
 
@@ -548,7 +567,7 @@ def _sentence(problem: ErrorDetails) -> str:
         return hide_secrets(problem["msg"].removeprefix("Value error, "))
     field = str(problem["loc"][0])
     # An address may hold a password, and tokens are secrets, so they are not repeated.
-    hidden = ("url", "token", "_tokens", "blobs", "_endpoint", "_headers")
+    hidden = ("url", "token", "_tokens", "_secret", "blobs", "_endpoint", "_headers")
     given = "" if field.endswith(hidden) else f" = {_quoted(problem['input'])}"
     return hide_secrets(f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}")
 

@@ -97,6 +97,7 @@ async def rerun(
     by: str,
     selection: Sequence[int] | Literal["failed", "all"],
     scope: Scope = "",
+    keep_answers: bool = False,
     messages: Mapping[int, tuple[bytes, bytes]] | None = None,
     keys: Mapping[int, TaskKeys] | None = None,
     bodies: Mapping[int, Body] | None = None,
@@ -107,11 +108,12 @@ async def rerun(
 ) -> Operated:
     """Tasks run again from the start, their attempts counting on.
 
-    ``selection`` "failed" is every task in Suspend, and of a cancelled flow what the cancel cut off.
-    ``messages`` gives selected tasks new ones: (the message as it is, the new one), see ``with_parameters``;
-    ``keys`` says by which keys these tasks wait and are counted from then on (absent: as they did).
-    ``bodies`` gives every task that may run again that of another version, and no other messages then.
-    ``results`` gives those that it needed when it was sent before.
+    ``keep_answers``: waits that have ended and are not selected keep what came of them. ``selection``
+    "failed" is every task in Suspend, and of a cancelled flow what the cancel cut off. ``messages`` gives
+    selected tasks new ones: (the message as it is, the new one), see ``with_parameters``; ``keys`` says by
+    which keys these tasks wait and are counted from then on (absent: as they did). ``bodies`` gives every
+    task that may run again that of another version, and no other messages then. ``results`` gives those that
+    it needed when it was sent before.
 
     Raises:
         NeedsResultsError: what runs again reads results that are kept no more: send it again with them.
@@ -138,7 +140,8 @@ async def rerun(
         lists += ("tasks", *selection)
     call = _Call(client, partition, flow, by, version, operation, restored)
     counts = f"{len(messages or ())} {len(bodies or ())} {len(results or ())}"
-    return await _operate(_rerun, call, lists, scope=scope, counts=counts)
+    said = f"{scope}+" if keep_answers else scope
+    return await _operate(_rerun, call, lists, scope=said, counts=counts)
 
 
 async def ignore(

@@ -7,7 +7,8 @@
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
 --   too.
--- ARGV: see operation.lua; its own: scope ("" | only | dependents), the numbers of new messages, bodies and
+-- ARGV: see operation.lua; its own: scope ("" | only | dependents; with "+" behind it: waits that have ended
+--   keep what came of them, unless they are asked for), the numbers of new messages, bodies and
 --   results ("1 0 2"); behind the fields: for each message: task, message as it is, new message, its
 --   parameters (JSON), the keys that follow from them (JSON, "": as they are), these as a lane's name has
 --   them: fair key, workflow's key, program's key, what they read ("2,3?"), and what
@@ -21,6 +22,9 @@ if not flow then
   return reply
 end
 load_whole(flow)
+local keeps_answers
+scope, keeps_answers = match(scope, '^(%a*)(%+?)$')
+keeps_answers = keeps_answers == '+'
 local message_count, body_count, results = match(counts, '^(%d+) (%d+) (%d+)$')
 local messages, at = {}, behind_fields(restored, 9)
 for _ = 1, tonumber(message_count) do
@@ -71,6 +75,11 @@ local function select_asked()
   end
 end
 local refusal = select_asked()
+local kept_waits = {}
+-- Whether the task has waited for the world, and what came of it stays.
+local function keeps_its_answer(task, known)
+  return keeps_answers and known.status == FINISH and sub(known.lane or '', 1, 1) == '@' and not again[task]
+end
 if refusal then
   return refusal
 end
@@ -88,7 +97,14 @@ local function walk_on()
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND)
       if scope == 'dependents' or (scope == '' and read_it) then
-        select(number)
+        if not keeps_its_answer(number, behind) then
+          select(number)
+        elseif not kept_waits[number] then
+          kept_waits[number] = true
+          if scope == 'dependents' then
+            stack[#stack + 1] = number
+          end
+        end
       end
     end
   end
@@ -153,7 +169,7 @@ local function list_all()
           if not again[tonumber(dependent)] and uses(behind, task) then
             if behind.status == RUNNING then
               return refused(flow, 'dependent-running', digits(task), dependent)
-            elseif behind.status == FINISH and scope == '' then
+            elseif behind.status == FINISH and scope == '' and not kept_waits[tonumber(dependent)] then
               return refused(flow, 'dependent-started', digits(task), dependent)
             end
           end

@@ -1,0 +1,56 @@
+"""``Client`` and ``AsyncClient`` send signals, and see and answer approvals."""
+
+import httpx
+import pytest
+
+from api.serving import RunningApi
+from flower_engine.client import AsyncClient, Client
+from flower_engine.errors import FlowEndedError, ParametersError, RefusedError
+
+PAID = {"program": "@event", "dependsOn": [], "parameters": {"name": "paid", "key": "7"}}
+ASKED = {"program": "@approval", "dependsOn": [], "parameters": {"title": "Publish?", "shows": {"rows": 7}}}
+
+
+async def test_a_client_signals_and_answers(api: RunningApi, client: Client) -> None:
+    api.define("client waits", PAID, ASKED)
+    flow, other = client.register("client waits"), client.register("client waits")
+    assert flow.signal("paid", {"n": 1}, key=8).became == "kept"
+    assert flow.signal("paid", {"n": 1}, key=7, signal_id="one").task_exec_seq == 1
+    assert flow.signal("paid", {"n": 1}, key=7, signal_id="one").became == "known"
+    assert client.signal("paid", key=7, first=True).tasks[0]["taskFlowId"] == other.id
+    assert client.signal("paid", key=7).taken == 0
+    await api.project()
+    listed = list(client.approvals("client waits"))
+    assert {one.task_flow_id for one in listed} == {flow.id, other.id}
+    assert len(list(client.approvals("client waits", mine=True, limit=1))) == 1
+    assert list(client.approvals("client waits", role="ops")) == []
+    shown = flow.approval(2)
+    assert (shown.shows, shown.is_asked, shown.title) == ({"rows": 7}, True, "Publish?")
+    with pytest.raises(ParametersError):
+        flow.answer(2, {"approved": 7})
+    with pytest.raises(RefusedError) as caught:
+        flow.answer(2, True, attempt=2)
+    assert caught.value.reason == "asked-anew"
+    assert flow.answer(2, True, attempt=1).tasks == [2]
+    with pytest.raises(FlowEndedError):
+        flow.signal("paid")
+
+
+async def test_an_async_client_signals_and_answers(api: RunningApi) -> None:
+    api.define("async waits", PAID, ASKED)
+    async with AsyncClient(api.url) as client:
+        flow = await client.register("async waits")
+        assert (await flow.signal("paid", key=7)).became == "taken"
+        assert (await client.signal("paid", key=7)).taken == 0
+        await api.project()
+        assert [one.task_flow_id async for one in client.approvals("async waits")] == [flow.id]
+        assert (await flow.approval(2)).is_asked
+        assert (await flow.answer(2, False)).tasks == [2]
+
+
+def test_a_link_is_made_by_a_client(client: Client, api: RunningApi) -> None:
+    api.define("linked", ASKED)
+    flow = client.register("linked")
+    with pytest.raises(RefusedError, match="FLOWER_LINK_SECRET"):
+        flow.answer_link(1, "ann@example.org")
+    assert httpx.get(f"{api.url}/answers/x.y").status_code == 404
