@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-ui fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
+.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -36,6 +36,13 @@ test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentine
 test-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## the dashboard in a real Chromium, before a real engine; needs node and npm
 	@PYTHONPATH=tests $(BIN)/python -m ui
 
+bench-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## what the dashboard costs a Chromium: first paint, script, heap; UI_TASKS=10000
+	@FLOWER_UI_LARGE=$(UI_TASKS) PYTHONPATH=tests $(BIN)/python -m ui tests/run.mjs bench.ts
+
+screenshots: .venv/.tests dashboard/node_modules/.installed dashboard ## pictures of each screen of the dashboard, into docs/screenshots
+	@FLOWER_UI_PICTURES=$(CURDIR)/docs/screenshots PYTHONPATH=tests $(BIN)/python -m ui tests/run.mjs screenshots.ts
+
+UI_TASKS ?= 10000
 FUZZ ?= 20
 SEED ?=
 

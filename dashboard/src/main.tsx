@@ -1,5 +1,7 @@
 import "./theme.css";
 import "./screens.css";
+import "./flow/flow.css";
+import "uplot/dist/uPlot.min.css"; // of a part that is loaded later, whose styles are not
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { loadSession } from "./lib/session.ts";

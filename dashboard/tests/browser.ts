@@ -27,6 +27,7 @@ export async function openPage(
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
     reducedMotion: "reduce",
+    locale: "en-US", // whatever the machine says
   });
   page.setDefaultTimeout(PATIENCE_MS);
   const complaints: string[] = [];

@@ -20,7 +20,7 @@ await build({
   logLevel: "warning",
 });
 const tests = readdirSync(out).map((name) => join(out, name));
-const runner = only.endsWith("screenshots.ts") ? [] : ["--test", "--test-concurrency=1"];
+const runner = only.endsWith("test.ts") ? ["--test", "--test-concurrency=1"] : [];
 const done = spawnSync(process.execPath, [...runner, ...more, ...tests], { stdio: "inherit" });
 rmSync(out, { recursive: true, force: true });
 process.exit(done.status ?? 1);

@@ -47,9 +47,16 @@ test("a failed flow opens at its failure, and a rerun is seen to its end", async
     await page.getByText(/2 tasks will run again: load, report/).waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).click();
     await page.locator(".badge.suspended").waitFor();
-    await page.getByRole("button", { name: "Rerun failed" }).click();
-    await page.getByText("1 task will run again: load").waitFor();
-    await page.keyboard.press("Escape");
+    await page.keyboard.press("r");
+    await page.getByText("2 tasks will run again: load, report").waitFor();
+    await page.getByLabel("Value of broken").fill("not JSON");
+    await page.getByText("This is no JSON").waitFor();
+    assert.ok(await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).isDisabled());
+    await page.getByLabel("Value of broken").fill("false");
+    await page.getByText("2 tasks will run again: load, report").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).click();
+    await page.locator(".badge.finished").waitFor();
+    await page.locator(".given", { hasText: "broken" }).getByText("given to this flow").waitFor();
   });
 });
 
@@ -156,6 +163,111 @@ test("how tasks ended otherwise than by finishing is said, with what decided it"
   });
   await shown(`#/flows/${FLOWS.approval}?task=2`, async (page) => {
     await page.getByText("It waits for somebody's approval: refund order 17?").waitFor();
+  });
+});
+
+test("a flow can be seen as it stood at any event, in every view", async () => {
+  await shown(`#/flows/${FLOWS.failed}?view=history&task=11`, async (page) => {
+    await page.locator(".history li", { hasText: "registered" }).waitFor();
+    await page.locator(".history li", { hasText: /join.*started/ }).click();
+    await page.locator(".time-bar.past").waitFor();
+    await page.locator(".badge.running").waitFor();
+    await page.locator(".pane h2", { hasText: "join" }).waitFor();
+    assert.equal(await page.locator(".operations").count(), 0);
+    await page.keyboard.press(".");
+    await page.locator(".time-bar .what", { hasText: "join: finished" }).waitFor();
+    await page.getByRole("link", { name: "List" }).click();
+    assert.equal(await page.locator(".task-list .mark.finished").count(), 10);
+    assert.equal(await page.locator(".task-list .mark.ready").count(), 1);
+    await page.getByRole("link", { name: "Gantt" }).click();
+    await page.locator(".gantt canvas").waitFor();
+    await page.locator(".load .uplot").waitFor();
+    await page.getByRole("button", { name: "Compare with now" }).click();
+    await page.locator(".compare li", { hasText: /load_sales.*ready.*failed/ }).waitFor();
+    await page.getByRole("button", { name: "Back to now" }).click();
+    await page.locator(".badge.suspended").waitFor();
+  });
+});
+
+test("a flow is compared with another one of its workflow", async () => {
+  await shown(`#/flows/${FLOWS.failed}?view=compare&with=${FLOWS.finished}&task=0`, async (page) => {
+    await page.locator(".compare li", { hasText: /load_sales.*failed.*finished/ }).waitFor();
+    await page.getByText("5 of 15 tasks differ").waitFor();
+    await page.getByRole("button", { name: "show these only" }).click();
+    await until(async () => (await page.locator(".compare li").count()) === 5);
+  });
+});
+
+test("each value of a task says where it comes from", async () => {
+  await shown(`#/flows/${FLOWS.failed}?task=11`, async (page) => {
+    const given = (name: string) => page.locator(".given", { has: page.locator(".key", { hasText: name }) });
+    await given("table").getByText("definition").waitFor();
+    await given("day").getByText("flow's parameter day").waitFor();
+    await given("first").locator(".origin button", { hasText: "join" }).click();
+    await page.locator(".pane h2", { hasText: "join" }).waitFor();
+  });
+});
+
+test("a task is ignored with a result in its place, and that is undone", async () => {
+  const flow = await registered("stand-in", [
+    { taskSeq: 1, taskName: "load", program: "load", dependsOn: [], parameters: { broken: true } },
+    {
+      taskSeq: 2,
+      taskName: "train",
+      program: "nothing",
+      queue: "gpu",
+      dependsOn: [],
+      parameters: { n: { $from: "load", path: "/rows" } },
+    },
+  ]);
+  await shown(`#/flows/${flow}`, async (page) => {
+    await page.locator(".error .message").waitFor();
+    await page.getByRole("button", { name: "Ignore task" }).click();
+    await page
+      .getByRole("dialog")
+      .getByText(/needs|cannot do without/)
+      .first()
+      .waitFor();
+    await page.getByLabel("Result in its place (JSON)").fill('{"rows": 7}');
+    await page.getByText("1 task will be passed over: load").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Ignore task" }).click();
+    await page.getByText("Result in its place").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.locator(".error .message").waitFor();
+    await page.getByRole("button", { name: "More" }).click();
+    await page.getByRole("button", { name: "Priority" }).click();
+    await page.getByLabel(/Priority, /).fill("-5");
+    await page.getByRole("dialog").getByRole("button", { name: "Priority" }).click();
+    await until(async () => {
+      const { tasks } = await api<{ tasks: { taskPriority: number }[] }>(`flows/${flow}`);
+      return tasks.every(({ taskPriority }) => taskPriority === -5);
+    });
+    await page.getByRole("button", { name: "More" }).click();
+    await page.getByRole("button", { name: "Fork from task" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Fork from task" }).click();
+    await page.waitForURL((address) => !address.hash.includes(flow) && address.hash.includes("/flows/"));
+    await page.locator(".error .message").waitFor();
+  });
+});
+
+test("two pages show the same flow, and both go on", async () => {
+  const flow = await registered("two-tabs", [
+    { taskSeq: 1, program: "nothing", queue: "gpu", dependsOn: [] },
+  ]);
+  await shown(`#/flows/${flow}`, async (one) => {
+    await shown(`#/flows/${flow}?view=list`, async (other) => {
+      await other.locator(".badge").waitFor();
+      await one.getByRole("button", { name: "Pause" }).click();
+      await one.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+      await other.locator(".badge.paused").waitFor();
+      await one.locator(".badge.paused").waitFor();
+      await one.getByRole("button", { name: "Undo" }).click();
+      await other.locator(".badge.waiting").waitFor();
+      await other.getByRole("button", { name: "Cancel" }).click();
+      await other.getByText("1 task will be cut off").waitFor();
+      await other.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+      await one.locator(".badge.cancelled").waitFor();
+    });
   });
 });
 

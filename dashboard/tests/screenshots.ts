@@ -1,38 +1,91 @@
-// Pictures of each screen, both themes, three widths, into the folder that is named.
-import { mkdirSync } from "node:fs";
+// Pictures of each screen, both themes, three widths, into the folder that is named. FLOWER_UI_PICTURE_KIND=png
+// makes them larger, for programs that read no WebP.
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
 import { FLOWS, openBrowser, openPage, statusOf, until } from "./browser.ts";
 
+interface Screen {
+  name: string;
+  path: string;
+  /** What is there once the screen is. */
+  shown: string;
+  /** What is done before the picture is taken. */
+  first?: (page: Page) => Promise<void>;
+}
+
+const KIND = process.env.FLOWER_UI_PICTURE_KIND === "png" ? "png" : "webp";
+const QUALITY = 72;
 const folder = process.env.FLOWER_UI_PICTURES ?? "screenshots";
+const only = process.env.FLOWER_UI_ONLY ?? "";
 mkdirSync(folder, { recursive: true });
 await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
 await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
-const screens: [string, string, string][] = [
-  ["flows", "#/flows", "table.flows tbody tr"],
-  ["errors", "#/errors", "tbody tr"],
-  ["flow-failed", `#/flows/${FLOWS.failed}`, ".error .message"],
-  ["flow-list", `#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line"],
-  ["flow-running", `#/flows/${FLOWS.running}?task=2`, ".progress"],
-  ["flow-waiting", `#/flows/${FLOWS.waiting}?task=2`, ".why"],
-  ["flow-finished", `#/flows/${FLOWS.finished}?task=1`, ".attempts"],
-  ["flow-hostile", `#/flows/${FLOWS.hostile}?task=1&view=list`, ".json"],
-  ["flow-large", `#/flows/${FLOWS.large}`, ".dag canvas"],
+
+const screens: Screen[] = [
+  { name: "flows", path: "#/flows", shown: "table.flows tbody tr" },
+  { name: "errors", path: "#/errors", shown: "tbody tr" },
+  { name: "flow-graph", path: `#/flows/${FLOWS.failed}`, shown: ".error .message" },
+  { name: "flow-log", path: `#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, shown: ".line" },
+  { name: "flow-gantt", path: `#/flows/${FLOWS.failed}?view=gantt&task=0`, shown: ".load .uplot" },
+  { name: "flow-gantt-large", path: `#/flows/${FLOWS.large}?view=gantt&task=0`, shown: ".load .uplot" },
+  {
+    name: "flow-history",
+    path: `#/flows/${FLOWS.failed}?view=history&task=10`,
+    shown: ".history li",
+    first: async (page) => {
+      await page.locator(".history li", { hasText: /join.*started/ }).click();
+      await page.locator(".time-bar.past").waitFor();
+    },
+  },
+  {
+    name: "flow-compare",
+    path: `#/flows/${FLOWS.failed}?view=compare&with=${FLOWS.finished}&task=0`,
+    shown: ".compare li",
+  },
+  {
+    name: "flow-rerun",
+    path: `#/flows/${FLOWS.failed}?task=11`,
+    shown: ".error .message",
+    first: async (page) => {
+      await page.getByRole("button", { name: "Rerun task" }).click();
+      await page.locator(".effect li").first().waitFor();
+    },
+  },
+  { name: "flow-waiting", path: `#/flows/${FLOWS.waiting}?task=2`, shown: ".why" },
+  { name: "flow-given-up", path: `#/flows/${FLOWS.given_up}?task=3`, shown: ".why" },
 ];
+const SIZES = [
+  [1440, 860],
+  [768, 1024],
+  [360, 740],
+] as const;
 const browser = await openBrowser();
-for (const [name, path, shown] of screens) {
-  for (const [width, height] of [
-    [1440, 860],
-    [768, 1024],
-    [360, 740],
-  ] as const) {
-    for (const dark of width === 768 ? [false] : [false, true]) {
-      const { page, complaints } = await openPage(browser, path, { width, height, dark });
-      await page.locator(shown).first().waitFor();
-      await page.waitForTimeout(400);
-      await page.screenshot({ path: join(folder, `${name}-${width}-${dark ? "dark" : "light"}.png`) });
-      if (complaints.length > 0) console.error(name, complaints);
-      await page.close();
-    }
+for (const screen of screens.filter(({ name }) => name.includes(only))) {
+  for (const [width, height] of SIZES) {
+    for (const dark of [false, true]) await take(browser, screen, width, height, dark);
   }
 }
 await browser.close();
+
+async function take(
+  browser: Browser,
+  screen: Screen,
+  width: number,
+  height: number,
+  dark: boolean,
+): Promise<void> {
+  const { page, complaints } = await openPage(browser, screen.path, { width, height, dark });
+  await page.locator(screen.shown).first().waitFor();
+  await screen.first?.(page);
+  await page.waitForTimeout(500); // canvases are painted with the next frames
+  const session = await page.context().newCDPSession(page);
+  const { data } = await session.send("Page.captureScreenshot", {
+    format: KIND,
+    ...(KIND === "webp" && { quality: QUALITY }),
+  });
+  const name = `${screen.name}-${width}-${dark ? "dark" : "light"}.${KIND}`;
+  writeFileSync(join(folder, name), Buffer.from(data, "base64"));
+  if (complaints.length > 0) console.error(name, complaints);
+  await page.close();
+}

@@ -37,7 +37,7 @@ def address_lines(addresses: Mapping[str, str | None]) -> str:
     redis_url, database_url = addresses.get("redis_url"), addresses.get("database_url")
     rows: list[tuple[str, str]] = []
     if api_url := addresses.get("api_url"):
-        rows += [("API", api_url), ("", f"{api_url}/docs")]
+        rows += [("Dashboard", f"{api_url}/"), ("API", api_url), ("", f"{api_url}/docs")]
     if redis_url:
         rows += [("Redis", hide_secrets(redis_url)), ("", _redis_command(redis_url))]
     if database_url:

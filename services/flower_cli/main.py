@@ -26,6 +26,7 @@ COMMANDS = {
     "local.up": ("up",),
     "local.services": SERVICES,
     "commands.urls": ("urls",),
+    "commands.open_page": ("open",),
     "commands.store_consoles": ("psql", "redis-cli"),
     "local.demo": ("demo",),
     "local.run": ("run",),

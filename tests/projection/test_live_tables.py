@@ -114,6 +114,10 @@ def test_the_last_row_of_a_timeline_before_a_moment_is_how_a_task_stood_then() -
             maker.add(entry.position, event)
             made, view = maker.made(), shown([event for _, event in told[: index + 1]])
             stood = dict(zip(made.task, made.stage, strict=True))
+            flow = STAGES[stood[0]]
+            assert flow == (
+                "ended" if view.finished_ts else "underWay" if view.paused_ts is None else "paused"
+            )
             for task in view.tasks if ends_a_call(told, index) else ():
                 stage = STAGES[stood[task.task_exec_seq]]
                 if task.status == "Wait":

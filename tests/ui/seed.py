@@ -1,5 +1,6 @@
 """Flows of every kind for the dashboard to show: finished, failed, running, waiting, large, hostile."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -7,13 +8,14 @@ from urllib.parse import quote
 import httpx
 
 HOSTILE = "<script>alert(1)</script> & 'x' \u0627\u0644"
-LARGE = 2_000
+LARGE = int(os.environ.get("FLOWER_UI_LARGE", "2000"))
+_DAY = {"type": "object", "properties": {"day": {"type": "string", "default": "2026-11-28"}}}
 
 
 def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
     """Registers the flows; their ids by what they are."""
-    define(client, "nightly-sales", nightly(broken=True))
-    define(client, "reports/monthly", nightly(broken=False))
+    define(client, "nightly-sales", nightly(broken=True), _DAY)
+    define(client, "reports/monthly", nightly(broken=False), _DAY)
     define(client, "import-orders", [
         task("read", "read_rows"),
         task("watch_upload", "until_told", ["read"], parameters={"file": str(folder / "told")}),
@@ -65,14 +67,27 @@ def task(name: str, program: str, on: list[str] | None = None, **more: Any) -> d
 def nightly(*, broken: bool) -> list[dict[str, Any]]:
     """Regions that are read beside each other, come together, and are reported."""
     regions = ["north", "south", "east", "west"]
-    tasks = [task(f"read_{one}", "read_rows", parameters={"source": one}) for one in regions]
+    tasks = [
+        task(f"read_{one}", "read_rows", parameters={"source": one, "day": {"$param": "day"}})
+        for one in regions
+    ]
     tasks += [task(f"clean_{one}", "read_rows", [f"read_{one}"]) for one in regions]
     retry: dict[str, Any] = {"retry": {"maxAttempts": 3, "delaySeconds": 0.1}}
     return [
         *tasks,
         task("exchange_rates", "flaky", **retry),
         task("join", "read_rows", [*(f"clean_{one}" for one in regions), "exchange_rates"]),
-        task("load_sales", "load", ["join"], parameters={"broken": broken, "table": "sales"}),
+        task(
+            "load_sales",
+            "load",
+            ["join"],
+            parameters={
+                "broken": broken,
+                "table": "sales",
+                "day": {"$param": "day"},
+                "first": {"$from": "join", "path": "/rows/0"},
+            },
+        ),
         task("totals", "read_rows", ["load_sales"]),
         task("forecast", "read_rows", ["load_sales"]),
         task("report", "load", ["totals", "forecast"]),
@@ -88,9 +103,11 @@ def large(count: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def define(client: httpx.Client, workflow: str, tasks: list[dict[str, Any]]) -> None:
+def define(
+    client: httpx.Client, workflow: str, tasks: list[dict[str, Any]], schema: dict[str, Any] | None = None
+) -> None:
     rows = [{"taskSeq": number, **one} for number, one in enumerate(tasks, start=1)]
-    reply = client.put(f"/workflows/{quote(workflow)}", json={"tasks": rows})
+    reply = client.put(f"/workflows/{quote(workflow)}", json={"tasks": rows, "parametersSchema": schema})
     assert reply.is_success, reply.text
 
 

@@ -1,13 +1,14 @@
 // The graph: one canvas, to be dragged and zoomed; the list beside it says the same to who cannot see it.
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { took } from "../lib/tracing.ts";
 import { paintings } from "../ui/theme.ts";
 import { paint } from "./dag-paint.ts";
 import { fitted, showing, taskAt, type View } from "./dag-view.ts";
-import type { LiveFlow } from "./live-flow.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 
 interface Props {
-  live: LiveFlow;
+  live: ShownFlow;
   chosen: number | null;
   onChoose: (task: number | null) => void;
 }
@@ -49,7 +50,9 @@ export function DagCanvas({ live, chosen, onChoose }: Props) {
       pending.current = 0;
       const now = view.peek();
       if (canvas.current === null || now === null) return;
+      const began = performance.now();
       paint(canvas.current, { live, view: now, chosen: marked.peek(), ...size.peek() });
+      took("flow-painted", began);
     });
   });
 

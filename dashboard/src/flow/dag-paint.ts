@@ -1,13 +1,16 @@
 // Paints a graph: edges, then boxes, only those that are seen; colours are those of the page.
+
 import { STAGE_PATHS, type Stage } from "../lib/statuses.ts";
-import { BOX, boxAt, type View } from "./dag-view.ts";
-import type { LiveFlow } from "./live-flow.ts";
+import type { Layout } from "../lib/types.ts";
+import { coloursOf, shortened } from "../ui/painting.ts";
+import { BOX, type Bounds, boxAt, type View } from "./dag-view.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 
 const paths = new Map<Stage, Path2D>();
 const NAME_SCALE = 0.4; // smaller names are not painted
 
 export interface Painted {
-  live: LiveFlow;
+  live: ShownFlow;
   view: View;
   chosen: number | null;
   width: number;
@@ -35,6 +38,7 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
     bottom: (height - view.y) / view.scale,
   };
   context.lineWidth = 1.25;
+  const lanes = lanesOf(layout);
   for (const isNear of [false, true]) {
     context.strokeStyle = isNear ? colours("accent") : colours("edge");
     context.beginPath();
@@ -42,18 +46,7 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
       const from = layout.edges[at] ?? 0;
       const to = layout.edges[at + 1] ?? 0;
       if (isNear !== (chosen !== null && (from === chosen || to === chosen))) continue;
-      const a = boxAt(layout, from);
-      const b = boxAt(layout, to);
-      const y1 = a.y + BOX.height / 2;
-      const y2 = b.y + BOX.height / 2;
-      const x1 = a.x + BOX.width;
-      if (x1 > seen.right || b.x < seen.left || Math.max(y1, y2) < seen.top || Math.min(y1, y2) > seen.bottom)
-        continue;
-      // It turns in the gap before the task, so that it passes no box in between if rows allow it.
-      const bend = b.x - BOX.right / 2;
-      context.moveTo(x1, y1);
-      if (b.x - x1 > BOX.right) context.lineTo(b.x - BOX.right, y1);
-      context.bezierCurveTo(bend, y1, bend, y2, b.x, y2);
+      traceEdge(context, layout, lanes, from, to, seen);
     }
     context.stroke();
   }
@@ -67,9 +60,55 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
   }
 }
 
+/** Through its lane where it passes layers; each turn is in the gap between two layers. */
+function traceEdge(
+  context: CanvasRenderingContext2D,
+  layout: Layout,
+  lanes: ReadonlyMap<number, number>,
+  from: number,
+  to: number,
+  seen: Bounds,
+): void {
+  const a = boxAt(layout, from);
+  const b = boxAt(layout, to);
+  if (a.x > seen.right || b.x < seen.left) return;
+  const lane = lanes.get(from);
+  const last = layout.layer[to - 1] ?? 0;
+  let x = a.x + BOX.width;
+  let y = a.y + BOX.height / 2;
+  context.moveTo(x, y);
+  for (let layer = (layout.layer[from - 1] ?? 0) + 1; layer <= last; layer += 1) {
+    const isEnd = layer === last;
+    if (!isEnd && lane === undefined) continue;
+    const left = layer * (BOX.width + BOX.right);
+    const row = layout.laneRow[(lane ?? 0) + layer - (layout.layer[from - 1] ?? 0) - 1] ?? 0;
+    const next = isEnd ? b.y + BOX.height / 2 : row * (BOX.height + BOX.below) + BOX.height / 2;
+    const bend = left - BOX.right / 2;
+    if (left - x > BOX.right) context.lineTo(left - BOX.right, y);
+    context.bezierCurveTo(bend, y, bend, next, left, next);
+    x = left;
+    y = next;
+    if (isEnd) return;
+    context.lineTo(left + BOX.width, next);
+    x = left + BOX.width;
+  }
+}
+
+const known = new WeakMap<Layout, Map<number, number>>();
+
+/** Where the lane of a task begins among their rows. */
+function lanesOf(layout: Layout): ReadonlyMap<number, number> {
+  let found = known.get(layout);
+  if (found === undefined) {
+    found = new Map(layout.laneTask.map((task, index) => [task, layout.laneFrom[index] ?? 0]));
+    known.set(layout, found);
+  }
+  return found;
+}
+
 function paintBox(
   context: CanvasRenderingContext2D,
-  live: LiveFlow,
+  live: ShownFlow,
   task: number,
   box: { x: number; y: number },
   colours: (name: string) => string,
@@ -122,39 +161,4 @@ function pathOf(stage: Stage): Path2D {
     paths.set(stage, found);
   }
   return found;
-}
-
-const widths = new Map<string, string>();
-
-function shortened(context: CanvasRenderingContext2D, name: string, space: number): string {
-  const key = `${space} ${name.slice(0, 200)}`;
-  const known = widths.get(key);
-  if (known !== undefined) return known;
-  let text = name.slice(0, 200).replace(/\s+/g, " ");
-  if (context.measureText(text).width > space) {
-    let low = 0;
-    let high = text.length;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (context.measureText(`${text.slice(0, middle)}…`).width <= space) low = middle;
-      else high = middle - 1;
-    }
-    text = `${text.slice(0, low)}…`;
-  }
-  if (widths.size > 20_000) widths.clear();
-  widths.set(key, text);
-  return text;
-}
-
-function coloursOf(canvas: HTMLCanvasElement): (name: string) => string {
-  const style = getComputedStyle(canvas);
-  const known = new Map<string, string>();
-  return (name) => {
-    let found = known.get(name);
-    if (found === undefined) {
-      found = style.getPropertyValue(`--${name}`).trim();
-      known.set(name, found);
-    }
-    return found;
-  };
 }

@@ -1,6 +1,6 @@
 // What an operation would do to a flow, as the server says it before anything is done.
 import { counted } from "../lib/counts.ts";
-import type { LiveFlow } from "./live-flow.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 
 /** Tasks by number; ``version``: the flow's, for which it was told. */
 export interface DryRun {
@@ -19,7 +19,7 @@ export interface DryRun {
 
 const MOST_NAMES = 8;
 
-export function EffectList({ told, live }: { told: DryRun; live: LiveFlow }) {
+export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
   const { effect } = told;
   const parts: [number[], string][] = [
     [effect.runs, "will run again"],
@@ -45,7 +45,7 @@ export function EffectList({ told, live }: { told: DryRun; live: LiveFlow }) {
   );
 }
 
-function named(live: LiveFlow, tasks: number[]): string {
+function named(live: ShownFlow, tasks: number[]): string {
   const names = tasks.slice(0, MOST_NAMES).map((one) => live.name(one));
   const more = tasks.length > MOST_NAMES ? ` and ${tasks.length - MOST_NAMES} more` : "";
   return `${names.join(", ")}${more}`;

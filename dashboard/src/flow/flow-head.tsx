@@ -4,11 +4,22 @@ import { duration, iso, moment, now } from "../lib/times.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
 import type { LiveFlow } from "./live-flow.ts";
 import { Operations } from "./operations.tsx";
+import type { PastFlow } from "./past-flow.ts";
+import type { ShownFlow } from "./shown-flow.ts";
+import { VIEWS, type ViewName } from "./views.ts";
+
+interface Props {
+  live: LiveFlow;
+  past: PastFlow | null;
+  view: ViewName;
+  task: number | null;
+}
 
 /** What flow this is, how it stands, and how much of it. */
-export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boolean; task: number | null }) {
+export function FlowHead({ live, past, view, task }: Props) {
+  const shown: ShownFlow = past ?? live;
   const plan = live.plan.value;
-  const flow = live.flow.value;
+  const flow = shown.flow.value;
   if (plan === null || flow === null) return null;
   const word = statusWord(flow.status);
   const isPaused = flow.pausedMs !== null;
@@ -23,7 +34,7 @@ export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boole
     ["ignored", flow.ignored],
   ];
   const stood = flow.running === 0 ? flow.suspendedMs : null;
-  const until = flow.finishedMs ?? stood ?? now.value;
+  const until = flow.finishedMs ?? past?.ms ?? stood ?? now.value;
   return (
     <div class="bar flow-head">
       <h1>
@@ -33,7 +44,11 @@ export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boole
       </h1>
       <span class={`badge ${stage}`}>
         <StatusMark stage={stage} isNamed />{" "}
-        {stage === "paused" ? `paused by ${flow.pausedBy}` : wordOfFlow(word, hasEnded)}
+        {stage === "paused"
+          ? flow.pausedBy === null
+            ? "paused"
+            : `paused by ${flow.pausedBy}`
+          : wordOfFlow(word, hasEnded)}
       </span>
       <span class="counts">
         {counts.map(
@@ -51,14 +66,17 @@ export function FlowHead({ live, isList, task }: { live: LiveFlow; isList: boole
       </span>
       <code class="muted flow-id">{plan.taskFlowId}</code>
       <span class="grow" />
-      <Operations live={live} task={task} />
+      {past === null && <Operations live={live} task={task} />}
       <nav class="segments" aria-label="How tasks are shown">
-        <a href={withQuery({ view: null })} aria-current={isList ? undefined : "true"}>
-          Graph
-        </a>
-        <a href={withQuery({ view: "list" })} aria-current={isList ? "true" : undefined}>
-          List
-        </a>
+        {VIEWS.map(([name, word]) => (
+          <a
+            key={name}
+            href={withQuery({ view: name === "graph" ? null : name })}
+            aria-current={name === view ? "true" : undefined}
+          >
+            {word}
+          </a>
+        ))}
       </nav>
     </div>
   );

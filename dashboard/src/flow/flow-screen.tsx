@@ -1,13 +1,21 @@
-// A flow: graph or list, and beside it the task that is chosen. A failed one opens at its failure.
+// A flow: graph, Gantt chart, list, history or comparison; beside it the task that is chosen, under all of it
+// time. A failed flow opens at its failure.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { bindKeys } from "../lib/keys.ts";
 import { hrefOf, replaceQuery, route } from "../lib/route.ts";
+import { Compare } from "./compare.tsx";
 import { DagCanvas } from "./dag-canvas.tsx";
 import { FlowHead } from "./flow-head.tsx";
+import { Gantt } from "./gantt.tsx";
+import { History } from "./history.tsx";
 import { LiveFlow } from "./live-flow.ts";
+import { PastFlow } from "./past-flow.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 import { TaskList } from "./task-list.tsx";
 import { TaskPane } from "./task-pane.tsx";
+import { TimeBar } from "./time-bar.tsx";
+import { VIEWS, type ViewName } from "./views.ts";
 
 export function FlowScreen({ id }: { id: string }) {
   const live = useSignal<LiveFlow | null>(null);
@@ -23,7 +31,8 @@ function Shown({ live }: { live: LiveFlow }) {
   void live.frame.value;
   const { query } = route.value;
   const plan = live.plan.value;
-  const isList = query.get("view") === "list";
+  const view = VIEWS.find(([name]) => name === query.get("view"))?.[0] ?? "graph";
+  const past = usePast(live, query.get("at"));
   const asked = Number(query.get("task"));
   const failed = query.has("task") ? null : nextFailed(live, null);
   const chosen = asked >= 1 && asked <= live.count ? asked : failed;
@@ -33,44 +42,81 @@ function Shown({ live }: { live: LiveFlow }) {
   }, [failed]);
   useEffect(() => {
     const step = (by: number) => choose(Math.max(1, Math.min(live.count, (chosen ?? 0) + by)));
+    const turn = () => {
+      const next = VIEWS[(VIEWS.findIndex(([name]) => name === view) + 1) % VIEWS.length]?.[0] ?? "graph";
+      replaceQuery({ view: next === "graph" ? null : next });
+    };
     return bindKeys([
       { keys: "j", what: "next task", run: () => step(1) },
       { keys: "k", what: "task before", run: () => step(-1) },
-      { keys: "v", what: "graph or list", run: () => replaceQuery({ view: isList ? null : "list" }) },
+      { keys: "v", what: "graph, list, Gantt, history, compare", run: turn },
       { keys: "n", what: "next failed task", run: () => choose(nextFailed(live, chosen)) },
       { keys: "l", what: "log of the task", run: () => replaceQuery({ tab: "log" }) },
       { keys: "d", what: "details of the task", run: () => replaceQuery({ tab: null }) },
       { keys: "Escape", what: "close the task", run: () => choose(null) },
     ]);
-  }, [live, chosen, isList]);
+  }, [live, chosen, view]);
   if (plan === null) return live.problem.value === null ? null : <Refused detail={live.problem.value} />;
+  const shown = past ?? live;
   return (
     <div class="screen flow">
-      <FlowHead live={live} isList={isList} task={chosen} />
+      <FlowHead live={live} past={past} view={view} task={chosen} />
       {live.problem.value !== null && (
         <p class="problem" role="alert">
           {live.problem.value}
         </p>
       )}
       <div class={chosen === null ? "panes" : "panes split"}>
-        <section class="main-pane" aria-label={isList ? "Tasks" : "Graph"}>
-          {isList ? (
-            <TaskList live={live} chosen={chosen} onChoose={choose} />
-          ) : (
-            <DagCanvas live={live} chosen={chosen} onChoose={choose} />
-          )}
-        </section>
-        {chosen !== null && <TaskPane key={chosen} live={live} task={chosen} onClose={() => choose(null)} />}
+        <Main live={live} past={past} view={view} chosen={chosen} onChoose={choose} />
+        {chosen !== null && <TaskPane key={chosen} live={shown} task={chosen} onClose={() => choose(null)} />}
       </div>
+      <TimeBar live={live} past={past} />
     </div>
   );
 }
 
-function nextFailed(live: LiveFlow, behind: number | null): number | null {
-  const failed = live.rows.filter((row) => row?.status === 2).map((row) => row.task);
-  return failed.find((task) => task > (behind ?? 0)) ?? failed[0] ?? behind;
+interface MainProps {
+  live: LiveFlow;
+  past: PastFlow | null;
+  view: ViewName;
+  chosen: number | null;
+  onChoose: (task: number | null) => void;
 }
 
+function Main({ live, past, view, chosen, onChoose }: MainProps) {
+  const shown: ShownFlow = past ?? live;
+  const word = VIEWS.find(([name]) => name === view)?.[1] ?? "";
+  return (
+    <section class="main-pane" aria-label={word}>
+      {view === "graph" && <DagCanvas live={shown} chosen={chosen} onChoose={onChoose} />}
+      {view === "list" && <TaskList live={shown} chosen={chosen} onChoose={onChoose} />}
+      {view === "gantt" && <Gantt live={live} past={past} chosen={chosen} onChoose={onChoose} />}
+      {view === "history" && <History live={live} />}
+      {view === "compare" && <Compare live={live} past={past} chosen={chosen} onChoose={onChoose} />}
+    </section>
+  );
+}
+
+/** The flow as it stood at the moment that the address names; null: as it stands now. */
+function usePast(live: LiveFlow, at: string | null): PastFlow | null {
+  const timeline = live.timeline.value;
+  const plan = live.plan.value;
+  const layout = live.layout.value;
+  useEffect(() => {
+    if (at !== null) live.wantTimeline();
+  }, [live, at]);
+  return useMemo(() => {
+    if (at === null || timeline === null || plan === null) return null;
+    return new PastFlow(plan, layout, timeline, timeline.stepAt(at));
+  }, [at, timeline, plan, layout]);
+}
+
+function nextFailed(live: LiveFlow, behind: number | null): number | null {
+  const all = live.rows.filter((row) => row?.status === 2);
+  const held = all.filter((row) => row.endedAs !== "x");
+  const failed = (held.length > 0 ? held : all).map((row) => row.task);
+  return failed.find((task) => task > (behind ?? 0)) ?? failed[0] ?? behind;
+}
 function Refused({ detail }: { detail: string }) {
   return (
     <div class="empty">

@@ -2,57 +2,57 @@
 import { signal } from "@preact/signals";
 import { ask, isAborted } from "../lib/api.ts";
 import { follow, type ServerEvent } from "../lib/events.ts";
-import { type Stage, stageOf } from "../lib/statuses.ts";
+import { took } from "../lib/tracing.ts";
 import type { FlowPlan, FlowRow, Layout, TaskRow } from "../lib/types.ts";
+import { ShownFlow } from "./shown-flow.ts";
+import { Timeline, type TimelineColumns } from "./timeline.ts";
 
-export class LiveFlow {
+const LEAST_REST_MS = 2_000; // between two readings of the whole timeline
+const REST_SHARE = 10; // so that no more than a tenth of the time goes to it
+
+export class LiveFlow extends ShownFlow {
   readonly id: string;
-  /** Moves with every frame; whoever shows rows reads it. */
   readonly frame = signal(0);
   readonly plan = signal<FlowPlan | null>(null);
   readonly flow = signal<FlowRow | null>(null);
   readonly layout = signal<Layout | null>(null);
   readonly problem = signal<string | null>(null);
-  /** By number of the task, from 1 on. */
   readonly rows: TaskRow[] = [];
+  /** When each task stood where; read once somebody wants it, and again as the flow goes on. */
+  readonly timeline = signal<Timeline | null>(null);
+  readonly isTimelineWanted = signal(false);
   private columns: (keyof TaskRow)[] = [];
+  private timer = 0;
   private readonly ending = new AbortController();
 
-  constructor(id: string) {
+  /** ``isMain``: the screen is as live as this is. */
+  constructor(id: string, { isMain = true } = {}) {
+    super();
     this.id = id;
     follow(
       `flows/${encodeURIComponent(id)}/changes`,
       (event) => this.take(event),
       (detail) => (this.problem.value = detail),
       this.ending.signal,
+      { isMain },
     );
+    this.readLayout();
   }
 
   close(): void {
     this.ending.abort();
+    clearTimeout(this.timer);
   }
 
-  stage(task: number): Stage {
-    const row = this.rows[task];
-    return row === undefined ? "waiting" : stageOf(row);
-  }
-
-  name(task: number): string {
-    const plan = this.plan.peek();
-    return plan?.names[task - 1] ?? plan?.programs[task - 1] ?? String(task);
-  }
-
-  get count(): number {
-    return this.rows.length - 1;
-  }
-
-  /** The tasks that wait for one. */
-  dependents(task: number): number[] {
-    const all = this.plan.peek()?.dependsOn ?? [];
-    return all.flatMap((on, index) => (on.includes(task) ? [index + 1] : []));
+  /** The timeline is to be there, and to go on with the flow. */
+  wantTimeline(): void {
+    if (this.isTimelineWanted.peek()) return;
+    this.isTimelineWanted.value = true;
+    if (this.frame.peek() > 0) this.readTimeline(0);
   }
 
   private take({ kind, data }: ServerEvent): void {
+    const began = performance.now();
     const told = JSON.parse(data);
     if (kind === "problem") {
       this.problem.value = told.detail;
@@ -62,7 +62,7 @@ export class LiveFlow {
       this.columns = told.columns;
       this.rows.length = 1;
       this.plan.value = told.plan;
-      this.loadLayout();
+      if (this.frame.peek() > 0) this.readLayout(); // else it was asked for together with the stream
     }
     for (const values of told.rows as unknown[][]) {
       const row = Object.fromEntries(
@@ -73,14 +73,33 @@ export class LiveFlow {
     this.problem.value = null;
     this.flow.value = told.flow;
     this.frame.value += 1;
+    took("flow-frame", began);
+    if (this.isTimelineWanted.peek()) this.readTimeline(this.timeline.peek() === null ? 0 : LEAST_REST_MS);
   }
 
-  private async loadLayout(): Promise<void> {
+  private readLayout(): void {
+    this.load<Layout>("layout", (layout) => (this.layout.value = layout));
+  }
+
+  private readTimeline(rest: number): void {
+    if (this.timer !== 0) return;
+    this.timer = window.setTimeout(async () => {
+      const asked = performance.now();
+      await this.load<TimelineColumns>("timeline", (columns) => {
+        this.timeline.value = new Timeline(columns, this.count);
+      });
+      const spent = performance.now() - asked;
+      this.timer = 0;
+      const version = this.flow.peek()?.version ?? 0;
+      if (!this.ending.signal.aborted && (this.timeline.peek()?.columns.version ?? version) < version) {
+        this.readTimeline(Math.max(LEAST_REST_MS, REST_SHARE * spent));
+      }
+    }, rest);
+  }
+
+  private async load<T>(what: string, take: (answer: T) => void): Promise<void> {
     try {
-      this.layout.value = await ask<Layout>(
-        `flows/${encodeURIComponent(this.id)}/layout`,
-        this.ending.signal,
-      );
+      take(await ask<T>(`flows/${encodeURIComponent(this.id)}/${what}`, this.ending.signal));
     } catch (error) {
       if (!isAborted(error)) this.problem.value = error instanceof Error ? error.message : String(error);
     }

@@ -1,16 +1,15 @@
 // The tasks of a flow as a list, of which only what is seen is in the page, however many there are.
-import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { STAGE_WORDS } from "../lib/statuses.ts";
 import { clock, duration, now } from "../lib/times.ts";
+import { useSeenRows } from "../ui/seen-rows.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
-import type { LiveFlow } from "./live-flow.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 
 const ROW = 30;
-const BEYOND = 8;
 
 interface Props {
-  live: LiveFlow;
+  live: ShownFlow;
   chosen: number | null;
   onChoose: (task: number) => void;
 }
@@ -18,18 +17,7 @@ interface Props {
 export function TaskList({ live, chosen, onChoose }: Props) {
   void live.frame.value;
   const place = useRef<HTMLDivElement>(null);
-  const seen = useSignal({ top: 0, height: 600 });
-  useEffect(() => {
-    const element = place.current;
-    if (element === null) return;
-    const look = () => {
-      seen.value = { top: element.scrollTop, height: element.clientHeight };
-    };
-    const observer = new ResizeObserver(look);
-    observer.observe(element);
-    element.addEventListener("scroll", look, { passive: true });
-    return () => observer.disconnect();
-  }, [seen]);
+  const seen = useSeenRows(place, ROW, live.count);
   useEffect(() => {
     const element = place.current;
     if (element === null || chosen === null) return;
@@ -38,10 +26,8 @@ export function TaskList({ live, chosen, onChoose }: Props) {
     else if (top + ROW > element.scrollTop + element.clientHeight)
       element.scrollTop = top + ROW - element.clientHeight;
   }, [chosen]);
-  const first = Math.max(1, Math.floor(seen.value.top / ROW) + 1 - BEYOND);
-  const last = Math.min(live.count, Math.ceil((seen.value.top + seen.value.height) / ROW) + BEYOND);
   const lines = [];
-  for (let task = first; task <= last; task += 1) {
+  for (let task = seen.first + 1; task <= seen.last + 1; task += 1) {
     lines.push(
       <TaskLine
         key={task}
@@ -65,7 +51,7 @@ function TaskLine({
   isChosen,
   onChoose,
 }: {
-  live: LiveFlow;
+  live: ShownFlow;
   task: number;
   isChosen: boolean;
   onChoose: () => void;

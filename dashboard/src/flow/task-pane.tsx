@@ -7,16 +7,17 @@ import { STAGE_WORDS } from "../lib/statuses.ts";
 import { iso, moment } from "../lib/times.ts";
 import type { TaskDetail, TaskRow } from "../lib/types.ts";
 import { notTakenWords } from "../lib/wait-words.ts";
-import { JsonView } from "../ui/json-view.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
-import type { LiveFlow } from "./live-flow.ts";
+import { GivenParameters } from "./given-parameters.tsx";
+import type { ShownFlow } from "./shown-flow.ts";
 import { Attempts } from "./task-attempts.tsx";
 import { TaskErrorView } from "./task-error.tsx";
 import { TaskLog } from "./task-log.tsx";
+import { TaskResult } from "./task-result.tsx";
 import { TaskLinks, Why } from "./why.tsx";
 
 interface Props {
-  live: LiveFlow;
+  live: ShownFlow;
   task: number;
   onClose: () => void;
 }
@@ -35,14 +36,13 @@ export function TaskPane({ live, task, onClose }: Props) {
     let timer = 0;
     const load = async () => {
       try {
-        const path = `flows/${encodeURIComponent(live.id)}/tasks/${task}`;
-        detail.value = await ask<TaskDetail>(path, ending.signal);
+        detail.value = await ask<TaskDetail>(live.pathOf(task), ending.signal);
         problem.value = null;
       } catch (error) {
         if (isAborted(error)) return;
         problem.value = error instanceof Error ? error.message : String(error);
       }
-      if (detail.value?.status === "Wait") timer = window.setTimeout(load, AGAIN_MS);
+      if (detail.value?.status === "Wait" && live.at === null) timer = window.setTimeout(load, AGAIN_MS);
     };
     timer = window.setTimeout(load, detail.peek() === null ? 0 : SETTLE_MS);
     return () => {
@@ -102,7 +102,7 @@ export function TaskPane({ live, task, onClose }: Props) {
 }
 
 /** Of a task that did not finish, and is not under way. */
-function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | null; live: LiveFlow }) {
+function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | null; live: ShownFlow }) {
   if (row.endedAs === "x") return <p>It failed and was given up: its flow went on without it.</p>;
   if (row.status === 2 && row.givesUpMs !== null) {
     return (
@@ -140,28 +140,13 @@ function Progress({ fraction, note }: { fraction: number | null; note: string | 
   );
 }
 
-function Facts({ detail, live, task }: { detail: TaskDetail; live: LiveFlow; task: number }) {
+function Facts({ detail, live, task }: { detail: TaskDetail; live: ShownFlow; task: number }) {
   const before = detail.dependsOn;
   const behind = live.dependents(task);
-  const hasResult = detail.status === "Finish" || detail.result !== null;
   return (
     <>
-      <section>
-        <h3>Parameters</h3>
-        <JsonView value={detail.parameters} />
-      </section>
-      {hasResult && (
-        <section>
-          <h3>Result</h3>
-          {detail.blob === null ? (
-            <JsonView value={detail.result} />
-          ) : (
-            <a href={`blobs/${detail.blob.sha256}`} download={`${detail.blob.sha256}.json`}>
-              Download ({detail.blob.bytes.toLocaleString()} bytes)
-            </a>
-          )}
-        </section>
-      )}
+      <GivenParameters detail={detail} live={live} />
+      <TaskResult detail={detail} />
       <Attempts attempts={detail.attempts} />
       <section>
         <h3>Place</h3>
@@ -194,7 +179,7 @@ function Facts({ detail, live, task }: { detail: TaskDetail; live: LiveFlow; tas
   );
 }
 
-function Links({ name, tasks, live }: { name: string; tasks: number[]; live: LiveFlow }) {
+function Links({ name, tasks, live }: { name: string; tasks: number[]; live: ShownFlow }) {
   if (tasks.length === 0) return null;
   return (
     <>

@@ -2,12 +2,12 @@ import { hrefOf, replaceQuery } from "../lib/route.ts";
 import type { WaitReason } from "../lib/types.ts";
 import { waitWords } from "../lib/wait-words.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
-import type { LiveFlow } from "./live-flow.ts";
+import type { ShownFlow } from "./shown-flow.ts";
 
 const MOST = 20;
 
 /** Names of tasks that lead to them. */
-export function TaskLinks({ tasks, live }: { tasks: readonly number[]; live: LiveFlow }) {
+export function TaskLinks({ tasks, live }: { tasks: readonly number[]; live: ShownFlow }) {
   return (
     <div class="links">
       {tasks.slice(0, MOST).map((task) => (
@@ -21,7 +21,7 @@ export function TaskLinks({ tasks, live }: { tasks: readonly number[]; live: Liv
 }
 
 /** Why a task waits, with links to what it waits for. */
-export function Why({ live, why }: { live: LiveFlow; why: WaitReason }) {
+export function Why({ live, why }: { live: ShownFlow; why: WaitReason }) {
   const tasks = (why.dependsOn ?? []) as number[];
   const flows = (why.heldBy ?? []) as string[];
   return (

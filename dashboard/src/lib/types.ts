@@ -106,6 +106,8 @@ export interface WaitReason {
 
 export interface TaskDetail {
   taskExecSeq: number;
+  taskSeq: number;
+  workflowVersion: string | null;
   taskName: string | null;
   program: string;
   queue: string;
@@ -150,6 +152,9 @@ export interface Layout {
   layer: number[];
   row: number[];
   edges: number[];
+  laneTask: number[];
+  laneFrom: number[];
+  laneRow: number[];
 }
 
 export interface ErrorGroup {

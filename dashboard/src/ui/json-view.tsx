@@ -5,10 +5,10 @@ const OPEN_DEPTH = 2;
 const MOST_PARTS = 100;
 const MOST_TEXT = 2_000;
 
-export function JsonView({ value }: { value: unknown }) {
+export function JsonView({ name, value }: { name?: string; value: unknown }) {
   return (
     <div class="json">
-      <Part value={value} depth={0} />
+      <Part {...(name !== undefined && { name })} value={value} depth={0} />
     </div>
   );
 }

@@ -130,7 +130,9 @@ class Engine:
 
     def _print_summary(self, addresses: Addresses, api: ApiAddress) -> None:
         if self._settings.log_format == "json":
-            _log.info("Flower is running at %s, with its data in %s", api.url, self._home.path)
+            _log.info(
+                "Flower is running at %s (dashboard and API), with its data in %s", api.url, self._home.path
+            )
             return
         text = address_lines({**addresses._asdict(), "api_url": api.url})
         text += f"\n{'Data':<10}{self._home.path}"

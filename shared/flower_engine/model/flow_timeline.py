@@ -6,17 +6,18 @@ import msgspec
 
 from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN
 from flower_engine.model.events import AnyEvent
-from flower_engine.model.flow_state import TaskState
+from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.flow_table import FlowTable
 from flower_engine.model.status import Status
 
 Waiting = Literal["dependencies", "ready", "retry", "awaiting"]
 Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "givenUp"]
-Stage = Waiting | Literal["running", "held"] | Ended
+OfFlow = Literal["underWay", "paused", "ended"]
+Stage = Waiting | Literal["running", "held"] | Ended | OfFlow
 """Where a task stands: it waits for others, for a worker, for its retry or for the world; it runs; somebody
-must decide; or how it has ended."""
+must decide; or how it has ended. The flow as a whole is under way, paused, or has ended."""
 
-STAGES: tuple[Stage, ...] = (*get_args(Waiting), "running", "held", *get_args(Ended))
+STAGES: tuple[Stage, ...] = (*get_args(Waiting), "running", "held", *get_args(Ended), *get_args(OfFlow))
 _BY_STATUS = {
     status: STAGES.index(stage)
     for status, stage in (
@@ -32,7 +33,8 @@ _BY_END = {
 
 class FlowTimeline(msgspec.Struct, rename="camel"):
     """Rows in order of the log: from ``from_ms`` on the task stands at ``stages[stage]``; how it stands at a
-    moment is its last row before it. ``step`` leads to the event's position, which ``?at=`` takes."""
+    moment is its last row before it. Task 0 is the flow. ``step`` leads to the event's position, which
+    ``?at=`` takes."""
 
     task_flow_id: str
     version: int
@@ -59,15 +61,15 @@ class TimelineMaker:
         state, touched = table.state, table.take()
         if state is None:
             return
-        if len(self._stages) != len(state.tasks):
-            self._stages = [-1] * len(state.tasks)
+        if len(self._stages) != len(state.tasks) + 1:
+            self._stages = [-1] * (len(state.tasks) + 1)
         made.task_flow_id, made.version = state.flow, state.version
         has_moved = False
-        for seq in range(1, len(state.tasks) + 1) if touched is None else sorted(touched):
-            stage = _stage(state.tasks[seq - 1])
-            if stage == self._stages[seq - 1]:
+        for seq in range(len(state.tasks) + 1) if touched is None else (0, *sorted(touched)):
+            stage = _stage(state.tasks[seq - 1]) if seq else _stage_of_flow(state)
+            if stage == self._stages[seq]:
                 continue
-            self._stages[seq - 1] = stage
+            self._stages[seq] = stage
             if not has_moved:
                 made.positions.append(position)
                 has_moved = True
@@ -79,6 +81,12 @@ class TimelineMaker:
     def made(self) -> FlowTimeline:
         """The timeline of what was added."""
         return self._made
+
+
+def _stage_of_flow(flow: FlowState) -> int:
+    if flow.ended_ms is not None:
+        return STAGES.index("ended")
+    return STAGES.index("underWay" if flow.paused is None else "paused")
 
 
 def _stage(task: TaskState) -> int:

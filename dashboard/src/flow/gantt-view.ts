@@ -1,0 +1,92 @@
+// Where tasks and times of a Gantt chart lie on the canvas.
+export const GUTTER = 168; // names
+export const AXIS = 26;
+export const ROW = 22;
+const LEAST_NAMED = 13;
+
+export interface GanttView {
+  fromMs: number;
+  toMs: number;
+  /** Rows that are scrolled away, and how high one is, in pixels. */
+  top: number;
+  row: number;
+  /** Whether it goes on with the flow. */
+  isFollowing: boolean;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+export function gutterOf(view: GanttView, size: Size): number {
+  if (view.row < LEAST_NAMED) return 0;
+  return size.width < 520 ? 96 : GUTTER;
+}
+
+export function xOf(view: GanttView, size: Size, ms: number): number {
+  const left = gutterOf(view, size);
+  return left + ((ms - view.fromMs) / (view.toMs - view.fromMs)) * (size.width - left - 8);
+}
+
+export function msAt(view: GanttView, size: Size, x: number): number {
+  const left = gutterOf(view, size);
+  return view.fromMs + ((x - left) / (size.width - left - 8)) * (view.toMs - view.fromMs);
+}
+
+export function yOf(view: GanttView, task: number): number {
+  return AXIS + (task - 1 - view.top) * view.row;
+}
+
+export function taskAtY(view: GanttView, count: number, y: number): number | null {
+  if (y < AXIS) return null;
+  const task = Math.floor((y - AXIS) / view.row + view.top) + 1;
+  return task >= 1 && task <= count ? task : null;
+}
+
+/** Inside of what there is. */
+export function bounded(view: GanttView, size: Size, count: number): GanttView {
+  const seen = (size.height - AXIS) / view.row;
+  return { ...view, top: Math.max(0, Math.min(view.top, count - seen)) };
+}
+
+/** All of the time, rows as high as can be read; ``isDense``: all rows, however low. */
+export function fitted(
+  fromMs: number,
+  toMs: number,
+  size: Size,
+  count: number,
+  { isDense = false } = {},
+): GanttView {
+  const space = Math.max(1, size.height - AXIS);
+  const row = isDense ? Math.min(ROW, space / Math.max(1, count)) : ROW;
+  return { fromMs, toMs: Math.max(toMs, fromMs + 10), top: 0, row, isFollowing: true };
+}
+
+/** A task is seen. */
+export function showing(view: GanttView, size: Size, count: number, task: number): GanttView {
+  const y = yOf(view, task);
+  if (y < AXIS) return bounded({ ...view, top: task - 1 }, size, count);
+  if (y + view.row <= size.height) return view;
+  return bounded({ ...view, top: task - (size.height - AXIS) / view.row }, size, count);
+}
+
+const STEPS_MS = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 72e5, 216e5,
+  432e5, 864e5, 1728e5, 6048e5,
+];
+
+/** Where the axis has marks: ms since the beginning of the flow, some 90 pixels apart. */
+export function marksOf(view: GanttView, size: Size, beginMs: number): number[] {
+  const wanted = ((view.toMs - view.fromMs) * 90) / Math.max(1, size.width - gutterOf(view, size));
+  const step = STEPS_MS.find((one) => one >= wanted) ?? 6048e5;
+  const marks: number[] = [];
+  for (
+    let ms = Math.ceil((view.fromMs - beginMs) / step) * step;
+    ms <= view.toMs - beginMs && marks.length < 60;
+    ms += step
+  ) {
+    marks.push(ms);
+  }
+  return marks;
+}
