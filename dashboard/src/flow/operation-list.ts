@@ -71,7 +71,7 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
   }
   if (task !== null) {
     add("fork", "Fork from task", "fork", {
-      body: { fromTasks: [task], version },
+      body: { fromTasks: [task] },
       will: `A new flow, which takes over what is before ${live.name(task)}; it and all behind it run in the new flow. This one stays as it is.`,
     });
   }
