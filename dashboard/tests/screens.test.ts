@@ -56,6 +56,7 @@ test("a failed flow opens at its failure, and a rerun is seen to its end", async
     await page.getByText("2 tasks will run again: load, report").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Rerun task" }).click();
     await page.locator(".badge.finished").waitFor();
+    await page.keyboard.press("d");
     await page.locator(".given", { hasText: "broken" }).getByText("given to this flow").waitFor();
   });
 });
@@ -231,7 +232,7 @@ test("a task is ignored with a result in its place, and that is undone", async (
     await page.getByLabel("Result in its place (JSON)").fill('{"rows": 7}');
     await page.getByText("1 task will be passed over: load").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Ignore task" }).click();
-    await page.getByText("Result in its place").waitFor();
+    await page.getByRole("heading", { name: "Result in its place" }).waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.locator(".error .message").waitFor();
     await page.getByRole("button", { name: "More" }).click();

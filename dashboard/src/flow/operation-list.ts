@@ -51,18 +51,20 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
   if (!isOver) {
     if (flow.pausedMs !== null) {
       add("plain", "Resume", "resume", {
+        body: {}, // as it stands by then: nothing of what was seen is at stake
         will: "What is ready starts again.",
         undo: { path: "pause", body: {} },
       });
     } else {
       add("plain", "Pause", "pause", {
+        body: {},
         will: "What runs goes on; nothing more starts.",
         undo: { path: "resume", body: {} },
       });
     }
     add("plain", "Cancel", "cancel", { undo: { path: "resume", body: {} } });
     const priority = live.rows[1]?.priority ?? 0;
-    add("priority", "Priority", "priority", { undo: { path: "priority", body: { priority } } });
+    add("priority", "Priority", "priority", { body: {}, undo: { path: "priority", body: { priority } } });
   } else if (flow.suspended === 0 || flow.cancelledMs !== null) {
     if (flow.cancelledMs !== null) {
       add("plain", "Resume", "resume", { will: "What the cancel cut off, and what failed, runs again." });
