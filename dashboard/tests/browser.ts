@@ -4,6 +4,8 @@ import { type Browser, type Page, chromium as playwright } from "playwright-core
 
 export const URL = process.env.FLOWER_UI_URL ?? "";
 export const FLOWS: Record<string, string> = JSON.parse(process.env.FLOWER_UI_FLOWS ?? "{}");
+/** What a browser says of an API that is away, and of a refusal that the page shows. */
+const EXPECTED = /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status of (409|422)/;
 export const PATIENCE_MS = 60_000;
 
 export async function openBrowser(): Promise<Browser> {
@@ -37,8 +39,7 @@ export async function openPage(
     dialog.dismiss();
   });
   page.on("console", (message) => {
-    if (message.type() === "error" && !/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/.test(message.text()))
-      complaints.push(message.text());
+    if (message.type() === "error" && !EXPECTED.test(message.text())) complaints.push(message.text());
   });
   await page.goto(`${URL}/${path}`);
   return { page, complaints };
