@@ -34,10 +34,7 @@ async function opened(view: string, flow: string) {
   };
   const entries = () => page.evaluate(() => (globalThis as unknown as { entries: Entry[] }).entries);
   const painted = async (name: string) => {
-    await page.waitForFunction(
-      (wanted) => (globalThis as unknown as { entries: Entry[] }).entries.some((one) => one.name === wanted),
-      name,
-    );
+    await until(async () => (await entries()).some((one) => one.name === name));
   };
   const heap = async () => {
     await session.send("HeapProfiler.collectGarbage");
@@ -47,6 +44,7 @@ async function opened(view: string, flow: string) {
 }
 
 await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
+console.error("measuring");
 const rows: [string, string, string][] = [];
 const firsts: number[] = [];
 let heap = 0;
@@ -81,7 +79,7 @@ await gantt.page.close();
 const { taskFlowId } = await api<{ taskFlowId: string }>("register/large", { method: "POST" });
 for (const view of ["", "&view=list"]) {
   const live = await opened(view, taskFlowId);
-  await live.page.waitForFunction(() => (globalThis as unknown as { entries: Entry[] }).entries.length > 3);
+  await until(async () => (await frames(live.entries)) > 1);
   const before = { script: await live.metric("ScriptDuration"), frames: await frames(live.entries) };
   await live.page.waitForTimeout(5_000);
   const count = (await frames(live.entries)) - before.frames;
