@@ -34,6 +34,8 @@ _CANNOT_BE_SAID = {
     "PUT /hooks/{hook}": "what a target is, and whether there are a secret and a time, depends on the kind",
     "GET /hooks/{hook}/deliveries": "a cursor is one that a page gave",
     "GET /errors": _DAYS,
+    "GET /approvals": "which words are a cursor",
+    "GET /signals": "which words are a cursor",
     "GET /flows": "which words are a cursor, and " + _DAYS,
     "GET /flows/{task_flow_id}": "that at is not given together with wait or atLeast, and " + _DAYS,
     "GET /flows/{task_flow_id}/changes": "that no Last-Event-ID is not one of null",

@@ -329,3 +329,23 @@ async def test_what_waits_for_an_answer_is_listed(start_api: Callable[..., Runni
         f"/flows/{flows[0]}/tasks/1/approval", headers={"Authorization": "Bearer " + "e" * 16}
     )
     assert (refused.status_code, refused.json()["type"][-11:]) == (409, "no-approval")
+
+
+async def test_roles_that_no_token_has_are_a_warning(start_api: Callable[..., RunningApi]) -> None:
+    rows = [{"taskSeq": 1, **ASKED, "parameters": {"roles": ["ops"]}}]
+    own = start_api()
+    for path in ("/workflows/asks", "/deploy"):
+        body: Any = {"tasks": rows}
+        if path == "/deploy":
+            rows = [{"taskSeq": 1, **ASKED, "parameters": {"roles": ["law"]}}]
+            body = {"source": "test", "workflows": [{"taskId": "asks", "tasks": rows}]}
+        reply = own.client.request("POST" if path == "/deploy" else "PUT", path, json=body)
+        assert reply.status_code in (200, 201), reply.text
+        assert any("this API has no tokens" in said for said in reply.json()["warnings"]), reply.text
+    headers = {"Authorization": "Bearer " + "a" * 16}
+    own = start_api(api_tokens=f"ann:{'a' * 16}:operator:law,eve:{'e' * 16}:read:ops")
+    for roles, warns in ((["ops"], True), (["ops", "law"], False), (["ann"], False), ([], False)):
+        rows = [{"taskSeq": 1, **ASKED, "parameters": {"roles": roles}}]
+        reply = own.client.put("/workflows/asks", json={"tasks": rows}, headers=headers)
+        said = [one for one in reply.json().get("warnings", []) if "no token has such a name or role" in one]
+        assert bool(said) == warns, reply.text

@@ -11,6 +11,7 @@ from flower_api.access import by_of
 from flower_api.definition_schemas import WorkflowBody
 from flower_api.openapi import replies, reply
 from flower_api.problems import Fault, with_faults
+from flower_api.role_warnings import warnings_of_roles
 from flower_api.schedule_schemas import DeployedScheduleBody
 from flower_api.schemas import NAME_PATTERN, RequestBody, WorkflowName
 from flower_engine.errors import DefinitionError, DefinitionsError
@@ -25,6 +26,7 @@ from flower_engine.model.rule_warnings import warnings_of_rules
 from flower_engine.projection.definitions.deploy_rows import Action, PlannedChange
 from flower_engine.projection.definitions.deploy_schedule_rows import PlannedSchedule
 from flower_engine.projection.read.views import Moment, View
+from flower_engine.runtime.api_tokens import ApiToken
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.schedule_document import schedule_of
 
@@ -151,7 +153,7 @@ class DeployView(View, omit_defaults=True):
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
-def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
+def add_deploys(app: FastAPI, stores: PostgresStores, tokens: Sequence[ApiToken]) -> None:
     """Adds the route that deploys."""
     names = Names(stores)
 
@@ -225,7 +227,7 @@ def add_deploys(app: FastAPI, stores: PostgresStores) -> None:
         found: dict[str, None] = {}
         for definition in [one for one in workflows if one.name in new][:_MOST_WARNED]:
             warnings = [*await names.of_definition(definition), *warnings_of_rules(definition)]
-            warnings += verdicts[definition.name].warnings
+            warnings += [*warnings_of_roles(definition, tokens), *verdicts[definition.name].warnings]
             found |= dict.fromkeys(f"workflow {definition.name!r}, {warning}" for warning in warnings)
         return list(found)
 

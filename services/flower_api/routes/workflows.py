@@ -1,5 +1,6 @@
 """``/workflows``: what can be run."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from flower_api.definition_schemas import DefinedView, WorkflowBody
 from flower_api.openapi import replies, reply
 from flower_api.path_ids import TaskIdPath, workflow_of
 from flower_api.problems import ProblemError
+from flower_api.role_warnings import warnings_of_roles
 from flower_api.schemas import WorkflowEntry, WorkflowName, WorkflowsPage
 from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.flows.definition_checks import verdicts_on
@@ -20,11 +22,12 @@ from flower_engine.flows.workflow_definitions import define, delete_definition
 from flower_engine.model.rule_warnings import warnings_of_rules
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.definition_rows import list_workflows
+from flower_engine.runtime.api_tokens import ApiToken
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
-def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
+def add_workflows(app: FastAPI, stores: PostgresStores, tokens: Sequence[ApiToken]) -> None:
     """Adds the routes that show and change definitions."""
     names = Names(stores)
 
@@ -79,6 +82,7 @@ def add_workflows(app: FastAPI, stores: PostgresStores) -> None:
         is_new = await define(stores, definition, by_of(request))
         defined = DefinedView.of(definition)
         warnings = [*await names.of_definition(definition), *warnings_of_rules(definition)]
+        warnings += warnings_of_roles(definition, tokens)
         defined.warnings = [*warnings, *verdict.warnings] or msgspec.UNSET
         return reply(defined, 201 if is_new else 200)
 

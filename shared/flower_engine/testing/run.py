@@ -176,7 +176,6 @@ class Run(Generic[R_co]):
             ParametersError: the payload does not fit the type of a task that may take it.
             FlowEndedError: the flow has ended.
         """
-        self._skipping.work()
         done = self._skipping.call(self._engine.signal(self.id, name, str(key), _plain(payload)))
         return done.word == "taken"
 
