@@ -222,6 +222,14 @@ async def test_who_may_answer_is_said_by_the_approval(start_api: Callable[..., R
         ({"program": "@event", "parameters": {"name": {"$from": 1}}, "dependsOn": [1]}, "$param"),
         ({"program": "@event", "parameters": {"name": {"$secret": "A"}}}, "secret"),
         ({"program": "@approval", "parameters": {"of": 0}}, "1 to 100"),
+        (
+            {
+                "program": "@approval",
+                "parameters": {"timeout_seconds": 1, "on_timeout": "default", "default": {"approved": "yes"}},
+            },
+            "does not fit form",
+        ),
+        ({"program": "@approval", "parameters": {"remind_seconds": 0.5}}, "1 s at least"),
     ],
 )
 def test_what_is_wrong_with_a_wait_is_said_when_it_is_defined(

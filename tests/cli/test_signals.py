@@ -38,6 +38,8 @@ def test_a_signal_to_all_that_await_it(flower: Flower, own_api: RunningApi) -> N
     assert flower("signal", "open", "--first", "--id", "x").stdout == "a flow got it before\n"
     assert json.loads(flower("signal", "open", "--json").stdout)["taken"] == 2
     assert flower("signal", "open", "--first", "--flow", flows[0]).exit_code == 2
+    assert flower("signal", "open", "--keep", "1h", "--flow", flows[0]).exit_code == 2
+    assert "it is kept until" in flower("signal", "open", "--keep", "1h").stdout
     assert {own_api.flow(flow)["status"] for flow in flows} == {"Finish"}
 
 

@@ -1,5 +1,7 @@
 """``Client`` and ``AsyncClient`` send signals, and see and answer approvals."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -7,8 +9,12 @@ from api.serving import RunningApi
 from flower_engine.client import AsyncClient, Client
 from flower_engine.errors import FlowEndedError, ParametersError, RefusedError
 
-PAID = {"program": "@event", "dependsOn": [], "parameters": {"name": "paid", "key": "7"}}
-ASKED = {"program": "@approval", "dependsOn": [], "parameters": {"title": "Publish?", "shows": {"rows": 7}}}
+PAID: dict[str, Any] = {"program": "@event", "dependsOn": [], "parameters": {"name": "paid", "key": "7"}}
+ASKED: dict[str, Any] = {
+    "program": "@approval",
+    "dependsOn": [],
+    "parameters": {"title": "Publish?", "shows": {"rows": 7}},
+}
 
 
 async def test_a_client_signals_and_answers(api: RunningApi, client: Client) -> None:

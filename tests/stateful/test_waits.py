@@ -32,7 +32,10 @@ PAID_2: Program = (
     {"name": "paid", "key": "2", "timeout_seconds": 600, "on_timeout": "default", "default": 0},
 )
 ASKED: Program = ("@approval", {"timeout_seconds": 600})
-ASKED_TWO: Program = ("@approval", {"of": 2, "timeout_seconds": 600, "on_timeout": "default", "default": {}})
+ASKED_TWO: Program = (
+    "@approval",
+    {"of": 2, "timeout_seconds": 600, "on_timeout": "default", "default": {"approved": False}},
+)
 A: Program = ("A", {})
 B: Program = ("B", {})
 

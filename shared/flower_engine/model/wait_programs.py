@@ -157,7 +157,8 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
             known[name] = value
         elif (one := known_value(value)) is not None:
             known[name] = one
-    for at, said in problems_of_values(task.program, known, task.parameters):
+    problems = [*problems_of_values(task.program, known, task.parameters)]
+    for at, said in problems or _misfits_of_default(task.program, known):
         yield f"({task.program}): {said}" if not at else f"({task.program}), parameter {at[1:]!r}: {said}"
 
 
@@ -178,10 +179,6 @@ def problems_of_values(program: str, known: Parameters, given: Parameters) -> It
         if said:
             yield pointer_to(name), said
     yield from _WHOLE[program](given)
-    schema = known.get(_SCHEMAS.get(program, ""), DEFAULT_FORM if program == APPROVAL else None)
-    if "default" in known and schema is not None and _schema(schema) is None:
-        for place, said in faults_of_value(schema, known["default"]):
-            yield f"/default{place}", f"it does not fit {_SCHEMAS[program]}: {said}"
     if "on_timeout" in takes:
         if known.get("on_timeout") == "default" and "default" not in given:
             yield "", "on_timeout is 'default', and no default is given"
@@ -191,6 +188,15 @@ def problems_of_values(program: str, known: Parameters, given: Parameters) -> It
             yield "", "a default is given: say that it holds with on_timeout 'default'"
         if "on_timeout" in given and "timeout_seconds" not in given:
             yield "", "on_timeout needs timeout_seconds"
+
+
+def _misfits_of_default(program: str, known: Parameters) -> Iterator[tuple[str, str]]:
+    """Where a default is no payload, or answer, that would be taken. (Asked of definitions alone: a flow that
+    an older one began keeps its default.)"""
+    schema = known.get(_SCHEMAS.get(program, ""), DEFAULT_FORM if program == APPROVAL else None)
+    if "default" in known and schema is not None and _schema(schema) is None:
+        for place, said in faults_of_value(schema, known["default"]):
+            yield f"/default{place}", f"it does not fit {_SCHEMAS[program]}: {said}"
 
 
 def _of_sleep(given: Parameters) -> Iterator[tuple[str, str]]:
