@@ -174,6 +174,9 @@ def test_a_flow_is_answered_and_signalled_in_skipped_time(flower: FlowerTest) ->
         _ = run.result
     run.answer("ok", Decision(True, "yes"), by="ops")
     assert run.finish() == "5 yes ann,ops"
+    histories = [[one.how for one in run.tasks[name].history] for name in ("pause", "paid", "ok")]
+    assert histories == [["over"], ["answered"], ["answered"]]
+    assert run.tasks["ok"].history[0].by == "ops"
     assert run.skipped == timedelta(hours=2)
     with pytest.raises(FlowEndedError):
         run.signal("paid", key=7)

@@ -4,9 +4,13 @@ from flower_engine.model.attempts import attempts_of
 from flower_engine.model.events import (
     AnyEvent,
     FlowCancelled,
+    FlowRerun,
+    TaskAnswered,
+    TaskAwaiting,
     TaskError,
     TaskFinished,
     TaskLapsed,
+    TaskOverdue,
     TaskRetrying,
     TaskReturned,
     TaskStarted,
@@ -53,3 +57,28 @@ def test_a_cancel_ends_the_attempts_that_run() -> None:
     cancelled = FlowCancelled(at=20, flow="f", v=2, by="eve", running=(1,))
     (attempt,) = attempts_of([started(1, 10), cancelled])[1]
     assert (attempt.ended_ms, attempt.how) == (20, "cancelled")
+
+
+def asked(attempt: int, at: int) -> TaskAwaiting:
+    return TaskAwaiting(at=at, flow="f", v=at, task=1, attempt=attempt, kind="approval")
+
+
+def test_the_attempts_of_a_wait_are_its_askings_and_what_became_of_them() -> None:
+    events: list[AnyEvent] = [
+        *(asked(1, 10), TaskOverdue(at=20, flow="f", v=2, task=1, error=ERROR)),
+        *(asked(2, 30), FlowRerun(at=40, flow="f", v=4, by="eve", waiting=(1,))),
+        *(asked(3, 50), TaskAnswered(at=60, flow="f", v=6, task=1, attempt=3, by="ann")),
+        *(asked(4, 70), TaskAnswered(at=80, flow="f", v=8, task=1, attempt=4, by="timeout")),
+        *(asked(5, 90), FlowCancelled(at=100, flow="f", v=10, by="eve", waiting=(1,))),
+        asked(6, 110),
+    ]
+    found = attempts_of(events)[1]
+    assert [(each.attempt, each.worker, each.ended_ms, each.how, each.by) for each in found] == [
+        (1, "", 20, "overdue", ""),
+        (2, "", 40, "askedAnew", ""),
+        (3, "", 60, "answered", "ann"),
+        (4, "", 80, "over", "timeout"),
+        (5, "", 100, "cancelled", ""),
+        (6, "", None, "awaiting", ""),
+    ]
+    assert [each.error for each in found] == [ERROR, None, None, None, None, None]

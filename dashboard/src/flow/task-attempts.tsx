@@ -10,6 +10,12 @@ const WORDS: Record<string, string> = {
   returned: "handed back",
   timedOut: "timed out",
   cancelled: "cancelled",
+  awaiting: "asked",
+  answered: "answered",
+  over: "its time was over",
+  overdue: "nobody came in time",
+  askedAnew: "asked anew",
+  passedOver: "passed over",
 };
 
 /** The attempts of a task, the last one first. */

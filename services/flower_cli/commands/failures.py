@@ -35,7 +35,10 @@ def print_attempts(attempts: list[dict[str, Any]], said: Error | None = None) ->
         line = Text(
             f"  attempt {attempt['attempt']}  {words.clock(attempt['startedTs']):<12} - {ended:<12}", "dim"
         )
-        line.append(f"  {attempt['how']:<9} on {attempt['worker']}")
+        who = (
+            f"on {attempt['worker']}" if attempt["worker"] else f"by {attempt['by']}" if attempt["by"] else ""
+        )
+        line.append(f"  {attempt['how']:<9} {who}".rstrip())
         if error and not (said and _sentence(error) == _sentence(said)):
             line.append(f"  {words.error_line(error)}", style="red")
         out.print(line)

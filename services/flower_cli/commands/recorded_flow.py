@@ -136,7 +136,8 @@ def _last_attempts(task: Json) -> list[Json]:
     """Those since the task last began from the start, without those that say nothing of its program."""
     if task["status"] in ("Ignore", *_OPEN):
         return []
-    said = [one for one in task["attempts"] if one["how"] not in ("lapsed", "returned", "cancelled")]
+    of_programs = [one for one in task["attempts"] if one["worker"]]  # not of waits for the world
+    said = [one for one in of_programs if one["how"] not in ("lapsed", "returned", "cancelled")]
     begins = [place for place, one in enumerate(said[:-1], 1) if one["how"] in ("failed", "finished")]
     return said[begins[-1] if begins else 0 :]
 

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.event_meaning import MEANINGS, How, named_tasks
-from flower_engine.model.events import AnyEvent, TaskError
+from flower_engine.model.events import AnyEvent, FlowRerun, TaskAnswered, TaskAwaiting, TaskError, TaskOverdue
 from flower_engine.model.status import Status
 
 
 class AttemptHistory(msgspec.Struct, kw_only=True):
-    """One attempt of a task; times are milliseconds."""
+    """One attempt of a task; times are milliseconds. Of one that waits for the world (an asking) ``worker``
+    is "", and ``by`` says who answered it, or sent the signal that it took."""
 
     attempt: int
     worker: str
@@ -19,6 +20,7 @@ class AttemptHistory(msgspec.Struct, kw_only=True):
     ended_ms: int | None = None
     how: How = "running"
     error: TaskError | None = None
+    by: str = ""
 
 
 def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
@@ -30,6 +32,10 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
             for task in named_tasks(event, move.tasks):
                 if move.to is Status.RUNNING:
                     found.setdefault(task, []).append(_begun(event))
+                elif isinstance(event, TaskAwaiting):
+                    found.setdefault(task, []).append(_asked(event))
+                elif move.to is not None and _is_asking(found.get(task)):
+                    _end_asking(found[task][-1], event)
                 elif meaning.ends_attempt and Status.RUNNING in move.was:
                     attempts = found.get(task)
                     if attempts and attempts[-1].ended_ms is None:
@@ -40,6 +46,31 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
 
 def _begun(event: Any) -> AttemptHistory:
     return AttemptHistory(attempt=event.attempt, worker=event.worker, started_ms=event.at)
+
+
+def _asked(event: TaskAwaiting) -> AttemptHistory:
+    return AttemptHistory(attempt=event.attempt, worker="", started_ms=event.at, how="awaiting")
+
+
+def _is_asking(attempts: list[AttemptHistory] | None) -> bool:
+    return bool(attempts) and attempts[-1].how == "awaiting"
+
+
+def _end_asking(attempt: AttemptHistory, event: Any) -> None:
+    how: How = "passedOver"
+    match event:
+        case TaskAnswered(by=by):
+            how = "over" if by in ("time", "timeout") else "answered"
+            attempt.by = by
+        case TaskOverdue():
+            how = "overdue"
+        case FlowRerun():
+            how = "askedAnew"
+        case _:
+            how = MEANINGS[type(event)].ends_attempt or how
+            how = "passedOver" if how == "failed" else how
+    error = getattr(event, "error", None) if how in ("overdue", "timedOut") else None
+    _end(attempt, event.at, how, error)
 
 
 def _error_of(event: Any) -> TaskError:

@@ -42,8 +42,25 @@ End = Literal["", "said", "always", "over"]
 """What it means for the end of the flow: nothing; its ``ends`` says whether this is it; it is; or an end that
 there was is over."""
 
-How = Literal["running", "finished", "failed", "retrying", "lapsed", "returned", "timedOut", "cancelled"]
-"""How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt."""
+How = Literal[
+    "running",
+    "finished",
+    "failed",
+    "retrying",
+    "lapsed",
+    "returned",
+    "timedOut",
+    "cancelled",
+    "awaiting",
+    "answered",
+    "over",
+    "overdue",
+    "askedAnew",
+    "passedOver",
+]
+"""How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt. Those
+from ``awaiting`` on are of waits: ``over`` is a time that was waited for, or one in which nobody came and a
+default holds."""
 
 THE_EVENT = "the event itself"
 """Where a fact is the event, not one of its fields."""

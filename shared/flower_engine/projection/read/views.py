@@ -244,7 +244,8 @@ class AwaitingView(View):
 
 
 class AttemptView(View):
-    """One attempt of a task; ``how`` says how it ended."""
+    """One attempt of a task; ``how`` says how it ended. Of one that waits for the world `worker` is empty,
+    and `by` says who answered it, or sent the signal that it took."""
 
     attempt: int
     worker: str
@@ -252,6 +253,7 @@ class AttemptView(View):
     ended_ts: Moment | None
     how: How
     error: TaskError | None
+    by: str | None = None
 
     @classmethod
     def of(cls, attempt: AttemptHistory) -> "AttemptView":
@@ -262,6 +264,7 @@ class AttemptView(View):
             ended_ts=_moment(attempt.ended_ms),
             how=attempt.how,
             error=attempt.error,
+            by=attempt.by or None,
         )
 
 
