@@ -8,7 +8,8 @@ from typing import Any
 from flower_engine.errors import FlowerError, StoreUnavailableError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.insight.partition_gauges import LimitGauge, PartitionGauges, Task, read_gauges
-from flower_engine.log.client import apart, one_server, send
+from flower_engine.log.client import apart, is_cluster, one_server, send
+from flower_engine.log.each_partition import from_all
 from flower_engine.log.partition import Partition
 from flower_engine.projection.read.gauges_query import (
     PostgresGauges,
@@ -80,8 +81,11 @@ class EngineGauges:
 
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                await send(one_server(self._stores.redis, 0), "PING")
-                found = await asyncio.gather(*map(one, self._partitions()))
+                partitions = self._partitions()
+                if is_cluster(self._stores.redis):
+                    return await from_all(self._stores.redis, partitions, one), await self._memory()
+                await send(self._stores.redis, "PING")
+                found = await asyncio.gather(*map(one, partitions))
                 return list(found), await self._memory()
         except _ERRORS:
             return None
@@ -89,7 +93,7 @@ class EngineGauges:
     def _partitions(self) -> Sequence[Partition]:
         """None, as long as the API has not made sure of its stores: they are up all the same."""
         try:
-            return self._stores.partitions
+            return self._stores.living
         except StoreUnavailableError:
             return ()
 

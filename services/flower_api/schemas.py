@@ -343,17 +343,19 @@ class Workers(View, omit_defaults=True):
 
 
 class Dependency(View):
-    """Something that the API needs; ``problem`` says what is wrong with it."""
+    """Something that the API needs; ``problem`` says what is wrong with it. ``missing``: the partitions of
+    Redis that cannot be worked on, where others can."""
 
     name: str
     ready: bool
     problem: str | None
+    missing: list[int] = msgspec.field(default_factory=list[int])
 
 
 class Readiness(View):
-    """Whether the API can do all its work."""
+    """Whether the API can do its work; ``degraded``: not in all partitions."""
 
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "degraded", "not ready"]
     dependencies: list[Dependency]
 
 

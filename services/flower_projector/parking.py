@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from redis.exceptions import RedisError
+
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
@@ -66,8 +68,14 @@ class Parker:
             self._seen_ms, self._again_at = {}, now + _AGAIN_SECONDS
         count = 0
         async with await connect(self._settings.database_url, "parking") as connection:
+            away: Exception | None = None
             for partition in self._partitions:
-                count += await self._park(connection, partition)
+                try:
+                    count += await self._park(connection, partition)
+                except RedisError as error:
+                    away = error
+            if away is not None:
+                raise away
         return count
 
     async def _park(self, connection: Connection, partition: Partition) -> int:

@@ -65,6 +65,7 @@ class PartitionLoop:
             self._interval_after,
             StoresBackoff(_log, of, clock=clock),
             self._stop,
+            partition=partition.number,
             clock=clock,
         )
         self._began = 0.0

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 
 import psycopg
+from redis.exceptions import RedisError
 
 from flower_engine.blobs.filesystem_store import FilesystemStore
 from flower_engine.blobs.patience import StorePatience
@@ -39,6 +40,7 @@ KEEP_MS = 10_000
 
 _INTERVAL_SECONDS = 1.0
 _BLOB_SECONDS = 10.0
+_AWAY_SECONDS = 1.0  # a partition whose server does not answer
 _STANDBY_SECONDS = 5.0  # another one stores them; it may be gone by then
 _MOST_ENTRIES = 32  # of 64 KiB at most; decoding them must not hold the projector up
 _SAY_BAD_AGAIN_SECONDS = 600.0
@@ -84,10 +86,19 @@ class TaskLogLoop:
             psycopg.Error, RedisError, OSError: a store is away.
         """
         more = 0
+        away: Exception | None = None
         try:
             for stream in self._streams:
-                if stream.is_due():
+                if not stream.is_due():
+                    continue
+                try:
                     more += await stream.run_once(await self._writing())
+                except RedisError as error:  # its partition is away; there may be others
+                    stream.wait(_AWAY_SECONDS)
+                    stream.forget()
+                    away = error
+            if away is not None and all(not stream.is_due() for stream in self._streams) and not more:
+                raise away
         except BlobStoreError as error:  # meanwhile the streams keep what comes, within their bound
             seconds = self._patience.failed("storing task logs", error)
             for stream in self._streams:

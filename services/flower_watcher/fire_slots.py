@@ -78,6 +78,7 @@ class FireLoop:
             self.run_once,
             _until_next,
             backoff,
+            partition=self._partition.number,
             clock=self._clock,
         ).run()
 

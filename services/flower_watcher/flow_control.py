@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import Strike
 from flower_engine.projection.database import Connection, connect
@@ -20,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
 _TIMEOUT_SECONDS = 10.0
+_TOKEN_SECONDS = 2.0
 
 
 class ControlLoop:
@@ -29,7 +32,7 @@ class ControlLoop:
         self._client = client
         self._partitions = partitions
         self._url = database_url
-        self._held: tuple[int, list[str]] | None = None  # what both sides were when they were made alike
+        self._held: tuple[int, dict[int, str]] | None = None  # what both sides were when they were made alike
         self._said: set[str] = set()
         self._swept: set[str] = set()
         self._connection: Connection | None = None
@@ -67,15 +70,19 @@ class ControlLoop:
         """Brings the tables to the partitions where either has changed; the names that did in any of them."""
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             version = await read_version(connection)
-            tokens = [(await read_token(self._client, partition)) for partition in self._partitions]
-            if (version, tokens) == self._held:
+            read = partial(read_token, self._client)
+            found = await from_each(self._client, self._partitions, read, seconds=_TOKEN_SECONDS)
+            here = [one for one in self._partitions if one.number in found.found]
+            if (version, found.found) == self._held:
                 return []
-            brought = await try_to_bring_control(self._client, connection, self._partitions)
+            count = len(self._partitions)
+            brought = await try_to_bring_control(self._client, connection, here, count)
         if brought is None:  # somebody else is at it: look again
             return []
-        await self._sweep(brought.controls.strikes)
+        await self._sweep(brought.controls.strikes, here)
         self._say_problems(problems_of_controls(brought.controls, len(self._partitions)))
-        self._held = (brought.controls.version, brought.tokens)
+        tokens = dict(zip((one.number for one in here), brought.tokens, strict=True))
+        self._held = (brought.controls.version, tokens)
         if brought.changed:
             some = ", ".join(brought.changed[:10])
             _log.info("flow control: %d settings changed (%s)", len(brought.changed), some)
@@ -87,10 +94,11 @@ class ControlLoop:
                 _log.error("flow control: %s", problem)
         self._said = set(problems)
 
-    async def _sweep(self, strikes: Sequence[Strike]) -> None:
+    async def _sweep(self, strikes: Sequence[Strike], partitions: Sequence[Partition]) -> None:
         """What waits already is passed over, too, by strikes that are new to this watcher."""
         programs = {strike.program for strike in strikes if strike.id not in self._swept}
-        for partition in self._partitions if programs else ():
+        for partition in partitions if programs else ():
             count = await sweep(self._client, partition, programs)
             _log.info("strikes: %d waiting tasks of %s passed over", count, ", ".join(sorted(programs)))
-        self._swept = {strike.id for strike in strikes}
+        if len(partitions) == len(self._partitions):  # else those that are away are swept when they are back
+            self._swept = {strike.id for strike in strikes}

@@ -49,7 +49,8 @@ class LapseLoop:
         """
         backoff = StoreBackoff(_log, f"Redis (partition {self._partition.number})")
         name = f"lapse of partition {self._partition.number}"
-        await Loop(name, self.run_once, self._interval_after, backoff).run()
+        number = self._partition.number
+        await Loop(name, self.run_once, self._interval_after, backoff, partition=number).run()
 
     async def run_once(self) -> list[Lapse]:
         """Ends the leases that have lapsed; none for one lease time after a stall."""

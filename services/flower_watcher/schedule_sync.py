@@ -1,16 +1,19 @@
 """The loop that brings what people set in ``ms_schedule`` to the partitions of the schedules."""
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
+from redis.exceptions import RedisError
 
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import DefinitionError
 from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of
 from flower_engine.log.client import AsyncRedis, one_server, send
+from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.schedule_rows import (
@@ -105,7 +108,8 @@ class ScheduleSyncLoop:
             await self._pause(connection)
             if self._clock.monotonic() - self._looked_at >= _LOOK_SECONDS:
                 self._looked_at = self._clock.monotonic()
-                await self._compare_clocks(connection)
+                with contextlib.suppress(RedisError):  # who is away is said elsewhere
+                    await self._compare_clocks(connection)
                 await release_unknown(self._client, self._partitions, connection, self._shared)
             newest = await read_newest_version(connection)
             if newest == self._seen:
@@ -129,13 +133,21 @@ class ScheduleSyncLoop:
             self._shared.workflows.pop(gone.uid, None)
             definition = Definition(uid=gone.uid, version=gone.version, name=gone.name, state="deleted")
             by_partition[partition_of_schedule(gone.uid, len(self._partitions))].append(definition)
-        for number, definitions in by_partition.items():
-            partition = self._partitions[number]
+        to_define = [one for one in self._partitions if one.number in by_partition]
+
+        async def define(partition: Partition) -> None:
+            definitions = by_partition[partition.number]
             words = await define_schedules(self._client, partition, definitions)
             crash_point("schedules.defined")
             old = [one.uid for one, word in zip(definitions, words, strict=True) if word == "old"]
             if old:
-                await self._renew(connection, partition, old)
+                olds[partition.number] = old
+
+        olds: dict[int, list[str]] = {}
+        defined = await from_each(self._client, to_define, define)
+        for number, old in olds.items():
+            await self._renew(connection, self._partitions[number], old)
+        defined.raise_away()  # all of it is brought again: who has it takes none of it twice
         if changes.rows or changes.deleted:
             _log.info("%d schedules set, %d deleted", len(changes.rows), len(changes.deleted))
 

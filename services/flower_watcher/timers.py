@@ -40,7 +40,8 @@ class TimerLoop:
         """
         backoff = StoreBackoff(_log, f"Redis (timers of partition {self._partition.number})")
         name = f"timers of partition {self._partition.number}"
-        await Loop(name, self.run_once, _until_next, backoff).run()
+        number = self._partition.number
+        await Loop(name, self.run_once, _until_next, backoff, partition=number).run()
 
     async def run_once(self) -> Fired:
         """Moves the timers that are due, a bounded number of them."""

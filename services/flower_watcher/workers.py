@@ -32,7 +32,8 @@ class WorkersLoop:
         # The lapse loop says what is waited for.
         backoff = SteadyBackoff(_log, "looking for lost workers failed: %s", self._interval_seconds)
         name = f"workers of partition {self._partition.number}"
-        await Loop(name, self.run_once, self._interval_seconds, backoff).run()
+        number = self._partition.number
+        await Loop(name, self.run_once, self._interval_seconds, backoff, partition=number).run()
 
     async def run_once(self) -> list[str]:
         """Forgets those that are gone and hold nothing; returns their ids. None after a stall: what is shown

@@ -26,6 +26,7 @@ class Asking:
         """``serves_light``: it has programs that need no process."""
         self._exchange = exchange
         self._slots = slots
+        self._partition = exchange.partition.number
         self._name = f"queues {', '.join(queues)} of partition {exchange.partition.number}"
         self._serves_light = serves_light
         self._clock = clock
@@ -37,10 +38,11 @@ class Asking:
         if exchange.calling_since is not None:
             unanswered = now - exchange.calling_since
             problem = f"Redis has not answered its call for {unanswered:.0f} s"
-            return Standing(self._name, last, problem if unanswered > PATIENCE_SECONDS else None)
+            is_late = unanswered > PATIENCE_SECONDS
+            return Standing(self._name, last, problem if is_late else None, self._partition)
         is_late = silent > LONGEST_SECONDS + PATIENCE_SECONDS and exchange.claims and self._has_room()
         problem = f"it has free slots, and has asked for no task for {silent:.0f} s"
-        return Standing(self._name, last, problem if is_late else None)
+        return Standing(self._name, last, problem if is_late else None, self._partition)
 
     def _has_room(self) -> bool:
         use, slots = self._exchange.slot_use, self._slots

@@ -1,4 +1,8 @@
-"""The heartbeat loop, on its own thread and connection: a blocked event loop must not lose leases."""
+"""The heartbeat loop, on its own thread and connection: a blocked event loop must not lose leases.
+
+On a cluster each partition has a thread of its own: a node that stands still must not keep the leases of
+others waiting.
+"""
 
 import asyncio
 import contextlib
@@ -10,7 +14,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from flower_engine.log.client import connect_blocking, descriptors
+from flower_engine.log.client import connect_blocking, descriptors, names_cluster
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.process_forks import hide_from_copies
@@ -43,7 +47,7 @@ class HeartbeatLoop:
     ) -> None:
         """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
         self.began = asyncio.Event()  # operators and the API can see the worker
-        self._settings = settings
+        self.settings = settings
         self._info = info
         self._exchanges = exchanges
         self._ability = processes.ability
@@ -51,25 +55,24 @@ class HeartbeatLoop:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
-        self._due = threading.Event()  # before its time, or because it is to stop
-        for exchange in exchanges:
-            exchange.when_standing.append(self._due.set)
         self._clock = clock
-        self._backoff = StoreBackoff(_log, "Redis (heartbeats)", clock=clock)
-        self._beaten = clock.monotonic()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        assert settings.redis_url is not None
+        groups = [[one] for one in exchanges] if names_cluster(settings.redis_url) else [list(exchanges)]
+        self._beats = [_Beat(self, group, clock) for group in groups]
 
     def start(self) -> None:
-        self._thread.start()
+        for beat in self._beats:
+            beat.thread.start()
 
     @property
     def is_started(self) -> bool:
         """Whether heartbeats may have been sent."""
-        return self._thread.ident is not None
+        return any(beat.thread.ident is not None for beat in self._beats)
 
     def seconds_ago(self) -> float:
-        """How long ago Redis answered the last heartbeat; from the beginning, if it has answered none."""
-        return self._clock.monotonic() - self._beaten
+        """How long ago Redis answered the last heartbeat; from the beginning, if it has answered none. Of
+        several partitions: of that for which it is longest."""
+        return self._clock.monotonic() - min(beat.beaten for beat in self._beats)
 
     def tell_signatures(self, digest: str) -> None:
         """From the next heartbeat on the worker's programs are published under this digest."""
@@ -78,22 +81,45 @@ class HeartbeatLoop:
     async def stop(self, timeout_seconds: float) -> None:
         """Ends the loop; a heartbeat under way is waited for so long."""
         self._stop.set()
-        self._due.set()
+        for beat in self._beats:
+            beat.due.set()
         if self.is_started:
-            await asyncio.to_thread(self._thread.join, timeout_seconds)
+            until = self._clock.monotonic() + timeout_seconds
+            for beat in self._beats:
+                left = max(0.0, until - self._clock.monotonic())
+                await asyncio.to_thread(beat.thread.join, left)
 
-    def standing(self) -> Standing:
-        """Whether its heartbeats are answered in time; see ``work_done.py``."""
-        seconds = self._clock.monotonic() - self._beaten
-        settings = self._settings
-        is_late = seconds > max(settings.lease_seconds, settings.heartbeat_seconds + PATIENCE_SECONDS)
-        problem = f"Redis has answered none for {seconds:.0f} s, so leases may have lapsed"
-        return Standing("heartbeats", seconds, problem if is_late else None)
+    def works(self) -> "Sequence[_Beat]":
+        """Its pieces of work; see ``work_done.py``."""
+        return self._beats
+
+    def is_apart(self, exchanges: Sequence[ExchangeLoop]) -> bool:
+        """Whether these are not all partitions."""
+        return len(exchanges) < len(self._exchanges)
+
+    def is_to_stop(self) -> bool:
+        return self._stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """For so long, or until it is to stop."""
+        self._stop.wait(seconds)
+
+    def fail(self, error: Exception) -> None:
+        """No waiting heals it; for any thread."""
+        self._tell(self._on_failure, error)
+
+    def note_begun(self) -> None:
+        """A heartbeat was answered; for any thread."""
+        if not self.began.is_set():
+            self._tell(self.began.set)
 
     def run_once(self, client: Redis) -> None:
         """One heartbeat a partition."""
+        self.beat(client, self._exchanges)
+
+    def beat(self, client: Redis, exchanges: Sequence[ExchangeLoop]) -> None:
         info = self._info_now()
-        for exchange in self._exchanges:
+        for exchange in exchanges:
             untold = exchange.take_untold()
             standing = exchange.take_standing()
             try:
@@ -102,7 +128,7 @@ class HeartbeatLoop:
                     exchange.partition,
                     self._info.worker,
                     info=info,
-                    remember_ms=self._settings.lease_ms,
+                    remember_ms=self.settings.lease_ms,
                     answered=exchange.answered,
                     leases=exchange.leases(),
                     progress=[reported for _, reported in untold],
@@ -134,17 +160,49 @@ class HeartbeatLoop:
             )
         )
 
+    def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+
+class _Beat:
+    """The heartbeats of some partitions: a thread and a connection."""
+
+    def __init__(self, loop: HeartbeatLoop, exchanges: Sequence[ExchangeLoop], clock: Clock) -> None:
+        self._loop = loop
+        self._exchanges = exchanges
+        self._clock = clock
+        numbers = [exchange.partition.number for exchange in exchanges]
+        self._partition = numbers[0] if len(numbers) == 1 else None
+        of = f" of partition {self._partition}" if loop.is_apart(exchanges) else ""
+        self._name = f"heartbeats{of}"
+        self._backoff = StoreBackoff(_log, f"Redis ({self._name})", clock=clock)
+        self.beaten = clock.monotonic()
+        self.due = threading.Event()  # before its time, or because it is to stop
+        for exchange in exchanges:
+            exchange.when_standing.append(self.due.set)
+        self.thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def standing(self) -> Standing:
+        """Whether its heartbeats are answered in time; see ``work_done.py``."""
+        seconds = self._clock.monotonic() - self.beaten
+        settings = self._loop.settings
+        is_late = seconds > max(settings.lease_seconds, settings.heartbeat_seconds + PATIENCE_SECONDS)
+        problem = f"Redis has answered none for {seconds:.0f} s, so leases may have lapsed"
+        return Standing(self._name, seconds, problem if is_late else None, partition=self._partition)
+
     def _run(self) -> None:
-        assert self._settings.redis_url is not None
-        with connect_blocking(self._settings.redis_url) as client:
+        loop = self._loop
+        assert loop.settings.redis_url is not None
+        with connect_blocking(loop.settings.redis_url) as client:
             hide_from_copies(client, descriptors)
-            while not self._stop.is_set():
+            while not loop.is_to_stop():
                 try:
-                    self.run_once(client)
+                    loop.beat(client, self._exchanges)
                 except (RedisError, OSError) as error:
-                    self._stop.wait(self._backoff.failed(error))
+                    loop.wait(self._backoff.failed(error))
                 except Exception as error:  # noqa: BLE001 # without heartbeats the worker must not go on
-                    self._tell(self._on_failure, error)
+                    loop.fail(error)
                     return
                 else:
                     self._note_success()
@@ -152,20 +210,15 @@ class HeartbeatLoop:
 
     def _rest(self) -> None:
         """Until the next heartbeat: sooner where a timer is to stand still that may be due before that."""
-        seconds = self._settings.heartbeat_seconds
-        self._stop.wait(seconds / _SOONER)
-        self._due.wait(seconds - seconds / _SOONER)
-        self._due.clear()
+        seconds = self._loop.settings.heartbeat_seconds
+        self._loop.wait(seconds / _SOONER)
+        self.due.wait(seconds - seconds / _SOONER)
+        self.due.clear()
 
     def _note_success(self) -> None:
         self._backoff.worked()
         now = self._clock.monotonic()
-        if now - self._beaten > self._settings.lease_seconds:
-            _log.warning("%.1f s passed between two heartbeats: leases may have lapsed", now - self._beaten)
-        self._beaten = now
-        if not self.began.is_set():
-            self._tell(self.began.set)
-
-    def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(callback, *arguments)
+        if now - self.beaten > self._loop.settings.lease_seconds:
+            _log.warning("%.1f s passed between two heartbeats: leases may have lapsed", now - self.beaten)
+        self.beaten = now
+        self._loop.note_begun()

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from flower_engine.errors import FlowerError
 from flower_engine.log.client import connect_blocking
 from flower_engine.log.partition import Partition
+from flower_engine.log.routed_clients import RoutedBlockingRedis
 from flower_engine.transitions.worker_transitions import hand_back
 
 _log = logging.getLogger(__name__)
@@ -21,10 +22,16 @@ def hand_back_all(
     It needs neither the event loop, which a program may block, nor the worker's connections, which may be in
     the middle of a call.
     """
-    try:
-        with connect_blocking(redis_url) as client:
-            count = sum(hand_back(client, partition, worker, queues) for partition in partitions)
-    except (RedisError, OSError, FlowerError) as error:
-        _log.warning("what worker %s holds could not be handed back, and lapses: %s", worker, error)
-    else:
-        _log.info("worker %s handed %d attempts back at its end", worker, count)
+    count = 0
+    with connect_blocking(redis_url) as client:
+        for partition in partitions:
+            try:
+                count += hand_back(client, partition, worker, queues)
+            except (RedisError, OSError, FlowerError) as error:
+                _log.warning(
+                    "what worker %s holds in partition %d could not be handed back, and lapses: %s",
+                    *(worker, partition.number, error),
+                )
+                if not isinstance(client, RoutedBlockingRedis):
+                    return  # nobody has so much time at the end
+    _log.info("worker %s handed %d attempts back at its end", worker, count)

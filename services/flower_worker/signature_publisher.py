@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flower_engine.insight.published_signatures import PUBLISH_AGAIN_SECONDS, digest_of, publish
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.programs.registry import Registry
 from flower_engine.programs.self_description import published
@@ -46,8 +47,8 @@ async def keep_published(
         tell(digest_of(whole))
 
     async def _publish(signatures: Signatures) -> None:
-        for partition in partitions:
-            await publish(client, partition, signatures)
+        told = await from_each(client, partitions, lambda one: publish(client, one, signatures))
+        told.raise_away()
 
     backoff = SteadyBackoff(_log, "what the programs take could not be published: %s", _RETRY_SECONDS)
     await Loop("signatures", publish_all, PUBLISH_AGAIN_SECONDS, backoff, is_watched=False).run()

@@ -5,13 +5,13 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from flower_engine.blobs.blob_stores import BlobStores, read
 from flower_engine.log.client import AsyncRedis
+from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.programs.code_image import Image
@@ -210,8 +210,7 @@ class Worker:
         backoff = StoreBackoff(_log, "Redis")
         if self._ability.programs:
             self._processes.warm()
-        for partition in self._partitions:
-            await until_it_works(partial(attend, self._client, partition, self._queues.names), backoff)
+        await until_it_works(self._attend, backoff)
         self._publishing = asyncio.create_task(
             keep_published(
                 *(self._client, self._partitions, self._registry),
@@ -229,6 +228,12 @@ class Worker:
         )
         return True
 
+    async def _attend(self) -> None:
+        """Queues exist in each partition that is there; the others ask for them when they are back."""
+        await from_each(
+            self._client, self._partitions, lambda one: attend(self._client, one, self._queues.names)
+        )
+
     async def _work(self, stop: asyncio.Event) -> None:
         self._running = [asyncio.create_task(exchange.run()) for exchange in self._exchanges]
         bells = [asyncio.create_task(bell.run()) for bell in self._bells]
@@ -237,7 +242,7 @@ class Worker:
             for exchange in self._exchanges
         ]
         try:
-            with at_work(*asking, self._heartbeats):
+            with at_work(*asking, *self._heartbeats.works()):
                 await self._until(asyncio.create_task(stop.wait()), *bells)
         finally:
             for exchange in self._exchanges:
@@ -270,8 +275,12 @@ class Worker:
         """Signs off; if Redis does not answer, the worker is forgotten when its heartbeats are."""
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
-                for partition in self._partitions:
-                    await leave(self._client, partition, self._info.worker, self._queues.names)
+                left = await from_each(
+                    self._client,
+                    self._partitions,
+                    lambda one: leave(self._client, one, self._info.worker, self._queues.names),
+                )
+                left.raise_away()
         except (RedisError, OSError) as error:
             _log.warning("worker %s could not sign off: %s", self._info.worker, error)
 

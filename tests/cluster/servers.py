@@ -235,6 +235,13 @@ class ClusterServers(_Servers):
                 return next(one for one in self.servers if one.port == int(master[1]))
         raise LookupError(f"nobody serves slot {slot}")
 
+    def replica_of(self, master: Server) -> Server:
+        """The one that follows it."""
+        found = [one for one in self.servers if one.runs and one is not master]
+        return next(
+            one for one in found if int(one.send("INFO", "replication").get("master_port", 0)) == master.port
+        )
+
     def apart(self, count: int) -> dict[Server, list[int]]:
         """The partitions of each master."""
         found: dict[Server, list[int]] = {}

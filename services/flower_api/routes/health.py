@@ -1,7 +1,8 @@
 """``/healthz``, ``/readyz``, ``/workers``: how the engine does."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.responses import Response
@@ -12,7 +13,8 @@ from flower_api.schemas import Alive, Dependency, Readiness, Workers, WorkerView
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.log.client import one_server, send
-from flower_engine.log.partition import read_meta
+from flower_engine.log.each_partition import from_all, from_each
+from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.projection.read.views import moment
 from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.work_done import work_done_here
@@ -20,6 +22,7 @@ from flower_engine.store_faults import words_of
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
 _PATIENCE_SECONDS = 2.0
+_PART_SECONDS = 1.5  # of it, for each partition of a cluster
 _ALIVE = reply(Alive("alive")).body
 
 
@@ -42,11 +45,13 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
         responses=replies({200: (Readiness, "It can")}, problems=(503,)),
     )
     async def get_readyz() -> Response:
-        """503 names everything that is missing, in `problems`."""
+        """503 names everything that is missing, in `problems`. `degraded`: some partitions stand still, named
+        by the dependency Redis; all else goes on."""
         waits_for = stores.waits_for or stores.lost
+        redis = await _dependency("Redis", _check_redis(stores))
         dependencies = [
             Dependency("engine", ready=waits_for is None, problem=waits_for),
-            await _dependency("Redis", _check_redis(stores)),
+            redis,
             await _dependency("Postgres", _check_postgres(stores)),
             Dependency("projection", ready=stores.backlogs.problem is None, problem=stores.backlogs.problem),
             Dependency("definitions", ready=stores.listener.problem is None, problem=stores.listener.problem),
@@ -63,7 +68,7 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
                 headers={"Retry-After": "1"},
                 problems=[{"detail": detail} for detail in missing],
             )
-        return reply(Readiness("ready", dependencies))
+        return reply(Readiness("degraded" if redis.problem else "ready", dependencies))
 
     @app.get(
         "/workers",
@@ -71,15 +76,18 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
         responses=replies({200: (Workers, "Those heard of lately, by name")}, problems=(503,)),
     )
     async def get_workers() -> Response:
-        found: dict[str, WorkerInfo] = {}
-        for partition in stores.partitions:
+        async def live(partition: Partition) -> list[WorkerInfo]:
             async with stores.log_readers:
-                found |= {info.worker: info for info in await live_workers(stores.redis, partition)}
+                return await live_workers(stores.redis, partition)
+
+        found: dict[str, WorkerInfo] = {}
+        for infos in await from_all(stores.redis, stores.living, live):
+            found |= {info.worker: info for info in infos}
         workers = [found[worker] for worker in sorted(found)]
         return reply(Workers(list(map(_view, workers)), await names.of_workers(workers)))
 
 
-async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
+async def _dependency(name: str, check: Awaitable[str | Mapping[int, str] | None]) -> Dependency:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             problem = await check
@@ -87,18 +95,35 @@ async def _dependency(name: str, check: Awaitable[str | None]) -> Dependency:
         problem = f"no answer in {_PATIENCE_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 # whatever it is, this is the place to say it
         problem = words_of(error)
-    return Dependency(name, ready=problem is None, problem=problem)
+    if problem is None or isinstance(problem, str):
+        return Dependency(name, ready=problem is None, problem=problem)
+    return Dependency(name, ready=True, problem="; ".join(problem.values()), missing=sorted(problem))
 
 
-async def _check_redis(stores: PostgresStores) -> str | None:
+async def _check_redis(stores: PostgresStores) -> str | Mapping[int, str] | None:
+    """Why it cannot be worked with; of some partitions: why these cannot, by number."""
     if stores.waits_for is not None:
         await send(one_server(stores.redis, 0), "PING")
         return None
-    for partition in stores.partitions:
-        meta = await read_meta(stores.redis, partition.number)
-        if meta is None or meta.generation != partition.generation:
-            return why_not(partition.number, meta)
-    return None
+    partitions = stores.partitions
+    read = partial(_read_meta, stores)
+    metas = await from_each(stores.redis, partitions, read, seconds=_PART_SECONDS)
+    missing = {number: _away(number, error) for number, error in metas.away.items()}
+    for one in partitions:
+        meta = metas.found.get(one.number)
+        if one.number not in missing and (meta is None or meta.generation != one.generation):
+            missing[one.number] = why_not(one.number, meta)
+    if len(missing) == len(partitions):
+        return next(iter(missing.values()))
+    return missing or None
+
+
+async def _read_meta(stores: PostgresStores, partition: Partition) -> Meta | None:
+    return await read_meta(stores.redis, partition.number)
+
+
+def _away(number: int, error: Exception) -> str:
+    return f"partition {number} is away: {words_of(error)}"
 
 
 async def _check_postgres(stores: PostgresStores) -> str | None:

@@ -9,6 +9,8 @@ from starlette.responses import Response
 from flower_api.openapi import replies, reply
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
+from flower_engine.log.each_partition import from_each
+from flower_engine.log.partition import Partition
 from flower_engine.model.boards import limit_of_board, program_of_board
 from flower_engine.model.lanes import program_of_lane
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
@@ -54,7 +56,8 @@ class LimitTop(View):
 
 
 class TopView(View):
-    """``lanes``: those with most tasks, and how many were left out; ``is_whole``: all were looked at."""
+    """``lanes``: those with most tasks, and how many were left out; ``is_whole``: all were looked at.
+    ``missing_partitions``: they stand still, and nothing of them is shown."""
 
     queues: list[QueueTop]
     lanes: list[LaneTop]
@@ -63,6 +66,7 @@ class TopView(View):
     limits: list[LimitTop]
     starts_per_second: float
     finishes_per_second: float
+    missing_partitions: list[int]
 
 
 def add_top(app: FastAPI, stores: PostgresStores) -> None:
@@ -75,14 +79,16 @@ def add_top(app: FastAPI, stores: PostgresStores) -> None:
     )
     async def get_top() -> Response:
         """Queues, the longest lanes, limits and what of them is in use, starts and finishes a second."""
-        found: list[Overview] = []
-        for partition in stores.partitions:
+
+        async def look(partition: Partition) -> Overview:
             async with stores.log_readers:
-                found.append(await read_overview(stores.redis, partition))
-        return reply(_view(found))
+                return await read_overview(stores.redis, partition)
+
+        found = await from_each(stores.redis, stores.living, look)
+        return reply(_view(found.in_order(), sorted(stores.missing.keys() | found.away.keys())))
 
 
-def _view(found: Sequence[Overview]) -> TopView:
+def _view(found: Sequence[Overview], missing: list[int]) -> TopView:
     lanes = sorted(
         ((lane, one.now_ms) for one in found for lane in one.lanes), key=lambda pair: -pair[0].waiting
     )
@@ -90,7 +96,8 @@ def _view(found: Sequence[Overview]) -> TopView:
         queues=_queues(found),
         lanes=[_lane(lane, now_ms) for lane, now_ms in lanes[:_MOST_LANES]],
         lanes_left_out=max(0, len(lanes) - _MOST_LANES),
-        is_whole=all(one.is_whole for one in found),
+        is_whole=all(one.is_whole for one in found) and not missing,
+        missing_partitions=missing,
         limits=_limits(found),
         starts_per_second=sum(1000 * one.starts / one.window_ms for one in found),
         finishes_per_second=sum(1000 * one.finishes / one.window_ms for one in found),

@@ -59,7 +59,11 @@ def render(seen: dict[str, Any]) -> RenderableType:
         f"starts {seen['startsPerSecond']:,.0f}/s   finishes {seen['finishesPerSecond']:,.0f}/s"
         f"   workers {len(seen['workers'])}"
     )
-    if not seen["isWhole"]:
+    missing = seen.get("missingPartitions")
+    if missing:
+        numbers = ", ".join(map(str, missing))
+        head.append(f"   partitions that stand still, of which nothing is shown: {numbers}", style="red")
+    elif not seen["isWhole"]:
         head.append("   (too many lanes to count all)", style="yellow")
     return Group(head, _queues(seen), _lanes(seen), _limits(seen), _workers(seen))
 

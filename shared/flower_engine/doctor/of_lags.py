@@ -21,23 +21,24 @@ async def projection(subject: Subject) -> list[Finding]:
     """What is in the log and not in Postgres yet, by number and bytes, and how old it is where Postgres says
     how far it is."""
     check, settings, client = "lag.projection", subject.settings, subject.client
-    backlogs = await read_backlogs(client, subject.partitions)
+    read = zip(subject.partitions, await read_backlogs(client, subject.partitions), strict=True)
+    backlogs = {one.number: backlog for one, backlog in read if backlog is not None}
     if not backlogs:
         return []
-    worst = max(range(len(backlogs)), key=lambda index: (backlogs[index].events, backlogs[index].size_bytes))
-    backlog, partition = backlogs[worst], subject.partitions[worst]
+    worst = max(backlogs, key=lambda number: (backlogs[number].events, backlogs[number].size_bytes))
+    backlog = backlogs[worst]
     positions = {row.partition: row.position for row in subject.projected}
     seconds = 0.0
-    for one, other in zip(subject.partitions, backlogs, strict=True):
-        if other.events and one.number in positions:
+    for one in subject.partitions:
+        if one.number in backlogs and backlogs[one.number].events and one.number in positions:
             page = await read_behind(client, one.keys, positions[one.number], 1)
             if page.entries:
                 now, _ = await send(one_server(client, one.number), "TIME")
                 seconds = max(seconds, int(now) - as_numbers(page.entries[0].position)[0] / 1000)
-    events = sum(one.events for one in backlogs)
+    events = sum(one.events for one in backlogs.values())
     if not events:
         return [ok(check, "everything that happened is in Postgres")]
-    where = f", {backlog.events:,} of them of partition {partition.number}" if len(backlogs) > 1 else ""
+    where = f", {backlog.events:,} of them of partition {worst}" if len(backlogs) > 1 else ""
     aged = f", the oldest for {seconds:,.0f} s" if seconds >= 1 else ""
     detail = f"{events:,} events are not in Postgres yet{where}{aged}"
     size_mb = backlog.size_bytes / _MB

@@ -41,13 +41,16 @@ class Backlogs:
         over = {
             partition.number: backlog
             for partition, backlog in zip(partitions, found, strict=True)
-            if backlog.events > self._most.events or backlog.size_bytes > self._most.size_bytes
+            if backlog is not None and self._is_too_much(backlog)
         }
         if over and not self._over:
             _log.error("no flows are registered for now: %s", self._words(over))
         if self._over and not over:
             _log.warning("flows are registered again: Postgres has caught up")
         self._over = over
+
+    def _is_too_much(self, backlog: Backlog) -> bool:
+        return backlog.events > self._most.events or backlog.size_bytes > self._most.size_bytes
 
     def is_over(self, partition: int) -> bool:
         """Whether no flow may be registered in the partition now."""

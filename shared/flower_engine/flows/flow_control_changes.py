@@ -92,7 +92,7 @@ async def _changing_control(stores: PostgresStores) -> AsyncGenerator[Connection
     Raises:
         StoreUnavailableError, psycopg.Error, RedisError, LostError: nothing was changed.
     """
-    partitions = stores.partitions
+    partitions, count = stores.living, len(stores.partitions)  # a watcher brings it to those that are away
     if stores.lost is not None:
         raise LostError(stores.lost)
     async with stores.postgres() as connection, connection.transaction():
@@ -103,5 +103,5 @@ async def _changing_control(stores: PostgresStores) -> AsyncGenerator[Connection
                 "Postgres", "another transaction keeps the tables of flow control locked; end it, or wait"
             ) from None
         yield connection
-        await bring_control(stores.redis, connection, partitions, must_sign=True)
+        await bring_control(stores.redis, connection, partitions, must_sign=True, count=count)
     stores.plans.forget_all()

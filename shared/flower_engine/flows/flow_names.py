@@ -54,7 +54,7 @@ async def _registered_lately(stores: Stores) -> list[tuple[str, int]]:
     """Flows whose registration is not projected, each with its time in ms; a log that is far behind is read
     only in part, its end first."""
     found: list[tuple[str, int]] = []
-    for partition in stores.partitions:
+    for partition in stores.living:
         projected = await stores.archive.position(partition.number)
         before, read = None, 0
         async with stores.log_readers:

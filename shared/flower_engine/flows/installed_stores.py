@@ -19,7 +19,7 @@ from flower_engine.runtime.backoff import StoreBackoff, StoresBackoff
 from flower_engine.runtime.clock import SystemClock
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.loop import until_it_works
-from flower_engine.runtime.redis_loss import Waiting, until_lost
+from flower_engine.runtime.redis_loss import Standings, Waiting, until_lost
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import what_a_crash_loses
 
@@ -132,7 +132,11 @@ async def _until_lost(stores: PostgresStores) -> str:
 
 
 async def _lost(stores: PostgresStores) -> str:
-    generations = {partition.number: partition.generation for partition in stores.partitions}
     backoff = StoreBackoff(_log, "Redis", shortest_seconds=_LOOK_AGAIN_SECONDS)
+
     # Where it is away, it is not lost; whoever asks hears so.
-    return await until_it_works(partial(until_lost, stores.redis, generations, backoff.worked), backoff)
+    def look(standings: Standings) -> None:
+        backoff.worked()
+        stores.stand(standings.away, standings.lost, standings.recovered)
+
+    return await until_it_works(partial(until_lost, stores.redis, lambda: stores.partitions, look), backoff)

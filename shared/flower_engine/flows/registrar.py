@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 import msgspec
 from redis.asyncio import Redis
@@ -58,6 +58,8 @@ class Registrar:
         levels: Sequence[Level] = (),
     ) -> None:
         """``levels``: what must hold of a registration in each partition before it is acknowledged."""
+        self.missing: Container[int] = ()
+        """Partitions that cannot be worked on now: flows that may be anywhere go elsewhere."""
         known = [*levels, *(Level() for _ in partitions[len(levels) :])]
         self._gatherers = [Gatherer(redis, *pair) for pair in zip(partitions, known, strict=True)]
         self._backlogs = backlogs
@@ -111,7 +113,8 @@ class Registrar:
     def _gatherer(self, wanted: Wanted) -> "Gatherer":
         if not wanted.key:
             for gatherer in itertools.islice(self._turns, len(self._gatherers)):
-                if not self._backlogs.is_over(gatherer.partition.number):
+                number = gatherer.partition.number
+                if not self._backlogs.is_over(number) and number not in self.missing:
                     return gatherer
             return next(self._turns)
         return self._gatherers[partition_of_key(wanted.key, len(self._gatherers))]

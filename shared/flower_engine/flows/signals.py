@@ -91,7 +91,7 @@ async def deliver(
     """The same, with what is wrong with the payload for a task that awaits it."""
     taken: list[Signalled] = []
     unfit, fault = 0, list[ParameterFault]()
-    for partition in stores.partitions:
+    for partition in stores.living:
         async for flows in _awaiting(stores, partition, sent):
             fitting: list[str] = []
             typed = await _typed(stores, partition, flows)

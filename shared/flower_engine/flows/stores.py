@@ -1,7 +1,8 @@
 """What all that is done with flows stands on: Redis, what is kept elsewhere, the plans and the registrar."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -16,6 +17,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.ids import is_flow_id, partition_of
 from flower_engine.runtime.clock import Clock
 from flower_engine.runtime.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _MOST_BLOB_READERS = 2  # each may have 8 MiB of JSON in memory, which takes many times that there
 _MOST_LOG_READERS = 16  # each may hold a connection to Redis and a page of the log
@@ -41,14 +44,18 @@ class Stores:
         self.key_owners = key_owners
         self.backlogs = Backlogs(redis, settings)
         self.plans = Plans(definitions)
-        self.programs = Programs(redis, lambda: self.partitions, records=program_records)
+        # Workers publish to all partitions: any that is there tells of them.
+        self.programs = Programs(redis, lambda: self.living or self.partitions, records=program_records)
         self.blob_readers = asyncio.Semaphore(_MOST_BLOB_READERS)
         self.log_readers = asyncio.Semaphore(_MOST_LOG_READERS)
         self.waits_for: str | None = "it has not made sure of its stores yet"
         self.lost: str | None = None
+        self.missing: dict[int, str] = {}
+        """Partitions that cannot be worked on while others can, each with why."""
         self._clock = clock
         self._partitions: Sequence[Partition] = ()
         self._registrar: Registrar | None = None
+        self._levels: Sequence[Level] = ()
 
     def now_ms(self) -> int:
         """The time of this process, in milliseconds since the Unix epoch."""
@@ -57,8 +64,38 @@ class Stores:
     def install(self, partitions: Sequence[Partition], levels: Sequence[Level]) -> None:
         """From now on flows can be registered, and are acknowledged when their partition's level holds."""
         self._partitions = partitions
-        self._registrar = Registrar(self.redis, partitions, self._clock, self.backlogs, levels)
+        self._levels = levels
+        self.missing.clear()
+        self._registrar = self._make_registrar(self._levels)
         self.waits_for = self.lost = None
+
+    def _make_registrar(self, levels: Sequence[Level]) -> Registrar:
+        made = Registrar(self.redis, self._partitions, self._clock, self.backlogs, levels)
+        made.missing = self.missing
+        return made
+
+    def stand(self, away: Mapping[int, str], lost: Mapping[int, str], recovered: Sequence[Partition]) -> None:
+        """Of several partitions, which cannot be worked on now; those that were recovered can, as they are
+        given here."""
+        missing = {**away, **lost}
+        for one in recovered:
+            del missing[one.number]
+        for number, why in missing.items():
+            if number not in self.missing:
+                _log.error("partition %d stands still, the others go on: %s", number, why)
+        for number in self.missing.keys() - missing.keys():
+            _log.warning("partition %d can be worked on again", number)
+        self.missing.clear()
+        self.missing.update(missing)
+        if recovered:
+            by_number = {one.number: one for one in recovered}
+            self._partitions = [by_number.get(one.number, one) for one in self._partitions]
+            self._registrar = self._make_registrar(self._levels)
+
+    @property
+    def living(self) -> Sequence[Partition]:
+        """Those that can be worked on now; raises as :attr:`partitions` does."""
+        return [one for one in self.partitions if one.number not in self.missing]
 
     def lose(self, why: str) -> None:
         """Until the next ``install`` nothing can be registered; what is archived can be read."""

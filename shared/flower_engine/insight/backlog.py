@@ -4,12 +4,12 @@ The projector notes how many of the events ever appended it has projected (``tri
 that were appended. So the difference is known while Postgres, or the projector, is away.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from flower_engine.log.client import AsyncRedis, is_cluster, queue_command, send
+from flower_engine.log.each_partition import from_each
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition
 from flower_engine.model.positions import as_numbers
@@ -54,12 +54,13 @@ async def log_size_bytes(client: AsyncRedis, partition: Partition) -> int:
     return int(await send(client, "MEMORY USAGE", partition.keys.log) or 0)
 
 
-async def read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> list[Backlog]:
-    """Each partition's backlog, in one round trip to each server at once."""
+async def read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> list[Backlog | None]:
+    """Each partition's backlog, in one round trip; on a cluster in one to each, at once, and None for those
+    that do not answer."""
     if not is_cluster(client):
-        return await _read_backlogs(client, partitions)
-    found = await asyncio.gather(*(_read_backlogs(client, [partition]) for partition in partitions))
-    return [backlog for (backlog,) in found]
+        return list(await _read_backlogs(client, partitions))
+    told = await from_each(client, partitions, lambda one: _read_backlogs(client, [one]))
+    return [told.found.get(one.number, [None])[0] for one in partitions]
 
 
 async def _read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> list[Backlog]:

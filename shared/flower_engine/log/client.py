@@ -84,6 +84,11 @@ def one_server(client: AsyncRedis, partition: int) -> AsyncRedis:
     return client.by_partition.of(partition) if isinstance(client, RoutedRedis) else client
 
 
+def names_cluster(url: str) -> bool:
+    """Whether an address is that of a cluster."""
+    return parse_addresses(url).kind == "cluster"
+
+
 def is_cluster(client: AsyncRedis) -> bool:
     """Whether it is a client of a cluster."""
     return isinstance(client, RoutedRedis)

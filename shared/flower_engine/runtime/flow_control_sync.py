@@ -40,8 +40,10 @@ async def bring_control(
     partitions: Sequence[Partition],
     *,
     must_sign: bool = False,
+    count: int | None = None,
 ) -> Brought:
-    """What the tables say, as this transaction sees them, holds in every partition from here on.
+    """What the tables say, as this transaction sees them, holds in these partitions from here on. ``count``:
+    how many there are, where some are away: limits are shared by all.
 
     To be called in a transaction that has the tables locked. Where it fails, some partitions may have the
     settings already; whoever looks next (the watcher) brings what the tables say then.
@@ -57,7 +59,7 @@ async def bring_control(
         names = await set_control(
             client,
             partition,
-            partitions=len(partitions),
+            partitions=count or len(partitions),
             held=before,
             controls=controls.rows,
             strikes=controls.strikes,
@@ -71,14 +73,14 @@ async def bring_control(
 
 
 async def try_to_bring_control(
-    client: AsyncRedis, connection: Connection, partitions: Sequence[Partition]
+    client: AsyncRedis, connection: Connection, partitions: Sequence[Partition], count: int | None = None
 ) -> Brought | None:
     """The same with a lock of its own; None where somebody else is at it."""
     async with connection.transaction():
         if not await try_to_lock_controls(connection):
             return None
         try:
-            return await bring_control(client, connection, partitions)
+            return await bring_control(client, connection, partitions, count=count)
         except MovedError:
             return None
 

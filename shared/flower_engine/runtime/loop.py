@@ -37,6 +37,7 @@ class Loop(Generic[T]):
         heals: tuple[type[Exception], ...] = STORE_ERRORS,
         first_seconds: float = 0.0,
         is_watched: bool = True,
+        partition: int | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """
@@ -47,6 +48,7 @@ class Loop(Generic[T]):
         ``first_seconds``: the rest before the first call.
         ``is_watched``: the service is not ready while this was not done for long (``work_done.py``). Not
             where it is not urgent, or where a call lasts as long as a connection.
+        ``partition``: it is work of this partition alone.
         """
         self.name = name
         self.is_failing = False  # the last call met an error that waiting may heal
@@ -57,6 +59,7 @@ class Loop(Generic[T]):
         self._heals = heals
         self._first_seconds = first_seconds
         self._is_watched = is_watched
+        self._partition = partition
         self._clock = clock
         self._worked_at: float | None = None
         self._due_at = clock.monotonic() + first_seconds
@@ -99,11 +102,11 @@ class Loop(Generic[T]):
         last = None if self._worked_at is None else now - self._worked_at
         late = now - self._due_at
         if late <= PATIENCE_SECONDS:
-            return Standing(self.name, last)
+            return Standing(self.name, last, partition=self._partition)
         problem = f"it has been due for {late:.0f} s"
         if self._failure is not None:
             problem += f", and its last try failed: {words_of(self._failure)}"
-        return Standing(self.name, last, problem)
+        return Standing(self.name, last, problem, self._partition)
 
     def _worked(self, result: T) -> float:
         rest = self._interval(result) if callable(self._interval) else self._interval

@@ -3,9 +3,11 @@
 import json
 import logging
 
+from redis.exceptions import RedisError
+
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.insight.backlog import is_postgres_behind
-from flower_engine.log.client import AsyncRedis, send
+from flower_engine.log.client import AsyncRedis, is_cluster, send
 from flower_engine.log.keys import Keys
 from flower_engine.log.partition import read_meta
 from flower_engine.log.reader import event_at, has_entry
@@ -19,6 +21,7 @@ from flower_engine.runtime.gap_crossing import gap_to_cross, refuse_while_crossi
 from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.redis_recovery import Recovered, Recovery
 from flower_engine.runtime.settings import Settings
+from flower_engine.store_faults import words_of
 
 _log = logging.getLogger(__name__)
 
@@ -46,22 +49,47 @@ async def recover_lost(
         rows = await read_positions(connection)
         if not rows:
             raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
+        away: Exception | None = None
         for row in rows:
-            while force or await is_lost(client, row.partition, row):
-                meta = await read_meta(client, row.partition, of_any_layout=force)
-                went_back = not force and meta is not None and meta.rewound is not None
-                if went_back:
-                    _log.error("%s", why_not(row.partition, meta))
-                is_whole = went_back and await _has_the_archive(client, connection, row)
-                recovery = _recovery(client, connection, settings, row, tell, is_repair=is_whole)
-                result = await recovery.run()
-                if result is not None:
-                    result.rewound = meta.rewound if meta is not None and went_back else None
-                    done.append(result)
-                    break
-                await SYSTEM_CLOCK.rest(_LOOK_AGAIN_SECONDS)
-                row = await _read_row(connection, row.partition)  # noqa: PLW2901
+            try:
+                result = await _recover_row(client, connection, settings, row, tell, force=force)
+            except (RedisError, OSError) as error:
+                if not is_cluster(client):
+                    raise
+                _log.error("partition %d cannot be recovered now: %s", row.partition, words_of(error))
+                away = error
+                continue
+            if result is not None:
+                done.append(result)
+        if away is not None and not done:
+            raise away
     return done
+
+
+async def _recover_row(
+    client: AsyncRedis,
+    connection: Connection,
+    settings: Settings,
+    row: Projected,
+    tell: Tell,
+    *,
+    force: bool,
+) -> Recovered | None:
+    """The same for one partition; None: it is not lost."""
+    while force or await is_lost(client, row.partition, row):
+        meta = await read_meta(client, row.partition, of_any_layout=force)
+        went_back = not force and meta is not None and meta.rewound is not None
+        if went_back:
+            _log.error("%s", why_not(row.partition, meta))
+        is_whole = went_back and await _has_the_archive(client, connection, row)
+        recovery = _recovery(client, connection, settings, row, tell, is_repair=is_whole)
+        result = await recovery.run()
+        if result is not None:
+            result.rewound = meta.rewound if meta is not None and went_back else None
+            return result
+        await SYSTEM_CLOCK.rest(_LOOK_AGAIN_SECONDS)
+        row = await _read_row(connection, row.partition)
+    return None
 
 
 async def _has_the_archive(client: AsyncRedis, connection: Connection, row: Projected) -> bool:

@@ -12,12 +12,16 @@ _JSON = "application/json"
 
 
 class Readiness(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether a service does its work, and each piece of it; ``problems``: everything that is wrong."""
+    """Whether a service does its work, and each piece of it; ``problems``: everything that is wrong.
+
+    ``status``: ``ready``, ``not ready``, or ``degraded`` where only some partitions stand still, which are
+    ``missing``."""
 
     status: str
     service: str
     problems: list[str]
     work: list[Standing]
+    missing: list[int] = []
 
 
 def probes_of(done: WorkDone) -> dict[str, Page]:
@@ -29,7 +33,7 @@ def probes_of(done: WorkDone) -> dict[str, Page]:
 
     async def readyz() -> Answer:
         readiness = await look(done)
-        return Answer(503 if readiness.problems else 200, _JSON, msgspec.json.encode(readiness))
+        return Answer(503 if readiness.status == "not ready" else 200, _JSON, msgspec.json.encode(readiness))
 
     return {"/healthz": healthz, "/readyz": readyz}
 
@@ -49,4 +53,11 @@ def _now(done: WorkDone) -> Readiness:
     problems = [f"{one.name}: {one.problem}" for one in work if one.problem is not None]
     if done.waits_for is not None:
         problems.insert(0, done.waits_for)
-    return Readiness("not ready" if problems else "ready", done.service, problems, work)
+    if not problems:
+        return Readiness("ready", done.service, problems, work)
+    late = {one.partition for one in work if one.problem is not None}
+    missing = sorted(number for number in late if number is not None)
+    others = {one.partition for one in work} - late - {None}
+    if done.waits_for is None and None not in late and others:
+        return Readiness("degraded", done.service, problems, work, missing)
+    return Readiness("not ready", done.service, problems, work, missing)

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.partition import Meta, read_meta
+from flower_engine.log.each_partition import from_each
+from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import until_there
+from flower_engine.store_faults import words_of
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,19 @@ async def again_after_losses(
             await waiting(error)
 
 
+@dataclass
+class Standings:
+    """Partitions that cannot be worked on, with why, while others can.
+
+    ``away``: their server does not answer. ``lost``: what they held is gone, they are halted, or they were
+    recovered; then they are among ``recovered``, too, as they are now.
+    """
+
+    away: dict[int, str] = field(default_factory=dict[int, str])
+    lost: dict[int, str] = field(default_factory=dict[int, str])
+    recovered: list[Partition] = field(default_factory=list[Partition])
+
+
 class Waiting:
     """Waits for somebody to recover Redis, and says so now and then."""
 
@@ -59,17 +75,29 @@ class Waiting:
 
 
 async def until_lost(
-    client: AsyncRedis, generations: dict[int, str], on_look: Callable[[], None] = lambda: None
+    client: AsyncRedis,
+    partitions: Callable[[], Sequence[Partition]],
+    on_look: Callable[[Standings], None] = lambda _: None,
 ) -> str:
-    """Returns, with the reason, once a partition no longer has the generation that it is given with;
-    ``on_look`` is called each time that Redis has answered."""
+    """Returns, with a reason, once no partition has the generation any more that it is given with.
+
+    Of several, ``on_look`` is told of those that are away or lost, each time that Redis has answered.
+    """
 
     async def look() -> str | None:
-        for number, generation in generations.items():
-            meta = await read_meta(client, number)
-            if meta is None or meta.generation != generation:
-                return why_not(number, meta)
-        on_look()
+        asked = partitions()
+        metas = await from_each(client, asked, lambda one: read_meta(client, one.number))
+        standings = Standings(away={number: words_of(error) for number, error in metas.away.items()})
+        for one in asked:
+            meta = metas.found.get(one.number)
+            if one.number in metas.away or (meta is not None and meta.generation == one.generation):
+                continue
+            standings.lost[one.number] = why_not(one.number, meta)
+            if meta is not None and meta.generation:
+                standings.recovered.append(Partition(one.number, meta.installation, meta.generation))
+        if len(standings.lost) == len(asked):
+            return next(iter(standings.lost.values()))
+        on_look(standings)
         return None
 
     return await until_there(look, _LOOK_AGAIN_SECONDS)

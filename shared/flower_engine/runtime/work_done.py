@@ -20,11 +20,13 @@ _HERE: ContextVar["WorkDone | None"] = ContextVar("flower_work_done", default=No
 
 
 class Standing(msgspec.Struct, frozen=True, rename="camel"):
-    """One piece of work: how many seconds ago it was done last (None: not yet), and what is wrong with it."""
+    """One piece of work: how many seconds ago it was done last (None: not yet), and what is wrong with it.
+    ``partition``: it is work of this partition alone."""
 
     name: str
     last_seconds: float | None
     problem: str | None = None
+    partition: int | None = None
 
 
 class Work(Protocol):
