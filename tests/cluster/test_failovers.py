@@ -5,6 +5,8 @@ from pathlib import Path
 from acceptance.running import RunningEngine
 from cluster.engines import ALL, NAPS, PARTITIONS, Load, proved, settings
 from cluster.servers import ClusterServers, SentinelServers
+from flower_engine.log.client import connect_blocking, send_blocking
+from flower_engine.log.keys import Keys
 
 # A write that no replica has is none, so a failover loses nothing that was acknowledged.
 REPLICATED = {"FLOWER_DURABILITY": "replicated"}
@@ -97,3 +99,32 @@ def _readiness(engine: RunningEngine) -> tuple[str, list[int]] | None:
     said = reply.json()
     redis = next(one for one in said["dependencies"] if one["name"] == "Redis")
     return said["status"], redis["missing"]
+
+
+def test_what_a_failover_to_an_old_replica_lost_is_found_and_recovered_in_its_partitions_alone(
+    tmp_path: Path, cluster: ClusterServers
+) -> None:
+    with RunningEngine.started(tmp_path, *ALL, **settings(cluster.url, FLOWER_AUTO_RECOVER="1")) as engine:
+        engine.define("naps", NAPS)
+        flows = engine.register("naps", 60)
+        engine.wait_until_ended(flows)
+        lost = cluster.master_of(0)
+        of_lost = cluster.apart(PARTITIONS)[lost]
+        replica = cluster.replica_of(lost)
+        replica.kill()
+        flows += engine.register("naps", 60)
+        engine.wait_until_projected(flows)
+        lost.kill()
+        replica.start()  # with what it had when it was killed
+        cluster.wait_for_failover(lost, 0)
+        engine.wait_until_ended(flows)
+        engine.wait_for("it to be whole", lambda: _readiness(engine) == ("ready", []))
+        flows += engine.register("naps", 60)
+        engine.wait_until_ended(flows)
+        proved(engine, flows)
+        with connect_blocking(cluster.url) as client:
+            generations = {
+                number: int(send_blocking(client, "HGET", Keys(number).meta, "generation"))
+                for number in range(PARTITIONS)
+            }
+    assert {number for number, generation in generations.items() if generation > 1} == set(of_lost)

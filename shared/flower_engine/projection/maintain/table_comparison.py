@@ -25,6 +25,7 @@ SET LOCAL enable_mergejoin = on;
 SET LOCAL enable_seqscan = on;
 SET LOCAL work_mem = '64MB';
 """
+_JSON_COLUMNS = ("parameters", "when_is")
 _SELECTED: Composable = SQL(
     "(%(workflow)s::text IS NULL OR held.task_id = %(workflow)s)"
     " AND (%(since_ms)s::bigint IS NULL OR held.registered_ts >= to_timestamp(%(since_ms)s / 1000.0))"
@@ -40,8 +41,8 @@ class _Table(msgspec.Struct, frozen=True):
     def names(self, prefix: LiteralString, columns: Sequence[LiteralString]) -> Composable:
         """The columns of one side; ``json``, which knows no equality, as ``jsonb``."""
         return SQL(", ").join(
-            SQL("{}.parameters::jsonb").format(Identifier(prefix))
-            if column == "parameters"
+            SQL("{}::jsonb").format(Identifier(prefix, column))
+            if column in _JSON_COLUMNS
             else Identifier(prefix, column)
             for column in columns
         )
