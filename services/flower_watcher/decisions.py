@@ -28,7 +28,8 @@ class DecisionLoop:
         """
         number = self._partition.number
         backoff = StoreBackoff(_log, f"Redis (decisions of partition {number})")
-        await Loop(f"decisions of partition {number}", self.run_once, _until_next, backoff).run()
+        name = f"decisions of partition {number}"
+        await Loop(name, self.run_once, _until_next, backoff, partition=number).run()
 
     async def run_once(self) -> int:
         """Makes decisions that nobody made within a second; how many."""

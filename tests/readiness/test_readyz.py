@@ -132,6 +132,9 @@ async def test_a_worker_that_is_alive_but_deaf_is_not_ready(
             await until_told(place, 200)
 
 
+_OF_WATCHERS = ("lapse", "timers", "decisions", "workers", "slots")
+
+
 async def test_a_watcher_that_nothing_reaches_names_each_loop(
     redis_url: str, database_url: str, caplog: pytest.LogCaptureFixture, soon: None
 ) -> None:
@@ -141,7 +144,7 @@ async def test_a_watcher_that_nothing_reaches_names_each_loop(
         url = f"redis://127.0.0.1:{proxy.port}/0"
         async with served(serve_watcher, caplog, redis_url=url, database_url=database_url) as place:
             answer = await until_told(place, 200)
-            loops = [f"{what} of partition 0" for what in ("lapse", "timers", "workers", "slots")]
+            loops = [f"{what} of partition 0" for what in _OF_WATCHERS]
             assert [one["name"] for one in answer["work"]] == [
                 *loops,
                 *("flow control", "schedules", "backfills"),
