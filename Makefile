@@ -7,7 +7,11 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
+=======
+.PHONY: help demo run dashboard test test-cluster test-ui fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit clean
+>>>>>>> 6d85adc (A release is one command that sends nothing: version, changelog, what is public, what comes along, two equal builds, an SBOM)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -118,8 +122,30 @@ lock-peers: ## the same for benchmarks/peers/requirements/
 freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make lock'."; \
 	.venv-lock/bin/pip freeze --exclude flower-engine; }
 
+VERSION ?=
+
+release: .venv/.runs .venv-release/.installed ## commit, tag and build a version into dist/; nothing is sent; VERSION=1.2.3
+	@$(if $(VERSION),,echo "say which: make release VERSION=1.2.3" >&2; exit 1)
+	@.venv-release/bin/python -m release $(VERSION)
+
+release-build: .venv-release/.installed ## build what is committed into dist/, twice, and compare
+	@.venv-release/bin/python -m release
+
+third-party: .venv/.runs ## write THIRD_PARTY.md
+	@$(BIN)/python -m release.third_party
+
+audit: .venv-release/.installed ## compare the lock files with the advisories that are published
+	@for lock in requirements.lock requirements-dev.lock release/requirements.lock; do \
+		.venv-release/bin/pip-audit --strict --no-deps --disable-pip -r $$lock || exit 1; done
+
+.venv-release/.installed: release/requirements.lock | .venv/bin/python
+	@echo "installing the tools of a release into .venv-release ..."
+	@rm -rf .venv-release && $(PYTHON) -m venv .venv-release
+	@.venv-release/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock .venv-peers build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers .venv-release build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

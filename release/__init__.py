@@ -1,0 +1,1 @@
+"""What makes a release: ``python -m release VERSION``. Nothing here is part of what is installed."""
