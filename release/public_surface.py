@@ -135,7 +135,9 @@ def _signature(of: object) -> str:
     return str(signature.replace(parameters=bare, return_annotation=signature.empty))
 
 
-def _type_of(schema: Mapping[str, Any]) -> str:
+def _type_of(schema: Mapping[str, Any] | bool) -> str:
+    if isinstance(schema, bool):
+        return "any"
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     for several in ("anyOf", "oneOf", "allOf"):

@@ -1,6 +1,7 @@
 """THIRD_PARTY.md: what an installation of Flower brings along, in which version and under which licence."""
 
 import importlib.metadata
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,15 +40,29 @@ def locked(lock: Path) -> list[Package]:
     return [_package(name) for name in sorted(names, key=str.lower)]
 
 
-def page(packages: list[Package]) -> str:
+def bundled(lock: Path) -> list[Package]:
+    """The packages of JavaScript whose code is in the dashboard, of its npm lock file."""
+    found = json.loads(lock.read_text())["packages"]
+    named = {path.removeprefix("node_modules/"): one for path, one in found.items() if path}
+    return [
+        Package(name, one["version"], one["license"])
+        for name, one in sorted(named.items())
+        if not one.get("dev") and "esbuild" not in name  # which makes the bundle, and is not in it
+    ]
+
+
+def page(packages: list[Package], scripts: list[Package]) -> str:
     """The whole page."""
-    return "\n".join([_BEGIN, *_tables(packages)]) + "\n"
+    return "\n".join([_BEGIN, *_tables(packages, scripts)]) + "\n"
 
 
-def _tables(packages: list[Package]) -> Iterator[str]:
+def _tables(packages: list[Package], scripts: list[Package]) -> Iterator[str]:
     yield "## Python\n"
     yield "| package | version | licence |\n|---|---|---|"
     yield from (f"| {one.name} | {one.version} | {one.licence} |" for one in packages)
+    yield "\n## JavaScript in the dashboard\n"
+    yield "| package | version | licence |\n|---|---|---|"
+    yield from (f"| {one.name} | {one.version} | {one.licence} |" for one in scripts)
     yield "\n## Servers and libraries inside these packages\n"
     yield "| what | licence | comes with |\n|---|---|---|"
     yield from (f"| {what} | {licence} | {package} |" for what, licence, package in _SERVERS)
@@ -69,4 +84,5 @@ def _of_classifiers(classifiers: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(locked(ROOT / "requirements.lock")))
+    scripts = bundled(ROOT / "dashboard" / "package-lock.json")
+    PAGE.write_text(page(locked(ROOT / "requirements.lock"), scripts))
