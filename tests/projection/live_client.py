@@ -3,7 +3,7 @@
 from typing import Any
 
 from flower_engine.model.times import ms_of
-from flower_engine.projection.read.end_views import letter_of
+from flower_engine.projection.read.end_views import END_WORDS
 from flower_engine.projection.read.views import DependenciesOpen, FlowView, RuleOpen, TaskView
 
 COLUMNS = [
@@ -60,7 +60,7 @@ def expected_task(task: TaskView) -> dict[str, Any]:
         "ignoredBy": task.ignored_by,
         "ignoreReason": task.ignore_reason,
         "priority": task.task_priority,
-        "endedAs": letter_of(task.ended_as),
+        "endedAs": task.ended_as,
         "givesUpMs": task.gives_up_ts and ms_of(task.gives_up_ts),
         "awaiting": task.awaiting and task.awaiting.kind,
         "untilMs": task.awaiting and task.awaiting.until and ms_of(task.awaiting.until),
@@ -75,6 +75,7 @@ def assert_shows(client: LiveClient, view: FlowView) -> None:
         row["open"] = row["status"] == 0 and row["open"] > 0
     for row, task in zip(found, view.tasks, strict=True):
         told = expected_task(task)
+        row["endedAs"] = END_WORDS.get(row["endedAs"])
         if (
             task.rule == "failed" and task.attempt > 0
         ):  # whether it began, tables cannot always tell: rows can

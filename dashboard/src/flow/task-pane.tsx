@@ -112,7 +112,7 @@ function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | 
     );
   }
   if (row.status !== 9) return null;
-  if (row.endedAs === "n") {
+  if (row.endedAs === "n" || row.endedAs === "w") {
     if (!detail?.notTaken) return <p>Not taken, by its rule.</p>;
     return (
       <section class="why" aria-label="Why it was not taken">

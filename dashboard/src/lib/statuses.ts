@@ -44,7 +44,13 @@ export const STAGE_PATHS: Record<Stage, string> = {
   paused: "M5.5 3.5v9M10.5 3.5v9",
 };
 
-const ENDS: Record<string, Stage> = { p: "ignored", n: "nottaken", c: "cancelled", x: "givenup" };
+const ENDS: Record<string, Stage> = {
+  p: "ignored",
+  n: "nottaken",
+  w: "nottaken",
+  c: "cancelled",
+  x: "givenup",
+};
 
 export interface Standing {
   status: number;

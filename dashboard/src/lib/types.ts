@@ -136,6 +136,7 @@ export interface NotTaken {
   count: number;
   ends: Record<string, number>;
   needed: number | null;
+  decision: string | null;
 }
 
 export interface LogLine {

@@ -48,6 +48,7 @@ export function waitWords(why: WaitReason): string {
 
 function awaited(kind: string, what: string, until: unknown, answeredBy: string[]): string {
   const end = typeof until === "string" ? time(until) : null;
+  if (kind === "when") return `It is to be decided: ${what}.`;
   if (kind === "sleep") return end === null ? "It sleeps." : `It sleeps until ${end}.`;
   const said = kind === "event" ? `the signal ${what}` : `somebody's approval: ${what}`;
   const others = answeredBy.length > 0 ? ` of others than ${answeredBy.join(", ")}` : "";
@@ -56,6 +57,7 @@ function awaited(kind: string, what: string, until: unknown, answeredBy: string[
 
 /** Why its rule passed over a task, before the names of those that decided it. */
 export function notTakenWords(why: NotTaken): string {
+  if (why.because === "branch") return `Not taken: ${why.decision}.`;
   const one = why.count === 1;
   const because: Record<string, string> = {
     givenUp: one ? "one before it was given up:" : "those before it were given up:",

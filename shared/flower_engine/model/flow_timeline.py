@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, UNMET
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.flow_table import FlowTable
@@ -27,7 +27,10 @@ _BY_STATUS = {
 }
 _BY_END = {
     letter: STAGES.index(stage)
-    for letter, stage in ((NOT_TAKEN, "notTaken"), (CUT_OFF, "cancelled"), (GIVEN_UP, "givenUp"))
+    for letter, stage in (
+        *((NOT_TAKEN, "notTaken"), (UNMET, "notTaken")),
+        *((CUT_OFF, "cancelled"), (GIVEN_UP, "givenUp")),
+    )
 }
 
 
