@@ -1,5 +1,5 @@
-// Pictures of each screen, both themes, three widths, into the folder that is named. FLOWER_UI_PICTURE_KIND=png
-// makes them larger, for programs that read no WebP.
+// Pictures of each screen, both themes, three widths, into the folder that is named. FLOWER_UI_PICTURE_KINDS=png,webp
+// makes larger ones, too, for programs that read no WebP.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -14,7 +14,7 @@ interface Screen {
   first?: (page: Page) => Promise<void>;
 }
 
-const KIND = process.env.FLOWER_UI_PICTURE_KIND === "png" ? "png" : "webp";
+const KINDS = (process.env.FLOWER_UI_PICTURE_KINDS ?? "webp").split(",") as ("png" | "webp")[];
 const QUALITY = 72;
 const folder = process.env.FLOWER_UI_PICTURES ?? "screenshots";
 const only = process.env.FLOWER_UI_ONLY ?? "";
@@ -80,12 +80,14 @@ async function take(
   await screen.first?.(page);
   await page.waitForTimeout(500); // canvases are painted with the next frames
   const session = await page.context().newCDPSession(page);
-  const { data } = await session.send("Page.captureScreenshot", {
-    format: KIND,
-    ...(KIND === "webp" && { quality: QUALITY }),
-  });
-  const name = `${screen.name}-${width}-${dark ? "dark" : "light"}.${KIND}`;
-  writeFileSync(join(folder, name), Buffer.from(data, "base64"));
+  const name = `${screen.name}-${width}-${dark ? "dark" : "light"}`;
+  for (const format of KINDS) {
+    const { data } = await session.send("Page.captureScreenshot", {
+      format,
+      ...(format === "webp" && { quality: QUALITY }),
+    });
+    writeFileSync(join(folder, `${name}.${format}`), Buffer.from(data, "base64"));
+  }
   if (complaints.length > 0) console.error(name, complaints);
   await page.close();
 }
