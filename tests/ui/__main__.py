@@ -6,6 +6,7 @@ server here, as to stop the API and start it anew.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,15 +26,16 @@ def main() -> int:
     script = sys.argv[1] if len(sys.argv) > 1 else "tests/run.mjs"
     with tempfile.TemporaryDirectory(prefix="flower-ui-") as made:
         folder = Path(made)
+        shutil.copy(Path(__file__).with_name("ui_programs.py"), folder / "shop.py")
         with RunningEngine.started_through(
             lambda addresses: addresses,
             folder,
             *_SERVICES,
             anew=True,
             with_tables=True,
-            FLOWER_PROGRAMS="ui.ui_programs",
+            FLOWER_PROGRAMS="shop",  # from there, so that pictures show no path of a checkout
             FLOWER_LEASE_SECONDS="60",
-            PYTHONPATH=str(ROOT / "tests"),
+            PYTHONPATH=str(folder),
         ) as engine:
             flows = seed(engine.client, folder)
             with _control(engine, folder) as control:

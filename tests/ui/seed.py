@@ -45,6 +45,8 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         task("x" * 128, "load", ["a"], parameters={"broken": True, "table": HOSTILE}),
     ])  # fmt: skip
     define(client, "large", large(LARGE))
+    for _ in range(60):
+        register(client, "reports/monthly")
     flows = {
         "large": register(client, "large"),
         "finished": register(client, "reports/monthly"),
@@ -55,8 +57,6 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         "failed": register(client, "nightly-sales"),
         "running": register(client, "import-orders"),
     }
-    for _ in range(60):
-        register(client, "reports/monthly")
     return flows
 
 
