@@ -47,7 +47,7 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
     define(client, "large", large(LARGE))
     for _ in range(60):
         register(client, "reports/monthly")
-    flows = {
+    return {
         "large": register(client, "large"),
         "finished": register(client, "reports/monthly"),
         "waiting": register(client, "gpu-training"),
@@ -57,7 +57,6 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         "failed": register(client, "nightly-sales"),
         "running": register(client, "import-orders"),
     }
-    return flows
 
 
 def task(name: str, program: str, on: list[str] | None = None, **more: Any) -> dict[str, Any]:
