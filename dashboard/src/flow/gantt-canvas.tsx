@@ -7,7 +7,7 @@ import { STAGE_WORDS } from "../lib/statuses.ts";
 import { clock, duration, now } from "../lib/times.ts";
 import { took } from "../lib/tracing.ts";
 import { paintings } from "../ui/theme.ts";
-import { liveParts, paintGantt } from "./gantt-paint.ts";
+import { DENSE, liveParts, paintGantt } from "./gantt-paint.ts";
 import {
   AXIS,
   bounded,
@@ -42,6 +42,7 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
   const pointed = useSignal<{ x: number; y: number; words: string } | null>(null);
   const given = useSignal({ past, timeline, chosen });
   const pending = useRef(0);
+  const was = useRef<unknown[]>([]);
   given.value = { past, timeline, chosen };
   const endMs = () => endOf(live, given.peek().timeline);
   const fit = (isDense: boolean) => {
@@ -68,7 +69,12 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
       fit(live.count > 300);
       return;
     }
-    if (pending.current !== 0) return;
+    // Where rows are summed up, all of them are painted: then only what changes the picture is worth it, and
+    // the timeline comes anew every few seconds.
+    const is = [view.value, size.value, paintings.value, ...Object.values(given.value)];
+    const isSame = is.every((one, index) => one === was.current[index]);
+    if (pending.current !== 0 || (isSame && view.value.row < DENSE)) return;
+    was.current = is;
     pending.current = requestAnimationFrame(() => {
       pending.current = 0;
       const seen = view.peek();

@@ -7,7 +7,7 @@ import { AXIS, type GanttView, gutterOf, marksOf, type Size, xOf, yOf } from "./
 import type { ShownFlow } from "./shown-flow.ts";
 import type { Timeline } from "./timeline.ts";
 
-const DENSE = 3; // pixels a row: lower ones are summed up
+export const DENSE = 3; // pixels a row: lower ones are summed up
 
 export interface PaintedGantt {
   shown: ShownFlow;
