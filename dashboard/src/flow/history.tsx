@@ -50,6 +50,14 @@ export function History({ live }: { live: LiveFlow }) {
   }, [live, frame, isNearEnd, events.value.length]);
   const at = route.value.query.get("at");
   const chosen = at === null ? -1 : lastUpTo(events.value, at);
+  useEffect(() => {
+    const element = place.current;
+    if (element === null || chosen < 0) return;
+    const top = chosen * ROW;
+    if (top < element.scrollTop || top + ROW > element.scrollTop + element.clientHeight) {
+      element.scrollTop = top - element.clientHeight / 2;
+    }
+  }, [chosen]);
   const lines = [];
   for (let index = seen.first; index <= seen.last; index += 1) {
     const line = events.value[index];
@@ -89,7 +97,7 @@ function Line({ live, line, index, isChosen }: LineProps) {
   return (
     <li class={isChosen ? "chosen" : undefined} style={{ top: `${index * ROW}px` }}>
       <button type="button" aria-current={isChosen ? "true" : undefined} onClick={choose}>
-        <span class="at" title={iso(ms)}>
+        <span class="clock" title={iso(ms)}>
           {clock(ms)}.{String(ms % 1_000).padStart(3, "0")}
         </span>
         {event === null ? (
