@@ -1,5 +1,6 @@
 // Each screen before a real engine: the whole way of an incident, keys, cuts, names that are no friends.
 import assert from "node:assert/strict";
+import { readdirSync, statSync } from "node:fs";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
@@ -288,6 +289,9 @@ for (const dark of [false, true]) {
         [`#/flows/${FLOWS.failed}`, ".error .message"],
         [`#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line.bad"],
         [`#/flows/${FLOWS.hostile}?task=1&view=list`, ".json .text"],
+        [`#/flows/${FLOWS.failed}?view=gantt&task=0`, ".load .uplot"],
+        [`#/flows/${FLOWS.hostile}?view=history&task=0`, ".history li"],
+        [`#/flows/${FLOWS.failed}?view=compare&with=${FLOWS.finished}&task=0`, ".compare li"],
       ];
       for (const [path, first] of places) {
         await shown(
@@ -308,6 +312,13 @@ for (const dark of [false, true]) {
     });
   }
 }
+
+test("all screens together are small", () => {
+  const bundle = "../services/flower_api/dashboard_bundle";
+  const files = readdirSync(bundle).filter((name) => /[.](js|css)[.]gz$/.test(name));
+  const bytes = files.reduce((sum, name) => sum + statSync(`${bundle}/${name}`).size, 0);
+  assert.ok(bytes < 160_000, `${bytes} bytes`);
+});
 
 test("the first load is small, and a click asks little", async () => {
   let bytes = 0;

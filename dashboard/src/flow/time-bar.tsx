@@ -77,7 +77,11 @@ export function TimeBar({ live, past }: { live: LiveFlow; past: PastFlow | null 
       </bdi>
       <span class="grow" />
       {past !== null && route.value.query.get("view") !== "compare" && (
-        <button type="button" onClick={() => replaceQuery({ view: "compare", with: null })}>
+        <button
+          type="button"
+          class="compare-now"
+          onClick={() => replaceQuery({ view: "compare", with: null })}
+        >
           Compare with now
         </button>
       )}
