@@ -3,6 +3,7 @@ import { api, FLOWS, openBrowser, statusOf, until } from "./browser.ts";
 
 const TASKS = Number(process.env.FLOWER_UI_LARGE);
 const RUNS = 3;
+const RATE = 200; // tasks of the flow that is watched start a second
 
 interface Entry {
   name: string;
@@ -76,6 +77,12 @@ rows.push([
 rows.push(["heap with it and its timeline", `${(await gantt.heap()).toFixed(1)} MB`, "80 MB"]);
 await gantt.page.close();
 
+// So slow that there is something to watch for long enough.
+await api("limits/program/nothing", {
+  method: "PUT",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({ rate: RATE, ratePeriodSeconds: 1 }),
+});
 const { taskFlowId } = await api<{ taskFlowId: string }>("register/large", { method: "POST" });
 for (const view of ["", "&view=list"]) {
   const live = await opened(view, taskFlowId);
