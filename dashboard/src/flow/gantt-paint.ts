@@ -227,7 +227,7 @@ function mixed(
   colours: string[],
 ): ImageData {
   const image = new ImageData(width, height);
-  const channels = colours.map(rgbOf);
+  const channels = Float32Array.from(colours.flatMap(rgbOf)); // one behind the other: this is the inner loop
   const counts = new Float32Array(sums.length);
   for (let y = 0; y < height; y += 1) {
     counts.fill(0);
@@ -237,13 +237,14 @@ function mixed(
       let green = 0;
       let blue = 0;
       for (let one = 0; one < sums.length; one += 1) {
-        counts[one] = (counts[one] ?? 0) + (sums[one]?.[y * (width + 1) + x] ?? 0);
-        const weight = (counts[one] ?? 0) * (CLASS_WEIGHTS[one] ?? 1);
-        const [r = 0, g = 0, b = 0] = channels[one] ?? [];
+        const count = (counts[one] ?? 0) + (sums[one]?.[y * (width + 1) + x] ?? 0);
+        counts[one] = count;
+        if (count < 0.01) continue;
+        const weight = count * (CLASS_WEIGHTS[one] ?? 1);
         all += weight;
-        red += weight * r;
-        green += weight * g;
-        blue += weight * b;
+        red += weight * (channels[3 * one] ?? 0);
+        green += weight * (channels[3 * one + 1] ?? 0);
+        blue += weight * (channels[3 * one + 2] ?? 0);
       }
       if (all <= 0.01) continue;
       const at = 4 * (y * width + x);
