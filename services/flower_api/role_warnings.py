@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flower_engine.model.approval_terms import Asked
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.references import known_value
-from flower_engine.model.wait_programs import APPROVAL
+from flower_engine.model.wait_parameters import APPROVAL
 from flower_engine.runtime.api_tokens import ApiToken
 
 _MOST = 20

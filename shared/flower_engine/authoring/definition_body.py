@@ -20,7 +20,7 @@ from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.decision_tasks import CONDITION
 from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASKS
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_parameters import DECISION
 from flower_engine.model.workflow_document import RetryDocument
 from flower_engine.programs.call_site import call_site, calling_frame
 

@@ -9,7 +9,8 @@ from flower_engine.flows.payloads import encoded_payload
 from flower_engine.model.approval_terms import Asked
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.value_schemas import faults_of_value
-from flower_engine.model.wait_programs import APPROVAL, known_parameters
+from flower_engine.model.wait_parameters import APPROVAL
+from flower_engine.model.wait_programs import known_parameters
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.task_fields import decode_message

@@ -22,7 +22,7 @@ from flower_engine.model.references import (
     scan,
 )
 from flower_engine.model.status import Status
-from flower_engine.model.wait_programs import APPROVAL
+from flower_engine.model.wait_parameters import APPROVAL
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.asked_approvals import (
     ApprovalCursor,

@@ -8,7 +8,7 @@ from flower_engine.errors import ParameterFault, ParametersError, PayloadTooLarg
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.result_json import MAX_INTEGER_BITS
 from flower_engine.model.storable import unstorable_in
-from flower_engine.model.wait_programs import MAX_PAYLOAD_BYTES
+from flower_engine.model.wait_parameters import MAX_PAYLOAD_BYTES
 
 
 def encoded_payload(value: Any, at: str) -> bytes:

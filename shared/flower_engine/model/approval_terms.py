@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.wait_programs import DEFAULT_FORM
+from flower_engine.model.wait_parameters import DEFAULT_FORM
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from flower_engine.model.conditions import problems_of_condition, with_params
 from flower_engine.model.quoting import short
 from flower_engine.model.references import scan
 from flower_engine.model.task_spec import TaskSpec
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_parameters import DECISION
 
 CONDITION = "condition"
 SAYS_TRUE = b'{"is":true'

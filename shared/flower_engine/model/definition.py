@@ -27,7 +27,7 @@ from flower_engine.model.task_spec import (
     RetryPolicy,
     TaskSpec,
 )
-from flower_engine.model.wait_programs import DECISION, problems_of_wait
+from flower_engine.model.wait_parameters import DECISION, problems_of_wait
 
 MAX_EDGES = 100_000
 MAX_KEY_LENGTH = 100

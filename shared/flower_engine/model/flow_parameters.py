@@ -15,7 +15,7 @@ from flower_engine.model.definition import PlannedTask, WorkflowDefinition, with
 from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.parameters_schema import ParametersSchema, parameter_fault
 from flower_engine.model.references import bound, scan, scan_parameters
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_parameters import DECISION
 
 MAX_BOUND_BYTES = 64 * 1024 * 1024
 """Of all values in all tasks that they are put into: the event of a registration holds them all."""

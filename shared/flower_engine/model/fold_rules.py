@@ -13,7 +13,7 @@ from flower_engine.model.kept_results import reads_of
 from flower_engine.model.rules import PASS, Edge, Edges, decided_by_rule, is_picked, rule_of, stands_as
 from flower_engine.model.status import Status
 from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_parameters import DECISION
 
 
 def begin_rules(flow: FlowState) -> None:

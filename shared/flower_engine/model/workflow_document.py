@@ -17,7 +17,7 @@ from flower_engine.model.field_types import SPEC_FIELDS, SpecField
 from flower_engine.model.rule_texts import normal_on_failure
 from flower_engine.model.task_names import branches_of, numbered
 from flower_engine.model.task_spec import RetryPolicy, longest_delay
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_parameters import DECISION
 
 _RETRY = RetryPolicy()
 

@@ -16,7 +16,7 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.flow_parameters import FlowParameters
 from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import lane_of
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import FLAG, Beginning

@@ -15,7 +15,8 @@ from flower_engine.model.lanes import lane_of
 from flower_engine.model.task_message import TaskMessage, message_of
 from flower_engine.model.task_policy import TaskPolicy
 from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import EVENT, has_type, is_wait, wait_text
+from flower_engine.model.wait_parameters import EVENT
+from flower_engine.model.wait_programs import has_type, is_wait, wait_text
 from flower_engine.transitions.loader import Arg
 
 _encode = msgspec.json.Encoder().encode
