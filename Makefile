@@ -7,11 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock clean
-=======
-.PHONY: help demo run dashboard test test-cluster test-ui fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit clean
->>>>>>> 6d85adc (A release is one command that sends nothing: version, changelog, what is public, what comes along, two equal builds, an SBOM)
+.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
