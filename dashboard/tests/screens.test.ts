@@ -179,7 +179,7 @@ test("a flow can be seen as it stood at any event, in every view", async () => {
     await page.keyboard.press(".");
     await page.locator(".time-bar .what", { hasText: "join: finished" }).waitFor();
     await page.getByRole("link", { name: "List" }).click();
-    assert.equal(await page.locator(".task-list .mark.finished").count(), 10);
+    await until(async () => (await page.locator(".task-list .mark.finished").count()) === 10);
     assert.equal(await page.locator(".task-list .mark.ready").count(), 1);
     await page.getByRole("link", { name: "Gantt" }).click();
     await page.locator(".gantt canvas").waitFor();
