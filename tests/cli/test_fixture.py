@@ -50,3 +50,13 @@ async def test_a_large_result_is_written_down(flower: Flower, own_api: RunningAp
     exec(compile(written.stdout, tmp_path / "test_large.py", "exec", dont_inherit=True), found)
     with FlowerTest(programs=Registry()) as test:
         found["test_large"](test)
+
+
+async def test_a_flow_that_asked_somebody_is_refused(flower: Flower, own_api: RunningApi) -> None:
+    own_api.define("asks", {"program": "@approval", "taskName": "ok"})
+    flow = own_api.register("asks")
+    assert flower("answer", flow, "ok", "--yes").exit_code == 0
+    await own_api.project()
+    refused = flower("fixture", flow)
+    assert refused.exit_code == 1
+    assert "task ok (@approval) waited for the world" in refused.stderr

@@ -13,6 +13,7 @@ Json = dict[str, Any]
 _TIMEOUTS = ("AttemptTimeout", "FlowTimeout")
 _WIDTH = 100
 _OPEN = ("Wait", "Running")
+_ASKS = ("@event", "@approval")
 
 
 class NotRecordableError(Exception):
@@ -60,6 +61,11 @@ def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
             "it is under way; record it when it has ended, or waits for tasks that failed"
         )
     for task in tasks:
+        if task["program"] in _ASKS and task["attempts"]:
+            raise NotRecordableError(
+                f"task {_name(task)} ({task['program']}) waited for the world, of which a recorded test knows"
+                " nothing: write one that answers and signals (run.answer, run.signal)"
+            )
         if task["blob"] is not None:
             raise NotRecordableError(
                 f"the result of task {_name(task)} lies in a store of blobs ({task['blob']['bytes']} bytes);"
