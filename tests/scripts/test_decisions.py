@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from flower_engine.errors import RefusedError
+from flower_engine.flows.flow_operations import results_of
 from flower_engine.log.client import send
 from flower_engine.model.condition_text import condition_of_text
 from flower_engine.model.decision_outcomes import Decided, outcome_of
@@ -13,7 +15,16 @@ from flower_engine.model.status import Status
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.decision_transitions import Undecided, decide, due_decisions
-from flower_engine.transitions.operator_transitions import cancel, ignore, pause, rerun, resume
+from flower_engine.transitions.operator_transitions import (
+    Body,
+    cancel,
+    ignore,
+    pause,
+    read_messages,
+    rerun,
+    resume,
+    unignore,
+)
 from flower_engine.transitions.snapshot_transitions import snapshot
 from scripts.engine import Engine, task
 
@@ -67,6 +78,7 @@ async def test_a_decision_is_given_with_what_it_reads(engine: Engine) -> None:
 async def test_the_branch_that_it_says_goes_on_and_the_other_is_passed_over(
     engine: Engine, bad: int, taken: int, not_taken: int
 ) -> None:
+    """airflow#39801, #59289: a branch that is not taken skips the join, too."""
     flow = await engine.register(*BRANCHES)
     await finish_first(engine, b'{"bad":%d}' % bad)
     assert await decider(engine).run_once() == 1
@@ -233,3 +245,82 @@ async def test_a_branch_with_a_rule_waits_for_its_decision_and_for_its_rule(engi
         (Status.IGNORE, "n"),
     ]
     assert [claim.task for claim in await engine.claim()] == [4]
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "stands", "ended_as"),
+    [("give_up", Status.SUSPEND, "x"), ("pass", Status.IGNORE, "p"), ("hold:60", Status.SUSPEND, "")],
+)
+async def test_what_its_definition_says_of_failures_follows_where_it_cannot_be_decided(
+    engine: Engine, on_failure: str, stands: Status, ended_as: str
+) -> None:
+    flow = await engine.register(
+        task(1), decision(2, 1, on_failure=on_failure), branch(3, 2, True), branch(4, 2, False)
+    )
+    await finish_first(engine, b'{"bad":"x"}')
+    await decider(engine).run_once()
+    found = (await engine.flow(flow)).task(2)
+    assert (found.status, found.ended_as) == (stands, ended_as)
+    await engine.check()
+    await engine.bring_due()  # a time of being held is over, too
+    found = await engine.flow(flow)
+    assert found.ended_ms is not None
+    assert [one.ended_as for one in found.tasks] == ["", ended_as or "x", "w", "w"]
+
+
+async def test_an_operator_brings_back_a_decision_that_was_passed_over_and_its_branches(
+    engine: Engine,
+) -> None:
+    flow = await engine.register(*BRANCHES)
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[2])
+    await finish_first(engine)
+    restored, results = await engine.restored(flow), results_of(await engine.flow(flow), [1])
+    await unignore(
+        engine.client, engine.partition, flow, by="ann", tasks=[2], restored=restored, results=results
+    )
+    await decider(engine).run_once()
+    assert [claim.task for claim in await engine.claim()] == [3]
+
+
+async def test_what_began_behind_branches_keeps_their_decision_passed_over(engine: Engine) -> None:
+    flow = await engine.register(
+        decision(1, condition="1 < 2"), branch(2, 1, True), task(3, 2, rule="settled")
+    )
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[1])
+    (claim,) = await engine.claim()
+    assert claim.task == 3
+    with pytest.raises(RefusedError) as refused:
+        await unignore(engine.client, engine.partition, flow, by="ann", tasks=[1])
+    assert refused.value.reason == "unignore-started"
+    await engine.check()
+
+
+async def test_a_branch_whose_rule_picked_others_runs_again_with_its_decision(engine: Engine) -> None:
+    flow = await engine.register(
+        decision(1, condition="1 < 2"), task(2), branch(3, 1, True, 2, rule="any"), task(4, 3)
+    )
+    await decider(engine).run_once()
+    await engine.finish(*await engine.claim())
+    (claim,) = await engine.claim()
+    await engine.finish(claim)
+    assert claim.task == 3
+    with pytest.raises(RefusedError) as refused:
+        await rerun(engine.client, engine.partition, flow, by="ann", selection=[1])
+    assert refused.value.reason == "dependent-started"
+
+
+async def test_another_version_that_needs_what_is_not_there_is_not_begun(engine: Engine) -> None:
+    flow = await engine.register(
+        decision(1, condition="1 < 2"),
+        branch(2, 1, False),
+        task(3, 2, rule="settled", parameters={"a": {"$from": 2, "optional": True}}),
+    )
+    await decider(engine).run_once()
+    await engine.suspend(*await engine.claim())
+    messages = await read_messages(engine.client, engine.partition, flow, [3])
+    assert messages is not None
+    now = (await engine.flow(flow)).task(3).planned
+    new = msgspec.structs.replace(now, parameters={"a": {"$from": 2}}, rule="ready", definition="9f86d081")
+    bodies = {3: Body.of(workflow="etl", now=now, message=messages[3], new=new)}
+    await rerun(engine.client, engine.partition, flow, by="ann", selection="failed", bodies=bodies)
+    assert (await engine.flow(flow)).task(3).ended_as == "n"

@@ -18,14 +18,16 @@ from flower_engine.flows.operation_effects import (
     effect_of_rerun,
     with_those_in_need,
 )
+from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskDefinition
 from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.wait_parameters import PROGRAMS
 from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.operator_transitions import Results
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.wait_transitions import Sent, signal
@@ -48,6 +50,7 @@ WAITS: Sequence[tuple[str, dict[str, Any]]] = (
     ("@approval", {"of": 2}),
     ("@event", {"name": "paid"}),
     ("@sleep", {"seconds": 86_400}),
+    *[("@when", {"condition": True})] * 3,
 )
 
 
@@ -57,6 +60,12 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
     rows: list[TaskDefinition] = []
     for seq in range(1, chance.randint(2, 6) + 1):
         before = [other for other in range(1, seq) if chance.random() < 0.5]
+        decisions = [one.task_seq for one in rows if one.program == "@when"]
+        when = (
+            (chance.choice(decisions), chance.random() < 0.5) if decisions and chance.random() < 0.6 else None
+        )
+        if when is not None and when[0] in before:
+            before.remove(when[0])
         rule = "ready"
         if before and chance.random() < 0.5:
             rule = chance.choice(["finished", "settled", "any", f"at_least:{len(before)}", "failed"])
@@ -72,7 +81,7 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
         if chance.random() < 0.25:
             program, parameters = chance.choice(WAITS)
             row = task(seq, *before, program=program, parameters=parameters)
-        rows.append(msgspec.structs.replace(row, rule=rule, on_failure=failure))
+        rows.append(msgspec.structs.replace(row, rule=rule, on_failure=failure, when=when))
     return rows
 
 
@@ -151,8 +160,10 @@ async def lead_somewhere(engine: Engine, chance: random.Random) -> None:
             assert got.words == ["ok"] * len(outcomes)
         for flow in (await states(engine)).values():
             for one in flow.tasks if flow.ended_ms is None else ():
-                if one.is_awaiting and chance.random() < 0.5:
+                if one.is_awaiting and one.planned.program != "@when" and chance.random() < 0.5:
                     await end_wait(engine, flow.flow, one.planned, chance)
+        if chance.random() < 0.7:
+            await decide_all(engine, chance)
 
 
 async def end_wait(engine: Engine, flow: str, planned: PlannedTask, chance: random.Random) -> None:
@@ -174,6 +185,20 @@ def goes_on(flow: FlowState) -> set[int]:
 
 def awaiting_in(flow: FlowState) -> set[int]:
     return {one.planned.seq for one in flow.tasks if one.is_awaiting}
+
+
+async def decide_all(engine: Engine, chance: random.Random) -> None:
+    """What is to be decided is, in some way."""
+    made: list[tuple[Undecided, Decided]] = []
+    for name, flow in (await states(engine)).items():
+        for one in flow.tasks:
+            if one.planned.program == "@when" and one.is_awaiting:
+                member = f"{name}:{one.planned.seq}".encode()
+                says = chance.choice([True, False, None])
+                payload = AN_ERROR if says is None else msgspec.json.encode({"is": says, "values": {}})
+                made.append((Undecided(member, one.attempt, b"", {}), Decided(says, payload)))
+    words = await decide(engine.client, engine.partition, "w1", made) if made else []
+    assert words == ["ok"] * len(made)
 
 
 def ready_in(flow: FlowState) -> set[int]:
@@ -218,7 +243,12 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     assert refused == "", about
     events = [event for event in (await engine.events())[count:] if getattr(event, "flow", "") == flow]
     after = (await states(engine))[flow]
-    passed = {seq for event in events if isinstance(event, TasksPassed) for seq in event.tasks}
+    passed = {
+        seq
+        for event in events
+        if isinstance(event, TasksPassed)
+        for seq in (*event.tasks, *event.unmet_tasks)
+    }
     passed |= {event.task for event in events if isinstance(event, TaskIgnored)}
     again = {seq for event in events if isinstance(event, FlowRerun) for seq in event}
     cut_off = {seq for event in events if isinstance(event, FlowCancelled) for seq in event}
@@ -228,7 +258,7 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     assert set(told.passed_over) == passed, about
     assert set(told.cut_off) == cut_off, about
     assert set(told.ready) - awaiting_in(before) == goes_on(after) - goes_on(before), about
-    asked_again = {seq for seq in again if is_wait(before.task(seq).planned.program)}
+    asked_again = {seq for seq in again if before.task(seq).planned.program in PROGRAMS}
     assert set(told.asked_again) == asked_again, about
     assert set(told.kept) == (ended_in(before) & ended_in(after)) - passed - again, about
     assert told.ends == (after.ended_ms is not None), about

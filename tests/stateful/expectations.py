@@ -9,7 +9,7 @@ from flower_engine.model.flow_state import FlowState
 from flower_engine.model.kept_results import readers_of, reads_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.wait_programs import DECISION, is_wait
 from stateful import rules_expected
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
@@ -58,7 +58,7 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
     match asked.verb:
         case "rerun":
             return _is_new(flow, version_before + 1) and all(
-                (_status(flow, seq) is Status.WAIT or flow.task(seq).ended_as == "n")
+                (_status(flow, seq) is Status.WAIT or flow.task(seq).ended_as in ("n", "w"))
                 and flow.task(seq).failures == 0
                 for seq in tasks
             )
@@ -73,7 +73,7 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
         case "unignore":
             is_new = _is_new(flow, version_before + len(tasks))
             return is_new and all(
-                _status(flow, seq) is Status.WAIT or flow.task(seq).ended_as == "n" for seq in tasks
+                _status(flow, seq) is Status.WAIT or flow.task(seq).ended_as in ("n", "w") for seq in tasks
             )
         case "cancel":
             return flow.version == version_before + 1 and flow.ended_ms is not None
@@ -108,6 +108,8 @@ def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
     odd = (flow.version + seq) % 4
     if not odd:
         return None
+    if now.program == DECISION:
+        return msgspec.structs.replace(now, parameters={"condition": odd > 1}, definition=f"v{flow.version}")
     if is_wait(now.program):
         return _other_wait(now, odd, f"v{flow.version}")
     reads = {1: (), 2: now.depends_on, 3: now.depends_on[:1]}[odd]
@@ -263,6 +265,7 @@ def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int]
     for seq in tasks:
         if _status(flow, seq) is not Status.IGNORE or (flow.ruled and flow.task(seq).ended_as != "p"):
             return None
+    for seq in set(tasks) | rules_expected.opened(flow, set(tasks)):
         for dependent in flow.dependents[seq]:
             has_begun = dependent in retrying or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE)
             if has_begun and rules_expected.uses(flow, dependent, seq):

@@ -8,14 +8,20 @@ from flower_engine.model.status import Status
 
 def uses(flow: FlowState, behind: int, seq: int) -> bool:
     """Whether a task that has begun did so with this dependency."""
-    used = flow.task(behind).used
-    return not used or seq in used
+    used, when = flow.task(behind).used, flow.task(behind).planned.when
+    return not used or seq in used or (when is not None and when[0] == seq)
 
 
 def _decided_without(flow: FlowState, task: TaskState, open_again: set[int]) -> bool:
     """Whether rules still pass over a task while these are open."""
     edges = zip(task.planned.depends_on, edges_of(flow, task), strict=True)
-    now = [Edge("open", edge.needs_value) if seq in open_again else edge for seq, edge in edges]
+    decision = task.planned.when[0] if task.planned.when else 0
+    now = [
+        (Edge("undecided") if seq == decision else Edge("open", edge.needs_value))
+        if seq in open_again
+        else edge
+        for seq, edge in edges
+    ]
     return decide(task.planned.rule, now) is PASS
 
 
@@ -39,7 +45,7 @@ def opened(flow: FlowState, again: set[int]) -> set[int]:
 
 
 def _is_over(flow: FlowState, task: TaskState, all_open: set[int]) -> bool:
-    return task.ended_as == "n" and not _decided_without(flow, task, all_open)
+    return task.ended_as in ("n", "w") and not _decided_without(flow, task, all_open)
 
 
 def _began_on_failure(flow: FlowState, task: TaskState, all_open: set[int]) -> bool:
@@ -55,5 +61,5 @@ def would_pass(flow: FlowState, again: set[int]) -> set[int]:
     return {
         seq
         for seq in again
-        if flow.task(seq).ended_as == "n" and _decided_without(flow, flow.task(seq), again)
+        if flow.task(seq).ended_as in ("n", "w") and _decided_without(flow, flow.task(seq), again)
     }

@@ -11,14 +11,15 @@ from typing import Literal, NoReturn
 import msgspec
 
 from flower_engine.errors import RefusedError
+from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
 from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import edges_of
 from flower_engine.model.fold_steps import STEPS
 from flower_engine.model.kept_results import reads_of
-from flower_engine.model.rules import FAILED, PASS, Edge, decide, decided, rule_of
+from flower_engine.model.rules import FAILED, PASS, decide, decided, rule_of
 from flower_engine.model.status import Status
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.wait_parameters import PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
 _MOST_NAMED = 10  # of those that need a result
@@ -85,7 +86,7 @@ def effect_of_rerun(
     effect = before.effect(flow, _pass_over(flow))
     effect.reopens = reopens
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
-    effect.asked_again = [seq for seq in ran if is_wait(flow.task(seq).planned.program)]
+    effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program in PROGRAMS]
     return effect
 
 
@@ -229,7 +230,7 @@ class _Again:
         """What runs again, in order; refused as the transition refuses."""
         flow, ran = self._flow, list[int]()
         for seq in selection if flow.ruled and not isinstance(selection, str) else ():
-            if flow.task(seq).ended_as == "n" and self._is_passed(flow.task(seq)):
+            if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
                 cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
                 self._refuse("not-taken", str(seq), str(cause))
         for seq in sorted(self._again):
@@ -293,8 +294,8 @@ class _Again:
                     self._stack += [dependent] if self._scope == "dependents" else []
 
     def _keeps_its_answer(self, task: TaskState) -> bool:
-        """Whether it has waited for the world, and what came of it stays."""
-        is_wait_over = task.status is Status.FINISH and is_wait(task.planned.program)
+        """Whether it has waited for the world, and what came of it stays; decisions are made anew."""
+        is_wait_over = task.status is Status.FINISH and task.planned.program in PROGRAMS
         return self._keeps_answers and is_wait_over and task.planned.seq not in self._again
 
     def _add_away(self) -> None:
@@ -314,7 +315,7 @@ class _Again:
             seq = task.planned.seq
             if seq in self._again or self._again.keys().isdisjoint(task.planned.depends_on):
                 continue
-            is_over = task.ended_as == "n" and not self._is_passed(task)
+            is_over = task.ended_as in (NOT_TAKEN, UNMET) and not self._is_passed(task)
             if is_over or self._began_on_failure(task):
                 self._add([seq])
                 found = True
@@ -323,7 +324,7 @@ class _Again:
     def _is_passed(self, task: TaskState) -> bool:
         """Whether its rule passes over a task while all of these are open."""
         edges = zip(task.planned.depends_on, edges_of(self._flow, task), strict=True)
-        now = [edge if self._stays(seq) else Edge("open", edge.needs_value) for seq, edge in edges]
+        now = [edge if self._stays(seq) else edge.opened() for seq, edge in edges]
         return decide(task.planned.rule, now) is PASS
 
     def _stays(self, seq: int) -> bool:
@@ -349,8 +350,8 @@ class _Again:
 
 
 def _uses(behind: TaskState, seq: int) -> bool:
-    """Whether a task that has begun did so with this dependency."""
-    return not behind.used or seq in behind.used
+    """Whether a task that has begun did so with this dependency; with its decision in any case."""
+    return not behind.used or seq in behind.used or behind.planned.is_branch_of(seq)
 
 
 def _pass_over(flow: FlowState) -> list[int]:
@@ -365,9 +366,15 @@ def _pass_over(flow: FlowState) -> list[int]:
         if decided(rule_of(task.planned.rule), task.edges) is PASS:
             cause = next(one for one in task.planned.depends_on if flow.task(one).has_ended)
             ends = flow.left == 1
-            ranges = ((seq, seq),)
+            ranges, unmet = ((), ((seq, seq),)) if task.edges.barred else (((seq, seq),), ())
             event = TasksPassed(
-                at=0, flow=flow.flow, v=flow.version + 1, ranges=ranges, cause=cause, ends=ends
+                at=0,
+                flow=flow.flow,
+                v=flow.version + 1,
+                ranges=ranges,
+                cause=cause,
+                unmet=unmet,
+                ends=ends,
             )
             STEPS[TasksPassed](flow, event)
             passed.append(seq)

@@ -120,6 +120,10 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     refs: bool = False
     definition: str = ""
 
+    def is_branch_of(self, seq: int) -> bool:
+        """Whether the task of this number is the decision whose branch it is."""
+        return self.when is not None and self.when[0] == seq
+
 
 def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     """The tasks of a flow of this workflow, numbered 1..n in task_seq order.

@@ -261,7 +261,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     events.TaskUnignored: Meaning(
         moves=(
             Move("task", (IGNORE,), WAIT, of_kinds=(PASSED, CUT_OFF)),
-            Move("behind", (IGNORE,), WAIT, of_kinds=(NOT_TAKEN,)),
+            Move("behind", (IGNORE,), WAIT, of_kinds=(NOT_TAKEN, UNMET)),
         ),
         forgets=_BEGAN_ANEW,
         end="over",

@@ -49,7 +49,8 @@ def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionRefere
         return
     dependencies = len(_dependencies(index, tasks, references))
     if not dependencies:
-        yield f" has the rule {task.rule!r} but depends on no task: say which in depends_on"
+        beside = "" if task.when is None else " beside its decision"
+        yield f" has the rule {task.rule!r} but depends on no task{beside}: say which in depends_on"
     elif rule.most > dependencies:
         yield f" has the rule {task.rule!r} but depends on {dependencies} only"
     for use in references.of_tasks[index].uses:
@@ -82,8 +83,9 @@ def _of_failure(task: TaskSpec) -> Iterator[str]:
 
 
 def _dependencies(index: int, tasks: Sequence[TaskSpec], references: DefinitionReferences) -> set[int]:
-    """The task_seqs that a task depends on."""
+    """The task_seqs that a task depends on, without the decision whose branch it is: no rule counts that."""
     said = tasks[index].depends_on
     if said is None:
         said = (tasks[index - 1].task_seq,) if index else ()
-    return {*said, *references.producers(index).values()}
+    when = tasks[index].when
+    return {*said, *references.producers(index).values()} - ({when[0]} if when else set())

@@ -62,6 +62,11 @@ class Edge(NamedTuple):
         is_taken = self.stands == "finished" and self.says is wanted
         return Edge("taken" if is_taken else "barred")
 
+    def opened(self) -> "Edge":
+        """The same once the dependency waits again."""
+        is_gate = self.stands in ("undecided", "taken", "barred")
+        return Edge("undecided" if is_gate else "open", self.needs_value)
+
 
 class Edges(msgspec.Struct):
     """The dependencies of a task, counted by how they stand. ``missing``: those that have ended without the

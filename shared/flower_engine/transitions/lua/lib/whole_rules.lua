@@ -100,10 +100,15 @@ local function begin_rules(flow)
   end
 end
 
--- Whether a task (`known`) that has begun did so with this dependency: with any, unless its rule picks some.
+-- Whether a task (`known`) that has begun did so with this dependency: with any, unless its rule picks some;
+-- with the decision whose branch it is in any case.
 local function uses(known, task)
   local used = known.edges and match(known.edges, '!([%d,]+)$')
-  return not used or string.find(',' .. used .. ',', ',' .. digits(task) .. ',', 1, true) ~= nil
+  if not used or string.find(',' .. used .. ',', ',' .. digits(task) .. ',', 1, true) then
+    return true
+  end
+  local branch = rules_of_edges().branch_in(known.rules)
+  return branch ~= nil and match(branch, '%d+') == digits(task)
 end
 
 -- What a task that waits began with, "!2,3", if nothing of that has been opened since; or nil.

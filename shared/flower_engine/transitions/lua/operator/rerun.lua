@@ -76,9 +76,10 @@ local function select_asked()
 end
 local refusal = select_asked()
 local kept_waits = {}
--- Whether the task has waited for the world, and what came of it stays.
+-- Whether the task has waited for the world, and what came of it stays; decisions are made anew.
 local function keeps_its_answer(task, known)
-  return keeps_answers and known.status == FINISH and sub(known.lane or '', 1, 1) == '@' and not again[task]
+  return keeps_answers and known.status == FINISH and sub(known.lane or '', 1, 1) == '@'
+    and not match(known.lane, ':%%40when') and not again[task]
 end
 if refusal then
   return refusal

@@ -3,7 +3,7 @@
 -- needs: base, operation, places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
---   dependent runs, retries, awaits, is suspended or finished.
+--   dependent, of it or of what rules open behind it, runs, retries, awaits, is suspended or finished.
 -- ARGV: see operation.lua; its own: number of results; behind the fields: for each result that was needed:
 --   task, attempt, payload; then tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
@@ -15,6 +15,19 @@ end
 load_whole(flow)
 local again, tasks, first = {}, {}, behind_fields(restored, 8)
 local given = results_given(ARGV, first, tonumber(results))
+
+-- Somebody who waits for a task, and has gone on without it; nil: nobody has.
+local function begun_behind(task)
+  for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+    local behind = flow.tasks[tonumber(dependent)]
+    local has_begun = is_away(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE)
+    if has_begun and uses(behind, task) then
+      return dependent
+    end
+  end
+  return nil
+end
+
 for index = first + 3 * results, #ARGV do
   local task = tonumber(ARGV[index])
   local known = flow.tasks[task]
@@ -23,12 +36,9 @@ for index = first + 3 * results, #ARGV do
   elseif known.status ~= IGNORE or (flow.ruled and known.kind and known.kind ~= 'p') then
     return refused(flow, 'not-ignored', ARGV[index])
   end
-  for dependent in string.gmatch(known.dependents or '', '%d+') do
-    local behind = flow.tasks[tonumber(dependent)]
-    local has_begun = is_away(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE)
-    if has_begun and uses(behind, task) then
-      return refused(flow, 'unignore-started', ARGV[index], dependent)
-    end
+  local dependent = begun_behind(task)
+  if dependent then
+    return refused(flow, 'unignore-started', ARGV[index], dependent)
   end
   if not again[task] then
     again[task] = true
@@ -40,6 +50,12 @@ if flow.ruled then
   open_behind(flow, again, function(task)
     behind[#behind + 1] = digits(task)
   end)
+end
+for _, text in ipairs(behind) do
+  local dependent = begun_behind(tonumber(text))
+  if dependent then
+    return refused(flow, 'unignore-started', text, dependent)
+  end
 end
 if flow.kept then
   local missing = missing_results(flow, again, given)

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- decide: what decisions came to.
--- needs: awaiting, base, commit, events, flow_fields, flows, meta, statuses, waits
+-- needs: awaiting, base, commit, events, failed_for_good, flow_fields, flows, meta, statuses, waits
 --
 -- Guarantees: the first one counts that is of the attempt in which the task awaits; all others change
 --   nothing. The task is Finish together with its event, and its branches go on or are passed over; one that
---   cannot be decided is suspended. Safe to send twice.
+--   cannot be decided is suspended, and what its definition says of failures follows. Safe to send twice.
 -- ARGV: generation, who decided (JSON), then for each: "<flow>:<task>", attempt, "t" | "f" | "x" (it cannot
 --   be decided), the JSON of its result, or of the error
 -- Reply: {"ok", {word for each}} or {"lost"}. Words: ok | stale. Cost: linear in them and their dependents
@@ -27,6 +27,7 @@ for index = 3, #ARGV, 4 do
     change_active(flow, -1)
     append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
       .. ',"error":' .. payload .. '}')
+    hold_waiting(flow, task, attempt, lost, payload)
     words[#words + 1] = 'ok'
   else
     end_wait(flow, task, state, by, payload, nil, says)
