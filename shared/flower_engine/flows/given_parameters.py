@@ -12,10 +12,15 @@ import msgspec
 from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.references import escaped, holds_references
+from flower_engine.model.wait_programs import DECISION
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import Fault, faults_of_value
 
 _SHOWN_CHARACTERS = 100
+_OF_DECISION = (
+    f"the condition of a decision ({DECISION}) is part of its definition, and no parameter to be given:"
+    " change what it reads, or define another version"
+)
 Parameters = Mapping[str, Any]
 
 
@@ -50,6 +55,8 @@ def given_to(
     A name is refused if no live version of the program takes it, a value if none can convert it, or the
     schema that each publishes refuses it for sure.
     """
+    if program == DECISION:
+        return Given({}, [], [Problem(_OF_DECISION, pointer_to(name)) for name in (*values, *unset)], [])
     found: dict[str, Any] = {}
     problems: list[Problem] = []
     unknown: list[str] = []

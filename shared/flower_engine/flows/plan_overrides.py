@@ -14,6 +14,7 @@ from flower_engine.model.flow_parameters import too_many
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.storable import problems_of_parameters
+from flower_engine.model.wait_programs import DECISION
 from flower_engine.programs.signature import Signature
 from flower_engine.transitions.register_transition import FlowPlan
 
@@ -73,7 +74,8 @@ def overridden(
                 priority=task.priority if priority is None else priority,
             )
         )
-    names = {name for task in plan.planned for name in task.parameters} if unused else set[str]()
+    defined = [task.parameters for task in plan.planned if task.program != DECISION]
+    names = {name for parameters in defined for name in parameters} if unused else set[str]()
     if len(faults) + len(flow.faults) > _MOST_FAULTS:
         unused.clear()  # not every task was looked at
     faults += [
@@ -123,7 +125,9 @@ def _by_number(
 def _meant_for(
     task: PlannedTask, by_folded: Mapping[str, Sequence[str]], versions: Sequence[Signature] | None
 ) -> list[str]:
-    """The names given that are those of parameters which the task defines."""
+    """The names given that are those of parameters which the task defines; none of a decision's."""
+    if task.program == DECISION:
+        return []
     return [
         name
         for own in task.parameters

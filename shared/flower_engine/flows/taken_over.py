@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 
+from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 
@@ -35,6 +36,8 @@ def _stands(state: FlowState, task: TaskState, kept: set[int]) -> bool:
 
 def _is_passed_again(state: FlowState, seq: int, kept: set[int]) -> bool:
     task = state.task(seq)
-    return task.ended_as == "n" and all(
-        other in kept or _is_passed_again(state, other, kept) for other in task.planned.depends_on
-    )
+    if task.ended_as not in (NOT_TAKEN, UNMET):
+        return False
+    by_decision = task.ended_as == UNMET and task.planned.when
+    before = (by_decision[0],) if by_decision else task.planned.depends_on
+    return all(other in kept or _is_passed_again(state, other, kept) for other in before)

@@ -9,7 +9,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import is_same, version_bodies
 from flower_engine.flows.version_reruns import changed
 from flower_engine.model.definition import PlannedTask, dependents_of
-from flower_engine.model.end_kinds import NOT_TAKEN
+from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
@@ -74,7 +74,9 @@ async def version_fork(
             if task.status is Status.FINISH
         },
         ignored=[
-            seq for seq, task in old_of.items() if task.status is Status.IGNORE and task.ended_as != NOT_TAKEN
+            seq
+            for seq, task in old_of.items()
+            if task.status is Status.IGNORE and task.ended_as not in (NOT_TAKEN, UNMET)
         ],
         stand_ins={
             seq: task.result
@@ -153,6 +155,7 @@ def _does_the_same(new: PlannedTask, old: PlannedTask, same: Mapping[int, int]) 
     return (
         new.program == old.program
         and {same[seq] for seq in new.depends_on} == set(old.depends_on)
+        and (new.when and (same[new.when[0]], new.when[1])) == old.when
         and {name: same[seq] for name, seq in new.reads.items()} == old.reads
         and is_same(new.parameters, old.parameters)
     )
