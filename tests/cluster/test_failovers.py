@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import httpx
+
 from acceptance.running import RunningEngine
 from cluster.engines import ALL, NAPS, PARTITIONS, Load, proved, settings
 from cluster.servers import ClusterServers, SentinelServers
@@ -81,19 +83,27 @@ def test_a_node_that_is_away_stops_its_partitions_and_no_others(
         with Load.under(engine, "naps") as load:
             load.wait_for(engine, 50)
         engine.wait_until_ended(load.flows)
+        engine.kill("api")  # the next one begins without that node
+        engine.start("api")
+        engine.wait_for("the API to be there", lambda: _readiness(engine) == ("degraded", gone))
+        more = engine.register("naps", 20)
+        engine.wait_until_ended(more)
         top = engine.client.get("/top").json()
         assert top["missingPartitions"] == gone
         assert "stand still" in engine.flower("top", "--once").stdout
         away.thaw()
         engine.wait_for("it to be whole", lambda: _readiness(engine) == ("ready", []))
         replica.start()
-        flows = [*first, *load.flows, *engine.register("naps", 40)]
+        flows = [*first, *load.flows, *more, *engine.register("naps", 40)]
         engine.wait_until_ended(flows)
         proved(engine, flows)
 
 
 def _readiness(engine: RunningEngine) -> tuple[str, list[int]] | None:
-    reply = engine.client.get("/readyz")
+    try:
+        reply = engine.client.get("/readyz")
+    except httpx.HTTPError:  # it begins
+        return None
     if reply.status_code != 200:
         return None
     said = reply.json()

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from flower_engine.errors import LostError, SettingsError
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
 from flower_engine.log.client import connect, is_cluster, one_server
-from flower_engine.log.durability import Level, settle_level
+from flower_engine.log.durability import REPLICA, Level, settle_level
+from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all
@@ -62,7 +63,17 @@ async def look_after(stores: PostgresStores, settings: Settings) -> None:
 
 
 async def _begin(stores: PostgresStores, settings: Settings) -> None:
-    stores.install(*await _installation(stores, settings, is_start=True))
+    _install(stores, *await _installation(stores, settings, is_start=True))
+
+
+def _install(stores: PostgresStores, partitions: list[Partition], levels: list[Level | None]) -> None:
+    """``levels``: None where a partition is away. What the reply to a registration says did hold, in any
+    case."""
+    wanted = Level("replicated", REPLICA) if stores.settings.durability == "replicated" else Level()
+    stores.install(partitions, [level or wanted for level in levels])
+    away = [one.number for one, level in zip(partitions, levels, strict=True) if level is None]
+    if away:
+        stores.stand(dict.fromkeys(away, "its server does not answer"), {}, [])
 
 
 async def _keep(stores: PostgresStores, settings: Settings) -> None:
@@ -72,7 +83,7 @@ async def _keep(stores: PostgresStores, settings: Settings) -> None:
             lost = await _until_lost(stores)
             _log.error("flows cannot be registered or operated on: %s", lost)
             stores.lose(lost)
-            stores.install(*await _installation(stores, settings, is_start=False))
+            _install(stores, *await _installation(stores, settings, is_start=False))
             _log.warning("Redis is whole again: flows can be registered and operated on")
     finally:
         await cancel_all([listening])
@@ -80,7 +91,7 @@ async def _keep(stores: PostgresStores, settings: Settings) -> None:
 
 async def _installation(
     stores: PostgresStores, settings: Settings, *, is_start: bool
-) -> tuple[list[Partition], list[Level]]:
+) -> tuple[list[Partition], list[Level | None]]:
     """The installation's partitions, as soon as Redis has them, and what registrations are held out; says
     meanwhile what is waited for.
 
@@ -101,20 +112,25 @@ async def _installation(
 
 async def _levels(
     redis: Redis, partitions: Sequence[Partition], settings: Settings, is_start: bool
-) -> list[Level]:
-    """What is held out in each partition: servers of a cluster may differ."""
+) -> list[Level | None]:
+    """What is held out in each partition: servers of a cluster may differ. None: it is away."""
     if not is_cluster(redis):
-        return [await _level(redis, 0, settings, is_start)] * len(partitions)
-    return [await _level(redis, one.number, settings, is_start) for one in partitions]
+        return [await _level(redis, 0, settings, is_start) for _ in partitions[:1]] * len(partitions)
+    told = await from_each(redis, partitions, lambda one: _level_of(redis, one.number, settings, is_start))
+    return [told.found.get(one.number) for one in partitions]
 
 
 async def _level(redis: Redis, partition: int, settings: Settings, is_start: bool) -> Level:
 
-    async def ask() -> tuple[Level, str | None]:
-        level = await settle_level(redis, settings.durability, is_start=is_start, partition=partition)
-        return level, await what_a_crash_loses(one_server(redis, partition)) if is_start else None
+    return await until_it_works(
+        partial(_level_of, redis, partition, settings, is_start), StoresBackoff(_log, is_start=is_start)
+    )
 
-    level, loses = await until_it_works(ask, StoresBackoff(_log, is_start=is_start))
+
+async def _level_of(redis: Redis, partition: int, settings: Settings, is_start: bool) -> Level:
+    """The same, if its server answers."""
+    level = await settle_level(redis, settings.durability, is_start=is_start, partition=partition)
+    loses = await what_a_crash_loses(one_server(redis, partition)) if is_start else None
     if level.doubt is not None:
         _log.error("%s", level.doubt)
     _log.info("what is acknowledged is %s", level.durability)

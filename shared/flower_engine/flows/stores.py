@@ -39,6 +39,7 @@ class Stores:
         program_records: ProgramRecords | None = None,
     ) -> None:
         self.redis = redis
+        self.settings = settings
         self.definitions = definitions
         self.archive = archive
         self.key_owners = key_owners

@@ -101,10 +101,14 @@ async def apart(client: AsyncRedis, partitions: Iterable[int]) -> list[int]:
     if not isinstance(client, RoutedRedis):
         return numbers[:1]
     found: dict[object, int] = {}
-    for number in numbers:
-        if client.place(number) is None:
-            with contextlib.suppress(RedisError, OSError):
+
+    async def look(number: int) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(ASK_SECONDS):
                 await send(client.by_partition.of(number), "PING")
+
+    await asyncio.gather(*(look(number) for number in numbers if client.place(number) is None))
+    for number in numbers:
         found.setdefault(client.place(number) or number, number)
     return list(found.values())
 

@@ -26,6 +26,8 @@ Durability = Literal["memory", "fsynced", "replicated"]
 Command = tuple[str | int, ...]
 
 _WAIT_MS = 2_000
+REPLICA: Command = ("WAIT", 1, _WAIT_MS)
+"""What is sent behind a call that a replica is to have."""
 _PROBES = 3
 # Three syncs in so little time are none: under `everysec` there is one a second.
 _FASTEST_SECONDS = 0.5
@@ -91,7 +93,7 @@ async def settle_level(
 
 
 async def _settle_replicated(client: AsyncRedis, best: Durability, partition: int) -> Level:
-    level = Level("replicated", ("WAIT", 1, _WAIT_MS), best)
+    level = Level("replicated", REPLICA, best)
     for _ in range(_PROBES):
         probe = await _probe(client, level, partition)
         if probe.refusal is not None:

@@ -1,14 +1,17 @@
 """The installation: which Redis and which Postgres belong together, made once and checked at every start."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import psycopg
+from redis.exceptions import RedisError
 
 from flower_engine.errors import InstallationError, LostError, NewerEventError, StoreRefusedError
-from flower_engine.log.client import AsyncRedis, apart
+from flower_engine.log.client import AsyncRedis, apart, is_cluster
+from flower_engine.log.each_partition import PATIENCE_SECONDS, from_each
 from flower_engine.log.partition import Meta, Partition, read_meta
 from flower_engine.log.reader import read_log
 from flower_engine.log.redis_permissions import refuse_missing_permissions
@@ -110,16 +113,27 @@ async def ensure_installation(
 
     if is_start:
         await _patiently(lambda: _check_servers(client, settings), is_start)
-    await _patiently(lambda: read_meta(client, 0), is_start)
+    await _patiently(lambda: _read_any(client, settings), is_start)
     await _patiently(bring_up_to_date, is_start)
     return await _patiently(settle, is_start)
 
 
 async def _check_servers(client: AsyncRedis, settings: Settings) -> None:
     """Makes sure of each server of Redis."""
-    for partition in await apart(client, range(settings.partitions)):
-        await refuse_missing_permissions(client, partition)
-        await check_redis(client, partition)
+    away: Exception | None = None
+    numbers = await apart(client, range(settings.partitions))
+    for partition in list(numbers):
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS if is_cluster(client) else None):
+                await refuse_missing_permissions(client, partition)
+                await check_redis(client, partition)
+        except (RedisError, OSError) as error:
+            if not is_cluster(client) or is_refused(error):
+                raise
+            numbers.remove(partition)
+            away = error
+    if away is not None and not numbers:
+        raise away
 
 
 async def check_installation(
@@ -156,7 +170,7 @@ async def refuse_wrong_postgres(database_url: str) -> None:
 async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
     rows = await read_positions(connection)
     if rows:
-        return _matched(await read_metas(client, settings), rows, settings)
+        return _matched(await _metas_beside(client, rows), rows, settings)
     async with connection.transaction():
         await lock_positions(connection)
         rows = await read_positions(connection)  # somebody may just have made it
@@ -167,6 +181,29 @@ async def _settle(client: AsyncRedis, connection: Connection, settings: Settings
         await add_positions(connection, [not_yet_projected(one, settings) for one in partitions])
     _log.info("made installation %s with %d partitions", partitions[0].installation, settings.partitions)
     return partitions
+
+
+async def _read_any(client: AsyncRedis, settings: Settings) -> None:
+    """Returns once a partition's server has answered. Raises RedisError, OSError: none does."""
+    partitions = [
+        Partition(number, "", "") for number in range(settings.partitions if is_cluster(client) else 1)
+    ]
+    await from_each(client, partitions, lambda one: read_meta(client, one.number))
+
+
+async def _metas_beside(client: AsyncRedis, rows: Sequence[Projected]) -> list[Meta | None]:
+    """What Redis says of each partition; of one of a cluster that is away what Postgres says, so that others
+    are worked on meanwhile. Should that be wrong, its own transitions say so when it is back."""
+    asked = [Partition(row.partition, row.installation, row.generation) for row in rows]
+    told = await from_each(client, asked, lambda one: read_meta(client, one.number))
+    for number, error in told.away.items():
+        _log.error("partition %d is away, the others are worked on: %s", number, error)
+    return [
+        Meta(row.installation, row.generation, row.partitions)
+        if row.partition in told.away
+        else told.found[row.partition]
+        for row in rows
+    ]
 
 
 async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
