@@ -42,7 +42,7 @@ async def test_a_flow_that_ended_with_a_task_given_up_is_shown_so(own_api: Runni
         assert view["tasks"][0]["error"]["type"] == "E"
         assert view["tasks"][1]["notTaken"] == {
             **{"rule": "ready", "because": "givenUp", "dependsOn": [1], "count": 1},
-            **{"ends": {"givenUp": 1}, "needed": None},
+            **{"ends": {"givenUp": 1}, "needed": None, "decision": None},
         }
         assert [task["taskExecSeq"] for task in view["failedTasks"]] == [1]
     assert from_the_log["tasks"] == from_postgres["tasks"]
