@@ -18,10 +18,9 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
-from memory_folder import keep_files_in_memory, memory_folder
+from memory_folder import memory_folder
 from prepared_postgres import make_tables, prepare_postgres
 
-keep_files_in_memory()
 gc.disable()  # while tests are collected, and looks at far less from then on: see pytest_collection_finish
 
 # Processes that tests start read the .env of the folder, too, and what is set to nothing wins over it.
