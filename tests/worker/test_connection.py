@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
@@ -24,9 +25,9 @@ from worker.running import InProcess, OwnProcess, eventually, row, the_worker, u
 
 
 @contextlib.asynccontextmanager
-async def own_valkey(folder: Path) -> AsyncGenerator[tuple[EmbeddedValkey, str, Engine]]:
-    """A server that this test may stop."""
-    with Home(folder / "home") as home:
+async def own_valkey() -> AsyncGenerator[tuple[EmbeddedValkey, str, Engine]]:
+    """A server that this test may stop; in a folder short enough for it to come back at the same address."""
+    with tempfile.TemporaryDirectory(prefix="flower-worker-") as folder, Home(Path(folder)) as home:
         valkey = EmbeddedValkey(home)
         url = valkey.start()
         try:
@@ -43,9 +44,9 @@ async def own_valkey(folder: Path) -> AsyncGenerator[tuple[EmbeddedValkey, str, 
 
 
 async def test_a_worker_goes_on_after_a_restart_of_redis(
-    tmp_path: Path, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+    make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with own_valkey(tmp_path) as (valkey, url, engine):
+    async with own_valkey() as (valkey, url, engine):
         worker = InProcess(make_settings(redis_url=url))
         try:
             await until_settled(engine, await engine.register(row(1, "Noop")))
@@ -67,7 +68,7 @@ async def test_a_worker_can_be_stopped_while_redis_is_down(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("flower_worker.drain._HAND_IN_SECONDS", 0.1)
-    async with own_valkey(tmp_path) as (valkey, url, engine):
+    async with own_valkey() as (valkey, url, engine):
         await engine.register(row(1, "wait_async", FOLDER=str(tmp_path)))
         worker = InProcess(make_settings(redis_url=url, grace_seconds=0))
         try:
@@ -84,7 +85,7 @@ async def test_a_worker_whose_redis_is_away_ends_at_a_second_signal_all_the_same
     tmp_path: Path, make_settings: MakeSettings
 ) -> None:
     """What it holds lapses then."""
-    async with own_valkey(tmp_path) as (valkey, url, engine):
+    async with own_valkey() as (valkey, url, engine):
         await engine.register(row(1, "wait_thread", FOLDER=str(tmp_path)))
         worker = OwnProcess(make_settings(redis_url=url, grace_seconds=600), tmp_path / "worker.log")
         await eventually((tmp_path / "began-1-1").exists)
