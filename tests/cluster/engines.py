@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -55,10 +55,9 @@ class Load:
                 except httpx.HTTPError:
                     self.refused += 1
                     continue
-                entries = reply.json() if reply.status_code < 500 else []
-                if not isinstance(entries, list):
-                    entries = []
-                found = [entry["taskFlowId"] for entry in entries if "taskFlowId" in entry]
+                answered: Any = reply.json() if reply.status_code < 500 else []
+                entries = cast(list[dict[str, Any]], answered if isinstance(answered, list) else [])
+                found = [str(entry["taskFlowId"]) for entry in entries if "taskFlowId" in entry]
                 self.flows += found
                 self.refused += len(found) < 5
 

@@ -12,10 +12,6 @@ def _others(cluster: ClusterServers, server: Server) -> Server:
     return next(one for one in cluster.servers[:3] if one is not server)
 
 
-def _wait_until_there(cluster: ClusterServers, partition: int, target: Server) -> None:
-    wait_for("the slot to be there", lambda: cluster.master_of(partition) is target)
-
-
 def test_slots_that_are_moved_at_once_under_load_lose_nothing(
     tmp_path: Path, cluster: ClusterServers
 ) -> None:

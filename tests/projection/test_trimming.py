@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.errors import LostError
-from flower_engine.insight.backlog import Backlog, log_size_bytes, read_backlogs
+from flower_engine.insight.backlog import Backlog, log_size_bytes, read_backlog, read_backlogs
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
@@ -177,14 +177,14 @@ async def test_it_notes_how_far_the_projection_is_behind(
 ) -> None:
     await tell(client, partition, flows(100))
     positions = [entry.position for entry in await entries_of(client, partition)]
-    (never,) = await read_backlogs(client, [partition])
+    never = await read_backlog(client, partition)
     assert never.events == len(positions)
     for archived in (50, 300):
         trimmer = Trimmer(client, partition, settings, monotonic=clock)  # each of a projector that just began
         trimmer.archived(positions[archived - 1], 10)
         await trimmer.run_once(positions[archived - 1])
         clock.seconds += 10
-        (backlog,) = await read_backlogs(client, [partition])
+        backlog = await read_backlog(client, partition)
         assert backlog.events == len(positions) - archived
         assert backlog.size_bytes > backlog.events * 50
     trimmer.archived(positions[-1], len(positions) - 300)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from flower_engine.errors import LostError
-from flower_engine.insight.backlog import Backlog, count_projected, read_backlogs
+from flower_engine.insight.backlog import Backlog, count_projected, read_backlog, read_backlogs
 from flower_engine.log import reader
 from flower_engine.log.client import send
 from flower_engine.log.entries import Found, LogEntry, unpack
@@ -88,7 +88,7 @@ async def test_backlogs_count_events_and_not_entries(engine: Engine, log: list[L
     for at, entry in enumerate(log):
         assert await count_projected(engine.client, engine.partition, entry.position) == at + 1
     assert await count_projected(engine.client, engine.partition, None) == 0
-    (backlog,) = await read_backlogs(engine.client, [engine.partition])
+    backlog = await read_backlog(engine.client, engine.partition)
     assert backlog.events == len(log)
     await send(engine.client, "HSET", engine.keys.meta, "projected", len(log))
     assert await read_backlogs(engine.client, [engine.partition]) == [Backlog(0, 0)]
@@ -138,7 +138,7 @@ async def test_a_backlog_is_not_made_small_by_the_single_events_of_long_ago(engi
         most=10,
     )
     await engine.register_many(2_000, task(1))
-    (backlog,) = await read_backlogs(engine.client, [engine.partition])
+    backlog = await read_backlog(engine.client, engine.partition)
     assert backlog.events == 2_000
     assert backlog.size_bytes > 100_000
 

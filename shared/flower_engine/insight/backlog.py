@@ -63,6 +63,16 @@ async def read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> 
     return [told.found.get(one.number, [None])[0] for one in partitions]
 
 
+async def read_backlog(client: AsyncRedis, partition: Partition) -> Backlog:
+    """One partition's backlog.
+
+    Raises:
+        RedisError, OSError: Redis, or the node of this partition, cannot be asked now.
+    """
+    (backlog,) = await _read_backlogs(client, [partition])
+    return backlog
+
+
 async def _read_backlogs(client: AsyncRedis, partitions: Sequence[Partition]) -> list[Backlog]:
     async with client.pipeline(transaction=False) as pipeline:
         for partition in partitions:

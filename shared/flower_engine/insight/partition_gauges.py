@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.insight.backlog import read_backlogs
+from flower_engine.insight.backlog import read_backlog
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import GROUP
@@ -74,7 +74,7 @@ async def read_gauges(
         queue_command(pipe, "MEMORY USAGE", keys.tasklog)
         attended, boards, limits, units, noted, length, size, due, lines = await pipe.execute()
     queues = sorted({unescape(name.decode()) for name in attended} | set(also))
-    [backlog] = await read_backlogs(client, [partition])
+    backlog = await read_backlog(client, partition)
     ready, heads = await _ready(client, partition, queues, boards)
     return PartitionGauges(
         ready=ready,
