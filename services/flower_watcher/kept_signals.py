@@ -1,16 +1,14 @@
 """The loop that brings signals which are kept to flows that have come to await them."""
 
 import logging
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.signal_rows import KeptSignal, forget_signals, open_signals
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
 from flower_engine.runtime.settings import Settings
-from flower_engine.store_faults import STORE_ERRORS
+from flower_watcher.occasional_stores import OccasionalStores
 
 if TYPE_CHECKING:
     from flower_engine.flows.postgres_stores import PostgresStores
@@ -26,11 +24,8 @@ class KeptSignalsLoop:
     once."""
 
     def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._settings = settings
         self._clock = clock
-        self._connection: Connection | None = None
-        self._opened: AsyncExitStack | None = None
-        self._stores: PostgresStores | None = None
+        self._stores = OccasionalStores(settings, "watcher signals")
         self._forget_at = clock.monotonic()
 
     async def run(self) -> None:
@@ -43,47 +38,22 @@ class KeptSignalsLoop:
         try:
             await Loop("kept signals", self._look, _INTERVAL_SECONDS, backoff, is_watched=False).run()
         finally:
-            await self._disconnect()
-            await self._close()
+            await self._stores.close_all()
 
     async def _look(self) -> None:
         """``run_once``, on stores that are only open while a signal is kept."""
-        assert self._settings.database_url is not None
-        try:
-            if self._connection is None:
-                self._connection = await connect(self._settings.database_url, "watcher signals")
+        async with self._stores.looking() as connection:
             if self._clock.monotonic() >= self._forget_at:
                 self._forget_at = self._clock.monotonic() + _FORGET_SECONDS
-                await forget_signals(self._connection)
-            signals = await open_signals(self._connection)
+                await forget_signals(connection)
+            signals = await open_signals(connection)
             if signals:
-                await self.run_once(await self._open(), signals)
+                await self.run_once(await self._stores.open(), signals)
             else:
-                await self._close()
-        except STORE_ERRORS:
-            await self._disconnect()
-            raise
+                await self._stores.close()
 
     async def run_once(self, stores: "PostgresStores", signals: list[KeptSignal]) -> int:
         """Brings each to the flows that await it; how many tasks took one."""
         from flower_engine.flows.kept_signals import awaited, bring  # noqa: PLC0415 # few watchers ever need it
 
         return sum([len((await bring(stores, one)).taken) for one in await awaited(stores, signals)])
-
-    async def _open(self) -> "PostgresStores":
-        if self._stores is None:
-            from flower_engine.flows.installed_stores import open_stores  # noqa: PLC0415
-
-            self._opened = AsyncExitStack()
-            self._stores = await self._opened.enter_async_context(open_stores(self._settings))
-        return self._stores
-
-    async def _close(self) -> None:
-        opened, self._opened, self._stores = self._opened, None, None
-        if opened is not None:
-            await opened.aclose()
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()

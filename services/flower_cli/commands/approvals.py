@@ -20,6 +20,7 @@ from flower_cli.commands.api_options import (
 )
 from flower_cli.commands.flow_names import flow_id
 from flower_cli.commands.schedule_settings import seconds_of
+from flower_cli.commands.signals import AttemptOption, GivenArgument, NoOption, TaskArgument, YesOption
 from flower_cli.commands.signals import answer as give_answer
 from flower_cli.console import out
 from flower_engine.client.api_location import path_part
@@ -31,7 +32,6 @@ ForOption = Annotated[
     str | None, typer.Option("--for", help="Only those that this name may answer, and has not answered yet")
 ]
 MineOption = Annotated[bool, typer.Option("--mine", help="The same for the name of the token")]
-TaskArgument = Annotated[str, typer.Argument(help="The approval, by number or name.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -166,12 +166,10 @@ def answer(
     context: typer.Context,
     flow: FlowArgument,
     task: TaskArgument,
-    given: Annotated[str | None, typer.Argument(help="The answer, as its form wants it: JSON.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="The same as '{\"approved\": true}'")] = False,
-    no: Annotated[bool, typer.Option("--no", help="The same as '{\"approved\": false}'")] = False,
-    attempt: Annotated[
-        int | None, typer.Option("--attempt", help="Refused if it was asked anew since this attempt")
-    ] = None,
+    given: GivenArgument = None,
+    yes: YesOption = False,
+    no: NoOption = False,
+    attempt: AttemptOption = None,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,

@@ -15,6 +15,14 @@ from flower_cli.console import out
 from flower_cli.values import value_of
 from flower_engine.client.api_location import path_part
 
+TaskArgument = Annotated[str, typer.Argument(help="The approval, by number or name.")]
+GivenArgument = Annotated[str | None, typer.Argument(help="The answer, as its form wants it: JSON.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="The same as '{\"approved\": true}'")]
+NoOption = Annotated[bool, typer.Option("--no", help="The same as '{\"approved\": false}'")]
+AttemptOption = Annotated[
+    int | None, typer.Option("--attempt", help="Refused if it was asked anew since this attempt")
+]
+
 
 def add_to(app: typer.Typer) -> None:
     for command in (signal, answer):
@@ -60,13 +68,11 @@ def signal(
 
 def answer(
     flow: FlowArgument,
-    task: Annotated[str, typer.Argument(help="The approval, by number or name.")],
-    given: Annotated[str | None, typer.Argument(help="The answer, as its form wants it: JSON.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="The same as '{\"approved\": true}'")] = False,
-    no: Annotated[bool, typer.Option("--no", help="The same as '{\"approved\": false}'")] = False,
-    attempt: Annotated[
-        int | None, typer.Option("--attempt", help="Refused if it was asked anew since this attempt")
-    ] = None,
+    task: TaskArgument,
+    given: GivenArgument = None,
+    yes: YesOption = False,
+    no: NoOption = False,
+    attempt: AttemptOption = None,
     version: VersionOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
