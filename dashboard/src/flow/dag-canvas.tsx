@@ -2,6 +2,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { took } from "../lib/tracing.ts";
+import { usePlaceSize } from "../ui/place-size.ts";
 import { paintings } from "../ui/theme.ts";
 import { paint } from "./dag-paint.ts";
 import { fitted, showing, taskAt, type View } from "./dag-view.ts";
@@ -17,21 +18,11 @@ const STEP = 1.15;
 
 export function DagCanvas({ live, chosen, onChoose }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const size = useSignal({ width: 0, height: 0 });
+  const size = usePlaceSize(canvas);
   const view = useSignal<View | null>(null);
   const marked = useSignal(chosen);
   const pending = useRef(0);
   marked.value = chosen;
-
-  useEffect(() => {
-    const place = canvas.current?.parentElement;
-    if (!place) return;
-    const observer = new ResizeObserver(() => {
-      size.value = { width: place.clientWidth, height: place.clientHeight };
-    });
-    observer.observe(place);
-    return () => observer.disconnect();
-  }, [size]);
 
   useSignalEffect(() => {
     const layout = live.layout.value;

@@ -6,19 +6,10 @@ import { replaceQuery } from "../lib/route.ts";
 import { STAGE_WORDS } from "../lib/statuses.ts";
 import { clock, duration, now } from "../lib/times.ts";
 import { took } from "../lib/tracing.ts";
+import { usePlaceSize } from "../ui/place-size.ts";
 import { paintings } from "../ui/theme.ts";
 import { DENSE, liveParts, paintGantt } from "./gantt-paint.ts";
-import {
-  AXIS,
-  bounded,
-  fitted,
-  type GanttView,
-  gutterOf,
-  msAt,
-  type Size,
-  showing,
-  taskAtY,
-} from "./gantt-view.ts";
+import { AXIS, bounded, fitted, type GanttView, gutterOf, msAt, showing, taskAtY } from "./gantt-view.ts";
 import type { PastFlow } from "./past-flow.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 import type { Timeline } from "./timeline.ts";
@@ -37,7 +28,7 @@ const LEAST_MS = 5;
 
 export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const size = useSignal<Size>({ width: 0, height: 0 });
+  const size = usePlaceSize(canvas);
   const view = useSignal<GanttView | null>(null);
   const pointed = useSignal<{ x: number; y: number; words: string } | null>(null);
   const given = useSignal({ past, timeline, chosen });
@@ -48,16 +39,6 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
   const fit = (isDense: boolean) => {
     view.value = fitted(timeline.beginMs, endMs(), size.peek(), live.count, { isDense });
   };
-
-  useEffect(() => {
-    const place = canvas.current?.parentElement;
-    if (!place) return;
-    const observer = new ResizeObserver(() => {
-      size.value = { width: place.clientWidth, height: place.clientHeight };
-    });
-    observer.observe(place);
-    return () => observer.disconnect();
-  }, [size]);
 
   useSignalEffect(() => {
     void live.frame.value;

@@ -3,7 +3,8 @@
 import type { Stage } from "../lib/statuses.ts";
 import { duration } from "../lib/times.ts";
 import { coloursOf, shortened } from "../ui/painting.ts";
-import { AXIS, type GanttView, gutterOf, marksOf, type Size, xOf, yOf } from "./gantt-view.ts";
+import type { Size } from "../ui/place-size.ts";
+import { AXIS, type GanttView, gutterOf, marksOf, xOf, yOf } from "./gantt-view.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 import type { Timeline } from "./timeline.ts";
 

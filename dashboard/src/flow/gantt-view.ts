@@ -1,4 +1,5 @@
 // Where tasks and times of a Gantt chart lie on the canvas.
+import type { Size } from "../ui/place-size.ts";
 export const GUTTER = 168; // names
 export const AXIS = 26;
 export const ROW = 22;
@@ -12,11 +13,6 @@ export interface GanttView {
   row: number;
   /** Whether it goes on with the flow. */
   isFollowing: boolean;
-}
-
-export interface Size {
-  width: number;
-  height: number;
 }
 
 export function gutterOf(view: GanttView, size: Size): number {

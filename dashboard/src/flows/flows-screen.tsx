@@ -21,18 +21,20 @@ export function FlowsScreen() {
   const taskId = query.get("taskId") ?? "";
   const status = query.getAll("status");
   const since = query.get("since") ?? "";
-  const list = useSignal<FlowList | null>(null);
+  const list = useSignal<{ asked: string; opened: FlowList } | null>(null);
   const asked = JSON.stringify([taskId, status, since]);
   useEffect(() => {
     const opened = new FlowList({ taskId, status, since });
-    list.value = opened;
+    list.value = { asked, opened };
     return () => opened.close();
   }, [asked]);
+  // The list of what was asked for before is gone at once: keys would choose in it.
+  const shown = list.value?.asked === asked ? list.value.opened : null;
   const isFiltered = taskId !== "" || status.length > 0 || since !== "";
   return (
     <div class="screen">
       <Bar taskId={taskId} status={status} />
-      {list.value !== null && <List list={list.value} isFiltered={isFiltered} />}
+      {shown !== null && <List list={shown} isFiltered={isFiltered} />}
     </div>
   );
 }
