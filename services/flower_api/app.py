@@ -32,6 +32,7 @@ from flower_api.routes.metrics import add_metrics
 from flower_api.routes.operations import add_operations
 from flower_api.routes.programs import add_programs
 from flower_api.routes.registrations import add_registering
+from flower_api.routes.scaling import add_scaling
 from flower_api.routes.schedule_acts import add_schedule_acts
 from flower_api.routes.schedule_slots import add_schedule_slots
 from flower_api.routes.schedules import add_schedules
@@ -103,6 +104,7 @@ def create_app(
     add_limits(app, stores)
     add_strikes(app, stores)
     add_top(app, stores)
+    add_scaling(app, stores)
     add_deploys(app, stores, tokens)
     add_versions(app, stores)
     add_workflows(app, stores, tokens)

@@ -60,6 +60,7 @@ COMMANDS = {
     "commands.bulk": ("bulk",),
     "commands.flow_control": ("limits", "limit", "hold", "release", "strike", "strikes", "unstrike"),
     "commands.top": ("top",),
+    "commands.scaling": ("scaling",),
 }
 """Module -> the commands in it, in the order of the help."""
 
