@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from flower_engine.model.ids import make_flow_id
 from flower_engine.task_logs.chunks import FIELD, Chunk, decode_entry, encode_entries
-from flower_engine.task_logs.lines import MAX_TEXT_BYTES, Line, Stream
+from flower_engine.task_logs.lines import MAX_TEXT_BYTES, Line, Stream, line_text
 from flower_engine.transitions.worker_transitions import Claim
+from flower_worker.task_logs import written_lines
 from flower_worker.task_logs.attempt_log import AttemptLog
 from flower_worker.task_logs.child_output import ChildOutput
 from flower_worker.task_logs.echo import Echo
@@ -188,6 +189,41 @@ def test_what_finds_no_room_is_left_out_and_that_is_said_where_it_was() -> None:
     *_, last = lines_of(taken(held))
     assert last.stream == "engine"
     assert "lines before are missing" in last.text
+
+
+def test_lines_that_are_written_at_once_and_find_no_room_are_counted_one_by_one() -> None:
+    held = waiting(most_bytes=20_000)
+    log = AttemptLog(claim(), held)
+    for begin in range(0, 100, 10):
+        log.write("out", "".join(f"{number}\n" for number in range(begin, begin + 10)))
+    log.close()
+    *kept, last = lines_of(taken(held))
+    assert [int(line.text) for line in kept] == [line.number - 1 for line in kept]
+    assert 0 < len(kept) < 100
+    assert held.take_dropped() == 100 - len(kept)
+    assert "lines before are missing" in last.text
+
+
+def test_whoever_waits_for_the_end_of_a_loud_attempt_does_not_make_its_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[bool] = []
+    held = waiting()
+
+    def text_of(content: str, size: int = 0) -> str:
+        made.append(held.lock._is_owned())  # pyright: ignore # there is no other way to ask
+        return line_text(content, size)
+
+    monkeypatch.setattr(written_lines, "line_text", text_of)
+    log = AttemptLog(claim(), held)
+    for _ in range(100):
+        log.write("out", f"{'x' * 99}\n" * 160)
+    log.close()
+    assert len(made) < 160  # those of the one piece in which the first part became full
+    made.clear()
+    assert len(lines_of(taken(held))) > 7_000
+    assert len(made) > 7_000
+    assert not any(made)  # with the lock held, nothing could be written
 
 
 def test_where_redis_takes_nothing_many_short_attempts_stay_within_their_memory() -> None:

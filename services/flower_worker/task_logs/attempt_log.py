@@ -13,6 +13,7 @@ from flower_worker.task_logs.begun_line import BegunLine, last_writing
 from flower_worker.task_logs.kept_lines import KeptLines
 from flower_worker.task_logs.line_mask import LineMask
 from flower_worker.task_logs.waiting_lines import WaitingLines
+from flower_worker.task_logs.written_lines import UnmadeChunk
 
 _log = logging.getLogger(__name__)
 _LEVELS: dict[Stream, int] = {"out": OUT_LEVEL, "err": ERR_LEVEL}
@@ -159,7 +160,7 @@ class AttemptLog:
             if self._kept is not None or self._first_ms:
                 self._lines().end()
 
-    def take_chunks(self) -> list[Chunk]:
+    def take_chunks(self) -> list[Chunk | UnmadeChunk]:
         """Its only line so far, which waits no more; the lock is held."""
         return self._lines().take_chunks()
 
@@ -191,17 +192,20 @@ class AttemptLog:
             begin, end = end + 1, text.find("\n", end + 1)
         else:
             begin = 0
+        tries_first = tries_last = show is None and not self.closed  # to take them all at once
         while end >= 0:
-            if self.is_loud and show is None and not self.closed and self._take_many(stream, text, begin):
-                begin = text.rfind("\n") + 1
-                break
+            if (self.is_loud and tries_last) or (tries_first and text.find("\n", end + 1) >= 0):
+                if self._take_many(stream, text, begin):
+                    begin = text.rfind("\n") + 1
+                    break
+                tries_first, tries_last = False, tries_last and not self.is_loud
             self._end_line(stream, BegunLine(text, begin, end, self._most()), show)
             begin, end = end + 1, text.find("\n", end + 1)
         if begin < len(text):
             self._begin(key, BegunLine(text, begin, len(text), self._most()))
 
     def _take_many(self, stream: Stream, text: str, begin: int) -> bool:
-        """Takes all lines that end there at once; False: they are to be taken one by one."""
+        """Takes all lines that end there at once, as they are; False: they are to be taken one by one."""
         end = text.rfind("\n") + 1
         lines = text if begin == 0 and end == len(text) else text[begin:end]
         if self.mask is not None:

@@ -4,34 +4,14 @@ All is called with the lock of ``WaitingLines`` held.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from flower_engine.task_logs.lines import Line, Stream, line_level, line_text, logger_name
-from flower_worker.task_logs.begun_line import last_writing
+from flower_engine.task_logs.lines import Stream
 from flower_worker.task_logs.waiting_lines import WaitingLines, memory_of
-
-BESIDE_TEXT_BYTES = 32  # that a line counts beside its text: an attempt of empty lines has an end, too
+from flower_worker.task_logs.written_lines import BESIDE_TEXT_BYTES, Written
 
 _MOST_BLOCK_BYTES = 8 * 1024
 _BLOCK_MS = 20  # lines of a block count as written at one time
-
-
-class Written(NamedTuple):
-    """Lines as they were written: one, or several of a stream with their ends."""
-
-    first: int
-    lines: int
-    ms: int
-    stream: Stream
-    level: int
-    logger: str
-    content: str
-    size: int  # of the whole line, where ``content`` is only its beginning; -1: of several lines
-
-    @property
-    def cost(self) -> int:
-        return len(self.content) + self.lines * BESIDE_TEXT_BYTES
 
 
 class _Block:
@@ -102,12 +82,11 @@ class LastPart:
         self._push(Written(first + lines - ends, ends, ms, stream, level, "", content[begin:], -1))
         return lines
 
-    def end(self) -> Iterator[Line]:
+    def end(self) -> Iterable[Written]:
         """The attempt writes no more: these are its last lines."""
         self._end_block()
-        for written in self._kept:
-            yield from _lines(written)
         self._waiting.end_goes(self._memory)
+        return self._kept
 
     def _end_block(self) -> None:
         if self._block is not None:
@@ -138,19 +117,6 @@ class LastPart:
         self._waiting.end_grows(memory)
 
 
-def line_of(written: Written) -> Line:
-    """As it is sent; of one line."""
-    content = written.content
-    missing = written.size - len(content)
-    if written.stream in ("out", "err"):
-        content = last_writing(content)
-    text = line_text(content, len(content) + missing)
-    if not written.logger:
-        return Line(written.first, written.ms, written.stream, written.level, "", text)
-    logger, level = logger_name(written.logger), line_level(written.level)
-    return Line(written.first, written.ms, written.stream, level, logger, text)
-
-
 def _behind(written: Written, cost: int) -> Written | None:
     """What is left of lines, when enough of the first ones go that they cost less by this."""
     content = written.content
@@ -159,14 +125,3 @@ def _behind(written: Written, cost: int) -> Written | None:
         return None
     gone = content.count("\n", 0, begin)
     return written._replace(first=written.first + gone, lines=written.lines - gone, content=content[begin:])
-
-
-def _lines(written: Written) -> Iterator[Line]:
-    if written.size >= 0:
-        yield line_of(written)
-        return
-    content = written.content
-    parts = content.split("\n")
-    for index in range(written.lines):
-        part = parts[index]
-        yield line_of(written._replace(first=written.first + index, lines=1, content=part, size=len(part)))

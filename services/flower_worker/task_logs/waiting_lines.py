@@ -3,9 +3,9 @@
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, overload
 
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.task_logs.chunks import Chunk, encode_chunk
@@ -23,12 +23,20 @@ Piece = Chunk | bytes
 """A chunk, or one that is encoded."""
 
 
+class BecomesChunk(Protocol):
+    """Lines that are yet to be made a chunk."""
+
+    def chunk(self) -> Chunk:
+        """These lines; the lock need not be held."""
+        ...
+
+
 class HasLines(Protocol):
     """An attempt with lines to send."""
 
     waiting_bytes: int  # of memory, that its lines take here
 
-    def take_chunks(self) -> list[Chunk]:
+    def take_chunks(self) -> Sequence[Chunk | BecomesChunk]:
         """Its lines, which wait no more; the lock is held."""
         ...
 
@@ -74,12 +82,12 @@ class WaitingLines:
         if self.when_closed is not None:
             self.when_closed(not self.open)
 
-    def add(self, whose: HasLines, text: str, *, is_needed: bool = False) -> bool:
-        """A line of this text wants to wait at its attempt; False: there is no room, and it is counted as
-        dropped. ``is_needed``: for this one there is."""
-        size = len(text) + _BESIDE_TEXT_BYTES
+    def add(self, whose: HasLines, text: str, *, lines: int = 1, is_needed: bool = False) -> bool:
+        """A line of this text, or several in one, wants to wait at its attempt; False: there is no room, and
+        it is counted as dropped. ``is_needed``: for this one there is."""
+        size = len(text) + lines * _BESIDE_TEXT_BYTES
         if self._bytes + size > self._most_bytes and not is_needed:
-            self.dropped += 1
+            self.dropped += lines
             return False
         self._bytes += size
         if whose.waiting_bytes:
@@ -100,7 +108,7 @@ class WaitingLines:
         """An attempt that may have lines here has ended."""
         if 0 < whose.waiting_bytes <= _MOST_ENCODED_BYTES and self.is_roomy:
             for chunk in whose.take_chunks():
-                self.encoded_of(whose, encode_chunk(chunk))
+                self.encoded_of(whose, encode_chunk(_made(chunk)))
 
     def encoded_of(self, whose: HasLines, encoded: bytes) -> None:
         """What waited of an attempt that has ended, encoded: it waits as one small object then, and not as a
@@ -120,9 +128,12 @@ class WaitingLines:
 
     def take(self) -> list[Piece]:
         """Some of what waits, of whoever came first; [] where nothing does."""
+        return [_made(one) for one in self._take()]
+
+    def _take(self) -> list[Piece | BecomesChunk]:
         with self.lock:
             count, size = _first(map(_memory_of_encoded, self._encoded))
-            pieces: list[Piece] = [*self._encoded[:count]]
+            pieces: list[Piece | BecomesChunk] = [*self._encoded[:count]]
             del self._encoded[:count]
             self._bytes -= size
             # Beside them, and not behind: many short attempts must not hold up those that run long.
@@ -163,6 +174,14 @@ class WaitingLines:
         """This process was forked off."""
         self.is_copy = True
         self.lock = threading.RLock()  # a thread that is not here may have held it
+
+
+@overload
+def _made(piece: Chunk | BecomesChunk) -> Chunk: ...
+@overload
+def _made(piece: Piece | BecomesChunk) -> Piece: ...
+def _made(piece: Piece | BecomesChunk) -> Piece:
+    return piece if isinstance(piece, Chunk | bytes) else piece.chunk()
 
 
 def _memory_of_encoded(chunk: bytes) -> int:
