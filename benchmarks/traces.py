@@ -21,7 +21,7 @@ from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.runtime.garbage import collect_rarely
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.trace_export_loop import Round, TraceExportLoop
 
 TASKS_A_FLOW = 3

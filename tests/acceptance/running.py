@@ -22,7 +22,7 @@ from flower_engine.embedded.embedded_stores import Addresses, EmbeddedStores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import tail
 from flower_engine.log.client import connect_blocking, send_blocking
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from prepared_postgres import prepare_postgres
 
 _PATIENCE_SECONDS = 180.0

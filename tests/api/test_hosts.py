@@ -7,7 +7,7 @@ import pytest
 
 from api.serving import RunningApi, details
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 
 CALLS = [
     ("GET", "/healthz"),

@@ -18,7 +18,7 @@ from flower_engine.log.reader import read_log
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
 from flower_engine.model.events import FlowRegistered, decode_event
 from flower_engine.runtime.clock import ManualClock
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import install
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 

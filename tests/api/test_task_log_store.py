@@ -13,7 +13,7 @@ from api.serving import RunningApi
 from api.test_following import following
 from flower_engine.errors import SettingsError
 from flower_engine.projection import database
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.task_log_store import prune_lines
 from projection.written_lines import chunk
 

@@ -9,7 +9,7 @@ import pytest
 from api.serving import RunningApi, details
 from flower_api.service import serve
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 
 TOKENS = "alice:s3cret-token,ci:other-token:read"
 

@@ -9,7 +9,8 @@ import typer
 import yaml
 
 from cli.whole_command import app
-from flower_engine.runtime.settings import Settings, load_settings, variable
+from flower_engine.runtime.settings import Settings, variable
+from flower_engine.runtime.settings_loading import load_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

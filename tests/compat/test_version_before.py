@@ -17,7 +17,7 @@ from flower_engine.projection import database
 from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.loss_recovery import recover_lost
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.verify_redis import check_redis
 
 _SETTINGS = {

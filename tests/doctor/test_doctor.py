@@ -17,7 +17,7 @@ from doctor.faults import Expected, Fault, Given, redis, sql
 from flower_engine.doctor.examination import examine
 from flower_engine.doctor.findings import Finding
 from flower_engine.doctor.subject import Subject
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 
 ALL = ("api", "projector", "watcher", "worker")
 PROGRAMS = {

@@ -17,7 +17,7 @@ from flower_engine.embedded.processes import leftovers
 from flower_engine.embedded.store_restart import Restarting
 from flower_engine.embedded.valkey import EmbeddedValkey
 from flower_engine.log.client import connect_blocking, send_blocking
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 
 PATIENCE_SECONDS = 120
 

@@ -16,14 +16,14 @@ from flower_engine.embedded.embedded_stores import EmbeddedStores
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.processes import leftovers
 from flower_engine.log.client import connect_blocking, send_blocking
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 
 OWNER = """
 import sys, time
 from pathlib import Path
 from flower_engine.embedded.home import Home
 from flower_engine.embedded.embedded_stores import EmbeddedStores
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 with Home(Path(sys.argv[1])) as home, EmbeddedStores(home, load_settings()):
     print("ready", flush=True)
     time.sleep(600)

@@ -11,7 +11,7 @@ from flower_engine.log.client import connect
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
 from flower_engine.runtime.clock import SystemClock
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import install
 
 

@@ -12,7 +12,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool, make_pool
 from flower_engine.runtime.installation import ensure_installation
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.hook_deliveries import DeliveryLoop
 from flower_projector.hook_notices import NoticeLoop
 from flower_projector.log_follower import Follower

@@ -22,7 +22,8 @@ from flower_engine.hooks.python_hooks import hook as python_hook
 from flower_engine.programs.outcomes import Fatal
 from flower_engine.projection.database import Connection
 from flower_engine.projection.hooks.deliveries import NewDelivery, add_deliveries, deliver_again
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.hook_deliveries import DeliveryLoop
 from hooks.conftest import Hooked, settle
 from hooks.receiver import Call, Receiver, is_signed, receiving

@@ -12,7 +12,8 @@ import pytest
 import forked_flower
 from api.serving import RunningApi
 from flower_engine.projection.database import connect
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from poolers.pgbouncer import PROGRAM, pgbouncer
 from recovery.command import flower
 

@@ -11,7 +11,8 @@ from flower_engine.projection.database import Connection, Pool, make_pool
 from flower_engine.projection.write.projected_positions import Projected, add_positions
 from flower_engine.projection.write.writer import Writer, prepare_session
 from flower_engine.runtime.installation import ensure_installation
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from flower_engine.crash_points import VARIABLE
 from flower_engine.log.client import connect
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.installation import ensure_installation
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_projector.task_log_loop import TaskLogLoop
 
 

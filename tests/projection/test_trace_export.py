@@ -279,7 +279,7 @@ async def test_rows_that_nobody_can_read_take_no_other_with_them(
 
 _PROJECTOR = """
 from flower_engine.runtime.lifecycle import run
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.telemetry import configure_logging
 from flower_projector.service import serve
 configure_logging("projector")

@@ -23,7 +23,8 @@ from flower_engine.embedded.home import Home
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import halt, install
 from flower_projector.service import serve as serve_projector
 from flower_watcher.service import serve as serve_watcher

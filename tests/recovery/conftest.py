@@ -8,7 +8,8 @@ from flower_engine.log.client import connect, connect_blocking
 from flower_engine.projection import database
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.installation import ensure_installation
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from recovery.both import Both
 from scripts.engine import Engine
 

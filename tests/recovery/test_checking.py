@@ -11,7 +11,8 @@ from flower_engine.log.client import send
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.projection.write.projected_positions import Projected, read_positions
 from flower_engine.runtime.loss_recovery import rebuild
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.verify_redis import Checked, check_redis
 from flower_engine.transitions.worker_transitions import Claim
 from recovery.both import Both

@@ -13,7 +13,7 @@ from flower_engine.otlp.open_receiver import open_receiver
 from flower_engine.otlp.receiver import Protocols, Receiver, ReceiverAwayError
 from flower_engine.otlp.sending import send
 from flower_engine.otlp.span_requests import MOST_SPANS, SpanEncoder
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.secrets import hide_secrets
 from flower_engine.traces.span import Span, SpanEvent, TaskLabel
 from flower_engine.traces.trace_ids import attempt_span_id, flow_span_id, trace_id

@@ -14,7 +14,7 @@ import pytest
 
 from flower_engine.hooks.hook import OCCASIONS
 from flower_engine.model.events import AnyEvent
-from flower_engine.runtime.settings import unknown_variables
+from flower_engine.runtime.settings_loading import unknown_variables
 from flower_engine.transitions import operator_transitions
 from flower_engine.transitions.operator_transitions import Operated
 from unit.pages import DOCS, ROOT, SOURCES, rows, source_files

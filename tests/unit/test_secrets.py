@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from flower_engine import secrets as hiding
 from flower_engine.errors import SettingsError
 from flower_engine.log.client import connect_blocking, send_blocking
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.telemetry import configure_logging
 from flower_engine.secrets import hide_secrets, learn_address, learn_secrets
 

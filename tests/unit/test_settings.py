@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.settings import Settings, load_settings, unknown_variables, variable
+from flower_engine.runtime.settings import Settings, variable
+from flower_engine.runtime.settings_loading import load_settings, unknown_variables
 
 
 def test_names_are_separated_by_commas_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:

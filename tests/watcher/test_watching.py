@@ -10,7 +10,8 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.events import TaskLapsed
 from flower_engine.model.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import halt, install
 from flower_engine.transitions.watcher_transitions import Lapse
 from flower_watcher.decisions import DecisionLoop

@@ -9,7 +9,8 @@ import pytest
 
 from flower_engine.log.client import connect, connect_blocking
 from flower_engine.log.partition import Partition
-from flower_engine.runtime.settings import Settings, load_settings
+from flower_engine.runtime.settings import Settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.transitions.installation_transitions import install
 from flower_worker.child_processes import Processes
 from scripts.engine import Engine

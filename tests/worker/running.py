@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 120.0
 PROGRAMS = "worker.sample_programs"
 _RUNNER = """
 from flower_engine.runtime.lifecycle import run
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_engine.runtime.telemetry import configure_logging
 from flower_worker.service import WorkerService
 configure_logging("worker")

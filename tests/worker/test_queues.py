@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.errors import SettingsError
-from flower_engine.runtime.settings import load_settings
+from flower_engine.runtime.settings_loading import load_settings
 from flower_worker.queues import Queues
 
 

@@ -1,6 +1,5 @@
 """The HTTP API as these commands use it: who asks, and what its errors mean for scripts."""
 
-import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from flower_engine.client.http_settings import TIMEOUT, session_settings, why_un
 from flower_engine.client.sent_events import SentEvent, SentEvents
 from flower_engine.client.text_lines import TextLines
 from flower_engine.errors import SettingsError
+from flower_engine.secret_files import own_token
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_AWAY = 1, 2, 5
 
@@ -139,7 +139,7 @@ def connected(url: str | None) -> Generator[Api]:
     """
     where = url or api_url()
     try:
-        with closing(Api(where, os.environ.get("FLOWER_TOKEN"))) as api:
+        with closing(Api(where, own_token())) as api:
             yield api
     except (ApiError, SettingsError) as error:
         fail(str(error))

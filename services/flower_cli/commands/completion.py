@@ -3,7 +3,6 @@
 A completion that cannot be had offers nothing and says nothing: somebody is typing.
 """
 
-import os
 from contextlib import closing
 from typing import Any
 
@@ -14,6 +13,7 @@ from flower_cli.commands.words import moment, status_word
 from flower_engine.client.api_location import api_url
 from flower_engine.errors import FlowerError
 from flower_engine.model.noun_counts import counted
+from flower_engine.secret_files import own_token
 
 _MOST = 50
 _SECONDS = 1.0
@@ -71,7 +71,7 @@ def _beginning_with(incomplete: str, offered: Completions) -> Completions:
 def _ask(path: str, key: str) -> list[dict[str, Any]]:
     query = {} if path == "/workers" else {"limit": _MOST}
     try:
-        with closing(Api(api_url(), os.environ.get("FLOWER_TOKEN"), httpx.Timeout(_SECONDS))) as api:
+        with closing(Api(api_url(), own_token(), httpx.Timeout(_SECONDS))) as api:
             found: list[dict[str, Any]] = api.read(path, **query)[key]
             return found
     except (ApiError, FlowerError, ValueError, KeyError, TypeError):

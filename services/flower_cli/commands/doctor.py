@@ -46,7 +46,7 @@ async def _examined(home: object) -> "list[Finding]":
     from flower_engine.doctor.subject import Subject
     from flower_engine.errors import SettingsError, StoreError
     from flower_engine.runtime import env_file
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
     from flower_engine.runtime.telemetry import configure_logging
 
     configure_logging("doctor", "ERROR")

@@ -45,7 +45,7 @@ def prune(
 
     from flower_cli.addresses import with_stores
     from flower_engine.errors import SettingsError, StoreError
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
     from flower_engine.runtime.telemetry import configure_logging
     from flower_engine.store_faults import sentence_of
 

@@ -41,7 +41,7 @@ def run(
     from flower_engine.errors import StoreError
     from flower_engine.projection.maintain.replay import Selection
     from flower_engine.runtime.garbage import collect_rarely
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
     from flower_engine.runtime.telemetry import configure_logging
     from flower_engine.store_faults import sentence_of
 

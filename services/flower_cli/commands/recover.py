@@ -48,7 +48,7 @@ def recover(
     import asyncio
 
     from flower_cli.addresses import with_stores
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
     from flower_engine.runtime.telemetry import configure_logging
 
     settings = load_settings(home=home, log_level=log_level)

@@ -29,7 +29,7 @@ def psql(words: WordsArgument = None, home: HomeOption = None) -> None:
 
     from flower_cli.addresses import with_stores
     from flower_engine.embedded.binaries import postgres_program
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
 
     settings = with_stores(load_settings(home=home))
     try:
@@ -51,7 +51,7 @@ def redis_cli(words: WordsArgument = None, home: HomeOption = None) -> None:
     Where neither redis-cli nor valkey-cli is installed, a small console of Flower's own takes its place.
     """
     from flower_cli.addresses import with_stores
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
 
     url = with_stores(load_settings(home=home)).redis_url or ""
     program = shutil.which("redis-cli") or shutil.which("valkey-cli")

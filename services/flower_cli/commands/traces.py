@@ -50,7 +50,7 @@ def export(
     url: UrlOption = None,
 ) -> None:
     """Send traces of flows to the receiver of FLOWER_TRACES_ENDPOINT, also where it was not set then."""
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
 
     settings = load_settings()
     if settings.traces_endpoint is None:

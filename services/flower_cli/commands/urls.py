@@ -24,7 +24,7 @@ def urls(
     from flower_cli.addresses import address_lines, with_stores
     from flower_engine.embedded.home import Home
     from flower_engine.runtime import env_file
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
     from flower_engine.secrets import hide_secrets
 
     settings = with_stores(load_settings(home=home))

@@ -62,7 +62,7 @@ def bench(
     from flower_bench.suite import Suite
     from flower_bench.workloads.shapes import read_shape
     from flower_cli.console import out
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
 
     if list_them:
         for workload in WORKLOADS:
@@ -121,12 +121,11 @@ def _kept(settings: "Settings") -> dict[str, str]:
 
 
 def _maker(api: str | None, settings: "Settings") -> "Callable[[], AbstractAsyncContextManager[Deployment]]":
-    import os
-
     from flower_bench.running_deployment import RunningDeployment
     from flower_cli.addresses import with_stores
     from flower_cli.local.throwaway_deployment import OwnDeployment
     from flower_engine.errors import SettingsError
+    from flower_engine.secret_files import own_token
 
     if api is None:
         if settings.redis_url or settings.database_url:
@@ -139,7 +138,7 @@ def _maker(api: str | None, settings: "Settings") -> "Callable[[], AbstractAsync
     if not api.startswith("http://"):
         raise SettingsError(f"--api {api}: it should begin with http://, which is what the load is sent over")
     stores = with_stores(settings)
-    redis_url, database_url, token = stores.redis_url, stores.database_url, os.environ.get("FLOWER_TOKEN")
+    redis_url, database_url, token = stores.redis_url, stores.database_url, own_token()
     assert redis_url and database_url
     return lambda: RunningDeployment.joined(api, redis_url, database_url, token)
 

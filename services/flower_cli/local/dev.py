@@ -44,7 +44,7 @@ def dev(
     from flower_cli.local.dev_workers import DevWorkers
     from flower_cli.local.own_engine import OwnEngine
     from flower_engine.client import Client
-    from flower_engine.runtime.settings import load_settings
+    from flower_engine.runtime.settings_loading import load_settings
 
     signal.signal(signal.SIGTERM, _end)  # so that what is open below is closed
     folder = load_settings(home=home).home

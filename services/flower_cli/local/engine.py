@@ -16,6 +16,7 @@ from flower_engine.embedded.embedded_stores import Addresses, EmbeddedStores
 from flower_engine.embedded.home import Home
 from flower_engine.errors import SettingsError
 from flower_engine.runtime.settings import Settings
+from flower_engine.secret_files import FILE_VARIABLES
 
 _log = logging.getLogger(__name__)
 _LAST_PORT = 65_535
@@ -62,6 +63,7 @@ class Engine:
             self._commands,
             environment={
                 **os.environ,
+                **dict.fromkeys(FILE_VARIABLES, ""),  # what these held is set
                 **self._settings.as_environment(),
                 "FLOWER_HOME": str(self._home.path),
                 "FLOWER_REDIS_URL": addresses.redis_url,

@@ -17,6 +17,7 @@ from flower_cli.local.supervisor import service_command
 from flower_engine.embedded.home import Home, RunningStores
 from flower_engine.embedded.processes import end, spawn, tail
 from flower_engine.errors import FlowerError
+from flower_engine.secret_files import FILE_VARIABLES
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
@@ -25,6 +26,7 @@ ELSEWHERE = (
     *("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL"),
     *("FLOWER_API_TOKENS", "FLOWER_ALLOWED_HOSTS"),
     *("FLOWER_METRICS_PORT", "FLOWER_LOG_FORMAT"),
+    *FILE_VARIABLES,
 )
 """What says where another engine is, who may use it, and how it tells of itself. Set to nothing, it wins
 over a ``.env``, too."""

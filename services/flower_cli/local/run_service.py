@@ -25,7 +25,7 @@ def run_service(name: str, **flags: Any) -> None:
     with uncollected():
         from flower_cli.addresses import with_stores
         from flower_engine.runtime.lifecycle import run
-        from flower_engine.runtime.settings import load_settings, unknown_variables
+        from flower_engine.runtime.settings_loading import load_settings, unknown_variables
 
         serve, last = imported(name)
     settings = load_settings(**flags)

@@ -42,7 +42,7 @@ def up(
     from flower_cli.local.signals import StopSignals
     from flower_engine.embedded.home import Home
     from flower_engine.runtime import env_file
-    from flower_engine.runtime.settings import load_settings, unknown_variables
+    from flower_engine.runtime.settings_loading import load_settings, unknown_variables
     from flower_engine.runtime.telemetry import configure_logging
 
     settings = load_settings(

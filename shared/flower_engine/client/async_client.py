@@ -1,7 +1,6 @@
 """``AsyncClient``: what ``AsyncClient`` is, for code with asyncio."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -49,6 +48,7 @@ from flower_engine.client.wanted_flows import (
     result_type_of,
     schedules_of,
 )
+from flower_engine.secret_files import own_token
 
 if TYPE_CHECKING:
     from flower_engine.authoring.workflow import Prepared, Workflow
@@ -78,9 +78,7 @@ class AsyncClient:
         """
         self.url = url or api_url()
         self.retry_seconds = retry_seconds
-        self._session = AsyncSession(
-            session_settings(self.url, token or os.environ.get("FLOWER_TOKEN"), "python")
-        )
+        self._session = AsyncSession(session_settings(self.url, token or own_token(), "python"))
         self.workflows = AsyncWorkflows(self)
         self.schedules = AsyncSchedules(self)
         self.backfills = AsyncBackfills(self, retry_seconds)

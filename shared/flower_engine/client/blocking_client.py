@@ -1,6 +1,5 @@
 """``Client``: registers flows and looks after them, over HTTP; for code that blocks."""
 
-import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -49,6 +48,7 @@ from flower_engine.client.wanted_flows import (
     result_type_of,
     schedules_of,
 )
+from flower_engine.secret_files import own_token
 
 if TYPE_CHECKING:
     from flower_engine.authoring.workflow import Prepared, Workflow
@@ -78,9 +78,7 @@ class Client:
         """
         self.url = url or api_url()
         self.retry_seconds = retry_seconds
-        self._session = BlockingSession(
-            session_settings(self.url, token or os.environ.get("FLOWER_TOKEN"), "python")
-        )
+        self._session = BlockingSession(session_settings(self.url, token or own_token(), "python"))
         self.workflows = Workflows(self)
         self.schedules = Schedules(self)
         self.backfills = Backfills(self, retry_seconds)

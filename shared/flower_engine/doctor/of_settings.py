@@ -2,7 +2,8 @@
 
 from flower_engine.doctor.findings import Finding, and_more, ok, warning
 from flower_engine.doctor.subject import Subject
-from flower_engine.runtime.settings import unknown_variables, variable
+from flower_engine.runtime.settings import variable
+from flower_engine.runtime.settings_loading import unknown_variables
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -1,75 +1,31 @@
-"""The one frozen settings object, built from ``FLOWER_*`` variables and flags."""
+"""The one frozen settings object: what there is to set, with types, defaults and bounds.
 
-import difflib
-import os
-import re
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
+``settings_loading.py`` builds it from ``FLOWER_*`` variables and flags.
+"""
+
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from flower_engine.errors import SettingsError
-from flower_engine.runtime.api_tokens import ApiToken, read_tokens
-from flower_engine.runtime.store_addresses import check_database_url, check_redis_url
-from flower_engine.secrets import (
-    hide_secrets,
-    learn_address,
-    learn_environment,
-    learn_headers,
-    learn_secrets,
-    learn_tokens,
-)
+from flower_engine.runtime import settings_checks
+from flower_engine.runtime.api_tokens import ApiToken
 
 _PREFIX = "FLOWER_"
-_MAX_WEIGHT = 1_000.0
 _A_DAY = 86_400
 _A_YEAR = 365 * _A_DAY
 _MAX_EVENTS = 10**12
 _MAX_MB = 1 << 20  # a terabyte
-_MAX_QUOTED = 60
-_OF_OTHERS = ("CRASH_AT",)  # of tests
 
 Names = tuple[str, ...]
 """Names: as a variable separated by commas, as a flag repeatable."""
 
 
-def _refuse_store(store: str) -> None:
-    """Raises ValueError where a URL of a store is none that several processes can use."""
-    if "@" in urlsplit(store).netloc:  # every result would show it
-        raise ValueError(
-            "a URL with a user or password would stand in events: give them to fsspec by its own"
-            " variables (FSSPEC_S3_KEY) or the store's"
-        )
-    kind, _, place = store.partition("://")
-    if store.startswith("memory:"):
-        raise ValueError(
-            f"{store!r} is the memory of one process: what is stored there is gone with it, and no"
-            " other process finds it; take api, or a URL of a folder or bucket"
-        )
-    if kind in ("file", "local") and not place.startswith("/"):
-        raise ValueError(
-            f"{store!r} depends on the folder that each process runs in: write an absolute path, as"
-            " file:///srv/blobs is"
-        )
-
-
 class Settings(BaseModel):
     """Everything an operator may set; each field is the variable ``FLOWER_<FIELD>``.
 
-    Build it once, with :func:`load_settings`, and hand it down. A variable that is empty counts as not set.
+    Build it once, with :func:`settings_loading.load_settings`, and hand it down. A variable that is empty
+    counts as not set. What is a secret may stand in a file instead, which ``FLOWER_<FIELD>_FILE`` names.
     """
 
     model_config = ConfigDict(
@@ -340,123 +296,30 @@ class Settings(BaseModel):
         values = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         return {variable(name): _as_text(value) for name, value in values.items() if value is not None}
 
-    @field_validator("link_secret")
-    @classmethod
-    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        short = value is not None and any(len(one) < 16 for one in value.get_secret_value().split() or [""])
-        if short:
-            raise ValueError("a secret of links has 16 characters or more")
-        return value
-
-    @field_validator("api_tokens", mode="before")
-    @classmethod
-    def _read_tokens(cls, value: Any) -> Any:
-        return read_tokens(value) if isinstance(value, str) else value
-
-    @field_validator(
+    _long_enough = field_validator("link_secret")(settings_checks.long_enough)
+    _tokens = field_validator("api_tokens", mode="before")(settings_checks.tokens)
+    _names = field_validator(
         *("queues", "programs", "allowed_hosts", "blobs", "secrets_grants"),
         *("hook_networks", "hook_commands", "hook_modules", "hook_secrets"),
         mode="before",
+    )(settings_checks.names)
+    _weighted_queues = field_validator("queues")(settings_checks.weighted_queues)
+    _names_of_hosts = field_validator("allowed_hosts")(settings_checks.names_of_hosts)
+    _grants = field_validator("secrets_grants")(settings_checks.grants)
+    _networks = field_validator("hook_networks")(settings_checks.networks)
+    _commands = field_validator("hook_commands")(settings_checks.commands)
+    _urls_of_http = field_validator("url", "traces_endpoint")(settings_checks.url_of_http)
+    _with_host = field_validator("traces_endpoint")(settings_checks.with_host)
+    _stores_of_blobs = field_validator("blobs")(settings_checks.stores_of_blobs)
+    _store_of_lines = field_validator("task_log_store")(settings_checks.store_of_lines)
+    _in_capitals = field_validator("log_level", mode="before")(settings_checks.in_capitals)
+    _in_small_letters = field_validator("log_format", "task_logs", mode="before")(
+        settings_checks.in_small_letters
     )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        parts: Iterable[str] = [value] if isinstance(value, str) else value
-        return tuple(word.strip() for part in parts for word in part.split(",") if word.strip())
-
-    @field_validator("queues")
-    @classmethod
-    def _with_fit_weights(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        names: set[str] = set()
-        for entry in value:
-            name, has_weight, weight = entry.rpartition("=")
-            if not has_weight:
-                continue
-            if not name:
-                raise ValueError(f"{entry!r} has no name of a queue before its weight")
-            if not re.fullmatch(r"\d+(\.\d+)?", weight, re.ASCII) or not 0 < float(weight) <= _MAX_WEIGHT:
-                raise ValueError(
-                    f"the weight of queue {name!r} is {weight!r}, which is no number above 0 up to"
-                    f" {_MAX_WEIGHT:g} (a queue whose name has a = in it needs a weight: {entry}=1)"
-                )
-            if name in names:
-                raise ValueError(f"queue {name!r} stands twice")
-            names.add(name)
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _is_name_of_host(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not re.fullmatch(r"[\w.-]+|\[?[\da-fA-F:.]+\]?", name):
-                raise ValueError(f"{name!r} is no name of a host: give it without scheme, port and path")
-        return value
-
-    @field_validator("secrets_grants")
-    @classmethod
-    def _are_grants(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for grant in value:
-            workflow, _, name = grant.rpartition(":")
-            if not workflow or not name:
-                raise ValueError(f"{grant!r} is no workflow:NAME")
-        return value
-
-    @field_validator("hook_networks")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            if network not in ("public", "private", "loopback"):
-                try:
-                    ip_network(network)
-                except ValueError as error:
-                    raise ValueError(
-                        f"{network!r} is none of public, private, loopback, and no network: {error}"
-                    ) from None
-        return value
-
-    @field_validator("hook_commands")
-    @classmethod
-    def _are_commands(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for command in value:
-            name, _, path = command.partition("=")
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", name) or not path.startswith("/"):
-                raise ValueError(
-                    f"{command!r} is no name=/absolute/path (letters, digits and _.- in the name)"
-                )
-        return value
-
-    @field_validator("url", "traces_endpoint")
-    @classmethod
-    def _is_url_of_http(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/?#\s]", value):
-            raise ValueError("it is no URL of HTTP, as http://127.0.0.1:8000 is")
-        return value
-
-    @field_validator("traces_endpoint")
-    @classmethod
-    def _names_a_host(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if not parts.hostname or parts.port == 0:  # a port that is none raises ValueError itself
-                raise ValueError("it names no host, as http://127.0.0.1:4318 does")
-        return value
-
-    @field_validator("blobs")
-    @classmethod
-    def _are_stores_of_blobs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for store in value:
-            if store != "api" and not re.match(r"[a-z][a-z0-9+.-]*://?[^\s]", store):
-                raise ValueError(f"{store!r} is neither api nor a URL, as file:///srv/blobs is")
-            _refuse_store(store)
-        return value
-
-    @field_validator("task_log_store")
-    @classmethod
-    def _is_store_of_lines(cls, value: str | None) -> str | None:
-        if value is not None:
-            if not re.match(r"[a-z][a-z0-9+.-]*://?[^\s]", value):
-                raise ValueError(f"{value!r} is no URL, as file:///srv/task-logs is")
-            _refuse_store(value)
-        return value
+    _without_tilde = field_validator("home", "secrets_folder")(settings_checks.without_tilde)
+    _redis = field_validator("redis_url")(settings_checks.address_of_redis)
+    _postgres = field_validator("database_url", "database_direct_url")(settings_checks.address_of_postgres)
+    _beats = field_validator("heartbeat_seconds")(settings_checks.beats_twice_a_lease)
 
     @model_validator(mode="after")
     def _have_stores_of_their_own(self) -> Self:
@@ -470,111 +333,10 @@ class Settings(BaseModel):
                 )
         return self
 
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _in_capitals(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("log_format", "task_logs", mode="before")
-    @classmethod
-    def _in_small_letters(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("home", "secrets_folder")
-    @classmethod
-    def _without_tilde(cls, value: Path | None) -> Path | None:
-        return value and value.expanduser()
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_redis_url(value)
-        return value
-
-    @field_validator("database_url", "database_direct_url")
-    @classmethod
-    def _is_postgres(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_database_url(value)
-        return value
-
-    @field_validator("heartbeat_seconds")
-    @classmethod
-    def _beats_twice_a_lease(cls, value: float, info: ValidationInfo) -> float:
-        lease_seconds: float | None = info.data.get("lease_seconds")  # absent if it is wrong itself
-        if lease_seconds is not None and value >= lease_seconds / 2:
-            raise ValueError(
-                f"should be less than half of FLOWER_LEASE_SECONDS ({lease_seconds:g}), "
-                "so that one lost heartbeat does not lose a lease"
-            )
-        return value
-
-
-def load_settings(**flags: Any) -> Settings:
-    """Settings from the environment, overridden by the flags that are not None.
-
-    Raises:
-        SettingsError: every setting that is wrong, each with its variable's name.
-    """
-    given = {name: value for name, value in flags.items() if value is not None}
-    # Whatever becomes of them, from here on no text shows a secret of these.
-    learn_environment(os.environ)
-    for name in ("redis_url", "database_url", "database_direct_url", "url", "traces_endpoint"):
-        learn_address(given.get(name))
-    if isinstance(given.get("api_tokens"), str):
-        learn_tokens(given["api_tokens"])
-    try:
-        settings = Settings.model_validate({**_of_environment(os.environ), **given})
-    except ValidationError as error:
-        problems = "; ".join(_sentence(problem) for problem in error.errors())
-        raise SettingsError(f"settings are wrong: {problems}") from None  # the cause quotes what was given
-    learn_secrets(token.secret.get_secret_value() for token in settings.api_tokens)
-    learn_secrets([settings.token.get_secret_value() if settings.token else None])
-    learn_secrets(settings.link_secret.get_secret_value().split() if settings.link_secret else ())
-    learn_headers(settings.traces_headers.get_secret_value() if settings.traces_headers else None)
-    return settings
-
-
-def _of_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the environment sets, by field; names of variables in small letters are taken, too."""
-    texts = {name.upper(): text for name, text in environment.items() if text}
-    given = {field: texts.get(variable(field)) for field in Settings.model_fields}
-    return {field: text for field, text in given.items() if text is not None}
-
 
 def variable(field: str) -> str:
     """The environment variable of a field of Settings."""
     return _PREFIX + field.upper()
-
-
-def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence for each FLOWER_ variable that is no setting: mostly a slip of the pen, so only said."""
-    known = [*(field.upper() for field in Settings.model_fields), *_OF_OTHERS]
-    secrets = environment.get(variable("secrets_prefix")) or Settings.model_fields["secrets_prefix"].default
-    given = [name.removeprefix(_PREFIX) for name in sorted(environment) if name.startswith(_PREFIX)]
-    sentences: list[str] = []
-    for name in given:
-        if name not in known and not (_PREFIX + name).startswith(secrets):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (is it {_PREFIX}{near[0]}?)" if near else ""
-            sentences.append(f"{_PREFIX}{name} is not a setting and is ignored{hint}")
-    return sentences
-
-
-def _sentence(problem: ErrorDetails) -> str:
-    if not problem["loc"]:  # of several settings together
-        return hide_secrets(problem["msg"].removeprefix("Value error, "))
-    field = str(problem["loc"][0])
-    # An address may hold a password, and tokens are secrets, so they are not repeated.
-    hidden = ("url", "token", "_tokens", "_secret", "blobs", "_endpoint", "_headers")
-    given = "" if field.endswith(hidden) else f" = {_quoted(problem['input'])}"
-    return hide_secrets(f"{variable(field)}{given}: {problem['msg'].removeprefix('Value error, ')}")
-
-
-def _quoted(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
 
 
 def _as_text(value: Any) -> str:
