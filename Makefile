@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit clean
+.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -131,7 +131,7 @@ third-party: .venv/.runs ## write THIRD_PARTY.md
 	@$(BIN)/python -m release.third_party
 
 audit: .venv-release/.installed ## compare the lock files with the advisories that are published
-	@for lock in requirements.lock requirements-dev.lock release/requirements.lock; do \
+	@for lock in requirements.lock requirements-dev.lock release/requirements.lock website/requirements.lock; do \
 		.venv-release/bin/pip-audit --strict --no-deps --disable-pip -r $$lock || exit 1; done
 
 .venv-release/.installed: release/requirements.lock | .venv/bin/python
@@ -140,8 +140,32 @@ audit: .venv-release/.installed ## compare the lock files with the advisories th
 	@.venv-release/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
+site: .venv/.runs .venv-site/.installed ## the documentation as a site, in build/website/site
+	@$(BIN)/python -m website
+	@cd build/website && $(CURDIR)/.venv-site/bin/zensical build --strict
+	@$(BIN)/python -m website check
+
+test-site: .venv/.runs .venv-site/.installed ## build the site where there is no network, with no warning and no link that leads nowhere
+	@PYTHONPATH=tests:. $(BIN)/python -m site_build
+
+diagrams: .venv/.runs dashboard/node_modules/.installed ## draw the diagrams of docs/ that have no picture yet; needs npm
+	@$(BIN)/python -m website.diagrams
+
+lock-site: ## take the newest versions that website/requirements.in allows into its lock
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/pip install -qq --disable-pip-version-check -r website/requirements.in
+	@{ echo "# What makes the site, in exact versions; made of website/requirements.in by 'make lock-site'."; \
+		.venv-lock/bin/pip freeze; } > website/requirements.lock
+	@rm -rf .venv-lock
+
+.venv-site/.installed: website/requirements.lock | .venv/bin/python
+	@echo "installing what makes the site into .venv-site ..."
+	@rm -rf .venv-site && $(PYTHON) -m venv .venv-site
+	@.venv-site/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock .venv-peers .venv-release build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers .venv-release .venv-site build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

@@ -13,7 +13,7 @@ import pytest
 from acceptance.running import PATIENT, RunningEngine
 from flower_engine.client import Client
 from newcomer.one_engine import Newcomer
-from newcomer.page_blocks import blocks_of
+from newcomer.page_blocks import Block, blocks_of
 from newcomer.rates_server import rates_server
 from unit.pages import DOCS, ROOT
 
@@ -54,6 +54,20 @@ def test_the_readme_begins_with_what_works(newcomer: Newcomer) -> None:
 
 def test_the_tutorial_tells_the_truth(newcomer: Newcomer) -> None:
     newcomer.follow(blocks_of((DOCS / "tutorial.md").read_text()))
+
+
+def test_who_comes_from_another_engine_finds_his_workflow_again(newcomer: Newcomer) -> None:
+    pages = {page.stem: blocks_of(page.read_text()) for page in sorted(DOCS.glob("from-*.md"))}
+    with_flower: list[list[Block]] = []
+    for name, blocks in pages.items():
+        for block in blocks:
+            if block.file:
+                compile(block.text, f"{name}: {block.file}", "exec")
+        others = [block for block in blocks if block.file.startswith(name.removeprefix("from-"))]
+        assert len(others) == 1, f"{name} shows the workflow once as the other engine has it"
+        with_flower.append([block for block in blocks if block not in others])
+    assert len(pages) == 4 and all(blocks == with_flower[0] for blocks in with_flower)
+    newcomer.follow(with_flower[0])
 
 
 def test_what_else_the_readme_has_can_be_used(newcomer: Newcomer) -> None:
