@@ -8,8 +8,11 @@ import { type Standing, standing } from "./lib/events.ts";
 import { bindKeys } from "./lib/keys.ts";
 import { go, hrefOf, route } from "./lib/route.ts";
 import { logOut, session } from "./lib/session.ts";
+import { PLACES } from "./places.ts";
 import { KeysHelp } from "./ui/keys-help.tsx";
+import { LazyScreen } from "./ui/lazy-screen.tsx";
 import { Login } from "./ui/login.tsx";
+import { Places } from "./ui/places-menu.tsx";
 import { isDark, theme, toggleTheme } from "./ui/theme.ts";
 
 const WORDS: Record<Standing, string> = {
@@ -26,13 +29,16 @@ export function App() {
       bindKeys([
         { keys: "?", what: "these keys", run: () => (isHelpShown.value = !isHelpShown.value) },
         { keys: "Escape", what: "close what is open", run: () => (isHelpShown.value = false) },
-        { keys: "g f", what: "go to flows", run: () => go(["flows"]) },
+        ...PLACES.map(({ section, name, key }) => ({
+          keys: `g ${key}`,
+          what: `go to ${name.toLowerCase()}`,
+          run: () => go([section]),
+        })),
         {
           keys: "g s",
           what: "go to flows that stand still",
           run: () => go(["flows"], { status: "suspend" }),
         },
-        { keys: "g e", what: "go to errors", run: () => go(["errors"]) },
         { keys: "t", what: "dark or light", run: toggleTheme },
       ]),
     [isHelpShown],
@@ -58,6 +64,8 @@ function Screen() {
   const [section = "flows", id] = route.value.path;
   if (section === "flows") return id === undefined ? <FlowsScreen /> : <FlowScreen key={id} id={id} />;
   if (section === "errors") return <ErrorsScreen />;
+  const load = PLACES.find((one) => one.section === section)?.load;
+  if (load) return <LazyScreen load={load} />;
   return (
     <div class="empty">
       <h1>There is no such page</h1>
@@ -77,15 +85,7 @@ function Header() {
         <img src="ui/icon.svg" alt="" width="20" height="20" />
         Flower
       </a>
-      <nav aria-label="Screens">
-        <a href={hrefOf(["flows"])} aria-current={route.value.path[0] === "flows" ? "page" : undefined}>
-          Flows
-        </a>
-        <a href={hrefOf(["errors"])} aria-current={route.value.path[0] === "errors" ? "page" : undefined}>
-          Errors
-        </a>
-        <a href="docs">API</a>
-      </nav>
+      <Places />
       <span class="grow" />
       {known?.isKnown && (
         <span class={`standing ${standing.value}`} role="status">

@@ -1,33 +1,19 @@
 // Each screen before a real engine: the whole way of an incident, keys, cuts, names that are no friends.
 import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
-import { after, before, test } from "node:test";
-import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { api, control, FLOWS, type Opened, openBrowser, openPage, statusOf, until } from "./browser.ts";
+import { before, test } from "node:test";
+import { api, control, FLOWS, openPage, statusOf, until } from "./browser.ts";
+import { post, registered, showing, useBrowser } from "./pages.ts";
 
-let browser: Browser;
+const browser = useBrowser();
 
 before(async () => {
-  browser = await openBrowser();
   await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
   await until(async () => (await statusOf(FLOWS.hostile ?? "")) === "Suspend");
   await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
 });
 
-after(async () => {
-  await browser.close();
-});
-
-async function shown(path: string, run: (page: Page) => Promise<void>, options = {}): Promise<void> {
-  const opened: Opened = await openPage(browser, path, options);
-  try {
-    await run(opened.page);
-    assert.deepEqual(opened.complaints, []);
-  } finally {
-    await opened.page.close();
-  }
-}
+const shown = showing(browser);
 
 test("a failed flow opens at its failure, and a rerun is seen to its end", async () => {
   const flow = await registered("incident", [
@@ -280,39 +266,6 @@ test("of a large flow only what is seen is in the page", async () => {
   });
 });
 
-for (const dark of [false, true]) {
-  for (const width of [1440, 360]) {
-    test(`axe finds nothing, nothing overflows: ${width} px, ${dark ? "dark" : "light"}`, async () => {
-      const places: [string, string][] = [
-        ["#/flows", "tbody tr"],
-        ["#/errors", "tbody tr"],
-        [`#/flows/${FLOWS.failed}`, ".error .message"],
-        [`#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line.bad"],
-        [`#/flows/${FLOWS.hostile}?task=1&view=list`, ".json .text"],
-        [`#/flows/${FLOWS.failed}?view=gantt&task=0`, ".load .uplot"],
-        [`#/flows/${FLOWS.hostile}?view=history&task=0`, ".history li"],
-        [`#/flows/${FLOWS.failed}?view=compare&with=${FLOWS.finished}&task=0`, ".compare li"],
-      ];
-      for (const [path, first] of places) {
-        await shown(
-          path,
-          async (page) => {
-            await page.locator(first).first().waitFor();
-            await page.evaluate(axe.source);
-            const found = await page.evaluate(async () => {
-              const { violations } = await (window as unknown as { axe: typeof axe }).axe.run();
-              return violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html).join(" | ")}`);
-            });
-            assert.deepEqual(found, [], path);
-            assert.deepEqual(await overflowing(page), [], path);
-          },
-          { width, height: 800, dark },
-        );
-      }
-    });
-  }
-}
-
 test("all screens together are small", () => {
   const bundle = "../services/flower_api/dashboard_bundle";
   const files = readdirSync(bundle).filter((name) => /[.](js|css)[.]gz$/.test(name));
@@ -322,7 +275,7 @@ test("all screens together are small", () => {
 
 test("the first load is small, and a click asks little", async () => {
   let bytes = 0;
-  const opened = await openPage(browser, "#/nowhere");
+  const opened = await openPage(browser(), "#/nowhere");
   const asked: string[] = [];
   opened.page.on("response", async (reply) => {
     asked.push(reply.url());
@@ -340,63 +293,3 @@ test("the first load is small, and a click asks little", async () => {
   assert.ok(asked.length <= 2, asked.join(" "));
   await opened.page.close();
 });
-
-// The last ones: from here on the API asks for tokens.
-test("an API that asks for tokens from now on asks for one, and the page stays where it is", async () => {
-  const flow = FLOWS.waiting ?? "";
-  const opened = await openPage(browser, `#/flows/${flow}?task=2`);
-  const { page } = opened;
-  await page.locator(".why").waitFor();
-  await control("stop-api");
-  await control("guard-api");
-  await page.getByLabel("Token").fill("wrong");
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByText("nobody has this token").waitFor();
-  await page.getByLabel("Token").fill("s3cret-token");
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.locator(".why").waitFor();
-  await page.locator(".who", { hasText: "alice" }).waitFor();
-  assert.equal(await page.evaluate(() => document.cookie), "", "no script reads the session");
-  await page.getByRole("button", { name: "Pause" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
-  await page.locator(".badge.paused", { hasText: "paused by alice" }).waitFor();
-  await page.getByRole("button", { name: /Log out/ }).click();
-  await page.getByLabel("Token").waitFor();
-  await page.close();
-});
-
-test("who may only read sees no button that the server would refuse", async () => {
-  const { page } = await openPage(browser, `#/flows/${FLOWS.failed}`);
-  await page.getByLabel("Token").fill("other-token");
-  await page.keyboard.press("Enter");
-  await page.locator(".error .message").waitFor();
-  assert.equal(await page.locator(".operations").count(), 0);
-  const refused = await page.evaluate(
-    async ([flow]) => (await fetch(`flows/${flow}/cancel`, { method: "POST", body: "{}" })).status,
-    [FLOWS.failed],
-  );
-  assert.equal(refused, 403);
-  await page.close();
-});
-
-/** Elements whose content is cut off where nobody can scroll to it, or that lie beyond the page. */
-async function overflowing(page: Page): Promise<string[]> {
-  return await page.evaluate(() => {
-    const found: string[] = [];
-    for (const one of document.querySelectorAll<HTMLElement>("main *, header *")) {
-      const box = one.getBoundingClientRect();
-      if (box.width === 0 || one.closest(".hidden, svg, .lines, pre, .scroll, .dag") !== null) continue;
-      if (box.right > innerWidth + 1) found.push(`${one.tagName}.${one.className} ends at ${box.right}`);
-    }
-    return found;
-  });
-}
-
-function post(body: unknown): RequestInit {
-  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-}
-
-async function registered(workflow: string, tasks: unknown[]): Promise<string> {
-  await api(`workflows/${workflow}`, { ...post({ tasks }), method: "PUT" });
-  return (await api<{ taskFlowId: string }>(`register/${workflow}`, { method: "POST" })).taskFlowId;
-}

@@ -55,6 +55,10 @@ const screens: Screen[] = [
     },
   },
   { name: "flow-waiting", path: `#/flows/${FLOWS.waiting}?task=2`, shown: ".why" },
+  { name: "workflows", path: "#/workflows", shown: "tbody tr" },
+  { name: "workflow-graph", path: "#/workflows/nightly-sales?task=11", shown: ".pane .json" },
+  { name: "workflow-versions", path: "#/workflows/import-prices?view=versions", shown: ".diff li" },
+  { name: "workflow-register", path: "#/workflows/export?view=register", shown: ".schema-form .field" },
   { name: "flow-given-up", path: `#/flows/${FLOWS.given_up}?task=3`, shown: ".why" },
 ];
 const SIZES = [
@@ -63,7 +67,7 @@ const SIZES = [
   [360, 740],
 ] as const;
 const browser = await openBrowser();
-for (const screen of screens.filter(({ name }) => name.includes(only))) {
+for (const screen of screens.filter(({ name }) => only.split(",").some((one) => name.includes(one)))) {
   for (const [width, height] of SIZES) {
     for (const dark of [false, true]) await take(browser, screen, width, height, dark);
   }

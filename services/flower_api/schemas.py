@@ -10,6 +10,8 @@ from pydantic.alias_generators import to_camel
 from flower_api.request_times import TimeText
 from flower_engine.flows.operation_effects import Effect
 from flower_engine.log.durability import Durability
+from flower_engine.model.dag_layout import DagLayout
+from flower_engine.model.definition_differences import Difference
 from flower_engine.model.task_spec import (
     MAX_DURATION_MS,
     MAX_NAME_LENGTH,
@@ -308,10 +310,13 @@ class VersionsPage(View):
     next: int | None
 
 
-class VersionDetail(VersionView, kw_only=True):
-    """A version with its definition."""
+class VersionDetail(VersionView, kw_only=True, omit_defaults=True):
+    """A version with its definition. Where it was asked for: how its graph is drawn (of tasks in the order of
+    their taskSeqs), and what in it is different from another version."""
 
     definition: WorkflowDocument
+    layout: DagLayout | None = None
+    differences: list[Difference] | None = None
 
 
 class WorkerView(View):

@@ -278,3 +278,20 @@ def test_a_rerun_with_a_version_that_does_not_fit_is_refused_with_the_reason(api
     assert "task 2 is new in it" in refused.json()["detail"]
     unnamed = _rerun(api, flow, tasks=[5])
     assert (unnamed.status_code, unnamed.json()["type"]) == (409, "urn:flower:problem:unknown")
+
+
+def test_a_version_tells_how_its_graph_is_drawn_and_what_is_different_from_another(api: RunningApi) -> None:
+    api.define("drawn", {"program": "A"}, {"program": "A"})
+    api.define("drawn", {"program": "A"}, {"program": "B", "dependsOn": []}, {"dependsOn": [1, 2]})
+    plain = api.client.get("/workflows/drawn/versions/2").json()
+    assert "layout" not in plain
+    assert "differences" not in plain
+    asked = {"layout": "true", "differencesFrom": "1"}
+    shown = api.client.get("/workflows/drawn/versions/2", params=asked).json()
+    assert shown.pop("layout")["edges"] == [1, 3, 2, 3]
+    said = [one["text"] for one in shown.pop("differences")]
+    assert any("A" in one and "B" in one for one in said), said
+    assert any(one.startswith("+ task 3") for one in said), said
+    assert shown == plain
+    missing = api.client.get("/workflows/drawn/versions/2", params={"differencesFrom": "9"})
+    assert (missing.status_code, missing.json()["type"]) == (404, "urn:flower:problem:unknown-version")

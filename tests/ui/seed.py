@@ -9,6 +9,20 @@ import httpx
 
 HOSTILE = "<script>alert(1)</script> & 'x' \u0627\u0644"
 LARGE = int(os.environ.get("FLOWER_UI_LARGE", "2000"))
+_EXPORT = {
+    "type": "object",
+    "required": ["customer"],
+    "additionalProperties": False,
+    "properties": {
+        "customer": {"type": "string", "minLength": 1, "description": "Whose orders are exported."},
+        "format": {"enum": ["csv", "parquet", "json"], "default": "csv"},
+        "rows": {"anyOf": [{"type": "integer", "maximum": 1000}, {"type": "null"}], "default": 100},
+        "since": {"type": "string", "format": "date", "default": "2026-11-01"},
+        "isFull": {"type": "boolean", "default": True, "description": "Also what was exported before."},
+        "columns": {"type": "array", "items": {"type": "string"}, "default": ["id", "cents"]},
+        "password": {"type": "string", "x-flower-secret": True, "description": "Of the warehouse."},
+    },
+}
 _DAY = {"type": "object", "properties": {"day": {"type": "string", "default": "2026-11-28"}}}
 
 
@@ -27,18 +41,17 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         task("train", "nothing", ["prepare"], queue="gpu"),
         task("publish", "load", ["train"]),
     ])  # fmt: skip
-    define(client, "import-prices", [
-        task("fetch", "read_rows"),
-        task("load", "load", ["fetch"], parameters={"broken": True, "table": "prices"}, onFailure="give_up"),
-        task("publish", "nothing", ["load"]),
-        task("alert", "nothing", ["load"], rule="failed"),
-        task("clean_up", "nothing", ["publish", "alert"], rule="settled"),
-    ])  # fmt: skip
+    define(client, "import-prices", prices("hold"))
     define(client, "refund", [
         task("check", "read_rows"),
         task("approve", "@approval", ["check"], parameters={"title": "refund order 17?"}),
         task("pay", "nothing", ["approve"]),
     ])  # fmt: skip
+    define(client, "import-prices", prices("give_up"))
+    define(client, "export", [
+        task("read", "read_rows", parameters={"source": {"$param": "customer"}}),
+        task("write", "nothing", ["read"], parameters={"format": {"$param": "format"}}),
+    ], _EXPORT)  # fmt: skip
     given = {"source": "<img src=x onerror=alert(2)>" * 20, HOSTILE: [HOSTILE, {"</script>": "\u202e"}]}
     define(client, HOSTILE, [
         task("a", "read_rows", parameters=given),
@@ -61,6 +74,17 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
 
 def task(name: str, program: str, on: list[str] | None = None, **more: Any) -> dict[str, Any]:
     return {"taskName": name, "program": program, "dependsOn": on or [], **more}
+
+
+def prices(on_failure: str) -> list[dict[str, Any]]:
+    """What goes on where a task fails."""
+    return [
+        task("fetch", "read_rows"),
+        task("load", "load", ["fetch"], parameters={"broken": True, "table": "prices"}, onFailure=on_failure),
+        task("publish", "nothing", ["load"]),
+        task("alert", "nothing", ["load"], rule="failed"),
+        task("clean_up", "nothing", ["publish", "alert"], rule="settled"),
+    ]
 
 
 def nightly(*, broken: bool) -> list[dict[str, Any]]:

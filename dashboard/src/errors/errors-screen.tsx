@@ -3,10 +3,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ask, isAborted } from "../lib/api.ts";
 import { follow } from "../lib/events.ts";
-import { bindKeys } from "../lib/keys.ts";
-import { go, hrefOf, replaceQuery, route } from "../lib/route.ts";
+import { go, hrefOf } from "../lib/route.ts";
 import { ago, iso, moment, now } from "../lib/times.ts";
 import type { ErrorGroup, ErrorGroups } from "../lib/types.ts";
+import { useLineKeys } from "../ui/line-keys.ts";
 
 const SETTLE_MS = 1_000;
 
@@ -40,23 +40,10 @@ export function ErrorsScreen() {
     };
   }, [found, problem]);
   const groups = found.value?.groups ?? [];
-  const chosen = Number(route.value.query.get("line") ?? -1);
-  useEffect(() => {
-    const step = (by: number) =>
-      replaceQuery({ line: Math.max(0, Math.min(groups.length - 1, chosen + by)) });
-    return bindKeys([
-      { keys: "j", what: "next fault", run: () => step(1) },
-      { keys: "k", what: "fault before", run: () => step(-1) },
-      {
-        keys: "Enter",
-        what: "open its last task",
-        run: () => {
-          const group = groups[chosen];
-          if (group !== undefined) go(["flows", group.taskFlowId], { task: group.taskExecSeq });
-        },
-      },
-    ]);
-  }, [chosen, found.value]);
+  const chosen = useLineKeys("fault", groups.map(nameOf), (name) => {
+    const group = groups.find((one) => nameOf(one) === name);
+    if (group !== undefined) go(["flows", group.taskFlowId], { task: group.taskExecSeq });
+  });
   return (
     <div class="screen">
       <div class="bar">
@@ -88,7 +75,11 @@ function tasksIn(groups: ErrorGroup[]): number {
   return groups.reduce((sum, group) => sum + group.tasks, 0);
 }
 
-function Groups({ groups, chosen }: { groups: ErrorGroup[]; chosen: number }) {
+function nameOf({ program, type, shape }: ErrorGroup): string {
+  return `${program} ${type} ${shape}`;
+}
+
+function Groups({ groups, chosen }: { groups: ErrorGroup[]; chosen: string }) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: it scrolls
     <div class="scroll" role="region" aria-label="Faults" tabIndex={0}>
@@ -103,12 +94,8 @@ function Groups({ groups, chosen }: { groups: ErrorGroup[]; chosen: number }) {
           </tr>
         </thead>
         <tbody>
-          {groups.map((group, index) => (
-            <Line
-              key={`${group.program} ${group.type} ${group.shape}`}
-              group={group}
-              isChosen={index === chosen}
-            />
+          {groups.map((group) => (
+            <Line key={nameOf(group)} group={group} isChosen={nameOf(group) === chosen} />
           ))}
         </tbody>
       </table>

@@ -1,14 +1,22 @@
 // Calls of the API; errors are its problems (RFC 9457).
 import { forgetSession, session } from "./session.ts";
 
+/** One thing that is wrong; `pointer` (JSON Pointer) leads to it in what was sent. */
+export interface Fault {
+  detail: string;
+  pointer?: string;
+}
+
 export class Problem extends Error {
   readonly status: number;
   readonly kind: string;
+  readonly faults: Fault[];
 
-  constructor(status: number, kind: string, detail: string) {
+  constructor(status: number, kind: string, detail: string, faults: Fault[] = []) {
     super(detail);
     this.status = status;
     this.kind = kind;
+    this.faults = faults;
   }
 }
 
@@ -18,8 +26,13 @@ export async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
 
 /** Does something; ``body`` is sent as JSON. */
 export async function act<T>(path: string, body: unknown, method = "POST"): Promise<T> {
+  return await answer<T>(await sendJson(path, body, method));
+}
+
+/** The same, for who reads the answer as it comes. */
+export async function sendJson(path: string, body: unknown, method = "POST"): Promise<Response> {
   const headers = { "Content-Type": "application/json", "Flower-CSRF": session.value?.csrf ?? "" };
-  return await answer<T>(await send(path, { method, headers, body: JSON.stringify(body) }));
+  return await send(path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
 }
 
 export async function send(path: string, init: RequestInit): Promise<Response> {
@@ -39,7 +52,8 @@ async function answer<T>(reply: Response): Promise<T> {
 export async function problemOf(reply: Response): Promise<Problem> {
   try {
     const told = await reply.json();
-    return new Problem(reply.status, String(told.type).replace("urn:flower:problem:", ""), told.detail);
+    const kind = String(told.type).replace("urn:flower:problem:", "");
+    return new Problem(reply.status, kind, told.detail, told.problems ?? []);
   } catch {
     return new Problem(reply.status, "http", `The API answers ${reply.status}.`);
   }

@@ -1,0 +1,130 @@
+// How every screen looks: nothing that axe finds, nothing that overflows, no labels that overlap; each theme and width.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import axe from "axe-core";
+import type { Page } from "playwright-core";
+import { FLOWS, statusOf, until } from "./browser.ts";
+import { showing, useBrowser } from "./pages.ts";
+
+const shown = showing(useBrowser());
+
+before(async () => {
+  await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
+  await until(async () => (await statusOf(FLOWS.hostile ?? "")) === "Suspend");
+});
+
+/** Where to look, and what is there once the screen is. */
+const PLACES: [string, string][] = [
+  ["#/flows", "tbody tr"],
+  ["#/errors", "tbody tr"],
+  [`#/flows/${FLOWS.failed}`, ".error .message"],
+  [`#/flows/${FLOWS.failed}?view=list&task=11&tab=log`, ".line.bad"],
+  [`#/flows/${FLOWS.hostile}?task=1&view=list`, ".json .text"],
+  [`#/flows/${FLOWS.failed}?view=gantt&task=0`, ".load .uplot"],
+  [`#/flows/${FLOWS.hostile}?view=history&task=0`, ".history li"],
+  [`#/flows/${FLOWS.failed}?view=compare&with=${FLOWS.finished}&task=0`, ".compare li"],
+  ["#/workflows", "tbody tr"],
+  ["#/workflows/nightly-sales?task=11", ".pane .json"],
+  ["#/workflows/nightly-sales?view=tasks", ".task-list li"],
+  ["#/workflows/import-prices?view=versions", ".diff li"],
+  ["#/workflows/export?view=register", ".schema-form .field"],
+];
+
+/** `rules`: all of axe, those of a theme, or none: they take most of the time. */
+const LOOKS = [
+  { width: 1440, dark: false, rules: "all" },
+  { width: 1440, dark: true, rules: "contrast" },
+  { width: 768, dark: false, rules: "none" },
+  { width: 360, dark: true, rules: "all" },
+] as const;
+
+for (const { width, dark, rules } of LOOKS) {
+  test(`axe finds nothing, nothing overflows or overlaps: ${width} px, ${dark ? "dark" : "light"}`, async () => {
+    for (const [path, first] of PLACES) {
+      await shown(
+        path,
+        async (page) => {
+          await page.locator(first).first().waitFor();
+          if (rules !== "none") assert.deepEqual(await violations(page, rules), [], path);
+          assert.deepEqual(await overflowing(page), [], path);
+          assert.deepEqual(await overlapping(page), [], path);
+        },
+        { width, height: 800, dark },
+      );
+    }
+  });
+}
+
+async function violations(page: Page, rules: "all" | "contrast"): Promise<string[]> {
+  await page.evaluate(axe.source);
+  return await page.evaluate(async (only) => {
+    const { axe: here } = window as unknown as { axe: typeof axe };
+    const { violations: found } = await here.run(only === "all" ? {} : { runOnly: ["color-contrast"] });
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html).join(" | ")}`);
+  }, rules);
+}
+
+/** Elements whose content is cut off where nobody can scroll to it, or that lie beyond the page. */
+async function overflowing(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const found: string[] = [];
+    for (const one of document.querySelectorAll<HTMLElement>("main *, header *")) {
+      const box = one.getBoundingClientRect();
+      if (box.width === 0 || one.closest(".hidden, svg, .lines, pre, .scroll, .dag") !== null) continue;
+      if (box.right > innerWidth + 1) found.push(`${one.tagName}.${one.className} ends at ${box.right}`);
+    }
+    return found;
+  });
+}
+
+/** Pairs of labels (text of the lowest elements) that lie over each other inside of the same part of the page. */
+async function overlapping(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const labels: { node: Node; text: string; box: DOMRect; layer: Element | null }[] = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+      const parent = node.parentElement;
+      const text = node.textContent?.trim() ?? "";
+      if (
+        parent === null ||
+        !parent.checkVisibility() ||
+        text === "" ||
+        parent.closest(".hidden, .skip, svg, noscript, option") !== null
+      )
+        continue;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const layer = parent.closest(
+        "thead, dialog, .menu-list, .places-list, .zoom, .tip, figcaption, .u-axis",
+      );
+      for (const line of range.getClientRects()) {
+        let box = line;
+        // What is cut off by a place that scrolls or hides is not seen there.
+        for (let around: Element | null = parent; around !== null; around = around.parentElement) {
+          if (getComputedStyle(around).overflow === "visible") continue;
+          const seen = around.getBoundingClientRect();
+          const left = Math.max(box.left, seen.left);
+          const top = Math.max(box.top, seen.top);
+          const right = Math.max(left, Math.min(box.right, seen.right));
+          const bottom = Math.max(top, Math.min(box.bottom, seen.bottom));
+          box = new DOMRect(left, top, right - left, bottom - top);
+        }
+        if (box.width > 1 && box.height > 1) labels.push({ node, text: text.slice(0, 40), box, layer });
+      }
+    }
+    const found: string[] = [];
+    labels.sort((a, b) => a.box.top - b.box.top);
+    for (let one = 0; one < labels.length; one += 1) {
+      for (let other = one + 1; other < labels.length; other += 1) {
+        const a = labels[one];
+        const b = labels[other];
+        if (a === undefined || b === undefined || b.box.top > a.box.bottom - 3) break;
+        if (a.layer !== b.layer || a.node === b.node) continue; // heads stay above what scrolls
+        const across = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left);
+        const down = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top);
+        if (across > 2 && down > 3) found.push(`${a.text} / ${b.text}`);
+      }
+    }
+    return found;
+  });
+}

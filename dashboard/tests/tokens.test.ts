@@ -1,0 +1,44 @@
+// What an API that asks for tokens shows. This file is run last: from here on it does.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { control, FLOWS, openPage } from "./browser.ts";
+import { useBrowser } from "./pages.ts";
+
+const browser = useBrowser();
+
+test("an API that asks for tokens from now on asks for one, and the page stays where it is", async () => {
+  const flow = FLOWS.waiting ?? "";
+  const opened = await openPage(browser(), `#/flows/${flow}?task=2`);
+  const { page } = opened;
+  await page.locator(".why").waitFor();
+  await control("stop-api");
+  await control("guard-api");
+  await page.getByLabel("Token").fill("wrong");
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByText("nobody has this token").waitFor();
+  await page.getByLabel("Token").fill("s3cret-token");
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.locator(".why").waitFor();
+  await page.locator(".who", { hasText: "alice" }).waitFor();
+  assert.equal(await page.evaluate(() => document.cookie), "", "no script reads the session");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+  await page.locator(".badge.paused", { hasText: "paused by alice" }).waitFor();
+  await page.getByRole("button", { name: /Log out/ }).click();
+  await page.getByLabel("Token").waitFor();
+  await page.close();
+});
+
+test("who may only read sees no button that the server would refuse", async () => {
+  const { page } = await openPage(browser(), `#/flows/${FLOWS.failed}`);
+  await page.getByLabel("Token").fill("other-token");
+  await page.keyboard.press("Enter");
+  await page.locator(".error .message").waitFor();
+  assert.equal(await page.locator(".operations").count(), 0);
+  const refused = await page.evaluate(
+    async ([flow]) => (await fetch(`flows/${flow}/cancel`, { method: "POST", body: "{}" })).status,
+    [FLOWS.failed],
+  );
+  assert.equal(refused, 403);
+  await page.close();
+});
