@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit test-upgrade site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -28,7 +28,7 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/upgrade
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/cluster
@@ -131,14 +131,17 @@ third-party: .venv/.runs ## write THIRD_PARTY.md
 	@$(BIN)/python -m release.third_party
 
 audit: .venv-release/.installed ## compare the lock files with the advisories that are published
-	@for lock in requirements.lock requirements-dev.lock release/requirements.lock website/requirements.lock; do \
-		.venv-release/bin/pip-audit --strict --no-deps --disable-pip -r $$lock || exit 1; done
+	@.venv-release/bin/python -m release.audit
 
 .venv-release/.installed: release/requirements.lock | .venv/bin/python
 	@echo "installing the tools of a release into .venv-release ..."
 	@rm -rf .venv-release && $(PYTHON) -m venv .venv-release
 	@.venv-release/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
+
+test-upgrade: .venv/.tests .venv-release/.installed ## from the version before (release/before) to this one under load, service by service, and back
+	@python=$$(.venv-release/bin/python -m release.version_before) && \
+		FLOWER_PYTHON_BEFORE=$$python PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/upgrade
 
 site: .venv/.runs .venv-site/.installed ## the documentation as a site, in build/website/site
 	@$(BIN)/python -m website
@@ -165,7 +168,7 @@ lock-site: ## take the newest versions that website/requirements.in allows into 
 	@touch $@
 
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock .venv-peers .venv-release .venv-site build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-lock .venv-peers .venv-release .venv-site .venv-before build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from release.artifacts import build_twice
 from release.changelog import ChangelogError, released, section, unreleased
+from release.version_before import BEFORE
 
 ROOT = Path(__file__).parents[1]
 _PYPROJECT = ROOT / "pyproject.toml"
@@ -51,9 +52,11 @@ def prepare(version: str) -> None:
     _PYPROJECT.write_text(
         re.sub(r'^version = ".*"$', f'version = "{version}"', text, count=1, flags=re.MULTILINE)
     )
+    if tags:
+        BEFORE.write_text(f"v{max(Version(tag[1:]) for tag in tags)}\n")
     for module in ("release.public_surface", "release.third_party"):
         subprocess.run([*engine, module], cwd=ROOT, check=True)
-    git("add", "CHANGELOG.md", "pyproject.toml", "THIRD_PARTY.md", "release/public")
+    git("add", "CHANGELOG.md", "pyproject.toml", "THIRD_PARTY.md", "release/public", "release/before")
     git("commit", "--quiet", "--message", f"Release {version}")
     git("tag", "--annotate", f"v{version}", "--message", section(_CHANGELOG.read_text(), version))
 
@@ -72,6 +75,19 @@ def build() -> None:
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *built], check=True)
     for file in [*built, _bill(_version())]:
         sys.stdout.write(f"{file.relative_to(ROOT)}  {file.stat().st_size:,} bytes\n")
+
+
+def reminders(pyproject: str, security: str) -> list[str]:
+    """What only the owner can fill in, and has not yet; a sentence for each."""
+    found: list[str] = []
+    if not tomllib.loads(pyproject)["project"].get("urls"):
+        found.append(
+            "pyproject.toml has no [project.urls]: the index will show no way to the sources, the"
+            " documentation and the changelog (docs/releasing.md)"
+        )
+    if not re.search(r"https?://|mailto:|@", security):
+        found.append("SECURITY.md names no address to which people can report in private")
+    return found
 
 
 def git(*words: str) -> str:
@@ -122,6 +138,9 @@ if __name__ == "__main__":
             prepare(sys.argv[1])
         build()
         if len(sys.argv) > 1:
+            for reminder in reminders(_PYPROJECT.read_text(), (ROOT / "SECURITY.md").read_text()):
+                sys.stdout.write(f"before you publish: {reminder}\n")
+            sys.stdout.write("before you publish: make test-upgrade, make audit\n")
             sys.stdout.write(f"to publish it: git push origin main v{sys.argv[1]}\n")
     except (CannotReleaseError, ChangelogError) as error:
         sys.exit(f"error: {error}")
