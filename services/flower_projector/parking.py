@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from flower_engine.log.client import AsyncRedis
+from flower_engine.errors import LostError
+from flower_engine.log.client import AsyncRedis, is_cluster
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.read.untouched_flows import untouched_flows
@@ -69,11 +70,14 @@ class Parker:
         count = 0
         async with await connect(self._settings.database_url, "parking") as connection:
             away: Exception | None = None
-            for partition in self._partitions:
+            for partition in list(self._partitions):
                 try:
                     count += await self._park(connection, partition)
                 except RedisError as error:
                     away = error
+                except LostError:
+                    if not is_cluster(self._client):
+                        raise  # else its own life says it
             if away is not None:
                 raise away
         return count

@@ -37,10 +37,16 @@ class ProgramRecordsLoop:
     """Writes down new versions when it sees them, and each minute when which was there; any number may."""
 
     def __init__(
-        self, client: AsyncRedis, partition: Partition, settings: Settings, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        client: AsyncRedis,
+        partitions: Sequence[Partition],
+        settings: Settings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """``partitions``: those that are there; workers publish to all, and any of these is asked."""
         self._client = client
-        self._partition = partition
+        self._partitions = partitions
         self._settings = settings
         self._clock = clock
         self._written: set[_Key] = set()
@@ -66,7 +72,10 @@ class ProgramRecordsLoop:
         Raises:
             psycopg.Error, RedisError, OSError: a store is away.
         """
-        seen = [one for one in await seen_programs(self._client, self._partition) if self._is_fit(one)]
+        if not self._partitions:
+            return
+        seen = await seen_programs(self._client, self._partitions[0])
+        seen = [one for one in seen if self._is_fit(one)]
         keys = {_key(one) for one in seen}
         now = self._clock.monotonic()
         if keys <= self._written and now < self._again_at:

@@ -2,21 +2,24 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 
 from flower_engine.errors import LostError, PostgresBehindError
-from flower_engine.log.client import AsyncRedis, connect
+from flower_engine.log.client import AsyncRedis, connect, is_cluster
 from flower_engine.log.partition import Partition
 from flower_engine.otlp.extra import needs_otel
+from flower_engine.projection.database import connect as connect_postgres
 from flower_engine.projection.database import make_pool
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
-from flower_engine.runtime.installation import ensure_installation
+from flower_engine.runtime.installation import ensure_installation, settle_partition
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.partition_lives import PartitionLives
 from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.redis_loss import Waiting, again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint
@@ -68,7 +71,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 await again_after_losses(
                     stop,
                     lambda is_start: _serve_once(
-                        client, settings, stop, is_start, counts=counts, hooks=hooks
+                        *(client, settings, stop, is_start), counts=counts, hooks=hooks, healing=healing
                     ),
                     healing.heal,
                 )
@@ -85,12 +88,42 @@ async def _serve_once(
     *,
     counts: EventCounts | None,
     hooks: Hooks,
+    healing: "_Healing",
 ) -> None:
-    """Projects until ``stop`` is set, or Redis is lost."""
+    """Projects until ``stop`` is set, or a single server of Redis is lost. On a cluster each partition has a
+    life of its own."""
     partitions = await unless_stopped(stop, _open(client, settings, is_start))
-    if partitions is not None:
-        hooks.start(partitions)
-        await _project(client, partitions, settings, stop, counts)
+    if partitions is None:
+        return
+    hooks.start(partitions)
+    _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
+
+    async def project(partition: Partition) -> None:
+        await PartitionLoop(client, partition, settings, stop, counts=counts).run()
+
+    tasks = _exporting_traces(settings, stop)
+    there: Sequence[Partition] = partitions
+    if is_cluster(client):
+        lives = PartitionLives(
+            [one.number for one in partitions],
+            _Settled(client, partitions, settings).find,
+            project,
+            on_lost=healing.heal_one,
+            stop=stop,
+        )
+        there = lives.living
+        tasks.append(asyncio.create_task(lives.run()))
+    else:
+        tasks.extend(asyncio.create_task(project(partition)) for partition in partitions)
+    tasks.append(asyncio.create_task(Parker(client, there, settings).run(stop)))
+    tasks.append(asyncio.create_task(ProgramRecordsLoop(client, there, settings).run(stop)))
+    tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))
+    tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
+    try:
+        with at_work():
+            await asyncio.gather(*tasks)
+    finally:
+        await cancel_all(tasks)
 
 
 async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[Partition]:
@@ -99,26 +132,21 @@ async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[
         return await ensure_installation(client, pool, settings, is_start=is_start)
 
 
-async def _project(
-    client: AsyncRedis,
-    partitions: list[Partition],
-    settings: Settings,
-    stop: asyncio.Event,
-    counts: EventCounts | None,
-) -> None:
-    _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
-    loops = [PartitionLoop(client, partition, settings, stop, counts=counts) for partition in partitions]
-    tasks = _exporting_traces(settings, stop)
-    tasks.extend(asyncio.create_task(loop.run()) for loop in loops)
-    tasks.append(asyncio.create_task(Parker(client, partitions, settings).run(stop)))
-    tasks.append(asyncio.create_task(ProgramRecordsLoop(client, partitions[0], settings).run(stop)))
-    tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))
-    tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
-    try:
-        with at_work():
-            await asyncio.gather(*tasks)
-    finally:
-        await cancel_all(tasks)
+class _Settled:
+    """Finds a partition of a cluster: first as the service began, then as both stores say."""
+
+    def __init__(self, client: AsyncRedis, first: Sequence[Partition], settings: Settings) -> None:
+        self._client = client
+        self._first = {one.number: one for one in first}
+        self._settings = settings
+
+    async def find(self, number: int) -> Partition:
+        first = self._first.pop(number, None)
+        if first is not None:
+            return first
+        assert self._settings.database_url is not None
+        async with await connect_postgres(self._settings.database_url, "projector") as connection:
+            return await settle_partition(self._client, connection, number, self._settings)
 
 
 def _exporting_traces(settings: Settings, stop: asyncio.Event) -> list[asyncio.Task[None]]:
@@ -139,12 +167,26 @@ class _Healing:
         self._settings = settings
         self._stop = stop
         self._waiting = Waiting(stop)
+        self._waitings: dict[int, Waiting] = {}
+        self._bridging = asyncio.Lock()
         self._backoff = StoreBackoff(_log, "a store, in the middle of a recovery,")
 
     async def heal(self, error: LostError) -> None:
         """Recovers it, if the settings allow that; else waits a little."""
+        await self._heal(error, self._waiting, None)
+
+    async def heal_one(self, number: int, error: LostError) -> None:
+        """The same for one partition of a cluster; others are worked on meanwhile."""
+        waiting = self._waitings.setdefault(number, Waiting(self._stop))
+        if isinstance(error, PostgresBehindError):
+            async with self._bridging:  # it is Postgres that went back: all are bridged at once
+                await self._heal(error, waiting, number)
+        else:
+            await self._heal(error, waiting, number)
+
+    async def _heal(self, error: LostError, waiting: Waiting, only: int | None) -> None:
         if not self._settings.auto_recover:
-            await self._waiting.wait(error)
+            await waiting.wait(error)
             return
         _log.error("%s", error)
         assert self._settings.database_url is not None
@@ -152,11 +194,11 @@ class _Healing:
             if isinstance(error, PostgresBehindError):
                 done = await bridge_gaps(self._client, self._settings.database_url, _say_progress)
             else:
-                done = await recover_lost(self._client, self._settings, _say_progress)
+                done = await recover_lost(self._client, self._settings, _say_progress, only=only)
             if not done:
-                await self._waiting.wait(error)
+                await waiting.wait(error)
         except LostError as again:
-            await self._waiting.wait(again)
+            await waiting.wait(again)
         except STORE_ERRORS as failure:
             refuse_unusable(failure)
             await SYSTEM_CLOCK.rest(self._backoff.failed(failure), self._stop)

@@ -28,7 +28,16 @@ _TOKEN_SECONDS = 2.0
 class ControlLoop:
     """Looks whether the tables or what Redis holds of them has changed; any number of watchers may."""
 
-    def __init__(self, client: AsyncRedis, partitions: Sequence[Partition], database_url: str) -> None:
+    def __init__(
+        self,
+        client: AsyncRedis,
+        partitions: Sequence[Partition],
+        database_url: str,
+        *,
+        count: int | None = None,
+    ) -> None:
+        """``partitions``: those that are there, of ``count`` (default: these); they may come and go."""
+        self._count = count or len(partitions)
         self._client = client
         self._partitions = partitions
         self._url = database_url
@@ -71,16 +80,16 @@ class ControlLoop:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             version = await read_version(connection)
             read = partial(read_token, self._client)
-            found = await from_each(self._client, self._partitions, read, seconds=_TOKEN_SECONDS)
-            here = [one for one in self._partitions if one.number in found.found]
-            if (version, found.found) == self._held:
+            there = list(self._partitions)
+            found = await from_each(self._client, there, read, seconds=_TOKEN_SECONDS)
+            here = [one for one in there if one.number in found.found]
+            if not here or (version, found.found) == self._held:
                 return []
-            count = len(self._partitions)
-            brought = await try_to_bring_control(self._client, connection, here, count)
+            brought = await try_to_bring_control(self._client, connection, here, self._count)
         if brought is None:  # somebody else is at it: look again
             return []
         await self._sweep(brought.controls.strikes, here)
-        self._say_problems(problems_of_controls(brought.controls, len(self._partitions)))
+        self._say_problems(problems_of_controls(brought.controls, self._count))
         tokens = dict(zip((one.number for one in here), brought.tokens, strict=True))
         self._held = (brought.controls.version, tokens)
         if brought.changed:
@@ -100,5 +109,5 @@ class ControlLoop:
         for partition in partitions if programs else ():
             count = await sweep(self._client, partition, programs)
             _log.info("strikes: %d waiting tasks of %s passed over", count, ", ".join(sorted(programs)))
-        if len(partitions) == len(self._partitions):  # else those that are away are swept when they are back
+        if len(partitions) == self._count:  # else those that are away are swept when they are back
             self._swept = {strike.id for strike in strikes}

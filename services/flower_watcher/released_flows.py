@@ -21,9 +21,15 @@ _OPEN = "SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id = ANY(%s) AND 
 
 
 async def release_unknown(
-    client: AsyncRedis, partitions: Sequence[Partition], connection: Connection, shared: Shared
+    client: AsyncRedis,
+    partitions: Sequence[Partition],
+    connection: Connection,
+    shared: Shared,
+    *,
+    count: int,
 ) -> list[str]:
     """Schedules go on that wait for a flow which neither Redis nor Postgres has as open; the flows.
+    ``partitions``: those that are there, of ``count``.
 
     Raises:
         LostError: Redis lost its state.
@@ -37,10 +43,11 @@ async def release_unknown(
     by_partition: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for uid, flow in waits.items():
         if flow not in known:
-            by_partition[partition_of_schedule(uid, len(partitions))].append((uid, flow))
+            by_partition[partition_of_schedule(uid, count)].append((uid, flow))
     released: list[str] = []
-    for number, flows in by_partition.items():
-        released += await release_flows(client, partitions[number], flows)
+    for partition in list(partitions):
+        if flows := by_partition.get(partition.number):
+            released += await release_flows(client, partition, flows)
     for flow in released:
         _log.warning("flow %s failed, and nobody knows it any more: its schedule waits no longer", flow)
     return released

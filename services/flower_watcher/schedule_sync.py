@@ -13,7 +13,7 @@ from flower_engine.crash_points import crash_point
 from flower_engine.errors import DefinitionError
 from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of
 from flower_engine.log.client import AsyncRedis, one_server, send
-from flower_engine.log.each_partition import from_each
+from flower_engine.log.each_partition import StandsStillError, from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.schedule_rows import (
@@ -63,8 +63,11 @@ class ScheduleSyncLoop:
         database_url: str,
         shared: Shared,
         *,
+        count: int | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """``partitions``: those that are there, of ``count`` (default: these); they may come and go."""
+        self._count = count or len(partitions)
         self._client = client
         self._partitions = partitions
         self._url = database_url
@@ -110,7 +113,9 @@ class ScheduleSyncLoop:
                 self._looked_at = self._clock.monotonic()
                 with contextlib.suppress(RedisError):  # who is away is said elsewhere
                     await self._compare_clocks(connection)
-                await release_unknown(self._client, self._partitions, connection, self._shared)
+                await release_unknown(
+                    self._client, self._partitions, connection, self._shared, count=self._count
+                )
             newest = await read_newest_version(connection)
             if newest == self._seen:
                 return 0
@@ -128,12 +133,13 @@ class ScheduleSyncLoop:
             if number % _BREATH_ROWS == 0:
                 await asyncio.sleep(0)  # the other loops of this watcher go on
             definition = self._definition_of(row, known)
-            by_partition[partition_of_schedule(row.uid, len(self._partitions))].append(definition)
+            by_partition[partition_of_schedule(row.uid, self._count)].append(definition)
         for gone in changes.deleted:
             self._shared.workflows.pop(gone.uid, None)
             definition = Definition(uid=gone.uid, version=gone.version, name=gone.name, state="deleted")
-            by_partition[partition_of_schedule(gone.uid, len(self._partitions))].append(definition)
-        to_define = [one for one in self._partitions if one.number in by_partition]
+            by_partition[partition_of_schedule(gone.uid, self._count)].append(definition)
+        there = {one.number: one for one in self._partitions}
+        to_define = [there[number] for number in by_partition if number in there]
 
         async def define(partition: Partition) -> None:
             definitions = by_partition[partition.number]
@@ -146,8 +152,11 @@ class ScheduleSyncLoop:
         olds: dict[int, list[str]] = {}
         defined = await from_each(self._client, to_define, define)
         for number, old in olds.items():
-            await self._renew(connection, self._partitions[number], old)
-        defined.raise_away()  # all of it is brought again: who has it takes none of it twice
+            await self._renew(connection, there[number], old)
+        # Where some is missing all of it is brought again: who has it takes none of it twice.
+        defined.raise_away()
+        if missing := sorted(by_partition.keys() - there.keys()):
+            raise StandsStillError(f"schedules of partition {', '.join(map(str, missing))} wait for it")
         if changes.rows or changes.deleted:
             _log.info("%d schedules set, %d deleted", len(changes.rows), len(changes.deleted))
 
@@ -197,6 +206,8 @@ class ScheduleSyncLoop:
         row = await (
             await connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
         ).fetchone()
+        if not self._partitions:
+            return
         seconds, micros = await send(one_server(self._client, self._partitions[0].number), "TIME")
         apart = int(seconds) * 1000 + int(micros) // 1000 - int(row[0] if row else 0)
         if abs(apart) > _CLOCKS_APART_MS and not self._clocks_said:

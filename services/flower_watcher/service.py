@@ -3,11 +3,18 @@ backfills and signals that are kept."""
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
 
-from flower_engine.log.client import AsyncRedis, connect
+from flower_engine.errors import LostError
+from flower_engine.log.client import AsyncRedis, connect, is_cluster
+from flower_engine.log.partition import Partition
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
-from flower_engine.runtime.installation import open_partitions, refuse_wrong_postgres
+from flower_engine.runtime.clock import SYSTEM_CLOCK
+from flower_engine.runtime.installation import make_sure_of_servers, open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
+from flower_engine.runtime.partition_lives import PartitionLives, finder
 from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.redis_loss import again_after_losses
 from flower_engine.runtime.service_endpoint import service_endpoint
@@ -25,6 +32,8 @@ from flower_watcher.timers import TimerLoop
 from flower_watcher.workers import WorkersLoop
 
 _log = logging.getLogger(__name__)
+_AGAIN_SECONDS = 0.5
+Run = Callable[[], Coroutine[Any, Any, None]]
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -51,36 +60,98 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None:
-    partitions = await open_partitions(client, settings, is_start=is_start)
+    """One life of the watcher: until it is cancelled, or until a single server of Redis is lost. On a cluster
+    each partition has a life of its own."""
+    lives: PartitionLives | None = None
+    shared = Shared()
+    if is_cluster(client):
+        await make_sure_of_servers(client, settings)
+        lives = PartitionLives(
+            range(settings.partitions),
+            finder(client, settings),
+            lambda partition: _watch_one(client, partition, settings, shared),
+        )
+        partitions: Sequence[Partition] = lives.living
+    else:
+        partitions = await open_partitions(client, settings, is_start=is_start)
     if is_start and settings.database_url is not None:
         await refuse_wrong_postgres(settings.database_url)
-    _log.info("watching %d partitions; a lease lasts %g s", len(partitions), settings.lease_seconds)
-    shared = Shared()
-    loops = [
-        loop
-        for partition in partitions
-        for loop in (
-            LapseLoop(client, partition, settings),
-            TimerLoop(client, partition, settings),
-            DecisionLoop(client, partition),
-            WorkersLoop(client, partition, settings),
-            FireLoop(client, partition, shared),
-        )
-    ]
+    _log.info("watching %d partitions; a lease lasts %g s", settings.partitions, settings.lease_seconds)
+    runs: list[Run] = [loop.run for one in partitions for loop in _loops_of(client, one, settings, shared)]
+    if lives is not None:
+        runs = [lives.run]
+    tasks = [asyncio.create_task(run()) for run in runs]
+    try:
+        if lives is not None:
+            await _until(lives.began, tasks)
+        tasks += [asyncio.create_task(run()) for run in _of_all(client, partitions, settings, shared)]
+        with at_work():
+            await asyncio.gather(*tasks)
+    finally:
+        await cancel_all(tasks)
+
+
+def _loops_of(
+    client: AsyncRedis, partition: Partition, settings: Settings, shared: Shared
+) -> tuple[LapseLoop, TimerLoop, DecisionLoop, WorkersLoop, FireLoop]:
+    return (
+        LapseLoop(client, partition, settings),
+        TimerLoop(client, partition, settings),
+        DecisionLoop(client, partition),
+        WorkersLoop(client, partition, settings),
+        FireLoop(client, partition, shared),
+    )
+
+
+async def _watch_one(client: AsyncRedis, partition: Partition, settings: Settings, shared: Shared) -> None:
+    """Watches one partition until it is lost."""
+    loops = _loops_of(client, partition, settings, shared)
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await cancel_all(tasks)
+
+
+def _of_all(
+    client: AsyncRedis, partitions: Sequence[Partition], settings: Settings, shared: Shared
+) -> list[Run]:
+    """What is done for all partitions together."""
     if settings.database_url is None:
         _log.warning(
             "FLOWER_DATABASE_URL is not set: changes of ms_flow_control reach Redis by the API alone, and"
             " those of ms_schedule not at all"
         )
-    else:
-        url = settings.database_url
-        tasks.append(asyncio.create_task(ControlLoop(client, partitions, url).run()))
-        tasks.append(asyncio.create_task(ScheduleSyncLoop(client, partitions, url, shared).run()))
-        tasks.append(asyncio.create_task(BackfillLoop(settings).run()))
-        tasks.append(asyncio.create_task(KeptSignalsLoop(settings).run()))
+        return []
+    where = (client, partitions, settings.database_url)
+    loops = (
+        ControlLoop(*where, count=settings.partitions),
+        ScheduleSyncLoop(*where, shared, count=settings.partitions),
+        BackfillLoop(settings),
+        KeptSignalsLoop(settings),
+    )
+    if is_cluster(client):
+        return [partial(_whatever_is_lost, loop.run) for loop in loops]
+    return [loop.run for loop in loops]
+
+
+async def _whatever_is_lost(run: Run) -> None:
+    """What is done for all partitions goes on with those that are there."""
+
+    async def wait(error: LostError) -> None:
+        _log.debug("a partition was lost meanwhile: %s", error)
+        await SYSTEM_CLOCK.rest(_AGAIN_SECONDS)
+
+    await again_after_losses(asyncio.Event(), lambda _: run(), wait)
+
+
+async def _until(began: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Until it has begun; raises what ends a task before that."""
+    waiting = asyncio.create_task(began.wait())
     try:
-        with at_work():
-            await asyncio.gather(*tasks)
+        await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
     finally:
-        await cancel_all(tasks)
+        await cancel_all([waiting])

@@ -92,7 +92,7 @@ class ExchangeLoop:
         self.deciding: asyncio.Task[None] | None = None
         self._refused: Counter[str] = Counter() if refused is None else refused
         self.partition = partition
-        self._own_version = own_version
+        self.own_version = own_version
         self._other_versions = OtherVersions(client, partition, clock=clock)
         self.slot_use = SlotUse(self.wake)
         self.when_idle: list[Callable[[], None]] = []  # the bell loops listen then
@@ -123,6 +123,7 @@ class ExchangeLoop:
         self._reading = StoreBackoff(_log, f"Redis (inputs of partition {partition.number})", clock=clock)
         self._clock = clock
         self._opens_at: float | None = None  # when a rate lets more start
+        self._is_abandoned = False
         slots.add(self.slot_use)
 
     async def run(self) -> None:
@@ -165,6 +166,8 @@ class ExchangeLoop:
 
     def finish(self, attempt: Attempt, outcome: Outcome | None) -> None:
         """Takes an attempt's outcome, to be handed in at once; None drops the attempt."""
+        if self._is_abandoned:
+            outcome = None
         attempt.outcome = outcome
         if attempt.log is not None:
             attempt.log.close()  # its last lines are before its outcome
@@ -176,7 +179,36 @@ class ExchangeLoop:
             self.slot_use.used -= 1
             self.slot_use.heavy_used -= attempt.heavy
             self._slots.wake_rivals(self.slot_use)
+            self._leave_slots()
         self._woken.set()
+
+    def abandon(self) -> None:
+        """Its partition was lost, and nothing is exchanged any more: attempts that run are stopped, and those
+        that cannot be keep their slots until they end. To be called when :meth:`run` has ended."""
+        running = self.running()
+        self._is_abandoned = True
+        self._claiming = self._calling = False
+        self.calling_since = None
+        self._done.clear()
+        self._standing.clear()
+        for held in self._held.values():
+            held.clear()
+        use = self.slot_use
+        use.due = use.heavy_due = use.deaf = False
+        still = {*running, *self._stuck}
+        use.used, use.heavy_used = len(still), sum(attempt.heavy for attempt in still)
+        for attempt in running:
+            self._stuck[attempt] = None
+            stopped = self._executor.stop(attempt, Told.GONE)
+            _log.warning("%s: its partition was lost: %s", attempt, _STOPPED if stopped else _ON_A_THREAD)
+        self.handed_in.set()
+        self.quiet.set()
+        self._leave_slots()
+        self._slots.wake_rivals(use)
+
+    def _leave_slots(self) -> None:
+        if self._is_abandoned and not self._stuck:
+            self._slots.remove(self.slot_use)
 
     def leases(self) -> dict[bytes, list[bytes]]:
         """The leases held, by queue, as the heartbeat wants them; may be called from another thread."""
@@ -239,7 +271,7 @@ class ExchangeLoop:
         """Which live versions of a program may take a claim's task, of which this worker's refuses the
         parameters; it waits for a Redis that is away."""
         look = partial(
-            self._other_versions.fit, self._own_version.digest, own, program, queue_name(claim), parameters
+            self._other_versions.fit, self.own_version.digest, own, program, queue_name(claim), parameters
         )
         return await until_it_works(look, self._reading, clock=self._clock)
 
@@ -338,7 +370,7 @@ class ExchangeLoop:
 
     async def _send(self, call: _Call) -> Exchange:
         service = [*self._queues.args(), *self._programs[call.ask.kind]]  # the same, however often it is sent
-        version = self._own_version.digest
+        version = self.own_version.digest
         while True:
             crash_point("exchange.before")
             try:

@@ -14,7 +14,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from flower_engine.log.client import connect_blocking, descriptors, names_cluster
+from flower_engine.log.client import connect_blocking, descriptors
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.process_forks import hide_from_copies
@@ -26,6 +26,7 @@ from flower_worker.child_processes import Processes
 from flower_worker.exchange import ExchangeLoop
 
 _log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
 
 _MOST_STUCK = 20  # that operators are shown
 _MOST_OUTDATED = 20
@@ -39,44 +40,44 @@ class HeartbeatLoop:
         self,
         settings: Settings,
         info: WorkerInfo,
-        exchanges: Sequence[ExchangeLoop],
         processes: Processes,
-        on_failure: Callable[[Exception], None],
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """``on_failure`` is called on the event loop with what no waiting heals; heartbeats end then."""
         self.began = asyncio.Event()  # operators and the API can see the worker
         self.settings = settings
         self._info = info
-        self._exchanges = exchanges
         self._ability = processes.ability
         self._image = processes.image
-        self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._clock = clock
-        assert settings.redis_url is not None
-        groups = [[one] for one in exchanges] if names_cluster(settings.redis_url) else [list(exchanges)]
-        self._beats = [_Beat(self, group, clock) for group in groups]
+        self._began = clock.monotonic()
+        self._beats: list[Beat] = []
 
-    def start(self) -> None:
-        for beat in self._beats:
-            beat.thread.start()
+    def start(self, exchanges: Sequence[ExchangeLoop], on_failure: Callable[[Exception], None]) -> "Beat":
+        """Begins with the heartbeats of some partitions. ``on_failure`` is called on the event loop with what
+        no waiting heals; they end then."""
+        beat = Beat(self, exchanges, on_failure, self._clock)
+        self._beats.append(beat)
+        beat.thread.start()
+        return beat
+
+    def end(self, beat: "Beat") -> None:
+        """Sends no more of these: their partitions were lost."""
+        beat.is_over = True
+        beat.due.set()
+        self._beats.remove(beat)
 
     @property
     def is_started(self) -> bool:
         """Whether heartbeats may have been sent."""
-        return any(beat.thread.ident is not None for beat in self._beats)
+        return bool(self._beats)
 
     def seconds_ago(self) -> float:
         """How long ago Redis answered the last heartbeat; from the beginning, if it has answered none. Of
         several partitions: of that for which it is longest."""
-        return self._clock.monotonic() - min(beat.beaten for beat in self._beats)
-
-    def tell_signatures(self, digest: str) -> None:
-        """From the next heartbeat on the worker's programs are published under this digest."""
-        self._info = msgspec.structs.replace(self._info, signatures=digest)
+        return self._clock.monotonic() - min((beat.beaten for beat in self._beats), default=self._began)
 
     async def stop(self, timeout_seconds: float) -> None:
         """Ends the loop; a heartbeat under way is waited for so long."""
@@ -89,14 +90,6 @@ class HeartbeatLoop:
                 left = max(0.0, until - self._clock.monotonic())
                 await asyncio.to_thread(beat.thread.join, left)
 
-    def works(self) -> "Sequence[_Beat]":
-        """Its pieces of work; see ``work_done.py``."""
-        return self._beats
-
-    def is_apart(self, exchanges: Sequence[ExchangeLoop]) -> bool:
-        """Whether these are not all partitions."""
-        return len(exchanges) < len(self._exchanges)
-
     def is_to_stop(self) -> bool:
         return self._stop.is_set()
 
@@ -104,22 +97,21 @@ class HeartbeatLoop:
         """For so long, or until it is to stop."""
         self._stop.wait(seconds)
 
-    def fail(self, error: Exception) -> None:
-        """No waiting heals it; for any thread."""
-        self._tell(self._on_failure, error)
+    def tell(self, callback: Callable[..., object], *arguments: object) -> None:
+        """Calls it on the event loop; for any thread."""
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
     def note_begun(self) -> None:
         """A heartbeat was answered; for any thread."""
         if not self.began.is_set():
-            self._tell(self.began.set)
-
-    def run_once(self, client: Redis) -> None:
-        """One heartbeat a partition."""
-        self.beat(client, self._exchanges)
+            self.tell(self.began.set)
 
     def beat(self, client: Redis, exchanges: Sequence[ExchangeLoop]) -> None:
-        info = self._info_now()
+        """One heartbeat a partition."""
+        told = self._info_now()
         for exchange in exchanges:
+            info = _encode(msgspec.structs.replace(told, signatures=exchange.own_version.digest))
             untold = exchange.take_untold()
             standing = exchange.take_standing()
             try:
@@ -143,38 +135,43 @@ class HeartbeatLoop:
                 raise
             if gone:
                 exchange.note_gone(gone)
-                self._tell(exchange.lose, gone)
+                self.tell(exchange.lose, gone)
 
-    def _info_now(self) -> bytes:
-        stuck = [text for exchange in self._exchanges for text in exchange.stuck()]
-        transfers = [text for exchange in self._exchanges for text in exchange.transfers()]
-        running = sum(len(leases) for exchange in self._exchanges for leases in exchange.leases().values())
-        return msgspec.json.encode(
-            msgspec.structs.replace(
-                self._info,
-                running=running,
-                stuck=tuple(stuck[:_MOST_STUCK]),
-                transfers=tuple(hide_secrets(text) for text in transfers[:_MOST_STUCK]),
-                unable=dict(self._ability.unable),
-                outdated=tuple(self._image.outdated()[:_MOST_OUTDATED]),
-            )
+    def _info_now(self) -> WorkerInfo:
+        exchanges = [exchange for beat in list(self._beats) for exchange in beat.exchanges]
+        stuck = [text for exchange in exchanges for text in exchange.stuck()]
+        transfers = [text for exchange in exchanges for text in exchange.transfers()]
+        running = sum(len(leases) for exchange in exchanges for leases in exchange.leases().values())
+        return msgspec.structs.replace(
+            self._info,
+            running=running,
+            stuck=tuple(stuck[:_MOST_STUCK]),
+            transfers=tuple(hide_secrets(text) for text in transfers[:_MOST_STUCK]),
+            unable=dict(self._ability.unable),
+            outdated=tuple(self._image.outdated()[:_MOST_OUTDATED]),
         )
 
-    def _tell(self, callback: Callable[..., object], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(callback, *arguments)
 
-
-class _Beat:
+class Beat:
     """The heartbeats of some partitions: a thread and a connection."""
 
-    def __init__(self, loop: HeartbeatLoop, exchanges: Sequence[ExchangeLoop], clock: Clock) -> None:
+    def __init__(
+        self,
+        loop: HeartbeatLoop,
+        exchanges: Sequence[ExchangeLoop],
+        on_failure: Callable[[Exception], None],
+        clock: Clock,
+    ) -> None:
+        """See :meth:`HeartbeatLoop.start`."""
         self._loop = loop
-        self._exchanges = exchanges
+        self._on_failure = on_failure
         self._clock = clock
+        self.exchanges = exchanges
+        self.is_over = False
         numbers = [exchange.partition.number for exchange in exchanges]
         self._partition = numbers[0] if len(numbers) == 1 else None
-        of = f" of partition {self._partition}" if loop.is_apart(exchanges) else ""
+        is_apart = len(numbers) < loop.settings.partitions
+        of = f" of partition {self._partition}" if is_apart else ""
         self._name = f"heartbeats{of}"
         self._backoff = StoreBackoff(_log, f"Redis ({self._name})", clock=clock)
         self.beaten = clock.monotonic()
@@ -196,13 +193,13 @@ class _Beat:
         assert loop.settings.redis_url is not None
         with connect_blocking(loop.settings.redis_url) as client:
             hide_from_copies(client, descriptors)
-            while not loop.is_to_stop():
+            while not (self.is_over or loop.is_to_stop()):
                 try:
-                    loop.beat(client, self._exchanges)
+                    loop.beat(client, self.exchanges)
                 except (RedisError, OSError) as error:
                     loop.wait(self._backoff.failed(error))
                 except Exception as error:  # noqa: BLE001 # without heartbeats the worker must not go on
-                    loop.fail(error)
+                    loop.tell(self._on_failure, error)
                     return
                 else:
                     self._note_success()

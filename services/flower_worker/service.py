@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from flower_engine.blobs.blob import access
 from flower_engine.blobs.blob_stores import BlobStores
 from flower_engine.errors import LostError
-from flower_engine.log.client import connect, descriptors
+from flower_engine.log.client import AsyncRedis, connect, descriptors, is_cluster
+from flower_engine.log.partition import Partition
 from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.programs.code_image import Image
 from flower_engine.programs.program_modules import load_programs
 from flower_engine.runtime.asyncio_tasks import unless_stopped
-from flower_engine.runtime.installation import open_partitions
+from flower_engine.runtime.installation import make_sure_of_servers, open_partitions
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.probes import probes_of
 from flower_engine.runtime.process_forks import hide_from_copies
@@ -76,7 +77,7 @@ class WorkerService:
 
             async def work(is_start: bool) -> None:
                 """One life of the worker: until ``stop`` is set, or Redis is lost."""
-                partitions = await unless_stopped(stop, open_partitions(client, settings, is_start=is_start))
+                partitions = await unless_stopped(stop, _open(client, settings, is_start))
                 if partitions is None:
                     return
                 if self._left:
@@ -117,3 +118,11 @@ class WorkerService:
         """Hands back what could not be stopped; whether anything still runs. See ``Worker.hand_back``."""
         now = self._worker is not None and self._worker.hand_back()
         return now or any(one.is_at_work() for one in self._before)
+
+
+async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[Partition]:
+    """All partitions; of a cluster none, as the worker looks for each by itself."""
+    if is_cluster(client):
+        await make_sure_of_servers(client, settings)
+        return []
+    return await open_partitions(client, settings, is_start=is_start)

@@ -25,10 +25,25 @@ def signatures_of(registry: Registry) -> dict[str, Signature]:
     return {one.name: one.binder.signature for one in sorted(registry, key=lambda program: program.name)}
 
 
+class Described:
+    """What a worker's programs say of themselves, found once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.signatures: Signatures = signatures_of(registry)
+        self._registry = registry
+        self._whole: asyncio.Task[Signatures] | None = None
+
+    async def whole(self) -> Signatures:
+        """All of it, which takes time to find."""
+        if self._whole is None:
+            self._whole = asyncio.create_task(_whole(self._registry))
+        return await asyncio.shield(self._whole)
+
+
 async def keep_published(
     client: AsyncRedis,
     partitions: Sequence[Partition],
-    registry: Registry,
+    described: Described,
     began: asyncio.Event,
     tell: Callable[[str], None],
 ) -> None:
@@ -40,9 +55,9 @@ async def keep_published(
     async def publish_all() -> None:
         nonlocal whole
         if whole is None:
-            await _publish(signatures_of(registry))
+            await _publish(described.signatures)
             await began.wait()
-            whole = await _whole(registry)
+            whole = await described.whole()
         await _publish(whole)
         tell(digest_of(whole))
 

@@ -66,6 +66,11 @@ class Slots:
         """Makes a partition one of those that slots are dealt to."""
         self._uses.append(use)
 
+    def remove(self, use: SlotUse) -> None:
+        """It is none of them any more, and uses none."""
+        if use in self._uses:
+            self._uses.remove(use)
+
     def free(self, use: SlotUse) -> int:
         """How many tasks this partition may take now."""
         free = self.slots - sum(other.used for other in self._uses)
@@ -102,7 +107,7 @@ class Slots:
 
     def wake_rivals(self, use: SlotUse) -> None:
         """Tells the other partitions that slots may be free."""
-        if len(self._uses) > 1:
+        if len(self._uses) > 1 or use not in self._uses:
             for other in self._uses:
                 if other is not use and (other.due or other.heavy_due or other.deaf):
                     other.deaf = False

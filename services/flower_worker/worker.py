@@ -10,7 +10,8 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from flower_engine.blobs.blob_stores import BlobStores, read
-from flower_engine.log.client import AsyncRedis
+from flower_engine.errors import LostError
+from flower_engine.log.client import AsyncRedis, is_cluster
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.model.blob_ref import BlobRef
@@ -20,8 +21,10 @@ from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.loop import until_it_works
+from flower_engine.runtime.partition_lives import PartitionLives, finder
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import at_work
+from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.worker_transitions import Service, attend, leave, program_args
 from flower_worker.ability import Ability
 from flower_worker.asking import Asking
@@ -35,10 +38,12 @@ from flower_worker.heartbeat import HeartbeatLoop
 from flower_worker.identity import make_worker_info
 from flower_worker.inputs import Inputs
 from flower_worker.last_act import hand_back_all
+from flower_worker.left_behind import say_unknown
 from flower_worker.other_versions import OwnVersion
+from flower_worker.partition_work import PartitionWork
 from flower_worker.queues import Queues
 from flower_worker.secret_values import Secrets
-from flower_worker.signature_publisher import keep_published
+from flower_worker.signature_publisher import Described, keep_published
 from flower_worker.slots import AskKind, Slots, SlotsNow
 from flower_worker.storing import Storing
 from flower_worker.task_logs.task_logs import TaskLogs
@@ -58,7 +63,11 @@ def make_data(settings: Settings, blobs: BlobStores) -> Data:
 
 
 class Worker:
-    """An exchange loop and its bells for each partition, heartbeats for all, and what runs the programs."""
+    """Work on each partition, heartbeats, and what runs the programs.
+
+    On one server it is given all partitions, and ends when they are lost. On a cluster it is given none: it
+    looks for each by itself, and works on those that are there.
+    """
 
     def __init__(
         self,
@@ -78,10 +87,8 @@ class Worker:
         self._blobs = blobs
         self._settings = settings
         self._client = client
-        self._partitions = partitions
         self._queues = Queues(settings.queues)
         self._info = make_worker_info(settings, registry, self._queues.names)
-        self._own_version = OwnVersion(self._info.signatures)
         self._light = tuple(sorted(one.name for one in registry if one.kind is not Kind.PROCESS))
         self._ability = Ability(one.name for one in registry if one.kind is Kind.PROCESS)
         self._ability.when_changed.append(self._follow_ability)
@@ -95,12 +102,20 @@ class Worker:
             max_lost=settings.max_lost,
             logs=logs,
         )
-        self._make_loops()
-        self._heartbeats = HeartbeatLoop(settings, self._info, self._exchanges, self._processes, self._fail)
+        self._slots, self._programs = self._make_slots()
+        self._heartbeats = HeartbeatLoop(settings, self._info, self._processes)
+        self._described = Described(registry)
+        own_version = OwnVersion(self._info.signatures)
+        self._works = [self._make_work(partition, own_version) for partition in partitions]
+        self._left_over: list[ExchangeLoop] = []  # of lost partitions, with attempts that do not stop
+        self._lives: PartitionLives | None = None
+        if is_cluster(client):
+            self._lives = PartitionLives(range(settings.partitions), finder(client, settings), self._live)
+        self._is_stopping = asyncio.Event()
+        self._lost: dict[int, set[str]] = {}  # the flows that it had attempts of, by lost partition
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._running: list[asyncio.Task[None]] = []
         self.flows_at_the_end: set[str] = set()  # of which it had attempts when it failed
-        self._registry = registry
         self._publishing: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -128,7 +143,8 @@ class Worker:
         if all(exchange.quiet.is_set() for exchange in self._exchanges):
             return any(exchange.stuck() for exchange in self._exchanges)
         assert self._settings.redis_url is not None
-        hand_back_all(self._settings.redis_url, self._partitions, self._info.worker, self._queues.names)
+        partitions = [work.exchange.partition for work in list(self._works)]
+        hand_back_all(self._settings.redis_url, partitions, self._info.worker, self._queues.names)
         self._processes.kill()  # not before: the loop would hand them in as crashed
         return True
 
@@ -147,40 +163,81 @@ class Worker:
         """How long ago Redis answered its last heartbeat."""
         return self._heartbeats.seconds_ago()
 
-    def _make_loops(self) -> None:
-        settings = self._settings
-        light, heavy = self._light, tuple(self._ability.able)
+    def _make_slots(self) -> tuple[Slots, dict[AskKind, Sequence[Arg]]]:
+        """The slots, and the programs that claims name."""
+        settings, light, heavy = self._settings, self._light, tuple(self._ability.able)
         processes = (settings.processes or os.cpu_count() or 1) if heavy else 0
-        self._slots = slots = Slots(settings.concurrency, processes)
-        self._programs = {
+        return Slots(settings.concurrency, processes), {
             AskKind.ALL: program_args(light + heavy),
             AskKind.LIGHT: program_args(light),
             AskKind.HEAVY: program_args(heavy),
         }
-        self._exchanges = [
-            ExchangeLoop(
-                self._client,
-                partition,
-                self._info.worker,
-                queues=Queues(settings.queues),  # each partition's tasks follow the weights
-                programs=self._programs,
-                slots=slots,
-                executor=self._executor,
-                most_kept=settings.max_kept_mb << 20,
-                own_version=self._own_version,
-                refused=self._refused,
-                decider=Decider(self._client, partition, self._info.worker, self._fetch),
+
+    def _make_work(self, partition: Partition, own_version: OwnVersion) -> PartitionWork:
+        """What there is to do for a partition; nothing of it runs yet."""
+        slots, names, light = self._slots, self._queues.names, self._light
+        exchange = ExchangeLoop(
+            self._client,
+            partition,
+            self._info.worker,
+            queues=Queues(self._settings.queues),  # each partition's tasks follow the weights
+            programs=self._programs,
+            slots=slots,
+            executor=self._executor,
+            most_kept=self._settings.max_kept_mb << 20,
+            own_version=own_version,
+            refused=self._refused,
+            decider=Decider(self._client, partition, self._info.worker, self._fetch),
+        )
+        heavy = tuple(self._ability.able)
+        bells = [
+            BellLoop(self._client, exchange, slots, Service(names, served), heavy=is_heavy)
+            for is_heavy, is_served, served in (
+                (False, bool(light), light),
+                (True, bool(self._ability.programs), heavy),
             )
-            for partition in self._partitions
+            if is_served
         ]
-        self._bells = [
-            BellLoop(
-                self._client, exchange, slots, Service(self._queues.names, served), heavy=served is heavy
-            )
-            for exchange in self._exchanges
-            for served in (light, heavy)
-            if served
-        ]
+        return PartitionWork(exchange, bells, Asking(exchange, slots, names, serves_light=bool(light)))
+
+    @property
+    def _exchanges(self) -> list[ExchangeLoop]:
+        """Of all partitions, and of those that were lost while attempts do not end. For any thread."""
+        return [*(work.exchange for work in list(self._works)), *list(self._left_over)]
+
+    async def _live(self, partition: Partition) -> None:
+        """Works on a partition of a cluster until it is lost, or until cancelled."""
+        if self._is_stopping.is_set():
+            await asyncio.Event().wait()
+        await attend(self._client, partition, self._queues.names)
+        if flows := self._lost.pop(partition.number, None):
+            await say_unknown(self._client, [partition], flows)
+        own_version = OwnVersion(self._info.signatures)
+        work = self._make_work(partition, own_version)
+        self._works.append(work)
+        publishing = asyncio.create_task(self._keep_published([partition], own_version))
+        work.beat = self._heartbeats.start([work.exchange], work.fail)
+        try:
+            await self._heartbeats.began.wait()
+            if self._is_stopping.is_set():
+                work.stop_claiming()
+            await work.run()
+        except LostError:
+            self._lost[partition.number] = work.exchange.flows()
+            work.exchange.abandon()
+            self._left_over = [one for one in (*self._left_over, work.exchange) if one.stuck()]
+            raise
+        finally:
+            await cancel_all([publishing])
+            if partition.number in self._lost:
+                self._works.remove(work)
+                self._heartbeats.end(work.beat)
+
+    async def _keep_published(self, partitions: Sequence[Partition], own_version: OwnVersion) -> None:
+        def tell(digest: str) -> None:
+            own_version.digest = digest
+
+        await keep_published(self._client, partitions, self._described, self._heartbeats.began, tell)
 
     async def _fetch(self, ref: BlobRef) -> bytes:
         """The content of a blob that a condition reads."""
@@ -193,31 +250,27 @@ class Worker:
         self._programs[AskKind.HEAVY] = program_args(able)
         most = self._ability.most
         self._slots.processes_now = (self._slots.processes if most is None else most) if able else 0
-        for bell in self._bells:
-            if bell.heavy:
-                bell.service = Service(self._queues.names, able)
-        for exchange in self._exchanges:
-            exchange.slot_use.heavy_due = True
-            exchange.wake()
-
-    def _tell_version(self, digest: str) -> None:
-        """From now on the worker's programs are published under this digest."""
-        self._own_version.digest = digest
-        self._heartbeats.tell_signatures(digest)
+        for work in self._works:
+            for bell in work.bells:
+                if bell.heavy:
+                    bell.service = Service(self._queues.names, able)
+            work.exchange.slot_use.heavy_due = True
+            work.exchange.wake()
 
     async def _begin(self) -> bool:
         """Queues exist and the worker is known before it claims its first task."""
         backoff = StoreBackoff(_log, "Redis")
         if self._ability.programs:
             self._processes.warm()
-        await until_it_works(self._attend, backoff)
-        self._publishing = asyncio.create_task(
-            keep_published(
-                *(self._client, self._partitions, self._registry),
-                *(self._heartbeats.began, self._tell_version),
-            )
-        )
-        self._heartbeats.start()
+        if self._lives is not None:
+            self._running = [asyncio.create_task(self._lives.run())]
+        else:
+            await until_it_works(self._attend, backoff)
+            exchanges = self._exchanges
+            partitions = [one.partition for one in exchanges]
+            own_version = exchanges[0].own_version
+            self._publishing = asyncio.create_task(self._keep_published(partitions, own_version))
+            self._works[0].beat = self._heartbeats.start(exchanges, self._fail)
         await self._until(asyncio.create_task(self._heartbeats.began.wait()))
         _log.info(
             "worker %s serves queues %s with %d slots: %s",
@@ -229,25 +282,20 @@ class Worker:
         return True
 
     async def _attend(self) -> None:
-        """Queues exist in each partition that is there; the others ask for them when they are back."""
-        await from_each(
-            self._client, self._partitions, lambda one: attend(self._client, one, self._queues.names)
-        )
+        """Queues exist in each partition."""
+        for exchange in self._exchanges:
+            await attend(self._client, exchange.partition, self._queues.names)
 
     async def _work(self, stop: asyncio.Event) -> None:
-        self._running = [asyncio.create_task(exchange.run()) for exchange in self._exchanges]
-        bells = [asyncio.create_task(bell.run()) for bell in self._bells]
-        asking = [
-            Asking(exchange, self._slots, self._queues.names, serves_light=bool(self._light))
-            for exchange in self._exchanges
-        ]
+        if self._lives is None:
+            self._running = [asyncio.create_task(work.run()) for work in self._works]
         try:
-            with at_work(*asking, *self._heartbeats.works()):
-                await self._until(asyncio.create_task(stop.wait()), *bells)
+            with at_work():
+                await self._until(asyncio.create_task(stop.wait()))
         finally:
-            for exchange in self._exchanges:
-                exchange.stop_claiming()
-            await cancel_all(bells)
+            self._is_stopping.set()
+            for work in self._works:
+                work.stop_claiming()
 
     async def _drain(self) -> None:
         _log.info("worker %s stops: it takes no more tasks", self._info.worker)
@@ -260,9 +308,9 @@ class Worker:
         await self._heartbeats.stop(_LEAVE_SECONDS)  # a heartbeat after it has left would bring it back
         await self._leave()
 
-    async def _until(self, end: asyncio.Task[Any], *others: asyncio.Task[None]) -> None:
+    async def _until(self, end: asyncio.Task[Any]) -> None:
         """Waits for the end; raises at once what ends a loop before that."""
-        loops = (self._failure, *self._running, *others)
+        loops = (self._failure, *self._running)
         try:
             await asyncio.wait({end, *loops}, return_when=asyncio.FIRST_COMPLETED)
             for loop in loops:
@@ -277,7 +325,7 @@ class Worker:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 left = await from_each(
                     self._client,
-                    self._partitions,
+                    [work.exchange.partition for work in self._works],
                     lambda one: leave(self._client, one, self._info.worker, self._queues.names),
                 )
                 left.raise_away()

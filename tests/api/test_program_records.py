@@ -19,7 +19,7 @@ ROWS = "SELECT program, hash, kind FROM ms_program ORDER BY program, hash"
 
 
 def _loop(api: RunningApi, engine: Engine) -> ProgramRecordsLoop:
-    return ProgramRecordsLoop(engine.client, engine.partition, api.settings)
+    return ProgramRecordsLoop(engine.client, [engine.partition], api.settings)
 
 
 async def _forget_workers(engine: Engine) -> None:

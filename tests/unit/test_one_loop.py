@@ -28,6 +28,7 @@ LOOPS = {
     "shared/flower_engine/flows/task_log_followers.py": "paced by what comes; says that a store is away",
     "shared/flower_engine/projection/maintain/replay.py": "gives way to others between two pages",
     "shared/flower_engine/runtime/loop.py": "it is the loop",
+    "shared/flower_engine/runtime/partition_lives.py": "a partition is looked for anew once it was lost",
     "shared/flower_engine/runtime/loss_recovery.py": "what is lost is looked up anew after each recovery",
 }
 """Files in which something is slept for between two rounds, each with the reason that it is no ``Loop``."""

@@ -13,7 +13,7 @@ from flower_engine.insight.published_signatures import (
 from flower_engine.log.client import send
 from flower_engine.programs.published_program import PublishedProgram
 from flower_engine.programs.registry import Registry
-from flower_worker.signature_publisher import keep_published, signatures_of
+from flower_worker.signature_publisher import Described, keep_published, signatures_of
 from scripts.engine import Engine
 from worker.running import InProcess, eventually, the_worker
 
@@ -82,7 +82,7 @@ async def test_a_type_whose_schema_takes_for_ever_holds_nothing_up(engine: Engin
     registry.add(takes_slow, "Slow", None)
     pair = (digest_of(signatures_of(registry)), "Slow")
     publishing = asyncio.create_task(
-        keep_published(engine.client, [engine.partition], registry, began, told.append)
+        keep_published(engine.client, [engine.partition], Described(registry), began, told.append)
     )
 
     async def published() -> bool:

@@ -129,13 +129,19 @@ async def _recover(settings: "Settings", force: bool) -> None:
     from flower_engine.store_faults import sentence_of
 
     assert settings.redis_url is not None
+    away: dict[int, str] = {}
     async with connect(settings.redis_url) as client:
         try:
             with Bars(out) as bars:
-                done = await recover_lost(client, settings, bars.tell, force=force)
+                done = await recover_lost(client, settings, bars.tell, force=force, away=away)
         except (RedisError, psycopg.Error, OSError) as error:
             raise StoreError(f"{sentence_of(error)}; nothing is lost by running this again") from error
     for result in done:
         out.print(str(result), markup=False)
+    for number, why in away.items():
+        sentence = f"partition {number} is away, and was not looked at: {why}. Run this again when it is back"
+        out.print(sentence, markup=False, highlight=False)
+    if away:
+        raise typer.Exit(1)
     if not done:
         out.print("Redis has everything that the archive says it should have: nothing to recover")

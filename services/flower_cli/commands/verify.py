@@ -16,6 +16,8 @@ from flower_cli.commands.rebuilt_tables import (
 from flower_cli.options import HomeOption, LogLevelOption
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from flower_engine.log.client import AsyncRedis
     from flower_engine.projection.database import Connection
     from flower_engine.projection.maintain.replay import Selection
@@ -97,8 +99,8 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
 
     from flower_cli.console import out
     from flower_cli.progress import Bars
-    from flower_engine.errors import StoreError
-    from flower_engine.log.client import connect
+    from flower_engine.errors import LostError, StoreError
+    from flower_engine.log.client import connect, is_cluster
     from flower_engine.projection import database
     from flower_engine.projection.maintain.gaps import read_gaps
     from flower_engine.projection.write.projected_positions import read_positions
@@ -109,6 +111,7 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
     assert settings.redis_url is not None
     assert settings.database_url is not None
     differs = False
+    missing: list[int] = []
     try:
         async with (
             connect(settings.redis_url) as client,
@@ -117,8 +120,16 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
             for gap in await read_gaps(connection):
                 _say(str(gap))
             for row in await read_positions(connection):
-                with Bars(out) as bars:
-                    checked = await check_redis(client, connection, row, bars.tell)
+                try:
+                    with Bars(out) as bars:
+                        checked = await check_redis(client, connection, row, bars.tell)
+                except (RedisError, OSError, LostError) as error:
+                    if not is_cluster(client):
+                        raise
+                    _say(f"Redis, partition {row.partition} cannot be compared: {error}")
+                    differs = True
+                    missing.append(row.partition)
+                    continue
                 for sentence in checked.differences[:_MOST_SHOWN]:
                     await _show_sentence(connection, sentence)
                 count = len(checked.differences)
@@ -137,14 +148,17 @@ async def _verify_redis(settings: "Settings", repair: bool) -> bool:
                     with Bars(out) as bars:
                         _say(f"repaired: {await rebuild(client, connection, settings, row, bars.tell)}")
                 differs = differs or count > 0
-            differs = await _verify_control(client, connection, repair) or differs
+            differs = await _verify_control(client, connection, repair, missing) or differs
     except (RedisError, OSError) as error:
         raise StoreError(sentence_of(error)) from error
     return differs
 
 
-async def _verify_control(client: "AsyncRedis", connection: "Connection", repair: bool) -> bool:
-    """Whether Redis limits, pauses, weighs or strikes otherwise than the tables say, in any partition."""
+async def _verify_control(
+    client: "AsyncRedis", connection: "Connection", repair: bool, missing: "Collection[int]"
+) -> bool:
+    """Whether Redis limits, pauses, weighs or strikes otherwise than the tables say, in any partition that is
+    not ``missing``."""
     from flower_engine.log.partition import Partition
     from flower_engine.projection.definitions.flow_control_rows import read_controls
     from flower_engine.projection.write.projected_positions import read_positions
@@ -155,17 +169,21 @@ async def _verify_control(client: "AsyncRedis", connection: "Connection", repair
     )
 
     rows = await read_positions(connection)
-    partitions = [Partition(row.partition, row.installation, row.generation) for row in rows]
-    for problem in problems_of_controls(await read_controls(connection), len(partitions)):
+    partitions = [
+        Partition(row.partition, row.installation, row.generation)
+        for row in rows
+        if row.partition not in missing
+    ]
+    for problem in problems_of_controls(await read_controls(connection), len(rows)):
         _say(problem)
     count = 0
     for partition in partitions:
-        found = await control_differences(client, connection, partition, len(partitions))
+        found = await control_differences(client, connection, partition, len(rows))
         for sentence in found:
             _say(f"partition {partition.number}: {sentence}")
         count += len(found)
     _say(f"flow control: {count:,} differences")
-    if count and repair and await try_to_bring_control(client, connection, partitions) is not None:
+    if count and repair and await try_to_bring_control(client, connection, partitions, len(rows)) is not None:
         _say("repaired: Redis holds what the tables of flow control say")
     return count > 0
 
@@ -190,7 +208,8 @@ async def _refuse_during_a_recovery(settings: "Settings") -> None:
 
     from flower_engine.errors import LostError, StoreError
     from flower_engine.log.client import connect
-    from flower_engine.log.partition import read_meta
+    from flower_engine.log.each_partition import from_each
+    from flower_engine.log.partition import Partition, read_meta
     from flower_engine.projection import database
     from flower_engine.projection.write.projected_positions import read_positions
     from flower_engine.runtime.redis_loss import why_not
@@ -199,11 +218,12 @@ async def _refuse_during_a_recovery(settings: "Settings") -> None:
     assert settings.redis_url is not None
     assert settings.database_url is not None
     async with await database.connect(settings.database_url, "verify") as connection:
-        numbers = [row.partition for row in await read_positions(connection)]
+        rows = await read_positions(connection)
+    asked = [Partition(row.partition, row.installation, row.generation) for row in rows]
     try:
         async with connect(settings.redis_url) as client:
-            for number in numbers:
-                meta = await read_meta(client, number)
+            told = await from_each(client, asked, lambda one: read_meta(client, one.number))
+            for number, meta in told.found.items():
                 if meta is not None and meta.recovering and not meta.generation:
                     raise LostError(f"{why_not(number, meta)}: verify when that is done")
     except (RedisError, OSError) as error:

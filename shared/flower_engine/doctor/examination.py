@@ -25,7 +25,9 @@ from flower_engine.doctor import (
 from flower_engine.doctor.findings import Finding, and_more, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import FlowerError
-from flower_engine.log.client import connect, one_server, send
+from flower_engine.log.client import connect, is_cluster, one_server, send
+from flower_engine.log.each_partition import from_each
+from flower_engine.log.partition import Partition
 from flower_engine.projection import database
 from flower_engine.store_faults import Kind, fault_of, one_line
 
@@ -123,7 +125,13 @@ async def _stores(subject: Subject, findings: list[Finding]) -> AsyncGenerator[N
             stack.push_async_callback(client.aclose)
 
             async def reach_redis() -> None:
-                await send(one_server(client, 0), "PING")
+                some = [Partition(number, "", "") for number in range(settings.partitions)]
+                some = some if is_cluster(client) else some[:1]
+
+                async def ping(one: Partition) -> None:
+                    await send(one_server(client, one.number), "PING")
+
+                await from_each(client, some, ping, seconds=_REACH_SECONDS / 2)
                 subject.redis = client
 
             await _reach("redis", "Redis", reach_redis, findings)

@@ -3,27 +3,40 @@
 from flower_engine.doctor.findings import Finding, and_more, ok, problem, warning
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import FlowerError, LostError
-from flower_engine.log.partition import Meta, Partition, read_meta
+from flower_engine.log.client import is_cluster
+from flower_engine.log.each_partition import from_each
+from flower_engine.log.partition import Partition, read_meta
 from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.projection.maintain.gaps import outdated_flows, read_gaps
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime.flow_control_sync import control_differences, problems_of_controls
 from flower_engine.runtime.installation import check_installation
 from flower_engine.runtime.redis_loss import why_not
+from flower_engine.store_faults import words_of
 
 _RECOVER = "flower recover makes Redis anew from the archive (docs/operations.md, 'When Redis is lost')"
 _URLS = "set FLOWER_REDIS_URL, FLOWER_DATABASE_URL and FLOWER_PARTITIONS as they were, for all services"
 
 
 async def partitions(subject: Subject) -> list[Finding]:
-    """Which partitions Redis has, and which of them are halted; Redis alone is asked."""
-    check, client = "partitions", subject.client
-    first = await read_meta(client, 0)
-    count = first.partitions if first is not None and first.partitions else subject.settings.partitions
+    """Which partitions Redis has, and which of them are halted, or away; Redis alone is asked."""
+    check, client, settings = "partitions", subject.client, subject.settings
+    asked = [Partition(number, "", "") for number in range(settings.partitions if is_cluster(client) else 1)]
+    told = await from_each(client, asked, lambda one: read_meta(client, one.number))
+    first = next((meta for meta in told.found.values() if meta is not None), None)
+    count = subject.partition_count = first.partitions if first and first.partitions else settings.partitions
+    for number in range(len(asked), count):
+        told.found[number] = await read_meta(client, number)
     found: list[Finding] = []
     halted: list[str] = []
     for number in range(count):
-        meta: Meta | None = first if number == 0 else await read_meta(client, number)
+        if number in told.away:
+            detail = f"partition {number} is away: {words_of(told.away[number])}"
+            found.append(
+                problem(check, detail, "its flows stand still; see that its node, or a replica, runs")
+            )
+            continue
+        meta = told.found[number]
         if meta is not None and meta.generation:
             subject.partitions.append(Partition(number, meta.installation, meta.generation))
         elif meta is not None or subject.projected or number:
@@ -31,7 +44,7 @@ async def partitions(subject: Subject) -> list[Finding]:
     found += [problem(check, why, _RECOVER) for why in halted[:5]]
     if len(halted) > 5:
         found.append(problem(check, f"{len(halted) - 5:,} more partitions are lost or halted", _RECOVER))
-    if subject.partitions and not halted:
+    if subject.partitions and not found:
         found.append(ok(check, f"all {count} can be worked on" if count > 1 else "there is one, at work"))
     return found
 
@@ -74,7 +87,7 @@ async def history(subject: Subject) -> list[Finding]:
 async def flow_control(subject: Subject) -> list[Finding]:
     """Whether limits, pauses and strikes in Redis are those of the tables."""
     check, connection = "flow control", subject.connection
-    count = len(subject.partitions)
+    count = subject.partition_count
     advice = "correct the row: flower limit, flower strike, or SQL"
     controls = await read_controls(connection)
     found = [warning(check, said, advice) for said in problems_of_controls(controls, count)[:10]]

@@ -44,6 +44,7 @@ class Subject:
     postgres: Connection | None = None
     has_tables: bool = False
     partitions: list[Partition] = field(default_factory=list)  # those that can be worked on
+    partition_count: int = 1  # of all
     projected: list[Projected] = field(default_factory=list)
     workers: list[WorkerInfo] = field(default_factory=list)
     overviews: list[Overview] | None = None  # of some partitions, read once

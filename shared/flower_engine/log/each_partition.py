@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from redis.exceptions import RedisError
 
+from flower_engine.errors import LostError
 from flower_engine.log.client import AsyncRedis, is_cluster
 from flower_engine.log.partition import Partition
 
@@ -14,9 +15,13 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 
 
+class StandsStillError(RedisError):
+    """A partition is lost, while others are not: it is waited for like one that is away."""
+
+
 @dataclass
 class FromEach(Generic[T]):
-    """What each partition said, by number, and the errors of those that are away."""
+    """What each partition said, by number, and the errors of those that are away, or lost."""
 
     found: dict[int, T] = field(default_factory=dict[int, T])
     away: dict[int, Exception] = field(default_factory=dict[int, Exception])
@@ -42,7 +47,7 @@ async def from_each(
     server one after the other, and what fails fails, as it would for all.
 
     Raises:
-        RedisError, OSError: none of them answers.
+        RedisError, OSError, LostError: none of them answers as it should.
     """
     asked = list(partitions)
     if not is_cluster(client):
@@ -54,14 +59,20 @@ async def from_each(
 
     told = await asyncio.gather(*map(ask, asked), return_exceptions=True)
     said = FromEach[T]()
+    lost: LostError | None = None
     for partition, outcome in zip(asked, told, strict=True):
-        if isinstance(outcome, RedisError | OSError):
+        if isinstance(outcome, LostError):
+            lost = outcome
+            said.away[partition.number] = StandsStillError(str(outcome))
+        elif isinstance(outcome, RedisError | OSError):
             said.away[partition.number] = outcome
         elif isinstance(outcome, BaseException):
             raise outcome
         else:
             said.found[partition.number] = outcome
     if not said.found:
+        if lost is not None:
+            raise lost
         said.raise_away()
     return said
 

@@ -28,9 +28,10 @@ from flower_engine.projection.write.projected_positions import (
 from flower_engine.runtime.backoff import StoresBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import until_it_works, until_there
+from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis
-from flower_engine.store_faults import fault_of, is_refused, refuse_unusable
+from flower_engine.store_faults import fault_of, is_refused, refuse_unusable, words_of
 from flower_engine.transitions.installation_transitions import install
 
 _log = logging.getLogger(__name__)
@@ -118,6 +119,52 @@ async def ensure_installation(
     return await _patiently(settle, is_start)
 
 
+async def make_sure_of_servers(client: AsyncRedis, settings: Settings) -> None:
+    """For the start of a service of a cluster, whose partitions are waited for one by one: those servers that
+    are there can be used. Waits, and says so, while none is.
+
+    Raises:
+        StoreRefusedError: one refuses what Flower needs, which no waiting heals.
+    """
+    await _patiently(lambda: _check_servers(client, settings), is_start=True)
+
+
+async def find_partition(
+    client: AsyncRedis, number: int, settings: Settings, *, beside: Partition | None = None
+) -> Partition | None:
+    """One partition, as Redis has it; None: it has nothing of it. ``beside``: another one.
+
+    Raises:
+        InstallationError: it is of another installation than the other one, or of another number of
+            partitions than ``settings`` say.
+        LostError: it is halted, or being recovered.
+        RedisError, OSError: its server does not answer.
+    """
+    meta = await read_meta(client, number)
+    if meta is None:
+        return None
+    _check_partitions([meta], settings)
+    partition = _worked_on(number, meta)
+    if beside is not None:
+        _refuse_strangers([partition, beside])
+    return partition
+
+
+async def settle_partition(
+    client: AsyncRedis, connection: Connection, number: int, settings: Settings
+) -> Partition:
+    """One partition, where both stores say the same of it; for the projector.
+
+    Raises:
+        InstallationError, LostError: as ``ensure_installation`` does.
+        psycopg.Error, RedisError, OSError: a store does not answer.
+    """
+    for row in await read_positions(connection):
+        if row.partition == number:
+            return _matched_one(row, await read_meta(client, number), settings)
+    raise InstallationError(f"Postgres has no position of partition {number}: kr_projection was changed")
+
+
 async def _check_servers(client: AsyncRedis, settings: Settings) -> None:
     """Makes sure of each server of Redis."""
     away: Exception | None = None
@@ -145,9 +192,10 @@ async def check_installation(
     Raises:
         InstallationError, LostError: as ``ensure_installation`` does.
     """
-    rows, metas = await read_positions(connection), await read_metas(client, settings)
+    rows = await read_positions(connection)
     if rows:
-        return _matched(metas, rows, settings)
+        return _matched(await _metas_beside(client, rows), rows, settings)
+    metas = await read_metas(client, settings)
     _check_partitions(metas, settings)
     await _refuse_a_history(client, metas)
     return None
@@ -192,18 +240,32 @@ async def _read_any(client: AsyncRedis, settings: Settings) -> None:
 
 
 async def _metas_beside(client: AsyncRedis, rows: Sequence[Projected]) -> list[Meta | None]:
-    """What Redis says of each partition; of one of a cluster that is away what Postgres says, so that others
-    are worked on meanwhile. Should that be wrong, its own transitions say so when it is back."""
+    """What Redis says of each partition; of one of a cluster that is away, or lost, what Postgres says, so
+    that others are worked on meanwhile. Should that be wrong, its own transitions say so: at once, or when it
+    is back."""
     asked = [Partition(row.partition, row.installation, row.generation) for row in rows]
     told = await from_each(client, asked, lambda one: read_meta(client, one.number))
-    for number, error in told.away.items():
-        _log.error("partition %d is away, the others are worked on: %s", number, error)
+    missing = {number: f"is away: {words_of(error)}" for number, error in told.away.items()}
+    if is_cluster(client):
+        for row in rows:
+            meta = told.found.get(row.partition)
+            if row.partition not in missing and _is_behind(meta, row):
+                missing[row.partition] = f"cannot be worked on: {why_not(row.partition, meta)}"
+    if len(missing) == len(rows) and not told.away:
+        missing.clear()  # then there are no others
+    for number, why in missing.items():
+        _log.error("partition %d %s; the others are worked on", number, why)
     return [
         Meta(row.installation, row.generation, row.partitions)
-        if row.partition in told.away
+        if row.partition in missing
         else told.found[row.partition]
         for row in rows
     ]
+
+
+def _is_behind(meta: Meta | None, row: Projected) -> bool:
+    """Whether Redis lost a partition, so that nobody takes its word for the generation."""
+    return meta is None or not meta.generation or int(meta.generation) < int(row.generation)
 
 
 async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
@@ -255,19 +317,34 @@ def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: 
             f" {rows[0].installation}: FLOWER_REDIS_URL names another Redis, or Redis lost its data. Set the"
             " right URL, or recover Redis from the archive"
         )
-    for row, one in zip(rows, partitions_of(metas, settings), strict=True):
-        if one.installation != row.installation:
-            raise InstallationError(
-                f"Redis holds installation {one.installation} and Postgres installation {row.installation}:"
-                " FLOWER_REDIS_URL and FLOWER_DATABASE_URL do not belong together. Set the right ones"
-            )
-        if one.generation != row.generation:
-            raise LostError(
-                f"partition {one.number} is at generation {one.generation} in Redis and at generation"
-                f" {row.generation} in Postgres: one of them went back in time, or a recovery did not end."
-                " Recover Redis from the archive"
-            )
-    return partitions_of(metas, settings)
+    partitions = partitions_of(metas, settings)
+    for row, one in zip(rows, partitions, strict=True):
+        _refuse_unlike(row, one)
+    return partitions
+
+
+def _matched_one(row: Projected, meta: Meta | None, settings: Settings) -> Partition:
+    if meta is None:
+        raise LostError(f"{why_not(row.partition, meta)} (installation {row.installation})")
+    _check_partitions([meta], settings)
+    partition = _worked_on(row.partition, meta)
+    _refuse_unlike(row, partition)
+    return partition
+
+
+def _refuse_unlike(row: Projected, one: Partition) -> None:
+    """Raises InstallationError or LostError: Redis and Postgres say different things of a partition."""
+    if one.installation != row.installation:
+        raise InstallationError(
+            f"Redis holds installation {one.installation} and Postgres installation {row.installation}:"
+            " FLOWER_REDIS_URL and FLOWER_DATABASE_URL do not belong together. Set the right ones"
+        )
+    if one.generation != row.generation:
+        raise LostError(
+            f"partition {one.number} is at generation {one.generation} in Redis and at generation"
+            f" {row.generation} in Postgres: one of them went back in time, or a recovery did not end."
+            " Recover Redis from the archive"
+        )
 
 
 def partitions_of(metas: Sequence[Meta | None], settings: Settings) -> list[Partition]:
@@ -281,18 +358,28 @@ def partitions_of(metas: Sequence[Meta | None], settings: Settings) -> list[Part
     partitions: list[Partition] = []
     for number, meta in enumerate(metas):
         assert meta is not None
-        if meta.recovering and not meta.generation:
-            raise LostError(f"partition {number} is being recovered, as generation {meta.recovering}")
-        if not meta.generation:
-            raise LostError(f"partition {number} was halted: {meta.halted_why}")
-        partitions.append(Partition(number, meta.installation, meta.generation))
+        partitions.append(_worked_on(number, meta))
+    _refuse_strangers(partitions)
+    return partitions
+
+
+def _worked_on(number: int, meta: Meta) -> Partition:
+    """The partition; raises LostError: it is halted, or being recovered."""
+    if meta.recovering and not meta.generation:
+        raise LostError(f"partition {number} is being recovered, as generation {meta.recovering}")
+    if not meta.generation:
+        raise LostError(f"partition {number} was halted: {meta.halted_why}")
+    return Partition(number, meta.installation, meta.generation)
+
+
+def _refuse_strangers(partitions: Sequence[Partition]) -> None:
+    """Raises InstallationError: they do not belong together."""
     installations = sorted({one.installation for one in partitions})
     if len(installations) > 1:
         raise InstallationError(
             f"Redis holds partitions of different installations: {', '.join(installations)}. Give each"
             " installation a Redis (or a database number) of its own"
         )
-    return partitions
 
 
 def _check_partitions(metas: Sequence[Meta | None], settings: Settings) -> None:

@@ -29,10 +29,17 @@ _LOOK_AGAIN_SECONDS = 1.0  # while another recovery is at work
 
 
 async def recover_lost(
-    client: AsyncRedis, settings: Settings, tell: Tell, *, force: bool = False
+    client: AsyncRedis,
+    settings: Settings,
+    tell: Tell,
+    *,
+    force: bool = False,
+    only: int | None = None,
+    away: dict[int, str] | None = None,
 ) -> list[Recovered]:
     """Recovers every partition that Redis lost; returns what that came to (nothing lost: []). ``force``:
-    whether Redis lost it or not.
+    whether Redis lost it or not; ``only``: no other partition than this one; ``away`` is told of those of a
+    cluster that do not answer, each with why.
 
     Where another recovery is at work, waits for its end.
 
@@ -49,20 +56,24 @@ async def recover_lost(
         rows = await read_positions(connection)
         if not rows:
             raise InstallationError("Postgres holds no installation, so there is nothing to recover from")
-        away: Exception | None = None
+        failure: Exception | None = None
         for row in rows:
+            if only is not None and row.partition != only:
+                continue
             try:
                 result = await _recover_row(client, connection, settings, row, tell, force=force)
             except (RedisError, OSError) as error:
                 if not is_cluster(client):
                     raise
                 _log.error("partition %d cannot be recovered now: %s", row.partition, words_of(error))
-                away = error
+                failure = error
+                if away is not None:
+                    away[row.partition] = words_of(error)
                 continue
             if result is not None:
                 done.append(result)
-        if away is not None and not done:
-            raise away
+        if failure is not None and not done and (away is None or len(away) == len(rows)):
+            raise failure
     return done
 
 
