@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit test-upgrade site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test test-cluster test-deployment test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit test-upgrade site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -28,7 +28,7 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/upgrade
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/deployment --ignore tests/upgrade
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/cluster
@@ -51,7 +51,10 @@ fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times a
 	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED) repeats this"
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) -m hypothesis --fuzz $(FUZZ) --hypothesis-seed=$(SEED)
 
-test-install: .venv/.runs ## the README's first commands in an empty folder, from wheels alone
+test-deployment: .venv/.tests ## what containers and Kubernetes rely on: services on a file system that is read-only
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/deployment
+
+test-install: .venv/.runs test-deployment ## the README's first commands in an empty folder, from wheels alone
 	@PYTHONPATH=tests $(BIN)/python -m install
 
 SECONDS ?= 120
@@ -101,12 +104,18 @@ format: .venv/.tests ## write the code in the one format
 	@$(BIN)/ruff check --quiet --fix .
 	@$(if $(NPM),$(MAKE) --no-print-directory dashboard/node_modules/.installed && cd dashboard && npm run --silent format,true)
 
-lock: ## take the newest versions that pyproject.toml allows into the lock files
+lock: ## take the newest versions that pyproject.toml allows into the lock files, with the hashes of their files
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	@.venv-lock/bin/pip install -qq . && $(call freeze,run) > requirements.lock.new
-	@.venv-lock/bin/pip install -qq '.[dev]' && $(call freeze,test) | grep -vxFf requirements.lock.new > requirements-dev.lock.new
-	@mv requirements.lock.new requirements.lock && mv requirements-dev.lock.new requirements-dev.lock
+	@.venv-lock/bin/pip install -qq . && $(call freeze) > requirements.lock.new
+	@.venv-lock/bin/pip install -qq '.[dev]' && $(call freeze) | grep -vxFf requirements.lock.new > requirements-dev.lock.new
+	@.venv-lock/bin/pip install -qq uv
+	@$(call hashed,requirements.lock,run) && $(call hashed,requirements-dev.lock,test)
 	@rm -rf .venv-lock
+
+# The hashes are those of every file of a version that the index has, for whatever machine it is.
+hashed = { echo "\# What Flower needs to $(2), in exact versions with the hashes of their files; made by 'make lock'."; \
+	.venv-lock/bin/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header \
+		--python .venv-lock/bin/python $(1).new; } > $(1).hashed && rm $(1).new && mv $(1).hashed $(1)
 
 lock-peers: ## the same for benchmarks/peers/requirements/
 	@for lock in $(PEER_LOCKS); do \
@@ -115,8 +124,7 @@ lock-peers: ## the same for benchmarks/peers/requirements/
 		.venv-lock/bin/pip freeze > $$lock.new && mv $$lock.new $$lock || exit 1; \
 	done; rm -rf .venv-lock
 
-freeze = { echo "\# What Flower needs to $(1), in exact versions; made by 'make lock'."; \
-	.venv-lock/bin/pip freeze --exclude flower-engine; }
+freeze = .venv-lock/bin/pip freeze --exclude flower-engine
 
 VERSION ?=
 

@@ -99,7 +99,8 @@ def check_sdist(folder: Path) -> None:
 def environment_of(binaries: Path, wheels: Path, folder: Path) -> dict[str, str]:
     """Somebody's who has these wheels and nothing of this checkout, whatever the caller has set."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(_OF_THE_CALLER)}
-    lock = shutil.copy(LOCK, folder / "versions.txt")
+    lock = folder / "versions.txt"  # without their hashes, as Flower itself has none
+    lock.write_text("\n".join(re.findall(r"^[\w.-]+==[^\s;]+", LOCK.read_text(), re.MULTILINE)))
     return {
         **kept,
         "PATH": f"{binaries}{os.pathsep}{kept.get('PATH', os.defpath)}",
