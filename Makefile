@@ -58,9 +58,10 @@ test-install: .venv/.runs test-deployment ## the README's first commands in an e
 	@PYTHONPATH=tests $(BIN)/python -m install
 
 SECONDS ?= 120
+REDIS ?=
 
-chaos: .venv/.tests ## a storm of kills, stops, cut connections and clock steps over a whole engine, whose programs fork; SECONDS=120 SEED=
-	@PYTHONPATH=tests $(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+chaos: .venv/.tests ## a storm of kills, stops, cut connections and clock steps over a whole engine, whose programs fork; SECONDS=120 SEED= REDIS=cluster, sentinel
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(REDIS),--$(REDIS))
 
 check: .venv/.tests ## format, lint (Lua too, where luacheck is installed), types, import contracts, unit tests
 	@$(BIN)/ruff format --no-cache --check --quiet .

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from acceptance.running import RunningEngine
 from chaos.people import People
-from chaos.running import PROGRAMS, define, has_ended, have_paused, pause_schedules
+from chaos.running import LIMIT, PROGRAMS, define, has_ended, have_paused, pause_schedules
 from flower_engine.model.events import TaskLapsed
 
 SERVICES = ("api", "projector", "watcher", "worker", "worker-2")
@@ -24,7 +24,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_lets_no_lease_lapse(tmp_
         for name in SERVICES:
             engine.start(name)
         engine.wait_until_ready()
-        define(engine)
+        define(engine, LIMIT)
         people = People(engine.url, SEED, operators=0)
         people.start()
         try:

@@ -27,6 +27,8 @@ class People:
 
     def __init__(self, url: str, seed: int, clients: int = 2, operators: int = 1) -> None:
         self.flows: dict[str, str] = {}
+        self.replicated: set[str] = set()
+        """Those of the keys of which a replica was said to know."""
         self.problems: list[str] = []
         self.operations = 0
         self._url = url
@@ -71,6 +73,8 @@ class People:
             for sent, entry in zip(entries, found, strict=False):
                 if entry["code"] == 200:
                     known = self.flows.setdefault(sent["key"], entry["taskFlowId"])
+                    if entry.get("durability") == "replicated":
+                        self.replicated.add(sent["key"])
                     if known != entry["taskFlowId"]:
                         self.problems.append(f"key {sent['key']} gave {known} and {entry['taskFlowId']}")
             entries = [entry for entry in entries if entry["key"] not in self.flows]

@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 
 from acceptance.running import RunningEngine
+from chaos.nodes import Deployment, started
 from chaos.people import People
 from chaos.programs import TABLE
 from chaos.proxy import Proxy
@@ -26,24 +27,42 @@ SCHEDULES = 50  # of one second each
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a run came to; it went well where there are no problems."""
+    """What a run came to; it went well where there are no problems. ``replicated``: flows of which a replica
+    was said to know; ``lost``: that were acknowledged otherwise, and are gone; ``ready_seconds``: from each
+    harm to a server of Redis until the API was ready again."""
 
     flows: int
     operations: int
     harms: Counter[str]
     problems: list[str]
     ended_seconds: float
+    replicated: int = 0
+    lost: int = 0
+    ready_seconds: list[float] = []
 
 
-def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, anew: bool = True) -> Outcome:
+def run(
+    folder: Path,
+    seconds: float,
+    seed: int,
+    say: Callable[[str], None],
+    *,
+    anew: bool = True,
+    deployment: Deployment = "single",
+) -> Outcome:
     """A storm of so long over a fresh engine; then all flows must end, and everything be right. Services
     start ``anew``, or as copies of a process that has imported everything."""
     with ExitStack() as stack:
         proxies: list[Proxy] = []
+        nodes = None if deployment == "single" else stack.enter_context(started(deployment, folder))
 
         def through(addresses: Addresses) -> Addresses:
             redis, postgres = urlsplit(addresses.redis_url), urlsplit(addresses.database_url)
             socket = Path(parse_qs(postgres.query)["host"][0]) / ".s.PGSQL.5432"
+            if nodes is not None:
+                proxies.append(stack.enter_context(Proxy(str(socket))))
+                database = f"postgresql://{postgres.username}@127.0.0.1:{proxies[0].port}{postgres.path}"
+                return Addresses(nodes.url, database)
             proxies.extend(stack.enter_context(Proxy(path)) for path in (unquote(redis.path), str(socket)))
             return Addresses(
                 f"redis://127.0.0.1:{proxies[0].port}/0",
@@ -56,6 +75,13 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, 
             "FLOWER_MAX_LOST": "1000",
             "PYTHONPATH": str(Path(__file__).parent.parent),
         }
+        if nodes is not None:
+            settings |= {
+                "FLOWER_REDIS_URL": nodes.url,
+                "FLOWER_PARTITIONS": str(nodes.partitions),
+                "FLOWER_DURABILITY": "replicated",
+                "FLOWER_AUTO_RECOVER": "1",
+            }
         with RunningEngine.started_through(
             through, folder, anew=anew, with_tables=False, **settings
         ) as engine:
@@ -63,8 +89,9 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, 
             for name in SERVICES:
                 engine.start(name)
             engine.wait_until_ready()
-            define(engine)
-            people, storm = People(engine.url, seed), Storm(engine, proxies, SERVICES, seed, say)
+            limit = LIMIT if nodes is None else LIMIT * nodes.partitions
+            define(engine, limit)
+            people, storm = People(engine.url, seed), Storm(engine, proxies, SERVICES, seed, say, nodes=nodes)
             people.start()
             try:
                 storm.rage(seconds)
@@ -74,15 +101,24 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], None], *, 
             began = time.monotonic()
             pause_schedules(engine)
             engine.wait_for("all schedules to rest", lambda: have_paused(engine))
-            engine.wait_for("all flows to end", lambda: has_ended(engine, list(people.flows.values())))
+            kept = people.flows
+            if nodes is not None:  # the others may be lost, and are counted
+                kept = {key: flow for key, flow in people.flows.items() if key in people.replicated}
+            engine.wait_for("all flows to end", lambda: has_ended(engine, list(kept.values())))
             ended_seconds = time.monotonic() - began
+            known = set(projected(engine, list(people.flows.values())))
             problems = (
                 people.problems
                 + told_to_stop(folder)
-                + judge(engine, people.flows, LIMIT, SCHEDULES)
+                + judge(engine, kept, limit, SCHEDULES, fails_over=nodes is not None)
                 + engine.tracebacks()
             )
-        return Outcome(len(people.flows), people.operations, storm.harms, problems, ended_seconds)
+        return Outcome(
+            *(len(people.flows), people.operations, storm.harms, problems, ended_seconds),
+            replicated=len(people.replicated),
+            lost=len(set(people.flows.values()) - known),
+            ready_seconds=storm.ready_seconds,
+        )
 
 
 def told_to_stop(folder: Path) -> list[str]:
@@ -95,7 +131,7 @@ def _task(seq: int, *depends_on: int, program: str = "trace", **parameters: Any)
     return {"taskSeq": seq, "program": program, "dependsOn": list(depends_on), "parameters": parameters}
 
 
-def define(engine: RunningEngine) -> None:
+def define(engine: RunningEngine, limit: int) -> None:
     """Workflows of several shapes, one that fails now and then, one under a limit; and the runs' table."""
     with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
         connection.execute(TABLE)
@@ -121,7 +157,7 @@ def define(engine: RunningEngine) -> None:
             " FROM generate_series(1, %s) AS n",
             [SCHEDULES],
         )
-    engine.client.put("/limits/program/limited_trace", json={"maxRunning": LIMIT}).raise_for_status()
+    engine.client.put("/limits/program/limited_trace", json={"maxRunning": limit}).raise_for_status()
 
 
 def pause_schedules(engine: RunningEngine) -> None:
@@ -135,6 +171,15 @@ def have_paused(engine: RunningEngine) -> bool:
     with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
         row = connection.execute("SELECT count(*) FROM kr_schedule WHERE state = 'paused'").fetchone()
     return row == (SCHEDULES,)
+
+
+def projected(engine: RunningEngine, flows: list[str]) -> list[str]:
+    """Those of the flows that Postgres knows."""
+    with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT task_flow_id FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [flows]
+        ).fetchall()
+    return [flow for (flow,) in rows]
 
 
 def has_ended(engine: RunningEngine, flows: list[str]) -> bool:

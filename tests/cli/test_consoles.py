@@ -98,6 +98,9 @@ def test_an_address_that_postgres_does_not_understand_is_not_repeated(told: Path
 def test_redis_cli_is_told_of_sockets_and_not_of_what_it_cannot_know() -> None:
     assert redis_cli_arguments("unix:///run/redis.sock") == (["-s", "/run/redis.sock"], None)
     assert redis_cli_arguments("rediss://redis:1?ssl_cert_reqs=none") is None
+    assert redis_cli_arguments("redis+cluster://one:1,two:2") is None, (
+        "the one that it is told of may be away"
+    )
 
 
 def test_replies_are_shown_as_redis_cli_shows_them() -> None:

@@ -39,8 +39,15 @@ def proved(engine: RunningEngine, flows: Sequence[str]) -> None:
 class Load:
     """Flows that somebody goes on registering; ``flows`` are those that were acknowledged."""
 
+    @property
+    def durabilities(self) -> list[str]:
+        """What was said to hold of them."""
+        return list(self.held.values())
+
     def __init__(self, url: str, workflow: str) -> None:
         self.flows: list[str] = []
+        self.held: dict[str, str] = {}
+        """Of each, what was said to hold of it."""
         self.refused = 0
         self._url = url
         self._workflow = workflow
@@ -57,7 +64,9 @@ class Load:
                     continue
                 answered: Any = reply.json() if reply.status_code < 500 else []
                 entries = cast(list[dict[str, Any]], answered if isinstance(answered, list) else [])
-                found = [str(entry["taskFlowId"]) for entry in entries if "taskFlowId" in entry]
+                known = [entry for entry in entries if "taskFlowId" in entry]
+                found = [str(entry["taskFlowId"]) for entry in known]
+                self.held |= {str(entry["taskFlowId"]): str(entry["durability"]) for entry in known}
                 self.flows += found
                 self.refused += len(found) < 5
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,12 +54,62 @@ class _Ports:
             return cls.next
 
 
+class Tls:
+    """A server that speaks TLS, which the embedded Valkey does not, and a certificate for it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the certificate. Raises LookupError: the machine has not what that takes; says what."""
+        found = {name: shutil.which(name) for name in ("redis-server", "openssl")}
+        missing = [name for name, path in found.items() if path is None]
+        if missing:
+            raise LookupError(
+                f"{' and '.join(missing)} cannot be found (Debian: apt install redis-server openssl)"
+            )
+        self.server = found["redis-server"] or ""
+        folder.mkdir(parents=True)
+        self.certificate, self.key = folder / "server.crt", folder / "server.key"
+        made = subprocess.run(
+            [
+                *(found["openssl"] or "", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
+                *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=flower-test"),
+                *("-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-keyout", str(self.key), "-out", str(self.certificate)),
+            ],
+            capture_output=True,
+            check=False,
+        )
+        if made.returncode:
+            raise LookupError(f"openssl made no certificate: {made.stderr.decode()[-300:]}")
+
+    def options(self, port: int) -> dict[str, str | int]:
+        """Of a server that listens with TLS alone."""
+        return {
+            "port": 0,
+            "tls-port": port,
+            "tls-cert-file": str(self.certificate),
+            "tls-key-file": str(self.key),
+            "tls-ca-cert-file": str(self.certificate),
+            "tls-auth-clients": "no",
+            "tls-replication": "yes",
+        }
+
+
 class Server:
     """One process."""
 
-    def __init__(self, folder: Path, name: str, options: dict[str, str | int], *, sentinel: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        options: dict[str, str | int],
+        *,
+        sentinel: str = "",
+        tls: Tls | None = None,
+    ) -> None:
+        self._tls = tls
         self.name = name
         self.port = _Ports.take()
+        self.told_port = self.port  # by which others know it
         self._folder = folder / name
         self._folder.mkdir(parents=True)
         self.options = options
@@ -69,7 +120,7 @@ class Server:
         """Starts it, with what it left behind, if it ran before."""
         with (self._folder / "server.log").open("ab") as output:
             self._process = spawn(
-                [binaries.valkey_server(), *self._words()],
+                [self._tls.server if self._tls else binaries.valkey_server(), *self._words()],
                 folder=self._folder,
                 output=output,
                 dies_by=signal.SIGKILL,
@@ -80,7 +131,9 @@ class Server:
         if self._sentinel:
             settings = self._folder / "sentinel.conf"
             if not settings.exists():
-                settings.write_text(f"port {self.port}\nbind 127.0.0.1\n{self._sentinel}")
+                own = self._tls.options(self.port) if self._tls else {"port": self.port}
+                lines = "".join(f"{name} {value}\n" for name, value in own.items())
+                settings.write_text(f"{lines}bind 127.0.0.1\n{self._sentinel}")
             return [str(settings), "--sentinel"]
         options = {
             "port": self.port,
@@ -91,6 +144,7 @@ class Server:
             "repl-diskless-sync-delay": 0,
             "stream-node-max-bytes": 0,
             "stream-node-max-entries": 64,
+            **(self._tls.options(self.port) if self._tls else {}),
             **self.options,
         }
         return [word for name, value in options.items() for word in (f"--{name}", str(value))]
@@ -110,8 +164,14 @@ class Server:
 
     def send(self, *words: str | int) -> Any:
         """The reply to one command, on a connection of its own."""
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(self._tls.certificate)} if self._tls else {}
         with Redis(
-            port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), decode_responses=True
+            host="127.0.0.1",
+            port=self.port,
+            socket_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+            **tls,
         ) as client:
             return client.execute_command(*words)  # pyright: ignore
 
@@ -134,29 +194,42 @@ class Server:
 
 
 class _Servers:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: Tls | None = None) -> None:
         self.folder = folder
+        self.tls = tls
         self.servers: list[Server] = []
+
+    @property
+    def _scheme(self) -> str:
+        return "rediss" if self.tls else "redis"
+
+    @property
+    def _end(self) -> str:
+        return f"?ssl_ca_certs={self.tls.certificate}" if self.tls else ""
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls, folder: Path, **options: Any) -> Generator[Self]:
+    def started(cls, folder: Path, *, tls: Tls | None = None, **options: Any) -> Generator[Self]:
         """They run until the block is left."""
-        made = cls(folder)
+        made = cls(folder, tls)
         try:
             made.start(**options)
             yield made
         finally:
-            for server in made.servers:
-                with contextlib.suppress(ProcessLookupError, AssertionError):
-                    server.thaw()
-                server.kill()
+            made.close()
+
+    def close(self) -> None:
+        """Nothing runs any more."""
+        for server in self.servers:
+            with contextlib.suppress(ProcessLookupError, AssertionError):
+                server.thaw()
+            server.kill()
 
     def start(self, **options: Any) -> None:
         raise NotImplementedError
 
     def add(self, name: str, options: dict[str, str | int], *, sentinel: str = "") -> Server:
-        server = Server(self.folder, name, options, sentinel=sentinel)
+        server = Server(self.folder, name, options, sentinel=sentinel, tls=self.tls)
         self.servers.append(server)
         server.start()
         return server
@@ -168,6 +241,7 @@ class ClusterServers(_Servers):
     def start(self, *, masters: int = 3, replicas: int = 3, **options: str | int) -> None:
         """``options`` of each server, with _ for -."""
         own = {name.replace("_", "-"): value for name, value in options.items()}
+        self._replicas = replicas
         for number in range(masters + replicas):
             self.add(f"node-{number}", {**self._common(), **own})
         first = self.servers[0]
@@ -178,7 +252,7 @@ class ClusterServers(_Servers):
         self.meet(*self.servers[1:])
         for number, server in enumerate(self.servers[masters:]):
             server.send("CLUSTER", "REPLICATE", self.id_of(self.servers[number % masters]))
-        wait_for("the cluster to be whole", lambda: self._is_whole(replicas))
+        wait_for("the cluster to be whole", self.is_whole)
         assert first.send("CLUSTER", "INFO")
 
     def _common(self) -> dict[str, str | int]:
@@ -188,6 +262,7 @@ class ClusterServers(_Servers):
             "cluster-node-timeout": NODE_TIMEOUT_MS,
             "cluster-require-full-coverage": "no",
             "cluster-replica-validity-factor": 0,
+            **({"tls-cluster": "yes"} if self.tls else {}),
         }
 
     def add_master(self) -> Server:
@@ -211,18 +286,20 @@ class ClusterServers(_Servers):
     def id_of(self, server: Server) -> str:
         return str(server.send("CLUSTER", "MYID"))
 
-    def _is_whole(self, replicas: int) -> bool:
+    def is_whole(self) -> bool:
+        """All nodes are there, and each replica follows its master."""
         for server in self.servers:
             info = str(server.send("CLUSTER", "INFO"))
             if "cluster_state:ok" not in info or f"cluster_slots_assigned:{SLOTS}" not in info:
                 return False
         linked = [server.send("INFO", "replication") for server in self.servers]
-        return sum(one.get("master_link_status") == "up" for one in linked) == replicas
+        return sum(one.get("master_link_status") == "up" for one in linked) == self._replicas
 
     @property
     def url(self) -> str:
         """Of three nodes, as a deployment has it."""
-        return "redis+cluster://" + ",".join(server.at for server in self.servers[:3])
+        nodes = ",".join(server.at for server in self.servers[:3])
+        return f"{self._scheme}+cluster://{nodes}{self._end}"
 
     def slot_of(self, partition: int) -> int:
         return int(self._any().send("CLUSTER", "KEYSLOT", Keys(partition).meta))
@@ -280,11 +357,11 @@ class SentinelServers(_Servers):
         self.data = [self.add("data-0", {**own})]
         for number in range(replicas):
             self.data.append(
-                self.add(f"data-{number + 1}", {"replicaof": f"127.0.0.1 {self.data[0].port}", **own})
+                self.add(f"data-{number + 1}", {"replicaof": f"127.0.0.1 {self.data[0].told_port}", **own})
             )
         wait_for("the replicas to follow", self._follow)
         watch = (
-            f"sentinel monitor {self.name} 127.0.0.1 {self.data[0].port} {sentinels // 2 + 1}\n"
+            f"sentinel monitor {self.name} 127.0.0.1 {self.data[0].told_port} {sentinels // 2 + 1}\n"
             f"sentinel down-after-milliseconds {self.name} {NODE_TIMEOUT_MS}\n"
             f"sentinel failover-timeout {self.name} 10000\n"
         )
@@ -301,13 +378,23 @@ class SentinelServers(_Servers):
 
     @property
     def url(self) -> str:
-        return f"redis+sentinel://{','.join(one.at for one in self.sentinels)}/{self.name}/0"
+        sentinels = ",".join(one.at for one in self.sentinels)
+        return f"{self._scheme}+sentinel://{sentinels}/{self.name}/0{self._end}"
+
+    def is_whole(self) -> bool:
+        """All are there, and the others follow the primary."""
+        primary = self.primary()
+        others = [one for one in self.data if one is not primary]
+        follow = [one.send("INFO", "replication") for one in others]
+        return self._is_primary() and all(
+            one["role"] == "slave" and one["master_link_status"] == "up" for one in follow
+        )
 
     def primary(self) -> Server:
         """As the sentinels that run know it."""
         running = next(one for one in self.sentinels if one.runs)
         port = int(running.send("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)[1])
-        return next(one for one in self.data if one.port == port)
+        return next(one for one in self.data if one.told_port == port)
 
     def wait_for_failover(self, from_server: Server) -> Server:
         wait_for("a failover", lambda: self.primary() is not from_server and self._is_primary())

@@ -48,7 +48,8 @@ def psql(words: WordsArgument = None, home: HomeOption = None) -> None:
 def redis_cli(words: WordsArgument = None, home: HomeOption = None) -> None:
     """Open redis-cli on the Redis in use; flower redis-cli XLEN '{flower:0}:log' sends one command.
 
-    Where neither redis-cli nor valkey-cli is installed, a small console of Flower's own takes its place.
+    Where neither redis-cli nor valkey-cli is installed, a small console of Flower's own takes its place; also
+    before a cluster or sentinels, as it finds the server of a key.
     """
     from flower_cli.addresses import with_stores
     from flower_engine.runtime.settings_loading import load_settings
@@ -69,12 +70,10 @@ def redis_cli(words: WordsArgument = None, home: HomeOption = None) -> None:
 
 def redis_cli_arguments(url: str) -> tuple[list[str], str | None] | None:
     """How redis-cli is told of a server, and its password apart; None: it cannot be told of all of it."""
-    if "+sentinel://" in url:
+    if (
+        "+sentinel://" in url or "+cluster://" in url
+    ):  # one server of several, which may be the one that is away
         return None
-    scheme, is_cluster, rest = url.partition("+cluster://")
-    if is_cluster:  # one of its nodes knows the others
-        before, at, hosts = rest.rpartition("@")
-        url = f"{scheme}://{before}{at}{hosts.split(',')[0]}"
     parts = urlsplit(url)
     password = unquote(parts.password) if parts.password else None
     if parts.query:
@@ -83,9 +82,4 @@ def redis_cli_arguments(url: str) -> tuple[list[str], str | None] | None:
         return ["-s", unquote(parts.path)], password
     host = parts.netloc.rpartition("@")[2]
     user = ["--user", unquote(parts.username)] if parts.username else []
-    return [
-        *(["-c"] if is_cluster else []),
-        "-u",
-        urlunsplit((parts.scheme, host, parts.path, "", "")),
-        *user,
-    ], password
+    return ["-u", urlunsplit((parts.scheme, host, parts.path, "", "")), *user], password

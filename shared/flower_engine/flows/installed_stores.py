@@ -15,6 +15,7 @@ from flower_engine.log.durability import REPLICA, Level, settle_level
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
+from flower_engine.projection.read.queries import read_summaries
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff, StoresBackoff
 from flower_engine.runtime.clock import SystemClock
@@ -85,8 +86,20 @@ async def _keep(stores: PostgresStores, settings: Settings) -> None:
             stores.lose(lost)
             _install(stores, *await _installation(stores, settings, is_start=False))
             _log.warning("Redis is whole again: flows can be registered and operated on")
+            await _say_lost(stores, stores.partitions)
     finally:
         await cancel_all([listening])
+
+
+async def _say_lost(stores: PostgresStores, partitions: Sequence[Partition]) -> None:
+    """What was acknowledged and is gone, of partitions that were recovered."""
+
+    async def archived(flows: Sequence[str]) -> set[str]:
+        async with stores.postgres() as connection:
+            return {one.task_flow_id for one in await read_summaries(connection, flows)}
+
+    for partition in partitions:
+        await stores.acknowledged.say_lost(stores.redis, partition, archived)
 
 
 async def _installation(
@@ -149,10 +162,20 @@ async def _until_lost(stores: PostgresStores) -> str:
 
 async def _lost(stores: PostgresStores) -> str:
     backoff = StoreBackoff(_log, "Redis", shortest_seconds=_LOOK_AGAIN_SECONDS)
+    saying: set[asyncio.Task[None]] = set()
 
     # Where it is away, it is not lost; whoever asks hears so.
     def look(standings: Standings) -> None:
         backoff.worked()
         stores.stand(standings.away, standings.lost, standings.recovered)
+        if standings.recovered:
+            task = asyncio.create_task(_say_lost(stores, standings.recovered))
+            saying.add(task)
+            task.add_done_callback(saying.discard)
 
-    return await until_it_works(partial(until_lost, stores.redis, lambda: stores.partitions, look), backoff)
+    try:
+        return await until_it_works(
+            partial(until_lost, stores.redis, lambda: stores.partitions, look), backoff
+        )
+    finally:
+        await cancel_all(saying)

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from flower_engine.crash_points import crash_point
 from flower_engine.errors import StoreUnavailableError
+from flower_engine.flows.acknowledged_flows import AcknowledgedFlows
 from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
@@ -56,12 +57,16 @@ class Registrar:
         clock: Clock,
         backlogs: Backlogs,
         levels: Sequence[Level] = (),
+        *,
+        acknowledged: AcknowledgedFlows | None = None,
     ) -> None:
-        """``levels``: what must hold of a registration in each partition before it is acknowledged."""
+        """``levels``: what must hold of a registration in each partition before it is acknowledged;
+        ``acknowledged`` is told of those that were."""
         self.missing: Container[int] = ()
         """Partitions that cannot be worked on now: flows that may be anywhere go elsewhere."""
         known = [*levels, *(Level() for _ in partitions[len(levels) :])]
-        self._gatherers = [Gatherer(redis, *pair) for pair in zip(partitions, known, strict=True)]
+        told = acknowledged or AcknowledgedFlows()
+        self._gatherers = [Gatherer(redis, *pair, told) for pair in zip(partitions, known, strict=True)]
         self._backlogs = backlogs
         self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers)
         self._clock = clock
@@ -129,7 +134,10 @@ class Registrar:
 class Gatherer:
     """Registers the flows of one partition, one call at a time, each with all that wait by then."""
 
-    def __init__(self, redis: Redis, partition: Partition, level: Level) -> None:
+    def __init__(
+        self, redis: Redis, partition: Partition, level: Level, acknowledged: AcknowledgedFlows
+    ) -> None:
+        self._acknowledged = acknowledged
         self.partition = partition
         self._level = level
         self._redis = redis
@@ -181,6 +189,8 @@ class Gatherer:
                 registered = await register(self._redis, self.partition, starts, self._level)
                 crash_point("register.after")
                 self._note(registered)
+                new = (one.flow for one in registered if one.word in {"ok", "duplicate"})
+                self._acknowledged.note(self.partition.number, new)
                 return registered
         except TimeoutError:
             return StoreUnavailableError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from redis.asyncio import Redis
 
 from flower_engine.errors import LostError, StoreUnavailableError, UnknownFlowError
+from flower_engine.flows.acknowledged_flows import AcknowledgedFlows
 from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.flows.live_programs import ProgramRecords, Programs
 from flower_engine.flows.plans import Plans
@@ -44,6 +45,7 @@ class Stores:
         self.archive = archive
         self.key_owners = key_owners
         self.backlogs = Backlogs(redis, settings)
+        self.acknowledged = AcknowledgedFlows()
         self.plans = Plans(definitions)
         # Workers publish to all partitions: any that is there tells of them.
         self.programs = Programs(redis, lambda: self.living or self.partitions, records=program_records)
@@ -71,7 +73,10 @@ class Stores:
         self.waits_for = self.lost = None
 
     def _make_registrar(self, levels: Sequence[Level]) -> Registrar:
-        made = Registrar(self.redis, self._partitions, self._clock, self.backlogs, levels)
+        made = Registrar(
+            *(self.redis, self._partitions, self._clock, self.backlogs, levels),
+            acknowledged=self.acknowledged,
+        )
         made.missing = self.missing
         return made
 
