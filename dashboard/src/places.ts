@@ -19,4 +19,28 @@ export const PLACES: readonly Place[] = [
     key: "w",
     load: async () => (await import("./workflows/workflows-screen.tsx")).WorkflowsScreen,
   },
+  {
+    section: "schedules",
+    name: "Schedules",
+    key: "c",
+    load: async () => (await import("./schedules/schedules-screen.tsx")).SchedulesScreen,
+  },
+  {
+    section: "approvals",
+    name: "Approvals",
+    key: "a",
+    load: async () => (await import("./approvals/approvals-screen.tsx")).ApprovalsScreen,
+  },
+  {
+    section: "workers",
+    name: "Workers",
+    key: "o",
+    load: async () => (await import("./workers/workers-screen.tsx")).WorkersScreen,
+  },
+  {
+    section: "limits",
+    name: "Limits",
+    key: "l",
+    load: async () => (await import("./limits/limits-screen.tsx")).LimitsScreen,
+  },
 ];

@@ -6,7 +6,7 @@ export const URL = process.env.FLOWER_UI_URL ?? "";
 export const FLOWS: Record<string, string> = JSON.parse(process.env.FLOWER_UI_FLOWS ?? "{}");
 /** What a browser says of an API that is away, and of a refusal that the page shows. */
 const EXPECTED = /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status of (409|422)/;
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = Number(process.env.FLOWER_UI_PATIENCE_MS ?? 60_000);
 
 export async function openBrowser(): Promise<Browser> {
   const path = await chromium.executablePath();
@@ -53,6 +53,7 @@ export async function control(what: "stop-api" | "start-api" | "guard-api" | "te
 export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
   const reply = await fetch(`${URL}/${path}`, init);
   if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
+  if (reply.status === 204) return undefined as T;
   return (await reply.json()) as T;
 }
 

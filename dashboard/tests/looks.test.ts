@@ -1,16 +1,21 @@
 // How every screen looks: nothing that axe finds, nothing that overflows, no labels that overlap; each theme and width.
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
-import { FLOWS, statusOf, until } from "./browser.ts";
-import { showing, useBrowser } from "./pages.ts";
+import { api, FLOWS, statusOf, until } from "./browser.ts";
+import { put, showing, useBrowser } from "./pages.ts";
 
 const shown = showing(useBrowser());
 
 before(async () => {
   await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
   await until(async () => (await statusOf(FLOWS.hostile ?? "")) === "Suspend");
+  await api("limits/workflow/large", put({ maxRunning: 40, rate: 500, reason: "as the warehouse can bear" }));
+});
+
+after(async () => {
+  await api("limits/workflow/large", { method: "DELETE" });
 });
 
 /** Where to look, and what is there once the screen is. */
@@ -28,6 +33,13 @@ const PLACES: [string, string][] = [
   ["#/workflows/nightly-sales?view=tasks", ".task-list li"],
   ["#/workflows/import-prices?view=versions", ".diff li"],
   ["#/workflows/export?view=register", ".schema-form .field"],
+  ["#/schedules", "tbody tr"],
+  ["#/schedules/ticks", "tbody .mark.finished"],
+  ["#/schedules/month-end?view=edit", ".preview tbody tr"],
+  [`#/approvals?line=${FLOWS.approval}/2`, ".pane .choices"],
+  ["#/approvals?view=signals", ".beside form"],
+  ["#/workers", "table tbody tr"],
+  ["#/limits", "tbody tr"],
 ];
 
 /** `rules`: all of axe, those of a theme, or none: they take most of the time. */

@@ -32,6 +32,10 @@ export function showing(browser: () => Browser): Shown {
     try {
       await run(opened.page);
       assert.deepEqual(opened.complaints, []);
+    } catch (error) {
+      const folder = process.env.FLOWER_UI_FAILURES; // where pictures of failures go, if anywhere
+      if (folder !== undefined) await opened.page.screenshot({ path: `${folder}/${Date.now()}.png` });
+      throw error;
     } finally {
       await opened.page.close();
     }

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { FLOWS, openBrowser, openPage, statusOf, until } from "./browser.ts";
+import { api, FLOWS, openBrowser, openPage, statusOf, until } from "./browser.ts";
 
 interface Screen {
   name: string;
@@ -21,6 +21,13 @@ const only = process.env.FLOWER_UI_ONLY ?? "";
 mkdirSync(folder, { recursive: true });
 await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
 await until(async () => (await statusOf(FLOWS.large ?? "")) === "Finish");
+for (const [path, settings] of [
+  ["workflow/large", { maxRunning: 40, rate: 500, reason: "as the warehouse can bear" }],
+  ["queue/gpu", { isPaused: true, reason: "new drivers" }],
+] as const) {
+  const headers = { "Content-Type": "application/json" };
+  await api(`limits/${path}`, { method: "PUT", headers, body: JSON.stringify(settings) });
+}
 
 const screens: Screen[] = [
   { name: "flows", path: "#/flows", shown: "table.flows tbody tr" },
@@ -59,6 +66,13 @@ const screens: Screen[] = [
   { name: "workflow-graph", path: "#/workflows/nightly-sales?task=11", shown: ".pane .json" },
   { name: "workflow-versions", path: "#/workflows/import-prices?view=versions", shown: ".diff li" },
   { name: "workflow-register", path: "#/workflows/export?view=register", shown: ".schema-form .field" },
+  { name: "schedules", path: "#/schedules", shown: "tbody tr" },
+  { name: "schedule-slots", path: "#/schedules/ticks", shown: "tbody .mark.finished" },
+  { name: "schedule-edit", path: "#/schedules/month-end?view=edit", shown: ".preview tbody tr" },
+  { name: "approvals", path: `#/approvals?line=${FLOWS.approval}/2`, shown: ".pane .choices" },
+  { name: "signals", path: "#/approvals?view=signals", shown: ".beside form" },
+  { name: "workers", path: "#/workers", shown: "table tbody tr" },
+  { name: "limits", path: "#/limits", shown: "tbody tr" },
   { name: "flow-given-up", path: `#/flows/${FLOWS.given_up}?task=3`, shown: ".why" },
 ];
 const SIZES = [

@@ -134,6 +134,14 @@ async def test_top_forgets_queues_whose_workers_left(own_api: RunningApi) -> Non
         ]
 
 
+def test_top_shows_what_waits_in_a_queue_that_no_worker_ever_served(own_api: RunningApi) -> None:
+    own_api.define("alone", {"queue": "gpu"})
+    own_api.register("alone")
+    seen = own_api.client.get("/top").json()
+    assert {"queue": "gpu", "waiting": 1, "running": 0} in seen["queues"]
+    assert [(lane["queue"], lane["workflow"]) for lane in seen["lanes"]] == [("gpu", "alone")]
+
+
 @pytest.mark.parametrize("path", ["/limits/program/Typo"])
 def test_an_answer_stands_where_names_cannot_be_looked_for(own_api: RunningApi, path: str) -> None:
     with psycopg.connect(own_api.settings.database_url or "") as other:

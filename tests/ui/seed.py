@@ -1,6 +1,7 @@
 """Flows of every kind for the dashboard to show: finished, failed, running, waiting, large, hostile."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -58,6 +59,10 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         task("x" * 128, "load", ["a"], parameters={"broken": True, "table": HOSTILE}),
     ])  # fmt: skip
     define(client, "large", large(LARGE))
+    define(client, "export-nothing", [task("tick", "nothing")])
+    soon = datetime.now(UTC) + timedelta(seconds=6)
+    plan(client, "ticks", "export-nothing", everySeconds=2, ends=soon.isoformat())
+    plan(client, "month-end", "reports/monthly", cron="0 3 28-31 * *", timezone="Europe/Berlin")
     for _ in range(60):
         register(client, "reports/monthly")
     return {
@@ -131,6 +136,11 @@ def define(
 ) -> None:
     rows = [{"taskSeq": number, **one} for number, one in enumerate(tasks, start=1)]
     reply = client.put(f"/workflows/{quote(workflow)}", json={"tasks": rows, "parametersSchema": schema})
+    assert reply.is_success, reply.text
+
+
+def plan(client: httpx.Client, schedule: str, workflow: str, **when: Any) -> None:
+    reply = client.post("/schedules", json={"schedule": schedule, "taskId": workflow, **when})
     assert reply.is_success, reply.text
 
 

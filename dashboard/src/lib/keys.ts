@@ -29,6 +29,8 @@ addEventListener("keydown", (event) => {
   const isTyping =
     event.target instanceof Element && event.target.closest("input, textarea, select") !== null;
   if (isTyping && event.key !== "Escape") return;
+  const isPressing = event.target instanceof Element && event.target.closest("a, button, summary") !== null;
+  if (isPressing && event.key === "Enter") return; // it presses what has the focus
   const pair = Date.now() - firstAt < PAIR_MS ? `${first} ${event.key}` : "";
   const found = find(pair) ?? find(event.key);
   first = event.key;

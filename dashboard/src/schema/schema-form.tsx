@@ -29,8 +29,12 @@ export class FormState {
   }
 }
 
-export function useForm(fields: readonly SchemaField[]): FormState {
-  return new FormState(fields, useSignal<Written>({}), useSignal<string | null>(null));
+/** A form with what is said to begin with; as JSON where fields cannot say all of that. */
+export function useForm(fields: readonly SchemaField[], initial: Record<string, unknown> = {}): FormState {
+  const begun = writtenOf(fields, initial);
+  const written = useSignal<Written>(begun.written);
+  const text = useSignal(begun.isWhole ? null : JSON.stringify(initial, null, 2));
+  return new FormState(fields, written, text);
 }
 
 interface Props {
@@ -38,9 +42,11 @@ interface Props {
   legend: string;
   /** What the server found wrong, by field. */
   faults?: Record<string, string>;
+  /** Texts that are offered, by field. */
+  suggestions?: Record<string, readonly string[]>;
 }
 
-export function SchemaForm({ form, legend, faults = {} }: Props) {
+export function SchemaForm({ form, legend, faults = {}, suggestions = {} }: Props) {
   const { fields, written, text } = form;
   const { problems } = valuesOf(fields, written.value);
   const asJson = () => {
@@ -85,6 +91,7 @@ export function SchemaForm({ form, legend, faults = {} }: Props) {
           field={field}
           text={written.value[field.name] ?? ""}
           wrong={problems[field.name] ?? faults[field.name] ?? null}
+          suggestions={suggestions[field.name] ?? []}
           onWrite={(value) => (written.value = { ...written.value, [field.name]: value })}
         />
       ))}
@@ -99,10 +106,11 @@ interface FieldProps {
   field: SchemaField;
   text: string;
   wrong: string | null;
+  suggestions: readonly string[];
   onWrite: (text: string) => void;
 }
 
-function Field({ field, text, wrong, onWrite }: FieldProps) {
+function Field({ field, text, wrong, suggestions, onWrite }: FieldProps) {
   const id = `field-${field.name}`;
   const hint = hintOf(field);
   return (
@@ -111,7 +119,21 @@ function Field({ field, text, wrong, onWrite }: FieldProps) {
         <bdi>{field.title}</bdi>
         {field.isRequired && <span class="muted"> · required</span>}
       </label>
-      <Control field={field} id={id} text={text} isWrong={wrong !== null} onWrite={onWrite} />
+      <Control
+        field={field}
+        id={id}
+        text={text}
+        isWrong={wrong !== null}
+        suggestions={suggestions}
+        onWrite={onWrite}
+      />
+      {suggestions.length > 0 && (
+        <datalist id={`${id}-list`}>
+          {suggestions.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+      )}
       <p class="hint" id={`${id}-hint`}>
         {wrong !== null && <span class="wrong">{wrong} </span>}
         {hint}
@@ -121,7 +143,7 @@ function Field({ field, text, wrong, onWrite }: FieldProps) {
 }
 
 function Control(props: Omit<FieldProps, "wrong"> & { id: string; isWrong: boolean }) {
-  const { field, id, text, isWrong, onWrite } = props;
+  const { field, id, text, isWrong, suggestions, onWrite } = props;
   const shared = { id, "aria-describedby": `${id}-hint`, "aria-invalid": isWrong };
   const none = field.fallback === undefined ? "" : wordOf(field.fallback);
   if (field.kind === "choice") {
@@ -155,6 +177,8 @@ function Control(props: Omit<FieldProps, "wrong"> & { id: string; isWrong: boole
       inputMode={field.kind === "number" ? "decimal" : "text"}
       placeholder={field.kind === "secret" ? "NAME_OF_A_SECRET" : none}
       autocomplete="off"
+      type="text"
+      list={suggestions.length > 0 ? `${id}-list` : undefined}
       value={text}
       onInput={write}
     />

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from flower_api.openapi import replies, reply
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.unknown_names import Names
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
@@ -71,6 +72,7 @@ class TopView(View):
 
 def add_top(app: FastAPI, stores: PostgresStores) -> None:
     """Adds the route."""
+    names = Names(stores)
 
     @app.get(
         "/top",
@@ -78,11 +80,13 @@ def add_top(app: FastAPI, stores: PostgresStores) -> None:
         responses=replies({200: (TopView, "As it is at this moment")}, problems=(503,)),
     )
     async def get_top() -> Response:
-        """Queues, the longest lanes, limits and what of them is in use, starts and finishes a second."""
+        """Queues, the longest lanes, limits and what of them is in use, starts and finishes a second. Queues
+        that definitions name are among them though no worker may ever have served them."""
+        queues = await names.queues()
 
         async def look(partition: Partition) -> Overview:
             async with stores.log_readers:
-                return await read_overview(stores.redis, partition)
+                return await read_overview(stores.redis, partition, queues)
 
         found = await from_each(stores.redis, stores.living, look)
         return reply(_view(found.in_order(), sorted(stores.missing.keys() | found.away.keys())))

@@ -32,6 +32,7 @@ from flower_engine.transitions.worker_transitions import WorkerInfo
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 2.0
 _KEEP_SECONDS = 30.0
+_TRY_SECONDS = 10.0  # where the stores do not answer: who asks often is not to wait each time
 _MOST = 20
 
 
@@ -42,7 +43,7 @@ class Names:
         self._stores = stores
         self._queues: set[str] = set()
         self._clock = clock
-        self._queues_read = -math.inf
+        self._queues_read = self._queues_tried = -math.inf
 
     async def of_scope(self, scope: str, name: str) -> list[str]:
         """A warning where a limit or pause is for something that nobody knows."""
@@ -133,10 +134,7 @@ class Names:
             return []
 
         async def look() -> list[str]:
-            if self._clock.monotonic() - self._queues_read > _KEEP_SECONDS:
-                async with self._stores.postgres() as connection:
-                    self._queues = await defined_queues(connection)
-                self._queues_read = self._clock.monotonic()
+            await self._read_queues()
             found: list[str] = []
             for queue in sorted(queues - self._queues):
                 who = [worker.worker for worker in workers if queue in worker.queues]
@@ -149,6 +147,25 @@ class Names:
             return found[:_MOST]
 
         return await _patiently(look)
+
+    async def queues(self) -> list[str]:
+        """The queues that definitions name, as they were read lately; those known before where Postgres does
+        not answer."""
+
+        async def look() -> list[str]:
+            await self._read_queues()
+            return []
+
+        if self._clock.monotonic() - self._queues_tried > _TRY_SECONDS:
+            self._queues_tried = self._clock.monotonic()
+            await _patiently(look)
+        return sorted(self._queues)
+
+    async def _read_queues(self) -> None:
+        if self._clock.monotonic() - self._queues_read > _KEEP_SECONDS:
+            async with self._stores.postgres() as connection:
+                self._queues = await defined_queues(connection)
+            self._queues_read = self._clock.monotonic()
 
     async def near_workflow(self, name: str) -> str:
         """ "; nearest: ..." for the error that a workflow is not defined."""

@@ -1,0 +1,86 @@
+// Approvals answered in place, and signals sent.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { api, statusOf, until } from "./browser.ts";
+import { registered, showing, useBrowser } from "./pages.ts";
+
+const shown = showing(useBrowser());
+
+test("an approval is answered in place, with what its form asks for", async () => {
+  const flow = await registered("discount", [
+    { taskSeq: 1, taskName: "read", program: "read_rows", dependsOn: [] },
+    {
+      taskSeq: 2,
+      taskName: "decide",
+      program: "@approval",
+      dependsOn: ["read"],
+      parameters: {
+        title: "Discount of <b>30 %</b>?",
+        text: "For the orders beside this.",
+        shows: { orders: { $from: "read", path: "/rows" } },
+        form: {
+          type: "object",
+          required: ["percent"],
+          properties: { percent: { type: "integer", maximum: 30 }, note: { type: "string" } },
+        },
+      },
+    },
+  ]);
+  await shown("#/approvals", async (page) => {
+    await page.getByRole("link", { name: "Discount of <b>30 %</b>?" }).click();
+    await page.getByText("For the orders beside this.").waitFor();
+    await page.locator(".pane .json", { hasText: "orders" }).waitFor();
+    await page.getByLabel("percent").fill("40");
+    await page.getByRole("button", { name: "Answer" }).click();
+    await page
+      .locator(".field", { has: page.getByLabel("percent") })
+      .locator(".wrong")
+      .waitFor();
+    await page.getByLabel("percent").fill("20");
+    await page.getByRole("button", { name: "Answer" }).click();
+    await page.getByText("Answered", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "Discount of <b>30 %</b>?" }).waitFor({ state: "detached" });
+  });
+  await until(async () => (await statusOf(flow)) === "Finish");
+});
+
+test("yes and no are two buttons, and a keyboard is enough for them", async () => {
+  const flow = await registered("yes-or-no", [
+    { taskSeq: 1, program: "@approval", dependsOn: [], parameters: { title: "Send it?" } },
+  ]);
+  await shown("#/approvals", async (page) => {
+    await page.getByRole("link", { name: "Send it?" }).waitFor();
+    await page.keyboard.press("j"); // the one that was asked last comes first
+    await page.locator(".pane h2", { hasText: "Send it?" }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Yes" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByText("Answered", { exact: true }).waitFor();
+  });
+  await until(async () => (await statusOf(flow)) === "Finish");
+});
+
+test("a signal is sent to all that await it, and says who took it", async () => {
+  const flow = await registered("paid", [
+    { taskSeq: 1, program: "@event", dependsOn: [], parameters: { name: "order.paid" } },
+  ]);
+  await shown("#/approvals?view=signals", async (page) => {
+    await page.getByText("No signal is kept.").waitFor();
+    await until(async () => {
+      const { tasks } = await api<{ tasks: { awaiting: unknown }[] }>(`flows/${flow}`);
+      return tasks[0]?.awaiting !== null;
+    });
+    await page.getByLabel("Name", { exact: true }).fill("order.paid");
+    await page.getByLabel("Payload (JSON)").fill("{not JSON");
+    await page.getByText("This is no JSON").waitFor();
+    assert.ok(await page.getByRole("button", { name: "Send" }).isDisabled());
+    await page.getByLabel("Payload (JSON)").fill('{"order": 17}');
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByText("Taken by 1 task").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("order.shipped");
+    await page.getByLabel("Keep it for so many seconds").fill("600");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.locator("tbody tr", { hasText: "order.shipped" }).waitFor();
+  });
+  await until(async () => (await statusOf(flow)) === "Finish");
+});
