@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-deployment test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock release release-build third-party audit test-upgrade site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test test-cluster test-deployment test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -51,7 +51,7 @@ fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times a
 	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED) repeats this"
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) -m hypothesis --fuzz $(FUZZ) --hypothesis-seed=$(SEED)
 
-test-deployment: .venv/.tests ## what containers and Kubernetes rely on: services on a file system that is read-only
+test-deployment: .venv/.tests .venv-chart/.installed ## the Helm chart against the schemas of Kubernetes, and services on a file system that is read-only
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/deployment
 
 test-install: .venv/.runs test-deployment ## the README's first commands in an empty folder, from wheels alone
@@ -118,6 +118,13 @@ hashed = { echo "\# What Flower needs to $(2), in exact versions with the hashes
 	.venv-lock/bin/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header \
 		--python .venv-lock/bin/python $(1).new; } > $(1).hashed && rm $(1).new && mv $(1).hashed $(1)
 
+lock-chart: ## take the newest versions that deploy/helm/requirements.in allows into its lock
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -qq uv
+	@{ echo "# What renders and checks the chart, in exact versions with the hashes of their files; made of deploy/helm/requirements.in by 'make lock-chart'."; \
+		.venv-lock/bin/uv pip compile --quiet --generate-hashes --no-annotate --no-header \
+			--python .venv-lock/bin/python deploy/helm/requirements.in; } > deploy/helm/requirements.lock
+	@rm -rf .venv-lock
+
 lock-peers: ## the same for benchmarks/peers/requirements/
 	@for lock in $(PEER_LOCKS); do \
 		rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && \
@@ -141,6 +148,12 @@ third-party: .venv/.runs ## write THIRD_PARTY.md
 
 audit: .venv-release/.installed ## compare the lock files with the advisories that are published
 	@.venv-release/bin/python -m release.audit
+
+.venv-chart/.installed: deploy/helm/requirements.lock | .venv/bin/python
+	@echo "installing what renders the chart into .venv-chart ..."
+	@rm -rf .venv-chart && $(PYTHON) -m venv .venv-chart
+	@.venv-chart/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile -r $<
+	@touch $@
 
 .venv-release/.installed: release/requirements.lock | .venv/bin/python
 	@echo "installing the tools of a release into .venv-release ..."
@@ -177,7 +190,7 @@ lock-site: ## take the newest versions that website/requirements.in allows into 
 	@touch $@
 
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-lock .venv-peers .venv-release .venv-site .venv-before build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-chart .venv-lock .venv-peers .venv-release .venv-site .venv-before build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

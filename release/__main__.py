@@ -19,6 +19,7 @@ from release.changelog import ChangelogError, released, section, unreleased
 from release.version_before import BEFORE
 
 ROOT = Path(__file__).parents[1]
+_CHART = ROOT / "deploy" / "helm" / "flower" / "Chart.yaml"
 _PYPROJECT = ROOT / "pyproject.toml"
 _CHANGELOG = ROOT / "CHANGELOG.md"
 _DIST = ROOT / "dist"
@@ -52,11 +53,21 @@ def prepare(version: str) -> None:
     _PYPROJECT.write_text(
         re.sub(r'^version = ".*"$', f'version = "{version}"', text, count=1, flags=re.MULTILINE)
     )
+    chart = re.sub(r"^(version: ).*$", rf"\g<1>{version}", _CHART.read_text(), flags=re.MULTILINE)
+    _CHART.write_text(re.sub(r"^(appVersion: ).*$", rf'\g<1>"{version}"', chart, flags=re.MULTILINE))
     if tags:
         BEFORE.write_text(f"v{max(Version(tag[1:]) for tag in tags)}\n")
     for module in ("release.public_surface", "release.third_party"):
         subprocess.run([*engine, module], cwd=ROOT, check=True)
-    git("add", "CHANGELOG.md", "pyproject.toml", "THIRD_PARTY.md", "release/public", "release/before")
+    git(
+        "add",
+        "CHANGELOG.md",
+        "pyproject.toml",
+        str(_CHART),
+        "THIRD_PARTY.md",
+        "release/public",
+        "release/before",
+    )
     git("commit", "--quiet", "--message", f"Release {version}")
     git("tag", "--annotate", f"v{version}", "--message", section(_CHANGELOG.read_text(), version))
 

@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from flower_engine.embedded.home import RunningStores
 
 
-def with_stores(settings: Settings) -> Settings:
-    """The settings with both addresses filled in: those given, else those of a running ``flower up``.
+def with_stores(settings: Settings, *, needs_database: bool = True) -> Settings:
+    """The settings with both addresses filled in: those given, else those of a running ``flower up``. Who
+    needs no Postgres is not asked for one.
 
     Raises:
         StoreError: an address is not given and no engine runs on the data folder; says how to go on.
     """
-    if settings.redis_url and settings.database_url:
+    if settings.redis_url and (settings.database_url or not needs_database):
         return settings
-    running = _running(settings)
+    running = _running(settings, needs_database=needs_database)
     return settings.model_copy(
         update={
             "redis_url": settings.redis_url or running.redis_url,
@@ -45,7 +46,7 @@ def address_lines(addresses: Mapping[str, str | None]) -> str:
     return "\n".join(f"{name:<10}{text}" for name, text in rows)
 
 
-def _running(settings: Settings) -> "RunningStores":
+def _running(settings: Settings, *, needs_database: bool) -> "RunningStores":
     from flower_engine.embedded.home import Home  # services of a supervisor are told where the stores are
 
     home = Home(settings.home)
@@ -55,7 +56,7 @@ def _running(settings: Settings) -> "RunningStores":
             name
             for name, given in (
                 ("FLOWER_REDIS_URL", settings.redis_url),
-                ("FLOWER_DATABASE_URL", settings.database_url),
+                ("FLOWER_DATABASE_URL", settings.database_url or not needs_database),
             )
             if not given
         ]

@@ -36,6 +36,7 @@ COMMANDS = {
     "commands.doctor": ("doctor",),
     "commands.recover": ("recover",),
     "commands.replay": ("replay",),
+    "commands.migrate": ("migrate",),
     "commands.verify": ("verify",),
     "commands.prune": ("prune",),
     "commands.register": ("register",),

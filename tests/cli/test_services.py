@@ -222,8 +222,11 @@ def test_a_misspelt_variable_is_pointed_out(tmp_path: Path) -> None:
 
 
 def test_without_stores_it_says_what_to_set(tmp_path: Path) -> None:
-    with worker(tmp_path, WAITS, FLOWER_DATABASE_URL="", FLOWER_HOME=str(tmp_path / "home")) as process:
+    """A worker needs no Postgres."""
+    with worker(
+        tmp_path, WAITS, FLOWER_REDIS_URL="", FLOWER_DATABASE_URL="", FLOWER_HOME=str(tmp_path / "home")
+    ) as process:
         _, log = process.communicate(timeout=120)
         assert process.returncode == 1
     assert log.startswith(f"error: no engine runs on the data folder {tmp_path / 'home'}: ")
-    assert log.endswith("or set FLOWER_DATABASE_URL to the servers to use\n")
+    assert log.endswith("or set FLOWER_REDIS_URL to the servers to use\n")

@@ -33,7 +33,8 @@ def run_service(name: str, **flags: Any) -> None:
     if not is_supervised():  # else the supervisor has said it for all
         for sentence in [*env_file.said(), *unknown_variables()]:
             logging.getLogger(__name__).warning(sentence)
-    run(serve, with_stores(settings), report_as_line, last)
+    # Workers have no Postgres, so none need know its password.
+    run(serve, with_stores(settings, needs_database=name != "worker"), report_as_line, last)
 
 
 def imported(name: str) -> "tuple[Serve, Last | None]":
