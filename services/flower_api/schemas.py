@@ -173,6 +173,7 @@ class EffectView(View):
 
     ``runs`` again from the start; ``reopens``: was passed over, was not asked for, and waits again;
     ``askedAgain``: of both, what asks the world anew; ``passedOver``, because it was asked for or by rules;
+    ``vanished``: items of maps that are expanded anew;
     ``cutOff`` by a cancel; ``kept``: has ended, and stays so; ``ready``: may start at once. ``ends``: the
     flow does."""
 
@@ -180,6 +181,7 @@ class EffectView(View):
     reopens: list[int]
     asked_again: list[int]
     passed_over: list[int]
+    vanished: list[int]
     cut_off: list[int]
     kept: list[int]
     ready: list[int]

@@ -16,6 +16,7 @@ from flower_engine.model.events import (
     FlowRerun,
     FlowResumed,
     FlowSnapshot,
+    TaskExpanded,
     TaskFinished,
     TaskGivenUp,
     TaskIgnored,
@@ -90,6 +91,7 @@ class TaskWaits:
             FlowPaused: self._paused,
             FlowResumed: self._resumed,
             FlowSnapshot: self._snapshot,
+            TaskExpanded: self._expanded,
         }
 
     @property
@@ -224,6 +226,20 @@ class TaskWaits:
             flow.waiting[task] = event.at
         for task, body in event.bodies.items():
             flow.depends_on[task] = body.depends_on
+
+    def _expanded(self, event: TaskExpanded) -> None:
+        """Items are more tasks of the flow, ready from here on."""
+        flow = self._flows.get(event.flow)
+        if flow is None or event.first != flow.size + 1:
+            return
+        count = len(event.values)
+        flow.depends_on += [()] * count
+        flow.times += [0] * count
+        flow.size += count
+        flow.waiting |= dict.fromkeys(range(event.first, event.first + count), event.at)
+        self._tasks += count
+        while self._tasks > self._most_tasks:
+            self._thin_out()
 
     def _cancelled(self, event: FlowCancelled) -> None:
         self._times.ends += 1

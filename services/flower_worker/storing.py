@@ -1,5 +1,6 @@
 """Results that do not travel with their outcome: they are in a store of blobs before it is handed in."""
 
+import asyncio
 import hashlib
 import io
 from functools import partial
@@ -19,6 +20,13 @@ from flower_worker.transfers import Transfers
 
 INLINE_BYTES = 64 * 1024
 """Of a result that travels with its outcome, where there is a store for larger ones."""
+
+
+async def stored_content(store: Store, content: bytes) -> BlobRef:
+    """Stores what is not of an attempt: the list of a map. Raises as ``Store.put`` does."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    await asyncio.to_thread(store.put, sha256, len(content), partial(io.BytesIO, content))
+    return BlobRef(sha256=sha256, bytes=len(content), store=store.name)
 
 
 class Storing:

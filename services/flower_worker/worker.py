@@ -5,6 +5,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -20,6 +21,7 @@ from flower_engine.programs.registry import Kind, Registry
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.deciding import Decider
+from flower_engine.runtime.expanding import Put
 from flower_engine.runtime.loop import until_it_works
 from flower_engine.runtime.partition_lives import PartitionLives, finder
 from flower_engine.runtime.settings import Settings
@@ -45,7 +47,7 @@ from flower_worker.queues import Queues
 from flower_worker.secret_values import Secrets
 from flower_worker.signature_publisher import Described, keep_published
 from flower_worker.slots import AskKind, Slots, SlotsNow
-from flower_worker.storing import Storing
+from flower_worker.storing import Storing, stored_content
 from flower_worker.task_logs.task_logs import TaskLogs
 from flower_worker.threads import Threads
 from flower_worker.transfers import Transfers
@@ -187,7 +189,7 @@ class Worker:
             most_kept=self._settings.max_kept_mb << 20,
             own_version=own_version,
             refused=self._refused,
-            decider=Decider(self._client, partition, self._info.worker, self._fetch),
+            decider=Decider(self._client, partition, self._info.worker, self._fetch, self._put_list()),
         )
         heavy = tuple(self._ability.able)
         bells = [
@@ -238,6 +240,11 @@ class Worker:
             own_version.digest = digest
 
         await keep_published(self._client, partitions, self._described, self._heartbeats.began, tell)
+
+    def _put_list(self) -> Put | None:
+        """Stores the list of a map; None: there is no store."""
+        store = self._blobs.writing
+        return None if store is None else partial(stored_content, store)
 
     async def _fetch(self, ref: BlobRef) -> bytes:
         """The content of a blob that a condition reads."""

@@ -56,7 +56,7 @@ def rows_after(files: Sequence[dict[str, Any]]) -> Tables:
     tables: Tables = {"kr_flow_stat": {}, "kr_task_stat": {}}
     for file in files:
         for table, written in file.get("new", {}).items():
-            tables[table] = {"": dict(written)} if table == "kr_flow_stat" else written
+            tables[table] |= {"": dict(written)} if table == "kr_flow_stat" else written
         for table, written in file.get("changed", {}).items():
             changes = {"": written} if table == "kr_flow_stat" else written
             for key, columns in changes.items():

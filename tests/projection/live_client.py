@@ -4,7 +4,7 @@ from typing import Any
 
 from flower_engine.model.times import ms_of
 from flower_engine.projection.read.end_views import END_WORDS
-from flower_engine.projection.read.views import DependenciesOpen, FlowView, RuleOpen, TaskView
+from flower_engine.projection.read.views import DependenciesOpen, FlowView, ItemsOpen, RuleOpen, TaskView
 
 COLUMNS = [
     *("task", "status", "open", "attempt", "lost", "failures"),
@@ -44,7 +44,7 @@ def expected_task(task: TaskView) -> dict[str, Any]:
     return {
         "task": task.task_exec_seq,
         "status": task.exec_status,
-        "open": isinstance(task.wait_reason, DependenciesOpen | RuleOpen),
+        "open": isinstance(task.wait_reason, DependenciesOpen | ItemsOpen | RuleOpen),
         "attempt": task.attempt,
         "lost": task.lost,
         "failures": task.failures,

@@ -33,7 +33,7 @@ _SAID = SQL(", ").join(map(Identifier, FLOW_COLUMNS_OF.values()))
 _TASKS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_exec_seq, depends_task_exec_seq, task_id, {},"
     " exec_status, ended_as, attempt, lost, failures, worker, definition, result, blob, error, progress,"
-    " ignored_by, ignore_reason, awaiting, votes, {}, {}"
+    " ignored_by, ignore_reason, awaiting, votes, item_of, item_index, {}, {}"
     " FROM kr_task_stat ORDER BY task_flow_id, task_exec_seq) AS row"
 ).format(_SAID, _TIMES, _RETRY)
 _FLOWS = SQL(
@@ -159,15 +159,16 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
     planned = task.planned
     said = {column: getattr(planned, name) for name, column in FLOW_COLUMNS_OF.items()}
     said |= {FLOW_COLUMNS_OF[name]: None for name in SELDOM if getattr(planned, name) == DEFAULTS[name]}
+    said[FLOW_COLUMNS_OF["depends_on"]] = planned.own_dependencies
     said = msgspec.json.decode(msgspec.json.encode(said))
     return said | {
         "task_flow_id": flow.flow,
         "task_exec_seq": planned.seq,
-        "depends_task_exec_seq": max(planned.depends_on, default=-1),
+        "depends_task_exec_seq": max(planned.own_dependencies, default=-1),
         "task_id": flow.workflow,
         "exec_status": int(task.status),
         "ended_as": task.ended_as or None,
-        "registered_ts": flow.registered_ms,
+        "registered_ts": task.came_ms or flow.registered_ms,
         "started_ts": task.started_ms,
         "finished_ts": task.finished_ms,
         "suspended_ts": task.suspended_ms,
@@ -187,6 +188,8 @@ def _task_row(flow: FlowState, task: TaskState) -> Row:
         "ignore_reason": task.ignore_reason,
         "worker": task.worker or None,
         "definition": planned.definition or None,
+        "item_of": planned.item and planned.item[0],
+        "item_index": planned.item and planned.item[1],
         "result": msgspec.json.decode(task.result) if task.result is not None else None,
         "blob": msgspec.to_builtins(task.blob),
         "error": msgspec.to_builtins(task.error) if task.error is not None else None,

@@ -30,6 +30,7 @@ from flower_engine.model.events import (
     TaskAnswered,
     TaskAwaiting,
     TaskError,
+    TaskExpanded,
     TaskFinished,
     TaskGivenUp,
     TaskIgnored,
@@ -48,6 +49,8 @@ from flower_engine.model.events import (
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.kept_results import is_read_by
+from flower_engine.model.map_items import item_like, numbers_of
 from flower_engine.model.rules import PASS, decided, is_picked, rule_of, stands_as
 from flower_engine.model.schedule_events import (
     ScheduleDefined,
@@ -114,8 +117,24 @@ WAITS = (
     PlannedTask(seq=2, task_seq=20, program="@approval", parameters={"of": 3}),
     PlannedTask(seq=3, task_seq=30, program="@event", depends_on=(1,), parameters={"name": "paid"}),
     PlannedTask(seq=4, task_seq=40, program="Program4", depends_on=(2, 3)),
+    PlannedTask(
+        seq=5,
+        task_seq=50,
+        program="@map",
+        depends_on=(1,),
+        parameters={"over": ["a", {"b": 2}], "program": "Program5", "as": "n"},
+    ),
+    PlannedTask(
+        seq=6,
+        task_seq=60,
+        program="Program6",
+        depends_on=(5,),
+        parameters={"all": {"$from": 50}},
+        reads={"50": 5},
+        refs=True,
+    ),
 )
-"""A flow that waits for the world."""
+"""A flow that waits for the world, and has a map."""
 
 
 def other_body(task: PlannedTask, version: str, priority: int) -> PlannedTask:
@@ -207,7 +226,10 @@ class Story:
         said: dict[str, Any] = {"task": task, "attempt": state.attempt}
         if not state.is_awaiting:
             said |= {"attempt": state.attempt + 1, "kind": kind_of(planned)}
-            self._operate(flow, TaskAwaiting, **said, until_ms=self.now_ms + 60_000 if number % 2 else 0)
+            until_ms = self.now_ms + 60_000 if number % 2 and planned.program != "@map" else 0
+            self._operate(flow, TaskAwaiting, **said, until_ms=until_ms)
+        elif planned.program == "@map" and planned.items is None and number % 4:
+            self._expand(flow, planned, **said)
         elif planned.program == "@approval" and number % 3:
             names = (*(state.votes or ()), f"name {len(state.votes or ())}")
             self._operate(flow, TaskVoted, **said, by=names[-1], names=names, answer=msgspec.Raw(b"[1]"))
@@ -217,6 +239,13 @@ class Story:
             ]
             said |= {"by": "bob", "signal": kept[0].id if kept else "", "ends": self._flow(flow).left == 1}
             self._operate(flow, TaskAnswered, **said, result=msgspec.Raw(b'{"n":7}'))
+
+    def _expand(self, flow: str, planned: PlannedTask, **said: Any) -> None:
+        state = self._flow(flow)
+        values = tuple(msgspec.Raw(msgspec.json.encode(one)) for one in planned.parameters["over"])
+        item = item_like(planned, planned.parameters)
+        said |= {"by": "bob", "workflow": state.workflow, "first": len(state.tasks) + 1, "name": "n"}
+        self._operate(flow, TaskExpanded, **said, item=item, values=values)
 
     def signal(self, flow: str, name: str) -> None:
         identity = f"signal {next(_numbers)}"
@@ -337,6 +366,7 @@ class Story:
         """``version``: the tasks are of that one from here on, and all that can be otherwise is."""
         state = self._flow(flow)
         tasks = tuple(dict.fromkeys([*tasks, *self._not_taken(flow)]))
+        tasks, gone = _without_gone(state, tasks)
         by_status = {
             status: tuple(seq for seq in tasks if state.task(seq).status is status) for status in Status
         }
@@ -350,6 +380,7 @@ class Story:
             waiting=by_status[Status.WAIT],
             bodies={seq: other_body(state.task(seq).planned, version, priority) for seq in tasks if version},
             parameters=parameters or {},
+            **gone,
         )
         self._pass_over(flow)
 
@@ -449,7 +480,7 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
     planned = task.planned
     has_lease = task.status in (Status.RUNNING, Status.FINISH)
     readers = [state.task(seq) for seq in state.dependents[planned.seq]]
-    is_read = any(planned.seq in one.planned.reads.values() and not one.status.is_final for one in readers)
+    is_read = any(is_read_by(one.planned, planned.seq) and not one.status.is_final for one in readers)
     progress = task.progress and {"fraction": task.progress.fraction, "note": task.progress.note}
     return SnapshotTask(
         message=SnapshotMessage(
@@ -481,7 +512,25 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
         votes=(task.votes or ()) if task.is_awaiting else (),
         ended_as=task.ended_as,
         used=task.used,
+        items=planned.items,
     )
+
+
+def _without_gone(
+    state: FlowState, tasks: Sequence[int]
+) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
+    """What runs again, and the items that go because their maps do."""
+    names = {
+        Status.FINISH: "gone_finished",
+        Status.IGNORE: "gone_ignored",
+        Status.SUSPEND: "gone_suspended",
+        Status.WAIT: "gone_waiting",
+    }
+    gone = [number for seq in tasks for number in numbers_of(state.task(seq).planned.items)]
+    again = tuple(seq for seq in tasks if seq not in gone and state.task(seq).ended_as != "v")
+    return again, {
+        name: tuple(seq for seq in gone if state.task(seq).status is status) for status, name in names.items()
+    }
 
 
 def _picked(state: FlowState, task: TaskState) -> tuple[int, ...]:

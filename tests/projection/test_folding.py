@@ -95,7 +95,9 @@ def _operate(story: Story, verb: str, number: int) -> None:
     match verb:
         case "rerun" if not stand[Status.RUNNING] and not under_way:
             story.rerun(flow.flow, *seqs, parameters={seqs[-1]: {"N": number}}, version=_version(number))
-        case "rerun" if stand[Status.SUSPEND] and not (flow.ruled and stand[Status.RUNNING]):
+        case "rerun" if stand[Status.SUSPEND] and not (
+            (flow.ruled or len(seqs) > 6) and stand[Status.RUNNING]
+        ):
             story.rerun(flow.flow, *stand[Status.SUSPEND], version=_version(number))
         case "ignore" if free:
             story.ignore(flow.flow, free[number % len(free)], b'{"rows":0}' if number % 2 else b"")

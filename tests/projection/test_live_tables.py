@@ -121,7 +121,7 @@ def test_the_last_row_of_a_timeline_before_a_moment_is_how_a_task_stood_then() -
             for task in view.tasks if ends_a_call(told, index) else ():
                 stage = STAGES[stood[task.task_exec_seq]]
                 if task.status == "Wait":
-                    waits = type(task.wait_reason).__name__ in ("DependenciesOpen", "RuleOpen")
+                    waits = type(task.wait_reason).__name__ in ("DependenciesOpen", "ItemsOpen", "RuleOpen")
                     assert (stage == "dependencies") == waits
                     assert (stage == "awaiting") == (not waits and task.awaiting is not None)
                     assert (stage == "retry") == (not waits and task.retry_ts is not None)

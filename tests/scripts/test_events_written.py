@@ -12,6 +12,7 @@ from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.runtime.deciding import Decider
 from flower_engine.transitions.operator_transitions import (
     Body,
     answer,
@@ -175,6 +176,7 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await write_what_schedules_bring(engine)
     await write_what_a_bridge_brings(engine)
     await write_what_data_brings(engine)
+    await write_what_maps_bring(engine)
 
 
 async def write_what_a_version_brings(engine: Engine) -> None:
@@ -246,6 +248,29 @@ async def write_what_waits_bring(engine: Engine) -> None:
     await signal(*where, msgspec.structs.replace(paid, id="all"), flows, "each")
     await engine.register(task(1, program="@sleep", parameters={"seconds": 0.001}))
     await engine.bring_due()
+
+
+async def write_what_maps_bring(engine: Engine) -> None:
+    over = {"over": {"$from": 1}, "program": "A", "as": "n"}
+    decider = Decider(engine.client, engine.partition, "w1", put=stored)
+    flow = await engine.register(
+        task(1), task(2, program="@map", parameters=over), task(3, 2, parameters={"all": {"$from": 2}})
+    )
+    for lines in (b'["a"]', b'["b","c"]'):
+        claim = next(claim for claim in await engine.claim() if claim.flow == flow)
+        await engine.finish(claim, payload=lines)
+        await decider.run_once()
+        first, *_ = await engine.claim()
+        await engine.finish(first, payload=b'"%b"' % (b"x" * 70_000))
+        if lines == b'["a"]':
+            await decider.run_once()
+            await rerun(engine.client, engine.partition, flow, by="alice", selection=[1], scope="dependents")
+    await snapshot(engine.client, engine.partition, [flow], {})
+    await cancel(engine.client, engine.partition, flow, by="alice")
+
+
+async def stored(content: bytes) -> BlobRef:
+    return BlobRef(sha256="ab", bytes=len(content), store="api")
 
 
 async def write_what_data_brings(engine: Engine) -> None:

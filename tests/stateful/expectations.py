@@ -7,10 +7,11 @@ import msgspec
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.kept_results import readers_of, reads_of
+from flower_engine.model.map_items import without_items
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.model.wait_programs import DECISION, is_wait
-from stateful import rules_expected
+from stateful import maps_expected, rules_expected
 
 VERBS = ("rerun", "rerun", "rerun", "ignore", "unignore", "cancel", "pause", "resume", "resume", "prioritise")
 
@@ -104,7 +105,7 @@ def new_parameters(flow: FlowState, seq: int) -> dict[str, Any]:
 
 def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
     """What another version makes of a task, which differs from task to task; None: it is the same there."""
-    now = flow.task(seq).planned
+    now = without_items(flow.task(seq).planned)
     odd = (flow.version + seq) % 4
     if not odd:
         return None
@@ -153,7 +154,10 @@ def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
     """The tasks whose results an operation that is possible must be given, because they are kept no more."""
     if asked.verb == "rerun":
         again = _again(asked, flow, retrying)
+        gone = _gone(asked, flow, again)
+        again -= gone
     else:
+        gone = set[int]()
         again = set(asked.tasks) if asked.verb == "unignore" else set[int]()
         again |= rules_expected.opened(flow, again)
     final = {task.planned.seq for task in flow.tasks if task.has_ended}
@@ -161,6 +165,8 @@ def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
     needed: set[int] = set()
     for seq in again:
         planned = flow.task(seq).planned
+        if gone.intersection(maps_expected.items(flow, seq)):
+            planned = without_items(planned)
         if asked.with_bodies and (body := other_body(flow, seq)):
             if seq not in final and reads_of(body) == reads_of(planned):
                 continue
@@ -171,7 +177,7 @@ def needed(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
             parameters = {**planned.parameters, **new_parameters(flow, seq)}
             planned = msgspec.structs.replace(planned, parameters=parameters)
         needed |= {other for other in reads_of(planned) if not readers[other]}
-    return (needed & final) - again
+    return (needed & final) - again - gone
 
 
 def _are_needed(flow: FlowState, tasks: set[int]) -> bool:
@@ -194,7 +200,10 @@ def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
             used = (
                 flow.task(seq).has_ended
                 and seq in reads_of(flow.task(dependent).planned)
-                and _status(flow, dependent) in (Status.FINISH, Status.SUSPEND)
+                and (
+                    _status(flow, dependent) in (Status.FINISH, Status.SUSPEND)
+                    or maps_expected.began_with(flow, dependent, seq)
+                )
                 and rules_expected.uses(flow, dependent, seq)
             )
             if dependent not in again and (asked.scope == "dependents" or (asked.scope == "" and used)):
@@ -222,6 +231,10 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
     again = _again(asked, flow, retrying)
     if not again:
         return None
+    gone = _gone(asked, flow, again)
+    if any(_status(flow, seq) is Status.RUNNING for seq in gone):
+        return None
+    again -= gone
     named: set[int] = set() if isinstance(asked.tasks, str) else set(asked.tasks)
     if named & rules_expected.would_pass(flow, again):
         return None
@@ -247,27 +260,42 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
 
 
 def _selected(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
-    everything = range(1, len(flow.tasks) + 1)
+    everything = [seq for seq in range(1, len(flow.tasks) + 1) if not maps_expected.vanished(flow, seq)]
     if asked.tasks == "all":
         return set(everything)
     if asked.tasks == "failed":
         cut_off = set(flow.cancelled or ()) if flow.ended_ms is not None else set[int]()
         return {seq for seq in everything if _status(flow, seq) is Status.SUSPEND} | cut_off
+    if not set(everything).issuperset(asked.tasks):
+        return None
     waits = {
         seq
         for seq in asked.tasks
-        if _status(flow, seq) is Status.WAIT and seq not in retrying and not _has_other_body(asked, flow, seq)
+        if not maps_expected.items(flow, seq)
+        and _status(flow, seq) is Status.WAIT
+        and seq not in retrying
+        and not _has_other_body(asked, flow, seq)
     }
     return None if waits and not asked.with_message else set(asked.tasks)
 
 
+def _gone(asked: Asked, flow: FlowState, again: set[int]) -> set[int]:
+    """Items that vanish with a rerun."""
+    named = again if asked.tasks == "all" else set[int]() if asked.tasks == "failed" else set(asked.tasks)
+    changed = {seq for seq in again if _has_other_body(asked, flow, seq)}
+    return maps_expected.gone(flow, again, named | changed)
+
+
 def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int] | None:
     for seq in tasks:
-        if _status(flow, seq) is not Status.IGNORE or (flow.ruled and flow.task(seq).ended_as != "p"):
+        if _status(flow, seq) is not Status.IGNORE or (
+            flow.task(seq).ended_as != "p" and (flow.ruled or maps_expected.vanished(flow, seq))
+        ):
             return None
     for seq in set(tasks) | rules_expected.opened(flow, set(tasks)):
         for dependent in flow.dependents[seq]:
-            has_begun = dependent in retrying or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE)
+            has_begun = maps_expected.began_with(flow, dependent, seq) or dependent in retrying
+            has_begun = has_begun or _status(flow, dependent) not in (Status.WAIT, Status.IGNORE)
             if has_begun and rules_expected.uses(flow, dependent, seq):
                 return None
     return set(tasks)

@@ -14,6 +14,7 @@ NOT_SENT = {
     "priority": "sent to the rows of its tasks",
     "replaces": "the rows are replaced then",
     "tasks": "sent to rows of their own",
+    "expanded": "copied as rows of their own",
 }
 """Of a flow, each with the reason."""
 

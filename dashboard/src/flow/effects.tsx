@@ -10,6 +10,7 @@ export interface DryRun {
     reopens: number[];
     askedAgain: number[];
     passedOver: number[];
+    vanished: number[];
     cutOff: number[];
     kept: number[];
     ready: number[];
@@ -26,6 +27,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
     [effect.reopens, "that had been passed over will wait again"],
     [effect.askedAgain, "will be asked anew"],
     [effect.passedOver, "will be passed over"],
+    [effect.vanished, "will vanish, as their maps are expanded anew"],
     [effect.cutOff, "will be cut off"],
     [effect.ready, "may start at once"],
   ];

@@ -12,6 +12,7 @@ const WORDS: Record<string, string> = {
   cancelled: "cancelled",
   awaiting: "asked",
   answered: "answered",
+  expanded: "expanded",
   over: "its time was over",
   overdue: "nobody came in time",
   askedAnew: "asked anew",

@@ -22,6 +22,7 @@ const OF_TASKS: Record<string, Stage> = {
   held: "suspended",
   finished: "finished",
   passedOver: "ignored",
+  vanished: "ignored",
   notTaken: "nottaken",
   cancelled: "cancelled",
   givenUp: "givenup",

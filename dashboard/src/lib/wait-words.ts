@@ -7,6 +7,8 @@ export function waitWords(why: WaitReason): string {
   switch (why.reason) {
     case "dependencies":
       return "It waits for other tasks of its flow:";
+    case "items":
+      return `It waits for its ${of("count")} items: ${of("failed")} have failed, ${of("running")} run, ${of("waiting")} wait.`;
     case "rule":
       return of("rule") === "failed"
         ? "It waits for one of these to fail (rule failed):"
@@ -49,6 +51,7 @@ export function waitWords(why: WaitReason): string {
 function awaited(kind: string, what: string, until: unknown, answeredBy: string[]): string {
   const end = typeof until === "string" ? time(until) : null;
   if (kind === "when") return `It is to be decided: ${what}.`;
+  if (kind === "map") return `It is to be expanded, or its list is to be made; its items run ${what}.`;
   if (kind === "sleep") return end === null ? "It sleeps." : `It sleeps until ${end}.`;
   const said = kind === "event" ? `the signal ${what}` : `somebody's approval: ${what}`;
   const others = answeredBy.length > 0 ? ` of others than ${answeredBy.join(", ")}` : "";

@@ -238,6 +238,7 @@ _EFFECTS = {
     "reopens": "were passed over, and wait again",
     "askedAgain": "ask the world anew",
     "passedOver": "are passed over",
+    "vanished": "vanish, as their maps are expanded anew",
     "cutOff": "are cut off",
     "kept": "have ended, and are kept",
     "ready": "may start at once",
@@ -247,7 +248,7 @@ _EFFECTS = {
 def _foretold(effect: dict[str, Any]) -> Iterator[str]:
     """What an operation would do, line by line."""
     for name, what in _EFFECTS.items():
-        if tasks := effect[name]:
+        if tasks := effect.get(name):
             yield f"{what}: {words.tasks_in_words(tasks)}"
     if effect["ends"]:
         yield "the flow ends"

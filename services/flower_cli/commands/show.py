@@ -30,6 +30,8 @@ from flower_cli.commands.tree import tree_lines
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
 
+_MOST_ITEMS = 5  # of a map, that are shown with their errors
+
 
 def add_to(app: typer.Typer) -> None:
     for command in (flows, show, why, errors, workers):
@@ -115,6 +117,8 @@ def why(
         reasons = {str(one["taskExecSeq"]): reason for one in tasks if (reason := _reason_of(one))}
         print_json(msgspec.json.encode(reasons))
         return
+    if task is None:  # of items their map tells
+        tasks = [one for one in tasks if one.get("itemOf") is None]
     told = [one for one in tasks if one["waitReason"] or one.get("notTaken") or (task and one.get("endedAs"))]
     for one in told:
         out.print(words.why_line(one), markup=False)
@@ -253,9 +257,23 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
         out.print(f"\nresult     {blob['bytes']} bytes, a blob: {where}", markup=False)
     elif flow["result"] is not None:
         out.print(f"\nresult     {msgspec.json.encode(flow['result']).decode()}", markup=False)
-    for task in flow["failedTasks"]:
+    print_failures(flow["failedTasks"], whole=whole)
+
+
+def print_failures(tasks: Sequence[dict[str, Any]], *, whole: bool) -> None:
+    """What failed; of the items of a map the first few."""
+    by_map: dict[int, int] = {}
+    for task in tasks:
+        of = task.get("itemOf")
+        if of is not None:
+            by_map[of] = by_map.get(of, 0) + 1
+            if by_map[of] > _MOST_ITEMS:
+                continue
         out.print()
         print_failure(task, whole=whole)
+    for of, count in by_map.items():
+        if count > _MOST_ITEMS:
+            out.print(Text(f"\n{count - _MOST_ITEMS} more items of task {of} failed", style="red"))
 
 
 def _print_origin(flow: dict[str, Any]) -> None:

@@ -16,8 +16,9 @@ Task = dict[str, Any]
 
 
 def tree_lines(tasks: list[Task]) -> Iterator[Text]:
-    """The lines of the tree; chains go straight down. Cost is linear in tasks and dependencies."""
-    by_seq = {task["taskExecSeq"]: task for task in tasks}
+    """The lines of the tree; chains go straight down. Items of maps are not drawn, their map says how many
+    there are. Cost is linear in tasks and dependencies."""
+    by_seq = {task["taskExecSeq"]: task for task in tasks if task.get("itemOf") is None}
     below: dict[int, list[int]] = {seq: [] for seq in by_seq}
     for seq, task in by_seq.items():
         for dependency in task["dependsOn"]:
@@ -62,4 +63,6 @@ def _line(task: Task) -> Text:
         text.append(f"  {end}", style="dim")
     elif reason := why_it_waits(task["waitReason"]):
         text.append(f"  {reason}", style="dim")
+    elif items := words.items(task):
+        text.append(f"  {items}", style="dim")
     return text

@@ -10,6 +10,7 @@ from rich.text import Text
 from flower_engine.flows.end_words import why_not_taken
 from flower_engine.flows.wait_words import in_words
 from flower_engine.model.decision_tasks import condition_in_words
+from flower_engine.model.noun_counts import counted
 from flower_engine.projection.read.end_views import NotTaken
 from flower_engine.projection.read.views import WaitReason
 
@@ -43,6 +44,8 @@ def end_of_task(task: dict[str, Any]) -> str:
         return why_not_taken(msgspec.convert(task["notTaken"], NotTaken))
     if ended_as in ("passedOver", "cancelled") or (ended_as is None and task["status"] == "Ignore"):
         return f"{task['ignoreReason'] or ''} (by {task['ignoredBy'] or '?'})".strip()
+    if ended_as == "vanished":
+        return "its map was expanded anew"
     if ended_as == "givenUp":
         return "given up"
     due = task.get("givesUpTs")
@@ -68,6 +71,8 @@ def why_it_waits(reason: dict[str, Any] | None) -> str:
 def task_title(task: dict[str, Any]) -> str:
     """A task's number and name, or its program where it has none."""
     name, program = task.get("taskName"), task["program"]
+    if task.get("itemOf") is not None:
+        program = f"{program}[{task['itemIndex']}]"
     title = program if name in (None, program) else f"{name} ({program})"
     return f"{task['taskExecSeq']} {title}"
 
@@ -91,6 +96,16 @@ def branch(when: Sequence[Any]) -> str:
 def condition(task: dict[str, Any]) -> str:
     """The condition of a task that decides, as text; "": it is none."""
     return condition_in_words(task["program"], task["parameters"])
+
+
+def items(task: dict[str, Any]) -> str:
+    """How the items of a map stand; "": it has none."""
+    found = task.get("items")
+    if not found:
+        return ""
+    names = ("finished", "running", "waiting", "failed", "ignored")
+    said = ", ".join(f"{found[name]} {name}" for name in names if found[name])
+    return f"{counted(found['count'], 'item')}: {said}"
 
 
 def why_line(task: dict[str, Any]) -> str:

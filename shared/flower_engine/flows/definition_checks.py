@@ -11,10 +11,12 @@ from flower_engine.flows.given_parameters import value_problem
 from flower_engine.flows.live_programs import Programs, ProgramVersion
 from flower_engine.flows.open_parameters import missing
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.map_tasks import AS, common_parameters, mapped_program
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.references import Found, holds_references, known_value, scan, scan_parameters
 from flower_engine.model.schema_paths import missing_in
+from flower_engine.model.wait_parameters import MAP
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import faults_of_value
 from flower_engine.projection.read.views import moment
@@ -42,7 +44,7 @@ async def verdicts_on(
 ) -> dict[str, Verdict]:
     """What is wrong with each, by its name. ``ahead``: workers that take it come later, so nothing is a
     problem. Where Redis does not say in time what is served, nothing is wrong."""
-    names = {task.program for definition in definitions for task in definition.tasks}
+    names = {_run_by(task).program for definition in definitions for task in definition.tasks}
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             served = await programs.served()
@@ -75,17 +77,26 @@ def verdict_on(
     for task in definition.tasks:
         found = scan_parameters(task.parameters)
         found_in.append(found)
-        versions = published.get(task.program)
+        run = _run_by(task)
+        versions = published.get(run.program)
         if versions is None:
             continue  # said by name
         if any(version.program is None for version in versions) or not versions:
-            unknown[task.program] = None
-        _judge(definition, task, versions, verdict)
+            unknown[run.program] = None
+        _judge(definition, run, versions, verdict)
         if len(verdict.problems) > _MOST:
             break
     verdict.warnings += [_unchecked(one, published[one], last_seen.get(one)) for one in unknown]
     verdict.warnings += _lost_paths(definition, found_in, published)
     return Verdict(verdict.problems[:_MOST], verdict.warnings[:_MOST_WARNINGS])
+
+
+def _run_by(task: TaskDefinition) -> TaskDefinition:
+    """The task as workers run it: of a map, an item of it, of which the element is known later."""
+    if task.program != MAP:
+        return task
+    given = {**common_parameters(task.parameters), str(task.parameters.get(AS, "")): {"$param": AS}}
+    return msgspec.structs.replace(task, program=mapped_program(task.parameters), parameters=given)
 
 
 def _unchecked(program: str, versions: Sequence[ProgramVersion], last_seen_ms: int | None) -> str:

@@ -19,6 +19,7 @@ from flower_engine.flows.version_reruns import behind, changed
 from flower_engine.flows.workflow_definitions import keying_of
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.item_states import of_fork, without_item_tasks
 from flower_engine.model.status import Status
 from flower_engine.projection.read.views import View
 from flower_engine.transitions.register_transition import FlowPlan
@@ -60,6 +61,13 @@ async def fork(
     for task in tasks:
         if task > len(state.tasks):
             raise RefusedError(f"flow {flow_id}: it has no task {task}", "unknown")
+    for task in changes:
+        if task <= len(state.tasks) and state.task(task).planned.item is not None:
+            raise RefusedError(
+                f"flow {flow_id}: task {task} is an item, which a fork makes anew: it cannot be given"
+                " parameters",
+                "unknown",
+            )
     known = await known_anywhere(stores, key) if key else None
     warnings: list[str] = []
     if known is None:
@@ -102,6 +110,7 @@ def plan_of_fork(
 
     It waits and is counted by the keys of its own parameters, as limits and fairness ask for them now.
     """
+    tasks, state = of_fork(state, tasks), without_item_tasks(state)
     runs = behind(state, tasks)
     planned = [keying.keyed(_changed(task.planned, given.get(task.planned.seq))) for task in state.tasks]
     kept = taken_over(state, runs)

@@ -12,7 +12,7 @@ import msgspec
 from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.references import escaped, holds_references
-from flower_engine.model.wait_programs import DECISION
+from flower_engine.model.wait_programs import DECISION, MAP
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import Fault, faults_of_value
 
@@ -20,6 +20,10 @@ _SHOWN_CHARACTERS = 100
 _OF_DECISION = (
     f"the condition of a decision ({DECISION}) is part of its definition, and no parameter to be given:"
     " change what it reads, or define another version"
+)
+_OF_MAP = (
+    f"what a map ({MAP}) goes over, and what it gives its items, is part of its definition, and no parameter"
+    " to be given: change what it reads, make it a parameter of the flow ($param), or define another version"
 )
 Parameters = Mapping[str, Any]
 
@@ -55,8 +59,9 @@ def given_to(
     A name is refused if no live version of the program takes it, a value if none can convert it, or the
     schema that each publishes refuses it for sure.
     """
-    if program == DECISION:
-        return Given({}, [], [Problem(_OF_DECISION, pointer_to(name)) for name in (*values, *unset)], [])
+    if program in (DECISION, MAP):
+        said = _OF_DECISION if program == DECISION else _OF_MAP
+        return Given({}, [], [Problem(said, pointer_to(name)) for name in (*values, *unset)], [])
     found: dict[str, Any] = {}
     problems: list[Problem] = []
     unknown: list[str] = []

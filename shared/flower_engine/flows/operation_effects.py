@@ -11,12 +11,13 @@ from typing import Literal, NoReturn
 import msgspec
 
 from flower_engine.errors import RefusedError
-from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
+from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, VANISHED
 from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import edges_of
 from flower_engine.model.fold_steps import STEPS
-from flower_engine.model.kept_results import reads_of
+from flower_engine.model.kept_results import is_read_by, reads_of
+from flower_engine.model.map_items import numbers_of
 from flower_engine.model.rules import FAILED, PASS, decide, decided, rule_of
 from flower_engine.model.status import Status
 from flower_engine.model.wait_parameters import PROGRAMS
@@ -33,14 +34,16 @@ class Effect(msgspec.Struct, kw_only=True):
 
     ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
-    or by their rules; ``cut_off``: by a cancel; ``kept``: they have ended, and stay so; ``ready``: they may
-    start at once then. ``ends``: the flow does. ``version``: the flow's, which it was told for."""
+    or by their rules; ``vanished``: items of maps that are expanded anew; ``cut_off``: by a cancel;
+    ``kept``: they have ended, and stay so; ``ready``: they may start at once then. ``ends``: the flow does.
+    ``version``: the flow's, which it was told for."""
 
     version: int
     runs: list[int] = []
     reopens: list[int] = []
     asked_again: list[int] = []
     passed_over: list[int] = []
+    vanished: list[int] = []
     cut_off: list[int] = []
     kept: list[int] = []
     ready: list[int] = []
@@ -72,6 +75,7 @@ def effect_of_rerun(
     reopens = [seq for seq in by_status[Status.IGNORE] if seq not in chosen or isinstance(selection, str)]
     if selection == "all":
         reopens = []
+    gone = again.gone
     event = FlowRerun(
         at=0,
         flow=flow.flow,
@@ -81,10 +85,16 @@ def effect_of_rerun(
         ignored=by_status[Status.IGNORE],
         suspended=by_status[Status.SUSPEND],
         waiting=by_status[Status.WAIT],
+        gone_finished=tuple(seq for seq in gone if flow.task(seq).status is Status.FINISH),
+        gone_ignored=tuple(seq for seq in gone if flow.task(seq).status is Status.IGNORE),
+        gone_suspended=tuple(seq for seq in gone if flow.task(seq).status is Status.SUSPEND),
+        gone_waiting=tuple(seq for seq in gone if flow.task(seq).status is Status.WAIT),
     )
     STEPS[FlowRerun](flow, event)
     effect = before.effect(flow, _pass_over(flow))
     effect.reopens = reopens
+    effect.vanished = gone
+    effect.kept = sorted(set(effect.kept) - set(gone))
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
     effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program in PROGRAMS]
     return effect
@@ -203,6 +213,8 @@ class _Again:
         self._now_ms = now_ms
         self._keeps_answers = keep_answers
         self._kept: set[int] = set()
+        self.gone: list[int] = []
+        """Items of maps that are expanded anew."""
         self._again: dict[int, None] = {}
         self._stack: list[int] = []
 
@@ -229,6 +241,7 @@ class _Again:
     def checked(self, selection: Selection) -> list[int]:
         """What runs again, in order; refused as the transition refuses."""
         flow, ran = self._flow, list[int]()
+        self._take_items(selection)
         for seq in selection if flow.ruled and not isinstance(selection, str) else ():
             if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
                 cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
@@ -246,17 +259,36 @@ class _Again:
             self._refuse("nothing", str(selection) if isinstance(selection, str) else "tasks")
         return ran
 
+    def _take_items(self, selection: Selection) -> None:
+        """Maps that are asked for, or are behind others than their items, are expanded anew."""
+        flow = self._flow
+        asked = self._again if selection == "all" else () if selection == "failed" else selection
+        for map_ in [flow.task(seq) for seq in self._again if flow.task(seq).planned.items is not None]:
+            items = numbers_of(map_.planned.items)
+            before = (seq for seq in map_.planned.depends_on if seq not in items)
+            seq = map_.planned.seq
+            if seq in asked or seq in self._changed or any(one in self._again for one in before):
+                for item in items:
+                    if flow.task(item).status is Status.RUNNING:
+                        self._refuse("dependent-running", str(seq), str(item))
+                    self._again.pop(item, None)
+                    self.gone.append(item)
+        self.gone.sort()
+
     def _select_one(self, seq: int) -> None:
         if not 1 <= seq <= len(self._flow.tasks):
             self._refuse("unknown", str(seq))
         task = self._flow.task(seq)
-        if task.status is Status.WAIT and not self._is_away(task) and seq not in self._changed:
+        if task.ended_as == VANISHED:
+            self._refuse("vanished", str(seq))
+        is_away = self._is_away(task) or task.planned.items is not None
+        if task.status is Status.WAIT and not is_away and seq not in self._changed:
             self._refuse("waits", str(seq))
         self._add([seq])
 
     def _add(self, tasks: Iterable[int]) -> None:
         for seq in tasks:
-            if seq not in self._again:
+            if seq not in self._again and self._flow.task(seq).ended_as != VANISHED:
                 self._again[seq] = None
                 self._stack.append(seq)
 
@@ -281,8 +313,8 @@ class _Again:
                 read_it = (
                     self._scope == ""
                     and flow.task(seq).status.is_final
-                    and behind.status in (Status.FINISH, Status.SUSPEND)
-                    and seq in reads_of(behind.planned)
+                    and (behind.status in (Status.FINISH, Status.SUSPEND) or _began_with(behind, seq))
+                    and is_read_by(behind.planned, seq)
                     and _uses(behind, seq)
                 )
                 if self._scope != "dependents" and not read_it:
@@ -347,6 +379,12 @@ class _Again:
 
     def _refuse(self, reason: str, *words: str) -> NoReturn:
         raise refusal(self._flow.flow, reason, *words)
+
+
+def _began_with(behind: TaskState, seq: int) -> bool:
+    """Whether a map that waits began on the result of this task: it has its items."""
+    items = behind.planned.items
+    return items is not None and behind.status is Status.WAIT and seq not in numbers_of(items)
 
 
 def _uses(behind: TaskState, seq: int) -> bool:

@@ -12,9 +12,11 @@ import msgspec
 
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.map_tasks import mapped_program
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
-from flower_engine.model.task_spec import DEFAULT_QUEUE
+from flower_engine.model.task_spec import DEFAULT_QUEUE, TaskSpec
+from flower_engine.model.wait_parameters import MAP
 from flower_engine.model.wait_programs import is_wait
 from flower_engine.projection.definitions.known_names import (
     defined_parameters,
@@ -108,9 +110,9 @@ class Names:
             if not served:
                 return []  # no worker has begun yet: nothing can be said of any name
             found: list[str] = []
-            for program in dict.fromkeys(task.program for task in definition.tasks):
+            for program in dict.fromkeys(map(_program_of, definition.tasks)):
                 if program not in served and not is_wait(program):
-                    seqs = [task.task_seq for task in definition.tasks if task.program == program]
+                    seqs = [task.task_seq for task in definition.tasks if _program_of(task) == program]
                     near = nearest_in_words(program, served)
                     found.append(f"{_tasks(seqs)}: no worker has served program {short(program)!r}{near}")
             queues = {task.queue for task in definition.tasks} - {DEFAULT_QUEUE}
@@ -225,3 +227,8 @@ async def _patiently(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
     except Exception as error:  # noqa: BLE001 # what was done is done: nothing may fail for a warning
         _log.debug("names could not be looked for: %s", error)
         return []
+
+
+def _program_of(task: TaskSpec) -> str:
+    """What workers run for a task."""
+    return mapped_program(task.parameters) if task.program == MAP else task.program

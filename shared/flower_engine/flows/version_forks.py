@@ -11,6 +11,7 @@ from flower_engine.flows.version_reruns import changed
 from flower_engine.model.definition import PlannedTask, dependents_of
 from flower_engine.model.end_kinds import NOT_TAKEN, UNMET
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.item_states import of_fork, without_item_tasks
 from flower_engine.model.status import Status
 from flower_engine.transitions.register_transition import FlowPlan
 
@@ -47,6 +48,7 @@ async def version_fork(
         ParametersError: it takes other parameters than the old flow has or is given, or a task or its program
             cannot take the changes; names all of them.
     """
+    tasks, state = of_fork(state, tasks), without_item_tasks(state)
     found = await version_bodies(stores, state, version, parameters)
     new, defined = found.plan, found.tasks
     same = _same_tasks(defined, state.tasks)

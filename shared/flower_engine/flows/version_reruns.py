@@ -12,6 +12,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.flows.version_bodies import VersionBodies, in_thread_if_many, is_same, version_bodies
 from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.item_states import without_item_tasks
 from flower_engine.model.task_places import place_differences
 from flower_engine.transitions.operator_transitions import Body
 from flower_engine.transitions.task_fields import decode_message
@@ -69,16 +70,19 @@ async def bodies_of_rerun(
     """
     found = await version_bodies(stores, state, version)
     now = [task.planned for task in state.tasks]
-    differences = place_differences(now, found.tasks)
+    defined = [task.planned for task in without_item_tasks(state).tasks]
+    differences = place_differences(defined, found.tasks)
     if differences:
         raise RefusedError(
             f"flow {state.flow}: version {found.plan.definition[:8]} has other tasks or dependencies:"
             f" {'; '.join(differences)}. Fork the flow with that version instead",
             "other-tasks",
         )
-    new = await in_thread_if_many(
-        len(messages), lambda: {seq: found.body(found.tasks[seq - 1], now[seq - 1]) for seq in messages}
-    )
+
+    def body(seq: int) -> PlannedTask:
+        return found.body(found.tasks[seq - 1], now[seq - 1]) if seq <= len(defined) else now[seq - 1]
+
+    new = await in_thread_if_many(len(messages), lambda: {seq: body(seq) for seq in messages})
     programs = {seq: new[seq].program for seq in changes}
     given = await stores.programs.checked(
         programs.values(),
@@ -122,6 +126,8 @@ def behind(state: FlowState, tasks: Collection[int]) -> set[int]:
 
 def _other(found: VersionBodies, now: PlannedTask, new: PlannedTask, keying: Keying) -> PlannedTask | None:
     """The new body; None: the task is of that version, and was given nothing else."""
+    if now.item is not None or now.seq > len(found.tasks):
+        return None  # what its map gave it
     if found.version_of(now) != found.plan.definition:
         definition = found.plan.definition
     elif is_same(new.parameters, now.parameters):

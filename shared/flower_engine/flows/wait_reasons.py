@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.flows.item_counts import items_open, tell_items, what_of_items
 from flower_engine.flows.task_ends import rule_of_task
 from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
 from flower_engine.model.decision_tasks import condition_in_words
 from flower_engine.model.flow_control import FlowControl
+from flower_engine.model.map_tasks import mapped_program
 from flower_engine.model.references import known_value
 from flower_engine.model.rules import FAILED, Rule, Standing, is_picked, stands_as
 from flower_engine.model.status import Status
@@ -25,6 +27,7 @@ from flower_engine.projection.read.views import (
     Delayed,
     DependenciesOpen,
     FlowView,
+    ItemsOpen,
     LimitReached,
     NoPlace,
     NoVersion,
@@ -123,6 +126,7 @@ def unable_in(workers: Iterable[WorkerInfo]) -> Unable:
 
 def _tell_dependencies(flow: FlowView) -> list[TaskView]:
     """Tells tasks that wait for others so; the other tasks in Wait."""
+    tell_items(flow)
     final = _final(flow)
     ready: list[TaskView] = []
     for task in filter(_waits, flow.tasks):
@@ -135,6 +139,8 @@ def _tell_dependencies(flow: FlowView) -> list[TaskView]:
 
 def _is_ready(flow: FlowView, task: TaskView, ended: set[int]) -> bool:
     """Whether its rule waits for nothing more; one that has begun keeps to what it began with."""
+    if task.items is not None and items_open(task.items):
+        return False
     rule = rule_of_task(task)
     if not rule.picks:
         return ended.issuperset(task.depends_on)
@@ -145,7 +151,11 @@ def _is_ready(flow: FlowView, task: TaskView, ended: set[int]) -> bool:
     return began and any(_stands_as(flow.tasks[seq - 1]) == "passed" for seq in task.depends_on)
 
 
-def _what_it_waits_for(flow: FlowView, task: TaskView, ended: set[int]) -> DependenciesOpen | RuleOpen:
+def _what_it_waits_for(
+    flow: FlowView, task: TaskView, ended: set[int]
+) -> DependenciesOpen | ItemsOpen | RuleOpen:
+    if task.items is not None and items_open(task.items):
+        return what_of_items(flow, task)
     rule = rule_of_task(task)
     open_ones = [seq for seq in task.depends_on if seq not in ended]
     if not rule.picks:
@@ -179,6 +189,8 @@ def _awaits(task: TaskView, awaiting: AwaitingView) -> Awaits:
     said: Any = msgspec.json.decode(task.parameters)
     if awaiting.kind == "when":
         return Awaits("when", condition_in_words(task.program, said), None)
+    if awaiting.kind == "map":
+        return Awaits("map", mapped_program(said), None)
     names = ("name", "key") if awaiting.kind == "event" else ("title",)
     what = " ".join(str(one) for name in names if (one := known_value(said.get(name))))
     return Awaits(awaiting.kind, what, awaiting.until, awaiting.answered_by)

@@ -10,6 +10,7 @@ from flower_engine.projection.read.views import (
     CannotStart,
     Delayed,
     DependenciesOpen,
+    ItemsOpen,
     LimitReached,
     NoPlace,
     NoVersion,
@@ -31,7 +32,7 @@ _MOST_TASKS = 10
 def in_words(reason: WaitReason) -> str:
     """A wait reason as the end of the sentence that begins with the task."""
     match reason:
-        case DependenciesOpen() | RuleOpen():
+        case DependenciesOpen() | ItemsOpen() | RuleOpen():
             return _for_others(reason)
         case RetryAt(due):
             return f"retry at {_clock(due)}"
@@ -62,6 +63,8 @@ def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str
         return f"sleeps until {_day_and_time(until)} UTC" if until else "sleeps"
     if kind == "when":
         return f"is to be decided: {what}"
+    if kind == "map":
+        return f"is to be expanded, or its list is to be made: items run {what}"
     named = f" {what}" if what else ""
     said = f"waits for the signal{named}" if kind == "event" else f"waits for the approval{named}"
     if answered_by:
@@ -69,7 +72,21 @@ def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str
     return said + (f", until {_day_and_time(until)} UTC" if until else "")
 
 
-def _for_others(reason: DependenciesOpen | RuleOpen) -> str:
+def _for_items(reason: ItemsOpen) -> str:
+    counts = {"failed": reason.failed, "running": reason.running, "waiting": reason.waiting}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    named = ", ".join(map(str, reason.failed_items))
+    failed = (
+        f" (task {named}{', ...' if reason.failed > len(reason.failed_items) else ''} failed)"
+        if named
+        else ""
+    )
+    return f"waits for {sum(counts.values())} of {counted(reason.count, 'item')}: {said}{failed}"
+
+
+def _for_others(reason: DependenciesOpen | ItemsOpen | RuleOpen) -> str:
+    if isinstance(reason, ItemsOpen):
+        return _for_items(reason)
     if isinstance(reason, DependenciesOpen):
         return "waits for " + ", ".join(map(str, reason.depends_on))
     rule, depends_on, needed, have = reason.rule, reason.depends_on, reason.needed, reason.have

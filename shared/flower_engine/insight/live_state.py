@@ -125,7 +125,8 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
     counters, flags = texts["c"].split(" ")[:4], texts["c"].split(" ")[4:]
     version, left, done, order = (int(part) for part in counters)
     kept = re.search("d([0-9]+)", "".join(flags))
-    numbers = sorted(int(name[1:]) for name in texts if name[0] == "l")
+    counted = left + done  # behind these are fields of items that are not tasks yet
+    numbers = sorted(number for name in texts if name[0] == "l" and (number := int(name[1:])) <= counted)
     return LiveFlow(
         version=version,
         left=left,

@@ -6,7 +6,15 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.event_meaning import MEANINGS, How, named_tasks
-from flower_engine.model.events import AnyEvent, FlowRerun, TaskAnswered, TaskAwaiting, TaskError, TaskOverdue
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowRerun,
+    TaskAnswered,
+    TaskAwaiting,
+    TaskError,
+    TaskExpanded,
+    TaskOverdue,
+)
 from flower_engine.model.status import Status
 
 
@@ -61,6 +69,9 @@ def _end_asking(attempt: AttemptHistory, event: Any) -> None:
     match event:
         case TaskAnswered(by=by):
             how = "over" if by in ("time", "timeout") else "answered"
+            attempt.by = by
+        case TaskExpanded(by=by):
+            how = "expanded"
             attempt.by = by
         case TaskOverdue():
             how = "overdue"

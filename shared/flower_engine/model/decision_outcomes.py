@@ -1,7 +1,7 @@
 """What becomes of a decision: the same for whoever decides it, a worker, a watcher or a test."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -18,9 +18,10 @@ _encode = msgspec.json.Encoder().encode
 
 class Decided(NamedTuple):
     """``says``: what the condition came to, and ``payload`` the JSON of the task's result; None: it cannot be
-    decided, and ``payload`` is the JSON of the error."""
+    decided, and ``payload`` is the JSON of the error. Of a map: ``gathered``, and it is the list, or
+    ``stored``, and it is the JSON of the BlobRef of where that lies."""
 
-    says: bool | None
+    says: bool | Literal["gathered", "stored"] | None
     payload: bytes
 
 

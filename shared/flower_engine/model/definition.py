@@ -10,6 +10,7 @@ from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.decision_tasks import problems_of_decisions
 from flower_engine.model.definition_header import problems_of_header
 from flower_engine.model.definition_references import DefinitionReferences, Params, settled
+from flower_engine.model.map_tasks import AS, KEYS, common_parameters, mapped_program, problems_of_maps
 from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_task_name
@@ -27,7 +28,7 @@ from flower_engine.model.task_spec import (
     RetryPolicy,
     TaskSpec,
 )
-from flower_engine.model.wait_parameters import DECISION, problems_of_wait
+from flower_engine.model.wait_parameters import DECISION, MAP, problems_of_wait
 
 MAX_EDGES = 100_000
 MAX_KEY_LENGTH = 100
@@ -75,6 +76,8 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
 
     def keyed(self, task: "PlannedTask") -> "PlannedTask":
         """The task with its keys, from its parameters as they are."""
+        if task.program == MAP:
+            return self._keyed_map(task)
         fair_key = _key_of(task.parameters, self.fair_by, task.refs)
         workflow_key = _key_of(task.parameters, self.limit_by, task.refs)
         program_key = _key_of(task.parameters, self.programs.get(task.program), task.refs)
@@ -82,6 +85,20 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
             return task
         return msgspec.structs.replace(
             task, fair_key=fair_key, workflow_key=workflow_key, program_key=program_key
+        )
+
+    def _keyed_map(self, task: "PlannedTask") -> "PlannedTask":
+        """A map with the keys of its items, and which of these are their elements."""
+        given = {name: one for name, one in task.parameters.items() if name != KEYS}
+        program, others = mapped_program(given), common_parameters(given)
+        by = (self.fair_by, self.limit_by, self.programs.get(program))
+        names = [
+            name for name, one in zip(TaskKeys.__struct_fields__, by, strict=True) if one == given.get(AS)
+        ]
+        return msgspec.structs.replace(
+            task,
+            parameters={**given, KEYS: names} if names else given,
+            **msgspec.structs.asdict(self.keys_of(program, others, refs=task.refs)),
         )
 
 
@@ -109,6 +126,9 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     one of ``depends_on``, too. ``refs``: its parameters hold references, which its worker resolves; those of
     a task without are passed to its program as they are. ``definition`` is the hash of the version that its
     body is of, where a rerun gave it one; "": that of its flow.
+
+    ``items`` of a map that is expanded: the first of its items, and how many they are; it depends on them,
+    too. ``item`` of an item: its map, and its index.
     """
 
     seq: int  # pyright: ignore[reportGeneralTypeIssues] # a definition has none, a plan always has it
@@ -119,6 +139,16 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     reads: dict[str, int] = msgspec.field(default_factory=dict)
     refs: bool = False
     definition: str = ""
+    items: tuple[int, int] | None = None
+    item: tuple[int, int] | None = None
+
+    @property
+    def own_dependencies(self) -> tuple[int, ...]:
+        """What it depends on by its definition: of a map without its items."""
+        if self.items is None:
+            return self.depends_on
+        first, count = self.items
+        return tuple(seq for seq in self.depends_on if not first <= seq < first + count)
 
     def is_branch_of(self, seq: int) -> bool:
         """Whether the task of this number is the decision whose branch it is."""
@@ -148,6 +178,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
     params = Params() if in_header else _params_of(definition)
     references = DefinitionReferences(name, tasks, definition.returns, params)
     problems += problems_of_decisions(name, tasks, params.secrets)
+    problems += problems_of_maps(name, tasks, params.secrets)
     problems += references.problems(lambda program: definition.keying.told_apart_by(name, program))
     problems += problems_of_rules(name, tasks, references)
     if problems:
@@ -218,11 +249,15 @@ def _planned(
 
 
 def _key_of(parameters: Mapping[str, Any], parameter: str | None, refs: bool) -> str:
-    """The parameter's value as a key; "" where there is none, or it is not known yet. A long one is told by
-    its hash."""
+    """The parameter's value as a key; "" where there is none, or it is not known yet."""
     value = None if parameter is None else parameters.get(parameter)
     if refs and isinstance(value, dict | list):
         value = known_value(value)
+    return key_of_value(value)
+
+
+def key_of_value(value: Any) -> str:
+    """A value as a key; a long one is told by its hash."""
     if value is None or value == "":
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from flower_engine.model import events
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, EndedAs
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.status import Status
@@ -38,6 +38,10 @@ Signal = Literal["", "kept", "taken"]
 Wait = Literal["", "begins", "goes on"]
 """Of a task without a worker: it begins to wait for the world, or the event is of the wait that goes on."""
 
+Items = Literal["", "come", "go"]
+"""What it means for the items of maps: nothing; ``tasks`` are more tasks of the flow, the items of a map; or
+those that it moves to Ignore as vanished are no longer theirs."""
+
 End = Literal["", "said", "always", "over"]
 """What it means for the end of the flow: nothing; its ``ends`` says whether this is it; it is; or an end that
 there was is over."""
@@ -53,6 +57,7 @@ How = Literal[
     "cancelled",
     "awaiting",
     "answered",
+    "expanded",
     "over",
     "overdue",
     "askedAnew",
@@ -60,7 +65,7 @@ How = Literal[
 ]
 """How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt. Those
 from ``awaiting`` on are of waits: ``over`` is a time that was waited for, or one in which nobody came and a
-default holds."""
+default holds; ``expanded``: a map got its items."""
 
 THE_EVENT = "the event itself"
 """Where a fact is the event, not one of its fields."""
@@ -105,7 +110,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     ones, by the event's fields, which hold values by the task's number; ``of_all`` those of every task of the
     flow. ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended
     that ran. ``holds``: what a task's ``on_failure`` says of time begins. ``signal``: what becomes of the
-    flow's signals.
+    flow's signals, ``items``: of the items of its maps.
     """
 
     about: About = "flow"
@@ -120,6 +125,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     ends_attempt: How | None = None
     holds: bool = False
     signal: Signal = ""
+    items: Items = ""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -223,10 +229,11 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     ),
     events.TaskAnswered: Meaning(
         moves=(Move("task", (WAIT,), FINISH, wait="goes on"),),
-        sets={"result": Said("result")},
+        sets={"result": Said("result", unless="blob"), "blob": Said("blob")},
         end="said",
         signal="taken",
     ),
+    events.TaskExpanded: Meaning(moves=(Move("task", (WAIT,), WAIT, wait="goes on"),), items="come"),
     events.FlowSignalled: Meaning(signal="kept"),
     events.FlowTimedOut: Meaning(
         moves=(Move("running", (RUNNING,), SUSPEND), Move("waiting", (WAIT,), SUSPEND)),
@@ -272,7 +279,12 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             Move("ignored", (IGNORE,), WAIT),
             Move("suspended", (SUSPEND,), WAIT),
             Move("waiting", (WAIT,), WAIT),
+            Move("gone_finished", (FINISH,), IGNORE, kind=VANISHED),
+            Move("gone_ignored", (IGNORE,), IGNORE, kind=VANISHED),
+            Move("gone_suspended", (SUSPEND,), IGNORE, kind=VANISHED),
+            Move("gone_waiting", (WAIT,), IGNORE, kind=VANISHED),
         ),
+        items="go",
         forgets=_BEGAN_ANEW,
         of_each={"bodies": "body", "parameters": "parameters", "keys": "keys"},
         end="over",

@@ -16,6 +16,7 @@ from flower_engine.errors import NewerEventError
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
 from flower_engine.model.end_kinds import EndedAs
+from flower_engine.model.map_items import Given, items_of
 from flower_engine.model.schedule_events import AnyScheduleEvent
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.own_version import UPGRADE_OR_GO_BACK, own_version
@@ -244,14 +245,36 @@ class TaskVoted(FlowEvent, frozen=True, tag="task.voted"):
 class TaskAnswered(FlowEvent, frozen=True, tag="task.answered"):
     """What a task awaited has come: Wait -> Finish. ``by``: who answered or sent the signal; ``time``: a
     sleep is over; ``timeout``: it has waited too long, and ends with its default. ``signal``: the id of the
-    signal that it takes, which no other task gets."""
+    signal that it takes, which no other task gets. ``blob``: as in ``task.finished``."""
 
     task: int
     attempt: int
     by: str
     signal: str = ""
     result: msgspec.Raw = msgspec.Raw(b"null")
+    blob: BlobRef | None = None
     ends: bool = False
+
+
+class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
+    """A map has its items: so many tasks more of the flow, numbered from ``first`` on, for which it waits
+    from here on. Each is as ``item`` says (which has no number), and is given one of ``values`` as the
+    parameter ``name``. ``keys``: those of each, where they have any; else empty."""
+
+    task: int
+    attempt: int
+    by: str
+    workflow: str
+    first: int
+    name: str
+    item: PlannedTask
+    values: tuple[msgspec.Raw, ...]
+    keys: tuple[TaskKeys, ...] = ()
+
+    @property
+    def tasks(self) -> Iterator[PlannedTask]:
+        """The items, as they are planned."""
+        return items_of(self.task, self.first, self.item, Given(self.name, self.values, self.keys))
 
 
 class FlowSignalled(FlowEvent, frozen=True, tag="flow.signalled"):
@@ -294,7 +317,8 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     """These tasks run again from the start, named by where they stood: -> Wait. A flow that had ended is
     under way again. ``bodies`` holds, whole, those of them that are of another version of the workflow from
     here on. ``parameters`` holds all parameters of tasks whose parameters were changed, ``keys`` the keys of
-    those that wait by other ones from here on."""
+    those that wait by other ones from here on. Of maps that are to be expanded anew, ``gone_...`` are the
+    items that they had, by where these stood: -> Ignore."""
 
     by: str
     finished: tuple[int, ...] = ()
@@ -304,6 +328,15 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     bodies: dict[int, PlannedTask] = {}
     parameters: dict[int, dict[str, Any]] = {}
     keys: dict[int, TaskKeys] = {}
+    gone_finished: tuple[int, ...] = ()
+    gone_ignored: tuple[int, ...] = ()
+    gone_suspended: tuple[int, ...] = ()
+    gone_waiting: tuple[int, ...] = ()
+
+    @property
+    def gone(self) -> Iterator[int]:
+        """Every item that goes."""
+        return chain(self.gone_finished, self.gone_ignored, self.gone_suspended, self.gone_waiting)
 
     def __iter__(self) -> Iterator[int]:
         """Every task that runs again."""
@@ -363,7 +396,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it. ``ended_as``
     says how it has ended (``end_kinds.py``; "t" and "f": what a decision came to), ``used`` which
     dependencies its rule picked. ``awaiting``, ``until_ms`` and ``votes`` are those of a task that waits for
-    the world.
+    the world, ``items`` the first of a map's items and how many they are.
     """
 
     message: SnapshotMessage
@@ -390,6 +423,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     awaiting: str = ""
     until_ms: int = 0
     votes: tuple[str, ...] = ()
+    items: tuple[int, int] | None = None
 
 
 class KeptSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -450,7 +484,7 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
 AnyTaskEvent = (
     TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed
 )
-AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | FlowSignalled
+AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | TaskExpanded | FlowSignalled
 AnyOperatorEvent = (
     TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
 )

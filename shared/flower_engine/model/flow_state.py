@@ -29,7 +29,8 @@ class TaskState(msgspec.Struct, kw_only=True):
     retry is due, or was; it is told until the next attempt starts. ``progress`` was last said by an attempt
     that did not finish. ``ignored_by`` and ``ignore_reason`` tell who passed over it, and why. What
     finished has its ``result``, or it lies in ``blob``; what was passed over has one if an operator gave it.
-    ``awaiting`` says since when and until when it waits for the world, ``votes`` who has answered it so far.
+    ``awaiting`` says since when and until when it waits for the world, ``votes`` who has answered it so far;
+    ``came_ms`` of an item when its map got it.
 
     Of a flow with rules: ``edges`` counts its dependencies (None: the flow has no rules), ``needs`` are those
     whose values it cannot do without, ``used`` those that its rule picked when it began (empty: it has not
@@ -60,6 +61,7 @@ class TaskState(msgspec.Struct, kw_only=True):
     used: tuple[int, ...] = ()
     gives_up_ms: int | None = None
     awaiting: TaskAwaiting | None = None
+    came_ms: int | None = None
     votes: tuple[str, ...] | None = None
 
     @property

@@ -174,7 +174,7 @@ class FlowTable:
             names=[one.task_name for one in planned],
             programs=[one.program for one in planned],
             queues=[one.queue for one in planned],
-            depends_on=[one.depends_on for one in planned],
+            depends_on=[one.own_dependencies for one in planned],
             rules=[one.rule for one in planned],
             on_failure=[one.on_failure for one in planned],
         )
@@ -185,7 +185,7 @@ def touched_tasks(state: FlowState, event: AnyEvent) -> set[int] | None:
 
     ``state`` is that behind the event."""
     meaning = MEANINGS[type(event)]
-    if meaning.about in ("registration", "snapshot") or meaning.of_all:
+    if meaning.about in ("registration", "snapshot") or meaning.of_all or meaning.items == "come":
         return None
     if any(fact == "body" and getattr(event, field) for field, fact in meaning.of_each.items()):
         return None

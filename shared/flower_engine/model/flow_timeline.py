@@ -4,14 +4,14 @@ from typing import Literal, get_args
 
 import msgspec
 
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, UNMET
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, UNMET, VANISHED
+from flower_engine.model.events import AnyEvent, TaskExpanded
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.flow_table import FlowTable
 from flower_engine.model.status import Status
 
 Waiting = Literal["dependencies", "ready", "retry", "awaiting"]
-Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "givenUp"]
+Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
 OfFlow = Literal["underWay", "paused", "ended"]
 Stage = Waiting | Literal["running", "held"] | Ended | OfFlow
 """Where a task stands: it waits for others, for a worker, for its retry or for the world; it runs; somebody
@@ -29,7 +29,7 @@ _BY_END = {
     letter: STAGES.index(stage)
     for letter, stage in (
         *((NOT_TAKEN, "notTaken"), (UNMET, "notTaken")),
-        *((CUT_OFF, "cancelled"), (GIVEN_UP, "givenUp")),
+        *((CUT_OFF, "cancelled"), (VANISHED, "vanished"), (GIVEN_UP, "givenUp")),
     )
 }
 
@@ -65,7 +65,9 @@ class TimelineMaker:
         if state is None:
             return
         if len(self._stages) != len(state.tasks) + 1:
-            self._stages = [-1] * (len(state.tasks) + 1)
+            is_grown = isinstance(event, TaskExpanded)
+            self._stages = self._stages if is_grown else []
+            self._stages += [-1] * (len(state.tasks) + 1 - len(self._stages))
         made.task_flow_id, made.version = state.flow, state.version
         has_moved = False
         for seq in range(len(state.tasks) + 1) if touched is None else (0, *sorted(touched)):

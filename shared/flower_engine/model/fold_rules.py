@@ -22,11 +22,16 @@ def begin_rules(flow: FlowState) -> None:
     if not flow.ruled:
         return
     for task in flow.tasks:
-        task.needs = frozenset(seq for seq, is_needed in reads_of(task.planned).items() if is_needed)
-        task.edges = Edges.of(edges_of(flow, task))
+        count_edges_of(flow, task)
     for task in flow.tasks:
         if task.ended_as in (NOT_TAKEN, UNMET) and not _is_passed(task, task.ended_as):
             raise FoldError(f"flow {flow.flow} task {task.planned.seq} is passed over, and no rule says so")
+
+
+def count_edges_of(flow: FlowState, task: TaskState) -> None:
+    """Counts the edges of a task of a flow with rules, as its dependencies stand."""
+    task.needs = frozenset(seq for seq, is_needed in reads_of(task.planned).items() if is_needed)
+    task.edges = Edges.of(edges_of(flow, task))
 
 
 def edges_of(flow: FlowState, task: TaskState) -> Iterator[Edge]:

@@ -11,6 +11,7 @@ from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tas
 from flower_engine.model.events import AnyEvent, KeptSignal
 from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
+from flower_engine.model.fold_items import ITEMS
 from flower_engine.model.fold_rules import count_given, count_moved, edge_to, expect_passed, expect_used
 from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
@@ -39,6 +40,8 @@ def _step(meaning: Meaning) -> Step:
     steps = _moving_all(meaning)
     if any(move.kind == NOT_TAKEN for move in meaning.moves) and meaning.about == "flow":
         steps.append(expect_passed)
+    if meaning.items:
+        steps.append(ITEMS[meaning.items])
     steps += [_giving(fact, field) for field, fact in meaning.of_each.items()]
     steps += [_giving_all(fact, field) for fact, field in meaning.of_all.items()]
     steps += [_setting(fact) for fact in meaning.flow_sets]
@@ -184,8 +187,9 @@ def _moving(meaning: Meaning, move: Move) -> _TaskStep:
     """The task stands elsewhere, and its facts are those that the event says."""
     write = function_of(fact_lines(meaning, move, TaskState), "task, event", _STATUSES)
     to, may_be_suspended = move.to, Status.SUSPEND in move.was
-    closes, suspends = move.closes, to is Status.SUSPEND
-    reopens = to is not None and not closes and any(status.is_final for status in move.was)
+    had_ended = move.was[0].is_final and not move.said_in
+    closes, suspends = move.closes and not had_ended, to is Status.SUSPEND
+    reopens = to is not None and not move.closes and any(status.is_final for status in move.was)
 
     def step(flow: FlowState, task: TaskState, event: Any) -> None:
         before = edge_to(task) if flow.ruled else None

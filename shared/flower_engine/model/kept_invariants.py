@@ -5,18 +5,18 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from flower_engine.model.flow_state import FlowState
-from flower_engine.model.kept_results import kept_results, readers_of, reads_of, reads_text
+from flower_engine.model.kept_results import have_data, kept_results, readers_of, reads_of_plan
 from flower_engine.model.partition_state import LiveFlow, LiveState
 
 
 def kept_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
     """Where a flow counts readers, or keeps results, otherwise than its events say."""
-    has_data = any(task.planned.reads for task in flow.tasks)
+    has_data = have_data(task.planned for task in flow.tasks)
     if has_data == (held.kept is None) and (has_data or held.kept):  # what reads no more may have read once
         yield f"flow {flow.flow}: tasks of it read others: {has_data}; its flags are {held.flags!r}"
     if not has_data:
         return
-    reads = [reads_text(reads_of(task.planned)) for task in flow.tasks]
+    reads = [reads_of_plan(task.planned) for task in flow.tasks]
     final = {task.planned.seq for task in flow.tasks if task.has_ended}
     readers = readers_of((task.planned for task in flow.tasks), final)
     kept = kept_results(flow)

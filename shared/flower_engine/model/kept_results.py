@@ -12,8 +12,10 @@ import msgspec
 
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.map_items import numbers_of, without_items
 from flower_engine.model.references import scan_parameters
 from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.wait_parameters import MAP
 
 MOST_OF_FLOW_BYTES = 4 * 1024 * 1024
 """What a flow keeps in Redis; results beyond that go to the blob store."""
@@ -32,7 +34,8 @@ _encode = msgspec.json.Encoder().encode
 def reads_of(task: PlannedTask | TaskMessage) -> dict[int, bool]:
     """The tasks whose results a task reads, and of each whether it cannot do without.
 
-    An edge to a task that it cannot do without is a *data edge*; all others are *order edges*.
+    An edge to a task that it cannot do without is a *data edge*; all others are *order edges*. A map reads
+    its items, too, and does without those that have no result.
     """
     reads: dict[int, bool] = {}
     if task.reads:
@@ -40,7 +43,30 @@ def reads_of(task: PlannedTask | TaskMessage) -> dict[int, bool]:
             producer = task.reads.get(use.form.name)
             if producer is not None:
                 reads[producer] = reads.get(producer, False) or use.form.is_needed
+    if isinstance(task, PlannedTask) and task.items is not None:
+        reads.update(dict.fromkeys(numbers_of(task.items), False))
     return reads
+
+
+def is_read_by(task: PlannedTask, producer: int) -> bool:
+    """Whether a task reads the result of this one."""
+    if task.items is not None:
+        return producer in numbers_of(task.items) or producer in task.reads.values()
+    return producer in reads_of(task)
+
+
+def have_data(tasks: Iterable[PlannedTask]) -> bool:
+    """Whether one of these tasks of a flow reads the result of another, or will."""
+    return any(task.reads or task.program == MAP for task in tasks)
+
+
+def reads_of_plan(task: PlannedTask) -> str:
+    """The same as ``reads_text`` of what a task reads; the items of a map are told as ``5-8?``."""
+    if task.items is None:
+        return reads_text(reads_of(task))
+    own = reads_text(reads_of(without_items(task)))
+    first, count = task.items
+    return f"{own}{',' if own else ''}{first}-{first + count - 1}?"
 
 
 def reads_text(reads: Mapping[int, bool]) -> str:

@@ -15,6 +15,7 @@ from flower_engine.model.events import (
     TaskProgressed,
 )
 from flower_engine.model.ids import created_ms
+from flower_engine.model.map_items import numbers_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import carried_by
 from flower_engine.model.task_policy import TaskPolicy
@@ -118,10 +119,19 @@ def _planned(tasks: tuple[SnapshotTask, ...]) -> tuple[PlannedTask, ...]:
     for seq, task in enumerate(tasks, start=1):
         for dependent in task.dependents:
             depends_on[dependent].append(seq)
-    return tuple(_task(seq, task, tuple(depends_on[seq])) for seq, task in enumerate(tasks, start=1))
+    item_of = {
+        number: (seq, index)
+        for seq, task in enumerate(tasks, start=1)
+        for index, number in enumerate(numbers_of(task.items))
+    }
+    return tuple(
+        _task(seq, task, tuple(depends_on[seq]), item_of.get(seq)) for seq, task in enumerate(tasks, start=1)
+    )
 
 
-def _task(seq: int, task: SnapshotTask, depends_on: tuple[int, ...]) -> PlannedTask:
+def _task(
+    seq: int, task: SnapshotTask, depends_on: tuple[int, ...], item: tuple[int, int] | None
+) -> PlannedTask:
     policy = TaskPolicy.of_numbers(task.policy)
     return PlannedTask(
         seq=seq,
@@ -135,5 +145,7 @@ def _task(seq: int, task: SnapshotTask, depends_on: tuple[int, ...]) -> PlannedT
         fair_key=task.fair_key,
         workflow_key=task.workflow_key,
         program_key=task.program_key,
+        items=task.items,
+        item=item,
         **carried_by(task.message),
     )

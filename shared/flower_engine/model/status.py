@@ -6,13 +6,13 @@ from enum import IntEnum
 class Status(IntEnum):
     """Where a task stands. Each line names the events that lead here."""
 
-    WAIT = (
-        0  # flow.registered flow.rerun task.returned task.lapsed task.retrying task.unignored task.awaiting
-    )
+    # fmt: off
+    WAIT = 0  # flow.registered flow.rerun task.returned task.lapsed task.retrying task.unignored task.awaiting task.expanded  # noqa: E501 # all on the line
+    # fmt: on
     RUNNING = 1  # task.started: from WAIT, by a claim
     SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: held, failed for good; task.given_up
     FINISH = 3  # task.finished: from RUNNING; task.answered: from WAIT; flow.registered, of a fork; final
-    IGNORE = 9  # task.ignored, tasks.passed, flow.cancelled, flow.registered (a fork): passed over
+    IGNORE = 9  # task.ignored, tasks.passed, flow.cancelled, flow.registered (fork), flow.rerun: passed over
 
     @property
     def is_final(self) -> bool:

@@ -23,8 +23,8 @@ class Place(NamedTuple):
 
 
 def place_of(task: PlannedTask) -> Place:
-    """The place of a task."""
-    return Place(task.seq, task.task_seq, task.task_name, task.depends_on)
+    """The place of a task; that of a map does not say which items it has."""
+    return Place(task.seq, task.task_seq, task.task_name, task.own_dependencies)
 
 
 def place_differences(flow: Sequence[PlannedTask], version: Sequence[PlannedTask]) -> list[str]:

@@ -17,7 +17,8 @@ from flower_engine.model.value_schemas import faults_of_value, problems_of_value
 SLEEP, EVENT, APPROVAL = "@sleep", "@event", "@approval"
 PROGRAMS = (SLEEP, EVENT, APPROVAL)
 DECISION = "@when"
-WAITS = (*PROGRAMS, DECISION)
+MAP = "@map"
+WAITS = (*PROGRAMS, DECISION, MAP)
 MAX_PAYLOAD_BYTES = 64 * 1024
 """Of a signal or an answer, as JSON."""
 MAX_SIGNAL_NAME = 200
@@ -38,8 +39,8 @@ Parameters = Mapping[str, Any]
 def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     """What is wrong with a task of a definition whose program begins with ``@``, each a sentence that follows
     the name of its row."""
-    if task.program == DECISION:
-        return
+    if task.program in (DECISION, MAP):
+        return  # see decision_tasks.py, map_tasks.py
     if task.program not in WAITS:
         near = nearest_in_words(task.program, WAITS)
         yield (

@@ -22,6 +22,7 @@ from flower_engine.model.task_spec import TaskSpec
 from flower_engine.model.wait_parameters import (
     DECISION,
     EVENT,
+    MAP,
     SLEEP,
     WAITS,
     milliseconds,
@@ -52,7 +53,7 @@ def is_wait(program: str) -> bool:
 
 
 def kind_of(task: HasProgram | TaskSpec) -> str:
-    """sleep, event, approval or when; "" for a task that a worker runs."""
+    """sleep, event, approval, when or map; "" for a task that a worker runs."""
     return task.program[1:] if is_wait(task.program) else ""
 
 
@@ -80,15 +81,16 @@ def wait_text(task: HasProgram) -> str:
     """What Redis is to know of a task that waits, field ``wN`` of its flow; "" for one that a worker runs.
 
     ``sleep <ms>`` or ``sleep @<ms>`` (by the clock), ``event <timeout ms> <name> <key> <end>``,
-    ``approval <timeout ms> <of> <end>``, ``when 0``; end: ``suspend``, or ``=`` and the JSON of the default.
+    ``approval <timeout ms> <of> <end>``, ``when 0``, ``map 0``; end: ``suspend``, or ``=`` and the JSON of
+    the default.
 
     Raises:
         ParametersError: its parameters are not what its program takes; names each.
     """
     if not is_wait(task.program):
         return ""
-    if task.program == DECISION:
-        return "when 0"
+    if task.program in (DECISION, MAP):
+        return f"{kind_of(task)} 0"
     known = known_parameters(task)
     problems = list(problems_of_values(task.program, known, task.parameters))
     if problems:

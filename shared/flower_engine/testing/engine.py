@@ -130,7 +130,7 @@ class Engine:
         self._programs = programs
         self._secret = secret
         self._call_number = 0
-        self._decider = Decider(redis, partition, BY, self._fetched)
+        self._decider = Decider(redis, partition, BY, self._fetched, self._stored)
         self._signal_number = 0
         self._queues: list[str] = []
 
@@ -216,6 +216,9 @@ class Engine:
         ]
         is_decided = await self._decider.run_once() > 0
         return Turn(work, exchange.more or is_decided, exchange.opens_ms)
+
+    async def _stored(self, content: bytes) -> BlobRef:
+        return self.blobs.put(content)
 
     async def fire(self) -> tuple[bool, int | None]:
         """Whether something was due, and in how many milliseconds the next is (None: nothing is)."""

@@ -152,10 +152,24 @@ class FlowTrace:
                         self._set_final(task, event.at)
                     else:
                         self._arrive(task, move.to, event)
-        if isinstance(event, events.FlowRerun) and event.bodies:
-            self._plan = self._plan.with_bodies(event.bodies)
+        self._change_plan(event)
         if ends:
             yield self._end(event)
+
+    def _change_plan(self, event: events.FlowEvent) -> None:
+        """Tasks have other bodies from here on, or there are more."""
+        if isinstance(event, events.TaskExpanded):
+            self._grow(event)
+        elif isinstance(event, events.FlowRerun) and event.bodies:
+            self._plan = self._plan.with_bodies(event.bodies)
+
+    def _grow(self, event: events.TaskExpanded) -> None:
+        """Items are ready from here on."""
+        self._plan = self._plan.with_items(event)
+        missing = event.first - 1 + len(event.values) - len(self._final_ms)
+        self._final_ms.extend([0] * max(0, missing))
+        for number in range(event.first, event.first + len(event.values)):
+            self._waiting[number] = _Waiting(event.at)
 
     def _leave(self, task: int, event: events.FlowEvent, how: How | None) -> Iterator[Span]:
         """What a task did until it was moved."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRegistered, FlowSnapshot
+from flower_engine.model.events import FlowRegistered, FlowSnapshot, TaskExpanded
 from flower_engine.traces.span import TaskLabel
 
 _NOBODY = TaskLabel("", "", "")
@@ -34,6 +34,14 @@ class TracedPlan:
             if 0 < task <= len(labels):
                 labels[task - 1] = _label(body.task_name, body.program, body.queue)
         return TracedPlan(labels, self.depends_on)
+
+    def with_items(self, event: TaskExpanded) -> "TracedPlan":
+        """The plan with the items of a map, which are ready when they come."""
+        item, count = event.item, len(event.values)
+        label = _label(item.task_name, item.program, item.queue)
+        if event.first != len(self.labels) + 1:  # the plan is not known
+            return self
+        return TracedPlan([*self.labels, *[label] * count], [*self.depends_on, *[()] * count])
 
 
 NO_PLAN = TracedPlan((), ())

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.kept_results import readers_of, reads_of, reads_text
+from flower_engine.model.kept_results import have_data, readers_of, reads_of, reads_of_plan
 from flower_engine.transitions.loader import Arg
 
 _MANY_READS = 16  # a message that names no more of them is short
@@ -27,7 +27,7 @@ def data_fields(
     tasks: Sequence[PlannedTask], final: Collection[int], payloads: Mapping[int, bytes]
 ) -> DataFields:
     """Those of a flow of these tasks of which some are ``final``; ``payloads``: their results, by task."""
-    if not any(task.reads for task in tasks):
+    if not have_data(tasks):
         return DataFields()
     fields: list[Arg] = []
     kept = 0
@@ -49,7 +49,9 @@ def _links(tasks: Sequence[PlannedTask]) -> dict[int, str]:
     for task in tasks:
         reads = reads_of(task)
         if reads:
-            links[task.seq] = f"<{reads_text(reads)}"
-        if len(reads) > _MANY_READS:
+            links[task.seq] = f"<{reads_of_plan(task)}"
+        if (
+            len(reads) > _MANY_READS or task.items is not None
+        ):  # whoever claims a map's item needs no message of it
             before_long.update(task.depends_on)
     return links | {seq: f"{links.get(seq, '<')}!" for seq in before_long}

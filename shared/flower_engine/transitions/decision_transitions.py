@@ -1,7 +1,7 @@
-"""The transitions of whoever decides: which decisions there are to be made, and what they came to."""
+"""The transitions of whoever decides: which decisions and maps there are, and what they came to."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,19 +12,33 @@ from flower_engine.transitions.loader import Script
 
 _decisions = Script("worker/decisions")
 _decide = Script("worker/decide")
+_expand = Script("worker/expand")
 _encode = msgspec.json.Encoder().encode
 MOST_DECISIONS = 20
-_LETTERS = {True: "t", False: "f", None: "x"}
+_LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b"}
+Expanded = Literal["ok", "more", "stale", "busy", "anew", "many"]
+"""What came of a step; see ``lua/worker/expand.lua``."""
+
+
+class MapRead(msgspec.Struct, frozen=True):
+    """A map as Redis has it: its lane, the policy of its items, the numbers of those that it has, and the
+    payloads of their results, in their order."""
+
+    lane: str
+    policy: str
+    items: range
+    payloads: Sequence[bytes] = ()
 
 
 class Undecided(msgspec.Struct, frozen=True):
-    """A decision to be made. ``message`` is a TaskMessage; ``inputs`` the payloads of what it reads, by
-    ``<flow>:<task>`` (see ``kept_results``)."""
+    """A decision to be made, or a map to be expanded or gathered. ``message`` is a TaskMessage; ``inputs``
+    the payloads of what it reads, by ``<flow>:<task>`` (see ``kept_results``)."""
 
     member: bytes
     attempt: int
     message: bytes
     inputs: Mapping[bytes, bytes]
+    of_map: MapRead | None = None
 
     def input(self, task: int) -> bytes:
         """What a task of its flow has."""
@@ -50,9 +64,59 @@ async def due_decisions(
             int(flat[at + 1]),
             flat[at + 2],
             dict(zip(flat[at + 3][::2], flat[at + 3][1::2], strict=True)),
+            _of_map(flat[at + 4]),
         )
-        for at in range(0, len(flat), 4)
+        for at in range(0, len(flat), 5)
     ]
+
+
+def _of_map(found: Sequence[Any]) -> MapRead | None:
+    if not found:
+        return None
+    lane, policy, items = (one.decode() for one in found[:3])
+    first, _, count = items.partition(" ")
+    numbers = range(int(first), int(first) + int(count)) if items else range(0)
+    return MapRead(lane, policy, numbers, found[3])
+
+
+async def expand(
+    client: AsyncRedis,
+    partition: Partition,
+    one: Undecided,
+    *,
+    by: str,
+    name: str,
+    items: Sequence[tuple[bytes, str]],
+    count: int,
+    before: int,
+    told: bytes,
+    most_tasks: int,
+) -> Expanded:
+    """Sends some items of a map, (message, lane); ``before``: how many were sent, ``count``: how many there
+    are. ``name`` is that of this expansion; ``told``: with the last of them, the event's fields behind
+    ``first``.
+
+    Raises:
+        LostError: Redis lost its state.
+    """
+    assert one.of_map is not None
+    args = _expand.args(
+        [part for item in items for part in item],
+        generation=partition.generation,
+        by=_encode(by),
+        member=one.member,
+        wanted=one.attempt,
+        name=name,
+        lane=one.of_map.lane,
+        policy=one.of_map.policy,
+        items=count,
+        before=before,
+        told=told,
+        most=most_tasks,
+    )
+    reply = partition.check(await _expand.run(client, partition.keys.meta, args))
+    word: Expanded = reply[0].decode()
+    return word
 
 
 async def decide(

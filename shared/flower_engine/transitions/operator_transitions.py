@@ -379,6 +379,10 @@ def refusal(flow: str, reason: str, *words: str) -> RefusedError:
 _REASONS = {
     "unknown": "it has no task {0}",
     "running": "task {0} is running; wait for its end, or cancel the flow, then rerun",
+    "vanished": (
+        "task {0} is of an earlier list of its map, which was expanded anew since: rerun an item that it has"
+        " now"
+    ),
     "waits": "task {0} waits already; there is nothing to rerun",
     "dependent-running": (
         "task {1} depends on task {0} and is running on its result; wait for its end, or cancel the flow"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from flower_engine.model.decision_tasks import LETTERS
-from flower_engine.model.end_kinds import GIVEN_UP, kind_in_redis
+from flower_engine.model.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
 from flower_engine.model.events import FlowRegistered, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import has_value, said_by
@@ -56,6 +56,8 @@ class Restored(msgspec.Struct, frozen=True):
                 fields += (f"x{planned.seq}", task.failures)
             if task.progress is not None:
                 fields += (f"g{planned.seq}", _progress(task.progress))
+            if planned.items is not None:
+                fields += (f"k{planned.seq}", f"{planned.items[0]} {planned.items[1]}")
             if task.is_awaiting and task.votes:
                 fields += (f"v{planned.seq}", ",".join(spelled(name) for name in task.votes))
         registered = flow.registered
@@ -73,6 +75,8 @@ class Restored(msgspec.Struct, frozen=True):
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
             fields += ("b", flow.registered.start_ms)
+        if any(task.planned.items or task.ended_as == VANISHED for task in tasks):
+            flags += "m"
         if flow.ruled:
             flags += FLAG + ("x" if any(task.ended_as == GIVEN_UP for task in tasks) else "")
         fields += [*rule_fields(flow), *data.fields, *signal_fields(flow)]
@@ -145,7 +149,8 @@ def _state(task: TaskState, *, is_ruled: bool) -> str:
         lease = f"@{task.retry_ms}"
     if task.is_awaiting and task.awaiting is not None:
         lease = Awaited.of(task.planned, task.awaiting.until_ms).text
-    kind = kind_in_redis(task.ended_as, has_value=has_value(task)) if is_ruled else ""
+    is_told = is_ruled or task.ended_as == VANISHED
+    kind = kind_in_redis(task.ended_as, has_value=has_value(task)) if is_told else ""
     if task.status is Status.FINISH:
         kind = LETTERS[said_by(task)]
     return f"{int(task.status)}{kind} {task.attempt} {task.lost} {lease}"

@@ -17,6 +17,7 @@ from flower_engine.model.events import (
     FlowSnapshot,
     TaskAnswered,
     TaskError,
+    TaskExpanded,
     TaskFinished,
     TaskGivenUp,
     TaskIgnored,
@@ -46,11 +47,9 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, TaskFinished):
         return replace(event, result=msgspec.Raw(b"null"), blob=None)
     if isinstance(event, TaskAnswered):
-        return replace(event, result=msgspec.Raw(b"null"))
-    if isinstance(event, TaskVoted):
-        return replace(event, answer=msgspec.Raw(b"null"))
-    if isinstance(event, FlowSignalled):
-        return replace(event, payload=msgspec.Raw(b"null"))
+        return replace(event, result=msgspec.Raw(b"null"), blob=None)
+    if isinstance(event, TaskVoted | FlowSignalled | TaskExpanded):
+        return _without_given(event)
     if isinstance(event, TaskIgnored | TaskGivenUp):
         return _without_error(event, why)
     if isinstance(event, TaskSuspended | TaskRetrying | TaskLapsed):
@@ -84,6 +83,17 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     if isinstance(event, ScheduleDefined):
         return replace(event, problem="")
     return event
+
+
+def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded) -> AnyEvent:
+    """What somebody gave goes: an answer, a payload, the values of items."""
+    replace, nothing = msgspec.structs.replace, msgspec.Raw(b"null")
+    if isinstance(event, TaskVoted):
+        return replace(event, answer=nothing)
+    if isinstance(event, FlowSignalled):
+        return replace(event, payload=nothing)
+    item = replace(event.item, parameters={})
+    return replace(event, name="", item=item, values=(nothing,) * len(event.values))
 
 
 def _without_error(event: TaskIgnored | TaskGivenUp, why: str) -> AnyEvent:

@@ -5,15 +5,16 @@ from typing import Literal
 
 import msgspec
 
-from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, EndedAs
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
 
-EndWord = Literal["passedOver", "notTaken", "cancelled", "givenUp"]
+EndWord = Literal["passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
 
 END_WORDS: Mapping[EndedAs, EndWord] = {
     PASSED: "passedOver",
     UNMET: "notTaken",
     NOT_TAKEN: "notTaken",
     CUT_OFF: "cancelled",
+    VANISHED: "vanished",
     GIVEN_UP: "givenUp",
 }
 """By the letter that the tables have; what is Finish needs no word."""

@@ -58,7 +58,8 @@ _TASK = SQL("""
     'hasStandIn', task.exec_status = 9 AND (task.result IS NOT NULL OR task.blob IS NOT NULL),
     'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold'),
     'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken' WHEN 'w' THEN 'notTaken'
-        WHEN 'c' THEN 'cancelled' WHEN 'x' THEN 'givenUp' END,
+        WHEN 'c' THEN 'cancelled' WHEN 'v' THEN 'vanished' WHEN 'x' THEN 'givenUp' END,
+    'itemOf', task.item_of, 'itemIndex', task.item_index, 'items', NULL,
     'givesUpTs', NULL, 'notTaken', NULL
 """)
 _FLOW = SQL("""

@@ -32,6 +32,17 @@ class DependenciesOpen(View, tag="dependencies", tag_field="reason"):
     depends_on: list[int]
 
 
+class ItemsOpen(View, tag="items", tag_field="reason"):
+    """A map that waits for its items: ``count`` of them, of which so many wait, run and have failed
+    (somebody must decide on these; ``failed_items``: some, by taskExecSeq, at most ten)."""
+
+    count: int
+    waiting: int
+    running: int
+    failed: int
+    failed_items: list[int] = []
+
+
 class NoWorker(View, tag="noWorker", tag_field="reason"):
     """It is ready, but no live worker serves its program in its queue; ``is_queue_served``: some serve the
     queue, so it is the program that is missing."""
@@ -86,9 +97,10 @@ class RetryAt(View, tag="retry", tag_field="reason"):
 
 
 class Awaits(View, tag="awaits", tag_field="reason"):
-    """It waits for the world (kind sleep, event or approval), or to be decided (when). ``what``: name and key
-    of the event, the title of the approval, the condition; ``until_ts``: when a sleep is over, or when it has
-    waited too long (null: never). ``answered_by``: who has answered while others are still to."""
+    """It waits for the world (kind sleep, event or approval), to be decided (when), or to get its items or
+    their list (map). ``what``: name and key of the event, the title of the approval, the condition, the
+    program of the items; ``until_ts``: when a sleep is over, or when it has waited too long (null: never).
+    ``answered_by``: who has answered while others are still to."""
 
     kind: str
     what: str
@@ -166,6 +178,7 @@ _WORDS: dict[Status, StatusWord] = {
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 WaitReason = (
     DependenciesOpen
+    | ItemsOpen
     | RuleOpen
     | RetryAt
     | Awaits
@@ -233,8 +246,8 @@ class ProgressView(View):
 
 
 class AwaitingView(View):
-    """What a task waits for of the world: kind sleep, event, approval or when; ``until``: when a sleep is
-    over, or when it has waited too long (null: never); ``answered_by``: who has answered while others are
+    """What a task waits for of the world: kind sleep, event, approval, when or map; ``until``: when a sleep
+    is over, or when it has waited too long (null: never); ``answered_by``: who has answered while others are
     still to."""
 
     kind: str
@@ -266,6 +279,18 @@ class AttemptView(View):
             error=attempt.error,
             by=attempt.by or None,
         )
+
+
+class ItemCounts(View):
+    """How many items of a map there are, and how they stand; ``failed`` are those that somebody must decide
+    on."""
+
+    count: int = 0
+    waiting: int = 0
+    running: int = 0
+    failed: int = 0
+    finished: int = 0
+    ignored: int = 0
 
 
 class TaskView(View):
@@ -322,6 +347,11 @@ class TaskView(View):
     not_taken: Annotated[
         NotTaken | None, msgspec.Meta(description="why its rule passed over it, where it did")
     ]
+    item_of: Annotated[int | None, msgspec.Meta(description="of an item: the taskExecSeq of its map")]
+    item_index: Annotated[
+        int | None, msgspec.Meta(description="of an item: which element of the list it was given, from 0 on")
+    ]
+    items: Annotated[ItemCounts | None, msgspec.Meta(description="of a map that has items: how they stand")]
 
     @property
     def has_ended(self) -> bool:
@@ -352,6 +382,8 @@ class FailedTask(View):
     attempt: int
     error: TaskError | None
     attempts: list[AttemptView] = []
+    item_of: int | None = None
+    item_index: int | None = None
 
 
 class FlowView(FlowSummary, kw_only=True):
@@ -405,6 +437,8 @@ def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:
             program=task.program,
             attempt=task.attempt,
             error=task.error,
+            item_of=task.item_of,
+            item_index=task.item_index,
         )
         for task in tasks
         if task.exec_status == Status.SUSPEND
@@ -488,13 +522,13 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         exec_status=task.status,
         workflow_version=planned.definition or None,
         task_priority=planned.priority,
-        depends_on=list(planned.depends_on),
+        depends_on=list(planned.own_dependencies),
         when_is=planned.when,
         wait_reason=None,
         attempt=task.attempt,
         lost=task.lost,
         worker=task.worker or None,
-        registered_ts=moment(registered_ms),
+        registered_ts=moment(task.came_ms or registered_ms),
         started_ts=_moment(task.started_ms),
         finished_ts=_moment(task.finished_ms),
         suspended_ts=_moment(task.suspended_ms),
@@ -514,4 +548,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         ended_as=END_WORDS.get(task.ended_as),
         gives_up_ts=_moment(task.gives_up_ms),
         not_taken=None,
+        item_of=planned.item and planned.item[0],
+        item_index=planned.item and planned.item[1],
+        items=None,
     )

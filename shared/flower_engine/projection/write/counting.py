@@ -36,6 +36,15 @@ _FORGETS = {"paused": ["flow.pause_said, flow.paused = True, None"]}
 _GIVES = {"body": ["flow.task(seq).parameters, flow.task(seq).priority = value.parameters, value.priority"]}
 """What else a fact of a single task says: later events may change it by itself."""
 _GIVES_ALL = {"priority": ["for task in flow.tasks.values(): task.priority = None"]}
+_ITEMS = {
+    "": [],
+    "come": [
+        "flow.expanded += (event,)",
+        "flow.added += len(event.values)",
+        "flow.waiting += len(event.values)",
+    ],
+    "go": [],
+}
 _ENDS = {
     "": [],
     "said": ["if event.ends: flow.ended_ms = event.at"],
@@ -62,6 +71,7 @@ def lines_of(meaning: Meaning) -> list[str]:
         lines += [f"    {line}" for line in _GIVES.get(fact, ())]
     for fact, field in meaning.of_all.items():
         lines += [f"flow.{fact} = event.{field}", *_GIVES_ALL.get(fact, ())]
+    lines += _ITEMS[meaning.items]
     for fact in meaning.flow_sets:
         lines += _SETS[fact]
     for fact in meaning.flow_forgets:

@@ -12,6 +12,7 @@ from flower_engine.model.events import (
     FlowRegistered,
     TaskAwaiting,
     TaskError,
+    TaskExpanded,
     TaskProgressed,
 )
 
@@ -57,7 +58,8 @@ class FlowChange(msgspec.Struct, gc=False):
     so are the counts themselves. ``started_ms`` is the first start, the other times the last. ``reopened``:
     an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused. ``priority``:
     that of all its tasks but those that have their own since, if it was changed. ``replaces``: it says all
-    that the flow is, so what the tables hold of it goes.
+    that the flow is, so what the tables hold of it goes. ``expanded``: maps of it got items, ``added`` is
+    how many of these there are.
     """
 
     flow: str
@@ -79,6 +81,8 @@ class FlowChange(msgspec.Struct, gc=False):
     paused: FlowPaused | None = None
     priority: int | None = None
     replaces: bool = False
+    expanded: tuple[TaskExpanded, ...] = ()
+    added: int = 0
     tasks: dict[int, TaskChange] = {}
 
     def task(self, seq: int) -> TaskChange:

@@ -42,7 +42,7 @@ _STATUS: LiteralString = """CASE
         WHEN known.waiting + change.waiting + known.running + change.running = 0 THEN
             CASE WHEN coalesce(change.cancelled_ts,
                 CASE WHEN change.reopened IS NULL THEN known.cancelled_ts END) IS NULL THEN 3 ELSE 9 END
-        WHEN known.waiting + change.waiting = known.tasks THEN 0
+        WHEN known.waiting + change.waiting = known.tasks + change.tasks THEN 0
         ELSE 1 END"""
 
 
@@ -63,7 +63,7 @@ def _flag(name: LiteralString) -> Column:
 
 COLUMNS = (
     Column("partition", INTEGER, "partition"),
-    Column("tasks", INTEGER, "len(registered.tasks)"),
+    Column("tasks", INTEGER, "len(registered.tasks) + flow.added", "flow.added", _ADDED),
     _said("version", INTEGER, "flow.version", _LATEST),
     _said("waiting", INTEGER, "flow.waiting", _ADDED),
     _said("running", INTEGER, "flow.running", _ADDED),
@@ -117,7 +117,7 @@ def new_flows(flows: Iterable[FlowChange], partition: int) -> bytes:
         registered = flow.registered
         if registered is not None:
             status = flow_status(
-                tasks=len(registered.tasks),
+                tasks=len(registered.tasks) + flow.added,
                 waiting=flow.waiting,
                 running=flow.running,
                 suspended=flow.suspended,

@@ -37,8 +37,10 @@ async def write_changes(
     replacing = [flow for flow in flows if flow.replaces]
     if replacing:
         await take_over(connection, replacing, target)
-    if any(flow.registered for flow in flows):
+    is_any_new = any(flow.registered for flow in flows)
+    if is_any_new or any(flow.expanded for flow in flows):
         await copy_into(connection, aimed(COPY_TASKS, target), new_tasks(flows))
+    if is_any_new:
         await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(flows, partition))
     await _update(connection, aimed(UPDATE_PRIORITIES, target), changed_priorities(flows))
     await _update(connection, aimed(UPDATE_BODIES, target), changed_bodies(flows))

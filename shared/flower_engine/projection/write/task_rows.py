@@ -1,10 +1,11 @@
 """The rows of ``kr_task_stat``: new ones for COPY, and what changes of those that are there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import LiteralString, cast
 
 from flower_engine.model.event_meaning import PASSING_FACTS
+from flower_engine.model.events import TaskExpanded
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import array
@@ -105,7 +106,9 @@ def _planned_as_it_is(name: str) -> Column:
 
 _PLANNED = (
     Column("task_exec_seq", NUMERIC, "planned.seq"),
-    Column("depends_task_exec_seq", Kind("numeric", binary_fields.NUMERIC, _last), "planned.depends_on"),
+    Column(
+        "depends_task_exec_seq", Kind("numeric", binary_fields.NUMERIC, _last), "planned.own_dependencies"
+    ),
     Column("task_id", PACKED_ID, "workflow"),
     Column("task_seq", NUMERIC, "planned.task_seq"),
     Column("task_priority", NUMERIC, "priority"),
@@ -117,10 +120,12 @@ _PLANNED = (
         _KEPT,
         may_be_null=True,
     ),
-    Column("depends_on", Kind("integer[]", binary_fields.INTEGER, _all), "planned.depends_on"),
+    Column("depends_on", Kind("integer[]", binary_fields.INTEGER, _all), "planned.own_dependencies"),
     Column("when_is", PARAMETERS, "planned.when", may_be_null=True),
     *(_planned_as_it_is(name) for name in PLAIN if name in FLOW_COLUMNS_OF),
     Column("definition", WORD, "planned.definition or None", may_be_null=True),
+    Column("item_of", INTEGER, "planned.item and planned.item[0]", may_be_null=True),
+    Column("item_index", INTEGER, "planned.item and planned.item[1]", may_be_null=True),
 )
 _OF_THE_FLOW = (
     Column("task_flow_id", ID, "flow.flow"),
@@ -184,9 +189,12 @@ _UNTOUCHED = _standing(TaskChange())
 
 
 def new_tasks(flows: Iterable[FlowChange]) -> bytes:
-    """The data of ``COPY_TASKS``: every task of the flows registered in this batch."""
+    """The data of ``COPY_TASKS``: every task of the flows registered in this batch, and items that came in
+    it."""
     rows = [binary_fields.COPY_HEAD]
     for flow in flows:
+        for event in flow.expanded:
+            rows += _items(flow, event)
         registered = flow.registered
         if registered is None:
             continue
@@ -209,6 +217,25 @@ def new_tasks(flows: Iterable[FlowChange]) -> bytes:
     return b"".join(rows)
 
 
+def _items(flow: FlowChange, event: TaskExpanded) -> Iterator[bytes]:
+    """The rows of items that came in this batch."""
+    workflow = binary_fields.short_text(event.workflow)
+    of_the_flow = _of_the_flow(flow, event)
+    for planned in event.tasks:
+        task = flow.tasks.get(planned.seq)
+        priority = planned.priority if flow.priority is None else flow.priority
+        yield _row_head
+        yield _planned(planned, task, priority, workflow)
+        yield of_the_flow
+        yield _UNTOUCHED if task is None else _standing(task)
+
+
+def _known_before(flow: FlowChange) -> Mapping[int, TaskChange]:
+    """What changes of tasks that had their rows before this batch."""
+    came = [range(event.first, event.first + len(event.values)) for event in flow.expanded]
+    return {seq: task for seq, task in flow.tasks.items() if not any(seq in one for one in came)}
+
+
 def changed_tasks(flows: Iterable[FlowChange]) -> list[Packed]:
     """The parameters of ``UPDATE_TASKS``: tasks of flows registered earlier; empty where there are none."""
     flow_ids: list[bytes] = []
@@ -216,9 +243,10 @@ def changed_tasks(flows: Iterable[FlowChange]) -> list[Packed]:
     tasks: list[TaskChange] = []
     for flow in flows:
         if flow.registered is None and flow.tasks:
-            flow_ids += [binary_fields.text(flow.flow)] * len(flow.tasks)
-            numbers += flow.tasks.keys()
-            tasks += flow.tasks.values()
+            known = _known_before(flow) if flow.expanded else flow.tasks
+            flow_ids += [binary_fields.text(flow.flow)] * len(known)
+            numbers += known.keys()
+            tasks += known.values()
     return [*_key_arrays(flow_ids, numbers), *_changed(tasks)] if tasks else []
 
 

@@ -1,16 +1,19 @@
 -- Tasks that wait for the world: what is known of one while it awaits, and its places.
 --
--- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event, approval or when; of an
--- event
+-- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event, approval, when or map; of
+-- an event
 -- " <name> <key>" (as keys have them, "": any key) stands behind it. "waits" is a zset, all of one score, of
 -- those that await signals, "<name> <key> <flow>:<task in six digits>": so signals find them by a range of
--- names. "decide" is a zset of decisions, "<flow>:<task>", by when somebody is to be given them (engine
--- time), and `decide` of meta counts them. See model/wait_programs.py; they begin and end in waits.lua.
+-- names. "decide" is a zset of decisions and maps, "<flow>:<task>", by when somebody is to be given them
+-- (engine time), and `decide` of meta counts them. See model/wait_programs.py; they begin and end in
+-- waits.lua.
 -- needs: base, engine_time, flow_fields, flows, keys, timers
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'
 local FOR_EVER = '0'
 
+-- Whether somebody evaluates what it comes to.
+local function is_decided(kind) return kind == 'when' or kind == 'map' end
 local function is_awaiting(lease) return sub(lease, 1, 1) == '~' end
 local function wait_member(names, id, task)
   return names .. ' ' .. id .. ':' .. string.format('%06d', task)
@@ -31,10 +34,10 @@ local function place_awaiting(flow, task, lease)
   if kind == 'sleep' then
     call('ZADD', timers_key(), until_ms, sleep_timer(flow.id, task))
     return
-  elseif kind == 'when' then
+  elseif is_decided(kind) then
     call('HINCRBY', meta_key(), 'decide', call('ZADD', decide_key(), now, flow.id .. ':' .. task))
-    if call('LLEN', bell_key('', kind)) < 20 then
-      call('RPUSH', bell_key('', kind), '1') -- for any worker
+    if call('LLEN', bell_key('', 'when')) < 20 then
+      call('RPUSH', bell_key('', 'when'), '1') -- for any worker
     end
     return
   elseif until_ms ~= FOR_EVER then
@@ -51,7 +54,7 @@ local function stop_awaiting(flow, task, lease)
   if kind == 'sleep' then
     drop_timer(sleep_timer(flow.id, task))
     return
-  elseif kind == 'when' then
+  elseif is_decided(kind) then
     call('HINCRBY', meta_key(), 'decide', -call('ZREM', decide_key(), flow.id .. ':' .. task))
     return
   elseif until_ms ~= FOR_EVER then

@@ -1,11 +1,12 @@
 -- Notes of wide fan-outs, "<flow>:<task>:<byte of its dependents to go on from>", in the list "fanout": what
 -- is still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow. In a flow with
--- rules the kind of what became of the task stands before the byte (see edges.lua).
+-- rules the kind of what became of the task stands before the byte (see edges.lua). Of a map "i" does, and
+-- the index (from 1) of the item to go on from.
 -- needs: base, keys
 local fanout_notes = {}
 
-local function note_fanout(id, task, kind)
-  fanout_notes[#fanout_notes + 1] = id .. ':' .. task .. ':' .. (kind or '') .. '1'
+local function note_fanout(id, task, kind, from)
+  fanout_notes[#fanout_notes + 1] = id .. ':' .. task .. ':' .. (kind or '') .. (from or '1')
 end
 
 -- How many notes of a flow with rules there are, this call's among them. (Those of others are taken off the

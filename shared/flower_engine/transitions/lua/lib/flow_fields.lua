@@ -6,7 +6,8 @@
 -- them; its active tasks (absent: they are not counted); its timeout in ms (absent: none); its start (only of
 -- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
--- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3".
+-- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3";
+-- items of a map that are not counted yet, see items.lua.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -14,6 +15,7 @@ local START = 'b'
 local SCHEDULE = 'S'
 local SIGNALS = 'Q'
 local TYPED = 'E'
+local STAGED = 'Z'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -30,6 +32,7 @@ local EITHER_OF_SCHEDULE = '[sS]'
 local COUNTS_ACTIVE = '[asS]'
 local HAS_RULES = 'r' -- its tasks have rules, or say what follows a failure; see edges.lua
 local HAS_GIVEN_UP = 'x' -- a task of it is given up
+local HAS_ITEMS = 'm' -- a map of it was expanded, see items.lua
 local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
 local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
@@ -44,7 +47,8 @@ local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
 -- have answered it, as JSON texts with commas (absent: none). Where the flow has rules: its own, and what
 -- follows its failure (absent: "ready", and it is held; model/task_rules.py); how its dependencies stand
 -- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
--- none); in a flow that was put back, when it is given up.
+-- none); in a flow that was put back, when it is given up. Of a map: the first of its items and how many they
+-- are, "5 100" (absent: it is to be expanded).
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -63,6 +67,7 @@ local function rules_field(task) return 'y' .. task end
 local function edges_field(task) return 'e' .. task end
 local function watchers_field(task) return 'f' .. task end
 local function given_up_field(task) return 'h' .. task end
+local function items_field(task) return 'k' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its
 -- retry is due, or what it awaits of the world, see awaiting.lua. In a flow with rules the kind of an end
@@ -74,9 +79,9 @@ local KIND = '^%d+(%a)'
 local NO_LEASE = '-'
 
 -- A task's dependents taken apart: "2,3" (nil: none); the tasks whose results it reads, "2,3?" (nil: none;
--- "?": it can do without); whether the message of a dependent is long, as that reads very many (then it is
--- left to the claim). The text is "<dependents>", or of a flow with data "<dependents><<reads>", with "!" for
--- long.
+-- "?": it can do without; "5-8?": the items of a map); whether the message of a dependent is long, as that
+-- reads very many (then it is left to the claim). The text is "<dependents>", or of a flow with data
+-- "<dependents><<reads>", with "!" for long.
 local function links_of(text)
   local at = text and string.find(text, '<', 1, true)
   if not at then

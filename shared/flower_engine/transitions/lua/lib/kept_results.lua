@@ -62,14 +62,19 @@ local function read_uses(flow, tasks, names)
   return values
 end
 
--- The tasks of a text "2,3?".
+local ITEMS_READ = '(%d+)%-(%d+)' -- what a map reads of its items stands so in a text
+
+-- The tasks of a text "2,3?", of a map "2,5-8?".
 local function tasks_read(reads)
   if tonumber(reads) then
     return { reads } -- as most often
   end
   local tasks = {}
-  for task in string.gmatch(reads, '%d+') do
-    tasks[#tasks + 1] = task
+  for first, last in string.gmatch(reads, '(%d+)%-?(%d*)') do
+    tasks[#tasks + 1] = first
+    for task = first + 1, tonumber(last) or 0 do
+      tasks[#tasks + 1] = digits(task)
+    end
   end
   return tasks
 end
@@ -118,10 +123,44 @@ local function keep_result(flow, task, payload)
   end
 end
 
+-- A map is final: nobody reads the results of its items any more, but who was given one in this call. Much
+-- faster than count_readers.
+local function forget_items(flow, first, last)
+  for step = first, last, CHUNK do
+    local to, names, forgotten = math.min(step + CHUNK - 1, last), {}, {}
+    for item = step, to do
+      names[#names + 1] = readers_field(digits(item))
+    end
+    local counted = call('HMGET', flow.key, unpack(names))
+    for index = 1, #names do
+      local use, item = counted[index], digits(step + index - 1)
+      local bytes = use and match(use, '^[01] ?(%d*)$')
+      if flow[names[index]] or (use and not bytes) then
+        flow[names[index]] = flow[names[index]] or use
+        count_reader(flow, item, -1)
+      elseif use then
+        forgotten[#forgotten + 1] = names[index]
+        if bytes ~= '' then
+          flow.kept = flow.kept - bytes
+          forgotten[#forgotten + 1] = result_field(item)
+        end
+      end
+    end
+    if #forgotten > 0 then
+      call_chunked('HDEL', flow.key, forgotten, CHUNK)
+    end
+  end
+end
+
 -- A task of a flow with data is final: its result (`payload`, nil: it has none) is kept if one of its
 -- dependents reads it, and it reads no more what it read (nil: nothing). Returns the values of the fields in
 -- `names`, which are read with what this needs.
 local function settle_data(flow, task, payload, has_dependents, reads, names)
+  local first, last = match(reads or '', ITEMS_READ)
+  if first then
+    forget_items(flow, tonumber(first), tonumber(last))
+    reads = string.gsub(reads, ',?' .. ITEMS_READ .. '%?', '')
+  end
   local tasks = reads and tasks_read(reads) or {}
   local count = #tasks
   tasks[count + 1] = has_dependents and task or nil

@@ -7,8 +7,8 @@
 
 -- What the task of this state awaited has come: it is Finish with this result (JSON), and its dependents go
 -- on. `by` is JSON; `signal`: the id (JSON) of the one that it takes, or nil. `says`: what a decision came
--- to ("t" or "f").
-local function end_wait(flow, task, state, by, result, signal, says)
+-- to ("t" or "f"). `is_blob`: the result is the JSON of a BlobRef.
+local function end_wait(flow, task, state, by, result, signal, says, is_blob)
   local _, attempt, lost, lease = match(state, STATE)
   stop_awaiting(flow, task, lease)
   set_state(flow, task, FINISH .. (says or ''), attempt, lost, NO_LEASE)
@@ -17,10 +17,11 @@ local function end_wait(flow, task, state, by, result, signal, says)
   change_active(flow, -1)
   append('{"type":"task.answered' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"attempt":' .. attempt .. ',"by":' .. by .. (signal and ',"signal":' .. signal or '')
-    .. ',"result":' .. result .. (flow.left == 0 and ',"ends":true}' or '}'))
+    .. (is_blob and ',"blob":' or ',"result":') .. result .. (flow.left == 0 and ',"ends":true}' or '}'))
   local links = call('HGET', flow.key, dependents_field(task))
   if links then
-    release(flow, task, links, '=' .. result, says == 't' and 'y' or says == 'f' and 'z' or 'f')
+    local kind = says == 't' and 'y' or says == 'f' and 'z' or 'f'
+    release(flow, task, links, (is_blob and '@' or '=') .. result, kind)
   end
 end
 

@@ -5,6 +5,9 @@ local MANY_READS = 16 -- see data_fields.py
 
 -- Whether a task reads the result of another; it `needs` it where it cannot do without.
 local function is_reader(known, producer)
+  if known.items and known.items.first <= producer and producer <= known.items.last then
+    return true
+  end
   return known.reads and match(known.reads, '%f[%d]' .. digits(producer) .. '%f[%D]') ~= nil
 end
 

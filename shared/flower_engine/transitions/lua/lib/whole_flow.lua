@@ -13,7 +13,16 @@ local function drain_notes(flow)
   local fanout = fanout_key()
   for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
     local id, task, from = match(note, '^(.-):(%d+):(%d+)$') -- none with a kind: see whole_rules.lua
-    if id == flow.id then
+    local of_map, map, index = match(note, '^(.-):(%d+):i(%d+)$')
+    if of_map == flow.id then
+      call('LREM', fanout, 1, note)
+      call('HINCRBY', meta_key(), 'fanout', -1)
+      flow.unreleased = flow.unreleased or {}
+      local first, items = match(call('HGET', flow.key, items_field(map)) or '', '^(%d+) (%d+)$')
+      for item = first and first + index - 1 or 1, first and first + items - 1 or 0 do
+        flow.unreleased[item] = true
+      end
+    elseif id == flow.id then
       call('LREM', fanout, 1, note)
       call('HINCRBY', meta_key(), 'fanout', -1)
       flow.unreleased = flow.unreleased or {}
@@ -48,6 +57,28 @@ local function load_rules(flow)
   end
 end
 
+-- What is known of maps of a whole flow: {items = {first, last}} of each that is expanded, and `vanished` of
+-- items that belong to none any more.
+local function load_items(flow)
+  for first = 1, flow.count, WHOLE_STEP do
+    local last = math.min(flow.count, first + WHOLE_STEP - 1)
+    local names = {}
+    for task = first, last do
+      local n, text = #names, digits(task)
+      names[n + 1], names[n + 2] = items_field(text), state_field(text)
+    end
+    local got = call('HMGET', flow.key, unpack(names))
+    for task = first, last do
+      local at, known = 2 * (task - first), flow.tasks[task]
+      if got[at + 1] then
+        local number, count = match(got[at + 1], '^(%d+) (%d+)$')
+        known.items = { first = number + 0, last = number + count - 1 }
+      end
+      known.vanished = match(flow[state_field(digits(task))] or got[at + 2] or NEVER, KIND) == VANISHED
+    end
+  end
+end
+
 -- Reads every task of a loaded flow into flow.tasks: {status, attempt, lost, lease, lane, open, dependents,
 -- reads, is_long}. `open` is the count that is kept (nil: none is), `dependents` a text "2,3" or nil; that
 -- and the others as links_of has them. Of a flow with rules {kind, rules, edges}, too, as its fields have it.
@@ -75,6 +106,9 @@ local function load_whole(flow)
     end
   end
   flow.tasks, flow.count = tasks, count
+  if has_flag(flow, HAS_ITEMS) then
+    load_items(flow)
+  end
   if flow.ruled then
     load_rules(flow)
   end

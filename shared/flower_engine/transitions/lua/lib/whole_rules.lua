@@ -59,7 +59,8 @@ local function count_edges(flow)
         edges.cause = text
       end
       if kind and (kind ~= 's' or behind.rule == 'failed') then
-        local is_gate = by.add(edges, kind, 1, behind.branch, behind.reads, text)
+        local is_item = behind.items and behind.items.first <= task and task <= behind.items.last
+        local is_gate = by.add(edges, kind, 1, behind.branch, not is_item and behind.reads, text)
         if not is_gate and by.is_picked(behind.rule, kind) then
           by.pick(edges, behind.rule, behind.most, text)
         end

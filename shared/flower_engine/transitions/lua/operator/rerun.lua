@@ -1,12 +1,13 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: awaiting, base, bodies, edges, flow_fields, flows, operation, places, statuses, whole_data
--- needs: whole_flow, whole_rules
+-- needs: awaiting, base, bodies, edges, flow_fields, flows, gone_items, operation, places, statuses
+-- needs: whole_data, whole_flow, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
---   too.
+--   too. Of a map that is asked for, or runs again because of what is before it, the items vanish: it is
+--   expanded anew. One that runs again because of its items keeps them.
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents; with "+" behind it: waits that have ended
 --   keep what came of them, unless they are asked for), the numbers of new messages, bodies and
 --   results ("1 0 2"); behind the fields: for each message: task, message as it is, new message, its
@@ -38,9 +39,9 @@ bodies, at = bodies_given(ARGV, at, tonumber(body_count))
 local given = results_given(ARGV, at, tonumber(results))
 at = at + 3 * results
 
-local selection, again, stack = ARGV[at], {}, {}
+local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: maps that are to be expanded
 local function select(task)
-  if not again[task] then
+  if not again[task] and not flow.tasks[task].vanished then
     again[task] = true
     stack[#stack + 1] = task
   end
@@ -49,6 +50,7 @@ end
 local function select_asked()
   if selection == 'all' then
     for task = 1, flow.count do
+      anew.asked[task] = true
       select(task)
     end
   elseif selection == 'failed' then
@@ -64,7 +66,10 @@ local function select_asked()
     if not known then
       return refused(flow, 'unknown', ARGV[index])
     elseif selection == 'tasks' then
-      if known.status == WAIT and not is_away(known)
+      anew.asked[task] = true
+      if known.vanished then
+        return refused(flow, 'vanished', ARGV[index])
+      elseif known.status == WAIT and not is_away(known) and not known.items
         and not messages[digits(task)] and not is_other_body(bodies, task) then
         return refused(flow, 'waits', ARGV[index])
       end
@@ -79,7 +84,7 @@ local kept_waits = {}
 -- Whether the task has waited for the world, and what came of it stays; decisions are made anew.
 local function keeps_its_answer(task, known)
   return keeps_answers and known.status == FINISH and sub(known.lane or '', 1, 1) == '@'
-    and not match(known.lane, ':%%40when') and not again[task]
+    and not match(known.lane, ':%%40when') and not match(known.lane, ':%%40map') and not again[task]
 end
 if refusal then
   return refusal
@@ -96,7 +101,8 @@ local function walk_on()
       local number = tonumber(dependent)
       local behind = flow.tasks[number]
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
-        and (behind.status == FINISH or behind.status == SUSPEND)
+        and (behind.status == FINISH or behind.status == SUSPEND
+          or by_maps(flow).began_with(behind, task))
       if scope == 'dependents' or (scope == '' and read_it) then
         if not keeps_its_answer(number, behind) then
           select(number)
@@ -149,6 +155,15 @@ end
 refusal = select_by_rules()
 if refusal then
   return refusal
+end
+
+for task in pairs(again) do
+  anew.asked[task] = anew.asked[task] or is_other_body(bodies, task)
+end
+anew.maps = by_maps(flow).to_expand(again, anew.asked)
+anew.gone, anew.map, anew.item = by_maps(flow).items_taken(again, anew.maps)
+if not anew.gone then
+  return refused(flow, 'dependent-running', anew.map, anew.item)
 end
 
 local stale = stale_body(flow, bodies, again)
@@ -226,6 +241,10 @@ if flow.kept then
     end
   end
   note_new_reads(flow, bodies, again)
+  for _, map in ipairs(anew.maps) do
+    local known = flow.tasks[map]
+    known.new_reads = known.new_reads or by_maps(flow).reads_left(known)
+  end
   local missing = missing_results(flow, again, given)
   if #missing > 0 then
     return needs(flow, missing)
@@ -254,9 +273,12 @@ end
 local changed = change_bodies(flow, bodies, again)
 append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed('ignored', lists[IGNORE])
   .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])
+  .. listed('gone_finished', anew.gone[FINISH]) .. listed('gone_ignored', anew.gone[IGNORE])
+  .. listed('gone_suspended', anew.gone[SUSPEND]) .. listed('gone_waiting', anew.gone[WAIT])
   .. (#changed == 0 and '' or ',"bodies":{' .. concat(changed, ',') .. '}')
   .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}')
   .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}'))
+by_maps(flow).drop_items(anew.maps)
 go_on(flow)
 local in_lanes = reopen(flow, again)
 if flow.ruled then

@@ -1,6 +1,6 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- needs: base, operation, places, statuses, whole_data, whole_flow, whole_rules
+-- needs: base, gone_items, operation, places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
 --   dependent, of it or of what rules open behind it, runs, retries, awaits, is suspended or finished.
@@ -20,7 +20,8 @@ local given = results_given(ARGV, first, tonumber(results))
 local function begun_behind(task)
   for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
     local behind = flow.tasks[tonumber(dependent)]
-    local has_begun = is_away(behind) or (behind.status ~= WAIT and behind.status ~= IGNORE)
+    local has_begun = is_away(behind) or by_maps(flow).began_with(behind, task)
+      or (behind.status ~= WAIT and behind.status ~= IGNORE)
     if has_begun and uses(behind, task) then
       return dependent
     end
@@ -33,7 +34,8 @@ for index = first + 3 * results, #ARGV do
   local known = flow.tasks[task]
   if not known then
     return refused(flow, 'unknown', ARGV[index])
-  elseif known.status ~= IGNORE or (flow.ruled and known.kind and known.kind ~= 'p') then
+  elseif known.status ~= IGNORE or known.vanished
+    or (flow.ruled and known.kind and known.kind ~= 'p') then
     return refused(flow, 'not-ignored', ARGV[index])
   end
   local dependent = begun_behind(task)

@@ -40,7 +40,8 @@ end
 -- How a task of a flow with rules has ended, and which of its dependencies it began with.
 local function told_rules(known)
   local used = known.edges and match(known.edges, '!([%d,]+)$')
-  local kind = known.kind and ',"ended_as":"' .. known.kind .. '"' or ''
+  local kind = known.vanished and VANISHED or known.kind
+  kind = kind and ',"ended_as":"' .. kind .. '"' or ''
   return kind .. (used and ',"used":[' .. used .. ']' or '')
 end
 
@@ -66,7 +67,9 @@ local function told(known, message, failures, progress, policy, result, votes)
     .. (lane.units > 1 and ',"units":' .. digits(lane.units) or '') .. named('fair_key', fair_key)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
-    .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. told_rules(known) .. '}'
+    .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. told_rules(known)
+    .. (known.items and ',"items":[' .. digits(known.items.first) .. ','
+      .. digits(known.items.last - known.items.first + 1) .. ']' or '') .. '}'
 end
 
 -- The signals that a flow keeps, and the ids of all that it got.

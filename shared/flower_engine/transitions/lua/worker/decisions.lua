@@ -1,11 +1,14 @@
 #!lua flags=allow-oom
--- decisions: what is to be decided, with what its conditions read.
--- needs: awaiting, base, engine_time, flow_fields, flows, inputs, keys, meta
+-- decisions: what is to be decided, with what its conditions read; and maps that are to be expanded, or whose
+-- items have ended.
+-- needs: awaiting, base, engine_time, flow_fields, flows, inputs, items, keys, meta
 --
 -- Guarantees: no lease. Whoever is given a decision is the only one for HANDED_MS, so that not all evaluate
 --   the same; then it is given to the next one, until somebody has handed in what it came to (decide.lua).
 -- ARGV: generation, ms for which nobody has decided, most
--- Reply: {"ok", {"<flow>:<task>", attempt, message, {"<flow>:<task>", its result, ...}, ...}} or {"lost"}.
+-- Reply: {"ok", {"<flow>:<task>", attempt, message, {"<flow>:<task>", its result, ...}, of a map {its lane,
+--   its policy, "<first of its items> <how many>" ("": it has none yet), {their results}}, else {}, ...}} or
+--   {"lost"}.
 --   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
 --   far as all together fit into a reply. Cost: linear in what it answers.
 local generation, least_ms, most = unpack(ARGV, 1, 3)
@@ -19,10 +22,19 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
   local id, task = split_member(member)
   local flow, state, message = load_task(id, task, message_field(task))
   local _, attempt, _, lease = match(flow and state or NEVER, STATE)
-  if not flow or match(lease, AWAITED) ~= 'when' then
+  local kind = match(lease, AWAITED)
+  if not flow or not is_decided(kind) then
     call('HINCRBY', meta_key(), 'decide', -call('ZREM', decide_key(), member)) -- it must stop nobody
   else
-    local wanted, results = reads_of_message(message), {}
+    local wanted, results, of_map = reads_of_message(message), {}, {}
+    if kind == 'map' then
+      local got = call('HMGET', flow.key, lane_field(task), policy_field(task), items_field(task))
+      if #found > 0 and got[3] and flow.kept > left then
+        break
+      end
+      of_map = { got[1], got[2] or '', got[3] or '', got[3] and results_of_items(flow, got[3]) or {} }
+      wanted = got[3] and {} or wanted
+    end
     if #found > 0 and left <= 0 then
       break
     elseif #wanted > 0 then
@@ -30,6 +42,7 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
     end
     local n = #found
     found[n + 1], found[n + 2], found[n + 3], found[n + 4] = member, attempt, message, results
+    found[n + 5] = of_map
     scores[#scores + 1] = string.format('%d', now_ms + HANDED_MS)
     scores[#scores + 1] = member
   end

@@ -1,0 +1,136 @@
+"""What a map comes to: its items, and the list of their results; the same for whoever expands it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, cast
+
+import msgspec
+
+from flower_engine.errors import ParameterError
+from flower_engine.model.decision_outcomes import Decided
+from flower_engine.model.definition import PlannedTask, TaskKeys, key_of_value
+from flower_engine.model.floats import spelled_out
+from flower_engine.model.lanes import Lane
+from flower_engine.model.map_items import Given, item_like
+from flower_engine.model.map_tasks import AS, KEYS, MAX_GIVEN_BYTES, MAX_ITEM_BYTES, MOST_ITEMS, OVER
+from flower_engine.model.quoting import short
+from flower_engine.model.raised_errors import encode_error
+from flower_engine.model.references import NoValueError, resolved
+from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.task_policy import TaskPolicy
+
+NOTHING = Decided("gathered", b"[]")
+"""What a map of an empty list comes to."""
+
+_decode = msgspec.json.decode
+_encode = msgspec.json.Encoder().encode
+_KINDS: dict[type[object], str] = {
+    dict: "an object",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
+
+
+class Expansion(NamedTuple):
+    """The items of a map: what they have in common (``item``, without a number), and what each is given."""
+
+    workflow: str
+    item: PlannedTask
+    given: Given
+
+    @property
+    def told(self) -> bytes:
+        """The fields of the event that say it, behind ``first``."""
+        given = self.given
+        told = b',"workflow":%b,"name":%b,"item":%b,"values":[%b]' % (
+            _encode(self.workflow),
+            _encode(given.name),
+            spelled_out(_encode(self.item)),
+            b",".join(map(bytes, given.values)),
+        )
+        return told + (b',"keys":' + _encode(given.keys) if given.keys else b"")
+
+
+class ListError(ParameterError):
+    """What a map goes over is no list that it can go over."""
+
+
+def expansion_of(
+    message: TaskMessage, lane: Lane, policy: TaskPolicy | None, contents: Mapping[int, bytes | None]
+) -> Expansion | Decided:
+    """The items of a map, or what it has come to without any: an empty list, or an error. ``contents``: the
+    JSON of what it reads, by the number of the task; None: that one has no result. It never raises."""
+
+    def read(name: str) -> Any:
+        content = contents.get(message.reads.get(name, 0))
+        if content is None:
+            raise NoValueError(name)
+        return _decode(content)
+
+    try:
+        given = resolved(message.parameters, read, _no_secret) if message.refs else message.parameters
+        values = _values(given[OVER])
+        if not values:
+            return NOTHING
+        planned = PlannedTask(
+            seq=0,
+            task_seq=message.task_seq,
+            program="",
+            priority=lane.priority,
+            queue=lane.queue,
+            retry=policy and policy.retry(message.no_retry_on),
+            timeout_ms=(policy and policy.timeout_ms) or None,
+            queue_timeout_ms=(policy and policy.queue_timeout_ms) or None,
+            units=lane.units,
+            fair_key=lane.fair_key,
+            workflow_key=lane.workflow_key,
+            program_key=lane.program_key,
+            definition=message.definition,
+        )
+        item = item_like(planned, given)
+        size = len(_encode(item.parameters)) * len(values) + sum(map(len, values))
+        if size > MAX_GIVEN_BYTES:
+            raise ListError(
+                f"its {len(values)} items are given {size} bytes together; {MAX_GIVEN_BYTES} may be: give"
+                " them names or paths of what they are to read"
+            )
+        return Expansion(message.workflow, item, Given(given[AS], values, _keys(item, given, values)))
+    except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
+        return Decided(None, encode_error(error))
+
+
+def gathered(items: Iterable[int], payload_of: Callable[[int], bytes | None]) -> bytes:
+    """The list of what items came to, as JSON, in their order; ``payload_of`` gives that of one, None: it
+    has none, and is left out."""
+    found = (payload_of(item) for item in items)
+    return b"[" + b",".join(one for one in found if one is not None) + b"]"
+
+
+def _values(over: Any) -> list[bytes]:
+    if not isinstance(over, list):
+        kind = "null" if over is None else _KINDS[type(cast("object", over))]
+        raise ListError(f"what the map goes over is {kind}, no list: {short(_encode(over).decode())}")
+    elements = cast("list[Any]", over)
+    if len(elements) > MOST_ITEMS:
+        raise ListError(f"what the map goes over has {len(elements)} elements; {MOST_ITEMS} may be")
+    values = [spelled_out(_encode(one)) for one in elements]
+    for index, value in enumerate(values):
+        if len(value) > MAX_ITEM_BYTES:
+            raise ListError(f"element {index} has {len(value)} bytes as JSON; {MAX_ITEM_BYTES} may be")
+    return values
+
+
+def _keys(item: PlannedTask, given: Mapping[str, Any], values: Sequence[bytes]) -> list[TaskKeys]:
+    """The keys of each item, where its value is one of them."""
+    by_value: list[str] = given.get(KEYS, [])
+    if not by_value:
+        return []
+    common = {name: getattr(item, name) for name in TaskKeys.__struct_fields__}
+    return [
+        TaskKeys(**{**common, **dict.fromkeys(by_value, key_of_value(_decode(value)))}) for value in values
+    ]
+
+
+def _no_secret(name: str) -> NoReturn:
+    raise ParameterError(f"a map is given the secret {name!r}")

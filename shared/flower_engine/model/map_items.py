@@ -1,0 +1,74 @@
+"""The items of a map that is expanded: tasks of its flow as others, and what the map is with them and
+without."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flower_engine.model.definition import PlannedTask, TaskKeys
+from flower_engine.model.map_tasks import PARAMETERS, PROGRAM
+
+_decode = msgspec.json.decode
+
+
+def item_like(task: PlannedTask, parameters: dict[str, Any]) -> PlannedTask:
+    """What all items of a map have in common; ``parameters``: those of the map, of which nothing is to be
+    resolved any more. It has no number."""
+    return PlannedTask(
+        seq=0,
+        task_seq=task.task_seq,
+        program=parameters[PROGRAM],
+        priority=task.priority,
+        queue=task.queue,
+        depends_on=(),
+        parameters=parameters.get(PARAMETERS, {}),
+        retry=task.retry,
+        timeout_ms=task.timeout_ms,
+        queue_timeout_ms=task.queue_timeout_ms,
+        units=task.units,
+        fair_key=task.fair_key,
+        workflow_key=task.workflow_key,
+        program_key=task.program_key,
+        definition=task.definition,
+    )
+
+
+class Given(NamedTuple):
+    """What a map gives its items: each one of ``values`` (JSON) as the parameter ``name``, and its keys (():
+    they have none of their own)."""
+
+    name: str
+    values: Sequence[bytes | msgspec.Raw]
+    keys: Sequence[TaskKeys] = ()
+
+
+def items_of(task: int, first: int, item: PlannedTask, given: Given) -> Iterator[PlannedTask]:
+    """The items of a map, numbered from ``first`` on; ``item``: see ``item_like``."""
+    for index, value in enumerate(given.values):
+        own = given.keys[index] if given.keys else None
+        yield msgspec.structs.replace(
+            item,
+            seq=first + index,
+            item=(task, index),
+            parameters={**item.parameters, given.name: _decode(value)},
+            **({} if own is None else msgspec.structs.asdict(own)),
+        )
+
+
+def numbers_of(items: tuple[int, int] | None) -> range:
+    """The numbers of items, of ``PlannedTask.items``."""
+    return range(0) if items is None else range(items[0], items[0] + items[1])
+
+
+def with_items(task: PlannedTask, first: int, count: int) -> PlannedTask:
+    """A map that waits for its items."""
+    numbers = range(first, first + count)
+    return msgspec.structs.replace(task, items=(first, count), depends_on=(*task.depends_on, *numbers))
+
+
+def without_items(task: PlannedTask) -> PlannedTask:
+    """A map that is to be expanded (anew)."""
+    if task.items is None:
+        return task
+    return msgspec.structs.replace(task, items=None, depends_on=task.own_dependencies)

@@ -1,0 +1,93 @@
+"""Maps (program ``@map``) as definitions have them: a program that runs once for each element of a list.
+
+Such a task has no worker of its own. Its parameter ``over`` is a list, or refers to one; ``program`` runs
+for each element, which it takes as its parameter ``as``, and all get ``parameters`` beside it. Queue,
+priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
+the order of the list.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from flower_engine.model.quoting import short
+from flower_engine.model.references import holds_references, scan_parameters
+from flower_engine.model.rule_texts import HOLD
+from flower_engine.model.rules import FINISHED, READY, SETTLED
+from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
+from flower_engine.model.wait_parameters import MAP
+
+OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
+_TAKES = (OVER, PROGRAM, AS, PARAMETERS)
+KEYS = "keys"
+"""Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
+RULES = (READY, FINISHED, SETTLED)
+"""Rules that a map may have: by others it could begin while what it waits for goes on."""
+
+MOST_ITEMS = 10_000
+"""Of one map."""
+MOST_TASKS = 100_000
+"""Of a flow, with all items that it ever had."""
+MAX_ITEM_BYTES = 64 * 1024
+"""Of what one item is given, as JSON."""
+MAX_GIVEN_BYTES = 16 * 1024 * 1024
+"""Of what all items of a map are given together."""
+
+
+def problems_of_maps(workflow: str, tasks: Sequence[TaskSpec], secrets: Collection[str]) -> Iterator[str]:
+    """What is wrong with maps, as sentences that name the row. ``secrets``: parameters of the flow that are
+    names of secrets."""
+    for task in tasks:
+        if task.program == MAP:
+            row = f"row (task_id {workflow!r}, task_seq {task.task_seq}) is a map ({MAP})"
+            yield from (f"{row} {problem}" for problem in _of_map(task, secrets))
+
+
+def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
+    given = task.parameters
+    for name in given:
+        if name not in _TAKES:
+            yield f"and has no parameter {short(name)!r}; it takes {', '.join(_TAKES)}"
+    for name in (OVER, PROGRAM, AS):
+        if name not in given:
+            yield f"and lacks the parameter {name!r}"
+    over = given.get(OVER, [])
+    if not isinstance(over, list) and not holds_references(over):
+        yield f"and its {OVER!r} is {short(repr(over))}: it is a list, or a reference to one"
+    yield from _of_items(given)
+    found = scan_parameters(given)
+    for name in (*found.secrets, *(one for one in secrets if one in found.params)):
+        yield f"and takes the secret {short(name)!r}: items are given values, which history shows"
+    if task.rule not in RULES:
+        yield f"and has the rule {short(task.rule)!r}; a map has one of {', '.join(RULES)}"
+    if task.on_failure != HOLD:
+        yield f"and has on_failure {short(task.on_failure)!r}: items that fail are held"
+
+
+def _of_items(given: Mapping[str, Any]) -> Iterator[str]:
+    program = given.get(PROGRAM, "p")
+    if not isinstance(program, str) or not 0 < len(program) <= MAX_NAME_LENGTH or not program.isprintable():
+        yield f"and its {PROGRAM!r} is {short(repr(program))}: it is the name of a program"
+    elif program.startswith(WAIT_MARK):
+        yield f"and its {PROGRAM!r} is {short(program)!r}: only programs that workers run can be mapped"
+    name = given.get(AS, "a")
+    if not isinstance(name, str) or not name:
+        yield f"and its {AS!r} is {short(repr(name))}: it is the name of the parameter that takes the element"
+    others = given.get(PARAMETERS, {})
+    if not isinstance(others, dict):
+        yield f"and its {PARAMETERS!r} are {short(repr(others))}: they are an object"
+    elif name in cast("dict[str, Any]", others):
+        yield f"and its {PARAMETERS!r} have {short(str(name))!r}, which each element is given as"
+
+
+def mapped_program(parameters: Mapping[str, Any]) -> str:
+    """The program of a map's items; "": its parameters do not say."""
+    program = parameters.get(PROGRAM)
+    return program if isinstance(program, str) else ""
+
+
+def common_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What all items of a map are given, as it stands in the map's parameters."""
+    found = parameters.get(PARAMETERS)
+    if isinstance(found, dict) and set(cast("dict[str, Any]", found)) == {"$literal"}:
+        found = cast("dict[str, Any]", found)["$literal"]
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -1,0 +1,134 @@
+"""Hands in what maps come to: their items, in steps that never hold Redis long, and the lists of their
+results."""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+import msgspec
+
+from flower_engine.errors import BlobStoreError, SettingsError
+from flower_engine.log.client import AsyncRedis
+from flower_engine.log.partition import Partition
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.decision_outcomes import Decided
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.lanes import lane_of, parse_lane
+from flower_engine.model.map_expansion import Expansion, ListError, expansion_of, gathered
+from flower_engine.model.map_items import items_of
+from flower_engine.model.map_tasks import MOST_TASKS
+from flower_engine.model.raised_errors import encode_error
+from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
+from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
+from flower_engine.transitions.task_fields import task_message
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+INLINE_BYTES = 64 * 1024
+STEP_ITEMS = 250
+_STEP_BYTES = 512 * 1024
+_TRIES = 3  # another map of the flow may have been expanded meanwhile
+
+Put = Callable[[bytes], Awaitable[BlobRef]]
+"""Stores content as a blob."""
+
+
+class Maps:
+    """What one partition's maps come to."""
+
+    def __init__(
+        self, client: AsyncRedis, partition: Partition, by: str, put: Put | None, *, is_last: bool
+    ) -> None:
+        """``is_last``: it leaves nothing to others, because they can do no more."""
+        self._client = client
+        self._partition = partition
+        self._by = by
+        self._put = put
+        self._is_last = is_last
+
+    async def evaluated(
+        self, found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]
+    ) -> Expansion | Decided | None:
+        """Its items, the list that their results are, or an error; None: that is left to others, or to
+        later."""
+        if found.items:
+            return await self._stored(gathered(found.items, contents.get))
+        lane = parse_lane(found.lane)
+        assert lane is not None, found.lane
+        return expansion_of(message, lane, TaskPolicy.parse(found.policy), contents)
+
+    async def _stored(self, payload: bytes) -> Decided | None:
+        if len(payload) <= INLINE_BYTES:
+            return Decided("gathered", payload)
+        most = MAX_RESULT_BYTES if self._put is None else MAX_STORED_RESULT_BYTES
+        if self._put is None and not self._is_last:
+            return None
+        if len(payload) > most:
+            error = ListError(
+                f"the results of its items are {len(payload)} bytes together; {most} may be: return"
+                " less from each, or where it lies"
+                + ("" if self._put else " (with a store of blobs, FLOWER_BLOBS, more may be)")
+            )
+            return Decided(None, encode_error(error))
+        if self._put is None:
+            return Decided("gathered", payload)
+        try:
+            return Decided("stored", _encode(await self._put(payload)))
+        except (BlobStoreError, SettingsError) as error:
+            _log.warning("the list of a map cannot be stored now: %s", error)
+            return None
+
+    async def expand(self, one: Undecided, expansion: Expansion) -> Decided | None:
+        """Hands in the items of a map; an error, if it is not to have them.
+
+        Raises:
+            LostError: Redis lost its state.
+        """
+        for _ in range(_TRIES):
+            name = secrets.token_hex(4)
+            before, word = 0, "more"
+            for step in _steps(expansion):
+                is_last = before + len(step) == len(expansion.given.values)
+                word = await expand(
+                    self._client,
+                    self._partition,
+                    one,
+                    by=self._by,
+                    name=name,
+                    items=step,
+                    count=len(expansion.given.values),
+                    before=before,
+                    told=expansion.told if is_last else b"",
+                    most_tasks=MOST_TASKS,
+                )
+                before += len(step)
+                if word != "more":
+                    break
+            _log.debug("%s: %d items, handed in: %s", one, len(expansion.given.values), word)
+            if word == "many":
+                error = ListError(f"its flow would have more than {MOST_TASKS} tasks with its items")
+                return Decided(None, encode_error(error))
+            if word != "anew":
+                return None
+        return None
+
+
+def _steps(expansion: Expansion) -> Iterator[list[tuple[bytes, str]]]:
+    """The items, each as (message, lane), so many at a time as one call takes."""
+    step: list[tuple[bytes, str]] = []
+    size = 0
+    for item in items_of(0, 0, expansion.item, expansion.given):
+        one = _fields(expansion.workflow, item)
+        step.append(one)
+        size += len(one[0])
+        if len(step) >= STEP_ITEMS or size >= _STEP_BYTES:
+            yield step
+            step, size = [], 0
+    if step:
+        yield step
+
+
+def _fields(workflow: str, item: PlannedTask) -> tuple[bytes, str]:
+    return task_message(workflow, item), lane_of(workflow, item)

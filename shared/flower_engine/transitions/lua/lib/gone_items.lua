@@ -1,0 +1,100 @@
+-- Maps that are expanded anew: their items vanish, as others will come.
+-- needs: base, flow_fields, flows, statuses, whole_flow
+
+-- What is done with maps of a whole flow that have items.
+local function by_maps(flow)
+  if flow.by_maps then
+    return flow.by_maps
+  end
+  local function is_item_of(known, task)
+    return known.items ~= nil and known.items.first <= task and task <= known.items.last
+  end
+
+  -- Whether a map that waits began on the result of this task: it has its items.
+  local function began_with(known, task)
+    return known.items ~= nil and known.status == WAIT and not is_item_of(known, task)
+  end
+
+  -- Of those tasks that run again ({[task] = true}) the maps that are to be expanded anew: `asked` for, or
+  -- behind another one than their items. A list.
+  local function to_expand(again, asked)
+    local anew, maps = {}, {}
+    if not has_flag(flow, HAS_ITEMS) then
+      return maps
+    end
+    for task = 1, flow.count do
+      local known = flow.tasks[task]
+      if again[task] then
+        anew[task] = anew[task] or (known.items and asked[task])
+        for dependent in string.gmatch(known.dependents or '', '%d+') do
+          local number = tonumber(dependent)
+          local behind = flow.tasks[number]
+          if again[number] and behind.items and not is_item_of(behind, task) then
+            anew[number] = true
+          end
+        end
+      end
+    end
+    for task = 1, flow.count do
+      if anew[task] then
+        maps[#maps + 1] = task
+      end
+    end
+    return maps
+  end
+
+  -- The items of these maps do not run again; returns them by status, or nil, the map and its item that runs.
+  local function items_taken(again, maps)
+    local gone = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
+    for _, map in ipairs(maps) do
+      for item = flow.tasks[map].items.first, flow.tasks[map].items.last do
+        local known = flow.tasks[item]
+        if known.status == RUNNING then
+          return nil, digits(map), digits(item)
+        end
+        again[item] = nil
+        local list = gone[known.status]
+        list[#list + 1] = digits(item)
+      end
+    end
+    return gone
+  end
+
+  -- What such a map reads without its items.
+  local function reads_left(known)
+    return (string.gsub(known.reads or '', ',?%d+%-%d+%?', ''))
+  end
+
+  -- The items of these maps are no longer theirs; reopen (see whole_flow.lua) must follow.
+  local function drop_items(maps)
+    local forgotten = {}
+    for _, map in ipairs(maps) do
+      local items = flow.tasks[map].items
+      for item = items.first, items.last do
+        local known, text = flow.tasks[item], digits(item)
+        if known.status == WAIT then
+          unplace(flow, text, known)
+        end
+        if not is_final(known) then
+          flow.left = flow.left - 1
+          flow.done = flow.done + 1
+        end
+        known.status, known.kind, known.lease, known.dependents = IGNORE, VANISHED, NO_LEASE, nil
+        known.vanished = true
+        set_state(flow, text, VANISHED_STATE, known.attempt, known.lost, NO_LEASE)
+        local n = #forgotten
+        forgotten[n + 1], forgotten[n + 2] = dependents_field(text), failures_field(text)
+        forgotten[n + 3] = progress_field(text)
+      end
+      forgotten[#forgotten + 1] = items_field(digits(map))
+      flow.tasks[map].items = nil
+    end
+    if #forgotten > 0 then
+      call_chunked('HDEL', flow.key, forgotten, CHUNK)
+    end
+  end
+
+  flow.by_maps = { began_with = began_with, to_expand = to_expand, items_taken = items_taken,
+    reads_left = reads_left, drop_items = drop_items }
+  return flow.by_maps
+end

@@ -1,0 +1,47 @@
+-- Items of maps: tasks that a flow has more than it was registered with.
+--
+-- Field "kN" of a map says which are its items, "<first> <how many>". Their fields are written in steps,
+-- behind the last task, where nobody looks (field "Z": "<map> <who> <first> <how many so far> <ms>"); with
+-- the last step they are counted, and are tasks as others, before a map that waits for them. They go to
+-- their lanes in bounded steps.
+-- needs: base, flow_fields, flows, kept_results, ready, statuses
+
+-- The results of items, of the text of their field ("-": it has none).
+local function results_of_items(flow, text)
+  local first, count = match(text, '^(%d+) (%d+)$')
+  local names = {}
+  for index = 1, tonumber(count) do
+    names[index] = result_field(digits(first + index - 1))
+  end
+  local results = values_of(flow, names)
+  for index = 1, #results do
+    if not results[index] or results[index] == '' then
+      results[index] = '-'
+    end
+  end
+  return results
+end
+
+-- Pushes up to `most` items from that index (from 1) on, if they wait; the index to go on from, or nil.
+local function release_items(flow, text, from, most)
+  local first, count = match(text, '^(%d+) (%d+)$')
+  local last, names = math.min(tonumber(count), from + most - 1), {}
+  for index = from, last do
+    local n, item = #names, digits(first + index - 1)
+    names[n + 1], names[n + 2] = lane_field(item), state_field(item)
+  end
+  local got = call('HMGET', flow.key, unpack(names))
+  local pushed_items = 0
+  for index = from, last do
+    local at, item = 2 * (index - from), digits(first + index - 1)
+    local state = flow[state_field(item)] or got[at + 2] or NEVER
+    flow[state_field(item)] = state
+    local status, _, _, lease = match(state, STATE)
+    if status == WAIT and lease == NO_LEASE then
+      pushed_items = pushed_items + 1
+      push(got[at + 1], flow, item)
+    end
+  end
+  change_active(flow, pushed_items)
+  return last < tonumber(count) and last + 1 or nil
+end

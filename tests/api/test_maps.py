@@ -1,0 +1,109 @@
+"""Maps over HTTP: a list becomes items, which are shown counted, rerun alone, and forked as a list."""
+
+from typing import Any
+
+import msgspec
+
+from api.serving import RunningApi, details
+from flower_cli.commands.show import print_flow
+from flower_engine.runtime.deciding import Decider
+from scripts.engine import Engine
+
+OVER = {"over": {"$from": "files"}, "program": "A", "as": "file", "parameters": {"strict": True}}
+TASKS: tuple[dict[str, Any], ...] = (
+    {"taskName": "files", "program": "A", "dependsOn": []},
+    {"taskName": "totals", "program": "@map", "dependsOn": ["files"], "parameters": OVER},
+    {"taskName": "report", "program": "A", "parameters": {"all": {"$from": "totals"}}},
+)
+
+
+async def expanded(api: RunningApi, engine: Engine, count: int = 3) -> str:
+    """A flow of which the map has its items."""
+    api.define("mapping", *TASKS)
+    flow = api.register("mapping")
+    engine.programs |= {"A"}
+    (claim,) = await engine.claim()
+    await engine.finish(claim, payload=msgspec.json.encode(list(range(count))))
+    await Decider(engine.client, engine.partition, "w1").run_once()
+    return flow
+
+
+async def test_items_are_counted_on_their_map_and_shown_by_number(own_api: RunningApi, capsys: Any) -> None:
+    async with own_api.engine() as engine:
+        flow = await expanded(own_api, engine)
+        first, second, *_ = await engine.claim()
+        await engine.finish(first, payload=b"1")
+        await engine.suspend(second)
+        shown = own_api.flow(flow)
+        of_map, item = shown["tasks"][1], shown["tasks"][4]
+        assert shown["taskCount"] == 6
+        assert of_map["items"] == {
+            **{"count": 3, "waiting": 0, "running": 1, "failed": 1, "finished": 1, "ignored": 0}
+        }
+        assert of_map["waitReason"] == {
+            **{"reason": "items", "count": 3, "waiting": 0, "running": 1, "failed": 1, "failedItems": [5]}
+        }
+        assert (item["itemOf"], item["itemIndex"], item["parameters"]) == (2, 1, {"strict": True, "file": 1})
+        assert [one["itemIndex"] for one in shown["failedTasks"]] == [1]
+        print_flow(shown)
+        said = capsys.readouterr().out
+        assert "waits for 2 of 3 items: 1 failed, 1 running (task 5 failed)" in said
+        assert "5 A[1] failed" in said
+        tree = said.partition("failed, attempt")[0]
+        assert "4 A" not in tree
+
+
+async def test_a_dry_run_says_which_items_vanish_and_so_it_is(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        flow = await expanded(own_api, engine)
+        await engine.work_off()
+        body = {"tasks": ["totals"], "dryRun": True}
+        said = own_api.client.post(f"/flows/{flow}/rerun", json=body).raise_for_status().json()["effect"]
+        assert (said["runs"], said["vanished"], said["kept"]) == ([2], [4, 5, 6], [1])
+        own_api.client.post(f"/flows/{flow}/rerun", json={**body, "dryRun": False}).raise_for_status()
+        assert [task["endedAs"] for task in own_api.flow(flow)["tasks"][3:]] == ["vanished"] * 3
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        reply = own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [4]})
+        assert (reply.status_code, reply.json()["type"]) == (409, "urn:flower:problem:vanished")
+        one = own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [7], "dryRun": True})
+        assert one.status_code == 409  # it waits
+        await engine.check()
+
+
+async def test_a_fork_takes_over_the_list_of_a_map_or_expands_it_anew(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        flow = await expanded(own_api, engine)
+        await engine.work_off()
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        await engine.work_off()
+        for begin, stands in ((3, ["Finish", "Finish", "Wait"]), (5, ["Finish", "Wait", "Wait"])):
+            reply = own_api.client.post(f"/flows/{flow}/fork", json={"fromTasks": [begin]})
+            forked = reply.raise_for_status().json()["taskFlowId"]
+            assert [task["status"] for task in own_api.flow(forked)["tasks"]] == stands
+        again = own_api.client.post(f"/flows/{flow}/rerun", json={"tasks": [5], "scope": "dependents"})
+        again.raise_for_status()
+        assert [task["status"] for task in own_api.flow(flow)["tasks"]] == [
+            *("Finish", "Wait", "Wait", "Finish", "Wait", "Finish")
+        ]
+        version = {"selection": "all", "workflowVersion": "newest"}
+        own_api.client.post(f"/flows/{flow}/rerun", json=version).raise_for_status()
+        assert [task["endedAs"] for task in own_api.flow(flow)["tasks"][3:]] == ["vanished"] * 3
+        await engine.check()
+
+
+async def test_a_map_is_given_no_parameters_but_those_of_its_flow(own_api: RunningApi) -> None:
+    over = {**OVER, "over": {"$param": "numbers"}}
+    own_api.define("given", {"taskName": "totals", "program": "@map", "parameters": over})
+    for body in (
+        {"taskParameters": {"totals": {"over": [1]}}},
+        {"parameters": {"numbers": [1], "over": [1]}},
+    ):
+        reply = own_api.client.post("/register/given", json=body)
+        assert reply.status_code == 422, details(reply)
+    async with own_api.engine() as engine:
+        reply = own_api.client.post("/register/given", json={"parameters": {"numbers": [1, 2]}})
+        assert reply.status_code == 200, reply.text
+        flow = reply.raise_for_status().json()["taskFlowId"]
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        assert [task["parameters"].get("file") for task in own_api.flow(flow)["tasks"][1:]] == [1, 2]
+        await engine.check()

@@ -1,0 +1,343 @@
+"""Maps: a program runs once for each element of a list, and what its items come to is a list again."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from flower_engine.errors import NeedsResultsError, RefusedError
+from flower_engine.flows.flow_operations import results_of
+from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.status import Status
+from flower_engine.runtime.deciding import Decider
+from flower_engine.transitions.operator_transitions import (
+    Operated,
+    cancel,
+    ignore,
+    pause,
+    prioritise,
+    rerun,
+    resume,
+    unignore,
+)
+from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.worker_transitions import Claim
+from scripts.engine import Engine, task
+
+OVER_FIRST = {"over": {"$from": 1}, "program": "A", "as": "file", "parameters": {"strict": True}}
+
+
+def a_map(seq: int, *depends_on: int, **more: Any) -> TaskDefinition:
+    parameters = {**OVER_FIRST, **more.pop("parameters", {})}
+    return msgspec.structs.replace(task(seq, *depends_on, program="@map", parameters=parameters), **more)
+
+
+MAPPED = (task(1), a_map(2), task(3, 2, parameters={"counts": {"$from": 2}}))
+"""A list, a map over it, and what takes the results of that."""
+
+
+def decider(engine: Engine) -> Decider:
+    return Decider(engine.client, engine.partition, "test")
+
+
+async def expand(engine: Engine, payload: bytes = b'["a","b","c"]') -> None:
+    """The first task ends with this list, and the map gets its items."""
+    (claim,) = await engine.claim()
+    await engine.finish(claim, payload=payload)
+    assert await decider(engine).run_once() == 1
+
+
+async def finish_items(engine: Engine) -> list[Claim]:
+    """All that is ready ends, with its own number as the result."""
+    claims = await engine.claim()
+    for claim in claims:
+        await engine.finish(claim, payload=b"%d" % claim.task)
+    return claims
+
+
+async def run_again(engine: Engine, flow: str, *selection: int, **how: Any) -> Operated:
+    """A rerun as operators ask for it: what it needs of results that are gone is sent with it."""
+    state = await engine.flow(flow)
+    restored = await engine.restored(flow) if state.ended_ms is not None else None
+    asked: dict[str, Any] = {"by": "ann", "selection": list(selection), "restored": restored, **how}
+    try:
+        return await rerun(engine.client, engine.partition, flow, **asked)
+    except NeedsResultsError as needs:
+        results = results_of(state, needs.tasks)
+        return await rerun(engine.client, engine.partition, flow, results=results, **asked)
+
+
+async def stands(engine: Engine, flow: str) -> str:
+    """Each task in a letter: by its status, or how it has ended."""
+    letters = {
+        Status.WAIT: ".",
+        Status.RUNNING: "r",
+        Status.SUSPEND: "S",
+        Status.FINISH: "F",
+        Status.IGNORE: "i",
+    }
+    await engine.check()
+    return "".join(one.ended_as or letters[one.status] for one in (await engine.flow(flow)).tasks)
+
+
+async def test_a_list_that_a_task_gives_becomes_items_and_their_results_a_list(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    assert await stands(engine, flow) == "F....."
+    found = await engine.flow(flow)
+    assert [one.planned.parameters for one in found.tasks[3:]] == [
+        {"strict": True, "file": name} for name in ("a", "b", "c")
+    ]
+    assert [one.planned.item for one in found.tasks[3:]] == [(2, 0), (2, 1), (2, 2)]
+    first, second, third = await engine.claim()
+    for claim in (third, first, second):
+        await engine.finish(claim, payload=b"%d" % claim.task)
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b"[4,5,6]"  # in the order of the list
+    (claim,) = await engine.claim()
+    assert claim.task == 3
+    await engine.finish(claim)
+    assert (await engine.flow(flow)).ended_ms is not None
+    await engine.check()
+
+
+async def test_an_empty_list_is_an_empty_result_along_a_chain(engine: Engine) -> None:
+    """pgflow: a map of nothing leaves what is behind it waiting, or skips it."""
+    flow = await engine.register(
+        task(1),
+        a_map(2),
+        a_map(3, 2, parameters={"over": {"$from": 2}}),
+        task(4, 3, parameters={"all": {"$from": 3}}),
+    )
+    await expand(engine, b"[]")
+    assert await decider(engine).run_once() == 1
+    assert [one.result for one in (await engine.flow(flow)).tasks[1:3]] == [b"[]", b"[]"]
+    (claim,) = await engine.claim()
+    assert claim.task == 4
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [(b'{"a":1}', "is an object, no list"), (b"null", "is null, no list"), (b'"abc"', "is text, no list")],
+)
+async def test_what_is_no_list_suspends_the_map_with_its_type(
+    engine: Engine, payload: bytes, said: str
+) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine, payload)
+    found = (await engine.flow(flow)).task(2)
+    assert found.status is Status.SUSPEND
+    assert found.error is not None and said in found.error.message
+    await run_again(engine, flow, 1)
+    await expand(engine)
+    assert await stands(engine, flow) == "F....."
+
+
+async def test_more_items_than_a_step_are_released_in_steps(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine, msgspec.json.encode(list(range(1_203))))
+    assert await stands(engine, flow) == "F.." + "." * 1_203
+    ran = await engine.work_off(slots=250)
+    assert sorted(claim.task for claim in ran) == list(range(4, 1_207))
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b"[" + b",".join([b"null"] * 1_203) + b"]"
+    await engine.check()
+
+
+async def test_an_item_that_fails_is_held_alone_and_the_map_goes_on_when_it_was_rerun(engine: Engine) -> None:
+    """airflow#54779, #64526: clearing one mapped task clears others, or nothing behind it."""
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    first, second, third = await engine.claim()
+    await engine.finish(first, payload=b"1")
+    await engine.suspend(second)
+    await engine.finish(third, payload=b"3")
+    assert await stands(engine, flow) == "F..FSF"
+    await run_again(engine, flow, 5)
+    assert await stands(engine, flow) == "F..F.F"
+    (claim,) = await engine.claim()
+    await engine.finish(claim, payload=b"2")
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b"[1,2,3]"
+
+
+async def ended(engine: Engine) -> str:
+    """A flow with a map of three that has ended."""
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    await finish_items(engine)
+    await decider(engine).run_once()
+    await finish_items(engine)
+    assert await stands(engine, flow) == "FFFFFF"
+    return flow
+
+
+async def test_one_item_of_a_map_that_has_ended_runs_again_and_the_list_is_made_anew(engine: Engine) -> None:
+    """airflow#54779, #64526: the others keep what they came to."""
+    flow = await ended(engine)
+    await run_again(engine, flow, 5)
+    assert await stands(engine, flow) == "F..F.F"
+    (claim,) = await engine.claim()
+    await engine.finish(claim, payload=b'"again"')
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b'[4,"again",6]'
+
+
+async def test_what_a_map_goes_over_runs_again_and_the_map_is_expanded_anew(engine: Engine) -> None:
+    """airflow#72725: item i has the state of another one, after the list has changed."""
+    flow = await ended(engine)
+    await run_again(engine, flow, 1)
+    assert await stands(engine, flow) == "...vvv"
+    await expand(engine, b'["z","a"]')
+    assert await stands(engine, flow) == "F..vvv.."
+    assert [claim.task for claim in await finish_items(engine)] == [7, 8]
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b"[7,8]"
+    with pytest.raises(RefusedError, match="expanded anew"):
+        await run_again(engine, flow, 4)
+    with pytest.raises(RefusedError):
+        await unignore(engine.client, engine.partition, flow, by="ann", tasks=[4])
+
+
+async def test_what_a_map_goes_over_runs_again_while_items_wait_and_one_is_held(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    (first, second) = await engine.claim(wanted=2)
+    await engine.finish(first)
+    with pytest.raises(RefusedError, match="5"):
+        await run_again(engine, flow, 1)  # an item runs
+    await engine.suspend(second)
+    assert await stands(engine, flow) == "F..FS."
+    await run_again(engine, flow, 1)
+    assert await stands(engine, flow) == "...vvv"
+    await expand(engine, b"[7]")
+    assert await stands(engine, flow) == "F..vvv."
+
+
+async def test_a_map_that_is_named_runs_again_as_a_whole(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    (first, *others) = await engine.claim()
+    await engine.suspend(first)
+    for claim in others:
+        await engine.finish(claim)
+    await run_again(engine, flow, 2)
+    assert await stands(engine, flow) == "F..vvv"
+    assert await decider(engine).run_once() == 1
+    assert await stands(engine, flow) == "F..vvv..."
+
+
+async def test_the_failed_items_run_again_and_only_they(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    first, second, third = await engine.claim()
+    await engine.suspend(first, third)
+    await engine.finish(second)
+    await rerun(engine.client, engine.partition, flow, by="ann", selection="failed")
+    assert await stands(engine, flow) == "F...F."
+    assert [claim.task for claim in await engine.claim()] == [4, 6]
+
+
+async def test_a_whole_flow_runs_again(engine: Engine) -> None:
+    flow = await ended(engine)
+    restored = await engine.restored(flow)
+    await rerun(engine.client, engine.partition, flow, by="ann", selection="all", restored=restored)
+    assert await stands(engine, flow) == "...vvv"
+    await expand(engine)
+    restored = None
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[2], scope="dependents")
+    assert await stands(engine, flow) == "F..vvvvvv"
+
+
+async def test_ignored_items_are_left_out_of_the_list_or_stood_in_for(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    await expand(engine)
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[4])
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[5], result=b'"instead"')
+    await finish_items(engine)
+    assert await decider(engine).run_once() == 1
+    assert (await engine.flow(flow)).task(2).result == b'["instead",6]'
+    await engine.check()
+
+
+async def test_cancel_pause_and_priority_hold_for_items(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    (claim,) = await engine.claim()
+    await pause(engine.client, engine.partition, flow, by="ann")
+    await engine.finish(claim, payload=msgspec.json.encode(list(range(600))))
+    await resume(engine.client, engine.partition, flow, by="ann")
+    await decider(engine).run_once()
+    await prioritise(engine.client, engine.partition, flow, by="ann", priority=-3)
+    await engine.check()
+    claims = await engine.claim(wanted=10)
+    await pause(engine.client, engine.partition, flow, by="ann")
+    await engine.finish(*claims)
+    assert await engine.claim() == []
+    await engine.check()
+    await resume(engine.client, engine.partition, flow, by="ann")
+    assert len(await engine.claim(wanted=10)) == 10
+    await engine.check()
+    await cancel(engine.client, engine.partition, flow, by="ann")
+    assert (await engine.flow(flow)).ended_ms is not None
+    await engine.check()
+    restored = await engine.restored(flow)
+    await resume_cancelled(engine, flow, restored)
+    assert len(await engine.work_off(slots=250)) == 590
+    await decider(engine).run_once()
+    await engine.check()
+
+
+async def resume_cancelled(engine: Engine, flow: str, restored: Any) -> None:
+    asked: dict[str, Any] = {"by": "ann", "selection": "failed", "restored": restored}
+    try:
+        await rerun(engine.client, engine.partition, flow, **asked)
+    except NeedsResultsError as needs:
+        results = results_of(await engine.flow(flow), needs.tasks)
+        await rerun(engine.client, engine.partition, flow, results=results, **asked)
+    await engine.check()
+
+
+async def test_whoever_comes_second_changes_nothing(engine: Engine) -> None:
+    flow = await engine.register(*MAPPED)
+    (claim,) = await engine.claim()
+    await engine.finish(claim, payload=b"[1,2]")
+    one, other = decider(engine), decider(engine)
+    assert await one.run_once() == 1
+    assert await other.run_once() == 0
+    assert await stands(engine, flow) == "F...."
+
+
+async def test_a_snapshot_keeps_items(engine: Engine) -> None:
+    flow = await ended(engine)
+    await run_again(engine, flow, 1)
+    await expand(engine, b'["a","b"]')
+    (claim, _) = await engine.claim()
+    await engine.finish(claim, payload=b"1")
+    await snapshot(engine.client, engine.partition, [flow], {})
+    assert await stands(engine, flow) == "F..vvvFr"
+
+
+async def test_two_maps_of_one_flow_and_a_map_of_a_list_that_is_given(engine: Engine) -> None:
+    """dagster#4364: what takes the results of two dynamic tasks."""
+    flow = await engine.register(
+        task(1),
+        a_map(2, 1),
+        a_map(3, parameters={"over": [1, 2, 3, 4]}),
+        task(4, 2, 3, parameters={"one": {"$from": 2}, "other": {"$from": 3}}),
+        task(5, 4, rule="settled"),
+    )
+    (first,) = await engine.claim()
+    await decider(engine).run_once()
+    await engine.finish(first, payload=b"[7,8]")
+    await decider(engine).run_once()
+    assert await stands(engine, flow) == "F.........."
+    await finish_items(engine)
+    assert await decider(engine).run_once() == 2
+    found = await engine.flow(flow)
+    assert (found.task(2).result, found.task(3).result) == (b"[10,11]", b"[6,7,8,9]")
+    (claim,) = await engine.claim()
+    assert claim.task == 4
+    await engine.finish(claim)
+    assert [one.task for one in await engine.claim()] == [5]
+    await run_again(engine, flow, 7, scope="only")
+    assert await stands(engine, flow) == "FFFFrF.FFFF"

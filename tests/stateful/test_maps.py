@@ -1,0 +1,161 @@
+"""The state machine of the transitions, with maps: items come once, in steps that stop anywhere, doubled and
+late."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from flower_engine.model.decision_outcomes import Decided
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.lanes import lane_of
+from flower_engine.model.map_expansion import Expansion, gathered
+from flower_engine.model.map_items import Given, item_like, numbers_of
+from flower_engine.model.status import Status
+from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.wait_programs import is_wait
+from flower_engine.transitions.decision_transitions import MapRead, Undecided, decide, expand
+from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.task_fields import task_message
+from stateful import expectations
+from stateful.test_transitions import RETRY, RuledTransitions, run_machine
+
+pytestmark = pytest.mark.hypothesis
+
+
+def _task(seq: int, *reads: int, **more: Any) -> PlannedTask:
+    body: dict[str, Any] = {
+        "program": "B",
+        "parameters": {f"p{other}": {"$from": other, "default": 0} for other in reads},
+        "reads": {str(other): other for other in reads},
+        "refs": bool(reads),
+        "depends_on": tuple(sorted({*reads, *more.pop("after", ())})),
+    }
+    return PlannedTask(seq=seq, task_seq=seq, **{**body, **more})
+
+
+def _map(seq: int, *reads: int, **more: Any) -> PlannedTask:
+    over: Any = {"$from": reads[0]} if reads else [1, 2]
+    parameters = {"over": over, "program": "AB"[seq % 2], "as": "n"}
+    return _task(seq, *reads, **{"program": "@map", "parameters": parameters, **more})
+
+
+PLANS = (
+    FlowPlan("over a result", (_task(1), _map(2, 1, retry=RETRY), _task(3, 2)), timeout_ms=600_000),
+    FlowPlan("chain", (_map(1), _map(2, 1), _task(3, 2, 1), _task(4, after=(1,)))),
+    FlowPlan(
+        "ruled maps",
+        (
+            _task(1, on_failure="give_up"),
+            _map(2, 1, rule="settled"),
+            _map(3, after=(1,), rule="finished"),
+            _task(4, 2, 3, rule="any"),
+            _task(5, 2, rule="failed", on_failure="hold:60"),
+        ),
+    ),
+)
+
+
+class MappedTransitions(RuledTransitions):
+    """Flows with maps, and whoever comes first."""
+
+    plans = PLANS * 4
+
+    def _is_done(
+        self, asked: expectations.Asked, flow: FlowState, tasks: set[int], version_before: int
+    ) -> bool:
+        """What goes on may await something at once, and have it."""
+        if asked.verb in ("cancel", "pause"):
+            return super()._is_done(asked, flow, tasks, version_before)
+        if asked.verb == "rerun":
+            return flow.version > version_before and all(
+                flow.task(seq).status is Status.WAIT
+                or flow.task(seq).ended_as in ("n", "w")
+                or is_wait(flow.task(seq).planned.program)
+                for seq in tasks
+            )
+        return flow.version > version_before
+
+    def _undecided(self) -> list[tuple[str, TaskState]]:
+        return [
+            (flow.flow, task)
+            for flow in self.oracle.flows.values()
+            for task in flow.tasks
+            if task.is_awaiting and task.planned.program == "@map"
+        ]
+
+    def _read(self, flow: str, task: TaskState, late: int = 0) -> Undecided:
+        planned, policy = task.planned, TaskPolicy.of(task.planned)
+        lane = lane_of(self.oracle.flows[flow].workflow, planned)
+        found = MapRead(lane, policy.text() if policy else "", numbers_of(planned.items))
+        return Undecided(f"{flow}:{planned.seq}".encode(), task.attempt - late, b"", {}, found)
+
+    @precondition(lambda self: self._undecided())
+    @rule(data=st.data(), sends=st.integers(1, 2))
+    def expand_or_gather(self, data: st.DataObject, sends: int) -> None:
+        name, task = data.draw(st.sampled_from(self._undecided()))
+        one = self._read(name, task)
+        if task.planned.items is not None:
+            self._hand_in(one, self._gathered(name, task), sends)
+            return
+        count = data.draw(st.sampled_from([0, None, 1, 2, 2, 3]))
+        if not count:
+            error = b'{"type":"ListError","message":"it is null, no list"}'
+            self._hand_in(one, Decided("gathered", b"[]") if count == 0 else Decided(None, error), sends)
+            return
+        stops = data.draw(st.sampled_from([0, 0, 0, 1]))
+        parameters = task.planned.parameters if task.planned.program == "@map" else {}
+        values = [b"%d" % number for number in range(count)]
+        workflow = self.oracle.flows[name].workflow
+        expansion = Expansion(workflow, item_like(task.planned, parameters), Given("n", values))
+        assert self._expand(self._read(name, task, late=1), expansion, "late", 0) in ("stale",)
+        word = self._expand(one, expansion, f"w{next(self.numbers)}", stops)
+        assert word in (("more", "busy", "ok") if stops else ("ok", "busy"))
+        if word == "ok" and sends > 1:
+            assert self._expand(one, expansion, "again", 0) == "stale"
+        self._read_log()
+
+    def _expand(self, one: Undecided, expansion: Expansion, name: str, stops: int) -> str:
+        """Sends the items one by one; ``stops``: it dies after so many."""
+        word = ""
+        count = len(expansion.given.values)
+        assert one.of_map is not None
+        for number, value in enumerate(expansion.given.values):
+            item = msgspec.structs.replace(expansion.item, parameters={"n": int(value)})
+            fields = (task_message(expansion.workflow, item), lane_of(expansion.workflow, item))
+            word = self.run(
+                expand(
+                    self.client,
+                    self.partition,
+                    one,
+                    by="w",
+                    name=name,
+                    items=[fields],
+                    count=count,
+                    before=number,
+                    told=expansion.told if number == count - 1 else b"",
+                    most_tasks=1_000,
+                )
+            )
+            if word != "more" or number + 1 == stops:
+                break
+        return word
+
+    def _gathered(self, name: str, task: TaskState) -> Decided:
+        flow = self.oracle.flows[name]
+        return Decided(
+            "gathered", gathered(numbers_of(task.planned.items), lambda seq: flow.task(seq).result)
+        )
+
+    def _hand_in(self, one: Undecided, what: Decided, sends: int) -> None:
+        for number in range(sends):
+            words = self.run(decide(self.client, self.partition, "w", [(one, what)]))
+            assert words == (["stale"] if number else ["ok"])
+        self._read_log()
+
+
+def test_flows_with_maps_follow_the_model(redis_url: str) -> None:
+    run_machine(redis_url, examples=80, base=MappedTransitions)

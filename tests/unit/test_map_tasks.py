@@ -1,0 +1,68 @@
+"""Definitions with maps: what is refused, and what items are told apart by."""
+
+from typing import Any
+
+import pytest
+
+from flower_engine.errors import DefinitionError
+from flower_engine.model.definition import Keying, TaskDefinition, TaskKeys, WorkflowDefinition, plan_flow
+from flower_engine.model.lanes import lane_of, parse_lane
+from flower_engine.model.map_expansion import Expansion, expansion_of
+from flower_engine.model.map_items import items_of
+from flower_engine.model.task_message import message_of
+
+RIGHT: dict[str, Any] = {"over": {"$from": 1}, "program": "count", "as": "file"}
+
+
+def planned(keying: Keying | None = None, schema: dict[str, Any] | None = None, **of_map: Any) -> Any:
+    parameters = {**RIGHT, **of_map.pop("parameters", {})}
+    parameters = {name: value for name, value in parameters.items() if value is not ...}
+    tasks = (
+        TaskDefinition(task_seq=1, program="list"),
+        TaskDefinition(task_seq=2, program="@map", depends_on=(1,), parameters=parameters, **of_map),
+    )
+    definition = WorkflowDefinition(
+        name="w", tasks=tasks, keying=keying or Keying(), parameters_schema=schema
+    )
+    return plan_flow(definition)[1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"over": ...}, "lacks the parameter 'over'"),
+        ({"over": 3}, "its 'over' is 3: it is a list, or a reference to one"),
+        ({"program": "@sleep"}, "only programs that workers run can be mapped"),
+        ({"as": 3}, "it is the name of the parameter that takes the element"),
+        ({"parameters": {"file": 1}}, "have 'file', which each element is given as"),
+        ({"parameters": [1]}, "they are an object"),
+        ({"parameters": {"key": {"$secret": "KEY"}}}, "takes the secret 'KEY'"),
+        ({"ower": 1}, "has no parameter 'ower'; it takes over, program, as, parameters"),
+    ],
+)
+def test_what_is_wrong_with_a_map_is_said(parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(DefinitionError, match="task_seq 2\\) is a map") as error:
+        planned(parameters=parameters)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("of_map", [{"rule": "any"}, {"on_failure": "give_up"}])
+def test_rules_by_which_a_map_could_begin_too_early_are_refused(of_map: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match="is a map"):
+        planned(**of_map)
+
+
+def test_items_are_told_apart_by_their_elements_and_by_what_all_are_given() -> None:
+    keying = Keying(fair_by="file", limit_by="shop", programs={"count": "file"})
+    task = planned(keying, parameters={"parameters": {"shop": "x"}})
+    assert (task.fair_key, task.workflow_key, task.program_key) == ("", "x", "")
+    lane = parse_lane(lane_of("w", task))
+    assert lane is not None
+    made = expansion_of(message_of("w", task), lane, None, {1: b'["a","b"]'})
+    assert isinstance(made, Expansion)
+    items = list(items_of(2, 3, made.item, made.given))
+    assert [
+        TaskKeys(fair_key=one.fair_key, workflow_key=one.workflow_key, program_key=one.program_key)
+        for one in items
+    ] == [TaskKeys(fair_key=name, workflow_key="x", program_key=name) for name in "ab"]
+    assert [one.parameters for one in items] == [{"shop": "x", "file": name} for name in "ab"]
