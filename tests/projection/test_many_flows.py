@@ -42,6 +42,15 @@ _SCANS = """
 SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables
 WHERE relname IN ('kr_flow_stat', 'kr_task_stat') OR relname LIKE 'kr_event%'
 """
+_WAITING = """
+INSERT INTO kr_flow_stat (task_flow_id, task_id, exec_status, partition, version, tasks, waiting, running,
+    suspended, finished, ignored, registered_ts, started_ts, first_ms, last_ms)
+SELECT id(n), 'workflow', (n <= 3)::int, 0, 3, 3, 3 - (n <= 3)::int, (n <= 3)::int, 0, 0, 0,
+    to_timestamp(1790000000 + n), CASE WHEN n <= 3 THEN to_timestamp(1790000000) END, n, n
+FROM generate_series(1, 20000) AS n;
+ANALYZE kr_flow_stat
+"""
+_READ = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relname = 'kr_flow_stat'"
 AN_ID = "018f3c5e-7a10-7000-8000-00000000c350"
 SINCE = datetime(2026, 9, 22, tzinfo=UTC)
 
@@ -115,3 +124,21 @@ async def test_the_answers_are_right(many: Connection) -> None:
     assert await find_by_keys(many, ["key 500", "key 7"]) == {
         "key 500": ("018f3c5e-7a10-7000-8000-0000000001f4", "workflow 0")
     }
+
+
+async def test_a_list_of_running_flows_reads_none_that_wait(tables: Connection) -> None:
+    await tables.execute(_ID)
+    for statement in _WAITING.replace("id(n)", "pg_temp.id(n)").split(";"):
+        await tables.execute(statement.encode())
+    before = await _rows_read(tables)
+    running = await list_flows(tables, FlowFilter(statuses=(Status.RUNNING,)), behind=None, limit=101)
+    assert [flow.exec_status for flow in running] == [1, 1, 1]
+    assert await _rows_read(tables) - before < 100
+    await tables.execute("TRUNCATE kr_flow_stat")
+
+
+async def _rows_read(connection: Connection) -> int:
+    await connection.execute("SELECT pg_stat_force_next_flush()")
+    row = await (await connection.execute(_READ)).fetchone()
+    assert row is not None
+    return row[0]

@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Composable
 from flower_engine.model.status import Status
 
 _OPEN = SQL("flow.finished_ts IS NULL")
+_RUNNING = SQL("flow.exec_status = 1")
 _FAILED = SQL("flow.suspended_ts IS NOT NULL")
 _EITHER = SQL("(flow.finished_ts IS NULL OR flow.suspended_ts IS NOT NULL)")
 
@@ -19,6 +20,9 @@ def status_conditions(
     """Flows of any of these statuses; ``failed``: or such as have ended in Suspend, with tasks that were
     given up. Nothing of both: all flows. What the conditions take is added to ``values``."""
     if not statuses and not failed:
+        return
+    if set(statuses) == {Status.RUNNING} and not failed:
+        yield _RUNNING
         return
     values["statuses"] = [int(status) for status in statuses]
     is_one = SQL("flow.exec_status = ANY(%(statuses)s::numeric[])")
