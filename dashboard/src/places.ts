@@ -43,4 +43,10 @@ export const PLACES: readonly Place[] = [
     key: "l",
     load: async () => (await import("./limits/limits-screen.tsx")).LimitsScreen,
   },
+  {
+    section: "hooks",
+    name: "Hooks",
+    key: "h",
+    load: async () => (await import("./hooks/hooks-screen.tsx")).HooksScreen,
+  },
 ];

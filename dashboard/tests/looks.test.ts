@@ -11,11 +11,17 @@ const shown = showing(useBrowser());
 before(async () => {
   await until(async () => (await statusOf(FLOWS.failed ?? "")) === "Suspend");
   await until(async () => (await statusOf(FLOWS.hostile ?? "")) === "Suspend");
+  await api(
+    "hooks/ops",
+    put({ occasions: ["flow.failed"], kind: "webhook", target: "https://example.com/flower" }),
+  );
+  await api("hooks/ops/test", { method: "POST" });
   await api("limits/workflow/large", put({ maxRunning: 40, rate: 500, reason: "as the warehouse can bear" }));
 });
 
 after(async () => {
   await api("limits/workflow/large", { method: "DELETE" });
+  await api("hooks/ops", { method: "DELETE" });
 });
 
 /** Where to look, and what is there once the screen is. */
@@ -40,6 +46,8 @@ const PLACES: [string, string][] = [
   ["#/approvals?view=signals", ".beside form"],
   ["#/workers", "table tbody tr"],
   ["#/limits", "tbody tr"],
+  ["#/hooks", "tbody tr"],
+  ["#/hooks/ops", "tbody tr"],
 ];
 
 /** `rules`: all of axe, those of a theme, or none: they take most of the time. */

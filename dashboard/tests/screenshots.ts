@@ -29,6 +29,17 @@ for (const [path, settings] of [
   await api(`limits/${path}`, { method: "PUT", headers, body: JSON.stringify(settings) });
 }
 
+await api("hooks/ops", {
+  method: "PUT",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({
+    occasions: ["flow.failed"],
+    kind: "webhook",
+    target: "https://alerts.example.com/flower",
+  }),
+});
+await api("hooks/ops/test", { method: "POST" });
+
 const screens: Screen[] = [
   { name: "flows", path: "#/flows", shown: "table.flows tbody tr" },
   { name: "errors", path: "#/errors", shown: "tbody tr" },
@@ -73,6 +84,17 @@ const screens: Screen[] = [
   { name: "signals", path: "#/approvals?view=signals", shown: ".beside form" },
   { name: "workers", path: "#/workers", shown: "table tbody tr" },
   { name: "limits", path: "#/limits", shown: "tbody tr" },
+  { name: "hooks", path: "#/hooks", shown: "tbody tr" },
+  { name: "hook", path: "#/hooks/ops", shown: "tbody tr" },
+  {
+    name: "errors-rerun",
+    path: "#/errors",
+    shown: "tbody tr",
+    first: async (page) => {
+      await page.getByRole("button", { name: "Rerun" }).first().click();
+      await page.locator(".effect li", { hasText: "will run again" }).first().waitFor();
+    },
+  },
   { name: "flow-given-up", path: `#/flows/${FLOWS.given_up}?task=3`, shown: ".why" },
 ];
 const SIZES = [

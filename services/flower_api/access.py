@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flower_api.problems import ProblemError, answer
-from flower_api.sessions import CSRF_HEADER, Session, Sessions
+from flower_api.sessions import CSRF_HEADER, Session, Sessions, cookie_name
 from flower_engine.errors import SettingsError
 from flower_engine.model.answer_links import PREFIX as ANSWERS
 from flower_engine.runtime.api_tokens import ApiToken
@@ -100,7 +100,10 @@ class TokenGate:
 
     def _session_of(self, scope: Scope) -> Session | None:
         cookies = [value for name, value in scope["headers"] if name == b"cookie"]
-        return self._sessions.find(b";".join(cookies).decode("latin-1")) if cookies else None
+        if not cookies:
+            return None
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        return self._sessions.find(b";".join(cookies).decode("latin-1"), cookie_name(host))
 
 
 def _brings(headers: Mapping[bytes, bytes], session: Session) -> bool:

@@ -205,12 +205,23 @@ class OperatedView(View, omit_defaults=True):
     effect: EffectView | None = None
 
 
+class BulkConcerned(View):
+    """A flow that an operation on many concerns, and its tasks that are meant, by taskExecSeq."""
+
+    task_flow_id: str
+    task_id: str
+    tasks: list[int]
+
+
 class BulkMatches(View, tag="count", tag_field="kind", omit_defaults=True):
-    """How many flows match; ``more``: than that. ``warnings``: nothing is known of a name in the filter."""
+    """How many flows match; ``more``: than that. ``warnings``: nothing is known of a name in the filter. Of
+    a ``fault``: so many ``tasks`` are meant, and the first 20 ``flows`` with theirs."""
 
     matches: int
     more: bool
     warnings: list[str] = msgspec.field(default_factory=list)
+    tasks: int | None = None
+    flows: list[BulkConcerned] = msgspec.field(default_factory=list)
 
 
 class BulkProgress(View, tag="progress", tag_field="kind"):

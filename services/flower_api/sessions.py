@@ -42,9 +42,9 @@ class Sessions:
         told = f"{who}.{until}.{secrets.token_hex(8)}"
         return f"{told}.{_sign(token, 'session', told)}"
 
-    def find(self, cookies: str) -> Session | None:
-        """The session that holds of a ``Cookie`` header."""
-        return next(filter(None, map(self._session, _values(cookies))), None)
+    def find(self, cookies: str, name: str = COOKIE) -> Session | None:
+        """The session that holds of a ``Cookie`` header; ``name``: as :func:`cookie_name` says."""
+        return next(filter(None, map(self._session, _values(cookies, name))), None)
 
     def _session(self, value: str) -> Session | None:
         told, _, given = value.rpartition(".")
@@ -68,11 +68,18 @@ def _sign(token: ApiToken, purpose: str, text: str) -> str:
     return hmac.new(key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
 
 
-def _values(cookies: str) -> list[str]:
-    """Those of all cookies of our name: another path or port of this host may have set one, too."""
+def cookie_name(host: str) -> str:
+    """The cookie's name for a ``Host`` header: with its port, as browsers give a cookie to all ports of a
+    host, and each may be an engine of its own."""
+    port = host.rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isascii() and port.isdecimal() and len(port) < 6 else COOKIE
+
+
+def _values(cookies: str, wanted: str) -> list[str]:
+    """Those of all cookies of this name: another path of this host may have set one, too."""
     found: list[str] = []
     for part in cookies.split(";"):
         name, _, value = part.strip().partition("=")
-        if name == COOKIE:
+        if name == wanted:
             found.append(value.strip())
     return found[:4]

@@ -136,3 +136,38 @@ async def test_many_flows_are_rerun_as_a_mended_definition_has_them(own_api: Run
 )
 def test_a_malformed_operation_on_many_is_refused(api: RunningApi, body: Any) -> None:
     assert api.client.post("/bulk", json=body).status_code == 422
+
+
+async def test_failures_that_are_alike_are_operated_on_and_no_others(own_api: RunningApi) -> None:
+    async with own_api.engine() as engine:
+        books = await fail(own_api, engine, "books", "no book 17", 3)
+        others = await fail(own_api, engine, "mail", "no such host", 2)
+        groups = own_api.client.get("/errors").json()["groups"]
+        (group,) = [one for one in groups if one["shape"] == "no book N"]
+        fault = {name: group[name] for name in ("program", "type", "shape")}
+        body: dict[str, Any] = {"operation": "rerun", "filter": {"fault": fault}}
+        count = own_api.client.post("/bulk", json={**body, "dryRun": True}).json()
+        assert (count["matches"], count["tasks"]) == (3, 3)
+        assert [(one["taskFlowId"], one["taskId"], one["tasks"]) for one in count["flows"]] == [
+            (flow, "books", [1]) for flow in books
+        ]
+        narrowed = {**body, "filter": {"fault": fault, "taskId": "mail"}, "dryRun": True}
+        assert own_api.client.post("/bulk", json=narrowed).json()["matches"] == 0
+        result = json.loads(own_api.client.post("/bulk", json=body).text.splitlines()[-1])
+        assert (result["done"], result["refused"]) == (3, 0)
+        # As it is projected they still stand failed: what was rerun meanwhile is not run once more.
+        again = json.loads(own_api.client.post("/bulk", json=body).text.splitlines()[-1])
+        assert (again["done"], again["refused"]) == (0, 3)
+        assert "stands failed any more" in again["refusals"][0]["detail"]
+        assert {claim.flow for claim in await engine.work_off()} == set(books)
+        await own_api.project()
+        assert own_api.client.post("/bulk", json={**body, "dryRun": True}).json()["matches"] == 0
+        assert {task["taskFlowId"] for task in tasks(own_api)["tasks"]} == set(others)
+        await engine.check()
+
+
+@pytest.mark.parametrize("fault", [{}, {"program": "A"}, {"program": "A", "type": "a\0", "shape": ""}, "A"])
+def test_a_fault_that_is_none_is_refused(api: RunningApi, fault: Any) -> None:
+    reply = api.client.post("/bulk", json={"operation": "rerun", "filter": {"fault": fault}, "dryRun": True})
+    assert reply.status_code == 422
+    assert details(reply)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.serving import RunningApi, details
-from flower_api.sessions import COOKIE, LASTS_SECONDS, Sessions
+from flower_api.sessions import COOKIE, LASTS_SECONDS, Sessions, cookie_name
 from flower_engine.runtime.api_tokens import read_tokens
 from flower_engine.runtime.clock import ManualClock
 
@@ -26,6 +26,11 @@ def log_in(api: RunningApi, token: str = "s3cret-token") -> dict[str, str]:
     return {"Flower-CSRF": reply.json()["csrf"]}
 
 
+def name_at(api: RunningApi) -> str:
+    """The name of the cookie of this API."""
+    return cookie_name(api.client.base_url.netloc.decode())
+
+
 def problem_of(reply: httpx.Response) -> str:
     return reply.json()["type"].removeprefix("urn:flower:problem:")
 
@@ -33,7 +38,7 @@ def problem_of(reply: httpx.Response) -> str:
 def test_a_token_given_once_is_a_session_that_no_script_can_read(guarded: RunningApi) -> None:
     assert guarded.client.get("/session").json()["isKnown"] is False
     reply = guarded.client.post("/login", json={"token": "s3cret-token"})
-    cookie = SimpleCookie(reply.headers["set-cookie"])[COOKIE]
+    cookie = SimpleCookie(reply.headers["set-cookie"])[name_at(guarded)]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "strict", "/")
     assert "s3cret-token" not in reply.headers["set-cookie"] + reply.text
     assert guarded.client.get("/flows").status_code == 200
@@ -93,7 +98,8 @@ def test_whoever_has_no_token_gets_no_session(guarded: RunningApi) -> None:
 
 def test_a_forged_or_torn_cookie_is_none(guarded: RunningApi) -> None:
     log_in(guarded)
-    value = guarded.client.cookies[COOKIE]
+    name = name_at(guarded)
+    value = guarded.client.cookies[name]
     guarded.client.cookies.clear()
     parts = value.split(".")
     forged = [
@@ -108,10 +114,20 @@ def test_a_forged_or_torn_cookie_is_none(guarded: RunningApi) -> None:
         ".".join([parts[0], "9" * 5_000, *parts[2:]]),
     ]
     for one in forged:
-        reply = guarded.client.get("/flows", headers={b"Cookie": f"{COOKIE}={one}".encode()})
+        reply = guarded.client.get("/flows", headers={b"Cookie": f"{name}={one}".encode()})
         assert reply.status_code == 401, one
-    both = f"{COOKIE}=of.another.path; x=1; {COOKIE}={value}"
+    both = f"{name}=of.another.path; x=1; {name}={value}"
     assert guarded.client.get("/flows", headers={"Cookie": both}).status_code == 200
+
+
+def test_engines_of_one_host_have_a_cookie_each(guarded: RunningApi) -> None:
+    assert cookie_name("127.0.0.1:8000") == cookie_name("[::1]:8000") == f"{COOKIE}_8000"
+    assert cookie_name("flower.example") == cookie_name("[::1]") == cookie_name("a:b") == COOKIE
+    log_in(guarded)
+    value = guarded.client.cookies[name_at(guarded)]
+    guarded.client.cookies.clear()
+    others = f"{COOKIE}=x; {COOKIE}_1={value}"
+    assert guarded.client.get("/flows", headers={"Cookie": others}).status_code == 401
 
 
 def test_logging_out_takes_the_cookie_away(guarded: RunningApi) -> None:

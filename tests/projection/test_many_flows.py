@@ -9,6 +9,7 @@ import pytest
 from flower_engine.model.status import Status
 from flower_engine.projection.archive.archived_events import history
 from flower_engine.projection.database import Connection
+from flower_engine.projection.read.alike_tasks import Fault, tasks_alike
 from flower_engine.projection.read.failed_tasks import TaskFilter, list_failed
 from flower_engine.projection.read.flow_selection import FlowSelection, count_flows, select_flows
 from flower_engine.projection.read.queries import FlowFilter, find_by_keys, list_flows, read_events, read_flow
@@ -99,6 +100,9 @@ QUESTIONS: dict[str, Ask] = {
     "retrying tasks": lambda c: list_failed(c, TaskFilter(which="retrying"), behind=None, limit=100),
     "flows for a bulk operation": lambda c: select_flows(
         c, FlowSelection(statuses=(Status.SUSPEND,), text="table"), behind=None, limit=500
+    ),
+    "tasks that failed alike": lambda c: tasks_alike(
+        c, Fault("A", "app.Error", "no such table"), FlowSelection(workflow="workflow 7")
     ),
     "how many those are": lambda c: count_flows(
         c, FlowSelection(workflow="workflow 7", text="table"), most=100_001

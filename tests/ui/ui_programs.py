@@ -51,3 +51,9 @@ def until_told(file: str, ctx: Context = CONTEXT, **_more: Any) -> str:
 @program("nothing")
 def nothing(**_more: Any) -> None:
     """Does nothing."""
+
+
+@program("take_stock")
+def take_stock(**_more: Any) -> None:
+    """Fails for good."""
+    raise Fatal("nothing is left of item 17")

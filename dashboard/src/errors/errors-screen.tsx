@@ -3,10 +3,14 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ask, isAborted } from "../lib/api.ts";
 import { follow } from "../lib/events.ts";
+import { bindKeys } from "../lib/keys.ts";
 import { go, hrefOf } from "../lib/route.ts";
+import { session } from "../lib/session.ts";
 import { ago, iso, moment, now } from "../lib/times.ts";
 import type { ErrorGroup, ErrorGroups } from "../lib/types.ts";
 import { useLineKeys } from "../ui/line-keys.ts";
+import { Said, useSaid } from "../ui/said.tsx";
+import { FaultDialog } from "./fault-dialog.tsx";
 
 const SETTLE_MS = 1_000;
 
@@ -39,11 +43,24 @@ export function ErrorsScreen() {
       clearTimeout(timer);
     };
   }, [found, problem]);
+  const asked = useSignal<Asked | null>(null);
+  const said = useSaid();
+  const mayOperate = session.value?.mayOperate ?? false;
   const groups = found.value?.groups ?? [];
   const chosen = useLineKeys("fault", groups.map(nameOf), (name) => {
     const group = groups.find((one) => nameOf(one) === name);
     if (group !== undefined) go(["flows", group.taskFlowId], { task: group.taskExecSeq });
   });
+  const line = groups.find((one) => nameOf(one) === chosen);
+  useEffect(() => {
+    if (line === undefined || !mayOperate) return;
+    const keys = OPERATIONS.map(([operation, word, key]) => ({
+      keys: key,
+      what: `${word.toLowerCase()} all that failed so`,
+      run: () => (asked.value = { group: line, operation }),
+    }));
+    return bindKeys(keys);
+  }, [chosen, line === undefined, mayOperate, asked]);
   return (
     <div class="screen">
       <div class="bar">
@@ -55,6 +72,8 @@ export function ErrorsScreen() {
             {found.value.isAll ? "" : " (of the latest)"}
           </span>
         )}
+        <span class="grow" />
+        <Said said={said} />
       </div>
       {problem.value !== null && (
         <p class="problem" role="alert">
@@ -66,7 +85,20 @@ export function ErrorsScreen() {
           <p>No task stands failed.</p>
         </div>
       )}
-      {groups.length > 0 && <Groups groups={groups} chosen={chosen} />}
+      {groups.length > 0 && (
+        <Groups
+          groups={groups}
+          chosen={chosen}
+          onAsk={mayOperate ? (group, operation) => (asked.value = { group, operation }) : null}
+        />
+      )}
+      {asked.value !== null && (
+        <FaultDialog
+          {...asked.value}
+          onClose={() => (asked.value = null)}
+          onDone={(words) => (said.value = { words, undo: null })}
+        />
+      )}
     </div>
   );
 }
@@ -79,7 +111,24 @@ function nameOf({ program, type, shape }: ErrorGroup): string {
   return `${program} ${type} ${shape}`;
 }
 
-function Groups({ groups, chosen }: { groups: ErrorGroup[]; chosen: string }) {
+interface Asked {
+  group: ErrorGroup;
+  operation: "rerun" | "ignore";
+}
+
+const OPERATIONS = [
+  ["rerun", "Rerun", "r"],
+  ["ignore", "Ignore", "i"],
+] as const;
+
+interface GroupsProps {
+  groups: ErrorGroup[];
+  chosen: string;
+  /** Null: who looks may only read. */
+  onAsk: ((group: ErrorGroup, operation: Asked["operation"]) => void) | null;
+}
+
+function Groups({ groups, chosen, onAsk }: GroupsProps) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: it scrolls
     <div class="scroll" role="region" aria-label="Faults" tabIndex={0}>
@@ -91,11 +140,16 @@ function Groups({ groups, chosen }: { groups: ErrorGroup[]; chosen: string }) {
             <th>Error</th>
             <th class="by">Workflows</th>
             <th class="when">Last</th>
+            {onAsk !== null && (
+              <th class="acts">
+                <span class="hidden">What can be done</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
           {groups.map((group) => (
-            <Line key={nameOf(group)} group={group} isChosen={nameOf(group) === chosen} />
+            <Line key={nameOf(group)} group={group} isChosen={nameOf(group) === chosen} onAsk={onAsk} />
           ))}
         </tbody>
       </table>
@@ -103,7 +157,15 @@ function Groups({ groups, chosen }: { groups: ErrorGroup[]; chosen: string }) {
   );
 }
 
-function Line({ group, isChosen }: { group: ErrorGroup; isChosen: boolean }) {
+function Line({
+  group,
+  isChosen,
+  onAsk,
+}: {
+  group: ErrorGroup;
+  isChosen: boolean;
+  onAsk: GroupsProps["onAsk"];
+}) {
   const last = Date.parse(group.lastTs);
   return (
     <tr class={isChosen ? "chosen" : undefined}>
@@ -127,6 +189,15 @@ function Line({ group, isChosen }: { group: ErrorGroup; isChosen: boolean }) {
       <td class="when" title={iso(last)}>
         {moment(last)} <span class="muted">{ago(last, now.value)}</span>
       </td>
+      {onAsk !== null && (
+        <td class="acts">
+          {OPERATIONS.map(([operation, word]) => (
+            <button key={operation} type="button" class="link" onClick={() => onAsk(group, operation)}>
+              {word}
+            </button>
+          ))}
+        </td>
+      )}
     </tr>
   );
 }

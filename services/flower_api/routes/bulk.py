@@ -16,6 +16,7 @@ from flower_api.request_times import TimeText
 from flower_api.routes.flows import FAILED, StatusName, statuses_of
 from flower_api.schemas import (
     NAME_PATTERN,
+    BulkConcerned,
     BulkMatches,
     BulkProgress,
     BulkRefusal,
@@ -26,15 +27,32 @@ from flower_api.schemas import (
     WorkflowVersion,
 )
 from flower_engine.errors import FlowerError
-from flower_engine.flows.bulk_operations import BulkEnd, BulkOperation, Name, Tally, operate_on_many
+from flower_engine.flows.bulk_operations import (
+    BulkEnd,
+    BulkOperation,
+    Name,
+    Tally,
+    alike,
+    operate_on_many,
+)
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
+from flower_engine.projection.read.alike_tasks import Fault
 from flower_engine.projection.read.flow_selection import FlowSelection, count_flows
 
 MOST_COUNTED = 100_000
+MOST_NAMED = 20
 _LINES = "application/x-ndjson"
 _encode = msgspec.json.Encoder().encode
+
+
+class FaultFilter(RequestBody):
+    """What failed tasks have in common, as a group of `GET /errors` says it."""
+
+    program: Annotated[str, Field(max_length=256, pattern=NAME_PATTERN)]
+    type: Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
+    shape: Annotated[str, Field(max_length=1_000, pattern=NAME_PATTERN)]
 
 
 class Filter(RequestBody):
@@ -46,6 +64,9 @@ class Filter(RequestBody):
     until: TimeText | None = Field(None, description="registered before then")
     error: Annotated[str, Field(min_length=1, max_length=1_000, pattern=NAME_PATTERN)] | None = Field(
         None, description="in type or message of the error of a suspended task"
+    )
+    fault: FaultFilter | None = Field(
+        None, description="with tasks that failed so; rerun and ignore concern these alone"
     )
 
     def selection(self) -> FlowSelection:
@@ -85,20 +106,32 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
 
         A client that goes away stops it; what is done stays done, and the same call goes on with the rest.
         """
-        selection = body.filter.selection()
-        async with stores.postgres() as connection:
-            count = await count_flows(connection, selection, most=MOST_COUNTED + 1)
-        if body.dry_run:
-            warnings = await Names(stores).of_filter(body.filter.task_id) if not count else []
-            return reply(BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings))
-        stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
+        selection, fault = body.filter.selection(), body.filter.fault
         operation = BulkOperation(
             name=body.operation,
             by=by_of(request),
             scope=body.scope or "",
             workflow_version="" if body.workflow_version is None else str(body.workflow_version),
             reason=body.reason,
+            fault=None if fault is None else Fault(fault.program, fault.type, fault.shape),
         )
+        if fault is not None:
+            found = await alike(stores, selection, operation)
+            count = len(found)
+        else:
+            found = []
+            async with stores.postgres() as connection:
+                count = await count_flows(connection, selection, most=MOST_COUNTED + 1)
+        if body.dry_run:
+            warnings = await Names(stores).of_filter(body.filter.task_id) if not count else []
+            matches = BulkMatches(min(count, MOST_COUNTED), count > MOST_COUNTED, warnings)
+            if fault is not None:
+                matches.tasks = sum(len(one.tasks) for one in found)
+                matches.flows = [
+                    BulkConcerned(one.flow, one.workflow, one.tasks) for one in found[:MOST_NAMED]
+                ]
+            return reply(matches)
+        stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
         lines = _lines_of(operate_on_many(stores, selection, operation), count)
         return StreamingResponse(lines, media_type=_LINES)
 

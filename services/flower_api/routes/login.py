@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from flower_api.access import KnownTokens
 from flower_api.openapi import reply
 from flower_api.problems import ProblemError
-from flower_api.sessions import COOKIE, LASTS_SECONDS, Session, Sessions
+from flower_api.sessions import COOKIE, LASTS_SECONDS, Session, Sessions, cookie_name
 from flower_engine.runtime.api_tokens import ApiToken
 
 _MOST_BYTES = 8 * 1024
@@ -38,7 +38,7 @@ def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> N
     known = KnownTokens(tokens)
 
     async def get_session(request: Request) -> Response:
-        return _told(_view(tokens, sessions.find(_cookies(request))))
+        return _told(_view(tokens, sessions.find(_cookies(request), _name(request))))
 
     async def log_in(request: Request) -> Response:
         is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
@@ -51,7 +51,7 @@ def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> N
         answer = RedirectResponse("./", 303, headers=_NOT_KEPT) if is_form else _told(view)
         if begun is not None:
             answer.set_cookie(
-                COOKIE,
+                _name(request),
                 begun,
                 max_age=LASTS_SECONDS,
                 httponly=True,
@@ -62,7 +62,9 @@ def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> N
 
     async def log_out(request: Request) -> Response:
         answer = Response(status_code=204, headers=_NOT_KEPT)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_came_encrypted(request))
+        answer.delete_cookie(
+            _name(request), httponly=True, samesite="strict", secure=_came_encrypted(request)
+        )
         return answer
 
     app.add_route("/session", get_session, include_in_schema=False)
@@ -94,6 +96,10 @@ def _told(view: SessionView) -> Response:
 
 def _cookies(request: Request) -> str:
     return ";".join(request.headers.getlist("cookie"))
+
+
+def _name(request: Request) -> str:
+    return cookie_name(request.headers.get("host", ""))
 
 
 def _came_encrypted(request: Request) -> bool:

@@ -2,34 +2,40 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from flower_engine.errors import RefusedError
+from flower_engine.errors import MovedError, RefusedError
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.model.status import Status
+from flower_engine.projection.read.alike_tasks import AlikeFlow, Fault, tasks_alike
 from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, select_flows
 from flower_engine.transitions.operator_transitions import Scope
 
 _AT_ONCE = 32
+_TRIES = 5
 _PAGE = 500
 _TELL_SECONDS = 0.25
 _MOST_REFUSALS = 100
 
+_Concerned = tuple[str, Sequence[int] | None]
+"""A flow, and its tasks that are meant; None: whichever failed."""
 Name = Literal["rerun", "resume", "ignore", "cancel", "pause"]
 
 
 class BulkOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, ``scope`` and
-    ``workflow_version`` are of rerun."""
+    """What is done to each flow; ``rerun`` and ``ignore`` concern its failed tasks, with ``fault`` only those
+    that failed so; ``scope`` and ``workflow_version`` are of rerun."""
 
     name: Name
     by: str
     scope: Scope = ""
     workflow_version: str = ""
     reason: str = ""
+    fault: Fault | None = None
 
 
 class Refusal(NamedTuple):
@@ -63,18 +69,20 @@ async def operate_on_many(
     done stays done, and the same call goes on with the rest.
     """
     done, refused, refusals = 0, 0, list[Refusal]()
-    behind: FlowAt | None = None
     told = time.monotonic()
+    pages = _pages(stores, selection, operation)
     while True:
         try:
-            async with stores.postgres() as connection:
-                page = await select_flows(connection, selection, behind=behind, limit=_PAGE)
+            page = await anext(pages, None)
         except Exception as error:  # noqa: BLE001 # what is done must be told, whatever it is
             yield BulkEnd(Tally(done, refused), refusals, error)
             return
+        if page is None:
+            break
         for first in range(0, len(page), _AT_ONCE):
-            flows = [place.flow for place in page[first : first + _AT_ONCE]]
-            outcomes = await asyncio.gather(*(_operate(stores, flow, operation) for flow in flows))
+            outcomes = await asyncio.gather(
+                *(_operate(stores, one, operation) for one in page[first : first + _AT_ONCE])
+            )
             for refusal in outcomes:
                 if refusal is None:
                     done += 1
@@ -85,14 +93,41 @@ async def operate_on_many(
             if time.monotonic() - told > _TELL_SECONDS:
                 told = time.monotonic()
                 yield Tally(done, refused)
-        if len(page) < _PAGE:
-            break
-        behind = page[-1]
     yield BulkEnd(Tally(done, refused), refusals)
 
 
-async def _operate(stores: PostgresStores, flow: str, operation: BulkOperation) -> Refusal | None:
+async def alike(
+    stores: PostgresStores, selection: FlowSelection, operation: BulkOperation
+) -> list[AlikeFlow]:
+    """The flows in which something failed as the operation's ``fault`` says, with the tasks that it
+    concerns."""
+    assert operation.fault is not None
+    async with stores.postgres() as connection:
+        return await tasks_alike(connection, operation.fault, selection, held=operation.name == "ignore")
+
+
+async def _pages(
+    stores: PostgresStores, selection: FlowSelection, operation: BulkOperation
+) -> AsyncGenerator[Sequence[_Concerned]]:
+    if operation.fault is not None:
+        yield [(one.flow, one.tasks) for one in await alike(stores, selection, operation)]
+        return
+    behind: FlowAt | None = None
+    while True:
+        async with stores.postgres() as connection:
+            page = await select_flows(connection, selection, behind=behind, limit=_PAGE)
+        yield [(place.flow, None) for place in page]
+        if len(page) < _PAGE:
+            return
+        behind = page[-1]
+
+
+async def _operate(stores: PostgresStores, concerned: _Concerned, operation: BulkOperation) -> Refusal | None:
+    flow, tasks = concerned
     try:
+        if tasks is not None and operation.name in ("rerun", "ignore"):
+            await _operate_on_tasks(stores, flow, tasks, operation)
+            return None
         operator = Operator(stores, flow, operation.by)
         calls: dict[Name, Callable[[], Awaitable[Any]]] = {
             "rerun": lambda: operator.rerun("failed", operation.scope, {}, operation.workflow_version),
@@ -113,3 +148,25 @@ async def _ignore_failed(operator: Operator, reason: str) -> None:
     if not failed:
         raise RefusedError(f"flow {state.flow}: none of its tasks has failed", "nothing")
     await operator.ignore(failed, reason)
+
+
+async def _operate_on_tasks(
+    stores: PostgresStores, flow: str, tasks: Sequence[int], operation: BulkOperation
+) -> None:
+    """On those of the tasks that stand failed still: what somebody reran meanwhile is not run again."""
+    for left in reversed(range(_TRIES)):
+        state = await Operator(stores, flow, operation.by).state()
+        failed = [seq for seq in tasks if state.task(seq).status is Status.SUSPEND]
+        if not failed:
+            raise RefusedError(f"flow {flow}: none of these tasks stands failed any more", "nothing")
+        operator = Operator(stores, flow, operation.by, state.version)
+        try:
+            if operation.name == "rerun":
+                await operator.rerun(failed, operation.scope, {}, operation.workflow_version)
+            else:
+                await operator.ignore(failed, operation.reason)
+        except MovedError:
+            if not left:
+                raise
+        else:
+            return

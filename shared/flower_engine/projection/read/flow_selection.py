@@ -50,7 +50,7 @@ async def select_flows(
     connection: Connection, selection: FlowSelection, *, behind: FlowAt | None, limit: int
 ) -> list[FlowAt]:
     """Up to ``limit`` flows that match, oldest first, behind the place given."""
-    conditions, values = _conditions(selection)
+    conditions, values = conditions_of(selection)
     if behind is not None:
         conditions.append(SQL("(flow.registered_ts, flow.task_flow_id) > (%(ts)s, %(id)s)"))
         values |= {"ts": behind.registered_ts, "id": behind.flow}
@@ -61,13 +61,14 @@ async def select_flows(
 
 async def count_flows(connection: Connection, selection: FlowSelection, *, most: int) -> int:
     """How many flows match, at most ``most``."""
-    conditions, values = _conditions(selection)
+    conditions, values = conditions_of(selection)
     statement = _COUNT.format(conditions=SQL(" AND ").join(conditions))
     row = await (await connection.execute(statement, {**values, "limit": most})).fetchone()
     return row[0] if row else 0
 
 
-def _conditions(selection: FlowSelection) -> tuple[list[Composable], dict[str, Any]]:
+def conditions_of(selection: FlowSelection) -> tuple[list[Composable], dict[str, Any]]:
+    """What rows of ``kr_flow_stat AS flow`` have to fulfil, and the values in it."""
     conditions: list[Composable] = [SQL("true")]
     values: dict[str, Any] = {}
     if selection.workflow is not None:

@@ -1,0 +1,38 @@
+// What the API tells of hooks, as far as these screens read it.
+export interface HookView {
+  hook: string;
+  taskId: string | null;
+  occasions: string[];
+  kind: string;
+  target: string;
+  secret: string | null;
+  lateAfterSeconds: number | null;
+  isPaused: boolean;
+  reason: string;
+  changedBy: string;
+  waiting: number;
+  givenUp: number;
+  lastError: string;
+  problems?: { detail: string }[];
+}
+
+export interface Delivery {
+  id: string;
+  occasion: string;
+  taskFlowId: string | null;
+  state: "delivered" | "given_up" | "waiting";
+  attempts: number;
+  createdTs: string;
+  nextTs: string | null;
+  lastTs: string | null;
+  status: number | null;
+  answer: string;
+  error: string;
+}
+
+/** What a hook says, as it may be sent back. */
+export function definitionOf(hook: HookView): Record<string, unknown> {
+  const { taskId, occasions, kind, target, secret, lateAfterSeconds } = hook;
+  const all = { taskId, occasions, kind, target, secret, lateAfterSeconds };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null));
+}
