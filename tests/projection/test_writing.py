@@ -120,6 +120,43 @@ async def test_rows_are_looked_up_by_their_key_whatever_the_statistics_say(
         assert not any("Seq Scan" in line or "Hash" in line for line in lines), lines
 
 
+async def test_a_plan_made_while_the_tables_were_small_is_made_anew_as_they_grow(
+    tables: Connection, writer: Writer
+) -> None:
+    story = Story()
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        assert await writer.write(await make_batch(0, story.entries[written:]))
+        written = len(story.entries)
+
+    story.open()
+    few = [story.register() for _ in range(100)]
+    await write()
+    story.run(few[0])
+    await write()  # which plans
+    many = [story.register() for _ in range(600)]
+    await write()
+    for flow in many[:5]:
+        story.run(flow)
+    before = await _tasks_read(tables)
+    await write()
+    read = await _tasks_read(tables) - before
+    assert read < 100
+    assert await held(tables) == expected(story.events)
+
+
+async def _tasks_read(tables: Connection) -> int:
+    await tables.execute("SELECT pg_stat_force_next_flush()")
+    rows = await tables.execute(
+        "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relname = 'kr_task_stat'"
+    )
+    row = await rows.fetchone()
+    assert row is not None
+    return row[0]
+
+
 async def test_rows_of_flows_have_the_columns_of_the_table(tables: Connection) -> None:
     rows = await tables.execute(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema()"

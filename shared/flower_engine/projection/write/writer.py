@@ -7,7 +7,7 @@ answer was lost, nothing else is done. The row stays locked until the end, so wr
 
 import logging
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import LiteralString
 
 import msgspec
@@ -20,6 +20,7 @@ from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.blobs.uses import add_uses
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch, make_refused_batch
+from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.projected_positions import Projected, move_position
 from flower_engine.projection.write.slot_rows import write_schedules
 from flower_engine.projection.write.tables import BY_KEY, copy_into, write_changes
@@ -36,6 +37,8 @@ _SESSION: Mapping[LiteralString, str] = {
 }
 
 
+_FIRST_PLANNED, _MOST_PLANNED = 500, 50_000
+"""Added tasks after which statements are planned anew: at first, and later on."""
 VALUE_ERRORS = (psycopg.Error, struct.error, ArithmeticError, ValueError)
 """What a value that cannot be written may raise, here or in Postgres."""
 
@@ -47,6 +50,8 @@ class Writer:
         self._connection = connection
         self._held = held
         self._days = days or Days()
+        self._added = 0  # tasks, since statements were planned
+        self._plan_at = _FIRST_PLANNED
 
     @property
     def position(self) -> str | None:
@@ -98,6 +103,7 @@ class Writer:
                 return False
             crash_point("project.moved")
             await copy_into(connection, COPY_EVENTS, batch.archive.data())
+            await self._plan_anew(flows)
             await write_changes(connection, flows, batch.partition)
             await write_schedules(connection, batch.changes.schedules, batch.partition)
             await add_uses(connection, batch.uses())
@@ -105,6 +111,14 @@ class Writer:
         crash_point("project.committed")
         self._held = msgspec.structs.replace(self._held, position=batch.position)
         return True
+
+    async def _plan_anew(self, flows: Collection[FlowChange]) -> None:
+        """A plan that was made while the tables were small may read all of them: it is made anew as they
+        grow. What is not prepared is planned each time."""
+        self._added += sum(len(flow.registered.tasks) for flow in flows if flow.registered is not None)
+        if self._added >= self._plan_at and not self._connection.is_pooled:
+            await self._connection.execute("DISCARD PLANS")
+            self._added, self._plan_at = 0, min(2 * self._plan_at, _MOST_PLANNED)
 
 
 async def prepare_session(connection: Connection) -> None:
