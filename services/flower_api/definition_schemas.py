@@ -17,7 +17,7 @@ from flower_engine.model.task_spec import MAX_DURATION_MS, MAX_TASKS, RetryPolic
 from flower_engine.model.workflow_document import (
     FIELDS,
     WorkflowDocument,
-    ms_of_seconds,
+    optional_ms,
     task_definitions,
     type_of,
 )
@@ -70,6 +70,11 @@ class WorkflowBody(RequestBody):
     timeout_seconds: float | None = Field(
         None, json_schema_extra=_DURATION, description="of a whole flow, from its start"
     )
+    cleanup_timeout_seconds: float | None = Field(
+        None,
+        json_schema_extra=_DURATION,
+        description="of all tasks with finally together, once the flow is ending; absent: an hour",
+    )
     parameters_schema: dict[str, Any] | None = Field(
         None, description="JSON Schema (2020-12) of an object: what flows take"
     )
@@ -86,7 +91,8 @@ class WorkflowBody(RequestBody):
         return WorkflowDefinition(
             name=name,
             tasks=task_definitions(name, self.tasks),
-            timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
+            timeout_ms=optional_ms(self.timeout_seconds),
+            cleanup_timeout_ms=optional_ms(self.cleanup_timeout_seconds),
             parameters_schema=self.parameters_schema,
             returns=self.returns,
             labels=self.labels,

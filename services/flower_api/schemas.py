@@ -174,8 +174,8 @@ class EffectView(View):
     ``runs`` again from the start; ``reopens``: was passed over, was not asked for, and waits again;
     ``askedAgain``: of both, what asks the world anew; ``passedOver``, because it was asked for or by rules;
     ``vanished``: items of maps that are expanded anew;
-    ``cutOff`` by a cancel; ``kept``: has ended, and stays so; ``ready``: may start at once. ``ends``: the
-    flow does."""
+    ``cutOff`` by a cancel; ``cleanup``: what that spares, and runs or waits before the flow ends; ``kept``:
+    has ended, and stays so; ``ready``: may start at once. ``ends``: the flow does."""
 
     runs: list[int]
     reopens: list[int]
@@ -183,6 +183,7 @@ class EffectView(View):
     passed_over: list[int]
     vanished: list[int]
     cut_off: list[int]
+    cleanup: list[int]
     kept: list[int]
     ready: list[int]
     ends: bool

@@ -7,6 +7,7 @@ from typing import Any
 from flower_engine.model.events import (
     AnyEvent,
     FlowCancelled,
+    FlowEnding,
     FlowRegistered,
     FlowRerun,
     FlowTimedOut,
@@ -28,6 +29,7 @@ _OF_MANY: Mapping[type[AnyEvent], Callable[[Any], int]] = {
     FlowRegistered: _registered,
     FlowRerun: _each,
     FlowCancelled: _each,
+    FlowEnding: _each,
     FlowTimedOut: _each,
 }
 """Events of a flow that move tasks: how many."""

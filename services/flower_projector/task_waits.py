@@ -11,6 +11,7 @@ from typing import Any
 from flower_engine.model.events import (
     AnyEvent,
     FlowCancelled,
+    FlowEnding,
     FlowPaused,
     FlowRegistered,
     FlowRerun,
@@ -88,6 +89,7 @@ class TaskWaits:
             TaskUnignored: self._waits_again,
             FlowRerun: self._rerun,
             FlowCancelled: self._cancelled,
+            FlowEnding: self._ending,
             FlowPaused: self._paused,
             FlowResumed: self._resumed,
             FlowSnapshot: self._snapshot,
@@ -193,7 +195,9 @@ class TaskWaits:
     def _passed(self, event: TasksPassed) -> None:
         self._settled(event, event.tasks)
 
-    def _settled(self, event: TaskGivenUp | TaskIgnored | TasksPassed, tasks: Iterable[int]) -> None:
+    def _settled(
+        self, event: TaskGivenUp | TaskIgnored | TasksPassed | FlowEnding, tasks: Iterable[int]
+    ) -> None:
         """Tasks have ended, or the flow has."""
         if event.ends:
             self._times.ends += 1
@@ -244,6 +248,9 @@ class TaskWaits:
     def _cancelled(self, event: FlowCancelled) -> None:
         self._times.ends += 1
         self._forget(event.flow)
+
+    def _ending(self, event: FlowEnding) -> None:
+        self._settled(event, event)
 
     def _paused(self, event: FlowPaused) -> None:
         if (flow := self._flows.get(event.flow)) is not None:

@@ -13,7 +13,10 @@ CHAIN: tuple[dict[str, Any], ...] = (
     {"taskName": "other", "dependsOn": ["first"]},
 )
 NOTHING: dict[str, Any] = {
-    **{name: [] for name in ("runs", "reopens", "askedAgain", "passedOver", "cutOff", "kept", "ready")},
+    **{
+        name: []
+        for name in ("runs", "reopens", "askedAgain", "passedOver", "cutOff", "cleanup", "kept", "ready")
+    },
     "ends": False,
 }
 

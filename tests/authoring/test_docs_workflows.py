@@ -72,7 +72,7 @@ def test_the_code_runs_and_the_json_comes_of_it(folder: Path, capsys: pytest.Cap
     assert capsys.readouterr().out == "3 rows on 2026-01-05\n"
 
 
-@pytest.mark.parametrize("name", ["loading", "published", "ordering"])
+@pytest.mark.parametrize("name", ["loading", "published", "ordering", "selling"])
 def test_it_is_the_same_in_python_and_in_yaml(folder: Path, name: str) -> None:
     page = _load(folder / "page_of_rules.py", "\n\n".join(_blocks("python")))
     (block,) = [block for block in _blocks("yaml") if block.startswith(f"taskId: {name}\n")]

@@ -152,7 +152,7 @@ def test_every_option_stands_in_the_document() -> None:
     values: dict[str, Any] = {
         **{"name": "named", "retry": RetryPolicy(2), "timeout": 1, "queue_timeout": 2, "queue": "big"},
         **{"priority": 3, "units": 4, "after": [], "rule": at_least(1)},
-        **{"on_failure": "pass", "stand_in": Total(rows=7)},
+        **{"on_failure": "pass", "stand_in": Total(rows=7), "finally_": True},
     }
     assert set(values) == set(OPTIONS)
 

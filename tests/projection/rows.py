@@ -25,7 +25,7 @@ _RETRY = SQL("(extract(epoch FROM retry_ts) * 1000)::bigint AS retry_ts")
 _FLOW_TIMES = SQL(", ").join(
     SQL("(extract(epoch FROM {0}) * 1000)::bigint AS {0}").format(Identifier(name))
     for name in (
-        *("start_ts", "paused_ts", "cancelled_ts"),
+        *("start_ts", "paused_ts", "cancelled_ts", "ending_ts", "ending_until_ts"),
         *("slot_ts", "previous_slot_ts", "next_slot_ts"),
     )
 )
@@ -39,7 +39,7 @@ _TASKS = SQL(
 _FLOWS = SQL(
     "SELECT to_jsonb(row) FROM (SELECT task_flow_id, task_id, exec_status, partition, version, tasks,"
     " waiting, running, suspended, finished, ignored, registered_by, idempotency_key, forked_from,"
-    " paused_by, cancelled_by, parameters, definition, schedule, {}, {}"
+    " paused_by, cancelled_by, ending_cause, parameters, definition, schedule, {}, {}"
     " FROM kr_flow_stat ORDER BY task_flow_id) AS row"
 ).format(_TIMES, _FLOW_TIMES)
 
@@ -150,6 +150,9 @@ def _flow_row(flow: FlowState, started_ms: int | None) -> Row:
         "next_slot_ts": flow.registered.next_slot or None,
         "paused_ts": flow.paused and flow.paused.at,
         "paused_by": flow.paused and flow.paused.by,
+        "ending_ts": flow.ending and flow.ending.at,
+        "ending_cause": flow.ending and flow.ending.cause,
+        "ending_until_ts": flow.ending and flow.ending.until_ms,
         "cancelled_ts": flow.cancelled and flow.cancelled.at,
         "cancelled_by": flow.cancelled and flow.cancelled.by,
     }

@@ -2,20 +2,22 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.cleanup import cleanup_of
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     NO_VALUE,
     AnyEvent,
     ControlChanged,
     FlowCancelled,
+    FlowEnding,
     FlowPaused,
     FlowPrioritised,
     FlowRegistered,
@@ -82,7 +84,7 @@ RULED: dict[int, dict[str, Any]] = {
     3: {"on_failure": "hold:60"},
     4: {"rule": "any"},
     5: {"rule": "failed"},
-    6: {"rule": "settled"},
+    6: {"rule": "settled", "finally_": True},
     8: {"rule": "finished", "on_failure": "pass"},
 }
 """What the tasks of the last shape say of rules and failures."""
@@ -333,11 +335,11 @@ class Story:
             self._fail(flow, task, error, 0)
         self._pass_over(flow)
 
-    def time_out(self, flow: str) -> None:
+    def time_out(self, flow: str, spared: Set[int] = frozenset()) -> None:
         """Suspends what runs or is ready."""
-        state = self._flow(flow)
-        running = tuple(t.planned.seq for t in state.tasks if t.status is Status.RUNNING)
-        waiting = tuple(t.planned.seq for t in state.tasks if t.is_ready)
+        others = [t for t in self._flow(flow).tasks if t.planned.seq not in spared]
+        running = tuple(t.planned.seq for t in others if t.status is Status.RUNNING)
+        waiting = tuple(t.planned.seq for t in others if t.is_ready)
         error = TaskError(type="FlowTimeout", message="late")
         self._operate(flow, FlowTimedOut, error=error, running=running, waiting=waiting)
 
@@ -384,6 +386,11 @@ class Story:
         )
         self._pass_over(flow)
 
+    def rerun_cleanup(self, flow: str, tasks: Sequence[int]) -> None:
+        """What failed of the cleanup of a flow that is ending runs again."""
+        self._operate(flow, FlowRerun, by="bob", suspended=tuple(tasks), ending=True)
+        self._pass_over(flow)
+
     def cancel(self, flow: str) -> None:
         state = self._flow(flow)
         lists = {
@@ -395,6 +402,25 @@ class Story:
             )
         }
         self._operate(flow, FlowCancelled, by="eve", reason="no need", **lists)
+
+    def end(self, flow: str, cause: Literal["cancel", "timeout"]) -> None:
+        """Ends all but the cleanup of the flow, if it has one that is to run."""
+        spared = cleanup_of(self._flow(flow))
+        if not spared:
+            return
+        if cause == "timeout":
+            self.time_out(flow, spared)
+        open_tasks = [t for t in self._flow(flow).tasks if not t.has_ended and t.planned.seq not in spared]
+        lists = {
+            name: tuple(t.planned.seq for t in open_tasks if t.status is status)
+            for name, status in (
+                ("waiting", Status.WAIT),
+                ("running", Status.RUNNING),
+                ("given_up" if cause == "timeout" else "suspended", Status.SUSPEND),
+            )
+        }
+        self._operate(flow, FlowEnding, cause=cause, by="eve", until_ms=self.now_ms + 60_000, **lists)
+        self._pass_over(flow)
 
     def pause(self, flow: str) -> None:
         self._operate(flow, FlowPaused, by="eve", reason="")
@@ -417,6 +443,8 @@ class Story:
                 order=state.order,
                 tasks=tuple(_found(state, task) for task in state.tasks),
                 paused=state.paused is not None,
+                ending=state.ending.cause if state.ending else "",
+                timeout_due_ms=state.ending.until_ms if state.ending else 0,
                 key=state.registered.key,
                 start_ms=state.registered.start_ms,
                 signals=tuple(state.signals.values()),

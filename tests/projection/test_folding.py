@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.cleanup import spared_tasks
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
@@ -93,6 +94,11 @@ def _operate(story: Story, verb: str, number: int) -> None:
     ready = [seq for seq in seqs if flow.task(seq).is_ready]
     under_way = flow.ended_ms is None
     match verb:
+        case "rerun" | "unignore" if flow.is_ending:  # of what it was before nothing goes on
+            cleanup = sorted(spared_tasks([task.planned for task in flow.tasks]))
+            failed = [seq for seq in cleanup if flow.task(seq).is_held]
+            if failed and verb == "rerun":
+                story.rerun_cleanup(flow.flow, failed)
         case "rerun" if not stand[Status.RUNNING] and not under_way:
             story.rerun(flow.flow, *seqs, parameters={seqs[-1]: {"N": number}}, version=_version(number))
         case "rerun" if stand[Status.SUSPEND] and not (
@@ -125,6 +131,8 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
     match verb:
         case "cancel":
             story.cancel(flow.flow)
+        case "end":
+            story.end(flow.flow, "timeout" if number % 2 else "cancel")
         case "pause" if flow.paused is None:
             story.pause(flow.flow)
             story.resume(flow.flow)
@@ -145,7 +153,7 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
 _OF_THE_LOG: dict[str, Callable[[Story], None]] = {"open": Story.open, "control": Story.control}
 _OF_FLOWS = (
     *("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue", "prioritise"),
-    *("snapshot", "signal", "give up"),
+    *("snapshot", "signal", "give up", "end", "end"),
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),

@@ -2,6 +2,7 @@
 
 from flower_engine.log.client import send
 from flower_engine.model.status import Status
+from flower_engine.transitions.operator_transitions import cancel
 from recovery.both import Both
 from scripts.engine import task
 
@@ -60,3 +61,26 @@ async def test_what_was_still_to_be_passed_over_is_so_after_a_recovery(both: Bot
     await both.engine.work_off()
     state = (await both.check())[flow]
     assert {task.ended_as for task in state.tasks} == {"x", "n"}
+
+
+async def test_a_flow_that_is_ending_goes_on_with_its_cleanup_after_a_recovery(both: Both) -> None:
+    engine = both.engine
+    rows = (task(1), task(2), task(3, 1, 2, finally_=True), task(4, 3))
+    cancelled = await engine.register(*rows, cleanup_ms=60_000)
+    late = await engine.register(*rows, timeout_ms=60_000)
+    claims = await engine.claim(3)
+    assert {(claim.flow, claim.task) for claim in claims} == {(cancelled, 1), (cancelled, 2), (late, 1)}
+    await cancel(both.client, engine.partition, cancelled, by="eve")
+    await send(both.client, "ZADD", engine.keys.timers, 1, f"f:{late}")
+    await engine.fire()
+    timers = [f"f:{flow}" for flow in (cancelled, late)]
+    before = [await send(both.client, "ZSCORE", engine.keys.timers, timer) for timer in timers]
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    flows = await both.check()
+    assert [flows[flow].is_ending for flow in (cancelled, late)] == [True, True]
+    assert [await send(both.client, "ZSCORE", engine.keys.timers, timer) for timer in timers] == before
+    assert [claim.task for claim in await engine.work_off()] == [3, 3, 4, 4]
+    flows = await both.check()
+    assert [flows[flow].status for flow in (cancelled, late)] == [Status.IGNORE, Status.SUSPEND]

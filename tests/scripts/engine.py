@@ -115,10 +115,11 @@ class Engine:
         return make_flow_id(0, self.partition.number, next(self._flow_numbers))
 
     async def register(
-        self, *tasks: TaskDefinition, workflow: str = "etl", timeout_ms: int | None = None, **start: Any
-    ) -> str:
+        self, *tasks: TaskDefinition, workflow: str = "etl", timeout_ms: int | None = None,
+        cleanup_ms: int | None = None, **start: Any
+    ) -> str:  # fmt: skip
         """Registers one flow of these tasks; its id."""
-        plan = self.plan(*tasks, workflow=workflow, timeout_ms=timeout_ms)
+        plan = self.plan(*tasks, workflow=workflow, timeout_ms=timeout_ms, cleanup_ms=cleanup_ms)
         registered = await self.start(plan, **start)
         assert registered.word == "ok"
         return registered.flow

@@ -68,6 +68,7 @@ async def write_every_event(engine: Engine) -> None:
     await engine.work_off()
     await write_what_failures_bring(engine)
     await write_what_rules_bring(engine)
+    await write_what_cleanup_brings(engine)
     await write_what_operators_bring(engine)
 
 
@@ -113,6 +114,36 @@ async def write_what_rules_bring(engine: Engine) -> None:
     await engine.start(plan, by="alice")
     await engine.work_off()
     assert (await engine.flow(held)).ended_ms is not None
+
+
+async def write_what_cleanup_brings(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    rows = (task(1, on_failure="hold:3600"), task(2), task(3, 1), task(4, 1, 2, finally_=True))
+    cancelled = await engine.register(*rows, cleanup_ms=600_000)
+    await engine.claim(1)
+    await ignore(*where, cancelled, by="alice", tasks=[2])
+    await cancel(*where, cancelled, by="alice", reason="no need")
+    await snapshot(*where, [cancelled], {})
+    await engine.suspend(*await engine.claim(), payload=FAILURE)
+    await rerun(*where, cancelled, by="alice", selection="failed")
+    await ignore(*where, cancelled, by="alice", tasks=[4])
+    failed = await engine.register(*rows)
+    first, second = await engine.claim(2)
+    await engine.suspend(first, payload=FAILURE)
+    await engine.finish(second)
+    await cancel(*where, failed, by="alice")
+    await engine.bring_due()
+    late = await engine.register(*rows, task(5), timeout_ms=1)
+    await engine.claim(2)
+    await engine.bring_due()
+    await snapshot(*where, [late], {})
+    await engine.bring_due()
+    ignored = await engine.register(task(1), task(2, 1, finally_=True), task(3, 2))
+    await engine.claim(1)
+    await cancel(*where, ignored, by="alice")
+    await ignore(*where, ignored, by="alice", tasks=[2])
+    await unignore(*where, ignored, by="alice", tasks=[2])
+    await engine.work_off()
 
 
 async def write_what_failures_bring(engine: Engine) -> None:

@@ -20,7 +20,7 @@ from flower_engine.flows.operation_effects import (
 )
 from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskDefinition
-from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
+from flower_engine.model.events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 from flower_engine.model.outcome_kinds import OutcomeKind
@@ -81,8 +81,15 @@ def some_tasks(chance: random.Random) -> list[TaskDefinition]:
         if chance.random() < 0.25:
             program, parameters = chance.choice(WAITS)
             row = task(seq, *before, program=program, parameters=parameters)
-        rows.append(msgspec.structs.replace(row, rule=rule, on_failure=failure, when=when))
+        cleans_up = bool(before) and chance.random() < 0.25 and not any_needed(reads)
+        row = msgspec.structs.replace(row, rule=rule, on_failure=failure, when=when, finally_=cleans_up)
+        rows.append(row)
     return rows
+
+
+def any_needed(reads: dict[str, Any]) -> bool:
+    """Whether a task cannot do without one of these."""
+    return any("optional" not in form for form in reads.values())
 
 
 def something(chance: random.Random, tasks: int) -> Asked:
@@ -224,8 +231,8 @@ async def test_what_is_foretold_comes_true(engine: Engine, seed: int) -> None:
 
 
 async def operator_end(engine: Engine, flow: str) -> None:
-    """Nothing of it is in the way of the next one."""
-    if (await states(engine))[flow].ended_ms is None:
+    """Nothing of it is in the way of the next one; not even its cleanup."""
+    while (await states(engine))[flow].ended_ms is None:
         await operator_transitions.cancel(engine.client, engine.partition, flow, by="bob")
 
 
@@ -251,12 +258,15 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
     }
     passed |= {event.task for event in events if isinstance(event, TaskIgnored)}
     again = {seq for event in events if isinstance(event, FlowRerun) for seq in event}
-    cut_off = {seq for event in events if isinstance(event, FlowCancelled) for seq in event}
+    cut_off = {seq for event in events if isinstance(event, FlowCancelled | FlowEnding) for seq in event}
     assert told.version == before.version
     assert {*told.runs, *told.reopens} == again, about
     assert set(told.runs).isdisjoint(told.reopens)
     assert set(told.passed_over) == passed, about
     assert set(told.cut_off) == cut_off, about
+    if asked.verb == "cancel":
+        left = {one.planned.seq for one in after.tasks} - ended_in(after)
+        assert (set(told.cleanup), told.ends) == (left, not left), about
     assert set(told.ready) - awaiting_in(before) == goes_on(after) - goes_on(before), about
     asked_again = {seq for seq in again if before.task(seq).planned.program in PROGRAMS}
     assert set(told.asked_again) == asked_again, about

@@ -48,6 +48,9 @@ def of(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None:
             )
             is_needed = not asked.result and _are_needed(flow, set(asked.tasks))
             return set(asked.tasks) if fits and not is_needed else None
+        case "cancel":
+            spared = rules_expected.cleanup(flow)
+            return {task.planned.seq for task in flow.tasks if not task.has_ended} - spared
         case "resume":
             return set() if flow.paused is not None else None
         case _:
@@ -77,7 +80,9 @@ def is_done(asked: Asked, flow: FlowState, tasks: set[int], version_before: int)
                 _status(flow, seq) is Status.WAIT or flow.task(seq).ended_as in ("n", "w") for seq in tasks
             )
         case "cancel":
-            return flow.version == version_before + 1 and flow.ended_ms is not None
+            are_cut_off = all(flow.task(seq).ended_as == "c" for seq in tasks)
+            has_ended = flow.ended_ms is not None or flow.is_ending
+            return are_cut_off and has_ended and _is_new(flow, version_before + 1)
         case "prioritise":
             return flow.version == version_before + 1 and all(
                 task.planned.priority == PRIORITY for task in flow.tasks
@@ -206,6 +211,7 @@ def _again(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int]:
                 )
                 and rules_expected.uses(flow, dependent, seq)
             )
+            used = used or rules_expected.cleaned_up_behind(flow, dependent, seq)
             if dependent not in again and (asked.scope == "dependents" or (asked.scope == "" and used)):
                 again.add(dependent)
                 left.append(dependent)
@@ -238,6 +244,8 @@ def _rerun(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | None
     named: set[int] = set() if isinstance(asked.tasks, str) else set(asked.tasks)
     if named & rules_expected.would_pass(flow, again):
         return None
+    if flow.is_ending and again - rules_expected.spared(flow):
+        return None
     for seq in again:
         if _status(flow, seq) is Status.RUNNING:
             return None
@@ -264,7 +272,8 @@ def _selected(asked: Asked, flow: FlowState, retrying: set[int]) -> set[int] | N
     if asked.tasks == "all":
         return set(everything)
     if asked.tasks == "failed":
-        cut_off = set(flow.cancelled or ()) if flow.ended_ms is not None else set[int]()
+        was_cut_off = flow.ended_ms is not None and (flow.cancelled or flow.ending)
+        cut_off = {seq for seq in everything if was_cut_off and flow.task(seq).ended_as == "c"}
         return {seq for seq in everything if _status(flow, seq) is Status.SUSPEND} | cut_off
     if not set(everything).issuperset(asked.tasks):
         return None
@@ -292,6 +301,10 @@ def _unignore(tasks: list[int], flow: FlowState, retrying: set[int]) -> set[int]
             flow.task(seq).ended_as != "p" and (flow.ruled or maps_expected.vanished(flow, seq))
         ):
             return None
+    if flow.is_ending and (set(tasks) | rules_expected.opened(flow, set(tasks))) - rules_expected.spared(
+        flow
+    ):
+        return None
     for seq in set(tasks) | rules_expected.opened(flow, set(tasks)):
         for dependent in flow.dependents[seq]:
             has_begun = maps_expected.began_with(flow, dependent, seq) or dependent in retrying

@@ -63,3 +63,31 @@ def would_pass(flow: FlowState, again: set[int]) -> set[int]:
         for seq in again
         if flow.task(seq).ended_as in ("n", "w") and _decided_without(flow, flow.task(seq), again)
     }
+
+
+def spared(flow: FlowState) -> set[int]:
+    """What cleans up, and what only that leads to: asked for each task by itself."""
+    known: dict[int, bool] = {}
+
+    def is_spared(seq: int) -> bool:
+        if seq not in known:
+            planned = flow.task(seq).planned
+            before = planned.own_dependencies if planned.item is None else (planned.item[0],)
+            known[seq] = planned.finally_ or (bool(before) and all(map(is_spared, before)))
+        return known[seq]
+
+    return {task.planned.seq for task in flow.tasks if is_spared(task.planned.seq)}
+
+
+def cleanup(flow: FlowState) -> set[int]:
+    """What a cancel spares now."""
+    found = spared(flow)
+    has_begun = any(task.attempt for task in flow.tasks)
+    is_left = any(not flow.task(seq).has_ended for seq in found)
+    return found if has_begun and is_left and not flow.is_ending else set()
+
+
+def cleaned_up_behind(flow: FlowState, dependent: int, seq: int) -> bool:
+    """Whether the dependent cleaned up behind this task, which has ended."""
+    has_run = flow.task(dependent).status in (Status.FINISH, Status.SUSPEND)
+    return has_run and flow.task(seq).has_ended and dependent in spared(flow) and uses(flow, dependent, seq)

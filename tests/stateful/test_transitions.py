@@ -284,6 +284,35 @@ def _given_up() -> FlowPlan:
     )
 
 
+def _cleaned_up() -> FlowPlan:
+    """Something is done, used and undone; what was used is counted at the end, too, and all of it takes too
+    long one day, as may the cleanup."""
+    return _with_rules(
+        "cleaned up",
+        {"on_failure": "hold:60"},
+        {"reads": {1: True}},
+        {"reads": {1: True}, "after": (2,), "program": "A"},
+        {"reads": {1: False}, "after": (2, 3), "rule": "settled", "finally_": True},
+        {"reads": {4: False}, "retry": RETRY},
+        {"after": (2, 3), "rule": "failed", "finally_": True, "on_failure": "give_up"},
+        {"after": (3, 5), "rule": "settled", "program": "C"},
+        {"after": (4, 5, 6), "rule": "finished"},
+        timeout_ms=600_000,
+    )
+
+
+def _kept_clean() -> FlowPlan:
+    """A cleanup of two steps behind work that is done side by side; the first may begin early."""
+    return _with_rules(
+        "kept clean",
+        {},
+        {"program": "A", "on_failure": "give_up"},
+        {"after": (1,), "program": "C"},
+        {"after": (1, 2, 3), "rule": "any", "finally_": True},
+        {"after": (2, 3, 4), "rule": "settled", "finally_": True, "queue_timeout_ms": 600_000},
+    )
+
+
 def _plans() -> tuple[FlowPlan, ...]:
     return (
         _workflow("line", *[("A", 0, None, "default")] * 3),
@@ -318,6 +347,11 @@ CONTROLS = (
     FlowControl(scope="program", name="B", is_paused=True),
     FlowControl(scope="program", name="B", limit_by="customer", max_per_key=1),
     FlowControl(scope="program", name="C", max_running=1, is_paused=True),
+)
+FLOW_LIMITS = (
+    FlowControl(scope="workflow", name="cleaned up", max_flows=1),
+    FlowControl(scope="workflow", name="kept clean", max_flows=1, count_suspended=True),
+    FlowControl(scope="workflow", name="cleaned up", max_flows=2, at_max_flows="cancel_oldest"),
 )
 KINDS = [*[OutcomeKind.FINISHED] * 6, *OutcomeKind]
 
@@ -721,6 +755,9 @@ class Transitions(RuleBasedStateMachine):
     )
     def set_control(self, controls: list[FlowControl], sends: int) -> None:
         """Any limits and pauses from now on, and no others."""
+        self.set_control_now(controls, sends)
+
+    def set_control_now(self, controls: Sequence[FlowControl], sends: int) -> None:
         for _ in range(sends):
             held = self.run(read_held(self.client, self.partition))
             self.run(set_control(self.client, self.partition, partitions=1, held=held, controls=controls))
@@ -891,6 +928,37 @@ class RuledTransitions(DataTransitions):
         self._check_claims(worker, 5, reply)
 
 
+class CleanedUpTransitions(RuledTransitions):
+    """The same with flows that clean up when they are cancelled, or take too long."""
+
+    plans = (_cleaned_up(), _kept_clean()) * 6
+
+    @precondition(lambda self: any(flow.is_ending or flow.ending for flow in self.oracle.flows.values()))
+    @rule(data=st.data(), verb=st.sampled_from(("cancel", "rerun", "rerun", "unignore", "pause", "resume")))
+    def end_or_go_on(self, data: st.DataObject, verb: str) -> None:
+        """What is ending, or was cleaned up, ends at once, or is taken up again."""
+        flows = [flow.flow for flow in self.oracle.flows.values() if flow.ending]
+        flow = self.oracle.flows[data.draw(st.sampled_from(flows))]
+        chosen: Any = "failed" if verb == "rerun" else [data.draw(st.integers(1, len(flow.tasks)))]
+        self._ask(expectations.Asked(verb, chosen, "", False), flow, data.draw(st.integers(1, 2)))
+
+    @rule(control=st.sampled_from(FLOW_LIMITS))
+    def limit_flows(self, control: FlowControl) -> None:
+        """What is ending goes on without a place, too."""
+        self.set_control_now([control], 1)
+
+    @rule(data=st.data(), wanted=st.integers(1, 20), is_late=st.booleans())
+    def cut_off(self, data: st.DataObject, wanted: int, is_late: bool) -> None:
+        """A worker has begun, and a flow is cancelled, or has taken too long."""
+        self.finish_all(0, wanted)
+        flows = {claim.flow for worker in self.workers for claim in worker.held}
+        if is_late:
+            self.fire_now("f", 30)
+        elif flows:
+            flow = self.oracle.flows[data.draw(st.sampled_from(sorted(flows)))]
+            self._ask(expectations.Asked("cancel", [], "", False), flow, 1)
+
+
 def run_machine(url: str, *, examples: int, base: type[Transitions] = Transitions, **attributes: Any) -> None:
     machine = type("Machine", (base,), {"url": url, **attributes})
     run_state_machine_as_test(
@@ -916,6 +984,10 @@ def test_rules_follow_the_model(redis_url: str) -> None:
     run_machine(redis_url, examples=150, base=RuledTransitions)
 
 
+def test_cleanup_follows_the_model(redis_url: str) -> None:
+    run_machine(redis_url, examples=150, base=CleanedUpTransitions)
+
+
 def test_the_invariants_hold_while_dependents_are_released_in_steps(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -929,3 +1001,4 @@ def test_the_invariants_hold_while_dependents_are_released_in_steps(
     assert b"#dependents > 1 " in worker_transitions._finish_and_claim.text  # pyright: ignore[reportPrivateUsage]
     run_machine(redis_url, examples=100, in_steps=True, plans=_plans())
     run_machine(redis_url, examples=100, base=RuledTransitions, in_steps=True)
+    run_machine(redis_url, examples=50, base=CleanedUpTransitions, in_steps=True)

@@ -55,6 +55,30 @@ def test_of_many_failures_the_first_is_told_and_again_when_it_was_held_up_no_mor
     assert told(story)[0] == [("flow.failed", flow)] * 2
 
 
+def test_a_cancel_with_a_cleanup_is_told_once_and_no_end_beside_it() -> None:
+    story = Story()
+    cancelled, ended, late = (story.register(SHAPES[-1]) for _ in range(3))
+    for flow in (cancelled, ended, late):
+        for task in (1, 2, 3):
+            story.start(flow, task)
+    story.end(cancelled, "cancel")
+    story.start(cancelled, 6)
+    suspended: dict[str, int] = {}
+    moments = [moments_of(event, suspended) for event in story.events]
+    assert [one.occasion for one in moments if one] == ["flow.cancelled"]
+    story.suspend(cancelled, 6)
+    story.rerun_cleanup(cancelled, [6])
+    story.start(cancelled, 6)
+    story.finish(cancelled, 6)
+    story.end(ended, "cancel")
+    story.cancel(ended)
+    story.end(late, "timeout")
+    assert [one for one in told(story)[0] if one[1] == ended] == [("flow.cancelled", ended)]
+    told_of = [one for one, flow in told(story)[0] if flow == cancelled]
+    assert told_of == ["flow.cancelled", "flow.failed"], "somebody should look at a cleanup that failed"
+    assert [one for one, flow in told(story)[0] if flow == late] == ["flow.failed"]
+
+
 def test_an_end_is_told_whichever_event_brings_it() -> None:
     story = Story()
     finished, ignored, cancelled = (story.register(((),)) for _ in range(3))

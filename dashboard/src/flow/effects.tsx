@@ -12,6 +12,7 @@ export interface DryRun {
     passedOver: number[];
     vanished: number[];
     cutOff: number[];
+    cleanup: number[];
     kept: number[];
     ready: number[];
     ends: boolean;
@@ -29,6 +30,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
     [effect.passedOver, "will be passed over"],
     [effect.vanished, "will vanish, as their maps are expanded anew"],
     [effect.cutOff, "will be cut off"],
+    [effect.cleanup, "will clean up before the flow ends"],
     [effect.ready, "may start at once"],
   ];
   return (

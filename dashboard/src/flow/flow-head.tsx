@@ -48,7 +48,7 @@ export function FlowHead({ live, past, view, task }: Props) {
           ? flow.pausedBy === null
             ? "paused"
             : `paused by ${flow.pausedBy}`
-          : wordOfFlow(word, hasEnded)}
+          : wordOfFlow(word, hasEnded, flow.endingMs !== null)}
       </span>
       <span class="counts">
         {counts.map(

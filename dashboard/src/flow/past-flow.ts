@@ -116,6 +116,8 @@ function flowOf(rows: readonly (TaskRow | undefined)[], timeline: Timeline, step
   const now = timeline.msOf(step);
   let pausedMs: number | null = null;
   for (const [stage, from] of timeline.parts(0, step)) pausedMs = stage === "paused" ? from : null;
+  let endingMs: number | null = null;
+  for (const [stage, from] of timeline.parts(0, step)) endingMs = stage === "ending" ? from : null;
   return {
     status: statusOf(rows.length - 1, waiting, running, suspended, wasCancelled),
     version: 0,
@@ -131,6 +133,7 @@ function flowOf(rows: readonly (TaskRow | undefined)[], timeline: Timeline, step
     pausedMs,
     pausedBy: null,
     cancelledMs: wasCancelled && hasEnded ? now : null,
+    endingMs,
     cancelledBy: null,
   };
 }

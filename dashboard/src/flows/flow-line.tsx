@@ -11,7 +11,7 @@ export function FlowLine({ flow, isChosen }: { flow: FlowSummary; isChosen: bool
   const registered = Date.parse(flow.registeredTs);
   const started = msOf(flow.startedTs);
   const ended = msOf(flow.finishedTs);
-  const word = stage === "paused" ? "paused" : wordOfFlow(flow.status, hasEnded);
+  const word = stage === "paused" ? "paused" : wordOfFlow(flow.status, hasEnded, flow.endingTs !== null);
   return (
     <tr id={`flow-${flow.taskFlowId}`} class={isChosen ? "chosen" : undefined} aria-selected={isChosen}>
       <td class="shape">

@@ -95,8 +95,9 @@ export function stageOfFlow(word: string, isPaused: boolean, hasEnded = false): 
   return isPaused && (word === "Wait" || word === "Running") ? "paused" : (OF_FLOWS[word] ?? "waiting");
 }
 
-/** ``hasEnded``: of a flow that went on without tasks that failed, and is over. */
-export function wordOfFlow(word: string, hasEnded = false): string {
+/** ``hasEnded``: of a flow that went on without tasks that failed, and is over; ``isEnding``: its cleanup goes on. */
+export function wordOfFlow(word: string, hasEnded = false, isEnding = false): string {
   if (word === "Suspend" && hasEnded) return "ended, failed";
+  if (isEnding && !hasEnded) return word === "Suspend" ? "ending, failed" : "ending";
   return FLOW_WORDS[word] ?? word;
 }

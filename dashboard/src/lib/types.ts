@@ -14,6 +14,7 @@ export interface FlowSummary {
   startedTs: string | null;
   finishedTs: string | null;
   pausedTs: string | null;
+  endingTs: string | null;
   registeredBy: string | null;
   schedule: string | null;
 }
@@ -55,6 +56,7 @@ export interface FlowRow {
   pausedMs: number | null;
   pausedBy: string | null;
   cancelledMs: number | null;
+  endingMs: number | null;
   cancelledBy: string | null;
 }
 

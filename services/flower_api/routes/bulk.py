@@ -13,7 +13,7 @@ from flower_api.access import by_of
 from flower_api.error_answers import problem_of
 from flower_api.openapi import Responses, replies, reply
 from flower_api.request_times import TimeText
-from flower_api.routes.flows import FAILED, StatusName, statuses_of
+from flower_api.routes.flows import ENDING, FAILED, StatusName, statuses_of
 from flower_api.schemas import (
     NAME_PATTERN,
     BulkConcerned,
@@ -59,7 +59,9 @@ class Filter(RequestBody):
     """Which flows are meant; all of what is given must fit."""
 
     task_id: WorkflowName | None = None
-    status: list[StatusName] = Field([], description="any of them; Failed: ended in Suspend")
+    status: list[StatusName] = Field(
+        [], description="any of them; Failed: ended in Suspend; Ending: its cleanup goes on"
+    )
     since: TimeText | None = Field(None, description="registered then or later")
     until: TimeText | None = Field(None, description="registered before then")
     error: Annotated[str, Field(min_length=1, max_length=1_000, pattern=NAME_PATTERN)] | None = Field(
@@ -74,6 +76,7 @@ class Filter(RequestBody):
             workflow=self.task_id,
             statuses=statuses_of(self.status),
             failed=FAILED in self.status,
+            ending=ENDING in self.status,
             since=None if self.since is None else time_of(self.since, "since"),
             until=None if self.until is None else time_of(self.until, "until"),
             text=self.error,

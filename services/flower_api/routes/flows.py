@@ -31,11 +31,14 @@ STATUSES = {
     **{str(int(status)): status for status in Status},
 }
 StatusName = Annotated[
-    Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Failed", "0", "1", "2", "3", "9"],
+    Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Failed", "Ending", "0", "1", "2", "3", "9"],
     BeforeValidator(lambda given: given.capitalize() if isinstance(given, str) else given),
 ]
-FAILED = "Failed"
-_STATUS = "may be given more than once; Failed: ended in Suspend, with tasks that were given up"
+FAILED, ENDING = "Failed", "Ending"
+_STATUS = (
+    "may be given more than once; Failed: ended in Suspend, with tasks that were given up; Ending: cancelled,"
+    " or it took too long, and its cleanup goes on"
+)
 WaitSeconds = Annotated[
     float | None,
     Query(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False, description="seconds to wait for the flow, at most"),
@@ -44,8 +47,8 @@ Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
 def statuses_of(names: Iterable[str]) -> tuple[Status, ...]:
-    """The statuses of these names, without ``Failed``."""
-    return tuple(STATUSES[name] for name in names if name != FAILED)
+    """The statuses of these names, without ``Failed`` and ``Ending``."""
+    return tuple(STATUSES[name] for name in names if name not in (FAILED, ENDING))
 
 
 def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
@@ -77,6 +80,7 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
             workflow=workflow,
             statuses=statuses_of(status or ()),
             failed=FAILED in (status or ()),
+            ending=ENDING in (status or ()),
             since=None if since is None else time_of(since, "since"),
             until=None if until is None else time_of(until, "until"),
         )

@@ -60,7 +60,7 @@ def complete_program(incomplete: str) -> Completions:
 
 def complete_status(incomplete: str) -> Completions:
     """The statuses of flows."""
-    words = ("Wait", "Running", "Suspend", "Finish", "Ignore", "Failed")
+    words = ("Wait", "Running", "Suspend", "Finish", "Ignore", "Failed", "Ending")
     return [(word, "") for word in words if word.lower().startswith(incomplete.lower())]
 
 

@@ -240,6 +240,7 @@ _EFFECTS = {
     "passedOver": "are passed over",
     "vanished": "vanish, as their maps are expanded anew",
     "cutOff": "are cut off",
+    "cleanup": "clean up before the flow ends",
     "kept": "have ended, and are kept",
     "ready": "may start at once",
 }

@@ -50,6 +50,11 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
 
 
 def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
+    if flow["endingCause"] == "timeout":
+        raise NotRecordableError(
+            "it took too long, and was cleaned up, which a recorded test cannot bring about: write one"
+            " (run.skip)"
+        )
     suspended = any(task["status"] == "Suspend" for task in tasks)
     if flow["finishedTs"] is None and (
         not suspended

@@ -61,6 +61,8 @@ def flows(
             status_text = words.status_text(flow)
             if flow["pausedTs"]:
                 status_text.append(" paused", style="yellow")
+            if words.is_ending(flow) and flow["status"] == "Suspend":
+                status_text.append(" ending", style="yellow")
             table.add_row(
                 *(flow["taskFlowId"], Text(flow["taskId"]), status_text, words.counts(flow)),
                 *(words.moment(flow["registeredTs"]), words.moment(flow["finishedTs"])),
@@ -236,6 +238,10 @@ def print_flow(flow: dict[str, Any], *, whole: bool = False) -> None:
             out.print(
                 f"{label:<11}{words.moment(flow[f'{name}Ts'])} UTC{f' by {by}' if by else ''}", markup=False
             )
+    if words.is_ending(flow):
+        why = "it was cancelled" if flow["endingCause"] == "cancel" else "it took too long"
+        until = f", until {words.moment(flow['endingUntilTs'])} UTC at most" if flow["endingUntilTs"] else ""
+        out.print(f"{'ending':<11}{why}; its cleanup goes on{until}", markup=False)
     _print_origin(flow)
     if flow["workflowVersion"]:
         out.print(f"{'version':<11}{flow['workflowVersion'][:12]} of {flow['taskId']}", markup=False)
@@ -310,6 +316,8 @@ def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
     for label, name, default in (("rule", "rule", "ready"), ("on failure", "onFailure", "hold")):
         if (said := task.get(name, default)) != default:
             out.print(f"{label:<11}{said}", markup=False)
+    if task.get("finally"):
+        out.print(f"{'finally':<11}True: a cancel and the flow's timeout spare it", markup=False)
     if task["status"] == "Finish":
         out.print(f"result     {msgspec.json.encode(task['result']).decode()}", markup=False)
     print_attempts(task["attempts"])

@@ -31,10 +31,18 @@ def mark(status: str) -> str:
 
 def status_word(flow: dict[str, Any]) -> str:
     """The status of a flow: the API's word, but "Cancelled" where the tables say Ignore for that, and
-    "Failed" where they say Suspend of one that has ended with tasks that were given up."""
+    "Failed" where they say Suspend of one that has ended with tasks that were given up, "Ending" where only
+    its cleanup goes on (if nothing of that is in Suspend)."""
     if flow["status"] == "Suspend" and flow.get("finishedTs"):
         return "Failed"
+    if is_ending(flow) and flow["status"] in ("Wait", "Running"):
+        return "Ending"
     return "Cancelled" if flow["status"] == "Ignore" and flow.get("cancelledTs") else str(flow["status"])
+
+
+def is_ending(flow: dict[str, Any]) -> bool:
+    """Whether all that is left of a flow is its cleanup."""
+    return bool(flow.get("endingTs")) and not flow.get("finishedTs")
 
 
 def end_of_task(task: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ _AS_THEY_ARE = {
     "rule": "rule",
     "on_failure": "onFailure",
     "stand_in": "standIn",
+    "finally_": "finally",
 }
 
 

@@ -49,14 +49,16 @@ class _Wait:
         rule: Rule | None = None,
         on_failure: OnFailure | None = None,
         stand_in: object = None,
+        finally_: bool | None = None,
     ) -> Self:
         """The same with these options: ``name`` of the task; ``after``: results of steps that must have ended
-        before; ``rule``, ``on_failure`` and ``stand_in`` as for steps of programs.
+        before; ``rule``, ``on_failure``, ``stand_in`` and ``finally_`` as for steps of programs.
 
         Raises:
             DefinitionError: a value does not fit; names the option, and file and line.
         """
-        given = {"name": name, "after": after, "rule": rule, "on_failure": on_failure, "stand_in": stand_in}
+        given = {"name": name, "after": after, "rule": rule, "on_failure": on_failure}
+        given |= {"stand_in": stand_in, "finally_": finally_}
         checked = checked_options(f"{self.program[1:]}.having", given)
         return type(self)({**self._options, **checked})
 

@@ -38,6 +38,7 @@ class Workflow(Generic[P, R_co]):
         name: str,
         *,
         timeout_ms: int | None = None,
+        cleanup_timeout_ms: int | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
         """See :func:`workflow`, which checks these."""
@@ -45,6 +46,7 @@ class Workflow(Generic[P, R_co]):
         self.name = name
         self.labels = dict(labels or {})
         self.timeout_ms = timeout_ms
+        self.cleanup_timeout_ms = cleanup_timeout_ms
         self.__doc__ = inspect.getdoc(function)
         self.__name__ = getattr(function, "__name__", name)
         self.__module__ = function.__module__
@@ -185,6 +187,8 @@ class Workflow(Generic[P, R_co]):
             document["labels"] = self.labels
         if self.timeout_ms is not None:
             document["timeoutSeconds"] = seconds(self.timeout_ms)
+        if self.cleanup_timeout_ms is not None:
+            document["cleanupTimeoutSeconds"] = seconds(self.cleanup_timeout_ms)
         document["parametersSchema"] = parameters_schema(self.name, signature.parameters)
         if returns is not None:
             document["returns"] = returns

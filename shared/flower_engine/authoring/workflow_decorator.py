@@ -30,6 +30,7 @@ def workflow(
     /,
     *,
     timeout: Duration | None = None,
+    cleanup_timeout: Duration | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Define: ...
 
@@ -39,22 +40,24 @@ def workflow(
     /,
     *,
     timeout: Duration | None = None,
+    cleanup_timeout: Duration | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Any:
     """Makes a workflow of a function: ``@workflow("nightly", timeout="6h", labels={"team": "dwh"})``.
 
     The function's parameters are those of a flow; its body calls ``.step(...)`` of programs, and what it
     returns is the flow's result. The body runs once, when the definition is asked for, and never in a flow.
-    Without a name it is the function's own. ``timeout`` is that of a whole flow.
+    Without a name it is the function's own. ``timeout`` is that of a whole flow; ``cleanup_timeout`` that of
+    what cleans up (``having(finally_=True)``) once it is ending: an hour, unless it is said.
 
     Raises:
         DefinitionError: an option does not fit, or the function is no plain ``def``.
     """
     if callable(name):
-        return _made(cast("Callable[..., Any]", name), None, None, None)
+        return _made(cast("Callable[..., Any]", name), None, None, None, None)
 
     def define(function: Callable[..., Any]) -> Workflow[..., Any]:
-        return _made(function, name, timeout, labels)
+        return _made(function, name, timeout, cleanup_timeout, labels)
 
     return define
 
@@ -63,6 +66,7 @@ def _made(
     function: Callable[..., Any],
     name: str | None,
     timeout: Duration | None,
+    cleanup_timeout: Duration | None,
     labels: Mapping[str, str] | None,
 ) -> Workflow[..., Any]:
     checks = Checks("workflow")
@@ -83,4 +87,7 @@ def _made(
         if not isinstance(cast(Any, label), str) or not isinstance(cast(Any, value), str):
             checks.fail("labels", labels, "is no dict of texts")
     timeout_ms = None if timeout is None else checks.option_timeout(timeout)
-    return Workflow(function, name, timeout_ms=timeout_ms, labels=labels)
+    cleanup_ms = (
+        None if cleanup_timeout is None else checks.duration("cleanup_timeout", cleanup_timeout, least=1)
+    )
+    return Workflow(function, name, timeout_ms=timeout_ms, cleanup_timeout_ms=cleanup_ms, labels=labels)

@@ -12,7 +12,7 @@ import msgspec
 from flower_engine.client.client_errors import FailedTaskError
 from flower_engine.model.blob_ref import BlobRef
 
-StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed"]
+StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore", "Cancelled", "Failed", "Ending"]
 _MOST_SHOWN = 200
 _OTHERS = ("dependencies", "rule")  # reasons that are other tasks of the flow
 
@@ -66,6 +66,7 @@ class Task(_Told):
     error: TaskErrorTold | None = None
     rule: str = "ready"
     on_failure: str = "hold"
+    finally_: bool = False
     ended_as: str | None = None
     gives_up_ts: datetime | None = None
     not_taken: dict[str, Any] | None = None
@@ -129,6 +130,9 @@ class FlowEntry(_Told):
     paused_by: str | None = None
     cancelled_ts: datetime | None = None
     cancelled_by: str | None = None
+    ending_ts: datetime | None = None
+    ending_cause: str | None = None
+    ending_until_ts: datetime | None = None
     workflow_version: Any = None
     schedule: str | None = None
     schedule_uid: str | None = None
@@ -147,9 +151,12 @@ class FlowEntry(_Told):
     @property
     def word(self) -> StatusWord:
         """Its status; "Cancelled" where the tables say Ignore for that, and "Failed" where they say Suspend
-        of one that has ended, with tasks that were given up."""
+        of one that has ended, with tasks that were given up. "Ending": all that is left of it is its cleanup,
+        and nothing of that is in Suspend."""
         if self.status == "Suspend" and self.finished_ts:
             return "Failed"
+        if self.ending_ts and not self.finished_ts and self.status in ("Wait", "Running"):
+            return "Ending"
         return "Cancelled" if self.status == "Ignore" and self.cancelled_ts else self.status
 
     @property

@@ -30,6 +30,7 @@ def bound_by_default(plan: FlowPlan) -> FlowPlan:
             plan.workflow,
             tasks,
             timeout_ms=plan.timeout_ms,
+            cleanup_ms=plan.cleanup_ms,
             keying=plan.keying,
             definition=plan.definition,
             parameters=values,

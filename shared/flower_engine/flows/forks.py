@@ -118,6 +118,7 @@ def plan_of_fork(
         state.workflow,
         planned,
         timeout_ms=state.registered.timeout_ms or None,
+        cleanup_ms=state.registered.cleanup_ms or None,
         forked_from=state.flow,
         taken={
             task.planned.seq: task.blob or task.result or b"null"

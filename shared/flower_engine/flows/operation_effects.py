@@ -5,14 +5,15 @@ What is taken and refused is what the transitions take and refuse (``operator/re
 ``tests/scripts/test_operation_effects.py`` holds them against each other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn
 
 import msgspec
 
 from flower_engine.errors import RefusedError
+from flower_engine.model.cleanup import cleanup_of, spared_tasks
 from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, VANISHED
-from flower_engine.model.events import FlowCancelled, FlowRerun, TaskIgnored, TasksPassed
+from flower_engine.model.events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import edges_of
 from flower_engine.model.fold_steps import STEPS
@@ -35,8 +36,9 @@ class Effect(msgspec.Struct, kw_only=True):
     ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
     or by their rules; ``vanished``: items of maps that are expanded anew; ``cut_off``: by a cancel;
-    ``kept``: they have ended, and stay so; ``ready``: they may start at once then. ``ends``: the flow does.
-    ``version``: the flow's, which it was told for."""
+    ``cleanup``: it spares these, and they run or wait before the flow ends; ``kept``: they have ended, and stay
+    so; ``ready``: they may start at once then. ``ends``: the flow does. ``version``: the flow's, which it was
+    told for."""
 
     version: int
     runs: list[int] = []
@@ -45,6 +47,7 @@ class Effect(msgspec.Struct, kw_only=True):
     passed_over: list[int] = []
     vanished: list[int] = []
     cut_off: list[int] = []
+    cleanup: list[int] = []
     kept: list[int] = []
     ready: list[int] = []
     ends: bool = False
@@ -89,6 +92,7 @@ def effect_of_rerun(
         gone_ignored=tuple(seq for seq in gone if flow.task(seq).status is Status.IGNORE),
         gone_suspended=tuple(seq for seq in gone if flow.task(seq).status is Status.SUSPEND),
         gone_waiting=tuple(seq for seq in gone if flow.task(seq).status is Status.WAIT),
+        ending=flow.is_ending,
     )
     STEPS[FlowRerun](flow, event)
     effect = before.effect(flow, _pass_over(flow))
@@ -139,11 +143,17 @@ def effect_of_cancel(flow: FlowState) -> Effect:
         RefusedError: it would be refused.
     """
     _refuse_ended(flow)
-    before = _Before(flow)
+    before, spared = _Before(flow), cleanup_of(flow)
     open_tasks = {
-        status: tuple(task.planned.seq for task in flow.tasks if task.status is status and not task.has_ended)
+        status: tuple(
+            task.planned.seq
+            for task in flow.tasks
+            if task.status is status and not task.has_ended and task.planned.seq not in spared
+        )
         for status in (Status.WAIT, Status.RUNNING, Status.SUSPEND)
     }
+    if spared:
+        return _effect_of_ending(flow, open_tasks, before)
     event = FlowCancelled(
         at=0,
         flow=flow.flow,
@@ -156,6 +166,26 @@ def effect_of_cancel(flow: FlowState) -> Effect:
     STEPS[FlowCancelled](flow, event)
     effect = before.effect(flow, [])
     effect.cut_off = sorted(event)
+    return effect
+
+
+def _effect_of_ending(
+    flow: FlowState, open_tasks: Mapping[Status, tuple[int, ...]], before: "_Before"
+) -> Effect:
+    event = FlowEnding(
+        at=0,
+        flow=flow.flow,
+        v=flow.version + 1,
+        by=_BY,
+        cause="cancel",
+        waiting=open_tasks[Status.WAIT],
+        running=open_tasks[Status.RUNNING],
+        suspended=open_tasks[Status.SUSPEND],
+    )
+    STEPS[FlowEnding](flow, event)
+    effect = before.effect(flow, _pass_over(flow))
+    effect.cut_off = sorted(event)
+    effect.cleanup = [task.planned.seq for task in flow.tasks if not task.has_ended]
     return effect
 
 
@@ -215,6 +245,7 @@ class _Again:
         self._kept: set[int] = set()
         self.gone: list[int] = []
         """Items of maps that are expanded anew."""
+        self._spared = spared_tasks([task.planned for task in flow.tasks]) if flow.ruled else frozenset[int]()
         self._again: dict[int, None] = {}
         self._stack: list[int] = []
 
@@ -225,7 +256,7 @@ class _Again:
             self._add(range(1, len(flow.tasks) + 1))
         elif selection == "failed":
             self._add(task.planned.seq for task in flow.tasks if task.status is Status.SUSPEND)
-            cut_off = flow.cancelled if flow.cancelled is not None and flow.ended_ms is not None else ()
+            cut_off = flow.cut_off if flow.ended_ms is not None else ()
             self._add(seq for seq in cut_off if flow.task(seq).status is Status.IGNORE)
         else:
             for seq in selection:
@@ -246,6 +277,8 @@ class _Again:
             if flow.task(seq).ended_as in (NOT_TAKEN, UNMET) and self._is_passed(flow.task(seq)):
                 cause = next((one for one in flow.task(seq).planned.depends_on if self._stays(one)), 0)
                 self._refuse("not-taken", str(seq), str(cause))
+        if flow.is_ending and (others := sorted(self._again.keys() - self._spared)):
+            self._refuse("ending", str(others[0]))
         for seq in sorted(self._again):
             task = flow.task(seq)
             if task.status is Status.RUNNING:
@@ -310,20 +343,23 @@ class _Again:
             seq = self._stack.pop()
             for dependent in flow.dependents[seq]:
                 behind = flow.task(dependent)
-                read_it = (
-                    self._scope == ""
-                    and flow.task(seq).status.is_final
-                    and (behind.status in (Status.FINISH, Status.SUSPEND) or _began_with(behind, seq))
-                    and is_read_by(behind.planned, seq)
-                    and _uses(behind, seq)
+                follows = (
+                    self._scope == "" and _uses(behind, seq) and self._is_followed(flow.task(seq), behind)
                 )
-                if self._scope != "dependents" and not read_it:
+                if self._scope != "dependents" and not follows:
                     continue
                 if not self._keeps_its_answer(behind):
                     self._add([dependent])
                 elif dependent not in self._kept:
                     self._kept.add(dependent)
                     self._stack += [dependent] if self._scope == "dependents" else []
+
+    def _is_followed(self, task: TaskState, behind: TaskState) -> bool:
+        """Whether what has run behind a task read what goes of it, or cleaned up."""
+        seq, has_run = task.planned.seq, behind.status in (Status.FINISH, Status.SUSPEND)
+        if task.status.is_final and is_read_by(behind.planned, seq) and (has_run or _began_with(behind, seq)):
+            return True
+        return task.has_ended and has_run and behind.planned.seq in self._spared
 
     def _keeps_its_answer(self, task: TaskState) -> bool:
         """Whether it has waited for the world, and what came of it stays; decisions are made anew."""

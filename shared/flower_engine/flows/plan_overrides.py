@@ -94,6 +94,7 @@ def overridden(
         plan.workflow,
         keyed,
         timeout_ms=plan.timeout_ms,
+        cleanup_ms=plan.cleanup_ms,
         keying=plan.keying,
         definition=plan.definition,
         parameters=flow.values,

@@ -177,6 +177,7 @@ def compile_plan(definition: WorkflowDefinition, version_hash: str) -> FlowPlan:
         definition.name,
         planned,
         timeout_ms=definition.timeout_ms,
+        cleanup_ms=definition.cleanup_timeout_ms,
         keying=definition.keying,
         definition=version_hash,
         takes=flow_parameters_of(definition, planned),

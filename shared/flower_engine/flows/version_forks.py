@@ -69,6 +69,7 @@ async def version_fork(
         state.workflow,
         [new.keying.keyed(task) for task in planned],
         timeout_ms=new.timeout_ms,
+        cleanup_ms=new.cleanup_ms,
         forked_from=state.flow,
         taken={
             seq: task.blob or task.result or b"null"

@@ -14,6 +14,7 @@ from flower_engine.model.event_meaning import MEANINGS, Move, named_tasks
 from flower_engine.model.events import (
     AnyEvent,
     FlowCancelled,
+    FlowEnding,
     FlowEvent,
     FlowSnapshot,
     FlowTimedOut,
@@ -28,14 +29,17 @@ from flower_engine.model.status import Status
 
 WANTED: LiteralString = """
 type IN ('task.suspended', 'task.overdue', 'flow.timed_out', 'task.ignored', 'flow.rerun', 'flow.cancelled',
-  'flow.snapshot', 'schedule.missed', 'task.given_up')
+  'flow.ending', 'flow.snapshot', 'schedule.missed', 'task.given_up')
 OR type = 'task.awaiting' AND (event IS NULL OR event ->> 'kind' = 'approval')
-OR type IN ('task.finished', 'tasks.passed') AND (event IS NULL OR event -> 'ends' = 'true')
+OR type IN ('task.finished', 'task.answered', 'tasks.passed') AND (event IS NULL OR event -> 'ends' = 'true')
 """
 """SQL over a row of the archive: whether it may be an occasion, or change how many tasks are in Suspend."""
 
 Suspended = MutableMapping[str, int]
-"""Flows with tasks in Suspend, and how many; others are not in it."""
+"""Flows with tasks in Suspend, and how many; others are not in it. Of a flow that is ending because it was
+cancelled, which is told already, it is so many more."""
+
+_CANCELLED = 1_000_000  # more than a flow has tasks
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +79,14 @@ def moments_of(event: AnyEvent, suspended: Suspended) -> Moment | None:
         return None
     if isinstance(event, TaskAwaiting):
         return _asked(event)
-    before = suspended.pop(event.flow, 0)
+    was_cancelled, before = divmod(suspended.pop(event.flow, 0), _CANCELLED)
     now = _suspended_after(event, before)
     ends = MEANINGS[type(event)].end == "always" or getattr(event, "ends", False)
-    if ends and (not now or isinstance(event, FlowCancelled)):
+    is_cancelled = isinstance(event, FlowEnding) and event.cause == "cancel"
+    if not ends and (now or was_cancelled or is_cancelled):
+        suspended[event.flow] = now + (_CANCELLED if was_cancelled or is_cancelled else 0)
+    if is_cancelled or (ends and not was_cancelled and (not now or isinstance(event, FlowCancelled))):
         return _end(event)
-    if now and not ends:
-        suspended[event.flow] = now
     is_failure = isinstance(event, TaskSuspended | TaskGivenUp | TaskOverdue | FlowTimedOut | FlowSnapshot)
     return _failure(event) if is_failure and now and not before else None  # of what is given up, it was told
 
@@ -117,7 +122,7 @@ def _asked(event: TaskAwaiting) -> Moment | None:
 
 
 def _end(event: FlowEvent) -> Moment:
-    if not isinstance(event, FlowCancelled):
+    if not isinstance(event, FlowCancelled | FlowEnding):
         return Moment(occasion="flow.finished", at=event.at, flow=event.flow, version=event.v)
     return Moment(
         occasion="flow.cancelled",

@@ -134,6 +134,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         order=order,
         flags="".join(flags),
         timeout_ms=int(texts.get("t", 0)),
+        cleanup_ms=int(texts.get("T", 0)),
         tasks=[_task(texts, number) for number in numbers],
         active=int(texts["a"]) if "a" in texts else None,
         kept=int(kept[1]) if kept else None,

@@ -15,7 +15,7 @@ from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.quoting import short
 from flower_engine.model.reference_forms import is_task_name
 from flower_engine.model.references import known_value, scan_parameters
-from flower_engine.model.rule_checks import problems_of_rules
+from flower_engine.model.rule_checks import problems_of_rules, rule_in_flows
 from flower_engine.model.task_spec import (
     MAX_ATTEMPTS,
     MAX_DURATION_MS,
@@ -103,7 +103,8 @@ class Keying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow.
+    """A named DAG of task definitions, in any order; ``timeout_ms`` is that of a whole flow,
+    ``cleanup_timeout_ms`` that of its cleanup (None: see ``cleanup.py``).
 
     ``parameters_schema`` is a JSON Schema of what flows take; None: they take what ``$param`` names.
     ``returns`` is what a flow returns, with references; None: nothing.
@@ -112,6 +113,7 @@ class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     tasks: tuple[TaskDefinition, ...]
     timeout_ms: int | None = None
+    cleanup_timeout_ms: int | None = None
     parameters_schema: dict[str, Any] | None = None
     returns: Any = None
     labels: dict[str, str] = {}
@@ -171,6 +173,7 @@ def plan_flow(definition: WorkflowDefinition) -> tuple[PlannedTask, ...]:
         raise TooLargeError(name, [f"it has {len(tasks)} tasks; a flow may have {MAX_TASKS}"])
     _refuse_edges(name, sum(len(task.depends_on or ()) for task in tasks))
     problems = _problems_of_rows(name, tasks, definition.timeout_ms)
+    problems += _problems_of_duration("its cleanup timeout", definition.cleanup_timeout_ms)
     in_header = problems_of_header(
         name, definition.parameters_schema, definition.labels, definition.description
     )
@@ -233,6 +236,7 @@ def _planned(
     else:
         depends_on = tuple(sorted(number[other] for other in task.depends_on))
     said = msgspec.structs.asdict(task)
+    said["rule"] = rule_in_flows(task)
     if task.when is not None:
         said["when"] = when = (number[task.when[0]], task.when[1])
         depends_on = tuple(sorted({*depends_on, when[0]}))

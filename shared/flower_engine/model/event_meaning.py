@@ -154,7 +154,7 @@ TASK_FACTS = (
     *("attempt", "lease", "worker", "used", "started_ms", "lost", "failures", "error", "progress"),
     *PASSING_FACTS,
 )
-FLOW_FACTS = ("paused", "cancelled")
+FLOW_FACTS = ("paused", "cancelled", "ending")
 _PLAN_FACTS = ("body", "parameters", "keys")  # of a task's plan, which the state holds as a whole
 
 _BEGAN_ANEW = ("lost", "failures", "error")
@@ -299,6 +299,19 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         flow_sets={"cancelled": THE_EVENT},
         flow_forgets=("paused",),
         end="always",
+        ends_attempt="cancelled",
+    ),
+    events.FlowEnding: Meaning(
+        moves=(
+            Move("waiting", (WAIT,), IGNORE, kind=CUT_OFF),
+            Move("running", (RUNNING,), IGNORE, kind=CUT_OFF),
+            Move("suspended", (SUSPEND,), IGNORE, kind=CUT_OFF, of_kinds=("",)),
+            Move("given_up", (SUSPEND,), SUSPEND, kind=GIVEN_UP, of_kinds=("",)),
+        ),
+        sets={"ignored_by": Said("by"), "ignore_reason": Said("reason", instead="the flow is ending")},
+        flow_sets={"ending": "begins", "cancelled": "cancels"},
+        flow_forgets=("paused",),
+        end="said",
         ends_attempt="cancelled",
     ),
     events.FlowPaused: Meaning(flow_sets={"paused": THE_EVENT}),

@@ -51,7 +51,8 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
 
     ``order`` places the flow's tasks behind those registered before it in their lanes. ``key`` is the
     idempotency key, ``start_ms`` the time before which nothing starts, ``timeout_ms`` how long the flow may
-    take from then on. Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
+    take from then on, ``cleanup_ms`` how long its cleanup may (0: as ``cleanup.py`` has it).
+    Of ``forked_from`` the tasks in ``taken`` are Finish with these results, those in
     ``blobs`` are Finish with results that lie there, those in ``ignored`` are Ignore, with the results in
     ``stand_ins`` if an operator gave any, and those in ``passed`` are Ignore, passed over by their rule
     (``unmet``: by their decision).
@@ -64,6 +65,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     order: int
     tasks: tuple[PlannedTask, ...]
     timeout_ms: int = 0
+    cleanup_ms: int = 0
     forked_from: str = ""
     taken: dict[int, msgspec.Raw] = {}
     blobs: dict[int, BlobRef] = {}
@@ -306,11 +308,13 @@ class TaskIgnored(FlowEvent, frozen=True, tag="task.ignored"):
 
 class TaskUnignored(FlowEvent, frozen=True, tag="task.unignored"):
     """Ignore -> Wait, before anything that depends on it has started; the flow is under way (again).
-    ``behind``: tasks that their rules had passed over because of it, which wait again, too."""
+    ``behind``: tasks that their rules had passed over because of it, which wait again, too. ``ending``: the
+    flow is ending, and goes on with that."""
 
     task: int
     by: str
     behind: tuple[int, ...] = ()
+    ending: bool = False
 
 
 class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
@@ -318,7 +322,8 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     under way again. ``bodies`` holds, whole, those of them that are of another version of the workflow from
     here on. ``parameters`` holds all parameters of tasks whose parameters were changed, ``keys`` the keys of
     those that wait by other ones from here on. Of maps that are to be expanded anew, ``gone_...`` are the
-    items that they had, by where these stood: -> Ignore."""
+    items that they had, by where these stood: -> Ignore. ``ending``: the flow is ending, and goes on with
+    that."""
 
     by: str
     finished: tuple[int, ...] = ()
@@ -332,6 +337,7 @@ class FlowRerun(FlowEvent, frozen=True, tag="flow.rerun"):
     gone_ignored: tuple[int, ...] = ()
     gone_suspended: tuple[int, ...] = ()
     gone_waiting: tuple[int, ...] = ()
+    ending: bool = False
 
     @property
     def gone(self) -> Iterator[int]:
@@ -355,6 +361,37 @@ class FlowCancelled(FlowEvent, frozen=True, tag="flow.cancelled"):
     def __iter__(self) -> Iterator[int]:
         """Every task that was cut off."""
         return chain(self.waiting, self.running, self.suspended)
+
+
+class FlowEnding(FlowEvent, frozen=True, tag="flow.ending"):
+    """The flow ends, but for the tasks that clean up (``cleanup.py``), which go on until ``until_ms`` at
+    most. ``cause``: ``cancel``, by whom and why; or ``timeout``: it took too long, or its cleanup did, which
+    ``ends`` says. Named by where they stood: everything else that has not ended -> Ignore, but what is
+    ``given_up`` because of a timeout: it stays Suspend, and has ended."""
+
+    cause: Literal["cancel", "timeout"]
+    by: str
+    reason: str = ""
+    until_ms: int = 0
+    waiting: tuple[int, ...] = ()
+    running: tuple[int, ...] = ()
+    suspended: tuple[int, ...] = ()
+    given_up: tuple[int, ...] = ()
+    ends: bool = False
+
+    @property
+    def cancels(self) -> "FlowEnding | None":
+        """The event itself, if it is of a cancel."""
+        return self if self.cause == "cancel" else None
+
+    @property
+    def begins(self) -> "FlowEnding | None":
+        """The event itself, if a cleanup begins with it."""
+        return None if self.ends else self
+
+    def __iter__(self) -> Iterator[int]:
+        """Every task that it ends."""
+        return chain(self.waiting, self.running, self.suspended, self.given_up)
 
 
 class FlowTimedOut(FlowEvent, frozen=True, tag="flow.timed_out"):
@@ -438,7 +475,8 @@ class KeptSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     """A flow under way as it stands; what led there, or a part of it, is lost. ``tasks[seq - 1]`` is task
-    ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on. ``signals``
+    ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on; of one that
+    is ``ending`` (because of what), when its cleanup has. ``signals``
     are those that it keeps, ``signal_ids`` those of all that it ever got."""
 
     workflow: str
@@ -448,6 +486,8 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     timeout_due_ms: int = 0
     start_ms: int = 0
     paused: bool = False
+    ending: Literal["", "cancel", "timeout"] = ""
+    cleanup_ms: int = 0
     key: str = ""
     schedule: str = ""
     slot: int = 0
@@ -486,7 +526,14 @@ AnyTaskEvent = (
 )
 AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | TaskExpanded | FlowSignalled
 AnyOperatorEvent = (
-    TaskIgnored | TaskUnignored | FlowRerun | FlowCancelled | FlowPaused | FlowResumed | FlowPrioritised
+    TaskIgnored
+    | TaskUnignored
+    | FlowRerun
+    | FlowCancelled
+    | FlowEnding
+    | FlowPaused
+    | FlowResumed
+    | FlowPrioritised
 )
 AnyRuleEvent = TaskGivenUp | TasksPassed
 AnyFlowEvent = (

@@ -1,5 +1,7 @@
 """Lines of source that write what an event says of a task into it, from the table of meanings."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from flower_engine.model.event_meaning import (
@@ -23,10 +25,11 @@ def fact_lines(meaning: Meaning, move: Move, kind: type[msgspec.Struct]) -> list
     ``forget_<fact>``, it is set when the fact is forgotten.
     """
     fields = kind.__struct_fields__
-    lines = _moved(move, meaning)
+    sets = {fact: said for fact, said in meaning.sets.items() if _is_held(move, fact)}
+    lines = _moved(move, sets)
     if move.to is not None and "ended_as" in fields:
         lines.append(f"task.ended_as = {move.kind!r}")
-    lines += [_set(fact, said) for fact, said in meaning.sets.items() if fact in fields]
+    lines += [_set(fact, said) for fact, said in sets.items() if fact in fields]
     for fact in meaning.forgets:
         lines.append(f"task.{fact} = {0 if fact in COUNTED_FACTS else None}")
         if f"forget_{fact}" in fields:
@@ -39,12 +42,17 @@ def held_value(fact: str, value: str) -> str:
     return _HELD_AS.get(fact, "{}").format(value)
 
 
-def _moved(move: Move, meaning: Meaning) -> list[str]:
+def _is_held(move: Move, fact: str) -> bool:
+    """Whether a task has the fact where it stands then: some go with another status alone."""
+    return move.to is None or fact not in PASSING_FACTS or fact in STANDING[move.to].facts
+
+
+def _moved(move: Move, sets: Mapping[str, Said]) -> list[str]:
     """It stands elsewhere: what went with the status before is over."""
     if move.to is None:
         return []
     since = STANDING[move.to].since
-    over = [f"task.{fact} = " for fact in PASSING_FACTS if fact not in {since, *meaning.sets}]
+    over = [f"task.{fact} = " for fact in PASSING_FACTS if fact not in {since, *sets}]
     lines = [f"task.status = status_{int(move.to)}", f"{''.join(over)}None"]
     return [*lines, f"task.{since} = event.at"] if since else lines
 

@@ -106,5 +106,6 @@ def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> It
     is_counted = "a" in held.flags or ("n" not in held.flags and {"s", "S"}.intersection(held.flags))
     if is_counted and held.active != active and not is_releasing:
         yield f"flow {flow_id}: {held.active} active tasks are counted, its events say {active}"
-    if "z" in held.flags and active and "n" not in held.flags:
+    needs_place = {"n", "e", "E"}.isdisjoint(held.flags)
+    if "z" in held.flags and active and needs_place:
         yield f"flow {flow_id} gave its place back with {active} active tasks"

@@ -4,9 +4,10 @@ import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.end_kinds import GIVEN_UP, EndedAs
+from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, EndedAs
 from flower_engine.model.events import (
     FlowCancelled,
+    FlowEnding,
     FlowPaused,
     FlowRegistered,
     KeptSignal,
@@ -92,7 +93,9 @@ class TaskState(msgspec.Struct, kw_only=True):
 class FlowState(msgspec.Struct, kw_only=True):
     """One flow at a moment; ``tasks[seq - 1]`` is task ``seq``; ``left`` counts tasks that have not
     ended, ``suspended`` those in Suspend; ``suspended_ms`` is when a task was last suspended, None while none
-    is. ``ruled``: its tasks have rules, or say what follows a failure (see ``fold_rules.py``).
+    is. ``cancelled`` is the cancel that ended it, or is ending it; ``ending`` what its cleanup began with,
+    also when that is over. ``ruled``: its tasks have rules, or say what follows a failure (see
+    ``fold_rules.py``).
     ``signals`` are those that it keeps, by id, oldest first; ``signal_ids`` those of all that it ever got.
     """
 
@@ -108,7 +111,8 @@ class FlowState(msgspec.Struct, kw_only=True):
     suspended: int = 0
     ended_ms: int | None = None
     suspended_ms: int | None = None
-    cancelled: FlowCancelled | None = None
+    cancelled: FlowCancelled | FlowEnding | None = None
+    ending: FlowEnding | None = None
     paused: FlowPaused | None = None
     ruled: bool = False
     signals: dict[str, KeptSignal] = msgspec.field(default_factory=dict[str, KeptSignal])
@@ -121,6 +125,18 @@ class FlowState(msgspec.Struct, kw_only=True):
             task.status is Status.RUNNING or task.is_ready or task.gives_up_ms is not None
             for task in self.tasks
         )
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether all that is left of it is its cleanup."""
+        return self.ending is not None and self.ended_ms is None
+
+    @property
+    def cut_off(self) -> tuple[int, ...]:
+        """The tasks that a cancel, or a timeout with a cleanup, cut off, and that stand so still."""
+        if self.cancelled is None and self.ending is None:
+            return ()
+        return tuple(task.planned.seq for task in self.tasks if task.ended_as == CUT_OFF)
 
     def task(self, seq: int) -> TaskState:
         """Task ``seq`` (1..n)."""

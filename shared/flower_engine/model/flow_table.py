@@ -67,6 +67,7 @@ class FlowRow(msgspec.Struct, frozen=True, rename="camel"):
     paused_by: str | None
     cancelled_ms: int | None
     cancelled_by: str | None
+    ending_ms: int | None
 
 
 class FlowPlan(msgspec.Struct, frozen=True, rename="camel"):
@@ -158,6 +159,7 @@ class FlowTable:
             paused_by=state.paused and state.paused.by,
             cancelled_ms=state.cancelled and state.cancelled.at,
             cancelled_by=state.cancelled and state.cancelled.by,
+            ending_ms=state.ending and state.ending.at,
         )
 
     def plan(self) -> FlowPlan:

@@ -12,10 +12,11 @@ from flower_engine.model.status import Status
 
 Waiting = Literal["dependencies", "ready", "retry", "awaiting"]
 Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
-OfFlow = Literal["underWay", "paused", "ended"]
+OfFlow = Literal["underWay", "paused", "ending", "ended"]
 Stage = Waiting | Literal["running", "held"] | Ended | OfFlow
 """Where a task stands: it waits for others, for a worker, for its retry or for the world; it runs; somebody
-must decide; or how it has ended. The flow as a whole is under way, paused, or has ended."""
+must decide; or how it has ended. The flow as a whole is under way, paused, ending (its cleanup
+goes on), or has ended."""
 
 STAGES: tuple[Stage, ...] = (*get_args(Waiting), "running", "held", *get_args(Ended), *get_args(OfFlow))
 _BY_STATUS = {
@@ -91,7 +92,9 @@ class TimelineMaker:
 def _stage_of_flow(flow: FlowState) -> int:
     if flow.ended_ms is not None:
         return STAGES.index("ended")
-    return STAGES.index("underWay" if flow.paused is None else "paused")
+    if flow.paused is not None:
+        return STAGES.index("paused")
+    return STAGES.index("ending" if flow.is_ending else "underWay")
 
 
 def _stage(task: TaskState) -> int:

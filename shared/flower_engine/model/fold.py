@@ -15,6 +15,7 @@ from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
     awaiting_of,
     ended_as,
+    ending_of,
     pause_of,
     progress_of,
     registration_of,
@@ -103,6 +104,9 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
     flow = _begin(registration_of(event, known and known.registered))
     if event.paused:
         flow.paused = (known and known.paused) or pause_of(event)
+    if event.ending:
+        flow.ending = (known and known.ending) or ending_of(event)
+        flow.cancelled = (known and known.cancelled) or (flow.ending and flow.ending.cancels)
     flow.signals = {signal.id: signal for signal in event.signals}
     flow.signal_ids = set(event.signal_ids)
     for seq, found in enumerate(event.tasks, start=1):

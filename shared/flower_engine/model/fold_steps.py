@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.cleanup import expect_cleanup, expect_ending
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import GIVEN_UP, NOT_TAKEN
-from flower_engine.model.event_meaning import MEANINGS, Meaning, Move, named_tasks
+from flower_engine.model.event_meaning import MEANINGS, THE_EVENT, Meaning, Move, named_tasks
 from flower_engine.model.events import AnyEvent, KeptSignal
 from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
@@ -44,7 +45,7 @@ def _step(meaning: Meaning) -> Step:
         steps.append(ITEMS[meaning.items])
     steps += [_giving(fact, field) for field, fact in meaning.of_each.items()]
     steps += [_giving_all(fact, field) for fact, field in meaning.of_all.items()]
-    steps += [_setting(fact) for fact in meaning.flow_sets]
+    steps += [_setting(fact, field) for fact, field in meaning.flow_sets.items()]
     steps += [_forgetting(fact) for fact in meaning.flow_forgets]
     if meaning.of_each and meaning.about == "flow":
         steps.append(count_given)
@@ -52,6 +53,8 @@ def _step(meaning: Meaning) -> Step:
         steps.append(_SIGNALS[meaning.signal])
     if meaning.end:
         steps.append(_ENDS[meaning.end])
+    if "ending" in meaning.flow_sets:
+        steps.append(expect_ending)
     if len(steps) == 1:
         return steps[0]
 
@@ -270,8 +273,16 @@ def _give(task: TaskState, fact: str, value: Any) -> None:
         setattr(task, fact, value if fact == "blob" else bytes(value))
 
 
-def _setting(fact: str) -> Step:
-    return lambda flow, event: setattr(flow, fact, event)
+def _setting(fact: str, field: str) -> Step:
+    if field == THE_EVENT:
+        return lambda flow, event: setattr(flow, fact, event)
+
+    def step(flow: FlowState, event: Any) -> None:
+        value = getattr(event, field)
+        if value is not None:
+            setattr(flow, fact, value)
+
+    return step
 
 
 def _forgetting(fact: str) -> Step:
@@ -293,8 +304,10 @@ def _end(flow: FlowState, event: Any) -> None:
     flow.ended_ms = event.at
 
 
-def _begin_anew(flow: FlowState, _event: Any) -> None:
-    flow.ended_ms = flow.cancelled = None
+def _begin_anew(flow: FlowState, event: Any) -> None:
+    expect_cleanup(flow, event)
+    if not event.ending:
+        flow.ended_ms = flow.cancelled = flow.ending = None
 
 
 _ENDS: Mapping[str, Step] = {"said": _end_if_said, "always": _end, "over": _begin_anew}

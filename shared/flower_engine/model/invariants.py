@@ -88,6 +88,13 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
         yield f"flow {flow.flow}: it waits for its start, but was registered to start at once"
     if held.timeout_ms != flow.registered.timeout_ms:
         yield f"flow {flow.flow}: timeout {held.timeout_ms}, its events say {flow.registered.timeout_ms}"
+    if held.cleanup_ms != flow.registered.cleanup_ms:
+        yield f"flow {flow.flow}: cleanup {held.cleanup_ms}, its events say {flow.registered.cleanup_ms}"
+    ending = "" if flow.ending is None else {"cancel": "e", "timeout": "E"}[flow.ending.cause]
+    if {"e", "E"}.intersection(held.flags) != set(ending):
+        yield f"flow {flow.flow}: its flags are {held.flags!r}; its events say that it is ending: {ending!r}"
+    if ending and f"f:{flow.flow}" not in live.timers:
+        yield f"flow {flow.flow}: it is ending, and no timer bounds its cleanup"
     if len(held.tasks) != len(flow.tasks):
         yield f"flow {flow.flow} has {len(held.tasks)} tasks, its events say {len(flow.tasks)}"
         return
@@ -226,5 +233,7 @@ def _timers(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) 
         flow_id = member.split(":")[1]
         if member[0] == "f" and flow_id in live.flows and "w" in live.flows[flow_id].flags:
             yield f"timer {member} ticks before its flow has begun"
-        if flow_id not in live.flows or (member[0] == "f" and not live.flows[flow_id].timeout_ms):
+        held = live.flows.get(flow_id)
+        is_bounded = held is not None and (held.timeout_ms or {"e", "E"}.intersection(held.flags))
+        if held is None or (member[0] == "f" and not is_bounded):
             yield f"timer {member} is for nothing that is under way"

@@ -58,6 +58,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     order: int
     flags: str
     timeout_ms: int
+    cleanup_ms: int = 0
     tasks: list[LiveTask]
     active: int | None = None
     kept: int | None = None

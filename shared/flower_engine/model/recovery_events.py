@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from flower_engine.model.beginnings import FlowBeginning
 from flower_engine.model.events import (
     AnyEvent,
+    FlowEnding,
     FlowRerun,
+    FlowSnapshot,
     FlowTimedOut,
     TaskError,
     TaskIgnored,
@@ -46,14 +48,19 @@ def lapses_of_recovery(flow: FlowState, now_ms: int) -> list[TaskLapsed]:
 def timeout_due_ms(events: Iterable[AnyEvent]) -> int | None:
     """When the flow of these events, in order, has taken too long; None: never, or that was said already.
 
-    The time begins with the flow's start, and anew when an operator moves what failed or ended.
+    The time begins with the flow's start, and anew when an operator moves what failed or ended. Of one
+    that is ending it is that of its cleanup.
     """
-    timeout_ms, due_ms = 0, None
+    timeout_ms, due_ms, is_ending = 0, None, False
     for event in events:
         if isinstance(event, FlowBeginning):
             timeout_ms, due_ms = event.timeout_ms, event.due_ms
+            is_ending = isinstance(event, FlowSnapshot) and bool(event.ending)
+        elif isinstance(event, FlowEnding):
+            due_ms, is_ending = event.until_ms, True
         elif isinstance(event, FlowTimedOut):
             due_ms = None
         elif isinstance(event, FlowRerun | TaskUnignored | TaskIgnored):
-            due_ms = event.at + timeout_ms
-    return due_ms if timeout_ms else None
+            is_ending = is_ending and (isinstance(event, TaskIgnored) or event.ending)
+            due_ms = due_ms if is_ending else event.at + timeout_ms
+    return due_ms if timeout_ms or is_ending else None

@@ -17,7 +17,7 @@ from flower_engine.model.rule_texts import (
     hold_ms,
     known_rule,
 )
-from flower_engine.model.rules import FINISHED, READY
+from flower_engine.model.rules import FINISHED, READY, SETTLED
 from flower_engine.model.storable import unstorable_in
 from flower_engine.model.task_spec import MAX_DURATION_MS, TaskSpec
 
@@ -32,16 +32,22 @@ def problems_of_rules(
 ) -> Iterator[str]:
     """What is wrong, as sentences that name the row; ``tasks`` by task_seq, as ``references`` has them."""
     for index, task in enumerate(tasks):
-        if task.rule == READY and task.on_failure == HOLD and task.stand_in is None:
+        if task.rule == READY and task.on_failure == HOLD and task.stand_in is None and not task.finally_:
             continue
         row = f"row (task_id {name!r}, task_seq {task.task_seq})"
         yield from (f"{row}{problem}" for problem in _of_rule(index, tasks, references))
         yield from (f"{row}{problem}" for problem in _of_failure(task))
 
 
+def rule_in_flows(task: TaskSpec) -> str:
+    """The rule by which a task of a flow starts: what cleans up is ``settled`` unless it says another."""
+    return SETTLED if task.finally_ and task.rule == READY else task.rule
+
+
 def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionReferences) -> Iterator[str]:
     task = tasks[index]
-    rule = known_rule(task.rule)
+    said = rule_in_flows(task)
+    rule = known_rule(said)
     if rule is None:
         yield f" has the rule {short(task.rule)!r}, which is none of {', '.join(RULES)}"
         return
@@ -50,14 +56,15 @@ def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionRefere
     dependencies = len(_dependencies(index, tasks, references))
     if not dependencies:
         beside = "" if task.when is None else " beside its decision"
-        yield f" has the rule {task.rule!r} but depends on no task{beside}: say which in depends_on"
+        what = "cleans up (finally)" if task.finally_ else f"has the rule {said!r}"
+        yield f" {what} but depends on no task{beside}: say which in depends_on"
     elif rule.most > dependencies:
         yield f" has the rule {task.rule!r} but depends on {dependencies} only"
     for use in references.of_tasks[index].uses:
         if use.form.is_needed:
             yield (
                 f": parameters{use.at}: it needs the result of task {use.form.name!r}, but by the rule"
-                f' {task.rule!r} it may start without: give the reference "optional": true or a "default"'
+                f' {said!r} it may start without: give the reference "optional": true or a "default"'
             )
 
 

@@ -6,6 +6,7 @@ from flower_engine.model.decision_tasks import LEAST_RESULTS
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import PASSED, EndedAs
 from flower_engine.model.events import (
+    FlowEnding,
     FlowPaused,
     FlowRegistered,
     FlowSnapshot,
@@ -35,6 +36,7 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
         order=snapshot.order,
         tasks=_planned(snapshot.tasks),
         timeout_ms=snapshot.timeout_ms,
+        cleanup_ms=snapshot.cleanup_ms,
         start_ms=snapshot.start_ms,
         key=snapshot.key,
         schedule=snapshot.schedule,
@@ -59,6 +61,20 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
 def pause_of(snapshot: FlowSnapshot) -> FlowPaused:
     """The pause of a flow that was found paused; nobody knows by whom."""
     return FlowPaused(at=snapshot.at, flow=snapshot.flow, v=snapshot.v, by="")
+
+
+def ending_of(snapshot: FlowSnapshot) -> FlowEnding | None:
+    """What led to the cleanup of a flow that was found ending; nobody knows by whom, and since when."""
+    if not snapshot.ending:
+        return None
+    return FlowEnding(
+        at=snapshot.at,
+        flow=snapshot.flow,
+        v=snapshot.v,
+        cause=snapshot.ending,
+        by="",
+        until_ms=snapshot.timeout_due_ms,
+    )
 
 
 def progress_of(snapshot: FlowSnapshot, seq: int) -> TaskProgressed | None:

@@ -10,9 +10,11 @@ class Status(IntEnum):
     WAIT = 0  # flow.registered flow.rerun task.returned task.lapsed task.retrying task.unignored task.awaiting task.expanded  # noqa: E501 # all on the line
     # fmt: on
     RUNNING = 1  # task.started: from WAIT, by a claim
-    SUSPEND = 2  # task.suspended, task.overdue, flow.timed_out: held, failed for good; task.given_up
+    SUSPEND = (
+        2  # task.suspended, task.overdue, flow.timed_out: held, failed for good; task.given_up flow.ending
+    )
     FINISH = 3  # task.finished: from RUNNING; task.answered: from WAIT; flow.registered, of a fork; final
-    IGNORE = 9  # task.ignored, tasks.passed, flow.cancelled, flow.registered (fork), flow.rerun: passed over
+    IGNORE = 9  # task.ignored tasks.passed flow.cancelled flow.ending flow.registered (fork) flow.rerun: passed over
 
     @property
     def is_final(self) -> bool:

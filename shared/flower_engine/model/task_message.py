@@ -33,6 +33,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     on_failure: str = "hold"
     stand_in: Any = None
     when: tuple[int, bool] | None = None
+    finally_: bool = msgspec.field(default=False, name="finally")
     definition: str = ""
     slots: tuple[int, int, int] | None = None
     used: tuple[int, ...] = ()
@@ -52,6 +53,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     on_failure: str = "hold"
     stand_in: Any = None
     when: tuple[int, bool] | None = None
+    finally_: bool = msgspec.field(default=False, name="finally")
     definition: str = ""
     reads: dict[str, int] = {}
     refs: bool = False

@@ -20,14 +20,15 @@ class TaskRules(NamedTuple):
     on_failure: str
     when: tuple[int, bool] | None
     stand_in: Any
+    finally_: bool = False
 
     @classmethod
     def of(cls, task: PlannedTask) -> "TaskRules | None":
         """Those of a task; None: it starts when all it waits for has ended, and is held when it fails."""
-        if task.rule == "ready" and task.on_failure == "hold" and task.when is None:
+        if task.rule == "ready" and task.on_failure == "hold" and task.when is None and not task.finally_:
             return None
         word, most = rule_of(task.rule)
-        return cls(word, most, task.on_failure, task.when, task.stand_in)
+        return cls(word, most, task.on_failure, task.when, task.stand_in, task.finally_)
 
     @property
     def hold_ms(self) -> int | None:
@@ -36,8 +37,10 @@ class TaskRules(NamedTuple):
 
     def text(self) -> bytes:
         """As the hash holds it: rule, how many it needs, what follows a failure (a time in ms), whose branch
-        it is ("3t": if task 3 says true; "-": nobody's) and its stand-in as JSON (""; it has none)."""
+        it is ("3t": if task 3 says true; "-": nobody's), with "!" behind it if it cleans up, and its stand-in
+        as JSON (""; it has none)."""
         on_failure = self.on_failure if self.hold_ms is None else f"{HOLD}:{self.hold_ms}"
         stand_in = b"" if self.stand_in is None else spelled_out(_encode(self.stand_in))
         branch = "-" if self.when is None else f"{self.when[0]}{'t' if self.when[1] else 'f'}"
-        return f"{self.rule} {self.most} {on_failure} {branch} ".encode() + stand_in
+        mark = "!" if self.finally_ else ""
+        return f"{self.rule} {self.most} {on_failure} {branch}{mark} ".encode() + stand_in

@@ -109,3 +109,10 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Any,
         Meta(description="with onFailure pass: what its readers get; absent or null: it has no result"),
     ] = None
+    finally_: Annotated[
+        bool,
+        Meta(
+            description="it cleans up: a cancel and the flow's timeout spare it, and what only such tasks"
+            " lead to, and the flow is ending until they are done; its rule is settled unless it says another"
+        ),
+    ] = msgspec.field(default=False, name="finally")

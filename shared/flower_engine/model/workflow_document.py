@@ -70,6 +70,11 @@ def ms_of_seconds(seconds: float) -> int:
     return round(ms) if math.isfinite(ms) else -1
 
 
+def optional_ms(seconds: float | None) -> int | None:
+    """The same of what need not be said."""
+    return None if seconds is None else ms_of_seconds(seconds)
+
+
 def _seconds(ms: int | None) -> float | None:
     return None if ms is None else ms / 1000
 
@@ -190,6 +195,7 @@ class WorkflowDocument(Document):
     task_id: str
     tasks: list[TaskDocument]
     timeout_seconds: float | None = None
+    cleanup_timeout_seconds: float | None = None
     parameters_schema: dict[str, Any] | None = None
     returns: Any = None
     labels: dict[str, str] = {}
@@ -205,6 +211,7 @@ class WorkflowDocument(Document):
             description=definition.description,
             tasks=[_task_document(task) for task in definition.tasks],
             timeout_seconds=_seconds(definition.timeout_ms),
+            cleanup_timeout_seconds=_seconds(definition.cleanup_timeout_ms),
         )
 
     def to_model(self) -> WorkflowDefinition:
@@ -216,7 +223,8 @@ class WorkflowDocument(Document):
         return WorkflowDefinition(
             name=self.task_id,
             tasks=task_definitions(self.task_id, self.tasks),
-            timeout_ms=None if self.timeout_seconds is None else ms_of_seconds(self.timeout_seconds),
+            timeout_ms=optional_ms(self.timeout_seconds),
+            cleanup_timeout_ms=optional_ms(self.cleanup_timeout_seconds),
             parameters_schema=self.parameters_schema,
             returns=self.returns,
             labels=self.labels,

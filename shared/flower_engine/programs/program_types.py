@@ -57,6 +57,7 @@ class Program(Generic[P, R_co]):
             rule: "Rule | None" = None,
             on_failure: "OnFailure | None" = None,
             stand_in: object = None,
+            finally_: bool | None = None,
             after: Sequence[object] | None = None,
         ) -> "Program[P, R_co]":
             """The program with these options for its steps, besides those that were given before.
@@ -67,7 +68,8 @@ class Program(Generic[P, R_co]):
             that must have ended before, though their values are not used. ``rule``: when it starts, by how
             the tasks before it end, ``"ready"`` or :func:`~flower_engine.at_least` for example.
             ``on_failure``: what follows its failure for good, ``"give_up"`` or :func:`~flower_engine.hold`
-            for example; ``stand_in``: with ``"pass"`` what takes the place of its result.
+            for example; ``stand_in``: with ``"pass"`` what takes the place of its result. ``finally_``: it
+            cleans up, so a cancel and the flow's timeout spare it, and it runs however those before it end.
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

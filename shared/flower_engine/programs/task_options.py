@@ -188,6 +188,11 @@ class Checks:
     def option_stand_in(self, value: object) -> object:
         return value  # it is held against the result of the program, which a step knows
 
+    def option_finally_(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            self.fail("finally_", value, "is neither True nor False")
+        return value
+
     def option_after(self, value: object) -> tuple[object, ...]:
         if not isinstance(value, list | tuple):
             self.fail("after", value, "is no list: write after=[first, second]")

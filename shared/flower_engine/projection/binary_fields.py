@@ -22,7 +22,7 @@ _array_head = struct.Struct(">iiIii").pack
 
 # Object ids of the built-in types, which never change.
 TEXT, VARCHAR, NUMERIC, JSON, JSONB = 25, 1043, 1700, 114, 3802
-INTEGER, BIGINT, TIMESTAMPTZ = 23, 20, 1184
+INTEGER, BIGINT, TIMESTAMPTZ, BOOLEAN = 23, 20, 1184, 16
 
 
 def row_head(columns: int) -> bytes:
@@ -50,6 +50,11 @@ def jsonb(raw: bytes) -> bytes:
 def integer(value: int) -> bytes:
     """``integer``; struct.error beyond 32 bits."""
     return _integer(4, value)
+
+
+def boolean(value: bool) -> bytes:  # as a definition has it
+    """``boolean``."""
+    return _length(1) + (b"\x01" if value else b"\x00")
 
 
 def bigint(value: int) -> bytes:

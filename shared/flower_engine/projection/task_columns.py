@@ -54,7 +54,7 @@ NOT_IN_FLOWS = {
 }
 """Fields that a row of ``kr_task_stat`` does not show, each with the reason."""
 
-SELDOM = ("rule", "on_failure")
+SELDOM = ("rule", "on_failure", "finally_")
 """Fields of which a row of ``kr_task_stat`` has NULL for the default, as nearly every task has that."""
 
 _POSTGRES_TYPES = {str: "text", int: "integer", bool: "boolean", float: "double precision"}
@@ -65,10 +65,10 @@ DEFAULTS: dict[str, Any] = {name: SPEC_FIELDS[name].default for name in PLAIN}
 
 
 def columns_of_field(name: str) -> tuple[Column, ...]:
-    """The columns of ``ms_task_definition`` that hold a field."""
+    """The columns of ``ms_task_definition`` that hold a field; "_" ends what is a word of Python."""
     if name in _ODD:
         return _ODD[name]
-    return (Column(name, _POSTGRES_TYPES[SPEC_FIELDS[name].type]),)
+    return (Column(name.removesuffix("_"), _POSTGRES_TYPES[SPEC_FIELDS[name].type]),)
 
 
 DEFINITION_COLUMNS = tuple(column for name in SPEC_FIELDS for column in columns_of_field(name))

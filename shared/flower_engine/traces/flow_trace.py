@@ -34,7 +34,17 @@ class FlowTrace:
 
     __slots__ = (
         *("_attributes", "_began_ms", "_delayed_ms", "_events", "_final_ms", "_id", "_links", "_parent"),
-        *("_paused_ms", "_pauses", "_plan", "_plans", "_running", "_start_ms", "_suspended", "_waiting"),
+        *(
+            "_cancelled_by",
+            "_paused_ms",
+            "_pauses",
+            "_plan",
+            "_plans",
+            "_running",
+            "_start_ms",
+            "_suspended",
+            "_waiting",
+        ),
         *("_workflow", "flow", "has_ended", "trace"),
     )
 
@@ -60,6 +70,7 @@ class FlowTrace:
         self._waiting: dict[int, _Waiting] = {}  # only tasks that wait anew
         self._pauses: list[tuple[int, int]] = []
         self._paused_ms: int | None = None
+        self._cancelled_by: str | None = None
         self._events = SpanEvents()
 
     @property
@@ -243,9 +254,13 @@ class FlowTrace:
         if error is not None:
             said["error"] = error.message
         self._events.add(event.at, str(type(event).__struct_config__.tag), **said)
+        if isinstance(event, events.FlowEnding):
+            self._cancelled_by = event.by if event.cause == "cancel" else self._cancelled_by
         if isinstance(event, events.FlowPaused):
             self._paused_ms = event.at if self._paused_ms is None else self._paused_ms
-        elif self._paused_ms is not None and isinstance(event, events.FlowResumed | events.FlowCancelled):
+        elif self._paused_ms is not None and isinstance(
+            event, events.FlowResumed | events.FlowCancelled | events.FlowEnding
+        ):
             self._pauses.append((self._paused_ms, event.at))
             self._paused_ms = None
 
@@ -261,6 +276,7 @@ class FlowTrace:
     def _open_again(self, event: events.FlowEvent) -> None:
         """The flow had ended, and its span is told: what follows has a span of its own below that."""
         self.has_ended = False
+        self._cancelled_by = None
         self._parent = flow_span_id(self.flow)
         self._id = span_id(self.flow, 0, event.v, "again")
         self._began_ms = event.at
@@ -269,8 +285,9 @@ class FlowTrace:
 
     def _end(self, event: events.FlowEvent) -> Span:
         self.has_ended = True
-        how = "cancelled" if isinstance(event, events.FlowCancelled) else "finished"
-        error = f"cancelled by {event.by}" if isinstance(event, events.FlowCancelled) else None
+        by = event.by if isinstance(event, events.FlowCancelled) else self._cancelled_by
+        how = "finished" if by is None else "cancelled"
+        error = None if by is None else f"cancelled by {by}"
         return Span(
             trace=self.trace,
             id=self._id,

@@ -206,7 +206,8 @@ async def cancel(
     version: int | None = None,
     operation: str = "",
 ) -> Operated:
-    """Ends the flow: everything not final becomes Ignore, running attempts lose their leases.
+    """Ends the flow: everything not final becomes Ignore, running attempts lose their leases. What cleans up
+    is spared, and runs, unless the flow is ending already.
 
     Raises:
         MovedError, NotUnderWayError, LostError: as for every operation.
@@ -405,6 +406,10 @@ _REASONS = {
     ),
     "outdated": "task {0} was changed at the same moment; look at it again, then decide",
     "not-paused": "it is not paused",
+    "ending": (
+        "it is ending, and task {0} is none of its cleanup: wait until that is over, or cancel it again,"
+        " which ends it now"
+    ),
     "no-approval": "task {0} is no approval: nobody can answer it",
     "not-awaiting": "task {0} awaits no answer: it was answered already, or is not asked yet",
     "asked-anew": "task {0} was asked anew (attempt {1}, the answer is to attempt {2}); look at it again",

@@ -26,7 +26,7 @@ _register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
 
 _TOLD = (
-    *("timeout_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed", "unmet"),
+    *("timeout_ms", "cleanup_ms", "forked_from", "taken", "blobs", "ignored", "stand_ins", "passed", "unmet"),
     *("parameters", "definition"),
 )
 """Fields of the event that are left out where there is nothing to say, in their order."""
@@ -44,6 +44,7 @@ class FlowPlan:
         tasks: Sequence[PlannedTask],
         *,
         timeout_ms: int | None = None,
+        cleanup_ms: int | None = None,
         forked_from: str = "",
         taken: Mapping[int, bytes | BlobRef] | None = None,
         ignored: Collection[int] = (),
@@ -64,6 +65,7 @@ class FlowPlan:
         self.tasks = len(tasks)
         self.planned = tuple(tasks)
         self.timeout_ms = timeout_ms
+        self.cleanup_ms = cleanup_ms
         self.keying = keying or Keying()
         self.definition = definition
         self.takes = takes
@@ -108,6 +110,8 @@ class FlowPlan:
             fields += ("d0", ",".join(map(str, roots)))
         if timeout_ms:
             fields += ("t", timeout_ms)
+        if cleanup_ms:
+            fields += ("T", cleanup_ms)
         timed = any(task.timeout_ms or task.queue_timeout_ms or task.retry for task in tasks)
         args: list[Arg] = [
             len(tasks) - len(final),
@@ -118,6 +122,7 @@ class FlowPlan:
             self._tail(
                 tasks=tasks,
                 timeout_ms=timeout_ms,
+                cleanup_ms=cleanup_ms,
                 forked_from=forked_from,
                 taken={seq: result for seq, result in taken.items() if isinstance(result, bytes)},
                 blobs={seq: result for seq, result in taken.items() if isinstance(result, BlobRef)},

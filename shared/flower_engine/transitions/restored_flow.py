@@ -23,7 +23,7 @@ from flower_engine.transitions.task_fields import task_fields, typed_fields
 class Restored(msgspec.Struct, frozen=True):
     """An ended flow as the scripts take it: it is put back if Redis agrees that this was its end.
 
-    ``fields`` are names and values of its hash, flat. ``cut_off``: the tasks that a cancel cut off.
+    ``fields`` are names and values of its hash, flat. ``cut_off``: the tasks that its end cut off.
     ``position``: its whole history up to there was read. Where Redis remembers no end of the flow, it is put
     back only if no end behind this position is forgotten. ``ended_ms``: when it ended; nothing is put back of
     what is being pruned.
@@ -63,12 +63,16 @@ class Restored(msgspec.Struct, frozen=True):
         registered = flow.registered
         if registered.timeout_ms:
             fields += ("t", registered.timeout_ms)
+        if registered.cleanup_ms:
+            fields += ("T", registered.cleanup_ms)
         if registered.schedule:
             fields += ("S", slot_text(registered))
         # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
         flags = ("p" if timed else "") + ("h" if flow.paused else "")
         if parked:
             flags += "z"
+        if flow.ending is not None and flow.ended_ms is None:
+            flags += "e" if flow.ending.cause == "cancel" else "E"
         if registered.schedule:  # which hears of it when it goes on
             flags += "S"
         begun = any(task.attempt or task.status is Status.SUSPEND for task in tasks)
@@ -84,7 +88,7 @@ class Restored(msgspec.Struct, frozen=True):
         flags += data.flag
         counters = f"{flow.version} {flow.left} {flow.done} {flow.order}"
         fields += ("c", f"{counters} {flags}" if flags else counters)
-        return cls(flow.version, tuple(fields), tuple(flow.cancelled or ()), position, flow.ended_ms or 0)
+        return cls(flow.version, tuple(fields), flow.cut_off, position, flow.ended_ms or 0)
 
     def messages(self, tasks: Iterable[int]) -> dict[int, bytes]:
         """The messages of those of the tasks that there are."""

@@ -81,7 +81,7 @@ _COLUMNS = ", ".join(
         "stand_in::text",
         *_POLICY,
         *_PAIRS,
-        *PLAIN,
+        *(columns_of_field(name)[0].name for name in PLAIN),
     ]
 )
 _FREE_TEXTS = [name for name in PLAIN if SPEC_FIELDS[name].type is str and name not in ("program", "queue")]
@@ -91,7 +91,10 @@ _READ_MANY = f"""
 SELECT task_id, {_COLUMNS} FROM ms_task_definition WHERE task_id = ANY(%s) ORDER BY task_id, task_seq
 """.encode()  # noqa: S608
 
-_HEADER = "flow_timeout_seconds, parameters_schema::text, returns::text, labels::text, description"
+_HEADER = (
+    "flow_timeout_seconds, parameters_schema::text, returns::text, labels::text, description,"
+    " cleanup_timeout_seconds"
+)
 _READ_HEADERS = f"SELECT task_id, {_HEADER} FROM ms_workflow WHERE task_id = ANY(%s)".encode()  # noqa: S608
 
 _READ_HEADER = f"SELECT {_HEADER} FROM ms_workflow WHERE task_id = %s".encode()  # noqa: S608
@@ -112,9 +115,12 @@ _DELETE = "DELETE FROM ms_task_definition WHERE task_id = %s"
 _DELETE_WORKFLOW = "DELETE FROM ms_workflow WHERE task_id = %s"
 
 _WRITE_WORKFLOW = """
-INSERT INTO ms_workflow (task_id, flow_timeout_seconds, parameters_schema, returns, labels, description)
-SELECT %s, (said ->> 'timeout_ms')::numeric / 1000, said -> 'parameters_schema', said -> 'returns',
-    said -> 'labels', said ->> 'description' FROM (VALUES (%s::text::jsonb)) AS header (said)
+INSERT INTO ms_workflow (
+    task_id, flow_timeout_seconds, cleanup_timeout_seconds, parameters_schema, returns, labels, description
+)
+SELECT %s, (said ->> 'timeout_ms')::numeric / 1000, (said ->> 'cleanup_timeout_ms')::numeric / 1000,
+    said -> 'parameters_schema', said -> 'returns', said -> 'labels', said ->> 'description'
+FROM (VALUES (%s::text::jsonb)) AS header (said)
 """
 
 _NAMES = ", ".join(column.name for column in DEFINITION_COLUMNS)
@@ -371,7 +377,7 @@ def _row_of(task: TaskDefinition) -> dict[str, Any]:
         "when_is": task.when,
         **columns_of(task),
         **{
-            name: value
+            columns_of_field(name)[0].name: value
             for name, value, default in zip(PLAIN, _plain(task), _DEFAULTS, strict=True)
             if value != default
         },

@@ -11,13 +11,14 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.storable import is_unstorable, problem_of_value
 from flower_engine.projection.definitions.policy_columns import timeout_of
 
-NO_HEADER: tuple[Any, ...] = (None, None, None, None, None)
+NO_HEADER: tuple[Any, ...] = (None, None, None, None, None, None)
 """The columns of a workflow that has no row."""
 
 
 def header_of(columns: Sequence[Any], problems: list[str]) -> dict[str, Any]:
     """The fields of a :class:`WorkflowDefinition` that the columns give: flow_timeout_seconds; as texts of
-    JSON parameters_schema, returns, labels; description. What makes no sense is added to ``problems``."""
+    JSON parameters_schema, returns, labels; description; cleanup_timeout_seconds. What makes no sense is
+    added to ``problems``."""
     seconds: Decimal | None = columns[0]
     schema, returns, labels = (
         _decoded(text, kind, what, name, problems)
@@ -29,6 +30,7 @@ def header_of(columns: Sequence[Any], problems: list[str]) -> dict[str, Any]:
     )
     return {
         "timeout_ms": timeout_of(seconds, "flow_timeout_seconds", problems),
+        "cleanup_timeout_ms": timeout_of(columns[5], "cleanup_timeout_seconds", problems),
         "parameters_schema": schema,
         "returns": returns,
         "labels": labels or {},
@@ -40,6 +42,7 @@ def encoded_header(definition: WorkflowDefinition) -> str | None:
     """The row of ``ms_workflow`` as JSON; None: nothing is said, and no row is needed."""
     said = {
         "timeout_ms": definition.timeout_ms,
+        "cleanup_timeout_ms": definition.cleanup_timeout_ms,
         "parameters_schema": definition.parameters_schema,
         "returns": definition.returns,
         "labels": definition.labels or None,

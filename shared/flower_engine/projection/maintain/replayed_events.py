@@ -7,6 +7,7 @@ from flower_engine.model.beginnings import FlowBeginning
 from flower_engine.model.events import (
     AnyEvent,
     FlowCancelled,
+    FlowEnding,
     FlowRegistered,
     FlowRerun,
     FlowTimedOut,
@@ -83,7 +84,7 @@ class Reading:
 
 
 def _named(event: AnyEvent) -> Iterable[int]:
-    if isinstance(event, FlowRerun | FlowCancelled | FlowTimedOut):
+    if isinstance(event, FlowRerun | FlowCancelled | FlowEnding | FlowTimedOut):
         return event
     task = getattr(event, "task", None)
     return () if task is None else (task,)

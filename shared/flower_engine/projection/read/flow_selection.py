@@ -29,11 +29,13 @@ _FAILED_WITH_TEXT = SQL("""EXISTS (
 
 class FlowSelection(msgspec.Struct, frozen=True, kw_only=True):
     """Which flows are meant; None and () mean all. ``failed``: (also) those that have ended with tasks that
-    were given up. ``text`` is looked for in errors of suspended tasks."""
+    were given up, ``ending``: those that end but for their cleanup. ``text`` is looked for in errors of
+    suspended tasks."""
 
     workflow: str | None = None
     statuses: tuple[Status, ...] = ()
     failed: bool = False
+    ending: bool = False
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
@@ -74,7 +76,9 @@ def conditions_of(selection: FlowSelection) -> tuple[list[Composable], dict[str,
     if selection.workflow is not None:
         conditions.append(SQL("flow.task_id = %(workflow)s"))
         values["workflow"] = selection.workflow
-    conditions += status_conditions(selection.statuses, values, failed=selection.failed)
+    conditions += status_conditions(
+        selection.statuses, values, failed=selection.failed, ending=selection.ending
+    )
     if selection.text is not None:
         conditions += [SQL("flow.suspended_ts IS NOT NULL"), _FAILED_WITH_TEXT]
         values["text"] = selection.text

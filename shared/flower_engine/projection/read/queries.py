@@ -28,7 +28,9 @@ _SUMMARY = SQL("""
     'key', flow.idempotency_key, 'forkedFrom', flow.forked_from,
     'startTs', extract(epoch FROM flow.start_ts), 'pausedTs', extract(epoch FROM flow.paused_ts),
     'pausedBy', flow.paused_by, 'cancelledTs', extract(epoch FROM flow.cancelled_ts),
-    'cancelledBy', flow.cancelled_by, 'workflowVersion', flow.definition, 'lostVersion', flow.lost_version,
+    'cancelledBy', flow.cancelled_by, 'endingTs', extract(epoch FROM flow.ending_ts),
+    'endingCause', flow.ending_cause, 'endingUntilTs', extract(epoch FROM flow.ending_until_ts),
+    'workflowVersion', flow.definition, 'lostVersion', flow.lost_version,
     'scheduleUid', flow.schedule, 'slotTs', extract(epoch FROM flow.slot_ts),
     'previousSlotTs', extract(epoch FROM flow.previous_slot_ts),
     'nextSlotTs', extract(epoch FROM flow.next_slot_ts),
@@ -57,6 +59,7 @@ _TASK = SQL("""
     'result', task.result, 'blob', task.blob,
     'hasStandIn', task.exec_status = 9 AND (task.result IS NOT NULL OR task.blob IS NOT NULL),
     'error', task.error, 'rule', coalesce(task.rule, 'ready'), 'onFailure', coalesce(task.on_failure, 'hold'),
+    'finally', coalesce(task.finally, false),
     'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken' WHEN 'w' THEN 'notTaken'
         WHEN 'c' THEN 'cancelled' WHEN 'v' THEN 'vanished' WHEN 'x' THEN 'givenUp' END,
     'itemOf', task.item_of, 'itemIndex', task.item_index, 'items', NULL,
@@ -100,12 +103,13 @@ _summary_decoder = msgspec.json.Decoder(FlowSummary, strict=False)
 
 class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which flows are asked for; None and () ask for all. ``failed``: (also) those that have ended with tasks
-    that were given up."""
+    that were given up. ``ending``: (also) those that end but for their cleanup."""
 
     workflow: str | None = None
     schedules: tuple[str, ...] | None = None  # their uids
     statuses: tuple[Status, ...] = ()
     failed: bool = False
+    ending: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
@@ -157,7 +161,7 @@ async def list_flows(
             SQL("flow.schedule = %(schedules)s") if is_one else SQL("flow.schedule = ANY(%(schedules)s)")
         )
         values["schedules"] = asked.schedules[0] if is_one else list(asked.schedules)
-    conditions += status_conditions(asked.statuses, values, failed=asked.failed)
+    conditions += status_conditions(asked.statuses, values, failed=asked.failed, ending=asked.ending)
     if asked.since is not None:
         conditions.append(SQL("flow.registered_ts >= %(since)s"))
         values["since"] = asked.since

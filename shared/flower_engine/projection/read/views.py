@@ -228,6 +228,17 @@ class FlowSummary(View, kw_only=True):
     paused_by: str | None
     cancelled_ts: Moment | None
     cancelled_by: str | None
+    ending_ts: Annotated[
+        Moment | None,
+        msgspec.Meta(
+            description="when a cancel or a timeout ended all of it but its cleanup; it is ending until"
+            " finishedTs"
+        ),
+    ] = None
+    ending_cause: Literal["cancel", "timeout"] | None = None
+    ending_until_ts: Annotated[Moment | None, msgspec.Meta(description="how long its cleanup may take")] = (
+        None
+    )
     workflow_version: str | None = None
     lost_version: int | None = None
     schedule: str | None = None
@@ -338,6 +349,9 @@ class TaskView(View):
     error: TaskError | None
     rule: Annotated[str, msgspec.Meta(description="when it starts, by how its dependencies end")]
     on_failure: Annotated[str, msgspec.Meta(description="what follows its failure for good")]
+    finally_: Annotated[
+        bool, msgspec.Meta(description="whether it cleans up: a cancel and the flow's timeout spare it")
+    ]
     ended_as: Annotated[
         EndWord | None, msgspec.Meta(description="how it has ended; null: it is Finish, or has not ended")
     ]
@@ -476,6 +490,9 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         paused_by=flow.paused and flow.paused.by,
         cancelled_ts=_moment(flow.cancelled and flow.cancelled.at),
         cancelled_by=flow.cancelled and flow.cancelled.by,
+        ending_ts=_moment(flow.ending and flow.ending.at),
+        ending_cause=flow.ending and flow.ending.cause,
+        ending_until_ts=_moment((flow.ending and flow.ending.until_ms) or None),
         workflow_version=flow.registered.definition or None,
         schedule_uid=flow.registered.schedule or None,
         slot_ts=_moment(flow.registered.slot or None),
@@ -545,6 +562,7 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         error=task.error,
         rule=planned.rule,
         on_failure=planned.on_failure,
+        finally_=planned.finally_,
         ended_as=END_WORDS.get(task.ended_as),
         gives_up_ts=_moment(task.gives_up_ms),
         not_taken=None,

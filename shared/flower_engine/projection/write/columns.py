@@ -71,6 +71,7 @@ def json_field(value: dict[str, Any]) -> bytes:
 
 
 INTEGER = Kind("integer", binary_fields.INTEGER, binary_fields.integer)
+BOOLEAN = Kind("boolean", binary_fields.BOOLEAN, binary_fields.boolean)
 BIGINT = Kind("bigint", binary_fields.BIGINT, binary_fields.bigint)
 NUMERIC = Kind("numeric", binary_fields.NUMERIC, binary_fields.numeric)
 TIME = Kind("timestamptz", binary_fields.TIMESTAMPTZ, binary_fields.timestamptz)

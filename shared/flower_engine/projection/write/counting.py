@@ -7,7 +7,7 @@ contradicts those before it is for ``flower verify`` to find.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flower_engine.model.event_meaning import MEANINGS, Meaning, Move
+from flower_engine.model.event_meaning import MEANINGS, THE_EVENT, Meaning, Move
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.fact_writers import fact_lines, held_value
 from flower_engine.model.made_functions import function_of
@@ -31,7 +31,11 @@ _ARRIVED = {
     Status.RUNNING: ["if flow.started_ms is None: flow.started_ms = event.at"],
     Status.SUSPEND: ["flow.suspended_ms = event.at"],
 }
-_SETS = {"paused": ["flow.pause_said, flow.paused = True, event"], "cancelled": ["flow.cancelled = event"]}
+_SETS = {
+    "paused": ["flow.pause_said, flow.paused = True, {0}"],
+    "cancelled": ["flow.cancelled = {0} or flow.cancelled"],
+    "ending": ["flow.ending = {0} or flow.ending"],
+}
 _FORGETS = {"paused": ["flow.pause_said, flow.paused = True, None"]}
 _GIVES = {"body": ["flow.task(seq).parameters, flow.task(seq).priority = value.parameters, value.priority"]}
 """What else a fact of a single task says: later events may change it by itself."""
@@ -49,7 +53,9 @@ _ENDS = {
     "": [],
     "said": ["if event.ends: flow.ended_ms = event.at"],
     "always": ["flow.ended_ms = event.at"],
-    "over": ["flow.reopened = True", "flow.ended_ms = flow.cancelled = None"],
+    "over": [
+        "if not event.ending: flow.reopened = True; flow.ended_ms = flow.cancelled = flow.ending = None"
+    ],
 }
 _REGISTERED = [
     "if flow.registered is not None: return",
@@ -72,8 +78,9 @@ def lines_of(meaning: Meaning) -> list[str]:
     for fact, field in meaning.of_all.items():
         lines += [f"flow.{fact} = event.{field}", *_GIVES_ALL.get(fact, ())]
     lines += _ITEMS[meaning.items]
-    for fact in meaning.flow_sets:
-        lines += _SETS[fact]
+    for fact, field in meaning.flow_sets.items():
+        value = "event" if field == THE_EVENT else f"event.{field}"
+        lines += [line.format(value) for line in _SETS[fact]]
     for fact in meaning.flow_forgets:
         lines += _FORGETS[fact]
     return lines + _ENDS[meaning.end]

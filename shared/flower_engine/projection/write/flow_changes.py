@@ -8,6 +8,7 @@ from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.events import (
     FlowCancelled,
+    FlowEnding,
     FlowPaused,
     FlowRegistered,
     TaskAwaiting,
@@ -76,7 +77,8 @@ class FlowChange(msgspec.Struct, gc=False):
     ended_ms: int | None = None
     suspended_ms: int | None = None
     reopened: bool = False
-    cancelled: FlowCancelled | None = None
+    cancelled: FlowCancelled | FlowEnding | None = None
+    ending: FlowEnding | None = None
     pause_said: bool = False
     paused: FlowPaused | None = None
     priority: int | None = None

@@ -95,6 +95,9 @@ COLUMNS = (
     _or_null("paused_by", WORD, "flow.paused and flow.paused.by", _IF_SAID),
     _or_null("cancelled_ts", TIME, "flow.cancelled and flow.cancelled.at", _UNLESS_REOPENED),
     _or_null("cancelled_by", WORD, "flow.cancelled and flow.cancelled.by", _UNLESS_REOPENED),
+    _or_null("ending_ts", TIME, "flow.ending and flow.ending.at", _UNLESS_REOPENED),
+    _or_null("ending_cause", WORD, "flow.ending and flow.ending.cause", _UNLESS_REOPENED),
+    _or_null("ending_until_ts", TIME, "(flow.ending and flow.ending.until_ms) or None", _UNLESS_REOPENED),
     _flag("reopened"),
     _flag("pause_said"),
 )

@@ -5,6 +5,7 @@ from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
     awaiting_of,
     ended_as,
+    ending_of,
     pause_of,
     progress_of,
     registration_of,
@@ -21,6 +22,8 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
     flow.replaces, flow.version = True, event.v
     flow.registered = registration_of(event, known and known.registered)
     flow.pause_said, flow.paused = True, pause_of(event) if event.paused else None
+    flow.ending = ending_of(event)
+    flow.cancelled = flow.ending and flow.ending.cancels
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.tasks[seq] = TaskChange(
             status=found.status,
@@ -53,6 +56,10 @@ def keep(flow: FlowChange, before: FlowChange) -> None:
     flow.started_ms = before.started_ms or flow.started_ms
     if flow.paused and before.paused and not flow.paused.by:
         flow.paused = before.paused
+    if flow.ending and before.ending:
+        flow.ending = before.ending
+    if flow.cancelled and before.cancelled:
+        flow.cancelled = before.cancelled
     for seq, task in before.tasks.items():
         if seq in flow.tasks:
             _keep(flow.tasks[seq], task)

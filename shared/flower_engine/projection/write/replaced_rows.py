@@ -7,7 +7,14 @@ from typing import Any, LiteralString
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import FlowPaused, FlowRegistered, TaskError, TaskProgressed
+from flower_engine.model.events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowPaused,
+    FlowRegistered,
+    TaskError,
+    TaskProgressed,
+)
 from flower_engine.projection.archive.histories import FAULTS
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.flow_changes import FlowChange, TaskChange
@@ -19,7 +26,10 @@ SELECT task_flow_id, (extract(epoch FROM registered_ts) * 1000)::bigint, coalesc
   coalesce(idempotency_key, ''), coalesce(forked_from, ''),
   coalesce((extract(epoch FROM start_ts) * 1000)::bigint, 0), (extract(epoch FROM started_ts) * 1000)::bigint,
   (extract(epoch FROM paused_ts) * 1000)::bigint, paused_by, first_ms,
-  convert_to(parameters::text, 'UTF8'), coalesce(definition, '')
+  convert_to(parameters::text, 'UTF8'), coalesce(definition, ''),
+  (extract(epoch FROM cancelled_ts) * 1000)::bigint, cancelled_by,
+  (extract(epoch FROM ending_ts) * 1000)::bigint, ending_cause,
+  (extract(epoch FROM ending_until_ts) * 1000)::bigint
 FROM kr_flow_stat WHERE task_flow_id = ANY(%s)
 """
 _TASKS = """
@@ -79,7 +89,7 @@ async def _known_flows(
     known: dict[str, FlowChange] = {}
     async for row in await connection.execute(aimed(_FLOWS, target), [names]):
         flow, at, by, key, forked_from, start_ms, started_ms, paused_ms, paused_by, first_ms = row[:10]
-        parameters, definition = row[10:]
+        parameters, definition = row[10:12]
         registered = FlowRegistered(
             at=at,
             flow=flow,
@@ -99,7 +109,26 @@ async def _known_flows(
         )
         if paused_ms is not None:
             known[flow].paused = FlowPaused(at=paused_ms, flow=flow, v=1, by=paused_by or "")
+        known[flow].cancelled, known[flow].ending = _ends_of(flow, *row[12:])
     return known
+
+
+def _ends_of(  # noqa: PLR0917 # the columns
+    flow: str,
+    cancelled_ms: int | None,
+    cancelled_by: str | None,
+    ending_ms: int | None,
+    ending_cause: str | None,
+    until_ms: int | None,
+) -> tuple[FlowCancelled | None, FlowEnding | None]:
+    """What a row says of a cancel, and of a cleanup."""
+    cancelled = ending = None
+    if cancelled_ms is not None:
+        cancelled = FlowCancelled(at=cancelled_ms, flow=flow, v=1, by=cancelled_by or "")
+    if ending_ms is not None:
+        cause = "cancel" if ending_cause == "cancel" else "timeout"
+        ending = FlowEnding(at=ending_ms, flow=flow, v=1, cause=cause, by="", until_ms=until_ms or 0)
+    return cancelled, ending
 
 
 async def _add_tasks(connection: Connection, known: dict[str, FlowChange], target: LiteralString) -> None:

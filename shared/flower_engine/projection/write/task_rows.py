@@ -10,10 +10,11 @@ from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import array
 from flower_engine.projection.database import Packed
-from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, PLAIN, SELDOM
+from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, PLAIN, SELDOM, columns_of_field
 from flower_engine.projection.write.columns import (
     AWAITING,
     BLOB,
+    BOOLEAN,
     ERROR,
     ID,
     INTEGER,
@@ -97,11 +98,12 @@ def _flag(name: LiteralString) -> Column:
 def _planned_as_it_is(name: str) -> Column:
     """A column that holds a field of the task's specification under its own name."""
     field = SPEC_FIELDS[name]
-    kind = {str: WORD, int: INTEGER}[field.type]
+    kind = {str: WORD, int: INTEGER, bool: BOOLEAN}[field.type]
+    column = columns_of_field(name)[0].name
     value, may_be_null = f"planned.{name}", field.is_optional
     if name in SELDOM:
         value, may_be_null = f"None if {value} == {field.default!r} else {value}", True
-    return Column(cast("LiteralString", name), kind, value, may_be_null=may_be_null)
+    return Column(cast("LiteralString", column), kind, value, may_be_null=may_be_null)
 
 
 _PLANNED = (
@@ -163,7 +165,7 @@ BODY_COLUMNS = (
     *(
         column._replace(sent=column.copied.replace("planned.", "task.body."), becomes="change.{0}")
         for column in _PLANNED
-        if column.name in {*PLAIN, "definition"}
+        if column.name in {"definition", *(columns_of_field(name)[0].name for name in PLAIN)}
     ),
 )
 _KEYS = (Column("task_flow_id", ID), Column("task_exec_seq", NUMERIC))

@@ -13,8 +13,10 @@
 local EDGES = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%a?)(.*)$'
 local NO_EDGES = '0 0 0 0 0 0 -'
 local BEGUN = '^!' -- of what is used
--- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": of none), its stand-in.
-local RULES = '^(%S+) (%d+) (%S+) (%S+) (.*)$'
+-- Rule, how many, on_failure, whose branch it is ("3t": if task 3 says true; "-": of none; "!" behind it: the
+-- task cleans up), its stand-in.
+local RULES = '^(%S+) (%d+) (%S+) ([^ !]+)!? (.*)$'
+local CLEANS_UP = '^%S+ %d+ %S+ [^ !]+! '
 local NO_RULES = 'ready 0 hold - '
 local STARTS = 'start'
 local PASSES = 'pass'
@@ -126,6 +128,11 @@ local function make_rules()
     return branch ~= '-' and branch or nil
   end
 
+  -- Whether a task cleans up, of its field.
+  local function cleans_up(rules)
+    return rules and match(rules, CLEANS_UP) ~= nil
+  end
+
   -- Counts one more (`by` 1) that became this, or one less (-1): of a task that is this branch (nil: none)
   -- and reads this (as links_of has it). Returns whether it is the decision of the branch.
   local function add(edges, kind, by, branch, reads, task)
@@ -146,7 +153,8 @@ local function make_rules()
 
   return { edges_of = edges_of, text = edges_text, count_ended = count_ended_edges, decide = decide_by,
     rule_in = rule_in, picks = picks, is_picked = is_picked, pick = pick, add = add,
-    branch_in = branch_in, is_without_value = function(kind) return without_value[kind] end }
+    branch_in = branch_in, cleans_up = cleans_up,
+    is_without_value = function(kind) return without_value[kind] end }
 end
 
 -- What is done with edges and rules, made when a call first meets a flow that has some.

@@ -7,7 +7,8 @@
 -- one that was put back and had ended before it); "<uid> <slot> <slot before> <slot behind>" of the schedule
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
 -- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3";
--- items of a map that are not counted yet, see items.lua.
+-- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
+-- cleanup.lua has it).
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -16,6 +17,7 @@ local SCHEDULE = 'S'
 local SIGNALS = 'Q'
 local TYPED = 'E'
 local STAGED = 'Z'
+local CLEANUP = 'T'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -33,9 +35,12 @@ local COUNTS_ACTIVE = '[asS]'
 local HAS_RULES = 'r' -- its tasks have rules, or say what follows a failure; see edges.lua
 local HAS_GIVEN_UP = 'x' -- a task of it is given up
 local HAS_ITEMS = 'm' -- a map of it was expanded, see items.lua
+local ENDING_BY_CANCEL = 'e' -- all that is left of it is its cleanup, see cleanup.lua
+local ENDING_BY_TIMEOUT = 'E'
+local ENDING = '[eE]'
 local HELD = '[hwn]' -- nothing of it may start
 local NOT_BEGUN = '[wn]'
-local MAY_TICK = '[pw]' -- there may be a timer of the flow itself
+local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
 
 -- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow
 -- has data, behind them what it reads (see links_of); its open dependencies (absent: there are less than two,

@@ -4,6 +4,7 @@
 -- the limit f:<workflow> counts. A flow without one waits in new:<workflow> (flag n), by priority, then by
 -- order; nothing of it is in a lane. Where suspended flows are not to count (flag a), field "a" counts the
 -- tasks that run, are ready or retry; at 0 the flow gives its place back (flag z) until an operator moves it.
+-- A flow that is ending waits for no place: where it has none (flag z), its cleanup goes on without.
 -- needs: base, boards, fanout_notes, flow_control, flow_fields, flows, keys, lanes, statuses, timers
 -- needs: whole_flow
 local ADMIT_TASKS = 1000 -- of flows that one call lets in; "admitting" names workflows to go on with
@@ -41,7 +42,12 @@ local function seek_place(flow)
   local under_way_key = flows_key(lane.workflow)
   set_flag(flow, GAVE_PLACE_BACK, false)
   if most and call('ZCARD', under_way_key) >= most and not call('ZSCORE', under_way_key, flow.id) then
-    queue_flow(flow, lane.workflow, lane.priority)
+    if string.find(flow.flags, ENDING) then
+      set_flag(flow, IS_COUNTED, false)
+      set_flag(flow, GAVE_PLACE_BACK, true)
+    else
+      queue_flow(flow, lane.workflow, lane.priority)
+    end
   else
     call('ZADD', under_way_key, flow.order, flow.id)
     set_flag(flow, IS_COUNTED, most ~= nil and not counts_suspended)

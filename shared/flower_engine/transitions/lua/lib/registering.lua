@@ -1,5 +1,6 @@
 -- Registering flows: what a plan's arguments say, and how a flow of it begins.
--- needs: base, bells, cancel_flow, engine_time, events, fanout_notes, flow_control, flow_fields, flows
+-- needs: base, bells, cancel_flow, cleanup, engine_time, events, fanout_notes, flow_control, flow_fields
+-- needs: flows
 -- needs: kept_results, keys, lanes, meta, places, ready, timers
 
 -- Reads so many plans of a call's values, as register.lua has them, the first at `at`; returns them, and what
@@ -62,9 +63,15 @@ local function at_limit(plan)
     local counters = not flows[id] and call('HGET', key, COUNTERS)
     local flow = counters and keep_flow(id, key, counters) or flows[id]
     if flow then
-      cancel_flow(flow, '"limit"', '"a newer flow of the workflow was registered, and it may have '
-        .. digits(most) .. ' under way at once"')
-      flow.has_left = true
+      if not is_ending(flow) then
+        cancel_flow(flow, '"limit"', '"a newer flow of the workflow was registered, and it may have '
+          .. digits(most) .. ' under way at once"')
+      end
+      if flow.left > 0 then -- it cleans up without a place
+        leave_place(flow, under_way_key)
+      else
+        flow.has_left = true
+      end
     end
     call('ZREM', under_way_key, id)
     return at_limit(plan)

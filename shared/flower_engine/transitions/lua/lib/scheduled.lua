@@ -43,6 +43,7 @@ local function tell_schedule(flow)
   if not uid then
     return
   end
+  local is_cancelled = flow.is_cancelled or has_flag(flow, ENDING_BY_CANCEL)
   local key = schedule_key(uid)
   local known = call('HMGET', key, 'v', 'f', 'h')
   if has_ended then
@@ -54,9 +55,9 @@ local function tell_schedule(flow)
   end
   if not known[1] then
     return -- it was deleted
-  elseif has_stopped or (has_ended and not flow.is_cancelled and has_flag(flow, HAS_GIVEN_UP)) then
+  elseif has_stopped or (has_ended and not is_cancelled and has_flag(flow, HAS_GIVEN_UP)) then
     call('HINCRBY', key, 'f', 1)
-  elseif has_ended and not flow.is_cancelled and (known[2] or '0') ~= '0' then
+  elseif has_ended and not is_cancelled and (known[2] or '0') ~= '0' then
     call('HSET', key, 'f', '0')
   end
   if known[3] and not goes_on then

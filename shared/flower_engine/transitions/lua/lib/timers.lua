@@ -69,7 +69,8 @@ local function timeouts_of(policy)
   return match(policy, '(%d+) (%d+)$')
 end
 
--- The flow goes on: where its timeout was over, it has the whole time again.
+-- The flow goes on: where its timeout was over, it has the whole time again. (One that is ending has its
+-- timer for the cleanup.)
 local function restart_flow_timer(flow)
   local timeout, timer = call('HGET', flow.key, TIMEOUT), flow_timer(flow.id)
   if timeout and not string.find(flow.flags, NOT_BEGUN) and not call('ZSCORE', timers_key(), timer) then

@@ -1,13 +1,14 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: awaiting, base, bodies, edges, flow_fields, flows, gone_items, operation, places, statuses
+-- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, operation, places, statuses
 -- needs: whole_data, whole_flow, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
 --   goes, or (scope "") keeps a result that followed from it and did not read it: what read it runs again,
---   too. Of a map that is asked for, or runs again because of what is before it, the items vanish: it is
---   expanded anew. One that runs again because of its items keeps them.
+--   too, and so does what cleans up behind it. Of a flow that is ending only its cleanup runs again. Of a map
+--   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew. One
+--   that runs again because of its items keeps them.
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents; with "+" behind it: waits that have ended
 --   keep what came of them, unless they are asked for), the numbers of new messages, bodies and
 --   results ("1 0 2"); behind the fields: for each message: task, message as it is, new message, its
@@ -80,6 +81,7 @@ local function select_asked()
   end
 end
 local refusal = select_asked()
+local spared = flow.ruled and spared_tasks(flow) or {}
 local kept_waits = {}
 -- Whether the task has waited for the world, and what came of it stays; decisions are made anew.
 local function keeps_its_answer(task, known)
@@ -103,7 +105,9 @@ local function walk_on()
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND
           or by_maps(flow).began_with(behind, task))
-      if scope == 'dependents' or (scope == '' and read_it) then
+      local cleaned_up = spared[number] and is_final(known) and uses(behind, task)
+        and (behind.status == FINISH or behind.status == SUSPEND)
+      if scope == 'dependents' or (scope == '' and (read_it or cleaned_up)) then
         if not keeps_its_answer(number, behind) then
           select(number)
         elseif not kept_waits[number] then
@@ -157,6 +161,13 @@ if refusal then
   return refusal
 end
 
+if is_ending(flow) then
+  for task = 1, flow.count do
+    if again[task] and not spared[task] then
+      return refused(flow, 'ending', digits(task))
+    end
+  end
+end
 for task in pairs(again) do
   anew.asked[task] = anew.asked[task] or is_other_body(bodies, task)
 end
@@ -277,7 +288,8 @@ append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed
   .. listed('gone_suspended', anew.gone[SUSPEND]) .. listed('gone_waiting', anew.gone[WAIT])
   .. (#changed == 0 and '' or ',"bodies":{' .. concat(changed, ',') .. '}')
   .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}')
-  .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}'))
+  .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}')
+  .. (is_ending(flow) and ',"ending":true' or ''))
 by_maps(flow).drop_items(anew.maps)
 go_on(flow)
 local in_lanes = reopen(flow, again)

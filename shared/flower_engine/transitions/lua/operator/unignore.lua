@@ -1,9 +1,10 @@
 #!lua
 -- unignore: ignored tasks wait again, while nothing that depends on them has gone on.
--- needs: base, gone_items, operation, places, statuses, whole_data, whole_flow, whole_rules
+-- needs: base, cleanup, gone_items, operation, places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: as rerun, one event a task. Refused as a whole where a task is not Ignore, or where a
---   dependent, of it or of what rules open behind it, runs, retries, awaits, is suspended or finished.
+--   dependent, of it or of what rules open behind it, runs, retries, awaits, is suspended or finished; or
+--   where the flow is ending, and it is not of its cleanup.
 -- ARGV: see operation.lua; its own: number of results; behind the fields: for each result that was needed:
 --   task, attempt, payload; then tasks...
 -- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
@@ -59,6 +60,14 @@ for _, text in ipairs(behind) do
     return refused(flow, 'unignore-started', text, dependent)
   end
 end
+if is_ending(flow) then
+  local spared = spared_tasks(flow)
+  for task in pairs(again) do
+    if not spared[task] then
+      return refused(flow, 'ending', digits(task))
+    end
+  end
+end
 if flow.kept then
   local missing = missing_results(flow, again, given)
   if #missing > 0 then
@@ -68,7 +77,8 @@ if flow.kept then
 end
 for index, task in ipairs(tasks) do
   append_operation(flow, 'task.unignored',
-    ',"task":' .. task .. (index == #tasks and listed('behind', behind) or ''))
+    ',"task":' .. task .. (index == #tasks and listed('behind', behind) or '')
+      .. (is_ending(flow) and ',"ending":true' or ''))
 end
 go_on(flow)
 local in_lanes = reopen(flow, again)

@@ -110,7 +110,10 @@ local function write(id, key, extra)
     .. ',"tasks":[' .. concat(tasks, ',') .. ']' .. (timeout and ',"timeout_ms":' .. timeout or '')
     .. (due and ',"timeout_due_ms":' .. string.format('%d', now_ms + due_in(due)) or '')
     .. (start and ',"start_ms":' .. string.format('%d', start) or '')
-    .. (has_flag(flow, PAUSED) and ',"paused":true' or '') .. slot_fields(call('HGET', key, SCHEDULE))
+    .. (has_flag(flow, PAUSED) and ',"paused":true' or '')
+    .. (has_flag(flow, ENDING_BY_CANCEL) and ',"ending":"cancel"' or '')
+    .. (has_flag(flow, ENDING_BY_TIMEOUT) and ',"ending":"timeout"' or '')
+    .. counted('cleanup_ms', call('HGET', key, CLEANUP) or '0') .. slot_fields(call('HGET', key, SCHEDULE))
     .. told_signals(flow) .. extra .. '}')
   flow.dirty = true
   return flow.count

@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
--- needs: awaiting, base, commit, engine_time, events, failed_attempt, failed_for_good, flow_fields, flows
--- needs: keys, meta, places, ready, release, statuses, timers, waits, whole_flow, whole_rules
+-- needs: awaiting, base, cleanup, commit, engine_time, events, failed_attempt, failed_for_good, flow_fields
+-- needs: flows, keys, meta, places, ready, release, statuses, timers, waits, whole_flow, whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
 --   awaited the world too long has its default, or is suspended; of a flow that takes
---   too long everything that runs or is ready is suspended: each together with its event and the end of its
---   timer. Time that nobody watched does not count for timeouts, and for one lease time after it there are
---   none (see lapse.lua). Safe to send twice.
+--   too long everything that runs or is ready is suspended, and where it has a cleanup all of that is given
+--   up, and the flow is ending; one whose cleanup takes too long ends: each together with its event and the
+--   end of its timer. Time that nobody watched does not count for timeouts, and for one lease time after it
+--   there are none (see lapse.lua). Safe to send twice.
 --   Where a very wide release waits for its steps, one is taken: what it frees may need no worker.
 -- ARGV: generation, lease time in ms, allowed gap between ticks in ms, most timers to move
 -- Reply: {"ok", ms until the next timer (-1: none), {what, flow, task (0: the flow), ...}} or {"lost"}.
@@ -104,6 +105,9 @@ function move.g(id, task)
   local flow, state = load_task(id, task, lane_field(task))
   local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
   if flow and status == SUSPEND and match(state, KIND) ~= GIVEN_UP then
+    if has_flag(flow, GAVE_PLACE_BACK) then -- it may go on
+      seek_place(flow)
+    end
     give_up(flow, task, SUSPEND, attempt, lost, lease, 'hold', ',"attempt":' .. attempt)
     say('given-up', flow, task)
   end
@@ -114,11 +118,14 @@ function move.f(id)
   if not flow then
     return
   end
+  local has_cleaned_up, spared = is_ending(flow), cleanup_of(flow)
   local ready, running, waiting = find_ready(flow), {}, {}
   local in_lane = {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
-    if known.status == RUNNING then
+    if spared and spared[task] then
+      known = nil
+    elseif known.status == RUNNING then
       end_lease(flow, text, known)
       running[#running + 1] = text
     elseif ready[task] then
@@ -133,13 +140,19 @@ function move.f(id)
     end
   end
   if #running + #waiting > 0 then
+    local limit = call('HGET', flow.key, has_cleaned_up and CLEANUP or TIMEOUT) or DEFAULT_CLEANUP_MS
     append('{"type":"flow.timed_out' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"error":'
-      .. error_of('FlowTimeout', 'the flow took longer than ' .. seconds(call('HGET', flow.key, TIMEOUT)))
+      .. error_of(has_cleaned_up and 'CleanupTimeout' or 'FlowTimeout',
+        'the ' .. (has_cleaned_up and 'cleanup' or 'flow') .. ' took longer than ' .. seconds(limit))
       .. (#running > 0 and ',"running":[' .. concat(running, ',') .. ']' or '')
       .. (#waiting > 0 and ',"waiting":[' .. concat(waiting, ',') .. ']' or '') .. '}')
     say('flow-timeout', flow, '0')
   end
-  if flow.ruled then -- tasks may start because these failed
+  if has_cleaned_up then
+    end_cleanup(flow)
+  elseif spared then
+    begin_cleanup(flow, spared, ENDING_BY_TIMEOUT, ',"cause":"timeout","by":"timeout"')
+  elseif flow.ruled then -- tasks may start because these failed
     redecide(flow, in_lane)
   else
     count_active(flow)

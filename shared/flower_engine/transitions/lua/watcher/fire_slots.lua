@@ -1,7 +1,7 @@
 #!lua
 -- fire_slots: slots of schedules get their fates; those that fire, their flows. Refused when memory is short.
--- needs: base, bells, cancel_flow, commit, engine_time, events, flow_fields, flows, keys, meta, ready
--- needs: registering, scheduled
+-- needs: base, bells, cancel_flow, cleanup, commit, engine_time, events, flow_fields, flows, keys, meta
+-- needs: ready, registering, scheduled
 --
 -- Guarantees: a slot's flow, its event, and the cursor behind it appear together, so that each slot has one
 --   fate, and each that fired one flow, whoever else decides at the same time and however often this is sent.
@@ -42,19 +42,23 @@ local function under_way(uid, overlap)
   end
 end
 
+-- Cancels what is under way of the schedule; what is ending already goes on with its cleanup.
 local function cancel_all(uid, slot)
-  local id = under_way(uid, 'cancel')
-  while id do
-    save_lanes() -- it may have been registered in this call
-    ring()
-    keep_pushed({})
+  for _, id in ipairs(call('ZRANGE', schedule_flows_key(uid), '0', '+inf', 'BYSCORE')) do
     local key = flow_key(id)
-    local flow = flows[id] or keep_flow(id, key, call('HGET', key, COUNTERS))
-    tasks = tasks + flow.left + flow.done
-    cancel_flow(flow, '"schedule"',
-      '"slot ' .. slot .. ' of its schedule came, which cancels what is under way"')
-    call('ZREM', schedule_flows_key(uid), id)
-    id = under_way(uid, 'cancel')
+    local counters = not flows[id] and call('HGET', key, COUNTERS)
+    local flow = counters and keep_flow(id, key, counters) or flows[id]
+    if flow and flow.left > 0 and not is_ending(flow) then
+      save_lanes() -- it may have been registered in this call
+      ring()
+      keep_pushed({})
+      tasks = tasks + flow.left + flow.done
+      cancel_flow(flow, '"schedule"',
+        '"slot ' .. slot .. ' of its schedule came, which cancels what is under way"')
+    end
+    if not flow or flow.left == 0 then
+      call('ZREM', schedule_flows_key(uid), id)
+    end
   end
 end
 

@@ -1,0 +1,173 @@
+-- Cleanup: tasks that a cancel and the timeout of a flow spare, and that run then; see model/cleanup.py.
+--
+-- While nothing else is left of a flow it is ending (flag e or E): the timer of the flow is that of its
+-- cleanup then. When it fires, or the flow is cancelled again, it ends.
+-- needs: base, edges, engine_time, events, flow_fields, flows, kept_results, keys, places, statuses, timers
+-- needs: whole_flow
+-- needs: whole_rules
+local DEFAULT_CLEANUP_MS = 3600000
+
+local function is_ending(flow)
+  return string.find(flow.flags, ENDING) ~= nil
+end
+
+-- The tasks of a whole flow with rules that are spared: {[task] = true}.
+local function spared_tasks(flow)
+  local by = rules_of_edges()
+  local spared, stack, left = {}, {}, {}
+  local function spare(task)
+    if not spared[task] then
+      spared[task] = true
+      stack[#stack + 1] = task
+    end
+  end
+  -- Counts so many more edges to those behind a task; a map waits for its items, and follows not from them.
+  local function count_behind(task, by_so_many)
+    for dependent in string.gmatch(flow.tasks[task].dependents or '', '%d+') do
+      dependent = tonumber(dependent)
+      local items = flow.tasks[dependent].items
+      if not items or task < items.first or task > items.last then
+        left[dependent] = (left[dependent] or 0) + by_so_many
+        if left[dependent] == 0 then
+          spare(dependent)
+        end
+      end
+    end
+  end
+  for task = 1, flow.count do
+    count_behind(task, 1)
+  end
+  for task = 1, flow.count do
+    if by.cleans_up(flow.tasks[task].rules) then
+      spare(task)
+    end
+  end
+  while #stack > 0 do
+    local task = table.remove(stack)
+    local items = flow.tasks[task].items
+    for item = items and items.first or 1, items and items.last or 0 do
+      spare(item)
+    end
+    count_behind(task, -1)
+  end
+  return spared
+end
+
+-- The tasks of a whole flow that its end would spare now; nil: it ends without a cleanup, as nothing of it
+-- has begun, its cleanup is done, or it is ending already.
+local function cleanup_of(flow)
+  if not flow.ruled or is_ending(flow) then
+    return nil
+  end
+  local has_begun = false
+  for task = 1, flow.count do
+    has_begun = has_begun or flow.tasks[task].attempt ~= '0'
+  end
+  local spared = has_begun and spared_tasks(flow) or {}
+  for task in pairs(spared) do
+    if not is_final(flow.tasks[task]) then
+      return spared
+    end
+  end
+  return nil
+end
+
+-- What these tasks read is read by them no more.
+local function stop_reading(flow, tasks)
+  local producers, texts = {}, {}
+  for _, text in ipairs(tasks) do
+    local reads = flow.tasks[tonumber(text)].reads
+    for _, producer in ipairs(reads and tasks_read(reads) or {}) do
+      producers[#producers + 1] = producer
+      texts[producer] = true
+    end
+  end
+  local each = {}
+  for producer in pairs(texts) do
+    each[#each + 1] = producer
+  end
+  read_uses(flow, each, {})
+  for _, producer in ipairs(producers) do
+    count_reader(flow, producer, -1)
+  end
+end
+
+-- The event, of lists of tasks by where they stood. `fields`: JSON that begins with a comma.
+local function append_ending(flow, fields, lists, given_up)
+  append('{"type":"flow.ending' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. fields
+    .. listed('waiting', lists[WAIT]) .. listed('running', lists[RUNNING])
+    .. listed('suspended', lists[SUSPEND]) .. listed('given_up', given_up)
+    .. (flow.left == 0 and ',"ends":true}' or '}'))
+end
+
+-- Ends every task of a whole flow that has not ended, but for those of `spared`: what is held is given up
+-- where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood, those that
+-- are given up, and all of them.
+local function end_tasks(flow, spared, gives_up)
+  local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
+  for task = 1, flow.count do
+    local known, text = flow.tasks[task], digits(task)
+    if not spared[task] and not is_final(known) then
+      if known.status == RUNNING then
+        end_lease(flow, text, known)
+      elseif known.status == WAIT then
+        unplace(flow, text, known)
+      else
+        drop_timer(hold_timer(flow.id, text))
+      end
+      local is_given_up = gives_up and known.status == SUSPEND
+      local list = is_given_up and given_up or lists[known.status]
+      list[#list + 1], all[#all + 1] = text, text
+      known.lease = NO_LEASE
+      if is_given_up then
+        known.kind = GIVEN_UP
+      else
+        known.status, known.kind = IGNORE, CUT_OFF
+      end
+      set_state(flow, text, is_given_up and GIVEN_UP_STATE or CUT_OFF_STATE, known.attempt, known.lost,
+        NO_LEASE)
+      flow.left = flow.left - 1
+      flow.done = flow.done + 1
+    end
+  end
+  if #given_up > 0 then
+    set_flag(flow, HAS_GIVEN_UP, true)
+  end
+  return lists, given_up, all
+end
+
+-- A whole flow is ending from here on: all but what is spared has ended, and that goes on. `flag`: why;
+-- `said`: fields of the event, JSON that begins with a comma. Returns the tasks that were cut off.
+local function begin_cleanup(flow, spared, flag, said)
+  local ready, in_lane = find_ready(flow), {}
+  for task in pairs(spared) do
+    local is_unreleased = flow.held or (flow.unreleased and flow.unreleased[task])
+    in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
+  end
+  flow.unreleased = nil
+  local lists, given_up, all = end_tasks(flow, spared, flag == ENDING_BY_TIMEOUT)
+  if flow.kept then
+    stop_reading(flow, all)
+  end
+  local most = tonumber(call('HGET', flow.key, CLEANUP) or DEFAULT_CLEANUP_MS)
+  append_ending(flow, said .. ',"until_ms":' .. string.format('%d', now + most), lists, given_up)
+  set_flag(flow, PAUSED, false)
+  set_flag(flow, flag, true)
+  if has_flag(flow, WITHOUT_PLACE) then
+    call('ZREM', new_flows_key(lane_of_flow(flow).workflow), flow.id)
+    set_flag(flow, WITHOUT_PLACE, false)
+    set_flag(flow, GAVE_PLACE_BACK, true)
+  end
+  if has_flag(flow, GAVE_PLACE_BACK) then
+    seek_place(flow)
+  end
+  set_timeout(flow_timer(flow.id), most)
+  redecide(flow, in_lane)
+  return all
+end
+
+-- The cleanup of a whole flow is over, done or not: what has not ended has now. Its failures are appended.
+local function end_cleanup(flow)
+  local lists, given_up = end_tasks(flow, {}, true)
+  append_ending(flow, ',"cause":"timeout","by":"timeout"', lists, given_up)
+end
