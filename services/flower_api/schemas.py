@@ -80,10 +80,15 @@ Tasks = Annotated[
 ]
 
 
+def _name_in_json(name: str) -> str:
+    """In camelCase, without the "_" that ends what is a word of Python."""
+    return to_camel(name.removesuffix("_"))
+
+
 class RequestBody(BaseModel):
     """The root of what the API takes: unknown keys are refused, so that none is ignored silently."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_name_in_json)
 
 
 _BOTH_STARTS: dict[str, Any] = {

@@ -30,4 +30,4 @@ async def test_what_is_defined_over_http_or_with_sql_is_shown_and_goes_into_the_
     for task in (from_the_log, from_postgres):
         for name, column in FLOW_COLUMNS_OF.items():
             first, *rest = column.split("_")
-            assert task[first + "".join(map(str.capitalize, rest))] == planned[name], column
+            assert task[first + "".join(map(str.capitalize, rest))] == planned[name.removesuffix("_")], column

@@ -144,3 +144,36 @@ def test_a_definition_whose_cleanup_waits_for_somebody_is_warned_about(own_api: 
     tasks[1]["rule"] = "sometimes"
     (detail,) = details(own_api.client.put("/workflows/cleanup", json={"tasks": tasks}))
     assert "row (task_id 'cleanup', task_seq 2) has the rule 'sometimes', which is none of" in detail
+
+
+async def test_a_flow_that_is_ending_is_shown_and_listed_so_until_its_cleanup_is_done(
+    own_api: RunningApi,
+) -> None:
+    async with own_api.engine() as engine:
+        cleaning = {"taskName": "clean", "dependsOn": ["load"], "finally": True}
+        own_api.define("cleaned", {"taskName": "load"}, cleaning, {"dependsOn": ["load"]})
+        flow = own_api.register("cleaned")
+        await engine.claim()
+        foretold = done(post(own_api, flow, "cancel", {"dryRun": True}))["effect"]
+        assert (foretold["cutOff"], foretold["cleanup"], foretold["ends"]) == ([1, 3], [2], False)
+        done(post(own_api, flow, "cancel", {"reason": "no need"}))
+        refusal = post(own_api, flow, "rerun", {"tasks": [1]})
+        assert (refusal.status_code, refusal.json()["type"]) == (409, "urn:flower:problem:ending")
+        from_the_log = own_api.flow(flow)
+        await own_api.project()
+        from_postgres = own_api.flow(flow)
+        for view in (from_the_log, from_postgres):
+            assert (view["status"], view["endingCause"], view["finishedTs"]) == ("Running", "cancel", None)
+            assert view["endingTs"] == view["cancelledTs"] < view["endingUntilTs"]
+            assert [task["finally"] for task in view["tasks"]] == [False, True, False]
+        assert _listed(own_api, "Ending") == [flow]
+        await engine.work_off()
+        await own_api.project()
+    ended = own_api.flow(flow)
+    assert (ended["status"], ended["endingCause"], ended["finishedTs"] is None) == ("Ignore", "cancel", False)
+    assert _listed(own_api, "Ending") == []
+
+
+def _listed(api: RunningApi, status: str) -> list[str]:
+    page = api.client.get("/flows", params={"status": status}).json()
+    return [flow["taskFlowId"] for flow in page["flows"]]

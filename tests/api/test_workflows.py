@@ -37,11 +37,13 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
         "rule": "ready",
         "onFailure": "hold",
         "standIn": None,
+        "finally": False,
     }
     body: dict[str, Any] = {
         "taskId": "replaced",
         "tasks": [task],
         "timeoutSeconds": 7200.0,
+        "cleanupTimeoutSeconds": 600.0,
         "parametersSchema": {"properties": {"day": {"type": "string"}}},
         "returns": {"$from": "load"},
         "labels": {"team": "dwh"},

@@ -168,7 +168,7 @@ def test_every_option_stands_in_the_document() -> None:
         **{"retry": msgspec.to_builtins(RetryDocument.of(RetryPolicy(2).to_model())), "timeoutSeconds": 1},
         **{"queueTimeoutSeconds": 2, "queue": "big", "taskPriority": 3, "units": 4},
         **{"parameters": {"numbers": [1, 2]}, "rule": "at_least:1", "onFailure": "pass"},
-        "standIn": {"rows": 7, "bad": 0},
+        **{"standIn": {"rows": 7, "bad": 0}, "finally": True},
     }
 
 
