@@ -36,9 +36,9 @@ class Effect(msgspec.Struct, kw_only=True):
     ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
     or by their rules; ``vanished``: items of maps that are expanded anew; ``cut_off``: by a cancel;
-    ``cleanup``: it spares these, and they run or wait before the flow ends; ``kept``: they have ended, and stay
-    so; ``ready``: they may start at once then. ``ends``: the flow does. ``version``: the flow's, which it was
-    told for."""
+    ``cleanup``: it spares these, and they run or wait before the flow ends; ``kept``: they have ended, and
+    stay so; ``ready``: they may start at once then. ``ends``: the flow does. ``version``: the flow's, which
+    it was told for."""
 
     version: int
     runs: list[int] = []

@@ -11,10 +11,11 @@ class Status(IntEnum):
     # fmt: on
     RUNNING = 1  # task.started: from WAIT, by a claim
     SUSPEND = (
-        2  # task.suspended, task.overdue, flow.timed_out: held, failed for good; task.given_up flow.ending
+        2  # task.suspended task.overdue flow.timed_out: held, failed for good; task.given_up flow.ending
     )
     FINISH = 3  # task.finished: from RUNNING; task.answered: from WAIT; flow.registered, of a fork; final
-    IGNORE = 9  # task.ignored tasks.passed flow.cancelled flow.ending flow.registered (fork) flow.rerun: passed over
+    # Passed over:
+    IGNORE = 9  # task.ignored tasks.passed flow.cancelled flow.ending flow.registered (fork) flow.rerun
 
     @property
     def is_final(self) -> bool:

@@ -68,13 +68,7 @@ class Restored(msgspec.Struct, frozen=True):
         if registered.schedule:
             fields += ("S", slot_text(registered))
         # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
-        flags = ("p" if timed else "") + ("h" if flow.paused else "")
-        if parked:
-            flags += "z"
-        if flow.ending is not None and flow.ended_ms is None:
-            flags += "e" if flow.ending.cause == "cancel" else "E"
-        if registered.schedule:  # which hears of it when it goes on
-            flags += "S"
+        flags = ("p" if timed else "") + _standing(flow, parked=parked)
         begun = any(task.attempt or task.status is Status.SUSPEND for task in tasks)
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
@@ -95,6 +89,14 @@ class Restored(msgspec.Struct, frozen=True):
         values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
         found = {task: values.get(f"m{task}") for task in tasks}
         return {task: message for task, message in found.items() if isinstance(message, bytes)}
+
+
+def _standing(flow: FlowState, *, parked: bool) -> str:
+    """The flags that say how the flow as a whole stands."""
+    flags = ("h" if flow.paused else "") + ("z" if parked else "")
+    if flow.ending is not None and flow.ended_ms is None:
+        flags += "e" if flow.ending.cause == "cancel" else "E"
+    return flags + ("S" if flow.registered.schedule else "")  # its schedule hears of it when it goes on
 
 
 def rule_fields(flow: FlowState) -> list[Arg]:

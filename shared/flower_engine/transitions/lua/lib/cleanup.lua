@@ -7,9 +7,7 @@
 -- needs: whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
-local function is_ending(flow)
-  return string.find(flow.flags, ENDING) ~= nil
-end
+local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end
 
 -- The tasks of a whole flow with rules that are spared: {[task] = true}.
 local function spared_tasks(flow)

@@ -40,7 +40,7 @@ bodies, at = bodies_given(ARGV, at, tonumber(body_count))
 local given = results_given(ARGV, at, tonumber(results))
 at = at + 3 * results
 
-local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: maps that are to be expanded
+local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: what is to be
 local function select(task)
   if not again[task] and not flow.tasks[task].vanished then
     again[task] = true
@@ -81,7 +81,7 @@ local function select_asked()
   end
 end
 local refusal = select_asked()
-local spared = flow.ruled and spared_tasks(flow) or {}
+anew.spared = flow.ruled and spared_tasks(flow) or {}
 local kept_waits = {}
 -- Whether the task has waited for the world, and what came of it stays; decisions are made anew.
 local function keeps_its_answer(task, known)
@@ -105,7 +105,7 @@ local function walk_on()
       local read_it = flow.kept and is_final(known) and is_reader(behind, task) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND
           or by_maps(flow).began_with(behind, task))
-      local cleaned_up = spared[number] and is_final(known) and uses(behind, task)
+      local cleaned_up = anew.spared[number] and is_final(known) and uses(behind, task)
         and (behind.status == FINISH or behind.status == SUSPEND)
       if scope == 'dependents' or (scope == '' and (read_it or cleaned_up)) then
         if not keeps_its_answer(number, behind) then
@@ -163,7 +163,7 @@ end
 
 if is_ending(flow) then
   for task = 1, flow.count do
-    if again[task] and not spared[task] then
+    if again[task] and not anew.spared[task] then
       return refused(flow, 'ending', digits(task))
     end
   end
@@ -177,9 +177,9 @@ if not anew.gone then
   return refused(flow, 'dependent-running', anew.map, anew.item)
 end
 
-local stale = stale_body(flow, bodies, again)
-if stale then
-  return refused(flow, 'outdated', digits(stale))
+anew.stale = stale_body(flow, bodies, again)
+if anew.stale then
+  return refused(flow, 'outdated', digits(anew.stale))
 end
 
 local lists = { [WAIT] = {}, [SUSPEND] = {}, [FINISH] = {}, [IGNORE] = {} }
@@ -223,13 +223,13 @@ end
 if #ran == 0 then
   return refused(flow, 'nothing', selection)
 end
-local parameters = {}
+anew.parameters = {}
 for task, message in pairs(messages) do
   local now_is = call('HGET', flow.key, message_field(task))
   if now_is ~= message.now and now_is ~= message.new then
     return refused(flow, 'changed', task)
   end
-  parameters[#parameters + 1] = '"' .. task .. '":' .. message.parameters
+  anew.parameters[#anew.parameters + 1] = '"' .. task .. '":' .. message.parameters
 end
 
 -- The lane beside this one (its name) for tasks with the keys of a message.
@@ -263,7 +263,7 @@ if flow.kept then
   reopen_data(flow, again, given)
 end
 
-local keys = {}
+anew.keys = {}
 for task, message in pairs(messages) do
   set(flow, message_field(task), message.new)
   if message.wait ~= '' then
@@ -272,7 +272,7 @@ for task, message in pairs(messages) do
   local known = flow.tasks[tonumber(task)]
   local lane = message.keys == '' and known.lane or lane_with_keys(known.lane, message)
   if lane ~= known.lane then
-    keys[#keys + 1] = '"' .. task .. '":' .. message.keys
+    anew.keys[#anew.keys + 1] = '"' .. task .. '":' .. message.keys
     if known.status == WAIT then -- it leaves the lane of its old keys; reopen pushes it to the other
       unplace(flow, task, known)
       known.moved = true
@@ -281,20 +281,20 @@ for task, message in pairs(messages) do
     set(flow, lane_field(task), lane)
   end
 end
-local changed = change_bodies(flow, bodies, again)
+anew.changed = change_bodies(flow, bodies, again)
 append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed('ignored', lists[IGNORE])
   .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])
   .. listed('gone_finished', anew.gone[FINISH]) .. listed('gone_ignored', anew.gone[IGNORE])
   .. listed('gone_suspended', anew.gone[SUSPEND]) .. listed('gone_waiting', anew.gone[WAIT])
-  .. (#changed == 0 and '' or ',"bodies":{' .. concat(changed, ',') .. '}')
-  .. (#parameters == 0 and '' or ',"parameters":{' .. concat(parameters, ',') .. '}')
-  .. (#keys == 0 and '' or ',"keys":{' .. concat(keys, ',') .. '}')
+  .. (#anew.changed == 0 and '' or ',"bodies":{' .. concat(anew.changed, ',') .. '}')
+  .. (#anew.parameters == 0 and '' or ',"parameters":{' .. concat(anew.parameters, ',') .. '}')
+  .. (#anew.keys == 0 and '' or ',"keys":{' .. concat(anew.keys, ',') .. '}')
   .. (is_ending(flow) and ',"ending":true' or ''))
 by_maps(flow).drop_items(anew.maps)
 go_on(flow)
-local in_lanes = reopen(flow, again)
+anew.in_lanes = reopen(flow, again)
 if flow.ruled then
-  redecide(flow, in_lanes)
+  redecide(flow, anew.in_lanes)
 else
   count_active(flow)
 end
