@@ -90,3 +90,9 @@ def test_statuses_fields_flags_and_timers_go_by_their_names(name: str) -> None:
         )
     )
     assert re.findall(bare, (LUA / f"{name}.lua").read_text()) == []
+
+
+@pytest.mark.parametrize("name", sorted({*HELPERS, *TRANSITIONS}))
+def test_no_command_is_given_a_value_with_its_sign_turned(name: str) -> None:
+    """Of a zero that is -0, which Redis 7.0 does not take for an integer."""
+    assert re.findall(r"\bcall\(.*, -[^\d].*", code(name)) == []

@@ -55,7 +55,9 @@ local function stop_awaiting(flow, task, lease)
     drop_timer(sleep_timer(flow.id, task))
     return
   elseif is_decided(kind) then
-    call('HINCRBY', meta_key(), 'decide', -call('ZREM', decide_key(), flow.id .. ':' .. task))
+    if call('ZREM', decide_key(), flow.id .. ':' .. task) == 1 then
+      call('HINCRBY', meta_key(), 'decide', -1)
+    end
     return
   elseif until_ms ~= FOR_EVER then
     drop_timer(wait_timer(flow.id, task))

@@ -24,7 +24,9 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
   local _, attempt, _, lease = match(flow and state or NEVER, STATE)
   local kind = match(lease, AWAITED)
   if not flow or not is_decided(kind) then
-    call('HINCRBY', meta_key(), 'decide', -call('ZREM', decide_key(), member)) -- it must stop nobody
+    if call('ZREM', decide_key(), member) == 1 then -- it must stop nobody
+      call('HINCRBY', meta_key(), 'decide', -1)
+    end
   else
     local wanted, results, of_map = reads_of_message(message), {}, {}
     if kind == 'map' then
