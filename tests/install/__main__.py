@@ -1,7 +1,8 @@
-"""``make test-install``: what the README begins with, as it stands there, where nothing of this checkout is.
+"""``make test-install``: what the README begins with and the tutorial, word by word, where nothing of this
+checkout is.
 
 Everything is installed from wheels, those of requirements.lock and the one that is built here, into a virtual
-environment of its own; the commands of the README run in an empty folder, and find no index and no checkout.
+environment of its own; the commands of both pages run in empty folders, and find no index and no checkout.
 """
 
 import os
@@ -15,7 +16,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from newcomer.page_blocks import blocks_of, steps_of, told
+from install.reader import Reader
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements.lock"
@@ -33,10 +34,17 @@ def main() -> None:
         check_sdist(folder / "sdist")
         print(f"{len(list(wheels.iterdir()))} wheels after {time.monotonic() - began:.0f} s", flush=True)
         (folder / "empty").mkdir()
-        follow_readme(folder / "empty", environment_of(binaries, wheels, folder))
+        environment = environment_of(binaries, wheels, folder)
+        begin, _, _ = (ROOT / "README.md").read_text().partition("## How it works")
+        with Reader(folder / "empty", environment) as reader:
+            reader.follow("the README", begin)
+        (folder / "shop").mkdir()
+        run([binaries / "python", "-m", "pip", "install", "pytest"], environment=environment)
+        with Reader(folder / "shop", environment) as reader:
+            reader.follow("the tutorial", (ROOT / "docs" / "tutorial.md").read_text())
         check_origin(binaries, folder / "venv")
         check_second_name(binaries, folder)
-    print(f"the README's beginning works from wheels alone; {time.monotonic() - began:.0f} s")
+    print(f"the README's beginning and the tutorial work from wheels alone; {time.monotonic() - began:.0f} s")
 
 
 def make_environment(folder: Path) -> Path:
@@ -54,6 +62,8 @@ def build_wheels(binaries: Path, wheels: Path) -> None:
     pip = [binaries / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, ROOT])
     run([*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", wheels, "-r", LOCK])
+    versions = ["-c", LOCK, "-c", ROOT / "requirements-dev.lock"]  # those that the tests run with
+    run([*pip, "download", "--only-binary", ":all:", "--dest", wheels, *versions, "pytest"])
 
 
 def check_bundle(wheel: Path) -> None:
@@ -112,31 +122,6 @@ def environment_of(binaries: Path, wheels: Path, folder: Path) -> dict[str, str]
         "PIP_QUIET": "1",
         "PIP_NO_COMPILE": "1",  # what is used is compiled when it is
     }
-
-
-def follow_readme(folder: Path, environment: dict[str, str]) -> None:
-    """Writes the files and enters the commands of the README's beginning, as they stand."""
-    begin, _, _ = (ROOT / "README.md").read_text().partition("## How it works")
-    for block in blocks_of(begin):
-        if block.file:
-            (folder / block.file).write_text(block.text)
-            continue
-        for command, printed in steps_of(block):
-            began = time.monotonic()
-            print(f"$ {command}", flush=True)
-            done = subprocess.run(
-                command,
-                shell=True,
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
-            said = done.stdout
-            assert done.returncode == 0, f"exit code {done.returncode}; it printed\n{said}"
-            assert told(said, printed), f"it printed\n{said}\nand the README says\n{printed}"
-            print(f"{said}  ({time.monotonic() - began:.1f} s)", flush=True)
 
 
 def check_origin(binaries: Path, venv: Path) -> None:

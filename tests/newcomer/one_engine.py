@@ -51,8 +51,8 @@ class Newcomer:
         """``flower run``, with this engine in place of one of its own: what it prints on standard output, or
         why there is no flow."""
         registered = self.engine.flower("register", self.define(target), *given)
-        if registered.returncode != 0:
-            return registered.stderr
+        if registered.returncode != 0:  # the command itself says so before it starts anything
+            return self.engine.flower("run", target, *given).stderr
         flow = self.ended(registered.stdout.split()[0])
         assert flow.word == "Finish", f"{flow.failed}\n{self.engine.logs()}"
         return msgspec.json.format(msgspec.json.encode(flow.result)).decode()
