@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-deployment test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test test-cluster test-deployment test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -54,7 +54,7 @@ fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times a
 test-deployment: .venv/.tests .venv-chart/.installed ## the Helm chart against the schemas of Kubernetes, and services on a file system that is read-only
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/deployment
 
-test-install: .venv/.runs test-deployment ## the README's first commands in an empty folder, from wheels alone
+test-install: .venv/.runs test-deployment ## the README's first commands and the whole tutorial in empty folders, from wheels alone
 	@PYTHONPATH=tests $(BIN)/python -m install
 
 SECONDS ?= 120
@@ -165,6 +165,9 @@ test-upgrade: .venv/.tests .venv-release/.installed ## from the version before (
 	@python=$$(.venv-release/bin/python -m release.version_before) && \
 		FLOWER_PYTHON_BEFORE=$$python PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/upgrade
 
+test-matrix: .venv/.tests ## on each Python from 3.11 to 3.14 that is found, and on the Redis and the Postgres of the system; PYTHONS="python3.12" for some
+	@PYTHONPATH=tests JOBS=$(JOBS) $(if $(filter undefined,$(origin PYTHONS)),,PYTHONS="$(PYTHONS)") PYTHONDONTWRITEBYTECODE= $(BIN)/python -m matrix
+
 site: .venv/.runs .venv-site/.installed ## the documentation as a site, in build/website/site
 	@$(BIN)/python -m website
 	@cd build/website && $(CURDIR)/.venv-site/bin/zensical build --strict
@@ -190,7 +193,7 @@ lock-site: ## take the newest versions that website/requirements.in allows into 
 	@touch $@
 
 clean: ## remove what was made here, except the data in .flower/
-	@rm -rf .venv .venv-chart .venv-lock .venv-peers .venv-release .venv-site .venv-before build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-chart .venv-lock .venv-peers .venv-release .venv-site .venv-before .venv-matrix build dist dashboard/node_modules services/flower_api/dashboard_bundle .hypothesis .schemathesis .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.flower/*' -prune -exec rm -rf {} +
 
 # The stamps: what is needed to run, and what is needed to test besides. They age with the files they follow.

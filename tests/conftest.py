@@ -57,7 +57,11 @@ def stores_home() -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def valkey_url(stores_home: Home) -> Iterator[str]:
-    """The session's Valkey, its database 0. Most tests want ``redis_url``."""
+    """The session's Valkey, its database 0; or a server of ``make test-matrix``. Most tests want
+    ``redis_url``."""
+    if given := _given("TEST_REDIS_URLS"):
+        yield given
+        return
     valkey = EmbeddedValkey(stores_home, durable=False)
     yield valkey.start()
     why = valkey.why_ended() if valkey.has_ended() else ""  # else nobody would see its log
@@ -67,11 +71,21 @@ def valkey_url(stores_home: Home) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_url(stores_home: Home) -> Iterator[str]:
-    """The session's Postgres, its database ``flower``. Most tests want ``database_url``."""
+    """The session's Postgres, its database ``flower``; or a server of ``make test-matrix``. Most tests want
+    ``database_url``."""
+    if given := _given("TEST_DATABASE_URLS"):
+        yield given
+        return
     prepare_postgres(stores_home)
     postgres = EmbeddedPostgres(stores_home, durable=False)
     yield postgres.start()
     postgres.stop()
+
+
+def _given(variable: str) -> str:
+    """The server that this process of a parallel run is to use; "": none was given."""
+    urls = os.environ.get(variable, "").split(",")
+    return urls[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % len(urls)]
 
 
 @pytest.fixture

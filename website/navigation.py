@@ -18,6 +18,7 @@ _CHAPTERS: list[tuple[str, list[str]]] = [
             "traces.md",
             "operations.md",
             "deployment.md",
+            "platforms.md",
         ],
     ),
     (

@@ -66,7 +66,7 @@ async def test_each_setting_stands_as_it_would_without_the_role(
     tables: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Behind a pooler, too, where nothing is kept from one transaction to the next."""
-    ask = "SELECT current_setting(%s)"
+    ask = "SELECT current_setting(%s, true)"
     before = await (await tables.execute(ask, [name])).fetchone()
     make_hostile(database_url, name)
     async with await connect(database_url, "test") as connection:
