@@ -23,7 +23,7 @@ export interface Opened {
 export async function openPage(
   browser: Browser,
   path: string,
-  { width = 1440, height = 900, dark = false } = {},
+  { width = 1440, height = 900, dark = false, url = URL } = {},
 ): Promise<Opened> {
   const page = await browser.newPage({
     viewport: { width, height },
@@ -41,7 +41,7 @@ export async function openPage(
   page.on("console", (message) => {
     if (message.type() === "error" && !EXPECTED.test(message.text())) complaints.push(message.text());
   });
-  await page.goto(`${URL}/${path}`);
+  await page.goto(`${url}/${path}`);
   return { page, complaints };
 }
 

@@ -29,6 +29,25 @@ test("an API that asks for tokens from now on asks for one, and the page stays w
   await page.close();
 });
 
+test("two engines of one host keep a session each", async () => {
+  const context = await browser().newContext({ locale: "en-US" });
+  const [page, other] = [await context.newPage(), await context.newPage()];
+  for (const [tab, address] of [
+    [page, process.env.FLOWER_UI_URL],
+    [other, process.env.FLOWER_UI_EMPTY_URL],
+  ] as const) {
+    await tab.goto(`${address}/#/hooks`);
+    await tab.getByLabel("Token").fill("s3cret-token");
+    await tab.keyboard.press("Enter");
+    await tab.locator(".who", { hasText: "alice" }).waitFor();
+  }
+  await other.getByRole("button", { name: /Log out/ }).click();
+  await other.getByLabel("Token").waitFor();
+  await page.reload();
+  await page.locator(".who", { hasText: "alice" }).waitFor();
+  await context.close();
+});
+
 test("who may only read sees no button that the server would refuse", async () => {
   const { page } = await openPage(browser(), `#/flows/${FLOWS.failed}`);
   await page.getByLabel("Token").fill("other-token");

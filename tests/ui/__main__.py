@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,21 +28,25 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="flower-ui-") as made:
         folder = Path(made)
         shutil.copy(Path(__file__).with_name("ui_programs.py"), folder / "shop.py")
-        with RunningEngine.started_through(
-            lambda addresses: addresses,
-            folder,
-            *_SERVICES,
-            anew=True,
-            with_tables=True,
-            FLOWER_PROGRAMS="shop",  # from there, so that pictures show no path of a checkout
-            FLOWER_LEASE_SECONDS="60",
-            PYTHONPATH=str(folder),
-        ) as engine:
+        with (
+            RunningEngine.started_through(
+                lambda addresses: addresses,
+                folder,
+                *_SERVICES,
+                anew=True,
+                with_tables=True,
+                FLOWER_PROGRAMS="shop",  # from there, so that pictures show no path of a checkout
+                FLOWER_LEASE_SECONDS="60",
+                PYTHONPATH=str(folder),
+            ) as engine,
+            _empty(folder / "empty") as empty,
+        ):
             flows = seed(engine.client, folder)
             with _control(engine, folder) as control:
                 environment = {
                     **os.environ,
                     "FLOWER_UI_URL": engine.url,
+                    "FLOWER_UI_EMPTY_URL": empty.url,
                     "FLOWER_UI_CONTROL": control,
                     "FLOWER_UI_FLOWS": json.dumps(flows),
                 }
@@ -50,6 +55,20 @@ def main() -> int:
                 )
             (folder / "told").touch()
     return done.returncode
+
+
+def _empty(folder: Path) -> AbstractContextManager[RunningEngine]:
+    """Another engine of this host, which asks for tokens, and in which there is nothing yet."""
+    folder.mkdir()
+    return RunningEngine.started_through(
+        lambda addresses: addresses,
+        folder,
+        "api",
+        "projector",
+        anew=True,
+        with_tables=True,
+        FLOWER_API_TOKENS=_TOKENS,
+    )
 
 
 class _control:  # noqa: N801 # used as a function

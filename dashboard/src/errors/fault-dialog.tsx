@@ -42,7 +42,7 @@ interface Props {
 }
 
 export function FaultDialog({ group, operation, onClose, onDone }: Props) {
-  const scope = useSignal("");
+  const scope = useSignal("dependents");
   const reason = useSignal("");
   const told = useSignal<Counted | null>(null);
   const effects = useSignal<Record<string, Effect | string>>({});
@@ -107,8 +107,8 @@ export function FaultDialog({ group, operation, onClose, onDone }: Props) {
               <label>
                 <span>What runs again</span>
                 <select value={scope.value} onChange={(event) => (scope.value = event.currentTarget.value)}>
-                  <option value="">The tasks, and what read their results</option>
                   <option value="dependents">The tasks, and all behind them</option>
+                  <option value="">The tasks, and what read their results</option>
                   <option value="only">The tasks alone</option>
                 </select>
               </label>

@@ -9,7 +9,8 @@ export function Beginning() {
       <pre>{`from flower_engine import program, workflow
 
 @program
-def greet(name: str) -> str: return f"Hello, {name}!"
+def greet(name: str) -> str:
+    return f"Hello, {name}!"
 
 @workflow("hello")
 def hello(name: str = "world"): return greet.step(name)`}</pre>

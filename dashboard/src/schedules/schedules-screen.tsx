@@ -70,7 +70,7 @@ function AllSchedules() {
                 </th>
                 <th>Schedule</th>
                 <th class="w-p wide">Workflow</th>
-                <th class="w-l wide">When</th>
+                <th class="w-x wide">When</th>
                 <th class="w-when">Next slot</th>
                 <th class="w-l wide">Fired · skipped · missed</th>
               </tr>

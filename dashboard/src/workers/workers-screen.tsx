@@ -81,7 +81,7 @@ export function WorkersScreen() {
       <div class="scroll sections" role="region" aria-label="Workers and queues" tabIndex={0}>
         {told !== null && (workers.length === 0 ? <NoWorker /> : <Workers workers={workers} />)}
         {top !== null && <Queues queues={top.queues} workers={workers} />}
-        {top !== null && top.lanes.length > 0 && <Lanes top={top} />}
+        {top !== null && top.lanes.length > 0 && <Lanes top={top} workers={workers} />}
       </div>
     </div>
   );
@@ -181,7 +181,7 @@ function Queues({ queues, workers }: { queues: Queue[]; workers: Worker[] }) {
   );
 }
 
-function Lanes({ top }: { top: Top }) {
+function Lanes({ top, workers }: { top: Top; workers: Worker[] }) {
   return (
     <table class="rows">
       <caption>
@@ -216,7 +216,7 @@ function Lanes({ top }: { top: Top }) {
             <td class="wide">{duration(1_000 * one.firstSeconds)}</td>
             <td class="wide">
               {one.setAsideBy === "" ? (
-                <span class="muted">free slots</span>
+                <span class="muted">{isServed(one, workers) ? "free slots" : "a worker"}</span>
               ) : (
                 <a href={hrefOf(["limits"])}>
                   <bdi>{one.setAsideBy}</bdi>
@@ -228,6 +228,10 @@ function Lanes({ top }: { top: Top }) {
       </tbody>
     </table>
   );
+}
+
+function isServed({ queue }: Lane, workers: Worker[]): boolean {
+  return workers.some(({ queues }) => queues.includes(queue));
 }
 
 function NoWorker() {
