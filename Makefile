@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run dashboard test test-cluster test-deployment test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
+.PHONY: help demo run dashboard test test-cluster test-deployment test-runbooks test-ui bench-ui screenshots fuzz test-install chaos check check-dashboard bench bench-peers lock-peers format lock lock-chart release release-build third-party audit test-upgrade test-matrix site test-site diagrams lock-site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  make /'
@@ -28,7 +28,7 @@ dashboard: .venv/.runs ## build the dashboard, where it is not of these sources;
 JOBS ?= 3
 
 test: .venv/.tests ## the whole test suite
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/deployment --ignore tests/upgrade
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/cluster
@@ -53,6 +53,9 @@ fuzz: .venv/.tests ## the tests of Hypothesis with random examples, many times a
 
 test-deployment: .venv/.tests .venv-chart/.installed ## the Helm chart against the schemas of Kubernetes, and services on a file system that is read-only
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/deployment
+
+test-runbooks: .venv/.tests ## what docs/operations.md says to do when a store fails, is restored, or changes its password, on real servers
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/runbooks tests/poolers
 
 test-install: .venv/.runs test-deployment ## the README's first commands and the whole tutorial in empty folders, from wheels alone
 	@PYTHONPATH=tests $(BIN)/python -m install
