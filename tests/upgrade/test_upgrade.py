@@ -14,7 +14,7 @@ import pytest
 
 from acceptance.running import TESTS
 from chaos.people import People
-from chaos.running import PROGRAMS, define, has_ended, have_paused, pause_schedules
+from chaos.running import LIMIT, PROGRAMS, define, has_ended, have_paused, pause_schedules
 from flower_engine.embedded.processes import spawn
 from flower_engine.model.events import TaskLapsed
 from flower_schema import migrations
@@ -46,7 +46,7 @@ def test_an_upgrade_under_load_loses_nothing(tmp_path: Path) -> None:
             engine.start_before(name)
         engine.wait_until_ready()
         assert applied(engine) < {one.name for one in migrations()}, "the version before is an older one"
-        define(engine)
+        define(engine, LIMIT)
         people = People(engine.url, SEED, operators=1)
         people.start()
         try:
