@@ -40,7 +40,7 @@ bodies, at = bodies_given(ARGV, at, tonumber(body_count))
 local given = results_given(ARGV, at, tonumber(results))
 at = at + 3 * results
 
-local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: what is to be
+local selection, again, stack, anew = ARGV[at], {}, {}, { asked = {} } -- anew: how it is to be
 local function select(task)
   if not again[task] and not flow.tasks[task].vanished then
     again[task] = true
