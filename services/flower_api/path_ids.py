@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Path
+from pydantic import StringConstraints
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
@@ -35,6 +36,7 @@ TaskIdPath = Annotated[
     ),
 ]
 FlowIdPath = Annotated[str, Path(alias="task_flow_id", description="The flow, as its registration named it.")]
+FlowIdText = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 FlowNamePath = Annotated[
     str, Path(alias="name", max_length=64, description="`last`, or how a flow's id begins.")
 ]

@@ -1,4 +1,4 @@
-"""The watcher service: five loops for each partition, and one each for flow control, schedules,
+"""The watcher service: six loops for each partition, and one each for flow control, schedules,
 backfills and signals that are kept."""
 
 import asyncio
@@ -26,9 +26,11 @@ from flower_watcher.fire_slots import FireLoop
 from flower_watcher.flow_control import ControlLoop
 from flower_watcher.kept_signals import KeptSignalsLoop
 from flower_watcher.lapse import LapseLoop
+from flower_watcher.occasional_stores import OccasionalStores
 from flower_watcher.schedule_sync import ScheduleSyncLoop
 from flower_watcher.scheduled_workflows import Shared
 from flower_watcher.timers import TimerLoop
+from flower_watcher.trees import TreeLoop
 from flower_watcher.workers import WorkersLoop
 
 _log = logging.getLogger(__name__)
@@ -64,12 +66,13 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
     each partition has a life of its own."""
     lives: PartitionLives | None = None
     shared = Shared()
+    trees = None if settings.database_url is None else OccasionalStores(settings, "watcher trees")
     if is_cluster(client):
         await make_sure_of_servers(client, settings)
         lives = PartitionLives(
             range(settings.partitions),
             finder(client, settings),
-            lambda partition: _watch_one(client, partition, settings, shared),
+            lambda partition: _watch_one(client, partition, settings, shared, trees),
         )
         partitions: Sequence[Partition] = lives.living
     else:
@@ -77,7 +80,9 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
     if is_start and settings.database_url is not None:
         await refuse_wrong_postgres(settings.database_url)
     _log.info("watching %d partitions; a lease lasts %g s", settings.partitions, settings.lease_seconds)
-    runs: list[Run] = [loop.run for one in partitions for loop in _loops_of(client, one, settings, shared)]
+    runs: list[Run] = [
+        loop.run for one in partitions for loop in _loops_of(client, one, settings, shared, trees)
+    ]
     if lives is not None:
         runs = [lives.run]
     tasks = [asyncio.create_task(run()) for run in runs]
@@ -89,23 +94,36 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
             await asyncio.gather(*tasks)
     finally:
         await cancel_all(tasks)
+        if trees is not None:
+            await trees.close_all()
 
 
 def _loops_of(
-    client: AsyncRedis, partition: Partition, settings: Settings, shared: Shared
-) -> tuple[LapseLoop, TimerLoop, DecisionLoop, WorkersLoop, FireLoop]:
-    return (
+    client: AsyncRedis,
+    partition: Partition,
+    settings: Settings,
+    shared: Shared,
+    trees: OccasionalStores | None,
+) -> list[LapseLoop | TimerLoop | DecisionLoop | WorkersLoop | FireLoop | TreeLoop]:
+    return [
         LapseLoop(client, partition, settings),
         TimerLoop(client, partition, settings),
         DecisionLoop(client, partition),
         WorkersLoop(client, partition, settings),
         FireLoop(client, partition, shared),
-    )
+        *([] if trees is None else [TreeLoop(client, partition, trees)]),
+    ]
 
 
-async def _watch_one(client: AsyncRedis, partition: Partition, settings: Settings, shared: Shared) -> None:
+async def _watch_one(
+    client: AsyncRedis,
+    partition: Partition,
+    settings: Settings,
+    shared: Shared,
+    trees: OccasionalStores | None,
+) -> None:
     """Watches one partition until it is lost."""
-    loops = _loops_of(client, partition, settings, shared)
+    loops = _loops_of(client, partition, settings, shared, trees)
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     try:
         await asyncio.gather(*tasks)
@@ -120,7 +138,7 @@ def _of_all(
     if settings.database_url is None:
         _log.warning(
             "FLOWER_DATABASE_URL is not set: changes of ms_flow_control reach Redis by the API alone, and"
-            " those of ms_schedule not at all"
+            " those of ms_schedule not at all; sub-flows do not begin"
         )
         return []
     where = (client, partitions, settings.database_url)

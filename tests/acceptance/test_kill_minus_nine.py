@@ -87,6 +87,32 @@ def test_a_killed_valkey_loses_nothing_acknowledged(tmp_path: Path) -> None:
     assert set(acknowledged) <= set(verdict.flows)
 
 
+def test_trees_of_flows_lose_nothing_whatever_is_killed(tmp_path: Path) -> None:
+    """Between a child's end and its parent's next step, and anywhere else."""
+    with RunningEngine.started(tmp_path, *ALL) as engine:
+        engine.define("leaf", [_nap(1, 0.02)])
+        engine.define("middle", [_child(1, "leaf"), _nap(2, 0.02)])
+        engine.define("top", [_child(1, "middle"), _child(2, "leaf"), _nap(3, 0.02)])
+        flows = engine.register("top", 60)
+        for count, name in ((5, "watcher"), (20, "worker"), (30, "valkey"), (40, "projector")):
+            engine.wait_until_some_ended(flows, count)
+            if name == "valkey":
+                engine.kill_valkey()
+                engine.restart_stores()
+            else:
+                engine.kill(name)
+                engine.start(name)
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert {flow.status for flow in verdict.flows.values()} == {Status.FINISH}
+    assert len(verdict.flows) == 4 * len(flows), "each has a middle one, the leaf of that, and a leaf"
+
+
+def _child(seq: int, workflow: str) -> dict[str, object]:
+    return {"taskSeq": seq, "program": "@flow", "taskPriority": 0, "parameters": {"workflow": workflow}}
+
+
 def _register_until_it_works(engine: RunningEngine) -> list[str]:
     flows: list[str] = []
 

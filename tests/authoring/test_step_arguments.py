@@ -289,7 +289,7 @@ def test_a_workflow_is_not_called() -> None:
 
     with pytest.raises(DefinitionError, match="called like a function"):
         written(inner)()
-    with pytest.raises(DefinitionError, match="cannot be a step of another"):
+    with pytest.raises(DefinitionError, match="as a step of another write"):
         outer.document()
 
 

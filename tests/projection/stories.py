@@ -37,6 +37,7 @@ from flower_engine.model.events import (
     TaskGivenUp,
     TaskIgnored,
     TaskLapsed,
+    TaskLifted,
     TaskOverdue,
     TaskProgressed,
     TaskRetrying,
@@ -135,8 +136,9 @@ WAITS = (
         reads={"50": 5},
         refs=True,
     ),
+    PlannedTask(seq=7, task_seq=70, program="@flow", parameters={"workflow": "another"}),
 )
-"""A flow that waits for the world, and has a map."""
+"""A flow that waits for the world, and for a child, and has a map."""
 
 
 def other_body(task: PlannedTask, version: str, priority: int) -> PlannedTask:
@@ -235,6 +237,8 @@ class Story:
         elif planned.program == "@approval" and number % 3:
             names = (*(state.votes or ()), f"name {len(state.votes or ())}")
             self._operate(flow, TaskVoted, **said, by=names[-1], names=names, answer=msgspec.Raw(b"[1]"))
+        elif planned.program == "@flow" and number % 3:
+            self.hold_for_child(flow, task)
         else:
             kept = [
                 one for one in self._flow(flow).signals.values() if takes_signal(planned, one.name, one.key)
@@ -248,6 +252,17 @@ class Story:
         item = item_like(planned, planned.parameters)
         said |= {"by": "bob", "workflow": state.workflow, "first": len(state.tasks) + 1, "name": "n"}
         self._operate(flow, TaskExpanded, **said, item=item, values=values)
+
+    def hold_for_child(self, flow: str, task: int) -> None:
+        """Nothing goes on in the child that it awaits."""
+        error = TaskError(type="ChildSuspended", message="nothing goes on in it")
+        self._operate(flow, TaskOverdue, task=task, error=error)
+
+    def lift(self, flow: str, task: int) -> None:
+        """The child that it awaits, or is held for, goes on; before that nothing did."""
+        if self._flow(flow).task(task).is_awaiting:
+            self.hold_for_child(flow, task)
+        self._operate(flow, TaskLifted, task=task, attempt=self._flow(flow).task(task).attempt)
 
     def signal(self, flow: str, name: str) -> None:
         identity = f"signal {next(_numbers)}"
@@ -535,7 +550,7 @@ def _found(state: FlowState, task: TaskState) -> SnapshotTask:
         progress=progress,
         result=json_or_none((is_read and task.result) or b""),
         blob=task.blob if is_read else None,
-        awaiting=task.awaiting.kind if task.is_awaiting and task.awaiting else "",
+        awaiting="flow" if task.child else task.awaiting.kind if task.is_awaiting and task.awaiting else "",
         until_ms=task.awaiting.until_ms if task.is_awaiting and task.awaiting else 0,
         votes=(task.votes or ()) if task.is_awaiting else (),
         ended_as=task.ended_as,

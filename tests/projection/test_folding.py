@@ -142,6 +142,9 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
             story.resume(flow.flow)
         case "prioritise":
             story.prioritise(flow.flow, number - 3)
+        case "lift":
+            for task in [one.planned.seq for one in flow.tasks if one.child][:1]:
+                story.lift(flow.flow, task)
         case "signal":
             story.signal(flow.flow, "paid" if number % 2 else "packed")
         case "snapshot":
@@ -153,7 +156,7 @@ def _operate_on_all(story: Story, verb: str, number: int, flow: FlowState) -> No
 _OF_THE_LOG: dict[str, Callable[[Story], None]] = {"open": Story.open, "control": Story.control}
 _OF_FLOWS = (
     *("rerun", "ignore", "unignore", "cancel", "pause", "resume", "time out", "overdue", "prioritise"),
-    *("snapshot", "signal", "give up", "end", "end"),
+    *("snapshot", "signal", "give up", "end", "end", "lift"),
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
@@ -181,7 +184,7 @@ def test_the_stories_have_events_of_every_type(kind: type) -> None:
 @cache
 def _types_of_stories() -> set[type]:
     chance = random.Random(1)
-    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(40)]
+    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(60)]
     return {type(event) for story in stories for event in story.events}
 
 

@@ -27,6 +27,7 @@ from flower_engine.model.task_spec import DEFAULT_QUEUE, RetryPolicy
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.register_transition import FlowPlan, Registered, Start, register
 from flower_engine.transitions.restored_flow import Restored
+from flower_engine.transitions.tree_transitions import look_at_trees
 from flower_engine.transitions.watcher_transitions import Fired, Lapses, fire, lapse
 from flower_engine.transitions.worker_transitions import (
     Claim,
@@ -393,6 +394,8 @@ class Engine:
         if not flows or any(flow.ended_ms is None for flow in flows.values()):
             return
         assert await self.claim(1, worker="the last one") == []  # takes down bells that still hang
+        if "bell::flow" in await self.key_names():
+            assert (await look_at_trees(self.client, self.partition))[1] == []
         left = {name for name in await self.key_names() if name.partition(":")[0] not in _STAYS}
         assert left == set()
         for queue in (name for name in await self.key_names() if name.startswith("work:")):

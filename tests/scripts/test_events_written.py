@@ -32,6 +32,7 @@ from flower_engine.transitions.wait_transitions import Sent, signal
 from flower_engine.transitions.worker_transitions import Outcome, Reported
 from scripts.engine import Engine, chain, task
 from scripts.schedules import Schedules
+from scripts.trees import Trees, subflow
 
 REFUSAL = b'{"type":"ParameterError","message":"no"}'
 FAILURE = b'{"type":"ValueError","message":"no","traceback":"line 1"}'
@@ -70,6 +71,21 @@ async def write_every_event(engine: Engine) -> None:
     await write_what_rules_bring(engine)
     await write_what_cleanup_brings(engine)
     await write_what_operators_bring(engine)
+    await write_what_trees_bring(engine)
+
+
+async def write_what_trees_bring(engine: Engine) -> None:
+    where = (engine.client, engine.partition)
+    trees = Trees(engine)
+    await trees.define(task(1, program="C", task_name="one"), returns={"$from": "one"})
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.suspend(*await engine.claim(), payload=FAILURE)
+    await snapshot(*where, [flow, child], {})
+    await rerun(*where, child, by="alice", selection="failed")
+    await engine.work_off()
+    await trees.settle()
 
 
 async def write_what_rules_bring(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from flower_engine.model.kept_results import readers_of, reads_of
 from flower_engine.model.map_items import without_items
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.wait_parameters import RETURNS, SUBFLOW
 from flower_engine.model.wait_programs import DECISION, is_wait
 from stateful import maps_expected, rules_expected
 
@@ -116,6 +117,8 @@ def other_body(flow: FlowState, seq: int) -> PlannedTask | None:
         return None
     if now.program == DECISION:
         return msgspec.structs.replace(now, parameters={"condition": odd > 1}, definition=f"v{flow.version}")
+    if now.program in (SUBFLOW, RETURNS):
+        return msgspec.structs.replace(now, definition=f"v{flow.version}")
     if is_wait(now.program):
         return _other_wait(now, odd, f"v{flow.version}")
     reads = {1: (), 2: now.depends_on, 3: now.depends_on[:1]}[odd]

@@ -86,7 +86,9 @@ def test_every_status_names_the_events_that_lead_to_it() -> None:
     source = (Path(__file__).parents[2] / "shared/flower_engine/model/status.py").read_text()
     named = {
         name: set(re.findall(r"(?:tasks?|flow)\.[a-z_]+", comment))
-        for name, comment in re.findall(r"^    ([A-Z]+) = (?:\(\s+)?\d+  # (.*)$", source, re.MULTILINE)
+        for name, comment in re.findall(
+            r"^    ([A-Z]+) = (?:\(\s+)?\d+  # (.*(?:\n +# .*)*)$", source, re.MULTILINE
+        )
     }
     told = {
         status.name: {

@@ -129,6 +129,7 @@ WATCHED = {
     "services/flower_projector/partition_loop.py",
     "services/flower_watcher/backfills.py",
     "services/flower_watcher/decisions.py",
+    "services/flower_watcher/trees.py",
     "services/flower_watcher/fire_slots.py",
     "services/flower_watcher/flow_control.py",
     "services/flower_watcher/lapse.py",

@@ -52,6 +52,8 @@ function awaited(kind: string, what: string, until: unknown, answeredBy: string[
   const end = typeof until === "string" ? time(until) : null;
   if (kind === "when") return `It is to be decided: ${what}.`;
   if (kind === "map") return `It is to be expanded, or its list is to be made; its items run ${what}.`;
+  if (kind === "flow") return `It waits for its child: ${what}.`;
+  if (kind === "returns") return "It is worked out what the flow returns.";
   if (kind === "sleep") return end === null ? "It sleeps." : `It sleeps until ${end}.`;
   const said = kind === "event" ? `the signal ${what}` : `somebody's approval: ${what}`;
   const others = answeredBy.length > 0 ? ` of others than ${answeredBy.join(", ")}` : "";

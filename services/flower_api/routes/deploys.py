@@ -19,6 +19,7 @@ from flower_engine.flows.definition_checks import Verdict, verdicts_on
 from flower_engine.flows.deployed_schedules import check_schedules, refuse_problems, warnings_of_others
 from flower_engine.flows.deploys import Deploy, Deployed, deploy, plan_deploy
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.trees import problems_of_trees
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.definition_differences import Difference
@@ -177,12 +178,15 @@ def add_deploys(app: FastAPI, stores: PostgresStores, tokens: Sequence[ApiToken]
         workflows = _definitions(body.workflows)
         schedules = _schedules(body.schedules)
         verdicts = await verdicts_on(stores.programs, workflows, ahead=body.ahead)
+        in_trees = await problems_of_trees(stores.definitions, workflows)
         wanted = Deploy(
             source=body.source,
             workflows=workflows,
             prune=body.prune,
             expected=body.expected,
-            refused={name: verdict.problems for name, verdict in verdicts.items()},
+            refused={
+                name: [*verdict.problems, *in_trees.get(name, ())] for name, verdict in verdicts.items()
+            },
             schedules=schedules,
             expected_schedules=body.expected_schedules,
             checked_schedules=await check_schedules(stores, workflows, schedules),

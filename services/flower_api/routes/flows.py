@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from flower_api.cursors import cursor_of, no_cursor, read_cursor
 from flower_api.openapi import replies, reply
-from flower_api.path_ids import FlowIdPath, FlowNamePath
+from flower_api.path_ids import FlowIdPath, FlowIdText, FlowNamePath
 from flower_api.request_times import POSITION_PATTERN, At, AtLeast, TimeText, is_known_time, wrong
 from flower_api.schedule_schemas import KnownScheduleName
 from flower_api.schemas import EventsPage, FlowsPage, NamedFlow, WorkflowName
@@ -68,6 +68,9 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
             Query(description="fired for its slots; its name, also of one that is gone"),
         ] = None,
         status: Annotated[list[StatusName] | None, Query(description=_STATUS)] = None,
+        parent: Annotated[FlowIdText | None, Query(description="children of this flow")] = None,
+        trunk: Annotated[FlowIdText | None, Query(description="flows of the tree below this flow")] = None,
+        children: Annotated[bool, Query(description="false: none that are children of others")] = True,
         since: Annotated[
             TimeText | None, Query(description="registered then or later; UTC where no offset is given")
         ] = None,
@@ -77,6 +80,9 @@ def add_flows(app: FastAPI, stores: PostgresStores, waits: FlowWaits) -> None:
     ) -> Response:
         """Flows as they are projected: one registered a moment ago may be missing for as long."""
         asked = FlowFilter(
+            parent=None if parent is None else parent.lower(),
+            trunk=None if trunk is None else trunk.lower(),
+            children=children,
             workflow=workflow,
             statuses=statuses_of(status or ()),
             failed=FAILED in (status or ()),

@@ -17,6 +17,7 @@ from flower_api.schemas import WorkflowEntry, WorkflowName, WorkflowsPage
 from flower_engine.errors import DefinitionError, UnknownWorkflowError
 from flower_engine.flows.definition_checks import verdicts_on
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.trees import problems_of_trees
 from flower_engine.flows.unknown_names import Names
 from flower_engine.flows.workflow_definitions import define, delete_definition
 from flower_engine.model.rule_warnings import warnings_of_rules
@@ -77,8 +78,12 @@ def add_workflows(app: FastAPI, stores: PostgresStores, tokens: Sequence[ApiToke
             )
         definition = body.to_model(name)
         verdict = (await verdicts_on(stores.programs, [definition]))[definition.name]
-        if verdict.problems:
-            raise DefinitionError(definition.name, verdict.problems)
+        problems = [
+            *verdict.problems,
+            *(await problems_of_trees(stores.definitions, [definition])).get(name, ()),
+        ]
+        if problems:
+            raise DefinitionError(definition.name, problems)
         is_new = await define(stores, definition, by_of(request))
         defined = DefinedView.of(definition)
         warnings = [*await names.of_definition(definition), *warnings_of_rules(definition)]

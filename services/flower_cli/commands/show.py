@@ -44,13 +44,23 @@ def flows(
     status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    parent: Annotated[
+        str | None, typer.Option("--parent", help="Children of this flow (its id, or how that begins)")
+    ] = None,
+    children: Annotated[
+        bool, typer.Option("--children", help="Flows that are children of others, too")
+    ] = False,
     limit: LimitOption = 20,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List flows, newest first."""
+    """List flows, newest first; children of others only where they are asked for, or a workflow is."""
     with connected(url) as api:
         query = {"taskId": workflow, "schedule": schedule, "status": status, "since": since, "until": until}
+        if parent is not None:
+            query["parent"] = flow_id(api, parent)
+        elif not children and workflow is None:
+            query["children"] = "false"
         if as_json:
             answer = api.get("/flows", limit=min(limit, 1_000), **query)
             say_warnings(answer)
@@ -286,6 +296,9 @@ def _print_origin(flow: dict[str, Any]) -> None:
     if flow["slotTs"]:
         name = flow["schedule"] or flow["scheduleUid"]
         out.print(f"{'slot':<11}{words.moment(flow['slotTs'])} UTC of schedule {name}", markup=False)
+    if flow["parentFlowId"]:
+        where = f"task {flow['parentTask']} of flow {flow['parentFlowId']}"
+        out.print(f"{'child of':<11}{where}, attempt {flow['parentAttempt']}", markup=False)
     if flow["forkedFrom"]:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
 
@@ -307,6 +320,8 @@ def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
         out.print(reason, markup=False)
     if task["workflowVersion"]:
         out.print(f"{'version':<11}{task['workflowVersion'][:12]}, by a rerun", markup=False)
+    if task.get("childFlowId"):
+        out.print(f"{'child':<11}{task['childFlowId']}", markup=False)
     if task["whenIs"]:
         out.print(f"{'branch':<11}if {words.branch(task['whenIs'])}", markup=False)
     if condition := words.condition(task):

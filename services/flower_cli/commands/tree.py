@@ -50,6 +50,8 @@ def _line(task: Task) -> Text:
     text.append(f"{mark(status)} ", style=COLOURS.get(status, ""))
     text.append(f"{words.task_title(task)} ")
     text.append(status, style=COLOURS.get(status, ""))
+    if (child := task.get("childFlowId")) and status != "Wait":
+        text.append(f" by flow {child}", style="dim")
     if task["attempt"] > 1:
         text.append(f" attempt {task['attempt']}", style="dim")
     if progress := task.get("progress"):

@@ -17,10 +17,11 @@ from flower_engine.authoring.program_steps import (
 from flower_engine.authoring.ref import Ref, Target
 from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
+from flower_engine.model.child_flows import GIVEN, WORKFLOW
 from flower_engine.model.decision_tasks import CONDITION
 from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASKS
-from flower_engine.model.wait_parameters import DECISION
+from flower_engine.model.wait_parameters import DECISION, SUBFLOW
 from flower_engine.model.workflow_document import RetryDocument
 from flower_engine.programs.call_site import call_site, calling_frame
 
@@ -46,6 +47,15 @@ class StepTask(msgspec.Struct):
     said: dict[str, Any]
 
 
+class _Called(NamedTuple):
+    """What a step calls: in words, the program of its task, what it takes, and the workflow of a child."""
+
+    words: str
+    program: str
+    signature: StepSignature
+    workflow: str | None = None
+
+
 class Branch(NamedTuple):
     """A side of a decision."""
 
@@ -64,6 +74,8 @@ class Body:
         self._branches: list[Branch] = []  # the blocks that are open, the innermost last
         self._ended: Branch | None = None  # the when block that ended right before
         self._announced: dict[int, tuple[object, str]] = {}  # blocks that nobody entered so far
+        self.children: dict[str, Any] = {}
+        """The workflows of its sub-flows, by name."""
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -82,10 +94,39 @@ class Body:
         Raises:
             DefinitionError: an argument does not fit, or the name is taken; names file and line.
         """
-        site = call_site()
-        called = f"program {program!r}"
         try:
             signature = self._signature(program, function)
+        except ProgramError as fault:
+            raise self.fault(call_site(), str(fault)) from fault
+        called = _Called(f"program {program!r}", program, signature)
+        return self._add_called(called, options, arguments)
+
+    def add_child(
+        self,
+        child: Any,
+        signature: StepSignature,
+        options: Mapping[str, Any],
+        arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    ) -> Any:
+        """Makes a task that a flow of another workflow does, ``child``; a reference to what that returns.
+
+        Raises:
+            DefinitionError: an argument does not fit, or the name is taken; names file and line.
+        """
+        name: str = child.name
+        self.children[name] = child
+        called = _Called(f"workflow {name!r}", SUBFLOW, signature, workflow=name)
+        return self._add_called(called, options, arguments)
+
+    def _add_called(
+        self,
+        step: "_Called",
+        options: Mapping[str, Any],
+        arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    ) -> Any:
+        site = call_site()
+        called, program, signature, workflow = step
+        try:
             parameters: dict[str, Any] = {}
             targets: list[Target] = []
             for name, value in bound_arguments(called, signature, *arguments).items():
@@ -96,10 +137,12 @@ class Body:
             self._refuse_others(targets)
             if "stand_in" in options:
                 options = {**options, "stand_in": _stand_in(options["stand_in"], signature.result)}
-        except (ValueFault, ProgramError) as fault:
+        except ValueFault as fault:
             raise self.fault(site, str(fault)) from fault
         name: str | None = options.get("name")
-        task = self._add(name, name or name_of_step(calling_frame(), program), site)
+        task = self._add(name, name or name_of_step(calling_frame(), workflow or program), site)
+        if workflow is not None:
+            parameters = {WORKFLOW: workflow} | ({GIVEN: parameters} if parameters else {})
         self._say(task, program, parameters, targets)
         task.said.update(_said(options))
         form = {"$from": task.name}

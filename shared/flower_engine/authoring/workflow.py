@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
@@ -23,7 +23,7 @@ from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.call_site import call_site, site_of
 from flower_engine.programs.parameter_binding import is_context, read_signature
 from flower_engine.programs.steps import being_defined
-from flower_engine.programs.task_options import Checks
+from flower_engine.programs.task_options import Checks, OnFailure, Rule, checked_options
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -53,6 +53,7 @@ class Workflow(Generic[P, R_co]):
         self.schedules: dict[str, Scheduled[P]] = {}
         self._signature_read: StepSignature | None = None
         self._document: bytes | None = None
+        self._children: dict[str, Workflow[..., Any]] = {}
 
     @property
     def origin(self) -> str:
@@ -76,6 +77,15 @@ class Workflow(Generic[P, R_co]):
             self._document = msgspec.json.encode(self._define())
         return cast("dict[str, Any]", msgspec.json.decode(self._document))
 
+    def children(self) -> "list[Workflow[..., Any]]":
+        """The workflows of its sub-flows, which are to be defined before it.
+
+        Raises:
+            DefinitionError: see :meth:`document`.
+        """
+        self.document()
+        return list(self._children.values())
+
     def parameters(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
         """The parameters of a flow as its registration takes them: in JSON, and checked; those that are not
         given are left out.
@@ -93,6 +103,15 @@ class Workflow(Generic[P, R_co]):
             raise DefinitionError(None, [f"{site}: {fault}"]) from fault
         return parameters
 
+    def step(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Makes a task of the workflow in whose body it is called, which a flow of this one does: its child.
+        The result is what that returns, typed as the function's, and a :class:`~flower_engine.Ref` to it.
+
+        Raises:
+            DefinitionError: it is called outside the body of a workflow, or its arguments do not fit.
+        """
+        return self._step({}, args, kwargs)
+
     def having(
         self,
         *,
@@ -100,11 +119,18 @@ class Workflow(Generic[P, R_co]):
         priority: int | None = None,
         delay: Duration | None = None,
         start_at: datetime | None = None,
+        name: str | None = None,
+        rule: Rule | None = None,
+        on_failure: OnFailure | None = None,
+        stand_in: object = None,
+        after: Sequence[object] | None = None,
     ) -> "Prepared[P, R_co]":
-        """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``.
+        """How a flow of it is to be registered: ``client.register(nightly.having(key="k"), day=day)``; or, in
+        the body of another workflow, its step: ``nightly.having(on_failure="give_up").step(day)``.
 
         ``key``: the same key gives the same flow. ``priority``: of all its tasks, -20..19, the lower goes
-        first. Nothing starts before ``start_at``, or before ``delay`` has passed.
+        first. Nothing starts before ``start_at``, or before ``delay`` has passed. ``name``, ``rule``,
+        ``on_failure``, ``stand_in`` and ``after`` are for steps, as those of programs are.
 
         Raises:
             DefinitionError: a value does not fit; names the option, and file and line.
@@ -118,7 +144,21 @@ class Workflow(Generic[P, R_co]):
             priority=None if priority is None else checks.option_priority(priority),
             delay_ms=None if delay is None else checks.duration("delay", delay),
             start_at=None if start_at is None else _checked_start(checks, start_at),
+            of_step=checked_options(
+                f"{self.name}.having",
+                {"name": name, "after": after, "rule": rule, "on_failure": on_failure, "stand_in": stand_in},
+            ),
         )
+
+    def _step(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        body = being_defined.get()
+        if not isinstance(body, Body):
+            said = (
+                f"{call_site()}: {self.name}.step() makes a task of another workflow, so it stands in the"
+                " body of a function under @workflow; a client registers a flow"
+            )
+            raise DefinitionError("", [said])
+        return body.add_child(self, self._signature(), options, (args, kwargs))
 
     def schedule(self, name: str, /, **options: Unpack[ScheduleOptions]) -> Scheduled[P]:
         """A schedule of it, which is deployed with it::
@@ -142,7 +182,7 @@ class Workflow(Generic[P, R_co]):
 
         def __call__(self, *_args: object, **_kwargs: object) -> None:
             definer = being_defined.get()
-            inside = "" if definer is None else " (a workflow cannot be a step of another)"
+            inside = "" if definer is None else f"; as a step of another write {self.name}.step(...)"
             raise DefinitionError(
                 self.name,
                 [
@@ -197,6 +237,7 @@ class Workflow(Generic[P, R_co]):
                 self.name, [f"{self.origin}: it has no steps; call .step(...) of a program in it"]
             )
         document["tasks"] = body.tasks
+        self._children = body.children
         _check(self.name, document, body)
         return document
 
@@ -230,12 +271,28 @@ class Prepared(Generic[P, R_co]):
         priority: int | None = None,
         delay_ms: int | None = None,
         start_at: datetime | None = None,
+        of_step: Mapping[str, Any] | None = None,
     ) -> None:
         self.workflow = workflow
+        self.of_step = of_step or {}
         self.key = key
         self.priority = priority
         self.delay_ms = delay_ms
         self.start_at = start_at
+
+    def step(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """As :meth:`Workflow.step`, with these options.
+
+        Raises:
+            DefinitionError: it has options that are for registrations, or see there.
+        """
+        of_flow = {"key": self.key, "delay": self.delay_ms, "start_at": self.start_at}
+        for option, value in of_flow.items():
+            if value is not None:
+                said = f"{call_site()}: {option} is of registrations, and a step of another workflow has none"
+                raise DefinitionError("", [said])
+        options = {**self.of_step} | ({} if self.priority is None else {"priority": self.priority})
+        return self.workflow._step(options, args, kwargs)  # pyright: ignore[reportPrivateUsage]
 
 
 def _checked_start(checks: Checks, start_at: Any) -> datetime:

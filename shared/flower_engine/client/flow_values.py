@@ -70,6 +70,7 @@ class Task(_Told):
     ended_as: str | None = None
     gives_up_ts: datetime | None = None
     not_taken: dict[str, Any] | None = None
+    child_flow_id: str | None = None
     awaiting: dict[str, Any] | None = None
 
     @property
@@ -106,7 +107,8 @@ class LogLine(_Told):
 class FlowEntry(_Told):
     """A flow without its tasks: how many of them stand where, and when what happened. ``slot_ts``: the slot
     that it was fired for, of the schedule of this name (None where it is not known) and uid, with the slots
-    before and after it; all None where no schedule fired it."""
+    before and after it; all None where no schedule fired it. Of a child: the flow, task and attempt that
+    await it, and the flow at the top of their tree."""
 
     task_flow_id: str
     task_id: str
@@ -139,6 +141,10 @@ class FlowEntry(_Told):
     slot_ts: datetime | None = None
     previous_slot_ts: datetime | None = None
     next_slot_ts: datetime | None = None
+    parent_flow_id: str | None = None
+    parent_task: int | None = None
+    parent_attempt: int | None = None
+    trunk_flow_id: str | None = None
 
     @property
     def id(self) -> str:

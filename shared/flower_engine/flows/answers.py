@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from flower_engine.errors import FlowEndedError, NotAskedError, ParameterFault, ParametersError, RefusedError
 from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.history import find_state
 from flower_engine.flows.payloads import encoded_payload
 from flower_engine.model.approval_terms import Asked
 from flower_engine.model.task_message import TaskMessage
@@ -61,9 +62,16 @@ class Answerer(Operator):
                 raise
             raise FlowEndedError(f"flow {self._flow}: it has ended; nobody is asked any more") from None
 
+    async def _registrant(self) -> str:
+        """Who registered the flow; of a child, the trunk of its tree."""
+        registered = (await self.state()).registered
+        if not registered.trunk:
+            return registered.by
+        return (await find_state(self._stores, self._partition, registered.trunk)).registered.by
+
     async def _check(self, message: TaskMessage, given: Any, roles: Collection[str] | None) -> None:
         asked = Asked.of_parameters(known_parameters(message))
-        registered_by = (await self.state()).registered.by if asked.not_registrant else ""
+        registered_by = await self._registrant() if asked.not_registrant else ""
         why = asked.refusal(self._by, roles, registered_by)
         if why is not None:
             raise NotAskedError(f"flow {self._flow}: {why}")

@@ -9,7 +9,7 @@ from flower_engine.flows.live_programs import Versions
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.references import known_value
-from flower_engine.model.wait_parameters import DECISION, MAP
+from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
 from flower_engine.transitions.register_transition import FlowPlan
 
 
@@ -57,7 +57,7 @@ class FlowValues:
         for name, params in self._takes.used[task.seq].items():
             given = [one for one in params if one in self._given]
             value = known_value(now.parameters[name]) if now.refs else now.parameters[name]
-            if given and value is not None and task.program not in (DECISION, MAP):
+            if given and value is not None and task.program not in (DECISION, MAP, SUBFLOW, RETURNS):
                 program = task.program
                 problems = given_to(
                     program, now.parameters, {name: value}, (), self._versions.get(program)

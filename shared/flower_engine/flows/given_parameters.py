@@ -12,7 +12,7 @@ import msgspec
 from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.references import escaped, holds_references
-from flower_engine.model.wait_programs import DECISION, MAP
+from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import Fault, faults_of_value
 
@@ -25,6 +25,12 @@ _OF_MAP = (
     f"what a map ({MAP}) goes over, and what it gives its items, is part of its definition, and no parameter"
     " to be given: change what it reads, make it a parameter of the flow ($param), or define another version"
 )
+_OF_SUBFLOW = (
+    f"what a sub-flow ({SUBFLOW}) is given is part of its definition, and no parameter to be given: give"
+    " other parameters to the flow, or rerun its child"
+)
+_OF_RETURNS = f"what a child returns ({RETURNS}) is part of its workflow's definition"
+_FIXED = {DECISION: _OF_DECISION, MAP: _OF_MAP, SUBFLOW: _OF_SUBFLOW, RETURNS: _OF_RETURNS}
 Parameters = Mapping[str, Any]
 
 
@@ -59,9 +65,9 @@ def given_to(
     A name is refused if no live version of the program takes it, a value if none can convert it, or the
     schema that each publishes refuses it for sure.
     """
-    if program in (DECISION, MAP):
-        said = _OF_DECISION if program == DECISION else _OF_MAP
-        return Given({}, [], [Problem(said, pointer_to(name)) for name in (*values, *unset)], [])
+    if program in _FIXED:
+        refusal = _FIXED[program]
+        return Given({}, [], [Problem(refusal, pointer_to(name)) for name in (*values, *unset)], [])
     found: dict[str, Any] = {}
     problems: list[Problem] = []
     unknown: list[str] = []

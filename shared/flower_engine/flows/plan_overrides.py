@@ -14,12 +14,13 @@ from flower_engine.model.flow_parameters import too_many
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.storable import problems_of_parameters
-from flower_engine.model.wait_programs import DECISION, MAP
+from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS, SUBFLOW
 from flower_engine.programs.signature import Signature
 from flower_engine.transitions.register_transition import FlowPlan
 
 _MOST_FAULTS = 100
 _MOST_NAMED = 20
+_FIXED = (DECISION, MAP, SUBFLOW, RETURNS)  # none of their parameters is one that is given by name
 Parameters = Mapping[str, Any]
 
 
@@ -74,7 +75,7 @@ def overridden(
                 priority=task.priority if priority is None else priority,
             )
         )
-    defined = [task.parameters for task in plan.planned if task.program not in (DECISION, MAP)]
+    defined = [task.parameters for task in plan.planned if task.program not in _FIXED]
     names = {name for parameters in defined for name in parameters} if unused else set[str]()
     if len(faults) + len(flow.faults) > _MOST_FAULTS:
         unused.clear()  # not every task was looked at
@@ -126,9 +127,8 @@ def _by_number(
 def _meant_for(
     task: PlannedTask, by_folded: Mapping[str, Sequence[str]], versions: Sequence[Signature] | None
 ) -> list[str]:
-    """The names given that are those of parameters which the task defines; none of a decision's, or a
-    map's."""
-    if task.program in (DECISION, MAP):
+    """The names given that are those of parameters which the task defines; none of what is decided."""
+    if task.program in _FIXED:
         return []
     return [
         name

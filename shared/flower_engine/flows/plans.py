@@ -9,7 +9,7 @@ cached.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -18,7 +18,9 @@ import psycopg
 
 from flower_engine.errors import StoreUnavailableError, UnknownWorkflowError
 from flower_engine.flows.sources import Definitions
+from flower_engine.flows.trees import children_of, tree_below
 from flower_engine.flows.versions import find_version
+from flower_engine.model.child_plans import Pinned, with_versions
 from flower_engine.model.definition import WorkflowDefinition, plan_flow
 from flower_engine.model.flow_parameters import flow_parameters_of
 from flower_engine.model.workflow_versions import NEWEST, Version, definition_of, version_of
@@ -31,6 +33,7 @@ MOST_TASKS = 200_000  # of all cached plans together: about 200 MB
 _MANY_TASKS = 500  # from here on a thread compiles, and the event loop goes on
 _PATIENCE_SECONDS = 1.0
 
+NO_TREE: Mapping[str, Pinned] = {}
 _Key = tuple[str, str]  # workflow, and the version that was asked for ("": as it is defined now)
 _Made = TypeVar("_Made")
 _Load = Callable[[str, str], Awaitable[tuple[FlowPlan, bool]]]
@@ -44,6 +47,7 @@ class Plans:
         self._cached: OrderedDict[_Key, FlowPlan] = OrderedDict()
         self._versions: dict[str, set[str]] = {}  # those of a workflow that are cached
         self._tasks = 0
+        self._trees = False  # whether any plan that was kept has others below it
         self._reads: dict[_Key, asyncio.Task[FlowPlan]] = {}
         self._settled = asyncio.Event()
         self._settled.set()
@@ -84,6 +88,11 @@ class Plans:
             del self._reads[key]
         for version in self._versions.pop(workflow, ()):
             self._tasks -= self._cached.pop((workflow, version)).tasks
+        above = (
+            {key[0] for key, plan in self._cached.items() if workflow in plan.below} if self._trees else ()
+        )
+        for other in above:
+            self.forget(other)
 
     def forget_all(self) -> None:
         """Any rows may have changed."""
@@ -122,7 +131,8 @@ class Plans:
         definition = await self._definitions.read(workflow)
         if definition is None:
             raise UnknownWorkflowError(f"no tasks registered for workflow {workflow!r}")
-        plan, version = await _made(definition, lambda: _versioned(definition))
+        tree = await self._tree(definition)
+        plan, version = await _made(definition, lambda: _versioned(definition, tree))
         return plan, await self._is_kept(workflow, version)
 
     async def _of_version(self, workflow: str, which: str) -> tuple[FlowPlan, bool]:
@@ -130,7 +140,17 @@ class Plans:
         found = await find_version(self._definitions, workflow, which)
         keying = await self._definitions.keying(workflow)
         definition = msgspec.structs.replace(definition_of(workflow, found.canonical), keying=keying)
-        return await _made(definition, lambda: compile_plan(definition, found.hash)), True
+        tree = await self._tree(definition)
+        return await _made(definition, lambda: compile_plan(definition, found.hash, tree)), True
+
+    async def _tree(self, definition: WorkflowDefinition) -> dict[str, Pinned]:
+        """The workflows below this one, each in its version of now, which is kept."""
+        if not children_of(definition):
+            return {}
+        tree, below = await tree_below(definition, self._definitions.read)
+        for child in below.values():
+            await self._definitions.keep_version(child.name, version_of(child))
+        return tree
 
     async def _is_kept(self, workflow: str, version: Version) -> bool:
         """Keeps the version. A Postgres that can be read and not written stops no registration."""
@@ -147,6 +167,7 @@ class Plans:
         self._cached[key] = plan
         self._versions.setdefault(key[0], set()).add(key[1])
         self._tasks += plan.tasks
+        self._trees = self._trees or bool(plan.below)
         while self._tasks > MOST_TASKS and len(self._cached) > 1:
             (workflow, version), dropped = self._cached.popitem(last=False)
             self._tasks -= dropped.tasks
@@ -156,9 +177,9 @@ class Plans:
                 del self._versions[workflow]
 
 
-def _versioned(definition: WorkflowDefinition) -> tuple[FlowPlan, Version]:
+def _versioned(definition: WorkflowDefinition, tree: Mapping[str, Pinned]) -> tuple[FlowPlan, Version]:
     version = version_of(definition)
-    return compile_plan(definition, version.hash), version
+    return compile_plan(definition, version.hash, tree), version
 
 
 async def _made(definition: WorkflowDefinition, make: Callable[[], _Made]) -> _Made:
@@ -166,13 +187,18 @@ async def _made(definition: WorkflowDefinition, make: Callable[[], _Made]) -> _M
     return await asyncio.to_thread(make) if len(definition.tasks) > _MANY_TASKS else make()
 
 
-def compile_plan(definition: WorkflowDefinition, version_hash: str) -> FlowPlan:
-    """The plan of a definition, which has this hash.
+def compile_plan(
+    definition: WorkflowDefinition, version_hash: str, tree: Mapping[str, Pinned] = NO_TREE
+) -> FlowPlan:
+    """The plan of a definition, which has this hash. ``tree``: the versions of the workflows below it; where
+    it is not given, each child is of the version that stands when it begins.
 
     Raises:
         DefinitionError: it cannot be run.
     """
     planned = plan_flow(definition)
+    if tree:
+        planned = with_versions(planned, tree)
     return FlowPlan(
         definition.name,
         planned,
@@ -181,6 +207,7 @@ def compile_plan(definition: WorkflowDefinition, version_hash: str) -> FlowPlan:
         keying=definition.keying,
         definition=version_hash,
         takes=flow_parameters_of(definition, planned),
+        below=frozenset(tree),
     )
 
 

@@ -11,6 +11,7 @@ from flower_engine.flows.item_counts import items_open, tell_items, what_of_item
 from flower_engine.flows.task_ends import rule_of_task
 from flower_engine.insight import obstacles
 from flower_engine.insight.obstacles import Obstacle
+from flower_engine.model.child_flows import WORKFLOW
 from flower_engine.model.decision_tasks import condition_in_words
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.map_tasks import mapped_program
@@ -191,6 +192,8 @@ def _awaits(task: TaskView, awaiting: AwaitingView) -> Awaits:
         return Awaits("when", condition_in_words(task.program, said), None)
     if awaiting.kind == "map":
         return Awaits("map", mapped_program(said), None)
+    if awaiting.kind == "flow":
+        return Awaits("flow", f"{said.get(WORKFLOW)}, flow {task.child_flow_id}", None)
     names = ("name", "key") if awaiting.kind == "event" else ("title",)
     what = " ".join(str(one) for name in names if (one := known_value(said.get(name))))
     return Awaits(awaiting.kind, what, awaiting.until, awaiting.answered_by)

@@ -65,6 +65,8 @@ def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str
         return f"is to be decided: {what}"
     if kind == "map":
         return f"is to be expanded, or its list is to be made: items run {what}"
+    if kind in ("flow", "returns"):
+        return f"waits for its child: {what}" if kind == "flow" else "it is worked out what the flow returns"
     named = f" {what}" if what else ""
     said = f"waits for the signal{named}" if kind == "event" else f"waits for the approval{named}"
     if answered_by:

@@ -98,6 +98,8 @@ def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  #
             state.due.update(_scored(content))
         case "waits":
             state.waits.update(_scored(content))
+        case "tree":
+            state.tree.update(_scored(content))
         case "sflows":
             state.slots_under_way[name] = _scored(content)
         case "new":
@@ -139,6 +141,7 @@ def _flow(texts: dict[str, str]) -> LiveFlow:
         active=int(texts["a"]) if "a" in texts else None,
         kept=int(kept[1]) if kept else None,
         of_schedule=texts.get("S", ""),
+        of_parent=texts.get("P", ""),
         signals=tuple(_signals(texts)),
         typed=frozenset(int(seq) for seq in texts.get("E", "").split(",") if seq),
         signal_ids=frozenset(name[1:] for name in texts if name[0] == "i"),

@@ -33,6 +33,7 @@ class Keys:
         self.admitting = prefix + "admitting"
         self.waits = prefix + "waits"
         self.decide = prefix + "decide"
+        self.tree = prefix + "tree"
         self.served = prefix + "served"
         self.schedules = prefix + "schedules"
         self.tasklog = prefix + "tasklog"

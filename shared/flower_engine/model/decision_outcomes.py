@@ -6,22 +6,26 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from flower_engine.errors import ParameterError
+from flower_engine.model.child_flows import VALUE
 from flower_engine.model.conditions import decided
 from flower_engine.model.decision_tasks import CONDITION
+from flower_engine.model.floats import spelled_out
 from flower_engine.model.raised_errors import encode_error
-from flower_engine.model.references import NoValueError
+from flower_engine.model.references import NoValueError, Read, resolved_value
 from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.wait_parameters import MAX_PAYLOAD_BYTES, RETURNS
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
 
 
 class Decided(NamedTuple):
-    """``says``: what the condition came to, and ``payload`` the JSON of the task's result; None: it cannot be
-    decided, and ``payload`` is the JSON of the error. Of a map: ``gathered``, and it is the list, or
-    ``stored``, and it is the JSON of the BlobRef of where that lies."""
+    """``says``: what the condition came to ("returned": it is none, but what a child returns), and
+    ``payload`` the JSON of the task's result; None: it cannot be decided, and ``payload`` is the JSON of the
+    error. Of a map: ``gathered``, and it is the list, or ``stored``, and it is the JSON of the BlobRef of
+    where that lies."""
 
-    says: bool | Literal["gathered", "stored"] | None
+    says: bool | Literal["gathered", "stored", "returned"] | None
     payload: bytes
 
 
@@ -35,8 +39,32 @@ def outcome_of(message: TaskMessage, contents: Mapping[int, bytes | None]) -> De
             raise NoValueError(name)
         return _decode(content)
 
+    if message.program == RETURNS:
+        return _returned(message, read)
     try:
         found = decided(message.parameters.get(CONDITION), read)
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))
     return Decided(found.is_met, _encode(found))
+
+
+def _returned(message: TaskMessage, read: Read) -> Decided:
+    """What a child returns; a value that would be too large to travel with an event is an error."""
+    try:
+        value = message.parameters.get(VALUE)
+        if message.refs:
+            value = resolved_value(value, read, no_secret, "what the flow returns")
+        payload = spelled_out(_encode(value))
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise ParameterError(
+                f"what the flow returns is {len(payload)} bytes long; a child may return {MAX_PAYLOAD_BYTES}:"
+                " let a task put it where the next one finds it, and return what names it"
+            )
+    except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
+        return Decided(None, encode_error(error))
+    return Decided("returned", payload)
+
+
+def no_secret(name: str) -> str:
+    """Refuses a secret where values are told."""
+    raise ParameterError(f"it asks for the secret {name}, and what flows hand each other is told to people")

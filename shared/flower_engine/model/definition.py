@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.errors import DefinitionError, TooLargeError
+from flower_engine.model.child_flows import problems_of_subflow
 from flower_engine.model.decision_tasks import problems_of_decisions
 from flower_engine.model.definition_header import problems_of_header
 from flower_engine.model.definition_references import DefinitionReferences, Params, settled
@@ -28,7 +29,7 @@ from flower_engine.model.task_spec import (
     RetryPolicy,
     TaskSpec,
 )
-from flower_engine.model.wait_parameters import DECISION, MAP, problems_of_wait
+from flower_engine.model.wait_parameters import DECISION, MAP, SUBFLOW, problems_of_wait
 
 MAX_EDGES = 100_000
 MAX_KEY_LENGTH = 100
@@ -291,6 +292,8 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
             problems.append(f"{row} names no program (1 to {MAX_NAME_LENGTH} characters)")
         elif task.program.startswith(WAIT_MARK):
             problems.extend(f"{row} {problem}" for problem in problems_of_wait(task))
+            if task.program == SUBFLOW:
+                problems.extend(f"{row} {problem}" for problem in problems_of_subflow(task))
         if not _is_name(task.queue):
             problems.append(f"{row} names no queue (1 to {MAX_NAME_LENGTH} characters)")
         if not MIN_PRIORITY <= task.priority <= MAX_PRIORITY:

@@ -234,6 +234,11 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         signal="taken",
     ),
     events.TaskExpanded: Meaning(moves=(Move("task", (WAIT,), WAIT, wait="goes on"),), items="come"),
+    events.TaskLifted: Meaning(
+        moves=(Move("task", (SUSPEND,), WAIT, of_kinds=("",)),),
+        sets={"awaiting": Said(THE_EVENT)},
+        forgets=("error",),
+    ),
     events.FlowSignalled: Meaning(signal="kept"),
     events.FlowTimedOut: Meaning(
         moves=(Move("running", (RUNNING,), SUSPEND), Move("waiting", (WAIT,), SUSPEND)),

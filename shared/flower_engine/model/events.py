@@ -59,6 +59,7 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     ``parameters`` are the flow's own, where its workflow says what it takes; ``definition`` is the hash of
     the workflow's version. One that a schedule fired has its uid, the slot and those before and behind it, in
     milliseconds (0: there is none). ``traceparent``: in which trace it was asked for (W3C Trace Context).
+    A child has its parent's flow, the task and the attempt that await it, and the ``trunk`` of their tree.
     """
 
     workflow: str
@@ -83,6 +84,10 @@ class FlowRegistered(FlowEvent, frozen=True, tag="flow.registered"):
     previous_slot: int = 0
     next_slot: int = 0
     traceparent: str = ""
+    parent: str = ""
+    parent_task: int = 0
+    parent_attempt: int = 0
+    trunk: str = ""
 
     @property
     def due_ms(self) -> int:
@@ -169,7 +174,8 @@ class TaskProgressed(TaskEvent, frozen=True, tag="task.progressed"):
 
 
 class TaskOverdue(FlowEvent, frozen=True, tag="task.overdue"):
-    """No worker took the ready task in time, or what it awaited did not come in time: Wait -> Suspend."""
+    """No worker took the ready task in time, or what it awaited did not come in time, or its child cannot
+    begin, or go on: Wait -> Suspend."""
 
     task: int
     error: TaskError
@@ -221,8 +227,8 @@ class TasksPassed(FlowEvent, frozen=True, tag="tasks.passed"):
 class TaskAwaiting(FlowEvent, frozen=True, tag="task.awaiting"):
     """A task without a worker waits for the world from here on, as its next attempt: it stays in Wait.
 
-    ``kind``: sleep, event or approval. ``until_ms``: when a sleep is over, or when it has waited too long
-    (0: never). It has no lease, as it has no worker. ``used``: as in ``task.started``.
+    ``kind``: sleep, event, approval, when, flow or returns. ``until_ms``: when a sleep is over, or when it
+    has waited too long (0: never). It has no lease, as it has no worker. ``used``: as in ``task.started``.
     """
 
     task: int
@@ -277,6 +283,16 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     def tasks(self) -> Iterator[PlannedTask]:
         """The items, as they are planned."""
         return items_of(self.task, self.first, self.item, Given(self.name, self.values, self.keys))
+
+
+class TaskLifted(FlowEvent, frozen=True, tag="task.lifted"):
+    """A task that was held because nothing went on in its child awaits that again: Suspend -> Wait, in the
+    same attempt."""
+
+    task: int
+    attempt: int
+    kind: str = "flow"
+    until_ms: int = 0
 
 
 class FlowSignalled(FlowEvent, frozen=True, tag="flow.signalled"):
@@ -477,7 +493,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     """A flow under way as it stands; what led there, or a part of it, is lost. ``tasks[seq - 1]`` is task
     ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on; of one that
     is ``ending`` (because of what), when its cleanup has. ``signals``
-    are those that it keeps, ``signal_ids`` those of all that it ever got."""
+    are those that it keeps, ``signal_ids`` those of all that it ever got. A child has its ``parent``."""
 
     workflow: str
     order: int
@@ -495,6 +511,10 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     next_slot: int = 0
     signals: tuple[KeptSignal, ...] = ()
     signal_ids: tuple[str, ...] = ()
+    parent: str = ""
+    parent_task: int = 0
+    parent_attempt: int = 0
+    trunk: str = ""
 
     @property
     def due_ms(self) -> int | None:
@@ -524,7 +544,7 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
 AnyTaskEvent = (
     TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed
 )
-AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | TaskExpanded | FlowSignalled
+AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | TaskExpanded | TaskLifted | FlowSignalled
 AnyOperatorEvent = (
     TaskIgnored
     | TaskUnignored

@@ -3,6 +3,7 @@
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.child_flows import CHILD_ERRORS, ParentTask
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, EndedAs
 from flower_engine.model.events import (
@@ -13,10 +14,12 @@ from flower_engine.model.events import (
     KeptSignal,
     TaskAwaiting,
     TaskError,
+    TaskLifted,
     TaskProgressed,
 )
 from flower_engine.model.rules import START, Edges, decided, rule_of
 from flower_engine.model.status import Status, flow_status
+from flower_engine.model.wait_parameters import SUBFLOW
 
 
 class FoldError(ValueError):
@@ -61,7 +64,7 @@ class TaskState(msgspec.Struct, kw_only=True):
     needs: frozenset[int] = frozenset()
     used: tuple[int, ...] = ()
     gives_up_ms: int | None = None
-    awaiting: TaskAwaiting | None = None
+    awaiting: TaskAwaiting | TaskLifted | None = None
     came_ms: int | None = None
     votes: tuple[str, ...] | None = None
 
@@ -83,6 +86,22 @@ class TaskState(msgspec.Struct, kw_only=True):
     def is_held(self) -> bool:
         """Whether somebody must decide."""
         return self.status is Status.SUSPEND and self.ended_as != GIVEN_UP
+
+    @property
+    def is_held_for_child(self) -> bool:
+        """Whether it is held because of its child, which it awaits again when that goes on."""
+        return (
+            self.is_held
+            and self.planned.program == SUBFLOW
+            and self.error is not None
+            and self.error.type in CHILD_ERRORS
+        )
+
+    @property
+    def child(self) -> int:
+        """The attempt whose child it awaits, or is held for; 0: none."""
+        awaits = self.is_awaiting and self.planned.program == SUBFLOW
+        return self.attempt if awaits or self.is_held_for_child else 0
 
     @property
     def is_awaiting(self) -> bool:
@@ -121,9 +140,23 @@ class FlowState(msgspec.Struct, kw_only=True):
     @property
     def may_be_parked(self) -> bool:
         """Whether nothing of it goes on before an operator acts, so that it may have left Redis."""
-        return any(task.is_held for task in self.tasks) and not any(
-            task.status is Status.RUNNING or task.is_ready or task.gives_up_ms is not None
-            for task in self.tasks
+        return (
+            self.parent is None
+            and any(task.is_held for task in self.tasks)
+            and not any(
+                task.status is Status.RUNNING or task.is_ready or task.child or task.gives_up_ms is not None
+                for task in self.tasks
+            )
+        )
+
+    @property
+    def parent(self) -> ParentTask | None:
+        """Whose child it is."""
+        registered = self.registered
+        if not registered.parent:
+            return None
+        return ParentTask(
+            registered.parent, registered.parent_task, registered.parent_attempt, registered.trunk
         )
 
     @property

@@ -12,10 +12,10 @@ from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.fold_rules import begin_rules, gives_up_ms
 from flower_engine.model.fold_steps import STEPS, close
 from flower_engine.model.snapshot_registration import (
-    LOST_ERROR,
     awaiting_of,
     ended_as,
     ending_of,
+    error_of,
     pause_of,
     progress_of,
     registration_of,
@@ -117,13 +117,14 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
         task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
         task.result, task.blob = result_of(found), found.blob
-        task.awaiting, task.votes = awaiting_of(event, seq), found.votes or None
+        task.awaiting = awaiting_of(event, seq) if task.status is Status.WAIT else None
+        task.votes = found.votes or None
         before = known.task(seq) if known and seq <= len(known.tasks) else None
         if before and (before.status, before.attempt) == (task.status, task.attempt):
             _keep(task, before)
         if task.status is Status.SUSPEND:
             task.suspended_ms = task.suspended_ms or event.at
-            task.error = task.error or LOST_ERROR
+            task.error = task.error or error_of(found)
             flow.suspended += 1
             flow.suspended_ms = max(flow.suspended_ms or 0, task.suspended_ms)
             if task.is_held and task.gives_up_ms is None:

@@ -18,6 +18,7 @@ from flower_engine.model.schedule_invariants import schedule_differences
 from flower_engine.model.schedule_state import ScheduleState
 from flower_engine.model.status import Status
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.tree_invariants import tree_differences
 from flower_engine.model.wait_invariants import flow_wait_differences, signal_differences, wait_differences
 from flower_engine.model.wait_programs import Awaited, is_wait
 
@@ -50,6 +51,7 @@ def differences(
         *control_differences(comparable, live),
         *kept_total_differences(live),
         *wait_differences(comparable, live, damaged),
+        *tree_differences(flows, live, damaged),
         *(() if schedules is None else schedule_differences(schedules, flows, live, damaged)),
     ]
 
@@ -156,7 +158,7 @@ def _awaiting(live: LiveState) -> Iterator[tuple[str, int]]:
     """Tasks that await something of the world, as Redis has it."""
     for flow_id, held in live.flows.items():
         for seq, task in enumerate(held.tasks, start=1):
-            if task.awaited:
+            if task.awaited and task.status is Status.WAIT:
                 yield flow_id, seq
 
 

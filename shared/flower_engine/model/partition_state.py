@@ -50,7 +50,8 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's hash; ``tasks[seq - 1]`` is task ``seq``. ``flags``: see ``lua/lib/flow_fields.lua``.
     ``kept``: bytes of results that it keeps; None: no task of it reads another. ``signals``: those that it
     keeps, oldest first, ``signal_ids`` those of all that it ever got, ``typed`` the tasks of
-    which it says that they may take some of a certain type only."""
+    which it says that they may take some of a certain type only, ``of_parent`` whose child it is
+    (``ParentTask.text``)."""
 
     version: int
     left: int
@@ -66,6 +67,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[LiveSignal, ...] = ()
     signal_ids: frozenset[str] = frozenset()
     typed: frozenset[int] = frozenset()
+    of_parent: str = ""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -106,7 +108,8 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     ``running`` by name, see ``lua/lib/limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
     ``kept``: bytes of results that its flows keep. ``schedules`` by uid, ``due``: when a watcher is to look
     at each, ``slots_under_way``: by uid, their flows -> slot, or minus it (``lua/lib/scheduled.lua``).
-    ``waits``: where signals find tasks that await them (``wait_programs.Awaited.member``). Names
+    ``waits``: where signals find tasks that await them (``wait_programs.Awaited.member``).
+    ``tree``: what is to be looked at of trees (``lua/lib/tree_notes.lua``). Names
     are as keys have them (escaped). ``unreadable``: a
     sentence for each key that is something else.
     """
@@ -134,4 +137,5 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     due: dict[str, int] = {}
     slots_under_way: dict[str, dict[str, int]] = {}
     waits: set[str] = set()
+    tree: set[str] = set()
     unreadable: list[str] = []

@@ -17,9 +17,10 @@ from flower_engine.model.rule_texts import (
     hold_ms,
     known_rule,
 )
-from flower_engine.model.rules import FINISHED, READY, SETTLED
+from flower_engine.model.rules import FAILED, FINISHED, READY, SETTLED
 from flower_engine.model.storable import unstorable_in
 from flower_engine.model.task_spec import MAX_DURATION_MS, TaskSpec
+from flower_engine.model.wait_parameters import SUBFLOW
 
 MAX_STAND_IN_BYTES = 65_536
 """Of JSON: what a result may have that is kept with its flow."""
@@ -53,13 +54,20 @@ def _of_rule(index: int, tasks: Sequence[TaskSpec], references: DefinitionRefere
         return
     if rule.word in (READY, FINISHED):
         return
-    dependencies = len(_dependencies(index, tasks, references))
+    before = _dependencies(index, tasks, references)
+    dependencies = len(before)
     if not dependencies:
         beside = "" if task.when is None else " beside its decision"
         what = "cleans up (finally)" if task.finally_ else f"has the rule {said!r}"
         yield f" {what} but depends on no task{beside}: say which in depends_on"
     elif rule.most > dependencies:
         yield f" has the rule {task.rule!r} but depends on {dependencies} only"
+    for other in tasks if rule.word == FAILED else ():
+        if other.task_seq in before and other.program == SUBFLOW and other.on_failure not in (GIVE_UP, PASS):
+            yield (
+                f" has the rule {task.rule!r} behind the sub-flow task_seq {other.task_seq}, which is held"
+                " when its child is, and goes on with it: let that say on_failure give_up or pass"
+            )
     for use in references.of_tasks[index].uses:
         if use.form.is_needed:
             yield (

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from flower_engine.model.child_flows import CHILD_SUSPENDED
 from flower_engine.model.decision_tasks import LEAST_RESULTS
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import PASSED, EndedAs
@@ -43,6 +44,10 @@ def registration_of(snapshot: FlowSnapshot, known: FlowRegistered | None = None)
         slot=snapshot.slot,
         previous_slot=snapshot.previous_slot,
         next_slot=snapshot.next_slot,
+        parent=snapshot.parent,
+        parent_task=snapshot.parent_task,
+        parent_attempt=snapshot.parent_attempt,
+        trunk=snapshot.trunk,
     )
     if known is None:
         return registered
@@ -123,6 +128,13 @@ def awaiting_of(snapshot: FlowSnapshot, seq: int) -> TaskAwaiting | None:
         kind=task.awaiting,
         until_ms=task.until_ms,
     )
+
+
+def error_of(task: SnapshotTask) -> TaskError:
+    """Why one that is held was suspended, as far as that is known."""
+    if task.awaiting:
+        return TaskError(type=CHILD_SUSPENDED, message="nothing went on in its child")
+    return LOST_ERROR
 
 
 def started_ms(task: SnapshotTask) -> int | None:

@@ -15,6 +15,8 @@ def flow_wait_differences(where: str, task: TaskState, held: LiveTask) -> Iterat
         yield f"{where}: it is to wait for {held.wait!r}, its events say {wait!r}"
     awaits = task.awaiting is not None and task.is_awaiting
     expected = Awaited.of(task.planned, task.awaiting.until_ms).text if awaits and task.awaiting else ""
+    if task.child:
+        expected = Awaited.of(task.planned, 0).text
     if held.awaited != expected:
         yield f"{where}: it awaits {held.awaited!r}, its events say {expected!r}"
     votes = (task.votes or ()) if awaits else ()

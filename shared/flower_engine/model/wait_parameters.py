@@ -18,7 +18,10 @@ SLEEP, EVENT, APPROVAL = "@sleep", "@event", "@approval"
 PROGRAMS = (SLEEP, EVENT, APPROVAL)
 DECISION = "@when"
 MAP = "@map"
-WAITS = (*PROGRAMS, DECISION, MAP)
+SUBFLOW = "@flow"
+RETURNS = "@returns"  # the last task of a child, which no definition has
+WRITTEN = (*PROGRAMS, DECISION, MAP, SUBFLOW)
+WAITS = (*WRITTEN, RETURNS)
 MAX_PAYLOAD_BYTES = 64 * 1024
 """Of a signal or an answer, as JSON."""
 MAX_SIGNAL_NAME = 200
@@ -41,11 +44,11 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     the name of its row."""
     if task.program in (DECISION, MAP):
         return  # see decision_tasks.py, map_tasks.py
-    if task.program not in WAITS:
-        near = nearest_in_words(task.program, WAITS)
+    if task.program not in WRITTEN:
+        near = nearest_in_words(task.program, WRITTEN)
         yield (
             f"has the program {short(task.program)!r}: programs of tasks do not begin with {WAIT_MARK}, but"
-            f" for {', '.join(WAITS)}{near}"
+            f" for {', '.join(WRITTEN)}{near}"
         )
         return
     for field in ("retry", "timeout_ms", "queue_timeout_ms"):
@@ -53,6 +56,8 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
             yield f"has {field}, which is for what workers run; {task.program} has {_OWN[task.program]}"
     if task.units != 1:
         yield f"weighs {task.units} units; {task.program} takes no room of any limit"
+    if task.program == SUBFLOW:
+        return
     known: dict[str, Any] = {}
     for name, value in task.parameters.items():
         found = scan(value) if isinstance(value, dict | list) else None
@@ -75,7 +80,12 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
 
 
 _SHOWN = ("title", "text", "shows")  # what people are shown: it may be made of results
-_OWN = {SLEEP: "seconds or until", EVENT: "timeout_seconds", APPROVAL: "timeout_seconds"}
+_OWN = {
+    SLEEP: "seconds or until",
+    EVENT: "timeout_seconds",
+    APPROVAL: "timeout_seconds",
+    SUBFLOW: "what its workflow says of its own tasks",
+}
 
 
 def problems_of_values(program: str, known: Parameters, given: Parameters) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,8 @@ what is to come, and end when it does.
     @approval   title, text, form, shows, roles, of, not_registrant, remind_seconds, escalate_seconds;
                 timeout_seconds, on_timeout, default
     @when       condition: a decision, which whoever comes first evaluates (``decision_tasks.py``)
+    @flow       workflow, parameters: another flow does the task, its child (``child_flows.py``)
+    @returns    value: what a child returns, evaluated as decisions are
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +25,9 @@ from flower_engine.model.wait_parameters import (
     DECISION,
     EVENT,
     MAP,
+    RETURNS,
     SLEEP,
+    SUBFLOW,
     WAITS,
     milliseconds,
     problems_of_values,
@@ -53,7 +57,7 @@ def is_wait(program: str) -> bool:
 
 
 def kind_of(task: HasProgram | TaskSpec) -> str:
-    """sleep, event, approval, when or map; "" for a task that a worker runs."""
+    """sleep, event, approval, when, map, flow or returns; "" for a task that a worker runs."""
     return task.program[1:] if is_wait(task.program) else ""
 
 
@@ -81,15 +85,15 @@ def wait_text(task: HasProgram) -> str:
     """What Redis is to know of a task that waits, field ``wN`` of its flow; "" for one that a worker runs.
 
     ``sleep <ms>`` or ``sleep @<ms>`` (by the clock), ``event <timeout ms> <name> <key> <end>``,
-    ``approval <timeout ms> <of> <end>``, ``when 0``, ``map 0``; end: ``suspend``, or ``=`` and the JSON of
-    the default.
+    ``approval <timeout ms> <of> <end>``, ``when 0``, ``map 0``, ``flow 0``, ``returns 0``; end: ``suspend``,
+    or ``=`` and the JSON of the default.
 
     Raises:
         ParametersError: its parameters are not what its program takes; names each.
     """
     if not is_wait(task.program):
         return ""
-    if task.program in (DECISION, MAP):
+    if task.program in (DECISION, MAP, SUBFLOW, RETURNS):
         return f"{kind_of(task)} 0"
     known = known_parameters(task)
     problems = list(problems_of_values(task.program, known, task.parameters))

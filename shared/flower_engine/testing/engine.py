@@ -9,6 +9,7 @@ from redis.asyncio.connection import ConnectionPool
 
 from flower_engine.errors import FlowControlError, ParameterError, SecretError
 from flower_engine.flows.answers import Answerer
+from flower_engine.flows.begun_children import ChildPlans
 from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.history import detail_of, find_events, find_flow
 from flower_engine.flows.live_programs import Programs, Versions
@@ -38,6 +39,7 @@ from flower_engine.testing.program_runs import WORKER, Work
 from flower_engine.testing.skipping_client import SkippingRedis
 from flower_engine.transitions.flow_control_transitions import read_held, set_control
 from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
 from flower_engine.transitions.wait_transitions import Sent, Signalled
 from flower_engine.transitions.watcher_transitions import fire, lapse
 from flower_engine.transitions.worker_transitions import (
@@ -131,6 +133,7 @@ class Engine:
         self._secret = secret
         self._call_number = 0
         self._decider = Decider(redis, partition, BY, self._fetched, self._stored)
+        self._child_plans = ChildPlans(self._stores.definitions, self.clock)
         self._signal_number = 0
         self._queues: list[str] = []
 
@@ -215,7 +218,16 @@ class Engine:
             for claim in exchange.claims
         ]
         is_decided = await self._decider.run_once() > 0
-        return Turn(work, exchange.more or is_decided, exchange.opens_ms)
+        is_begun = await self._look_at_trees()
+        return Turn(work, exchange.more or is_decided or is_begun, exchange.opens_ms)
+
+    async def _look_at_trees(self) -> bool:
+        """What a watcher does for sub-flows; whether there was something."""
+        more, due = await look_at_trees(self.redis, self.partition)
+        if due:
+            begun = [(one, await self._child_plans.begin(one)) for one in due]
+            await begin_children(self.redis, self.partition, begun)
+        return more or bool(due)
 
     async def _stored(self, content: bytes) -> BlobRef:
         return self.blobs.put(content)

@@ -86,10 +86,19 @@ class FlowerTest:
             written = cast("Workflow[..., Any]", made)
             document, parameters = written.document(), written.parameters(*args, **kwargs)
             result_type = written.result_type
+            self._define_children(written, {written.name})
         asked = Asked(parameters=parameters) if prepared is None else _asked(prepared, parameters)
         self._server.call(self._engine.define(document))
         flow = self._server.call(self._engine.register(document["taskId"], asked))
         return Run(flow, self._engine, self._skipping, result_type)
+
+    def _define_children(self, workflow: Workflow[..., Any], known: set[str]) -> None:
+        """The workflows of its sub-flows, the innermost first."""
+        for child in workflow.children():
+            if child.name not in known:
+                known.add(child.name)
+                self._define_children(child, known)
+                self._server.call(self._engine.define(child.document()))
 
     def stub(self, program: object, *does: Any, task: str | None = None) -> Stub:
         """What a program does instead of what it does: ``does`` is a result, an exception, or a callable that

@@ -15,7 +15,7 @@ _decide = Script("worker/decide")
 _expand = Script("worker/expand")
 _encode = msgspec.json.Encoder().encode
 MOST_DECISIONS = 20
-_LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b"}
+_LETTERS = {True: "t", False: "f", None: "x", "gathered": "m", "stored": "b", "returned": "r"}
 Expanded = Literal["ok", "more", "stale", "busy", "anew", "many"]
 """What came of a step; see ``lua/worker/expand.lua``."""
 

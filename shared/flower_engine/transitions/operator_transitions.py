@@ -378,6 +378,8 @@ def refusal(flow: str, reason: str, *words: str) -> RefusedError:
 
 
 _REASONS = {
+    "not-awaited": "it is a child and has ended, and task {1} of flow {0}, its parent, does not await it any"
+    " more: rerun that task, which begins another child",
     "unknown": "it has no task {0}",
     "running": "task {0} is running; wait for its end, or cancel the flow, then rerun",
     "vanished": (

@@ -20,7 +20,7 @@ from flower_engine.model.wait_parameters import DECISION
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg, Script
 from flower_engine.transitions.rule_fields import FLAG, Beginning
-from flower_engine.transitions.task_fields import task_fields, typed_fields
+from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 _register = Script("register/register")
 _encode = msgspec.json.Encoder().encode
@@ -55,6 +55,7 @@ class FlowPlan:
         parameters: Mapping[str, Any] | None = None,
         definition: str = "",
         takes: FlowParameters | None = None,
+        below: frozenset[str] = frozenset(),
     ) -> None:
         """A fork takes tasks over from another flow: ``taken`` with their results, or where these lie, and
         ``ignored`` ones, those of ``stand_ins`` with the results that operators gave, and ``passed`` ones,
@@ -68,7 +69,10 @@ class FlowPlan:
         self.cleanup_ms = cleanup_ms
         self.keying = keying or Keying()
         self.definition = definition
+        self.given = parameters
         self.takes = takes
+        self.below = below
+        """The workflows of the flows in the tree below it."""
         self.bound: FlowPlan | None = None
         """The plan of a flow to which nothing is given, once it is known."""
         self.complete_for: int | None = None
@@ -116,7 +120,10 @@ class FlowPlan:
         args: list[Arg] = [
             len(tasks) - len(final),
             len(final),
-            ("p" if timed or timeout_ms else "") + (FLAG if beginning.is_ruled else "") + data.flag,
+            ("p" if timed or timeout_ms else "")
+            + (FLAG if beginning.is_ruled else "")
+            + returns_flag(tasks)
+            + data.flag,
             timeout_ms or 0,
             workflow,
             self._tail(

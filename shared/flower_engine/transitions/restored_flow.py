@@ -13,11 +13,12 @@ from flower_engine.model.kept_results import payload_of
 from flower_engine.model.key_parts import escape
 from flower_engine.model.rules import Standing, stands_as
 from flower_engine.model.status import Status
+from flower_engine.model.wait_parameters import RETURNS
 from flower_engine.model.wait_programs import Awaited
 from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.rule_fields import FLAG, edges_fields
-from flower_engine.transitions.task_fields import task_fields, typed_fields
+from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -67,8 +68,9 @@ class Restored(msgspec.Struct, frozen=True):
             fields += ("T", registered.cleanup_ms)
         if registered.schedule:
             fields += ("S", slot_text(registered))
+        fields += _of_child(flow)
         # What ended in a pause is held still; what ended, or was lost, before its start waits for it still.
-        flags = ("p" if timed else "") + _standing(flow, parked=parked)
+        flags = ("p" if timed else "") + _standing(flow, parked=parked) + _told_flags(flow)
         begun = any(task.attempt or task.status is Status.SUSPEND for task in tasks)
         if flow.registered.start_ms > (flow.ended_ms or 0) and not begun:
             flags += "w"
@@ -96,7 +98,7 @@ def _standing(flow: FlowState, *, parked: bool) -> str:
     flags = ("h" if flow.paused else "") + ("z" if parked else "")
     if flow.ending is not None and flow.ended_ms is None:
         flags += "e" if flow.ending.cause == "cancel" else "E"
-    return flags + ("S" if flow.registered.schedule else "")  # its schedule hears of it when it goes on
+    return flags
 
 
 def rule_fields(flow: FlowState) -> list[Arg]:
@@ -137,6 +139,28 @@ def spelled(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
+def _told_flags(flow: FlowState) -> str:
+    """Whether a schedule, or a parent, hears of it when it goes on, and whether it returns something."""
+    told = "S" if flow.registered.schedule else ""
+    return told + ("" if flow.parent is None else "K") + returns_flag(task.planned for task in flow.tasks)
+
+
+def _of_child(flow: FlowState) -> tuple[Arg, ...]:
+    """Whose child it is, and what it returns."""
+    if flow.parent is None:
+        return ()
+    returned = returned_by(flow)
+    return ("P", flow.parent.text) + (() if returned is None else ("R", returned))
+
+
+def returned_by(flow: FlowState) -> bytes | None:
+    """What a child returns, behind the number of the task that says it; None: nothing, as far as is known."""
+    for task in flow.tasks:
+        if task.planned.program == RETURNS and task.status is Status.FINISH and task.result is not None:
+            return b"%d %b" % (task.planned.seq, task.result)
+    return None
+
+
 def slot_text(registered: FlowRegistered) -> str:
     """Which slot of which schedule a flow is of, as its hash says it."""
     slots = (registered.slot, registered.previous_slot, registered.next_slot)
@@ -153,7 +177,9 @@ def _state(task: TaskState, *, is_ruled: bool) -> str:
     lease = task.lease if task.status is Status.FINISH and task.lease else "-"
     if task.is_ready and task.retry_ms is not None:
         lease = f"@{task.retry_ms}"
-    if task.is_awaiting and task.awaiting is not None:
+    if task.child:
+        lease = Awaited.of(task.planned, 0).text
+    elif task.is_awaiting and task.awaiting is not None:
         lease = Awaited.of(task.planned, task.awaiting.until_ms).text
     is_told = is_ruled or task.ended_as == VANISHED
     kind = kind_in_redis(task.ended_as, has_value=has_value(task)) if is_told else ""

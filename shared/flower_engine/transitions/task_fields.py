@@ -15,7 +15,7 @@ from flower_engine.model.lanes import lane_of
 from flower_engine.model.task_message import TaskMessage, message_of
 from flower_engine.model.task_policy import TaskPolicy
 from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_parameters import EVENT
+from flower_engine.model.wait_parameters import EVENT, RETURNS
 from flower_engine.model.wait_programs import has_type, is_wait, wait_text
 from flower_engine.transitions.loader import Arg
 
@@ -44,6 +44,11 @@ def task_fields(
     if rules:
         fields += (f"y{seq}", rules.text())
     return fields
+
+
+def returns_flag(tasks: Iterable[PlannedTask]) -> str:
+    """The flag of a flow that is to return something; "" for others."""
+    return "y" if any(task.program == RETURNS for task in tasks) else ""
 
 
 def typed_fields(tasks: Iterable[PlannedTask]) -> list[Arg]:

@@ -36,8 +36,10 @@ _LOCK_TIMEOUT = "5s"
 
 _FLOWS = """
 CREATE TEMP TABLE pg_temp.pruned_flow ON COMMIT DROP AS
-SELECT task_flow_id, partition, version, finished_ts FROM kr_flow_stat
-WHERE finished_ts < to_timestamp(%s / 1000.0)
+SELECT flow.task_flow_id, flow.partition, flow.version, flow.finished_ts FROM kr_flow_stat AS flow
+LEFT JOIN kr_flow_stat AS trunk ON trunk.task_flow_id = flow.trunk_flow_id
+WHERE flow.finished_ts < to_timestamp(%(cut)s / 1000.0)
+AND (trunk.task_flow_id IS NULL OR trunk.finished_ts < to_timestamp(%(cut)s / 1000.0))
 """
 _POSITIONS = """
 SELECT partition, position, installation, generation::text, partitions FROM kr_projection ORDER BY partition
@@ -62,6 +64,14 @@ AND NOT EXISTS (SELECT FROM kr_flow_stat AS flow
     WHERE flow.task_id = held.task_id AND flow.definition = held.hash)
 AND NOT EXISTS (SELECT FROM kr_task_stat AS task
     WHERE task.task_id = held.task_id AND task.definition = held.hash)
+AND held.hash NOT IN (
+    SELECT pinned.hash FROM kr_task_stat AS task, LATERAL (
+        SELECT task.parameters::jsonb ->> 'version'
+        UNION ALL SELECT value FROM jsonb_each_text(
+            CASE WHEN jsonb_typeof(task.parameters::jsonb -> 'versions') = 'object'
+            THEN task.parameters::jsonb -> 'versions' ELSE '{}'::jsonb END)
+    ) AS pinned (hash)
+    WHERE task.program = '@flow' AND pinned.hash IS NOT NULL)
 """
 # Slots of which the events go: their rows go, too, and are counted. A schedule's own row stays.
 _SLOTS = """
@@ -203,7 +213,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     pruned = Pruned()
     await connection.execute(SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(_IDLE_TIMEOUT))
     positions = await (await connection.execute(_POSITIONS)).fetchall()
-    await connection.execute(_FLOWS, [cut_ms])
+    await connection.execute(_FLOWS, {"cut": cut_ms})
     ends = {partition: until async for partition, until in await connection.execute(_UNTIL)}
     for row in positions:
         held = Projected(

@@ -13,7 +13,9 @@ _LIST = SQL("""
 SELECT task.task_flow_id, task.task_exec_seq::int, task.task_id, task.task_seq::bigint, task.task_name,
     coalesce(task.attempt, 0), (task.awaiting ->> 'since_ms')::bigint,
     coalesce((task.awaiting ->> 'until_ms')::bigint, 0), coalesce(task.votes, '[]')::text,
-    task.parameters::text, flow.registered_by, flow.paused_ts IS NOT NULL
+    task.parameters::text, CASE WHEN flow.trunk_flow_id IS NULL THEN flow.registered_by ELSE (
+        SELECT trunk.registered_by FROM kr_flow_stat AS trunk WHERE trunk.task_flow_id = flow.trunk_flow_id
+    ) END, flow.paused_ts IS NOT NULL
 FROM kr_task_stat AS task JOIN kr_flow_stat AS flow USING (task_flow_id)
 WHERE {conditions}
 ORDER BY (task.awaiting ->> 'since_ms')::bigint DESC, task.task_flow_id DESC, task.task_exec_seq DESC

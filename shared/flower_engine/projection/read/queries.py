@@ -12,7 +12,7 @@ from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.status_conditions import status_conditions
 from flower_engine.projection.read.unreadable_rows import decode_flow
-from flower_engine.projection.read.views import EventView, FlowSummary, FlowView, failed_tasks
+from flower_engine.projection.read.views import EventView, FlowSummary, FlowView, add_children, failed_tasks
 
 # Postgres builds the JSON: one statement sees one moment, and parameters and results are never decoded.
 # Times are seconds since the Unix epoch in it, which leaves the server's time zone out.
@@ -34,6 +34,8 @@ _SUMMARY = SQL("""
     'scheduleUid', flow.schedule, 'slotTs', extract(epoch FROM flow.slot_ts),
     'previousSlotTs', extract(epoch FROM flow.previous_slot_ts),
     'nextSlotTs', extract(epoch FROM flow.next_slot_ts),
+    'parentFlowId', flow.parent_flow_id, 'parentTask', flow.parent_task,
+    'parentAttempt', flow.parent_attempt, 'trunkFlowId', flow.trunk_flow_id,
     'schedule', CASE WHEN flow.schedule ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
         (SELECT nullif(name, '') FROM kr_schedule WHERE uid = flow.schedule::uuid) END
 """)
@@ -103,8 +105,12 @@ _summary_decoder = msgspec.json.Decoder(FlowSummary, strict=False)
 
 class FlowFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which flows are asked for; None and () ask for all. ``failed``: (also) those that have ended with tasks
-    that were given up. ``ending``: (also) those that end but for their cleanup."""
+    that were given up. ``ending``: (also) those that end but for their cleanup. ``parent``: children of this
+    flow, ``trunk``: flows of the tree below it; ``children``: false: none that are children."""
 
+    parent: str | None = None
+    trunk: str | None = None
+    children: bool = True
     workflow: str | None = None
     schedules: tuple[str, ...] | None = None  # their uids
     statuses: tuple[Status, ...] = ()
@@ -141,6 +147,7 @@ async def read_flow(connection: Connection, flow_id: str) -> FlowView | None:
     except RecursionError:
         why = "a row of it holds JSON that is nested deeper than a parser goes; replay makes the rows anew"
         raise HistoryDamagedError(flow_id, why) from None
+    add_children(flow)
     flow.failed_tasks = failed_tasks(flow.tasks)
     return flow
 
@@ -161,6 +168,14 @@ async def list_flows(
             SQL("flow.schedule = %(schedules)s") if is_one else SQL("flow.schedule = ANY(%(schedules)s)")
         )
         values["schedules"] = asked.schedules[0] if is_one else list(asked.schedules)
+    if asked.parent is not None:
+        conditions.append(SQL("flow.parent_flow_id = %(parent)s"))
+        values["parent"] = asked.parent
+    if asked.trunk is not None:
+        conditions.append(SQL("flow.trunk_flow_id = %(trunk)s"))
+        values["trunk"] = asked.trunk
+    if not asked.children:
+        conditions.append(SQL("flow.parent_flow_id IS NULL"))
     conditions += status_conditions(asked.statuses, values, failed=asked.failed, ending=asked.ending)
     if asked.since is not None:
         conditions.append(SQL("flow.registered_ts >= %(since)s"))

@@ -12,11 +12,13 @@ import msgspec
 
 from flower_engine.model.attempts import AttemptHistory
 from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.child_flows import child_flow_id
 from flower_engine.model.event_meaning import How
 from flower_engine.model.events import TaskError
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.status import Status
 from flower_engine.model.times import is_shown, nearest
+from flower_engine.model.wait_parameters import SUBFLOW
 from flower_engine.projection.read.end_views import END_WORDS, EndWord, NotTaken
 
 _DEEP = 100  # what has no more brackets than this is not nested deeper either
@@ -97,10 +99,11 @@ class RetryAt(View, tag="retry", tag_field="reason"):
 
 
 class Awaits(View, tag="awaits", tag_field="reason"):
-    """It waits for the world (kind sleep, event or approval), to be decided (when), or to get its items or
-    their list (map). ``what``: name and key of the event, the title of the approval, the condition, the
-    program of the items; ``until_ts``: when a sleep is over, or when it has waited too long (null: never).
-    ``answered_by``: who has answered while others are still to."""
+    """It waits for the world (kind sleep, event or approval), to be decided (when, returns), to get its items
+    or their list (map), or for its child (flow). ``what``: name and key of the event, the title of the
+    approval, the condition, the program of the items, the workflow and the flow of the child; ``until_ts``:
+    when a sleep is over, or when it has waited too long (null: never). ``answered_by``: who has answered
+    while others are still to."""
 
     kind: str
     what: str
@@ -246,6 +249,12 @@ class FlowSummary(View, kw_only=True):
     slot_ts: Moment | None = None
     previous_slot_ts: Moment | None = None
     next_slot_ts: Moment | None = None
+    parent_flow_id: Annotated[
+        str | None, msgspec.Meta(description="of a child: the flow whose task awaits it; null: it is none")
+    ] = None
+    parent_task: int | None = None
+    parent_attempt: int | None = None
+    trunk_flow_id: Annotated[str | None, msgspec.Meta(description="the flow at the top of its tree")] = None
     unreadable: list[str] = []
 
 
@@ -257,9 +266,9 @@ class ProgressView(View):
 
 
 class AwaitingView(View):
-    """What a task waits for of the world: kind sleep, event, approval, when or map; ``until``: when a sleep
-    is over, or when it has waited too long (null: never); ``answered_by``: who has answered while others are
-    still to."""
+    """What a task waits for of the world: kind sleep, event, approval, when, map, flow or returns; ``until``:
+    when a sleep is over, or when it has waited too long (null: never); ``answered_by``: who has answered
+    while others are still to."""
 
     kind: str
     since: Moment
@@ -366,6 +375,12 @@ class TaskView(View):
         int | None, msgspec.Meta(description="of an item: which element of the list it was given, from 0 on")
     ]
     items: Annotated[ItemCounts | None, msgspec.Meta(description="of a map that has items: how they stand")]
+    child_flow_id: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="of a sub-flow: the flow that does it, in its latest attempt; null: none yet"
+        ),
+    ] = None
 
     @property
     def has_ended(self) -> bool:
@@ -373,7 +388,7 @@ class TaskView(View):
         return Status(self.exec_status).is_final or self.ended_as == "givenUp"
 
 
-class TaskDetail(TaskView):
+class TaskDetail(TaskView, kw_only=True):
     """A task with its flow and all its attempts."""
 
     task_flow_id: str
@@ -459,13 +474,20 @@ def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:
     ]
 
 
+def add_children(flow: FlowView) -> None:
+    """Names the flows that do tasks of this one."""
+    for task in flow.tasks:
+        if task.program == SUBFLOW and task.attempt:
+            task.child_flow_id = child_flow_id(flow.task_flow_id, task.task_exec_seq, task.attempt)
+
+
 def view_of_state(flow: FlowState, partition: int) -> FlowView:
     """The same view, from the fold of a flow's events, for flows that Postgres does not have yet."""
     status = flow.status
     count = [task.status for task in flow.tasks].count
     started = [task.started_ms for task in flow.tasks if task.started_ms is not None]
     tasks = [_view_of_task(task, flow.registered_ms) for task in flow.tasks]
-    return FlowView(
+    view = FlowView(
         task_flow_id=flow.flow,
         task_id=flow.workflow,
         status=_WORDS[status],
@@ -500,9 +522,15 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         next_slot_ts=_moment(flow.registered.next_slot or None),
         unreadable=[] if is_shown(flow.registered.start_ms) else [beyond("startTs")],
         parameters=msgspec.Raw(msgspec.json.encode(flow.registered.parameters or None)),
+        parent_flow_id=flow.registered.parent or None,
+        parent_task=flow.registered.parent_task or None,
+        parent_attempt=flow.registered.parent_attempt or None,
+        trunk_flow_id=flow.registered.trunk or None,
         failed_tasks=failed_tasks(tasks),
         tasks=tasks,
     )
+    add_children(view)
+    return view
 
 
 def moment(ms: float) -> datetime:

@@ -6,7 +6,7 @@ from typing import Any, LiteralString, NamedTuple
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import TaskAwaiting, TaskError, TaskProgressed
+from flower_engine.model.events import TaskAwaiting, TaskError, TaskLifted, TaskProgressed
 from flower_engine.model.made_functions import function_of
 from flower_engine.projection import binary_fields
 from flower_engine.projection.binary_fields import NULL, array
@@ -54,7 +54,7 @@ def progress_field(progress: TaskProgressed) -> bytes:
     return binary_fields.jsonb(_encode({"fraction": progress.fraction, "note": progress.note}))
 
 
-def awaiting_field(awaiting: TaskAwaiting) -> bytes:
+def awaiting_field(awaiting: TaskAwaiting | TaskLifted) -> bytes:
     """What a task awaits, since when and until when (ms; 0: for ever), as it is stored."""
     said = {"kind": awaiting.kind, "since_ms": awaiting.at, "until_ms": awaiting.until_ms}
     return binary_fields.jsonb(_encode(said))

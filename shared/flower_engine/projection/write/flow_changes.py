@@ -14,6 +14,7 @@ from flower_engine.model.events import (
     TaskAwaiting,
     TaskError,
     TaskExpanded,
+    TaskLifted,
     TaskProgressed,
 )
 
@@ -48,7 +49,7 @@ class TaskChange(msgspec.Struct, gc=False):
     body: PlannedTask | None = None
     priority: int | None = None
     parameters: dict[str, Any] | None = None
-    awaiting: TaskAwaiting | None = None
+    awaiting: TaskAwaiting | TaskLifted | None = None
     votes: tuple[str, ...] | None = None
 
 

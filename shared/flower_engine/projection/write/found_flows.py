@@ -6,6 +6,7 @@ from flower_engine.model.snapshot_registration import (
     awaiting_of,
     ended_as,
     ending_of,
+    error_of,
     pause_of,
     progress_of,
     registration_of,
@@ -37,11 +38,11 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
             progress=progress_of(event, seq),
             result=bytes(found.result) or None,
             blob=found.blob,
-            awaiting=awaiting_of(event, seq),
+            awaiting=awaiting_of(event, seq) if found.status == Status.WAIT else None,
             votes=found.votes or None,
         )
         if found.status == Status.SUSPEND:
-            task.suspended_ms, task.error = event.at, LOST_ERROR
+            task.suspended_ms, task.error = event.at, error_of(found)
     flow.waiting, flow.running, flow.suspended, flow.finished, flow.ignored = (
         sum(found.status == status for found in event.tasks) for status in Status
     )

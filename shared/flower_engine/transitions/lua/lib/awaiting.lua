@@ -1,20 +1,22 @@
 -- Tasks that wait for the world: what is known of one while it awaits, and its places.
 --
--- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event, approval, when or map; of
--- an event
--- " <name> <key>" (as keys have them, "": any key) stands behind it. "waits" is a zset, all of one score, of
--- those that await signals, "<name> <key> <flow>:<task in six digits>": so signals find them by a range of
--- names. "decide" is a zset of decisions and maps, "<flow>:<task>", by when somebody is to be given them
--- (engine time), and `decide` of meta counts them. See model/wait_programs.py; they begin and end in
--- waits.lua.
--- needs: base, engine_time, flow_fields, flows, keys, timers
+-- Its state has "~<kind> <until ms, 0: for ever>" for a lease, kind sleep, event, approval, when, map,
+-- returns or flow; of an event " <name> <key>" (as keys have them, "": any key) stands behind it.
+-- "waits" is a zset, all of one score, of those that await signals, "<name> <key> <flow>:<task in six
+-- digits>": so signals find them by a range of names. "decide" is a zset of decisions and maps,
+-- "<flow>:<task>", by when somebody is to be given them (engine time), and `decide` of meta counts them.
+-- "tree" has those that await a child (see tree_notes.lua). See model/wait_programs.py; they begin and end
+-- in waits.lua.
+-- needs: base, engine_time, flow_fields, flows, keys, timers, tree_notes
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'
 local FOR_EVER = '0'
 
--- Whether somebody evaluates what it comes to.
-local function is_decided(kind) return kind == 'when' or kind == 'map' end
 local function is_awaiting(lease) return sub(lease, 1, 1) == '~' end
+-- Whether somebody evaluates what it comes to.
+local function is_decided(kind)
+  return kind == 'when' or kind == 'map' or kind == 'returns'
+end
 local function wait_member(names, id, task)
   return names .. ' ' .. id .. ':' .. string.format('%06d', task)
 end
@@ -40,6 +42,9 @@ local function place_awaiting(flow, task, lease)
       call('RPUSH', bell_key('', 'when'), '1') -- for any worker
     end
     return
+  elseif kind == 'flow' then
+    note_tree(flow.id .. ':' .. task)
+    return
   elseif until_ms ~= FOR_EVER then
     set_timeout(wait_timer(flow.id, task), until_ms - now_ms)
   end
@@ -57,6 +62,12 @@ local function stop_awaiting(flow, task, lease)
   elseif is_decided(kind) then
     if call('ZREM', decide_key(), flow.id .. ':' .. task) == 1 then
       call('HINCRBY', meta_key(), 'decide', -1)
+    end
+    return
+  elseif kind == 'flow' then
+    if flow.answered ~= task then -- else its child has ended, and that is why
+      leave_child(flow.id, task, select(2, match(flow[state_field(task)]
+        or call('HGET', flow.key, state_field(task)), STATE)))
     end
     return
   elseif until_ms ~= FOR_EVER then

@@ -1,7 +1,7 @@
 -- Cancelling a flow: everything that is not final becomes Ignore, and what runs loses its lease; but for its
 -- cleanup, which goes on, if it has one. (A flow that has ended has nothing left.)
 -- `by` and `reason` are JSON texts. Returns the tasks that were cut off.
--- needs: base, cleanup, events, flow_fields, flows, statuses, timers, whole_flow
+-- needs: base, cleanup, events, flow_fields, flows, statuses, timers, tree_notes, whole_flow
 local function cancel_flow(flow, by, reason)
   load_whole(flow)
   local spared = cleanup_of(flow)
@@ -20,8 +20,11 @@ local function cancel_flow(flow, by, reason)
         end_lease(flow, text, known)
       elseif known.status == WAIT then
         unplace(flow, text, known)
-      elseif flow.ruled then
-        drop_timer(hold_timer(flow.id, text))
+      else
+        if flow.ruled then
+          drop_timer(hold_timer(flow.id, text))
+        end
+        leave_held(flow, text, known)
       end
     end
   end

@@ -3,8 +3,7 @@
 -- While nothing else is left of a flow it is ending (flag e or E): the timer of the flow is that of its
 -- cleanup then. When it fires, or the flow is cancelled again, it ends.
 -- needs: base, edges, engine_time, events, flow_fields, flows, kept_results, keys, places, statuses, timers
--- needs: whole_flow
--- needs: whole_rules
+-- needs: tree_notes, whole_flow, whole_rules
 local DEFAULT_CLEANUP_MS = 3600000
 
 local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end
@@ -112,6 +111,7 @@ local function end_tasks(flow, spared, gives_up)
         unplace(flow, text, known)
       else
         drop_timer(hold_timer(flow.id, text))
+        leave_held(flow, text, known)
       end
       local is_given_up = gives_up and known.status == SUSPEND
       local list = is_given_up and given_up or lists[known.status]

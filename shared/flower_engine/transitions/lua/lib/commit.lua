@@ -1,14 +1,17 @@
 -- The end of a call that changed flows: what follows from its changes, in the order that each needs, and then
 -- everything is written.
--- needs: bells, events, fanout_notes, flows, freed, kept_results, limits, places, ready, scheduled, waits
+-- needs: bells, children, events, fanout_notes, flows, freed, kept_results, limits, places, ready, scheduled
+-- needs: waits
 
 -- What follows: places, boards and lanes are as the changes leave them. `take_first`, if given, may take what
 -- became ready before it gets into lanes.
 local function settle(take_first)
   begin_waits()
+  settle_children()
   settle_places()
   while #to_await > 0 do -- of flows that got a place
     begin_waits()
+    settle_children()
     settle_places()
   end
   open_freed()

@@ -18,26 +18,6 @@ local function on_failure_of(flow, task)
   return on_failure, stand_in
 end
 
--- The first line of an error's message (JSON), as JSON text.
-local function reason_of(error)
-  local kind, message = match(error, '^{"type":"([^"]*)","message":"(.*)$')
-  if not kind then
-    return '""'
-  end
-  message = string.gsub(message, '",".*$', '')
-  message = string.gsub(string.gsub(message, '"}$', ''), '\\n.*$', '')
-  if #message > MOST_REASON or string.find(message, '[\\"]') then
-    local told, decoded = pcall(cjson.decode, error)
-    message = told and type(decoded) == 'table' and tostring(decoded.message) or ''
-    message = match(message, '^[^\n]*')
-    if #message > MOST_REASON then
-      message = string.gsub(sub(message, 1, MOST_REASON), '[\192-\255][\128-\191]*$', '')
-    end
-    return cjson.encode(kind .. ': ' .. message)
-  end
-  return '"' .. kind .. ': ' .. message .. '"'
-end
-
 -- The task has ended: what that is for its flow.
 local function count_closed(flow)
   flow.left = flow.left - 1
@@ -57,6 +37,26 @@ end
 
 -- The task is passed over because its definition says so.
 local function pass_failed(flow, task, was, attempt, lost, lease, stand_in, error, told)
+  -- The first line of an error's message (JSON), as JSON text.
+  local function reason_of(error)
+    local kind, message = match(error, '^{"type":"([^"]*)","message":"(.*)$')
+    if not kind then
+      return '""'
+    end
+    message = string.gsub(message, '",".*$', '')
+    message = string.gsub(string.gsub(message, '"}$', ''), '\\n.*$', '')
+    if #message > MOST_REASON or string.find(message, '[\\"]') then
+      local told, decoded = pcall(cjson.decode, error)
+      message = told and type(decoded) == 'table' and tostring(decoded.message) or ''
+      message = match(message, '^[^\n]*')
+      if #message > MOST_REASON then
+        message = string.gsub(sub(message, 1, MOST_REASON), '[\192-\255][\128-\191]*$', '')
+      end
+      return cjson.encode(kind .. ': ' .. message)
+    end
+    return '"' .. kind .. ': ' .. message .. '"'
+  end
+
   set_state(flow, task, stand_in == '' and IGNORE or WITH_RESULT_STATE, attempt, lost, lease)
   count_closed(flow)
   append('{"type":"task.ignored' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'

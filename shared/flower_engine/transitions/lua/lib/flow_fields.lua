@@ -8,7 +8,8 @@
 -- that fired it (absent: none did; times in ms, 0: there is none); the signals that it keeps (absent: none),
 -- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3";
 -- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
--- cleanup.lua has it).
+-- cleanup.lua has it); "<flow> <task> <attempt> <trunk>" whose child it is (absent: nobody's); "<task>
+-- <JSON>" of what it returns then, once that is known (see children.lua).
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -18,6 +19,8 @@ local SIGNALS = 'Q'
 local TYPED = 'E'
 local STAGED = 'Z'
 local CLEANUP = 'T'
+local PARENT = 'P'
+local RETURNED = 'R'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -31,7 +34,12 @@ local function data_flag(bytes) return 'd' .. bytes end
 local OF_SCHEDULE = 's' -- a schedule fired it, and it goes on as far as that knows (and is counted)
 local STOPPED = 'S' -- a schedule fired it, and knows that nothing of it goes on
 local EITHER_OF_SCHEDULE = '[sS]'
-local COUNTS_ACTIVE = '[asS]'
+local IS_CHILD = 'k' -- a task of another flow awaits it, and it goes on as far as that knows (and is counted)
+local CHILD_STOPPED = 'K' -- the same, and that task knows that nothing of it goes on
+local EITHER_CHILD = '[kK]'
+local RETURNS = 'y' -- it is to return something: a task of it says what
+local COUNTS_ACTIVE = '[asSkK]'
+local IS_TOLD_OF = '[sSkK]'
 local HAS_RULES = 'r' -- its tasks have rules, or say what follows a failure; see edges.lua
 local HAS_GIVEN_UP = 'x' -- a task of it is given up
 local HAS_ITEMS = 'm' -- a map of it was expanded, see items.lua

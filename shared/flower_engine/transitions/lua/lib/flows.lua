@@ -5,7 +5,7 @@
 -- layer: 2
 local COUNTED = '^(%d+) (%d+) (%d+) (%d+) ?(.*)$'
 local flows, flow_ids = {}, {}
-local scheduled_flows = {} -- those of this call that schedules fired
+local told_flows = {} -- those of this call of which a schedule, or the task of a parent, is to hear
 
 -- A flow from its counters; `timed`: it may have timers, `held`: nothing of it may start, `ruled`: it has
 -- rules, `kept`: bytes of
@@ -27,8 +27,8 @@ local function keep_flow(id, key, counters)
       flow.held = string.find(flags, HELD) ~= nil
       flow.ruled = string.find(flags, HAS_RULES, 1, true) ~= nil
     end
-    if string.find(flags, EITHER_OF_SCHEDULE) then
-      scheduled_flows[#scheduled_flows + 1] = flow
+    if string.find(flags, IS_TOLD_OF) then
+      told_flows[#told_flows + 1] = flow
     end
   end
   flows[id] = flow

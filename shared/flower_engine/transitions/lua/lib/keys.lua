@@ -24,6 +24,7 @@ local function workers_key() return prefix .. 'workers' end
 local function admitting_key() return prefix .. 'admitting' end
 local function waits_key() return prefix .. 'waits' end
 local function decide_key() return prefix .. 'decide' end
+local function tree_key() return prefix .. 'tree' end
 
 -- Of schedules
 local function schedules_key() return prefix .. 'schedules' end

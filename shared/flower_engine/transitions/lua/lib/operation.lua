@@ -10,7 +10,8 @@
 --   it should be, {"needs", task...}: results of these are to be sent with it, {"pruned", ms}: what ended
 --   before that moment has gone, or just goes, {"lost"}.
 -- Sent twice they do their work once: op:<operation id> remembers for an hour the version it led to.
--- needs: base, commit, events, flow_fields, flows, keys, meta, places, positions, timers, whole_flow
+-- needs: base, children, commit, events, flow_fields, flows, keys, meta, places, positions, timers
+-- needs: whole_flow
 local RESTORED = '^(%d+) (%S*) (%d+) (%d+)$'
 local REMEMBERED_SECONDS = 3600
 local operation_id, operator = nil, nil -- of this call
@@ -71,6 +72,11 @@ local function open_flow(generation, operation, id, by, version, restored, value
       call('UNLINK', key)
     end
     return nil, { 'moved', digits(flow.v) }
+  end
+  local parent = is_put_back and call('HGET', key, PARENT)
+  if parent and not make_children().awaiting(parent) then
+    call('UNLINK', key)
+    return nil, { 'refused', 'not-awaited', match(parent, '^(%S+) (%d+)') }
   end
   if is_put_back and has_flag(flow, BEFORE_START) then -- it ended before its start
     call('ZADD', timers_key(), call('HGET', key, START), start_timer(id))

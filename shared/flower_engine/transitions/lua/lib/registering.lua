@@ -41,7 +41,7 @@ end
 
 -- Where as many flows are under way as may be: what is done instead of letting another one in. A word that
 -- ends the registration, or "queue", or nil: there is a place.
-local function at_limit(plan)
+local function at_limit(plan, may_only_queue)
   local workflow = plan.lane.workflow
   local most, choice = flow_limit(workflow)
   local under_way_key = flows_key(workflow)
@@ -52,6 +52,8 @@ local function at_limit(plan)
   end
   if not most or call('ZCARD', under_way_key) < most then
     return nil
+  elseif may_only_queue then
+    return 'queue'
   elseif choice == 'reject' then
     return 'full ' .. digits(most)
   elseif choice == 'cancel_oldest' then
@@ -82,8 +84,9 @@ local function at_limit(plan)
 end
 
 -- Registers a flow; returns a word, see register.lua. `of_schedule`: "<uid> <slot> <slot before> <slot
--- behind>" of one that a schedule fired (nil: none did).
-local function register_flow(id, plan, idempotency_key, start, extra, of_schedule)
+-- behind>" of one that a schedule fired (nil: none did). `parent`: of a child {flow, PARENT as it has it}: it
+-- has the place of that flow, and where there is none for it it waits in line.
+local function register_flow(id, plan, idempotency_key, start, extra, of_schedule, parent)
   local key = flow_key(id)
   if call('EXISTS', key, ended_key(id)) > 0 then
     return 'duplicate'
@@ -94,7 +97,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
       return 'known ' .. known
     end
   end
-  local limited = not start and has_control and at_limit(plan)
+  local limited = not start and has_control and at_limit(plan, parent ~= nil)
   if limited and limited ~= 'queue' then
     return limited
   end
@@ -102,11 +105,14 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
     call('SET', taken_key(idempotency_key), id .. ' ' .. plan.workflow)
     note_old(keyed_key(), idempotency_key)
   end
-  local flow = { id = id, key = key, done = plan.done, order = next_order, flags = plan.flags,
+  local order = parent and parent.flow.order + 0 or next_order
+  local flow = { id = id, key = key, done = plan.done, order = order, flags = plan.flags,
     timed = string.find(plan.flags, MAY_HAVE_TIMERS, 1, true) ~= nil }
-  local active = of_schedule and active_roots(plan) or nil
+  local active = (of_schedule or parent) and active_roots(plan) or nil
   if of_schedule then
     flow.flags = flow.flags .. OF_SCHEDULE
+  elseif parent then
+    flow.flags = flow.flags .. IS_CHILD
   end
   if start then
     set_flag(flow, BEFORE_START, true)
@@ -118,7 +124,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
       taken = {}
       new_places[plan.lane.workflow] = taken
     end
-    taken[#taken + 1], taken[#taken + 2] = digits(next_order), id
+    taken[#taken + 1], taken[#taken + 2] = digits(order), id
     local most, _, counts_suspended = flow_limit(plan.lane.workflow)
     if most and not counts_suspended then
       set_flag(flow, IS_COUNTED, true)
@@ -126,16 +132,18 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
     end
   end
   append('{"type":"flow.registered","at":' .. now .. ',"flow":"' .. id .. '","v":1,"order":'
-    .. digits(next_order)
+    .. digits(order)
     .. plan.tail .. extra .. (start and ',"start_ms":' .. string.format('%d', start) or '') .. '}')
   local first, flags = plan.first, flow.flags
-  call('HSET', key, COUNTERS, plan.counters .. digits(next_order) .. (flags == '' and '' or ' ' .. flags),
+  call('HSET', key, COUNTERS, plan.counters .. digits(order) .. (flags == '' and '' or ' ' .. flags),
     unpack(plan.values, first, math.min(plan.last, first + CHUNK - 1)))
   for step = first + CHUNK, plan.last, CHUNK do
     call('HSET', key, unpack(plan.values, step, math.min(plan.last, step + CHUNK - 1)))
   end
   if of_schedule then
     call('HSET', key, ACTIVE, digits(active), SCHEDULE, of_schedule)
+  elseif parent then
+    call('HSET', key, ACTIVE, digits(active), PARENT, parent.text)
   elseif active then
     call('HSET', key, ACTIVE, digits(active))
   end
@@ -153,7 +161,7 @@ local function register_flow(id, plan, idempotency_key, start, extra, of_schedul
     end
   end
   count_kept(plan.kept)
-  next_order = next_order + plan.tasks
+  next_order = parent and next_order or next_order + plan.tasks
   return 'ok'
 end
 

@@ -36,7 +36,7 @@ local function tell_schedule(flow)
   local has_ended = flow.left == 0
   local has_stopped = not has_ended and flow.active == 0 and has_flag(flow, OF_SCHEDULE)
   local goes_on = not has_ended and (flow.active or 0) > 0 and has_flag(flow, STOPPED)
-  if not (has_ended or has_stopped or goes_on) then
+  if not (has_ended or has_stopped or goes_on) or not string.find(flow.flags, EITHER_OF_SCHEDULE) then
     return
   end
   local uid, slot = schedule_of(flow)
@@ -66,8 +66,8 @@ local function tell_schedule(flow)
 end
 
 local function settle_schedules()
-  for index = 1, #scheduled_flows do
-    tell_schedule(scheduled_flows[index])
+  for index = 1, #told_flows do
+    tell_schedule(told_flows[index])
   end
 end
 

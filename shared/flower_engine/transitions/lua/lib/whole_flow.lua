@@ -1,5 +1,6 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
 -- needs: awaiting, base, edges, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
+-- needs: tree_notes
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
@@ -261,6 +262,7 @@ local function reopen(flow, again)
       if flow.ruled and known.status == SUSPEND then
         drop_timer(hold_timer(flow.id, text))
       end
+      leave_held(flow, text, known)
       if known.status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)
       end

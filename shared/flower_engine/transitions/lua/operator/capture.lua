@@ -39,7 +39,8 @@ end
 local read = {
   flow = flow_hash, aside = hash, boards = hash, limits = hash, running = hash,
   lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
-  flows = scored, new = scored, waits = scored, schedule = hash, schedules = scored, sflows = scored,
+  flows = scored, new = scored, waits = scored, tree = scored, schedule = hash, schedules = scored,
+  sflows = scored,
   admitting = function(key) return call('SMEMBERS', key) end,
   fanout = function(key) return call('LRANGE', key, 0, -1) end,
   ended = function() return {} end,

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- pause: nothing of a flow starts any more; what runs may end.
--- needs: base, flow_fields, flows, operation, ready, statuses, whole_flow
+-- needs: flow_fields, flows, held_flow, operation
 --
 -- Guarantees: its ready tasks leave their lanes together with the event, and none enters one until resume.
---   Retries fall due, and wait then. A paused flow stays as it is.
+--   Retries fall due, and wait then. A paused flow stays as it is. Its children follow, see watcher/tree.lua.
 -- ARGV: see operation.lua; its own: the reason (JSON text)
 -- Reply: see operation.lua. Cost: linear in the flow's tasks.
 local generation, operation, id, by, version, restored, reason = unpack(ARGV, 1, 7)
@@ -13,13 +13,6 @@ if not flow then
 elseif has_flag(flow, PAUSED) then
   return conclude(flow, {})
 end
-load_whole(flow)
-for task = 1, flow.count do
-  local known = flow.tasks[task]
-  if known.status == WAIT and known.lease == NO_LEASE then
-    pull(known.lane, flow, digits(task))
-  end
-end
-set_flag(flow, PAUSED, true)
+pause_flow(flow)
 append_operation(flow, 'flow.paused', ',"reason":' .. reason)
 return conclude(flow, {})

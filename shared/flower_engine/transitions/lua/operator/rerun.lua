@@ -244,7 +244,9 @@ local function lane_with_keys(name, message)
 end
 
 begin_data(flow, bodies, again)
-if flow.kept then
+
+-- What the tasks read from here on; the reply, where results are to be sent with it.
+local function read_again()
   for task, message in pairs(messages) do
     local known = flow.tasks[tonumber(task)]
     if message.reads ~= (known.reads or '') then
@@ -261,26 +263,40 @@ if flow.kept then
     return needs(flow, missing)
   end
   reopen_data(flow, again, given)
+  return nil
 end
 
-anew.keys = {}
-for task, message in pairs(messages) do
-  set(flow, message_field(task), message.new)
-  if message.wait ~= '' then
-    change_wait(flow, task, message.wait)
-  end
-  local known = flow.tasks[tonumber(task)]
-  local lane = message.keys == '' and known.lane or lane_with_keys(known.lane, message)
-  if lane ~= known.lane then
-    anew.keys[#anew.keys + 1] = '"' .. task .. '":' .. message.keys
-    if known.status == WAIT then -- it leaves the lane of its old keys; reopen pushes it to the other
-      unplace(flow, task, known)
-      known.moved = true
-    end
-    known.lane = lane
-    set(flow, lane_field(task), lane)
+if flow.kept then
+  refusal = read_again()
+  if refusal then
+    return refusal
   end
 end
+
+-- New messages hold, and lanes of new keys: as the event has them.
+local function move_to_keys()
+  local keys = {}
+  for task, message in pairs(messages) do
+    set(flow, message_field(task), message.new)
+    if message.wait ~= '' then
+      change_wait(flow, task, message.wait)
+    end
+    local known = flow.tasks[tonumber(task)]
+    local lane = message.keys == '' and known.lane or lane_with_keys(known.lane, message)
+    if lane ~= known.lane then
+      keys[#keys + 1] = '"' .. task .. '":' .. message.keys
+      if known.status == WAIT then -- it leaves the lane of its old keys; reopen pushes it to the other
+        unplace(flow, task, known)
+        known.moved = true
+      end
+      known.lane = lane
+      set(flow, lane_field(task), lane)
+    end
+  end
+  return keys
+end
+
+anew.keys = move_to_keys()
 anew.changed = change_bodies(flow, bodies, again)
 append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed('ignored', lists[IGNORE])
   .. listed('suspended', lists[SUSPEND]) .. listed('waiting', lists[WAIT])

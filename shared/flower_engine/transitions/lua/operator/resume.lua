@@ -1,6 +1,6 @@
 #!lua
 -- resume: a pause is over.
--- needs: flow_fields, flows, operation, whole_flow
+-- needs: flow_fields, flows, held_flow, operation
 --
 -- Guarantees: whatever waits for nothing else is in its lane again, together with the event. Refused where
 --   the flow is not paused.
@@ -13,8 +13,6 @@ if not flow then
 elseif not has_flag(flow, PAUSED) then
   return refused(flow, 'not-paused')
 end
-load_whole(flow)
-set_flag(flow, PAUSED, false)
 append_operation(flow, 'flow.resumed', '')
-push_ready(flow)
+resume_flow(flow)
 return conclude(flow, {})

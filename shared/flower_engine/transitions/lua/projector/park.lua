@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- park: flows of which nothing can go on before an operator acts leave Redis; their history has all of them.
--- needs: base, events, flow_fields, flows, kept_results, keys, meta, places, statuses, timers, whole_flow
+-- needs: base, events, flow_fields, flows, kept_results, keys, meta, places, statuses, timers, tree_notes
+-- needs: whole_flow
 --
 -- Guarantees: only a flow at the version that is given (and so archived) goes, where tasks of it are
---   suspended and none runs, is ready or retries; not one that waits for its start or a place, that a timeout
+--   suspended and none runs, is ready or retries; not one that is, or has, a child of
+--   another that is under way, that waits for its start or a place, that a timeout
 --   still ticks for, or that keeps a place of a limit which counts suspended flows. No event: nothing
 --   happened to it. For an hour it is remembered as one that ended, so that a registration sent again finds
 --   it. Safe to send twice.
@@ -20,7 +22,9 @@ local function is_idle(flow)
   for task = 1, flow.count do
     local known = flow.tasks[task]
     local is_held = known.status == SUSPEND and known.kind ~= GIVEN_UP
-    if known.status == RUNNING or ready[task] or is_retrying(known) then
+    if known.lease == WITH_CHILD then
+      return false -- a tree stays together
+    elseif known.status == RUNNING or ready[task] or is_retrying(known) then
       return false
     elseif is_held and flow.ruled and call('ZSCORE', timers_key(), hold_timer(flow.id, digits(task))) then
       return false -- it is given up one day
@@ -37,7 +41,8 @@ for index = 2, #ARGV, 2 do
   local counters = call('HGET', key, COUNTERS)
   local flow = counters and keep_flow(id, key, counters)
   if flow and digits(flow.v) == ARGV[index + 1] and not is_releasing
-    and not string.find(flow.flags, NOT_BEGUN) and not call('ZSCORE', timers_key(), flow_timer(id)) then
+    and not string.find(flow.flags, NOT_BEGUN) and not string.find(flow.flags, EITHER_CHILD)
+    and not call('ZSCORE', timers_key(), flow_timer(id)) then
     load_whole(flow)
     local workflow = lane_of_flow(flow).workflow
     local most, _, counts_suspended = flow_limit(workflow)

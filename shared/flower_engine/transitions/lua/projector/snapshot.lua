@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- snapshot: flows under way are written into the log as they stand, for a Postgres that lost what led there.
 -- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, lanes, meta, scheduled
--- needs: signals, statuses, suspects, timers, whole_flow
+-- needs: signals, statuses, suspects, timers, tree_notes, whole_flow
 --
 -- Guarantees: the event says what the flow's hash says at that moment and follows from no event before it;
 --   nothing else changes. A flow that is not under way (any more) is passed over. Sent twice, it says the
@@ -51,6 +51,8 @@ local function told(known, message, failures, progress, policy, result, votes)
   local lease = ''
   if is_retrying(known) then
     lease = ',"due_ms":' .. sub(known.lease, 2)
+  elseif known.lease == WITH_CHILD then -- it awaits its child, or is held because of it
+    lease = ',"awaiting":"flow"'
   elseif is_away(known) then
     local kind, until_ms = match(known.lease, AWAITED)
     lease = ',"awaiting":"' .. kind .. '"' .. counted('until_ms', until_ms)
@@ -95,11 +97,15 @@ local function write(id, key, extra)
   local flow = keep_flow(id, key, call('HGET', key, COUNTERS))
   load_whole(flow)
   push_unreleased(flow)
+  local returns, returned = match(call('HGET', key, RETURNED) or '', '^(%d+) (.*)$')
   local tasks = {}
   for task = 1, flow.count do
     local text = digits(task)
     local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
       policy_field(text), result_field(text), votes_field(text))
+    if text == returns then
+      got[5] = '=' .. returned
+    end
     tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6])
   end
   local start = call('ZSCORE', timers_key(), start_timer(id))
@@ -114,7 +120,7 @@ local function write(id, key, extra)
     .. (has_flag(flow, ENDING_BY_CANCEL) and ',"ending":"cancel"' or '')
     .. (has_flag(flow, ENDING_BY_TIMEOUT) and ',"ending":"timeout"' or '')
     .. counted('cleanup_ms', call('HGET', key, CLEANUP) or '0') .. slot_fields(call('HGET', key, SCHEDULE))
-    .. told_signals(flow) .. extra .. '}')
+    .. parent_fields(call('HGET', key, PARENT)) .. told_signals(flow) .. extra .. '}')
   flow.dirty = true
   return flow.count
 end

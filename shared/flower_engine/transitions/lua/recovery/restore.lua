@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- restore: a recovery puts flows back as their events left them.
 -- needs: awaiting, base, commit, engine_time, events, flow_fields, flows, keys, places, scheduled, statuses
--- needs: timers, whole_flow, whole_rules
+-- needs: timers, tree_notes, whole_flow, whole_rules
 --
 -- Guarantees: a flow's hash, the events that its recovery adds (what ran waits again), and each of its tasks
 --   where it waits (lane, timer, its workflow's line) appear together; a flow is put back once, however often
@@ -35,6 +35,8 @@ local function restore(id, due, first, last)
     local known = flow.tasks[task]
     if is_retrying(known) then
       call('ZADD', timers_key(), sub(known.lease, 2), retry_timer(id, digits(task)))
+    elseif known.lease == WITH_CHILD then
+      note_tree(id .. ':' .. digits(task) .. '?')
     elseif is_away(known) then
       place_awaiting(flow, digits(task), known.lease)
     end
@@ -57,6 +59,12 @@ local function restore(id, due, first, last)
     set_flag(flow, EITHER_OF_SCHEDULE, false)
     set_flag(flow, is_stopped and STOPPED or OF_SCHEDULE, true)
     add_to_schedule(id, uid, slot, is_stopped and '-' or '')
+  end
+  if string.find(flow.flags, EITHER_CHILD) then
+    local is_stopped = flow.active == 0
+    set_flag(flow, EITHER_CHILD, false)
+    set_flag(flow, is_stopped and CHILD_STOPPED or IS_CHILD, true)
+    note_tree(id .. ':0')
   end
   flow.dirty = true
 end

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- fire: moves timers that are due.
 -- needs: awaiting, base, cleanup, commit, engine_time, events, failed_attempt, failed_for_good, flow_fields
--- needs: flows, keys, meta, places, ready, release, statuses, timers, waits, whole_flow, whole_rules
+-- needs: flows, keys, meta, places, ready, release, statuses, timers, tree_notes, waits, whole_flow
+-- needs: whole_rules
 --
 -- Guarantees: a retry or a delayed start becomes ready; an attempt that takes too long fails (its lease
 --   ends, its policy decides); a task that waited too long for a worker is suspended; a sleep ends; what
@@ -108,6 +109,8 @@ function move.g(id, task)
     if has_flag(flow, GAVE_PLACE_BACK) then -- it may go on
       seek_place(flow)
     end
+    leave_child_of(id, task, attempt, lease)
+    lease = lease == WITH_CHILD and NO_LEASE or lease
     give_up(flow, task, SUSPEND, attempt, lost, lease, 'hold', ',"attempt":' .. attempt)
     say('given-up', flow, task)
   end

@@ -5,9 +5,9 @@
 -- Guarantees: the first one counts that is of the attempt in which the task awaits; all others change
 --   nothing. The task is Finish together with its event, and its branches go on or are passed over; one that
 --   cannot be decided is suspended, and what its definition says of failures follows. Safe to send twice.
--- ARGV: generation, who decided (JSON), then for each: "<flow>:<task>", attempt, "t" | "f" | "x" (it cannot
---   be decided) | of a map "m", or "b" (its result is in a blob), the JSON of its result, of the error, or of
---   the BlobRef
+-- ARGV: generation, who decided (JSON), then for each: "<flow>:<task>", attempt, "t" | "f" | "r" (what a flow
+--   returns) | "x" (it cannot be decided) | of a map "m", or "b" (its result is in a blob), the JSON of its
+--   result, of the error, or of the BlobRef
 -- Reply: {"ok", {word for each}} or {"lost"}. Words: ok | stale. Cost: linear in them and their dependents
 --   (wide ones in steps, see release.lua).
 local generation, by = unpack(ARGV, 1, 2)

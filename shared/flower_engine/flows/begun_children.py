@@ -1,0 +1,181 @@
+"""Plans of children: the workflow of each in the version that its tree is of, with what it is given."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from flower_engine.errors import (
+    DefinitionError,
+    ParameterError,
+    ParametersError,
+    UnknownVersionError,
+    UnknownWorkflowError,
+)
+from flower_engine.flows.plan_overrides import overridden
+from flower_engine.flows.sources import Definitions
+from flower_engine.flows.trees import tree_below
+from flower_engine.flows.versions import find_version
+from flower_engine.model.child_flows import VERSION, VERSIONS, WORKFLOW
+from flower_engine.model.child_plans import Pinned, given_of, plan_child, with_versions
+from flower_engine.model.decision_outcomes import no_secret
+from flower_engine.model.flow_parameters import flow_parameters_of
+from flower_engine.model.kept_results import INLINE
+from flower_engine.model.lanes import parse_lane
+from flower_engine.model.raised_errors import encode_error
+from flower_engine.model.references import NoValueError, Read, resolved_value
+from flower_engine.model.task_message import TaskMessage
+from flower_engine.model.workflow_versions import definition_of, version_of
+from flower_engine.runtime.clock import Clock
+from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.tree_transitions import Begun, DueChild
+
+_decode = msgspec.json.decode
+_decode_message = msgspec.json.Decoder(TaskMessage).decode
+_KEPT_MS = 5_000  # the plan of a version never changes; which parameters tell its flows apart may
+_MOST_TASKS = 100_000
+MAX_GIVEN_BYTES = 256 * 1024
+"""Of the parameters that a child is given, as JSON."""
+
+
+class ChildPlans:
+    """Makes the plans of children; keeps those that it made lately."""
+
+    def __init__(self, definitions: Definitions, clock: Clock) -> None:
+        self._definitions = definitions
+        self._clock = clock
+        self._kept: OrderedDict[tuple[Any, ...], tuple[int, FlowPlan]] = OrderedDict()
+        self._tasks = 0
+
+    async def begin(self, due: DueChild) -> Begun:
+        """What becomes of a task whose child is to begin.
+
+        Raises:
+            psycopg.Error, StoreUnavailableError: the workflow of the child cannot be read now.
+        """
+        message = _decode_message(due.message)
+        try:
+            given = _given(message, due)
+            plan = await self._plan(message)
+            return Begun("begins", self._bound(plan, given, due.lane))
+        except ParametersError as error:
+            told = "; ".join(fault.detail for fault in error.faults)
+            workflow = message.parameters.get(WORKFLOW)
+            refusal = ParameterError(f"workflow {workflow!r} does not take what its child is given: {told}")
+            return Begun("cannot", payload=encode_error(refusal))
+        except (
+            ParameterError,
+            DefinitionError,
+            UnknownWorkflowError,
+            UnknownVersionError,
+            ValueError,
+            LookupError,
+            TypeError,
+            RecursionError,
+        ) as error:
+            return Begun("cannot", payload=encode_error(error))
+
+    async def _plan(self, message: TaskMessage) -> FlowPlan:
+        """The plan of a child, which is still to be given its parameters."""
+        parameters = message.parameters
+        workflow: str = parameters[WORKFLOW]
+        version: str = parameters.get(VERSION, "")
+        versions: Mapping[str, str] = parameters.get(VERSIONS, {})
+        key = (workflow, version, *sorted(versions.items()))
+        now_ms = self._clock.now_ms()
+        kept = self._kept.get(key)
+        if kept is not None and now_ms - kept[0] < _KEPT_MS:
+            return kept[1]
+        plan = await (self._of_version(workflow, version, versions) if version else self._newest(workflow))
+        self._keep(key, now_ms, plan)
+        return plan
+
+    async def _of_version(self, workflow: str, version: str, versions: Mapping[str, str]) -> FlowPlan:
+        found = await find_version(self._definitions, workflow, version)
+        keying = await self._definitions.keying(workflow)
+        definition = msgspec.structs.replace(definition_of(workflow, found.canonical), keying=keying)
+        # Each of them knows the whole tree below its own parent: what it does not need does no harm.
+        tree = {name: Pinned(one, frozenset(versions) - {name}) for name, one in versions.items()}
+        planned = with_versions(plan_child(definition), tree)
+        return FlowPlan(
+            workflow,
+            planned,
+            timeout_ms=definition.timeout_ms,
+            keying=keying,
+            definition=found.hash,
+            takes=flow_parameters_of(definition, planned),
+        )
+
+    async def _newest(self, workflow: str) -> FlowPlan:
+        """Of a tree whose versions nobody fixed: a schedule began it."""
+        definition = await self._definitions.read(workflow)
+        if definition is None:
+            raise UnknownWorkflowError(f"there is no workflow {workflow!r} (any more)")
+        tree, below = await tree_below(definition, self._definitions.read)
+        version = version_of(definition)
+        for one in (definition, *below.values()):
+            await self._definitions.keep_version(one.name, version_of(one))
+        planned = with_versions(plan_child(definition), tree)
+        return FlowPlan(
+            workflow,
+            planned,
+            timeout_ms=definition.timeout_ms,
+            keying=definition.keying,
+            definition=version.hash,
+            takes=flow_parameters_of(definition, planned),
+        )
+
+    def _bound(self, plan: FlowPlan, given: dict[str, Any], lane: str) -> FlowPlan:
+        """The plan of a flow, with the priority of its parent's task, and its fair key where it has none."""
+        stands = parse_lane(lane)
+        assert stands is not None, lane
+        bound = overridden(plan, given, {}, stands.priority, {})
+        if not stands.fair_key or plan.keying.fair_by is not None:
+            return bound
+        return FlowPlan(
+            bound.workflow,
+            [msgspec.structs.replace(task, fair_key=stands.fair_key) for task in bound.planned],
+            timeout_ms=bound.timeout_ms,
+            keying=bound.keying,
+            parameters=bound.given,
+            definition=bound.definition,
+        )
+
+    def _keep(self, key: tuple[Any, ...], now_ms: int, plan: FlowPlan) -> None:
+        before = self._kept.pop(key, None)
+        self._tasks += plan.tasks - (before[1].tasks if before else 0)
+        self._kept[key] = now_ms, plan
+        while self._tasks > _MOST_TASKS and len(self._kept) > 1:
+            self._tasks -= self._kept.popitem(last=False)[1][1].tasks
+
+
+def _given(message: TaskMessage, due: DueChild) -> dict[str, Any]:
+    """The parameters of the child.
+
+    Raises:
+        ParameterError: a value is missing, or it is too large to be given.
+    """
+    if not message.refs:
+        return given_of(message.parameters)
+
+    def read(name: str) -> Any:
+        payload = due.input(message.reads.get(name, 0))
+        if not payload.startswith(INLINE):
+            if payload != b"-":
+                raise ParameterError(
+                    f"the result of task {name} lies in a blob, and a child is given values of at most"
+                    f" {MAX_GIVEN_BYTES} bytes: let the child read it where it lies, or give a part of it"
+                )
+            raise NoValueError(name)
+        return _decode(payload[1:])
+
+    given = {name: _resolved(name, value, read) for name, value in given_of(message.parameters).items()}
+    size = len(msgspec.json.encode(given))
+    if size > MAX_GIVEN_BYTES:
+        raise ParameterError(f"the child is given {size} bytes of parameters; {MAX_GIVEN_BYTES} may be")
+    return given
+
+
+def _resolved(name: str, value: Any, read: Read) -> Any:
+    return resolved_value(value, read, no_secret, f"parameter {name!r} of the child")

@@ -1,0 +1,61 @@
+#!lua
+-- begin_children: children of tasks that await them begin. Refused as a whole when memory is short.
+-- needs: awaiting, base, commit, events, failed_for_good, flow_fields, flows, keys, lanes, meta, registering
+-- needs: statuses, tree_notes, waits
+--
+-- Guarantees: a child is registered once, however often it is handed in, while its task awaits it in this
+--   attempt, with the place and the priority of its parent; it waits in line where its workflow has a limit,
+--   whatever that says of others. A task whose child cannot begin is suspended, and what its definition says
+--   of failures follows. Safe to send twice.
+-- ARGV: generation, number of plans, the plans as register.lua has them, then for each child:
+--   "<flow>:<task>", attempt, lane of the task as it was handed out, "p" (it begins) | "r" (it had
+--   ended, and returned this) | "x" (it cannot begin), number of its plan | the JSON of its
+--   result | of the error, more fields of its event (JSON)
+-- Reply: {"ok", word for each} or {"lost"}; words: ok | stale. Cost: linear in fields and roots; callers keep
+--   a call to a few thousand tasks.
+local generation, plan_count = unpack(ARGV, 1, 2)
+if current_generation ~= generation then
+  return { 'lost' }
+end
+local plans, at = read_plans(plan_count, ARGV, 3)
+local words = { 'ok' }
+
+local function is_of_priority(flow, task, lane)
+  local is_now = call('HGET', flow.key, lane_field(task))
+  return lane_of(is_now).priority == lane_of(lane).priority
+end
+
+local function begin_child(flow, task, attempt, plan, extra)
+  local id = child_of(flow.id, task, attempt)
+  local trunk = match(call('HGET', flow.key, PARENT) or flow.id, '%S+$')
+  local text = flow.id .. ' ' .. task .. ' ' .. attempt .. ' ' .. trunk
+  register_flow(id, plan, '', nil, extra .. parent_fields(text), nil, { flow = flow, text = text })
+  call('ZREM', tree_key(), flow.id .. ':' .. task, flow.id .. ':' .. task .. '?')
+end
+
+for index = at, #ARGV, 6 do
+  local member, wanted, lane, says, payload, extra = unpack(ARGV, index, index + 5)
+  local id, task = split_member(member)
+  local flow, state = load_task(id, task, wait_field(task))
+  local status, attempt, lost, lease = match(flow and state or NEVER, STATE)
+  local word = 'ok'
+  if not flow or flow.left == 0 or flow.held or attempt ~= wanted or lease ~= WITH_CHILD or status ~= WAIT
+    or not is_of_priority(flow, task, lane) then
+    word = 'stale'
+  elseif says == 'p' then
+    begin_child(flow, task, attempt, plans[tonumber(payload)], extra)
+  elseif says == 'r' then
+    end_wait(flow, task, state, '"child"', payload)
+  else
+    stop_awaiting(flow, task, lease)
+    set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
+    change_active(flow, -1)
+    append('{"type":"task.overdue' .. at_flow .. id .. '","v":' .. next_version(flow) .. ',"task":' .. task
+      .. ',"error":' .. payload .. '}')
+    hold_waiting(flow, task, attempt, lost, payload)
+  end
+  words[#words + 1] = word
+end
+save_registered()
+commit()
+return words

@@ -1,0 +1,105 @@
+"""Sub-flows over HTTP: what is refused when they are defined, and how parents and children are shown."""
+
+from typing import Any
+
+from api.serving import RunningApi
+from flower_engine.flows.begun_children import ChildPlans
+from flower_engine.flows.postgres_sources import PostgresDefinitions
+from flower_engine.projection.database import connect
+from flower_engine.runtime.clock import SYSTEM_CLOCK
+from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
+from scripts.engine import Engine
+
+
+def step(workflow: str, **given: Any) -> dict[str, Any]:
+    """A task that a flow of this workflow does."""
+    return {"program": "@flow", "parameters": {"workflow": workflow, "parameters": given}, "dependsOn": []}
+
+
+def problems(api: RunningApi, workflow: str, *tasks: dict[str, Any]) -> str:
+    """Why this cannot be defined."""
+    body = {"tasks": [{"taskSeq": seq, "taskPriority": 0, **one} for seq, one in enumerate(tasks, start=1)]}
+    reply = api.client.put(f"/workflows/{workflow}", json=body)
+    assert reply.status_code == 422, reply.text
+    return reply.text
+
+
+async def begin(engine: Engine, database_url: str) -> None:
+    """What a watcher does once."""
+    async with await connect(database_url, "test") as connection:
+
+        class OfTest:
+            async def __aenter__(self) -> Any:
+                return connection
+
+            async def __aexit__(self, *_: object) -> None:
+                return None
+
+        plans = ChildPlans(PostgresDefinitions(OfTest), SYSTEM_CLOCK)  # type: ignore[arg-type]
+        _, due = await look_at_trees(engine.client, engine.partition)
+        begun = [(one, await plans.begin(one)) for one in due]
+        await begin_children(engine.client, engine.partition, begun)
+
+
+def test_a_workflow_that_does_not_exist_is_refused(api: RunningApi) -> None:
+    assert "is done by workflow 'nobody', which does not exist" in problems(api, "sub.alone", step("nobody"))
+
+
+def test_a_circle_is_refused_with_its_way(api: RunningApi) -> None:
+    assert "circle of sub-flows, which would never end: 'sub.self' -> 'sub.self'" in problems(
+        api, "sub.self", step("sub.self")
+    )
+    api.define("sub.a", {})
+    api.define("sub.b", step("sub.a"))
+    assert "'sub.a' -> 'sub.b' -> 'sub.a'" in problems(api, "sub.a", step("sub.b"))
+
+
+def test_what_a_sub_flow_cannot_have_is_said(api: RunningApi) -> None:
+    api.define("sub.c", {})
+    for wrong, why in (
+        ({"parameters": {}}, "needs the parameter 'workflow'"),
+        ({"parameters": {"workflow": {"$param": "w"}}}, "it is the name of a workflow, as text"),
+        ({"parameters": {"workflow": "sub.c", "parameters": [1]}}, "it is an object"),
+        ({"parameters": {"workflow": "sub.c", "version": "ab"}}, "fixed when a flow begins"),
+        ({"parameters": {"workflow": "sub.c", "day": 1}}, "has no parameter 'day'"),
+        ({"parameters": {"workflow": "sub.c", "parameters": {"k": {"$secret": "K"}}}}, "gives a secret"),
+        ({"timeoutSeconds": 5}, "which is for what workers run"),
+    ):
+        assert why in problems(api, "sub.wrong", {**step("sub.c"), **wrong})
+    watching = {"program": "A", "dependsOn": [1], "rule": "failed"}
+    assert "behind the sub-flow task_seq 1" in problems(api, "sub.wrong", step("sub.c"), watching)
+
+
+def test_what_a_sub_flow_is_given_is_no_parameter_of_whoever_registers(api: RunningApi) -> None:
+    api.define("sub.d", {})
+    api.define("sub.e", step("sub.d"))
+    reply = api.client.post("/register/sub.e", json={"taskParameters": {"1": {"workflow": "sub.c"}}})
+    assert reply.status_code == 422
+    assert "what a sub-flow (@flow) is given is part of its definition" in reply.text
+
+
+async def test_parents_and_children_name_each_other(own_api: RunningApi, database_url: str) -> None:
+    async with own_api.engine() as engine:
+        own_api.define("sub.leaf", {"parameters": {"n": 1}})
+        own_api.define("sub.top", step("sub.leaf", n=7), {"dependsOn": [1]})
+        flow = own_api.register("sub.top")
+        await begin(engine, database_url)
+        task = own_api.flow(flow)["tasks"][0]
+        child = own_api.flow(task["childFlowId"])
+        assert (child["parentFlowId"], child["parentTask"], child["trunkFlowId"]) == (flow, 1, flow)
+        assert child["tasks"][0]["parameters"] == {"n": 7}
+        assert task["parameters"]["version"] == child["workflowVersion"]
+        assert task["waitReason"]["what"] == f"sub.leaf, flow {child['taskFlowId']}"
+        await own_api.project()
+        for query, found in (
+            ({"parent": flow}, [child["taskFlowId"]]),
+            ({"trunk": flow}, [child["taskFlowId"]]),
+            ({"children": "false"}, [flow]),
+        ):
+            listed = own_api.client.get("/flows", params=query).json()["flows"]
+            assert [one["taskFlowId"] for one in listed] == found, query
+        assert own_api.client.get("/flows", params={"parent": "x\0"}).status_code == 422
+        own_api.client.post(f"/flows/{flow}/cancel", json={}).raise_for_status()
+        await look_at_trees(engine.client, engine.partition)
+        await own_api.project()
+        assert own_api.flow(child["taskFlowId"])["cancelledBy"] == "parent"

@@ -1,0 +1,84 @@
+"""A recovery puts parents and children back, wherever the archive ends between their events."""
+
+import pytest
+
+from flower_engine.flows.ended_children import outcome_of_child
+from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.status import Status
+from flower_engine.projection.database import connect
+from flower_engine.transitions.operator_transitions import rerun
+from flower_engine.transitions.tree_transitions import Begun, begin_children, look_at_trees
+from flower_projector.log_follower import Follower
+from recovery.both import Both
+from scripts.engine import task
+from scripts.trees import Trees, subflow
+
+
+async def settle(both: Both, trees: Trees) -> None:
+    """What a watcher does for trees after a recovery: of children in doubt it looks the history up."""
+    partition = both.engine.partition
+    while True:
+        more, due = await look_at_trees(both.client, partition)
+        flows = await both.flows() if any(one.is_in_doubt for one in due) else {}
+        begun: list[tuple[object, Begun]] = []
+        for one in due:
+            known = flows.get(child_flow_id(one.flow, one.task, one.attempt)) if one.is_in_doubt else None
+            begun.append((one, await trees.plans.begin(one) if known is None else outcome_of_child(known)))
+        if begun:
+            await begin_children(both.client, partition, begun)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        if not begun and not more:
+            return
+
+
+async def archive(both: Both, database_url: str, events: int) -> None:
+    """So many events of the log are archived, and no more."""
+    async with await connect(database_url, "projector") as connection:
+        follower = Follower(both.client, connection, both.engine.partition, 1)
+        for _ in range(events):
+            await follower.run_once()
+
+
+@pytest.mark.parametrize("events", range(3, 14))
+async def test_a_tree_goes_on_wherever_the_archive_ends(both: Both, database_url: str, events: int) -> None:
+    engine = both.engine
+    trees = Trees(engine)
+    await trees.define(task(1, program="C"))
+    flow = await engine.register(subflow(1), task(2, 1))
+    await settle(both, trees)
+    child = child_flow_id(flow, 1, 1)
+    await engine.suspend(*await engine.claim())
+    await rerun(engine.client, engine.partition, child, by="ann", selection="failed")
+    await engine.finish(*await engine.claim())
+    await engine.finish(*await engine.claim())
+    assert (await engine.flow(flow)).ended_ms is not None
+    await archive(both, database_url, events)
+    assert await both.count("SELECT count(*) FROM kr_event") == events
+    await both.wipe()
+    await both.recover()
+    await settle(both, trees)
+    await both.check()
+    if (await both.flows())[flow].task(1).status is Status.SUSPEND:
+        await rerun(both.client, engine.partition, child, by="ann", selection="failed")
+    await settle(both, trees)
+    await engine.work_off()
+    await settle(both, trees)
+    await engine.work_off()
+    state = (await both.check())[flow]
+    assert state.ended_ms is not None
+    assert state.task(1).attempt == 1
+
+
+async def test_a_child_whose_task_was_rerun_is_cancelled_after_a_recovery(both: Both) -> None:
+    engine = both.engine
+    trees = Trees(engine)
+    await trees.define(task(1, program="C"))
+    flow = await engine.register(subflow(1))
+    await settle(both, trees)
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[1])
+    await both.project()  # the child is not cancelled yet
+    await both.wipe()
+    await both.recover()
+    await settle(both, trees)
+    flows = await both.check()
+    assert flows[child_flow_id(flow, 1, 1)].cancelled is not None
+    assert flows[child_flow_id(flow, 1, 2)].ended_ms is None

@@ -1,0 +1,66 @@
+"""Trees of flows on one partition: what a watcher does for them, with workflows in memory."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flower_engine.flows.begun_children import ChildPlans
+from flower_engine.flows.memory_sources import MemoryDefinitions
+from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
+from flower_engine.model.status import Status
+from flower_engine.runtime.clock import SYSTEM_CLOCK
+from flower_engine.runtime.deciding import Decider
+from flower_engine.transitions.tree_transitions import begin_children, look_at_trees
+from scripts.engine import Engine, task
+
+
+def subflow(
+    seq: int, *depends_on: int, workflow: str = "child", given: Any = None, **more: Any
+) -> TaskDefinition:
+    """A task that another flow does."""
+    parameters = {"workflow": workflow} | ({} if given is None else {"parameters": given})
+    return task(seq, *depends_on, program="@flow", parameters=parameters, **more)
+
+
+class Trees:
+    """What a watcher does for trees."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.definitions = MemoryDefinitions(SYSTEM_CLOCK)
+        self.plans = ChildPlans(self.definitions, SYSTEM_CLOCK)
+
+    async def define(
+        self, *tasks: TaskDefinition, name: str = "child", returns: Any = None, schema: Any = None
+    ) -> None:
+        """A workflow that children may be of."""
+        definition = WorkflowDefinition(name=name, tasks=tasks, returns=returns, parameters_schema=schema)
+        await self.definitions.put(definition, "test")
+        self.engine.programs |= {one.program for one in tasks}
+
+    async def step(self) -> Sequence[str]:
+        """One round; the words of what was handed in."""
+        _, due = await look_at_trees(self.engine.client, self.engine.partition)
+        begun = [(one, await self.plans.begin(one)) for one in due]
+        return await begin_children(self.engine.client, self.engine.partition, begun) if begun else []
+
+    async def settle(self) -> None:
+        """Everything that needs no worker."""
+        decider = Decider(self.engine.client, self.engine.partition, "test")
+        while True:
+            more, due = await look_at_trees(self.engine.client, self.engine.partition)
+            begun = [(one, await self.plans.begin(one)) for one in due]
+            if begun:
+                await begin_children(self.engine.client, self.engine.partition, begun)
+            if not (await decider.run_once() or begun or more):
+                return
+
+    async def child(self, flow: str, seq: int = 1, attempt: int = 1) -> str:
+        """The id of a child, which is there."""
+        child = child_flow_id(flow, seq, attempt)
+        assert child in await self.engine.flows()
+        return child
+
+    async def status(self, flow: str, seq: int) -> Status:
+        """Where a task stands."""
+        return (await self.engine.flow(flow)).task(seq).status
