@@ -15,7 +15,17 @@ CHAIN: tuple[dict[str, Any], ...] = (
 NOTHING: dict[str, Any] = {
     **{
         name: []
-        for name in ("runs", "reopens", "askedAgain", "passedOver", "cutOff", "cleanup", "kept", "ready")
+        for name in (
+            "runs",
+            "reopens",
+            "askedAgain",
+            "passedOver",
+            "vanished",
+            "cutOff",
+            "cleanup",
+            "kept",
+            "ready",
+        )
     },
     "ends": False,
 }
