@@ -104,6 +104,17 @@ def branching(day: date, threshold: int = 50) -> int | list[File]:
 
 
 @workflow
+def mapping(day: date) -> int:
+    files = list_files.step(day)
+    sizes = count.having(timeout="5m").map(files, strict=True)
+    assert_type(sizes, list[int])
+    assert_type(count.map([File("a"), files[0]]), list[int])
+    assert_type(list_files.map([day], prefix="x"), list[list[File]])
+    assert_type(list_files.map([day], "x"), list[list[File]])
+    return first.step(sizes)
+
+
+@workflow
 def nothing() -> None:
     clean.step()
 

@@ -65,6 +65,10 @@ def nightly(day: date, threshold: int = 50) -> int:
     count.step(total.name)  # error: reportAttributeAccessIssue | attr-defined
     count.step(total.rows)  # error: reportArgumentType | arg-type
     count.step(text(total.rows))  # error: reportArgumentType | arg-type
+    count.map(total)  # error: reportArgumentType | arg-type
+    count.map([1])  # error: reportArgumentType | list-item
+    count.map(files, strct=True)  # error: reportCallIssue | call-arg
+    count.map()  # error: reportCallIssue | call-arg
     RetryPolicy("5")  # error: reportArgumentType | arg-type
     RetryPolicy(5, delays="10s")  # error: reportCallIssue | call-arg
     return total  # error: reportReturnType | return-value

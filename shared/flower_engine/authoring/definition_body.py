@@ -13,15 +13,17 @@ from flower_engine.authoring.program_steps import (
     bound_arguments,
     step_signature,
     written_argument,
+    written_elements,
 )
 from flower_engine.authoring.ref import Ref, Target
 from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.child_flows import GIVEN, WORKFLOW
 from flower_engine.model.decision_tasks import CONDITION
+from flower_engine.model.map_tasks import AS, OVER, PARAMETERS, PROGRAM
 from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASKS
-from flower_engine.model.wait_parameters import DECISION, SUBFLOW
+from flower_engine.model.wait_parameters import DECISION, MAP, SUBFLOW
 from flower_engine.model.workflow_document import RetryDocument
 from flower_engine.programs.call_site import call_site, calling_frame
 
@@ -48,12 +50,14 @@ class StepTask(msgspec.Struct):
 
 
 class _Called(NamedTuple):
-    """What a step calls: in words, the program of its task, what it takes, and the workflow of a child."""
+    """What a step calls: in words, the program of its task, what it takes, the workflow of a child, whether
+    it runs for each element of a list."""
 
     words: str
     program: str
     signature: StepSignature
     workflow: str | None = None
+    is_map: bool = False
 
 
 class Branch(NamedTuple):
@@ -94,11 +98,21 @@ class Body:
         Raises:
             DefinitionError: an argument does not fit, or the name is taken; names file and line.
         """
-        try:
-            signature = self._signature(program, function)
-        except ProgramError as fault:
-            raise self.fault(call_site(), str(fault)) from fault
-        called = _Called(f"program {program!r}", program, signature)
+        return self._add_called(self._called(program, function), options, arguments)
+
+    def add_map(
+        self,
+        program: str,
+        function: Callable[..., Any],
+        options: Mapping[str, Any],
+        arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    ) -> Any:
+        """Makes a map of a program; a reference to the list of its results.
+
+        Raises:
+            DefinitionError: as for a step, or what it goes over is no list.
+        """
+        called = self._called(program, function)._replace(is_map=True)
         return self._add_called(called, options, arguments)
 
     def add_child(
@@ -120,19 +134,14 @@ class Body:
 
     def _add_called(
         self,
-        step: "_Called",
+        step: _Called,
         options: Mapping[str, Any],
         arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
     ) -> Any:
         site = call_site()
-        called, program, signature, workflow = step
+        _, program, signature, workflow, is_map = step
         try:
-            parameters: dict[str, Any] = {}
-            targets: list[Target] = []
-            for name, value in bound_arguments(called, signature, *arguments).items():
-                parameter = signature.parameters.get(name) or cast(Any, signature.extra).replace(name=name)
-                parameters[name], found = written_argument(called, parameter, value)
-                targets.extend(found)
+            parameters, targets = _arguments(step, arguments)
             targets.extend(self._order(options.get("after", ())))
             self._refuse_others(targets)
             if "stand_in" in options:
@@ -143,10 +152,10 @@ class Body:
         task = self._add(name, name or name_of_step(calling_frame(), workflow or program), site)
         if workflow is not None:
             parameters = {WORKFLOW: workflow} | ({GIVEN: parameters} if parameters else {})
-        self._say(task, program, parameters, targets)
+        self._say(task, MAP if is_map else program, parameters, targets)
         task.said.update(_said(options))
-        form = {"$from": task.name}
-        made: Ref[Any] = Ref(Target(self, task.name, signature.result, form, (task,), has_parts=True))
+        result = list[signature.result] if is_map else signature.result
+        made: Ref[Any] = Ref(Target(self, task.name, result, {"$from": task.name}, (task,), has_parts=True))
         return made
 
     def announce(self, block: object, site: str, call: str) -> None:
@@ -264,6 +273,13 @@ class Body:
         site = row and next((task.site for task in self._tasks.values() if task.seq == int(row[1])), "")
         return f"{site}: {problem}" if site else problem
 
+    def _called(self, program: str, function: Callable[..., Any]) -> _Called:
+        try:
+            signature = self._signature(program, function)
+        except ProgramError as fault:
+            raise self.fault(call_site(), str(fault)) from fault
+        return _Called(f"program {program!r}", program, signature)
+
     def _signature(self, program: str, function: Callable[..., Any]) -> StepSignature:
         known = self._signatures.get(id(function))
         if known is None:
@@ -314,6 +330,33 @@ class Body:
                     f"{target.shown} belongs to workflow {target.workflow.name!r}; references live in the"
                     " body of one workflow"
                 )
+
+
+def _arguments(
+    step: _Called, arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
+) -> tuple[dict[str, Any], list[Target]]:
+    """What a step, or a map, is given as its parameters, and the references in that."""
+    called, program, signature, _, is_map = step
+    if is_map and not arguments[0]:
+        raise ValueFault(
+            f"{called}: .map(...) takes the list that it goes over as its first argument, by position"
+        )
+    bound = bound_arguments(called, signature, *arguments)
+    mapped = next(iter(bound)) if is_map else ""
+    parameters: dict[str, Any] = {}
+    targets: list[Target] = []
+    over: Any = None
+    for name, value in bound.items():
+        parameter = signature.parameters.get(name) or cast(Any, signature.extra).replace(name=name)
+        if name == mapped:
+            over, found = written_elements(called, parameter, value)
+        else:
+            parameters[name], found = written_argument(called, parameter, value)
+        targets.extend(found)
+    if is_map:
+        others = {PARAMETERS: parameters} if parameters else {}
+        parameters = {OVER: over, PROGRAM: program, AS: mapped, **others}
+    return parameters, targets
 
 
 def _holds_secret(form: dict[str, Any]) -> bool:

@@ -95,6 +95,21 @@ def written_argument(called: str, parameter: inspect.Parameter, value: object) -
         raise ValueFault(f"{called}: its parameter {parameter.name!r} {fault}") from fault
 
 
+def written_elements(called: str, parameter: inspect.Parameter, value: object) -> tuple[Any, list[Target]]:
+    """The JSON of a list whose elements a parameter takes one by one, and the references in it.
+
+    Raises:
+        ValueFault: it is no list of what fits the parameter's type, or has no JSON form.
+    """
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    try:
+        given = Given(value)
+        given.check(list[annotation])
+        return given.written(lambda target, _: form_of_target(target)), given.targets
+    except ValueFault as fault:
+        raise ValueFault(f"{called}: what is mapped over its parameter {parameter.name!r} {fault}") from fault
+
+
 def _default_of(parameter: inspect.Parameter) -> Any:
     """What its parameter has of its own, where that is JSON, and not None."""
     if parameter.default is parameter.empty or parameter.default is None:

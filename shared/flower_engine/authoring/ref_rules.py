@@ -24,6 +24,9 @@ _IDENTITY = (
     " for with when(...); what else a value is, a program decides"
 )
 _WHOLE = "give the whole to a program, which goes through it; take single items by number: [0]"
+_EACH = (
+    "run a program for each with program.map(...), or give the whole to one; take single items by number: [0]"
+)
 _TEXT = 'write text("{x} rows", x=...) for a text with values in it'
 _KEEP = "write it as an argument of a step: references stand in arguments, also inside lists and dicts"
 
@@ -64,7 +67,7 @@ RULES: dict[str, Rule] = {
     },
     **{f"__{name}__": Rule(f"compares {{ref}} ({sign})", _COMPARE) for name, sign in SIGNS.items()},
     "__bool__": Rule("asks whether {ref} is true (if, while, and, or, not, assert)", _DECIDE),
-    "__iter__": Rule("goes through {ref} (for, unpacking, list(), sorted()...)", _WHOLE),
+    "__iter__": Rule("goes through {ref} (for, unpacking, list(), sorted()...)", _EACH),
     "__reversed__": Rule("goes through {ref} (reversed())", _WHOLE),
     "__next__": Rule("goes through {ref} (next())", _WHOLE),
     "__len__": Rule("asks how long {ref} is (len())", _COMPUTE),

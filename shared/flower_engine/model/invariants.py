@@ -103,7 +103,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, held_task, live)
     yield from rule_differences(flow, held, live)
-    yield from kept_differences(flow, held)
+    yield from kept_differences(flow, held, live.releasing)
     yield from signal_differences(flow, held)
 
 

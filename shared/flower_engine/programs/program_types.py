@@ -1,7 +1,7 @@
 """What type checkers know of a program: it is called as its function is, and makes steps of workflows."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 if TYPE_CHECKING:
     from flower_engine.model.durations import Duration
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+X = TypeVar("X")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -28,6 +29,24 @@ class _Step:
         raise NotImplementedError  # at run time a program is its function, with attributes
 
 
+class _Map:
+    """``.map``: the same with a list in the place of the first parameter, and a list of what calls give. (Of
+    what can be called, since type checkers take the first parameter of nothing else apart.)"""
+
+    @overload
+    def __get__(
+        self, program: Callable[Concatenate[X, P], Coroutine[Any, Any, T]], owner: object = None
+    ) -> Callable[Concatenate[Sequence[X], P], list[T]]: ...
+
+    @overload
+    def __get__(
+        self, program: Callable[Concatenate[X, P], T], owner: object = None
+    ) -> Callable[Concatenate[Sequence[X], P], list[T]]: ...
+
+    def __get__(self, program: Any, owner: object = None) -> Any:
+        raise NotImplementedError  # at run time a program is its function, with attributes
+
+
 class Program(Generic[P, R_co]):
     """What ``@program`` returns, for type checkers: at run time it is the function itself.
 
@@ -41,6 +60,11 @@ class Program(Generic[P, R_co]):
         step: ClassVar[_Step]
         """Makes a task of the workflow in whose body it is called. The result is typed as the program's, and
         is a :class:`~flower_engine.Ref` to it. Arguments are constants, or such references, at any depth."""
+
+        map: ClassVar[_Map]
+        """Makes a task that runs the program once for each element of a list, which takes the place of the
+        first argument, by position; the others are the same for all. The result is typed as the list of what
+        these return, in the order of the elements."""
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 

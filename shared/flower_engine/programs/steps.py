@@ -1,5 +1,5 @@
-"""``.step`` and ``.having`` of a program at run time. What a step becomes is up to the workflow that is being
-defined (``authoring/``), which a worker never imports."""
+"""``.step``, ``.map`` and ``.having`` of a program at run time. What a step becomes is up to the workflow
+that is being defined (``authoring/``), which a worker never imports."""
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -20,6 +20,17 @@ class Definer(Protocol):
         arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
     ) -> Any:
         """Makes a task; the reference to its result."""
+        ...
+
+    def add_map(
+        self,
+        program: str,
+        function: Callable[..., Any],
+        options: Mapping[str, Any],
+        arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    ) -> Any:
+        """Makes a task that runs the program for each element of its first argument; the reference to the
+        list of what these come to."""
         ...
 
 
@@ -52,6 +63,23 @@ class Steps:
             )
         return definer.add_step(self.program, self.function, self._options, (args, kwargs))
 
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Makes a task that runs the program for each element of a list; see :class:`~flower_engine.Program`.
+
+        Raises:
+            DefinitionError: it is called outside the body of a workflow, or its arguments do not fit.
+        """
+        definer = being_defined.get()
+        if definer is None:
+            raise DefinitionError(
+                "",
+                [
+                    f"{call_site()}: {self.program}.map(...) makes a task of a workflow, so it stands in the"
+                    f" body of a function under @workflow; to run the program here, call it: {self.program}()"
+                ],
+            )
+        return definer.add_map(self.program, self.function, self._options, (args, kwargs))
+
     def having(self, **options: Any) -> "Steps":
         """The same program with these options, too; see :class:`~flower_engine.Program`."""
         # A worker's start does without: most programs have no options where they stand.
@@ -65,19 +93,21 @@ class Steps:
             "",
             [
                 f"{call_site()}: {self.program}.having(...) is for steps: write"
-                f" {self.program}.having(...).step(...)"
+                f" {self.program}.having(...).step(...), or .map(...)"
             ],
         )
 
 
 def give_steps(program: str, function: Callable[..., Any]) -> None:
-    """Sets ``step`` and ``having`` of the function, unless it has such names of its own, or can have none."""
+    """Sets ``step``, ``map`` and ``having`` of the function, unless it has such names of its own, or can
+    have none."""
     steps = Steps(program, function, {})
-    for name in ("step", "having"):
+    for name in ("step", "map", "having"):
         if hasattr(function, name) and steps_of(function) is None:
             return
     try:
         function.step = steps.step  # pyright: ignore[reportFunctionMemberAccess]
+        function.map = steps.map  # pyright: ignore[reportFunctionMemberAccess]
         function.having = steps.having  # pyright: ignore[reportFunctionMemberAccess]
     except (AttributeError, TypeError):  # bound methods, functions in C, objects with slots
         return

@@ -1,7 +1,7 @@
 -- Notes of wide fan-outs, "<flow>:<task>:<byte of its dependents to go on from>", in the list "fanout": what
 -- is still to be released, in steps; see release.lua. Task 0 stands for the roots of a flow. In a flow with
 -- rules the kind of what became of the task stands before the byte (see edges.lua). Of a map "i" does, and
--- the index (from 1) of the item to go on from.
+-- the index (from 1) of the item to go on from; or "k": results of its items are forgotten from there on.
 -- needs: base, keys
 local fanout_notes = {}
 

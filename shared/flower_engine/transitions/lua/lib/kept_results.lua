@@ -3,7 +3,7 @@
 -- A result is kept from when its task is final with a value until no task that is not final reads it; see
 -- model/kept_results.py. Flows without data never come here. What is known of a result, and what changes,
 -- lies with the other fields of the flow: readers_field, "3" or "3 17", and result_field.
--- needs: base, flow_fields, flows, keys
+-- needs: base, fanout_notes, flow_fields, flows, keys
 local kept_by = 0 -- how many bytes this call keeps more than it found
 
 -- Counts what a flow keeps that was put here as it is.
@@ -62,6 +62,7 @@ local function read_uses(flow, tasks, names)
   return values
 end
 
+local FORGET_STEP = 1000 -- results of a map's items that are forgotten at once
 local ITEMS_READ = '(%d+)%-(%d+)' -- what a map reads of its items stands so in a text
 
 -- The tasks of a text "2,3?", of a map "2,5-8?".
@@ -123,12 +124,14 @@ local function keep_result(flow, task, payload)
   end
 end
 
--- A map is final: nobody reads the results of its items any more, but who was given one in this call. Much
--- faster than count_readers.
-local function forget_items(flow, first, last)
+-- A map is final: nobody reads the results of its items any more ("<first> <how many>"). Forgets up to so
+-- many from that index (from 1) on; returns the index to go on from, or nil. Much faster than count_readers.
+local function forget_items(flow, items, from, most)
+  local number, count = match(items, '^(%d+) (%d+)$')
+  local first, last = number + from - 1, number + math.min(tonumber(count), from + most - 1) - 1
   for step = first, last, CHUNK do
-    local to, names, forgotten = math.min(step + CHUNK - 1, last), {}, {}
-    for item = step, to do
+    local names, forgotten = {}, {}
+    for item = step, math.min(step + CHUNK - 1, last) do
       names[#names + 1] = readers_field(digits(item))
     end
     local counted = call('HMGET', flow.key, unpack(names))
@@ -150,6 +153,7 @@ local function forget_items(flow, first, last)
       call_chunked('HDEL', flow.key, forgotten, CHUNK)
     end
   end
+  return last < number + count - 1 and last - number + 2 or nil
 end
 
 -- A task of a flow with data is final: its result (`payload`, nil: it has none) is kept if one of its
@@ -158,7 +162,12 @@ end
 local function settle_data(flow, task, payload, has_dependents, reads, names)
   local first, last = match(reads or '', ITEMS_READ)
   if first then
-    forget_items(flow, tonumber(first), tonumber(last))
+    if last - first < FORGET_STEP then
+      forget_items(flow, first .. ' ' .. digits(last - first + 1), 1, FORGET_STEP)
+    else
+      note_fanout(flow.id, task, 'k')
+      change_active(flow, 1) -- the note
+    end
     reads = string.gsub(reads, ',?' .. ITEMS_READ .. '%?', '')
   end
   local tasks = reads and tasks_read(reads) or {}

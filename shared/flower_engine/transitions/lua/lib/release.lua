@@ -139,13 +139,18 @@ local function release_step(waiting)
     return 0
   end
   local id, task, kind, from = match(note, '^(.-):(%d+):(%a?)(%d+)$')
-  local field = kind == 's' and watchers_field(task) or kind == 'i' and items_field(task)
+  local field = kind == 's' and watchers_field(task) or (kind == 'i' or kind == 'k') and items_field(task)
     or dependents_field(task)
   local flow, _, links = load_task(id, task, field)
   local dependents, _, is_long = links_of(links)
   local next_byte
   if kind == 'i' then
     next_byte = flow and links and release_items(flow, links, tonumber(from), RELEASE_STEP)
+  elseif kind == 'k' then
+    next_byte = flow and links and forget_items(flow, links, tonumber(from), FORGET_STEP)
+    if flow then
+      flow.dirty = true
+    end
   elseif flow and dependents then
     local tasks = {}
     local at = tonumber(from)

@@ -1,6 +1,6 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
--- needs: awaiting, base, edges, flow_fields, flows, keys, limits, ready, statuses, suspects, timers
--- needs: tree_notes
+-- needs: awaiting, base, edges, flow_fields, flows, kept_results, keys, limits, ready, statuses, suspects
+-- needs: timers, tree_notes
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
@@ -14,14 +14,20 @@ local function drain_notes(flow)
   local fanout = fanout_key()
   for _, note in ipairs(call('LRANGE', fanout, 0, -1)) do
     local id, task, from = match(note, '^(.-):(%d+):(%d+)$') -- none with a kind: see whole_rules.lua
-    local of_map, map, index = match(note, '^(.-):(%d+):i(%d+)$')
+    local of_map, map, kind, index = match(note, '^(.-):(%d+):([ik])(%d+)$')
     if of_map == flow.id then
       call('LREM', fanout, 1, note)
       call('HINCRBY', meta_key(), 'fanout', -1)
-      flow.unreleased = flow.unreleased or {}
-      local first, items = match(call('HGET', flow.key, items_field(map)) or '', '^(%d+) (%d+)$')
-      for item = first and first + index - 1 or 1, first and first + items - 1 or 0 do
-        flow.unreleased[item] = true
+      local items = not flow.restored and call('HGET', flow.key, items_field(map))
+      if items and kind == 'k' then
+        forget_items(flow, items, tonumber(index), math.huge)
+        flow.dirty = true
+      elseif items then
+        local first, count = match(items, '^(%d+) (%d+)$')
+        flow.unreleased = flow.unreleased or {}
+        for item = first + index - 1, first + count - 1 do
+          flow.unreleased[item] = true
+        end
       end
     elseif id == flow.id then
       call('LREM', fanout, 1, note)

@@ -1,0 +1,133 @@
+"""Maps in the body of a workflow: what they become, what they refuse, and how a flow with them goes."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from flower_engine import DefinitionError, RetryPolicy, program, workflow
+from flower_engine.authoring.workflow import Workflow
+from flower_engine.model.workflow_document import WorkflowDocument
+from flower_engine.testing import FlowerTest
+
+
+class File(msgspec.Struct):
+    path: str
+    size: int = 0
+
+
+@program("maps: list")
+def list_files(day: str) -> list[File]:
+    return [File(name, len(name)) for name in day.split()]
+
+
+@program("maps: count")
+async def count(file: File, *, strict: bool = False, bias: int = 0) -> int:
+    if file.path == "bad":
+        raise ValueError("no")
+    return file.size + bias
+
+
+@program("maps: double")
+def double(number: int) -> int:
+    return 2 * number
+
+
+@program("maps: combine")
+def combine(numbers: list[int], more: list[int]) -> int:
+    return sum(numbers) * 100 + sum(more)
+
+
+@workflow("maps: all")
+def counted(day: str, bias: int = 0) -> int:
+    files = list_files.step(day)
+    totals = count.having(retry=RetryPolicy(2, delay=1), priority=-3).map(files, strict=True, bias=bias)
+    doubled = double.map(totals)
+    given = double.map([1, 2])
+    return combine.step(doubled, given)
+
+
+def tasks_of(flow: Workflow[Any, Any]) -> dict[str, dict[str, Any]]:
+    document = msgspec.json.decode(msgspec.json.encode(flow.document()))
+    return {task["taskName"]: task for task in document["tasks"]}
+
+
+def test_a_map_is_a_task_that_goes_over_a_list() -> None:
+    tasks = tasks_of(counted)
+    assert tasks["totals"] == {
+        "taskSeq": 2,
+        "taskName": "totals",
+        "program": "@map",
+        "dependsOn": ["files"],
+        "parameters": {
+            "over": {"$from": "files"},
+            "program": "maps: count",
+            "as": "file",
+            "parameters": {"strict": True, "bias": {"$param": "bias"}},
+        },
+        "taskPriority": -3,
+        "retry": tasks["totals"]["retry"],
+    }
+    assert tasks["given"]["parameters"] == {"over": [1, 2], "program": "maps: double", "as": "number"}
+    assert tasks["given"]["dependsOn"] == []
+
+
+def of_another_type(day: str) -> None:
+    double.map(list_files.step(day))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def of_no_list(day: str) -> None:
+    count.map(list_files.step(day)[0])  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def without_a_list(day: str) -> None:
+    count.map(file=list_files.step(day))  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+
+
+def with_a_wrong_name(day: str) -> None:
+    count.map(list_files.step(day), strct=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (of_another_type, "which does not fit list[int]"),
+        (of_no_list, "of type File, which does not fit list["),
+        (without_a_list, "takes the list that it goes over as its first argument"),
+        (with_a_wrong_name, "has no parameter 'strct'; nearest: strict"),
+    ],
+)
+def test_what_is_no_list_of_what_the_program_takes_is_refused_where_it_stands(body: Any, said: str) -> None:
+    with pytest.raises(DefinitionError) as error:
+        Workflow(body, "refused").document()
+    assert said in str(error.value)
+    assert __file__ in str(error.value)
+
+
+def test_a_document_of_a_map_is_exact() -> None:
+    document = counted.document()
+    again = msgspec.convert(document, WorkflowDocument).to_model()
+    assert WorkflowDocument.of(again).to_model() == again
+
+
+def test_outside_a_workflow_it_says_what_to_do() -> None:
+    with pytest.raises(DefinitionError, match=r"makes a task of a workflow.*call it"):
+        double.map([1])
+
+
+def test_items_run_and_their_results_are_a_list_again(flower: FlowerTest) -> None:
+    run = flower.run(counted, day="a bb ccc", bias=1)
+    assert run.result == (2 + 3 + 4) * 2 * 100 + 6
+
+
+def test_an_empty_list_goes_along_the_chain(flower: FlowerTest) -> None:
+    """pgflow: a map of nothing in the middle of a chain."""
+    assert flower.run(counted, day="").result == 6
+
+
+def test_stubs_stand_in_for_items(flower: FlowerTest) -> None:
+    def of_file(file: File, **_: Any) -> int:
+        return len(file.path) * 10
+
+    flower.stub(count, of_file)
+    assert flower.run(counted, day="a bb").result == (10 + 20) * 2 * 100 + 6
