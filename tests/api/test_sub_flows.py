@@ -56,7 +56,7 @@ def test_a_circle_is_refused_with_its_way(api: RunningApi) -> None:
 
 def test_what_a_sub_flow_cannot_have_is_said(api: RunningApi) -> None:
     api.define("sub.c", {})
-    for wrong, why in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"parameters": {}}, "needs the parameter 'workflow'"),
         ({"parameters": {"workflow": {"$param": "w"}}}, "it is the name of a workflow, as text"),
         ({"parameters": {"workflow": "sub.c", "parameters": [1]}}, "it is an object"),
@@ -64,7 +64,8 @@ def test_what_a_sub_flow_cannot_have_is_said(api: RunningApi) -> None:
         ({"parameters": {"workflow": "sub.c", "day": 1}}, "has no parameter 'day'"),
         ({"parameters": {"workflow": "sub.c", "parameters": {"k": {"$secret": "K"}}}}, "gives a secret"),
         ({"timeoutSeconds": 5}, "which is for what workers run"),
-    ):
+    ]
+    for wrong, why in cases:
         assert why in problems(api, "sub.wrong", {**step("sub.c"), **wrong})
     watching = {"program": "A", "dependsOn": [1], "rule": "failed"}
     assert "behind the sub-flow task_seq 1" in problems(api, "sub.wrong", step("sub.c"), watching)

@@ -1,13 +1,14 @@
 """The state machine of the transitions, with trees of flows: children begin once, doubled, late and not at
 all, and whatever is done to parents and children, each knows how the other stands, or somebody will look."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from flower_engine.log.client import send_blocking
 from flower_engine.model.child_flows import child_flow_id
 from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask
@@ -29,8 +30,10 @@ def _tasks(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
     planned: list[PlannedTask] = []
     for seq, given in enumerate(tasks, start=1):
         workflow = given.pop("child", None)
-        of_child = {} if workflow is None else {"program": SUBFLOW, "parameters": {"workflow": workflow}}
-        planned.append(PlannedTask(seq=seq, task_seq=seq, **{"program": "B", **of_child, **given}))
+        said: dict[str, Any] = {"program": "B"}
+        if workflow is not None:
+            said = {"program": SUBFLOW, "parameters": {"workflow": workflow}}
+        planned.append(PlannedTask(seq=seq, task_seq=seq, **said | given))
     return tuple(planned)
 
 
@@ -81,9 +84,8 @@ class TreeTransitions(RuledTransitions):
     def _in_line(self) -> set[str]:
         found = super()._in_line()
         for workflow in CHILDREN:
-            flows: list[bytes] = self.blocking.execute_command(  # pyright: ignore[reportUnknownMemberType]
-                "ZRANGE", self.partition.keys.new(workflow), 0, -1
-            )
+            new = self.partition.keys.new(workflow)
+            flows = cast(list[bytes], send_blocking(self.blocking, "ZRANGE", new, 0, -1))
             found |= {flow.decode() for flow in flows}
         return found
 
