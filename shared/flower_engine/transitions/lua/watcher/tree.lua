@@ -123,5 +123,5 @@ commit()
 if #members == 0 then
   call('UNLINK', bell_key('', 'flow')) -- bells that still hang
 end
-local due = call('ZCOUNT', tree_key(), '-inf', now)
-return { 'ok', due > 0 and '1' or '0', found }
+local due = call('ZRANGE', tree_key(), '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)
+return { 'ok', #due > 0 and '1' or '0', found }
