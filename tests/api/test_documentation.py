@@ -47,10 +47,14 @@ def test_head_is_answered_wherever_get_is(api: RunningApi) -> None:
     ]
     paths += ["/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css"]
     for path in paths:
-        head, got = api.client.head(path), api.client.get(path)
-        assert (head.status_code, head.content) == (200, b""), path
-        for name in ("content-type", "content-length"):
-            assert head.headers[name] == got.headers[name], path
+        # What tells of this moment (/top) may have other numbers a moment later: then both are asked again.
+        for left in range(20, -1, -1):
+            head, got = api.client.head(path), api.client.get(path)
+            assert (head.status_code, head.content) == (200, b""), path
+            assert head.headers["content-type"] == got.headers["content-type"], path
+            if head.headers["content-length"] == got.headers["content-length"]:
+                break
+            assert left, path
     assert api.client.head("/readyz").status_code == 200
     assert api.client.head("/workflows/none").status_code == 404
     assert api.client.head("/flows?limit=0").status_code == 422

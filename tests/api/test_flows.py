@@ -72,7 +72,14 @@ async def test_a_failed_task_is_named_first_with_its_error(own_api: RunningApi) 
     error = {"type": "ValueError", "message": "no such thing", "traceback": "line 1\nline 2"}
     (failed,) = flow["failedTasks"]
     (attempt,) = failed.pop("attempts")
-    what = {"taskExecSeq": 2, "taskSeq": 2, "taskName": None, "program": "A"}
+    what = {
+        "taskExecSeq": 2,
+        "taskSeq": 2,
+        "taskName": None,
+        "program": "A",
+        "itemOf": None,
+        "itemIndex": None,
+    }
     assert failed == {**what, "attempt": 1, "error": error}
     assert (attempt["attempt"], attempt["worker"], attempt["how"]) == (1, "w1", "failed")
     assert attempt["error"] == error

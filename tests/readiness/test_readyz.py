@@ -133,7 +133,7 @@ async def test_a_worker_that_is_alive_but_deaf_is_not_ready(
             await until_told(place, 200)
 
 
-_OF_WATCHERS = ("lapse", "timers", "decisions", "workers", "slots")
+_OF_WATCHERS = ("lapse", "timers", "decisions", "workers", "slots", "trees")
 
 
 async def test_a_watcher_that_nothing_reaches_names_each_loop(

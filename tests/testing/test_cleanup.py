@@ -1,12 +1,14 @@
 """The compensation of the reference of workflows does what the page says, however a flow goes."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from flower_cli.yaml_documents import documents_of
 from flower_engine import program
+from flower_engine.programs.registry import registry
 from flower_engine.testing import FlowerTest, hangs
 from unit.pages import DOCS
 
@@ -14,9 +16,16 @@ _BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "workflows.md").read_text(
 (SELLING,) = documents_of(next(one for one in _BLOCKS if one.startswith("taskId: selling\n")).encode())
 
 
-@program("settle")
 def settle(payment: str | None = None, parcel: str | None = None) -> str:
     return f"refunded {payment}" if payment and not parcel else "nothing to undo"
+
+
+@pytest.fixture(autouse=True)
+def _settles() -> Iterator[None]:
+    """The page has a program of this name, too, which its own tests register."""
+    program("settle")(settle)
+    yield
+    registry.forget("settle")
 
 
 def began(flower: FlowerTest, parcel: Any) -> Any:

@@ -34,7 +34,9 @@ class Task(_Told):
     result is kept instead; ``wait_reason`` why a task in Wait waits, in the API's words;
     ``workflow_version`` the version that a rerun gave it the body of. ``ended_as`` says how it has ended,
     where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``, ``givenUp``;
-    ``gives_up_ts`` when one that is held is given up; ``awaiting`` what one waits for of the world."""
+    ``gives_up_ts`` when one that is held is given up; ``awaiting`` what one waits for of the world. An item
+    names its map (``item_of``, a ``task_exec_seq``) and which element of the list it was given
+    (``item_index``, from 0 on); ``items`` of a map says how many of them there are and how they stand."""
 
     task_exec_seq: int
     task_seq: int
@@ -70,6 +72,9 @@ class Task(_Told):
     ended_as: str | None = None
     gives_up_ts: datetime | None = None
     not_taken: dict[str, Any] | None = None
+    item_of: int | None = None
+    item_index: int | None = None
+    items: dict[str, int] | None = None
     child_flow_id: str | None = None
     awaiting: dict[str, Any] | None = None
 
