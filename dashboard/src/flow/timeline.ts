@@ -27,6 +27,7 @@ const OF_TASKS: Record<string, Stage> = {
   cancelled: "cancelled",
   givenUp: "givenup",
   paused: "paused",
+  ending: "ending",
 };
 
 export class Timeline {
