@@ -62,8 +62,14 @@ def build_wheels(binaries: Path, wheels: Path) -> None:
     pip = [binaries / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, ROOT])
     run([*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", wheels, "-r", LOCK])
-    versions = ["-c", LOCK, "-c", ROOT / "requirements-dev.lock"]  # those that the tests run with
-    run([*pip, "download", "--only-binary", ":all:", "--dest", wheels, *versions, "pytest"])
+    versions = wheels.parent / "versions.txt"  # those that the tests run with, of files that no hash tells
+    versions.write_text("".join(f"{one}\n" for one in pinned(LOCK) + pinned(ROOT / "requirements-dev.lock")))
+    run([*pip, "download", "--only-binary", ":all:", "--dest", wheels, "-c", versions, "pytest"])
+
+
+def pinned(lock: Path) -> list[str]:
+    """The packages of a lock file, as ``name==version``."""
+    return re.findall(r"^[A-Za-z0-9._-]+==[^ \\\n]+", lock.read_text(), re.MULTILINE)
 
 
 def check_bundle(wheel: Path) -> None:
