@@ -52,15 +52,7 @@ class Steps:
         Raises:
             DefinitionError: it is called outside the body of a workflow, or its arguments do not fit.
         """
-        definer = being_defined.get()
-        if definer is None:
-            raise DefinitionError(
-                "",
-                [
-                    f"{call_site()}: {self.program}.step() makes a task of a workflow, so it stands in the"
-                    f" body of a function under @workflow; to run the program here, call it: {self.program}()"
-                ],
-            )
+        definer = self._definer("step")
         return definer.add_step(self.program, self.function, self._options, (args, kwargs))
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
@@ -69,16 +61,18 @@ class Steps:
         Raises:
             DefinitionError: it is called outside the body of a workflow, or its arguments do not fit.
         """
-        definer = being_defined.get()
-        if definer is None:
-            raise DefinitionError(
-                "",
-                [
-                    f"{call_site()}: {self.program}.map(...) makes a task of a workflow, so it stands in the"
-                    f" body of a function under @workflow; to run the program here, call it: {self.program}()"
-                ],
-            )
+        definer = self._definer("map")
         return definer.add_map(self.program, self.function, self._options, (args, kwargs))
+
+    def _definer(self, verb: str) -> Definer:
+        definer = being_defined.get()
+        if definer is not None:
+            return definer
+        fault = (
+            f"{call_site()}: {self.program}.{verb}() makes a task of a workflow, so it stands in the"
+            f" body of a function under @workflow; to run the program here, call it: {self.program}()"
+        )
+        raise DefinitionError("", [fault])
 
     def having(self, **options: Any) -> "Steps":
         """The same program with these options, too; see :class:`~flower_engine.Program`."""
