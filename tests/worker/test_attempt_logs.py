@@ -12,7 +12,7 @@ from flower_engine.model.ids import make_flow_id
 from flower_engine.task_logs.chunks import FIELD, Chunk, decode_entry, encode_entries
 from flower_engine.task_logs.lines import MAX_TEXT_BYTES, Line, Stream, line_text
 from flower_engine.transitions.worker_transitions import Claim
-from flower_worker.task_logs import written_lines
+from flower_worker.task_logs import attempt_log, written_lines
 from flower_worker.task_logs.attempt_log import AttemptLog
 from flower_worker.task_logs.child_output import ChildOutput
 from flower_worker.task_logs.echo import Echo
@@ -224,6 +224,40 @@ def test_whoever_waits_for_the_end_of_a_loud_attempt_does_not_make_its_lines(
     assert len(lines_of(taken(held))) > 7_000
     assert len(made) > 7_000
     assert not any(made)  # with the lock held, nothing could be written
+
+
+@pytest.mark.parametrize("how", ["lines", "pieces", "records"])
+@pytest.mark.parametrize(("is_loop", "is_loud"), [(False, True), (True, True), (False, False)])
+def test_a_loud_thread_rests_now_and_then_so_that_the_event_loop_has_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch, how: str, *, is_loop: bool, is_loud: bool
+) -> None:
+    held = waiting()
+    log = AttemptLog(claim(), held)
+    rests: list[bool] = []
+
+    def rest(_seconds: float) -> None:
+        rests.append(held.lock._is_owned())  # pyright: ignore # there is no other way to ask
+
+    def write() -> None:
+        for _ in range(20_000 if is_loud else 2_000):
+            if how == "records":
+                log.record(20, "lib", "x" * 99, 5)
+            elif how == "lines":
+                log.write("out", "x" * 99 + "\n")
+            else:
+                log.write("out", "x" * 99)
+                log.write("out", "\n")
+
+    monkeypatch.setattr(attempt_log.time, "sleep", rest)
+    if is_loop:
+        write()
+    else:
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert not any(rests)  # with the lock held, nothing could be written
+    assert (len(rests) > 20) == (is_loud and not is_loop)
+    assert is_loud or not rests
 
 
 def test_where_redis_takes_nothing_many_short_attempts_stay_within_their_memory() -> None:

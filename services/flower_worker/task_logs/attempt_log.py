@@ -3,6 +3,7 @@
 import codecs
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -20,6 +21,7 @@ _LEVELS: dict[Stream, int] = {"out": OUT_LEVEL, "err": ERR_LEVEL}
 _MOST_BEGUN = 64  # lines that are begun at one time, by so many threads
 _SHORT_PIECE = 512
 _SHORT_LINE = 4096
+_REST_SECONDS = 50e-6  # long enough for a thread that waits for the interpreter to have it
 _MOST_LATE = 1000  # lines of one piece that comes after the outcome
 
 log_at_work: ContextVar["AttemptLog | None"] = ContextVar("flower_log_at_work", default=None)
@@ -100,10 +102,13 @@ class AttemptLog:
                 if self._kept is None and not self._first_ms and end < _SHORT_LINE and waiting.is_roomy:
                     waiting.add(self, text)
                     self._first, self._first_of, self._first_ms = text, stream, waiting.now_ms()
-                else:
-                    self._lines().plain(stream, _LEVELS[stream], text)
-                return
-            self._take((stream, writer), text, show)
+                    return
+                self._lines().plain(stream, _LEVELS[stream], text)
+            else:
+                self._take((stream, writer), text, show)
+            rests = self._kept is not None and self._kept.take_rest()
+        if rests:
+            self._rest()
         if self._late is not None:
             self._say_late()
 
@@ -128,7 +133,11 @@ class AttemptLog:
         if self.mask is not None:
             text = self.mask.hide(text)
         with waiting.lock:
-            self._lines().one("log", level, logger, text[:MAX_TEXT_BYTES], size=len(text), ms=ms)
+            kept = self._lines()
+            kept.one("log", level, logger, text[:MAX_TEXT_BYTES], size=len(text), ms=ms)
+            rests = kept.take_rest()
+        if rests:
+            self._rest()
 
     def close(self) -> None:
         """The attempt has ended: what comes now is late, and goes to the worker's log."""
@@ -241,6 +250,12 @@ class AttemptLog:
         if show is not None:
             show(f"{line_text(content, size)}\n")
         self._lines().one(stream, _LEVELS[stream], "", content[:MAX_TEXT_BYTES], size=size)
+
+    def _rest(self) -> None:
+        """A thread that writes without end gives the interpreter away only when it is made to, five
+        milliseconds after somebody asked; the event loop would wait so long each time it wakes up."""
+        if threading.get_ident() != self._waiting.loop_thread:
+            time.sleep(_REST_SECONDS)
 
     def _say_late(self) -> None:
         with self._waiting.lock:

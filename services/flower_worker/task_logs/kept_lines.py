@@ -47,6 +47,10 @@ class KeptLines:
         """Whether the first part is full: lines go to the last one, and may be handed over many at once."""
         return self._last_part is not None
 
+    def take_rest(self) -> bool:
+        """Whether whoever writes is to rest for a moment, which is said once."""
+        return self._last_part is not None and self._last_part.take_rest()
+
     def one(
         self, stream: Stream, level: int, logger: str, content: str, *, size: int = 0, ms: int = 0
     ) -> None:

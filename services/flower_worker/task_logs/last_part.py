@@ -11,6 +11,7 @@ from flower_worker.task_logs.waiting_lines import WaitingLines, memory_of
 from flower_worker.task_logs.written_lines import BESIDE_TEXT_BYTES, Written
 
 _MOST_BLOCK_BYTES = 8 * 1024
+_REST_BYTES = 32 * 1024  # that are written between two rests: some tenths of a millisecond
 _BLOCK_MS = 20  # lines of a block count as written at one time
 
 
@@ -36,7 +37,7 @@ class _Block:
 class LastPart:
     """There is one from the moment on when the first part is full."""
 
-    __slots__ = ("_block", "_cost", "_kept", "_memory", "_most", "_waiting")
+    __slots__ = ("_block", "_cost", "_kept", "_memory", "_most", "_unrested", "_waiting")
 
     def __init__(self, waiting: WaitingLines) -> None:
         self._waiting = waiting
@@ -45,10 +46,19 @@ class LastPart:
         self._block: _Block | None = None  # the newest lines
         self._cost = 0
         self._memory = 0
+        self._unrested = 0
         waiting.end_grows(0, is_first=True)
+
+    def take_rest(self) -> bool:
+        """Whether so much was written that whoever writes is to rest for a moment, which is said once."""
+        if self._unrested < _REST_BYTES:
+            return False
+        self._unrested = 0
+        return True
 
     def one(self, written: Written) -> None:
         """Takes a line."""
+        self._unrested += written.cost
         self._end_block()
         self._push(written)
 
@@ -57,6 +67,7 @@ class LastPart:
         are. 0: they are to be handed over one by one."""
         ends = lines = content.count("\n")
         cost = len(content) + ends * BESIDE_TEXT_BYTES
+        self._unrested += cost
         if cost <= _MOST_BLOCK_BYTES:
             block = self._block
             if block is None or not block.takes(stream, cost, ms):

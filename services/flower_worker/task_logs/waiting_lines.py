@@ -55,7 +55,8 @@ class WaitingLines:
     def __init__(
         self, most_kept_bytes: int, most_bytes: int = _MOST_BYTES, *, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        """``most_kept_bytes`` of an attempt are kept."""
+        """``most_kept_bytes`` of an attempt are kept. To be made by the thread of the event loop."""
+        self.loop_thread = threading.get_ident()
         self.now_ms = clock.now_ms
         self.lock = threading.RLock()
         self.most_kept_bytes = most_kept_bytes
