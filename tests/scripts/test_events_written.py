@@ -7,7 +7,14 @@ from typing import Any, get_args
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.definition import PlannedTask, TaskKeys
+from flower_engine.model.definition import (
+    Keying,
+    PlannedTask,
+    TaskDefinition,
+    TaskKeys,
+    WorkflowDefinition,
+    plan_flow,
+)
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.outcome_kinds import OutcomeKind
@@ -224,6 +231,8 @@ async def write_what_operators_bring(engine: Engine) -> None:
     await write_what_a_bridge_brings(engine)
     await write_what_data_brings(engine)
     await write_what_maps_bring(engine)
+    await write_what_decisions_bring(engine)
+    await write_what_a_task_may_say(engine)
 
 
 async def write_what_a_version_brings(engine: Engine) -> None:
@@ -251,7 +260,10 @@ async def write_what_schedules_bring(engine: Engine) -> None:
     await nightly.propose(nightly.miss(6, 7), nightly.miss(8, 8, "skip", "paused"))
     await engine.suspend(*await engine.claim(), payload=FAILURE)
     await nightly.propose(nightly.fire(9), next_due_ms=None, overlap="cancel")
+    await snapshot(engine.client, engine.partition, [nightly.flow(9)], {})
     await nightly.define(version=2, state="problem", problem="timezone: there is no zone 'Mars'")
+    for version, state in enumerate(("paused", "finished", "deleted"), start=3):
+        await nightly.define(version=version, state=state)
     await engine.work_off()
 
 
@@ -314,6 +326,76 @@ async def write_what_maps_bring(engine: Engine) -> None:
             await rerun(engine.client, engine.partition, flow, by="alice", selection=[1], scope="dependents")
     await snapshot(engine.client, engine.partition, [flow], {})
     await cancel(engine.client, engine.partition, flow, by="alice")
+
+
+async def write_what_decisions_bring(engine: Engine) -> None:
+    """Branches that are taken, not taken, and never reached; what follows is passed over with them, or ends
+    the flow; and a fork takes over what a decision came to."""
+    where = (engine.client, engine.partition)
+    decider = Decider(engine.client, engine.partition, "w1")
+    asked = {"condition": ["gt", {"$from": 1, "path": "/bad"}, 2]}
+    rows = (
+        task(1),
+        task(2, program="@when", parameters=asked),
+        task(3, 2, when=(2, True)),
+        task(4, 2, when=(2, False)),
+        task(5, 4),
+        task(6, 3, 4),
+        task(7, 1, 2, rule="any", program="@sleep", parameters={"seconds": 600}),
+    )
+    for bad in (b'{"bad":3}', b'{"bad":1}'):
+        flow = await engine.register(*rows)
+        await engine.finish(*await engine.claim(), payload=bad)
+        await decider.run_once()
+        await snapshot(*where, [flow], {})
+        state = await engine.flow(flow)
+        await cancel(*where, flow, by="alice")
+    taken = {seq: state.task(seq).result or b"null" for seq in (1, 2)}
+    plan = engine.plan(*rows[:6], forked_from="another", taken=taken)
+    await engine.start(plan)
+    await engine.register(
+        task(1, program="@when", parameters={"condition": False}), task(2, 1, when=(1, True))
+    )
+    await decider.run_once()
+    await engine.work_off()
+
+
+async def write_what_a_task_may_say(engine: Engine) -> None:
+    """Flows of which everything is said that can be; one is told anew in the middle of a map."""
+    where = (engine.client, engine.partition)
+    keyed = TaskDefinition(
+        task_seq=1,
+        program="A",
+        parameters={"customer": "c1"},
+        on_failure="pass",
+        stand_in=[1],
+        units=2,
+    )
+    over = {"over": ["c1", "c2", "c3"], "program": "A", "as": "customer"}
+    keying = Keying(fair_by="customer", limit_by="customer", programs={"A": "customer"})
+    rows = (
+        keyed,
+        task(2, program="@map", parameters=over),
+        task(3, 1, 2, rule="any"),
+        task(4, on_failure="give_up"),
+        task(5, 4),
+    )
+    planned = plan_flow(WorkflowDefinition(name="keyed", tasks=rows, keying=keying))
+    planned = [msgspec.structs.replace(one, definition="9f86d081") for one in planned]
+    flow = (await engine.start(FlowPlan("keyed", planned, keying=keying))).flow
+    await Decider(engine.client, engine.partition, "w1", put=stored).run_once()
+    claims = {claim.task: claim for claim in await engine.claim(4)}
+    assert sorted(claims) == [1, 4, 6, 7]
+    await engine.finish(claims[1], payload=b"[1]")
+    await engine.suspend(claims[4], claims[6], payload=FAILURE)
+    await engine.lose(claims[7], worker="w1")
+    await engine.lapse()
+    await ignore(*where, flow, by="alice", tasks=[3], result=b"[3]")
+    await snapshot(*where, [flow], {})
+    await ignore(*where, flow, by="alice", tasks=[7])
+    await rerun(*where, flow, by="alice", selection=[2])
+    await snapshot(*where, [flow], {})
+    await cancel(*where, flow, by="alice")
 
 
 async def stored(content: bytes) -> BlobRef:

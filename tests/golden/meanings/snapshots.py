@@ -1,0 +1,270 @@
+"""Flows that are told anew, as Redis had them: what their golden events mean."""
+
+import msgspec
+
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.events import AnyEvent, FlowSnapshot, SnapshotTask
+from flower_engine.model.task_message import SnapshotMessage
+from golden.meanings.names import SCHEDULE
+
+MEANINGS: dict[str, AnyEvent] = {
+    "flow.snapshot/*-slot": FlowSnapshot(
+        at=1795876366320,
+        flow="01a22291-252b-7000-8000-000075a884d2",
+        v=2,
+        workflow="etl",
+        order=21,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", parameters={}), queue="default", priority=0
+            ),
+        ),
+        schedule=SCHEDULE,
+        slot=1795876267307,
+        next_slot=1795876268307,
+    ),
+    "flow.snapshot/*-ending-cancel-cleanup-ms": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000011",
+        v=5,
+        workflow="etl",
+        order=34,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", on_failure="hold:3600"),
+                queue="default",
+                priority=0,
+                dependents=(3, 4),
+                status=9,
+                attempt=1,
+                ended_as="c",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(4,),
+                status=9,
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=3, program="A"),
+                queue="default",
+                priority=0,
+                status=9,
+                ended_as="c",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=4, program="A", rule="settled", finally_=True),
+                queue="default",
+                priority=0,
+            ),
+        ),
+        timeout_due_ms=1795931481862,
+        ending="cancel",
+        cleanup_ms=600000,
+        at=1795930881867,
+    ),
+    "flow.snapshot/*-ending-timeout": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000013",
+        v=6,
+        workflow="etl",
+        order=42,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", on_failure="hold:3600"),
+                queue="default",
+                priority=0,
+                dependents=(3, 4),
+                status=2,
+                attempt=1,
+                ended_as="x",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(4,),
+                status=2,
+                attempt=1,
+                ended_as="x",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=3, program="A"),
+                queue="default",
+                priority=0,
+                status=9,
+                ended_as="c",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=4, program="A", rule="settled", finally_=True),
+                queue="default",
+                priority=0,
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=5, program="A"),
+                queue="default",
+                priority=0,
+                status=2,
+                ended_as="x",
+            ),
+        ),
+        timeout_ms=1,
+        timeout_due_ms=1795934481899,
+        ending="timeout",
+        at=1795930881900,
+    ),
+    "flow.snapshot/*-plain": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=9,
+        workflow='nightly "花" load',
+        order=0,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=1, program="A", parameters={"A": [1]}, no_retry_on=("ValueError",)
+                ),
+                queue="default",
+                priority=-3,
+                dependents=(2,),
+                attempt=1,
+                failures=1,
+                due_ms=1795775435077,
+                units=2,
+                policy=(3.0, 600_000.0, 2.0, 300_000.0, 0.1, 60_000.0, 0.0),
+                progress={"fraction": 0.5, "note": "half"},
+            ),
+            SnapshotTask(message=SnapshotMessage(task_seq=2, program="A"), queue="default", priority=0),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=3, program="A"),
+                queue="default",
+                priority=0,
+                status=3,
+                attempt=1,
+                lease="1795775134354-1",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=4, program="A"),
+                queue="default",
+                priority=0,
+                status=2,
+                attempt=1,
+                lease="1795775134354-2",
+            ),
+        ),
+        at=1795775134376,
+    ),
+    "flow.snapshot/*-timeout-ms-timeout-due-ms": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000003",
+        v=2,
+        workflow="etl",
+        order=5,
+        tasks=(SnapshotTask(message=SnapshotMessage(task_seq=1, program="A"), queue="default", priority=0),),
+        timeout_ms=60_000,
+        timeout_due_ms=1795780346160,
+        at=1795780286160,
+    ),
+    "flow.snapshot/*-timeout-ms-start-ms-paused-key": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000002",
+        v=3,
+        workflow="etl",
+        order=4,
+        tasks=(SnapshotTask(message=SnapshotMessage(task_seq=1, program="A"), queue="default", priority=0),),
+        timeout_ms=60_000,
+        start_ms=1795775734373,
+        paused=True,
+        key="order 8",
+        at=1795775134376,
+    ),
+    "flow.snapshot/*-kept-blob": FlowSnapshot(
+        flow="00000000-0000-7000-8000-00000000000f",
+        v=5,
+        workflow="etl",
+        order=26,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(3,),
+                status=3,
+                attempt=1,
+                lease="1795861717367-1",
+                blob=BlobRef(sha256="ab", bytes=70000, store="api"),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(3,),
+                status=1,
+                attempt=1,
+                lease="1795861717367-2",
+                worker="w1",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=3,
+                    program="A",
+                    parameters={
+                        "rows": {"$from": 1, "path": "/rows"},
+                        "old": {"$from": "second", "optional": True},
+                    },
+                    reads={"1": 1, "second": 2},
+                    refs=True,
+                ),
+                queue="default",
+                priority=0,
+                dependents=(4,),
+            ),
+            SnapshotTask(message=SnapshotMessage(task_seq=4, program="A"), queue="default", priority=0),
+        ),
+        at=1795861717378,
+    ),
+    "flow.snapshot/*-kept-result": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000010",
+        v=3,
+        workflow="etl",
+        order=30,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A"),
+                queue="default",
+                priority=0,
+                dependents=(3,),
+                status=9,
+                result=msgspec.Raw(b'{"rows":0}'),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="A"), queue="default", priority=0, dependents=(3,)
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=3,
+                    program="A",
+                    parameters={
+                        "rows": {"$from": 1, "path": "/rows"},
+                        "old": {"$from": "second", "optional": True},
+                    },
+                    reads={"1": 1, "second": 2},
+                    refs=True,
+                ),
+                queue="default",
+                priority=0,
+                dependents=(4,),
+            ),
+            SnapshotTask(message=SnapshotMessage(task_seq=4, program="A"), queue="default", priority=0),
+        ),
+        at=1795861717378,
+    ),
+    "flow.snapshot/*-previous-slot": FlowSnapshot(
+        flow="01a2266d-1cbe-7000-8000-00007b730ce0",
+        v=2,
+        workflow="etl",
+        order=66,
+        tasks=(SnapshotTask(message=SnapshotMessage(task_seq=1, program="A"), queue="default", priority=0),),
+        schedule="5b1c2a66-0f3e-4f0a-9c55-2d3c6b7a8e90",
+        slot=1795941014718,
+        previous_slot=1795941013718,
+        next_slot=1795941015718,
+        at=1795941105753,
+    ),
+}
