@@ -49,4 +49,10 @@ export const PLACES: readonly Place[] = [
     key: "h",
     load: async () => (await import("./hooks/hooks-screen.tsx")).HooksScreen,
   },
+  {
+    section: "audit",
+    name: "Audit",
+    key: "u",
+    load: async () => (await import("./audit/audit-screen.tsx")).AuditScreen,
+  },
 ];

@@ -46,6 +46,7 @@ const PLACES: [string, string][] = [
   ["#/approvals?view=signals", ".beside form"],
   ["#/workers", "table tbody tr"],
   ["#/limits", "tbody tr"],
+  ["#/audit", "tbody tr"],
   ["#/hooks", "tbody tr"],
   ["#/hooks/ops", "tbody tr"],
 ];

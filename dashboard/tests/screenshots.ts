@@ -84,6 +84,7 @@ const screens: Screen[] = [
   { name: "signals", path: "#/approvals?view=signals", shown: ".beside form" },
   { name: "workers", path: "#/workers", shown: "table tbody tr" },
   { name: "limits", path: "#/limits", shown: "tbody tr" },
+  { name: "audit", path: "#/audit", shown: "tbody tr" },
   { name: "hooks", path: "#/hooks", shown: "tbody tr" },
   { name: "hook", path: "#/hooks/ops", shown: "tbody tr" },
   {

@@ -15,6 +15,7 @@ from flower_api.request_bodies import Bodies, StrictRoute
 from flower_api.request_counts import Counted
 from flower_api.routes.answer_links import Linking, add_answer_links
 from flower_api.routes.approvals import add_approvals
+from flower_api.routes.audit import add_audit
 from flower_api.routes.backfills import add_backfills
 from flower_api.routes.blobs import add_blobs
 from flower_api.routes.bulk import add_bulk
@@ -99,6 +100,7 @@ def create_app(
     add_operations(app, stores)
     add_signals(app, stores)
     add_approvals(app, stores, tokens)
+    add_audit(app, stores)
     add_answer_links(app, stores, linking or Linking())
     add_bulk(app, stores)
     add_limits(app, stores)
@@ -120,7 +122,7 @@ def create_app(
     add_documentation(app)
     sessions = Sessions(tokens)
     add_dashboard(app)
-    add_login(app, tokens, sessions)
+    add_login(app, stores, tokens, sessions)
     describe(app, secured=bool(tokens))
     app.add_middleware(Heads)
     if tokens:

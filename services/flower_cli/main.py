@@ -58,6 +58,7 @@ COMMANDS = {
     ),
     "commands.signals": ("signal", "answer"),
     "commands.approvals": ("approvals",),
+    "commands.audit": ("audit",),
     "commands.bulk": ("bulk",),
     "commands.flow_control": ("limits", "limit", "hold", "release", "strike", "strikes", "unstrike"),
     "commands.top": ("top",),

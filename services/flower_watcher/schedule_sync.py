@@ -16,6 +16,7 @@ from flower_engine.log.client import AsyncRedis, one_server, send
 from flower_engine.log.each_partition import StandsStillError, from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.schedule_rows import (
     ScheduleChanges,
     ScheduledWorkflow,
@@ -196,7 +197,10 @@ class ScheduleSyncLoop:
     async def _pause(self, connection: Connection) -> None:
         """Writes down which schedules are paused for their failures."""
         for uid, failed in list(self._shared.failed.items()):
-            if await pause_schedule(connection, uid, failed.version, failed.reason, _BY):
+            async with connection.transaction():
+                await act_as(connection, _BY)
+                is_paused = await pause_schedule(connection, uid, failed.version, failed.reason, _BY)
+            if is_paused:
                 _log.warning("schedule %s is paused: %s", uid, failed.reason)
             if self._shared.failed.get(uid) == failed:
                 del self._shared.failed[uid]

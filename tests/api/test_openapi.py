@@ -42,6 +42,7 @@ _CANNOT_BE_SAID = {
     "GET /flows/{task_flow_id}/log": "that tail is not given together with after or limit",
     "GET /flows/{task_flow_id}/tasks/{task}/log": "that tail is not given together with after or limit",
     "GET /tasks": "which words are a cursor, and " + _DAYS,
+    "GET /audit": "which words are a cursor or an act, and " + _DAYS,
     "POST /bulk": _DAYS,
     "POST /register": _DAYS,
     "POST /register/{task_id}": "that the header and the body name one key, and " + _DAYS,

@@ -23,6 +23,7 @@ from flower_engine.flows.answers import Answerer
 from flower_engine.flows.approvals import ApprovalDetail, find_approval
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.answer_links import MOST_NAME, PREFIX, AnswerLink, LinkFault, opened, signed
+from flower_engine.projection.definitions.acting import note_act
 from flower_engine.projection.read.views import Moment, View
 
 LINKS_ROLE = "links"
@@ -83,6 +84,17 @@ def add_answer_links(app: FastAPI, stores: PostgresStores, linking: Linking) -> 
         found = await find_approval(stores, task_flow_id.lower(), task)
         if not found.is_asked:
             raise RefusedError(f"flow {task_flow_id}: task {task} asks nobody just now", "not-awaiting")
+        said = {"task": found.task_exec_seq, "attempt": found.attempt, "for": body.name}
+        async with stores.postgres() as connection:
+            await note_act(
+                connection,
+                by_of(request),
+                "link.made",
+                name=body.name,
+                workflow=found.task_id,
+                flow=found.task_flow_id,
+                details=said,
+            )
         expires = int(stores.now_ms() / 1000 + body.expires_seconds)
         link = AnswerLink(found.task_flow_id, found.task_exec_seq, found.attempt, body.name, expires)
         base = linking.base or str(request.base_url).rstrip("/")

@@ -99,25 +99,37 @@ def add_backfills(app: FastAPI, stores: PostgresStores) -> None:
         summary="Pause a backfill",
         responses=replies({200: (BackfillView, "Nothing more of it begins")}, problems=(*BODY_PROBLEMS, 404)),
     )
-    async def pause(backfill: BackfillPath, body: ReasonBody | None = None) -> Response:
-        return reply(BackfillView.of(await change(stores, backfill, is_paused=True, reason=_reason(body))))
+    async def pause(backfill: BackfillPath, request: Request, body: ReasonBody | None = None) -> Response:
+        return reply(
+            BackfillView.of(
+                await change(stores, backfill, by_of(request), is_paused=True, reason=_reason(body))
+            )
+        )
 
     @app.post(
         "/backfills/{id}/resume",
         summary="Let a paused backfill go on",
         responses=replies({200: (BackfillView, "It goes on")}, problems=(*BODY_PROBLEMS, 404)),
     )
-    async def resume(backfill: BackfillPath, body: ReasonBody | None = None) -> Response:
-        return reply(BackfillView.of(await change(stores, backfill, is_paused=False, reason=_reason(body))))
+    async def resume(backfill: BackfillPath, request: Request, body: ReasonBody | None = None) -> Response:
+        return reply(
+            BackfillView.of(
+                await change(stores, backfill, by_of(request), is_paused=False, reason=_reason(body))
+            )
+        )
 
     @app.post(
         "/backfills/{id}/cancel",
         summary="Cancel a backfill",
         responses=replies({200: (BackfillView, "It ends here")}, problems=(*BODY_PROBLEMS, 404)),
     )
-    async def cancel(backfill: BackfillPath, body: ReasonBody | None = None) -> Response:
+    async def cancel(backfill: BackfillPath, request: Request, body: ReasonBody | None = None) -> Response:
         """Its flows under way go on."""
-        return reply(BackfillView.of(await change(stores, backfill, is_cancelled=True, reason=_reason(body))))
+        return reply(
+            BackfillView.of(
+                await change(stores, backfill, by_of(request), is_cancelled=True, reason=_reason(body))
+            )
+        )
 
 
 def _reason(body: ReasonBody | None) -> str:

@@ -38,6 +38,7 @@ from flower_engine.flows.bulk_operations import (
 from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
+from flower_engine.projection.definitions.acting import note_act
 from flower_engine.projection.read.alike_tasks import Fault
 from flower_engine.projection.read.flow_selection import FlowSelection, count_flows
 
@@ -135,8 +136,26 @@ def add_bulk(app: FastAPI, stores: PostgresStores) -> None:
                 ]
             return reply(matches)
         stores.partitions  # noqa: B018 # raises while the engine is not ready: once streaming, it is too late
+        await _note(stores, body, operation.by, count)
         lines = _lines_of(operate_on_many(stores, selection, operation), count)
         return StreamingResponse(lines, media_type=_LINES)
+
+
+async def _note(stores: PostgresStores, body: BulkBody, by: str, count: int) -> None:
+    """Before anything is done: what became of each flow, its events tell."""
+    said = {"filter": body.filter.model_dump(mode="json", by_alias=True, exclude_unset=True), "flows": count}
+    said |= body.model_dump(
+        mode="json", by_alias=True, include={"scope", "workflow_version"}, exclude_none=True
+    )
+    async with stores.postgres() as connection:
+        await note_act(
+            connection,
+            by,
+            f"bulk.{body.operation}",
+            workflow=body.filter.task_id,
+            reason=body.reason,
+            details=said,
+        )
 
 
 def _responses() -> Responses:

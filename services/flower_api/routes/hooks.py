@@ -97,9 +97,9 @@ def add_hooks(app: FastAPI, stores: PostgresStores) -> None:
         status_code=204,
         responses=replies({}, problems=(404, 422, 503)),
     )
-    async def delete(hook: HookPath) -> Response:
+    async def delete(hook: HookPath, request: Request) -> Response:
         """What it has not delivered yet is given up."""
-        await remove_hook(stores, hook)
+        await remove_hook(stores, hook, by_of(request))
         return Response(status_code=204)
 
     @app.post(
@@ -108,9 +108,9 @@ def add_hooks(app: FastAPI, stores: PostgresStores) -> None:
         status_code=202,
         responses=replies({202: (DeliveryView, "It is to be delivered")}, problems=(404, 409, 422, 503)),
     )
-    async def post_test(hook: HookPath) -> Response:
+    async def post_test(hook: HookPath, request: Request) -> Response:
         """A projector delivers it as all else, with the type `hook.test`; ask for the delivery until then."""
-        return reply(DeliveryView.of(await try_hook(stores, hook)), 202)
+        return reply(DeliveryView.of(await try_hook(stores, hook, by_of(request))), 202)
 
     @app.get(
         "/hooks/{hook}/deliveries",
@@ -154,9 +154,9 @@ def add_hooks(app: FastAPI, stores: PostgresStores) -> None:
         status_code=202,
         responses=replies({202: (DeliveryWithBody, "It is to be delivered")}, problems=(404, 409, 422, 503)),
     )
-    async def redeliver(delivery: DeliveryPath) -> Response:
+    async def redeliver(delivery: DeliveryPath, request: Request) -> Response:
         """Now, under the same id, and for another day; also what was taken or is given up."""
-        return reply(_with_body(*await tell_again(stores, delivery)), 202)
+        return reply(_with_body(*await tell_again(stores, delivery, by_of(request))), 202)
 
 
 async def _shown(stores: PostgresStores, name: str, warnings: list[str] | None = None) -> HookView:

@@ -134,8 +134,8 @@ def add_limits(app: FastAPI, stores: PostgresStores) -> None:
         status_code=204,
         responses=replies({}, problems=(404, 503)),
     )
-    async def delete_global() -> Response:
-        return await _delete(stores, "global", "")
+    async def delete_global(request: Request) -> Response:
+        return await _delete(stores, "global", "", by_of(request))
 
     @app.delete(
         "/limits/{scope}/{name:rest}",
@@ -143,8 +143,8 @@ def add_limits(app: FastAPI, stores: PostgresStores) -> None:
         status_code=204,
         responses=replies({}, problems=(404, 422, 503)),
     )
-    async def delete(scope: ScopePath, name: NamePath) -> Response:
-        return await _delete(stores, scope, name)
+    async def delete(scope: ScopePath, name: NamePath, request: Request) -> Response:
+        return await _delete(stores, scope, name, by_of(request))
 
 
 async def _put(stores: PostgresStores, scope: Scope, name: str, body: LimitBody, by: str) -> Response:
@@ -156,6 +156,6 @@ async def _put(stores: PostgresStores, scope: Scope, name: str, body: LimitBody,
     return reply(set_now)
 
 
-async def _delete(stores: PostgresStores, scope: Scope, name: str) -> Response:
-    await remove_control(stores, scope, name)
+async def _delete(stores: PostgresStores, scope: Scope, name: str, by: str) -> Response:
+    await remove_control(stores, scope, name, by)
     return Response(status_code=204)

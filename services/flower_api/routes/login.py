@@ -1,5 +1,6 @@
 """``/login``, ``/logout``, ``/session``: a browser gives its token once, and has a session from then on."""
 
+import logging
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
@@ -11,7 +12,12 @@ from flower_api.access import KnownTokens
 from flower_api.openapi import reply
 from flower_api.problems import ProblemError
 from flower_api.sessions import COOKIE, LASTS_SECONDS, Session, Sessions, cookie_name
+from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.projection.definitions.acting import note_act
 from flower_engine.runtime.api_tokens import ApiToken
+from flower_engine.store_faults import STORE_ERRORS
+
+_log = logging.getLogger(__name__)
 
 _MOST_BYTES = 8 * 1024
 _FORM = "application/x-www-form-urlencoded"
@@ -33,7 +39,7 @@ class _Given(msgspec.Struct):
     token: str
 
 
-def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> None:
+def add_login(app: FastAPI, stores: PostgresStores, tokens: Sequence[ApiToken], sessions: Sessions) -> None:
     """Adds the routes that begin, end and show sessions. Without tokens everybody on this machine may all."""
     known = KnownTokens(tokens)
 
@@ -49,7 +55,8 @@ def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> N
         begun = None if token is None else sessions.begin(token)
         view = _view(tokens, None if begun is None else sessions.find(f"{COOKIE}={begun}"))
         answer = RedirectResponse("./", 303, headers=_NOT_KEPT) if is_form else _told(view)
-        if begun is not None:
+        if token is not None and begun is not None:
+            await _note(stores, token.name, "session.began")
             answer.set_cookie(
                 _name(request),
                 begun,
@@ -62,6 +69,9 @@ def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> N
 
     async def log_out(request: Request) -> Response:
         answer = Response(status_code=204, headers=_NOT_KEPT)
+        known_session = sessions.find(_cookies(request), _name(request))
+        if known_session is not None:
+            await _note(stores, known_session.token.name, "session.ended")
         answer.delete_cookie(
             _name(request), httponly=True, samesite="strict", secure=_came_encrypted(request)
         )
@@ -70,6 +80,15 @@ def add_login(app: FastAPI, tokens: Sequence[ApiToken], sessions: Sessions) -> N
     app.add_route("/session", get_session, include_in_schema=False)
     app.add_route("/login", log_in, methods=["POST"], include_in_schema=False)
     app.add_route("/logout", log_out, methods=["POST"], include_in_schema=False)
+
+
+async def _note(stores: PostgresStores, by: str, act: str) -> None:
+    """Nobody is kept out because it cannot be noted: sessions need no store."""
+    try:
+        async with stores.postgres() as connection:
+            await note_act(connection, by, act)
+    except STORE_ERRORS as error:
+        _log.warning("%s of %s is not in the audit: %s", act, by, error)
 
 
 def _view(tokens: Sequence[ApiToken], session: Session | None) -> SessionView:

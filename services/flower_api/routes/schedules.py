@@ -111,12 +111,13 @@ def add_schedules(app: FastAPI, stores: PostgresStores) -> None:
     )
     async def delete(
         schedule: SchedulePath,
+        request: Request,
         version: Annotated[
             int | None, Query(ge=0, le=2**53 - 1, description="refuse if it has changed since")
         ] = None,
     ) -> Response:
         """Its flows go on; what became of its slots is kept for as long as that of others."""
-        await remove(stores, schedule, version)
+        await remove(stores, schedule, by_of(request), version)
         return Response(status_code=204)
 
 

@@ -128,7 +128,8 @@ def add_strikes(app: FastAPI, stores: PostgresStores) -> None:
     )
     async def delete(
         strike_id: Annotated[str, Path(min_length=1, max_length=64, pattern=NAME_PATTERN)],
+        request: Request,
     ) -> Response:
         """What was passed over stays so (see unignore); nothing more is."""
-        await lift_strike(stores, strike_id)
+        await lift_strike(stores, strike_id, by_of(request))
         return Response(status_code=204)

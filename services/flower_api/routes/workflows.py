@@ -97,10 +97,10 @@ def add_workflows(app: FastAPI, stores: PostgresStores, tokens: Sequence[ApiToke
         status_code=204,
         responses=replies({}, problems=(404, 422, 503)),
     )
-    async def delete(task_id: TaskIdPath) -> Response:
+    async def delete(task_id: TaskIdPath, request: Request) -> Response:
         """Its flows stay, and those under way go on."""
         name = workflow_of(task_id)
-        if not await delete_definition(stores, name):
+        if not await delete_definition(stores, name, by_of(request)):
             raise await unknown_workflow(names, name)
         return Response(status_code=204)
 

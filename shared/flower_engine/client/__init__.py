@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flower_engine.client.async_client import AsyncClient, AsyncFlowHandle
+    from flower_engine.client.audit_calls import Act
     from flower_engine.client.blocking_client import Client, FlowHandle
     from flower_engine.client.client_errors import (
         ApiRefusedError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from flower_engine.client.wanted_flows import NamedWorkflow, Registration, named, registration
 
 __all__ = [
+    "Act",
     "AnswerLink",
     "ApiRefusedError",
     "ApiUnavailableError",
@@ -73,6 +75,7 @@ __all__ = [
 
 _PLACES = {
     "async_client": ("AsyncClient", "AsyncFlowHandle"),
+    "audit_calls": ("Act",),
     "blocking_client": ("Client", "FlowHandle"),
     "client_errors": (
         "BackfillTimeoutError",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVa
 
 import msgspec
 
-from flower_engine.client import flow_calls, wait_calls, workflow_calls
+from flower_engine.client import audit_calls, flow_calls, wait_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Answer, Patience, Request, Steps, Unreached
 from flower_engine.client.api_location import api_url
 from flower_engine.client.async_backfills import AsyncBackfills
 from flower_engine.client.async_schedules import AsyncSchedules
+from flower_engine.client.audit_calls import Act
 from flower_engine.client.flow_queries import (
     FlowTimes,
     Scope,
@@ -23,6 +24,7 @@ from flower_engine.client.flow_queries import (
     dry_run_body,
     flows_query,
     rerun_body,
+    time_text,
 )
 from flower_engine.client.flow_values import (
     Deployed,
@@ -193,6 +195,31 @@ class AsyncClient:
         while True:
             query |= {"cursor": cursor or None, "limit": str(min(left or 1_000, 1_000))}
             page, cursor = await self.run(wait_calls.approvals_page(query, self.patience()))
+            for one in page[:left]:
+                yield one
+            left = None if left is None else left - len(page)
+            if cursor is None or (left is not None and left <= 0):
+                return
+
+    async def audit(
+        self,
+        *,
+        by: str | None = None,
+        what: Sequence[str] = (),
+        flow: str | None = None,
+        workflow: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Act]:
+        """What people did, the newest first, page after page: by one of them; only ``what`` is an act
+        (``flow.cancelled``) or begins so (``schedule``); to a flow, or to what is of a workflow."""
+        asked = {"by": by, "what": list(what) or None, "taskFlowId": flow, "taskId": workflow}
+        query: dict[str, Any] = {**asked, "since": time_text(since), "until": time_text(until)}
+        left, cursor = limit, ""
+        while True:
+            query |= {"cursor": cursor or None, "limit": str(min(left or 1_000, 1_000))}
+            page, cursor = await self.run(audit_calls.audit_page(query, self.patience()))
             for one in page[:left]:
                 yield one
             left = None if left is None else left - len(page)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVa
 
 import msgspec
 
-from flower_engine.client import flow_calls, wait_calls, workflow_calls
+from flower_engine.client import audit_calls, flow_calls, wait_calls, workflow_calls
 from flower_engine.client.api_calls import RETRY_SECONDS, Answer, Patience, Request, Steps, Unreached
 from flower_engine.client.api_location import api_url
+from flower_engine.client.audit_calls import Act
 from flower_engine.client.blocking_backfills import Backfills
 from flower_engine.client.blocking_schedules import Schedules
 from flower_engine.client.flow_queries import (
@@ -23,6 +24,7 @@ from flower_engine.client.flow_queries import (
     dry_run_body,
     flows_query,
     rerun_body,
+    time_text,
 )
 from flower_engine.client.flow_values import (
     Deployed,
@@ -190,6 +192,30 @@ class Client:
         while True:
             query |= {"cursor": cursor or None, "limit": str(min(left or 1_000, 1_000))}
             page, cursor = self.run(wait_calls.approvals_page(query, self.patience()))
+            yield from page[:left]
+            left = None if left is None else left - len(page)
+            if cursor is None or (left is not None and left <= 0):
+                return
+
+    def audit(
+        self,
+        *,
+        by: str | None = None,
+        what: Sequence[str] = (),
+        flow: str | None = None,
+        workflow: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Act]:
+        """What people did, the newest first, page after page: by one of them; only ``what`` is an act
+        (``flow.cancelled``) or begins so (``schedule``); to a flow, or to what is of a workflow."""
+        asked = {"by": by, "what": list(what) or None, "taskFlowId": flow, "taskId": workflow}
+        query: dict[str, Any] = {**asked, "since": time_text(since), "until": time_text(until)}
+        left, cursor = limit, ""
+        while True:
+            query |= {"cursor": cursor or None, "limit": str(min(left or 1_000, 1_000))}
+            page, cursor = self.run(audit_calls.audit_page(query, self.patience()))
             yield from page[:left]
             left = None if left is None else left - len(page)
             if cursor is None or (left is not None and left <= 0):

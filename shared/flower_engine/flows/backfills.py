@@ -15,6 +15,7 @@ from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.model.times import ms_of
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.backfill_rows import (
     MAX_SLOTS,
     BackfillProgress,
@@ -111,6 +112,7 @@ async def make_backfill(stores: PostgresStores, asked: BackfillRow) -> Backfill:
     """
     async with stores.postgres() as connection, connection.transaction():
         row, slots = await slots_of_backfill(stores, connection, asked)
+        await act_as(connection, asked.created_by)
         if await insert_backfill(connection, asked):
             await open_backfill(connection, asked.id, row.uid, slots)
         made = await _shown(connection, asked.id)
@@ -139,6 +141,7 @@ async def backfills_of(stores: PostgresStores, schedule: str, limit: int) -> lis
 async def change(
     stores: PostgresStores,
     backfill: str,
+    by: str,
     *,
     is_paused: bool | None = None,
     is_cancelled: bool | None = None,
@@ -156,6 +159,7 @@ async def change(
             raise RefusedError(f"backfill {backfill} is over ({found.progress.state})", "ended")
         if is_paused is False and not found.row.is_paused:
             raise RefusedError(f"backfill {backfill} is not paused", "not-paused")
+        await act_as(connection, by)
         await change_backfill(
             connection, backfill, is_paused=is_paused, is_cancelled=is_cancelled, reason=reason
         )

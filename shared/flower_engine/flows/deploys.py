@@ -15,6 +15,7 @@ from flower_engine.errors import (
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import Checked
 from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.definition_rows import EncodedWorkflow, encode_workflow
 from flower_engine.projection.definitions.deploy_rows import PlannedChange, carry_out, deploying
 from flower_engine.projection.definitions.deploy_schedule_rows import (
@@ -95,6 +96,7 @@ async def deploy(stores: PostgresStores, wanted: Deploy, by: str) -> Deployed:
                 standing = [(one.schedule, one.standing, one.hash) for one in planned]
                 _refuse_moved(standing, wanted.expected_schedules)
             _refuse_schedules(wanted, changes, planned)
+            await act_as(connection, by)
             await carry_out(connection, wanted.source, encoded, changes, by)
             await carry_out_schedules(connection, wanted.source, wanted.schedules, planned, by)
     except (LockNotAvailable, DeadlockDetected):

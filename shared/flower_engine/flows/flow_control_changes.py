@@ -18,6 +18,7 @@ from flower_engine.model.flow_control import FlowControl, Scope, Strike, problem
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.flow_control_rows import (
     delete_control,
     delete_strike,
@@ -42,17 +43,17 @@ async def set_control(stores: PostgresStores, control: FlowControl) -> None:
     problems = problems_of(control) + problems_of_share(control, len(stores.partitions))
     if problems:
         raise FlowControlError(problems)
-    async with _changing_control(stores) as connection:
+    async with _changing_control(stores, control.changed_by) as connection:
         await put_control(connection, control)
 
 
-async def remove_control(stores: PostgresStores, scope: Scope, name: str) -> None:
+async def remove_control(stores: PostgresStores, scope: Scope, name: str, by: str) -> None:
     """Takes back all that is set for a scope and name; raises as :func:`set_control` does.
 
     Raises:
         UnknownControlError: nothing is set; names what is near.
     """
-    async with _changing_control(stores) as connection:
+    async with _changing_control(stores, by) as connection:
         if not await delete_control(connection, scope, name):
             others = [row.name for row in (await read_controls(connection)).rows if row.scope == scope]
             what = f"{scope} {short(name)!r}" if name else scope
@@ -65,26 +66,26 @@ async def strike(stores: PostgresStores, order: Strike) -> None:
     Raises:
         TooManyStrikesError: as many hold as may be.
     """
-    async with _changing_control(stores) as connection:
+    async with _changing_control(stores, order.by) as connection:
         if len((await read_strikes(connection)).rows) >= _MOST_STRIKES:
             raise TooManyStrikesError(_MOST_STRIKES)
         await put_strike(connection, order)
 
 
-async def lift_strike(stores: PostgresStores, strike_id: str) -> None:
+async def lift_strike(stores: PostgresStores, strike_id: str, by: str) -> None:
     """What was passed over stays so, nothing more is; raises as :func:`set_control` does.
 
     Raises:
         UnknownStrikeError: there is no such strike.
     """
-    async with _changing_control(stores) as connection:
+    async with _changing_control(stores, by) as connection:
         if not await delete_strike(connection, strike_id):
             raise UnknownStrikeError(f"no strike has the id {strike_id!r}")
 
 
 @asynccontextmanager
-async def _changing_control(stores: PostgresStores) -> AsyncGenerator[Connection]:
-    """A transaction on the tables of flow control.
+async def _changing_control(stores: PostgresStores, by: str) -> AsyncGenerator[Connection]:
+    """A transaction on the tables of flow control, in somebody's name.
 
     What they say at its end holds in every partition before it is committed; where Redis cannot take it
     nothing is stored. (Should the commit fail after that, the watcher brings back what the tables say.)
@@ -102,6 +103,7 @@ async def _changing_control(stores: PostgresStores) -> AsyncGenerator[Connection
             raise StoreUnavailableError(
                 "Postgres", "another transaction keeps the tables of flow control locked; end it, or wait"
             ) from None
+        await act_as(connection, by)
         yield connection
         await bring_control(stores.redis, connection, partitions, must_sign=True, count=count)
     stores.plans.forget_all()

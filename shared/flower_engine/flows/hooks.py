@@ -17,6 +17,7 @@ from flower_engine.hooks.notifications import encode_body, message_id
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.acting import act_as, note_act
 from flower_engine.projection.hooks.deliveries import (
     Delivery,
     NewDelivery,
@@ -83,21 +84,23 @@ async def set_hook(stores: PostgresStores, hook: Hook, by: str, *, keeps_pause: 
         known = await read_hook(connection, hook.name) if keeps_pause else None
         if known is not None:
             hook = msgspec.structs.replace(hook, is_paused=known.hook.is_paused, reason=known.hook.reason)
+        await act_as(connection, by)
         return await put_hook(connection, hook, by)
 
 
-async def remove_hook(stores: PostgresStores, name: str) -> None:
+async def remove_hook(stores: PostgresStores, name: str, by: str) -> None:
     """Takes a hook away; what it has not delivered yet is given up.
 
     Raises:
         UnknownHookError: there is none.
     """
     async with stores.postgres() as connection, connection.transaction():
+        await act_as(connection, by)
         if not await delete_hook(connection, name):
             await find_hook(connection, name)
 
 
-async def try_hook(stores: PostgresStores, name: str) -> Delivery:
+async def try_hook(stores: PostgresStores, name: str, by: str) -> Delivery:
     """Has a projector deliver something that says that it is a test.
 
     Raises:
@@ -105,7 +108,7 @@ async def try_hook(stores: PostgresStores, name: str) -> Delivery:
         RefusedError: it tells nothing as it is.
     """
     number = message_id(str(uuid.uuid4()))
-    async with stores.postgres() as connection:
+    async with stores.postgres() as connection, connection.transaction():
         row = await find_hook(connection, name)
         if row.problems:
             said = "; ".join(f"{one.field}: {one.detail}" for one in row.problems)
@@ -113,6 +116,7 @@ async def try_hook(stores: PostgresStores, name: str) -> Delivery:
         if row.hook.is_paused:
             raise RefusedError(f"hook {name!r} is paused; let it go on first", "paused")
         body = encode_body(name, number, "hook.test", stores.now_ms(), {"note": "somebody tries this hook"})
+        await note_act(connection, by, "hook.tried", name=name, workflow=row.hook.workflow)
         await add_deliveries(connection, [NewDelivery(number, name, "hook.test", None, body)])
         found, _ = await find_delivery(connection, number)
     return found
@@ -130,16 +134,21 @@ async def find_delivery(connection: Connection, number: str) -> tuple[Delivery, 
     return found
 
 
-async def tell_again(stores: PostgresStores, number: str) -> tuple[Delivery, str]:
+async def tell_again(stores: PostgresStores, number: str, by: str) -> tuple[Delivery, str]:
     """Lets a delivery be made again, under its id, now, and for another day.
 
     Raises:
         UnknownDeliveryError: there is none.
         RefusedError: its hook is gone.
     """
-    async with stores.postgres() as connection:
+    async with stores.postgres() as connection, connection.transaction():
         found, _ = await find_delivery(connection, number)
-        if await read_hook(connection, found.hook) is None:
+        hook = await read_hook(connection, found.hook)
+        if hook is None:
             raise RefusedError(f"hook {found.hook!r} of delivery {number} is gone", "no-hook")
+        said = {"delivery": number, "occasion": found.occasion}
+        await note_act(
+            connection, by, "hook.told_again", name=found.hook, workflow=hook.hook.workflow, details=said
+        )
         await deliver_again(connection, number)
         return await find_delivery(connection, number)

@@ -16,6 +16,7 @@ from flower_engine.flows.stores import Stores
 from flower_engine.log.client import queue_command
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.signal_rows import (
     MOST_KEPT,
     KeptSignal,
@@ -48,7 +49,8 @@ async def keep(
         is_first=first,
         taken=0,
     )
-    async with stores.postgres() as connection:
+    async with stores.postgres() as connection, connection.transaction():
+        await act_as(connection, sent.by)
         found = await add_signal(connection, wanted, seconds)
     if found is None:
         raise TooManySignalsError(f"{MOST_KEPT:,} signals are kept already; some must be over first")

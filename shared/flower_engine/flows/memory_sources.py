@@ -41,7 +41,7 @@ class MemoryDefinitions:
         self._keep(definition.name, version_of(definition), len(definition.tasks), by)
         return is_new
 
-    async def delete(self, workflow: str) -> bool:
+    async def delete(self, workflow: str, by: str) -> bool:
         return self._workflows.pop(workflow, None) is not None
 
     async def keep_version(self, workflow: str, version: Version) -> None:

@@ -70,9 +70,9 @@ class PostgresDefinitions:
         except UniqueViolation:
             raise DefinitionConflictError(definition.name) from None
 
-    async def delete(self, workflow: str) -> bool:
+    async def delete(self, workflow: str, by: str) -> bool:
         async with self._connect() as connection:
-            return await delete_workflow(connection, workflow)
+            return await delete_workflow(connection, workflow, by)
 
     async def keep_version(self, workflow: str, version: Version) -> None:
         async with self._connect() as connection:

@@ -25,6 +25,7 @@ from flower_engine.flows.unknown_names import Names
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.schedule_changes import (
     LOCK_SCHEDULE,
     delete_schedule,
@@ -121,6 +122,7 @@ async def create(
     warnings = await _checked(stores, schedule)
     paused = pause or Pause(is_paused=False)
     async with stores.postgres() as connection, connection.transaction():
+        await act_as(connection, by)
         is_new = await insert_schedule(
             connection, schedule, by, is_paused=paused.is_paused, reason=paused.reason
         )
@@ -150,13 +152,14 @@ async def put(
     async with stores.postgres() as connection, connection.transaction():
         await connection.execute(LOCK_SCHEDULE, (schedule.name,))
         await _refuse_moved(connection, schedule.name, version)
+        await act_as(connection, by)
         is_new = not await update_schedule(connection, schedule, by, is_paused=is_paused, reason=reason)
         if is_new:
             await insert_schedule(connection, schedule, by, is_paused=is_paused, reason=reason)
     return is_new, warnings
 
 
-async def remove(stores: PostgresStores, name: str, version: int | None = None) -> None:
+async def remove(stores: PostgresStores, name: str, by: str, version: int | None = None) -> None:
     """Takes a schedule away. Its flows go on, and its slots are kept as long as those of others.
 
     Raises:
@@ -166,6 +169,7 @@ async def remove(stores: PostgresStores, name: str, version: int | None = None) 
     async with stores.postgres() as connection, connection.transaction():
         await connection.execute(LOCK_SCHEDULE, (name,))
         await _refuse_moved(connection, name, version)
+        await act_as(connection, by)
         if not await delete_schedule(connection, name):
             await find_schedule(connection, name)
 
@@ -187,6 +191,7 @@ async def set_pause(
             raise ScheduleMovedError(name, row.version)
         if not pause.is_paused and not row.schedule.is_paused:
             raise RefusedError(f"schedule {name!r} is not paused", "not-paused")
+        await act_as(connection, by)
         await set_paused(connection, name, is_paused=pause.is_paused, reason=pause.reason, by=by)
         return await find_schedule(connection, name)
 

@@ -46,7 +46,7 @@ class Definitions(Protocol):
         """
         ...
 
-    async def delete(self, workflow: str) -> bool:
+    async def delete(self, workflow: str, by: str) -> bool:
         """Deletes the definition, not its flows; False if there was none."""
         ...
 

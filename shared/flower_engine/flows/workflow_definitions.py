@@ -31,9 +31,9 @@ async def keying_of(stores: Stores, workflow: str) -> Keying:
     return await stores.definitions.keying(workflow)
 
 
-async def delete_definition(stores: Stores, workflow: str) -> bool:
+async def delete_definition(stores: Stores, workflow: str, by: str = "") -> bool:
     """Deletes the definition; False if there was none. Its flows stay, and those under way go on."""
     try:
-        return await stores.definitions.delete(workflow)
+        return await stores.definitions.delete(workflow, by)
     finally:
         stores.plans.forget(workflow)

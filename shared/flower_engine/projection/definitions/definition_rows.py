@@ -25,6 +25,7 @@ from flower_engine.model.task_names import branches_of
 from flower_engine.model.task_spec import MAX_TASK_SEQ, MAX_TASKS
 from flower_engine.model.workflow_versions import Version, version_of
 from flower_engine.projection.database import Connection
+from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.header_columns import (
     NO_HEADER,
     encoded_header,
@@ -248,6 +249,7 @@ async def put_workflow(connection: Connection, workflow: EncodedWorkflow, by: st
     """
     async with connection.transaction():
         await connection.execute(LOCK_WORKFLOW, (workflow.name,))
+        await act_as(connection, by)
         return await write_workflow(connection, workflow, by, None)
 
 
@@ -265,10 +267,11 @@ async def write_workflow(
     return deleted.rowcount == 0
 
 
-async def delete_workflow(connection: Connection, name: str) -> bool:
+async def delete_workflow(connection: Connection, name: str, by: str = "") -> bool:
     """Deletes the workflow's definition, not its flows; False if there was none."""
     async with connection.transaction():
         await connection.execute(LOCK_WORKFLOW, (name,))
+        await act_as(connection, by)
         return await erase_workflow(connection, name)
 
 

@@ -244,6 +244,7 @@ async def _prune(connection: Connection, cut_ms: int, fence: Fence) -> Pruned:
     await forget_lost_ends(connection, cut_ms)
     await forget_uses(connection)
     await prune_deliveries(connection, cut_ms)
+    await connection.execute("DELETE FROM kr_audit WHERE at_ms < %s", [cut_ms])
     await connection.execute(_UNREAD.format(cut=cut_ms, stays=_STAYS))
     pruned.events = await events.delete_from_default(cut_ms)
     pruned.chunks += await lines.delete_from_default(cut_ms)
