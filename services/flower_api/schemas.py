@@ -179,6 +179,7 @@ class EffectView(View):
     ``runs`` again from the start; ``reopens``: was passed over, was not asked for, and waits again;
     ``askedAgain``: of both, what asks the world anew; ``passedOver``, because it was asked for or by rules;
     ``vanished``: items of maps that are expanded anew;
+    ``within``: they go on with the children that they have, in which tasks run again (see ``tree``);
     ``cutOff`` by a cancel; ``cleanup``: what that spares, and runs or waits before the flow ends; ``kept``:
     has ended, and stays so; ``ready``: may start at once. ``ends``: the flow does."""
 
@@ -189,6 +190,7 @@ class EffectView(View):
     vanished: list[int]
     cut_off: list[int]
     cleanup: list[int]
+    within: list[int]
     kept: list[int]
     ready: list[int]
     ends: bool
@@ -201,7 +203,8 @@ class EffectView(View):
 class OperatedView(View, omit_defaults=True):
     """What an operation did: the flow's version after it, and the tasks concerned by taskExecSeq.
     ``warnings``: what of it could not be checked. ``effect``: of a dry run, which did nothing; ``version`` is
-    the one that it was told for."""
+    the one that it was told for. ``tree``: what it did, or would do, to other flows of the tree: to children
+    and, with ``up``, to parents; ``moreInTree``: to more than are told."""
 
     task_flow_id: str
     operation: str
@@ -209,6 +212,8 @@ class OperatedView(View, omit_defaults=True):
     tasks: list[int]
     warnings: list[str] = msgspec.field(default_factory=list)
     effect: EffectView | None = None
+    tree: "list[OperatedView]" = msgspec.field(default_factory=list)
+    more_in_tree: bool = False
 
 
 class BulkConcerned(View):

@@ -29,6 +29,7 @@ FlowerError
 │   ├── TooManySignalsError     a flow keeps as many signals as it may
 │   ├── MovedError              the flow has moved on since the version that the operation was meant for
 │   ├── NeedsResultsError       what is to run again reads results that Redis keeps no more; names the tasks
+│   ├── HeldForChildrenError    tasks that are to run again are held because of their children; names them
 │   ├── AmbiguousFlowError      several flows begin so
 │   ├── AmbiguousVersionError   the hashes of several versions of a workflow begin so
 │   ├── KeyConflictError        an idempotency key belongs to a flow of another workflow
@@ -60,7 +61,7 @@ FlowerError
 └── NewerEventError             an event of a newer version of Flower was met
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flower_engine.secrets import hide_secrets
@@ -258,6 +259,19 @@ class NeedsResultsError(RefusedError):
             f"flow {flow}: results that are needed again (of task {', '.join(map(str, tasks[:10]))}) change"
             " all the time; look at it again, then decide",
             "needs",
+        )
+
+
+class HeldForChildrenError(RefusedError):
+    """What is to run again is held because of its children: ``attempts`` by these tasks. Whoever asked reruns
+    within them what failed there, or says that others are to begin."""
+
+    def __init__(self, flow: str, attempts: Mapping[int, int]) -> None:
+        self.attempts = attempts
+        super().__init__(
+            f"flow {flow}: task {', '.join(map(str, list(attempts)[:10]))} is held because of its child,"
+            " which changes all the time; look at it again, then decide",
+            "children",
         )
 
 

@@ -23,6 +23,7 @@ NOTHING: dict[str, Any] = {
             "vanished",
             "cutOff",
             "cleanup",
+            "within",
             "kept",
             "ready",
         )

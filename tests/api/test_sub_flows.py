@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.serving import RunningApi
+from api.test_operations import done, post, refused
 from flower_engine.flows.begun_children import ChildPlans
 from flower_engine.flows.postgres_sources import PostgresDefinitions
 from flower_engine.projection.database import connect
@@ -104,3 +105,81 @@ async def test_parents_and_children_name_each_other(own_api: RunningApi, databas
         await look_at_trees(engine.client, engine.partition)
         await own_api.project()
         assert own_api.flow(child["taskFlowId"])["cancelledBy"] == "parent"
+
+
+async def test_a_rerun_goes_into_the_child_or_up_to_the_parent_and_says_so_before(
+    own_api: RunningApi, database_url: str
+) -> None:
+    async with own_api.engine() as engine:
+        own_api.define("sub.small", {}, {"dependsOn": [1]}, {"dependsOn": [2]})
+        own_api.define("sub.large", step("sub.small"), {"dependsOn": [1]})
+        flow = own_api.register("sub.large")
+        await begin(engine, database_url)
+        child = own_api.flow(flow)["tasks"][0]["childFlowId"]
+        await engine.finish(*await engine.claim())
+        await engine.suspend(*await engine.claim())
+
+        failed: dict[str, Any] = {"selection": "failed"}
+        told = done(post(own_api, flow, "rerun", {**failed, "dryRun": True}))
+        assert (told["effect"]["within"], told["effect"]["runs"]) == ([1], [])
+        (below,) = told["tree"]
+        assert (below["taskFlowId"], below["effect"]["runs"], below["effect"]["kept"]) == (child, [2], [1])
+        other = done(post(own_api, flow, "rerun", {**failed, "newChildren": True, "dryRun": True}))
+        assert (other["effect"]["within"], other["effect"]["runs"]) == ([], [1])
+        (gone,) = other["tree"]
+        assert (gone["operation"], gone["taskFlowId"], gone["effect"]["cutOff"]) == ("cancel", child, [2, 3])
+
+        ran = done(post(own_api, flow, "rerun", failed, **{"Idempotency-Key": "again"}))
+        assert ran["version"] == own_api.flow(flow)["version"]
+        done(post(own_api, flow, "rerun", failed, **{"Idempotency-Key": "again"}))  # it is done once
+        assert own_api.flow(flow)["tasks"][0]["attempt"] == 1
+        assert [one["attempt"] for one in own_api.flow(child)["tasks"]] == [1, 1, 0]
+        await engine.finish(*await engine.claim())
+        assert own_api.flow(child)["tasks"][1]["attempt"] == 2
+        await engine.finish(*await engine.claim())
+        await engine.finish(*await engine.claim())
+        await own_api.project()
+        assert own_api.flow(flow)["status"] == "Finish"
+
+        again: dict[str, Any] = {"tasks": [3]}
+        assert f"task 1 of flow {flow}, its parent, does not await it" in refused(
+            post(own_api, child, "rerun", again)
+        )
+        told = done(post(own_api, child, "rerun", {**again, "up": True, "dryRun": True}))
+        (above,) = told["tree"]
+        assert (above["taskFlowId"], above["effect"]["within"], above["effect"]["runs"]) == (flow, [1], [2])
+        assert told["effect"]["runs"] == [3]
+        done(post(own_api, child, "rerun", {**again, "up": True}))
+        (claim,) = await engine.claim()
+        assert (claim.flow, claim.task) == (child, 3)
+        await engine.finish(claim)
+        (claim,) = await engine.claim()
+        assert (claim.flow, claim.task) == (flow, 2)
+        assert "nobody's child" in refused(post(own_api, flow, "rerun", {"tasks": [1], "up": True}))
+        await engine.finish(claim)
+
+
+async def test_a_task_with_a_suspended_child_is_ignored_and_taken_back(
+    own_api: RunningApi, database_url: str
+) -> None:
+    async with own_api.engine() as engine:
+        own_api.define("sub.tiny", {})
+        own_api.define("sub.over", step("sub.tiny"), {"dependsOn": [1]})
+        flow = own_api.register("sub.over")
+        await begin(engine, database_url)
+        old = own_api.flow(flow)["tasks"][0]["childFlowId"]
+        await engine.suspend(*await engine.claim())
+        told = done(post(own_api, flow, "ignore", {"tasks": [1], "dryRun": True}))
+        assert [(one["operation"], one["taskFlowId"]) for one in told["tree"]] == [("cancel", old)]
+        done(post(own_api, flow, "ignore", {"tasks": [1]}))
+        done(post(own_api, flow, "unignore", {"tasks": [1]}))
+        await begin(engine, database_url)
+        await begin(engine, database_url)
+        await own_api.project()
+        assert own_api.flow(old)["cancelledBy"] == "parent"
+        new = own_api.flow(flow)["tasks"][0]["childFlowId"]
+        assert new != old
+        (claim,) = await engine.claim()
+        assert claim.flow == new
+        await engine.finish(claim)
+        await engine.finish(*await engine.claim())

@@ -3,6 +3,7 @@
 import pytest
 
 from flower_engine.flows.ended_children import outcome_of_child
+from flower_engine.log.client import send
 from flower_engine.model.child_flows import child_flow_id
 from flower_engine.model.status import Status
 from flower_engine.projection.database import connect
@@ -82,3 +83,42 @@ async def test_a_child_whose_task_was_rerun_is_cancelled_after_a_recovery(both: 
     flows = await both.check()
     assert flows[child_flow_id(flow, 1, 1)].cancelled is not None
     assert flows[child_flow_id(flow, 1, 2)].ended_ms is None
+
+
+@pytest.mark.parametrize("is_wiped", [False, True])
+async def test_a_task_that_was_opened_for_a_child_which_nobody_takes_up_ends_as_it_had(
+    both: Both, is_wiped: bool
+) -> None:
+    engine = both.engine
+    trees = Trees(engine)
+    await trees.define(task(1, program="C", task_name="rows"), returns={"$from": "rows"})
+    flow = await engine.register(subflow(1), task(2, 1))
+    await settle(both, trees)
+    await engine.finish(*await engine.claim(), payload=b"7")
+    await trees.settle()
+    await engine.finish(*await engine.claim())
+    restored = await engine.restored(flow)
+    await rerun(
+        engine.client,
+        engine.partition,
+        flow,
+        by="ann",
+        selection=[1],
+        scope="dependents",
+        children="keep",
+        restored=restored,
+    )
+    await engine.check()
+    opened = await engine.flow(flow)
+    assert (opened.task(1).is_awaiting, opened.task(1).attempt) == (True, 1)
+    assert not opened.task(2).is_ready
+    if is_wiped:
+        await both.project()
+        await both.wipe()
+        await both.recover()
+    else:
+        await send(engine.client, "ZADD", engine.keys.tree, 0, f"{flow}:1?")
+    await settle(both, trees)
+    state = (await both.check())[flow]
+    assert (state.task(1).result, state.task(1).attempt) == (b"7", 1)
+    assert state.task(2).is_ready

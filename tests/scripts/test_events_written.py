@@ -93,6 +93,11 @@ async def write_what_trees_bring(engine: Engine) -> None:
     await rerun(*where, child, by="alice", selection="failed")
     await engine.work_off()
     await trees.settle()
+    restored = await engine.restored(flow)
+    await rerun(*where, flow, by="alice", selection=[1], children="keep", restored=restored)
+    await rerun(*where, child, by="alice", selection=[1], restored=await engine.restored(child))
+    await engine.work_off()
+    await trees.settle()
 
 
 async def write_what_rules_bring(engine: Engine) -> None:

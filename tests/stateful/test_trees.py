@@ -6,18 +6,22 @@ from typing import Any, cast
 import msgspec
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
+from flower_engine.errors import HeldForChildrenError, RefusedError
 from flower_engine.log.client import send_blocking
 from flower_engine.model.child_flows import child_flow_id
 from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.ids import make_flow_id
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.status import Status
 from flower_engine.model.wait_parameters import RETURNS, SUBFLOW
 from flower_engine.transitions.decision_transitions import Undecided, decide
-from flower_engine.transitions.register_transition import FlowPlan
+from flower_engine.transitions.operator_transitions import Operated, rerun
+from flower_engine.transitions.register_transition import FlowPlan, Start
+from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.tree_transitions import Begun, DueChild, begin_children, look_at_trees
 from stateful import expectations
 from stateful.test_transitions import RuledTransitions, run_machine
@@ -80,6 +84,24 @@ class TreeTransitions(RuledTransitions):
     """Flows some of whose tasks other flows do."""
 
     plans = PARENTS * 4
+
+    @initialize()
+    def start(self) -> None:
+        """A tree is there from the start: there are many rules, and few steps."""
+        super().start()
+        self.registered += (starts := [Start(make_flow_id(next(self.numbers), 0, 7), PARENTS[0])])
+        self._register(*starts)
+        self._read_log()
+        self._begin_all()
+
+    def _begin_all(self) -> None:
+        begun: list[tuple[DueChild, Begun]] = []
+        for flow, task, _ in self._tasks_that(has_child=False):
+            member = f"{flow.flow}:{task.planned.seq}".encode()
+            due = DueChild(member, task.attempt, False, lane_of(flow.workflow, task.planned), b"", {})
+            begun.append((due, Begun("begins", plan=_plan_of(task.planned))))
+        self.run(begin_children(self.client, self.partition, begun))
+        self._read_log()
 
     def _in_line(self) -> set[str]:
         found = super()._in_line()
@@ -162,6 +184,80 @@ class TreeTransitions(RuledTransitions):
             assert isinstance(done, Exception), f"{asked} was done to a child that nobody awaits"
         self._read_log()
         self._note_lost_leases()
+
+    @precondition(lambda self: self._held_for_children())
+    @rule(data=st.data(), leaves=st.booleans())
+    def ask_of_children(self, data: st.DataObject, leaves: bool) -> None:
+        """A rerun of what failed tells what is held because of children, and changes nothing; or leaves that
+        alone."""
+        flow = data.draw(st.sampled_from(self._held_for_children()))
+        held = {task.planned.seq: task.attempt for task in flow.tasks if task.is_held_for_child}
+        before = flow.version
+        where = (self.client, self.partition, flow.flow)
+        try:
+            self.run(rerun(*where, by="eve", selection="failed", children="leave" if leaves else "ask"))
+        except HeldForChildrenError as error:
+            assert not leaves
+            assert error.attempts == held
+        except RefusedError:
+            assert leaves
+        else:
+            assert leaves
+        self._read_log()
+        self._note_lost_leases()
+        assert leaves or flow.version == before
+        assert {seq: flow.task(seq).child for seq in held} == held
+
+    def _held_for_children(self) -> list[FlowState]:
+        flows = self.oracle.flows.values()
+        return [flow for flow in flows if any(task.is_held_for_child for task in flow.tasks)]
+
+    @precondition(lambda self: self._tasks_that(has_child=True) or self._tasks_that_had_children())
+    @rule(data=st.data(), scope=st.sampled_from(["dependents", "only"]), takes_up=st.booleans())
+    def open_for_a_child(self, data: st.DataObject, scope: Any, takes_up: bool) -> None:
+        """A task that has ended, or is passed over for this, awaits the child that it had, which somebody
+        takes up, or nobody does."""
+        for flow, task, _ in self._tasks_that(has_child=True)[:1]:
+            self._operate(
+                expectations.Asked("ignore", [task.planned.seq], "", False), flow, next(self.numbers)
+            )
+            self._read_log()
+            self.look_at_trees(50)
+        if not self._tasks_that_had_children():
+            return
+        flow, task, child = data.draw(st.sampled_from(self._tasks_that_had_children()))
+        is_awaited = flow.parent is None or flow.ended_ms is None or self._is_awaited(flow)
+        restored = None if flow.ended_ms is None else Restored.of(flow)
+        where = (self.client, self.partition, flow.flow)
+        before, seq, attempt = flow.version, task.planned.seq, task.attempt
+        given: dict[str, Any] = {"by": "eve", "selection": [seq], "scope": scope, "restored": restored}
+        try:
+            self.run(rerun(*where, **given, children="keep"))
+        except RefusedError:
+            self._read_log()
+            assert flow.version == before
+            return
+        assert is_awaited
+        self._read_log()
+        self._note_lost_leases()
+        assert task.child == attempt
+        if takes_up:
+            again = expectations.Asked("rerun", "all", "", False)
+            done = self._operate(again, self.oracle.flows[child], next(self.numbers))
+            assert isinstance(done, Operated), done
+            self._read_log()
+
+    def _tasks_that_had_children(self) -> list[tuple[FlowState, TaskState, str]]:
+        """Those that have ended, with the children of their last attempts, which have ended, too."""
+        found: list[tuple[FlowState, TaskState, str]] = []
+        for flow in self.oracle.flows.values():
+            for task in flow.tasks:
+                if task.planned.program == SUBFLOW and task.has_ended and task.attempt:
+                    child = child_flow_id(flow.flow, task.planned.seq, task.attempt)
+                    known = self.oracle.flows.get(child)
+                    if known is not None and known.ended_ms is not None:
+                        found.append((flow, task, child))
+        return found
 
     def _is_awaited(self, child: FlowState) -> bool:
         parent = child.parent

@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine import program, workflow
-from flower_engine.errors import DefinitionError
+from flower_engine.errors import DefinitionError, RefusedError
 from flower_engine.testing import FlowerTest, StuckError
 
 
@@ -87,3 +87,77 @@ def test_the_document_names_the_workflow_and_what_it_is_given() -> None:
         "workflow": "sub.two_days",
         "parameters": {"first": {"$param": "day"}, "second": "2026-01-05"},
     }
+
+
+@workflow("sub.weeks")
+def weeks(day: str) -> str:
+    """A step, a sub-flow with one of its own, and another one."""
+    told = report.having(name="told").step(day)
+    one_day.having(name="more").step("ab")
+    return told
+
+
+def test_a_rerun_of_a_task_goes_into_its_child_and_runs_there_what_failed(flower: FlowerTest) -> None:
+    loaded = flower.stub(load, 7)
+    doubled = flower.stub(double, ValueError("no"))
+    run = flower.start(weeks, day="d")
+    run.work()
+    children = run.child("told"), run.child("more")
+    flower.stub(double, 14)
+    run.rerun("told")
+    assert run.child("told").id == children[0].id
+    run.work()
+    assert run.child("told").status == "Finish"
+    assert run.status == "Suspend"  # the other one was not asked for
+    run.rerun()
+    assert run.child("more").id == children[1].id
+    assert run.finish() == "14 rows"
+    assert len(loaded.calls) == 3  # none of what had finished ran again
+    assert len(doubled.calls) == 3
+
+
+def test_a_rerun_with_new_children_begins_others(flower: FlowerTest) -> None:
+    loaded = flower.stub(load, 7)
+    flower.stub(double, ValueError("no"))
+    run = flower.start(report, day="d")
+    run.work()
+    old = run.child("rows")
+    flower.stub(double, 14)
+    run.rerun(new_children=True)
+    assert run.finish() == "14 rows"
+    assert run.child("rows").id != old.id
+    assert old.status == "Cancelled"
+    assert len(loaded.calls) == 4
+
+
+def test_a_child_whose_task_has_ended_is_rerun_with_all_that_follows_from_it(flower: FlowerTest) -> None:
+    run = flower.start(weeks, day="2026-01-05")
+    assert run.finish() == "20 rows"
+    middle = run.child("told").child("rows")
+    leaf = middle.child("sub_one_day")
+    with pytest.raises(
+        RefusedError, match=f"task 2 of flow {middle.id}, its parent, does not await it any more"
+    ):
+        leaf.rerun("rows")
+    flower.stub(load, 50)
+    leaf.rerun("rows", up=True)
+    assert run.status == "Running"  # more of it has finished than the one that goes on
+    assert run.finish() == "100 rows"
+    assert run.child("told").child("rows").child("sub_one_day").id == leaf.id
+
+
+def test_a_flow_that_is_nobodys_child_has_nothing_above_it(flower: FlowerTest) -> None:
+    run = flower.start(report, day="d")
+    run.finish()
+    with pytest.raises(RefusedError, match="nobody's child"):
+        run.rerun("sub_say", up=True)
+
+
+def test_a_child_of_an_earlier_attempt_is_not_taken_up(flower: FlowerTest) -> None:
+    run = flower.start(report, day="2026-01-05")
+    run.finish()
+    old = run.child("rows")
+    run.rerun("rows")
+    run.finish()
+    with pytest.raises(RefusedError, match="child of an earlier attempt of task 1"):
+        old.rerun("sub_one_day", up=True)

@@ -13,10 +13,13 @@ export interface DryRun {
     vanished: number[];
     cutOff: number[];
     cleanup: number[];
+    within: number[];
     kept: number[];
     ready: number[];
     ends: boolean;
   };
+  tree?: { taskFlowId: string; operation: string; tasks: number[] }[];
+  moreInTree?: boolean;
 }
 
 const MOST_NAMES = 8;
@@ -29,6 +32,7 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
     [effect.askedAgain, "will be asked anew"],
     [effect.passedOver, "will be passed over"],
     [effect.vanished, "will vanish, as their maps are expanded anew"],
+    [effect.within, "will go on with their children, in which tasks run again"],
     [effect.cutOff, "will be cut off"],
     [effect.cleanup, "will clean up before the flow ends"],
     [effect.ready, "may start at once"],
@@ -44,6 +48,13 @@ export function EffectList({ told, live }: { told: DryRun; live: ShownFlow }) {
           ),
       )}
       {effect.kept.length > 0 && <li>{counted(effect.kept.length, "task")} stay as they ended.</li>}
+      {(told.tree ?? []).map((other) => (
+        <li key={other.taskFlowId}>
+          {other.operation === "cancel" ? "Cancelled: " : "Run again: "}
+          {counted(other.tasks.length, "task")} of flow <bdi>{other.taskFlowId}</bdi>
+        </li>
+      ))}
+      {told.moreInTree && <li>And more flows of its tree.</li>}
       {effect.ends && <li>The flow ends with that.</li>}
     </ul>
   );

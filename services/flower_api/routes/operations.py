@@ -21,13 +21,13 @@ from flower_api.schemas import (
     Tasks,
     WorkflowVersion,
 )
-from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.forks import Forked, fork
 from flower_engine.flows.operation_effects import Effect
 from flower_engine.flows.parameter_changes import Change, asked_changes
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.stand_ins import stand_in
 from flower_engine.flows.task_numbers import Task, numbers_of
+from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
 from flower_engine.model.task_spec import MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.transitions.operator_transitions import Operated
 
@@ -91,6 +91,16 @@ class RerunBody(MayBeDry, WithParameters):
         description="waits behind them (sleeps, events, approvals) that have ended and are not named keep"
         " what came of them; else they ask anew",
     )
+    new_children: bool = Field(
+        False,
+        description="tasks that are held because of their children begin others; else what failed within the"
+        " children runs again",
+    )
+    up: bool = Field(
+        False,
+        description="of a child whose parent's task has ended: that task awaits it again, and what depends on"
+        " it runs again, too; else that is refused",
+    )
     workflow_version: WorkflowVersion | None = Field(
         None,
         description="what runs again has the bodies of this version of the workflow from then on, which must"
@@ -139,10 +149,10 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     def responses(sentence: str, view: Any = OperatedView) -> Any:
         return replies({200: (view, sentence)}, problems=_PROBLEMS)
 
-    def operator(request: Request, flow_id: str, body: Operation | None, key: str | None) -> Operator:
+    def operator(request: Request, flow_id: str, body: Operation | None, key: str | None) -> TreeOperator:
         version = body.version if body else None
         operation = operation_of(request, body, key) if key else ""
-        return Operator(stores, flow_id.lower(), by_of(request), version, operation)
+        return TreeOperator(stores, flow_id.lower(), by_of(request), version, operation)
 
     async def numbered(flow_id: str, tasks: Sequence[Task]) -> list[int]:
         return (await numbers_of(stores, flow_id.lower(), tasks)).of(tasks)
@@ -163,7 +173,10 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
     async def post_rerun(
         task_flow_id: FlowIdPath, body: RerunBody, request: Request, key: KeyHeader = None
     ) -> Response:
-        """Also for a flow that has ended. Attempts count on, earlier ones stay in the history."""
+        """Also for a flow that has ended. Attempts count on, earlier ones stay in the history.
+
+        `tree`: what becomes of other flows of its tree.
+        """
         if (body.tasks is None) == (body.selection is None):
             raise with_faults(
                 "invalid-request", "the request is wrong", [Fault(detail="give tasks or selection")]
@@ -171,15 +184,11 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         tasks, changes = await asked(task_flow_id, body.tasks or [], body)
         selection = tasks or body.selection
         operates = operator(request, task_flow_id, body, key)
+        said = _of_rerun(body)
+        wanted = (selection, body.scope or "", changes, _version_of(body))
         if body.dry_run:
-            effect = await operates.effect_of_rerun(
-                selection, body.scope or "", changes, _version_of(body), keep_answers=body.keep_answers
-            )
-            return _foretold(task_flow_id, "rerun", effect)
-        done = await operates.rerun(
-            selection, body.scope or "", changes, _version_of(body), keep_answers=body.keep_answers
-        )
-        return _reply(task_flow_id, "rerun", done, operates.warnings)
+            return _foretold(task_flow_id, "rerun", await operates.effect_in_tree(*wanted, **said), operates)
+        return _reply(task_flow_id, "rerun", await operates.rerun(*wanted, **said), operates)
 
     @app.post(
         "/flows/{task_flow_id}/resume",
@@ -193,8 +202,8 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
 
         `operation` says which.
         """
-        operation, done = await operator(request, task_flow_id, body, key).resume()
-        return _reply(task_flow_id, operation, done)
+        operation, done = await (operates := operator(request, task_flow_id, body, key)).resume()
+        return _reply(task_flow_id, operation, done, operates)
 
     @app.post(
         "/flows/{task_flow_id}/fork",
@@ -237,7 +246,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         operates = operator(request, task_flow_id, body, key)
         if body.dry_run:
             effect = await operates.effect_of_ignore(tasks, has_result=bool(result), cascade=body.cascade)
-            return _foretold(task_flow_id, "ignore", effect)
+            return _foretold(task_flow_id, "ignore", effect, operates)
         done = await operates.ignore(tasks, body.reason, result, cascade=body.cascade)
         return _reply(task_flow_id, "ignore", done)
 
@@ -265,7 +274,7 @@ def add_operations(app: FastAPI, stores: PostgresStores) -> None:
         """Nothing new starts; running attempts are told to stop with the next heartbeat."""
         operates = operator(request, task_flow_id, body, key)
         if body is not None and body.dry_run:
-            return _foretold(task_flow_id, "cancel", await operates.effect_of_cancel())
+            return _foretold(task_flow_id, "cancel", await operates.effect_of_cancel(), operates)
         done = await operates.cancel(body.reason if body else "")
         return _reply(task_flow_id, "cancel", done)
 
@@ -309,16 +318,36 @@ def _refuse_half(body: ForkBody) -> None:
         raise with_faults("invalid-request", "the request is wrong", faults)
 
 
+def _of_rerun(body: RerunBody) -> dict[str, Any]:
+    children = "anew" if body.new_children else "ask"
+    return {"keep_answers": body.keep_answers, "children": children, "is_up": body.up}
+
+
 def _version_of(body: RerunBody | ForkBody) -> str:
     """The version of the workflow that is asked for; "": none."""
     return "" if body.workflow_version is None else str(body.workflow_version)
 
 
-def _foretold(flow_id: str, operation: str, effect: Effect) -> Response:
-    tasks = sorted({*effect.runs, *effect.reopens, *effect.cut_off, *effect.passed_over})
-    told = OperatedView(flow_id.lower(), operation, effect.version, tasks, effect=EffectView.of(effect))
+def _foretold(flow_id: str, operation: str, effect: Effect, operates: TreeOperator) -> Response:
+    told = OperatedView(
+        flow_id.lower(),
+        operation,
+        effect.version,
+        list(effect.concerned),
+        effect=EffectView.of(effect),
+        tree=[_elsewhere(one) for one in operates.elsewhere],
+        more_in_tree=operates.more_elsewhere,
+    )
     return reply(told)
 
 
-def _reply(flow_id: str, operation: str, done: Operated, warnings: Sequence[str] = ()) -> Response:
-    return reply(OperatedView(flow_id.lower(), operation, done.version, list(done.tasks), list(warnings)))
+def _elsewhere(one: ElsewhereInTree) -> OperatedView:
+    effect = None if one.effect is None else EffectView.of(one.effect)
+    return OperatedView(one.flow, one.operation, one.done.version, list(one.done.tasks), effect=effect)
+
+
+def _reply(flow_id: str, operation: str, done: Operated, operates: TreeOperator | None = None) -> Response:
+    told = OperatedView(flow_id.lower(), operation, done.version, list(done.tasks))
+    if operates is not None:
+        told.warnings, told.tree = operates.warnings, [_elsewhere(one) for one in operates.elsewhere]
+    return reply(told)

@@ -60,6 +60,13 @@ def rerun(
     keep_answers: Annotated[
         bool, typer.Option("--keep-answers", help="Waits behind them that have ended keep what came of them")
     ] = False,
+    new_children: Annotated[
+        bool,
+        typer.Option("--new-children", help="Tasks held because of their children begin others"),
+    ] = False,
+    up: Annotated[
+        bool, typer.Option("--up", help="Of a child whose parent's task has ended: open that again, too")
+    ] = False,
     dry_run: DryRunOption = False,
     version: VersionOption = None,
     url: UrlOption = None,
@@ -78,6 +85,7 @@ def rerun(
         body["workflowVersion"] = workflow_version
     if keep_answers:
         body["keepAnswers"] = True
+    body |= {**({"newChildren": True} if new_children else {}), **({"up": True} if up else {})}
     if dry_run:
         body["dryRun"] = True
     _operate(flow, "rerun", body, version, url, as_json)
@@ -228,9 +236,16 @@ def _operate(  # one call for all of the above
         out.print(f"flow {flow}, of version {done['version']}; nothing was done:", markup=False)
         for line in _foretold(effect):
             out.print(f"  {line}", markup=False)
+        for other in done.get("tree", ()):
+            out.print(f"  flow {other['taskFlowId']}:", markup=False)
+            for line in _foretold(other["effect"]):
+                out.print(f"    {line}", markup=False)
+        if done.get("moreInTree"):
+            out.print("  and more flows of its tree", markup=False)
         return
-    what = _said(done["operation"], done["tasks"])
-    out.print(f"flow {flow}: {what} (version {done['version']})", markup=False)
+    for one in (*done.get("tree", ()), done):
+        what = _said(one["operation"], one["tasks"])
+        out.print(f"flow {one['taskFlowId']}: {what} (version {one['version']})", markup=False)
 
 
 _EFFECTS = {
@@ -239,6 +254,7 @@ _EFFECTS = {
     "askedAgain": "ask the world anew",
     "passedOver": "are passed over",
     "vanished": "vanish, as their maps are expanded anew",
+    "within": "go on with their children, in which tasks run again",
     "cutOff": "are cut off",
     "cleanup": "clean up before the flow ends",
     "kept": "have ended, and are kept",

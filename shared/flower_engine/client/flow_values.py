@@ -274,7 +274,7 @@ class Worker(_Told):
 class Operated(_Told):
     """What an operation did: the flow's version after it, and the tasks concerned by their number (none where
     the answer to a first sending was lost). ``effect``: of a dry run what it would do, by the names of the
-    API."""
+    API. ``tree``: what it did, or would do, to other flows of the tree."""
 
     task_flow_id: str
     operation: str
@@ -282,6 +282,8 @@ class Operated(_Told):
     tasks: list[int] = []
     warnings: list[str] = []
     effect: dict[str, Any] | None = None
+    tree: "list[Operated]" = []
+    more_in_tree: bool = False
 
 
 class WorkflowEntry(_Told):

@@ -24,6 +24,7 @@ from flower_engine.flows.open_parameters import refuse_open
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.scheduled_plans import plan_of_slot
 from flower_engine.flows.schedules import find_schedule
+from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.model.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.backfill_rows import (
@@ -208,7 +209,7 @@ async def _rerun(stores: PostgresStores, row: BackfillRow, slot: BackfillSlot) -
     """Sent again it is done once: the operation has an id of its own."""
     operation = f"backfill-{row.id}-{ms_of(slot.slot)}"
     try:
-        operator = Operator(stores, slot.flow, row.created_by or "backfill", operation=operation)
+        operator = TreeOperator(stores, slot.flow, row.created_by or "backfill", operation=operation)
         if row.which == "failed" or await _has_failed(operator):
             _, done = await operator.resume()
         else:

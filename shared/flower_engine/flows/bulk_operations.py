@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from flower_engine.errors import MovedError, RefusedError
-from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.postgres_stores import PostgresStores
+from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.model.status import Status
 from flower_engine.projection.read.alike_tasks import AlikeFlow, Fault, tasks_alike
 from flower_engine.projection.read.flow_selection import FlowAt, FlowSelection, select_flows
@@ -128,7 +128,7 @@ async def _operate(stores: PostgresStores, concerned: _Concerned, operation: Bul
         if tasks is not None and operation.name in ("rerun", "ignore"):
             await _operate_on_tasks(stores, flow, tasks, operation)
             return None
-        operator = Operator(stores, flow, operation.by)
+        operator = TreeOperator(stores, flow, operation.by)
         calls: dict[Name, Callable[[], Awaitable[Any]]] = {
             "rerun": lambda: operator.rerun("failed", operation.scope, {}, operation.workflow_version),
             "resume": operator.resume,
@@ -142,7 +142,7 @@ async def _operate(stores: PostgresStores, concerned: _Concerned, operation: Bul
     return None
 
 
-async def _ignore_failed(operator: Operator, reason: str) -> None:
+async def _ignore_failed(operator: TreeOperator, reason: str) -> None:
     state = await operator.state()
     failed = [task.planned.seq for task in state.tasks if task.is_held]
     if not failed:
@@ -155,11 +155,11 @@ async def _operate_on_tasks(
 ) -> None:
     """On those of the tasks that stand failed still: what somebody reran meanwhile is not run again."""
     for left in reversed(range(_TRIES)):
-        state = await Operator(stores, flow, operation.by).state()
+        state = await TreeOperator(stores, flow, operation.by).state()
         failed = [seq for seq in tasks if state.task(seq).status is Status.SUSPEND]
         if not failed:
             raise RefusedError(f"flow {flow}: none of these tasks stands failed any more", "nothing")
-        operator = Operator(stores, flow, operation.by, state.version)
+        operator = TreeOperator(stores, flow, operation.by, state.version)
         try:
             if operation.name == "rerun":
                 await operator.rerun(failed, operation.scope, {}, operation.workflow_version)

@@ -1,7 +1,7 @@
 """Operations on flows, wherever their state is: in Redis, or only in their history."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, TypedDict
 
 from flower_engine.errors import (
@@ -29,7 +29,7 @@ from flower_engine.log.reader import last_position
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.kept_results import NOTHING, payload_of
 from flower_engine.transitions import operator_transitions
-from flower_engine.transitions.operator_transitions import Operated, Results, Scope, read_messages
+from flower_engine.transitions.operator_transitions import OfChildren, Operated, Results, Scope, read_messages
 from flower_engine.transitions.park_transitions import unpark
 from flower_engine.transitions.prune_transitions import take_back
 from flower_engine.transitions.restored_flow import Restored
@@ -75,11 +75,13 @@ class Operator:
         workflow_version: str = "",
         *,
         keep_answers: bool = False,
+        children: OfChildren = "anew",
     ) -> Operated:
         """Reruns tasks (a list, "failed" or "all"), with new parameters for some. ``warnings`` holds what
         of these could not be checked. ``workflow_version``: what runs again has the bodies of that version of
         the workflow from then on, its number, how its hash begins, or "newest"; "": as they are.
-        ``keep_answers``: waits that are behind, and not named, keep what came of them.
+        ``keep_answers``: waits that are behind, and not named, keep what came of them. ``children``: see
+        ``transitions/operator_transitions.py``; ``tree_operations.py`` goes into them.
 
         Raises:
             ParametersError: a task or its program cannot take the parameters.
@@ -105,6 +107,7 @@ class Operator:
                 selection=selection,
                 scope=scope,
                 keep_answers=keep_answers,
+                children=children,
                 messages=messages.by_task,
                 keys=messages.keys,
                 bodies=bodies.by_task,
@@ -176,8 +179,11 @@ class Operator:
         workflow_version: str = "",
         *,
         keep_answers: bool = False,
+        within: Collection[int] = (),
+        is_up: bool = False,
     ) -> Effect:
-        """What :meth:`rerun` would do; raises as it does. Nothing is done."""
+        """What :meth:`rerun` would do; raises as it does. Nothing is done. ``within``, ``is_up``: see
+        ``operation_effects.py``."""
         state = await self._seen_state()
         changed = set(changes)
         if workflow_version:
@@ -189,7 +195,14 @@ class Operator:
             await new_messages(self._stores, known, changes)
         now = await now_ms(self._stores.redis, self._partition.keys)
         return effect_of_rerun(
-            state, selection, scope, changed=changed, now_ms=now, keep_answers=keep_answers
+            state,
+            selection,
+            scope,
+            changed=changed,
+            now_ms=now,
+            keep_answers=keep_answers,
+            within=within,
+            is_up=is_up,
         )
 
     async def effect_of_ignore(

@@ -5,7 +5,7 @@ What is taken and refused is what the transitions take and refuse (``operator/re
 ``tests/scripts/test_operation_effects.py`` holds them against each other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NoReturn
 
 import msgspec
@@ -13,7 +13,14 @@ import msgspec
 from flower_engine.errors import RefusedError
 from flower_engine.model.cleanup import cleanup_of, spared_tasks
 from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, VANISHED
-from flower_engine.model.events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored, TasksPassed
+from flower_engine.model.events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowRerun,
+    TaskIgnored,
+    TaskLifted,
+    TasksPassed,
+)
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import edges_of
 from flower_engine.model.fold_steps import STEPS
@@ -36,6 +43,7 @@ class Effect(msgspec.Struct, kw_only=True):
     ``runs``: they run again from the start; ``reopens``: they were passed over, were not asked for, and wait
     again; ``asked_again``: of both, those that ask the world anew; ``passed_over``: because somebody says so,
     or by their rules; ``vanished``: items of maps that are expanded anew; ``cut_off``: by a cancel;
+    ``within``: they go on with the children that they have, in which tasks run again;
     ``cleanup``: it spares these, and they run or wait before the flow ends; ``kept``: they have ended, and
     stay so; ``ready``: they may start at once then. ``ends``: the flow does. ``version``: the flow's, which
     it was told for."""
@@ -48,9 +56,15 @@ class Effect(msgspec.Struct, kw_only=True):
     vanished: list[int] = []
     cut_off: list[int] = []
     cleanup: list[int] = []
+    within: list[int] = []
     kept: list[int] = []
     ready: list[int] = []
     ends: bool = False
+
+    @property
+    def concerned(self) -> tuple[int, ...]:
+        """Every task that moves because of it."""
+        return tuple(sorted({*self.runs, *self.reopens, *self.within, *self.cut_off, *self.passed_over}))
 
 
 def effect_of_rerun(
@@ -61,18 +75,29 @@ def effect_of_rerun(
     changed: Iterable[int] = (),
     now_ms: int = 0,
     keep_answers: bool = False,
+    within: Collection[int] = (),
+    is_up: bool = False,
 ) -> Effect:
     """Of a rerun; the state is changed. ``changed``: tasks that have other parameters, or another body, from
     then on; ``now_ms``: engine time, by which retries are due; ``keep_answers``: see
-    ``transitions/operator_transitions.py``.
+    ``transitions/operator_transitions.py``. ``within``: tasks that are held for children in which tasks run
+    again, instead of them; ``is_up``: the one task that is selected awaits the child that it had.
 
     Raises:
         RefusedError: it would be refused.
     """
+    before = _Before(flow)
+    if within:
+        _lift(flow, within)
+        others = _others(flow, selection, within)
+        if not others:
+            effect = before.effect(flow, _pass_over(flow))
+            effect.within = sorted(within)
+            return effect
+        selection = others
     again = _Again(flow, scope, set(changed), now_ms, keep_answers)
     again.select(selection)
     ran = again.checked(selection)
-    before = _Before(flow)
     chosen = set(ran if isinstance(selection, str) else selection)
     by_status = {status: tuple(seq for seq in ran if flow.task(seq).status is status) for status in Status}
     reopens = [seq for seq in by_status[Status.IGNORE] if seq not in chosen or isinstance(selection, str)]
@@ -101,7 +126,26 @@ def effect_of_rerun(
     effect.kept = sorted(set(effect.kept) - set(gone))
     effect.runs = [seq for seq in ran if seq not in set(reopens)]
     effect.asked_again = [seq for seq in ran if flow.task(seq).planned.program in PROGRAMS]
+    effect.within = sorted(within)
+    if is_up:
+        effect.within = [seq for seq in ran if seq in chosen]
+        for told in (effect.runs, effect.asked_again, effect.ready):
+            told[:] = [seq for seq in told if seq not in effect.within]
     return effect
+
+
+def _lift(flow: FlowState, tasks: Iterable[int]) -> None:
+    for seq in tasks:
+        attempt = flow.task(seq).attempt
+        event = TaskLifted(at=0, flow=flow.flow, v=flow.version + 1, task=seq, attempt=attempt)
+        STEPS[TaskLifted](flow, event)
+
+
+def _others(flow: FlowState, selection: Selection, within: Collection[int]) -> Selection:
+    if not isinstance(selection, str):
+        return [seq for seq in selection if seq not in within]
+    has_more = any(task.status is Status.SUSPEND for task in flow.tasks)
+    return selection if selection != "failed" or has_more else ()
 
 
 def effect_of_ignore(flow: FlowState, tasks: Sequence[int], *, has_result: bool = False) -> Effect:

@@ -235,7 +235,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
     ),
     events.TaskExpanded: Meaning(moves=(Move("task", (WAIT,), WAIT, wait="goes on"),), items="come"),
     events.TaskLifted: Meaning(
-        moves=(Move("task", (SUSPEND,), WAIT, of_kinds=("",)),),
+        moves=(Move("task", (SUSPEND, WAIT), WAIT, said_in="was", of_kinds=("",)),),
         sets={"awaiting": Said(THE_EVENT)},
         forgets=("error",),
     ),

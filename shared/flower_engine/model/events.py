@@ -287,10 +287,12 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
 
 class TaskLifted(FlowEvent, frozen=True, tag="task.lifted"):
     """A task that was held because nothing went on in its child awaits that again: Suspend -> Wait, in the
-    same attempt."""
+    same attempt. ``was`` 0: Wait -> Wait, as it had ended, and was opened again for what it does with its
+    child."""
 
     task: int
     attempt: int
+    was: int = 2
     kind: str = "flow"
     until_ms: int = 0
 

@@ -10,13 +10,13 @@ from redis.asyncio.connection import ConnectionPool
 from flower_engine.errors import FlowControlError, ParameterError, SecretError
 from flower_engine.flows.answers import Answerer
 from flower_engine.flows.begun_children import ChildPlans
-from flower_engine.flows.flow_operations import Operator
 from flower_engine.flows.history import detail_of, find_events, find_flow
 from flower_engine.flows.live_programs import Programs, Versions
 from flower_engine.flows.memory_stores import MemoryStores
 from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.registrations import Asked, start
 from flower_engine.flows.signals import send_to_flow
+from flower_engine.flows.tree_operations import TreeOperator
 from flower_engine.log.client import send
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition
@@ -262,8 +262,8 @@ class Engine:
             max_lost=self.settings.max_lost,
         )
 
-    def operator(self, flow: str) -> Operator:
-        return Operator(self._stores, flow, BY)
+    def operator(self, flow: str) -> TreeOperator:
+        return TreeOperator(self._stores, flow, BY)
 
     def answerer(self, flow: str, by: str) -> Answerer:
         return Answerer(self._stores, flow, by)

@@ -84,6 +84,17 @@ class Run(Generic[R_co]):
         view = self._view()
         return RunTasks(self._skipping.call(self._engine.details(view)))
 
+    def child(self, task: str) -> "Run[Any]":
+        """The flow that does a task, in its last attempt.
+
+        Raises:
+            FlowerTestError: the flow has no such task, or no flow does it.
+        """
+        view = self._view().tasks[self._number(task) - 1]
+        if view.child_flow_id is None:
+            raise FlowerTestError(f"flow {self.id}: no flow does task {task!r}")
+        return Run(view.child_flow_id, self._engine, self._skipping, None)
+
     def logs(self, task: str | None = None, *, attempt: int | None = None, level: int = 0) -> list[RunLine]:
         """What its tasks, or one of them, printed and logged so far (stubs, too), in the order in which they
         ran: of one attempt only, from a level of logging on.
@@ -116,8 +127,12 @@ class Run(Generic[R_co]):
         *tasks: str,
         scope: Literal["", "only", "dependents"] = "",
         parameters: dict[str, dict[str, Any]] | None = None,
+        new_children: bool = False,
+        up: bool = False,
     ) -> None:
-        """Reruns these tasks; without names those that failed. ``parameters``: new ones, by task.
+        """Reruns these tasks; without names those that failed. ``parameters``: new ones, by task. What failed
+        within children runs again there, unless others are to begin (``new_children``); ``up``: of a child
+        whose parent's task has ended.
 
         Raises:
             RefusedError: as the API would refuse it.
@@ -126,7 +141,11 @@ class Run(Generic[R_co]):
             self._number(task): Change(values, [], [], "") for task, values in (parameters or {}).items()
         }
         selection: Selection = [self._number(task) for task in tasks] or "failed"
-        self._operate(lambda: self._engine.operator(self.id).rerun(selection, scope, changes))
+        self._operate(
+            lambda: self._engine.operator(self.id).rerun(
+                selection, scope, changes, children="anew" if new_children else "ask", is_up=up
+            )
+        )
 
     def ignore(self, *tasks: str, reason: str = "test", result: Any = msgspec.UNSET) -> None:
         """Passes over tasks; ``result`` stands in for that of the one task.

@@ -11,7 +11,14 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from flower_engine.errors import MovedError, NeedsResultsError, NotUnderWayError, PrunedError, RefusedError
+from flower_engine.errors import (
+    HeldForChildrenError,
+    MovedError,
+    NeedsResultsError,
+    NotUnderWayError,
+    PrunedError,
+    RefusedError,
+)
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.definition import PlannedTask, TaskKeys
@@ -41,9 +48,19 @@ Scope = Literal["", "only", "dependents"]
 dependent would keep a result that followed from the old ones; "only" nothing, whatever dependents have;
 "dependents" all behind them."""
 
+OfChildren = Literal["anew", "ask", "leave", "keep"]
+"""What becomes of the children of tasks that run again: "anew" another one begins; "ask" refused where a task
+is held because of its child (``HeldForChildrenError``), else the same; "leave" such tasks stay as they are;
+"keep" the one task, which is final, awaits the child that it had."""
+
+_OF_CHILDREN: Mapping[OfChildren, str] = {"anew": "", "ask": "?", "leave": "-", "keep": "^"}
+
 Results = Mapping[int, tuple[int, bytes]]
 """Results that an operation needs and that Redis keeps no more: by task the attempt that gave it, and its
 payload as in ``kept_results``."""
+
+
+REMEMBERED_SECONDS = 3600  # as lua/lib/operation.lua has it
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -98,6 +115,7 @@ async def rerun(
     selection: Sequence[int] | Literal["failed", "all"],
     scope: Scope = "",
     keep_answers: bool = False,
+    children: OfChildren = "anew",
     messages: Mapping[int, tuple[bytes, bytes]] | None = None,
     keys: Mapping[int, TaskKeys] | None = None,
     bodies: Mapping[int, Body] | None = None,
@@ -117,6 +135,7 @@ async def rerun(
 
     Raises:
         NeedsResultsError: what runs again reads results that are kept no more: send it again with them.
+        HeldForChildrenError: see ``children``.
         ParametersError: what a task is to wait for makes no sense.
         RefusedError: a selected task is running or waits already, a dependent runs or would keep a result of
             the old run, or nothing is selected.
@@ -140,7 +159,7 @@ async def rerun(
         lists += ("tasks", *selection)
     call = _Call(client, partition, flow, by, version, operation, restored)
     counts = f"{len(messages or ())} {len(bodies or ())} {len(results or ())}"
-    said = f"{scope}+" if keep_answers else scope
+    said = f"{scope}{'+' if keep_answers else ''}{_OF_CHILDREN[children]}"
     return await _operate(_rerun, call, lists, scope=said, counts=counts)
 
 
@@ -281,6 +300,11 @@ async def done_before(client: AsyncRedis, partition: Partition, operation: str) 
     return None if version is None else Operated(int(version), ())
 
 
+async def remember(client: AsyncRedis, partition: Partition, operation: str, version: int) -> None:
+    """An operation of several transitions is done: the same id again does nothing."""
+    await send(client, "SET", partition.keys.op(operation), version, "EX", REMEMBERED_SECONDS)
+
+
 async def read_messages(
     client: AsyncRedis, partition: Partition, flow: str, tasks: Sequence[int]
 ) -> dict[int, bytes] | None:
@@ -358,6 +382,9 @@ async def _operate(script: Script, call: _Call, lists: Sequence[Arg] = (), **own
             return Operated(int(rest[0]), tuple(int(task) for task in rest[1:]))
         case "needs":
             raise NeedsResultsError(flow, tuple(int(task) for task in rest))
+        case "children":
+            pairs = zip(rest[::2], rest[1::2], strict=True)
+            raise HeldForChildrenError(flow, {int(task): int(attempt) for task, attempt in pairs})
         case "pruned":
             raise PrunedError(flow, int(rest[0]))
         case "absent":
@@ -379,7 +406,11 @@ def refusal(flow: str, reason: str, *words: str) -> RefusedError:
 
 _REASONS = {
     "not-awaited": "it is a child and has ended, and task {1} of flow {0}, its parent, does not await it any"
-    " more: rerun that task, which begins another child",
+    " more: rerun it with up, which opens that task and what follows from it again, or rerun that task, which"
+    " begins another child",
+    "not-last-child": "it is the child of an earlier attempt of task {1} of flow {0}, its parent, which has"
+    " had another child since: rerun that one, or the task",
+    "no-parent": "it is nobody's child: there is no task above it to be opened again",
     "unknown": "it has no task {0}",
     "running": "task {0} is running; wait for its end, or cancel the flow, then rerun",
     "vanished": (

@@ -84,6 +84,9 @@ MEANINGS: dict[str, AnyEvent] = {
         },
         at=1795876143966,
     ),
+    "flow.rerun/*-finished": FlowRerun(
+        flow="00000000-0000-7000-8000-000000000020", v=6, by="alice", finished=(1,), at=1795931093675
+    ),
     "flow.rerun/*-suspended": FlowRerun(
         flow="00000000-0000-7000-8000-000000000006",
         v=4,

@@ -118,6 +118,9 @@ MEANINGS: dict[str, AnyEvent] = {
         payload=msgspec.Raw(b'{"paid":6}'),
         at=1795905010694,
     ),
+    "task.lifted/*-opened": TaskLifted(
+        flow="00000000-0000-7000-8000-000000000020", v=7, task=1, attempt=1, was=0, at=1795931093676
+    ),
     "task.lifted/*-child": TaskLifted(
         flow="00000000-0000-7000-8000-000000000020", v=5, task=1, attempt=1, at=1795931093676
     ),

@@ -268,7 +268,9 @@ local function reopen(flow, again)
       if flow.ruled and known.status == SUSPEND then
         drop_timer(hold_timer(flow.id, text))
       end
-      leave_held(flow, text, known)
+      if not known.keeps_child then
+        leave_held(flow, text, known)
+      end
       if known.status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)
       end
@@ -287,13 +289,13 @@ local function reopen(flow, again)
       elseif is_away(known) then
         stop_awaiting(flow, text, known.lease)
       end
-      known.status, known.lost, known.lease = WAIT, '0', NO_LEASE
+      known.status, known.lost, known.lease = WAIT, '0', known.keeps_child and WITH_CHILD or NO_LEASE
       known.kind = nil
       if known.edges and match(known.edges, '!') then -- it has not begun any more
         known.edges = string.gsub(known.edges, '!', '')
         set(flow, edges_field(text), known.edges)
       end
-      set_state(flow, text, WAIT, known.attempt, '0', NO_LEASE)
+      set_state(flow, text, WAIT, known.attempt, '0', known.lease)
     end
   end
   call_chunked('HDEL', flow.key, forgotten, CHUNK)

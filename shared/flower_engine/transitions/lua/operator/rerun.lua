@@ -1,7 +1,7 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, operation, places, statuses
--- needs: whole_data, whole_flow, whole_rules
+-- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, kept_children, operation
+-- needs: places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
@@ -10,22 +10,23 @@
 --   that is asked for, or runs again because of what is before it, the items vanish: it is expanded anew. One
 --   that runs again because of its items keeps them.
 -- ARGV: see operation.lua; its own: scope ("" | only | dependents; with "+" behind it: waits that have ended
---   keep what came of them, unless they are asked for), the numbers of new messages, bodies and
---   results ("1 0 2"); behind the fields: for each message: task, message as it is, new message, its
---   parameters (JSON), the keys that follow from them (JSON, "": as they are), these as a lane's name has
---   them: fair key, workflow's key, program's key, what they read ("2,3?"), and what
---   the task waits for of the world (see waits.lua, "": nothing); for each body: see
---   bodies.lua; for each result that was needed: task, attempt, payload; then the selection: "tasks",
+--   keep what came of them, unless they are asked for; then what becomes of children, see
+--   kept_children.lua), the numbers of new messages, bodies and results ("1 0 2"); behind the fields: for
+--   each message: task, message as it is, new message, its parameters (JSON), the keys that follow from them
+--   (JSON, "": as they are), these as a lane's name has them: fair key, workflow's key, program's key, what
+--   they read ("2,3?"), and what the task waits for of the world (see waits.lua, "": nothing); for each body:
+--   see bodies.lua; for each result that was needed: task, attempt, payload; then the selection: "tasks",
 --   tasks... | "all" | "failed", tasks that a cancel cut off...
--- Reply: see operation.lua. Cost: linear in the flow's tasks and edges.
+-- Reply: see operation.lua, or {"children", task, attempt, ...}: these are held because of theirs.
+--   Cost: linear in the flow's tasks and edges.
 local generation, operation, id, by, version, restored, scope, counts = unpack(ARGV, 1, 8)
 local flow, reply = open_flow(generation, operation, id, by, version, restored, ARGV, 9)
 if not flow then
   return reply
 end
 load_whole(flow)
-local keeps_answers
-scope, keeps_answers = match(scope, '^(%a*)(%+?)$')
+local keeps_answers, of_children
+scope, keeps_answers, of_children = match(scope, '^(%a*)(%+?)(%p?)$')
 keeps_answers = keeps_answers == '+'
 local message_count, body_count, results = match(counts, '^(%d+) (%d+) (%d+)$')
 local messages, at = {}, behind_fields(restored, 9)
@@ -56,7 +57,8 @@ local function select_asked()
     end
   elseif selection == 'failed' then
     for task = 1, flow.count do
-      if flow.tasks[task].status == SUSPEND then
+      if flow.tasks[task].status == SUSPEND
+        and not (of_children == '-' and is_held_for_child(flow.tasks[task])) then
         select(task)
       end
     end
@@ -93,6 +95,11 @@ if refusal then
 end
 if #stack == 0 then
   return refused(flow, 'nothing', selection)
+end
+anew.told = of_children == '?' and told_children(flow, stack)
+if anew.told then
+  leave_as_it_was(flow)
+  return anew.told
 end
 -- What runs again because these do, by the scope: all behind them, or what read a result that goes.
 local function walk_on()
@@ -307,6 +314,9 @@ append_operation(flow, 'flow.rerun', listed('finished', lists[FINISH]) .. listed
   .. (#anew.keys == 0 and '' or ',"keys":{' .. concat(anew.keys, ',') .. '}')
   .. (is_ending(flow) and ',"ending":true' or ''))
 by_maps(flow).drop_items(anew.maps)
+if of_children == '^' then
+  keep_child(flow, ARGV[at + 1])
+end
 go_on(flow)
 anew.in_lanes = reopen(flow, again)
 if flow.ruled then

@@ -1,0 +1,285 @@
+"""Operations on flows that are parts of trees: reruns go into children, or up to parents; what they, ignores
+and cancels would do is told of the whole tree.
+
+Each flow is operated on by a transition of its own. A process that dies between two of them leaves nothing
+half done: what ran again within a child lets its parent's task go on by itself, and a parent's task that was
+opened for a child which nobody takes up ends again as it had ended.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from flower_engine.errors import HeldForChildrenError, RefusedError, UnknownFlowError
+from flower_engine.flows.flow_operations import Operator
+from flower_engine.flows.new_messages import Changes
+from flower_engine.flows.operation_effects import Effect
+from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.flow_state import FlowState
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.operator_transitions import OfChildren, Operated, Scope, refusal
+
+MOST_TOLD = 200
+"""Other flows of a tree of which an effect is told; the histories of all of them are read."""
+
+
+class ElsewhereInTree(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation does to another flow of the tree, or would (``effect``)."""
+
+    flow: str
+    operation: Literal["rerun", "cancel"]
+    done: Operated
+    effect: Effect | None = None
+
+
+class TreeOperator(Operator):
+    """Operates on a flow, and on what of its tree goes with it; ``elsewhere`` holds that."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.elsewhere: list[ElsewhereInTree] = []
+        self.more_elsewhere = False
+        """Whether there are more flows than are told."""
+
+    async def rerun(
+        self,
+        selection: Any,
+        scope: Scope,
+        changes: Changes,
+        workflow_version: str = "",
+        *,
+        keep_answers: bool = False,
+        children: OfChildren = "ask",
+        is_up: bool = False,
+    ) -> Operated:
+        """As that of one flow. A task that is held because of its child is not run again: what failed within
+        the child is; but with ``children`` "anew", another version, or where nothing of the child can run
+        again. ``is_up``: a child whose parent's task has ended is rerun all the same; that task awaits it
+        again, and all that depends on the task runs again, too, and so on up to the trunk."""
+        done = await operator_transitions.done_before(self._stores.redis, self._partition, self._operation)
+        if done is not None:
+            return done
+        if is_up:
+            await self._open_above(selection, scope, changes, workflow_version, keep_answers)
+        if selection == "all" or workflow_version:
+            children = "anew"
+        try:
+            return await super().rerun(
+                selection, scope, changes, workflow_version, keep_answers=keep_answers, children=children
+            )
+        except HeldForChildrenError as error:
+            held = error.attempts
+        within = await self._rerun_within(held, scope, keep_answers)
+        return await self._rerun_others(
+            selection, scope, changes, held=held, within=within, keep_answers=keep_answers
+        )
+
+    async def _rerun_within(
+        self, held: Mapping[int, int], scope: Scope, keep_answers: bool
+    ) -> dict[int, Operated]:
+        """Reruns what failed in the children of these tasks; those of which something runs again."""
+        within: dict[int, Operated] = {}
+        for task, attempt in held.items():
+            child = child_flow_id(self._flow, task, attempt)
+            operator = TreeOperator(self._stores, child, self._by, operation=self._operation_on(child))
+            try:
+                done = await operator.rerun("failed", scope, {}, keep_answers=keep_answers)
+            except UnknownFlowError:  # its history is lost
+                continue
+            except RefusedError as error:
+                if error.reason != "nothing":
+                    raise
+            else:
+                within[task] = done
+                told = ElsewhereInTree(flow=child, operation="rerun", done=done)
+                self.elsewhere += [told, *operator.elsewhere]
+        return within
+
+    async def _rerun_others(
+        self,
+        selection: Any,
+        scope: Scope,
+        changes: Changes,
+        *,
+        held: Mapping[int, int],
+        within: Mapping[int, Operated],
+        keep_answers: bool,
+    ) -> Operated:
+        """What of the selection begins anew, beside what goes on with its child."""
+        ran = set(within)
+        anew: list[int] = [task for task in held if task not in within]
+        if not isinstance(selection, str):
+            anew = [task for task in selection if task not in within]
+        elif anew:
+            state = await self.state()
+            anew = [task.planned.seq for task in state.tasks if task.is_held and task.planned.seq not in ran]
+        elif not anew:
+            try:
+                done = await super().rerun(
+                    selection, scope, changes, keep_answers=keep_answers, children="leave"
+                )
+            except RefusedError as error:
+                if error.reason != "nothing":
+                    raise
+            else:
+                return Operated(done.version, tuple(sorted({*ran, *done.tasks})))
+        if anew:
+            done = await super().rerun(anew, scope, changes, keep_answers=keep_answers)
+            return Operated(done.version, tuple(sorted({*ran, *done.tasks})))
+        version = (await self.state()).version
+        if self._operation:
+            await operator_transitions.remember(self._stores.redis, self._partition, self._operation, version)
+        return Operated(version, tuple(sorted(ran)))
+
+    def _operation_on(self, flow: str) -> str:
+        """The id of the operation on another flow of the tree: the same one each time that this is sent."""
+        if not self._operation:
+            return ""
+        return hashlib.sha256(f"{self._operation} {flow}".encode()).hexdigest()[:32]
+
+    async def _open_above(
+        self, selection: Any, scope: Scope, changes: Changes, workflow_version: str, keep_answers: bool
+    ) -> None:
+        state = await self.state()
+        if state.parent is None:
+            raise refusal(self._flow, "no-parent")
+        above = await self._parents_to_open(state)
+        if above:  # else nothing is opened for a rerun that cannot be
+            await super().effect_of_rerun(
+                selection, scope, changes, workflow_version, keep_answers=keep_answers
+            )
+        for parent, task in above:
+            done = await parent.open_for_child(task, scope, keep_answers)
+            self.elsewhere.append(ElsewhereInTree(flow=parent._flow, operation="rerun", done=done))
+
+    async def open_for_child(self, task: int, scope: Scope, keep_answers: bool) -> Operated:
+        """The task, which has ended, awaits the child that it had; what depends on it runs again."""
+        return await super().rerun([task], _above(scope), {}, keep_answers=keep_answers, children="keep")
+
+    async def _parents_to_open(self, state: FlowState) -> list[tuple["TreeOperator", int]]:
+        """The flows above this one whose tasks have ended that await it, or what is above it; the trunk
+        first.
+
+        Raises:
+            RefusedError: a task has had another child since.
+        """
+        found: list[tuple[TreeOperator, int]] = []
+        while state.parent is not None:
+            parent, flow = state.parent, state.flow
+            operator = TreeOperator(self._stores, parent.flow, self._by, operation="")
+            operator._operation = self._operation_on(parent.flow)
+            state = await operator.state()
+            task = state.task(parent.task)
+            if task.child == parent.attempt and state.ended_ms is None:
+                break
+            if task.attempt != parent.attempt or not task.has_ended:
+                raise refusal(flow, "not-last-child", parent.flow, str(parent.task))
+            found.insert(0, (operator, parent.task))
+            if state.ended_ms is None:
+                break
+        return found
+
+    async def effect_in_tree(
+        self,
+        selection: Any,
+        scope: Scope,
+        changes: Changes,
+        workflow_version: str = "",
+        *,
+        keep_answers: bool = False,
+        children: OfChildren = "ask",
+        is_up: bool = False,
+    ) -> Effect:
+        """What :meth:`rerun` would do; raises as it does. Nothing is done."""
+        state = await self._seen_state()
+        if is_up:
+            await self._foresee_above(state, scope, keep_answers)
+        within: list[int] = []
+        if children == "ask" and selection != "all" and not workflow_version:
+            for task in state.tasks:
+                seq = task.planned.seq
+                if task.is_held_for_child and (selection == "failed" or seq in selection):
+                    within += [seq] if await self._foresee_within(state, seq, scope, keep_answers) else []
+        had = _children_of(state)
+        effect = await super().effect_of_rerun(
+            selection, scope, changes, workflow_version, keep_answers=keep_answers, within=within
+        )
+        gone = {*effect.runs, *effect.reopens, *effect.asked_again, *effect.vanished, *effect.passed_over}
+        await self._foresee_cancelled(had, gone)
+        return effect
+
+    async def effect_of_ignore(
+        self, tasks: Sequence[int], *, has_result: bool = False, cascade: bool = False
+    ) -> Effect:
+        had = _children_of(await self._seen_state())
+        effect = await super().effect_of_ignore(tasks, has_result=has_result, cascade=cascade)
+        await self._foresee_cancelled(had, effect.passed_over)
+        return effect
+
+    async def effect_of_cancel(self) -> Effect:
+        had = _children_of(await self._seen_state())
+        effect = await super().effect_of_cancel()
+        await self._foresee_cancelled(had, effect.cut_off)
+        return effect
+
+    async def _foresee_above(self, state: FlowState, scope: Scope, keep_answers: bool) -> None:
+        if state.parent is None:
+            raise refusal(self._flow, "no-parent")
+        for parent, task in await self._parents_to_open(state):
+            had = _children_of(await parent.state())
+            effect = await parent.effect_of_rerun(
+                [task], _above(scope), {}, keep_answers=keep_answers, is_up=True
+            )
+            self._tell(parent, "rerun", effect)
+            await parent._foresee_cancelled(had, {*effect.runs, *effect.reopens})
+            self._take_over(parent)
+
+    async def _foresee_within(self, state: FlowState, seq: int, scope: Scope, keep_answers: bool) -> bool:
+        """Whether something in the child of the task would run again."""
+        child = TreeOperator(self._stores, child_flow_id(self._flow, seq, state.task(seq).attempt), self._by)
+        try:
+            effect = await child.effect_in_tree("failed", scope, {}, keep_answers=keep_answers)
+        except UnknownFlowError:
+            return False
+        except RefusedError as error:
+            if error.reason != "nothing":
+                raise
+            return False
+        self._tell(child, "rerun", effect)
+        self._take_over(child)
+        return True
+
+    async def _foresee_cancelled(self, had: Mapping[int, int], tasks: Collection[int]) -> None:
+        """Children that these tasks leave are cancelled, if they are under way."""
+        for seq in sorted(had.keys() & set(tasks)):
+            if len(self.elsewhere) >= MOST_TOLD:
+                self.more_elsewhere = True
+                return
+            child = TreeOperator(self._stores, child_flow_id(self._flow, seq, had[seq]), self._by)
+            try:
+                effect = await child.effect_of_cancel()
+            except (UnknownFlowError, RefusedError):  # it has not begun, or has ended
+                continue
+            self._tell(child, "cancel", effect)
+            self._take_over(child)
+
+    def _tell(self, operator: "TreeOperator", operation: Literal["rerun", "cancel"], effect: Effect) -> None:
+        done = Operated(effect.version, effect.concerned)
+        told = ElsewhereInTree(flow=operator._flow, operation=operation, done=done, effect=effect)
+        self.elsewhere.append(told)
+
+    def _take_over(self, operator: "TreeOperator") -> None:
+        self.elsewhere += operator.elsewhere
+        self.more_elsewhere = self.more_elsewhere or operator.more_elsewhere
+
+
+def _above(scope: Scope) -> Scope:
+    """What runs again behind a task that is opened for its child: all, unless results are to stay."""
+    return "only" if scope == "only" else "dependents"
+
+
+def _children_of(state: FlowState) -> dict[int, int]:
+    """The attempts of the tasks that await a child, or are held for one."""
+    return {task.planned.seq: task.child for task in state.tasks if task.child}
