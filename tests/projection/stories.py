@@ -50,7 +50,7 @@ from flower_engine.model.events import (
     encode_event,
 )
 from flower_engine.model.flow_state import FlowState, TaskState
-from flower_engine.model.fold import fold
+from flower_engine.model.fold import fold_one
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.kept_results import is_read_by
 from flower_engine.model.map_items import item_like, numbers_of
@@ -163,6 +163,8 @@ class Story:
 
     events: list[AnyEvent] = field(default_factory=list[AnyEvent])
     leases: int = 0
+    _folded: list[AnyEvent] = field(default_factory=list[AnyEvent], repr=False, compare=False)
+    _stand: dict[str, FlowState] = field(default_factory=dict[str, FlowState], repr=False, compare=False)
 
     @property
     def now_ms(self) -> int:
@@ -492,7 +494,13 @@ class Story:
         return event.flow
 
     def flows(self) -> dict[str, FlowState]:
-        return fold(self.events)
+        """How its flows stand now; whoever tells more of them asks again."""
+        if self.events[: len(self._folded)] != self._folded:  # somebody changed what was told
+            self._folded, self._stand = [], {}
+        for event in self.events[len(self._folded) :]:
+            fold_one(self._stand, event)
+            self._folded.append(event)
+        return dict(self._stand)
 
     def tasks_of(self, status: Status) -> list[tuple[str, int]]:
         """(flow, task) of every task that stands so; of those that wait, the ready ones."""

@@ -1,7 +1,8 @@
 """A page's table of a flow is what ``?at=`` shows, after every event, and also when it was cut off."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 import msgspec
 import pytest
@@ -11,8 +12,9 @@ from flower_engine.flows.wait_reasons import explain_then
 from flower_engine.flows.watched_flow import Frame, WatchedFlow
 from flower_engine.log.entries import LogEntry
 from flower_engine.model.events import AnyEvent, TasksPassed, decode_event
+from flower_engine.model.flow_state import FlowState
 from flower_engine.model.flow_timeline import STAGES, TimelineMaker
-from flower_engine.model.fold import fold
+from flower_engine.model.fold import fold_one
 from flower_engine.projection.read.views import FlowView, moment, view_of_state
 from projection.live_client import LiveClient, assert_shows
 from projection.test_folding import tell
@@ -26,6 +28,7 @@ _OF_ALL = (
 Told = list[tuple[LogEntry, AnyEvent]]
 
 
+@cache
 def history(seed: int) -> Told:
     """What becomes of one flow."""
     chance = random.Random(seed)
@@ -39,13 +42,16 @@ def history(seed: int) -> Told:
     ]
 
 
-def shown(events: Sequence[AnyEvent]) -> FlowView:
-    """What ``?at=`` shows behind these events."""
-    (state,) = fold(events).values()
-    view = view_of_state(state, 0)
-    explain_then(view, moment(events[-1].at))
-    explain_ends(view)
-    return view
+def shown_behind_each(events: Iterable[AnyEvent]) -> Iterator[FlowView]:
+    """What ``?at=`` shows behind each of these events."""
+    flows: dict[str, FlowState] = {}
+    for event in events:
+        fold_one(flows, event)
+        (state,) = flows.values()
+        view = view_of_state(state, 0)
+        explain_then(view, moment(event.at))
+        explain_ends(view)
+        yield view
 
 
 def ends_a_call(told: Told, index: int) -> bool:
@@ -63,14 +69,15 @@ def test_after_every_event_the_table_is_what_is_shown_of_that_moment(part: int) 
     for seed in range(part, HISTORIES, 10):
         told = history(seed)
         watched, client, number = WatchedFlow(""), LiveClient(), 0
-        for index, (entry, event) in enumerate(told):
+        views = shown_behind_each(event for _, event in told)
+        for index, ((entry, event), view) in enumerate(zip(told, views, strict=True)):
             watched.add(entry.position, event)
             watched.settle()
             give(client, watched.frame_after(number))
             number = watched.number
             assert client.position == entry.position
             if ends_a_call(told, index):
-                assert_shows(client, shown([event for _, event in told[: index + 1]]))
+                assert_shows(client, view)
         lengths += len(told)
     assert lengths > 500
 
@@ -102,7 +109,8 @@ def test_whoever_was_cut_off_anywhere_goes_on_from_there(part: int) -> None:
                     watched.settle()
             number = 1 if cut < len(told) - 1 else watched.number
         give(client, watched.frame_after(number))
-        assert_shows(client, shown([event for _, event in told]))
+        *_, view = shown_behind_each(event for _, event in told)
+        assert_shows(client, view)
 
 
 def test_the_last_row_of_a_timeline_before_a_moment_is_how_a_task_stood_then() -> None:
@@ -110,9 +118,10 @@ def test_the_last_row_of_a_timeline_before_a_moment_is_how_a_task_stood_then() -
         told = history(seed)
         maker = TimelineMaker()
         made = maker.made()
-        for index, (entry, event) in enumerate(told):
+        views = shown_behind_each(event for _, event in told)
+        for index, ((entry, event), view) in enumerate(zip(told, views, strict=True)):
             maker.add(entry.position, event)
-            made, view = maker.made(), shown([event for _, event in told[: index + 1]])
+            made = maker.made()
             stood = dict(zip(made.task, made.stage, strict=True))
             flow = STAGES[stood[0]]
             assert flow == (
