@@ -1,10 +1,15 @@
 """Sub-flows: a task is done by a flow of its own, and both move in one transition."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from flower_engine.errors import RefusedError
+from flower_engine.flows.ended_children import outcome_of_child
+from flower_engine.log.client import send
 from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.definition import WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.status import Status
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, prioritise, rerun, resume
@@ -290,3 +295,101 @@ def test_the_id_of_a_child_lies_in_the_partition_of_its_parent() -> None:
     child = child_flow_id(parent, 3, 2)
     assert child[:19] == parent[:19]
     assert child != child_flow_id(parent, 3, 1)
+
+
+def _cleaned(trees: Trees) -> Any:
+    """A child that locks and unlocks, whatever comes between."""
+    return trees.define(
+        task(1, program="C"),
+        task(2, 1, program="D", task_name="done"),
+        task(3, 2, program="E", finally_=True, rule="settled"),
+        returns={"$from": "done", "optional": True},
+    )
+
+
+async def test_a_child_that_is_cancelled_is_awaited_until_it_has_cleaned_up(
+    engine: Engine, trees: Trees
+) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1, on_failure="give_up"), task(2, 1, rule="settled"))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    await cancel(engine.client, engine.partition, child, by="ann", reason="no")
+    await trees.settle()
+    assert (await engine.flow(child)).is_ending
+    assert (await engine.flow(flow)).task(1).is_awaiting
+    await engine.check()
+    (cleanup,) = await engine.claim()
+    assert (cleanup.flow, cleanup.task) == (child, 3)
+    await engine.finish(cleanup)
+    error = (await engine.flow(flow)).task(1).error
+    assert error is not None
+    assert error.type == "ChildCancelled"
+    (after,) = await engine.claim()
+    assert (after.flow, after.task) == (flow, 2)
+    await engine.finish(after)
+
+
+async def test_another_child_begins_when_the_one_before_has_cleaned_up(engine: Engine, trees: Trees) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    old = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    for attempt in (2, 3):  # the second has not begun when the third is asked for
+        await rerun(engine.client, engine.partition, flow, by="ann", selection=[1])
+        await trees.settle()
+        assert child_flow_id(flow, 1, attempt) not in await engine.flows()
+        await engine.check()
+    assert (await engine.flow(old)).is_ending
+    (cleanup,) = await engine.claim()
+    assert (cleanup.flow, cleanup.task) == (old, 3)
+    await engine.finish(cleanup)
+    await trees.settle()
+    new = await trees.child(flow, attempt=3)
+    (first,) = await engine.claim()
+    assert (first.flow, first.task) == (new, 1)
+    await engine.check()
+
+
+async def test_a_child_that_cleans_up_is_not_cut_off_by_who_looks_at_it_again(
+    engine: Engine, trees: Trees
+) -> None:
+    await _cleaned(trees)
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.finish(*await engine.claim())
+    await cancel(engine.client, engine.partition, flow, by="ann", reason="enough")
+    await trees.settle()
+    await send(engine.client, "ZADD", engine.keys.tree, 0, f"{child}:0")  # as a recovery does
+    await trees.settle()
+    (cleanup,) = await engine.claim()
+    assert (cleanup.flow, cleanup.task) == (child, 3)
+    await engine.finish(cleanup)
+    assert (await engine.flow(child)).ended_ms is not None
+    await engine.check()
+
+
+async def test_a_child_that_took_too_long_says_so_when_it_has_cleaned_up(
+    engine: Engine, trees: Trees
+) -> None:
+    await _cleaned(trees)
+    definition = WorkflowDefinition(
+        name="child", tasks=(task(1, program="C"), task(2, 1, program="E", finally_=True)), timeout_ms=60_000
+    )
+    await trees.definitions.put(definition, "test")
+    flow = await engine.register(subflow(1))
+    await trees.settle()
+    child = await trees.child(flow)
+    await engine.claim()
+    await engine.bring_due()
+    assert (await engine.flow(child)).is_ending
+    assert (await engine.flow(flow)).task(1).is_awaiting
+    await engine.finish(*await engine.claim())
+    error = (await engine.flow(flow)).task(1).error
+    assert error is not None
+    assert (error.type, "took too long" in error.message) == ("ChildFailed", True)
+    outcome = outcome_of_child(await engine.flow(child))  # the same after a recovery
+    assert outcome.payload == msgspec.json.encode(error)

@@ -201,7 +201,7 @@ class Oracle:
             if waiting.task.queue == queue
             and waiting.task.program in programs
             and not (waiting.is_suspect and worker in self._suspects)
-            and self.versions.get(worker) not in self.kept_from.get(key, ())
+            and self.versions.get(worker.rstrip("+")) not in self.kept_from.get(key, ())
             and has_room(waiting.lane, limits, running)
         ]
 

@@ -60,9 +60,13 @@ def _returning(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
 CHILDREN = {
     "leaf": _returning({}, {"program": "A", "depends_on": (1,)}),
     "line": _tasks({}, {"on_failure": "give_up"}),  # of which a limit lets one flow at a time in
+    "clean": _tasks(
+        {}, {"finally_": True, "rule": "settled", "depends_on": (1,)}, {"program": "C", "depends_on": (1,)}
+    ),
     "nest": _tasks({"child": "leaf"}, {"depends_on": (1,), "program": "A"}),
 }
 PARENTS = (
+    FlowPlan("cleaned", _tasks({"child": "clean"}, {"depends_on": (1,)})),
     FlowPlan("one", _tasks({"child": "leaf"}, {"depends_on": (1,)})),
     FlowPlan(
         "nested", _tasks({"child": "nest"}, {}, {"child": "line", "depends_on": (2,)}), timeout_ms=600_000
@@ -89,7 +93,8 @@ class TreeTransitions(RuledTransitions):
     def start(self) -> None:
         """A tree is there from the start: there are many rules, and few steps."""
         super().start()
-        self.registered += (starts := [Start(make_flow_id(next(self.numbers), 0, 7), PARENTS[0])])
+        starts = [Start(make_flow_id(next(self.numbers), 0, 7), PARENTS[number]) for number in (0, 1)]
+        self.registered += starts
         self._register(*starts)
         self._read_log()
         self._begin_all()

@@ -57,6 +57,8 @@ async def _known(stores: Stores, due: DueChild) -> Known:
 
 def outcome_of_child(flow: FlowState) -> Begun:
     """What a child that has ended came to."""
+    if flow.ending is not None and flow.ending.cancels is None:
+        return _cannot("ChildFailed", f"its child, flow {flow.flow}, took too long")
     if flow.cancelled is not None:
         return _cannot("ChildCancelled", f"its child, flow {flow.flow}, was cancelled")
     if any(task.ended_as == GIVEN_UP for task in flow.tasks):

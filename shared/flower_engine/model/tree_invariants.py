@@ -55,6 +55,8 @@ def _of_child(flow: FlowState, held: LiveFlow, flows: Mapping[str, FlowState]) -
         return
     task = of.task(parent.task) if of.ended_ms is None and parent.task <= len(of.tasks) else None
     if task is None or task.child != parent.attempt:
+        if flow.is_ending:  # it was cancelled, and cleans up
+            return
         yield f"flow {flow.flow} goes on, and task {parent.task} of flow {parent.flow} does not await it"
     elif goes_on == (task.status is Status.SUSPEND):
         yield (

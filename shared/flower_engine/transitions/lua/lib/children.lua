@@ -67,7 +67,9 @@ local function make_children()
     local status, attempt, lost = match(state, STATE)
     local kind, message = nil, nil
     local returned = returned_by(flow)
-    if flow.is_cancelled or string.find(flow.flags, ENDING) then
+    if has_flag(flow, ENDING_BY_TIMEOUT) then
+      kind, message = 'ChildFailed', 'its child, flow ' .. flow.id .. ', took too long'
+    elseif flow.is_cancelled or has_flag(flow, ENDING_BY_CANCEL) then
       kind, message = 'ChildCancelled', 'its child, flow ' .. flow.id .. ', was cancelled'
     elseif has_flag(flow, HAS_GIVEN_UP) then
       kind, message = 'ChildFailed', 'in its child, flow ' .. flow.id .. ', a task was given up'
@@ -89,6 +91,19 @@ local function make_children()
     parent.answered = nil
   end
 
+  -- A child that nobody awaits has ended: another may have waited for that.
+  local function look_again(text)
+    local id, task = match(text or '', '^(%S+) (%d+) ')
+    local parent, state = nil, nil
+    if id then
+      parent, state = load_task(id, task, wait_field(task))
+    end
+    if parent and parent.left > 0 and match(state or NEVER, STATE) == WAIT
+      and select(4, match(state, STATE)) == WITH_CHILD then
+      place_awaiting(parent, task, WITH_CHILD)
+    end
+  end
+
   -- Tells the task that awaits a child what it does not know of it yet. `is_looked_at`: whatever that is.
   -- Returns whether there was something.
   local function tell_parent(flow, is_looked_at)
@@ -108,8 +123,12 @@ local function make_children()
       set_flag(flow, is_stopped and IS_CHILD or CHILD_STOPPED, false)
       set_flag(flow, is_stopped and CHILD_STOPPED or IS_CHILD, true)
     end
-    local parent, task, state = awaiting_parent(call('HGET', flow.key, PARENT))
+    local text = call('HGET', flow.key, PARENT)
+    local parent, task, state = awaiting_parent(text)
     if not parent then
+      if has_ended then
+        look_again(text)
+      end
       return false
     end
     local status, attempt, lost = match(state, STATE)

@@ -5,8 +5,9 @@
 --
 -- Guarantees: a child that no task awaits any more is cancelled; one whose parent was paused, resumed or
 --   given another priority is so, too, and hands it down; each together with its event. A task hears of its
---   child what it does not know yet. No lease: whoever is given a child to begin is the only one for
---   HANDED_MS, then the next one is, until somebody has begun it (begin_children.lua). Safe to send twice.
+--   child what it does not know yet. A child begins when that of the attempt before has ended. No lease:
+--   whoever is given a child to begin is the only one for HANDED_MS, then the next one is, until somebody
+--   has begun it (begin_children.lua). Safe to send twice.
 -- ARGV: generation, most
 -- Reply: {"ok", left, {"<flow>:<task>", attempt, "?" (its child may have ended; else ""), the lane of the
 --   task, message, {"<flow>:<task>", its result, ...}, ...}} or {"lost"}; left: "1" if more is to be looked
@@ -18,7 +19,8 @@ if current_generation ~= generation then
 end
 local children = make_children()
 local HANDED_MS = 1000
-local HELD_MS = 1000 -- a task of a flow that is held begins no child: it is looked at again
+local HELD_MS = 1000 -- a task of a flow that is held, or whose last child goes on, is looked at again
+local MOST_BEFORE = 100 -- attempts that may have begun no child, as that of an earlier one went on
 local WHOLE_TASKS = 2000
 local found, scores, done, whole_tasks, left = {}, {}, {}, 0, MOST_INPUT_BYTES
 
@@ -37,7 +39,8 @@ local function follow(flow, what)
   local parent, task = children.awaiting(text)
   if not parent then
     local id = match(text or '', '^%S+')
-    if id and (flow_of(id) or call('EXISTS', ended_key(id)) == 1) then
+    -- Of one that is ending the cleanup goes on: another cancel would end it.
+    if id and not string.find(flow.flags, ENDING) and (flow_of(id) or call('EXISTS', ended_key(id)) == 1) then
       whole_tasks = whole_tasks + flow.left + flow.done
       cancel_flow(flow, '"parent"', '"no task awaits it any more"')
     end
@@ -64,6 +67,19 @@ local function follow(flow, what)
   children.tell(flow, true)
 end
 
+-- Whether the child of an earlier attempt has not ended yet: it is cancelled, and may still clean up.
+local function earlier_goes_on(id, task, attempt)
+  for before = attempt - 1, math.max(1, attempt - MOST_BEFORE), -1 do
+    local child = child_of(id, task, digits(before))
+    if flow_of(child) then
+      return true
+    elseif call('EXISTS', ended_key(child)) == 1 then
+      return false
+    end
+  end
+  return false
+end
+
 -- A task that awaits a child: whether its member is to stay, and by when it is to be looked at again.
 local function look_at_task(id, task, doubt)
   local flow, state, message = load_task(id, task, message_field(task))
@@ -78,7 +94,7 @@ local function look_at_task(id, task, doubt)
     return nil
   elseif status ~= WAIT then
     return nil
-  elseif flow.held then
+  elseif flow.held or earlier_goes_on(id, task, attempt) then
     return now_ms + HELD_MS
   end
   local wanted, results = reads_of_message(message), {}
