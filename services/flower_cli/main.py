@@ -34,6 +34,7 @@ COMMANDS = {
     "local.dev": ("dev",),
     "local.bench": ("bench",),
     "commands.doctor": ("doctor",),
+    "commands.partitions": ("partitions",),
     "commands.recover": ("recover",),
     "commands.replay": ("replay",),
     "commands.migrate": ("migrate",),

@@ -16,6 +16,7 @@ from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK
 from flower_engine.runtime.gap_bridge import bridge_gaps
 from flower_engine.runtime.garbage import collect_rarely
+from flower_engine.runtime.growth import Growth, counted_in
 from flower_engine.runtime.installation import ensure_installation, settle_partition
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
@@ -102,6 +103,9 @@ async def _serve_once(
         await PartitionLoop(client, partition, settings, stop, counts=counts).run()
 
     tasks = _exporting_traces(settings, stop)
+    assert settings.database_url is not None
+    growth = Growth(client, partitions, len(partitions), really=counted_in(settings.database_url))
+    growing = asyncio.create_task(growth.begin_anew_when_grown())
     there: Sequence[Partition] = partitions
     if is_cluster(client):
         lives = PartitionLives(
@@ -121,9 +125,20 @@ async def _serve_once(
     tasks.append(asyncio.create_task(keep_pruning(client, settings, stop)))
     try:
         with at_work():
-            await asyncio.gather(*tasks)
+            await _all_unless(growing, tasks)
     finally:
-        await cancel_all(tasks)
+        await cancel_all([growing, *tasks])
+
+
+async def _all_unless(ending: asyncio.Task[None], tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Until all have ended; raises at once what ends one of them, or ``ending``."""
+    working = asyncio.gather(*tasks)
+    await asyncio.wait({ending, working}, return_when=asyncio.FIRST_COMPLETED)
+    if ending.done():
+        working.cancel()
+        await asyncio.wait({working})
+        ending.result()
+    working.result()
 
 
 async def _open(client: AsyncRedis, settings: Settings, is_start: bool) -> list[Partition]:

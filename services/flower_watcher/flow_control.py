@@ -11,6 +11,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import Strike
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.flow_control_rows import read_version
+from flower_engine.projection.write.projected_positions import count_partitions
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.flow_control_sync import problems_of_controls, try_to_bring_control
 from flower_engine.runtime.loop import Loop
@@ -33,15 +34,14 @@ class ControlLoop:
         client: AsyncRedis,
         partitions: Sequence[Partition],
         database_url: str,
-        *,
-        count: int | None = None,
     ) -> None:
-        """``partitions``: those that are there, of ``count`` (default: these); they may come and go."""
-        self._count = count or len(partitions)
+        """``partitions``: those that are there; they may come and go."""
         self._client = client
         self._partitions = partitions
         self._url = database_url
-        self._held: tuple[int, dict[int, str]] | None = None  # what both sides were when they were made alike
+        self._held: tuple[int, int, dict[int, str]] | None = (
+            None  # what both sides were when they were made alike
+        )
         self._said: set[str] = set()
         self._swept: set[str] = set()
         self._connection: Connection | None = None
@@ -78,20 +78,20 @@ class ControlLoop:
     async def run_once(self, connection: Connection) -> list[str]:
         """Brings the tables to the partitions where either has changed; the names that did in any of them."""
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            version = await read_version(connection)
+            version, count = await read_version(connection), await count_partitions(connection)
             read = partial(read_token, self._client)
             there = list(self._partitions)
             found = await from_each(self._client, there, read, seconds=_TOKEN_SECONDS)
             here = [one for one in there if one.number in found.found]
-            if not here or (version, found.found) == self._held:
+            if not here or (version, count, found.found) == self._held:
                 return []
-            brought = await try_to_bring_control(self._client, connection, here, self._count)
+            brought = await try_to_bring_control(self._client, connection, here)
         if brought is None:  # somebody else is at it: look again
             return []
-        await self._sweep(brought.controls.strikes, here)
-        self._say_problems(problems_of_controls(brought.controls, self._count))
+        await self._sweep(brought.controls.strikes, here, brought.count)
+        self._say_problems(problems_of_controls(brought.controls, brought.count))
         tokens = dict(zip((one.number for one in here), brought.tokens, strict=True))
-        self._held = (brought.controls.version, tokens)
+        self._held = (brought.controls.version, brought.count, tokens)
         if brought.changed:
             some = ", ".join(brought.changed[:10])
             _log.info("flow control: %d settings changed (%s)", len(brought.changed), some)
@@ -103,11 +103,11 @@ class ControlLoop:
                 _log.error("flow control: %s", problem)
         self._said = set(problems)
 
-    async def _sweep(self, strikes: Sequence[Strike], partitions: Sequence[Partition]) -> None:
+    async def _sweep(self, strikes: Sequence[Strike], partitions: Sequence[Partition], count: int) -> None:
         """What waits already is passed over, too, by strikes that are new to this watcher."""
         programs = {strike.program for strike in strikes if strike.id not in self._swept}
         for partition in partitions if programs else ():
-            count = await sweep(self._client, partition, programs)
-            _log.info("strikes: %d waiting tasks of %s passed over", count, ", ".join(sorted(programs)))
-        if len(partitions) == self._count:  # else those that are away are swept when they are back
+            met = await sweep(self._client, partition, programs)
+            _log.info("strikes: %d waiting tasks of %s passed over", met, ", ".join(sorted(programs)))
+        if len(partitions) == count:  # else those that are away are swept when they are back
             self._swept = {strike.id for strike in strikes}

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from flower_engine.log.client import AsyncRedis
-from flower_engine.log.partition import Partition
+from flower_engine.log.partition import Partition, routed_over
 from flower_engine.projection.database import Connection
 from flower_engine.schedules.slot_ids import partition_of_schedule
 from flower_engine.transitions.schedule_transitions import release_flows
@@ -25,11 +25,9 @@ async def release_unknown(
     partitions: Sequence[Partition],
     connection: Connection,
     shared: Shared,
-    *,
-    count: int,
 ) -> list[str]:
     """Schedules go on that wait for a flow which neither Redis nor Postgres has as open; the flows.
-    ``partitions``: those that are there, of ``count``.
+    ``partitions``: those that are there.
 
     Raises:
         LostError: Redis lost its state.
@@ -43,7 +41,7 @@ async def release_unknown(
     by_partition: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for uid, flow in waits.items():
         if flow not in known:
-            by_partition[partition_of_schedule(uid, count)].append((uid, flow))
+            by_partition[partition_of_schedule(uid, routed_over(partitions))].append((uid, flow))
     released: list[str] = []
     for partition in list(partitions):
         if flows := by_partition.get(partition.number):

@@ -14,7 +14,7 @@ from flower_engine.errors import DefinitionError
 from flower_engine.flows.scheduled_plans import faults_of_flows, plan_of
 from flower_engine.log.client import AsyncRedis, one_server, send
 from flower_engine.log.each_partition import StandsStillError, from_each
-from flower_engine.log.partition import Partition
+from flower_engine.log.partition import Partition, routed_over
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.acting import act_as
 from flower_engine.projection.definitions.schedule_rows import (
@@ -64,11 +64,9 @@ class ScheduleSyncLoop:
         database_url: str,
         shared: Shared,
         *,
-        count: int | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """``partitions``: those that are there, of ``count`` (default: these); they may come and go."""
-        self._count = count or len(partitions)
+        """``partitions``: those that are there; they may come and go."""
         self._client = client
         self._partitions = partitions
         self._url = database_url
@@ -114,9 +112,7 @@ class ScheduleSyncLoop:
                 self._looked_at = self._clock.monotonic()
                 with contextlib.suppress(RedisError):  # who is away is said elsewhere
                     await self._compare_clocks(connection)
-                await release_unknown(
-                    self._client, self._partitions, connection, self._shared, count=self._count
-                )
+                await release_unknown(self._client, self._partitions, connection, self._shared)
             newest = await read_newest_version(connection)
             if newest == self._seen:
                 return 0
@@ -130,15 +126,16 @@ class ScheduleSyncLoop:
     async def _bring(self, connection: Connection, changes: ScheduleChanges) -> None:
         known = _Workflows(changes.workflows)
         by_partition: dict[int, list[Definition]] = defaultdict(list)
+        count = routed_over(self._partitions)
         for number, row in enumerate(changes.rows):
             if number % _BREATH_ROWS == 0:
                 await asyncio.sleep(0)  # the other loops of this watcher go on
             definition = self._definition_of(row, known)
-            by_partition[partition_of_schedule(row.uid, self._count)].append(definition)
+            by_partition[partition_of_schedule(row.uid, count)].append(definition)
         for gone in changes.deleted:
             self._shared.workflows.pop(gone.uid, None)
             definition = Definition(uid=gone.uid, version=gone.version, name=gone.name, state="deleted")
-            by_partition[partition_of_schedule(gone.uid, self._count)].append(definition)
+            by_partition[partition_of_schedule(gone.uid, count)].append(definition)
         there = {one.number: one for one in self._partitions}
         to_define = [there[number] for number in by_partition if number in there]
 

@@ -12,6 +12,7 @@ from flower_engine.log.client import AsyncRedis, connect, is_cluster
 from flower_engine.log.partition import Partition
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.clock import SYSTEM_CLOCK
+from flower_engine.runtime.growth import Growth
 from flower_engine.runtime.installation import make_sure_of_servers, open_partitions, refuse_wrong_postgres
 from flower_engine.runtime.metrics.own_metrics import own_metrics, pages_of
 from flower_engine.runtime.partition_lives import PartitionLives, finder
@@ -45,7 +46,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         SettingsError: the address for metrics cannot be listened on.
         StoreRefusedError: at start: a store refuses what Flower needs, which no waiting heals.
         InstallationError: Redis holds another kind of installation than the settings say.
-    Redis that was lost is waited for until it is recovered.
+    Redis that was lost is waited for until it is recovered; partitions that were added are watched, too.
     """
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
@@ -73,18 +74,22 @@ async def _watch(client: AsyncRedis, settings: Settings, is_start: bool) -> None
             range(settings.partitions),
             finder(client, settings),
             lambda partition: _watch_one(client, partition, settings, shared, trees),
+            growing=client,
         )
         partitions: Sequence[Partition] = lives.living
     else:
         partitions = await open_partitions(client, settings, is_start=is_start)
     if is_start and settings.database_url is not None:
         await refuse_wrong_postgres(settings.database_url)
-    _log.info("watching %d partitions; a lease lasts %g s", settings.partitions, settings.lease_seconds)
+    count = len(partitions) or settings.partitions
+    _log.info("watching %d partitions; a lease lasts %g s", count, settings.lease_seconds)
     runs: list[Run] = [
         loop.run for one in partitions for loop in _loops_of(client, one, settings, shared, trees)
     ]
     if lives is not None:
         runs = [lives.run]
+    else:
+        runs.append(Growth(client, partitions, len(partitions)).begin_anew_when_grown)
     tasks = [asyncio.create_task(run()) for run in runs]
     try:
         if lives is not None:
@@ -143,8 +148,8 @@ def _of_all(
         return []
     where = (client, partitions, settings.database_url)
     loops = (
-        ControlLoop(*where, count=settings.partitions),
-        ScheduleSyncLoop(*where, shared, count=settings.partitions),
+        ControlLoop(*where),
+        ScheduleSyncLoop(*where, shared),
         BackfillLoop(settings),
         KeptSignalsLoop(settings),
     )

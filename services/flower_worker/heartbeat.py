@@ -170,7 +170,7 @@ class Beat:
         self.is_over = False
         numbers = [exchange.partition.number for exchange in exchanges]
         self._partition = numbers[0] if len(numbers) == 1 else None
-        is_apart = len(numbers) < loop.settings.partitions
+        is_apart = self._partition is not None and (self._partition > 0 or loop.settings.partitions > 1)
         of = f" of partition {self._partition}" if is_apart else ""
         self._name = f"heartbeats{of}"
         self._backoff = StoreBackoff(_log, f"Redis ({self._name})", clock=clock)

@@ -22,7 +22,8 @@ from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.expanding import Put
-from flower_engine.runtime.loop import until_it_works
+from flower_engine.runtime.growth import Growth
+from flower_engine.runtime.loop import until_it_works, until_there
 from flower_engine.runtime.partition_lives import PartitionLives, finder
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.work_done import at_work
@@ -54,6 +55,7 @@ from flower_worker.transfers import Transfers
 
 _log = logging.getLogger(__name__)
 _LEAVE_SECONDS = 2.0
+_LOOK_SECONDS = 0.2
 
 
 def make_data(settings: Settings, blobs: BlobStores) -> Data:
@@ -68,7 +70,8 @@ class Worker:
     """Work on each partition, heartbeats, and what runs the programs.
 
     On one server it is given all partitions, and ends when they are lost. On a cluster it is given none: it
-    looks for each by itself, and works on those that are there.
+    looks for each by itself, and works on those that are there. Partitions that are added are worked on as
+    soon as it hears of them.
     """
 
     def __init__(
@@ -112,7 +115,9 @@ class Worker:
         self._left_over: list[ExchangeLoop] = []  # of lost partitions, with attempts that do not stop
         self._lives: PartitionLives | None = None
         if is_cluster(client):
-            self._lives = PartitionLives(range(settings.partitions), finder(client, settings), self._live)
+            self._lives = PartitionLives(
+                range(settings.partitions), finder(client, settings), self._live, growing=client
+            )
         self._is_stopping = asyncio.Event()
         self._lost: dict[int, set[str]] = {}  # the flows that it had attempts of, by lost partition
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -208,7 +213,7 @@ class Worker:
         return [*(work.exchange for work in list(self._works)), *list(self._left_over)]
 
     async def _live(self, partition: Partition) -> None:
-        """Works on a partition of a cluster until it is lost, or until cancelled."""
+        """Works on a partition of a cluster, or one that was added, until it is lost or until cancelled."""
         if self._is_stopping.is_set():
             await asyncio.Event().wait()
         await attend(self._client, partition, self._queues.names)
@@ -234,6 +239,37 @@ class Worker:
             if partition.number in self._lost:
                 self._works.remove(work)
                 self._heartbeats.end(work.beat)
+
+    async def _work_on_more(self) -> None:
+        """On one server: what is added is worked on, too, until that ends as the others do."""
+        first = [work.exchange.partition for work in self._works]
+        growth = Growth(self._client, first, count := len(first))
+        more: list[asyncio.Task[None]] = []
+        growing = asyncio.create_task(growth.until_grown())
+        try:
+            while True:
+                await asyncio.wait({growing, *more}, return_when=asyncio.FIRST_COMPLETED)
+                for one in more:
+                    if one.done():
+                        one.result()
+                        return
+                _log.warning("there are %d partitions now", growing.result())
+                more += [
+                    asyncio.create_task(self._work_on(number)) for number in range(count, growing.result())
+                ]
+                count = growing.result()
+                growing = asyncio.create_task(growth.until_grown())
+        finally:
+            await cancel_all([growing, *more])
+
+    async def _work_on(self, number: int) -> None:
+        find = partial(finder(self._client, self._settings), number)
+        backoff = StoreBackoff(_log, "Redis")
+
+        async def live() -> None:
+            await self._live(await until_there(find, _LOOK_SECONDS))
+
+        await until_it_works(live, backoff)
 
     async def _keep_published(self, partitions: Sequence[Partition], own_version: OwnVersion) -> None:
         def tell(digest: str) -> None:
@@ -296,6 +332,7 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         if self._lives is None:
             self._running = [asyncio.create_task(work.run()) for work in self._works]
+            self._running.append(asyncio.create_task(self._work_on_more()))
         try:
             with at_work():
                 await self._until(asyncio.create_task(stop.wait()))

@@ -56,8 +56,9 @@ FlowerError
 │   ├── ProjectionBehindError   Postgres is further behind the log than it may be: nothing is registered
 │   ├── NotProjectedError       a flow is registered, and Postgres too far behind to show it
 │   ├── InstallationError       Redis and Postgres do not belong together
-│   └── LostError               Redis lost its state or went back in time
-│       └── PostgresBehindError Postgres went back in time, and Redis no longer has what it lacks
+│   ├── LostError               Redis lost its state or went back in time
+│   │   └── PostgresBehindError Postgres went back in time, and Redis no longer has what it lacks
+│   └── GrownError              there are other partitions than a service began with
 └── NewerEventError             an event of a newer version of Flower was met
 """
 
@@ -460,6 +461,10 @@ class LostError(StoreError):
 
 class PostgresBehindError(LostError):
     """Postgres went back in time, and the log no longer has what it lacks: a part of the history is lost."""
+
+
+class GrownError(StoreError):
+    """There are other partitions than a service began with; it begins anew."""
 
 
 class NewerEventError(FlowerError):

@@ -229,11 +229,11 @@ async def test_a_recovery_that_was_overtaken_changes_nothing_more(both: Both) ->
     installation = engine.partition.installation
     slow = Rebuilding(both.client, 0, "2")  # it has begun, and stands still from here on
     assert await take_generation(both.other, 0, installation)
-    await slow.fence(installation, 1)
+    await slow.fence(installation, 1, 1)
     result = await both.recover()
     assert result.generation == "3"
     for call in (
-        slow.fence(installation, 1),
+        slow.fence(installation, 1, 1),
         slow.wipe(),
         slow.seal(7),
         slow.remember([Ended("f", 1, 1)], []),
@@ -271,7 +271,7 @@ async def test_a_redis_of_another_installation_is_left_alone(both: Both) -> None
     await both.engine.register(task(1))
     before = await both.copy()
     with pytest.raises(InstallationError, match="FLOWER_REDIS_URL names another Redis"):
-        await Rebuilding(both.client, 0, "2").fence("somebody else's", 1)
+        await Rebuilding(both.client, 0, "2").fence("somebody else's", 1, 1)
     assert await both.copy() == before
 
 

@@ -107,7 +107,7 @@ async def test_a_recovery_that_is_killed_before_it_archived_the_rest_keeps_it_wh
     with pytest.raises(LostError):
         await engine.exchange(wanted=0)
     # The first steps of the one that is killed.
-    await Rebuilding(both.client, 0, "2").fence(engine.partition.installation, 1)
+    await Rebuilding(both.client, 0, "2").fence(engine.partition.installation, 1, 1)
     await both.connection.execute("UPDATE kr_projection SET generation = 2")
     result = await _recover(both, settings)
     assert (result.forked, result.flows) == (0, 0)

@@ -229,9 +229,9 @@ async def test_a_strict_schedule_waits_for_a_parked_flow_and_not_for_one_that_is
     await _project(watched)
     where = (watched.engine.client, [watched.engine.partition], watched.tables, watched.shared)
     assert watched.shared.waits == {uid: failed}
-    assert await release_unknown(*where, count=1) == []
+    assert await release_unknown(*where) == []
     await watched.tables.execute("DELETE FROM kr_flow_stat")
-    assert await release_unknown(*where, count=1) == [failed]
+    assert await release_unknown(*where) == [failed]
     await watched.until(lambda now: now.counts()["fired"] >= 2, uid)
     assert watched.shared.waits == {}
 

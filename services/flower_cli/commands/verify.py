@@ -183,7 +183,7 @@ async def _verify_control(
             _say(f"partition {partition.number}: {sentence}")
         count += len(found)
     _say(f"flow control: {count:,} differences")
-    if count and repair and await try_to_bring_control(client, connection, partitions, len(rows)) is not None:
+    if count and repair and await try_to_bring_control(client, connection, partitions) is not None:
         _say("repaired: Redis holds what the tables of flow control say")
     return count > 0
 

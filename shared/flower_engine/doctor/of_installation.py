@@ -24,7 +24,7 @@ async def partitions(subject: Subject) -> list[Finding]:
     asked = [Partition(number, "", "") for number in range(settings.partitions if is_cluster(client) else 1)]
     told = await from_each(client, asked, lambda one: read_meta(client, one.number))
     first = next((meta for meta in told.found.values() if meta is not None), None)
-    count = subject.partition_count = first.partitions if first and first.partitions else settings.partitions
+    count = subject.partition_count = first.count if first and first.count else settings.partitions
     for number in range(len(asked), count):
         told.found[number] = await read_meta(client, number)
     found: list[Finding] = []

@@ -25,6 +25,7 @@ from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.scheduled_plans import plan_of_slot
 from flower_engine.flows.schedules import find_schedule
 from flower_engine.flows.tree_operations import TreeOperator
+from flower_engine.log.partition import routed_over
 from flower_engine.model.times import ms_of
 from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.backfill_rows import (
@@ -161,7 +162,7 @@ async def _begin(
     sent = msgspec.structs.replace(slot, flow=firing.decisions[0].flow)
     await _send(stores, row, sent)
     crash_point("backfill.sent")
-    partition = stores.partitions[partition_of_schedule(uid, len(stores.partitions))]
+    partition = stores.partitions[partition_of_schedule(uid, routed_over(stores.partitions))]
     (fired,) = await fire_slots(stores.redis, partition, [firing])
     crash_point("backfill.fired")
     if fired.word == "ok" and fired.decided == 1:
@@ -182,7 +183,7 @@ async def _firing(
     if schedule.problems:
         raise _LaterError(f"something is wrong with the schedule: {schedule.problems[0].sentence}")
     uid, slot_ms = schedule.uid, ms_of(slot.slot)
-    number = partition_of_schedule(uid, len(stores.partitions))
+    number = partition_of_schedule(uid, routed_over(stores.partitions))
     (known,) = await read_schedules(stores.redis, stores.partitions[number], [uid], with_spec=False)
     if known is None:
         raise _LaterError("no watcher has brought the schedule to Redis yet")

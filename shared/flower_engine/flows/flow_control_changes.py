@@ -93,7 +93,7 @@ async def _changing_control(stores: PostgresStores, by: str) -> AsyncGenerator[C
     Raises:
         StoreUnavailableError, psycopg.Error, RedisError, LostError: nothing was changed.
     """
-    partitions, count = stores.living, len(stores.partitions)  # a watcher brings it to those that are away
+    partitions = stores.living  # a watcher brings it to those that are away
     if stores.lost is not None:
         raise LostError(stores.lost)
     async with stores.postgres() as connection, connection.transaction():
@@ -105,5 +105,5 @@ async def _changing_control(stores: PostgresStores, by: str) -> AsyncGenerator[C
             ) from None
         await act_as(connection, by)
         yield connection
-        await bring_control(stores.redis, connection, partitions, must_sign=True, count=count)
+        await bring_control(stores.redis, connection, partitions, must_sign=True)
     stores.plans.forget_all()

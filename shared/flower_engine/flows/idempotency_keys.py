@@ -11,6 +11,7 @@ import psycopg
 from flower_engine.errors import StoreUnavailableError
 from flower_engine.flows.stores import Stores
 from flower_engine.log.client import send
+from flower_engine.log.partition import routed_over
 from flower_engine.transitions.register_transition import Registered, partition_of_key
 
 
@@ -44,7 +45,7 @@ async def known_anywhere(stores: Stores, key: str) -> Registered | None:
 async def _known_to_redis(stores: Stores, keys: Sequence[str]) -> dict[str, Registered]:
     known: dict[str, Registered] = {}
     for key in keys:
-        partition = stores.partitions[partition_of_key(key, len(stores.partitions))]
+        partition = stores.partitions[partition_of_key(key, routed_over(stores.partitions))]
         value: bytes | None = await send(stores.redis, "GET", partition.keys.key(key))
         if value is not None:
             flow, _, workflow = value.decode().partition(" ")

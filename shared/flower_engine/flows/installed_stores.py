@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -16,9 +16,11 @@ from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
 from flower_engine.projection.database import make_pool
 from flower_engine.projection.read.queries import read_summaries
+from flower_engine.projection.write.projected_positions import count_partitions
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff, StoresBackoff
 from flower_engine.runtime.clock import SystemClock
+from flower_engine.runtime.growth import Growth
 from flower_engine.runtime.installation import ensure_installation
 from flower_engine.runtime.loop import until_it_works
 from flower_engine.runtime.redis_loss import Standings, Waiting, until_lost
@@ -27,6 +29,7 @@ from flower_engine.runtime.store_checks import what_a_crash_loses
 
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 1.0
+_OTHERS_HEAR_SECONDS = 3.0  # each looks once a second whether there are more partitions
 
 
 @asynccontextmanager
@@ -67,11 +70,17 @@ async def _begin(stores: PostgresStores, settings: Settings) -> None:
     _install(stores, *await _installation(stores, settings, is_start=True))
 
 
-def _install(stores: PostgresStores, partitions: list[Partition], levels: list[Level | None]) -> None:
+def _install(
+    stores: PostgresStores,
+    partitions: list[Partition],
+    levels: list[Level | None],
+    *,
+    taking: int | None = None,
+) -> None:
     """``levels``: None where a partition is away. What the reply to a registration says did hold, in any
     case."""
     wanted = Level("replicated", REPLICA) if stores.settings.durability == "replicated" else Level()
-    stores.install(partitions, [level or wanted for level in levels])
+    stores.install(partitions, [level or wanted for level in levels], taking=taking)
     away = [one.number for one, level in zip(partitions, levels, strict=True) if level is None]
     if away:
         stores.stand(dict.fromkeys(away, "its server does not answer"), {}, [])
@@ -82,6 +91,9 @@ async def _keep(stores: PostgresStores, settings: Settings) -> None:
     try:
         while True:
             lost = await _until_lost(stores)
+            if lost is None:
+                await _take_up_more(stores, settings)
+                continue
             _log.error("flows cannot be registered or operated on: %s", lost)
             stores.lose(lost)
             _install(stores, *await _installation(stores, settings, is_start=False))
@@ -152,12 +164,49 @@ async def _level_of(redis: Redis, partition: int, settings: Settings, is_start: 
     return level
 
 
-async def _until_lost(stores: PostgresStores) -> str:
-    measuring = asyncio.create_task(stores.backlogs.run(stores.partitions))
+async def _take_up_more(stores: PostgresStores, settings: Settings) -> None:
+    """There are more partitions: new flows will go there, too, when others may have heard of them who are
+    asked for these flows. Those that were there are worked on meanwhile."""
+    before = len(stores.partitions)
     try:
-        return await _lost(stores)
+        partitions = await ensure_installation(stores.redis, stores.pool, settings, is_start=False)
+        levels = await _levels(stores.redis, partitions, settings, is_start=False)
+    except LostError as error:
+        _log.error("partitions that were added cannot be used yet: %s", error)
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return
+    _install(stores, partitions, levels, taking=before)
+    _log.warning("there are %d partitions now", len(partitions))
+
+
+async def _until_lost(stores: PostgresStores) -> str | None:
+    """Why Redis is lost, once it is; None: there are more partitions."""
+    partitions = stores.partitions
+    growth = Growth(stores.redis, partitions, len(partitions), really=_counted(stores))
+    measuring = asyncio.create_task(stores.backlogs.run(partitions))
+    growing = asyncio.create_task(growth.until_grown())
+    losing = asyncio.create_task(_lost(stores))
+    taking = asyncio.create_task(_take_in_all_soon(stores))
+    try:
+        await asyncio.wait({growing, losing}, return_when=asyncio.FIRST_COMPLETED)
+        return losing.result() if losing.done() else None
     finally:
-        await cancel_all([measuring])
+        await cancel_all([measuring, growing, losing, taking])
+
+
+async def _take_in_all_soon(stores: PostgresStores) -> None:
+    if stores.taking is not None:
+        await asyncio.sleep(_OTHERS_HEAR_SECONDS)
+        stores.take_in_all()
+        _log.info("flows are registered in all %d partitions", len(stores.partitions))
+
+
+def _counted(stores: PostgresStores) -> Callable[[], Awaitable[int]]:
+    async def count() -> int:
+        async with stores.postgres() as connection:
+            return await count_partitions(connection)
+
+    return count
 
 
 async def _lost(stores: PostgresStores) -> str:

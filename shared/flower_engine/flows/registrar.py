@@ -18,7 +18,7 @@ from flower_engine.errors import StoreUnavailableError
 from flower_engine.flows.acknowledged_flows import AcknowledgedFlows
 from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.log.durability import Level
-from flower_engine.log.partition import Partition
+from flower_engine.log.partition import Partition, routed_over
 from flower_engine.model.ids import make_flow_id
 from flower_engine.runtime.clock import Clock
 from flower_engine.transitions.register_transition import (
@@ -59,16 +59,19 @@ class Registrar:
         levels: Sequence[Level] = (),
         *,
         acknowledged: AcknowledgedFlows | None = None,
+        taking: int | None = None,
     ) -> None:
         """``levels``: what must hold of a registration in each partition before it is acknowledged;
-        ``acknowledged`` is told of those that were."""
+        ``acknowledged`` is told of those that were; ``taking``: flows go to the first so many
+        (default: all)."""
         self.missing: Container[int] = ()
         """Partitions that cannot be worked on now: flows that may be anywhere go elsewhere."""
         known = [*levels, *(Level() for _ in partitions[len(levels) :])]
         told = acknowledged or AcknowledgedFlows()
         self._gatherers = [Gatherer(redis, *pair, told) for pair in zip(partitions, known, strict=True)]
         self._backlogs = backlogs
-        self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers)
+        self._routed_over = routed_over(partitions)
+        self._turns: Iterator[Gatherer] = itertools.cycle(self._gatherers[:taking])
         self._clock = clock
 
     async def start(self, wanted: Wanted) -> Registered:
@@ -122,7 +125,7 @@ class Registrar:
                 if not self._backlogs.is_over(number) and number not in self.missing:
                     return gatherer
             return next(self._turns)
-        return self._gatherers[partition_of_key(wanted.key, len(self._gatherers))]
+        return self._gatherers[partition_of_key(wanted.key, self._routed_over)]
 
     def _start(self, gatherer: "Gatherer", wanted: Wanted) -> Start:
         random_bits = int.from_bytes(os.urandom(8))

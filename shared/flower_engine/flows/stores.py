@@ -55,6 +55,8 @@ class Stores:
         self.lost: str | None = None
         self.missing: dict[int, str] = {}
         """Partitions that cannot be worked on while others can, each with why."""
+        self.taking: int | None = None
+        """While partitions are new, as others have not heard of them yet: how many take flows."""
         self._clock = clock
         self._partitions: Sequence[Partition] = ()
         self._registrar: Registrar | None = None
@@ -64,10 +66,14 @@ class Stores:
         """The time of this process, in milliseconds since the Unix epoch."""
         return self._clock.now_ms()
 
-    def install(self, partitions: Sequence[Partition], levels: Sequence[Level]) -> None:
-        """From now on flows can be registered, and are acknowledged when their partition's level holds."""
+    def install(
+        self, partitions: Sequence[Partition], levels: Sequence[Level], *, taking: int | None = None
+    ) -> None:
+        """From now on flows can be registered, and are acknowledged when their partition's level holds.
+        ``taking``: only the first so many are given flows for now (default: all)."""
         self._partitions = partitions
         self._levels = levels
+        self.taking = taking
         self.missing.clear()
         self._registrar = self._make_registrar(self._levels)
         self.waits_for = self.lost = None
@@ -76,9 +82,15 @@ class Stores:
         made = Registrar(
             *(self.redis, self._partitions, self._clock, self.backlogs, levels),
             acknowledged=self.acknowledged,
+            taking=self.taking,
         )
         made.missing = self.missing
         return made
+
+    def take_in_all(self) -> None:
+        """From now on flows are registered in all partitions."""
+        self.taking = None
+        self._registrar = self._make_registrar(self._levels)
 
     def stand(self, away: Mapping[int, str], lost: Mapping[int, str], recovered: Sequence[Partition]) -> None:
         """Of several partitions, which cannot be worked on now; those that were recovered can, as they are

@@ -1,19 +1,21 @@
 """Adopting: an empty Postgres is given the installation that Redis holds."""
 
-from flower_engine.errors import InstallationError, LostError, NewerEventError
+from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.partition import Partition
-from flower_engine.log.reader import read_log
-from flower_engine.model.events import LogOpened, decode_event
 from flower_engine.progress import Tell
-from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.database import Connection
 from flower_engine.projection.maintain.gaps import Gap
 from flower_engine.projection.maintain.migrations import migrate
 from flower_engine.projection.maintain.recovery_records import try_to_be_the_one
 from flower_engine.projection.write.projected_positions import add_positions, lock_positions, read_positions
 from flower_engine.runtime.gap_bridge import Bridging
-from flower_engine.runtime.installation import not_yet_projected, partitions_of, read_metas
+from flower_engine.runtime.installation import (
+    has_its_opening,
+    not_yet_projected,
+    partitions_of,
+    read_metas,
+)
 from flower_engine.runtime.settings import Settings
 
 
@@ -40,19 +42,10 @@ async def adopt(
             raise InstallationError("Redis holds no whole installation: there is nothing to adopt")
         partitions = partitions_of(metas, settings)
         for partition in partitions:
-            if not await _has_its_opening(client, partition):
+            if not await has_its_opening(client, partition):
                 if not await try_to_be_the_one(connection, partition.number):
                     raise LostError(f"a recovery of partition {partition.number} is at work: try again")
-                row = not_yet_projected(partition, settings)
+                row = not_yet_projected(partition)
                 gaps.append(await Bridging(client, connection, row, tell).run())
-        await add_positions(connection, [not_yet_projected(one, settings) for one in partitions])
+        await add_positions(connection, [not_yet_projected(one) for one in partitions])
     return partitions, gaps
-
-
-async def _has_its_opening(client: AsyncRedis, partition: Partition) -> bool:
-    """Whether the log has every event since it was opened for the first time."""
-    entries = await read_log(client, partition, None, 1)
-    try:
-        return bool(entries) and isinstance(decode_event(entries[0].raw), LogOpened)
-    except (*UNREADABLE, NewerEventError):
-        return False

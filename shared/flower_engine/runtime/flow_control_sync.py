@@ -20,6 +20,7 @@ from flower_engine.projection.definitions.flow_control_rows import (
     read_controls,
     try_to_lock_controls,
 )
+from flower_engine.projection.write.projected_positions import count_partitions
 from flower_engine.transitions.flow_control_transitions import limits_of, read_held, read_token, set_control
 
 _LOOKS = 8  # of a comparison, until both say the same: an edit takes a moment to arrive
@@ -27,11 +28,13 @@ _LOOK_SECONDS = 0.5
 
 
 class Brought(msgspec.Struct, frozen=True):
-    """What was brought to Redis: the tables, the names that changed, and each partition's token then."""
+    """What was brought to Redis: the tables, the names that changed, each partition's token, and how many
+    partitions there were."""
 
     controls: Controls
     changed: list[str]
     tokens: list[str]
+    count: int
 
 
 async def bring_control(
@@ -40,10 +43,9 @@ async def bring_control(
     partitions: Sequence[Partition],
     *,
     must_sign: bool = False,
-    count: int | None = None,
 ) -> Brought:
-    """What the tables say, as this transaction sees them, holds in these partitions from here on. ``count``:
-    how many there are, where some are away: limits are shared by all.
+    """What the tables say, as this transaction sees them, holds in these partitions from here on. Some may
+    be away: limits are shared by all that there are.
 
     To be called in a transaction that has the tables locked. Where it fails, some partitions may have the
     settings already; whoever looks next (the watcher) brings what the tables say then.
@@ -54,12 +56,13 @@ async def bring_control(
     """
     held = [await read_held(client, partition) for partition in partitions]
     controls = await read_controls(connection)
+    count = max(await count_partitions(connection), len(partitions))
     changed: set[str] = set()
     for partition, before in zip(partitions, held, strict=True):
         names = await set_control(
             client,
             partition,
-            partitions=count or len(partitions),
+            partitions=count,
             held=before,
             controls=controls.rows,
             strikes=controls.strikes,
@@ -69,18 +72,18 @@ async def bring_control(
             raise MovedError("flow control was changed at the same moment; try again", "moved")
         changed.update(names)
     tokens = [await read_token(client, partition) for partition in partitions]
-    return Brought(controls, sorted(changed), tokens)
+    return Brought(controls, sorted(changed), tokens, count)
 
 
 async def try_to_bring_control(
-    client: AsyncRedis, connection: Connection, partitions: Sequence[Partition], count: int | None = None
+    client: AsyncRedis, connection: Connection, partitions: Sequence[Partition]
 ) -> Brought | None:
     """The same with a lock of its own; None where somebody else is at it."""
     async with connection.transaction():
         if not await try_to_lock_controls(connection):
             return None
         try:
-            return await bring_control(client, connection, partitions, count=count)
+            return await bring_control(client, connection, partitions)
         except MovedError:
             return None
 

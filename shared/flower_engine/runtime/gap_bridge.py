@@ -33,9 +33,15 @@ from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.maintain.gaps import Gap, LostEnd, add_gap, ends_known
 from flower_engine.projection.maintain.migrations import refuse_newer_tables
-from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.projection.write.projected_positions import (
+    Projected,
+    add_positions,
+    lock_positions,
+    read_positions,
+)
 from flower_engine.runtime.bridged_schedules import tell_schedules
 from flower_engine.runtime.gap_crossing import gap_to_cross
+from flower_engine.runtime.installation import has_its_opening, not_yet_projected
 from flower_engine.runtime.loop import until_there
 from flower_engine.transitions.snapshot_transitions import close, snapshot
 
@@ -58,6 +64,7 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
     bridged: list[Gap] = []
     async with await connect(database_url, "recovery") as connection:
         await refuse_newer_tables(connection)
+        bridged += await _add_forgotten(client, connection, tell)
         for number in range(len(await read_positions(connection))):
             await read_meta(client, number)  # refuses keys of a newer layout
 
@@ -69,6 +76,29 @@ async def bridge_gaps(client: AsyncRedis, database_url: str, tell: Tell) -> list
             if await _has_gap(client, connection, row):
                 bridged.append(await Bridging(client, connection, row, tell).run())
     return bridged
+
+
+async def _add_forgotten(client: AsyncRedis, connection: Connection, tell: Tell) -> list[Gap]:
+    """Partitions that Postgres does not know, as it is from a time before they were added, are added."""
+    gaps: list[Gap] = []
+    async with connection.transaction():
+        await lock_positions(connection)
+        rows = await read_positions(connection)
+        metas = [await read_meta(client, row.partition) for row in rows]
+        count = max((meta.count for meta in metas if meta is not None), default=0)
+        added: list[Projected] = []
+        for number in range(len(rows), count):
+            meta = await read_meta(client, number)
+            if meta is None or not meta.generation:
+                break
+            partition = Partition(number, meta.installation, meta.generation, meta.partitions)
+            added.append(not_yet_projected(partition))
+            if not await has_its_opening(client, partition):
+                if not await recovery_records.try_to_be_the_one(connection, number):
+                    raise LostError(f"a recovery of partition {number} is at work: try again")
+                gaps.append(await Bridging(client, connection, added[-1], tell).run())
+        await add_positions(connection, added)
+    return gaps
 
 
 async def _has_gap(client: AsyncRedis, connection: Connection, row: Projected) -> bool:

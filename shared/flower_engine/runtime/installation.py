@@ -1,6 +1,7 @@
 """The installation: which Redis and which Postgres belong together, made once and checked at every start."""
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,7 +10,13 @@ from typing import TypeVar
 import psycopg
 from redis.exceptions import RedisError
 
-from flower_engine.errors import InstallationError, LostError, NewerEventError, StoreRefusedError
+from flower_engine.errors import (
+    InstallationError,
+    LostError,
+    NewerEventError,
+    PostgresBehindError,
+    StoreRefusedError,
+)
 from flower_engine.log.client import AsyncRedis, apart, is_cluster
 from flower_engine.log.each_partition import PATIENCE_SECONDS, from_each
 from flower_engine.log.partition import Meta, Partition, read_meta
@@ -32,7 +39,7 @@ from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.settings import Settings
 from flower_engine.runtime.store_checks import check_postgres, check_redis
 from flower_engine.store_faults import fault_of, is_refused, refuse_unusable, words_of
-from flower_engine.transitions.installation_transitions import install
+from flower_engine.transitions.installation_transitions import install, tell_count
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -143,7 +150,7 @@ async def find_partition(
     meta = await read_meta(client, number)
     if meta is None:
         return None
-    _check_partitions([meta], settings)
+    _check_partitions([meta], settings, is_whole=False)
     partition = _worked_on(number, meta)
     if beside is not None:
         _refuse_strangers([partition, beside])
@@ -216,19 +223,80 @@ async def refuse_wrong_postgres(database_url: str) -> None:
 
 
 async def _settle(client: AsyncRedis, connection: Connection, settings: Settings) -> list[Partition]:
-    rows = await read_positions(connection)
-    if rows:
-        return _matched(await _metas_beside(client, rows), rows, settings)
+    if rows := await read_positions(connection):
+        return await _settle_with(client, connection, rows, settings)
     async with connection.transaction():
         await lock_positions(connection)
-        rows = await read_positions(connection)  # somebody may just have made it
+        if rows := await read_positions(connection):  # somebody may just have made it
+            return _matched(await _metas_beside(client, rows), rows, settings)
         metas = await read_metas(client, settings)
-        if rows:
-            return _matched(metas, rows, settings)
         partitions = await _make(client, metas, settings)
-        await add_positions(connection, [not_yet_projected(one, settings) for one in partitions])
+        await add_positions(connection, [not_yet_projected(one) for one in partitions])
     _log.info("made installation %s with %d partitions", partitions[0].installation, settings.partitions)
     return partitions
+
+
+async def _settle_with(
+    client: AsyncRedis, connection: Connection, rows: list[Projected], settings: Settings
+) -> list[Partition]:
+    """The partitions that Postgres knows. Each is told how many there are, should it not know (a Redis that
+    went back in time, or an operator who was killed while he added some); and those that a Postgres which
+    went back in time does not know are made known to it again."""
+    metas = await _metas_beside(client, rows)
+    partitions = _matched(metas, rows, settings)
+    told = max(meta.count for meta in metas if meta is not None)
+    if told > len(rows) and await _add_forgotten(client, connection, told):
+        rows = await read_positions(connection)
+        metas = await _metas_beside(client, rows)
+        partitions = _matched(metas, rows, settings)
+    untold = [
+        one
+        for one, meta in zip(partitions, metas, strict=True)
+        if meta is not None and meta.count < len(rows)
+    ]
+    if untold:
+        with contextlib.suppress(RedisError, OSError) if is_cluster(client) else contextlib.nullcontext():
+            await from_each(client, untold, lambda one: tell_count(client, one.number, len(rows)))
+    return partitions
+
+
+async def _add_forgotten(client: AsyncRedis, connection: Connection, told: int) -> bool:
+    """Adds partitions with a history that Postgres does not know; whether it did. (Those without one were
+    never used: whoever was adding them was killed.)
+
+    Raises:
+        PostgresBehindError: the log of one has been trimmed.
+    """
+    added: list[Partition] = []
+    async with connection.transaction():
+        await lock_positions(connection)
+        rows = await read_positions(connection)
+        for number in range(len(rows), told):
+            meta = await read_meta(client, number)
+            if meta is None or await _has_only_begun(client, number, meta):
+                break
+            partition = _worked_on(number, meta)
+            _refuse_strangers([partition, Partition(0, rows[0].installation, rows[0].generation)])
+            if not await has_its_opening(client, partition):
+                raise PostgresBehindError(
+                    f"Redis has partition {number} with a history, Postgres does not know it, and its log was"
+                    " trimmed: Postgres went back to before it was added. Restore a newer backup, or go on"
+                    " with what Redis has (flower recover --bridge)"
+                )
+            added.append(partition)
+        await add_positions(connection, [not_yet_projected(one) for one in added])
+    for one in added:
+        _log.error("Postgres did not know partition %d: its log is projected from its beginning", one.number)
+    return bool(added)
+
+
+async def has_its_opening(client: AsyncRedis, partition: Partition) -> bool:
+    """Whether the log has every event since it was opened for the first time."""
+    entries = await read_log(client, partition, None, 1)
+    try:
+        return bool(entries) and isinstance(decode_event(entries[0].raw), LogOpened)
+    except (*UNREADABLE, NewerEventError):
+        return False
 
 
 async def _read_any(client: AsyncRedis, settings: Settings) -> None:
@@ -273,12 +341,10 @@ async def _make(client: AsyncRedis, metas: Sequence[Meta | None], settings: Sett
     leaves partitions whose logs hold nothing but their opening, and those are taken over here."""
     _check_partitions(metas, settings)
     await _refuse_a_history(client, metas)
-    known = next((meta.installation for meta in metas if meta is not None), None)
-    installation = known or str(uuid.uuid4())
-    made = [
-        await install(client, number, installation, settings.partitions)
-        for number in range(settings.partitions)
-    ]
+    known = next((meta for meta in metas if meta is not None), None)
+    installation = known.installation if known else str(uuid.uuid4())
+    first = known.partitions if known else settings.partitions
+    made = [await install(client, number, installation, first, len(metas)) for number in range(len(metas))]
     return partitions_of(made, settings)
 
 
@@ -306,10 +372,15 @@ async def _has_only_begun(client: AsyncRedis, number: int, meta: Meta) -> bool:
 
 def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: Settings) -> list[Partition]:
     """The partitions, where every one of Redis agrees with its row of Postgres."""
-    count = rows[0].partitions
-    if count != settings.partitions:
-        raise _wrong_count("Postgres", count, settings)
-    _check_partitions(metas, settings)
+    first = rows[0].partitions
+    if not first <= settings.partitions <= len(rows):
+        raise _wrong_count("Postgres", first, len(rows), settings)
+    for meta in metas:
+        if meta is not None and meta.partitions != first:
+            raise InstallationError(
+                f"Redis holds an installation of {meta.partitions} partitions at first, Postgres of {first}:"
+                f" FLOWER_REDIS_URL and FLOWER_DATABASE_URL do not belong together"
+            )
     missing = [str(number) for number, meta in enumerate(metas) if meta is None]
     if missing:
         raise LostError(
@@ -317,7 +388,8 @@ def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: 
             f" {rows[0].installation}: FLOWER_REDIS_URL names another Redis, or Redis lost its data. Set the"
             " right URL, or recover Redis from the archive"
         )
-    partitions = partitions_of(metas, settings)
+    partitions = [_worked_on(number, meta) for number, meta in enumerate(metas) if meta is not None]
+    _refuse_strangers(partitions)
     for row, one in zip(rows, partitions, strict=True):
         _refuse_unlike(row, one)
     return partitions
@@ -326,7 +398,7 @@ def _matched(metas: Sequence[Meta | None], rows: Sequence[Projected], settings: 
 def _matched_one(row: Projected, meta: Meta | None, settings: Settings) -> Partition:
     if meta is None:
         raise LostError(f"{why_not(row.partition, meta)} (installation {row.installation})")
-    _check_partitions([meta], settings)
+    _check_partitions([meta], settings, is_whole=False)
     partition = _worked_on(row.partition, meta)
     _refuse_unlike(row, partition)
     return partition
@@ -369,7 +441,7 @@ def _worked_on(number: int, meta: Meta) -> Partition:
         raise LostError(f"partition {number} is being recovered, as generation {meta.recovering}")
     if not meta.generation:
         raise LostError(f"partition {number} was halted: {meta.halted_why}")
-    return Partition(number, meta.installation, meta.generation)
+    return Partition(number, meta.installation, meta.generation, meta.partitions)
 
 
 def _refuse_strangers(partitions: Sequence[Partition]) -> None:
@@ -382,33 +454,46 @@ def _refuse_strangers(partitions: Sequence[Partition]) -> None:
         )
 
 
-def _check_partitions(metas: Sequence[Meta | None], settings: Settings) -> None:
-    for meta in metas:
-        if meta is not None and meta.partitions != settings.partitions:
-            raise _wrong_count("Redis", meta.partitions, settings)
+def _check_partitions(metas: Sequence[Meta | None], settings: Settings, *, is_whole: bool = True) -> None:
+    """Raises InstallationError: FLOWER_PARTITIONS is neither what it was at first, nor a number that there
+    was since. ``is_whole``: these are all metas, one of which knows how many there are."""
+    known = [meta for meta in metas if meta is not None]
+    if not known:
+        return
+    first, count = max(meta.partitions for meta in known), max(meta.count for meta in known)
+    if not first <= settings.partitions or (is_whole and settings.partitions > count):
+        raise _wrong_count("Redis", first, count, settings)
 
 
-def _wrong_count(store: str, count: int, settings: Settings) -> InstallationError:
+def _wrong_count(store: str, first: int, count: int, settings: Settings) -> InstallationError:
+    holds = f"an installation of {count} partitions"
+    more = ""
+    if count != first:
+        holds += f" ({first} at first)"
+    if settings.partitions > count:
+        more = f", and grow: flower partitions --add {settings.partitions - count}"
     return InstallationError(
-        f"{store} holds an installation of {count} partitions; FLOWER_PARTITIONS is {settings.partitions}."
-        " The number is fixed at first start: set it back"
+        f"{store} holds {holds}; FLOWER_PARTITIONS is {settings.partitions}."
+        f" It says how many there are at first start: set it back{more}"
     )
 
 
-def not_yet_projected(partition: Partition, settings: Settings) -> Projected:
+def not_yet_projected(partition: Partition) -> Projected:
     """The row of a partition of which nothing is projected."""
     return Projected(
         partition=partition.number,
         position=None,
         installation=partition.installation,
         generation=partition.generation,
-        partitions=settings.partitions,
+        partitions=partition.first_count,
     )
 
 
 async def read_metas(client: AsyncRedis, settings: Settings) -> list[Meta | None]:
-    """What Redis says of each partition; None: nothing."""
-    return [await read_meta(client, number) for number in range(settings.partitions)]
+    """What Redis says of each partition, of those that came later, too; None: nothing."""
+    metas = [await read_meta(client, number) for number in range(settings.partitions)]
+    count = max((meta.count for meta in metas if meta is not None), default=0)
+    return metas + [await read_meta(client, number) for number in range(len(metas), count)]
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], is_start: bool) -> T:

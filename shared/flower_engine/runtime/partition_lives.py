@@ -15,6 +15,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.runtime.growth import Growth
 from flower_engine.runtime.installation import find_partition
 from flower_engine.runtime.redis_loss import Waiting
 from flower_engine.runtime.settings import Settings
@@ -72,9 +73,11 @@ class PartitionLives:
         *,
         on_lost: OnLost | None = None,
         stop: asyncio.Event | None = None,
+        growing: AsyncRedis | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """
+        ``growing``: where it is asked whether there are more by now; they get a life, too.
         ``find``: looks once; None: nothing is there yet. What it raises but LostError and errors of stores
             ends the service.
         ``live``: works on it until it is lost, which it raises, or until the service stops.
@@ -89,15 +92,41 @@ class PartitionLives:
         self.on_lost = on_lost
         self.clock = clock
         self.stop = stop
-        self._lives = [_Life(self, number) for number in numbers]
+        self._numbers = list(numbers)
+        self._growing = growing
 
     async def run(self) -> None:
         """Until the service stops; raises what ends it."""
-        tasks = [asyncio.create_task(one.run()) for one in self._lives]
+        lives = self._begin(self._numbers)
+        if self._growing is not None:
+            lives.append(asyncio.create_task(self._live_with_more(self._growing)))
         try:
-            await asyncio.gather(*tasks)
+            await asyncio.gather(*lives)
         finally:
-            await cancel_all(tasks)
+            await cancel_all(lives)
+
+    def _begin(self, numbers: Iterable[int]) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(_Life(self, number).run()) for number in numbers]
+
+    async def _live_with_more(self, client: AsyncRedis) -> None:
+        """Those that come later get a life, too."""
+        count = len(self._numbers)
+        growth = Growth(client, self.living, count, clock=self.clock)
+        lives: list[asyncio.Task[None]] = []
+        growing = asyncio.create_task(growth.until_grown())
+        try:
+            while True:
+                await asyncio.wait({growing, *lives}, return_when=asyncio.FIRST_COMPLETED)
+                for life in lives:
+                    if life.done():
+                        life.result()
+                        raise RuntimeError("a life ended although nobody stopped it")
+                _log.warning("there are %d partitions now", growing.result())
+                lives += self._begin(range(count, growing.result()))
+                count = growing.result()
+                growing = asyncio.create_task(growth.until_grown())
+        finally:
+            await cancel_all([growing, *lives])
 
 
 def finder(client: AsyncRedis, settings: Settings) -> Find:

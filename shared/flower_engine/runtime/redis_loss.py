@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from flower_engine.errors import LostError
+from flower_engine.errors import GrownError, LostError
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Meta, Partition, read_meta
@@ -25,7 +25,7 @@ async def again_after_losses(
     work: Callable[[bool], Awaitable[None]],
     on_lost: Callable[[LostError], Awaitable[None]] | None = None,
 ) -> None:
-    """Works; begins anew each time that Redis was lost meanwhile, until ``stop`` is set.
+    """Works; begins anew each time that Redis was lost meanwhile, or grew, until ``stop`` is set.
 
     ``work`` is told whether this is the start of the service: what ends a start is waited for later on.
     ``on_lost`` is called between (default: wait a little, and say what for).
@@ -35,6 +35,9 @@ async def again_after_losses(
     while True:
         try:
             return await work(is_start)
+        except GrownError as error:
+            is_start = False
+            _log.warning("%s", error)
         except LostError as error:
             if stop.is_set():
                 return None
@@ -94,7 +97,9 @@ async def until_lost(
                 continue
             standings.lost[one.number] = why_not(one.number, meta)
             if meta is not None and meta.generation:
-                standings.recovered.append(Partition(one.number, meta.installation, meta.generation))
+                standings.recovered.append(
+                    Partition(one.number, meta.installation, meta.generation, meta.partitions)
+                )
         if len(standings.lost) == len(asked):
             return next(iter(standings.lost.values()))
         on_look(standings)

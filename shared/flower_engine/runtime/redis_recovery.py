@@ -32,7 +32,7 @@ from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.projection.maintain import recovery_records
 from flower_engine.projection.write.batch import make_batch
-from flower_engine.projection.write.projected_positions import Projected
+from flower_engine.projection.write.projected_positions import Projected, count_partitions
 from flower_engine.projection.write.tables import BY_KEY
 from flower_engine.projection.write.writer import Writer
 from flower_engine.runtime.recovered_slots import slots_after_loss
@@ -135,7 +135,8 @@ class Recovery:
         _log.warning("recovering partition %d as generation %s", number, held.generation)
         crash_point("recovery.generation")
         rebuilding = Rebuilding(self._client, number, held.generation)
-        await rebuilding.fence(held.installation, held.partitions)
+        in_all = await count_partitions(connection)
+        await rebuilding.fence(held.installation, held.partitions, in_all)
         crash_point("recovery.fenced")
         if self._is_repair:
             held = await self._archive_the_rest(rebuilding, held)
@@ -185,7 +186,8 @@ class Recovery:
 
     async def _reopen(self, rebuilding: Rebuilding, held: Projected) -> None:
         controls = await read_controls(self._connection)
-        wanted = limits_of(controls.rows, controls.strikes, held.partition, held.partitions)
+        count = await count_partitions(self._connection)
+        wanted = limits_of(controls.rows, controls.strikes, held.partition, count)
         limits = {name: value for name, (value, _) in wanted.items()}
         entry = b""
         if held.position is not None:

@@ -55,7 +55,8 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=4096,
-        description="parts of the flows, each with a log of its own; fixed at the first start",
+        description="parts of the flows, each with a log of its own, at the first start; later"
+        " `flower partitions --add`",
     )
 
     url: str | None = Field(

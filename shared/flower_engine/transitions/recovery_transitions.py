@@ -81,14 +81,16 @@ class Rebuilding:
         self.generation = generation
         self._client = client
 
-    async def fence(self, installation: str, partitions: int) -> None:
+    async def fence(self, installation: str, partitions: int, in_all: int) -> None:
         """Takes the partition: nothing but this recovery works on it from here on.
 
         Raises:
             InstallationError: Redis holds another installation.
             LostError: a newer recovery has it, or it is whole already.
         """
-        args = _fence.args(installation=installation, partitions=partitions, generation=self.generation)
+        args = _fence.args(
+            installation=installation, partitions=partitions, in_all=in_all, generation=self.generation
+        )
         reply = await _fence.run(self._client, self.keys.meta, args)
         if reply[0] == b"foreign":
             raise InstallationError(

@@ -9,7 +9,8 @@ LOCK_SPACE = "('kr_projection'::regclass::oid::bigint << 16)"
 
 
 class Projected(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of ``kr_projection``: ``position`` is None while nothing of the partition is projected."""
+    """A row of ``kr_projection``: ``position`` is None while nothing of the partition is projected;
+    ``partitions`` is how many there were at first, as many as there are rows is how many there are."""
 
     partition: int
     position: str | None
@@ -36,13 +37,19 @@ async def read_positions(connection: Connection) -> list[Projected]:
     ]
 
 
+async def count_partitions(connection: Connection) -> int:
+    """How many partitions there are."""
+    row = await (await connection.execute("SELECT count(*) FROM kr_projection")).fetchone()
+    return row[0] if row else 0
+
+
 async def lock_positions(connection: Connection) -> None:
-    """Until the end of the transaction, nobody else makes an installation in this database."""
+    """Until the end of the transaction, nobody else makes an installation in this database, or partitions."""
     await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK_SPACE} + 65535)")
 
 
 async def add_positions(connection: Connection, rows: list[Projected]) -> None:
-    """Adds the rows of a new installation."""
+    """Adds the rows of partitions that were made."""
     async with connection.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO kr_projection (partition, position, installation, generation, partitions)"

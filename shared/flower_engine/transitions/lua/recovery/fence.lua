@@ -4,10 +4,10 @@
 --
 -- Guarantees: of two recoveries the one with the higher generation wins, whatever the other goes on to send;
 --   a partition of another installation is left alone. Safe to send twice.
--- ARGV: installation id, partitions in all, generation that is being made
+-- ARGV: installation id, partitions at first, partitions in all, generation that is being made
 -- Reply: {"ok"} | {"stale", generation that holds or is being made} | {"foreign", installation}.
 --   Cost: constant.
-local installation, partitions, generation = unpack(ARGV, 1, 3)
+local installation, partitions, in_all, generation = unpack(ARGV, 1, 4)
 local meta = call('HMGET', meta_key(), 'installation', 'generation', 'recovering')
 local newest = math.max(tonumber(meta[2] or 0), tonumber(meta[3] or 0))
 if meta[1] and meta[1] ~= installation then
@@ -16,5 +16,6 @@ elseif newest > tonumber(generation) or meta[2] == generation then
   return { 'stale', digits(newest) }
 end
 call('HDEL', meta_key(), 'generation')
-call('HSET', meta_key(), 'installation', installation, 'partitions', partitions, 'recovering', generation)
+call('HSET', meta_key(), 'installation', installation, 'partitions', partitions, 'in_all', in_all,
+  'recovering', generation)
 return { 'ok' }

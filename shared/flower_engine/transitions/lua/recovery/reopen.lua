@@ -9,7 +9,7 @@
 --   there, its time in ms, number of limits, for each: name, value (see limits.lua)
 -- Reply: {"ok"} or {"lost"}. Cost: linear in limits.
 local generation, partition, position, entry, at_ms, limit_count = unpack(ARGV, 1, 6)
-local meta = call('HMGET', meta_key(), 'installation', 'partitions', 'recovering')
+local meta = call('HMGET', meta_key(), 'installation', 'partitions', 'recovering', 'in_all')
 if meta[3] ~= generation then
   return { 'lost' }
 end
@@ -18,7 +18,7 @@ call('HDEL', meta_key(), 'projected', 'projected_to')
 begin_time_at(tonumber(at_ms)) -- of the last event that is archived
 call('HSET', meta_key(), 'tick', now, 'skew', string.format('%d', now_ms - clock))
 call('HSET', meta_key(), 'installation', meta[1], 'partitions', meta[2], 'recovering', generation,
-  'state_version', '1')
+  'in_all', meta[4] or meta[2], 'state_version', '1')
 if position ~= '' then
   call('XADD', log_key(), position, 'e', entry)
 end
