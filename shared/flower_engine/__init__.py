@@ -15,6 +15,7 @@ from flower_engine.programs.registry import program
 if TYPE_CHECKING:
     from flower_engine.authoring.blocks import otherwise, when
     from flower_engine.authoring.condition import either, is_in, is_none, not_, some
+    from flower_engine.authoring.map_outcomes import outcomes
     from flower_engine.authoring.ref import Ref
     from flower_engine.authoring.schemas import Secret
     from flower_engine.authoring.slot import slot
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from flower_engine.authoring.workflow import Prepared, Workflow
     from flower_engine.authoring.workflow_decorator import workflow
     from flower_engine.hooks.python_hooks import hook
+    from flower_engine.programs.item_outcomes import Outcome
     from flower_engine.programs.task_options import RetryPolicy, at_least, hold
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "DefinitionError",
     "Fatal",
     "FlowerError",
+    "Outcome",
     "ParameterError",
     "Prepared",
     "Program",
@@ -55,6 +58,7 @@ __all__ = [
     "is_none",
     "not_",
     "otherwise",
+    "outcomes",
     "program",
     "secret",
     "sleep",
@@ -67,6 +71,7 @@ __all__ = [
 
 _LATE = {
     "Approved": "flower_engine.authoring.wait_tasks",
+    "Outcome": "flower_engine.programs.item_outcomes",
     "Prepared": "flower_engine.authoring.workflow",
     "Ref": "flower_engine.authoring.ref",
     "RetryPolicy": "flower_engine.programs.task_options",
@@ -83,6 +88,7 @@ _LATE = {
     "is_none": "flower_engine.authoring.condition",
     "not_": "flower_engine.authoring.condition",
     "otherwise": "flower_engine.authoring.blocks",
+    "outcomes": "flower_engine.authoring.map_outcomes",
     "secret": "flower_engine.authoring.text",
     "sleep": "flower_engine.authoring.wait_tasks",
     "slot": "flower_engine.authoring.slot",

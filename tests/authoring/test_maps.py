@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine import DefinitionError, RetryPolicy, program, workflow
+from flower_engine import DefinitionError, Outcome, RetryPolicy, outcomes, program, workflow
 from flower_engine.authoring.workflow import Workflow
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.testing import FlowerTest
@@ -36,6 +36,17 @@ def double(number: int) -> int:
 @program("maps: combine")
 def combine(numbers: list[int], more: list[int]) -> int:
     return sum(numbers) * 100 + sum(more)
+
+
+@program("maps: tell")
+def tell(totals: list[Outcome[int]]) -> list[str]:
+    return [f"{one.index} {one.status} {one.result} {one.error}" for one in totals]
+
+
+@workflow("maps: told")
+def told(day: str) -> list[str]:
+    totals = count.having(limit=2, tolerate=1).map(list_files.step(day))
+    return tell.step(outcomes(totals))
 
 
 @workflow("maps: all")
@@ -84,6 +95,26 @@ def without_a_list(day: str) -> None:
     count.map(file=list_files.step(day))  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
+def with_a_step_that_tolerates(day: str) -> None:
+    count.having(tolerate=1).step(list_files.step(day)[0])
+
+
+def with_outcomes_of_no_map(day: str) -> None:
+    tell.step(outcomes(list_files.step(day)))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def with_outcomes_and_the_list(day: str) -> None:
+    totals = count.map(list_files.step(day))
+    tell.step(outcomes(totals))
+    combine.step(totals, [])
+
+
+def with_the_list_and_outcomes(day: str) -> None:
+    totals = count.map(list_files.step(day))
+    combine.step(totals, [])
+    tell.step(outcomes(totals))
+
+
 def with_a_wrong_name(day: str) -> None:
     count.map(list_files.step(day), strct=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
@@ -94,6 +125,10 @@ def with_a_wrong_name(day: str) -> None:
         (of_another_type, "which does not fit list[int]"),
         (of_no_list, "of type File, which does not fit list["),
         (without_a_list, "takes the list that it goes over as its first argument"),
+        (with_a_step_that_tolerates, "tolerate=... is of items: write it for .map(...)"),
+        (with_outcomes_of_no_map, "give it the result of .map(...), whole"),
+        (with_outcomes_and_the_list, "which is used as outcomes(totals), too"),
+        (with_the_list_and_outcomes, "totals is used as the list of what its items return, and as outcomes"),
         (with_a_wrong_name, "has no parameter 'strct'; nearest: strict"),
     ],
 )
@@ -118,6 +153,17 @@ def test_outside_a_workflow_it_says_what_to_do() -> None:
 def test_items_run_and_their_results_are_a_list_again(flower: FlowerTest) -> None:
     run = flower.run(counted, day="a bb ccc", bias=1)
     assert run.result == (2 + 3 + 4) * 2 * 100 + 6
+
+
+def test_a_program_is_told_what_became_of_each_item(flower: FlowerTest) -> None:
+    assert flower.run(told, day="a bbb ccc").result == ["0 finished 1 ", "1 finished 3 ", "2 finished 3 "]
+    run = flower.start(told, day="a bad ccc")
+    assert run.settle() == "Suspend"  # something of it was given up
+    assert run.tasks["maps_tell"].result == [
+        "0 finished 1 ",
+        "1 given_up None ValueError: no",
+        "2 finished 3 ",
+    ]
 
 
 def test_an_empty_list_goes_along_the_chain(flower: FlowerTest) -> None:

@@ -154,15 +154,20 @@ def test_every_option_stands_in_the_document() -> None:
         **{"priority": 3, "units": 4, "after": [], "rule": at_least(1)},
         **{"on_failure": "pass", "stand_in": Total(rows=7), "finally_": True},
     }
-    assert set(values) == set(OPTIONS)
+    of_maps: dict[str, Any] = {"limit": 3, "tolerate": 0.5}
+    assert {*values, *of_maps} == set(OPTIONS)
 
     @workflow
     def plain() -> None:
         first = clean.step()
         values["after"] = [first]
         add.having(**values).step([1, 2])
+        add.having(**of_maps).map([[1, 2]])
 
-    (_, said) = plain.document()["tasks"]
+    (_, said, mapped) = plain.document()["tasks"]
+    assert mapped["parameters"] == {
+        **{"over": [[1, 2]], "program": "Sample.add", "as": "numbers", "limit": 3, "tolerate": 0.5}
+    }
     assert said == {
         **{"taskSeq": 2, "taskName": "named", "program": "Sample.add", "dependsOn": ["first"]},
         **{"retry": msgspec.to_builtins(RetryDocument.of(RetryPolicy(2).to_model())), "timeoutSeconds": 1},

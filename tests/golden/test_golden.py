@@ -10,6 +10,7 @@ import pytest
 from flower_engine.model.events import AnyEvent, decode_event, encode_event
 from golden.meanings import (
     attempts,
+    maps,
     operations,
     partitions,
     registrations,
@@ -22,6 +23,7 @@ from golden.meanings import (
 EVENTS = Path(__file__).parent / "events"
 SUBJECTS = (
     attempts,
+    maps,
     operations,
     partitions,
     registrations,

@@ -341,3 +341,127 @@ async def test_two_maps_of_one_flow_and_a_map_of_a_list_that_is_given(engine: En
     assert [one.task for one in await engine.claim()] == [5]
     await run_again(engine, flow, 7, scope="only")
     assert await stands(engine, flow) == "FFFFrF.FFFF"
+
+
+async def a_bounded_map(engine: Engine, elements: int = 5, **bounds: Any) -> str:
+    """A flow of which the map has its items."""
+    flow = await engine.register(task(1), a_map(2, parameters=bounds), MAPPED[2])
+    await expand(engine, msgspec.json.encode(list(range(elements))))
+    return flow
+
+
+async def gather(engine: Engine, flow: str) -> Any:
+    """What the map comes to."""
+    assert await decider(engine).run_once() == 1
+    await engine.check()
+    return msgspec.json.decode((await engine.flow(flow)).task(2).result or b"null")
+
+
+async def test_a_window_lets_so_many_items_run_and_one_that_waits_for_its_retry_gives_up_its_place(
+    engine: Engine,
+) -> None:
+    flow = await a_bounded_map(engine, limit=2)
+    other = await engine.register(task(1))
+    claims = await engine.claim()
+    assert [(claim.flow, claim.task) for claim in claims if claim.flow == flow] == [(flow, 4), (flow, 5)]
+    assert other in {claim.flow for claim in claims}  # it stops nobody else
+    await engine.check()
+    first, second = (claim for claim in claims if claim.flow == flow)
+    await engine.ask_for_retry(first, after_ms=60_000)
+    (third,) = await engine.claim()
+    assert third.task == 6
+    await engine.suspend(second)
+    assert [claim.task for claim in await engine.claim()] == [7]
+    assert await engine.claim() == []
+    await engine.check()
+    assert await stands(engine, flow) == "F...Srr."
+
+
+async def test_a_window_counts_items_whatever_their_units(engine: Engine) -> None:
+    flow = await engine.register(task(1), a_map(2, parameters={"limit": 3}, units=5), MAPPED[2])
+    await expand(engine, b"[1,2,3,4]")
+    assert len(await engine.claim()) == 3
+    assert await engine.claim() == []
+    await engine.check()
+    assert await stands(engine, flow) == "F..rrr."
+
+
+async def test_all_items_of_a_window_run_in_the_end_and_nothing_of_it_is_left(engine: Engine) -> None:
+    flow = await a_bounded_map(engine, 700, limit=7)
+    most = 0
+    while claims := await engine.claim(wanted=50):
+        most = max(most, len(claims))
+        await engine.finish(*claims)
+    assert most == 7
+    assert len(await gather(engine, flow)) == 700
+
+
+async def test_an_item_that_is_given_up_is_tolerated_and_left_out_of_the_list(engine: Engine) -> None:
+    flow = await a_bounded_map(engine, tolerate=1)
+    first, *others = await engine.claim()
+    await engine.suspend(first)
+    for claim in others:
+        await engine.finish(claim, payload=b"%d" % claim.task)
+    assert await stands(engine, flow) == "F..xFFFF"
+    assert await gather(engine, flow) == [5, 6, 7, 8]
+    (claim,) = await engine.claim()
+    assert claim.task == 3
+
+
+async def test_more_items_than_are_tolerated_hold_the_map_and_no_other_starts(engine: Engine) -> None:
+    flow = await a_bounded_map(engine, 10, tolerate=0.2, limit=4)
+    claims = await engine.claim()
+    await engine.suspend(*claims[:3])
+    running = [claims[3]]
+    assert await gather(engine, flow) is None
+    found = (await engine.flow(flow)).task(2)
+    assert found.status is Status.SUSPEND
+    assert found.error is not None and found.error.type.endswith(".TooManyFailedError")
+    assert "3 of 10 items were given up, and 2 are tolerated" in found.error.message
+    assert await engine.claim() == []
+    await engine.finish(*running)
+    assert await engine.claim() == []
+    assert await stands(engine, flow) == "FS.xxxF......"
+    await rerun(engine.client, engine.partition, flow, by="ann", selection="failed")
+    assert await stands(engine, flow) == "F.....F......"
+    ran = await engine.work_off()
+    assert sorted(claim.task for claim in ran) == [4, 5, 6, *range(8, 14)]
+    assert len(await gather(engine, flow)) == 10
+
+
+async def test_a_map_that_is_held_and_passed_over_lets_its_items_go_on(engine: Engine) -> None:
+    flow = await a_bounded_map(engine, 4, tolerate=0, limit=2)
+    first, second = await engine.claim()
+    await engine.suspend(first)
+    assert await gather(engine, flow) is None
+    await engine.finish(second)
+    assert await engine.claim() == []
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[2], result=b"[]")
+    await engine.check()
+    assert sorted(claim.task for claim in await engine.work_off()) == [3, 6, 7]
+    assert (await engine.flow(flow)).ended_ms is not None
+
+
+async def test_the_list_may_say_of_each_item_what_became_of_it(engine: Engine) -> None:
+    flow = await a_bounded_map(engine, 4, tolerate=3, outcomes=True)
+    first, second, third, fourth = await engine.claim()
+    await engine.finish(first, payload=b'"one"')
+    await engine.suspend(second)
+    await engine.give_back(third)
+    await ignore(engine.client, engine.partition, flow, by="ann", tasks=[6])
+    await engine.finish(fourth, payload=b"null")
+    assert await gather(engine, flow) == [
+        {"index": 0, "status": "finished", "result": "one"},
+        {"index": 1, "status": "given_up", "error": "E: no"},
+        {"index": 2, "status": "ignored"},
+        {"index": 3, "status": "finished", "result": None},
+    ]
+
+
+async def test_a_snapshot_keeps_windows(engine: Engine) -> None:
+    flow = await a_bounded_map(engine, 4, limit=2)
+    (claim, _) = await engine.claim()
+    await snapshot(engine.client, engine.partition, [flow], {})
+    await engine.finish(claim)
+    assert len(await engine.claim()) == 1
+    assert await stands(engine, flow) == "F..Frr."

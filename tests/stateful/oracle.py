@@ -29,7 +29,8 @@ from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold_one
 from flower_engine.model.invariants import lane_score
 from flower_engine.model.lanes import lane_of
-from flower_engine.model.limits import limits_of_lane
+from flower_engine.model.limits import limits_of_lane, units_of, window_of_limit
+from flower_engine.model.map_windows import Window
 from flower_engine.model.schedule_events import ScheduleEvent
 from flower_engine.model.status import Status
 from flower_engine.model.wait_programs import is_wait
@@ -168,6 +169,8 @@ class Oracle:
 
     def _is_limited(self, waiting: Waiting) -> bool:
         names = limits_of_lane(waiting.lane)[0][2:]
+        if any(window_of_limit(name) for name in names):
+            return True
         return waiting.is_ruled or not self._limited.isdisjoint({name.partition("/")[0] for name in names})
 
     def _count(self, worker: str, key: Key, taken: Waiting, running: Counter[str]) -> None:
@@ -175,7 +178,7 @@ class Oracle:
             self._suspects[worker] = key
         names, units = limits_of_lane(taken.lane)
         for name in names:
-            running[name] += units
+            running[name] += units_of(name, units)
 
     def _firm(self, keys: Iterable[Key], limits: Mapping[str, str], running: Mapping[str, int]) -> list[Key]:
         """Those that no heavier task holds back, which waits for room of a limit that is theirs, too."""
@@ -203,7 +206,15 @@ class Oracle:
             and not (waiting.is_suspect and worker in self._suspects)
             and self.versions.get(worker.rstrip("+")) not in self.kept_from.get(key, ())
             and has_room(waiting.lane, limits, running)
+            and not self._is_stopped(waiting)
         ]
+
+    def _is_stopped(self, waiting: Waiting) -> bool:
+        """Whether it is an item of a map that is held, because too many were given up."""
+        window = Window.parse(waiting.task.window)
+        if window is None or not window.is_tolerant:
+            return False
+        return self.flows[window.flow].task(window.map).status is Status.SUSPEND
 
     def _place(self, flow: FlowState) -> None:
         """Puts the flow's tasks into the ready set, and takes them out, as they stand now."""
@@ -253,6 +264,9 @@ def has_room(lane: str, limits: Mapping[str, str], running: Mapping[str, int]) -
 
 
 def _fits(name: str, units: int, limits: Mapping[str, str], running: Mapping[str, int]) -> bool:
+    window = window_of_limit(name)
+    if window is not None:
+        return window.most is None or running.get(name, 0) < window.most
     text = limits.get(name.partition("/")[0], "")
     most = text.split(" ")[0]
     if text.endswith(" 1"):

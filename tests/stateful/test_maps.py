@@ -12,10 +12,12 @@ from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.lanes import lane_of
-from flower_engine.model.map_expansion import Expansion, gathered
+from flower_engine.model.map_expansion import Expansion, gathered, rules_with_items, too_many_failed
 from flower_engine.model.map_items import Given, item_like, numbers_of
 from flower_engine.model.status import Status
+from flower_engine.model.task_message import message_of
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.task_rules import TaskRules
 from flower_engine.model.wait_programs import is_wait
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, decide, expand
 from flower_engine.transitions.register_transition import FlowPlan
@@ -43,7 +45,18 @@ def _map(seq: int, *reads: int, **more: Any) -> PlannedTask:
     return _task(seq, *reads, **{"program": "@map", "parameters": parameters, **more})
 
 
+def _bounded(seq: int, *reads: int, **bounds: Any) -> PlannedTask:
+    """A map of which so many items run at once, or so many may be given up."""
+    task = _map(seq, *reads)
+    return msgspec.structs.replace(task, parameters={**task.parameters, **bounds})
+
+
 PLANS = (
+    FlowPlan("a window", (_task(1), _bounded(2, 1, limit=1), _task(3, 2))),
+    FlowPlan(
+        "tolerant",
+        (_bounded(1, tolerate=0), _bounded(2, tolerate=0.5, limit=2), _task(3, 1, 2, rule="settled")),
+    ),
     FlowPlan("over a result", (_task(1), _map(2, 1, retry=RETRY), _task(3, 2)), timeout_ms=600_000),
     FlowPlan("chain", (_map(1), _map(2, 1), _task(3, 2, 1), _task(4, after=(1,)))),
     FlowPlan(
@@ -90,7 +103,9 @@ class MappedTransitions(RuledTransitions):
     def _read(self, flow: str, task: TaskState, late: int = 0) -> Undecided:
         planned, policy = task.planned, TaskPolicy.of(task.planned)
         lane = lane_of(self.oracle.flows[flow].workflow, planned)
-        found = MapRead(lane, policy.text() if policy else "", numbers_of(planned.items))
+        given_up = 0 if task.edges is None else task.edges.given_up
+        items = numbers_of(planned.items)
+        found = MapRead(lane, policy.text() if policy else "", items, given_up=given_up)
         return Undecided(f"{flow}:{planned.seq}".encode(), task.attempt - late, b"", {}, found)
 
     @precondition(lambda self: self._undecided())
@@ -99,7 +114,10 @@ class MappedTransitions(RuledTransitions):
         name, task = data.draw(st.sampled_from(self._undecided()))
         one = self._read(name, task)
         if task.planned.items is not None:
-            self._hand_in(one, self._gathered(name, task), sends)
+            assert one.of_map is not None
+            message = message_of(self.oracle.flows[name].workflow, task.planned)
+            too_many = too_many_failed(message, task.planned.items[1], one.of_map.given_up)
+            self._hand_in(one, too_many or self._gathered(name, task), sends)
             return
         count = data.draw(st.sampled_from([0, None, 1, 2, 2, 3]))
         if not count:
@@ -110,7 +128,13 @@ class MappedTransitions(RuledTransitions):
         parameters = task.planned.parameters if task.planned.program == "@map" else {}
         values = [b"%d" % number for number in range(count)]
         workflow = self.oracle.flows[name].workflow
-        expansion = Expansion(workflow, item_like(task.planned, parameters), Given("n", values))
+        message = message_of(workflow, task.planned)
+        expansion = Expansion(
+            workflow,
+            item_like(task.planned, parameters, one.of),
+            Given("n", values),
+            rules_with_items(message, count),
+        )
         assert self._expand(self._read(name, task, late=1), expansion, "late", 0) in ("stale",)
         word = self._expand(one, expansion, f"w{next(self.numbers)}", stops)
         assert word in (("more", "busy", "ok") if stops else ("ok", "busy"))
@@ -122,6 +146,7 @@ class MappedTransitions(RuledTransitions):
         """Sends the items one by one; ``stops``: it dies after so many."""
         word = ""
         count = len(expansion.given.values)
+        rules = TaskRules.of(expansion.item)
         assert one.of_map is not None
         for number, value in enumerate(expansion.given.values):
             item = msgspec.structs.replace(expansion.item, parameters={"n": int(value)})
@@ -138,6 +163,7 @@ class MappedTransitions(RuledTransitions):
                     before=number,
                     told=expansion.told if number == count - 1 else b"",
                     most_tasks=1_000,
+                    rules=(rules.text() if rules else b"", expansion.map_rules),
                 )
             )
             if word != "more" or number + 1 == stops:

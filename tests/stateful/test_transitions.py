@@ -61,7 +61,7 @@ from flower_engine.model.invariants import differences
 from flower_engine.model.kept_invariants import value_differences
 from flower_engine.model.kept_results import NOTHING, payload_of, reads_of
 from flower_engine.model.lanes import lane_of
-from flower_engine.model.limits import limits_of_lane
+from flower_engine.model.limits import limits_of_lane, units_of
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
@@ -800,7 +800,7 @@ class Transitions(RuleBasedStateMachine):
                 for task in flow.tasks:
                     if task.status is Status.RUNNING and (flow.flow, task.planned.seq) not in new:
                         names, units = limits_of_lane(lane_of(flow.workflow, task.planned))
-                        running.update(dict.fromkeys(names, units))
+                        running.update({name: units_of(name, units) for name in names})
             service = worker.service
             self.oracle.check_claim(
                 worker.name, claimed, wanted, service.queues, service.programs, self.limits, running

@@ -19,7 +19,9 @@ from flower_engine.model.limits import (
     limits_tasks,
     parse_limit,
     setting_of,
+    window_of_limit,
 )
+from flower_engine.model.map_windows import Window
 from flower_engine.model.wait_programs import is_wait
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,10 @@ lanes = st.builds(
     workflow_key=keys,
     program_key=keys,
     kept_from=st.lists(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=3).map(tuple),
+    is_wait=st.just(False),
+    window=st.builds(
+        Window, st.none() | st.integers(1, 10_000), st.booleans(), st.just("018f-7"), st.integers(1, 99)
+    ).map(lambda window: window.text),
 )
 
 
@@ -58,6 +64,7 @@ def test_the_lane_of_a_task_is_named_after_it(lane: Lane) -> None:
         fair_key=lane.fair_key,
         workflow_key=lane.workflow_key,
         program_key=lane.program_key,
+        window=lane.window,
     )
     name = lane_of(lane.workflow, task)
     assert name == lane._replace(is_suspect=False, kept_from=()).name
@@ -83,8 +90,10 @@ def test_every_limit_of_a_lane_says_what_it_is_about(lane: Lane) -> None:
         *([("workflow", lane.workflow, lane.workflow_key)] if lane.workflow_key else []),
         *([("program", lane.program, lane.program_key)] if lane.program_key else []),
     ]
+    window = Window.parse(lane.window)
+    expected += [("map", f"{window.map} of flow 018f-7", "")] if window else []
     assert [tuple(parse_limit(name)) for name in found] == expected
-    assert all(map(limits_tasks, found))
+    assert all(limits_tasks(name) or window_of_limit(name) == window for name in found)
     assert units == lane.units
 
 

@@ -197,10 +197,10 @@ def test_a_file_instead_of_a_module_gets_a_hint() -> None:
 def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
         *("CONTEXT", "Approved", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError"),
-        *("ParameterError",),
+        *("Outcome", "ParameterError"),
         *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
         *("Workflow", "answered_by", "approval", "at_least", "context", "either", "event", "hold"),
-        *("hook", "is_in", "is_none", "not_", "otherwise", "program", "secret", "sleep", "slot"),
+        *("hook", "is_in", "is_none", "not_", "otherwise", "outcomes", "program", "secret", "sleep", "slot"),
         *("some", "text", "when", "workflow"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)

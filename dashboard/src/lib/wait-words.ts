@@ -34,8 +34,14 @@ export function waitWords(why: WaitReason): string {
     case "paused":
       return `Its flow is paused by ${of("by")}.`;
     case "scopePaused":
+      if (of("scope") === "map") {
+        return `Its map ${of("name")} is held: too many of its items were given up.`;
+      }
       return `Paused: ${scope()}${of("by") === "" ? "" : `, by ${of("by")}`}${of("because") === "" ? "" : `: ${of("because")}`}.`;
     case "limit":
+      if (of("scope") === "map") {
+        return `Its map ${of("name")} lets ${of("most")} items run at once, and ${of("running")} do.`;
+      }
       return `A limit of ${scope()} is reached: ${of("running")} of ${of("most")} are in use.`;
     case "rate":
       return `${of("rate")} of ${scope()} have started within ${of("periodSeconds")} s; the next may at ${time(of("untilTs"))}.`;

@@ -20,7 +20,7 @@ from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.child_flows import GIVEN, WORKFLOW
 from flower_engine.model.decision_tasks import CONDITION
-from flower_engine.model.map_tasks import AS, OVER, PARAMETERS, PROGRAM
+from flower_engine.model.map_tasks import AS, LIMIT, OUTCOMES, OVER, PARAMETERS, PROGRAM, TOLERATE
 from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.model.wait_parameters import DECISION, MAP, SUBFLOW
@@ -38,6 +38,9 @@ _AS_THEY_ARE = {
     "stand_in": "standIn",
     "finally_": "finally",
 }
+
+
+_OF_MAPS = {"limit": LIMIT, "tolerate": TOLERATE}
 
 
 class StepTask(msgspec.Struct):
@@ -78,6 +81,8 @@ class Body:
         self._branches: list[Branch] = []  # the blocks that are open, the innermost last
         self._ended: Branch | None = None  # the when block that ended right before
         self._announced: dict[int, tuple[object, str]] = {}  # blocks that nobody entered so far
+        self._lists: set[str] = set()  # tasks whose results are used as they are
+        self._told: set[str] = set()  # maps of which outcomes are used
         self.children: dict[str, Any] = {}
         """The workflows of its sub-flows, by name."""
 
@@ -142,6 +147,7 @@ class Body:
         _, program, signature, workflow, is_map = step
         try:
             parameters, targets = _arguments(step, arguments)
+            parameters |= _bounds_of_map(step, options)
             targets.extend(self._order(options.get("after", ())))
             self._refuse_others(targets)
             if "stand_in" in options:
@@ -323,8 +329,30 @@ class Body:
             targets.extend(found)
         return targets
 
+    def tell_outcomes(self, task: StepTask) -> None:
+        """The result of a map says what became of its items.
+
+        Raises:
+            DefinitionError: it is used as the list of their results, too.
+        """
+        if task.name in self._lists:
+            raise self.fault(
+                call_site(),
+                f"{task.name} is used as the list of what its items return, and as outcomes({task.name}): use"
+                " the outcomes, which have the results",
+            )
+        task.said["parameters"] = {**task.said["parameters"], OUTCOMES: True}
+        self._told.add(task.name)
+
     def _refuse_others(self, targets: Iterable[Target]) -> None:
         for target in targets:
+            for task in target.tasks if not target.is_of_outcomes else ():
+                if task.name in self._told:
+                    raise ValueFault(
+                        f"takes {target.shown}, which is used as outcomes({task.name}), too: these have the"
+                        " results"
+                    )
+                self._lists.add(task.name)
             if target.workflow not in (None, self):
                 raise ValueFault(
                     f"{target.shown} belongs to workflow {target.workflow.name!r}; references live in the"
@@ -357,6 +385,14 @@ def _arguments(
         others = {PARAMETERS: parameters} if parameters else {}
         parameters = {OVER: over, PROGRAM: program, AS: mapped, **others}
     return parameters, targets
+
+
+def _bounds_of_map(step: _Called, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What options say of the items of a map."""
+    given = {_OF_MAPS[name]: value for name, value in options.items() if name in _OF_MAPS}
+    if given and not step.is_map:
+        raise ValueFault(f"{step.words}: {next(iter(given))}=... is of items: write it for .map(...)")
+    return given
 
 
 def _holds_secret(form: dict[str, Any]) -> bool:

@@ -40,7 +40,8 @@ class Target(msgspec.Struct, frozen=True):
     """What a reference leads to.
 
     ``shown``: as Python code would write it; ``form``: its JSON, of a task's result without path and default;
-    ``tasks``: whose results it needs; ``has_parts``: whether a part can be taken.
+    ``tasks``: whose results it needs; ``has_parts``: whether a part can be taken. ``is_of_outcomes``: it is
+    what became of the items of a map.
     """
 
     workflow: Any  # the workflow being defined, by identity; None: any
@@ -51,6 +52,7 @@ class Target(msgspec.Struct, frozen=True):
     has_parts: bool = False
     path: str = ""
     default: Any = NONE_GIVEN
+    is_of_outcomes: bool = False
 
     def to(self, member: Member, shown: str) -> "Target":
         """A part of it."""

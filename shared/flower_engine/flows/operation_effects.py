@@ -26,8 +26,9 @@ from flower_engine.model.fold_rules import edges_of
 from flower_engine.model.fold_steps import STEPS
 from flower_engine.model.kept_results import is_read_by, reads_of
 from flower_engine.model.map_items import numbers_of
-from flower_engine.model.rules import FAILED, PASS, decide, decided, rule_of
+from flower_engine.model.rules import FAILED, PASS, decide, decided
 from flower_engine.model.status import Status
+from flower_engine.model.task_rules import rule_in_force
 from flower_engine.model.wait_parameters import PROGRAMS
 from flower_engine.transitions.operator_transitions import Scope, refusal
 
@@ -481,7 +482,7 @@ def _pass_over(flow: FlowState) -> list[int]:
         task = flow.task(seq)
         if task.edges is None or task.status is not Status.WAIT or task.used:
             continue
-        if decided(rule_of(task.planned.rule), task.edges) is PASS:
+        if decided(rule_in_force(task.planned), task.edges) is PASS:
             cause = next(one for one in task.planned.depends_on if flow.task(one).has_ended)
             ends = flow.left == 1
             ranges, unmet = ((), ((seq, seq),)) if task.edges.barred else (((seq, seq),), ())

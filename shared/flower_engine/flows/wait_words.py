@@ -100,6 +100,10 @@ def _for_others(reason: DependenciesOpen | ItemsOpen | RuleOpen) -> str:
 
 def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind | NoPlace) -> str:
     match reason:
+        case ScopePaused("map", name):
+            return f"map {name} is held, as too many of its items were given up"
+        case LimitReached("map", name, _, running, most):
+            return f"limit of map {name}: {running} of its items {are(running)} running, and {most} may"
         case ScopePaused(scope, name, by, because):
             who = f" by {by}" if by else ""
             return f"{scope_in_words(scope, name)} is paused{who}{f': {because}' if because else ''}"

@@ -17,6 +17,8 @@ from flower_engine.model.limits import (
     most_of,
     parse_limit,
     setting_of,
+    units_of,
+    window_of_limit,
 )
 
 _MOST_COUNTED = 20  # tasks of a flow for which those before them are counted
@@ -109,6 +111,7 @@ async def find_obstacles(
     limits: list[bytes | None] = await send(client, "HMGET", keys.limits, *map(setting_of, names))
     running: list[bytes | None] = await send(client, "HMGET", keys.running, *names)
     settings = {name: text.decode() for name, text in zip(names, limits, strict=True) if text is not None}
+    settings |= await _windows(client, partition, names)
     used = {name: int(units or 0) for name, units in zip(names, running, strict=True)}
     rates = await _rates(client, partition, settings)
     found_stops: dict[int, Obstacle] = {}
@@ -152,14 +155,31 @@ def _stop(
         if text is None:
             continue
         scope, of, key = parse_limit(name)
+        window = window_of_limit(name)
+        if window is not None:
+            of = str(window.map)
         most, rate, period_ms, is_paused = LimitValue.parse(text)
         if is_paused:
             return name, Held(scope, of)
-        if most is not None and used[name] + min(units, most) > most:
+        if most is not None and used[name] + min(units_of(name, units), most) > most:
             return name, Full(scope, of, key, used[name], most)
         if name in rates:
             return name, Slow(scope, of, rate or 0, period_ms or 0, rates[name])
     return "", None
+
+
+async def _windows(client: AsyncRedis, partition: Partition, names: Sequence[str]) -> dict[str, str]:
+    """What the windows of maps among these limits say, as the others do."""
+    found: dict[str, str] = {}
+    for name in names:
+        window = window_of_limit(name)
+        if window is not None:
+            state: bytes | None = await send(
+                client, "HGET", partition.keys.flow(window.flow), f"s{window.map}"
+            )
+            is_held = window.is_tolerant and (state or b"").startswith(b"2")
+            found[name] = LimitValue(window.most, is_paused=is_held).text()
+    return found
 
 
 async def _rates(client: AsyncRedis, partition: Partition, settings: dict[str, str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from flower_engine.log.client import AsyncRedis, queue_command
 from flower_engine.log.keys import GROUP, Keys
 from flower_engine.log.partition import Partition
 from flower_engine.model.boards import board_of_program
-from flower_engine.model.limits import LimitValue, limits_of_lane, setting_of
+from flower_engine.model.limits import limit_in, limits_of_lane, setting_of, units_of, window_of_limit
 from flower_engine.transitions.worker_transitions import WorkerInfo, live_workers
 
 _MOST_BOARDS = 64
@@ -109,14 +109,15 @@ async def _startable(
     ready, heads = 0, list[Task]()
     for lane, count, first in zip(lanes, found[::2], found[1::2], strict=True):
         of_lane, units = limits[lane]
-        fits = min((room[name] // units for name in of_lane if name in room), default=count)
+        fits = min((room[name] // units_of(name, units) for name in of_lane if name in room), default=count)
         starts = min(count, max(0, fits))
-        room.update({name: room[name] - starts * units for name in of_lane if name in room})
+        room.update({name: room[name] - starts * units_of(name, units) for name in of_lane if name in room})
         ready += starts
         if starts and first and len(heads) < _MOST_HEADS:
             flow, _, task = first[0].decode().rpartition(":")
             heads.append((flow, int(task)))
-    return ready + min([more, *room.values()]), heads
+    shared = [left for name, left in room.items() if window_of_limit(name) is None]
+    return ready + min([more, *shared]), heads
 
 
 def _room(
@@ -126,9 +127,9 @@ def _room(
     it lets start in a second is no number of slots."""
     room = Counter[str]()
     for name, setting, units in zip(names, settings, running, strict=True):
-        if setting is None:
+        value = limit_in(name, {} if setting is None else {setting_of(name): setting.decode()})
+        if value is None:
             continue
-        value = LimitValue.parse(setting.decode())
         if value.is_paused:
             room[name] = 0
         elif value.most is not None:

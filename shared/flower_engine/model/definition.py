@@ -131,7 +131,8 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     body is of, where a rerun gave it one; "": that of its flow.
 
     ``items`` of a map that is expanded: the first of its items, and how many they are; it depends on them,
-    too. ``item`` of an item: its map, and its index.
+    too. ``item`` of an item: its map, and its index; ``window``: what bounds the items of that
+    (``map_windows.py``).
     """
 
     seq: int  # pyright: ignore[reportGeneralTypeIssues] # a definition has none, a plan always has it
@@ -144,6 +145,7 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     definition: str = ""
     items: tuple[int, int] | None = None
     item: tuple[int, int] | None = None
+    window: str = ""
 
     @property
     def own_dependencies(self) -> tuple[int, ...]:

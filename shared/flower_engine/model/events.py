@@ -451,7 +451,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ``policy`` holds the numbers of a ``TaskPolicy``. ``progress`` is what a worker said of it. ``ended_as``
     says how it has ended (``end_kinds.py``; "t" and "f": what a decision came to), ``used`` which
     dependencies its rule picked. ``awaiting``, ``until_ms`` and ``votes`` are those of a task that waits for
-    the world, ``items`` the first of a map's items and how many they are.
+    the world, ``items`` the first of a map's items and how many they are, ``window`` what bounds an item.
     """
 
     message: SnapshotMessage
@@ -469,6 +469,7 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     fair_key: str = ""
     workflow_key: str = ""
     program_key: str = ""
+    window: str = ""
     policy: tuple[float, ...] = ()
     progress: dict[str, Any] | None = None
     result: msgspec.Raw = NO_VALUE

@@ -8,14 +8,21 @@ from flower_engine.model.boards import limit_of_board, program_of_board
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.model.lanes import parse_lane, queue_of
-from flower_engine.model.limits import LimitValue, limit_of_flows, limits_of_lane, most_of, setting_of
+from flower_engine.model.limits import (
+    LimitValue,
+    limit_in,
+    limit_of_flows,
+    limits_of_lane,
+    units_of,
+    window_of_limit,
+)
 from flower_engine.model.partition_state import LiveFlow, LiveState
 from flower_engine.model.status import Status
 
 
 def control_differences(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
     """Each way in which flow control's keys differ from what they are about."""
-    yield from _boards(live)
+    yield from _boards(flows, live)
     yield from _counters(live)
     for flow_id, held in live.flows.items():
         if flow_id in flows:
@@ -30,7 +37,7 @@ def control_differences(flows: Mapping[str, FlowState], live: LiveState) -> Iter
                 yield f"flow {unknown} of {workflow} has or awaits a place, but is not under way"
 
 
-def _boards(live: LiveState) -> Iterator[str]:
+def _boards(flows: Mapping[str, FlowState], live: LiveState) -> Iterator[str]:
     boards: dict[str, set[str]] = defaultdict(set)
     for lane, board in live.aside.items():
         boards[board].add(queue_of(lane))
@@ -43,7 +50,9 @@ def _boards(live: LiveState) -> Iterator[str]:
             continue
         for queue in queues:
             waits = board in live.open.get(queue, {}) or board in live.reopen.get(queue, {})
-            if not waits and _has_room(live, limit_of_board(board), _head_units(live, queue, board)):
+            if waits or _is_held(flows, limit_of_board(board)):
+                continue
+            if _has_room(live, limit_of_board(board), _head_units(live, queue, board)):
                 yield f"{board} of queue {queue} is closed, though its limit has room: {live.limits}"
 
 
@@ -58,14 +67,24 @@ def _head_units(live: LiveState, queue: str, board: str) -> int:
 
 
 def _most(live: LiveState, name: str) -> int | None:
-    return most_of(live.limits.get(setting_of(name), ""))
+    limit = limit_in(name, live.limits)
+    return None if limit is None else limit.most
+
+
+def _is_held(flows: Mapping[str, FlowState], name: str) -> bool:
+    """Whether it is the limit of a map that is held, because too many of its items were given up."""
+    window = window_of_limit(name)
+    if window is None or not window.is_tolerant or window.flow not in flows:
+        return False
+    return flows[window.flow].task(window.map).status is Status.SUSPEND
 
 
 def _has_room(live: LiveState, name: str, units: int) -> bool:
-    most = _most(live, name)
-    if LimitValue.parse(live.limits.get(name, "")).is_paused:
+    limit = limit_in(name, live.limits) or LimitValue()
+    if limit.is_paused:
         return False
-    return most is None or live.running.get(name, 0) + min(units, most) <= most
+    most = limit.most
+    return most is None or live.running.get(name, 0) + min(units_of(name, units), most) <= most
 
 
 def _counters(live: LiveState) -> Iterator[str]:
@@ -78,9 +97,13 @@ def _counters(live: LiveState) -> Iterator[str]:
             names, units = limits_of_lane(flow.tasks[lease.task - 1].lane)
             for name in names:
                 if _most(live, name) is not None:
-                    counted[name] += units
+                    counted[name] += units_of(name, units)
     if counted != live.running:
         yield f"counters are {live.running}, the leases say {dict(counted)}"
+    for name, units in counted.items():
+        window = window_of_limit(name)
+        if window is not None and units > (window.most or units):
+            yield f"{units} items of map {window.map} of flow {window.flow} run, and {window.most} may"
 
 
 def _place(flow_id: str, held: LiveFlow, flow: FlowState, live: LiveState) -> Iterator[str]:

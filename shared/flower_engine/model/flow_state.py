@@ -17,8 +17,9 @@ from flower_engine.model.events import (
     TaskLifted,
     TaskProgressed,
 )
-from flower_engine.model.rules import START, Edges, decided, rule_of
+from flower_engine.model.rules import START, Edges, decided
 from flower_engine.model.status import Status, flow_status
+from flower_engine.model.task_rules import rule_in_force
 from flower_engine.model.wait_parameters import SUBFLOW
 
 
@@ -75,7 +76,7 @@ class TaskState(msgspec.Struct, kw_only=True):
             return self.status is Status.WAIT and self.open == 0
         if self.status is not Status.WAIT:
             return False
-        return bool(self.used) or decided(rule_of(self.planned.rule), self.edges) is START
+        return bool(self.used) or decided(rule_in_force(self.planned), self.edges) is START
 
     @property
     def has_ended(self) -> bool:

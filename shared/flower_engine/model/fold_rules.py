@@ -10,9 +10,9 @@ from flower_engine.model.event_meaning import Meaning
 from flower_engine.model.events import TasksPassed
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.kept_results import reads_of
-from flower_engine.model.rules import PASS, Edge, Edges, decided_by_rule, is_picked, rule_of, stands_as
+from flower_engine.model.rules import PASS, Edge, Edges, decided_by_rule, is_picked, stands_as
 from flower_engine.model.status import Status
-from flower_engine.model.task_rules import TaskRules
+from flower_engine.model.task_rules import TaskRules, rule_in_force
 from flower_engine.model.wait_parameters import DECISION
 
 
@@ -99,7 +99,7 @@ def count_given(flow: FlowState, event: Any) -> None:
 
 def expect_used(flow: FlowState, task: TaskState, event: Any) -> None:
     """Refuses a start that picked other dependencies than its rule may."""
-    rule, used = rule_of(task.planned.rule), event.used
+    rule, used = rule_in_force(task.planned), event.used
     if not rule.picks or task.used:
         fits = not used
     else:
@@ -141,4 +141,4 @@ def _is_passed(task: TaskState, kind: str) -> bool:
         return False
     if kind == UNMET:
         return task.edges.barred > 0
-    return decided_by_rule(rule_of(task.planned.rule), task.edges) is PASS
+    return decided_by_rule(rule_in_force(task.planned), task.edges) is PASS

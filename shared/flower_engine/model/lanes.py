@@ -1,8 +1,9 @@
 """Names of lanes: where ready tasks wait that are alike for flow control.
 
     <queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[@<versions>][*<units>]
-        [/<workflow's key>[/<program's key>]]
+        [/<workflow's key>[/<program's key>[/<window>]]]
 
+The window is that of the map whose item a task is (``model/map_windows.py``).
 ``@`` stands before that of a task that waits for the world, which is in no lane: its name says what others
 say of their tasks all the same.
 
@@ -20,7 +21,7 @@ from flower_engine.model.wait_programs import is_wait
 
 _LANE = re.compile(
     r"(@?)([^:]*):([^:]*):([^:/]*)(?:/([^:]*))?:(!?)([^:*/@]*)(?:@([^:*/]+))?"
-    r"(?:\*(\d+))?(?:/([^/]*))?(?:/(.*))?",
+    r"(?:\*(\d+))?(?:/([^/]*))?(?:/([^/]*))?(?:/(.*))?",
     re.DOTALL,
 )
 _SUSPECT = "!"
@@ -45,6 +46,7 @@ class Lane(NamedTuple):
     program_key: str
     kept_from: tuple[str, ...] = ()
     is_wait: bool = False
+    window: str = ""
 
     @property
     def name(self) -> str:
@@ -53,7 +55,8 @@ class Lane(NamedTuple):
         program = _SUSPECT * self.is_suspect + escape(self.program)
         kept_from = _KEPT_FROM + ".".join(self.kept_from) if self.kept_from else ""
         mark = _OF_THE_WORLD * self.is_wait
-        return mark + share + program + kept_from + _last(self.units, self.workflow_key, self.program_key)
+        keys = (self.workflow_key, self.program_key, self.window)
+        return mark + share + program + kept_from + _last(self.units, *keys)
 
 
 @lru_cache(4096)
@@ -63,7 +66,7 @@ def parse_lane(name: str) -> Lane | None:
     if found is None:
         return None
     mark, queue, priority, workflow, fair_key, suspect, program, kept_from, *rest = found.groups("")
-    units, workflow_key, program_key = rest
+    units, workflow_key, program_key, window = rest
     try:
         rank = int(priority)
     except ValueError:
@@ -80,6 +83,7 @@ def parse_lane(name: str) -> Lane | None:
         unescape(program_key),
         tuple(kept_from.split(".")) if kept_from else (),
         mark == _OF_THE_WORLD,
+        window,
     )
 
 
@@ -88,7 +92,8 @@ def lane_of(workflow: str, task: PlannedTask) -> str:
     share = _share(task.queue, task.priority, workflow, task.fair_key)
     if is_wait(task.program):
         share = _OF_THE_WORLD + share
-    return share + escape(task.program) + _last(task.units, task.workflow_key, task.program_key)
+    keys = (task.workflow_key, task.program_key, task.window)
+    return share + escape(task.program) + _last(task.units, *keys)
 
 
 def key_parts(keys: TaskKeys) -> tuple[str, str, str]:
@@ -138,10 +143,11 @@ def _share(queue: str, priority: int, workflow: str, fair_key: str) -> str:
     return f"{escape(queue)}:{priority}:{escape(workflow)}{fair}:"
 
 
-def _last(units: int, workflow_key: str, program_key: str) -> str:
+def _last(units: int, workflow_key: str, program_key: str, window: str) -> str:
     """What follows the program."""
     last = f"*{units}" if units > 1 else ""
-    if workflow_key or program_key:
+    if workflow_key or program_key or window:
         last += f"/{escape(workflow_key)}"
-        last += f"/{escape(program_key)}" if program_key else ""
+        last += f"/{escape(program_key)}" if program_key or window else ""
+        last += f"/{window}" if window else ""
     return last

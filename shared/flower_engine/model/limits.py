@@ -4,22 +4,25 @@ Nothing else in Python makes or takes apart either; in Lua it is ``lua/lib/limit
 means.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from flower_engine.model.flow_control import AtMaxFlows, Scope
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.model.lanes import parse_lane
+from flower_engine.model.map_windows import Window
 
 _LETTERS: dict[Scope, str] = {"global": "g", "queue": "q", "workflow": "w", "program": "p"}
 _SCOPES: dict[str, Scope] = {letter: scope for scope, letter in _LETTERS.items()}
 _SCOPES["f"] = "workflow"
 _NONE = "-"
+_WINDOW = "m:"
 
 
 class LimitName(NamedTuple):
     """What a limit is about; ``key``: of this value of its parameter alone, else ""."""
 
-    scope: Scope
+    scope: Scope | Literal["map"]
     name: str
     key: str
 
@@ -60,6 +63,26 @@ def limit_of_flows(workflow: str) -> str:
     return f"f:{escape(workflow)}"
 
 
+def limit_of_window(window: str) -> str:
+    """The limit of a map's items, which says in its name how many may run at once."""
+    return _WINDOW + window
+
+
+def window_of_limit(name: str) -> Window | None:
+    """The window that a limit is; None: it is another limit."""
+    return Window.parse(name.removeprefix(_WINDOW)) if name.startswith(_WINDOW) else None
+
+
+def limit_in(name: str, settings: Mapping[str, str]) -> LimitValue | None:
+    """What a limit says, of the fields of the hash ``limits``; None: there is none. (Whether a map that
+    tolerates failures stopped its items is not known here.)"""
+    window = window_of_limit(name)
+    if window is not None:
+        return None if window.most is None else LimitValue(window.most)
+    text = settings.get(setting_of(name))
+    return None if text is None else LimitValue.parse(text)
+
+
 def weight_of(workflow: str) -> str:
     """Where the stride of a workflow stands."""
     return f"v:{escape(workflow)}"
@@ -86,6 +109,9 @@ def parse_limit(name: str) -> LimitName:
     Raises:
         KeyError: it is not a limit's name.
     """
+    window = window_of_limit(name)
+    if window is not None:
+        return LimitName("map", f"{window.map} of flow {window.flow}", "")
     letters, _, rest = name.partition(":")
     of, _, key = rest.partition("/")
     return LimitName(_SCOPES[letters[:1]], unescape(of), unescape(key))
@@ -115,7 +141,14 @@ def limits_of_lane(lane: str) -> tuple[list[str], int]:
         names.append(limit_per_key("workflow", parts.workflow, parts.workflow_key))
     if parts.program_key:
         names.append(limit_per_key("program", parts.program, parts.program_key))
+    if parts.window:
+        names.append(limit_of_window(parts.window))
     return names, parts.units
+
+
+def units_of(limit: str, units: int) -> int:
+    """How much a task of so many units counts against a limit: that of a map counts items."""
+    return 1 if limit.startswith(_WINDOW) else units
 
 
 def _number(text: str) -> int | None:

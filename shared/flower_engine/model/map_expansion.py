@@ -11,16 +11,28 @@ from flower_engine.model.definition import PlannedTask, TaskKeys, key_of_value
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.lanes import Lane
 from flower_engine.model.map_items import Given, item_like
-from flower_engine.model.map_tasks import AS, KEYS, MAX_GIVEN_BYTES, MAX_ITEM_BYTES, MOST_ITEMS, OVER
+from flower_engine.model.map_tasks import (
+    AS,
+    KEYS,
+    MAX_GIVEN_BYTES,
+    MAX_ITEM_BYTES,
+    MOST_ITEMS,
+    OVER,
+    is_tolerant,
+    tolerated,
+)
+from flower_engine.model.noun_counts import are, counted
 from flower_engine.model.quoting import short
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.references import NoValueError, resolved
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.task_rules import TaskRules
 
 NOTHING = Decided("gathered", b"[]")
 """What a map of an empty list comes to."""
 
+_ENDED_AS = {b"3": b"finished", b"2x": b"given_up"}
 _decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
 _KINDS: dict[type[object], str] = {
@@ -33,11 +45,13 @@ _KINDS: dict[type[object], str] = {
 
 
 class Expansion(NamedTuple):
-    """The items of a map: what they have in common (``item``, without a number), and what each is given."""
+    """The items of a map: what they have in common (``item``, without a number), and what each is given.
+    ``map_rules``: the rules of the map once it has them (see ``task_rules.py``), where these are others."""
 
     workflow: str
     item: PlannedTask
     given: Given
+    map_rules: bytes = b""
 
     @property
     def told(self) -> bytes:
@@ -52,15 +66,24 @@ class Expansion(NamedTuple):
         return told + (b',"keys":' + _encode(given.keys) if given.keys else b"")
 
 
+class TooManyFailedError(ParameterError):
+    """More items of a map were given up than it tolerates."""
+
+
 class ListError(ParameterError):
     """What a map goes over is no list that it can go over."""
 
 
 def expansion_of(
-    message: TaskMessage, lane: Lane, policy: TaskPolicy | None, contents: Mapping[int, bytes | None]
+    message: TaskMessage,
+    lane: Lane,
+    policy: TaskPolicy | None,
+    contents: Mapping[int, bytes | None],
+    of: tuple[str, int] = ("", 0),
 ) -> Expansion | Decided:
     """The items of a map, or what it has come to without any: an empty list, or an error. ``contents``: the
-    JSON of what it reads, by the number of the task; None: that one has no result. It never raises."""
+    JSON of what it reads, by the number of the task; None: that one has no result. ``of``: its flow and
+    number. It never raises."""
 
     def read(name: str) -> Any:
         content = contents.get(message.reads.get(name, 0))
@@ -88,16 +111,69 @@ def expansion_of(
             program_key=lane.program_key,
             definition=message.definition,
         )
-        item = item_like(planned, given)
+        item = item_like(planned, given, of)
         size = len(_encode(item.parameters)) * len(values) + sum(map(len, values))
         if size > MAX_GIVEN_BYTES:
             raise ListError(
                 f"its {len(values)} items are given {size} bytes together; {MAX_GIVEN_BYTES} may be: give"
                 " them names or paths of what they are to read"
             )
-        return Expansion(message.workflow, item, Given(given[AS], values, _keys(item, given, values)))
+        keys = _keys(item, given, values)
+        return Expansion(
+            message.workflow, item, Given(given[AS], values, keys), rules_with_items(message, len(values))
+        )
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))
+
+
+def rules_with_items(message: TaskMessage, count: int) -> bytes:
+    """The rules of a map once it has so many items, as Redis holds them; empty: they stay as they are."""
+    if not is_tolerant(message.parameters):
+        return b""
+    planned = PlannedTask(
+        seq=0,
+        task_seq=message.task_seq,
+        program=message.program,
+        parameters=message.parameters,
+        rule=message.rule,
+        on_failure=message.on_failure,
+        when=message.when,
+        stand_in=message.stand_in,
+        finally_=message.finally_,
+        items=(1, count),
+    )
+    rules = TaskRules.of(planned)
+    return b"" if rules is None else rules.text()
+
+
+def too_many_failed(message: TaskMessage, count: int, given_up: int) -> Decided | None:
+    """The error of a map of which more items were given up than it tolerates; None: they are not more."""
+    if not is_tolerant(message.parameters):
+        return None
+    most = tolerated(message.parameters, count)
+    if given_up <= most:
+        return None
+    error = TooManyFailedError(
+        f"{given_up:,} of {counted(count, 'item')} {'was' if given_up == 1 else 'were'} given up,"
+        f" and {most:,} {are(most)} tolerated: no other starts; rerun what failed once it can go well"
+    )
+    return Decided(None, encode_error(error))
+
+
+def outcomes(ends: Sequence[bytes], payloads: Sequence[bytes | None], reasons: Sequence[bytes]) -> bytes:
+    """What became of items, as JSON: how each has ended (as Redis has it), its result if it has one, and why
+    it was given up (JSON; empty: it was not)."""
+    told = (
+        b'{"index":%d,"status":"%b"%b%b}'
+        % (
+            index,
+            _ENDED_AS.get(end, b"ignored"),
+            b"" if payload is None else b',"result":' + payload,
+            b',"error":' + reason if reason else b"",
+        )
+        for index, (end, payload, reason) in enumerate(zip(ends, payloads, reasons, strict=True))
+    )
+    return b"[" + b",".join(told) + b"]"
 
 
 def gathered(items: Iterable[int], payload_of: Callable[[int], bytes | None]) -> bytes:

@@ -7,14 +7,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.map_tasks import PARAMETERS, PROGRAM
+from flower_engine.model.map_tasks import PARAMETERS, PROGRAM, is_tolerant, limit_of_items
+from flower_engine.model.map_windows import Window
+from flower_engine.model.rule_texts import GIVE_UP, HOLD
 
 _decode = msgspec.json.decode
 
 
-def item_like(task: PlannedTask, parameters: dict[str, Any]) -> PlannedTask:
+def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int] = ("", 0)) -> PlannedTask:
     """What all items of a map have in common; ``parameters``: those of the map, of which nothing is to be
-    resolved any more. It has no number."""
+    resolved any more; ``of``: its flow and number. It has no number."""
+    tolerant = is_tolerant(parameters)
     return PlannedTask(
         seq=0,
         task_seq=task.task_seq,
@@ -31,6 +34,8 @@ def item_like(task: PlannedTask, parameters: dict[str, Any]) -> PlannedTask:
         workflow_key=task.workflow_key,
         program_key=task.program_key,
         definition=task.definition,
+        on_failure=GIVE_UP if tolerant else HOLD,
+        window=Window(limit_of_items(parameters), tolerant, *of).text,
     )
 
 

@@ -3,9 +3,12 @@
 Such a task has no worker of its own. Its parameter ``over`` is a list, or refers to one; ``program`` runs
 for each element, which it takes as its parameter ``as``, and all get ``parameters`` beside it. Queue,
 priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
-the order of the list.
+the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
+items run at once. With ``tolerate`` items that fail for good are given up, and the map is held if they are
+more than so many (a whole number), or than this share of them.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -17,7 +20,8 @@ from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
 from flower_engine.model.wait_parameters import MAP
 
 OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
-_TAKES = (OVER, PROGRAM, AS, PARAMETERS)
+LIMIT, TOLERATE, OUTCOMES = "limit", "tolerate", "outcomes"
+_TAKES = (OVER, PROGRAM, AS, PARAMETERS, LIMIT, TOLERATE, OUTCOMES)
 KEYS = "keys"
 """Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
 RULES = (READY, FINISHED, SETTLED)
@@ -54,11 +58,16 @@ def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
     if not isinstance(over, list) and not holds_references(over):
         yield f"and its {OVER!r} is {short(repr(over))}: it is a list, or a reference to one"
     yield from _of_items(given)
+    yield from _of_bounds(given)
     found = scan_parameters(given)
     for name in (*found.secrets, *(one for one in secrets if one in found.params)):
         yield f"and takes the secret {short(name)!r}: items are given values, which history shows"
-    if task.rule not in RULES:
-        yield f"and has the rule {short(task.rule)!r}; a map has one of {', '.join(RULES)}"
+    rules = (READY,) if TOLERATE in given else RULES
+    if task.rule not in rules:
+        kind = f" with {TOLERATE!r}" if TOLERATE in given else ""
+        yield f"and has the rule {short(task.rule)!r}; a map{kind} has one of {', '.join(rules)}"
+    if TOLERATE in given and task.finally_:
+        yield f"and cleans up (finally): with {TOLERATE!r} it does not"
     if task.on_failure != HOLD:
         yield f"and has on_failure {short(task.on_failure)!r}: items that fail are held"
 
@@ -77,6 +86,52 @@ def _of_items(given: Mapping[str, Any]) -> Iterator[str]:
         yield f"and its {PARAMETERS!r} are {short(repr(others))}: they are an object"
     elif name in cast("dict[str, Any]", others):
         yield f"and its {PARAMETERS!r} have {short(str(name))!r}, which each element is given as"
+
+
+def _of_bounds(given: Mapping[str, Any]) -> Iterator[str]:
+    limit, tolerate, outcomes = given.get(LIMIT, 1), given.get(TOLERATE, 0), given.get(OUTCOMES, False)
+    if not is_limit(limit):
+        yield f"and its {LIMIT!r} is {short(repr(limit))}: it is a whole number of 1..{MOST_ITEMS}"
+    if not is_tolerance(tolerate):
+        yield (
+            f"and its {TOLERATE!r} is {short(repr(tolerate))}: it is a whole number of 0..{MOST_ITEMS}, or a"
+            " share between 0 and 1"
+        )
+    if not isinstance(outcomes, bool):
+        yield f"and its {OUTCOMES!r} is {short(repr(outcomes))}: it is true or false"
+
+
+def is_limit(value: object) -> bool:
+    """Whether it says how many items may run at once."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_ITEMS
+
+
+def is_tolerance(value: object) -> bool:
+    """Whether it says how many items may be given up: a whole number, or a share of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= MOST_ITEMS if isinstance(value, int) else 0 < value < 1
+
+
+def limit_of_items(parameters: Mapping[str, Any]) -> int | None:
+    """How many items of a map may run at once; None: any number."""
+    return parameters.get(LIMIT)
+
+
+def is_tolerant(parameters: Mapping[str, Any]) -> bool:
+    """Whether items of a map that fail for good are given up."""
+    return TOLERATE in parameters
+
+
+def tolerated(parameters: Mapping[str, Any], count: int) -> int:
+    """How many of so many items of a map may be given up."""
+    tolerate: int | float = parameters[TOLERATE]
+    return tolerate if isinstance(tolerate, int) else math.floor(tolerate * count)
+
+
+def tells_outcomes(parameters: Mapping[str, Any]) -> bool:
+    """Whether the result of a map says of each item what became of it."""
+    return parameters.get(OUTCOMES) is True
 
 
 def mapped_program(parameters: Mapping[str, Any]) -> str:

@@ -10,9 +10,9 @@ from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, kind_in_redis
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import edges_of, has_value, said_by
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
-from flower_engine.model.rules import PASS, Edges, decided, decided_by_rule, rule_of
+from flower_engine.model.rules import PASS, Edges, decided, decided_by_rule
 from flower_engine.model.status import Status
-from flower_engine.model.task_rules import TaskRules
+from flower_engine.model.task_rules import TaskRules, rule_in_force
 
 _NONE = "0 0 0 0 0 0 -"
 
@@ -41,8 +41,8 @@ def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) ->
     edges = Edges.of(edges_of(flow, task))
     if task.edges != edges:
         yield f"{where}: the fold counts {task.edges}, its dependencies stand as {edges}"
-    is_passed = decided(rule_of(task.planned.rule), edges) is PASS
-    by_rule = decided_by_rule(rule_of(task.planned.rule), edges) is PASS
+    is_passed = decided(rule_in_force(task.planned), edges) is PASS
+    by_rule = decided_by_rule(rule_in_force(task.planned), edges) is PASS
     if (task.ended_as == NOT_TAKEN and not by_rule) or (task.ended_as == UNMET and not edges.barred):
         yield f"{where}: it is passed over, and nothing that has ended is a cause of it: {edges}"
     if any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on):
@@ -53,7 +53,7 @@ def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) ->
 
 
 def _edges(where: str, task: TaskState, found: str, edges: Edges) -> Iterator[str]:
-    rule = rule_of(task.planned.rule)
+    rule = rule_in_force(task.planned)
     held = edges.held if rule.word == "failed" else 0
     numbers = (edges.finished, edges.passed, edges.not_taken, edges.given_up, held, edges.missing)
     *counted, used = found.split(" ")

@@ -15,6 +15,8 @@ from flower_engine.model.end_kinds import EndedAs
 from flower_engine.model.status import Status
 
 READY, FINISHED, SETTLED, ANY, AT_LEAST, FAILED = "ready", "finished", "settled", "any", "at_least", "failed"
+TOLERATED = "tolerated"
+"""The rule of a map with items some of which may be given up; no definition says it."""
 
 Standing = Literal[
     "open", "held", "finished", "passed", "not_taken", "given_up", "undecided", "taken", "barred"
@@ -36,7 +38,8 @@ START, PASS, WAIT = Decision.START, Decision.PASS, Decision.WAIT
 
 
 class Rule(NamedTuple):
-    """A rule taken apart; ``most``: how many dependencies ``any`` and ``at_least`` need."""
+    """A rule taken apart; ``most``: how many dependencies ``any`` and ``at_least`` need, and how many
+    may be given up by ``tolerated``."""
 
     word: str
     most: int = 0
@@ -157,6 +160,8 @@ def decided_by_rule(rule: Rule, edges: Edges) -> Decision:
             return WAIT if unsettled else START
         case "settled":
             return WAIT if unsettled else START
+        case "tolerated":
+            return START if edges.given_up > rule.most or not unsettled else WAIT
         case "at_least":
             if edges.used >= rule.most:
                 return START

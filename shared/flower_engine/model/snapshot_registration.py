@@ -173,6 +173,7 @@ def _task(
         fair_key=task.fair_key,
         workflow_key=task.workflow_key,
         program_key=task.program_key,
+        window=task.window,
         items=task.items,
         item=item,
         **carried_by(task.message),

@@ -6,10 +6,20 @@ import msgspec
 
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.map_tasks import is_tolerant, tolerated
 from flower_engine.model.rule_texts import HOLD, hold_ms
-from flower_engine.model.rules import rule_of
+from flower_engine.model.rules import TOLERATED, Rule, rule_of
+from flower_engine.model.wait_parameters import MAP
 
 _encode = msgspec.json.Encoder().encode
+
+
+def rule_in_force(task: PlannedTask) -> Rule:
+    """The rule by which a task starts: of a map that has its items, and tolerates that some are given up, it
+    is decided by these."""
+    if task.items is not None and is_tolerant(task.parameters):
+        return Rule(TOLERATED, tolerated(task.parameters, task.items[1]))
+    return rule_of(task.rule)
 
 
 class TaskRules(NamedTuple):
@@ -25,9 +35,10 @@ class TaskRules(NamedTuple):
     @classmethod
     def of(cls, task: PlannedTask) -> "TaskRules | None":
         """Those of a task; None: it starts when all it waits for has ended, and is held when it fails."""
-        if task.rule == "ready" and task.on_failure == "hold" and task.when is None and not task.finally_:
+        is_plain = task.rule == "ready" and task.on_failure == "hold" and task.when is None
+        if is_plain and not task.finally_ and not (task.program == MAP and is_tolerant(task.parameters)):
             return None
-        word, most = rule_of(task.rule)
+        word, most = rule_in_force(task)
         return cls(word, most, task.on_failure, task.when, task.stand_in, task.finally_)
 
     @property

@@ -83,6 +83,8 @@ class Program(Generic[P, R_co]):
             stand_in: object = None,
             finally_: bool | None = None,
             after: Sequence[object] | None = None,
+            limit: int | None = None,
+            tolerate: float | None = None,
         ) -> "Program[P, R_co]":
             """The program with these options for its steps, besides those that were given before.
 
@@ -94,6 +96,8 @@ class Program(Generic[P, R_co]):
             ``on_failure``: what follows its failure for good, ``"give_up"`` or :func:`~flower_engine.hold`
             for example; ``stand_in``: with ``"pass"`` what takes the place of its result. ``finally_``: it
             cleans up, so a cancel and the flow's timeout spare it, and it runs however those before it end.
+            Of ``.map``: ``limit`` is how many items run at once; with ``tolerate`` items that fail for good
+            are given up, and the map is held if they are more than so many, or than this share of all (0.01).
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

@@ -7,6 +7,7 @@ from typing import Any, Literal, NewType, NoReturn, cast
 
 from flower_engine.errors import DefinitionError
 from flower_engine.model.durations import Duration, duration_ms
+from flower_engine.model.map_tasks import MOST_ITEMS, is_tolerance
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.rule_texts import (
     GIVE_UP,
@@ -192,6 +193,16 @@ class Checks:
         if not isinstance(value, bool):
             self.fail("finally_", value, "is neither True nor False")
         return value
+
+    def option_limit(self, value: object) -> int:
+        return self.whole("limit", value, 1, MOST_ITEMS)
+
+    def option_tolerate(self, value: object) -> int | float:
+        if not is_tolerance(value):
+            self.fail(
+                "tolerate", value, f"is no whole number in 0..{MOST_ITEMS}, and no share between 0 and 1"
+            )
+        return cast("int | float", value)
 
     def option_after(self, value: object) -> tuple[object, ...]:
         if not isinstance(value, list | tuple):

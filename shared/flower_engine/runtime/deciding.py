@@ -81,7 +81,7 @@ class Decider:
                 _log.warning("%s cannot be decided now: %s", one, error)
                 return None
         if one.of_map is not None:
-            return await self._maps.evaluated(one.of_map, message, contents)
+            return await self._maps.evaluated(one, one.of_map, message, contents)
         return outcome_of(message, contents)
 
     def _payloads(self, one: Undecided, message: TaskMessage) -> Iterable[tuple[int, bytes]]:

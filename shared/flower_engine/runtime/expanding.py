@@ -14,13 +14,21 @@ from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.lanes import lane_of, parse_lane
-from flower_engine.model.map_expansion import Expansion, ListError, expansion_of, gathered
+from flower_engine.model.map_expansion import (
+    Expansion,
+    ListError,
+    expansion_of,
+    gathered,
+    outcomes,
+    too_many_failed,
+)
 from flower_engine.model.map_items import items_of
-from flower_engine.model.map_tasks import MOST_TASKS
+from flower_engine.model.map_tasks import MOST_TASKS, tells_outcomes
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.task_rules import TaskRules
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
 from flower_engine.transitions.task_fields import task_message
 
@@ -49,15 +57,16 @@ class Maps:
         self._is_last = is_last
 
     async def evaluated(
-        self, found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]
+        self, one: Undecided, found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]
     ) -> Expansion | Decided | None:
         """Its items, the list that their results are, or an error; None: that is left to others, or to
         later."""
         if found.items:
-            return await self._stored(gathered(found.items, contents.get))
+            too_many = too_many_failed(message, len(found.items), found.given_up)
+            return too_many or await self._stored(_list_of(found, message, contents))
         lane = parse_lane(found.lane)
         assert lane is not None, found.lane
-        return expansion_of(message, lane, TaskPolicy.parse(found.policy), contents)
+        return expansion_of(message, lane, TaskPolicy.parse(found.policy), contents, one.of)
 
     async def _stored(self, payload: bytes) -> Decided | None:
         if len(payload) <= INLINE_BYTES:
@@ -86,6 +95,7 @@ class Maps:
         Raises:
             LostError: Redis lost its state.
         """
+        rules = TaskRules.of(expansion.item)
         for _ in range(_TRIES):
             name = secrets.token_hex(4)
             before, word = 0, "more"
@@ -101,6 +111,7 @@ class Maps:
                     count=len(expansion.given.values),
                     before=before,
                     told=expansion.told if is_last else b"",
+                    rules=(rules.text() if rules else b"", expansion.map_rules),
                     most_tasks=MOST_TASKS,
                 )
                 before += len(step)
@@ -113,6 +124,13 @@ class Maps:
             if word != "anew":
                 return None
         return None
+
+
+def _list_of(found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]) -> bytes:
+    """What a map comes to, once its items have ended."""
+    if tells_outcomes(message.parameters):
+        return outcomes(found.ends, [contents.get(item) for item in found.items], found.reasons)
+    return gathered(found.items, contents.get)
 
 
 def _steps(expansion: Expansion) -> Iterator[list[tuple[bytes, str]]]:

@@ -22,12 +22,17 @@ Expanded = Literal["ok", "more", "stale", "busy", "anew", "many"]
 
 class MapRead(msgspec.Struct, frozen=True):
     """A map as Redis has it: its lane, the policy of its items, the numbers of those that it has, and the
-    payloads of their results, in their order."""
+    payloads of their results, in their order; how many of them were given up. ``ends`` and ``reasons``, of a
+    map that tells what became of its items: how each has ended, "3" or "9n" for example, and why it was given
+    up, as JSON text (empty: it was not)."""
 
     lane: str
     policy: str
     items: range
     payloads: Sequence[bytes] = ()
+    given_up: int = 0
+    ends: Sequence[bytes] = ()
+    reasons: Sequence[bytes] = ()
 
 
 class Undecided(msgspec.Struct, frozen=True):
@@ -43,6 +48,11 @@ class Undecided(msgspec.Struct, frozen=True):
     def input(self, task: int) -> bytes:
         """What a task of its flow has."""
         return self.inputs.get(b"%b%d" % (self.member[:37], task), b"-")
+
+    @property
+    def of(self) -> tuple[str, int]:
+        """Its flow, and its number."""
+        return self.member[:36].decode(), int(self.member[37:])
 
     def __str__(self) -> str:
         return f"flow {self.member[:36].decode()} task {self.member[37:].decode()}"
@@ -76,7 +86,7 @@ def _of_map(found: Sequence[Any]) -> MapRead | None:
     lane, policy, items = (one.decode() for one in found[:3])
     first, _, count = items.partition(" ")
     numbers = range(int(first), int(first) + int(count)) if items else range(0)
-    return MapRead(lane, policy, numbers, found[3])
+    return MapRead(lane, policy, numbers, found[3], int(found[4]), found[5], found[6])
 
 
 async def expand(
@@ -91,10 +101,11 @@ async def expand(
     before: int,
     told: bytes,
     most_tasks: int,
+    rules: tuple[bytes, bytes] = (b"", b""),
 ) -> Expanded:
     """Sends some items of a map, (message, lane); ``before``: how many were sent, ``count``: how many there
     are. ``name`` is that of this expansion; ``told``: with the last of them, the event's fields behind
-    ``first``.
+    ``first``; ``rules``: those of the items, and of the map with them (empty: none).
 
     Raises:
         LostError: Redis lost its state.
@@ -108,7 +119,7 @@ async def expand(
         wanted=one.attempt,
         name=name,
         lane=one.of_map.lane,
-        policy=one.of_map.policy,
+        alike=b"\n".join((one.of_map.policy.encode(), *rules)),
         items=count,
         before=before,
         told=told,

@@ -6,7 +6,7 @@ import msgspec
 
 from flower_engine.model.decision_tasks import LETTERS
 from flower_engine.model.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
-from flower_engine.model.events import FlowRegistered, TaskProgressed
+from flower_engine.model.events import FlowRegistered, TaskError, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import has_value, said_by
 from flower_engine.model.kept_results import payload_of
@@ -19,6 +19,8 @@ from flower_engine.transitions.data_fields import data_fields
 from flower_engine.transitions.loader import Arg
 from flower_engine.transitions.rule_fields import FLAG, edges_fields
 from flower_engine.transitions.task_fields import returns_flag, task_fields, typed_fields
+
+_MOST_REASON = 500
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -53,6 +55,8 @@ class Restored(msgspec.Struct, frozen=True):
             links = data.links.get(planned.seq, "")
             fields += task_fields(flow.workflow, planned, flow.dependents[planned.seq], final, links)
             fields += (f"s{planned.seq}", _state(task, is_ruled=flow.ruled))
+            if planned.item is not None and task.ended_as == GIVEN_UP and task.error is not None:
+                fields += (f"z{planned.seq}", reason_of(task.error))
             if task.failures:
                 fields += (f"x{planned.seq}", task.failures)
             if task.progress is not None:
@@ -91,6 +95,12 @@ class Restored(msgspec.Struct, frozen=True):
         values = dict(zip(self.fields[::2], self.fields[1::2], strict=True))
         found = {task: values.get(f"m{task}") for task in tasks}
         return {task: message for task, message in found.items() if isinstance(message, bytes)}
+
+
+def reason_of(error: TaskError) -> str:
+    """Why an item of a map was given up, as its list tells it (``lua/lib/failed_for_good.lua``)."""
+    first, *_ = error.message.split("\n", 1)
+    return spelled(f"{error.type}: {first[:_MOST_REASON]}")
 
 
 def _standing(flow: FlowState, *, parked: bool) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from flower_engine.model.definition import PlannedTask, dependents_of
 from flower_engine.model.kept_results import reads_of
-from flower_engine.model.rules import PASS, START, Decision, Edge, Edges, Standing, decide, is_picked, rule_of
-from flower_engine.model.task_rules import TaskRules
+from flower_engine.model.rules import PASS, START, Decision, Edge, Edges, Standing, decide, is_picked
+from flower_engine.model.task_rules import TaskRules, rule_in_force
 from flower_engine.transitions.loader import Arg
 
 FLAG = "r"
@@ -45,7 +45,7 @@ def edges_in(
 
 def edges_text(task: PlannedTask, edges: Sequence[Edge], used: Sequence[int] = ()) -> str:
     """How they stand as the hash holds it; ``used``: those that its rule picked when it began."""
-    counted, rule = Edges.of(edges), rule_of(task.rule)
+    counted, rule = Edges.of(edges), rule_in_force(task)
     held = counted.held if rule.word == "failed" else 0
     numbers = (counted.finished, counted.passed, counted.not_taken, counted.given_up, held, counted.missing)
     picked = "-"
@@ -73,7 +73,7 @@ def edges_fields(
         if task.when is not None or (stands and not stands.keys().isdisjoint(task.depends_on)):
             text = edges_text(task, edges_in(task, stands, with_value, says), used.get(task.seq, ()))
             fields += (f"e{task.seq}", text)
-        if rule_of(task.rule).word == "failed":
+        if rule_in_force(task).word == "failed":
             for seq in task.depends_on:
                 watchers.setdefault(seq, []).append(task.seq)
     for seq, found in watchers.items():

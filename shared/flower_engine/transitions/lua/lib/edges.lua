@@ -60,6 +60,8 @@ local function make_rules()
         return PASSES
       end
       return left > 0 and STAYS or STARTS
+    elseif rule == 'tolerated' then
+      return (edges.given_up > most or left == 0) and STARTS or STAYS
     elseif rule == 'settled' then
       return left > 0 and STAYS or STARTS
     elseif rule == 'at_least' then
@@ -93,7 +95,7 @@ local function make_rules()
 
   -- How many a rule picks of its dependencies (0: it takes them all).
   local function picks(rule, most)
-    return rule == 'failed' and 1 or most
+    return rule == 'failed' and 1 or rule == 'at_least' and most or 0
   end
 
   -- Whether a rule may pick a dependency of which this became.

@@ -1,7 +1,6 @@
 -- An attempt has failed for good: its task is held until somebody decides, or what its definition says of
 -- that follows (on_failure).
 -- needs: base, edges, events, flow_fields, flows, rules, statuses, timers
-local MOST_REASON = 500 -- bytes of an error's one line
 
 -- What follows a failure of a task ("hold", "hold:<ms>", "give_up", "pass"), and the stand-in for its result.
 local function on_failure_of(flow, task)
@@ -18,16 +17,36 @@ local function on_failure_of(flow, task)
   return on_failure, stand_in
 end
 
--- The task has ended: what that is for its flow.
-local function count_closed(flow)
-  flow.left = flow.left - 1
-  flow.done = flow.done + 1
+-- The first line of an error's message (JSON), as JSON text: "ValueError: no".
+local function reason_of(error)
+  local MOST_REASON = 500 -- bytes
+  local kind, message = match(error, '^{"type":"([^"]*)","message":"(.*)$')
+  if not kind then
+    return '""'
+  end
+  message = string.gsub(message, '",".*$', '')
+  message = string.gsub(string.gsub(message, '"}$', ''), '\\n.*$', '')
+  if #message > MOST_REASON or string.find(message, '[\\"]') then
+    local is_json, decoded = pcall(cjson.decode, error)
+    message = is_json and type(decoded) == 'table' and tostring(decoded.message) or ''
+    message = match(message, '^[^\n]*')
+    if #message > MOST_REASON then
+      message = string.gsub(sub(message, 1, MOST_REASON), '[\192-\255][\128-\191]*$', '')
+    end
+    return cjson.encode(kind .. ': ' .. message)
+  end
+  return '"' .. kind .. ': ' .. message .. '"'
 end
 
--- A running task (`was`: its status) is given up, or one that is held. `told`: more fields of the event.
-local function give_up(flow, task, was, attempt, lost, lease, by, told)
+-- A running task (`was`: its status) is given up, or one that is held. `told`: more fields of the event;
+-- `error`: why, where it is known (the list of a map may tell it of an item).
+local function give_up(flow, task, was, attempt, lost, lease, by, told, error)
+  if error and has_flag(flow, HAS_ITEMS) then
+    set(flow, reason_field(task), reason_of(error))
+  end
   set_state(flow, task, GIVEN_UP_STATE, attempt, lost, lease)
-  count_closed(flow)
+  flow.left = flow.left - 1
+  flow.done = flow.done + 1
   set_flag(flow, HAS_GIVEN_UP, true)
   append('{"type":"task.given_up' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"was":' .. was .. ',"by":"' .. by .. '"' .. told
@@ -37,28 +56,9 @@ end
 
 -- The task is passed over because its definition says so.
 local function pass_failed(flow, task, was, attempt, lost, lease, stand_in, error, told)
-  -- The first line of an error's message (JSON), as JSON text.
-  local function reason_of(error)
-    local kind, message = match(error, '^{"type":"([^"]*)","message":"(.*)$')
-    if not kind then
-      return '""'
-    end
-    message = string.gsub(message, '",".*$', '')
-    message = string.gsub(string.gsub(message, '"}$', ''), '\\n.*$', '')
-    if #message > MOST_REASON or string.find(message, '[\\"]') then
-      local told, decoded = pcall(cjson.decode, error)
-      message = told and type(decoded) == 'table' and tostring(decoded.message) or ''
-      message = match(message, '^[^\n]*')
-      if #message > MOST_REASON then
-        message = string.gsub(sub(message, 1, MOST_REASON), '[\192-\255][\128-\191]*$', '')
-      end
-      return cjson.encode(kind .. ': ' .. message)
-    end
-    return '"' .. kind .. ': ' .. message .. '"'
-  end
-
   set_state(flow, task, stand_in == '' and IGNORE or WITH_RESULT_STATE, attempt, lost, lease)
-  count_closed(flow)
+  flow.left = flow.left - 1
+  flow.done = flow.done + 1
   append('{"type":"task.ignored' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"was":' .. was .. ',"by":"on_failure","reason":' .. reason_of(error)
     .. (stand_in == '' and '' or ',"result":' .. stand_in) .. told
@@ -88,7 +88,7 @@ local function fail_for_good(flow, task, attempt, lost, lease, error, keep, more
   end
   if on_failure == 'give_up' then
     give_up(flow, task, RUNNING, attempt, lost, keep, 'on_failure', ',"attempt":' .. attempt .. ',"lease":"'
-      .. lease .. '","error":' .. error .. more)
+      .. lease .. '","error":' .. error .. more, error)
   elseif on_failure == 'pass' then
     pass_failed(flow, task, RUNNING, attempt, lost, keep, stand_in, error, ',"error":' .. error .. more)
   else
@@ -105,7 +105,8 @@ end
 local function hold_waiting(flow, task, attempt, lost, error)
   local on_failure, stand_in = on_failure_of(flow, task)
   if on_failure == 'give_up' then
-    give_up(flow, task, SUSPEND, attempt, lost, NO_LEASE, 'on_failure', ',"attempt":' .. attempt)
+    give_up(flow, task, SUSPEND, attempt, lost, NO_LEASE, 'on_failure', ',"attempt":' .. attempt,
+      error)
   elseif on_failure == 'pass' then
     pass_failed(flow, task, SUSPEND, attempt, lost, NO_LEASE, stand_in, error, '')
   elseif flow.ruled then

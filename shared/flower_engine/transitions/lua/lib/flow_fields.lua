@@ -61,7 +61,7 @@ local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
 -- follows its failure (absent: "ready", and it is held; model/task_rules.py); how its dependencies stand
 -- (absent: none has ended; see edges.lua); those of its dependents that start when it fails, "2,3" (absent:
 -- none); in a flow that was put back, when it is given up. Of a map: the first of its items and how many they
--- are, "5 100" (absent: it is to be expanded).
+-- are, "5 100" (absent: it is to be expanded). Where a map has items: why one was given up, as JSON text.
 local function message_field(task) return 'm' .. task end
 local function lane_field(task) return 'l' .. task end
 local function dependents_field(task) return 'd' .. task end
@@ -81,6 +81,7 @@ local function edges_field(task) return 'e' .. task end
 local function watchers_field(task) return 'f' .. task end
 local function given_up_field(task) return 'h' .. task end
 local function items_field(task) return 'k' .. task end
+local function reason_field(task) return 'z' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its
 -- retry is due, or what it awaits of the world, see awaiting.lua. In a flow with rules the kind of an end

@@ -88,6 +88,10 @@ local function by_maps(flow)
       end
       forgotten[#forgotten + 1] = items_field(digits(map))
       flow.tasks[map].items = nil
+      if flow.tasks[map].rules and match(flow.tasks[map].rules, '^tolerated ') then
+        flow.tasks[map].rules = string.gsub(flow.tasks[map].rules, '^tolerated %d+', 'ready 0')
+        set(flow, rules_field(digits(map)), flow.tasks[map].rules)
+      end
     end
     if #forgotten > 0 then
       call_chunked('HDEL', flow.key, forgotten, CHUNK)

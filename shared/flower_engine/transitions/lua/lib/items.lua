@@ -4,7 +4,7 @@
 -- behind the last task, where nobody looks (field "Z": "<map> <who> <first> <how many so far> <ms>"); with
 -- the last step they are counted, and are tasks as others, before a map that waits for them. They go to
 -- their lanes in bounded steps.
--- needs: base, flow_fields, flows, kept_results, ready, statuses
+-- needs: base, flow_fields, flows, kept_results, limits, ready, statuses
 
 -- The results of items, of the text of their field ("-": it has none).
 local function results_of_items(flow, text)
@@ -20,6 +20,38 @@ local function results_of_items(flow, text)
     end
   end
   return results
+end
+
+-- How many of what a map waited for were given up, where its flow has rules.
+local function given_up_of(flow, task)
+  local edges = flow[edges_field(task)] or call('HGET', flow.key, edges_field(task))
+  return match(edges or '', '^%d+ %d+ %d+ (%d+)') or '0'
+end
+
+-- How the items of a map have ended, "3" or "9n" for example, and why those that were given up did (JSON
+-- texts; "": it is none).
+local function ends_of_items(flow, text)
+  local first, count = match(text, '^(%d+) (%d+)$')
+  local names, ends, reasons = {}, {}, {}
+  for index = 1, tonumber(count) do
+    local item = digits(first + index - 1)
+    names[2 * index - 1], names[2 * index] = state_field(item), reason_field(item)
+  end
+  local found = values_of(flow, names)
+  for index = 1, tonumber(count) do
+    ends[index] = match(found[2 * index - 1] or NEVER, '^%d+%a?')
+    reasons[index] = ends[index] == GIVEN_UP_STATE and found[2 * index] or ''
+  end
+  return ends, reasons
+end
+
+-- A map (`text`: that of its field) that was held, because too many of its items were given up, is held no
+-- more.
+local function let_items_start(flow, text)
+  local lane = text and call('HGET', flow.key, lane_field(match(text, '^%d+')))
+  if lane then
+    free_window(lane)
+  end
 end
 
 -- Pushes up to `most` items from that index (from 1) on, if they wait; the index to go on from, or nil.

@@ -1,8 +1,9 @@
 -- Lanes: where ready tasks wait. A lane is named
 --   "<queue>:<priority>:<workflow>[/<fair key>]:[!]<program>[@<versions>][*<units>]
---   [/<workflow's key>[/<program's key>]]"
--- up to the last ":" is its share, which fairness serves; see suspects.lua for "!", misfits.lua for "@".
--- needs: base, keys
+--   [/<workflow's key>[/<program's key>[/<window>]]]"
+-- up to the last ":" is its share, which fairness serves; see suspects.lua for "!", misfits.lua for "@". The
+-- window is that of the map whose item a task is, see limits.lua; where one is met there is flow control.
+-- needs: base, flow_control, keys
 -- layer: 2
 
 local lanes = {}
@@ -17,7 +18,11 @@ local function lane_of(name)
       workflow = workflow, program = program, units = 1 }
     if rest ~= '' then
       lane.units = tonumber(match(rest, '^%*(%d+)') or 1)
-      lane.workflow_key, lane.program_key = match(rest, '/([^/]*)/?(.*)$')
+      lane.workflow_key, lane.program_key = match(rest, '/([^/]*)/?([^/]*)')
+      lane.window = match(rest, '/[^/]*/[^/]*/(.+)$')
+      if lane.window and not has_control then
+        begin_control()
+      end
     end
     lanes[name] = lane
   end

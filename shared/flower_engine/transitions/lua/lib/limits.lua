@@ -3,10 +3,12 @@
 --   wk:<workflow> | pk:<program>                 units at once for each key: wk:<workflow>/<key>
 --   f:<workflow>  "<flows at once> <queue | reject | cancel_oldest | skip> <count suspended ones: 0 | 1>"
 --   v:<workflow>  its stride, STRIDE / weight       x:<program>  its strikes (see strikes.lua)
+-- Of a map "m:<most>[t].<flow>.<map>" limits the items that run at once ("-": it does not); its name says it
+-- all. With "t" no item starts while the map is held because too many were given up.
 -- "running" counts by name what runs, in units; it moves together with leases. rate:<name> says when what
 -- started: "<ms>:<starts>,...", in slices of a hundredth of the time, each counted as of its end, so that
 -- never more than allowed start within any such time.
--- needs: base, engine_time, flow_control, keys, lanes
+-- needs: base, engine_time, flow_control, flow_fields, keys, lanes, statuses
 -- layer: 2
 local SLICES = 100
 local limits_by_name, limit_names = {}, {}
@@ -29,9 +31,15 @@ end
 
 local function limit_of(name)
   local limit = limits_by_name[name]
-  if limit == nil then
-    limit = read_limit(name, call('HGET', limits_key(), match(name, '^[^/]*')))
+  if limit ~= nil then
+    return limit
+  elseif sub(name, 1, 2) ~= 'm:' then
+    return read_limit(name, call('HGET', limits_key(), match(name, '^[^/]*')))
   end
+  local most, tolerant, id, map = match(name, '^m:([^t.]+)(t?)%.([^.]+)%.(%d+)$')
+  local state = tolerant == 't' and call('HGET', flow_key(id), state_field(map))
+  limit = read_limit(name, most .. ' - - ' .. (state and match(state, STATE) == SUSPEND and '1' or '0'))
+  limit.counts_items = true
   return limit
 end
 
@@ -64,6 +72,9 @@ local function limits_of(lane)
   for _, name in ipairs(names) do
     found[#found + 1] = limits_by_name[name] or nil
   end
+  if lane.window then
+    found[#found + 1] = limit_of('m:' .. lane.window)
+  end
   lane.limits = found
   return found
 end
@@ -85,6 +96,8 @@ end
 local function room_in(limit, units)
   if limit.paused then
     return 0
+  elseif limit.counts_items then
+    units = 1
   end
   local room = math.huge
   if limit.max then
@@ -114,7 +127,7 @@ local freed = {}
 local function count_running(lane, count)
   for _, limit in ipairs(limits_of(lane)) do
     if limit.used then
-      limit.used = limit.used + count * lane.units
+      limit.used = limit.used + count * (limit.counts_items and 1 or lane.units)
       limit.is_changed = true
       if count < 0 then
         freed[limit.name] = limit
@@ -123,6 +136,16 @@ local function count_running(lane, count)
     if limit.rate and count > 0 then
       limit.started = limit.started + count
     end
+  end
+end
+
+-- The map of which a task of this lane (its name) is an item is held no more: its items may start.
+local function free_window(name)
+  local window = lane_of(name).window
+  if window then
+    local limit = limit_of('m:' .. window)
+    limit.paused = false
+    freed[limit.name] = limit
   end
 end
 

@@ -30,6 +30,7 @@ local function push(lane, flow, task)
   end
   local list = pushed[lane]
   if not list then
+    lane_of(lane) -- a window is known then
     list = { lowest = 2 ^ 53 }
     pushed[lane] = list
     pushed_lanes[#pushed_lanes + 1] = lane

@@ -1,6 +1,6 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
--- needs: awaiting, base, edges, flow_fields, flows, kept_results, keys, limits, ready, statuses, suspects
--- needs: timers, tree_notes
+-- needs: awaiting, base, edges, flow_fields, flows, items, kept_results, keys, limits, ready, statuses
+-- needs: suspects, timers, tree_notes
 local WHOLE_STEP = 250 -- tasks read by one command
 
 -- Takes the flow's notes of wide fan-outs off the list (see release.lua): what they had still to count is
@@ -270,6 +270,9 @@ local function reopen(flow, again)
       end
       if not known.keeps_child then
         leave_held(flow, text, known)
+      end
+      if known.items and known.status == SUSPEND then
+        let_items_start(flow, digits(known.items.first))
       end
       if known.status == FINISH then
         forgotten[#forgotten + 1] = progress_field(text)

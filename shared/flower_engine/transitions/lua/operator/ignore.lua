@@ -1,7 +1,7 @@
 #!lua
 -- ignore: an operator passes over waiting, retrying or suspended tasks; their dependents go on.
--- needs: awaiting, base, flow_fields, flows, kept_results, operation, places, ready, release, statuses
--- needs: timers, tree_notes, whole_flow, whole_rules
+-- needs: awaiting, base, flow_fields, flows, items, kept_results, operation, places, ready, release
+-- needs: statuses, timers, tree_notes, whole_flow, whole_rules
 --
 -- Guarantees: each task leaves where it waits, becomes Ignore and frees its dependents together with its
 --   event; the flow ends with the last one. Refused as a whole where a task is running or final, or where
@@ -104,6 +104,7 @@ for index, known in ipairs(tasks) do -- all of them before any is released: they
     end
   else
     leave_child_of(flow.id, known.task, known.attempt, known.lease)
+    let_items_start(flow, has_flag(flow, HAS_ITEMS) and call('HGET', flow.key, items_field(known.task)))
   end
   set_state(flow, known.task, flow.ruled and result ~= '' and WITH_RESULT_STATE or IGNORE, known.attempt,
     known.lost, NO_LEASE)

@@ -1,7 +1,7 @@
 #!lua
 -- rerun: tasks run again from the start; a flow that had ended is under way again.
--- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, kept_children, operation
--- needs: places, statuses, whole_data, whole_flow, whole_rules
+-- needs: awaiting, base, bodies, cleanup, edges, flow_fields, flows, gone_items, kept_children, lanes
+-- needs: operation, places, statuses, whole_data, whole_flow, whole_rules
 --
 -- Guarantees: what runs again, and what waits behind it, waits together with the event; attempts count on.
 --   Refused as a whole where a selected task runs or waits already, where a dependent runs on a result that
@@ -243,11 +243,13 @@ end
 local function lane_with_keys(name, message)
   local share, program = match(name, '^([^:]*:[^:]*:[^:/]*)[^:]*(:[^/]*)')
   local name_with = share .. (message.fair_key == '' and '' or '/' .. message.fair_key) .. program
-  if message.workflow_key == '' and message.program_key == '' then
+  local window = lane_of(name).window
+  if message.workflow_key == '' and message.program_key == '' and not window then
     return name_with
   end
   return name_with .. '/' .. message.workflow_key
-    .. (message.program_key == '' and '' or '/' .. message.program_key)
+    .. (message.program_key == '' and not window and '' or '/' .. message.program_key)
+    .. (window and '/' .. window or '')
 end
 
 begin_data(flow, bodies, again)

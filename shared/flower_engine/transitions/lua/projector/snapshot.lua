@@ -68,6 +68,7 @@ local function told(known, message, failures, progress, policy, result, votes)
     .. (known.status == RUNNING and worker_of(lane, known.lease) or '')
     .. (lane.units > 1 and ',"units":' .. digits(lane.units) or '') .. named('fair_key', fair_key)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
+    .. named('window', lane.window)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
     .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. told_rules(known)
     .. (known.items and ',"items":[' .. digits(known.items.first) .. ','

@@ -45,7 +45,7 @@ for index = 6, #ARGV do
     end
   end
 end
-if has_control and call('EXISTS', limits_key(), boards_key()) == 0 then
+if has_control and call('EXISTS', limits_key(), boards_key(), running_key()) == 0 then
   end_control()
 end
 

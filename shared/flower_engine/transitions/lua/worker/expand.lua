@@ -8,17 +8,19 @@
 --   come together with their event, and the map waits for them. At most RELEASE_STEP go to their lanes at
 --   once. Safe to send twice.
 -- ARGV: generation, who expands (JSON), "<flow>:<task>", attempt, a name for this expansion, lane of the map
---   as it was read, policy of the items ("": none), how many items, how many of them were sent before, fields
---   of the event behind "first" (JSON; "": more items are to be sent), most tasks of a flow, then for each
---   item: its message, its lane
+--   as it was read, in three lines: policy of the items ("": none), their rules ("": none; see edges.lua),
+--   those of the map with its items ("": as they are); how many items, how many of them were sent before,
+--   fields of the event behind "first" (JSON; "": more items are to be sent), most tasks of a flow, then for
+--   each item: its message, its lane
 -- Reply: {"ok"} | {"more"} | {"stale"}: somebody was first, or it is not to be expanded any more |
 --   {"busy"}: somebody else is at it | {"anew"}: begin with the first item | {"many", tasks}: the flow would
 --   have more tasks than it may | {"lost"}. Cost: linear in the items of the step; the last one in all items.
-local generation, by, member, wanted, name, lane, policy, items, before, told, most = unpack(ARGV, 1, 11)
+local generation, by, member, wanted, name, lane, alike, items, before, told, most = unpack(ARGV, 1, 11)
 if current_generation ~= generation then
   return { 'lost' }
 end
 local count = tonumber(items)
+local policy, rules, map_rules = match(alike, '^([^\n]*)\n([^\n]*)\n(.*)$')
 local PATIENCE_MS = 2000 -- nobody else begins within it
 local id, task = split_member(member)
 local flow, state, now_lane = load_task(id, task, lane_field(task))
@@ -56,6 +58,10 @@ for index = 12, #ARGV, 2 do
   if policy ~= '' then
     fields[n + 9], fields[n + 10] = policy_field(item), policy
   end
+  if rules ~= '' then
+    fields[#fields + 1] = rules_field(item)
+    fields[#fields + 1] = rules
+  end
   sent = sent + 1
 end
 if told == '' or sent ~= count then
@@ -76,6 +82,9 @@ local function wait_for_items()
   set(flow, dependents_field(task), (dependents or '') .. '<' .. read .. (is_long and '!' or ''))
   set(flow, items_field(task), digits(first) .. ' ' .. digits(count))
   set(flow, open_field(task), digits(count))
+  if map_rules ~= '' then
+    set(flow, rules_field(task), map_rules)
+  end
   set_state(flow, task, WAIT, attempt, lost, NO_LEASE)
   if not has_flag(flow, HAS_ITEMS) then
     set_flag(flow, HAS_ITEMS, true)

@@ -1,0 +1,74 @@
+"""Maps with windows and keys: what their golden events mean."""
+
+import msgspec
+
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowSnapshot,
+    SnapshotMessage,
+    SnapshotTask,
+    TaskExpanded,
+)
+
+MEANINGS: dict[str, AnyEvent] = {
+    "task.expanded/*-window": TaskExpanded(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=3,
+        task=1,
+        attempt=1,
+        by="w1",
+        workflow="etl",
+        first=2,
+        name="n",
+        item=PlannedTask(
+            seq=0,
+            task_seq=1,
+            program="A",
+            on_failure="give_up",
+            window="1t.00000000-0000-7000-8000-000000000001.1",
+        ),
+        values=(
+            msgspec.Raw(b'"a"'),
+            msgspec.Raw(b'"b"'),
+        ),
+        at=1795942930144,
+    ),
+    "flow.snapshot/*-window": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=4,
+        workflow="etl",
+        order=0,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=1,
+                    program="@map",
+                    parameters={"over": ["a", "b"], "program": "A", "as": "n", "limit": 1, "tolerate": 0.5},
+                ),
+                queue="default",
+                priority=0,
+                attempt=1,
+                items=(
+                    2,
+                    2,
+                ),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", parameters={"n": "a"}, on_failure="give_up"),
+                queue="default",
+                priority=0,
+                dependents=(1,),
+                window="1t.00000000-0000-7000-8000-000000000001.1",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", parameters={"n": "b"}, on_failure="give_up"),
+                queue="default",
+                priority=0,
+                dependents=(1,),
+                window="1t.00000000-0000-7000-8000-000000000001.1",
+            ),
+        ),
+        at=1795942930158,
+    ),
+}
