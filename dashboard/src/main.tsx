@@ -2,6 +2,7 @@ import "./theme.css";
 import "./screens.css";
 import "./rows.css";
 import "./flow/flow.css";
+import "./flow/trees.css";
 import "./audit/audit.css";
 import "uplot/dist/uPlot.min.css"; // of a part that is loaded later, whose styles are not
 import { render } from "preact";

@@ -47,6 +47,8 @@ const PLACES: [string, string][] = [
   ["#/workers", "table tbody tr"],
   ["#/limits", "tbody tr"],
   ["#/audit", "tbody tr"],
+  [`#/flows/${FLOWS.mapped}?task=2`, ".item-list li"],
+  [`#/flows/${FLOWS.tree}?view=tree&task=1`, ".tree-line + ul .tree-line"],
   ["#/hooks", "tbody tr"],
   ["#/hooks/ops", "tbody tr"],
 ];

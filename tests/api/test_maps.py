@@ -6,6 +6,7 @@ import msgspec
 
 from api.serving import RunningApi, details
 from flower_cli.commands.show import print_flow
+from flower_engine.model.flow_table import FlowTable
 from flower_engine.runtime.deciding import Decider
 from scripts.engine import Engine
 
@@ -106,4 +107,21 @@ async def test_a_map_is_given_no_parameters_but_those_of_its_flow(own_api: Runni
         flow = reply.raise_for_status().json()["taskFlowId"]
         await Decider(engine.client, engine.partition, "w1").run_once()
         assert [task["parameters"].get("file") for task in own_api.flow(flow)["tasks"][1:]] == [1, 2]
+        await engine.check()
+
+
+async def test_items_are_not_drawn_and_whoever_watches_is_told_of_which_map_they_are(
+    own_api: RunningApi,
+) -> None:
+    async with own_api.engine() as engine:
+        flow = await expanded(own_api, engine)
+        layout = own_api.client.get(f"/flows/{flow}/layout").json()
+        assert (layout["layers"], layout["layer"]) == (3, [0, 1, 2, -1, -1, -1])
+        assert layout["edges"] == [1, 2, 2, 3]
+        table = FlowTable()
+        for event in await engine.events():
+            table.add(event)
+        plan = table.plan()
+        assert (plan.item_of, plan.item_index) == ([0, 0, 0, 2, 2, 2], [0, 0, 0, 0, 1, 2])
+        assert (plan.parent, plan.trunk) == (None, None)
         await engine.check()

@@ -58,6 +58,23 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         task("a", "read_rows", parameters=given),
         task("x" * 128, "load", ["a"], parameters={"broken": True, "table": HOSTILE}),
     ])  # fmt: skip
+    define(client, "resize-images", [
+        task("find", "find_images", parameters={"count": 60}),
+        task("resize", "@map", ["find"], parameters={
+            "over": {"$from": "find"}, "program": "resize", "as": "image", "parameters": {"width": 800},
+        }),
+        task("publish", "nothing", ["resize"]),
+    ])  # fmt: skip
+    define(client, "ledger", [task("read", "read_rows"), task("post", "load", ["read"])])
+    define(client, "region", [
+        task("rates", "read_rows"),
+        task("book", "@flow", ["rates"], parameters={"workflow": "ledger"}),
+    ])  # fmt: skip
+    define(client, "close-books", [
+        task("north", "@flow", parameters={"workflow": "region"}),
+        task("south", "@flow", parameters={"workflow": "region"}),
+        task("sum_up", "until_told", ["north", "south"], parameters={"file": str(folder / "told")}),
+    ])  # fmt: skip
     define(client, "large", large(LARGE))
     define(client, "export-nothing", [task("tick", "nothing")])
     soon = datetime.now(UTC) + timedelta(seconds=6)
@@ -72,6 +89,8 @@ def seed(client: httpx.Client, folder: Path) -> dict[str, str]:
         "hostile": register(client, HOSTILE),
         "given_up": register(client, "import-prices"),
         "approval": register(client, "refund"),
+        "mapped": register(client, "resize-images"),
+        "tree": register(client, "close-books"),
         "failed": register(client, "nightly-sales"),
         "running": register(client, "import-orders"),
     }

@@ -57,3 +57,23 @@ def nothing(**_more: Any) -> None:
 def take_stock(**_more: Any) -> None:
     """Fails for good."""
     raise Fatal("nothing is left of item 17")
+
+
+@program("find_images")
+def find_images(count: int = 60) -> list[str]:
+    """Names of so many images."""
+    return [f"image-{number}.jpg" for number in range(count)]
+
+
+@program("resize")
+def resize(image: str, width: int) -> str:
+    """Fails for good for one of thirteen."""
+    _log.info("%s to %d", image, width)
+    if hash_of(image) % 13 == 7:
+        raise Fatal(f"{image} is no image")
+    return f"small-{image}"
+
+
+def hash_of(image: str) -> int:
+    """The number in its name."""
+    return int("".join(filter(str.isdigit, image)))

@@ -30,7 +30,7 @@ export function DagCanvas({ live, chosen, onChoose }: Props) {
     if (layout !== null && width > 0 && view.peek() === null) {
       const first = fitted(layout, width, height);
       const task = marked.peek();
-      view.value = task === null ? first : showing(layout, first, task, width, height);
+      view.value = task === null ? first : showing(layout, first, live.drawnAs(task), width, height);
     }
     const seen = view.value;
     void live.frame.value;
@@ -51,7 +51,7 @@ export function DagCanvas({ live, chosen, onChoose }: Props) {
     const layout = live.layout.peek();
     const seen = view.peek();
     if (chosen === null || layout === null || seen === null) return;
-    view.value = showing(layout, seen, chosen, size.peek().width, size.peek().height);
+    view.value = showing(layout, seen, live.drawnAs(chosen), size.peek().width, size.peek().height);
   }, [chosen, live, size, view]);
 
   const zoom = (by: number, x = size.peek().width / 2, y = size.peek().height / 2) => {

@@ -4,6 +4,7 @@ import { STAGE_PATHS, type Stage } from "../lib/statuses.ts";
 import type { Layout } from "../lib/types.ts";
 import { coloursOf, shortened } from "../ui/painting.ts";
 import { BOX, type Bounds, boxAt, type View } from "./dag-view.ts";
+import { type Counts, countsOf, endedOf, ITEM_STAGES, totalOf } from "./item-counts.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 const paths = new Map<Stage, Path2D>();
@@ -37,6 +38,7 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
     right: (width - view.x) / view.scale,
     bottom: (height - view.y) / view.scale,
   };
+  const drawn = chosen === null ? null : live.drawnAs(chosen);
   context.lineWidth = 1.25;
   const lanes = lanesOf(layout);
   for (const isNear of [false, true]) {
@@ -45,7 +47,7 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
     for (let at = 0; at < layout.edges.length; at += 2) {
       const from = layout.edges[at] ?? 0;
       const to = layout.edges[at + 1] ?? 0;
-      if (isNear !== (chosen !== null && (from === chosen || to === chosen))) continue;
+      if (isNear !== (drawn !== null && (from === drawn || to === drawn))) continue;
       traceEdge(context, layout, lanes, from, to, seen);
     }
     context.stroke();
@@ -53,10 +55,11 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
   context.font = `13px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
   for (let task = 1; task <= live.count; task += 1) {
+    if ((layout.layer[task - 1] ?? 0) < 0) continue; // an item, which its map stands for
     const box = boxAt(layout, task);
     if (box.x > seen.right || box.x + BOX.width < seen.left) continue;
     if (box.y > seen.bottom || box.y + BOX.height < seen.top) continue;
-    paintBox(context, live, task, box, colours, task === chosen, view.scale);
+    paintBox(context, live, task, box, colours, task === drawn, view.scale);
   }
 }
 
@@ -117,6 +120,8 @@ function paintBox(
 ): void {
   const stage = live.stage(task);
   const colour = colours(stage);
+  const items = countsOf(live, task);
+  if (items !== null) paintStack(context, box, colours);
   context.beginPath();
   context.roundRect(box.x, box.y, BOX.width, BOX.height, 6);
   context.fillStyle = colours("panel");
@@ -129,6 +134,7 @@ function paintBox(
   context.lineWidth = isChosen ? 2.5 : 1.25;
   if (stage === "waiting" && !isChosen) context.strokeStyle = colours("line");
   context.stroke();
+  if (items !== null) paintShares(context, box, items, colours);
   if (scale < NAME_SCALE) return;
   context.save();
   context.translate(box.x + 9, box.y + 8);
@@ -143,14 +149,55 @@ function paintBox(
   context.fillStyle = colours(stage === "waiting" ? "muted" : "text");
   const name = live.name(task);
   const row = live.rows[task];
-  const more = row !== undefined && row.attempt > 1 ? `×${row.attempt}` : "";
-  const space = BOX.width - 42 - (more === "" ? 0 : 24);
+  const more =
+    items !== null
+      ? `${endedOf(items)}/${totalOf(items)}`
+      : row !== undefined && row.attempt > 1
+        ? `×${row.attempt}`
+        : "";
+  const space = BOX.width - 42 - (more === "" ? 0 : 10 + context.measureText(more).width);
   context.fillText(shortened(context, name, space), box.x + 31, box.y + BOX.height / 2 + 0.5);
   if (more !== "") {
     context.fillStyle = colours("muted");
     context.textAlign = "right";
     context.fillText(more, box.x + BOX.width - 9, box.y + BOX.height / 2 + 0.5);
     context.textAlign = "left";
+  }
+}
+
+/** Behind the box of a map the edges of others: it stands for many. */
+function paintStack(
+  context: CanvasRenderingContext2D,
+  box: { x: number; y: number },
+  colours: (name: string) => string,
+): void {
+  context.strokeStyle = colours("edge");
+  context.lineWidth = 1;
+  for (const off of [6, 3]) {
+    context.beginPath();
+    context.roundRect(box.x + off, box.y + off, BOX.width, BOX.height, 6);
+    context.fillStyle = colours("bg");
+    context.fill();
+    context.stroke();
+  }
+}
+
+/** How its items stand, as shares of its lower edge. */
+function paintShares(
+  context: CanvasRenderingContext2D,
+  box: { x: number; y: number },
+  items: Counts,
+  colours: (name: string) => string,
+): void {
+  const width = BOX.width - 12;
+  const one = width / totalOf(items);
+  let x = box.x + 6;
+  for (const stage of ITEM_STAGES) {
+    const share = (items[stage] ?? 0) * one;
+    if (share === 0) continue;
+    context.fillStyle = colours(stage);
+    context.fillRect(x, box.y + BOX.height - 5, Math.max(share, stage === "suspended" ? 2 : 0), 2.5);
+    x += share;
   }
 }
 

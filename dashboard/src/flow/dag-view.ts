@@ -61,6 +61,7 @@ export function taskAt(layout: Layout, view: View, x: number, y: number): number
   const inX = (x - view.x) / view.scale;
   const inY = (y - view.y) / view.scale;
   for (let task = 1; task <= layout.layer.length; task += 1) {
+    if ((layout.layer[task - 1] ?? 0) < 0) continue; // an item, which its map stands for
     const box = boxAt(layout, task);
     if (inX >= box.x && inX <= box.x + BOX.width && inY >= box.y && inY <= box.y + BOX.height) return task;
   }

@@ -6,7 +6,7 @@ import type { LiveFlow } from "./live-flow.ts";
 import { Operations } from "./operations.tsx";
 import type { PastFlow } from "./past-flow.ts";
 import type { ShownFlow } from "./shown-flow.ts";
-import { VIEWS, type ViewName } from "./views.ts";
+import { type ViewName, viewsOf } from "./views.ts";
 
 interface Props {
   live: LiveFlow;
@@ -38,6 +38,18 @@ export function FlowHead({ live, past, view, task }: Props) {
   return (
     <div class="bar flow-head">
       <h1>
+        {plan.parent && (
+          <>
+            <a
+              class="up muted"
+              href={hrefOf(["flows", plan.parent], { task: plan.parentTask ?? null })}
+              title="The flow of which this one does a task"
+            >
+              ↑ {plan.parent.slice(0, 8)}
+            </a>
+            {" / "}
+          </>
+        )}
         <a class="up" href={hrefOf(["flows"], { taskId: plan.taskId })} title="All flows of this workflow">
           <bdi>{plan.taskId}</bdi>
         </a>
@@ -68,7 +80,7 @@ export function FlowHead({ live, past, view, task }: Props) {
       <span class="grow" />
       {past === null && <Operations live={live} task={task} />}
       <nav class="segments" aria-label="How tasks are shown">
-        {VIEWS.map(([name, word]) => (
+        {viewsOf(live).map(([name, word]) => (
           <a
             key={name}
             href={withQuery({ view: name === "graph" ? null : name })}

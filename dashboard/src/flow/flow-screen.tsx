@@ -7,6 +7,7 @@ import { hrefOf, replaceQuery, route } from "../lib/route.ts";
 import { Compare } from "./compare.tsx";
 import { DagCanvas } from "./dag-canvas.tsx";
 import { FlowHead } from "./flow-head.tsx";
+import { FlowTree } from "./flow-tree.tsx";
 import { Gantt } from "./gantt.tsx";
 import { History } from "./history.tsx";
 import { LiveFlow } from "./live-flow.ts";
@@ -15,7 +16,7 @@ import type { ShownFlow } from "./shown-flow.ts";
 import { TaskList } from "./task-list.tsx";
 import { TaskPane } from "./task-pane.tsx";
 import { TimeBar } from "./time-bar.tsx";
-import { VIEWS, type ViewName } from "./views.ts";
+import { VIEWS, type ViewName, viewsOf } from "./views.ts";
 
 export function FlowScreen({ id }: { id: string }) {
   const live = useSignal<LiveFlow | null>(null);
@@ -43,7 +44,8 @@ function Shown({ live }: { live: LiveFlow }) {
   useEffect(() => {
     const step = (by: number) => choose(Math.max(1, Math.min(live.count, (chosen ?? 0) + by)));
     const turn = () => {
-      const next = VIEWS[(VIEWS.findIndex(([name]) => name === view) + 1) % VIEWS.length]?.[0] ?? "graph";
+      const all = viewsOf(live);
+      const next = all[(all.findIndex(([name]) => name === view) + 1) % all.length]?.[0] ?? "graph";
       replaceQuery({ view: next === "graph" ? null : next });
     };
     return bindKeys([
@@ -92,6 +94,7 @@ function Main({ live, past, view, chosen, onChoose }: MainProps) {
       {view === "list" && <TaskList live={shown} chosen={chosen} onChoose={onChoose} />}
       {view === "gantt" && <Gantt live={live} past={past} chosen={chosen} onChoose={onChoose} />}
       {view === "history" && <History live={live} />}
+      {view === "tree" && <FlowTree live={live} />}
       {view === "compare" && <Compare live={live} past={past} chosen={chosen} onChoose={onChoose} />}
     </section>
   );

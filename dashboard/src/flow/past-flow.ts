@@ -12,11 +12,13 @@ const STATUS: Partial<Record<Stage, number>> = {
   ignored: 9,
   nottaken: 9,
   cancelled: 9,
+  vanished: 9,
 };
 const ENDED_AS: Partial<Record<Stage, string>> = {
   ignored: "p",
   nottaken: "n",
   cancelled: "c",
+  vanished: "v",
   givenup: "x",
 };
 
@@ -27,7 +29,7 @@ export class PastFlow extends ShownFlow {
   readonly flow;
   readonly layout;
   readonly problem = fixed<string | null>(null);
-  readonly rows: TaskRow[] = [];
+  readonly rows: (TaskRow | undefined)[] = [];
   override readonly at: string;
   readonly step: number;
   readonly ms: number;
@@ -41,7 +43,9 @@ export class PastFlow extends ShownFlow {
     this.plan = fixed<FlowPlan | null>(plan);
     this.layout = fixed(layout);
     this.rows.length = 1;
-    for (let task = 1; task <= plan.dependsOn.length; task += 1) this.rows.push(rowOf(timeline, task, step));
+    for (let task = 1; task <= plan.dependsOn.length; task += 1) {
+      this.rows.push(rowOf(timeline, task, step, Boolean(plan.itemOf?.[task - 1])));
+    }
     this.flow = fixed<FlowRow | null>(flowOf(this.rows, timeline, step));
     this.frame = fixed(step);
   }
@@ -52,12 +56,15 @@ export class PastFlow extends ShownFlow {
   }
 }
 
-function rowOf(timeline: Timeline, task: number, step: number): TaskRow {
+/** Undefined: of an item, before it came. */
+function rowOf(timeline: Timeline, task: number, step: number, isItem: boolean): TaskRow | undefined {
   let stage: Stage = "waiting";
   let fromMs = 0;
   let attempt = 0;
   let startedMs: number | null = null;
+  let isThere = false;
   for (const [now, from] of timeline.parts(task, step)) {
+    isThere = true;
     stage = now;
     fromMs = from;
     if (now === "running" || now === "awaiting") {
@@ -65,6 +72,7 @@ function rowOf(timeline: Timeline, task: number, step: number): TaskRow {
       startedMs = from;
     }
   }
+  if (isItem && !isThere) return undefined;
   const status = STATUS[stage] ?? 0;
   return {
     task,
@@ -119,7 +127,7 @@ function flowOf(rows: readonly (TaskRow | undefined)[], timeline: Timeline, step
   let endingMs: number | null = null;
   for (const [stage, from] of timeline.parts(0, step)) endingMs = stage === "ending" ? from : null;
   return {
-    status: statusOf(rows.length - 1, waiting, running, suspended, wasCancelled),
+    status: statusOf(rows.filter(Boolean).length, waiting, running, suspended, wasCancelled),
     version: 0,
     waiting,
     running,

@@ -27,7 +27,26 @@ export abstract class ShownFlow {
 
   name(task: number): string {
     const plan = this.plan.peek();
+    const map = this.mapOf(task);
+    if (map !== null) return `${this.name(map)}[${plan?.itemIndex?.[task - 1]}]`;
     return plan?.names[task - 1] ?? plan?.programs[task - 1] ?? String(task);
+  }
+
+  /** Of an item its map; null: it is none. */
+  mapOf(task: number): number | null {
+    return this.plan.peek()?.itemOf?.[task - 1] || null;
+  }
+
+  /** The task that stands for it in the graph: of an item its map. */
+  drawnAs(task: number): number {
+    const map = this.mapOf(task);
+    return map === null ? task : this.drawnAs(map);
+  }
+
+  /** Whether it is in a tree of flows. */
+  get isInTree(): boolean {
+    const plan = this.plan.peek();
+    return Boolean(plan?.parent) || (plan?.programs.includes("@flow") ?? false);
   }
 
   /** The tasks that wait for one. */

@@ -8,7 +8,10 @@ import { iso, moment } from "../lib/times.ts";
 import type { TaskDetail, TaskRow } from "../lib/types.ts";
 import { notTakenWords } from "../lib/wait-words.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
+import { ChildFlows } from "./child-flows.tsx";
 import { GivenParameters } from "./given-parameters.tsx";
+import { countsOf, totalOf } from "./item-counts.ts";
+import { MapItems } from "./map-items.tsx";
 import type { ShownFlow } from "./shown-flow.ts";
 import { Attempts } from "./task-attempts.tsx";
 import { TaskErrorView } from "./task-error.tsx";
@@ -51,14 +54,38 @@ export function TaskPane({ live, task, onClose }: Props) {
     };
   }, [live, task, moved, detail, problem]);
   const stage = live.stage(task);
-  const isLog = route.value.query.get("tab") === "log";
+  const map = live.mapOf(task);
+  const items = countsOf(live, task);
+  const isMap = live.plan.value?.programs[task - 1] === "@map";
+  const isFlow = live.plan.value?.programs[task - 1] === "@flow";
+  const tabs: readonly [string, string | null][] = isMap
+    ? [
+        [items === null ? "Items" : `Items (${totalOf(items).toLocaleString()})`, "items"],
+        ["Details", null],
+      ]
+    : isFlow
+      ? [["Details", null]]
+      : [
+          ["Details", null],
+          ["Log", "log"],
+        ];
+  const asked = route.value.query.get("tab") ?? (isMap && items !== null ? "items" : null);
+  const tab = tabs.some(([, key]) => key === asked) ? asked : null;
   const shown = detail.value;
   return (
     <aside class="pane" aria-label={`Task ${live.name(task)}`}>
       <div class="pane-head">
         <StatusMark stage={stage} />
         <h2>
-          <bdi>{live.name(task)}</bdi>
+          {map !== null && (
+            <>
+              <button type="button" class="link" onClick={() => replaceQuery({ task: map, tab: null })}>
+                <bdi>{live.name(map)}</bdi>
+              </button>
+              {" › "}
+            </>
+          )}
+          <bdi>{map === null ? live.name(task) : `item ${live.plan.value?.itemIndex?.[task - 1]}`}</bdi>
         </h2>
         <span class="muted">{STAGE_WORDS[stage]}</span>
         <span class="grow" />
@@ -67,13 +94,13 @@ export function TaskPane({ live, task, onClose }: Props) {
         </button>
       </div>
       <div class="tabs" role="tablist">
-        {(["Details", "Log"] as const).map((name) => (
+        {tabs.map(([name, key]) => (
           <button
-            key={name}
+            key={key}
             type="button"
             role="tab"
-            aria-selected={isLog === (name === "Log")}
-            onClick={() => replaceQuery({ tab: name === "Log" ? "log" : null })}
+            aria-selected={tab === key}
+            onClick={() => replaceQuery({ tab: key ?? (isMap ? "details" : null) })}
           >
             {name}
           </button>
@@ -84,15 +111,16 @@ export function TaskPane({ live, task, onClose }: Props) {
           {problem.value}
         </p>
       )}
-      {isLog ? (
-        <TaskLog key={`${live.id} ${task}`} flow={live.id} task={task} />
-      ) : (
+      {tab === "log" && <TaskLog key={`${live.id} ${task}`} flow={live.id} task={task} />}
+      {tab === "items" && <MapItems live={live} task={task} />}
+      {tab === null && (
         <div class="pane-body">
           {row?.status === 0 && shown?.waitReason && <Why live={live} why={shown.waitReason} />}
           {row?.status === 1 && (row.note !== null || row.fraction !== null) && (
             <Progress fraction={row.fraction} note={row.note} />
           )}
           {row !== undefined && <HowItEnded row={row} detail={shown} live={live} />}
+          {isFlow && <ChildFlows live={live} task={task} />}
           {shown?.error && <TaskErrorView error={shown.error} isPast={row?.status !== 2} />}
           {shown !== null && <Facts detail={shown} live={live} task={task} />}
         </div>
@@ -112,6 +140,7 @@ function HowItEnded({ row, detail, live }: { row: TaskRow; detail: TaskDetail | 
     );
   }
   if (row.status !== 9) return null;
+  if (row.endedAs === "v") return <p>It vanished: its map was expanded anew, and has other items.</p>;
   if (row.endedAs === "n" || row.endedAs === "w") {
     if (!detail?.notTaken) return <p>Not taken, by its rule.</p>;
     return (

@@ -22,7 +22,7 @@ const OF_TASKS: Record<string, Stage> = {
   held: "suspended",
   finished: "finished",
   passedOver: "ignored",
-  vanished: "ignored",
+  vanished: "vanished",
   notTaken: "nottaken",
   cancelled: "cancelled",
   givenUp: "givenup",

@@ -1,5 +1,7 @@
 // How a flow can be looked at, by the word in the address.
-export type ViewName = "graph" | "list" | "gantt" | "history" | "compare";
+import type { ShownFlow } from "./shown-flow.ts";
+
+export type ViewName = "graph" | "list" | "gantt" | "history" | "compare" | "tree";
 
 export const VIEWS: [ViewName, string][] = [
   ["graph", "Graph"],
@@ -7,4 +9,10 @@ export const VIEWS: [ViewName, string][] = [
   ["gantt", "Gantt"],
   ["history", "History"],
   ["compare", "Compare"],
+  ["tree", "Tree"],
 ];
+
+/** Those that make sense for a flow. */
+export function viewsOf(flow: ShownFlow): [ViewName, string][] {
+  return flow.isInTree ? VIEWS : VIEWS.filter(([name]) => name !== "tree");
+}

@@ -22,7 +22,7 @@ export function TaskLinks({ tasks, live }: { tasks: readonly number[]; live: Sho
 
 /** Why a task waits, with links to what it waits for. */
 export function Why({ live, why }: { live: ShownFlow; why: WaitReason }) {
-  const tasks = (why.dependsOn ?? []) as number[];
+  const tasks = (why.dependsOn ?? why.failedItems ?? []) as number[];
   const flows = (why.heldBy ?? []) as string[];
   return (
     <section class="why" aria-label="Why it waits">

@@ -8,6 +8,8 @@ export interface Filters {
   taskId: string;
   status: string[];
   since: string;
+  /** Only those of the tree below this flow. */
+  trunk: string;
 }
 
 const PAGE = 50;
@@ -81,10 +83,11 @@ export class FlowList {
   }
 
   private matches(flow: FlowSummary): boolean {
-    const { taskId, status, since } = this.filters;
+    const { taskId, status, since, trunk } = this.filters;
     const isFailed = status.includes("failed") && flow.status === "Suspend" && flow.finishedTs !== null;
     return (
       (taskId === "" || flow.taskId === taskId) &&
+      (trunk === "" || flow.trunkFlowId === trunk) &&
       (status.length === 0 || status.includes(flow.status.toLowerCase()) || isFailed) &&
       (since === "" || Date.parse(flow.registeredTs) >= Date.parse(since))
     );
@@ -104,6 +107,7 @@ export class FlowList {
     if (this.filters.taskId !== "") query.set("taskId", this.filters.taskId);
     for (const status of this.filters.status) query.append("status", status);
     if (this.filters.since !== "") query.set("since", this.filters.since);
+    if (this.filters.trunk !== "") query.set("trunk", this.filters.trunk);
     if (cursor !== null) query.set("cursor", cursor);
     return `flows?${query}`;
   }

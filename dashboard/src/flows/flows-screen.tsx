@@ -21,25 +21,26 @@ export function FlowsScreen() {
   const taskId = query.get("taskId") ?? "";
   const status = query.getAll("status");
   const since = query.get("since") ?? "";
+  const trunk = query.get("trunk") ?? "";
   const list = useSignal<{ asked: string; opened: FlowList } | null>(null);
-  const asked = JSON.stringify([taskId, status, since]);
+  const asked = JSON.stringify([taskId, status, since, trunk]);
   useEffect(() => {
-    const opened = new FlowList({ taskId, status, since });
+    const opened = new FlowList({ taskId, status, since, trunk });
     list.value = { asked, opened };
     return () => opened.close();
   }, [asked]);
   // The list of what was asked for before is gone at once: keys would choose in it.
   const shown = list.value?.asked === asked ? list.value.opened : null;
-  const isFiltered = taskId !== "" || status.length > 0 || since !== "";
+  const isFiltered = taskId !== "" || status.length > 0 || since !== "" || trunk !== "";
   return (
     <div class="screen">
-      <Bar taskId={taskId} status={status} />
+      <Bar taskId={taskId} status={status} trunk={trunk} />
       {shown !== null && <List list={shown} isFiltered={isFiltered} />}
     </div>
   );
 }
 
-function Bar({ taskId, status }: { taskId: string; status: string[] }) {
+function Bar({ taskId, status, trunk }: { taskId: string; status: string[]; trunk: string }) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(
     () => bindKeys([{ keys: "/", what: "filter by workflow", run: () => input.current?.focus() }]),
@@ -80,6 +81,11 @@ function Bar({ taskId, status }: { taskId: string; status: string[] }) {
           );
         })}
       </fieldset>
+      {trunk !== "" && (
+        <a class="chip" aria-current="true" href={withQuery({ trunk: null })} title="Show all flows">
+          below <span class="mono">{trunk.slice(0, 8)}</span> ×
+        </a>
+      )}
     </div>
   );
 }
@@ -126,7 +132,7 @@ function List({ list, isFiltered }: { list: FlowList; isFiltered: boolean }) {
           <p key={words}>{words}</p>
         ))}
         <p>
-          <a href={withQuery({ taskId: null, status: null, since: null })}>Show all flows</a>
+          <a href={withQuery({ taskId: null, status: null, since: null, trunk: null })}>Show all flows</a>
         </p>
       </div>
     );

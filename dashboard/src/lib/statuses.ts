@@ -11,6 +11,7 @@ export type Stage =
   | "ignored"
   | "nottaken"
   | "cancelled"
+  | "vanished"
   | "ending"
   | "paused";
 
@@ -26,6 +27,7 @@ export const STAGE_WORDS: Record<Stage, string> = {
   ignored: "passed over",
   nottaken: "not taken",
   cancelled: "cut off",
+  vanished: "vanished",
   ending: "ending",
   paused: "paused",
 };
@@ -43,6 +45,7 @@ export const STAGE_PATHS: Record<Stage, string> = {
   ignored: "M3.5 8h9",
   nottaken: "M3 4c4 0 4 8 9 8M9.5 9.5L12.5 12 9.5 14.5",
   cancelled: "M3.5 8h9M8 3.5v9M4.5 4.5l7 7",
+  vanished: "M3.5 8h2M7 8h2M10.5 8h2",
   ending: "M3 5h10M4.5 5l1 8.5h5l1-8.5M6.5 2.5h3",
   paused: "M5.5 3.5v9M10.5 3.5v9",
 };
@@ -53,6 +56,7 @@ const ENDS: Record<string, Stage> = {
   w: "nottaken",
   c: "cancelled",
   x: "givenup",
+  v: "vanished",
 };
 
 export interface Standing {

@@ -17,6 +17,10 @@ export interface FlowSummary {
   endingTs: string | null;
   registeredBy: string | null;
   schedule: string | null;
+  parentFlowId?: string | null;
+  parentTask?: number | null;
+  parentAttempt?: number | null;
+  trunkFlowId?: string | null;
 }
 
 export type StatusWord = "Wait" | "Running" | "Suspend" | "Finish" | "Ignore";
@@ -39,6 +43,12 @@ export interface FlowPlan {
   dependsOn: number[][];
   rules: string[];
   onFailure: string[];
+  /** Of an item its map, else 0; empty: there are no items. */
+  itemOf?: number[];
+  itemIndex?: number[];
+  parent?: string | null;
+  parentTask?: number | null;
+  trunk?: string | null;
 }
 
 export interface FlowRow {

@@ -4,6 +4,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import msgspec
+
 from flower_engine.errors import HistoryDamagedError
 from flower_engine.flows.history import find_entries, find_flow
 from flower_engine.flows.stores import Stores
@@ -25,13 +27,18 @@ class Layouts:
         self._tasks = 0
 
     async def find(self, stores: Stores, flow_id: str) -> DagLayout:
-        """That of a flow.
+        """That of a flow; items of maps are not drawn, their map says how they stand.
 
         Raises:
             UnknownFlowError: there is no such flow.
         """
-        flow = await find_flow(stores, flow_id)
-        return await self.of([task.depends_on for task in flow.tasks])
+        tasks = (await find_flow(stores, flow_id)).tasks
+        drawn = [task.task_exec_seq for task in tasks if task.item_of is None]
+        numbers = {seq: number for number, seq in enumerate(drawn, start=1)}
+        found = await self.of(
+            [[numbers[on] for on in tasks[seq - 1].depends_on if on in numbers] for seq in drawn]
+        )
+        return found if len(drawn) == len(tasks) else _among(found, drawn, len(tasks))
 
     async def of(self, depends_on: Sequence[Sequence[int]]) -> DagLayout:
         """That of tasks which depend on these."""
@@ -46,6 +53,20 @@ class Layouts:
         while self._tasks > _KEPT_TASKS and len(self._kept) > 1:
             self._tasks -= len(self._kept.popitem(last=False)[0])
         return found
+
+
+def _among(found: DagLayout, drawn: Sequence[int], count: int) -> DagLayout:
+    """The layout with the numbers that the tasks have among ``count`` of them."""
+    layer, row = [-1] * count, [0.0] * count
+    for number, seq in enumerate(drawn):
+        layer[seq - 1], row[seq - 1] = found.layer[number], found.row[number]
+    return msgspec.structs.replace(
+        found,
+        layer=layer,
+        row=row,
+        edges=[drawn[number - 1] for number in found.edges],
+        lane_task=[drawn[number - 1] for number in found.lane_task],
+    )
 
 
 async def find_timeline(stores: Stores, flow_id: str) -> FlowTimeline:

@@ -15,7 +15,8 @@ _LANE_NODES, _LEAST_LANE_NODES = 2, 1_000  # for each task, so that it stays lin
 
 
 class DagLayout(msgspec.Struct, frozen=True, rename="camel"):
-    """Of each task, by number: its layer, and its row, which may be negative or lie between two whole ones.
+    """Of each task, by number: its layer (-1: an item of a map, which is not drawn), and its row,
+    which may be negative or lie between two whole ones.
     ``edges``: pairs of numbers, from a dependency to what waits for it, one behind the other.
 
     Edges of a task that pass layers share one lane past the boxes there: that of ``lane_task[n]`` is at the

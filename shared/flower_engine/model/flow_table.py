@@ -71,7 +71,9 @@ class FlowRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class FlowPlan(msgspec.Struct, frozen=True, rename="camel"):
-    """What of a flow stays as it is, but for a rerun with another version; lists by task."""
+    """What of a flow stays as it is, but for a rerun with another version, and items of maps that come; lists
+    by task. ``item_of``: of an item its map, else 0 (empty: there are no items); ``item_index``: its element,
+    from 0 on. A child has its ``parent``, the task of it that awaits it, and the ``trunk`` of their tree."""
 
     task_flow_id: str
     task_id: str
@@ -84,6 +86,11 @@ class FlowPlan(msgspec.Struct, frozen=True, rename="camel"):
     depends_on: list[tuple[int, ...]]
     rules: list[str]
     on_failure: list[str]
+    item_of: list[int] = []
+    item_index: list[int] = []
+    parent: str | None = None
+    parent_task: int | None = None
+    trunk: str | None = None
 
 
 class FlowTable:
@@ -167,6 +174,7 @@ class FlowTable:
         state = self.state
         assert state is not None
         planned = [task.planned for task in state.tasks]
+        has_items = any(one.item for one in planned)
         return FlowPlan(
             task_flow_id=state.flow,
             task_id=state.workflow,
@@ -179,6 +187,11 @@ class FlowTable:
             depends_on=[one.own_dependencies for one in planned],
             rules=[one.rule for one in planned],
             on_failure=[one.on_failure for one in planned],
+            item_of=[one.item[0] if one.item else 0 for one in planned] if has_items else [],
+            item_index=[one.item[1] if one.item else 0 for one in planned] if has_items else [],
+            parent=state.registered.parent or None,
+            parent_task=state.registered.parent_task or None,
+            trunk=state.registered.trunk or None,
         )
 
 
