@@ -59,6 +59,11 @@ test("tasks that failed alike are rerun and ignored in one go, others stay as th
     await page.getByLabel("Why").fill("sold out");
     await page.getByRole("button", { name: "Ignore in 3 flows" }).click();
     await page.getByText("Ignore: 3 flows done, 0 refused").waitFor();
+    for (const flow of flows) await until(async () => (await api<Flow>(`flows/${flow}`)).status === "Finish");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText("Undone in 3 flows").waitFor();
+    for (const flow of flows) {
+      await until(async () => (await api<Flow>(`flows/${flow}`)).status === "Suspend"); // it ran and failed again
+    }
   });
-  for (const flow of flows) await until(async () => (await api<Flow>(`flows/${flow}`)).status === "Finish");
 });

@@ -33,5 +33,12 @@ test("a hook is added, tried, paused, and what it told is kept", async () => {
     await page.locator(".described", { hasText: /· flow.failed$/ }).waitFor();
     await page.getByRole("link", { name: "delivered", exact: true }).click();
     await page.getByText("It told nothing like that.").waitFor();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByText("is given up").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("Hook ops is deleted").waitFor();
+    await page.getByText("No hook yet").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.locator("tbody tr", { hasText: "ops" }).waitFor();
   });
 });

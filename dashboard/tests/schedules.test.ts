@@ -91,5 +91,12 @@ test("a backfill says beforehand which slots it is about, and shows how far it i
     await page.getByText("A backfill of 3 slots is under way").waitFor();
     await page.locator("tbody tr", { hasText: "3/3" }).waitFor();
     await page.locator("tbody tr", { hasText: "finished" }).waitFor();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("Schedule catching-up is deleted").waitFor();
+    const line = page.locator("tbody tr", { hasText: "catching-up" });
+    await line.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await line.waitFor();
   });
 });

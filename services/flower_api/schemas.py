@@ -250,13 +250,22 @@ class BulkRefusal(View):
     detail: str
 
 
+class BulkOperated(View):
+    """A flow for which an operation on many is done; ``tasks``: those that `ignore` passed over."""
+
+    task_flow_id: str
+    tasks: list[int]
+
+
 class BulkResult(View, tag="result", tag_field="kind"):
-    """How an operation on many flows ended; at most 100 refusals are told."""
+    """How an operation on many flows ended; at most 100 refusals are told. ``operated``: the first 1,000
+    flows for which it is done, with the tasks that `ignore` passed over, which an unignore takes back."""
 
     ended: Literal["finished", "stopped"]
     done: int
     refused: int
     refusals: list[BulkRefusal]
+    operated: list[BulkOperated] = msgspec.field(default_factory=list)
 
 
 class TasksPage(View, omit_defaults=True):

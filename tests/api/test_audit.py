@@ -11,6 +11,7 @@ from api.serving import RunningApi, details
 from flower_engine.client import Client
 from flower_engine.projection.database import connect
 from flower_engine.projection.read.acts import ActFilter, list_acts
+from flower_engine.runtime.deciding import Decider
 
 ASKED: dict[str, Any] = {"program": "@approval", "taskName": "ok", "dependsOn": []}
 HOOK: dict[str, Any] = {
@@ -283,6 +284,24 @@ async def test_a_list_is_filtered_and_read_page_by_page(own_api: RunningApi) -> 
     with Client(own_api.url) as client:
         assert [act.act for act in client.audit(what=["limit"])] == ["limit.added"]
         assert len(list(client.audit(limit=3))) == 3
+
+
+async def test_what_decides_a_map_is_nobody_who_did_something(own_api: RunningApi) -> None:
+    over = {"over": {"$from": "files"}, "program": "A", "as": "file"}
+    files: dict[str, Any] = {"taskName": "files", "program": "A", "dependsOn": []}
+    own_api.define("mapping", files, {"program": "@map", "dependsOn": ["files"], "parameters": over})
+    flow = own_api.register("mapping")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        (claim,) = await engine.claim()
+        await engine.finish(claim, payload=b"[1, 2]")
+        decider = Decider(engine.client, engine.partition, "w1")
+        await decider.run_once()
+        await engine.work_off()
+        await decider.run_once()
+    assert own_api.flow(flow)["status"] == "Finish"
+    await own_api.project()
+    assert [one["act"] for one in acts(own_api, taskFlowId=flow)] == ["flow.registered"]
 
 
 async def test_what_the_engine_does_by_itself_is_not_told(own_api: RunningApi) -> None:

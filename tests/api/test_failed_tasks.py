@@ -97,7 +97,9 @@ async def test_many_flows_are_counted_then_operated_on_with_progress(own_api: Ru
         reply = own_api.client.post("/bulk", json=body)
         assert reply.headers["content-type"] == "application/x-ndjson"
         result = json.loads(reply.text.splitlines()[-1])
+        operated = result.pop("operated")
         assert result == {"kind": "result", "ended": "finished", "done": 5, "refused": 0, "refusals": []}
+        assert operated == [{"taskFlowId": flow, "tasks": []} for flow in books]
         assert {claim.flow for claim in await engine.work_off()} == set(books)
         await own_api.project()
         body = {"operation": "cancel", "filter": {"taskId": "books"}}
@@ -107,6 +109,10 @@ async def test_many_flows_are_counted_then_operated_on_with_progress(own_api: Ru
         body = {"operation": "ignore", "filter": {"taskId": "mail"}, "reason": "gone"}
         result = json.loads(own_api.client.post("/bulk", json=body).text.splitlines()[-1])
         assert result["done"] == 2
+        for one in result["operated"]:
+            assert one["tasks"] == [1]
+            back = own_api.client.post(f"/flows/{one['taskFlowId']}/unignore", json={"tasks": one["tasks"]})
+            assert back.status_code == 200
         await engine.check()
 
 

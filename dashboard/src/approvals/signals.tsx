@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { usePages, wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { counted } from "../lib/counts.ts";
-import { pathTo } from "../lib/paths.ts";
+import { pathTo, shortId } from "../lib/paths.ts";
 import { hrefOf } from "../lib/route.ts";
 import { session } from "../lib/session.ts";
 import { moment } from "../lib/times.ts";
@@ -168,7 +168,7 @@ function SendForm({ onSent }: { onSent: () => void }) {
             {became.value.words}{" "}
             {became.value.flows.map((one) => (
               <a key={one} class="mono" href={hrefOf(["flows", one])}>
-                {one.slice(0, 8)}…{one.slice(-4)}{" "}
+                {shortId(one)}{" "}
               </a>
             ))}
           </p>

@@ -88,15 +88,30 @@ export function placeOf({ act, name, taskId }: Act): string[] | null {
 }
 
 /** What a change came to: each thing that is otherwise, as it was and as it is. */
-export function changesOf(details: Record<string, unknown> | null): string[] {
-  return Object.entries(details ?? {}).map(([name, value]) => {
+export function changesOf({ act, details }: Act): string[] {
+  const isNew = act.endsWith(".added");
+  return Object.entries(details ?? {}).flatMap(([name, value]) => {
     const word = name.replaceAll("_", " ");
-    if (value === null) return `${word} changed`;
-    if (!Array.isArray(value)) return `${word} ${shown(value)}`;
+    if (value === null) return isNew ? [] : [`${word} changed`]; // it may be secret
+    if (!Array.isArray(value)) return [`${word} ${shown(value)}`];
     const [before, now] = value;
-    return isNothing(before) ? `${word} ${shown(now)}` : `${word} ${shown(before)} → ${shown(now)}`;
+    if (isNew && USUAL[name] === now) return [];
+    if (typeof now === "boolean") return [`${now ? "" : "not "}${word.replace(/^is /, "")}`];
+    return [isNothing(before) ? `${word} ${shown(now)}` : `${word} ${shown(before)} → ${shown(now)}`];
   });
 }
+
+/** What stands in a row where nobody said anything. */
+const USUAL: Record<string, unknown> = {
+  at_max_flows: "queue",
+  rate_period_seconds: 1,
+  timezone: "UTC",
+  overlap: "skip",
+  catch_up: "latest",
+  max_catch_up: 10,
+  jitter_seconds: 0,
+  which: "missed",
+};
 
 function isNothing(value: unknown): boolean {
   return value === null || value === undefined;
@@ -104,5 +119,6 @@ function isNothing(value: unknown): boolean {
 
 function shown(value: unknown): string {
   if (isNothing(value)) return "none";
+  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

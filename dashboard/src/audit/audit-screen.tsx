@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { usePages } from "../lib/answers.ts";
 import { bindKeys } from "../lib/keys.ts";
+import { shortId } from "../lib/paths.ts";
 import { hrefOf, route, withQuery } from "../lib/route.ts";
 import { ago, iso, moment, now } from "../lib/times.ts";
 import { ProblemLine } from "../ui/problem-line.tsx";
@@ -126,7 +127,7 @@ function Bar({ kinds }: { kinds: string[] }) {
 
 function Line({ act: one }: { act: Act }) {
   const at = Date.parse(one.at);
-  const said = changesOf(one.details);
+  const said = changesOf(one);
   return (
     <tr>
       <td title={iso(at)}>{now.value - at < RECENT_MS ? ago(at, now.value) : moment(at)}</td>
@@ -136,8 +137,7 @@ function Line({ act: one }: { act: Act }) {
         </a>
       </td>
       <td class="whole">
-        {verbOf(one)} <What act={one} />
-        {one.reason !== "" && <bdi class="act-reason">“{one.reason}”</bdi>}
+        {verbOf(one)} <What act={one} /> {one.reason !== "" && <bdi class="act-reason">“{one.reason}”</bdi>}
         {said.length > 0 && <bdi class="muted block">{said.join(" · ")}</bdi>}
       </td>
     </tr>
@@ -152,7 +152,7 @@ function What({ act: one }: { act: Act }) {
         <a href={hrefOf(["flows", one.taskFlowId], task)}>
           <bdi>{one.taskId ?? one.taskFlowId}</bdi>
         </a>{" "}
-        <span class="mono muted">{one.taskFlowId.slice(0, 8)}</span>
+        <span class="mono muted">{shortId(one.taskFlowId)}</span>
         {one.name !== null && <bdi> ({one.name})</bdi>}
       </>
     );

@@ -96,7 +96,7 @@ export function ErrorsScreen() {
         <FaultDialog
           {...asked.value}
           onClose={() => (asked.value = null)}
-          onDone={(words) => (said.value = { words, undo: null })}
+          onDone={(words, undo) => (said.value = { words, undo })}
         />
       )}
     </div>

@@ -4,13 +4,13 @@ import { useEffect } from "preact/hooks";
 import { wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { counted } from "../lib/counts.ts";
-import { pathTo } from "../lib/paths.ts";
+import { pathTo, shortId } from "../lib/paths.ts";
 import { hrefOf } from "../lib/route.ts";
 import type { ErrorGroup } from "../lib/types.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { ProblemLine } from "../ui/problem-line.tsx";
 import { TextField } from "../ui/text-field.tsx";
-import { type BulkResult, runBulk, type Tally } from "./run-bulk.ts";
+import { type BulkResult, runBulk, type Tally, takeBack } from "./run-bulk.ts";
 
 const SHOWN = 5; // flows whose exact effect is told
 
@@ -38,7 +38,7 @@ interface Props {
   group: ErrorGroup;
   operation: "rerun" | "ignore";
   onClose: () => void;
-  onDone: (words: string) => void;
+  onDone: (words: string, undo: (() => Promise<string>) | null) => void;
 }
 
 export function FaultDialog({ group, operation, onClose, onDone }: Props) {
@@ -85,7 +85,8 @@ export function FaultDialog({ group, operation, onClose, onDone }: Props) {
     tally.value = { done: 0, refused: 0, of: told.value?.matches ?? 0 };
     try {
       const result = await runBulk({ ...body, reason: reason.value }, (now) => (tally.value = now));
-      onDone(`${verb}: ${counted(result.done, "flow")} done, ${result.refused} refused`);
+      const undo = operation === "ignore" && result.done > 0 ? () => takeBack(result) : null;
+      onDone(`${verb}: ${counted(result.done, "flow")} done, ${result.refused} refused`, undo);
       if (result.refused === 0 && result.ended === "finished") onClose();
       else ended.value = result;
     } catch (error) {
@@ -158,7 +159,7 @@ function Told({ count, effects }: { count: Counted; effects: Record<string, Effe
       {flows.map((flow) => (
         <li key={flow.taskFlowId}>
           <a href={hrefOf(["flows", flow.taskFlowId], { task: flow.tasks[0] ?? null })}>
-            <bdi>{flow.taskId}</bdi> {flow.taskFlowId.slice(0, 8)}…{flow.taskFlowId.slice(-4)}
+            <bdi>{flow.taskId}</bdi> {shortId(flow.taskFlowId)}
           </a>
           : {saidOf(effects[flow.taskFlowId])}
         </li>

@@ -1,5 +1,7 @@
 // Works off an operation on many flows, and tells how far it is: lines of JSON as they come.
-import { problemOf, sendJson } from "../lib/api.ts";
+import { act, problemOf, sendJson } from "../lib/api.ts";
+import { counted } from "../lib/counts.ts";
+import { pathTo } from "../lib/paths.ts";
 
 export interface Tally {
   done: number;
@@ -12,6 +14,8 @@ export interface BulkResult {
   done: number;
   refused: number;
   refusals: { taskFlowId: string; detail: string }[];
+  /** The first flows for which it is done, with the tasks that were ignored. */
+  operated: { taskFlowId: string; tasks: number[] }[];
 }
 
 type Line = ({ kind: "progress" } & Tally) | ({ kind: "result" } & BulkResult);
@@ -34,4 +38,27 @@ export async function runBulk(body: unknown, onTally: (tally: Tally) => void): P
     if (done)
       throw new Error("The API went away before the end; what is done stays done. Do it again for the rest.");
   }
+}
+
+const AT_ONCE = 8;
+
+/** What was ignored waits again, flow by flow; says how far that could be done. */
+export async function takeBack({ operated, done }: BulkResult): Promise<string> {
+  let back = 0;
+  const left = operated.filter(({ tasks }) => tasks.length > 0);
+  const work = async () => {
+    for (let one = left.pop(); one !== undefined; one = left.pop()) {
+      try {
+        await act(pathTo("flows", one.taskFlowId, "unignore"), { tasks: one.tasks });
+        back += 1;
+      } catch {
+        // what is behind it has gone on meanwhile, so the engine refuses; it stays as it is, and is counted
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const rest = done - back;
+  return rest === 0
+    ? `Undone in ${counted(back, "flow")}`
+    : `Undone in ${counted(back, "flow")}; ${counted(rest, "flow")} had gone on, or ended`;
 }

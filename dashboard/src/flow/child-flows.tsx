@@ -1,5 +1,6 @@
 // The flow that does a task, as it stands; those of earlier attempts below it.
 import { useAnswer } from "../lib/answers.ts";
+import { shortId } from "../lib/paths.ts";
 import { hrefOf } from "../lib/route.ts";
 import { stageOfFlow, wordOfFlow } from "../lib/statuses.ts";
 import type { FlowSummary } from "../lib/types.ts";
@@ -34,10 +35,10 @@ function ChildLine({ flow: one, isOld }: { flow: FlowSummary; isOld: boolean }) 
     <p class="child-line">
       <StatusMark stage={stageOfFlow(one.status, one.pausedTs !== null, hasEnded)} isNamed />
       <a href={hrefOf(["flows", one.taskFlowId])}>
-        <bdi>{one.taskId}</bdi> <span class="mono">{one.taskFlowId.slice(0, 8)}</span>
+        <bdi>{one.taskId}</bdi> <span class="mono">{shortId(one.taskFlowId)}</span>
       </a>
       <span class="muted">
-        {wordOfFlow(one.status, hasEnded, one.endingTs !== null)}, {done} of {one.taskCount}
+        {wordOfFlow(one.status, hasEnded, one.endingTs !== null)}, {done} of {one.taskCount} tasks
         {isOld && `, attempt ${one.parentAttempt}`}
       </span>
     </p>

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ask, isAborted } from "../lib/api.ts";
+import { shortId } from "../lib/paths.ts";
 import { replaceQuery, route } from "../lib/route.ts";
 import { STAGE_WORDS, type Stage } from "../lib/statuses.ts";
 import { duration, moment } from "../lib/times.ts";
@@ -103,7 +104,7 @@ function Picker({ live, chosen }: { live: LiveFlow; chosen: string | null }) {
         {!isKnown && <option value={chosen ?? ""}>{chosen}</option>}
         {others.map((flow) => (
           <option key={flow.taskFlowId} value={flow.taskFlowId}>
-            {moment(Date.parse(flow.registeredTs))} · {flow.taskFlowId.slice(0, 8)}… · {flow.status}
+            {moment(Date.parse(flow.registeredTs))} · {shortId(flow.taskFlowId)} · {flow.status}
           </option>
         ))}
       </select>

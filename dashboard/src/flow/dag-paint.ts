@@ -118,9 +118,9 @@ function paintBox(
   isChosen: boolean,
   scale: number,
 ): void {
-  const stage = live.stage(task);
-  const colour = colours(stage);
   const items = countsOf(live, task);
+  const stage = stageOfItems(items) ?? live.stage(task);
+  const colour = colours(stage);
   if (items !== null) paintStack(context, box, colours);
   context.beginPath();
   context.roundRect(box.x, box.y, BOX.width, BOX.height, 6);
@@ -163,6 +163,12 @@ function paintBox(
     context.fillText(more, box.x + BOX.width - 9, box.y + BOX.height / 2 + 0.5);
     context.textAlign = "left";
   }
+}
+
+/** A map stands as those of its items that need somebody, or run. */
+function stageOfItems(items: Counts | null): Stage | null {
+  if (items === null) return null;
+  return (["suspended", "running"] as const).find((stage) => (items[stage] ?? 0) > 0) ?? null;
 }
 
 /** Behind the box of a map the edges of others: it stands for many. */

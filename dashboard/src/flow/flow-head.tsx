@@ -1,3 +1,4 @@
+import { shortId } from "../lib/paths.ts";
 import { hrefOf, withQuery } from "../lib/route.ts";
 import { STAGE_WORDS, type Stage, stageOfFlow, statusWord, wordOfFlow } from "../lib/statuses.ts";
 import { duration, iso, moment, now } from "../lib/times.ts";
@@ -45,7 +46,7 @@ export function FlowHead({ live, past, view, task }: Props) {
               href={hrefOf(["flows", plan.parent], { task: plan.parentTask ?? null })}
               title="The flow of which this one does a task"
             >
-              ↑ {plan.parent.slice(0, 8)}
+              ↑ {shortId(plan.parent)}
             </a>
             {" / "}
           </>

@@ -1,5 +1,6 @@
 // The tree that a flow is in: the flow at its top, and below each flow those that do tasks of it.
 import { useAnswer } from "../lib/answers.ts";
+import { shortId } from "../lib/paths.ts";
 import { hrefOf } from "../lib/route.ts";
 import { stageOfFlow, wordOfFlow } from "../lib/statuses.ts";
 import type { FlowSummary } from "../lib/types.ts";
@@ -44,13 +45,13 @@ function Trunk({ live, trunk }: { live: LiveFlow; trunk: string }) {
   if (trunk === live.id)
     return (
       <span class="tree-line here" aria-current="true">
-        <bdi>{live.plan.value?.taskId}</bdi> <span class="mono muted">{trunk.slice(0, 8)}</span> this flow
+        <bdi>{live.plan.value?.taskId}</bdi> <span class="mono muted">{shortId(trunk)}</span> this flow
       </span>
     );
   return (
     <span class="tree-line">
       <a href={hrefOf(["flows", trunk], { view: "tree" })}>
-        the flow at the top <span class="mono">{trunk.slice(0, 8)}</span>
+        the flow at the top <span class="mono">{shortId(trunk)}</span>
       </a>
     </span>
   );
@@ -69,7 +70,7 @@ function Below({ id, below, here }: { id: string; below: ReadonlyMap<string, Flo
             <span class={isHere ? "tree-line here" : "tree-line"} aria-current={isHere ? "true" : undefined}>
               <StatusMark stage={stageOfFlow(one.status, one.pausedTs !== null, hasEnded)} isNamed />
               <a href={hrefOf(["flows", one.taskFlowId], { view: "tree" })}>
-                <bdi>{one.taskId}</bdi> <span class="mono">{one.taskFlowId.slice(0, 8)}</span>
+                <bdi>{one.taskId}</bdi> <span class="mono">{shortId(one.taskFlowId)}</span>
               </a>
               <span class="muted">
                 {wordOfFlow(one.status, hasEnded, one.endingTs !== null)}, {one.finished + one.ignored} of{" "}

@@ -23,7 +23,9 @@ export function GivenParameters({ detail, live }: { detail: TaskDetail; live: Sh
       isOver = true;
     };
   }, [plan, detail, origins]);
-  const given = Object.entries((detail.parameters ?? {}) as Record<string, unknown>);
+  const all = Object.entries((detail.parameters ?? {}) as Record<string, unknown>);
+  // The versions of a sub-flow are written there when its flow begins, and say nothing to people.
+  const given = detail.program === "@flow" ? all.filter(([name]) => !name.startsWith("version")) : all;
   if (given.length === 0) return null;
   return (
     <section>

@@ -87,7 +87,9 @@ export function TaskPane({ live, task, onClose }: Props) {
           )}
           <bdi>{map === null ? live.name(task) : `item ${live.plan.value?.itemIndex?.[task - 1]}`}</bdi>
         </h2>
-        <span class="muted">{STAGE_WORDS[stage]}</span>
+        <span class="muted">
+          {items !== null && stage === "waiting" ? "waits for its items" : STAGE_WORDS[stage]}
+        </span>
         <span class="grow" />
         <button type="button" class="quiet" onClick={onClose} aria-label="Close the task (Escape)">
           ✕

@@ -1,3 +1,4 @@
+import { shortId } from "../lib/paths.ts";
 import { hrefOf, replaceQuery } from "../lib/route.ts";
 import type { WaitReason } from "../lib/types.ts";
 import { waitWords } from "../lib/wait-words.ts";
@@ -31,7 +32,7 @@ export function Why({ live, why }: { live: ShownFlow; why: WaitReason }) {
       <div class="links">
         {flows.map((flow) => (
           <a key={flow} href={hrefOf(["flows", flow])}>
-            {flow.slice(0, 8)}…
+            {shortId(flow)}
           </a>
         ))}
       </div>

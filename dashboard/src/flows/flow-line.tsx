@@ -1,3 +1,4 @@
+import { shortId } from "../lib/paths.ts";
 import { hrefOf } from "../lib/route.ts";
 import { stageOfFlow, wordOfFlow } from "../lib/statuses.ts";
 import { ago, duration, iso, moment, msOf, now } from "../lib/times.ts";
@@ -24,7 +25,7 @@ export function FlowLine({ flow, isChosen }: { flow: FlowSummary; isChosen: bool
       </td>
       <td class="id">
         <a href={hrefOf(["flows", flow.taskFlowId])} tabIndex={-1}>
-          {flow.taskFlowId.slice(0, 8)}…{flow.taskFlowId.slice(-4)}
+          {shortId(flow.taskFlowId)}
         </a>
       </td>
       <td class="tasks">

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { bindKeys } from "../lib/keys.ts";
+import { shortId } from "../lib/paths.ts";
 import { go, replaceQuery, route, withQuery } from "../lib/route.ts";
 import { Beginning } from "./beginning.tsx";
 import { FlowLine } from "./flow-line.tsx";
@@ -83,7 +84,7 @@ function Bar({ taskId, status, trunk }: { taskId: string; status: string[]; trun
       </fieldset>
       {trunk !== "" && (
         <a class="chip" aria-current="true" href={withQuery({ trunk: null })} title="Show all flows">
-          below <span class="mono">{trunk.slice(0, 8)}</span> ×
+          below <span class="mono">{shortId(trunk)}</span> ×
         </a>
       )}
     </div>

@@ -3,12 +3,13 @@ import { useSignal } from "@preact/signals";
 import { useAnswer, usePages, wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { pathTo } from "../lib/paths.ts";
-import { hrefOf, route, withQuery } from "../lib/route.ts";
+import { go, hrefOf, route, withQuery } from "../lib/route.ts";
 import { session } from "../lib/session.ts";
 import type { Stage } from "../lib/statuses.ts";
 import { iso, moment } from "../lib/times.ts";
+import { AskDialog } from "../ui/ask-dialog.tsx";
 import { ProblemLine } from "../ui/problem-line.tsx";
-import { Said, useSaid } from "../ui/said.tsx";
+import { leaveSaid, Said, useSaid } from "../ui/said.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import { HookDialog } from "./hook-dialog.tsx";
 import { type Delivery, definitionOf, type HookView } from "./hook-types.ts";
@@ -28,6 +29,7 @@ export function HookScreen({ name }: { name: string }) {
   const asked = states.map((state) => `&state=${encodeURIComponent(state)}`).join("");
   const deliveries = usePages<Delivery>(`${path}/deliveries?limit=100${asked}`, "deliveries", REST_MS);
   const isEdited = useSignal(false);
+  const isDeleted = useSignal(false);
   const said = useSaid();
   const mayOperate = session.value?.mayOperate ?? false;
   const say = async (
@@ -45,6 +47,15 @@ export function HookScreen({ name }: { name: string }) {
     }
   };
   const pause = (one: HookView, isPaused: boolean) => act(path, { ...definitionOf(one), isPaused }, "PUT");
+  const remove = async (one: HookView) => {
+    await act(path, undefined, "DELETE");
+    const { isPaused, reason } = one;
+    leaveSaid({
+      words: `Hook ${name} is deleted`,
+      undo: () => act(path, { ...definitionOf(one), isPaused, reason }, "PUT"),
+    });
+    go(["hooks"]);
+  };
   return (
     <div class="screen">
       <div class="bar flow-head">
@@ -102,6 +113,9 @@ export function HookScreen({ name }: { name: string }) {
             </button>
             <button type="button" onClick={() => (isEdited.value = true)}>
               Edit
+            </button>
+            <button type="button" onClick={() => (isDeleted.value = true)}>
+              Delete
             </button>
           </span>
         )}
@@ -164,6 +178,19 @@ export function HookScreen({ name }: { name: string }) {
             </p>
           )}
         </div>
+      )}
+      {isDeleted.value && hook !== null && (
+        <AskDialog
+          title={`Delete hook ${name}`}
+          verb="Delete"
+          run={() => remove(hook)}
+          onClose={() => (isDeleted.value = false)}
+        >
+          <p>
+            It tells nothing any more, and what it has not delivered yet is given up. What it told stays in
+            its list for as long as that of others.
+          </p>
+        </AskDialog>
       )}
       {isEdited.value && hook !== null && (
         <HookDialog

@@ -6,6 +6,7 @@ import { go, hrefOf, route } from "../lib/route.ts";
 import { session } from "../lib/session.ts";
 import { useLineKeys } from "../ui/line-keys.ts";
 import { ProblemLine } from "../ui/problem-line.tsx";
+import { Said, useSaid } from "../ui/said.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import { HookDialog } from "./hook-dialog.tsx";
 import { HookScreen } from "./hook-screen.tsx";
@@ -21,6 +22,7 @@ export function HooksScreen() {
 function AllHooks() {
   const { items, problem, more, again } = usePages<HookView>("hooks?limit=200", "hooks", REST_MS);
   const isAsked = useSignal(false);
+  const said = useSaid();
   const names = (items ?? []).map(({ hook }) => hook);
   const chosen = useLineKeys("hook", names, (name) => go(["hooks", name]));
   return (
@@ -29,6 +31,7 @@ function AllHooks() {
         <h1>Hooks</h1>
         {items !== null && <span class="muted">{counted(items.length, "hook")}</span>}
         <span class="grow" />
+        <Said said={said} />
         {session.value?.mayOperate && (
           <button type="button" onClick={() => (isAsked.value = true)}>
             New hook

@@ -9,7 +9,7 @@ import { go, hrefOf, replaceQuery, route, withQuery } from "../lib/route.ts";
 import { session } from "../lib/session.ts";
 import { AskDialog } from "../ui/ask-dialog.tsx";
 import { ProblemLine } from "../ui/problem-line.tsx";
-import { Said, useSaid } from "../ui/said.tsx";
+import { leaveSaid, Said, useSaid } from "../ui/said.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import { TextField } from "../ui/text-field.tsx";
 import { Backfills } from "./backfills.tsx";
@@ -25,7 +25,7 @@ const VIEWS: [string, string][] = [
   ["backfills", "Backfills"],
 ];
 
-type Asked = "pause" | "resume" | "trigger";
+type Asked = "pause" | "resume" | "trigger" | "delete";
 
 export function ScheduleScreen({ name }: { name: string }) {
   const path = pathTo("schedules", name);
@@ -55,7 +55,15 @@ export function ScheduleScreen({ name }: { name: string }) {
     if (asked.value === "trigger") {
       const { taskFlowId } = await act<{ taskFlowId: string }>(`${path}/trigger`, {});
       go(["flows", taskFlowId]);
-    } else if (asked.value !== null) {
+    } else if (asked.value === "delete" && schedule !== null) {
+      await act(`${path}?version=${schedule.version}`, undefined, "DELETE");
+      const { definition, isPaused, reason: why } = schedule;
+      leaveSaid({
+        words: `Schedule ${name} is deleted`,
+        undo: () => act(path, { ...definition, isPaused, reason: why }, "PUT"),
+      });
+      go(["schedules"]);
+    } else if (asked.value === "pause" || asked.value === "resume") {
       const what = asked.value;
       await run(what, reason.value);
       const back = what === "pause" ? "resume" : "pause";
@@ -98,6 +106,9 @@ export function ScheduleScreen({ name }: { name: string }) {
             <button type="button" onClick={() => (asked.value = opposite)}>
               {schedule.isPaused ? "Resume" : "Pause"}
             </button>
+            <button type="button" onClick={() => (asked.value = "delete")}>
+              Delete
+            </button>
           </span>
         )}
       </div>
@@ -126,7 +137,7 @@ export function ScheduleScreen({ name }: { name: string }) {
           onClose={() => (asked.value = null)}
         >
           <p>{SENTENCES[asked.value]}</p>
-          {asked.value !== "trigger" && (
+          {(asked.value === "pause" || asked.value === "resume") && (
             <div class="fields">
               <TextField label="Why" text={reason} />
             </div>
@@ -141,12 +152,15 @@ const TITLES: Record<Asked, string> = {
   pause: "Pause the schedule",
   resume: "Resume the schedule",
   trigger: "Start a flow now",
+  delete: "Delete the schedule",
 };
-const VERBS: Record<Asked, string> = { pause: "Pause", resume: "Resume", trigger: "Start" };
+const VERBS: Record<Asked, string> = { pause: "Pause", resume: "Resume", trigger: "Start", delete: "Delete" };
 const SENTENCES: Record<Asked, string> = {
   pause: "Its slots are skipped until it is resumed; flows under way go on.",
   resume: "It fires from its next slot on; those that were skipped stay so.",
   trigger: "With its parameters, beside its slots: none of them is touched.",
+  delete:
+    "It fires no more; its flows go on. If that is undone, it is a new schedule: slots until then are not caught up on.",
 };
 
 function Facts({ schedule }: { schedule: ScheduleView }) {

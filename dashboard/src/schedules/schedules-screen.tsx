@@ -6,6 +6,7 @@ import { session } from "../lib/session.ts";
 import { iso, moment } from "../lib/times.ts";
 import { useLineKeys } from "../ui/line-keys.ts";
 import { ProblemLine } from "../ui/problem-line.tsx";
+import { Said, useSaid } from "../ui/said.tsx";
 import { StatusMark } from "../ui/status-mark.tsx";
 import { ScheduleEditor } from "./schedule-editor.tsx";
 import { ScheduleScreen } from "./schedule-screen.tsx";
@@ -43,6 +44,7 @@ function NewSchedule() {
 
 function AllSchedules() {
   const { items, problem, more } = usePages<ScheduleView>("schedules?limit=200", "schedules", REST_MS);
+  const said = useSaid();
   const names = (items ?? []).map(({ schedule }) => schedule);
   const chosen = useLineKeys("schedule", names, (name) => go(["schedules", name]));
   return (
@@ -51,6 +53,7 @@ function AllSchedules() {
         <h1>Schedules</h1>
         {items !== null && <span class="muted">{counted(items.length, "schedule")}</span>}
         <span class="grow" />
+        <Said said={said} />
         {session.value?.mayOperate && (
           <a class="button" href={hrefOf(["schedules"], { view: "new" })}>
             New schedule

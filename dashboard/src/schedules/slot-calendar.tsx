@@ -1,7 +1,7 @@
 // What became of slots, day by day on the clock of the schedule's zone, as its ledger has it; and what comes next.
 import { useMemo } from "preact/hooks";
 import { useAnswer } from "../lib/answers.ts";
-import { pathTo } from "../lib/paths.ts";
+import { pathTo, shortId } from "../lib/paths.ts";
 import { hrefOf, route, withQuery } from "../lib/route.ts";
 import { duration, iso } from "../lib/times.ts";
 import { ProblemLine } from "../ui/problem-line.tsx";
@@ -139,11 +139,7 @@ function Slots({ fates, day, clock }: SlotsProps) {
               {one.backfill !== "" && <span class="muted"> by a backfill</span>}
             </td>
             <td class="wide mono">
-              {one.flow !== "" && (
-                <a href={hrefOf(["flows", one.flow])}>
-                  {one.flow.slice(0, 8)}…{one.flow.slice(-4)}
-                </a>
-              )}
+              {one.flow !== "" && <a href={hrefOf(["flows", one.flow])}>{shortId(one.flow)}</a>}
             </td>
           </tr>
         ))}

@@ -18,6 +18,7 @@ from flower_api.schemas import (
     NAME_PATTERN,
     BulkConcerned,
     BulkMatches,
+    BulkOperated,
     BulkProgress,
     BulkRefusal,
     BulkResult,
@@ -178,9 +179,11 @@ def _view(step: Tally | BulkEnd, count: int) -> BulkProgress | BulkResult:
         return BulkProgress(*step, max(count, sum(step)))
     # The status is sent already: errors can only be told here.
     refusals = [BulkRefusal(flow, _words_of(error)) for flow, error in step.refusals]
+    operated = [BulkOperated(*one) for one in step.operated]
     if step.stopped is None:
-        return BulkResult("finished", *step.tally, refusals)
-    return BulkResult("stopped", *step.tally, [*refusals, BulkRefusal("", problem_of(step.stopped).detail)])
+        return BulkResult("finished", *step.tally, refusals, operated)
+    refusals.append(BulkRefusal("", problem_of(step.stopped).detail))
+    return BulkResult("stopped", *step.tally, refusals, operated)
 
 
 def _words_of(error: Exception) -> str:

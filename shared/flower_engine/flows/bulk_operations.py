@@ -20,6 +20,7 @@ _TRIES = 5
 _PAGE = 500
 _TELL_SECONDS = 0.25
 _MOST_REFUSALS = 100
+MOST_OPERATED = 1_000
 
 _Concerned = tuple[str, Sequence[int] | None]
 """A flow, and its tasks that are meant; None: whichever failed."""
@@ -52,11 +53,20 @@ class Tally(NamedTuple):
     refused: int
 
 
+class OperatedFlow(NamedTuple):
+    """A flow for which it is done; of ``ignore`` the tasks that were passed over, else none."""
+
+    flow: str
+    tasks: list[int]
+
+
 class BulkEnd(NamedTuple):
-    """How it ended; ``stopped``: no more flows could be found, and why. At most 100 refusals are told."""
+    """How it ended; ``stopped``: no more flows could be found, and why. At most 100 refusals are told, and
+    the first 1,000 flows for which it is done."""
 
     tally: Tally
     refusals: list[Refusal]
+    operated: list[OperatedFlow]
     stopped: Exception | None = None
 
 
@@ -68,14 +78,14 @@ async def operate_on_many(
     What one flow refuses, whatever the error, stops none of the others. Whoever goes away stops it; what is
     done stays done, and the same call goes on with the rest.
     """
-    done, refused, refusals = 0, 0, list[Refusal]()
+    done, refused, refusals, operated = 0, 0, list[Refusal](), list[OperatedFlow]()
     told = time.monotonic()
     pages = _pages(stores, selection, operation)
     while True:
         try:
             page = await anext(pages, None)
         except Exception as error:  # noqa: BLE001 # what is done must be told, whatever it is
-            yield BulkEnd(Tally(done, refused), refusals, error)
+            yield BulkEnd(Tally(done, refused), refusals, operated, error)
             return
         if page is None:
             break
@@ -83,17 +93,19 @@ async def operate_on_many(
             outcomes = await asyncio.gather(
                 *(_operate(stores, one, operation) for one in page[first : first + _AT_ONCE])
             )
-            for refusal in outcomes:
-                if refusal is None:
+            for outcome in outcomes:
+                if isinstance(outcome, OperatedFlow):
                     done += 1
+                    if len(operated) < MOST_OPERATED:
+                        operated.append(outcome)
                     continue
                 refused += 1
                 if len(refusals) < _MOST_REFUSALS:
-                    refusals.append(refusal)
+                    refusals.append(outcome)
             if time.monotonic() - told > _TELL_SECONDS:
                 told = time.monotonic()
                 yield Tally(done, refused)
-    yield BulkEnd(Tally(done, refused), refusals)
+    yield BulkEnd(Tally(done, refused), refusals, operated)
 
 
 async def alike(
@@ -122,38 +134,43 @@ async def _pages(
         behind = page[-1]
 
 
-async def _operate(stores: PostgresStores, concerned: _Concerned, operation: BulkOperation) -> Refusal | None:
+async def _operate(
+    stores: PostgresStores, concerned: _Concerned, operation: BulkOperation
+) -> Refusal | OperatedFlow:
     flow, tasks = concerned
+    ignored: list[int] = []
     try:
         if tasks is not None and operation.name in ("rerun", "ignore"):
-            await _operate_on_tasks(stores, flow, tasks, operation)
-            return None
+            operated = await _operate_on_tasks(stores, flow, tasks, operation)
+            return OperatedFlow(flow, operated if operation.name == "ignore" else [])
         operator = TreeOperator(stores, flow, operation.by)
         calls: dict[Name, Callable[[], Awaitable[Any]]] = {
             "rerun": lambda: operator.rerun("failed", operation.scope, {}, operation.workflow_version),
             "resume": operator.resume,
-            "ignore": lambda: _ignore_failed(operator, operation.reason),
+            "ignore": lambda: _ignore_failed(operator, operation.reason, ignored),
             "cancel": lambda: operator.cancel(operation.reason),
             "pause": lambda: operator.pause(operation.reason),
         }
         await calls[operation.name]()
     except Exception as error:  # noqa: BLE001 # told for this flow, tried for the others
         return Refusal(flow, error)
-    return None
+    return OperatedFlow(flow, ignored)
 
 
-async def _ignore_failed(operator: TreeOperator, reason: str) -> None:
+async def _ignore_failed(operator: TreeOperator, reason: str, ignored: list[int]) -> None:
     state = await operator.state()
     failed = [task.planned.seq for task in state.tasks if task.is_held]
     if not failed:
         raise RefusedError(f"flow {state.flow}: none of its tasks has failed", "nothing")
     await operator.ignore(failed, reason)
+    ignored += failed
 
 
 async def _operate_on_tasks(
     stores: PostgresStores, flow: str, tasks: Sequence[int], operation: BulkOperation
-) -> None:
-    """On those of the tasks that stand failed still: what somebody reran meanwhile is not run again."""
+) -> list[int]:
+    """On those of the tasks that stand failed still, which it returns: what somebody reran meanwhile is not
+    run again."""
     for left in reversed(range(_TRIES)):
         state = await TreeOperator(stores, flow, operation.by).state()
         failed = [seq for seq in tasks if state.task(seq).status is Status.SUSPEND]
@@ -169,4 +186,5 @@ async def _operate_on_tasks(
             if not left:
                 raise
         else:
-            return
+            return failed
+    raise AssertionError

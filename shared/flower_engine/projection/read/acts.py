@@ -51,7 +51,9 @@ _MOST_LOOKED_AT = 10_000
 _LEFT_OUT = ("bodies", "parameters", "keys", "result", "payload", "answer", "definition")  # they may be large
 
 _PEOPLES = SQL(
-    "held.type IN ({types}) AND {refused} held.event ->> 'by' NOT IN ({engine}){end}"
+    "held.type IN ({types}) AND {refused} held.event ->> 'by' NOT IN ({engine})"
+    " AND (held.type <> 'task.answered' OR held.event ? 'signal'"
+    " OR held.event -> 'result' ?& ARRAY['answer', 'by', 'at']){end}"
 )  # as the index has it: else it is not used
 _READ_EVENTS = SQL("""
 SELECT told.position_ms, told.partition, told.position_seq, told.type, told.task_flow_id, flow.task_id,
