@@ -28,6 +28,12 @@ from projection.written_lines import chunk, write
 LOST = "the worker was lost; what it had not sent is missing"
 
 
+@pytest.fixture(autouse=True)
+def _few_late_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are written before the outcome here: followers need not wait long for some that come after it."""
+    monkeypatch.setattr(task_log_followers, "_LINGER_SECONDS", 0.2)
+
+
 class Events:
     """The events of one connection, as they come."""
 

@@ -14,11 +14,18 @@ from flower_cli.commands.api_client import Api
 from flower_cli.commands.logs import followed
 from flower_engine.client import AsyncClient, Client
 from flower_engine.errors import UnknownTaskError
+from flower_engine.flows import task_log_followers
 from flower_engine.task_logs.chunks import Chunk
 from flower_engine.task_logs.lines import Line
 from projection.written_lines import AT_MS, chunk
 
 HOSTILE = "\x1b]0;owned\x07[bold]red[/bold]\nsecond"
+
+
+@pytest.fixture(autouse=True)
+def _few_late_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are written before the outcome here: followers need not wait long for some that come after it."""
+    monkeypatch.setattr(task_log_followers, "_LINGER_SECONDS", 0.2)
 
 
 @pytest.fixture

@@ -111,7 +111,8 @@ def test_ctrl_c_ends_it_well(folder: Path) -> None:
     log = folder / "log"
     with log.open("wb") as output:
         words = ("-m", "flower_cli", "run", "sleep.json", "--programs", "run_programs")
-        process = start(*words, environment=environment(folder), output=output, folder=folder)
+        grace = {"FLOWER_GRACE_SECONDS": "0.5"}
+        process = start(*words, environment=environment(folder) | grace, output=output, folder=folder)
     wait_until(lambda: b"asleep" in log.read_bytes() or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=120) == 130, log.read_text()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import forked_flower
 from flower_engine.model.events import OutcomeRefused, TaskProgressed, TaskStarted
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
@@ -26,10 +27,19 @@ AT_ONCE = RetryPolicy(max_attempts=3, delay_ms=0)
 pytestmark = pytest.mark.usefixtures("watching")
 
 
+@pytest.fixture(scope="module")
+def forking() -> None:
+    """What workers are copies of is there: to start it takes longer than nobody may watch."""
+    forked_flower.flower("--version", environment={})
+
+
 @pytest.fixture
-async def watching(engine: Engine, make_settings: MakeSettings) -> AsyncIterator[None]:
-    """A watcher, but for forgetting workers."""
-    loops = [kind(engine.client, engine.partition, make_settings()) for kind in (LapseLoop, TimerLoop)]
+async def watching(engine: Engine, make_settings: MakeSettings, forking: None) -> AsyncIterator[None]:
+    """A watcher, but for forgetting workers, that has watched before: else nothing takes too long for one
+    lease time."""
+    settings = make_settings(lease_seconds=30.0)
+    loops = [kind(engine.client, engine.partition, settings) for kind in (LapseLoop, TimerLoop)]
+    await engine.tick()
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     yield
     await cancel_all(tasks)
@@ -209,7 +219,7 @@ async def test_an_attempt_that_cannot_be_stopped_is_shown_as_stuck_and_its_outco
 async def test_a_program_that_blocks_the_event_loop_for_three_leases_runs_once(
     engine: Engine, spawn_worker: SpawnWorker, tmp_path: Path
 ) -> None:
-    """A watcher looks all the while; each lease is nearly over when its next heartbeat comes."""
+    """A watcher looks all the while; each time half of its lease is over when the next heartbeat comes."""
     flow = await engine.register(row(1, "block_loop", FOLDER=str(tmp_path)))
     spawn_worker()
     await eventually((tmp_path / "began-1-1").exists)
