@@ -15,7 +15,7 @@ from flower_engine.log.keys import GROUP
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
 from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, plan_flow
-from flower_engine.model.events import AnyEvent, OutcomeRefused, decode_event
+from flower_engine.model.events import AnyEvent, OutcomeRefused
 from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
@@ -41,6 +41,7 @@ from flower_engine.transitions.worker_transitions import (
     finish_and_claim,
     heartbeat,
 )
+from folded_log import FoldedLog
 
 A_MINUTE_MS = 60_000
 AN_ERROR = b'{"type":"E","message":"no"}'
@@ -102,6 +103,7 @@ class Engine:
         self._flow_numbers = itertools.count(1)
         self._last_numbers: dict[str, int] = {}
         self.answered: dict[str, int] = {}  # the last call of each worker that was answered
+        self._log = FoldedLog()
 
     # What a register does
 
@@ -331,7 +333,7 @@ class Engine:
     async def restored(self, flow: str) -> Restored:
         """The flow as its events left it, for operations on flows that have ended."""
         entries = await read_log(self.client, self.partition, None, 1_000_000)
-        state = fold(decode_event(entry.raw) for entry in entries)[flow]
+        state = self._log.flow(flow, [entry.raw for entry in entries])
         return Restored.of(state, position=entries[-1].position)
 
     async def tick(self) -> None:
@@ -361,7 +363,7 @@ class Engine:
         return [entry.raw for entry in await read_log(self.client, self.partition, None, 1_000_000)]
 
     async def events(self) -> list[AnyEvent]:
-        return [decode_event(raw) for raw in await self.raw_events()]
+        return self._log.events(await self.raw_events())
 
     async def refused(self) -> list[OutcomeRefused]:
         return [event for event in await self.events() if isinstance(event, OutcomeRefused)]
@@ -371,7 +373,7 @@ class Engine:
         return fold(await self.events())
 
     async def flow(self, flow: str) -> FlowState:
-        return (await self.flows())[flow]
+        return self._log.flow(flow, await self.raw_events())
 
     async def key_names(self) -> set[str]:
         """Every key, without the partition's prefix."""

@@ -22,7 +22,6 @@ from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskDefinition
 from flower_engine.model.events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored, TasksPassed
 from flower_engine.model.flow_state import FlowState
-from flower_engine.model.fold import fold
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.model.wait_parameters import PROGRAMS
@@ -142,7 +141,7 @@ async def done(engine: Engine, flow: str, asked: Asked, restored: Restored | Non
                 case _:
                     await operator_transitions.cancel(*where, by="bob")
         except NeedsResultsError as error:
-            results = results_of((await states(engine))[flow], error.tasks)
+            results = results_of(await engine.flow(flow), error.tasks)
         except RefusedError as error:
             return error.reason
         except NotUnderWayError:
@@ -151,11 +150,7 @@ async def done(engine: Engine, flow: str, asked: Asked, restored: Restored | Non
             return ""
 
 
-async def states(engine: Engine) -> dict[str, FlowState]:
-    return fold(await engine.events())
-
-
-async def lead_somewhere(engine: Engine, chance: random.Random) -> None:
+async def lead_somewhere(engine: Engine, flow: str, chance: random.Random) -> None:
     """Tasks run and end in some way, for some steps; some may still run then."""
     for _ in range(chance.randint(0, 6)):
         claims = await engine.claim(wanted=chance.randint(1, 3))
@@ -165,12 +160,12 @@ async def lead_somewhere(engine: Engine, chance: random.Random) -> None:
         if outcomes:
             got = await engine.exchange("w1", outcomes=outcomes)
             assert got.words == ["ok"] * len(outcomes)
-        for flow in (await states(engine)).values():
-            for one in flow.tasks if flow.ended_ms is None else ():
-                if one.is_awaiting and one.planned.program != "@when" and chance.random() < 0.5:
-                    await end_wait(engine, flow.flow, one.planned, chance)
+        state = await engine.flow(flow)
+        for one in state.tasks if state.ended_ms is None else ():
+            if one.is_awaiting and one.planned.program != "@when" and chance.random() < 0.5:
+                await end_wait(engine, flow, one.planned, chance)
         if chance.random() < 0.7:
-            await decide_all(engine, chance)
+            await decide_all(engine, flow, chance)
 
 
 async def end_wait(engine: Engine, flow: str, planned: PlannedTask, chance: random.Random) -> None:
@@ -194,16 +189,15 @@ def awaiting_in(flow: FlowState) -> set[int]:
     return {one.planned.seq for one in flow.tasks if one.is_awaiting}
 
 
-async def decide_all(engine: Engine, chance: random.Random) -> None:
+async def decide_all(engine: Engine, flow: str, chance: random.Random) -> None:
     """What is to be decided is, in some way."""
     made: list[tuple[Undecided, Decided]] = []
-    for name, flow in (await states(engine)).items():
-        for one in flow.tasks:
-            if one.planned.program == "@when" and one.is_awaiting:
-                member = f"{name}:{one.planned.seq}".encode()
-                says = chance.choice([True, False, None])
-                payload = AN_ERROR if says is None else msgspec.json.encode({"is": says, "values": {}})
-                made.append((Undecided(member, one.attempt, b"", {}), Decided(says, payload)))
+    for one in (await engine.flow(flow)).tasks:
+        if one.planned.program == "@when" and one.is_awaiting:
+            member = f"{flow}:{one.planned.seq}".encode()
+            says = chance.choice([True, False, None])
+            payload = AN_ERROR if says is None else msgspec.json.encode({"is": says, "values": {}})
+            made.append((Undecided(member, one.attempt, b"", {}), Decided(says, payload)))
     words = await decide(engine.client, engine.partition, "w1", made) if made else []
     assert words == ["ok"] * len(made)
 
@@ -222,24 +216,24 @@ async def test_what_is_foretold_comes_true(engine: Engine, seed: int) -> None:
     for _ in range(fuzzing.examples(40)):
         rows = some_tasks(chance)
         flow = await engine.register(*rows)
-        await lead_somewhere(engine, chance)
+        await lead_somewhere(engine, flow, chance)
         for _ in range(3):
             await _try(engine, flow, something(chance, len(rows)))
-            await lead_somewhere(engine, chance)
+            await lead_somewhere(engine, flow, chance)
         await operator_end(engine, flow)
         await engine.check()
 
 
 async def operator_end(engine: Engine, flow: str) -> None:
     """Nothing of it is in the way of the next one; not even its cleanup."""
-    while (await states(engine))[flow].ended_ms is None:
+    while (await engine.flow(flow)).ended_ms is None:
         await operator_transitions.cancel(engine.client, engine.partition, flow, by="bob")
 
 
 async def _try(engine: Engine, flow: str, asked: Asked) -> None:
-    before = (await states(engine))[flow]
+    before = await engine.flow(flow)
     count = len(await engine.events())
-    told = foretold((await states(engine))[flow], asked, await engine.engine_time())
+    told = foretold(await engine.flow(flow), asked, await engine.engine_time())
     restored = await engine.restored(flow) if before.ended_ms is not None else None
     refused = await done(engine, flow, asked, restored)
     stood = [(one.status, one.ended_as) for one in before.tasks]
@@ -249,7 +243,7 @@ async def _try(engine: Engine, flow: str, asked: Asked) -> None:
         return
     assert refused == "", about
     events = [event for event in (await engine.events())[count:] if getattr(event, "flow", "") == flow]
-    after = (await states(engine))[flow]
+    after = await engine.flow(flow)
     passed = {
         seq
         for event in events
@@ -282,7 +276,7 @@ async def test_a_cascade_passes_over_all_that_cannot_do_without(engine: Engine) 
         task(4, 1, parameters={"a": {"$from": 1, "optional": True}}),
     ]
     flow = await engine.register(*rows)
-    state = (await states(engine))[flow]
+    state = await engine.flow(flow)
     assert foretold(state, Asked("ignore", [1]), 0) == "needed"
     chosen = with_those_in_need(state, [1])
     assert chosen == [1, 2, 3]
@@ -306,14 +300,14 @@ async def test_waits_behind_what_runs_again_keep_their_answers_where_somebody_sa
     await engine.finish(*await engine.claim())
     await operator_transitions.answer(*where, flow, by="ann", task=2, answer=b'{"approved":true}')
     await engine.finish(*await engine.claim())
-    before = (await states(engine))[flow].task(2).result
+    before = (await engine.flow(flow)).task(2).result
     for keeps, again in ((True, {1, 3}), (False, {1, 2, 3})):
-        state = (await states(engine))[flow]
+        state = await engine.flow(flow)
         told = effect_of_rerun(state, [1], "dependents", keep_answers=keeps)
         assert (set(told.runs), told.asked_again) == (again, [] if keeps else [2])
         asked = Asked("rerun", [1], "dependents", keeps=keeps)
         assert await done(engine, flow, asked, None) == ""
-        after = (await states(engine))[flow]
+        after = await engine.flow(flow)
         assert {one.planned.seq for one in after.tasks if not one.has_ended} - {4} == again
         if keeps:
             assert after.task(2).result == before
