@@ -17,6 +17,7 @@ from flower_engine.model.events import (
     FlowRerun,
     FlowResumed,
     FlowSnapshot,
+    TaskAgain,
     TaskExpanded,
     TaskFinished,
     TaskGivenUp,
@@ -32,7 +33,7 @@ from flower_engine.model.events import (
 from flower_engine.model.status import Status
 from flower_engine.tallies import WORK_SECONDS, Tally
 
-REASONS = ("dependencies", "queue", "retry", "start", "pause")
+REASONS = ("dependencies", "queue", "retry", "round", "start", "pause")
 _MOST_TASKS = 100_000
 
 
@@ -81,6 +82,7 @@ class TaskWaits:
             FlowRegistered: self._registered,
             TaskSuspended: self._suspended,
             TaskRetrying: self._retrying,
+            TaskAgain: self._again,
             TaskLapsed: self._waits_again,
             TaskReturned: self._waits_again,
             TaskGivenUp: self._given_up,
@@ -182,7 +184,7 @@ class TaskWaits:
             self._times.waits["pause"].add_ms([paused])
         return paused
 
-    def _suspended(self, event: TaskSuspended | TaskRetrying | TaskGivenUp) -> None:
+    def _suspended(self, event: TaskSuspended | TaskRetrying | TaskAgain | TaskGivenUp) -> None:
         flow = self._flows.get(event.flow)
         began = flow.times[event.task] if flow else 0
         self._times.runs.add_ms([event.at - began if began else _since_its_lease(event)])
@@ -211,6 +213,13 @@ class TaskWaits:
         self._times.waits["retry"].add_ms([event.due_ms - event.at])
         if (flow := self._flows.get(event.flow)) is not None:
             flow.waiting[event.task] = event.due_ms
+
+    def _again(self, event: TaskAgain) -> None:
+        self._suspended(event)
+        begins = event.due_ms or event.at
+        self._times.waits["round"].add_ms([begins - event.at])
+        if (flow := self._flows.get(event.flow)) is not None:
+            flow.waiting[event.task] = begins
 
     def _waits_again(self, event: TaskLapsed | TaskReturned | TaskUnignored) -> None:
         if (flow := self._flows.get(event.flow)) is not None:
@@ -265,7 +274,7 @@ class TaskWaits:
         self._forget(event.flow)
 
 
-def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying | TaskGivenUp) -> int:
+def _since_its_lease(event: TaskFinished | TaskSuspended | TaskRetrying | TaskAgain | TaskGivenUp) -> int:
     """How long an attempt ran whose start was not seen: its lease is the entry of Redis made then."""
     ms = event.lease.partition("-")[0]
     return event.at - int(ms) if ms.isdigit() else 0

@@ -19,13 +19,13 @@ from flower_engine.programs.attempt_outcomes import (
     Done,
     Running,
     context_of,
-    failed,
     finished,
     refused,
 )
 from flower_engine.programs.context import Context, context_at_work
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import Kind, RegisteredProgram, Registry
+from flower_engine.programs.rounds import parameters_in_round, provenance_in_round, raised
 from flower_engine.runtime.process_forks import end_copy, forks
 from flower_engine.runtime.telemetry import attempt_at_work
 from flower_engine.traces.user_context import begin_attempt
@@ -50,6 +50,7 @@ _SAID = {
     OutcomeKind.RETRY: "asks for another attempt",
     OutcomeKind.CRASHED: "lost its process",
 }
+_ANOTHER_ROUND = (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT)
 _MUCH_BYTES = 256 * 1024  # of a result: more is checked on a thread
 _OWN: Mapping[str, Provenance] = {}
 _encode = msgspec.json.Encoder().encode
@@ -133,9 +134,11 @@ class Executor:
     ) -> None:
         if self._logs is not None:
             attempt.log = self._logs.open(attempt.claim, attempt.mask.values if attempt.mask else ())
+        parameters = parameters_in_round(message, parameters)
+        provenance = provenance_in_round(message, provenance)
         if program.kind is Kind.PROCESS:
             encoded = attempt.claim.message
-            if message.refs:
+            if message.refs or message.round:
                 message = _as_resolved(message, parameters)
                 encoded = _encode(message)
             attempt.task = self._loop.create_task(self._run_process(attempt, message, encoded, provenance))
@@ -289,7 +292,7 @@ class Executor:
         elif attempt.told is Told.GONE:
             attempt.origin.finish(attempt, None)
         else:
-            self._finish(attempt, failed(error, message.no_retry_on))
+            self._finish(attempt, raised(error, message))
 
     def _finish(self, attempt: Attempt, done: Done) -> None:
         kind, payload, number, blobs = done
@@ -302,6 +305,9 @@ class Executor:
                 attempt.task = self._loop.create_task(self._store(attempt, done))
             else:
                 attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload))
+            return
+        if kind in _ANOTHER_ROUND:  # what it told of its progress was of this one
+            attempt.origin.finish(attempt, Outcome(attempt.claim, kind, payload, number))
             return
         if kind is not OutcomeKind.RETURNED:
             if self._logs is not None:

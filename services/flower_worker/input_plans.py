@@ -73,7 +73,7 @@ def plan_of(message: bytes) -> InputPlan | None:
 @lru_cache(_PLANS)
 def _plan(encoded: bytes) -> InputPlan | None:
     message = _decode_message(encoded)
-    if not message.refs or message.used:
+    if not message.refs or message.used or message.round:
         return None
     constants: dict[str, Any] = {}
     reads: list[_Read] = []

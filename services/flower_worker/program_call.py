@@ -8,8 +8,9 @@ import msgspec
 from flower_engine.errors import ProgramError
 from flower_engine.model.result_json import MAX_RESULT_BYTES, begin_result
 from flower_engine.model.task_message import TaskMessage
-from flower_engine.programs.attempt_outcomes import Done, failed, finished
+from flower_engine.programs.attempt_outcomes import Done, finished
 from flower_engine.programs.registry import RegisteredProgram
+from flower_engine.programs.rounds import raised
 from flower_engine.runtime.process_forks import end_copy, forks
 
 decode_message = msgspec.json.Decoder(TaskMessage).decode
@@ -34,7 +35,7 @@ def call_blocking(
         return finished(result, begin_result(result), most_bytes)
     except BaseException as error:  # noqa: BLE001 # SystemExit of a program must not end the worker
         end_copy(before, error)
-        return failed(error, message.no_retry_on)
+        return raised(error, message)
 
 
 def unknown_program(name: str) -> ProgramError:

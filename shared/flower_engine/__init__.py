@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flower_engine.blobs.blob import Blob
 from flower_engine.errors import DefinitionError, FlowerError, ParameterError, ProgramError
 from flower_engine.programs.context import CONTEXT, Context, Progress, context
-from flower_engine.programs.outcomes import Fatal, Retry
+from flower_engine.programs.outcomes import Again, Fatal, Retry
 from flower_engine.programs.program_types import Program
 from flower_engine.programs.registry import program
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTEXT",
+    "Again",
     "Approved",
     "Blob",
     "Context",
@@ -99,8 +100,9 @@ _LATE = {
 }
 """Where those stand that are imported when they are first asked for."""
 
-for _public in (Blob, Context, Fatal, FlowerError, ParameterError, ProgramError, Progress, Retry, program):
+for _public in (Again, Blob, Context, Fatal, FlowerError, ParameterError, ProgramError, Progress, Retry):
     _public.__module__ = __name__  # as people import it, so that tracebacks and error types say that name
+program.__module__ = __name__
 del _public
 
 

@@ -33,6 +33,7 @@ def test_a_workflow_is_defined_then_replaced_as_a_whole(api: RunningApi) -> None
         "timeoutSeconds": 30.125,
         "queueTimeoutSeconds": 3600.0,
         "units": 1,
+        "maxRounds": 1000,
         "when": None,
         "rule": "ready",
         "onFailure": "hold",

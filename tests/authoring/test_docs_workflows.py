@@ -4,6 +4,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import util
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.model.workflow_versions import version_of
 from flower_engine.programs.registry import registry
 from flower_engine.programs.task_options import OPTIONS
+from flower_engine.testing import FlowerTest
 from unit.pages import DOCS, quoted, rows, tables
 
 PAGE = "workflows.md"
@@ -104,6 +106,13 @@ def test_what_is_refused_says_what_the_page_says(folder: Path, row: dict[str, st
     assert problem.startswith(f"{folder / 'page_of_errors.py'}:{line}: ")
     for column in ("refused because it", "instead", "the error says"):
         assert row.get(column, "") in problem
+
+
+def test_the_loops_of_the_page_come_to_their_end(folder: Path, flower: FlowerTest) -> None:
+    page = _load(folder / "page_of_loops.py", "\n\n".join(_blocks("python")))
+    run = flower.run(page.polled, job="copy")
+    assert (run.result, run.skipped) == (10, timedelta(seconds=90))
+    assert run.tasks["done"].result == "copy is done"
 
 
 def _body(written: str) -> str:

@@ -89,6 +89,7 @@ def test_a_wrong_argument_is_refused(write: Write, says: str) -> None:
         ({"queue_timeout": -1}, "is not 0 to ten years"),
         ({"priority": 20}, "(priority=20): it is no whole number in -20..19"),
         ({"units": 0}, "in 1..1000000"),
+        ({"max_rounds": 10_001}, "in 1..10000"),
         ({"queue": ""}, "is no name"),
         ({"name": "no name"}, "is no name of a task"),
         ({"retry": 5}, "write RetryPolicy(5"),
@@ -153,6 +154,7 @@ def test_every_option_stands_in_the_document() -> None:
         **{"name": "named", "retry": RetryPolicy(2), "timeout": 1, "queue_timeout": 2, "queue": "big"},
         **{"priority": 3, "units": 4, "after": [], "rule": at_least(1)},
         **{"on_failure": "pass", "stand_in": Total(rows=7), "finally_": True},
+        "max_rounds": 5,
     }
     of_maps: dict[str, Any] = {"limit": 3, "tolerate": 0.5}
     assert {*values, *of_maps} == set(OPTIONS)
@@ -173,7 +175,7 @@ def test_every_option_stands_in_the_document() -> None:
         **{"retry": msgspec.to_builtins(RetryDocument.of(RetryPolicy(2).to_model())), "timeoutSeconds": 1},
         **{"queueTimeoutSeconds": 2, "queue": "big", "taskPriority": 3, "units": 4},
         **{"parameters": {"numbers": [1, 2]}, "rule": "at_least:1", "onFailure": "pass"},
-        **{"standIn": {"rows": 7, "bad": 0}, "finally": True},
+        **{"standIn": {"rows": 7, "bad": 0}, "finally": True, "maxRounds": 5},
     }
 
 

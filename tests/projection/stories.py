@@ -29,6 +29,7 @@ from flower_engine.model.events import (
     LogOpened,
     OutcomeRefused,
     SnapshotTask,
+    TaskAgain,
     TaskAnswered,
     TaskAwaiting,
     TaskError,
@@ -341,6 +342,13 @@ class Story:
         error = TaskError(type="ValueError", message="again")
         failures = self._flow(flow).task(task).failures + 1
         self._end(flow, task, TaskRetrying, error=error, failures=failures, due_ms=self.now_ms)
+
+    def again(self, flow: str, task: int, number: int) -> None:
+        """Its program asks for another round, now or later."""
+        state = self._flow(flow)
+        given, due_ms = msgspec.Raw(b'{"cursor":%d}' % number), self.now_ms if number % 2 else 0
+        round_ = state.task(task).round + 1
+        self._end(flow, task, TaskAgain, round=round_, rounds=state.rounds + 1, given=given, due_ms=due_ms)
 
     def progress(self, flow: str, task: int, fraction: float | None, note: str) -> None:
         self._end(flow, task, TaskProgressed, fraction=fraction, note=note)

@@ -73,6 +73,8 @@ def _end(story: Story, verb: str, number: int, flow: str, task: int) -> None:
             story.lapse(flow, task)
         case "retry":
             story.retry(flow, task)
+        case "again":
+            story.again(flow, task, number)
         case "progress":
             story.progress(flow, task, number / 11 or None, "a\tnote")
         case _:
@@ -160,7 +162,7 @@ _OF_FLOWS = (
 )
 VERBS = (
     *("register", "start", "start", "start", "finish", "finish", "suspend", "give back", "lapse", "refuse"),
-    *("schedule", "schedule", "schedule", "retry", "progress", "wait", "wait", "wait", "wait"),
+    *("schedule", "schedule", "schedule", "retry", "again", "progress", *["wait"] * 5),
     *(*_OF_FLOWS, "rerun", "resume", *_OF_THE_LOG),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.integers(0, 11)), min_size=5, max_size=60)
@@ -184,7 +186,7 @@ def test_the_stories_have_events_of_every_type(kind: type) -> None:
 @cache
 def _types_of_stories() -> set[type]:
     chance = random.Random(1)
-    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(60)]
+    stories = [tell([(chance.choice(VERBS), chance.randrange(12)) for _ in range(60)]) for _ in range(240)]
     return {type(event) for story in stories for event in story.events}
 
 

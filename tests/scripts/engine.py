@@ -212,6 +212,14 @@ class Engine:
     async def ask_for_retry(self, *claims: Claim, worker: str = "w1", after_ms: int = -1) -> list[str]:
         return await self._hand_in(OutcomeKind.RETRY, claims, worker, AN_ERROR, after_ms)
 
+    async def again(
+        self, *claims: Claim, worker: str = "w1", given: bytes = b"{}", after_ms: int = 0, at_ms: int = 0
+    ) -> list[str]:
+        """Their programs ask for another round."""
+        if at_ms:
+            return await self._hand_in(OutcomeKind.AGAIN_AT, claims, worker, given, at_ms)
+        return await self._hand_in(OutcomeKind.AGAIN, claims, worker, given, after_ms)
+
     async def crash(self, *claims: Claim, worker: str = "w1", max_lost: int = 3) -> list[str]:
         payload = b'{"type":"ProcessLost","message":"process 7 was ended by signal 11"}'
         return await self._hand_in(OutcomeKind.CRASHED, claims, worker, payload, max_lost)

@@ -75,6 +75,7 @@ async def write_every_event(engine: Engine) -> None:
     await engine.register(*chain(2))
     await engine.work_off()
     await write_what_failures_bring(engine)
+    await write_what_loops_bring(engine)
     await write_what_rules_bring(engine)
     await write_what_cleanup_brings(engine)
     await write_what_operators_bring(engine)
@@ -171,6 +172,14 @@ async def write_what_cleanup_brings(engine: Engine) -> None:
     await cancel(*where, ignored, by="alice")
     await ignore(*where, ignored, by="alice", tasks=[2])
     await unignore(*where, ignored, by="alice", tasks=[2])
+    await engine.work_off()
+
+
+async def write_what_loops_bring(engine: Engine) -> None:
+    await engine.register(task(1))
+    await engine.again(*await engine.claim(), given=b'{"cursor":1}')
+    await engine.again(*await engine.claim(), after_ms=1)
+    await engine.bring_due()
     await engine.work_off()
 
 
@@ -285,7 +294,10 @@ async def write_what_a_bridge_brings(engine: Engine) -> None:
     later = await engine.register(task(1), timeout_ms=60_000, delay_ms=600_000, key="order 8")
     await pause(*where, later, by="alice")
     timed = await engine.register(task(1), timeout_ms=60_000)
-    await snapshot(*where, [begun, later, timed], {later: "order 8"})
+    loops = await engine.register(task(1, max_rounds=5), task(2, program="B"))
+    claims = await engine.claim()
+    await engine.again(*(one for one in claims if (one.flow, one.task) == (loops, 1)), given=b'{"cursor":40}')
+    await snapshot(*where, [begun, later, timed, loops], {later: "order 8"})
 
 
 async def write_what_waits_bring(engine: Engine) -> None:

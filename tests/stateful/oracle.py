@@ -19,6 +19,7 @@ from flower_engine.model.events import (
     FlowRerun,
     LogOpened,
     OutcomeRefused,
+    TaskAgain,
     TaskIgnored,
     TaskRetrying,
     TaskReturned,
@@ -81,7 +82,7 @@ class Oracle:
             if flow.ended_ms is not None and flow.ended_ms >= flow.registered.start_ms:
                 self.delayed.discard(event.flow)  # put back, it would not wait for its start any more
             self._note_versions(event)
-            if isinstance(event, TaskRetrying):
+            if isinstance(event, TaskRetrying) or (isinstance(event, TaskAgain) and event.due_ms):
                 self.retrying.add((event.flow, event.task))
             if isinstance(event, FlowRerun):
                 for seq in event:  # another lane: of another body, or of no suspect, and kept from nobody
@@ -103,7 +104,7 @@ class Oracle:
         """Which versions refused a task; what is taken back is kept from none."""
         if isinstance(event, TaskReturned) and event.unfit:
             self.kept_from.setdefault((event.flow, event.task), set()).update(event.unfit)
-        elif isinstance(event, TaskUnignored):
+        elif isinstance(event, TaskUnignored | TaskAgain):
             self.kept_from.pop((event.flow, event.task), None)
 
     def admitted(self, in_line: set[str]) -> None:
@@ -220,7 +221,7 @@ class Oracle:
         """Puts the flow's tasks into the ready set, and takes them out, as they stand now."""
         for task in flow.tasks:
             key = (flow.flow, task.planned.seq)
-            if task.retry_ms is None:
+            if task.retry_ms is None and task.again_ms is None:
                 self.retrying.discard(key)
             if not self._is_in_lane(flow, task):
                 self._ready.pop(key, None)

@@ -364,8 +364,11 @@ def _outcome(claim: Claim, kind: OutcomeKind, who: int = 0) -> Outcome:
     result = msgspec.json.encode({"of": claim.flow, "task": claim.task, "attempt": claim.attempt})
     stored = msgspec.json.encode(BlobRef(sha256=claim.lease.decode(), bytes=len(result), store="api"))
     results = {OutcomeKind.FINISHED: result, OutcomeKind.STORED: stored, OutcomeKind.RETURNED: b"null"}
+    results |= {OutcomeKind.AGAIN: result, OutcomeKind.AGAIN_AT: result}  # given to the next round
     payload = results.get(kind, ERROR)
     number = {OutcomeKind.RETRY: 1, OutcomeKind.CRASHED: MAX_LOST}.get(kind, 0)
+    if kind in (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT):
+        number = claim.attempt % 2  # now or in a millisecond, or then, which is past
     progress = b'{"fraction":0.5}' if kind is OutcomeKind.FAILED else b""
     unfit, others = ((VERSIONS[who],), (VERSIONS[1 - who],)) if kind is OutcomeKind.UNFIT else ((), ())
     return Outcome(claim, kind, payload, number, progress, unfit, others)
@@ -448,7 +451,8 @@ class Transitions(RuleBasedStateMachine):
         """Nothing starts before it is due, whatever the clock does."""
         flow = self.oracle.flows.get(event.flow)
         if flow is not None:
-            due = max(flow.registered.start_ms, flow.task(event.task).retry_ms or 0)
+            task = flow.task(event.task)
+            due = max(flow.registered.start_ms, task.retry_ms or 0, task.again_ms or 0)
             assert event.at >= due, f"{event} is before {due}"
 
     @rule(step_ms=st.sampled_from([-HOUR_MS, -60_000, 60_000, HOUR_MS]), is_seen=st.booleans())
@@ -811,7 +815,11 @@ class Transitions(RuleBasedStateMachine):
                 event.attempt,
                 worker.name,
             )
-            assert msgspec.json.decode(claim.message)["program"] in worker.service.programs
+            message = msgspec.json.decode(claim.message)
+            assert message["program"] in worker.service.programs
+            task = self.oracle.flows[claim.flow].task(claim.task)
+            assert message.get("round", 0) == task.round
+            assert message.get("given") == (task.given and msgspec.json.decode(task.given))
         assert reply.results == {
             (claim.flow, seq): payload
             for claim in reply.claims

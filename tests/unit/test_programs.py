@@ -196,7 +196,7 @@ def test_a_file_instead_of_a_module_gets_a_hint() -> None:
 
 def test_the_public_names_are_few() -> None:
     assert flower_engine.__all__ == [
-        *("CONTEXT", "Approved", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError"),
+        *("CONTEXT", "Again", "Approved", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError"),
         *("Outcome", "ParameterError"),
         *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
         *("Workflow", "answered_by", "approval", "at_least", "context", "either", "event", "hold"),

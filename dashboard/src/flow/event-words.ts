@@ -31,6 +31,7 @@ const WORDS: Record<string, string> = {
   "task.returned": "handed back",
   "task.lapsed": "lost with its worker",
   "task.retrying": "failed, to be tried again",
+  "task.again": "asks for another round",
   "task.progressed": "told of its progress",
   "task.overdue": "waited too long",
   "task.given_up": "failed, given up",

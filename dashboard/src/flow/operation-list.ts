@@ -29,7 +29,11 @@ export function operationsOf(live: LiveFlow, task: number | null): Operation[] {
   const found: Operation[] = [];
   const add = (kind: OperationKind, name: string, path: string, more: Partial<Operation> = {}) =>
     found.push({ kind, name, path, body: { version }, will: null, task, undo: null, ...more });
-  if (row !== undefined && (row.status !== 0 || row.retryMs !== null) && row.status !== 1) {
+  if (
+    row !== undefined &&
+    (row.status !== 0 || row.retryMs !== null || row.againMs !== null) &&
+    row.status !== 1
+  ) {
     add("rerun", "Rerun task", "rerun", { body: { tasks: [task], scope: "dependents", version } });
   }
   if (flow.suspended > 0) {

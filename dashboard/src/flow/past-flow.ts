@@ -103,6 +103,8 @@ const UNKNOWN = {
   givesUpMs: null,
   untilMs: null,
   answered: 0,
+  againMs: null,
+  round: 0,
 };
 
 function flowOf(rows: readonly (TaskRow | undefined)[], timeline: Timeline, step: number): FlowRow {

@@ -6,6 +6,7 @@ const WORDS: Record<string, string> = {
   finished: "finished",
   failed: "failed",
   retrying: "failed, tried again",
+  again: "asked for another round",
   lapsed: "lost with its worker",
   returned: "handed back",
   timedOut: "timed out",
@@ -37,6 +38,7 @@ export function Attempts({ attempts }: { attempts: Attempt[] }) {
                 <td class="long">{ended === null ? "" : duration(ended - begun)}</td>
                 <td>
                   {WORDS[one.how] ?? one.how}
+                  {one.round !== null && ` ${one.round}`}
                   {one.error !== null && (
                     <span class="muted">
                       {" "}

@@ -33,7 +33,7 @@ export function TaskPane({ live, task, onClose }: Props) {
   const detail = useSignal<TaskDetail | null>(null);
   const problem = useSignal<string | null>(null);
   const row = live.rows[task];
-  const moved = `${row?.status} ${row?.attempt} ${row?.open} ${row?.endedAs} ${row?.retryMs} ${row?.awaiting} ${row?.answered}`;
+  const moved = `${row?.status} ${row?.attempt} ${row?.open} ${row?.endedAs} ${row?.retryMs} ${row?.againMs} ${row?.awaiting} ${row?.answered}`;
   useEffect(() => {
     const ending = new AbortController();
     let timer = 0;
@@ -190,6 +190,14 @@ function Facts({ detail, live, task }: { detail: TaskDetail; live: ShownFlow; ta
           <dd>
             <bdi>{detail.queue}</bdi>
           </dd>
+          {detail.round > 0 && (
+            <>
+              <dt>Round</dt>
+              <dd>
+                {detail.round} of at most {detail.maxRounds}, with <bdi>{JSON.stringify(detail.given)}</bdi>
+              </dd>
+            </>
+          )}
           {detail.rule !== "ready" && (
             <>
               <dt>Rule</dt>

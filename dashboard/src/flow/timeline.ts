@@ -18,6 +18,7 @@ const OF_TASKS: Record<string, Stage> = {
   ready: "ready",
   retry: "retry",
   awaiting: "awaiting",
+  round: "awaiting",
   running: "running",
   held: "suspended",
   finished: "finished",

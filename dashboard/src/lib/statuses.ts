@@ -63,17 +63,18 @@ export interface Standing {
   status: number;
   open: number;
   retryMs: number | null;
+  againMs: number | null;
   endedAs: string;
   awaiting: string | null;
 }
 
-export function stageOf({ status, open, retryMs, endedAs, awaiting }: Standing): Stage {
+export function stageOf({ status, open, retryMs, againMs, endedAs, awaiting }: Standing): Stage {
   if (status === 1) return "running";
   if (status === 3) return "finished";
   if (status === 2) return ENDS[endedAs] ?? "suspended";
   if (status === 9) return ENDS[endedAs] ?? "ignored";
   if (open > 0) return "waiting";
-  if (awaiting !== null) return "awaiting";
+  if (awaiting !== null || againMs !== null) return "awaiting";
   return retryMs === null ? "ready" : "retry";
 }
 

@@ -94,6 +94,8 @@ export interface TaskRow {
   awaiting: string | null;
   untilMs: number | null;
   answered: number;
+  againMs: number | null;
+  round: number;
 }
 
 export interface TaskError {
@@ -109,6 +111,7 @@ export interface Attempt {
   endedTs: string | null;
   how: string;
   error: TaskError | null;
+  round: number | null;
 }
 
 export interface WaitReason {
@@ -127,6 +130,9 @@ export interface TaskDetail {
   dependsOn: number[];
   waitReason: WaitReason | null;
   attempt: number;
+  round: number;
+  given: unknown;
+  maxRounds: number;
   worker: string | null;
   parameters: unknown;
   result: unknown;

@@ -29,6 +29,8 @@ export function waitWords(why: WaitReason): string {
       return of("detail");
     case "retry":
       return `It failed, and is tried again at ${time(of("dueTs"))}.`;
+    case "round":
+      return `Its program asked for another round: round ${of("round")} begins at ${time(of("dueTs"))}.`;
     case "delayed":
       return `Its flow starts at ${time(of("untilTs"))}.`;
     case "paused":

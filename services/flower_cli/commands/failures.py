@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from flower_cli.commands import words
@@ -39,9 +40,15 @@ def print_attempts(attempts: list[dict[str, Any]], said: Error | None = None) ->
             f"on {attempt['worker']}" if attempt["worker"] else f"by {attempt['by']}" if attempt["by"] else ""
         )
         line.append(f"  {attempt['how']:<9} {who}".rstrip())
+        if attempt.get("round"):
+            line.append(f"  round {attempt['round']} asked for, with {_json(attempt['given'])}")
         if error and not (said and _sentence(error) == _sentence(said)):
             line.append(f"  {words.error_line(error)}", style="red")
         out.print(line)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def print_traceback(error: Error, *, whole: bool) -> None:

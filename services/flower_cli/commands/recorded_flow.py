@@ -46,6 +46,8 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
     unused = [name for name in ("hangs", "recorded_error") if f"{name}(" not in text]
     for name in unused:
         text = text.replace(f", {name}", "", 1)
+    if " Again(" in text:
+        text = text.replace("from flower", "from flower_engine import Again\nfrom flower", 1)
     return text
 
 
@@ -59,7 +61,8 @@ def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
     if flow["finishedTs"] is None and (
         not suspended
         or any(
-            task["status"] == "Running" or (task["status"] == "Wait" and task["retryTs"]) for task in tasks
+            task["status"] == "Running" or (task["status"] == "Wait" and (task["retryTs"] or task["againTs"]))
+            for task in tasks
         )
     ):
         raise NotRecordableError(
@@ -156,6 +159,8 @@ def _last_attempts(task: Json) -> list[Json]:
 def _does(task: Json, attempt: Json) -> str:
     if attempt["how"] == "finished":
         return _literal(task["result"])
+    if attempt["how"] == "again":
+        return f"Again({_literal(attempt['given'])})"
     error: Json = attempt["error"] or {}
     if attempt["how"] == "timedOut" or error.get("type") in _TIMEOUTS:
         return "hangs()"

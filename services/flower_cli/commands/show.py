@@ -30,6 +30,7 @@ from flower_cli.commands.tree import tree_lines
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
 
+_ROUNDS = 1_000  # where a definition says no other number
 _MOST_ITEMS = 5  # of a map, that are shown with their errors
 
 
@@ -312,6 +313,17 @@ def _other_versions(tasks: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
     return found
 
 
+def _print_round(task: dict[str, Any]) -> None:
+    """Of a task that loops, and of one that may so often."""
+    if task.get("round"):
+        given = msgspec.json.encode(task["given"]).decode()
+        out.print(
+            f"{'round':<11}{task['round']} of at most {task['maxRounds']:,}, with {given}", markup=False
+        )
+    elif task.get("maxRounds", _ROUNDS) != _ROUNDS:
+        out.print(f"{'rounds':<11}at most {task['maxRounds']:,}", markup=False)
+
+
 def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
     """A task with its attempts; ``whole``: with all frames of tracebacks."""
     out.print(Text(f"{task['taskId']} {task['taskFlowId']} task {words.task_title(task)}", "bold"))
@@ -328,6 +340,7 @@ def print_task(task: dict[str, Any], *, whole: bool = False) -> None:
         out.print(f"{'condition':<11}{condition}", markup=False)
     else:
         out.print(f"parameters {msgspec.json.encode(task['parameters']).decode()}", markup=False)
+    _print_round(task)
     for label, name, default in (("rule", "rule", "ready"), ("on failure", "onFailure", "hold")):
         if (said := task.get(name, default)) != default:
             out.print(f"{label:<11}{said}", markup=False)

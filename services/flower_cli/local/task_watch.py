@@ -91,6 +91,7 @@ class _Shown:
         self._console = console
         self._ended: dict[int, int] = {}
         self._failures: dict[int, int] = {}
+        self._rounds: dict[int, int] = {}
 
     def tell(self, flow: Flow) -> None:
         for task in flow.tasks:
@@ -98,6 +99,9 @@ class _Shown:
             if task.failures > self._failures.get(seq, 0) and task.status not in _ENDED:
                 self._failures[seq] = task.failures
                 self._say("Wait", f"task {seq} {task.name}: attempt {task.attempt} failed, another follows")
+            if task.again_ts is not None and task.round > self._rounds.get(seq, 0):
+                self._rounds[seq] = task.round
+                self._say("Wait", f"task {seq} {task.name}: round {task.round} follows")
             if task.status in _ENDED and self._ended.get(seq) != task.attempt:
                 self._ended[seq] = task.attempt
                 self._say(task.status, _line(task))

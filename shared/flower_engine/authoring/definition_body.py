@@ -33,6 +33,7 @@ _AS_THEY_ARE = {
     "queue": "queue",
     "priority": "taskPriority",
     "units": "units",
+    "max_rounds": "maxRounds",
     "rule": "rule",
     "on_failure": "onFailure",
     "stand_in": "standIn",

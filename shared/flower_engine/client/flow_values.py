@@ -36,7 +36,9 @@ class Task(_Told):
     where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``, ``givenUp``;
     ``gives_up_ts`` when one that is held is given up; ``awaiting`` what one waits for of the world. An item
     names its map (``item_of``, a ``task_exec_seq``) and which element of the list it was given
-    (``item_index``, from 0 on); ``items`` of a map says how many of them there are and how they stand."""
+    (``item_index``, from 0 on); ``items`` of a map says how many of them there are and how they stand.
+    ``round`` is how often its program asked for another round, ``again_ts`` when the next one begins, and
+    ``given`` the parameters that hold in it in place of its own."""
 
     task_exec_seq: int
     task_seq: int
@@ -57,6 +59,10 @@ class Task(_Told):
     finished_ts: datetime | None = None
     suspended_ts: datetime | None = None
     retry_ts: datetime | None = None
+    again_ts: datetime | None = None
+    round: int = 0
+    given: dict[str, Any] | None = None
+    max_rounds: int = 1_000
     progress: dict[str, Any] | None = None
     ignored_by: str | None = None
     ignore_reason: str | None = None

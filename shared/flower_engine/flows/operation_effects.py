@@ -371,11 +371,11 @@ class _Again:
                 self._stack.append(seq)
 
     def _is_away(self, task: TaskState) -> bool:
-        """Whether it waits for the time of its retry, or for the world."""
+        """Whether it waits for the time of its retry or its round, or for the world."""
         if task.status is not Status.WAIT:
             return False
-        is_retrying = task.retry_ms is not None and task.retry_ms > self._now_ms
-        return is_retrying or task.awaiting is not None
+        due_ms = task.again_ms if task.retry_ms is None else task.retry_ms
+        return task.awaiting is not None or (due_ms is not None and due_ms > self._now_ms)
 
     def _is_heard_of(self, task: TaskState) -> bool:
         """Whether tasks behind it may have gone on because of how it stands."""

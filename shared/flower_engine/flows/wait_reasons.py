@@ -37,6 +37,7 @@ from flower_engine.projection.read.views import (
     RateReached,
     Ready,
     RetryAt,
+    RoundAt,
     RuleOpen,
     ScopePaused,
     TaskView,
@@ -183,6 +184,8 @@ def _why_held(flow: FlowView, task: TaskView, now: datetime) -> WaitReason | Non
         return Delayed(flow.start_ts)
     if task.retry_ts is not None and task.retry_ts > now:
         return RetryAt(task.retry_ts)
+    if task.again_ts is not None and task.again_ts > now:
+        return RoundAt(task.round, task.again_ts)
     return None
 
 

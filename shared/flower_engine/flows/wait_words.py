@@ -19,6 +19,7 @@ from flower_engine.projection.read.views import (
     RateReached,
     Ready,
     RetryAt,
+    RoundAt,
     RuleOpen,
     ScopePaused,
     Unknown,
@@ -34,8 +35,8 @@ def in_words(reason: WaitReason) -> str:
     match reason:
         case DependenciesOpen() | ItemsOpen() | RuleOpen():
             return _for_others(reason)
-        case RetryAt(due):
-            return f"retry at {_clock(due)}"
+        case RetryAt() | RoundAt():
+            return _for_its_time(reason)
         case Awaits(kind, what, until, answered_by):
             return _awaited(kind, what, until, answered_by)
         case Delayed(until):
@@ -56,6 +57,12 @@ def in_words(reason: WaitReason) -> str:
             return f"no live worker serves program {program} in queue {queue}"
         case _:
             return _of_flow_control(reason)
+
+
+def _for_its_time(reason: RetryAt | RoundAt) -> str:
+    if isinstance(reason, RetryAt):
+        return f"retry at {_clock(reason.due_ts)}"
+    return f"round {reason.round} begins at {_day_and_time(reason.due_ts)} UTC"
 
 
 def _awaited(kind: str, what: str, until: datetime | None, answered_by: list[str]) -> str:

@@ -9,6 +9,7 @@ from flower_engine.model.event_meaning import MEANINGS, How, named_tasks
 from flower_engine.model.events import (
     AnyEvent,
     FlowRerun,
+    TaskAgain,
     TaskAnswered,
     TaskAwaiting,
     TaskError,
@@ -20,7 +21,8 @@ from flower_engine.model.status import Status
 
 class AttemptHistory(msgspec.Struct, kw_only=True):
     """One attempt of a task; times are milliseconds. Of one that waits for the world (an asking) ``worker``
-    is "", and ``by`` says who answered it, or sent the signal that it took."""
+    is "", and ``by`` says who answered it, or sent the signal that it took. Of one that asked for another
+    ``round``: which one that is, and the parameters that hold in it (JSON)."""
 
     attempt: int
     worker: str
@@ -29,6 +31,8 @@ class AttemptHistory(msgspec.Struct, kw_only=True):
     how: How = "running"
     error: TaskError | None = None
     by: str = ""
+    round: int = 0
+    given: bytes | None = None
 
 
 def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
@@ -49,6 +53,8 @@ def attempts_of(events: Iterable[AnyEvent]) -> dict[int, list[AttemptHistory]]:
                     if attempts and attempts[-1].ended_ms is None:
                         error = _error_of(event) if "error" in meaning.sets else None
                         _end(attempts[-1], event.at, meaning.ends_attempt, error)
+                        if isinstance(event, TaskAgain):
+                            _ask_again(attempts[-1], event)
     return found
 
 
@@ -89,6 +95,10 @@ def _error_of(event: Any) -> TaskError:
     if error is None:  # a lapse that an earlier version wrote, which does not say why
         return TaskError(type="WorkerLost", message=f"its worker {event.worker} was lost")
     return error
+
+
+def _ask_again(attempt: AttemptHistory, event: TaskAgain) -> None:
+    attempt.round, attempt.given = event.round, bytes(event.given)
 
 
 def _end(attempt: AttemptHistory, at: int, how: How, error: TaskError | None) -> None:

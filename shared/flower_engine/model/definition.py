@@ -22,6 +22,7 @@ from flower_engine.model.task_spec import (
     MAX_DURATION_MS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
+    MAX_ROUNDS,
     MAX_TASKS,
     MAX_UNITS,
     MIN_PRIORITY,
@@ -273,6 +274,15 @@ def key_of_value(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _problems_of_bounds(task: TaskDefinition) -> Iterator[str]:
+    if not MIN_PRIORITY <= task.priority <= MAX_PRIORITY:
+        yield f"has priority {task.priority}, outside {MIN_PRIORITY}..{MAX_PRIORITY}"
+    if not 1 <= task.units <= MAX_UNITS:
+        yield f"weighs {task.units} units, outside 1..{MAX_UNITS}"
+    if not 1 <= task.max_rounds <= MAX_ROUNDS:
+        yield f"has max_rounds {task.max_rounds}, outside 1..{MAX_ROUNDS}"
+
+
 def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_ms: int | None) -> list[str]:
     problems: list[str] = []
     if not _is_name(name):
@@ -298,10 +308,7 @@ def _problems_of_rows(name: str, tasks: Sequence[TaskDefinition], flow_timeout_m
                 problems.extend(f"{row} {problem}" for problem in problems_of_subflow(task))
         if not _is_name(task.queue):
             problems.append(f"{row} names no queue (1 to {MAX_NAME_LENGTH} characters)")
-        if not MIN_PRIORITY <= task.priority <= MAX_PRIORITY:
-            problems.append(f"{row} has priority {task.priority}, outside {MIN_PRIORITY}..{MAX_PRIORITY}")
-        if not 1 <= task.units <= MAX_UNITS:
-            problems.append(f"{row} weighs {task.units} units, outside 1..{MAX_UNITS}")
+        problems.extend(f"{row} {problem}" for problem in _problems_of_bounds(task))
         problems.extend(_problems_of_dependencies(row, task, known))
         problems.extend(_problems_of_duration(f"{row}: its timeout", task.timeout_ms))
         problems.extend(_problems_of_duration(f"{row}: its queue timeout", task.queue_timeout_ms))

@@ -51,6 +51,7 @@ How = Literal[
     "finished",
     "failed",
     "retrying",
+    "again",
     "lapsed",
     "returned",
     "timedOut",
@@ -63,7 +64,8 @@ How = Literal[
     "askedAnew",
     "passedOver",
 ]
-"""How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt. Those
+"""How an attempt ended: ``failed`` suspended the task, ``retrying`` is followed by another attempt, ``again``
+by another round. Those
 from ``awaiting`` on are of waits: ``over`` is a time that was waited for, or one in which nobody came and a
 default holds; ``expanded``: a map got its items."""
 
@@ -110,7 +112,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     ones, by the event's fields, which hold values by the task's number; ``of_all`` those of every task of the
     flow. ``flow_sets`` and ``flow_forgets`` are facts of the flow. ``ends_attempt``: how an attempt ended
     that ran. ``holds``: what a task's ``on_failure`` says of time begins. ``signal``: what becomes of the
-    flow's signals, ``items``: of the items of its maps.
+    flow's signals, ``items``: of the items of its maps. ``counts_rounds``: it begins another round of
+    its task.
     """
 
     about: About = "flow"
@@ -126,6 +129,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool = False
     signal: Signal = ""
     items: Items = ""
+    counts_rounds: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -138,7 +142,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 STANDING: Mapping[Status, Standing] = {
-    WAIT: Standing(facts=("retry_ms", "awaiting", "votes"), timers="rqsd"),
+    WAIT: Standing(facts=("retry_ms", "again_ms", "awaiting", "votes"), timers="rqsd"),
     RUNNING: Standing(since="started_ms", timers="a"),
     SUSPEND: Standing(since="suspended_ms", facts=("suspended_ms",)),
     FINISH: Standing(since="finished_ms", facts=("finished_ms", "result", "blob")),
@@ -147,17 +151,18 @@ STANDING: Mapping[Status, Standing] = {
 PASSING_FACTS = tuple(dict.fromkeys(fact for standing in STANDING.values() for fact in standing.facts))
 """Facts that go with a status: whatever moves a task forgets those of where it stood."""
 
-COUNTED_FACTS = ("lost", "failures")
+COUNTED_FACTS = ("lost", "failures", "round")
 """Facts that are numbers: forgotten, they are 0; others are None."""
 
 TASK_FACTS = (
     *("attempt", "lease", "worker", "used", "started_ms", "lost", "failures", "error", "progress"),
+    *("round", "given"),
     *PASSING_FACTS,
 )
-FLOW_FACTS = ("paused", "cancelled", "ending")
+FLOW_FACTS = ("paused", "cancelled", "ending", "rounds")
 _PLAN_FACTS = ("body", "parameters", "keys")  # of a task's plan, which the state holds as a whole
 
-_BEGAN_ANEW = ("lost", "failures", "error")
+_BEGAN_ANEW = ("lost", "failures", "error", "round", "given")
 _OUTCOME = (Move("task", (RUNNING,), WAIT, by_lease=True),)
 _ERROR = Said("error")
 
@@ -210,6 +215,18 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         moves=_OUTCOME,
         sets={"failures": Said("failures"), "retry_ms": Said("due_ms"), "error": _ERROR},
         ends_attempt="retrying",
+    ),
+    events.TaskAgain: Meaning(
+        moves=_OUTCOME,
+        sets={
+            "round": Said("round"),
+            "given": Said("given"),
+            "again_ms": Said("due_ms", or_kept=True),
+        },
+        forgets=("lost", "failures", "error", "progress"),  # of the rounds before
+        flow_sets={"rounds": "rounds"},
+        ends_attempt="again",
+        counts_rounds=True,
     ),
     events.TaskProgressed: Meaning(
         moves=(Move("task", (RUNNING,), None, by_lease=True),), sets={"progress": Said(THE_EVENT)}

@@ -166,6 +166,19 @@ class TaskRetrying(TaskEvent, frozen=True, tag="task.retrying"):
     due_ms: int
 
 
+class TaskAgain(TaskEvent, frozen=True, tag="task.again"):
+    """Its program asked for another round of the task: Running -> Wait, until ``due_ms`` (0: at once).
+
+    ``round`` counts them since the task last began from the start, ``rounds`` those of all tasks of the flow.
+    ``given`` are the parameters that hold in it in place of those of these names that it was planned with.
+    """
+
+    round: int
+    rounds: int
+    given: msgspec.Raw = msgspec.Raw(b"{}")
+    due_ms: int = 0
+
+
 class TaskProgressed(TaskEvent, frozen=True, tag="task.progressed"):
     """What a running program said of its progress: a share of the whole (0..1) and a note."""
 
@@ -480,6 +493,8 @@ class SnapshotTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     until_ms: int = 0
     votes: tuple[str, ...] = ()
     items: tuple[int, int] | None = None
+    round: int = 0
+    given: msgspec.Raw = NO_VALUE
 
 
 class KeptSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -496,7 +511,8 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     """A flow under way as it stands; what led there, or a part of it, is lost. ``tasks[seq - 1]`` is task
     ``seq``; ``timeout_due_ms`` is when it will have taken too long, 0: never, or not from now on; of one that
     is ``ending`` (because of what), when its cleanup has. ``signals``
-    are those that it keeps, ``signal_ids`` those of all that it ever got. A child has its ``parent``."""
+    are those that it keeps, ``signal_ids`` those of all that it ever got. A child has its ``parent``.
+    ``rounds``: of all its loops."""
 
     workflow: str
     order: int
@@ -518,6 +534,7 @@ class FlowSnapshot(FlowEvent, frozen=True, tag="flow.snapshot"):
     parent_task: int = 0
     parent_attempt: int = 0
     trunk: str = ""
+    rounds: int = 0
 
     @property
     def due_ms(self) -> int | None:
@@ -545,7 +562,14 @@ class OutcomeRefused(Event, frozen=True, tag="outcome.refused"):
 
 
 AnyTaskEvent = (
-    TaskStarted | TaskFinished | TaskSuspended | TaskReturned | TaskLapsed | TaskRetrying | TaskProgressed
+    TaskStarted
+    | TaskFinished
+    | TaskSuspended
+    | TaskReturned
+    | TaskLapsed
+    | TaskRetrying
+    | TaskAgain
+    | TaskProgressed
 )
 AnyWaitEvent = TaskAwaiting | TaskVoted | TaskAnswered | TaskExpanded | TaskLifted | FlowSignalled
 AnyOperatorEvent = (

@@ -14,7 +14,7 @@ from flower_engine.model.event_meaning import (
     Said,
 )
 
-_HELD_AS = {"result": "bytes({})", "ignore_reason": "{} or None"}
+_HELD_AS = {"result": "bytes({})", "given": "bytes({})", "ignore_reason": "{} or None"}
 """How a fact is held that is not held as the event has it."""
 
 

@@ -30,12 +30,14 @@ class FoldError(ValueError):
 class TaskState(msgspec.Struct, kw_only=True):
     """One task at a moment. Times are milliseconds; ``open`` counts dependencies that have not ended.
 
-    ``failures`` and ``lost`` are counted since the task last began from the start. ``retry_ms`` is when a
-    retry is due, or was; it is told until the next attempt starts. ``progress`` was last said by an attempt
-    that did not finish. ``ignored_by`` and ``ignore_reason`` tell who passed over it, and why. What
-    finished has its ``result``, or it lies in ``blob``; what was passed over has one if an operator gave it.
-    ``awaiting`` says since when and until when it waits for the world, ``votes`` who has answered it so far;
-    ``came_ms`` of an item when its map got it.
+    ``failures`` and ``lost`` are counted since the task, or its round, last began from the start.
+    ``retry_ms`` is when a retry is due, or was; it is told until the next attempt starts, as is ``again_ms``,
+    when its next round begins. ``round`` counts the rounds that it asked for since it last began from the
+    start, and ``given`` is the JSON of the parameters that hold in this one in place of its own.
+    ``progress`` was last said by an attempt that did not finish. ``ignored_by`` and ``ignore_reason`` tell
+    who passed over it, and why. What finished has its ``result``, or it lies in ``blob``; what was passed
+    over has one if an operator gave it. ``awaiting`` says since when and until when it waits for the world,
+    ``votes`` who has answered it so far; ``came_ms`` of an item when its map got it.
 
     Of a flow with rules: ``edges`` counts its dependencies (None: the flow has no rules), ``needs`` are those
     whose values it cannot do without, ``used`` those that its rule picked when it began (empty: it has not
@@ -55,6 +57,9 @@ class TaskState(msgspec.Struct, kw_only=True):
     finished_ms: int | None = None
     suspended_ms: int | None = None
     retry_ms: int | None = None
+    again_ms: int | None = None
+    round: int = 0
+    given: bytes | None = None
     result: bytes | None = None
     blob: BlobRef | None = None
     error: TaskError | None = None
@@ -71,7 +76,7 @@ class TaskState(msgspec.Struct, kw_only=True):
 
     @property
     def is_ready(self) -> bool:
-        """Whether it waits for nothing but a worker, the time of its retry, or the world."""
+        """Whether it waits for nothing but a worker, the time of its retry or its round, or the world."""
         if self.edges is None:
             return self.status is Status.WAIT and self.open == 0
         if self.status is not Status.WAIT:
@@ -116,6 +121,7 @@ class FlowState(msgspec.Struct, kw_only=True):
     is. ``cancelled`` is the cancel that ended it, or is ending it; ``ending`` what its cleanup began with,
     also when that is over. ``ruled``: its tasks have rules, or say what follows a failure (see
     ``fold_rules.py``).
+    ``rounds`` are those of all its loops, however often it ran again.
     ``signals`` are those that it keeps, by id, oldest first; ``signal_ids`` those of all that it ever got.
     """
 
@@ -135,6 +141,7 @@ class FlowState(msgspec.Struct, kw_only=True):
     ending: FlowEnding | None = None
     paused: FlowPaused | None = None
     ruled: bool = False
+    rounds: int = 0
     signals: dict[str, KeptSignal] = msgspec.field(default_factory=dict[str, KeptSignal])
     signal_ids: set[str] = msgspec.field(default_factory=set[str])
 

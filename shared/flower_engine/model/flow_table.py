@@ -22,7 +22,8 @@ _MOST_WORDS = 300  # characters of a message or a note; the task itself has all 
 class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     """A task at a moment. ``open``: dependencies that have not ended, of a task that waits for them; times in
     ms since the epoch. ``ended_as``: the letter of ``end_kinds.py``. ``awaiting``: what kind of wait for the
-    world goes on, with ``until_ms`` (None: for ever) and how many have ``answered``."""
+    world goes on, with ``until_ms`` (None: for ever) and how many have ``answered``. ``again_ms``: when its
+    next round begins."""
 
     task: int
     status: int
@@ -47,6 +48,8 @@ class TaskRow(msgspec.Struct, array_like=True, frozen=True):
     awaiting: str | None
     until_ms: int | None
     answered: int
+    again_ms: int | None
+    round: int
 
 
 class FlowRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -243,4 +246,6 @@ def _row(seq: int, task: TaskState) -> TaskRow:
         awaiting and awaiting.kind,
         (awaiting.until_ms or None) if awaiting else None,
         len(task.votes or ()),
+        task.again_ms,
+        task.round,
     )

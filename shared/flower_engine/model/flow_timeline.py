@@ -10,13 +10,13 @@ from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.flow_table import FlowTable
 from flower_engine.model.status import Status
 
-Waiting = Literal["dependencies", "ready", "retry", "awaiting"]
+Waiting = Literal["dependencies", "ready", "retry", "awaiting", "round"]
 Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "vanished", "givenUp"]
 OfFlow = Literal["underWay", "paused", "ending", "ended"]
 Stage = Waiting | Literal["running", "held"] | Ended | OfFlow
-"""Where a task stands: it waits for others, for a worker, for its retry or for the world; it runs; somebody
-must decide; or how it has ended. The flow as a whole is under way, paused, ending (its cleanup
-goes on), or has ended."""
+"""Where a task stands: it waits for others, for a worker, for its retry, for the world or for its next
+round; it runs; somebody must decide; or how it has ended. The flow as a whole is under way, paused, ending
+(its cleanup goes on), or has ended."""
 
 STAGES: tuple[Stage, ...] = (*get_args(Waiting), "running", "held", *get_args(Ended), *get_args(OfFlow))
 _BY_STATUS = {
@@ -104,4 +104,6 @@ def _stage(task: TaskState) -> int:
         return 0
     if task.awaiting is not None:
         return 3
+    if task.again_ms is not None:
+        return 4
     return 1 if task.retry_ms is None else 2

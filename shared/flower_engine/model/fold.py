@@ -13,6 +13,7 @@ from flower_engine.model.fold_rules import begin_rules, gives_up_ms
 from flower_engine.model.fold_steps import STEPS, close
 from flower_engine.model.snapshot_registration import (
     awaiting_of,
+    due_of,
     ended_as,
     ending_of,
     error_of,
@@ -109,12 +110,15 @@ def _snapshot(event: FlowSnapshot, known: FlowState | None) -> FlowState:
         flow.cancelled = (known and known.cancelled) or (flow.ending and flow.ending.cancels)
     flow.signals = {signal.id: signal for signal in event.signals}
     flow.signal_ids = set(event.signal_ids)
+    flow.rounds = event.rounds
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.task(seq)
         task.status, task.attempt = Status(found.status), found.attempt
         task.ended_as, task.used = ended_as(found), found.used
         task.failures, task.lost = found.failures, found.lost
-        task.lease, task.worker, task.retry_ms = found.lease, found.worker, found.due_ms
+        task.lease, task.worker = found.lease, found.worker
+        task.retry_ms, task.again_ms = due_of(found)
+        task.round, task.given = found.round, bytes(found.given) or None
         task.started_ms, task.progress = started_ms(found), progress_of(event, seq)
         task.result, task.blob = result_of(found), found.blob
         task.awaiting = awaiting_of(event, seq) if task.status is Status.WAIT else None

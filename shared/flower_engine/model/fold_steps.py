@@ -17,6 +17,7 @@ from flower_engine.model.fold_rules import count_given, count_moved, edge_to, ex
 from flower_engine.model.made_functions import function_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_places import place_of
+from flower_engine.model.task_spec import MAX_ROUNDS
 from flower_engine.model.wait_programs import MOST_KEPT_SIGNALS, kind_of, takes_signal
 
 Step = Callable[[FlowState, Any], None]
@@ -39,6 +40,8 @@ def close(flow: FlowState, seq: int) -> None:
 def _step(meaning: Meaning) -> Step:
     """What is done with an event of this meaning."""
     steps = _moving_all(meaning)
+    if meaning.counts_rounds:
+        steps.insert(0, _expect_round)
     if any(move.kind == NOT_TAKEN for move in meaning.moves) and meaning.about == "flow":
         steps.append(expect_passed)
     if meaning.items:
@@ -125,6 +128,19 @@ def _expect_lease(flow: FlowState, task: TaskState, event: Any) -> None:
             f"flow {flow.flow} task {event.task}: event v{event.v} is of attempt {event.attempt}, lease"
             f" {event.lease}; the task is {task.status.word}, attempt {task.attempt}, lease {task.lease}"
         )
+
+
+def _expect_round(flow: FlowState, event: Any) -> None:
+    task = flow.task(event.task)
+    most = task.planned.max_rounds
+    if event.round != task.round + 1 or event.rounds != flow.rounds + 1 or event.round > most:
+        raise FoldError(
+            f"flow {flow.flow} task {event.task}: event v{event.v} begins its round {event.round} of at most"
+            f" {most}, of all loops {event.rounds}; the task is in round {task.round}, all loops had"
+            f" {flow.rounds}"
+        )
+    if event.rounds > MAX_ROUNDS:
+        raise FoldError(f"flow {flow.flow}: event v{event.v} is one round more than a flow may have")
 
 
 def _expect_ready(flow: FlowState, task: TaskState, event: Any) -> None:

@@ -26,6 +26,7 @@ _AHEAD_CAP = 1023
 _AHEAD = 2**42
 _TURNS = 2**47
 _AWAITS = "what it awaits"
+_DUE = "timer of its retry or its round"
 
 
 def differences(
@@ -97,6 +98,8 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
         yield f"flow {flow.flow}: its flags are {held.flags!r}; its events say that it is ending: {ending!r}"
     if ending and f"f:{flow.flow}" not in live.timers:
         yield f"flow {flow.flow}: it is ending, and no timer bounds its cleanup"
+    if held.rounds != flow.rounds:
+        yield f"flow {flow.flow}: its loops had {held.rounds} rounds, its events say {flow.rounds}"
     if len(held.tasks) != len(flow.tasks):
         yield f"flow {flow.flow} has {len(held.tasks)} tasks, its events say {len(flow.tasks)}"
         return
@@ -114,8 +117,11 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> 
     found = (held.status, held.attempt, held.lost, held.failures, held.lease if has_lease else "")
     if expected != found:
         yield f"{where}: (status, attempt, lost, failures, lease) is {found}, its events say {expected}"
-    if held.due_ms is not None and held.due_ms != task.retry_ms:
-        yield f"{where}: its retry is due at {held.due_ms}, its events say {task.retry_ms}"
+    due_ms = task.again_ms if task.retry_ms is None else task.retry_ms
+    if held.due_ms is not None and held.due_ms != due_ms:
+        yield f"{where}: its retry or its round is due at {held.due_ms}, its events say {due_ms}"
+    if held.round != task.round:
+        yield f"{where}: it is in round {held.round}, its events say {task.round}"
     lane = lane_of(flow.workflow, task.planned)
     if held.lane != lane and plain_lane(held.lane) != lane:
         yield f"{where}: its lane is {held.lane}, its events say {lane}"
@@ -140,7 +146,7 @@ def _places(flows: Mapping[str, FlowState], told: Set[str], live: LiveState) -> 
     for member in live.timers:
         kind, flow_id, *task = member.split(":")
         if kind == "r":
-            places[flow_id, int(task[0])].append("timer of its retry")
+            places[flow_id, int(task[0])].append(_DUE)
     for flow_id, seq in _awaiting(live):
         places[flow_id, seq].append(_AWAITS)
     for flow in flows.values():
@@ -173,7 +179,7 @@ def _expected_places(flow: FlowState, task: TaskState, live: LiveState) -> list[
     if task.is_awaiting:
         return [_AWAITS]
     if held.tasks[planned.seq - 1].due_ms is not None:
-        return ["timer of its retry"]
+        return [_DUE]
     if set("hwn").intersection(held.flags):
         return []
     # 0: the roots of a flow, which in a fork are tasks behind what is taken over, too.

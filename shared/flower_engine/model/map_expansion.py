@@ -106,6 +106,7 @@ def expansion_of(
             timeout_ms=(policy and policy.timeout_ms) or None,
             queue_timeout_ms=(policy and policy.queue_timeout_ms) or None,
             units=lane.units,
+            max_rounds=message.max_rounds,
             fair_key=lane.fair_key,
             workflow_key=lane.workflow_key,
             program_key=lane.program_key,

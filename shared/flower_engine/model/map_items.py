@@ -30,6 +30,7 @@ def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int]
         timeout_ms=task.timeout_ms,
         queue_timeout_ms=task.queue_timeout_ms,
         units=task.units,
+        max_rounds=task.max_rounds,
         fair_key=task.fair_key,
         workflow_key=task.workflow_key,
         program_key=task.program_key,

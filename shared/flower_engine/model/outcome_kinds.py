@@ -11,6 +11,8 @@ class OutcomeKind(StrEnum):
     FAILED = "failed"  # payload: a TaskError; the task's retry policy says what follows
     SUSPENDED = "suspended"  # payload: a TaskError; failed for good, whatever the policy says
     RETRY = "retry"  # payload: a TaskError; the program asks for another attempt after ``number`` ms
+    AGAIN = "again"  # payload: parameters given for another round, which begins after ``number`` ms
+    AGAIN_AT = "again_at"  # the same, and ``number`` is when it begins (ms since the epoch)
     CRASHED = "crashed"  # payload: a TaskError; its process died: as a lost worker, ``number`` are poison
     UNFIT = "unfit"  # payload: a TaskError; this version of the program refuses it, another may take it
     RETURNED = "returned"  # handed back by a stopping worker; payload: ignored

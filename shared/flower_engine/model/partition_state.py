@@ -8,7 +8,8 @@ from flower_engine.model.status import Status
 class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task in its flow's hash; ``open`` is None where no count is kept (fewer than two dependencies).
 
-    ``due_ms`` is when its retry is due; None once it was. ``policy`` is the text of a ``TaskPolicy``.
+    ``due_ms`` is when its retry or its ``round`` is due; None once it was. ``policy`` is the text of a
+    ``TaskPolicy``.
     ``reads`` says whose results it reads (``kept_results.reads_text``), ``readers`` how many tasks are still
     to read its own, ``kept`` how the payload of that begins and how many bytes it is ("": none is kept),
     ``kept_bytes`` how many are counted. ``awaited`` stands for the lease of one that waits for the world
@@ -25,6 +26,7 @@ class LiveTask(msgspec.Struct, frozen=True, kw_only=True):
     lane: str = ""
     open: int | None = None
     failures: int = 0
+    round: int = 0
     policy: str = ""
     reads: str = ""
     readers: int = 0
@@ -68,6 +70,7 @@ class LiveFlow(msgspec.Struct, frozen=True, kw_only=True):
     signal_ids: frozenset[str] = frozenset()
     typed: frozenset[int] = frozenset()
     of_parent: str = ""
+    rounds: int = 0
 
 
 class Waiting(msgspec.Struct, frozen=True):

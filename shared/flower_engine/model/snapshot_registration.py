@@ -100,6 +100,11 @@ def progress_of(snapshot: FlowSnapshot, seq: int) -> TaskProgressed | None:
     )
 
 
+def due_of(task: SnapshotTask) -> tuple[int | None, int | None]:
+    """When its retry is due, and when its next round begins: what waits for one has not failed in it."""
+    return (task.due_ms, None) if task.failures else (None, task.due_ms)
+
+
 def ended_as(task: SnapshotTask) -> EndedAs:
     """How it has ended; one that an earlier version wrote says nothing of what was passed over."""
     if task.ended_as in ("t", "f"):

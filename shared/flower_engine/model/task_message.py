@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.task_spec import TaskSpec
+from flower_engine.model.task_spec import DEFAULT_ROUNDS, TaskSpec
 
 
 class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,7 +18,8 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     ``slots``: the slot that a schedule fired the flow for, those before and behind it (ms, 0: there is none);
     a claim adds them, no field in Redis has them. ``used``: the same, of a task whose rule picks some of its
-    dependencies: it sees results of these alone, in each attempt.
+    dependencies: it sees results of these alone, in each attempt. ``round``: the same, of a task that asked
+    for another round of itself: how often it did; and ``given``: parameters that hold in place of its own.
     ``definition``, ``reads`` and ``refs`` are those of a ``PlannedTask``. The last two stay the last ones:
     claims look for them at the end of a message.
     """
@@ -29,6 +30,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     program: str
     parameters: dict[str, Any]
     no_retry_on: tuple[str, ...] = ()
+    max_rounds: int = DEFAULT_ROUNDS
     rule: str = "ready"
     on_failure: str = "hold"
     stand_in: Any = None
@@ -37,6 +39,8 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     definition: str = ""
     slots: tuple[int, int, int] | None = None
     used: tuple[int, ...] = ()
+    round: int = 0
+    given: dict[str, Any] = {}
     reads: dict[str, int] = {}
     refs: bool = False
 
@@ -49,6 +53,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     program: str
     parameters: dict[str, Any] = {}
     no_retry_on: tuple[str, ...] = ()
+    max_rounds: int = DEFAULT_ROUNDS
     rule: str = "ready"
     on_failure: str = "hold"
     stand_in: Any = None

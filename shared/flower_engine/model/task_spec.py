@@ -15,6 +15,8 @@ DEFAULT_QUEUE = "default"
 WAIT_MARK = "@"  # programs of tasks that no worker runs begin with it, and no others
 MAX_ATTEMPTS = 1_000_000
 MAX_UNITS = 1_000_000
+DEFAULT_ROUNDS = 1_000
+MAX_ROUNDS = 10_000  # of all loops of a flow together: each round is events of its history
 TASK_NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 MAX_TASK_SEQ = 2**53 - 1  # whole numbers up to here survive every JSON reader
 MAX_DURATION_MS = 10 * 366 * 86_400_000  # ten years: longer is a slip of the pen, and scores stay exact
@@ -89,6 +91,13 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             extra_json_schema={"minimum": 1, "maximum": MAX_UNITS},
         ),
     ] = 1
+    max_rounds: Annotated[
+        int,
+        Meta(
+            description="how often its program may ask for another round of it (raise Again)",
+            extra_json_schema={"minimum": 1, "maximum": MAX_ROUNDS},
+        ),
+    ] = DEFAULT_ROUNDS
     rule: Annotated[
         str,
         Meta(

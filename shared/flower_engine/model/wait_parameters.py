@@ -11,7 +11,7 @@ from flower_engine.model.json_pointer import pointer_to
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references, known_value, scan
-from flower_engine.model.task_spec import MAX_DURATION_MS, WAIT_MARK, TaskSpec
+from flower_engine.model.task_spec import DEFAULT_ROUNDS, MAX_DURATION_MS, WAIT_MARK, TaskSpec
 from flower_engine.model.value_schemas import faults_of_value, problems_of_value_schema
 
 SLEEP, EVENT, APPROVAL = "@sleep", "@event", "@approval"
@@ -39,6 +39,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 Parameters = Mapping[str, Any]
 
 
+def _problems_of_counts(task: TaskSpec) -> Iterator[str]:
+    if task.units != 1:
+        yield f"weighs {task.units} units; {task.program} takes no room of any limit"
+    if task.max_rounds != DEFAULT_ROUNDS:
+        yield f"has max_rounds, which is for what workers run; {task.program} has no rounds"
+
+
 def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     """What is wrong with a task of a definition whose program begins with ``@``, each a sentence that follows
     the name of its row."""
@@ -54,8 +61,7 @@ def problems_of_wait(task: TaskSpec) -> Iterator[str]:
     for field in ("retry", "timeout_ms", "queue_timeout_ms"):
         if getattr(task, field) is not None:
             yield f"has {field}, which is for what workers run; {task.program} has {_OWN[task.program]}"
-    if task.units != 1:
-        yield f"weighs {task.units} units; {task.program} takes no room of any limit"
+    yield from _problems_of_counts(task)
     if task.program == SUBFLOW:
         return
     known: dict[str, Any] = {}

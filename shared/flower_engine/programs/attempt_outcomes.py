@@ -82,6 +82,7 @@ def context_of(message: TaskMessage, running: Running) -> Context:
         program=message.program,
         worker=running.worker,
         last_progress=_decode_progress(running.progress) if running.progress else None,
+        round=message.round,
         slot=slot,
         previous_slot=previous,
         next_slot=following,

@@ -30,6 +30,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     ``attempt`` counts from 1 and is never reset: with ``flow`` and ``task`` it makes a good idempotency key
     for what the program does elsewhere. ``last_progress`` is what an earlier attempt told last.
+    ``round`` counts the rounds that the program asked for (``raise Again``): 0 in the first one.
     ``slot``, ``previous_slot`` and ``next_slot`` are moments in UTC of the schedule that fired the flow; None
     where none did, or there is none.
     """
@@ -42,6 +43,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     program: str
     worker: str
     last_progress: Progress | None = None
+    round: int = 0
     slot: datetime | None = None
     previous_slot: datetime | None = None
     next_slot: datetime | None = None

@@ -1,9 +1,12 @@
 """What a program may raise to say what is to follow its failure."""
 
 import math
-from datetime import timedelta
-from typing import Any
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
 
+from flower_engine.model.durations import Duration, duration_ms
 from flower_engine.model.task_spec import MAX_DURATION_MS
 
 NOT_SAID = -1
@@ -38,6 +41,66 @@ def after_ms_of(error: Any) -> int:
     except BaseException:  # noqa: BLE001 # the program's code: anything may come
         return NOT_SAID
     return after_ms if type(after_ms) is int and 0 <= after_ms <= MAX_DURATION_MS else NOT_SAID
+
+
+class Again(Exception):  # noqa: N818 # as above
+    """Asks for another round of the task: ``raise Again({"cursor": 40}, after="30s")``.
+
+    What is given holds in the next round in place of the parameters of these names, and in those behind it,
+    unless they are given others; parameters that are not named stay as they are. Without ``after`` or ``at``
+    the round begins at once. Failures are counted anew in each. Nothing of it is an error: what depends on
+    the task waits until a round returns.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        after: Duration | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """``after``: ``"30s"``, ``"1h30m"``, a timedelta, or seconds; ``at``: a moment with a time zone.
+
+        Raises:
+            TypeError: ``parameters`` are no mapping by names.
+            ValueError: both times are given, or one that is none, or more than ten years away.
+        """
+        super().__init__()
+        self.parameters = _named(parameters)
+        if after is not None and at is not None:
+            raise ValueError("Again(after=..., at=...): give one of the two")
+        self.after_ms = 0
+        self.at_ms: int | None = None
+        if after is not None:
+            try:
+                self.after_ms = duration_ms(after)
+            except ValueError as error:
+                raise ValueError(f"Again(after={after!r}): {after!r} {error}") from None
+        elif at is not None:
+            self.at_ms = _moment_ms(at)
+
+    def __str__(self) -> str:
+        return "the program asked for another round"
+
+
+def _named(parameters: Any) -> dict[str, Any]:
+    if parameters is None:
+        return {}
+    given: dict[Any, Any] = {}
+    if isinstance(parameters, Mapping):
+        given = dict(cast("Mapping[Any, Any]", parameters))
+    if not isinstance(parameters, Mapping) or not all(isinstance(name, str) for name in given):
+        raise TypeError("Again(parameters): give parameters by their names, as a dict")
+    return given
+
+
+def _moment_ms(at: Any) -> int:
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise ValueError(f"Again(at={at!r}): give a moment with a time zone, as datetime.now(UTC)")
+    at_ms = max(0, round(at.timestamp() * 1000))
+    if at_ms > time.time() * 1000 + MAX_DURATION_MS:
+        raise ValueError(f"Again(at={at!r}): that is more than ten years away")
+    return at_ms
 
 
 class Fatal(Exception):  # noqa: N818 # as above

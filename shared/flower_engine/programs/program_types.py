@@ -78,6 +78,7 @@ class Program(Generic[P, R_co]):
             queue: str | None = None,
             priority: int | None = None,
             units: int | None = None,
+            max_rounds: int | None = None,
             rule: "Rule | None" = None,
             on_failure: "OnFailure | None" = None,
             stand_in: object = None,
@@ -90,7 +91,8 @@ class Program(Generic[P, R_co]):
 
             ``name``: of the task, unique in the workflow; else it is that of the variable, or the program's.
             ``timeout``: of one attempt; ``queue_timeout``: of the wait for a worker. ``priority``: -20..19,
-            the lower goes first. ``units``: how much it counts against limits. ``after``: results of steps
+            the lower goes first. ``units``: how much it counts against limits. ``max_rounds``: how often
+            it may ``raise Again``, 1,000 times unless this says another number. ``after``: results of steps
             that must have ended before, though their values are not used. ``rule``: when it starts, by how
             the tasks before it end, ``"ready"`` or :func:`~flower_engine.at_least` for example.
             ``on_failure``: what follows its failure for good, ``"give_up"`` or :func:`~flower_engine.hold`

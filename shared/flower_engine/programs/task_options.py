@@ -24,6 +24,7 @@ from flower_engine.model.task_spec import (
     MAX_ATTEMPTS,
     MAX_NAME_LENGTH,
     MAX_PRIORITY,
+    MAX_ROUNDS,
     MAX_TASKS,
     MAX_UNITS,
     MIN_PRIORITY,
@@ -173,6 +174,9 @@ class Checks:
 
     def option_units(self, value: object) -> int:
         return self.whole("units", value, 1, MAX_UNITS)
+
+    def option_max_rounds(self, value: object) -> int:
+        return self.whole("max_rounds", value, 1, MAX_ROUNDS)
 
     def option_rule(self, value: object) -> str:
         rule = known_rule(value) if isinstance(value, str) else None

@@ -54,7 +54,7 @@ NOT_IN_FLOWS = {
 }
 """Fields that a row of ``kr_task_stat`` does not show, each with the reason."""
 
-SELDOM = ("rule", "on_failure", "finally_")
+SELDOM = ("max_rounds", "rule", "on_failure", "finally_")
 """Fields of which a row of ``kr_task_stat`` has NULL for the default, as nearly every task has that."""
 
 _POSTGRES_TYPES = {str: "text", int: "integer", bool: "boolean", float: "double precision"}

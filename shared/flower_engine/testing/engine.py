@@ -31,6 +31,7 @@ from flower_engine.model.task_message import TaskMessage, may_read
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.programs.provenance import provenance_of
 from flower_engine.programs.registry import Registry
+from flower_engine.programs.rounds import parameters_in_round, provenance_in_round
 from flower_engine.projection.read.views import FlowView, TaskDetail
 from flower_engine.runtime.deciding import Decider
 from flower_engine.runtime.settings import Settings
@@ -293,7 +294,9 @@ class Engine:
     async def _work(self, claim: Claim, results: dict[tuple[str, int], bytes], *, is_full: bool) -> Work:
         message = _decode_message(claim.message)
         if not message.refs:
-            return Work(claim, message, is_full=is_full)
+            parameters = parameters_in_round(message, message.parameters)
+            plain = msgspec.structs.replace(message, parameters=parameters)
+            return Work(claim, plain, is_full=is_full)
         seqs, flow = set(message.reads.values()), claim.flow
         kept = {seq: results[flow, seq] for seq in seqs if (flow, seq) in results}
         missing = sorted(seqs - kept.keys())
@@ -313,8 +316,10 @@ class Engine:
             parameters = resolved(message.parameters, read, self._secret)
         except (ParameterError, SecretError) as error:
             return Work(claim, message, fault=error)
-        plain = msgspec.structs.replace(message, parameters=parameters, refs=False)
-        return Work(claim, plain, provenance_of(message.parameters), is_full=is_full)
+        given = parameters_in_round(message, parameters)
+        plain = msgspec.structs.replace(message, parameters=given, refs=False)
+        provenance = dict(provenance_in_round(message, provenance_of(message.parameters)))
+        return Work(claim, plain, provenance, is_full=is_full)
 
 
 def _without_jitter(definition: WorkflowDefinition) -> WorkflowDefinition:

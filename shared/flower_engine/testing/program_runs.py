@@ -18,10 +18,11 @@ from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES, begin_result
 from flower_engine.model.task_message import TaskMessage
-from flower_engine.programs.attempt_outcomes import Done, Running, context_of, failed, finished, refused
+from flower_engine.programs.attempt_outcomes import Done, Running, context_of, finished, refused
 from flower_engine.programs.context import Context, Progress, context_at_work
 from flower_engine.programs.parameter_binding import Provenance
 from flower_engine.programs.registry import RegisteredProgram, Registry
+from flower_engine.programs.rounds import raised
 from flower_engine.testing.faults import FlowerTestError
 from flower_engine.testing.memory_blobs import MemoryBlobs
 from flower_engine.testing.stubs import Hangs, Stub
@@ -96,7 +97,9 @@ class Attempts:
         except BaseException as error:
             if type(error).__module__.startswith("_pytest."):  # pytest.fail, skip and exit
                 raise
-            return _outcome(work, failed(error, work.message.no_retry_on), _encode(told[-1]) if told else b"")
+            done = raised(error, work.message)
+            is_over = not told or done.kind in (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT)
+            return _outcome(work, done, b"" if is_over else _encode(told[-1]))
         finally:
             self._lines.setdefault(work.claim.flow, []).extend(written.lines)
         return None if done is None else _outcome(work, self._stored(work, done), b"")

@@ -48,6 +48,8 @@ def attempt_span(
     }
     if running.is_found:
         attributes["flower.found"] = True
+    if isinstance(event, events.TaskAgain):
+        attributes["flower.asked_round"] = event.round
     noted = running.events
     happened = () if noted is None else tuple(noted.events)
     error: TaskError | None = getattr(event, "error", None)

@@ -7,7 +7,7 @@ spans.
 
 from array import array
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flower_engine.model import events
 from flower_engine.model.end_kinds import GIVEN_UP
@@ -23,10 +23,12 @@ from flower_engine.traces.waits import Waited, pieces
 
 
 class _Waiting(NamedTuple):
-    """A task waits anew since then; ``due_ms``: for its next attempt until then (0: it is due at once)."""
+    """A task waits anew since then; ``due_ms``: for its next attempt until then (0: it is due at once), which
+    is a retry or another round."""
 
     since_ms: int
     due_ms: int = 0
+    due: Literal["retry", "round"] = "retry"
 
 
 class FlowTrace:
@@ -124,7 +126,9 @@ class FlowTrace:
             elif task.status == Status.SUSPEND and task.ended_as != GIVEN_UP:
                 self._suspended[seq] = suspended.get(seq, event.at)
             elif task.status == Status.WAIT:
-                self._waiting[seq] = _Waiting(event.at, task.due_ms or 0)
+                self._waiting[seq] = _Waiting(
+                    event.at, task.due_ms or 0, "retry" if task.failures else "round"
+                )
             else:
                 self._set_final(seq, event.at)
         self._paused_ms = event.at if event.paused else None
@@ -208,8 +212,9 @@ class FlowTrace:
             self._suspended[task] = event.at
         elif to is Status.WAIT:
             self._set_final(task, 0)
-            due_ms = event.due_ms if isinstance(event, events.TaskRetrying) else 0
-            self._waiting[task] = _Waiting(event.at, due_ms)
+            is_due = isinstance(event, events.TaskRetrying | events.TaskAgain)
+            due = "round" if isinstance(event, events.TaskAgain) else "retry"
+            self._waiting[task] = _Waiting(event.at, event.due_ms if is_due else 0, due)
 
     def _end_wait(self, task: int, event: events.FlowEvent) -> Iterator[Span]:
         """How a ready task waited; nothing of one that was not ready, whose dependencies tell."""
@@ -223,8 +228,8 @@ class FlowTrace:
         pauses = self._pauses
         if self._paused_ms is not None:
             pauses = [*pauses, (self._paused_ms, event.at)]
-        due_ms = waiting.due_ms if waiting else 0
-        for index, piece in enumerate(pieces(since_ms, event.at, due_ms, pauses)):
+        due_ms, due = (waiting.due_ms, waiting.due) if waiting else (0, "retry")
+        for index, piece in enumerate(pieces(since_ms, event.at, due_ms, pauses, due)):
             yield self._wait_span(task, piece, event.v, index)
 
     def _wait_span(self, task: int, waited: Waited, version: int, index: int) -> Span:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-Reason = Literal["start", "queue", "pause", "retry", "operator"]
+Reason = Literal["start", "queue", "pause", "retry", "round", "operator"]
 """Why a task waited: for the time before which nothing of its flow starts; for a worker and its turn, which
 limits may put off (events do not tell which); for the end of its flow's pause; for the time of its next
-attempt; or, suspended, for somebody who decides."""
+attempt; for that of its next round; or, suspended, for somebody who decides."""
 
 
 class Waited(NamedTuple):
@@ -17,14 +17,20 @@ class Waited(NamedTuple):
     to_ms: int
 
 
-def pieces(from_ms: int, to_ms: int, due_ms: int, pauses: Sequence[tuple[int, int]]) -> Iterator[Waited]:
+def pieces(
+    from_ms: int,
+    to_ms: int,
+    due_ms: int,
+    pauses: Sequence[tuple[int, int]],
+    due: Literal["retry", "round"] = "retry",
+) -> Iterator[Waited]:
     """A ready task's wait cut up by reason, without pieces that took no time.
 
-    ``due_ms``: when its next attempt was due (0: at once); ``pauses``: those of the flow, oldest first.
+    ``due_ms``: when its next attempt was ``due`` (0: at once); ``pauses``: those of the flow, oldest first.
     """
     if due_ms > from_ms:
         until = min(due_ms, to_ms)
-        yield Waited("retry", from_ms, until)
+        yield Waited(due, from_ms, until)
         from_ms = until
     for paused, resumed in pauses:
         if resumed <= from_ms or from_ms >= to_ms:

@@ -57,15 +57,14 @@ class Restored(msgspec.Struct, frozen=True):
             fields += (f"s{planned.seq}", _state(task, is_ruled=flow.ruled))
             if planned.item is not None and task.ended_as == GIVEN_UP and task.error is not None:
                 fields += (f"z{planned.seq}", reason_of(task.error))
-            if task.failures:
-                fields += (f"x{planned.seq}", task.failures)
-            if task.progress is not None:
-                fields += (f"g{planned.seq}", _progress(task.progress))
+            fields += _so_far(task)
             if planned.items is not None:
                 fields += (f"k{planned.seq}", f"{planned.items[0]} {planned.items[1]}")
             if task.is_awaiting and task.votes:
                 fields += (f"v{planned.seq}", ",".join(spelled(name) for name in task.votes))
         registered = flow.registered
+        if flow.rounds:
+            fields += ("N", flow.rounds)
         if registered.timeout_ms:
             fields += ("t", registered.timeout_ms)
         if registered.cleanup_ms:
@@ -101,6 +100,17 @@ def reason_of(error: TaskError) -> str:
     """Why an item of a map was given up, as its list tells it (``lua/lib/failed_for_good.lua``)."""
     first, *_ = error.message.split("\n", 1)
     return spelled(f"{error.type}: {first[:_MOST_REASON]}")
+
+
+def _so_far(task: TaskState) -> Iterable[Arg]:
+    """What its attempts have led to: failures, the round that it is in, progress."""
+    seq = task.planned.seq
+    if task.failures:
+        yield from (f"x{seq}", task.failures)
+    if task.round:
+        yield from (f"n{seq}", b"%d %b" % (task.round, task.given or b"{}"))
+    if task.progress is not None:
+        yield from (f"g{seq}", _progress(task.progress))
 
 
 def _standing(flow: FlowState, *, parked: bool) -> str:
@@ -185,8 +195,9 @@ def _progress(told: TaskProgressed) -> bytes:
 
 def _state(task: TaskState, *, is_ruled: bool) -> str:
     lease = task.lease if task.status is Status.FINISH and task.lease else "-"
-    if task.is_ready and task.retry_ms is not None:
-        lease = f"@{task.retry_ms}"
+    due_ms = task.again_ms if task.retry_ms is None else task.retry_ms
+    if task.is_ready and due_ms is not None:
+        lease = f"@{due_ms}"
     if task.child:
         lease = Awaited.of(task.planned, 0).text
     elif task.is_awaiting and task.awaiting is not None:

@@ -63,6 +63,33 @@ MEANINGS: dict[str, AnyEvent] = {
         cleanup_ms=600000,
         at=1795930881867,
     ),
+    "flow.snapshot/*-rounds": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000014",
+        v=5,
+        workflow="etl",
+        order=42,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=1, program="A", max_rounds=5),
+                queue="default",
+                priority=0,
+                attempt=1,
+                round=1,
+                given=msgspec.Raw(b'{"cursor":40}'),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(task_seq=2, program="B"),
+                queue="default",
+                priority=0,
+                status=1,
+                attempt=1,
+                lease="1795521713121-2",
+                worker="w1",
+            ),
+        ),
+        rounds=1,
+        at=1795521713123,
+    ),
     "flow.snapshot/*-ending-timeout": FlowSnapshot(
         flow="00000000-0000-7000-8000-000000000013",
         v=6,

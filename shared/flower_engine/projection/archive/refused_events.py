@@ -15,6 +15,7 @@ from flower_engine.model.events import (
     FlowRerun,
     FlowSignalled,
     FlowSnapshot,
+    TaskAgain,
     TaskAnswered,
     TaskError,
     TaskExpanded,
@@ -35,7 +36,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # As the scripts write JSON; ids and types also as jsonb shows it.
 # Values of people's making come behind what the transitions say, but for a few plain fields at the end.
-_VALUE = re.compile(rb',"(?:result|blob|error|answer|payload)":')
+_VALUE = re.compile(rb',"(?:result|blob|error|answer|payload|given)":')
 _TAIL = re.compile(rb'(?:,"ends":true)?(?:,"lost":\d+)?(?:,"failures":\d+,"due_ms":\d+)?(?:,"at":\d+)?\}$')
 _FLOW = re.compile(rb'"flow": ?"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 _TYPE = re.compile(rb'"type": ?"([a-z._]{1,64})"')
@@ -48,7 +49,7 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
         return replace(event, result=msgspec.Raw(b"null"), blob=None)
     if isinstance(event, TaskAnswered):
         return replace(event, result=msgspec.Raw(b"null"), blob=None)
-    if isinstance(event, TaskVoted | FlowSignalled | TaskExpanded):
+    if isinstance(event, TaskVoted | FlowSignalled | TaskExpanded | TaskAgain):
         return _without_given(event)
     if isinstance(event, TaskIgnored | TaskGivenUp):
         return _without_error(event, why)
@@ -65,6 +66,7 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
                 message=replace(task.message, parameters={}, reads={}, stand_in=None),
                 progress=None,
                 result=NO_VALUE,
+                given=NO_VALUE,
                 blob=None,
             )
             for task in event.tasks
@@ -85,13 +87,15 @@ def without_values(event: AnyEvent, why: str) -> AnyEvent:
     return event
 
 
-def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded) -> AnyEvent:
-    """What somebody gave goes: an answer, a payload, the values of items."""
+def _without_given(event: TaskVoted | FlowSignalled | TaskExpanded | TaskAgain) -> AnyEvent:
+    """What somebody gave goes: an answer, a payload, the values of items, the parameters of a round."""
     replace, nothing = msgspec.structs.replace, msgspec.Raw(b"null")
     if isinstance(event, TaskVoted):
         return replace(event, answer=nothing)
     if isinstance(event, FlowSignalled):
         return replace(event, payload=nothing)
+    if isinstance(event, TaskAgain):
+        return replace(event, given=msgspec.Raw(b"{}"))
     item = replace(event.item, parameters={})
     return replace(event, name="", item=item, values=(nothing,) * len(event.values))
 

@@ -98,6 +98,13 @@ class RetryAt(View, tag="retry", tag_field="reason"):
     due_ts: "Moment"
 
 
+class RoundAt(View, tag="round", tag_field="reason"):
+    """Its program asked for another round of it, which begins then."""
+
+    round: int
+    due_ts: "Moment"
+
+
 class Awaits(View, tag="awaits", tag_field="reason"):
     """It waits for the world (kind sleep, event or approval), to be decided (when, returns), to get its items
     or their list (map), or for its child (flow). ``what``: name and key of the event, the title of the
@@ -184,6 +191,7 @@ WaitReason = (
     | ItemsOpen
     | RuleOpen
     | RetryAt
+    | RoundAt
     | Awaits
     | Delayed
     | Paused
@@ -278,7 +286,8 @@ class AwaitingView(View):
 
 class AttemptView(View):
     """One attempt of a task; ``how`` says how it ended. Of one that waits for the world `worker` is empty,
-    and `by` says who answered it, or sent the signal that it took."""
+    and `by` says who answered it, or sent the signal that it took. One that asked for another ``round`` says
+    which, and the parameters that hold in it (``given``)."""
 
     attempt: int
     worker: str
@@ -286,7 +295,15 @@ class AttemptView(View):
     ended_ts: Moment | None
     how: How
     error: TaskError | None
-    by: str | None = None
+    by: str | None
+    round: int | None
+    given: Annotated[
+        msgspec.Raw,
+        msgspec.Meta(
+            description="parameters that hold in the round that it asked for; null: it asked for none",
+            extra_json_schema={"type": ["object", "null"]},
+        ),
+    ]
 
     @classmethod
     def of(cls, attempt: AttemptHistory) -> "AttemptView":
@@ -298,6 +315,8 @@ class AttemptView(View):
             how=attempt.how,
             error=attempt.error,
             by=attempt.by or None,
+            round=attempt.round or None,
+            given=msgspec.Raw(attempt.given or b"null"),
         )
 
 
@@ -345,6 +364,21 @@ class TaskView(View):
     suspended_ts: Moment | None
     failures: int
     retry_ts: Moment | None
+    again_ts: Annotated[Moment | None, msgspec.Meta(description="when its next round begins")]
+    round: Annotated[
+        int,
+        msgspec.Meta(
+            description="how often its program asked for another round since it began from the start"
+        ),
+    ]
+    given: Annotated[
+        msgspec.Raw,
+        msgspec.Meta(
+            description="parameters that hold in this round in place of its own; null: in none yet",
+            extra_json_schema={"type": ["object", "null"]},
+        ),
+    ]
+    max_rounds: Annotated[int, msgspec.Meta(description="how many rounds its program may ask for")]
     progress: ProgressView | None
     awaiting: AwaitingView | None
     ignored_by: str | None
@@ -579,6 +613,10 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         suspended_ts=_moment(task.suspended_ms),
         failures=task.failures,
         retry_ts=_moment(task.retry_ms),
+        again_ts=_moment(task.again_ms),
+        round=task.round,
+        given=msgspec.Raw(task.given or b"null"),
+        max_rounds=planned.max_rounds,
         progress=task.progress and ProgressView(task.progress.fraction, task.progress.note),
         awaiting=_awaiting(task),
         ignored_by=task.ignored_by,

@@ -35,6 +35,7 @@ _SETS = {
     "paused": ["flow.pause_said, flow.paused = True, {0}"],
     "cancelled": ["flow.cancelled = {0} or flow.cancelled"],
     "ending": ["flow.ending = {0} or flow.ending"],
+    "rounds": ["flow.rounds = {0}"],
 }
 _FORGETS = {"paused": ["flow.pause_said, flow.paused = True, None"]}
 _GIVES = {"body": ["flow.task(seq).parameters, flow.task(seq).priority = value.parameters, value.priority"]}

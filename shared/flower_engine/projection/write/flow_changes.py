@@ -38,6 +38,9 @@ class TaskChange(msgspec.Struct, gc=False):
     finished_ms: int | None = None
     suspended_ms: int | None = None
     retry_ms: int | None = None
+    again_ms: int | None = None
+    round: int | None = None
+    given: bytes | None = None
     result: bytes | None = None
     blob: BlobRef | None = None
     ignored_by: str | None = None
@@ -61,7 +64,7 @@ class FlowChange(msgspec.Struct, gc=False):
     an end that the tables hold is over. ``pause_said``: ``paused`` says whether it is paused. ``priority``:
     that of all its tasks but those that have their own since, if it was changed. ``replaces``: it says all
     that the flow is, so what the tables hold of it goes. ``expanded``: maps of it got items, ``added`` is
-    how many of these there are.
+    how many of these there are. ``rounds``: of all its loops, if there was one more.
     """
 
     flow: str
@@ -82,6 +85,7 @@ class FlowChange(msgspec.Struct, gc=False):
     ending: FlowEnding | None = None
     pause_said: bool = False
     paused: FlowPaused | None = None
+    rounds: int | None = None
     priority: int | None = None
     replaces: bool = False
     expanded: tuple[TaskExpanded, ...] = ()

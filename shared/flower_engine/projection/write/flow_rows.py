@@ -30,6 +30,7 @@ from flower_engine.projection.write.flow_changes import FlowChange
 _ADDED: LiteralString = "known.{0} + change.{0}"
 _LATEST: LiteralString = "greatest(known.{0}, change.{0})"
 _FIRST: LiteralString = "coalesce(known.{0}, change.{0})"
+_FIRST_OF_CHANGE: LiteralString = "coalesce(change.{0}, known.{0})"
 _UNLESS_REOPENED: LiteralString = (
     "CASE WHEN change.reopened IS NULL THEN coalesce(change.{0}, known.{0}) ELSE change.{0} END"
 )
@@ -102,6 +103,7 @@ COLUMNS = (
     _or_null("ending_ts", TIME, "flow.ending and flow.ending.at", _UNLESS_REOPENED),
     _or_null("ending_cause", WORD, "flow.ending and flow.ending.cause", _UNLESS_REOPENED),
     _or_null("ending_until_ts", TIME, "(flow.ending and flow.ending.until_ms) or None", _UNLESS_REOPENED),
+    _or_null("rounds", INTEGER, "flow.rounds or None", _FIRST_OF_CHANGE),
     _flag("reopened"),
     _flag("pause_said"),
 )

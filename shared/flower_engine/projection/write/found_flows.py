@@ -4,6 +4,7 @@ from flower_engine.model.events import FlowSnapshot
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
     awaiting_of,
+    due_of,
     ended_as,
     ending_of,
     error_of,
@@ -25,6 +26,7 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
     flow.pause_said, flow.paused = True, pause_of(event) if event.paused else None
     flow.ending = ending_of(event)
     flow.cancelled = flow.ending and flow.ending.cancels
+    flow.rounds = event.rounds
     for seq, found in enumerate(event.tasks, start=1):
         task = flow.tasks[seq] = TaskChange(
             status=found.status,
@@ -34,7 +36,10 @@ def found_flow(event: FlowSnapshot, before: FlowChange | None, position_ms: int)
             failures=found.failures,
             worker=found.worker or None,
             started_ms=started_ms(found),
-            retry_ms=found.due_ms,
+            retry_ms=due_of(found)[0],
+            again_ms=due_of(found)[1],
+            round=found.round,
+            given=bytes(found.given) or None,
             progress=progress_of(event, seq),
             result=bytes(found.result) or None,
             blob=found.blob,

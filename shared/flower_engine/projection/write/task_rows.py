@@ -75,6 +75,9 @@ _FORGETTABLE: LiteralString = (
     "CASE WHEN change.forget_{0} IS NULL THEN coalesce(change.{0}, known.{0}) ELSE change.{0} END"
 )
 
+_NONE_IS_NULL: LiteralString = "nullif(coalesce(change.{0}, known.{0}), 0)"
+_OF_A_ROUND: LiteralString = "CASE WHEN change.round = 0 THEN NULL ELSE coalesce(change.{0}, known.{0}) END"
+
 
 def _fact(name: LiteralString, kind: Kind, fact: str) -> Column:
     """A column that holds a fact."""
@@ -145,6 +148,9 @@ _STANDING = (
     _fact("finished_ts", TIME, "finished_ms"),
     _fact("suspended_ts", TIME, "suspended_ms"),
     _fact("retry_ts", TIME, "retry_ms"),
+    _fact("again_ts", TIME, "again_ms"),
+    _fact("round", INTEGER, "round")._replace(copied="task.round or None", becomes=_NONE_IS_NULL),
+    _fact("given", RESULT, "given")._replace(becomes=_OF_A_ROUND),
     _fact("result", RESULT, "result"),
     _fact("blob", BLOB, "blob"),
     _fact("error", ERROR, "error"),

@@ -1,6 +1,6 @@
 -- Claims: leases, starts and logs what the choice gives.
 -- needs: base, choose, events, flow_control, flow_fields, flows, inputs, keys, lanes, limits, ready
--- needs: rules, scheduled, statuses, strikes, suspects, timers
+-- needs: rounds, rules, scheduled, statuses, strikes, suspects, timers
 local struck_tasks = {} -- {flow, task, dependents}: to be released after the claims
 local claims = {} -- {lease, member, queue, attempt, message, progress, ...}
 local granted_leases = {} -- for the call record
@@ -12,16 +12,17 @@ local function start_task(worker, queue, member, lane)
   if not flow then
     return false -- a lane never holds a task of a flow that is gone; if one did, it must not stop the claim
   end
-  local strike = has_control and strike_on(lane_of(lane), message)
-  local attempt, lost, progress = '1', '0', false
+  local attempt, lost, progress, round = '1', '0', nil, nil
   if state ~= NEVER then
     local status, before, so_far = match(state, STATE)
     if status ~= WAIT then
       return false -- as above
     end
     attempt, lost = digits(before + 1), so_far
-    progress = not strike and call('HGET', flow.key, progress_field(task))
+    local kept = call('HMGET', flow.key, progress_field(task), round_field(task))
+    progress, round = flow[progress_field(task)] or kept[1], flow[round_field(task)] or kept[2]
   end
+  local strike = has_control and strike_on(lane_of(lane), with_round(message, round))
   if strike then
     struck_tasks[#struck_tasks + 1] = { flow, task, call('HGET', flow.key, dependents_field(task)) }
     pass_over(flow, task, digits(attempt - 1), lost, strike)
@@ -40,7 +41,7 @@ local function start_task(worker, queue, member, lane)
     .. (flow.ruled and '"' .. by_rules().begin(flow, task) .. '}' or '"}'))
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4] = lease, member, queue, attempt
-  claims[n + 5], claims[n + 6] = with_slots(flow, message), progress or ''
+  claims[n + 5], claims[n + 6] = with_round(with_slots(flow, message), round), progress or ''
   if flow.ruled then
     claims[n + 5] = by_rules().with_used(flow, task, claims[n + 5])
   end

@@ -9,7 +9,8 @@
 -- see signals.lua, and the ids of all that it got; tasks that may take signals of a certain type only, "2,3";
 -- items of a map that are not counted yet, see items.lua; how long its cleanup may take, in ms (absent: as
 -- cleanup.lua has it); "<flow> <task> <attempt> <trunk>" whose child it is (absent: nobody's); "<task>
--- <JSON>" of what it returns then, once that is known (see children.lua).
+-- <JSON>" of what it returns then, once that is known (see children.lua); how many rounds its loops had
+-- (absent: none), see rounds.lua.
 local COUNTERS = 'c'
 local ACTIVE = 'a'
 local TIMEOUT = 't'
@@ -21,6 +22,7 @@ local STAGED = 'Z'
 local CLEANUP = 'T'
 local PARENT = 'P'
 local RETURNED = 'R'
+local ROUNDS = 'N'
 
 -- Flags
 local MAY_HAVE_TIMERS = 'p'
@@ -53,7 +55,8 @@ local MAY_TICK = '[pweE]' -- there may be a timer of the flow itself
 -- Of a task: the message for its worker; its lane; its dependents, "2,3" (absent: none), and, where the flow
 -- has data, behind them what it reads (see links_of); its open dependencies (absent: there are less than two,
 -- so the first that is satisfied frees it); its state (absent: it was never started); its retry policy and
--- timeouts (absent: none); its failures (absent: none); its progress (absent: none). Where the flow has data:
+-- timeouts (absent: none); its failures (absent: none); its progress (absent: none); "<round> <JSON>" of the
+-- parameters that hold in it (absent: its program asked for none), see rounds.lua. Where the flow has data:
 -- how many tasks that are not final read its result, and the bytes of that if it is kept, "3" or "3 17"
 -- (absent or "0": none does); the result that is kept, "=" and its JSON or "@" and that of a BlobRef (absent
 -- or empty: it is not). Of one that waits for the world: what it waits for, see waits.lua; the names that
@@ -70,6 +73,7 @@ local function state_field(task) return 's' .. task end
 local function policy_field(task) return 'p' .. task end
 local function failures_field(task) return 'x' .. task end
 local function progress_field(task) return 'g' .. task end
+local function round_field(task) return 'n' .. task end
 local function readers_field(task) return 'u' .. task end
 local function result_field(task) return 'r' .. task end
 local function wait_field(task) return 'w' .. task end
@@ -84,9 +88,9 @@ local function items_field(task) return 'k' .. task end
 local function reason_field(task) return 'z' .. task end
 
 -- A state is "<status> <attempt> <lost> <lease>"; while a task waits its lease is "-", "@<ms>" until its
--- retry is due, or what it awaits of the world, see awaiting.lua. In a flow with rules the kind of an end
--- stands behind the status (model/end_kinds.py): "9n", "9c", "2x", and "9p" where somebody passed over it and
--- gave a result; a "9" alone: without one.
+-- retry or its round is due, or what it awaits of the world, see awaiting.lua. In a flow with rules the kind
+-- of an end stands behind the status (model/end_kinds.py): "9n", "9c", "2x", and "9p" where somebody passed
+-- over it and gave a result; a "9" alone: without one.
 local NEVER = '0 0 0 -'
 local STATE = '^(%d+)%a? (%d+) (%d+) (.*)$'
 local KIND = '^%d+(%a)'

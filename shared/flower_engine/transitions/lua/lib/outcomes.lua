@@ -1,6 +1,6 @@
 -- A worker's outcomes: each is checked against its task's current lease, then counted.
 -- needs: base, events, failed_attempt, flow_control, flow_fields, flows, keys, limits
--- needs: lost_worker, progress, release, returned, statuses, suspects, timers
+-- needs: lost_worker, progress, release, returned, rounds, statuses, suspects, timers
 local ended_leases = {} -- queue -> leases to delete
 
 local function refuse(worker, id, task, lease, kind)
@@ -43,7 +43,7 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
   if flow.timed then
     drop_timer(attempt_timer(flow.id, task))
   end
-  if progress ~= '' then
+  if progress ~= '' and sub(kind, 1, 5) ~= 'again' then -- else it is of the round that is over
     tell_progress(flow, task, attempt, lease, progress, call('HGET', flow.key, progress_field(task)))
   end
   if kind == 'finished' or kind == 'stored' then
@@ -60,13 +60,16 @@ local function finish(worker, lease, member, queue, kind, payload, progress)
       release(flow, task, dependents, flow.kept and (is_stored and '@' or '=') .. payload, 'f')
     end
   elseif kind ~= 'returned' then
-    -- "retry <ms>", "crashed <lost workers that make poison>", "unfit <versions> <others>"
-    local word, number = match(kind, '^(%a+) ?(%-?%d*)$')
+    -- "retry <ms>", "again <ms>", "again_at <ms>", "crashed <lost workers that make poison>",
+    -- "unfit <versions> <others>"
+    local word, number = match(kind, '^([%a_]+) ?(%-?%d*)$')
     local unfit, others = match(kind, '^unfit (%S+) (%S+)$')
     if unfit then
       if not pass_on(flow, task, attempt, lost, lease, unfit, others, payload) then
         fail(flow, task, attempt, lost, lease, 'suspended', -1, payload, lease)
       end
+    elseif word == 'again' or word == 'again_at' then
+      ask_again(flow, task, attempt, lost, lease, word, tonumber(number), payload)
     elseif word == 'crashed' then
       local lane = call('HGET', flow.key, lane_field(task))
       lose(flow, task, lane, attempt, lost, lease, worker, tonumber(number) or 1, payload)

@@ -13,9 +13,14 @@ local function strike_on(lane, message)
     strikes[program] = known
   end
   if known then
-    local parameters = cjson.decode(message).parameters
+    local told = cjson.decode(message)
+    local parameters, given = told.parameters, told.given or {}
     for _, strike in ipairs(known) do
-      if parameters[strike.parameter] == strike.value then
+      local value = given[strike.parameter]
+      if value == nil then
+        value = parameters[strike.parameter]
+      end
+      if value == strike.value then
         return strike
       end
     end

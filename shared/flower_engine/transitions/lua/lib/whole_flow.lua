@@ -278,6 +278,7 @@ local function reopen(flow, again)
         forgotten[#forgotten + 1] = progress_field(text)
       end
       forgotten[#forgotten + 1] = failures_field(text)
+      forgotten[#forgotten + 1] = round_field(text)
       known.was, known.before = known.status, known.lease
       if not is_plain_lane(known.lane) then
         if known.was == WAIT then

@@ -23,6 +23,8 @@ local function flow_hash(key)
   for index = 1, #fields, 2 do
     if match(fields[index], '^r%d') then
       fields[index + 1] = sub(fields[index + 1], 1, 1) .. #fields[index + 1]
+    elseif match(fields[index], '^n%d') then
+      fields[index + 1] = match(fields[index + 1], '^%d+')
     elseif match(fields[index], '^q%d') then
       fields[index + 1] = match(fields[index + 1], '^[^\n]*')
     end

@@ -45,7 +45,7 @@ local function told_rules(known)
   return kind .. (used and ',"used":[' .. used .. ']' or '')
 end
 
-local function told(known, message, failures, progress, policy, result, votes)
+local function told(known, message, failures, progress, policy, result, votes, round)
   local lane = lane_of(plain_lane(known.lane))
   local fair_key = match(lane.share, '^[^:]*:[^:]*:[^/]*/(.*)$')
   local lease = ''
@@ -70,7 +70,9 @@ local function told(known, message, failures, progress, policy, result, votes)
     .. named('workflow_key', lane.workflow_key) .. named('program_key', lane.program_key)
     .. named('window', lane.window)
     .. (policy and ',"policy":[' .. string.gsub(policy, ' ', ',') .. ']' or '')
-    .. (progress and ',"progress":' .. progress or '') .. told_result(result) .. told_rules(known)
+    .. (progress and ',"progress":' .. progress or '')
+    .. (round and string.gsub(round, '^(%d+) (.*)$', ',"round":%1,"given":%2') or '')
+    .. told_result(result) .. told_rules(known)
     .. (known.items and ',"items":[' .. digits(known.items.first) .. ','
       .. digits(known.items.last - known.items.first + 1) .. ']' or '') .. '}'
 end
@@ -103,11 +105,11 @@ local function write(id, key, extra)
   for task = 1, flow.count do
     local text = digits(task)
     local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
-      policy_field(text), result_field(text), votes_field(text))
+      policy_field(text), result_field(text), votes_field(text), round_field(text))
     if text == returns then
       got[5] = '=' .. returned
     end
-    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6])
+    tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6], got[7])
   end
   local start = call('ZSCORE', timers_key(), start_timer(id))
   local timeout, due = call('HGET', key, TIMEOUT), call('ZSCORE', timers_key(), flow_timer(id))
@@ -121,6 +123,7 @@ local function write(id, key, extra)
     .. (has_flag(flow, ENDING_BY_CANCEL) and ',"ending":"cancel"' or '')
     .. (has_flag(flow, ENDING_BY_TIMEOUT) and ',"ending":"timeout"' or '')
     .. counted('cleanup_ms', call('HGET', key, CLEANUP) or '0') .. slot_fields(call('HGET', key, SCHEDULE))
+    .. counted('rounds', call('HGET', key, ROUNDS) or '0')
     .. parent_fields(call('HGET', key, PARENT)) .. told_signals(flow) .. extra .. '}')
   flow.dirty = true
   return flow.count

@@ -13,6 +13,7 @@
 --   queues..., number of programs, programs..., then for each outcome: lease, "<flow>:<task>", queue, kind,
 --   JSON, progress not told yet
 --   (JSON, or ""); kinds: finished | stored (JSON: a BlobRef) | failed | suspended | returned | "retry <ms>"
+--   | "again <ms>" | "again_at <ms>" (another round, so late or then; JSON: the parameters given for it)
 --   | "crashed <lost workers that make poison>" | "unfit <digests of versions> <digests of others>" (these
 --   versions of the program refuse the task, those may take it; joined by ".")
 -- Reply: {"ok", {word for each outcome}, {lease, member, queue, attempt, message, progress, ...}, "more" |
@@ -79,18 +80,23 @@ settle(first_queue == last_queue and function()
   wanted = wanted - handed
   is_empty = handed > 0
 end)
-for index = first_queue, last_queue do
-  if wanted <= 0 then
-    break
-  end
-  if not is_empty then
-    wanted = wanted - claim(worker, ARGV[index], wanted, serves, taken)
-  end
-  if wanted > 0 then
-    silence_bells(ARGV[index], ARGV, first_program, last_program)
+
+local function claim_from_queues()
+  for index = first_queue, last_queue do
+    if wanted <= 0 then
+      break
+    end
+    if not is_empty then
+      wanted = wanted - claim(worker, ARGV[index], wanted, serves, taken)
+    end
+    if wanted > 0 then
+      silence_bells(ARGV[index], ARGV, first_program, last_program)
+    end
   end
 end
-if #struck_tasks > 0 then
+
+-- What waits behind tasks that strikes passed over goes on.
+local function release_struck()
   ring(taken)
   keep_pushed({})
   taken = nil
@@ -100,6 +106,11 @@ if #struck_tasks > 0 then
     end
   end
   settle()
+end
+
+claim_from_queues()
+if #struck_tasks > 0 then
+  release_struck()
 end
 local reply = with_inputs({ 'ok', words, claims, '', opens_in and string.format('%d', opens_in) or '-1' })
 save_call(taken)
