@@ -155,6 +155,17 @@ MEANINGS: dict[str, AnyEvent] = {
         cleanup_ms=600000,
         at=1795930881854,
     ),
+    "flow.registered/*-max-rounds": FlowRegistered(
+        flow="00000000-0000-7000-8000-000000000014",
+        v=1,
+        workflow="etl",
+        order=42,
+        tasks=(
+            PlannedTask(seq=1, task_seq=1, program="A", max_rounds=5),
+            PlannedTask(seq=2, task_seq=2, program="B"),
+        ),
+        at=1795930881854,
+    ),
     "flow.registered/*-traceparent": FlowRegistered(
         at=1795894800123,
         flow="00000000-0000-7000-8000-000000000011",
