@@ -27,8 +27,22 @@ class ApiMetrics:
             from flower_engine.runtime.metrics.service_metrics import ServiceMetrics  # noqa: PLC0415
 
             self._metrics = ServiceMetrics("api")
-            self._metrics.tells += [self._told_of_requests, EngineGauges(self._stores).told]
+            self._metrics.tells += [
+                self._told_of_requests,
+                self._told_of_replica,
+                EngineGauges(self._stores).told,
+            ]
         return await self._metrics.page()
+
+    def _told_of_replica(self) -> "Told":
+        replica = self._stores.replica
+        if replica is None:
+            return {}
+        lag = {} if replica.lag_seconds is None else {(): replica.lag_seconds}
+        return {
+            "flower_replica_lag_seconds": lag,
+            "flower_replica_reads_total": {(server,): count for server, count in replica.reads.items()},
+        }
 
     def _told_of_requests(self) -> "Told":
         requests = self.requests

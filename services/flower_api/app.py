@@ -44,6 +44,7 @@ from flower_api.routes.tasks import add_tasks
 from flower_api.routes.top import add_top
 from flower_api.routes.versions import add_versions
 from flower_api.routes.workflows import add_workflows
+from flower_api.seen_positions import SeenPositions
 from flower_api.sessions import Sessions
 from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.followed_streams import FollowedStreams
@@ -66,6 +67,7 @@ def create_app(
     watched_lists: WatchedLists | None = None,
     metrics: ApiMetrics | None = None,
     linking: Linking | None = None,
+    has_replica: bool = False,
 ) -> FastAPI:
     """The API on these stores, for those who have a token if there are any, under these names of hosts, with
     so many megabytes of bodies at one time, and of each blob.
@@ -73,6 +75,8 @@ def create_app(
     Whoever waits for a flow is woken by ``waits``, whoever follows a task log is served by ``streams``,
     whoever watches by ``watched_flows`` and ``watched_lists``, as long as somebody runs these; without,
     nobody waits, follows or watches.
+
+    ``has_replica``: answers carry how far whoever asked has seen.
 
     It does no I/O of its own before the first request.
     """
@@ -124,6 +128,8 @@ def create_app(
     add_dashboard(app)
     add_login(app, stores, tokens, sessions)
     describe(app, secured=bool(tokens))
+    if has_replica:
+        app.add_middleware(SeenPositions, stores=stores)
     app.add_middleware(Heads)
     if tokens:
         app.add_middleware(TokenGate, tokens=tokens, sessions=sessions)

@@ -54,6 +54,12 @@ class EngineGauges:
                 ("redis",): int(redis is not None),
             }
         }
+        replica = self._stores.replica
+        if replica is not None:
+            told["flower_store_up"] = {
+                **told["flower_store_up"],
+                ("replica",): int(replica.problem is None),
+            }
         if postgres is not None:
             told |= _of_postgres(postgres)
         if redis is not None:

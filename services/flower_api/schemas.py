@@ -391,7 +391,7 @@ class Dependency(View):
 
 
 class Readiness(View):
-    """Whether the API can do its work; ``degraded``: not in all partitions."""
+    """Whether the API can do its work; ``degraded``: not in all partitions, or without its replica."""
 
     status: Literal["ready", "degraded", "not ready"]
     dependencies: list[Dependency]

@@ -13,6 +13,7 @@ from flower_engine.flows.flow_waits import FlowWaits
 from flower_engine.flows.followed_streams import FollowedStreams
 from flower_engine.flows.installed_stores import look_after
 from flower_engine.flows.postgres_stores import STATEMENT_SECONDS, PostgresStores
+from flower_engine.flows.read_replica import ReadReplica
 from flower_engine.flows.watched_flows import WatchedFlows
 from flower_engine.flows.watched_lists import WatchedLists
 from flower_engine.log.client import connect
@@ -48,7 +49,10 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     bound = bind(settings.host, settings.port)
     redis = connect(settings.redis_url)
     pool = make_pool(settings.database_url, "api", statement_seconds=STATEMENT_SECONDS)
-    stores = PostgresStores(redis, pool, settings, SystemClock())
+    replica = (
+        ReadReplica(settings.database_read_url, STATEMENT_SECONDS) if settings.database_read_url else None
+    )
+    stores = PostgresStores(redis, pool, settings, SystemClock(), replica)
     connections = room_for(settings.max_connections)
     waits = FlowWaits(stores, connections // 2)  # whoever waits holds a connection; others come, too
     streams = FollowedStreams(stores, connections // 4)
@@ -69,6 +73,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
         linking=Linking(
             settings.link_secret, settings.public_url or "", has_tokens=bool(settings.api_tokens)
         ),
+        has_replica=replica is not None,
     )
     bounds = Bounds(settings.head_seconds, settings.body_seconds, connections, settings.max_blob_mb << 20)
     server = Server(app, bound, bounds, settings.grace_seconds, on_listening)
@@ -89,5 +94,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, on_listening: Callable
     finally:
         await cancel_all([stopped, serving, behind, *telling])
         await pool.close()
+        if replica is not None:
+            await replica.pool.close()
         await redis.aclose()
         bound.close()

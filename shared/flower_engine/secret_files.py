@@ -12,7 +12,7 @@ from flower_engine.errors import SettingsError
 from flower_engine.secrets import learn_secrets
 
 SECRET_SETTINGS = (
-    *("redis_url", "database_url", "database_direct_url"),
+    *("redis_url", "database_url", "database_direct_url", "database_read_url"),
     *("token", "api_tokens", "link_secret", "traces_headers"),
 )
 """Fields of ``Settings``."""

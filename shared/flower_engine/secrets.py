@@ -69,8 +69,8 @@ def learn_secrets(secrets: Iterable[str | None]) -> None:
 
 def learn_environment(environment: Mapping[str, str]) -> None:
     """From now on nothing shows the secrets of these variables, be they right or wrong."""
-    for name in ("FLOWER_REDIS_URL", "FLOWER_DATABASE_URL", "FLOWER_DATABASE_DIRECT_URL", "FLOWER_URL"):
-        learn_address(environment.get(name))
+    for name in ("REDIS_URL", "DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_READ_URL", "URL"):
+        learn_address(environment.get(f"FLOWER_{name}"))
     learn_address(environment.get("FLOWER_TRACES_ENDPOINT"))
     learn_headers(environment.get("FLOWER_TRACES_HEADERS"))
     learn_secrets([environment.get("FLOWER_TOKEN"), environment.get("PGPASSWORD")])

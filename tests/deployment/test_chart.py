@@ -23,6 +23,7 @@ EVERYTHING: dict[str, Any] = {
     "secrets": {
         **TOKEN,
         "databaseDirectUrl": {"name": "direct", "key": "url"},
+        "databaseReadUrl": {"name": "replica", "key": "url"},
         "linkSecret": {"name": "links", "key": "secret"},
         "tracesHeaders": {"name": "traces", "key": "headers"},
     },
@@ -218,7 +219,7 @@ def test_containers_run_commands_with_settings_that_there_are(name: str, cases: 
 def test_each_service_gets_the_secrets_that_it_needs_and_no_other(cases: dict[str, Rendered]) -> None:
     stores = {"redis_url", "database_url", "database_direct_url"}
     wanted = {
-        "api": stores | {"api_tokens", "link_secret"},
+        "api": stores | {"database_read_url", "api_tokens", "link_secret"},
         "projector": stores | {"traces_headers"},
         "watcher": stores,
         "migration": {"database_url"},

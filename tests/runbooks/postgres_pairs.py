@@ -19,6 +19,13 @@ from flower_engine.embedded.postgres_account import postgres_account
 @contextlib.contextmanager
 def follower_of(url: str, folder: Path) -> Generator[str]:
     """Makes a copy of a running Postgres (``pg_basebackup``) that follows it; yields its URL."""
+    with running_follower(url, folder) as (_, address):
+        yield address
+
+
+@contextlib.contextmanager
+def running_follower(url: str, folder: Path) -> Generator[tuple[EmbeddedPostgres, str]]:
+    """The same; yields the server as well."""
     with Home(folder) as home:
         home.prepare()
         copy = folder / "copy"
@@ -26,7 +33,7 @@ def follower_of(url: str, folder: Path) -> Generator[str]:
         move_into(copy, home)
         server = EmbeddedPostgres(home, durable=False)
         try:
-            yield server.start()
+            yield server, server.start()
         finally:
             server.stop()
 

@@ -1,4 +1,5 @@
 // Calls of the API; errors are its problems (RFC 9457).
+import { HEADER, sawText, seenText } from "./seen.ts";
 import { forgetSession, session } from "./session.ts";
 
 /** One thing that is wrong; `pointer` (JSON Pointer) leads to it in what was sent. */
@@ -36,10 +37,13 @@ export async function sendJson(path: string, body: unknown, method = "POST"): Pr
 }
 
 export async function send(path: string, init: RequestInit): Promise<Response> {
-  const reply = await fetch(path, init).catch((error: unknown) => {
+  const sent = seenText();
+  const headers = { ...init.headers, ...(sent !== null && { [HEADER]: sent }) };
+  const reply = await fetch(path, { ...init, headers }).catch((error: unknown) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "away", "The API does not answer.");
   });
+  sawText(sent, reply.headers.get(HEADER));
   if (reply.status === 401) forgetSession();
   return reply;
 }

@@ -1,6 +1,7 @@
 // Server-sent events over fetch, which lets us say behind which event to go on, and see why a stream ended.
 import { signal } from "@preact/signals";
 import { isAborted, problemOf, send } from "./api.ts";
+import { sawText } from "./seen.ts";
 
 export type Standing = "connecting" | "live" | "away" | "waiting";
 
@@ -49,6 +50,7 @@ export async function follow(
         if (event.id !== "") last = event.id;
         if (event.kind === "waiting") show("waiting");
         else if (event.kind === "current") show("live");
+        else if (event.kind === "seen") sawText(null, event.data);
         else onEvent(event);
       }
     } catch (error) {

@@ -42,11 +42,11 @@ def add_changes(app: FastAPI, stores: PostgresStores, flows: WatchedFlows, lists
         """Server-sent events: `start`, then `flows`, how flows stand that changed since the event before,
         twice a second at most; `reset` instead where these are too many: ask for the list anew. `id` is the
         position in the log; with `Last-Event-ID` it goes on exactly behind that. `waiting`: Postgres is away,
-        `current`: it is there again."""
+        `current`: it is there again; `seen`: what `Flower-Seen` is from now on, where there is a replica."""
         if last_event and positions_of(last_event) is None:
             raise wrong("Last-Event-ID", "this is not the id of an event of this stream")
         lists.begin()
-        return _answer(request, lists.watch(last_event or None))
+        return _answer(request, lists, lists.watch(last_event or None))
 
     @app.get(
         "/flows/{task_flow_id}/changes",
@@ -59,10 +59,11 @@ def add_changes(app: FastAPI, stores: PostgresStores, flows: WatchedFlows, lists
         """Server-sent events: `table`, the whole flow, then `changes`, rows that replace those of their
         tasks, four times a second at most. `id` is the position of the last event that is in it; with
         `Last-Event-ID` it goes on exactly behind that. `waiting`: Postgres is away, `current`: it is there
-        again; `problem`: the flow cannot be followed, and why."""
+        again; `problem`: the flow cannot be followed, and why; `seen`: `Flower-Seen` from now on, where there
+        is a replica."""
         flow = task_flow_id.lower()
         await flows.begin(flow)
-        return _answer(request, flows.watch(flow, last_event or None))
+        return _answer(request, flows, flows.watch(flow, last_event or None))
 
     @app.get(
         "/flows/{task_flow_id}/timeline",
@@ -83,16 +84,26 @@ def add_changes(app: FastAPI, stores: PostgresStores, flows: WatchedFlows, lists
         return reply(await layouts.find(stores, task_flow_id.lower()))
 
 
-def _answer(request: Request, frames: AsyncGenerator[Frame] | AsyncGenerator[ListFrame]) -> Response:
+def _answer(
+    request: Request,
+    watched: WatchedFlows | WatchedLists,
+    frames: AsyncGenerator[Frame] | AsyncGenerator[ListFrame],
+) -> Response:
     if method_of(request.scope) == "HEAD":
         return Response(headers=_HEADERS, media_type=EVENT_STREAM)
-    return StreamingResponse(_sent(frames), headers=_HEADERS, media_type=EVENT_STREAM)
+    return StreamingResponse(_sent(watched, frames), headers=_HEADERS, media_type=EVENT_STREAM)
 
 
-async def _sent(frames: AsyncGenerator[Frame] | AsyncGenerator[ListFrame]) -> AsyncGenerator[bytes]:
+async def _sent(
+    watched: WatchedFlows | WatchedLists, frames: AsyncGenerator[Frame] | AsyncGenerator[ListFrame]
+) -> AsyncGenerator[bytes]:
     yield b"retry: 1000\n: changes follow\n\n"
+    said = None
     async with aclosing(frames) as told:
         async for frame in told:
+            if watched.seen != said:  # before what it is of, so that nobody asks a replica that lacks it
+                said = watched.seen
+                yield f"event: seen\ndata: {said.text}\n\n".encode() if said else b""
             yield _event(frame)
 
 

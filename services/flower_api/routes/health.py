@@ -46,7 +46,7 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
     )
     async def get_readyz() -> Response:
         """503 names everything that is missing, in `problems`. `degraded`: some partitions stand still, named
-        by the dependency Redis; all else goes on."""
+        by the dependency Redis, or the primary answers in the place of a replica; all else goes on."""
         waits_for = stores.waits_for or stores.lost
         redis = await _dependency("Redis", _check_redis(stores))
         dependencies = [
@@ -57,9 +57,13 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
             Dependency("definitions", ready=stores.listener.problem is None, problem=stores.listener.problem),
         ]
         if done is not None:
-            late = [f"{one.name}: {one.problem}" for one in done.standings() if one.problem is not None]
-            dependencies.append(Dependency("work", ready=not late, problem="; ".join(late) or None))
+            overdue = [f"{one.name}: {one.problem}" for one in done.standings() if one.problem is not None]
+            dependencies.append(Dependency("work", ready=not overdue, problem="; ".join(overdue) or None))
         missing = [f"{one.name}: {one.problem}" for one in dependencies if not one.ready]
+        lacks = redis.problem
+        if stores.replica is not None:
+            lacks = lacks or stores.replica.problem
+            dependencies.append(Dependency("Postgres replica", ready=True, problem=stores.replica.problem))
         if missing:
             raise ProblemError(
                 503,
@@ -68,7 +72,7 @@ def add_health(app: FastAPI, stores: PostgresStores) -> None:
                 headers={"Retry-After": "1"},
                 problems=[{"detail": detail} for detail in missing],
             )
-        return reply(Readiness("degraded" if redis.problem else "ready", dependencies))
+        return reply(Readiness("degraded" if lacks else "ready", dependencies))
 
     @app.get(
         "/workers",

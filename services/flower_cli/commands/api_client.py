@@ -13,6 +13,7 @@ from flower_cli.console import err, fail
 from flower_engine.client.api_location import api_url
 from flower_engine.client.client_errors import problem_words
 from flower_engine.client.http_settings import TIMEOUT, session_settings, why_unreached
+from flower_engine.client.kept_position import FiledPosition
 from flower_engine.client.sent_events import SentEvent, SentEvents
 from flower_engine.client.text_lines import TextLines
 from flower_engine.errors import SettingsError
@@ -42,10 +43,12 @@ class Api:
 
     def __init__(self, url: str, token: str | None, timeout: httpx.Timeout = TIMEOUT) -> None:
         self._client = httpx.Client(**session_settings(url, token, "cli", timeout))
+        self._position = FiledPosition(url)
         self.url = url
 
     def close(self) -> None:
         """Ends the connection."""
+        self._position.keep()
         self._client.close()
 
     def get(self, path: str, **query: Any) -> bytes:
@@ -93,7 +96,13 @@ class Api:
 
     def lines(self, path: str, body: Json) -> Iterator[Json]:
         """Each line of an answer that comes in lines of JSON."""
-        with _told(self.url), self._client.stream("POST", path, json=body, timeout=None) as reply:
+        headers: dict[str, str] = {}
+        sent = self._position.ask(headers)
+        with (
+            _told(self.url),
+            self._client.stream("POST", path, json=body, headers=headers, timeout=None) as reply,
+        ):
+            self._position.take(sent, reply.headers)
             if reply.is_error:
                 reply.read()
                 raise _error_of(reply)
@@ -115,8 +124,11 @@ class Api:
         raise ApiError(f"the API at {self.url} ended what it sent", EXIT_AWAY)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        headers: dict[str, str] = {}
+        sent = self._position.ask(headers)
         with _told(self.url):
-            reply = self._client.request(method, path, **request)
+            reply = self._client.request(method, path, headers=headers, **request)
+        self._position.take(sent, reply.headers)
         if reply.is_error:
             raise _error_of(reply)
         if method != "GET":

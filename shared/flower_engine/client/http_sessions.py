@@ -17,6 +17,7 @@ import httpx
 from flower_engine.client.api_calls import Answer, Pause, Request, Steps, Unreached
 from flower_engine.client.client_errors import ClientError
 from flower_engine.client.http_settings import MOST_WAITING, as_httpx, why_unreached
+from flower_engine.client.kept_position import KeptPosition
 from flower_engine.client.text_lines import TextLines
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class BlockingSession:
         self._process = os.getpid()
         self._left: list[httpx.Client] = []
         self._waiting = _Waiting()
+        self._position = KeptPosition()
 
     def run(self, steps: Steps[T]) -> T:
         """The result of the call."""
@@ -96,7 +98,10 @@ class BlockingSession:
         client = self._own()
         try:
             with self._waiting.place_for(request) as placed:
-                reply = client.send(as_httpx(client, placed))
+                asked = as_httpx(client, placed)
+                sent = self._position.ask(asked.headers)
+                reply = client.send(asked)
+                self._position.take(sent, reply.headers)
         except httpx.HTTPError as error:
             return Unreached(why_unreached(str(client.base_url), error))
         return Answer(reply.status_code, reply.headers, reply.content)
@@ -120,6 +125,7 @@ class AsyncSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._waiting = _Waiting()
+        self._position = KeptPosition()
 
     async def run(self, steps: Steps[T]) -> T:
         """The result of the call. Cancelled, it ends at once; what it had sent may be done all the same."""
@@ -163,7 +169,10 @@ class AsyncSession:
         client = self._own()
         try:
             with self._waiting.place_for(request) as placed:
-                reply = await client.send(as_httpx(client, placed))
+                asked = as_httpx(client, placed)
+                sent = self._position.ask(asked.headers)
+                reply = await client.send(asked)
+                self._position.take(sent, reply.headers)
         except httpx.HTTPError as error:
             return Unreached(why_unreached(str(client.base_url), error))
         return Answer(reply.status_code, reply.headers, reply.content)

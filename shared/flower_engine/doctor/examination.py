@@ -71,6 +71,7 @@ CHECKS: Sequence[Check] = (
     Check(of_postgres.disk, ("postgres",)),
     Check(of_postgres.connections, ("postgres",)),
     Check(of_postgres.replication, ("postgres",)),
+    Check(of_postgres.replica, ("postgres",)),
     Check(of_installation.positions, ("postgres", "tables")),
     Check(of_installation.partitions, ("redis",)),
     Check(of_clocks.clocks),

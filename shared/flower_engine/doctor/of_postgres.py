@@ -8,7 +8,9 @@ from flower_engine.doctor.of_redis import connections_left
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import InstallationError
 from flower_engine.own_version import own_version
+from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.migrations import missing_migrations
+from flower_engine.projection.read.wal_positions import read_wal_position
 from flower_engine.runtime.store_checks import check_postgres
 from flower_engine.store_faults import fault_of
 
@@ -29,6 +31,7 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
 _SETTINGS = "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
 _FOLDER = "SELECT current_setting('data_directory', true)"
 _MOST_LAG_SECONDS = 60.0
+_MOST_BEHIND_MB = 64
 
 
 async def server(subject: Subject) -> list[Finding]:
@@ -101,6 +104,32 @@ async def replication(subject: Subject) -> list[Finding]:
             advice = f"start what reads it, or SELECT pg_drop_replication_slot('{name}')"
             found.append(warning(check, detail, advice))
     return found or [ok(check, f"{len(standbys)} standbys follow it" if standbys else "it has no standby")]
+
+
+async def replica(subject: Subject) -> list[Finding]:
+    """The one that the API reads from, where one is set: whether it follows, and how closely."""
+    check, url = "postgres.replica", subject.settings.database_read_url
+    if url is None:
+        return [ok(check, "the API reads from the Postgres that is written to")]
+    advice = "see that it runs, and that FLOWER_DATABASE_READ_URL names it; the API reads from the primary"
+    try:
+        async with await connect(url, "doctor", is_impatient=True) as connection:
+            there = await read_wal_position(connection)
+            here = await read_wal_position(subject.connection)
+            later = await read_wal_position(connection)
+    except psycopg.OperationalError as error:
+        return [warning(check, fault_of(error).said_of("the replica of Postgres"), advice)]
+    if not there.is_standby:
+        detail = "FLOWER_DATABASE_READ_URL leads to a Postgres that follows nobody"
+        return [problem(check, detail, "give it the address of a standby, or leave it out")]
+    if there.system != here.system:
+        detail = "the replica follows another Postgres than that of FLOWER_DATABASE_URL"
+        return [problem(check, detail, "give it the address of a standby of that one")]
+    behind_mb = (here.wal - later.wal) / _MB
+    if behind_mb >= _MOST_BEHIND_MB:
+        detail = f"the replica of Postgres is {behind_mb:,.0f} MB of its log behind"
+        return [warning(check, detail, "look after it; the API reads from the primary meanwhile")]
+    return [ok(check, "the replica follows closely")]
 
 
 async def connections(subject: Subject) -> list[Finding]:

@@ -62,6 +62,8 @@ async def look_after(stores: PostgresStores, settings: Settings) -> None:
         SettingsError, StoreRefusedError, InstallationError: as :func:`open_stores` does.
     """
     await stores.pool.open()
+    if stores.replica is not None:
+        await stores.replica.pool.open()
     await _begin(stores, settings)
     await _keep(stores, settings)
 
@@ -87,7 +89,9 @@ def _install(
 
 
 async def _keep(stores: PostgresStores, settings: Settings) -> None:
-    listening = asyncio.create_task(stores.listener.run())
+    behind = [asyncio.create_task(stores.listener.run())]
+    if stores.replica is not None:
+        behind.append(asyncio.create_task(stores.replica.run(stores.primary)))
     try:
         while True:
             lost = await _until_lost(stores)
@@ -100,7 +104,7 @@ async def _keep(stores: PostgresStores, settings: Settings) -> None:
             _log.warning("Redis is whole again: flows can be registered and operated on")
             await _say_lost(stores, stores.partitions)
     finally:
-        await cancel_all([listening])
+        await cancel_all(behind)
 
 
 async def _say_lost(stores: PostgresStores, partitions: Sequence[Partition]) -> None:

@@ -19,6 +19,7 @@ from flower_engine.flows.acknowledged_flows import AcknowledgedFlows
 from flower_engine.flows.backlog_bound import Backlogs
 from flower_engine.log.durability import Level
 from flower_engine.log.partition import Partition, routed_over
+from flower_engine.log.written_partitions import note_written
 from flower_engine.model.ids import make_flow_id
 from flower_engine.runtime.clock import Clock
 from flower_engine.transitions.register_transition import (
@@ -151,6 +152,7 @@ class Gatherer:
 
     async def register(self, starts: list[Start]) -> list[Registered]:
         """What is registered then, in order; see :meth:`Registrar.start` for errors."""
+        note_written(self.partition.keys.meta)  # here, as the call is not made by whoever waits for it
         if self._tasks >= MOST_WAITING_TASKS:
             raise StoreUnavailableError("Redis", f"flows with {self._tasks} tasks wait for it to take them")
         waiting = _Waiting(starts)

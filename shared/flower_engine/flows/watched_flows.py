@@ -15,6 +15,7 @@ from flower_engine.flows.history import find_flow
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.watched_flow import Frame, WatchedFlow
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.seen_position import SeenPosition
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, read_event, told
 from flower_engine.projection.read.flow_steps import read_steps
@@ -72,6 +73,8 @@ class WatchedFlows:
         self._new: set[str] = set()
         self._is_closed = False
         self._is_away = False
+        self.seen: SeenPosition | None = None
+        """How far those who watch are told; None: there is no replica that could be behind."""
         backoff = SteadyBackoff(_log, "following flows that are watched: %s", 1.0)
         self._loop = Loop(
             "follows flows", self.run_once, _LOOK_SECONDS, backoff, heals=_AWAY, is_watched=False
@@ -184,6 +187,8 @@ class WatchedFlows:
         while has_more:
             async with self._stores.postgres() as connection:
                 entries = await read_steps(connection, flow.flow, as_numbers(flow.position), _MOST_EVENTS)
+                if entries:
+                    self.seen = await self._stores.seen_on(connection)
             has_more = len(entries) == _MOST_EVENTS and as_numbers(entries[-1].position) <= until
             is_new |= await _add([one for one in entries if as_numbers(one.position) <= until], flow)
         return is_new

@@ -15,6 +15,7 @@ import msgspec
 from flower_engine.errors import StoreError, StoreUnavailableError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.seen_position import SeenPosition
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.flow_steps import flows_changed
 from flower_engine.projection.read.queries import read_summaries
@@ -70,6 +71,8 @@ class WatchedLists:
         self._batches: deque[_Batch] = deque(maxlen=_KEPT_FRAMES)
         self._is_closed = False
         self._is_away = False
+        self.seen: SeenPosition | None = None
+        """How far those who watch are told; None: there is no replica that could be behind."""
         backoff = SteadyBackoff(_log, "following lists that are watched: %s", 1.0)
         self._loop = Loop(
             "follows lists", self.run_once, _LOOK_SECONDS, backoff, heals=_AWAY, is_watched=False
@@ -148,11 +151,13 @@ class WatchedLists:
             known = self._positions
             if known is None:
                 self._positions = now
+                self.seen = await self._stores.seen_on(connection)
                 self._wake()
                 return
             if now == known:
                 return
             flows, has_more = await _changed(connection, known, now)
+            self.seen = await self._stores.seen_on(connection)
         self._number += 1
         self._positions = now
         self._batches.append(_Batch(self._number, flows, has_more))

@@ -65,13 +65,21 @@ class _Forsaken(Connection):
         self.pgconn.finish()
 
 
-def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float | None = None) -> Pool:
+def make_pool(
+    url: str,
+    name: str,
+    max_size: int = 10,
+    statement_seconds: float | None = None,
+    *,
+    is_checked: bool = True,
+) -> Pool:
     """A pool of connections in autocommit, to be opened (``async with``, or ``await pool.open()``).
 
     It opens while Postgres is down too; a connection is checked before it is given out, and waiting for one
     ends with an outage (``is_outage``) after 5 seconds. The server itself ends a statement that takes longer
     than ``statement_seconds``; one that is cancelled here costs its connection. So does a database that was
-    read-only when it was made: a session stays so for good, whatever becomes of the database.
+    read-only when it was made: a session stays so for good, whatever becomes of the database. ``is_checked``
+    false: whoever takes a connection asks something of it first, and bears with what comes.
     """
 
     async def limit(connection: Connection) -> None:
@@ -89,7 +97,7 @@ def make_pool(url: str, name: str, max_size: int = 10, statement_seconds: float 
         timeout=POOL_TIMEOUT_SECONDS,
         reconnect_timeout=POOL_TIMEOUT_SECONDS,  # then the next one who asks tries again at once
         configure=limit,
-        check=_check,
+        check=_check if is_checked else None,
     )
 
 

@@ -51,6 +51,12 @@ class Settings(BaseModel):
         description="the same Postgres past a pooler of transactions (pgbouncer), for listening to changes"
         " of definitions; not set: they are looked for",
     )
+    database_read_url: str | None = Field(
+        None,
+        repr=False,
+        description="a standby of that Postgres, which the API reads from for those who have seen no more"
+        " than it has; not set: none",
+    )
     partitions: int = Field(
         1,
         ge=1,
@@ -319,7 +325,9 @@ class Settings(BaseModel):
     )
     _without_tilde = field_validator("home", "secrets_folder")(settings_checks.without_tilde)
     _redis = field_validator("redis_url")(settings_checks.address_of_redis)
-    _postgres = field_validator("database_url", "database_direct_url")(settings_checks.address_of_postgres)
+    _postgres = field_validator("database_url", "database_direct_url", "database_read_url")(
+        settings_checks.address_of_postgres
+    )
     _beats = field_validator("heartbeat_seconds")(settings_checks.beats_twice_a_lease)
 
     @model_validator(mode="after")

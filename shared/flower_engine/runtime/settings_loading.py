@@ -36,7 +36,7 @@ def load_settings(**flags: Any) -> Settings:
     found, problems = _of_environment(os.environ, given)
     given = found | given
     # Whatever becomes of them, from here on no text shows a secret of these.
-    for name in ("redis_url", "database_url", "database_direct_url", "url", "traces_endpoint"):
+    for name in ("url", "traces_endpoint", *(one for one in SECRET_SETTINGS if one.endswith("_url"))):
         learn_address(given.get(name))
     if isinstance(given.get("api_tokens"), str):
         learn_tokens(given["api_tokens"])

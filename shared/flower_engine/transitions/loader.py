@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from flower_engine.log.client import AsyncRedis, queue_command, send, send_blocking
+from flower_engine.log.written_partitions import note_written
 from flower_engine.tallies import CALL_SECONDS, Tally, stopwatch
 from flower_engine.transitions.lua_source import argument_names, compose, read_files
 
@@ -74,6 +75,7 @@ class Script:
     async def run(self, client: AsyncRedis, meta: str, args: Sequence[Arg]) -> Any:
         """The script's raw reply (bytes, ints and lists)."""
         began = stopwatch()
+        note_written(meta)
         try:
             reply = await send(client, "EVALSHA", self.sha, 1, meta, *args)
         except NoScriptError:  # a fresh or restarted server
@@ -87,6 +89,7 @@ class Script:
         """The script's raw reply, and those to commands sent right behind it on the same connection (an error
         as a value), in one round trip."""
         began = stopwatch()
+        note_written(meta)
         for verb, script in (("EVALSHA", self.sha), ("EVAL", self.text)):
             async with client.pipeline(transaction=False) as pipeline:
                 queue_command(pipeline, verb, script, 1, meta, *args)

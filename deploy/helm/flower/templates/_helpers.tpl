@@ -23,7 +23,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* Which secrets a component is given, in order. Workers get no Postgres. */}}
 {{- define "flower.secretsOf" -}}
-{{- if eq .component "api" }}redisUrl databaseUrl databaseDirectUrl apiTokens linkSecret
+{{- if eq .component "api" }}redisUrl databaseUrl databaseDirectUrl databaseReadUrl apiTokens linkSecret
 {{- else if eq .component "projector" }}redisUrl databaseUrl databaseDirectUrl tracesHeaders
 {{- else if eq .component "watcher" }}redisUrl databaseUrl databaseDirectUrl
 {{- else if eq .component "migration" }}databaseUrl

@@ -91,6 +91,10 @@ METRICS: Mapping[str, Metric] = {
     ),
     "flower_redis_memory_bytes": Metric("gauge", _API, (), "Memory that Redis uses"),
     "flower_redis_memory_limit_bytes": Metric("gauge", _API, (), "Redis' maxmemory; 0: none"),
+    "flower_replica_lag_seconds": Metric("gauge", _API, (), "How far Postgres' replica is behind"),
+    "flower_replica_reads_total": Metric(
+        "counter", _API, ("server",), "Reads that the replica might answer: it did, or the primary"
+    ),
     "flower_postgres_bytes": Metric("gauge", _API, (), "Size of the database"),
     "flower_http_requests_total": Metric("counter", _API, ("method", "status"), "Requests answered"),
     "flower_http_request_seconds": Metric(
