@@ -20,6 +20,7 @@ from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS, refuse_unusable
 from flower_projector.event_counts import EventCounts
 from flower_projector.log_follower import Follower
+from flower_projector.partition_shares import PartitionSharesLoop
 from flower_projector.trimming import Trimmer
 
 _log = logging.getLogger(__name__)
@@ -50,8 +51,11 @@ class PartitionLoop:
         *,
         clock: Clock = SYSTEM_CLOCK,
         counts: EventCounts | None = None,
+        shares: PartitionSharesLoop | None = None,
     ) -> None:
-        """``counts`` is told what is written, if somebody wants to know."""
+        """``counts`` is told what is written, if somebody wants to know; ``shares`` says whether to stand
+        back for other projectors."""
+        self._shares = shares
         self._counts = counts
         self._client = client
         self._partition = partition
@@ -98,7 +102,7 @@ class PartitionLoop:
         try:
             result = await self._project()
         except STORE_ERRORS as error:
-            await self.close()
+            await self.close(failed=True)
             refuse_unusable(error, "Postgres' tables cannot be used as they are")
             raise
         self._is_idle = result is Round.IDLE
@@ -115,6 +119,14 @@ class PartitionLoop:
 
     async def _project(self) -> Round:
         number = self._partition.number
+        shares = self._shares
+        if shares is not None:
+            await unless_stopped(self._stop, shares.first_look())
+        if shares is not None and (shares.gives(number) or not shares.takes(number)):
+            if self._active is not None:
+                _log.info("partition %d goes to a projector that has fewer", number)
+            await self.close()
+            return Round.STANDBY
         if self._connection is None:
             assert self._settings.database_url is not None
             self._connection = await connect(self._settings.database_url, f"projector {number}")
@@ -122,6 +134,8 @@ class PartitionLoop:
             self._election = Election(self._connection, number, monotonic=self._clock.monotonic)
         if not await self._election.hold():
             self._stand_by()
+            if shares is not None:
+                shares.left(number)
             return Round.STANDBY
         if self._active is None:
             _log.info("elected for partition %d", number)
@@ -152,8 +166,9 @@ class PartitionLoop:
         except STORE_ERRORS:
             await self._clock.rest(_STANDBY_SECONDS, self._stop)  # the round says what is wrong
 
-    async def close(self) -> None:
-        """Gives the election and the connection back; the next round makes them anew."""
+    async def close(self, *, failed: bool = False) -> None:
+        """Gives the election and the connection back; the next round makes them anew. ``failed``: a store is
+        away."""
         connection, election = self._connection, self._election
         self._connection = self._election = None
         self._stand_by()
@@ -162,6 +177,8 @@ class PartitionLoop:
                 with contextlib.suppress(psycopg.Error):  # then its time runs out
                     await election.give_up()
             await connection.close()
+        if self._shares is not None:
+            self._shares.left(self._partition.number, failed=failed)
 
     def _stand_by(self) -> None:
         self._active = None

@@ -31,6 +31,7 @@ from flower_projector.event_counts import EventCounts
 from flower_projector.hooks import Hooks, load_hook_modules
 from flower_projector.parking import Parker
 from flower_projector.partition_loop import PartitionLoop
+from flower_projector.partition_shares import PartitionSharesLoop
 from flower_projector.program_records import ProgramRecordsLoop
 from flower_projector.retention_loop import keep_pruning
 from flower_projector.task_log_loop import TaskLogLoop
@@ -99,8 +100,10 @@ async def _serve_once(
     hooks.start(partitions)
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
 
+    shares = PartitionSharesLoop(settings, len(partitions), stop)
+
     async def project(partition: Partition) -> None:
-        await PartitionLoop(client, partition, settings, stop, counts=counts).run()
+        await PartitionLoop(client, partition, settings, stop, counts=counts, shares=shares).run()
 
     tasks = _exporting_traces(settings, stop)
     assert settings.database_url is not None
@@ -119,6 +122,7 @@ async def _serve_once(
         tasks.append(asyncio.create_task(lives.run()))
     else:
         tasks.extend(asyncio.create_task(project(partition)) for partition in partitions)
+    tasks.append(asyncio.create_task(shares.run()))
     tasks.append(asyncio.create_task(Parker(client, there, settings).run(stop)))
     tasks.append(asyncio.create_task(ProgramRecordsLoop(client, there, settings).run(stop)))
     tasks.append(asyncio.create_task(TaskLogLoop(client, partitions, settings).run(stop)))

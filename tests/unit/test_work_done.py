@@ -127,6 +127,7 @@ def test_a_worker_asks_every_two_seconds_if_it_has_room(
 ROOT = Path(__file__).parents[2]
 WATCHED = {
     "services/flower_projector/partition_loop.py",
+    "services/flower_projector/partition_shares.py",
     "services/flower_watcher/backfills.py",
     "services/flower_watcher/decisions.py",
     "services/flower_watcher/trees.py",

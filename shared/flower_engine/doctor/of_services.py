@@ -10,6 +10,7 @@ from flower_engine.log.client import send
 from flower_engine.log.engine_clock import read_engine_time
 from flower_engine.log.keys import Keys
 from flower_engine.projection.write.election import projecting
+from flower_engine.projection.write.projector_members import read_members
 from flower_engine.transitions.worker_transitions import live_workers
 
 _MS = 1000
@@ -41,7 +42,9 @@ async def projectors(subject: Subject) -> list[Finding]:
     if missing:
         detail = f"no projector is at work on partition {and_more(missing)}"
         return [problem(check, detail, "start one (flower projector), or see in its log what it waits for")]
-    return [ok(check, "each partition has one at work")]
+    live = await read_members(subject.connection)
+    shared = f"; {len(live)} share them" if len(live) > 1 else ""
+    return [ok(check, f"each partition has one at work{shared}")]
 
 
 async def workers(subject: Subject) -> list[Finding]:

@@ -1,0 +1,150 @@
+"""How many partitions this projector takes, so that all that live share them.
+
+Which projector is elected for a partition is a matter of locks (``election.py``); what makes projecting
+exact is neither that nor this: it is that a position moves from where it is believed to be. This says only
+who stands back. Nobody assigns anything: each sees the same members, reckons its own share, gives away what
+is beyond that where somebody wants it, and takes what nobody has.
+"""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Sequence
+
+from flower_engine.projection.database import Connection, connect
+from flower_engine.projection.write.projector_members import (
+    Member,
+    Members,
+    forget_members,
+    leave_members,
+    tell_members,
+)
+from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
+from flower_engine.runtime.loop import Loop
+from flower_engine.runtime.settings import Settings
+from flower_engine.store_faults import STORE_ERRORS
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_FREE_SECONDS = 5.0  # what nobody takes for so long is taken beyond the share
+_FAILED_SECONDS = 60.0  # for so long somebody whose store is away asks for nothing more
+_LEAVE_SECONDS = 2.0
+
+
+def share_of(name: str, members: Sequence[Member], partitions: int) -> int:
+    """How many of the partitions are for the member of this name. Shares differ by one at most, and add up;
+    who has more already gets the larger ones, so that nothing moves without need."""
+    order = sorted(members, key=lambda one: (-len(one.partitions), one.name))
+    rank = next((place for place, one in enumerate(order) if one.name == name), len(order) - 1)
+    return partitions // len(order) + (rank < partitions % len(order))
+
+
+class PartitionSharesLoop:
+    """The part of one projector in it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        partitions: int,
+        stop: asyncio.Event | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.name = str(uuid.uuid4())
+        self.share: int | None = None
+        """None: it is not known yet; then nothing is taken."""
+        self._settings = settings
+        self._partitions = partitions
+        self._stop = stop or asyncio.Event()
+        self._clock = clock
+        self._held: set[int] = set()  # elected for, or about to be
+        self._giving: set[int] = set()
+        self._free_since: dict[int, float] = {}
+        self._wants = 0
+        self._failed_at: float | None = None
+        self._connection: Connection | None = None
+        self._members = 0
+        self._has_looked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Looks at the others until told to stop; then leaves them what it had."""
+        backoff = StoreBackoff(_log, "Postgres", clock=self._clock)
+        loop = Loop("shares", self.run_once, _LOOK_SECONDS, backoff, self._stop, clock=self._clock)
+        try:
+            await loop.run()
+        finally:
+            await self.leave()
+
+    async def run_once(self) -> None:
+        """Tells the others, and reckons what to take and what to give.
+
+        Raises:
+            psycopg.Error, OSError: Postgres is away.
+        """
+        try:
+            if self._connection is None:
+                assert self._settings.database_url is not None
+                self._connection = await connect(self._settings.database_url, "projector shares")
+                await forget_members(self._connection)
+            self._see(await tell_members(self._connection, self.name, self._held, self._wants))
+        except STORE_ERRORS:
+            await self._close()
+            raise
+
+    async def first_look(self) -> None:
+        """Returns when the others are known."""
+        await self._has_looked.wait()
+
+    def takes(self, number: int) -> bool:
+        """Whether to be elected for this partition, if it can be had; then it is held until ``left``."""
+        if number in self._held:
+            return True
+        has_room = self.share is not None and len(self._held) < self.share
+        free_since = self._free_since.get(number)
+        is_left = free_since is not None and self._clock.monotonic() - free_since >= _FREE_SECONDS
+        if has_room or is_left:
+            self._held.add(number)
+        return has_room or is_left
+
+    def gives(self, number: int) -> bool:
+        """Whether to give it to one who has less."""
+        return number in self._giving
+
+    def left(self, number: int, *, failed: bool = False) -> None:
+        """It is not held any more; ``failed``: as a store that it needs is away from here."""
+        self._held.discard(number)
+        self._giving.discard(number)
+        if failed:
+            self._failed_at = self._clock.monotonic()
+
+    def _see(self, members: Members) -> None:
+        now = self._clock.monotonic()
+        free = set(range(self._partitions)) - members.taken
+        self._free_since = {number: self._free_since.get(number, now) for number in free}
+        self._has_looked.set()
+        self.share = share_of(self.name, members.live, self._partitions)
+        if len(members.live) != self._members:
+            self._members = len(members.live)
+            _log.info("%d projectors share %d partitions", self._members, self._partitions)
+        wanted = sum(one.wants for one in members.live if one.name != self.name)
+        beyond = max(0, min(len(self._held) - self.share, wanted))
+        self._giving = set(sorted(self._held)[len(self._held) - beyond :])
+        has_failed = self._failed_at is not None and now - self._failed_at < _FAILED_SECONDS
+        self._wants = 0 if has_failed else max(0, self.share - len(self._held))
+
+    async def leave(self) -> None:
+        """The others share what it had."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(*STORE_ERRORS):  # then its time runs out
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await leave_members(connection, self.name)
+        await self._close()
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
