@@ -183,3 +183,28 @@ async def test_a_task_with_a_suspended_child_is_ignored_and_taken_back(
         assert claim.flow == new
         await engine.finish(claim)
         await engine.finish(*await engine.claim())
+
+
+def test_what_a_map_of_a_workflow_cannot_have_is_said(api: RunningApi) -> None:
+    api.define("sub.each", {})
+
+    def mapped(**given: Any) -> dict[str, Any]:
+        parameters: dict[str, Any] = {"over": [1, 2], "as": "n", "workflow": "sub.each"}
+        return {"program": "@map", "parameters": parameters | given, "dependsOn": []}
+
+    cases: list[tuple[dict[str, Any], str]] = [
+        (mapped(program="A"), "has both of 'program' and 'workflow'"),
+        (mapped(workflow=""), "it is the name of a workflow, as text"),
+        (mapped(workflow="nobody"), "is done by workflow 'nobody', which does not exist"),
+        (mapped(version="ab"), "the versions of a tree are fixed when a flow begins"),
+        ({**mapped(), "timeoutSeconds": 5}, "flows, whose workflow says that of its own tasks"),
+        (mapped(limit=2), "give the workflow a limit of flows"),
+        ({**mapped(), "units": 2}, "flows, which do its items, take no room of any limit"),
+    ]
+    for wrong, why in cases:
+        assert why in problems(api, "sub.wrong", wrong)
+    assert "circle of sub-flows" in problems(api, "sub.round", mapped(workflow="sub.round"))
+    body = {"tasks": [{"taskSeq": 1, "taskPriority": 0, **mapped()}]}
+    told = api.client.put("/workflows/sub.mapped", json=body)
+    assert told.status_code in (200, 201), told.text
+    assert "warnings" not in told.json() or not told.json()["warnings"]

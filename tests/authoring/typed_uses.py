@@ -192,3 +192,16 @@ def waiting(number: int, until: datetime) -> str:
     assert_type(approval.having(after=[paid])(timeout="1h", default=Approved(True)), Approved)
     assert_type(answered_by(ok), list[str])
     return ok.comment
+
+
+@workflow("one_day")
+def one_day(day: date, strict: bool = False) -> int:
+    return count.step(File(""))
+
+
+@workflow("all_days")
+def all_days(days: list[date]) -> list[int]:
+    counts = one_day.map(days, strict=True)
+    assert_type(counts, list[int])
+    assert_type(one_day.having(name="again").map(days), list[int])
+    return counts

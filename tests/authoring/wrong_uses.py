@@ -143,3 +143,16 @@ def waiting(day: date) -> int:
     approval(default=True)  # error: reportArgumentType | call-overload
     approval.having(retry=RetryPolicy(5))  # error: reportCallIssue | call-arg
     return ok  # error: reportReturnType | return-value
+
+
+@workflow("one_day")
+def one_day(day: date, strict: bool = False) -> Total:
+    return count.step("")
+
+
+@workflow("all_days")
+def all_days(days: list[date]) -> list[str]:
+    one_day.map(["x"])  # error: reportArgumentType | list-item
+    one_day.map(days, strict="no")  # error: reportArgumentType | arg-type
+    one_day.map(days, strikt=True)  # error: reportCallIssue | call-arg
+    return one_day.map(days)  # error: reportReturnType | return-value

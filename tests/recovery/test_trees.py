@@ -1,5 +1,8 @@
 """A recovery puts parents and children back, wherever the archive ends between their events."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from flower_engine.flows.ended_children import outcome_of_child
@@ -122,3 +125,25 @@ async def test_a_task_that_was_opened_for_a_child_which_nobody_takes_up_ends_as_
     state = (await both.check())[flow]
     assert (state.task(1).result, state.task(1).attempt) == (b"7", 1)
     assert state.task(2).is_ready
+
+
+async def test_items_that_children_do_go_on_after_a_recovery(both: Both) -> None:
+    engine = both.engine
+    trees = Trees(engine)
+    schema: Any = {"type": "object", "properties": {"n": {}}, "required": ["n"]}
+    await trees.define(task(1, program="C", parameters={"n": {"$param": "n"}}), schema=schema)
+    given = {"over": [1, 2], "as": "n", "workflow": "child"}
+    flow = await engine.register(task(1, program="@map", parameters=given))
+    await trees.settle()
+    (first, _) = await engine.claim()
+    await engine.finish(first)
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    await settle(both, trees)
+    await both.check()
+    await engine.work_off()
+    await trees.settle()
+    state = (await both.check())[flow]
+    assert msgspec.json.decode(state.task(1).result or b"") == [None, None]
+    assert [item.attempt for item in state.tasks[1:]] == [1, 1]

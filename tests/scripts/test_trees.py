@@ -7,9 +7,11 @@ import pytest
 
 from flower_engine.errors import RefusedError
 from flower_engine.flows.ended_children import outcome_of_child
+from flower_engine.flows.trees import tree_below
 from flower_engine.log.client import send
 from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.definition import WorkflowDefinition
+from flower_engine.model.child_plans import plan_child, with_versions
+from flower_engine.model.definition import TaskDefinition, WorkflowDefinition
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.status import Status
 from flower_engine.transitions.operator_transitions import cancel, ignore, pause, prioritise, rerun, resume
@@ -393,3 +395,82 @@ async def test_a_child_that_took_too_long_says_so_when_it_has_cleaned_up(
     assert (error.type, "took too long" in error.message) == ("ChildFailed", True)
     outcome = outcome_of_child(await engine.flow(child))  # the same after a recovery
     assert outcome.payload == msgspec.json.encode(error)
+
+
+def mapped(seq: int, *depends_on: int, over: Any, workflow: str = "child") -> TaskDefinition:
+    """A map each of whose items a child does."""
+    given = {"over": over, "workflow": workflow, "as": "day", "parameters": {"n": 1}}
+    return task(seq, *depends_on, program="@map", parameters=given)
+
+
+async def _of_days(trees: Trees) -> None:
+    schema: Any = {"type": "object", "properties": {"day": {}, "n": {}}, "required": ["day", "n"]}
+    await trees.define(
+        task(1, program="C", parameters={"at": {"$param": "day"}, "n": {"$param": "n"}}, task_name="one"),
+        schema=schema,
+        returns={"$from": "one"},
+    )
+
+
+async def test_each_item_of_a_map_of_a_workflow_is_a_child(engine: Engine, trees: Trees) -> None:
+    await _of_days(trees)
+    flow = await engine.register(mapped(1, over=["mon", "tue"]), task(2, 1))
+    await trees.settle()
+    state = await engine.flow(flow)
+    assert [item.is_awaiting for item in state.tasks[2:]] == [True, True]
+    await engine.check()
+    claims = {msgspec.json.decode(one.message)["parameters"]["at"]: one for one in await engine.claim()}
+    assert {claims["mon"].flow, claims["tue"].flow} == {
+        await trees.child(flow, 3),
+        await trees.child(flow, 4),
+    }
+    await engine.finish(claims["tue"], payload=b"2")
+    await engine.suspend(claims["mon"])
+    held = (await engine.flow(flow)).task(3)
+    assert held.is_held_for_child
+    await engine.check()
+    await rerun(engine.client, engine.partition, claims["mon"].flow, by="ann", selection="failed")
+    await engine.finish(*await engine.claim(), payload=b"1")
+    await trees.settle()
+    assert (await engine.flow(flow)).task(1).result == b"[1,2]"
+    (after,) = await engine.claim()
+    assert after.task == 2
+    await engine.finish(after)
+
+
+async def test_items_that_vanish_leave_no_child_behind(engine: Engine, trees: Trees) -> None:
+    await _of_days(trees)
+    flow = await engine.register(task(1, task_name="days"), mapped(2, 1, over={"$from": "days"}))
+    await engine.finish(*await engine.claim(), payload=b'["mon","tue"]')
+    await trees.settle()
+    children = [await trees.child(flow, item) for item in (3, 4)]
+    await engine.suspend((await engine.claim())[0])  # one is held for its child, the other awaits it
+    await rerun(engine.client, engine.partition, flow, by="ann", selection=[1])
+    await engine.check()
+    await trees.settle()
+    flows = await engine.flows()
+    assert all(flows[child].cancelled is not None for child in children)
+    await engine.finish(*await engine.claim(), payload=b'["wed"]')
+    await trees.settle()
+    await trees.child(flow, 5)
+    await engine.finish(*await engine.claim(), payload=b"3")
+    await trees.settle()
+    assert (await engine.flow(flow)).task(2).result == b"[3]"
+    await engine.check()
+
+
+async def test_items_that_children_do_know_the_versions_of_their_tree(engine: Engine, trees: Trees) -> None:
+    await _of_days(trees)
+    await trees.define(mapped(1, over=["mon"]), name="middle")
+    middle = await trees.definitions.read("middle")
+    assert middle is not None
+    tree, _ = await tree_below(middle, trees.definitions.read)
+    (planned,) = with_versions(plan_child(middle), tree)
+    assert planned.parameters["version"] == tree["child"].version
+    flow = await engine.register(subflow(1, workflow="middle"))
+    await trees.settle()
+    item = (await engine.flow(await trees.child(flow))).tasks[-1]
+    assert item.planned.parameters["version"] == tree["child"].version
+    await engine.work_off()
+    await trees.settle()
+    assert (await engine.flow(flow)).ended_ms is not None

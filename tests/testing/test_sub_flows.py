@@ -161,3 +161,78 @@ def test_a_child_of_an_earlier_attempt_is_not_taken_up(flower: FlowerTest) -> No
     run.finish()
     with pytest.raises(RefusedError, match="child of an earlier attempt of task 1"):
         old.rerun("sub_one_day", up=True)
+
+
+@program("sub.days_of")
+def days_of(month: str, count: int) -> list[str]:
+    """Some days."""
+    return [f"{month}-{day:02}" for day in range(1, count + 1)]
+
+
+@program("sub.add")
+def add(rows: list[int]) -> int:
+    """All together."""
+    return sum(rows)
+
+
+@workflow("sub.month")
+def month(name: str, count: int = 3, factor: int = 1) -> int:
+    """A flow for each day."""
+    days = days_of.step(name, count)
+    return add.step(one_day.map(days, factor=factor))
+
+
+@workflow("sub.year")
+def year(months: list[str]) -> list[int]:
+    """And one for each month of those, which has one for each of its days (dagster#31143)."""
+    return month.map(months, count=2)
+
+
+def test_a_map_of_a_workflow_is_a_child_for_each_element(flower: FlowerTest) -> None:
+    def numbered(day: str) -> int:
+        return int(day[-2:])
+
+    loaded = flower.stub(load, numbered)
+    run = flower.start(month, name="2026-01")
+    assert run.finish() == 12
+    assert sorted(call["day"] for call in loaded.calls) == [
+        "2026-01-01",
+        "2026-01-02",
+        "2026-01-03",
+    ]
+
+
+def test_a_map_of_an_empty_list_begins_no_child(flower: FlowerTest) -> None:
+    assert flower.run(month, name="2026-01", count=0).result == 0
+
+
+def test_maps_are_nested_by_sub_flows(flower: FlowerTest) -> None:
+    assert flower.run(year, months=["2026-01", "2026-02"]).result == [40, 40]
+
+
+def test_what_failed_in_one_item_of_a_map_runs_again_there_alone(flower: FlowerTest) -> None:
+    def fails_once(day: str) -> int:
+        if day.endswith("02"):
+            raise ValueError("no")
+        return 1
+
+    loaded = flower.stub(load, fails_once)
+    run = flower.start(year, months=["2026-01", "2026-02"])
+    run.work()
+    assert run.status == "Suspend"
+    assert len(loaded.calls) == 4
+    again = flower.stub(load, 1)
+    run.rerun()
+    assert run.finish() == [4, 4]
+    assert sorted(call["day"] for call in again.calls) == ["2026-01-02", "2026-02-02"]
+
+
+def test_a_map_of_a_workflow_is_written_with_its_name() -> None:
+    said = month.document()["tasks"][1]
+    assert said["program"] == "@map"
+    assert said["parameters"] == {
+        "over": {"$from": "days"},
+        "workflow": "sub.one_day",
+        "as": "day",
+        "parameters": {"factor": {"$param": "factor"}},
+    }

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flower_engine.errors import DefinitionError
-from flower_engine.model.decision_tasks import with_text
+from flower_engine.model.decision_tasks import says_true, with_text
 from flower_engine.model.definition import WorkflowDefinition, plan_flow
 from flower_engine.model.definition_differences import differences
 from flower_engine.model.flow_parameters import flow_parameters_of
@@ -158,3 +158,19 @@ def test_differences_are_told_as_they_are_read() -> None:
     assert [one.text for one in differences({**old, "tasks": []}, new)][
         1
     ] == "+ task 2 big @when total.bad > 60"
+
+
+@pytest.mark.parametrize(
+    ("result", "is_true"),
+    [
+        (b'{"is":true,"values":{}}', True),
+        (b'{"is": true, "values": {"task(1)": 2}}', True),  # as Postgres gives it back
+        (b'{"is": false, "values": {"is": true}}', False),
+        (b'{"is":false,"values":{}}', False),
+        (None, None),
+    ],
+)
+def test_what_a_decision_came_to_is_read_however_its_result_is_written(
+    result: bytes | None, is_true: bool | None
+) -> None:
+    assert says_true(result) is is_true

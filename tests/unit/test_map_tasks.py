@@ -37,7 +37,7 @@ def planned(keying: Keying | None = None, schema: dict[str, Any] | None = None, 
         ({"parameters": {"file": 1}}, "have 'file', which each element is given as"),
         ({"parameters": [1]}, "they are an object"),
         ({"parameters": {"key": {"$secret": "KEY"}}}, "takes the secret 'KEY'"),
-        ({"ower": 1}, "has no parameter 'ower'; it takes over, program, as, parameters"),
+        ({"ower": 1}, "has no parameter 'ower'; it takes over, program, workflow, as, parameters"),
     ],
 )
 def test_what_is_wrong_with_a_map_is_said(parameters: dict[str, Any], said: str) -> None:

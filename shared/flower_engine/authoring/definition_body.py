@@ -133,10 +133,27 @@ class Body:
         Raises:
             DefinitionError: an argument does not fit, or the name is taken; names file and line.
         """
+        return self._add_called(self._child(child, signature), options, arguments)
+
+    def add_child_map(
+        self,
+        child: Any,
+        signature: StepSignature,
+        options: Mapping[str, Any],
+        arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    ) -> Any:
+        """Makes a map each of whose items a flow of another workflow does; a reference to the list of what
+        they return.
+
+        Raises:
+            DefinitionError: as for a step, or what it goes over is no list.
+        """
+        return self._add_called(self._child(child, signature)._replace(is_map=True), options, arguments)
+
+    def _child(self, child: Any, signature: StepSignature) -> _Called:
         name: str = child.name
         self.children[name] = child
-        called = _Called(f"workflow {name!r}", SUBFLOW, signature, workflow=name)
-        return self._add_called(called, options, arguments)
+        return _Called(f"workflow {name!r}", SUBFLOW, signature, workflow=name)
 
     def _add_called(
         self,
@@ -157,7 +174,7 @@ class Body:
             raise self.fault(site, str(fault)) from fault
         name: str | None = options.get("name")
         task = self._add(name, name or name_of_step(calling_frame(), workflow or program), site)
-        if workflow is not None:
+        if workflow is not None and not is_map:
             parameters = {WORKFLOW: workflow} | ({GIVEN: parameters} if parameters else {})
         self._say(task, MAP if is_map else program, parameters, targets)
         task.said.update(_said(options))
@@ -365,7 +382,7 @@ def _arguments(
     step: _Called, arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
 ) -> tuple[dict[str, Any], list[Target]]:
     """What a step, or a map, is given as its parameters, and the references in that."""
-    called, program, signature, _, is_map = step
+    called, program, signature, workflow, is_map = step
     if is_map and not arguments[0]:
         raise ValueFault(
             f"{called}: .map(...) takes the list that it goes over as its first argument, by position"
@@ -384,7 +401,8 @@ def _arguments(
         targets.extend(found)
     if is_map:
         others = {PARAMETERS: parameters} if parameters else {}
-        parameters = {OVER: over, PROGRAM: program, AS: mapped, **others}
+        runs = {PROGRAM: program} if workflow is None else {WORKFLOW: workflow}
+        parameters = {OVER: over, **runs, AS: mapped, **others}
     return parameters, targets
 
 

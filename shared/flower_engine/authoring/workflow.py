@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -15,6 +15,7 @@ from flower_engine.authoring.ref_rules import USED_AS_VALUE
 from flower_engine.authoring.scheduled import Scheduled, ScheduleOptions
 from flower_engine.authoring.schemas import parameters_schema
 from flower_engine.authoring.source_check import check_source
+from flower_engine.authoring.workflow_maps import MapOfWorkflow
 from flower_engine.errors import DefinitionError, TooLargeError
 from flower_engine.model.definition import plan_flow
 from flower_engine.model.durations import Duration
@@ -112,6 +113,11 @@ class Workflow(Generic[P, R_co]):
         """
         return self._step({}, args, kwargs)
 
+    map: ClassVar[MapOfWorkflow] = MapOfWorkflow()
+    """Makes a task that flows of this workflow do, one for each element of a list, which takes the place of
+    the first argument, by position; the others are the same for all. The result is typed as the list of what
+    these return, in the order of the elements."""
+
     def having(
         self,
         *,
@@ -150,15 +156,21 @@ class Workflow(Generic[P, R_co]):
             ),
         )
 
+    def add_map(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return self._body("map").add_child_map(self, self._signature(), options, (args, kwargs))
+
     def _step(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return self._body("step").add_child(self, self._signature(), options, (args, kwargs))
+
+    def _body(self, verb: str) -> Body:
         body = being_defined.get()
         if not isinstance(body, Body):
             said = (
-                f"{call_site()}: {self.name}.step() makes a task of another workflow, so it stands in the"
+                f"{call_site()}: {self.name}.{verb}() makes a task of another workflow, so it stands in the"
                 " body of a function under @workflow; a client registers a flow"
             )
             raise DefinitionError("", [said])
-        return body.add_child(self, self._signature(), options, (args, kwargs))
+        return body
 
     def schedule(self, name: str, /, **options: Unpack[ScheduleOptions]) -> Scheduled[P]:
         """A schedule of it, which is deployed with it::
@@ -274,6 +286,7 @@ class Prepared(Generic[P, R_co]):
         of_step: Mapping[str, Any] | None = None,
     ) -> None:
         self.workflow = workflow
+        self.function = workflow.function
         self.of_step = of_step or {}
         self.key = key
         self.priority = priority
@@ -286,13 +299,21 @@ class Prepared(Generic[P, R_co]):
         Raises:
             DefinitionError: it has options that are for registrations, or see there.
         """
+        return self.workflow._step(self._options(), args, kwargs)  # pyright: ignore[reportPrivateUsage]
+
+    map: ClassVar[MapOfWorkflow] = MapOfWorkflow()
+    """As :attr:`Workflow.map`, with these options."""
+
+    def add_map(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return self.workflow.add_map({**options, **self._options()}, args, kwargs)
+
+    def _options(self) -> dict[str, Any]:
         of_flow = {"key": self.key, "delay": self.delay_ms, "start_at": self.start_at}
         for option, value in of_flow.items():
             if value is not None:
                 said = f"{call_site()}: {option} is of registrations, and a step of another workflow has none"
                 raise DefinitionError("", [said])
-        options = {**self.of_step} | ({} if self.priority is None else {"priority": self.priority})
-        return self.workflow._step(options, args, kwargs)  # pyright: ignore[reportPrivateUsage]
+        return {**self.of_step} | ({} if self.priority is None else {"priority": self.priority})
 
 
 def _checked_start(checks: Checks, start_at: Any) -> datetime:

@@ -15,12 +15,16 @@ import msgspec
 from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references, scan
 from flower_engine.model.task_spec import MAX_NAME_LENGTH, TaskSpec
-from flower_engine.model.wait_parameters import SUBFLOW
+from flower_engine.model.wait_parameters import MAP, SUBFLOW
 
 WORKFLOW, GIVEN, VERSION, VERSIONS = "workflow", "parameters", "version", "versions"
 """Parameters of a task of program ``@flow``: what people write are the name of the workflow and what its
 flows are given; when a flow begins, the version that its child is of, and those of the whole tree below it,
 are added (hashes by the names of workflows)."""
+
+ELEMENT_AS, ELEMENT = "as", "element"
+"""Further parameters of an item of a map that a child does: which parameter of the child is its element, and
+that itself."""
 
 VALUE = "value"
 """The parameter of ``@returns``."""
@@ -43,8 +47,8 @@ def child_flow_id(flow: str, task: int, attempt: int) -> str:
 
 
 def workflow_of(task: TaskSpec) -> str:
-    """The workflow of a task's child; "": it has none."""
-    name = task.parameters.get(WORKFLOW) if task.program == SUBFLOW else None
+    """The workflow of a task's child, or of those of a map's items; "": it has none."""
+    name = task.parameters.get(WORKFLOW) if task.program in (SUBFLOW, MAP) else None
     return name if isinstance(name, str) else ""
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from flower_engine.model.child_flows import GIVEN, VALUE, VERSION, VERSIONS, workflow_of
+from flower_engine.model.child_flows import ELEMENT, ELEMENT_AS, GIVEN, VALUE, VERSION, VERSIONS, workflow_of
 from flower_engine.model.definition import PlannedTask, WorkflowDefinition, plan_flow
 from flower_engine.model.references import holds_references, scan
-from flower_engine.model.wait_parameters import RETURNS, SUBFLOW
+from flower_engine.model.wait_parameters import RETURNS
 
 
 class Pinned(msgspec.Struct, frozen=True):
@@ -74,9 +74,11 @@ def _below(name: str, tree: Mapping[str, Pinned]) -> dict[str, str]:
 def given_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What a child is given, of the parameters of its task; references among them are resolved already."""
     given: Any = parameters.get(GIVEN, {})
+    if ELEMENT_AS in parameters:
+        return {**given, parameters[ELEMENT_AS]: parameters[ELEMENT]}
     return given
 
 
 def has_children(tasks: Sequence[PlannedTask]) -> bool:
     """Whether another flow does one of the tasks."""
-    return any(task.program == SUBFLOW for task in tasks)
+    return any(workflow_of(task) for task in tasks)

@@ -5,6 +5,7 @@ is a task with ``when: [decision, true or false]``: it starts if the decision sa
 over if not. That is an edge of its own; whatever else the task waits for follows its rule.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,9 @@ from flower_engine.model.wait_parameters import DECISION
 
 CONDITION = "condition"
 SAYS_TRUE = b'{"is":true'
-"""How the result of a decision begins that came to true."""
+"""How the result of a decision begins that came to true, as it is written; Postgres gives it back with
+spaces."""
+_TRUE = re.compile(rb'\s*\{\s*"is"\s*:\s*true\b')
 LETTERS = {True: "t", False: "f", None: ""}
 """What stands behind the status of a decision that has finished, by what it came to."""
 
@@ -29,7 +32,7 @@ LEAST_RESULTS = {"t": b'{"is":true,"values":{}}', "f": b'{"is":false,"values":{}
 
 def says_true(result: object) -> bool | None:
     """What a decision came to by its result (JSON); None: it has none."""
-    return result.startswith(SAYS_TRUE) if isinstance(result, bytes) else None
+    return _TRUE.match(result) is not None if isinstance(result, bytes) else None
 
 
 def with_tree(program: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

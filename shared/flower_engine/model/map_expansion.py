@@ -10,9 +10,8 @@ from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskKeys, key_of_value
 from flower_engine.model.floats import spelled_out
 from flower_engine.model.lanes import Lane
-from flower_engine.model.map_items import Given, item_like
+from flower_engine.model.map_items import Given, element_name, item_like
 from flower_engine.model.map_tasks import (
-    AS,
     KEYS,
     MAX_GIVEN_BYTES,
     MAX_ITEM_BYTES,
@@ -121,7 +120,10 @@ def expansion_of(
             )
         keys = _keys(item, given, values)
         return Expansion(
-            message.workflow, item, Given(given[AS], values, keys), rules_with_items(message, len(values))
+            message.workflow,
+            item,
+            Given(element_name(given), values, keys),
+            rules_with_items(message, len(values)),
         )
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))

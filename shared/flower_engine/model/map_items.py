@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flower_engine.model.child_flows import ELEMENT, ELEMENT_AS, GIVEN, VERSION, VERSIONS, WORKFLOW
 from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.map_tasks import PARAMETERS, PROGRAM, is_tolerant, limit_of_items
+from flower_engine.model.map_tasks import AS, PARAMETERS, PROGRAM, is_tolerant, limit_of_items
 from flower_engine.model.map_windows import Window
 from flower_engine.model.rule_texts import GIVE_UP, HOLD
+from flower_engine.model.wait_parameters import SUBFLOW
 
 _decode = msgspec.json.decode
 
@@ -18,14 +20,19 @@ def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int]
     """What all items of a map have in common; ``parameters``: those of the map, of which nothing is to be
     resolved any more; ``of``: its flow and number. It has no number."""
     tolerant = is_tolerant(parameters)
+    program, common = parameters.get(PROGRAM), parameters.get(PARAMETERS, {})
+    if WORKFLOW in parameters:
+        program = SUBFLOW
+        common = {name: parameters[name] for name in (WORKFLOW, VERSION, VERSIONS) if name in parameters}
+        common |= {GIVEN: parameters.get(PARAMETERS, {}), ELEMENT_AS: parameters[AS]}
     return PlannedTask(
         seq=0,
         task_seq=task.task_seq,
-        program=parameters[PROGRAM],
+        program=program or "",
         priority=task.priority,
         queue=task.queue,
         depends_on=(),
-        parameters=parameters.get(PARAMETERS, {}),
+        parameters=common,
         retry=task.retry,
         timeout_ms=task.timeout_ms,
         queue_timeout_ms=task.queue_timeout_ms,
@@ -38,6 +45,12 @@ def item_like(task: PlannedTask, parameters: dict[str, Any], of: tuple[str, int]
         on_failure=GIVE_UP if tolerant else HOLD,
         window=Window(limit_of_items(parameters), tolerant, *of).text,
     )
+
+
+def element_name(parameters: dict[str, Any]) -> str:
+    """The parameter of an item that is its element."""
+    name: str = ELEMENT if WORKFLOW in parameters else parameters[AS]
+    return name
 
 
 class Given(NamedTuple):

@@ -1,7 +1,8 @@
 """Maps (program ``@map``) as definitions have them: a program that runs once for each element of a list.
 
 Such a task has no worker of its own. Its parameter ``over`` is a list, or refers to one; ``program`` runs
-for each element, which it takes as its parameter ``as``, and all get ``parameters`` beside it. Queue,
+for each element, which it takes as its parameter ``as``, and all get ``parameters`` beside it. With
+``workflow`` in the place of ``program`` a flow of that does each item, its child (``child_flows.py``). Queue,
 priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
 the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
 items run at once. With ``tolerate`` items that fail for good are given up, and the map is held if they are
@@ -12,16 +13,17 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from flower_engine.model.child_flows import VERSION, VERSIONS, WORKFLOW
 from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references, scan_parameters
 from flower_engine.model.rule_texts import HOLD
 from flower_engine.model.rules import FINISHED, READY, SETTLED
 from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
-from flower_engine.model.wait_parameters import MAP
+from flower_engine.model.wait_parameters import MAP, SUBFLOW
 
 OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
 LIMIT, TOLERATE, OUTCOMES = "limit", "tolerate", "outcomes"
-_TAKES = (OVER, PROGRAM, AS, PARAMETERS, LIMIT, TOLERATE, OUTCOMES)
+_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, LIMIT, TOLERATE, OUTCOMES)
 KEYS = "keys"
 """Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
 RULES = (READY, FINISHED, SETTLED)
@@ -49,16 +51,23 @@ def problems_of_maps(workflow: str, tasks: Sequence[TaskSpec], secrets: Collecti
 def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
     given = task.parameters
     for name in given:
-        if name not in _TAKES:
+        if name in (VERSION, VERSIONS):
+            yield f"and says its {name!r}: the versions of a tree are fixed when a flow begins"
+        elif name not in _TAKES:
             yield f"and has no parameter {short(name)!r}; it takes {', '.join(_TAKES)}"
-    for name in (OVER, PROGRAM, AS):
+    for name in (OVER, AS):
         if name not in given:
             yield f"and lacks the parameter {name!r}"
+    if (PROGRAM in given) == (WORKFLOW in given):
+        what = "has both of" if PROGRAM in given else "lacks one of"
+        yield f"and {what} {PROGRAM!r} and {WORKFLOW!r}, which says what runs for each element"
     over = given.get(OVER, [])
     if not isinstance(over, list) and not holds_references(over):
         yield f"and its {OVER!r} is {short(repr(over))}: it is a list, or a reference to one"
     yield from _of_items(given)
     yield from _of_bounds(given)
+    if WORKFLOW in given:
+        yield from _of_children(task)
     found = scan_parameters(given)
     for name in (*found.secrets, *(one for one in secrets if one in found.params)):
         yield f"and takes the secret {short(name)!r}: items are given values, which history shows"
@@ -70,6 +79,19 @@ def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
         yield f"and cleans up (finally): with {TOLERATE!r} it does not"
     if task.on_failure != HOLD:
         yield f"and has on_failure {short(task.on_failure)!r}: items that fail are held"
+
+
+def _of_children(task: TaskSpec) -> Iterator[str]:
+    name = task.parameters[WORKFLOW]
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME_LENGTH:
+        yield f"and its {WORKFLOW!r} is {short(repr(name))}: it is the name of a workflow, as text"
+    for field in ("retry", "timeout_ms", "queue_timeout_ms"):
+        if getattr(task, field) is not None:
+            yield f"and has {field}: what does its items are flows, whose workflow says that of its own tasks"
+    if LIMIT in task.parameters:
+        yield f"and has {LIMIT!r}, which is of items that workers run: give the workflow a limit of flows"
+    if task.units != 1:
+        yield f"and weighs {task.units} units: flows, which do its items, take no room of any limit"
 
 
 def _of_items(given: Mapping[str, Any]) -> Iterator[str]:
@@ -136,7 +158,7 @@ def tells_outcomes(parameters: Mapping[str, Any]) -> bool:
 
 def mapped_program(parameters: Mapping[str, Any]) -> str:
     """The program of a map's items; "": its parameters do not say."""
-    program = parameters.get(PROGRAM)
+    program = SUBFLOW if WORKFLOW in parameters else parameters.get(PROGRAM)
     return program if isinstance(program, str) else ""
 
 

@@ -29,6 +29,7 @@ from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.model.task_policy import TaskPolicy
 from flower_engine.model.task_rules import TaskRules
+from flower_engine.model.wait_programs import wait_text
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, expand
 from flower_engine.transitions.task_fields import task_message
 
@@ -113,6 +114,7 @@ class Maps:
                     told=expansion.told if is_last else b"",
                     rules=(rules.text() if rules else b"", expansion.map_rules),
                     most_tasks=MOST_TASKS,
+                    wait=wait_text(expansion.item),
                 )
                 before += len(step)
                 if word != "more":

@@ -102,10 +102,12 @@ async def expand(
     told: bytes,
     most_tasks: int,
     rules: tuple[bytes, bytes] = (b"", b""),
+    wait: str = "",
 ) -> Expanded:
     """Sends some items of a map, (message, lane); ``before``: how many were sent, ``count``: how many there
     are. ``name`` is that of this expansion; ``told``: with the last of them, the event's fields behind
-    ``first``; ``rules``: those of the items, and of the map with them (empty: none).
+    ``first``; ``rules``: those of the items, and of the map with them (empty: none). ``wait``: what items
+    wait for, if no worker runs them (``wait_text``).
 
     Raises:
         LostError: Redis lost its state.
@@ -119,7 +121,7 @@ async def expand(
         wanted=one.attempt,
         name=name,
         lane=one.of_map.lane,
-        alike=b"\n".join((one.of_map.policy.encode(), *rules)),
+        alike=b"\n".join((one.of_map.policy.encode(), wait.encode(), *rules)),
         items=count,
         before=before,
         told=told,

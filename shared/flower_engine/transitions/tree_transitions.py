@@ -8,11 +8,12 @@ import msgspec
 from flower_engine.log.client import AsyncRedis, send
 from flower_engine.log.partition import Partition
 from flower_engine.transitions.loader import Arg, Script
-from flower_engine.transitions.register_transition import TASKS_PER_CALL, FlowPlan
+from flower_engine.transitions.register_transition import FlowPlan
 
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
 MOST_LOOKED_AT = 200
+_TASKS_PER_CALL = 200  # of children that begin: while a call lasts nobody else is served
 TREE_BELL = "flow"
 """The name of the bell that rings when there is something to do."""
 
@@ -90,7 +91,7 @@ async def begin_children(
     first = 0
     while first < len(begun):
         last, tasks = first, 0
-        while last < len(begun) and (last == first or tasks + _tasks(begun[last]) <= TASKS_PER_CALL):
+        while last < len(begun) and (last == first or tasks + _tasks(begun[last]) <= _TASKS_PER_CALL):
             tasks += _tasks(begun[last])
             last += 1
         args = _args(partition, begun[first:last])

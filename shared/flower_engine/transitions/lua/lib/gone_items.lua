@@ -1,5 +1,5 @@
 -- Maps that are expanded anew: their items vanish, as others will come.
--- needs: base, flow_fields, flows, statuses, whole_flow
+-- needs: base, flow_fields, flows, statuses, tree_notes, whole_flow
 
 -- What is done with maps of a whole flow that have items.
 local function by_maps(flow)
@@ -74,6 +74,8 @@ local function by_maps(flow)
         local known, text = flow.tasks[item], digits(item)
         if known.status == WAIT then
           unplace(flow, text, known)
+        else
+          leave_held(flow, text, known)
         end
         if not is_final(known) then
           flow.left = flow.left - 1

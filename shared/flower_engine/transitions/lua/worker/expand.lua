@@ -8,10 +8,10 @@
 --   come together with their event, and the map waits for them. At most RELEASE_STEP go to their lanes at
 --   once. Safe to send twice.
 -- ARGV: generation, who expands (JSON), "<flow>:<task>", attempt, a name for this expansion, lane of the map
---   as it was read, in three lines: policy of the items ("": none), their rules ("": none; see edges.lua),
---   those of the map with its items ("": as they are); how many items, how many of them were sent before,
---   fields of the event behind "first" (JSON; "": more items are to be sent), most tasks of a flow, then for
---   each item: its message, its lane
+--   as it was read, in four lines: policy of the items ("": none), what they wait for ("": workers run them;
+--   see waits.lua), their rules ("": none; see edges.lua), those of the map with its items ("": as they are);
+--   how many items, how many of them were sent before, fields of the event behind "first" (JSON; "": more
+--   items are to be sent), most tasks of a flow, then for each item: its message, its lane
 -- Reply: {"ok"} | {"more"} | {"stale"}: somebody was first, or it is not to be expanded any more |
 --   {"busy"}: somebody else is at it | {"anew"}: begin with the first item | {"many", tasks}: the flow would
 --   have more tasks than it may | {"lost"}. Cost: linear in the items of the step; the last one in all items.
@@ -20,7 +20,7 @@ if current_generation ~= generation then
   return { 'lost' }
 end
 local count = tonumber(items)
-local policy, rules, map_rules = match(alike, '^([^\n]*)\n([^\n]*)\n(.*)$')
+local policy, wait, rules, map_rules = match(alike, '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
 local PATIENCE_MS = 2000 -- nobody else begins within it
 local id, task = split_member(member)
 local flow, state, now_lane = load_task(id, task, lane_field(task))
@@ -57,6 +57,8 @@ for index = 12, #ARGV, 2 do
   fields[n + 7], fields[n + 8] = readers_field(item), '1'
   if policy ~= '' then
     fields[n + 9], fields[n + 10] = policy_field(item), policy
+  elseif wait ~= '' then
+    fields[n + 9], fields[n + 10] = wait_field(item), wait
   end
   if rules ~= '' then
     fields[#fields + 1] = rules_field(item)
