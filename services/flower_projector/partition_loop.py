@@ -138,7 +138,8 @@ class PartitionLoop:
                 shares.left(number)
             return Round.STANDBY
         if self._active is None:
-            _log.info("elected for partition %d", number)
+            level = logging.DEBUG if self.rounds.is_failing else logging.INFO  # it is tried every 2 s
+            _log.log(level, "elected for partition %d", number)
             self._active = _Active(
                 *(self._client, self._connection, self._partition, self._settings),
                 clock=self._clock,

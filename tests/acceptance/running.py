@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -231,6 +232,23 @@ class RunningEngine:
     def restart_stores(self) -> None:
         """Starts again what was killed, as ``flower up`` does by itself."""
         self.wait_for("a store to be gone", lambda: bool(self._stores.restart_ended()))
+
+    @contextlib.contextmanager
+    def stores_looked_after(self) -> Generator[None]:
+        """Starts stores again that end by themselves, as ``flower up`` does, as long as the block lasts."""
+        is_over = threading.Event()
+
+        def look() -> None:
+            while not is_over.wait(_POLL_SECONDS):
+                self._stores.restart_ended()
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            looking.join()
 
     def define(self, workflow: str, tasks: Sequence[dict[str, Any]]) -> None:
         self.client.put(f"/workflows/{workflow}", json={"tasks": list(tasks)}).raise_for_status()

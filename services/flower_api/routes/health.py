@@ -123,6 +123,8 @@ async def _check_redis(stores: PostgresStores) -> str | Mapping[int, str] | None
 
 
 async def _read_meta(stores: PostgresStores, partition: Partition) -> Meta | None:
+    # A server that cannot write to its disk lets everybody read, and refuses this.
+    await send(one_server(stores.redis, partition.number), "PING")
     return await read_meta(stores.redis, partition.number)
 
 
