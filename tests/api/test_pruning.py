@@ -91,3 +91,15 @@ async def test_flows_of_a_postgres_from_before_a_prune_can_be_rerun(own_api: Run
         own_api.sql(f"INSERT INTO {table} TABLE backup_{table} ON CONFLICT DO NOTHING")
     reply = _rerun(own_api, flow_id)
     assert (reply.status_code, reply.json()["version"]) == (200, 6), reply.text
+
+
+async def test_what_people_did_goes_with_the_events_of_that_time(own_api: RunningApi) -> None:
+    flow_id = await _ended(own_api)
+    own_api.client.put("/limits/queue/q", json={"maxRunning": 3}).raise_for_status()
+    own_api.sql("UPDATE kr_audit SET at_ms = at_ms + 4 * 86400000 WHERE act = 'limit.added'")
+    told = own_api.client.get("/audit").json()["acts"]
+    assert [one["act"] for one in told] == ["limit.added", "flow.registered", "workflow.added"]
+    assert told[1]["taskFlowId"] == flow_id
+    assert await prune_apart(own_api.settings) == 0
+    left = own_api.client.get("/audit").json()["acts"]
+    assert [one["act"] for one in left] == ["limit.added"]

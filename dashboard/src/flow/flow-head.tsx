@@ -77,7 +77,9 @@ export function FlowHead({ live, past, view, task }: Props) {
         {moment(plan.registeredMs)}
         {flow.startedMs !== null && `, ${duration(until - flow.startedMs)}`}
       </span>
-      <code class="muted flow-id">{plan.taskFlowId}</code>
+      <code class="muted flow-id" title={plan.taskFlowId}>
+        {shortId(plan.taskFlowId)}
+      </code>
       <span class="grow" />
       {past === null && <Operations live={live} task={task} />}
       <nav class="segments" aria-label="How tasks are shown">
