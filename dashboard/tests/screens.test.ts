@@ -74,9 +74,10 @@ test("everything on the way to a failure can be done by keys", async () => {
 
 test("failures are grouped, and each group leads to its last task", async () => {
   await shown("#/errors", async (page) => {
-    await page.locator("tbody tr", { hasText: "relation '...' has no column" }).waitFor();
+    const line = page.locator("tbody tr", { hasText: "relation '...' has no column" });
+    await line.waitFor();
     await page.keyboard.press("j");
-    await page.locator("tr.chosen").waitFor();
+    while ((await line.getAttribute("class")) !== "chosen") await page.keyboard.press("j");
     await page.keyboard.press("Enter");
     await page.locator(".error .message", { hasText: "has no column" }).waitFor();
   });
