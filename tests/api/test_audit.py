@@ -342,14 +342,15 @@ async def test_a_page_is_read_by_the_indices_that_hold_acts_alone(own_api: Runni
         " SELECT 0, n, 0, 'f' || n, CASE WHEN mod(n, 1000) = 0 THEN 'flow.cancelled' ELSE 'task.started' END,"
         " '{\"by\": \"ann\"}' FROM generate_series(1, 20000) AS n")  # fmt: skip
     own_api.sql("ANALYZE kr_event")
+    read = (
+        "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname ~ '^kr_event'"
+    )
     async with await connect(own_api.settings.database_url or "", "test") as connection:
-        for asked in (ActFilter(), ActFilter(by="ann")):
+        for asked in (ActFilter(), ActFilter(by="ann"), ActFilter(what=("flow.cancelled",))):
             async with connection.transaction():
                 await connection.execute("SET LOCAL enable_seqscan = off")
                 found, _ = await list_acts(connection, asked, behind=None, limit=5)
                 assert len(found) == 5
-        used = await connection.execute(
-            "SELECT relname FROM pg_stat_xact_user_tables WHERE relname LIKE 'kr_event%%' AND seq_scan > 0"
-        )
-        assert await used.fetchall() == []
+                ((rows,),) = await (await connection.execute(read)).fetchall()
+                assert 5 <= rows <= 50
     assert json.loads(own_api.client.get("/audit", params={"limit": 1}).text)["acts"][0]["by"] == "ann"

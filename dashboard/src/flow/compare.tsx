@@ -101,7 +101,7 @@ function Picker({ live, chosen }: { live: LiveFlow; chosen: string | null }) {
         onChange={(event) => replaceQuery({ with: event.currentTarget.value || null })}
       >
         <option value="">this flow, now</option>
-        {!isKnown && <option value={chosen ?? ""}>{chosen}</option>}
+        {!isKnown && <option value={chosen ?? ""}>{shortId(chosen ?? "")}</option>}
         {others.map((flow) => (
           <option key={flow.taskFlowId} value={flow.taskFlowId}>
             {moment(Date.parse(flow.registeredTs))} · {shortId(flow.taskFlowId)} · {flow.status}

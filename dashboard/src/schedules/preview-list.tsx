@@ -18,13 +18,18 @@ export function PreviewList({ preview }: { preview: Preview }) {
         {slots.map(({ slot, local, other, shift }) => (
           <tr key={slot} title={iso(Date.parse(slot))}>
             <td>
-              {local}
+              {spaced(local)}
               {shift && <span class="shift">{shift}</span>}
             </td>
-            {!isOneClock && <td class="muted">{other}</td>}
+            {!isOneClock && <td class="muted">{spaced(other)}</td>}
           </tr>
         ))}
       </tbody>
     </table>
   );
+}
+
+/** Day, time and offset apart, so that lines break between them. */
+function spaced(local: string): string {
+  return local.replace("T", " ").replace(/([+-]\d\d:\d\d)$/, " $1");
 }

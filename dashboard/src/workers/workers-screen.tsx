@@ -166,7 +166,7 @@ function Queues({ queues, workers }: { queues: Queue[]; workers: Worker[] }) {
           const serving = workers.filter((one) => one.queues.includes(queue)).length;
           return (
             <tr key={queue}>
-              <td>
+              <td class="whole">
                 <bdi>{queue}</bdi>
                 {serving === 0 && waiting > 0 && <span class="wrong"> no live worker serves it</span>}
               </td>
@@ -194,7 +194,7 @@ function Lanes({ top, workers }: { top: Top; workers: Worker[] }) {
           <th class="w-m wide">Queue</th>
           <th class="w-s number">Ready</th>
           <th class="w-m wide">First waits</th>
-          <th class="w-p wide">Held by</th>
+          <th class="w-p wide">Waits for</th>
         </tr>
       </thead>
       <tbody>
