@@ -13,10 +13,10 @@ test("a map's items are listed, filtered, and opened; a failed one opens first",
     await page.locator(".pane-head", { hasText: "resize › item 7" }).waitFor();
     await page.getByRole("button", { name: "resize", exact: true }).first().click();
     await page.getByRole("tab", { name: "Items (60)" }).waitFor();
-    assert.equal(await page.locator(".pane .chips a").count(), 2);
+    await until(async () => (await page.locator(".pane .chips a").count()) === 2);
     assert.ok((await page.locator(".item-list li").count()) < 60, "only those that are seen are in the page");
     await page.locator(".pane .chips a", { hasText: "5 failed" }).click();
-    assert.equal(await page.locator(".item-list li").count(), 5);
+    await until(async () => (await page.locator(".item-list li").count()) === 5);
     await page.locator(".item-list button", { hasText: "image-33.jpg is no image" }).click();
     await page.locator(".pane-head", { hasText: "resize › item 33" }).waitFor();
     await page.getByRole("tab", { name: "Log" }).click();
