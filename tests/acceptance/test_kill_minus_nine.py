@@ -1,5 +1,6 @@
 """kill -9 of any process in the middle of the work: nothing acknowledged is lost, nothing counts twice."""
 
+import json
 from pathlib import Path
 
 import httpx
@@ -85,6 +86,41 @@ def test_a_killed_valkey_loses_nothing_acknowledged(tmp_path: Path) -> None:
         assert all(engine.is_running(name) for name in ALL), "every service came back by itself"
     assert verdict.problems == []
     assert set(acknowledged) <= set(verdict.flows)
+
+
+def test_loops_lose_no_round_whatever_is_killed(tmp_path: Path) -> None:
+    """Between a round and the next, and anywhere else."""
+    with RunningEngine.started(tmp_path, *ALL, **WAITING) as engine:
+        loop = {"taskSeq": 1, "program": "turn_async", "parameters": {"left": 30, "size": 1}}
+        later = {
+            "taskSeq": 2,
+            "program": "turn_thread",
+            "parameters": {"left": 3, "size": 2},
+            "dependsOn": [1],
+        }
+        engine.define("loops", [loop, later])
+        flows = engine.register("loops", 60)
+        for count, name in (
+            (2, "worker"),
+            (10, "projector"),
+            (20, "valkey"),
+            (30, "watcher"),
+            (40, "worker"),
+        ):
+            engine.wait_until_some_ended(flows, count)
+            if name == "valkey":
+                engine.kill_valkey()
+                engine.restart_stores()
+            else:
+                engine.kill(name)
+                engine.start(name)
+        engine.wait_until_ended(flows)
+        verdict = engine.verify()
+    assert verdict.problems == []
+    assert {verdict.flows[flow].status for flow in flows} == {Status.FINISH}
+    for flow in flows:
+        first, second = (json.loads(task.result or b"") for task in verdict.flows[flow].tasks)
+        assert first[:-1] == [*range(30), 30] and second[:-1] == [0, 2, 4, 3], "each round once"
 
 
 def test_trees_of_flows_lose_nothing_whatever_is_killed(tmp_path: Path) -> None:

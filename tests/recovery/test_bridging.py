@@ -29,6 +29,7 @@ from flower_engine.transitions.restored_flow import Restored
 from flower_projector.log_follower import Follower
 from flower_projector.service import serve
 from projection.rows import expected, held
+from recovery import test_loops
 from recovery.both import Both
 from recovery.command import flower
 from scripts.engine import chain, fan, task
@@ -88,6 +89,21 @@ async def _agree(both: Both, settings: Settings) -> dict[str, FlowState]:
     code, text = await flower(settings, "verify", words=99)
     assert code == 0, text
     return flows
+
+
+async def test_loops_are_found_in_their_rounds_and_go_on(both: Both, settings: Settings) -> None:
+    await both.engine.register(task(1))
+    await both.engine.work_off()
+    await _back_up(both)
+    flow = await test_loops.looping(both)
+    before = (await both.engine.flow(flow)).task(1)
+    await _restore(both, kept=1)
+    await _bridge(both, settings)
+    found = (await _agree(both, settings))[flow]
+    assert found.task(1).again_ms == before.again_ms
+    assert json.loads(found.task(1).given or b"") == {"cursor": 1}
+    await test_loops.goes_on(both, flow)
+    await _agree(both, settings)
 
 
 async def test_what_is_under_way_is_found_as_it_stands(both: Both, settings: Settings) -> None:

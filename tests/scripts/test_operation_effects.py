@@ -33,7 +33,10 @@ from flower_engine.transitions.wait_transitions import Sent, signal
 from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import AN_ERROR, Engine, task
 
-ENDS = (OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED, OutcomeKind.FAILED)
+ENDS = (
+    *(OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED, OutcomeKind.FAILED),
+    OutcomeKind.AGAIN,
+)
 
 
 class Asked(NamedTuple):
@@ -155,8 +158,15 @@ async def lead_somewhere(engine: Engine, flow: str, chance: random.Random) -> No
     for _ in range(chance.randint(0, 6)):
         claims = await engine.claim(wanted=chance.randint(1, 3))
         ending = [claim for claim in claims if chance.random() < 0.85]
-        outcomes = [Outcome(claim, kind, b"[1]" if kind is OutcomeKind.FINISHED else AN_ERROR)
-                    for claim in ending for kind in [chance.choice(ENDS)]]  # fmt: skip
+        outcomes = [
+            Outcome(
+                claim,
+                kind := chance.choice(ENDS),
+                b"[1]" if kind is OutcomeKind.FINISHED else AN_ERROR,
+                chance.choice((0, 300_000)) if kind is OutcomeKind.AGAIN else 0,
+            )
+            for claim in ending
+        ]
         if outcomes:
             got = await engine.exchange("w1", outcomes=outcomes)
             assert got.words == ["ok"] * len(outcomes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flower_engine import CONTEXT, Again, Context, RetryPolicy, program, workflow
+from flower_engine import CONTEXT, Again, Blob, Context, RetryPolicy, program, workflow
 from flower_engine.testing import FlowerTest
 
 
@@ -97,6 +97,7 @@ def test_retries_are_counted_in_each_round(flower: FlowerTest) -> None:
         ({"job": float("nan")}, "raise Again(parameters): parameters['job']"),
         ({"job": object()}, "has no JSON form"),
         ({"jop": 1}, "jop"),
+        ({"job": Blob(b"content")}, "a Blob cannot be given to another round"),
     ],
 )
 def test_what_cannot_be_given_suspends_the_task(

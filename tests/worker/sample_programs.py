@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flower_engine import CONTEXT, Context, Fatal, Retry, context, program
+from flower_engine import CONTEXT, Again, Context, Fatal, Retry, context, program
 
 
 @program
@@ -299,3 +299,50 @@ def _note(folder: Path, what: str, context: Context) -> None:
     whole = folder / f"{what}-{context.flow}-{context.task}"
     whole.write_text(str(os.getpid()))
     whole.rename(folder / f"{what}-{context.task}-{context.attempt}")  # who sees it finds its text in it
+
+
+@program
+async def turn_async(
+    left: int, size: int, done: tuple[int, ...] = (), context: Context = CONTEXT
+) -> list[int]:
+    return _turned(left, size, done, context)
+
+
+@program
+def turn_thread(left: int, size: int, done: tuple[int, ...] = (), context: Context = CONTEXT) -> list[int]:
+    return _turned(left, size, done, context)
+
+
+@program(kind="process")
+def turn_process(left: int, size: int, done: tuple[int, ...] = (), context: Context = CONTEXT) -> list[int]:
+    return _turned(left, size, done, context)
+
+
+def _turned(left: int, size: int, done: tuple[int, ...], context: Context) -> list[int]:
+    if left:
+        assert context.last_progress is None
+        context.progress(note=f"round {context.round}")
+        raise Again(
+            {"left": left - 1, "done": [*done, context.round * size]}, after=0.01 if left % 2 else None
+        )
+    return [*done, context.round, context.attempt]
+
+
+@program
+async def turn_in_a_group() -> str:
+    if not context().round:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_raise(Again({})))
+    return "one was asked for"
+
+
+@program
+async def turn_and_fail() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_raise(Again({})))
+        group.create_task(_raise(ValueError("no")))
+
+
+@program
+def turn_to_nobody(shop: str = "") -> None:
+    raise Again({"shap": "a"})

@@ -29,6 +29,8 @@ from flower_cli.commands.logs import print_last_lines
 from flower_cli.commands.tree import tree_lines
 from flower_cli.console import fail, out
 from flower_engine.client.api_location import path_part
+from flower_engine.model.noun_counts import counted
+from flower_engine.model.task_spec import MAX_ROUNDS
 
 _ROUNDS = 1_000  # where a definition says no other number
 _MOST_ITEMS = 5  # of a map, that are shown with their errors
@@ -302,6 +304,8 @@ def _print_origin(flow: dict[str, Any]) -> None:
         out.print(f"{'child of':<11}{where}, attempt {flow['parentAttempt']}", markup=False)
     if flow["forkedFrom"]:
         out.print(f"{'forked from':<11} {flow['forkedFrom']}", markup=False)
+    if flow.get("rounds"):
+        out.print(f"{'loops':<11}{counted(flow['rounds'], 'round')} of at most {MAX_ROUNDS:,}", markup=False)
 
 
 def _other_versions(tasks: Sequence[dict[str, Any]]) -> dict[str, list[int]]:

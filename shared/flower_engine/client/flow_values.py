@@ -125,6 +125,7 @@ class FlowEntry(_Told):
     task_id: str
     status: StatusWord
     version: int
+    rounds: int = 0
     task_count: int = 0
     waiting: int = 0
     running: int = 0

@@ -97,7 +97,8 @@ class Attempts:
         except BaseException as error:
             if type(error).__module__.startswith("_pytest."):  # pytest.fail, skip and exit
                 raise
-            done = raised(error, work.message)
+            with _at_work(context, self._blobs):
+                done = raised(error, work.message)
             is_over = not told or done.kind in (OutcomeKind.AGAIN, OutcomeKind.AGAIN_AT)
             return _outcome(work, done, b"" if is_over else _encode(told[-1]))
         finally:

@@ -212,8 +212,8 @@ class FlowSummary(View, kw_only=True):
     """A flow without its tasks. ``workflow_version``: the hash of its workflow's version. ``lost_version``:
     the flow went on, and ended as this version, in a part of the history that is lost; what is shown here is
     older. ``schedule``: the name of the one that fired it, where that is known; ``slot_ts``: for which of its
-    slots, with those before and after it. ``unreadable``: what of it cannot be shown as it is stored, and
-    why."""
+    slots, with those before and after it. ``rounds``: how many all its loops had. ``unreadable``: what of
+    it cannot be shown as it is stored, and why."""
 
     task_flow_id: str
     task_id: str
@@ -221,6 +221,7 @@ class FlowSummary(View, kw_only=True):
     exec_status: int
     partition: int
     version: int
+    rounds: int
     task_count: int
     waiting: int
     running: int
@@ -528,6 +529,7 @@ def view_of_state(flow: FlowState, partition: int) -> FlowView:
         exec_status=status,
         partition=partition,
         version=flow.version,
+        rounds=flow.rounds,
         task_count=len(flow.tasks),
         waiting=count(Status.WAIT),
         running=count(Status.RUNNING),
