@@ -22,10 +22,10 @@ run: .venv/.runs ## the engine with its data in .flower/, API and dashboard on 1
 dashboard: .venv/.runs ## build the dashboard, where it is not of these sources; with npm, or with pip that fetches it
 	@$(BIN)/python dashboard/bundle.py
 
-# Many tests wait for real processes, so a few more at once than there are cores do well. The files keep the
+# Many tests wait for real processes, so twice as many at once as there are cores do well. The files keep the
 # order that tests/conftest.py gives them, the long ones first; xdist's own puts those with few tests last.
 # What is compiled is kept, whatever the environment says: else each of many hundred processes does it again.
-JOBS ?= 3
+JOBS ?= 4
 
 test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade

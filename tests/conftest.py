@@ -128,24 +128,27 @@ def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[
             yield url
 
 
-_LONG_FIRST = (
-    "stateful",
-    "acceptance",
-    "cli",
-    "recovery",
-    "poolers",
-    "worker",
-    "embedded",
-    "api",
-    "projection",
-)
-"""Folders whose files take long. Of several workers none is then left with such a file at the end, when the
-others have nothing to do any more."""
+_TESTS = Path(__file__).parent
+_LONG_FIRST = [
+    _TESTS / one
+    for one in (
+        *("stateful/test_transitions.py", "acceptance/test_lost_redis.py", "api/test_openapi.py"),
+        *("doctor/test_doctor.py", "acceptance/test_chaos.py", "acceptance/test_crash_points.py"),
+        *("acceptance/test_rolling_restart.py", "acceptance/test_flow_control.py"),
+        *("acceptance/test_operator.py", "worker/test_task_logs.py", "authoring/test_typing.py"),
+        *("api/test_connections.py", "api/test_control_rows.py", "scripts/test_operation_effects.py"),
+        *("stateful", "acceptance", "cli", "recovery", "poolers", "worker", "embedded", "api", "projection"),
+    )
+]
+"""Files that take longest, and folders whose files take long. Of several workers none is then left with such
+a file at the end, when the others have nothing to do any more."""
+assert all(one.exists() for one in _LONG_FIRST), _LONG_FIRST
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {Path(__file__).parent / name: place for place, name in enumerate(_LONG_FIRST)}
-    items.sort(key=lambda item: order.get(item.path.parent, len(order)))
+    order = {path: place for place, path in enumerate(_LONG_FIRST)}
+    last = len(order)
+    items.sort(key=lambda item: min(order.get(item.path, last), order.get(item.path.parent, last)))
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,7 @@ from api.test_limits import held, put
 from api.test_strikes import strike
 from flower_engine.log.client import connect_blocking, send_blocking
 from flower_engine.projection.database import connect
+from flower_engine.projection.definitions import flow_control_rows
 from flower_watcher.flow_control import ControlLoop
 
 _DROP_CHECKS = """
@@ -129,7 +130,11 @@ async def test_a_write_that_redis_cannot_take_is_not_stored(own_api: RunningApi)
     assert (await held(own_api))["p:A"] == "2 - - 0"
 
 
-def test_a_transaction_that_stays_open_is_said_to_be_in_the_way(own_api: RunningApi) -> None:
+def test_a_transaction_that_stays_open_is_said_to_be_in_the_way(
+    own_api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = flow_control_rows._PATIENCE  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(flow_control_rows, "_PATIENCE", patience.replace("'5s'", "'200ms'"))
     with psycopg.connect(own_api.settings.database_url or "") as other:
         other.execute("INSERT INTO ms_flow_control (scope, name) VALUES ('queue', 'q')")
         reply = own_api.client.put("/limits/program/A", json={"maxRunning": 9})

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from api.serving import RunningApi, details
+from flower_engine.projection.definitions import deploy_rows
 
 Json = dict[str, Any]
 
@@ -228,7 +229,10 @@ def test_a_deploy_waits_for_an_edit_that_is_under_way_and_then_sees_it(api: Runn
     assert len(api.client.get("/workflows/edit").json()["tasks"]) == 2
 
 
-def test_a_deploy_does_not_wait_for_ever_for_somebody_who_edits(api: RunningApi) -> None:
+def test_a_deploy_does_not_wait_for_ever_for_somebody_who_edits(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy_rows, "_WAIT", "SET LOCAL lock_timeout = '200ms'")
     with psycopg.connect(api.settings.database_url or "") as editor:
         editor.execute("DELETE FROM ms_task_definition WHERE task_id = 'nobody'")
         reply = api.client.post("/deploy", json={"source": "x", "workflows": [_workflow("held")]})

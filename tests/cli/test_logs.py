@@ -10,9 +10,10 @@ from api.logged_flows import store_lines, write_lines
 from api.serving import RunningApi
 from chaos.proxy import Proxy
 from cli.flower_command import Flower
+from flower_cli.commands import logs
 from flower_cli.commands.api_client import Api
 from flower_cli.commands.logs import followed
-from flower_engine.client import AsyncClient, Client
+from flower_engine.client import AsyncClient, Client, log_following
 from flower_engine.errors import UnknownTaskError
 from flower_engine.flows import task_log_followers
 from flower_engine.task_logs.chunks import Chunk
@@ -127,7 +128,11 @@ def test_what_is_followed_is_cut_at_no_other_end_of_a_line_than_its_own(own_api:
         next(iter(client.flow(flow).follow_logs("laod")))
 
 
-def test_a_follower_goes_on_when_its_connection_breaks_off(own_api: RunningApi) -> None:
+def test_a_follower_goes_on_when_its_connection_breaks_off(
+    own_api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (logs, log_following):
+        monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.05)
     own_api.define("w", {})
     flow = own_api.register("w")
     asyncio.run(own_api.project())

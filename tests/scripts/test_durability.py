@@ -141,6 +141,7 @@ async def test_replicated_without_a_replica_degrades_says_so_and_holds_again_wit
         unused.bind(("127.0.0.1", 0))
         free_port = unused.getsockname()[1]
     await _set(client, port=str(free_port))
+    await send(client, "CONFIG", "SET", "repl-diskless-sync-delay", 0)  # it waits for no second replica
     async with connect(servers.start()) as replica:
         await send(replica, "REPLICAOF", "127.0.0.1", free_port)
         while not await send(client, "WAIT", 1, 100):
