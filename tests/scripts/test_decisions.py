@@ -11,6 +11,7 @@ from flower_engine.log.client import send
 from flower_engine.model.condition_text import condition_of_text
 from flower_engine.model.decision_outcomes import Decided, outcome_of
 from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import TaskMessage
 from flower_engine.runtime.deciding import Decider
@@ -26,6 +27,7 @@ from flower_engine.transitions.operator_transitions import (
     unignore,
 )
 from flower_engine.transitions.snapshot_transitions import snapshot
+from flower_engine.transitions.worker_transitions import Outcome
 from scripts.engine import Engine, task
 
 
@@ -72,6 +74,19 @@ async def test_a_decision_is_given_with_what_it_reads(engine: Engine) -> None:
     assert await due(engine) == []  # it was given to somebody just now
     assert (await engine.flow(flow)).task(2).is_awaiting
     await engine.check()
+
+
+async def test_a_worker_that_lost_the_reply_is_told_again_that_there_is_something_to_decide(
+    engine: Engine,
+) -> None:
+    await engine.register(*BRANCHES)
+    (claim,) = await engine.claim()
+    outcomes = [Outcome(claim, OutcomeKind.FINISHED, b'{"bad":3}')]
+    first = await engine.call("w1", 2, outcomes=outcomes)
+    assert first.decisions
+    assert await engine.call("w1", 2, outcomes=outcomes) == first
+    assert await decider(engine).run_once() == 1
+    assert not (await engine.call("w1", 2, outcomes=outcomes)).decisions  # somebody made it since
 
 
 @pytest.mark.parametrize(("bad", "taken", "not_taken"), [(3, 3, 4), (2, 4, 3)])

@@ -501,12 +501,15 @@ class Transitions(RuleBasedStateMachine):
 
     @rule(data=st.data(), who=st.integers(0, 1), wanted=st.integers(0, 20), sends=st.integers(1, 3))
     def finish_and_claim(self, data: st.DataObject, who: int, wanted: int, sends: int) -> None:
-        worker = self.workers[who]
         outcomes = [
             _outcome(claim, data.draw(st.sampled_from(KINDS)), who)
-            for claim in worker.held
+            for claim in self.workers[who].held
             if data.draw(st.booleans())
         ]
+        self.finish_and_claim_now(who, outcomes, wanted, sends)
+
+    def finish_and_claim_now(self, who: int, outcomes: list[Outcome], wanted: int, sends: int = 1) -> None:
+        worker = self.workers[who]
         refusing = [(one.claim.flow, one.claim.task) for one in outcomes if one.kind is OutcomeKind.UNFIT]
         refused_by_all = [key for key in refusing if VERSIONS[1 - who] in self.oracle.kept_from.get(key, ())]
         replies = self._call(worker, outcomes, wanted, sends)
@@ -568,6 +571,7 @@ class Transitions(RuleBasedStateMachine):
             assert task.status is not Status.RUNNING
         worker.lapsed += worker.held
         worker.name, worker.number, worker.held = worker.name + "+", 0, []
+        self.oracle.versions[worker.name] = VERSIONS[who]
 
     @rule(queue=st.sampled_from(QUEUES), most=st.integers(1, 6), times=st.integers(1, 2))
     def lapse(self, queue: str, most: int, times: int) -> None:
@@ -982,6 +986,28 @@ def run_machine(url: str, *, examples: int, base: type[Transitions] = Transition
 
 def test_transitions_follow_the_model(redis_url: str) -> None:
     run_machine(redis_url, examples=150)
+
+
+def test_a_worker_in_place_of_another_has_its_version_and_what_that_refused_is_not_for_it(
+    redis_url: str,
+) -> None:
+    """An example that random ones came upon: the oracle took the new worker for one of no version."""
+    machine = type("Machine", (Transitions,), {"url": redis_url})()
+    try:
+        machine.start()
+        machine.hand_back(who=0, times=1)
+        machine.register_flows(numbers=[5, 6], again=False, delay_ms=0)
+        machine.finish_and_claim_now(0, [], wanted=4)
+        held = machine.workers[0].held
+        kinds = (OutcomeKind.UNFIT, OutcomeKind.RETURNED, OutcomeKind.UNFIT)
+        outcomes = [_outcome(claim, kind) for claim, kind in zip(held, kinds, strict=False)]
+        machine.finish_and_claim_now(0, outcomes, wanted=20)
+        machine.finish_and_claim_now(1, [], wanted=20)
+        machine.redis_equals_the_fold_of_its_log()
+        taken = [(claim.flow, claim.task) for claim in machine.workers[1].held]
+        assert taken == [(outcomes[at].claim.flow, outcomes[at].claim.task) for at in (0, 2)]
+    finally:
+        machine.teardown()
 
 
 def test_what_flows_keep_of_results_follows_the_model(redis_url: str) -> None:

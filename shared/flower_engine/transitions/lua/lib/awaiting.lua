@@ -7,7 +7,7 @@
 -- "<flow>:<task>", by when somebody is to be given them (engine time), and `decide` of meta counts them.
 -- "tree" has those that await a child (see tree_notes.lua). See model/wait_programs.py; they begin and end
 -- in waits.lua.
--- needs: base, engine_time, flow_fields, flows, keys, timers, tree_notes
+-- needs: base, engine_time, flow_fields, flows, keys, meta, timers, tree_notes
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'
 local FOR_EVER = '0'
@@ -19,6 +19,11 @@ local function is_decided(kind)
 end
 local function wait_member(names, id, task)
   return names .. ' ' .. id .. ':' .. string.format('%06d', task)
+end
+
+-- So many decisions more are to be made; the reply of a call that made one due says so itself.
+local function count_decisions(more)
+  meta_marks[8] = call('HINCRBY', meta_key(), 'decide', more)
 end
 
 -- The task waits for something else from here on; whoever sends a signal looks whether it is of its type.
@@ -37,7 +42,7 @@ local function place_awaiting(flow, task, lease)
     call('ZADD', timers_key(), until_ms, sleep_timer(flow.id, task))
     return
   elseif is_decided(kind) then
-    call('HINCRBY', meta_key(), 'decide', call('ZADD', decide_key(), now, flow.id .. ':' .. task))
+    count_decisions(call('ZADD', decide_key(), now, flow.id .. ':' .. task))
     if call('LLEN', bell_key('', 'when')) < 20 then
       call('RPUSH', bell_key('', 'when'), '1') -- for any worker
     end
@@ -61,7 +66,7 @@ local function stop_awaiting(flow, task, lease)
     return
   elseif is_decided(kind) then
     if call('ZREM', decide_key(), flow.id .. ':' .. task) == 1 then
-      call('HINCRBY', meta_key(), 'decide', -1)
+      count_decisions(-1)
     end
     return
   elseif kind == 'flow' then

@@ -41,6 +41,11 @@ local function with_inputs(reply)
   return reply
 end
 
+-- What is true of the moment, and no part of what a call sent again is given again.
+local function with_decisions(more)
+  return tonumber(meta_marks[8] or 0) > 0 and more .. '+' or more
+end
+
 local record_key = call_key(worker)
 local last = call('GET', record_key)
 if last then
@@ -49,7 +54,8 @@ if last then
   if call_number < last_number then
     return { 'stale' }
   elseif call_number == last_number then
-    return with_inputs({ 'ok', words_of(words), still_held(worker, granted), more, '-1' })
+    return with_inputs({ 'ok', words_of(words), still_held(worker, granted), with_decisions(more),
+      '-1' })
   elseif last_number < answered then
     return halt_rewound(generation, 'Redis went back in time: it had answered call ' .. digits(answered)
       .. ' of worker ' .. worker .. ', and knows of none after ' .. digits(last_number),
@@ -118,5 +124,5 @@ local is_more = waiting > 0 or #fanout_notes > 0 or #struck_tasks > 0 or moved_l
 local more = is_more and 'more' or 'none'
 call('SET', record_key, digits(call_number) .. ' ' .. concat(words, ',') .. ' '
   .. concat(granted_leases, ',') .. ' ' .. more, 'EX', 86400)
-reply[4] = tonumber(meta_marks[8] or 0) > 0 and more .. '+' or more
+reply[4] = with_decisions(more)
 return reply
