@@ -88,6 +88,7 @@ from flower_engine.transitions.worker_transitions import (
 )
 from stateful import expectations
 from stateful.oracle import Oracle
+from stateful.starts import Starts
 
 pytestmark = pytest.mark.hypothesis
 T = TypeVar("T")
@@ -398,6 +399,7 @@ class Transitions(RuleBasedStateMachine):
         self.client = connect(self.url)
         self.blocking = connect_blocking(self.url)
         self.oracle = Oracle(MAX_LOST)
+        self.starts = Starts()
         self.position: str | None = None
         self.last_ms = 0
         self.registered: list[Start] = []
@@ -439,6 +441,7 @@ class Transitions(RuleBasedStateMachine):
         for event in events:
             assert event.at >= self.last_ms, f"engine time went back from {self.last_ms}: {event}"
             self.last_ms = event.at
+            self.starts.append(event)
             if isinstance(event, TaskStarted):
                 self._check_time(event)
         if entries:

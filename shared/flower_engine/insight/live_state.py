@@ -59,8 +59,9 @@ async def read_live_state(
         timers={},
         releasing=set(),
         kept=int(reply[2]),
+        decisions=int(reply[3]),
     )
-    for index in range(3, len(reply), 3):
+    for index in range(4, len(reply), 3):
         kind, name = reply[index].decode(), reply[index + 1].decode()
         try:
             _add(state, kind, name, reply[index + 2])
@@ -96,10 +97,8 @@ def _add(state: LiveState, kind: str, name: str, content: list[Any]) -> None:  #
             state.schedules[name] = _schedule(_texts(content))
         case "schedules":
             state.due.update(_scored(content))
-        case "waits":
-            state.waits.update(_scored(content))
-        case "tree":
-            state.tree.update(_scored(content))
+        case "waits" | "decide" | "tree":
+            getattr(state, kind).update(_scored(content))
         case "sflows":
             state.slots_under_way[name] = _scored(content)
         case "new":

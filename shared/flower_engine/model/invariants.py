@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Set
 from flower_engine.model.event_meaning import STANDING
 from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.item_invariants import item_differences
 from flower_engine.model.kept_invariants import kept_differences, kept_total_differences
 from flower_engine.model.lanes import lane_of, plain_lane, queue_and_priority, share_of_lane
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
@@ -106,6 +107,7 @@ def _flow(flow: FlowState, held: LiveFlow, live: LiveState) -> Iterator[str]:
     for task, held_task in zip(flow.tasks, held.tasks, strict=True):
         yield from _task(flow, task, held_task, live)
     yield from rule_differences(flow, held, live)
+    yield from item_differences(flow, held)
     yield from kept_differences(flow, held, live.releasing)
     yield from signal_differences(flow, held)
 

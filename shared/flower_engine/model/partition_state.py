@@ -111,10 +111,10 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     ``running`` by name, see ``lua/lib/limits.lua``; ``places`` and ``line`` by workflow: flow -> score.
     ``kept``: bytes of results that its flows keep. ``schedules`` by uid, ``due``: when a watcher is to look
     at each, ``slots_under_way``: by uid, their flows -> slot, or minus it (``lua/lib/scheduled.lua``).
-    ``waits``: where signals find tasks that await them (``wait_programs.Awaited.member``).
-    ``tree``: what is to be looked at of trees (``lua/lib/tree_notes.lua``). Names
-    are as keys have them (escaped). ``unreadable``: a
-    sentence for each key that is something else.
+    ``waits``: where signals find tasks that await them (``wait_programs.Awaited.member``). ``decide``: what
+    somebody is to evaluate; ``decisions``: how many of them are counted.
+    ``tree``: what is to be looked at of trees (``lua/lib/tree_notes.lua``). Names are as keys have them
+    (escaped). ``unreadable``: a sentence for each key that is something else.
     """
 
     position: str = ""
@@ -140,5 +140,7 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     due: dict[str, int] = {}
     slots_under_way: dict[str, dict[str, int]] = {}
     waits: set[str] = set()
+    decide: set[str] = set()
+    decisions: int = 0
     tree: set[str] = set()
     unreadable: list[str] = []

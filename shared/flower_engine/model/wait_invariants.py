@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Set
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.key_parts import escape
 from flower_engine.model.partition_state import LiveFlow, LiveSignal, LiveState, LiveTask
+from flower_engine.model.wait_parameters import DECISION, MAP, RETURNS
 from flower_engine.model.wait_programs import Awaited, has_type, takes_signal, wait_text
 
 
@@ -42,14 +43,22 @@ def signal_differences(flow: FlowState, held: LiveFlow) -> Iterator[str]:
 
 
 def wait_differences(flows: Mapping[str, FlowState], live: LiveState, damaged: Set[str]) -> Iterator[str]:
-    """Where signals find other tasks than those that await them."""
+    """Where signals find other tasks than those that await them, or others are evaluated than are to be."""
     expected: set[str] = set()
+    undecided: set[str] = set()
     for flow in flows.values():
         if flow.flow not in live.flows:
             continue
         for task in flow.tasks:
             if task.is_awaiting and task.awaiting is not None and task.awaiting.kind == "event":
                 expected.add(Awaited.of(task.planned, 0).member(flow.flow, task.planned.seq))
+            elif task.is_awaiting and task.planned.program in (DECISION, MAP, RETURNS):
+                undecided.add(f"{flow.flow}:{task.planned.seq}")
     found = {member for member in live.waits if member.rpartition(" ")[2][:36] not in damaged}
     if found != expected:
         yield f"signals find {sorted(found)}, tasks await {sorted(expected)}"
+    due = {member for member in live.decide if member[:36] not in damaged}
+    if due != undecided:
+        yield f"to be decided are {sorted(due)}, tasks await {sorted(undecided)}"
+    if live.decisions != len(live.decide):
+        yield f"{live.decisions} decisions are counted, {len(live.decide)} are to be made"

@@ -5,8 +5,8 @@
 -- Guarantees: one moment, and the position of the last event before it; nothing is changed. Redis serves
 --   nobody meanwhile, so the caller says for how many flows it accepts that.
 -- ARGV: generation, most flows under way
--- Reply: {"ok", last position of the log, bytes of results that flows keep, kind, name, content, kind, name,
---   content...} | {"many", flows} | {"lost"}. Content: names and values of a hash, members and scores of a
+-- Reply: {"ok", last position of the log, bytes of results that flows keep, decisions that
+--   it counts, kind, name, content, kind, name, content...} | {"many", flows} | {"lost"}. Content: names and values of a hash, members and scores of a
 --   sorted set, members of a set or list; {entries, pending} of a work stream; {} of what has only a name.
 --   Cost: linear in all keys.
 local generation, most_flows = unpack(ARGV, 1, 2)
@@ -41,7 +41,7 @@ end
 local read = {
   flow = flow_hash, aside = hash, boards = hash, limits = hash, running = hash,
   lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
-  flows = scored, new = scored, waits = scored, tree = scored, schedule = hash, schedules = scored,
+  flows = scored, new = scored, waits = scored, decide = scored, tree = scored, schedule = hash, schedules = scored,
   sflows = scored,
   admitting = function(key) return call('SMEMBERS', key) end,
   fanout = function(key) return call('LRANGE', key, 0, -1) end,
@@ -61,7 +61,7 @@ if flow_count > tonumber(most_flows) then
   return { 'many', flow_count }
 end
 local last = call('XREVRANGE', log_key(), '+', '-', 'COUNT', 1)[1]
-local reply = { 'ok', last and last[1] or '', meta_marks[7] or '0' }
+local reply = { 'ok', last and last[1] or '', meta_marks[7] or '0', meta_marks[8] or '0' }
 for _, entry in ipairs(found) do
   reply[#reply + 1] = entry[1]
   reply[#reply + 1] = entry[2]
