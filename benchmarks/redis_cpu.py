@@ -3,8 +3,8 @@
 
 Each folder is a checkout, an older one for example; without any, this one is compared with itself. One Valkey
 does the work of all of them in turns, the first once more at the end of each round, so that what is printed
-has its own spread beside it: the median and the least of all rounds, and the ratios to the first. Only the CPU
-time of Valkey's main thread counts, so other work on the machine disturbs less. In chains dependents are
+has its own spread beside it: the median and the least of all rounds, and the ratios to the first. Only the
+CPU time of Valkey's main thread counts, so other work on the machine disturbs less. In chains dependents are
 released, independent tasks are not; all are registered, claimed by one worker and finished, through the
 scripts of that checkout.
 """

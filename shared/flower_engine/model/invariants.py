@@ -7,6 +7,7 @@ refuses logs that break the order of tasks, the fencing of outcomes or the final
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 
+from flower_engine.model.end_kinds import CUT_OFF
 from flower_engine.model.event_meaning import STANDING
 from flower_engine.model.flow_control_invariants import control_differences
 from flower_engine.model.flow_state import FlowState, TaskState
@@ -131,7 +132,8 @@ def _task(flow: FlowState, task: TaskState, held: LiveTask, live: LiveState) -> 
         yield f"{where}: its policy is {held.policy!r}, its events say {TaskPolicy.of(task.planned)}"
     yield from flow_wait_differences(where, task, held)
     is_releasing = any((flow.flow, dependency) in live.releasing for dependency in task.planned.depends_on)
-    if held.open is not None and held.open != task.open and not is_releasing:
+    is_counted = held.open is not None and task.ended_as != CUT_OFF
+    if is_counted and held.open != task.open and not is_releasing:
         yield f"{where}: {held.open} open dependencies, its events say {task.open}"
 
 

@@ -6,7 +6,7 @@ Nothing waits for what can no longer come, unless a note under way is still to t
 from collections.abc import Iterator
 
 from flower_engine.model.decision_tasks import LETTERS
-from flower_engine.model.end_kinds import NOT_TAKEN, UNMET, kind_in_redis
+from flower_engine.model.end_kinds import CUT_OFF, NOT_TAKEN, UNMET, kind_in_redis
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import edges_of, has_value, said_by
 from flower_engine.model.partition_state import LiveFlow, LiveState, LiveTask
@@ -49,6 +49,8 @@ def _task(flow: FlowState, task: TaskState, found: LiveTask, live: LiveState) ->
         return
     if task.status is Status.WAIT and not task.used and is_passed:
         yield f"{where}: it waits for what can no longer come: {edges}"
+    if task.ended_as == CUT_OFF:
+        return  # nobody asks how its dependencies stand: what opens it again counts them anew
     yield from _edges(where, task, found.edges or _NONE, edges)
 
 

@@ -11,7 +11,7 @@ local function is_ending(flow) return string.find(flow.flags, ENDING) ~= nil end
 -- The tasks of a whole flow with rules that are spared: {[task] = true}.
 local function spared_tasks(flow)
   local by = rules_of_edges()
-  local spared, stack, left = {}, {}, {}
+  local spared, stack, left = {}, {}, nil
   local function spare(task)
     if not spared[task] then
       spared[task] = true
@@ -32,9 +32,6 @@ local function spared_tasks(flow)
     end
   end
   for task = 1, flow.count do
-    count_behind(task, 1)
-  end
-  for task = 1, flow.count do
     if by.cleans_up(flow.tasks[task].rules) then
       spare(task)
     end
@@ -45,7 +42,15 @@ local function spared_tasks(flow)
     for item = items and items.first or 1, items and items.last or 0 do
       spare(item)
     end
-    count_behind(task, -1)
+    if flow.tasks[task].dependents then
+      if not left then -- in most flows nothing is behind what cleans up
+        left = {}
+        for before = 1, flow.count do
+          count_behind(before, 1)
+        end
+      end
+      count_behind(task, -1)
+    end
   end
   return spared
 end
@@ -99,8 +104,8 @@ end
 
 -- Ends every task of a whole flow that has not ended, but for those of `spared`: what is held is given up
 -- where `gives_up` says so, all else becomes Ignore. Returns lists of them by where they stood, those that
--- are given up, and all of them.
-local function end_tasks(flow, spared, gives_up)
+-- are given up, and all of them. `ready`: which may be in a lane, as find_ready has it; nil: any.
+local function end_tasks(flow, spared, gives_up, ready)
   local lists, given_up, all = { [WAIT] = {}, [RUNNING] = {}, [SUSPEND] = {} }, {}, {}
   for task = 1, flow.count do
     local known, text = flow.tasks[task], digits(task)
@@ -108,7 +113,9 @@ local function end_tasks(flow, spared, gives_up)
       if known.status == RUNNING then
         end_lease(flow, text, known)
       elseif known.status == WAIT then
-        unplace(flow, text, known)
+        if not ready or ready[task] or is_away(known) then
+          unplace(flow, text, known)
+        end
       else
         drop_timer(hold_timer(flow.id, text))
         leave_held(flow, text, known)
@@ -143,7 +150,7 @@ local function begin_cleanup(flow, spared, flag, said)
     in_lane[task] = ready[task] and flow.tasks[task].lease == NO_LEASE and not is_unreleased
   end
   flow.unreleased = nil
-  local lists, given_up, all = end_tasks(flow, spared, flag == ENDING_BY_TIMEOUT)
+  local lists, given_up, all = end_tasks(flow, spared, flag == ENDING_BY_TIMEOUT, ready)
   if flow.kept then
     stop_reading(flow, all)
   end

@@ -46,24 +46,6 @@ local function drain_notes(flow)
   end
 end
 
--- What the fields of a flow with rules say beside that.
-local function load_rules(flow)
-  for first = 1, flow.count, WHOLE_STEP do
-    local last = math.min(flow.count, first + WHOLE_STEP - 1)
-    local names = {}
-    for task = first, last do
-      local n, text = #names, digits(task)
-      names[n + 1], names[n + 2], names[n + 3] = state_field(text), rules_field(text), edges_field(text)
-    end
-    local got = call('HMGET', flow.key, unpack(names))
-    for task = first, last do
-      local at, text, known = 3 * (task - first), digits(task), flow.tasks[task]
-      known.kind = match(flow[state_field(text)] or got[at + 1] or NEVER, KIND)
-      known.rules, known.edges = got[at + 2] or nil, flow[edges_field(text)] or got[at + 3] or nil
-    end
-  end
-end
-
 -- What is known of maps of a whole flow: {items = {first, last}} of each that is expanded, and `vanished` of
 -- items that belong to none any more.
 local function load_items(flow)
@@ -93,6 +75,7 @@ local function load_whole(flow)
   local count = flow.left + flow.done
   drain_notes(flow)
   local tasks = {}
+  local width = flow.ruled and 6 or 4
   for first = 1, count, WHOLE_STEP do
     local last = math.min(count, first + WHOLE_STEP - 1)
     local names = {}
@@ -100,24 +83,30 @@ local function load_whole(flow)
       local n, text = #names, digits(task)
       names[n + 1], names[n + 2] = state_field(text), lane_field(text)
       names[n + 3], names[n + 4] = open_field(text), dependents_field(text)
+      if flow.ruled then
+        names[n + 5], names[n + 6] = rules_field(text), edges_field(text)
+      end
     end
     local got = call('HMGET', flow.key, unpack(names))
     for task = first, last do
-      local at = 4 * (task - first)
+      local at = width * (task - first)
       local text = digits(task)
-      local status, attempt, lost, lease = match(flow[state_field(text)] or got[at + 1] or NEVER, STATE)
+      local state = flow[state_field(text)] or got[at + 1] or NEVER
+      local status, attempt, lost, lease = match(state, STATE)
       local dependents, reads, is_long = links_of(got[at + 4])
-      tasks[task] = { status = status, attempt = attempt, lost = lost, lease = lease,
+      local known = { status = status, attempt = attempt, lost = lost, lease = lease,
         lane = flow[lane_field(text)] or got[at + 2], open = flow[open_field(text)] or got[at + 3] or nil,
         dependents = dependents, reads = reads, is_long = is_long }
+      if flow.ruled then
+        known.kind = match(state, KIND)
+        known.rules, known.edges = got[at + 5] or nil, flow[edges_field(text)] or got[at + 6] or nil
+      end
+      tasks[task] = known
     end
   end
   flow.tasks, flow.count = tasks, count
   if has_flag(flow, HAS_ITEMS) then
     load_items(flow)
-  end
-  if flow.ruled then
-    load_rules(flow)
   end
 end
 

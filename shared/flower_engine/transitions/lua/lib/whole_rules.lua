@@ -34,17 +34,19 @@ local function kind_of(known)
 end
 
 -- The edges of every task as the statuses have them: {counts as edges_of has them; left: how many have not
--- ended; cause: one that has}.
-local function count_edges(flow)
+-- ended; cause: one that has}. `without_past`: but for what was cut off: it stays so while its flow is ending.
+local function count_edges(flow, without_past)
   local by = rules_of_edges()
   local all = {}
   for task = 1, flow.count do
-    all[task] = by.edges_of(NO_EDGES)
-    all[task].left = 0
     local known = flow.tasks[task]
-    known.rule, known.most = by.rule_in(known.rules)
-    known.branch = by.branch_in(known.rules)
-    all[task].gate = known.branch and 'u' or ''
+    if not (without_past and known.kind == CUT_OFF) then
+      all[task] = by.edges_of(NO_EDGES)
+      all[task].left = 0
+      known.rule, known.most = by.rule_in(known.rules)
+      known.branch = by.branch_in(known.rules)
+      all[task].gate = known.branch and 'u' or ''
+    end
   end
   for task = 1, flow.count do
     local known = flow.tasks[task]
@@ -53,12 +55,12 @@ local function count_edges(flow)
     for dependent in string.gmatch(known.dependents or '', '%d+') do
       local number = tonumber(dependent)
       local edges, behind = all[number], flow.tasks[number]
-      if not kind or kind == 's' then
+      if edges and (not kind or kind == 's') then
         edges.left = edges.left + 1
-      else
+      elseif edges then
         edges.cause = text
       end
-      if kind and (kind ~= 's' or behind.rule == 'failed') then
+      if edges and kind and (kind ~= 's' or behind.rule == 'failed') then
         local is_item = behind.items and behind.items.first <= task and task <= behind.items.last
         local is_gate = by.add(edges, kind, 1, behind.branch, not is_item and behind.reads, text)
         if not is_gate and by.is_picked(behind.rule, kind) then
@@ -130,19 +132,22 @@ end
 local function redecide(flow, in_lane)
   local by = rules_of_edges()
   take_notes(flow)
-  local all, groups, causes, has_given_up = count_edges(flow), {}, {}, false
+  local all = count_edges(flow, string.find(flow.flags, ENDING))
+  local groups, causes, has_given_up = {}, {}, false
   for task = 1, flow.count do
     local known, edges, text = flow.tasks[task], all[task], digits(task)
     has_given_up = has_given_up or known.kind == GIVEN_UP
-    edges.used = still_used(flow, known) or edges.used
-    local told = by.text(edges)
-    if told ~= (known.edges or NO_EDGES) then
-      set(flow, edges_field(text), told)
-      known.edges = told
-    end
-    if known.open and tonumber(known.open) ~= edges.left then
-      known.open = digits(edges.left)
-      set(flow, open_field(text), known.open)
+    if edges then
+      edges.used = still_used(flow, known) or edges.used
+      local told = by.text(edges)
+      if told ~= (known.edges or NO_EDGES) then
+        set(flow, edges_field(text), told)
+        known.edges = told
+      end
+      if known.open and tonumber(known.open) ~= edges.left then
+        known.open = digits(edges.left)
+        set(flow, open_field(text), known.open)
+      end
     end
     if known.status == WAIT then
       local decision = match(edges.used, BEGUN) and STARTS
