@@ -52,11 +52,19 @@ async def test_a_large_result_is_written_down(flower: Flower, own_api: RunningAp
         found["test_large"](test)
 
 
-async def test_a_flow_that_asked_somebody_is_refused(flower: Flower, own_api: RunningApi) -> None:
+async def test_a_flow_that_asked_somebody_is_written_down_with_the_answer(
+    flower: Flower, own_api: RunningApi, tmp_path: Path
+) -> None:
     own_api.define("asks", {"program": "@approval", "taskName": "ok"})
     flow = own_api.register("asks")
     assert flower("answer", flow, "ok", "--yes").exit_code == 0
     await own_api.project()
-    refused = flower("fixture", flow)
-    assert refused.exit_code == 1
-    assert "task ok (@approval) waited for the world" in refused.stderr
+
+    written = flower("fixture", flow)
+
+    assert written.exit_code == 0, written.output
+    assert "run.answer('ok', {'approved': True}" in written.stdout
+    found: dict[str, Any] = {}
+    exec(compile(written.stdout, tmp_path / "test_asks.py", "exec", dont_inherit=True), found)
+    with FlowerTest(programs=Registry()) as test:
+        found["test_asks"](test)

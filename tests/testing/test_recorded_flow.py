@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_cli.commands.recorded_flow import NotRecordableError, recorded_test
+from flower_cli.commands.recorded_flow import recorded_test
+from flower_cli.commands.recorded_text import NotRecordableError
 from flower_engine import Fatal, RetryPolicy, program, workflow
 from flower_engine.testing import FlowerTest, Run, hangs
 from flower_engine.testing.private_server import server

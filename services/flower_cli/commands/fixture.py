@@ -8,7 +8,8 @@ import typer
 from flower_cli.commands.api_client import EXIT_REFUSED, Api, connected
 from flower_cli.commands.api_options import FlowArgument, UrlOption
 from flower_cli.commands.flow_names import flow_id
-from flower_cli.commands.recorded_flow import NotRecordableError, recorded_test
+from flower_cli.commands.recorded_flow import recorded_test
+from flower_cli.commands.recorded_text import NotRecordableError
 from flower_cli.console import fail
 from flower_engine.client.api_location import path_part
 

@@ -3,21 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from pprint import pformat
 from typing import Any, cast
 
+from flower_cli.commands.recorded_text import NotRecordableError, lines_of, literal, name_of
+from flower_cli.commands.recorded_waits import Happening, happenings, is_wait, returns_an_answer
 from flower_engine.model.parameters_schema import ParametersSchema
 from flower_engine.model.references import scan
 
 Json = dict[str, Any]
 _TIMEOUTS = ("AttemptTimeout", "FlowTimeout")
-_WIDTH = 100
 _OPEN = ("Wait", "Running")
-_ASKS = ("@event", "@approval")
-
-
-class NotRecordableError(Exception):
-    """No test can repeat the flow; says why."""
 
 
 def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_values: bool) -> str:
@@ -27,6 +22,7 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
         NotRecordableError: it is under way, or holds what no test can hold.
     """
     _refuse(flow, tasks)
+    waits = list(happenings(tasks, definition, keeps_values=keeps_values))
     parameters: Json = flow.get("parameters") or {}
     if parameters and not keeps_values:
         parameters = _masked_as_the_schema_takes(parameters, definition)
@@ -35,12 +31,12 @@ def recorded_test(flow: Json, tasks: Sequence[Json], definition: Json, *, keeps_
         "",
         "from flower_engine.testing import FlowerTest, hangs, recorded_error",
         "",
-        f"DEFINITION = {_literal(definition)}",
-        f"PARAMETERS = {_literal(parameters)}" + ("" if keeps_values or not parameters else "  # masked"),
+        f"DEFINITION = {literal(definition)}",
+        f"PARAMETERS = {literal(parameters)}" + ("" if keeps_values or not parameters else "  # masked"),
         "",
         "",
         f"def test_{re.sub(r'[^0-9A-Za-z]+', '_', flow['taskId']).strip('_')}(flower: FlowerTest) -> None:",
-        *(f"    {line}" for line in _body(flow, tasks, definition, keeps_values)),
+        *(f"    {line}" for line in _body(flow, tasks, definition, waits, keeps_values)),
     ]
     text = "\n".join(lines) + "\n"
     unused = [name for name in ("hangs", "recorded_error") if f"{name}(" not in text]
@@ -69,47 +65,54 @@ def _refuse(flow: Json, tasks: Sequence[Json]) -> None:
             "it is under way; record it when it has ended, or waits for tasks that failed"
         )
     for task in tasks:
-        if task["program"] in _ASKS and task["attempts"]:
+        if flow["cancelledTs"] is not None and any(one["how"] == "over" for one in task["attempts"]):
             raise NotRecordableError(
-                f"task {_name(task)} ({task['program']}) waited for the world, of which a recorded test knows"
-                " nothing: write one that answers and signals (run.answer, run.signal)"
+                f"it was cancelled after the time of task {name_of(task)} ({task['program']}) was over, and a"
+                " recorded test skips no time before it cancels: write one (run.skip)"
             )
         if task["blob"] is not None:
             raise NotRecordableError(
-                f"the result of task {_name(task)} lies in a store of blobs ({task['blob']['bytes']} bytes);"
-                " a test holds up to 1 MiB, from the store of the API"
+                f"the result of task {name_of(task)} lies in a store of blobs ({task['blob']['bytes']}"
+                " bytes); a test holds up to 1 MiB, from the store of the API"
             )
 
 
-def _body(flow: Json, tasks: Sequence[Json], definition: Json, keeps_values: bool) -> Iterator[str]:
+def _body(
+    flow: Json, tasks: Sequence[Json], definition: Json, waits: Sequence[Happening], keeps_values: bool
+) -> Iterator[str]:
     if flow["cancelledTs"] is not None:
-        yield from _body_of_cancelled(flow, tasks)
+        yield from _body_of_cancelled(flow, tasks, waits)
         return
-    kept = {_name(task): _last_attempts(task) for task in tasks}
+    kept = {name_of(task): _last_attempts(task) for task in tasks}
     for task in tasks:
-        does = [_does(task, one) for one in kept[_name(task)]]
-        if task.get("endedAs") == "notTaken":  # by its rule, as in the test
+        does = [_does(task, one) for one in kept[name_of(task)]]
+        if task.get("endedAs") == "notTaken" or is_wait(task):  # by itself, as in the test
             continue
         if task["status"] == "Ignore":
             does.append(f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)")
         elif task["status"] == "Suspend" and not does:
             does.append(_error(task["error"], is_final=True))
         if does:
-            yield from _lines("flower.stub", [repr(task["program"]), *does, f"task={_name(task)!r}"])
+            yield from lines_of("flower.stub", [repr(task["program"]), *does, f"task={name_of(task)!r}"])
     yield "run = flower.start(DEFINITION, **PARAMETERS)"
-    ignored = [task for task in tasks if task["status"] == "Ignore" and not _is_by_itself(task)]
+    for one in waits:
+        yield from one.lines
+    ignored = [
+        task for task in tasks if task["status"] == "Ignore" and not _is_by_itself(task) and not is_wait(task)
+    ]
     if ignored:
         yield "run.settle()"
     for task in ignored:
-        result = "" if task["result"] is None else f", result={_literal(task['result'])}"
-        yield f"run.ignore({_name(task)!r}{result})"
+        result = "" if task["result"] is None else f", result={literal(task['result'])}"
+        yield f"run.ignore({name_of(task)!r}{result})"
     yield f"assert run.settle() == {flow['status']!r}"
-    if flow["status"] == "Finish" and (keeps_values or not scan(definition.get("returns")).params):
-        yield from f"assert run.result == {_literal(flow.get('result'))}".splitlines()
+    is_same = keeps_values or not scan(definition.get("returns")).params
+    if flow["status"] == "Finish" and is_same and not returns_an_answer(definition, tasks):
+        yield from f"assert run.result == {literal(flow.get('result'))}".splitlines()
     for task in tasks:
-        count = len(kept[_name(task)])
+        count = len(kept[name_of(task)])
         if count > 1:
-            yield f"assert run.tasks[{_name(task)!r}].attempts == {count}"
+            yield f"assert run.tasks[{name_of(task)!r}].attempts == {count}"
 
 
 def _is_by_itself(task: Json) -> bool:
@@ -117,33 +120,37 @@ def _is_by_itself(task: Json) -> bool:
     return task.get("endedAs") == "notTaken" or task["ignoredBy"] == "on_failure"
 
 
-def _body_of_cancelled(flow: Json, tasks: Sequence[Json]) -> Iterator[str]:
+def _body_of_cancelled(flow: Json, tasks: Sequence[Json], waits: Sequence[Happening]) -> Iterator[str]:
     """What had finished finishes, without its earlier attempts, so that no time passes; what had not hangs,
     and then the flow is cancelled."""
     passed_over = [
         task
         for task in tasks  # before: a cancel passes over the others at its own moment
-        if task.get("endedAs") == "passedOver" and not _is_by_itself(task)
+        if task.get("endedAs") == "passedOver" and not _is_by_itself(task) and not is_wait(task)
     ]
     for task in tasks:
+        if is_wait(task):
+            continue
         if task["status"] == "Finish":
-            does = _literal(task["result"])
+            does = literal(task["result"])
         elif task in passed_over or _is_by_itself(task):
             does = f"recorded_error('Ignored', {task['ignoreReason'] or ''!r}, is_final=True)"
         else:
             does = "hangs()"
-        yield from _lines("flower.stub", [repr(task["program"]), does, f"task={_name(task)!r}"])
+        yield from lines_of("flower.stub", [repr(task["program"]), does, f"task={name_of(task)!r}"])
     yield "run = flower.start(DEFINITION, **PARAMETERS)"
+    for one in waits:
+        yield from one.lines
     yield "run.work()"
     for task in passed_over:
-        result = f", result={_literal(task['result'])}" if task["hasStandIn"] else ""
-        yield f"run.ignore({_name(task)!r}{result})"
+        result = f", result={literal(task['result'])}" if task["hasStandIn"] else ""
+        yield f"run.ignore({name_of(task)!r}{result})"
         yield "run.work()"
     yield "run.cancel()"
     yield "assert run.settle() == 'Cancelled'"
     for task in tasks:
         if task["status"] == "Finish":
-            yield f"assert run.tasks[{_name(task)!r}].status == 'Finish'"
+            yield f"assert run.tasks[{name_of(task)!r}].status == 'Finish'"
 
 
 def _last_attempts(task: Json) -> list[Json]:
@@ -158,9 +165,9 @@ def _last_attempts(task: Json) -> list[Json]:
 
 def _does(task: Json, attempt: Json) -> str:
     if attempt["how"] == "finished":
-        return _literal(task["result"])
+        return literal(task["result"])
     if attempt["how"] == "again":
-        return f"Again({_literal(attempt['given'])})"
+        return f"Again({literal(attempt['given'])})"
     error: Json = attempt["error"] or {}
     if attempt["how"] == "timedOut" or error.get("type") in _TIMEOUTS:
         return "hangs()"
@@ -171,26 +178,6 @@ def _error(error: Json | None, *, is_final: bool) -> str:
     said = error or {"type": "Exception", "message": ""}
     final = ", is_final=True" if is_final else ""
     return f"recorded_error({said['type']!r}, {said['message']!r}{final})"
-
-
-def _lines(head: str, words: Sequence[str]) -> Iterator[str]:
-    """A call, on one line if it fits."""
-    short = f"{head}({', '.join(words)})"
-    if len(short) <= _WIDTH and "\n" not in short:
-        yield short
-        return
-    yield f"{head}("
-    for word in words:
-        yield from (f"    {line}" for line in f"{word},".splitlines())
-    yield ")"
-
-
-def _literal(value: Any) -> str:
-    return pformat(value, width=_WIDTH, sort_dicts=False)
-
-
-def _name(task: Json) -> str:
-    return task["taskName"] or str(task["taskSeq"])
 
 
 def _masked_as_the_schema_takes(parameters: Json, definition: Json) -> Json:

@@ -53,6 +53,18 @@ class Run(Generic[R_co]):
         self._skipping.work()
         return self.status
 
+    def wait_for(self, task: str) -> None:
+        """Lets everything happen, skipping the time between, until this task awaits something: an answer, a
+        signal, a time.
+
+        Raises:
+            FlowerTestError: it never does.
+        """
+        number = self._number(task)
+        self._skipping.run_until(lambda: self._view().tasks[number - 1].awaiting is not None)
+        if self._view().tasks[number - 1].awaiting is None:
+            raise FlowerTestError(f"task {task!r} awaits nothing, and nothing more happens: {self.status}")
+
     # How it stands
 
     @property
