@@ -3,6 +3,7 @@
 from flower_engine.model.events import (
     AnyEvent,
     FlowRerun,
+    TaskAgain,
     TaskAwaiting,
     TaskExpanded,
     TaskLapsed,
@@ -16,7 +17,8 @@ from flower_engine.model.events import (
 class Starts:
     """Follows the log, and refuses a second start of what reads a list, or anything else, in one generation.
 
-    An attempt that came to nothing (returned, lapsed, to be retried) is taken back; a map awaits twice, for
+    An attempt that came to nothing (returned, lapsed, to be retried) is taken back, as is one that asked for
+    another round; a map awaits twice, for
     its items and for its list; and whatever is opened again has another generation.
     """
 
@@ -30,7 +32,7 @@ class Starts:
                 key = (event.flow, event.task)
                 assert key not in self._begun, f"{event} begins again what has begun in this generation"
                 self._begun.add(key)
-            case TaskReturned() | TaskLapsed() | TaskRetrying() | TaskExpanded():
+            case TaskReturned() | TaskLapsed() | TaskRetrying() | TaskExpanded() | TaskAgain():
                 self._begun.discard((event.flow, event.task))
             case TaskUnignored():
                 self._open(event.flow, event.task, *event.behind)
