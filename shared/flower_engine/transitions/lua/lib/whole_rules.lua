@@ -34,7 +34,7 @@ local function kind_of(known)
 end
 
 -- The edges of every task as the statuses have them: {counts as edges_of has them; left: how many have not
--- ended; cause: one that has}. `without_past`: but for what was cut off: it stays so while its flow is ending.
+-- ended; cause: one that has}. `without_past`: but for what was cut off, which stays so in an ending flow.
 local function count_edges(flow, without_past)
   local by = rules_of_edges()
   local all = {}

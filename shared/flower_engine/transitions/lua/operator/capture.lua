@@ -5,10 +5,10 @@
 -- Guarantees: one moment, and the position of the last event before it; nothing is changed. Redis serves
 --   nobody meanwhile, so the caller says for how many flows it accepts that.
 -- ARGV: generation, most flows under way
--- Reply: {"ok", last position of the log, bytes of results that flows keep, decisions that
---   it counts, kind, name, content, kind, name, content...} | {"many", flows} | {"lost"}. Content: names and values of a hash, members and scores of a
---   sorted set, members of a set or list; {entries, pending} of a work stream; {} of what has only a name.
---   Cost: linear in all keys.
+-- Reply: {"ok", last position of the log, bytes of results that flows keep, decisions that it counts, kind,
+--   name, content, kind, name, content...} | {"many", flows} | {"lost"}. Content: names and values of a hash,
+--   members and scores of a sorted set, members of a set or list; {entries, pending} of a work stream; {} of
+--   what has only a name. Cost: linear in all keys.
 local generation, most_flows = unpack(ARGV, 1, 2)
 if current_generation ~= generation then
   return { 'lost' }
@@ -41,8 +41,8 @@ end
 local read = {
   flow = flow_hash, aside = hash, boards = hash, limits = hash, running = hash,
   lane = scored, share = scored, ready = scored, timers = scored, open = scored, reopen = scored,
-  flows = scored, new = scored, waits = scored, decide = scored, tree = scored, schedule = hash, schedules = scored,
-  sflows = scored,
+  flows = scored, new = scored, waits = scored, decide = scored, tree = scored,
+  schedule = hash, schedules = scored, sflows = scored,
   admitting = function(key) return call('SMEMBERS', key) end,
   fanout = function(key) return call('LRANGE', key, 0, -1) end,
   ended = function() return {} end,
