@@ -4,16 +4,19 @@ import contextlib
 import os
 import signal
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from acceptance.running import PATIENT, RunningEngine
 from flower_engine.client import Client
 from flower_engine.embedded.postgres import EmbeddedPostgres
 from flower_engine.model.seen_position import HEADER, SeenPosition
+from poolers.pgbouncer import PROGRAM, pgbouncer
 from runbooks.postgres_pairs import promote, running_follower
 
 _CHAIN = [{"taskSeq": seq, "program": "Noop", "taskPriority": 0} for seq in (1, 2, 3)]
@@ -78,11 +81,15 @@ class Pair:
 
 
 @contextlib.contextmanager
-def _pair(folder: Path) -> Generator[Pair]:
+def _pair(folder: Path, *, is_pooled: bool = False) -> Generator[Pair]:
     with RunningEngine.started(folder, **PATIENT) as engine:
         primary = engine.addresses.database_url
-        with running_follower(primary, folder / "follower") as (server, replica):
-            engine.set_environment(FLOWER_DATABASE_READ_URL=replica)
+        with running_follower(primary, folder / "follower") as (server, replica), ExitStack() as stack:
+            read = replica
+            if is_pooled:
+                (folder / "pgbouncer").mkdir()
+                read = stack.enter_context(pgbouncer(replica, folder / "pgbouncer", "transaction"))
+            engine.set_environment(FLOWER_DATABASE_READ_URL=read)
             for service in ("projector", "watcher", "worker", "api"):
                 engine.start(service)
             engine.wait_until_ready()
@@ -230,3 +237,20 @@ def test_every_read_can_be_answered_by_a_replica(tmp_path: Path) -> None:
         assert {path: status for path, status in asked.items() if status >= 500} == {}
         assert "read-only transaction" not in engine.logs_whole()
         assert pair.reads()["replica"] > 10
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
+def test_a_replica_behind_a_pooler_of_transactions_answers_as_well(tmp_path: Path) -> None:
+    with _pair(tmp_path, is_pooled=True) as pair:
+        engine = pair.engine
+        flows = engine.register("chain", 5)
+        engine.wait_until_ended(flows)
+        pair.catch_up()
+        server, reply = pair.went("/flows")
+        assert (server, len(reply.json()["flows"])) == ("replica", 5)
+        pair.pause()
+        done = engine.client.post("/register/chain")
+        engine.wait_until_ended([done.json()["taskFlowId"]])
+        assert pair.went("/flows", done.headers[HEADER])[0] == "primary"
+        assert pair.went("/flows")[0] == "replica"
+        pair.resume()
