@@ -3,12 +3,17 @@
 import random
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
+from chaos.world import ASKING, SIGNALLED
+
 _PATIENCE_SECONDS = 5.0
 WORKFLOWS = ("line", "diamond", "fan", "limited", "flaky", "forking")
+DECIDING = ("tree", "mapping", "deciding", ASKING, SIGNALLED)
+"""Those that decide as they run."""
 _OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("rerun", {"selection": "all"}),
     ("rerun", {"selection": "failed"}),
@@ -25,13 +30,23 @@ _FINE = {200, 404, 409, 429, 503}
 class People:
     """``flows``: key -> flow, of every registration that was acknowledged."""
 
-    def __init__(self, url: str, seed: int, clients: int = 2, operators: int = 1) -> None:
+    def __init__(
+        self,
+        url: str,
+        seed: int,
+        clients: int = 2,
+        operators: int = 1,
+        workflows: Sequence[str] = WORKFLOWS,
+    ) -> None:
         self.flows: dict[str, str] = {}
+        self.signalled: list[str] = []
+        """Those of the flows that wait for signals."""
         self.replicated: set[str] = set()
         """Those of the keys of which a replica was said to know."""
         self.problems: list[str] = []
         self.operations = 0
         self._url = url
+        self._workflows = workflows
         self._stop = threading.Event()
         names = [f"client-{number}" for number in range(clients)]
         self._threads = [
@@ -55,7 +70,7 @@ class People:
             while not self._stop.is_set():
                 keys = [f"{name}-{number + more}" for more in range(choice.randint(1, 12))]
                 number += len(keys)
-                entries = [{"taskId": choice.choice(WORKFLOWS), "key": key} for key in keys]
+                entries = [{"taskId": choice.choice(self._workflows), "key": key} for key in keys]
                 self._until_acknowledged(client, entries)
                 self._stop.wait(choice.uniform(0.02, 0.3))
 
@@ -73,6 +88,8 @@ class People:
             for sent, entry in zip(entries, found, strict=False):
                 if entry["code"] == 200:
                     known = self.flows.setdefault(sent["key"], entry["taskFlowId"])
+                    if sent["taskId"] == SIGNALLED:
+                        self.signalled.append(known)
                     if entry.get("durability") == "replicated":
                         self.replicated.add(sent["key"])
                     if known != entry["taskFlowId"]:

@@ -38,6 +38,27 @@ def limited_trace(context: Context, seconds: float = 0.02) -> int:
     return trace(context, seconds)
 
 
+@program
+def listed(context: Context, count: int = 3) -> list[int]:
+    """A list that is mapped over."""
+    trace(context)
+    return list(range(count))
+
+
+@program
+def item_trace(context: Context, n: int, fails: float = 0.0) -> int:
+    """An item of it, which fails now and then."""
+    trace(context, 0.01, fails)
+    return n
+
+
+@program
+def summed(context: Context, numbers: list[int]) -> int:
+    """What came of the items."""
+    trace(context, 0.01)
+    return sum(numbers)
+
+
 def _note(context: Context) -> None:
     values = [context.flow, context.task, context.attempt, context.worker]
     while True:  # its table is in a store that the storm kills, too

@@ -13,11 +13,13 @@ import psycopg
 
 from acceptance.running import RunningEngine
 from chaos.nodes import Deployment, started
-from chaos.people import People
+from chaos.people import DECIDING, WORKFLOWS, People
 from chaos.programs import TABLE
 from chaos.proxy import Proxy
 from chaos.storm import Storm
+from chaos.trees_verdict import judge_trees, judge_world
 from chaos.verdict import judge
+from chaos.world import ASKING, SIGNALLED, World, answer_all, send
 from flower_engine.embedded.embedded_stores import Addresses
 
 SERVICES = ("api", "projector", "projector-2", "watcher", "watcher-2", "worker", "worker-2")
@@ -91,12 +93,17 @@ def run(
             engine.wait_until_ready()
             limit = LIMIT if nodes is None else LIMIT * nodes.partitions
             define(engine, limit)
-            people, storm = People(engine.url, seed), Storm(engine, proxies, SERVICES, seed, say, nodes=nodes)
+            define_deciding(engine)
+            people = People(engine.url, seed, workflows=(*WORKFLOWS, *DECIDING))
+            storm = Storm(engine, proxies, SERVICES, seed, say, nodes=nodes)
+            world = World(engine.url, seed, lambda: people.signalled)
             people.start()
+            world.start()
             try:
                 storm.rage(seconds)
             finally:
                 people.stop()
+                world.stop()
             say(f"the storm is over; {len(people.flows)} flows were registered")
             began = time.monotonic()
             pause_schedules(engine)
@@ -109,10 +116,16 @@ def run(
             known = set(projected(engine, list(people.flows.values())))
             problems = (
                 people.problems
+                + world.problems
                 + told_to_stop(folder)
                 + judge(engine, kept, limit, SCHEDULES, fails_over=nodes is not None)
                 + engine.tracebacks()
             )
+            verdict = engine.verify()
+            problems += judge_trees(verdict.flows)
+            heard = (world.signals, world.answers) if nodes is None else ((), ())  # else some may be lost
+            problems += judge_world(verdict.events, *heard)
+            say(f"{len(world.signals)} signals were heard, {len(world.answers)} answers counted")
         return Outcome(
             *(len(people.flows), people.operations, storm.harms, problems, ended_seconds),
             replicated=len(people.replicated),
@@ -160,6 +173,47 @@ def define(engine: RunningEngine, limit: int) -> None:
     engine.client.put("/limits/program/limited_trace", json={"maxRunning": limit}).raise_for_status()
 
 
+def define_deciding(engine: RunningEngine) -> None:
+    """Workflows that decide as they run: sub-flows, maps, decisions, signals and approvals."""
+    small = {"tasks": [_task(1), _task(2, 1, fails=0.1)], "returns": {"$from": 2}}
+    engine.client.put("/workflows/small", json=small).raise_for_status()
+    engine.define("middle", [_child(1, "small"), _task(2, 1), _child(3, "small")])
+    engine.define("tree", [_child(1, "middle"), _child(2, "small"), _task(3, 1, 2)])
+    over, each = {"over": {"$from": 1}, "as": "n"}, {"n": {"$param": "n"}, "fails": 0.1}
+    of_program = {"program": "item_trace", "parameters": {"fails": 0.1}}
+    takes = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    one = [{"taskSeq": 1, "program": "item_trace", "parameters": each}]
+    body = {"tasks": one, "returns": {"$from": 1}, "parametersSchema": takes}
+    engine.client.put("/workflows/one-item", json=body).raise_for_status()
+    engine.define(
+        "mapping",
+        [
+            _task(1, program="listed"),
+            {**_task(2, 1, program="@map"), "parameters": over | of_program},
+            _task(3, 1, program="@map", **over, workflow="one-item"),
+            _task(4, 2, program="summed", numbers={"$from": 2}),
+            _task(5, 3, program="summed", numbers={"$from": 3}),
+        ],
+    )
+    engine.define(
+        "deciding",
+        [
+            _task(1),
+            _task(2, 1, program="@when", condition=["gt", {"$from": 1}, 1]),
+            {**_task(3), "when": [2, True]},
+            {**_task(4), "when": [2, False]},
+            _task(5, 3, 4),
+        ],
+    )
+    engine.define(ASKING, [_task(1), _task(2, 1, program="@approval"), _task(3, 2), _child(4, "small", 2)])
+    go = {"program": "@event", "name": "go"}
+    engine.define(SIGNALLED, [_task(1, **go), _task(2, **go), _task(3, 1), _task(4, 3, **go), _task(5, 2, 4)])
+
+
+def _child(seq: int, workflow: str, *depends_on: int) -> dict[str, Any]:
+    return _task(seq, *depends_on, program="@flow", workflow=workflow)
+
+
 def pause_schedules(engine: RunningEngine) -> None:
     """No more flows begin by themselves."""
     with psycopg.connect(engine.addresses.database_url, autocommit=True) as connection:
@@ -192,6 +246,16 @@ def has_ended(engine: RunningEngine, flows: list[str]) -> bool:
         known = connection.execute(
             "SELECT count(*) FROM kr_flow_stat WHERE task_flow_id = ANY(%s)", [flows]
         ).fetchone()
+        waiting = connection.execute(
+            "SELECT flow.task_flow_id, count(*) FROM kr_task_stat AS task JOIN kr_flow_stat AS flow"
+            " USING (task_flow_id) WHERE flow.task_id = %s AND flow.finished_ts IS NULL"
+            " AND task.program = '@event' AND task.exec_status = 0 GROUP BY 1",
+            [SIGNALLED],
+        ).fetchall()
+    answer_all(engine.client, [], [])
+    for flow, count in waiting:
+        for number in range(count):
+            send(engine.client, flow, f"after-{time.monotonic_ns()}-{number}")
     for flow, is_paused, has_failed in rows:
         if is_paused or has_failed:
             engine.client.post(f"/flows/{flow}/resume")

@@ -140,5 +140,7 @@ def _left(live: LiveState) -> list[str]:
         "lines": live.line,
         "notes": live.releasing,
         "flows of schedules": live.slots_under_way,
+        "notes of trees": live.tree,
+        "waits for signals": live.waits,
     }
     return [f"Redis still has {name}: {str(what)[:300]}" for name, what in left.items() if what]
