@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flower_engine.log.client import AsyncRedis
@@ -67,15 +68,17 @@ class TreeLoop:
         stores = await self._stores.open()
         if self._plans is None:
             from flower_engine.flows.begun_children import ChildPlans  # noqa: PLC0415
+            from flower_engine.flows.result_blobs import read_blob  # noqa: PLC0415
 
-            self._plans = ChildPlans(stores.definitions, self._clock)
+            self._plans = ChildPlans(stores.definitions, self._clock, partial(read_blob, stores))
         in_doubt = [one for one in due if one.is_in_doubt]
         ended = await ended_children(stores, in_doubt) if in_doubt else {}
         found: list[tuple[DueChild, Begun]] = []
         for one in due:
             known = ended.get(one.member)
             if known is None or known.begins:
-                found.append((one, await self._plans.begin(one)))
+                begun = await self._plans.begin(one)
+                found += [(one, begun)] if begun is not None else []
             elif known.outcome is not None:
                 found.append((one, known.outcome))
         return found

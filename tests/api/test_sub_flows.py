@@ -38,7 +38,7 @@ async def begin(engine: Engine, database_url: str) -> None:
 
         plans = ChildPlans(PostgresDefinitions(OfTest), SYSTEM_CLOCK)  # type: ignore[arg-type]
         _, due = await look_at_trees(engine.client, engine.partition)
-        begun = [(one, await plans.begin(one)) for one in due]
+        begun = [(one, made) for one in due if (made := await plans.begin(one)) is not None]
         await begin_children(engine.client, engine.partition, begun)
 
 

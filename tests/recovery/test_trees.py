@@ -7,9 +7,12 @@ import pytest
 
 from flower_engine.flows.ended_children import outcome_of_child
 from flower_engine.log.client import send
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.child_flows import child_flow_id
+from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.status import Status
 from flower_engine.projection.database import connect
+from flower_engine.transitions.decision_transitions import decide, due_decisions
 from flower_engine.transitions.operator_transitions import rerun
 from flower_engine.transitions.tree_transitions import Begun, begin_children, look_at_trees
 from flower_projector.log_follower import Follower
@@ -27,7 +30,9 @@ async def settle(both: Both, trees: Trees) -> None:
         begun: list[tuple[object, Begun]] = []
         for one in due:
             known = flows.get(child_flow_id(one.flow, one.task, one.attempt)) if one.is_in_doubt else None
-            begun.append((one, await trees.plans.begin(one) if known is None else outcome_of_child(known)))
+            made = await trees.plans.begin(one) if known is None else outcome_of_child(known)
+            assert made is not None
+            begun.append((one, made))
         if begun:
             await begin_children(both.client, partition, begun)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         if not begun and not more:
@@ -147,3 +152,26 @@ async def test_items_that_children_do_go_on_after_a_recovery(both: Both) -> None
     state = (await both.check())[flow]
     assert msgspec.json.decode(state.task(1).result or b"") == [None, None]
     assert [item.attempt for item in state.tasks[1:]] == [1, 1]
+
+
+async def test_what_a_child_returned_in_a_blob_is_found_after_a_recovery(both: Both) -> None:
+    engine = both.engine
+    trees = Trees(engine)
+    await trees.define(task(1, program="C", task_name="rows"), returns={"$from": "rows"})
+    flow = await engine.register(subflow(1), task(2, 1))
+    await settle(both, trees)
+    await engine.finish(*await engine.claim())
+    (due,) = await due_decisions(engine.client, engine.partition)
+    ref = BlobRef(sha256="a" * 64, bytes=70_000, store="api")
+    stored = Decided("stored", msgspec.json.encode(ref))
+    assert await decide(engine.client, engine.partition, "w", [(due, stored)]) == ["ok"]
+    assert (await engine.flow(flow)).task(1).blob == ref
+    child = await engine.flow(child_flow_id(flow, 1, 1))
+    assert outcome_of_child(child) == Begun("stored", payload=stored.payload)
+    await both.project()
+    await both.wipe()
+    await both.recover()
+    state = (await both.check())[flow]
+    assert state.task(1).blob == ref
+    (claim,) = await engine.claim()
+    await engine.finish(claim)

@@ -56,7 +56,7 @@ async def test_a_child_does_the_task_and_what_it_returns_is_the_result(engine: E
 async def test_a_hand_in_that_is_repeated_registers_nothing_twice(engine: Engine, trees: Trees) -> None:
     await engine.register(subflow(1))
     _, due = await look_at_trees(engine.client, engine.partition)
-    begun = [(one, await trees.plans.begin(one)) for one in due]
+    begun = [(one, made) for one in due if (made := await trees.plans.begin(one)) is not None]
     for _ in range(2):
         assert await begin_children(engine.client, engine.partition, begun) == ["ok"]
     assert len(await engine.flows()) == 2

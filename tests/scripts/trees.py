@@ -41,7 +41,7 @@ class Trees:
     async def step(self) -> Sequence[str]:
         """One round; the words of what was handed in."""
         _, due = await look_at_trees(self.engine.client, self.engine.partition)
-        begun = [(one, await self.plans.begin(one)) for one in due]
+        begun = [(one, made) for one in due if (made := await self.plans.begin(one)) is not None]
         return await begin_children(self.engine.client, self.engine.partition, begun) if begun else []
 
     async def settle(self) -> None:
@@ -49,7 +49,7 @@ class Trees:
         decider = Decider(self.engine.client, self.engine.partition, "test")
         while True:
             more, due = await look_at_trees(self.engine.client, self.engine.partition)
-            begun = [(one, await self.plans.begin(one)) for one in due]
+            begun = [(one, made) for one in due if (made := await self.plans.begin(one)) is not None]
             if begun:
                 await begin_children(self.engine.client, self.engine.partition, begun)
             if not (await decider.run_once() or begun or more):

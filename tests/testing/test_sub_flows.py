@@ -236,3 +236,53 @@ def test_a_map_of_a_workflow_is_written_with_its_name() -> None:
         "as": "day",
         "parameters": {"factor": {"$param": "factor"}},
     }
+
+
+@program("sub.much")
+def much(letters: int) -> str:
+    """Much of it."""
+    return "x" * letters
+
+
+@program("sub.length")
+def length(text: str) -> int:
+    """How long it is."""
+    return len(text)
+
+
+@workflow("sub.returns_much")
+def returns_much(letters: int) -> str:
+    """A child that returns more than an event carries."""
+    return much.step(letters)
+
+
+@workflow("sub.takes_much")
+def takes_much(text: str) -> int:
+    """A child that is given as much."""
+    return length.step(text)
+
+
+@workflow("sub.hands_on_much")
+def hands_on_much(letters: int) -> int:
+    """From one child to the next."""
+    return takes_much.step(returns_much.step(letters))
+
+
+@pytest.mark.parametrize("letters", [10, 100_000, 200_000])
+def test_what_children_return_and_are_given_may_lie_in_blobs(flower: FlowerTest, letters: int) -> None:
+    assert flower.run(hands_on_much, letters=letters).result == letters
+
+
+def test_what_a_child_returns_in_a_blob_is_the_result_of_its_parent(flower: FlowerTest) -> None:
+    assert flower.run(returns_much, letters=1_000_000).result == "x" * 1_000_000
+
+    @workflow("sub.returns_it_on")
+    def returns_it_on() -> str:
+        return returns_much.step(1_000_000)
+
+    assert flower.run(returns_it_on).result == "x" * 1_000_000
+
+
+def test_a_child_that_is_given_too_much_says_how_much_it_may_be(flower: FlowerTest) -> None:
+    with pytest.raises(StuckError, match="is given 3000"):
+        flower.run(hands_on_much, letters=300_000)

@@ -1,15 +1,19 @@
 """Plans of children: the workflow of each in the version that its tree is of, with what it is given."""
 
+import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from flower_engine.errors import (
+    BlobStoreError,
     DefinitionError,
+    MissingBlobError,
     ParameterError,
     ParametersError,
+    SettingsError,
     UnknownVersionError,
     UnknownWorkflowError,
 )
@@ -17,11 +21,12 @@ from flower_engine.flows.plan_overrides import overridden
 from flower_engine.flows.sources import Definitions
 from flower_engine.flows.trees import tree_below
 from flower_engine.flows.versions import find_version
+from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.child_flows import VERSION, VERSIONS, WORKFLOW
 from flower_engine.model.child_plans import Pinned, given_of, plan_child, with_versions
 from flower_engine.model.decision_outcomes import no_secret
 from flower_engine.model.flow_parameters import flow_parameters_of
-from flower_engine.model.kept_results import INLINE
+from flower_engine.model.kept_results import BLOB, INLINE
 from flower_engine.model.lanes import parse_lane
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.references import NoValueError, Read, resolved_value
@@ -37,26 +42,32 @@ _KEPT_MS = 5_000  # the plan of a version never changes; which parameters tell i
 _MOST_TASKS = 100_000
 MAX_GIVEN_BYTES = 256 * 1024
 """Of the parameters that a child is given, as JSON."""
+MAX_READ_BYTES = 16 * 1024 * 1024
+"""Of a blob of which a child is given a part."""
+Fetch = Callable[[BlobRef], Awaitable[bytes]]
+_log = logging.getLogger(__name__)
 
 
 class ChildPlans:
     """Makes the plans of children; keeps those that it made lately."""
 
-    def __init__(self, definitions: Definitions, clock: Clock) -> None:
+    def __init__(self, definitions: Definitions, clock: Clock, fetch: Fetch | None = None) -> None:
+        """``fetch`` reads blobs; without one children are given none."""
         self._definitions = definitions
+        self._fetch = fetch
         self._clock = clock
         self._kept: OrderedDict[tuple[Any, ...], tuple[int, FlowPlan]] = OrderedDict()
         self._tasks = 0
 
-    async def begin(self, due: DueChild) -> Begun:
-        """What becomes of a task whose child is to begin.
+    async def begin(self, due: DueChild) -> Begun | None:
+        """What becomes of a task whose child is to begin; None: a blob that it is given cannot be read now.
 
         Raises:
             psycopg.Error, StoreUnavailableError: the workflow of the child cannot be read now.
         """
         message = _decode_message(due.message)
         try:
-            given = _given(message, due)
+            given = _given(message, await self._contents(message, due))
             plan = await self._plan(message)
             return Begun("begins", self._bound(plan, given, due.lane))
         except ParametersError as error:
@@ -64,6 +75,11 @@ class ChildPlans:
             workflow = message.parameters.get(WORKFLOW)
             refusal = ParameterError(f"workflow {workflow!r} does not take what its child is given: {told}")
             return Begun("cannot", payload=encode_error(refusal))
+        except MissingBlobError as error:
+            return Begun("cannot", payload=encode_error(error))
+        except (BlobStoreError, SettingsError) as error:
+            _log.warning("a child of flow %s cannot begin now: %s", due.flow, error)
+            return None
         except (
             ParameterError,
             DefinitionError,
@@ -75,6 +91,24 @@ class ChildPlans:
             RecursionError,
         ) as error:
             return Begun("cannot", payload=encode_error(error))
+
+    async def _contents(self, message: TaskMessage, due: DueChild) -> dict[str, bytes]:
+        """The JSON of what the child's task reads, by name; what has no result is absent."""
+        found: dict[str, bytes] = {}
+        for name, seq in message.reads.items() if message.refs else ():
+            payload = due.input(seq)
+            if payload.startswith(INLINE):
+                found[name] = payload[1:]
+            elif payload.startswith(BLOB):
+                ref = msgspec.json.decode(payload[1:], type=BlobRef)
+                if self._fetch is None or ref.bytes > MAX_READ_BYTES:
+                    raise ParameterError(
+                        f"the result of task {name} lies in a blob of {ref.bytes} bytes, and a child is given"
+                        f" {MAX_GIVEN_BYTES} bytes, or parts of {MAX_READ_BYTES}: let the child read it where"
+                        " it lies"
+                    )
+                found[name] = await self._fetch(ref)
+        return found
 
     async def _plan(self, message: TaskMessage) -> FlowPlan:
         """The plan of a child, which is still to be given its parameters."""
@@ -150,7 +184,7 @@ class ChildPlans:
             self._tasks -= self._kept.popitem(last=False)[1][1].tasks
 
 
-def _given(message: TaskMessage, due: DueChild) -> dict[str, Any]:
+def _given(message: TaskMessage, contents: Mapping[str, bytes]) -> dict[str, Any]:
     """The parameters of the child.
 
     Raises:
@@ -160,15 +194,9 @@ def _given(message: TaskMessage, due: DueChild) -> dict[str, Any]:
         return given_of(message.parameters)
 
     def read(name: str) -> Any:
-        payload = due.input(message.reads.get(name, 0))
-        if not payload.startswith(INLINE):
-            if payload != b"-":
-                raise ParameterError(
-                    f"the result of task {name} lies in a blob, and a child is given values of at most"
-                    f" {MAX_GIVEN_BYTES} bytes: let the child read it where it lies, or give a part of it"
-                )
+        if name not in contents:
             raise NoValueError(name)
-        return _decode(payload[1:])
+        return _decode(contents[name])
 
     given = {name: _resolved(name, value, read) for name, value in given_of(message.parameters).items()}
     size = len(msgspec.json.encode(given))

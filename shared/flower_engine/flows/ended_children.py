@@ -66,6 +66,8 @@ def outcome_of_child(flow: FlowState) -> Begun:
     says = next((task for task in flow.tasks if task.planned.program == RETURNS), None)
     if says is None:
         return Begun("returned", payload=b"null")
+    if says.status is Status.FINISH and says.blob is not None:
+        return Begun("stored", payload=_encode(says.blob))
     if says.status is not Status.FINISH or says.result is None:
         return _cannot(
             "ChildReturnedNothing", f"its child, flow {flow.flow}, has ended without what it is to return"

@@ -13,7 +13,7 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.references import NoValueError, Read, resolved_value
 from flower_engine.model.task_message import TaskMessage
-from flower_engine.model.wait_parameters import MAX_PAYLOAD_BYTES, RETURNS
+from flower_engine.model.wait_parameters import RETURNS
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
@@ -49,17 +49,12 @@ def outcome_of(message: TaskMessage, contents: Mapping[int, bytes | None]) -> De
 
 
 def _returned(message: TaskMessage, read: Read) -> Decided:
-    """What a child returns; a value that would be too large to travel with an event is an error."""
+    """What a child returns; whoever hands it in stores it where it is too large to travel with an event."""
     try:
         value = message.parameters.get(VALUE)
         if message.refs:
             value = resolved_value(value, read, no_secret, "what the flow returns")
         payload = spelled_out(_encode(value))
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise ParameterError(
-                f"what the flow returns is {len(payload)} bytes long; a child may return {MAX_PAYLOAD_BYTES}:"
-                " let a task put it where the next one finds it, and return what names it"
-            )
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))
     return Decided("returned", payload)

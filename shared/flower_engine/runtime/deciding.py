@@ -82,7 +82,8 @@ class Decider:
                 return None
         if one.of_map is not None:
             return await self._maps.evaluated(one, one.of_map, message, contents)
-        return outcome_of(message, contents)
+        outcome = outcome_of(message, contents)
+        return await self._maps.stored(outcome) if outcome.says == "returned" else outcome
 
     def _payloads(self, one: Undecided, message: TaskMessage) -> Iterable[tuple[int, bytes]]:
         """Of each task that is read what Redis has."""

@@ -70,24 +70,32 @@ class Maps:
         return expansion_of(message, lane, TaskPolicy.parse(found.policy), contents, one.of)
 
     async def _stored(self, payload: bytes) -> Decided | None:
+        return await self.stored(Decided("gathered", payload))
+
+    async def stored(self, outcome: Decided) -> Decided | None:
+        """The list of a map, or what a child returns; where it is too large to travel with an event, where it
+        is stored, or an error; None: that is left to others, or to later."""
+        payload = outcome.payload
         if len(payload) <= INLINE_BYTES:
-            return Decided("gathered", payload)
+            return outcome
         most = MAX_RESULT_BYTES if self._put is None else MAX_STORED_RESULT_BYTES
         if self._put is None and not self._is_last:
             return None
         if len(payload) > most:
+            what = (
+                "what the flow returns is" if outcome.says == "returned" else "the results of its items are"
+            )
             error = ListError(
-                f"the results of its items are {len(payload)} bytes together; {most} may be: return"
-                " less from each, or where it lies"
+                f"{what} {len(payload)} bytes together; {most} may be: return less, or where it lies"
                 + ("" if self._put else " (with a store of blobs, FLOWER_BLOBS, more may be)")
             )
             return Decided(None, encode_error(error))
         if self._put is None:
-            return Decided("gathered", payload)
+            return outcome
         try:
             return Decided("stored", _encode(await self._put(payload)))
         except (BlobStoreError, SettingsError) as error:
-            _log.warning("the list of a map cannot be stored now: %s", error)
+            _log.warning("the list of a map, or what a child returns, cannot be stored now: %s", error)
             return None
 
     async def expand(self, one: Undecided, expansion: Expansion) -> Decided | None:

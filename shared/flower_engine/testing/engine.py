@@ -134,7 +134,7 @@ class Engine:
         self._secret = secret
         self._call_number = 0
         self._decider = Decider(redis, partition, BY, self._fetched, self._stored)
-        self._child_plans = ChildPlans(self._stores.definitions, self.clock)
+        self._child_plans = ChildPlans(self._stores.definitions, self.clock, self._fetched)
         self._signal_number = 0
         self._queues: list[str] = []
 
@@ -226,7 +226,7 @@ class Engine:
         """What a watcher does for sub-flows; whether there was something."""
         more, due = await look_at_trees(self.redis, self.partition)
         if due:
-            begun = [(one, await self._child_plans.begin(one)) for one in due]
+            begun = [(one, made) for one in due if (made := await self._child_plans.begin(one)) is not None]
             await begin_children(self.redis, self.partition, begun)
         return more or bool(due)
 

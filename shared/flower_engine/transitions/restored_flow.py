@@ -9,7 +9,7 @@ from flower_engine.model.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
 from flower_engine.model.events import FlowRegistered, TaskError, TaskProgressed
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import has_value, said_by
-from flower_engine.model.kept_results import payload_of
+from flower_engine.model.kept_results import INLINE, payload_of
 from flower_engine.model.key_parts import escape
 from flower_engine.model.rules import Standing, stands_as
 from flower_engine.model.status import Status
@@ -176,8 +176,10 @@ def _of_child(flow: FlowState) -> tuple[Arg, ...]:
 def returned_by(flow: FlowState) -> bytes | None:
     """What a child returns, behind the number of the task that says it; None: nothing, as far as is known."""
     for task in flow.tasks:
-        if task.planned.program == RETURNS and task.status is Status.FINISH and task.result is not None:
-            return b"%d %b" % (task.planned.seq, task.result)
+        if task.planned.program == RETURNS and task.status is Status.FINISH:
+            payload = payload_of(task)
+            if payload is not None:
+                return b"%d %b" % (task.planned.seq, payload.removeprefix(INLINE))
     return None
 
 

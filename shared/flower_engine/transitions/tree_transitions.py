@@ -13,7 +13,7 @@ from flower_engine.transitions.register_transition import FlowPlan
 _tree = Script("watcher/tree")
 _begin_children = Script("watcher/begin_children")
 MOST_LOOKED_AT = 200
-_TASKS_PER_CALL = 200  # of children that begin: while a call lasts nobody else is served
+_TASKS_PER_CALL = 400  # of children that begin: while a call lasts nobody else is served
 TREE_BELL = "flow"
 """The name of the bell that rings when there is something to do."""
 
@@ -46,15 +46,15 @@ class DueChild(msgspec.Struct, frozen=True):
 
 
 class Begun(NamedTuple):
-    """What became of a due child: it begins, by this plan; it had ended, and returned this (JSON); or it
-    cannot begin, because of this error (JSON)."""
+    """What became of a due child: it begins, by this plan; it had ended, and returned this (JSON), or what is
+    stored there (JSON of a BlobRef); or it cannot begin, because of this error (JSON)."""
 
-    says: Literal["begins", "returned", "cannot"]
+    says: Literal["begins", "returned", "stored", "cannot"]
     plan: FlowPlan | None = None
     payload: bytes = b""
 
 
-_WORDS = {"begins": "p", "returned": "r", "cannot": "x"}
+_WORDS = {"begins": "p", "returned": "r", "stored": "b", "cannot": "x"}
 
 
 async def look_at_trees(

@@ -35,7 +35,8 @@ local function make_children()
       .. task .. ',"attempt":' .. attempt .. '}')
   end
 
-  -- What a child that has ended well returns (JSON), or nil: it is to return something, and has nothing.
+  -- What a child that has ended well returns: JSON, or "@" and the JSON of a BlobRef; nil: it is to return
+  -- something, and has nothing.
   local function returned_by(flow)
     if not has_flag(flow, RETURNS) then
       return 'null'
@@ -87,7 +88,9 @@ local function make_children()
       lift(parent, task, attempt, lost)
     end
     parent.answered = task
-    end_wait(parent, task, parent[state_field(task)], '"child"', returned)
+    local is_blob = sub(returned, 1, 1) == '@'
+    end_wait(parent, task, parent[state_field(task)], '"child"', is_blob and sub(returned, 2) or returned,
+      nil, nil, is_blob)
     parent.answered = nil
   end
 

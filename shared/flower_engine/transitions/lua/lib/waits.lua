@@ -16,7 +16,7 @@ local function end_wait(flow, task, state, by, result, signal, says, is_blob)
   flow.done = flow.done + 1
   change_active(flow, -1)
   if sub(lease, 1, 9) == '~returns ' then
-    set(flow, RETURNED, task .. ' ' .. result)
+    set(flow, RETURNED, task .. (is_blob and ' @' or ' ') .. result)
   end
   append('{"type":"task.answered' .. at_flow .. flow.id .. '","v":' .. next_version(flow) .. ',"task":'
     .. task .. ',"attempt":' .. attempt .. ',"by":' .. by .. (signal and ',"signal":' .. signal or '')

@@ -107,7 +107,7 @@ local function write(id, key, extra)
     local got = call('HMGET', key, message_field(text), failures_field(text), progress_field(text),
       policy_field(text), result_field(text), votes_field(text), round_field(text))
     if text == returns then
-      got[5] = '=' .. returned
+      got[5] = sub(returned, 1, 1) == '@' and returned or '=' .. returned
     end
     tasks[task] = told(flow.tasks[task], got[1], got[2], got[3], got[4], got[5], got[6], got[7])
   end

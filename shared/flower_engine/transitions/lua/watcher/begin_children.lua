@@ -9,8 +9,8 @@
 --   of failures follows. Safe to send twice.
 -- ARGV: generation, number of plans, the plans as register.lua has them, then for each child:
 --   "<flow>:<task>", attempt, lane of the task as it was handed out, "p" (it begins) | "r" (it had
---   ended, and returned this) | "x" (it cannot begin), number of its plan | the JSON of its
---   result | of the error, more fields of its event (JSON)
+--   ended, and returned this) | "b" (the same, and that is in a blob) | "x" (it cannot begin), number of its
+--   plan | the JSON of its result | of the BlobRef | of the error, more fields of its event (JSON)
 -- Reply: {"ok", word for each} or {"lost"}; words: ok | stale. Cost: linear in fields and roots; callers keep
 --   a call to a few thousand tasks.
 local generation, plan_count = unpack(ARGV, 1, 2)
@@ -44,8 +44,8 @@ for index = at, #ARGV, 6 do
     word = 'stale'
   elseif says == 'p' then
     begin_child(flow, task, attempt, plans[tonumber(payload)], extra)
-  elseif says == 'r' then
-    end_wait(flow, task, state, '"child"', payload)
+  elseif says == 'r' or says == 'b' then
+    end_wait(flow, task, state, '"child"', payload, nil, nil, says == 'b')
   else
     stop_awaiting(flow, task, lease)
     set_state(flow, task, SUSPEND, attempt, lost, NO_LEASE)
