@@ -79,6 +79,7 @@ async def test_a_failed_task_is_named_first_with_its_error(own_api: RunningApi) 
         "program": "A",
         "itemOf": None,
         "itemIndex": None,
+        "itemKey": None,
     }
     assert failed == {**what, "attempt": 1, "error": error}
     assert (attempt["attempt"], attempt["worker"], attempt["how"]) == (1, "w1", "failed")

@@ -11,6 +11,7 @@ from flower_engine.runtime.deciding import Decider
 from scripts.engine import Engine
 
 OVER = {"over": {"$from": "files"}, "program": "A", "as": "file", "parameters": {"strict": True}}
+GIVEN = {"over": [{"id": "north"}, {"id": "south"}], "program": "A", "as": "shop"}
 TASKS: tuple[dict[str, Any], ...] = (
     {"taskName": "files", "program": "A", "dependsOn": []},
     {"taskName": "totals", "program": "@map", "dependsOn": ["files"], "parameters": OVER},
@@ -52,6 +53,20 @@ async def test_items_are_counted_on_their_map_and_shown_by_number(own_api: Runni
         assert "5 A[1] failed" in said
         tree = said.partition("failed, attempt")[0]
         assert "4 A" not in tree
+
+
+async def test_the_key_of_an_item_is_shown_wherever_its_index_is(own_api: RunningApi, capsys: Any) -> None:
+    own_api.define("keyed", {"taskName": "all", "program": "@map", "parameters": {**GIVEN, "key": "/id"}})
+    flow = own_api.register("keyed")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        (first, _) = await engine.claim()
+        await engine.suspend(first)
+        shown = own_api.flow(flow)
+        assert [task["itemKey"] for task in shown["tasks"]] == [None, "north", "south"]
+        print_flow(shown)
+        assert "2 A[north] failed" in capsys.readouterr().out
 
 
 async def test_a_dry_run_says_which_items_vanish_and_so_it_is(own_api: RunningApi) -> None:

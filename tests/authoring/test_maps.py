@@ -40,12 +40,12 @@ def combine(numbers: list[int], more: list[int]) -> int:
 
 @program("maps: tell")
 def tell(totals: list[Outcome[int]]) -> list[str]:
-    return [f"{one.index} {one.status} {one.result} {one.error}" for one in totals]
+    return [f"{one.key} {one.status} {one.result} {one.error}" for one in totals]
 
 
 @workflow("maps: told")
 def told(day: str) -> list[str]:
-    totals = count.having(limit=2, tolerate=1).map(list_files.step(day))
+    totals = count.having(limit=2, tolerate=1, key="path").map(list_files.step(day))
     return tell.step(outcomes(totals))
 
 
@@ -99,6 +99,10 @@ def with_a_step_that_tolerates(day: str) -> None:
     count.having(tolerate=1).step(list_files.step(day)[0])
 
 
+def with_a_key_that_no_element_has(day: str) -> None:
+    count.having(key="pth").map(list_files.step(day))
+
+
 def with_outcomes_of_no_map(day: str) -> None:
     tell.step(outcomes(list_files.step(day)))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
@@ -126,6 +130,7 @@ def with_a_wrong_name(day: str) -> None:
         (of_no_list, "of type File, which does not fit list["),
         (without_a_list, "takes the list that it goes over as its first argument"),
         (with_a_step_that_tolerates, "tolerate=... is of items: write it for .map(...)"),
+        (with_a_key_that_no_element_has, "key='pth' is no field of its elements: File has no field 'pth'"),
         (with_outcomes_of_no_map, "give it the result of .map(...), whole"),
         (with_outcomes_and_the_list, "which is used as outcomes(totals), too"),
         (with_the_list_and_outcomes, "totals is used as the list of what its items return, and as outcomes"),
@@ -156,13 +161,13 @@ def test_items_run_and_their_results_are_a_list_again(flower: FlowerTest) -> Non
 
 
 def test_a_program_is_told_what_became_of_each_item(flower: FlowerTest) -> None:
-    assert flower.run(told, day="a bbb ccc").result == ["0 finished 1 ", "1 finished 3 ", "2 finished 3 "]
+    assert flower.run(told, day="a bbb ccc").result == ["a finished 1 ", "bbb finished 3 ", "ccc finished 3 "]
     run = flower.start(told, day="a bad ccc")
     assert run.settle() == "Suspend"  # something of it was given up
     assert run.tasks["maps_tell"].result == [
-        "0 finished 1 ",
-        "1 given_up None ValueError: no",
-        "2 finished 3 ",
+        "a finished 1 ",
+        "bad given_up None ValueError: no",
+        "ccc finished 3 ",
     ]
 
 

@@ -156,7 +156,7 @@ def test_every_option_stands_in_the_document() -> None:
         **{"on_failure": "pass", "stand_in": Total(rows=7), "finally_": True},
         "max_rounds": 5,
     }
-    of_maps: dict[str, Any] = {"limit": 3, "tolerate": 0.5}
+    of_maps: dict[str, Any] = {"limit": 3, "tolerate": 0.5, "key": ""}
     assert {*values, *of_maps} == set(OPTIONS)
 
     @workflow
@@ -168,7 +168,7 @@ def test_every_option_stands_in_the_document() -> None:
 
     (_, said, mapped) = plain.document()["tasks"]
     assert mapped["parameters"] == {
-        **{"over": [[1, 2]], "program": "Sample.add", "as": "numbers", "limit": 3, "tolerate": 0.5}
+        **{"over": [[1, 2]], "program": "Sample.add", "as": "numbers", "limit": 3, "tolerate": 0.5, "key": ""}
     }
     assert said == {
         **{"taskSeq": 2, "taskName": "named", "program": "Sample.add", "dependsOn": ["first"]},

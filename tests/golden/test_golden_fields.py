@@ -17,6 +17,7 @@ EVENTS = Path(__file__).parent / "events"
 INFOS = {str(kind.__struct_config__.tag): msgspec.inspect.type_info(kind) for kind in get_args(AnyEvent)}
 NEVER_WRITTEN = {
     "PlannedTask.item": "the fold knows an item by the number of its map",
+    "PlannedTask.item_key": "the fold gives it to an item",
     "PlannedTask.items": "the fold gives them to a map that is expanded",
     "TaskAwaiting.lease": "what awaits has no worker: one way through the fold with what has one",
     "TaskLifted.kind": "only what awaits a child is lifted: one meaning with what awaits",

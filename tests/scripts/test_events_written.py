@@ -413,7 +413,7 @@ async def write_what_a_task_may_say(engine: Engine) -> None:
     await rerun(*where, flow, by="alice", selection=[2])
     await snapshot(*where, [flow], {})
     await cancel(*where, flow, by="alice")
-    bounds = {"limit": 1, "tolerate": 0.5}
+    bounds = {"limit": 1, "tolerate": 0.5, "key": ""}
     bounded = await engine.register(task(1, program="@map", parameters={**over, **bounds}))
     await Decider(engine.client, engine.partition, "w1", put=stored).run_once()
     await snapshot(*where, [bounded], {})

@@ -458,6 +458,29 @@ async def test_the_list_may_say_of_each_item_what_became_of_it(engine: Engine) -
     ]
 
 
+async def test_items_have_keys_by_which_they_are_told_apart(engine: Engine) -> None:
+    flow = await engine.register(
+        task(1), a_map(2, parameters={"key": "/id", "outcomes": True}), MAPPED[2], workflow="keyed"
+    )
+    await expand(engine, b'[{"id":"a"},{"id":7},{"id":true}]')
+    await snapshot(engine.client, engine.partition, [flow], {})
+    found = await engine.flow(flow)
+    assert [one.planned.item_key for one in found.tasks] == ["", "", "", "a", "7", "true"]
+    await finish_items(engine)
+    assert await gather(engine, flow) == [
+        {"index": index, "key": key, "status": "finished", "result": 4 + index}
+        for index, key in enumerate(("a", "7", "true"))
+    ]
+
+
+async def test_two_elements_of_one_key_suspend_the_map_with_both_indexes(engine: Engine) -> None:
+    flow = await engine.register(task(1), a_map(2, parameters={"key": ""}), MAPPED[2])
+    await expand(engine, b'["a","b","a"]')
+    found = (await engine.flow(flow)).task(2)
+    assert found.status is Status.SUSPEND
+    assert found.error is not None and "elements 0 and 2 have the same key 'a'" in found.error.message
+
+
 async def test_a_snapshot_keeps_windows(engine: Engine) -> None:
     flow = await a_bounded_map(engine, 4, limit=2)
     (claim, _) = await engine.claim()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from flower_engine.errors import DefinitionError
@@ -38,6 +39,11 @@ def planned(keying: Keying | None = None, schema: dict[str, Any] | None = None, 
         ({"parameters": [1]}, "they are an object"),
         ({"parameters": {"key": {"$secret": "KEY"}}}, "takes the secret 'KEY'"),
         ({"ower": 1}, "has no parameter 'ower'; it takes over, program, workflow, as, parameters"),
+        ({"key": 3}, "its 'key' is 3: it says where in an element its key stands"),
+        ({"key": "a"}, "its 'key' 'a' is no JSON Pointer"),
+        ({"limit": 0}, "its 'limit' is 0: it is a whole number of 1..10000"),
+        ({"tolerate": 1.5}, "its 'tolerate' is 1.5: it is a whole number of 0..10000, or a share"),
+        ({"outcomes": 1}, "its 'outcomes' is 1: it is true or false"),
     ],
 )
 def test_what_is_wrong_with_a_map_is_said(parameters: dict[str, Any], said: str) -> None:
@@ -50,6 +56,26 @@ def test_what_is_wrong_with_a_map_is_said(parameters: dict[str, Any], said: str)
 def test_rules_by_which_a_map_could_begin_too_early_are_refused(of_map: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError, match="is a map"):
         planned(**of_map)
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ('[{"a":1},{"a":2},{"a":1}]', "elements 0 and 2 have the same key '1'"),
+        ('[{"a":1},{"a":"1"}]', "elements 0 and 1 have the same key '1'"),
+        ('[{"b":1}]', "the key of element 0, at '/a', is not there: there is an object with b"),
+        ('[{"a":"x"},{"a":[1]}]', "the key of element 1, at '/a', is a list of length 1"),
+        ('[{"a":""}]', "has 0 characters; 1 to 256 may be"),
+        ('[{"a":"\\u0000"}]', "which is not printable"),
+    ],
+)
+def test_elements_that_cannot_be_told_apart_are_refused_by_their_indexes(elements: str, said: str) -> None:
+    task = planned(parameters={"key": "/a"})
+    lane = parse_lane(lane_of("w", task))
+    assert lane is not None
+    found = expansion_of(message_of("w", task), lane, None, {1: elements.encode()})
+    assert not isinstance(found, Expansion)
+    assert said in msgspec.json.decode(found.payload)["message"]
 
 
 def test_items_are_told_apart_by_their_elements_and_by_what_all_are_given() -> None:

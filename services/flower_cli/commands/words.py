@@ -80,7 +80,8 @@ def task_title(task: dict[str, Any]) -> str:
     """A task's number and name, or its program where it has none."""
     name, program = task.get("taskName"), task["program"]
     if task.get("itemOf") is not None:
-        program = f"{program}[{task['itemIndex']}]"
+        key = task.get("itemKey")
+        program = f"{program}[{task['itemIndex'] if key is None else key}]"
     title = program if name in (None, program) else f"{name} ({program})"
     return f"{task['taskExecSeq']} {title}"
 

@@ -16,11 +16,13 @@ from flower_engine.authoring.program_steps import (
     written_elements,
 )
 from flower_engine.authoring.ref import Ref, Target
+from flower_engine.authoring.result_types import NoMemberError, field_of
 from flower_engine.authoring.step_names import UniqueNames, name_of_step
 from flower_engine.errors import DefinitionError, ProgramError
 from flower_engine.model.child_flows import GIVEN, WORKFLOW
 from flower_engine.model.decision_tasks import CONDITION
-from flower_engine.model.map_tasks import AS, LIMIT, OUTCOMES, OVER, PARAMETERS, PROGRAM, TOLERATE
+from flower_engine.model.json_pointer import pointer_to
+from flower_engine.model.map_tasks import AS, KEY, LIMIT, OUTCOMES, OVER, PARAMETERS, PROGRAM, TOLERATE
 from flower_engine.model.references import holds_references
 from flower_engine.model.task_spec import MAX_TASKS
 from flower_engine.model.wait_parameters import DECISION, MAP, SUBFLOW
@@ -409,9 +411,28 @@ def _arguments(
 def _bounds_of_map(step: _Called, options: Mapping[str, Any]) -> dict[str, Any]:
     """What options say of the items of a map."""
     given = {_OF_MAPS[name]: value for name, value in options.items() if name in _OF_MAPS}
+    if "key" in options:
+        given[KEY] = _key_pointer(step, options["key"]) if step.is_map else ""
     if given and not step.is_map:
         raise ValueFault(f"{step.words}: {next(iter(given))}=... is of items: write it for .map(...)")
     return given
+
+
+def _key_pointer(step: _Called, key: str) -> str:
+    """Where in an element its key stands, as definitions have it."""
+    parameter = next(iter(step.signature.parameters.values()), None)
+    if key == "" or key.startswith("/") or parameter is None:
+        return key
+    annotation: Any = Any if parameter.annotation is parameter.empty else parameter.annotation
+    steps: list[str | int] = []
+    for name in key.split("."):
+        try:
+            found = field_of(annotation, name)
+        except NoMemberError as error:
+            raise ValueFault(f"{step.words}: key={key!r} is no field of its elements: {error}") from error
+        steps.append(found.step)
+        annotation = found.annotation
+    return pointer_to(*steps)
 
 
 def _holds_secret(form: dict[str, Any]) -> bool:

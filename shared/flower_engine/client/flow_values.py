@@ -36,9 +36,9 @@ class Task(_Told):
     where that is not Finish: ``passedOver``, ``notTaken`` (why: ``not_taken``), ``cancelled``, ``givenUp``;
     ``gives_up_ts`` when one that is held is given up; ``awaiting`` what one waits for of the world. An item
     names its map (``item_of``, a ``task_exec_seq``) and which element of the list it was given
-    (``item_index``, from 0 on); ``items`` of a map says how many of them there are and how they stand.
-    ``round`` is how often its program asked for another round, ``again_ts`` when the next one begins, and
-    ``given`` the parameters that hold in it in place of its own."""
+    (``item_index``, from 0 on, and ``item_key`` where the map says keys); ``items`` of a map says how many of
+    them there are and how they stand. ``round`` is how often its program asked for another round,
+    ``again_ts`` when the next one begins, and ``given`` the parameters that hold in it in place of its own."""
 
     task_exec_seq: int
     task_seq: int
@@ -80,6 +80,7 @@ class Task(_Told):
     not_taken: dict[str, Any] | None = None
     item_of: int | None = None
     item_index: int | None = None
+    item_key: str | None = None
     items: dict[str, int] | None = None
     child_flow_id: str | None = None
     awaiting: dict[str, Any] | None = None

@@ -132,7 +132,8 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     body is of, where a rerun gave it one; "": that of its flow.
 
     ``items`` of a map that is expanded: the first of its items, and how many they are; it depends on them,
-    too. ``item`` of an item: its map, and its index; ``window``: what bounds the items of that
+    too. ``item`` of an item: its map, and its index; ``item_key``: by which it is told apart
+    from others, where the map says that; ``window``: what bounds the items of that
     (``map_windows.py``).
     """
 
@@ -146,6 +147,7 @@ class PlannedTask(TaskSpec, frozen=True, kw_only=True, omit_defaults=True):
     definition: str = ""
     items: tuple[int, int] | None = None
     item: tuple[int, int] | None = None
+    item_key: str = ""
     window: str = ""
 
     @property

@@ -280,7 +280,8 @@ class TaskAnswered(FlowEvent, frozen=True, tag="task.answered"):
 class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     """A map has its items: so many tasks more of the flow, numbered from ``first`` on, for which it waits
     from here on. Each is as ``item`` says (which has no number), and is given one of ``values`` as the
-    parameter ``name``. ``keys``: those of each, where they have any; else empty."""
+    parameter ``name``. ``keys``: those of each, where they have any; else empty; ``item_keys``: by which
+    they are told apart, where the map says that."""
 
     task: int
     attempt: int
@@ -291,11 +292,13 @@ class TaskExpanded(FlowEvent, frozen=True, tag="task.expanded"):
     item: PlannedTask
     values: tuple[msgspec.Raw, ...]
     keys: tuple[TaskKeys, ...] = ()
+    item_keys: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> Iterator[PlannedTask]:
         """The items, as they are planned."""
-        return items_of(self.task, self.first, self.item, Given(self.name, self.values, self.keys))
+        given = Given(self.name, self.values, self.keys, self.item_keys)
+        return items_of(self.task, self.first, self.item, given)
 
 
 class TaskLifted(FlowEvent, frozen=True, tag="task.lifted"):

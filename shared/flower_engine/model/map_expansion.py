@@ -9,9 +9,11 @@ from flower_engine.errors import ParameterError
 from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskKeys, key_of_value
 from flower_engine.model.floats import spelled_out
+from flower_engine.model.item_keys import keys_of
 from flower_engine.model.lanes import Lane
 from flower_engine.model.map_items import Given, element_name, item_like
 from flower_engine.model.map_tasks import (
+    KEY,
     KEYS,
     MAX_GIVEN_BYTES,
     MAX_ITEM_BYTES,
@@ -62,7 +64,8 @@ class Expansion(NamedTuple):
             spelled_out(_encode(self.item)),
             b",".join(map(bytes, given.values)),
         )
-        return told + (b',"keys":' + _encode(given.keys) if given.keys else b"")
+        told += b',"keys":' + _encode(given.keys) if given.keys else b""
+        return told + (b',"item_keys":' + _encode(given.item_keys) if given.item_keys else b"")
 
 
 class TooManyFailedError(ParameterError):
@@ -118,13 +121,8 @@ def expansion_of(
                 f"its {len(values)} items are given {size} bytes together; {MAX_GIVEN_BYTES} may be: give"
                 " them names or paths of what they are to read"
             )
-        keys = _keys(item, given, values)
-        return Expansion(
-            message.workflow,
-            item,
-            Given(element_name(given), values, keys),
-            rules_with_items(message, len(values)),
-        )
+        made = Given(element_name(given), values, _keys(item, given, values), keys_of(given, given[OVER]))
+        return Expansion(message.workflow, item, made, rules_with_items(message, len(values)))
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))
 
@@ -163,13 +161,16 @@ def too_many_failed(message: TaskMessage, count: int, given_up: int) -> Decided 
     return Decided(None, encode_error(error))
 
 
-def outcomes(ends: Sequence[bytes], payloads: Sequence[bytes | None], reasons: Sequence[bytes]) -> bytes:
+def outcomes(
+    ends: Sequence[bytes], payloads: Sequence[bytes | None], reasons: Sequence[bytes], keys: Sequence[str]
+) -> bytes:
     """What became of items, as JSON: how each has ended (as Redis has it), its result if it has one, and why
-    it was given up (JSON; empty: it was not)."""
+    it was given up (JSON; empty: it was not). ``keys``: theirs, if they have any."""
     told = (
-        b'{"index":%d,"status":"%b"%b%b}'
+        b'{"index":%d%b,"status":"%b"%b%b}'
         % (
             index,
+            b',"key":' + _encode(keys[index]) if keys else b"",
             _ENDED_AS.get(end, b"ignored"),
             b"" if payload is None else b',"result":' + payload,
             b',"error":' + reason if reason else b"",
@@ -177,6 +178,25 @@ def outcomes(ends: Sequence[bytes], payloads: Sequence[bytes | None], reasons: S
         for index, (end, payload, reason) in enumerate(zip(ends, payloads, reasons, strict=True))
     )
     return b"[" + b",".join(told) + b"]"
+
+
+def keys_again(message: TaskMessage, contents: Mapping[int, bytes | None]) -> list[str]:
+    """The keys of a map's items, from what it goes over; [] where they have none, or that is gone."""
+
+    def read(name: str) -> Any:
+        content = contents.get(message.reads.get(name, 0))
+        if content is None:
+            raise NoValueError(name)
+        return _decode(content)
+
+    if KEY not in message.parameters:
+        return []
+    try:
+        asked = {OVER: message.parameters[OVER]}
+        over = (resolved(asked, read, _no_secret) if message.refs else asked)[OVER]
+        return keys_of(message.parameters, over)
+    except (ParameterError, ValueError, LookupError, TypeError):
+        return []
 
 
 def gathered(items: Iterable[int], payload_of: Callable[[int], bytes | None]) -> bytes:

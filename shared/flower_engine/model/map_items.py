@@ -55,11 +55,13 @@ def element_name(parameters: dict[str, Any]) -> str:
 
 class Given(NamedTuple):
     """What a map gives its items: each one of ``values`` (JSON) as the parameter ``name``, and its keys (():
-    they have none of their own)."""
+    they have none of their own). ``item_keys``: by which they are told apart (():
+    by their index)."""
 
     name: str
     values: Sequence[bytes | msgspec.Raw]
     keys: Sequence[TaskKeys] = ()
+    item_keys: Sequence[str] = ()
 
 
 def items_of(task: int, first: int, item: PlannedTask, given: Given) -> Iterator[PlannedTask]:
@@ -70,6 +72,7 @@ def items_of(task: int, first: int, item: PlannedTask, given: Given) -> Iterator
             item,
             seq=first + index,
             item=(task, index),
+            item_key=given.item_keys[index] if given.item_keys else "",
             parameters={**item.parameters, given.name: _decode(value)},
             **({} if own is None else msgspec.structs.asdict(own)),
         )

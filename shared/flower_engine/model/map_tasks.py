@@ -6,7 +6,8 @@ for each element, which it takes as its parameter ``as``, and all get ``paramete
 priority, units, retries and timeouts of the row are those of the items. Its result is the list of theirs, in
 the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
 items run at once. With ``tolerate`` items that fail for good are given up, and the map is held if they are
-more than so many (a whole number), or than this share of them.
+more than so many (a whole number), or than this share of them. With ``key`` (a JSON Pointer into the
+element; "": the element itself) items are told apart by what stands there.
 """
 
 import math
@@ -14,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from flower_engine.model.child_flows import VERSION, VERSIONS, WORKFLOW
+from flower_engine.model.json_pointer import problem_of_pointer
 from flower_engine.model.quoting import short
 from flower_engine.model.references import holds_references, scan_parameters
 from flower_engine.model.rule_texts import HOLD
@@ -22,8 +24,8 @@ from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
 from flower_engine.model.wait_parameters import MAP, SUBFLOW
 
 OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
-LIMIT, TOLERATE, OUTCOMES = "limit", "tolerate", "outcomes"
-_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, LIMIT, TOLERATE, OUTCOMES)
+LIMIT, TOLERATE, OUTCOMES, KEY = "limit", "tolerate", "outcomes", "key"
+_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, KEY, LIMIT, TOLERATE, OUTCOMES)
 KEYS = "keys"
 """Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
 RULES = (READY, FINISHED, SETTLED)
@@ -35,6 +37,8 @@ MOST_TASKS = 100_000
 """Of a flow, with all items that it ever had."""
 MAX_ITEM_BYTES = 64 * 1024
 """Of what one item is given, as JSON."""
+MAX_KEY_LENGTH = 256
+"""Of the key of an item, in characters."""
 MAX_GIVEN_BYTES = 16 * 1024 * 1024
 """Of what all items of a map are given together."""
 
@@ -112,6 +116,11 @@ def _of_items(given: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_bounds(given: Mapping[str, Any]) -> Iterator[str]:
     limit, tolerate, outcomes = given.get(LIMIT, 1), given.get(TOLERATE, 0), given.get(OUTCOMES, False)
+    key = given.get(KEY, "")
+    if not isinstance(key, str):
+        yield f"and its {KEY!r} is {short(repr(key))}: it says where in an element its key stands"
+    elif problem := problem_of_pointer(key):
+        yield f"and its {KEY!r} {short(key)!r} {problem}"
     if not is_limit(limit):
         yield f"and its {LIMIT!r} is {short(repr(limit))}: it is a whole number of 1..{MOST_ITEMS}"
     if not is_tolerance(tolerate):

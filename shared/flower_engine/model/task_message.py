@@ -20,8 +20,8 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     a claim adds them, no field in Redis has them. ``used``: the same, of a task whose rule picks some of its
     dependencies: it sees results of these alone, in each attempt. ``round``: the same, of a task that asked
     for another round of itself: how often it did; and ``given``: parameters that hold in place of its own.
-    ``definition``, ``reads`` and ``refs`` are those of a ``PlannedTask``. The last two stay the last ones:
-    claims look for them at the end of a message.
+    ``definition``, ``item_key``, ``reads`` and ``refs`` are those of a ``PlannedTask``. The last two stay the
+    last ones: claims look for them at the end of a message.
     """
 
     workflow: str
@@ -37,6 +37,7 @@ class TaskMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     when: tuple[int, bool] | None = None
     finally_: bool = msgspec.field(default=False, name="finally")
     definition: str = ""
+    item_key: str = ""
     slots: tuple[int, int, int] | None = None
     used: tuple[int, ...] = ()
     round: int = 0
@@ -60,6 +61,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     when: tuple[int, bool] | None = None
     finally_: bool = msgspec.field(default=False, name="finally")
     definition: str = ""
+    item_key: str = ""
     reads: dict[str, int] = {}
     refs: bool = False
 
@@ -81,6 +83,7 @@ def message_of(workflow: str, task: PlannedTask) -> TaskMessage:
         workflow=workflow,
         no_retry_on=no_retry_on,
         definition=task.definition,
+        item_key=task.item_key,
         reads=task.reads,
         refs=task.refs,
         **dict(zip(CARRIED, _carried(task), strict=True)),
@@ -90,4 +93,5 @@ def message_of(workflow: str, task: PlannedTask) -> TaskMessage:
 def carried_by(message: SnapshotMessage) -> dict[str, Any]:
     """The fields of a planned task that a message holds, by name."""
     carried = dict(zip(CARRIED, _carried(message), strict=True))
-    return {**carried, "definition": message.definition, "reads": message.reads, "refs": message.refs}
+    own = ("definition", "item_key", "reads", "refs")
+    return {**carried, **{name: getattr(message, name) for name in own}}

@@ -84,6 +84,7 @@ class Program(Generic[P, R_co]):
             stand_in: object = None,
             finally_: bool | None = None,
             after: Sequence[object] | None = None,
+            key: str | None = None,
             limit: int | None = None,
             tolerate: float | None = None,
         ) -> "Program[P, R_co]":
@@ -98,8 +99,10 @@ class Program(Generic[P, R_co]):
             ``on_failure``: what follows its failure for good, ``"give_up"`` or :func:`~flower_engine.hold`
             for example; ``stand_in``: with ``"pass"`` what takes the place of its result. ``finally_``: it
             cleans up, so a cancel and the flow's timeout spare it, and it runs however those before it end.
-            Of ``.map``: ``limit`` is how many items run at once; with ``tolerate`` items that fail for good
-            are given up, and the map is held if they are more than so many, or than this share of all (0.01).
+            Of ``.map``: ``key`` is the field of an element by which items are told apart ("": the element
+            itself; "a.b", or a JSON Pointer, for deeper ones); ``limit`` is how many items run at once; with
+            ``tolerate`` items that fail for good are given up, and the map is held if they are more than so
+            many, or than this share of all (0.01).
 
             Raises:
                 DefinitionError: a value does not fit; names the option, and file and line.

@@ -7,6 +7,7 @@ from typing import Any, Literal, NewType, NoReturn, cast
 
 from flower_engine.errors import DefinitionError
 from flower_engine.model.durations import Duration, duration_ms
+from flower_engine.model.json_pointer import problem_of_pointer
 from flower_engine.model.map_tasks import MOST_ITEMS, is_tolerance
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.rule_texts import (
@@ -196,6 +197,13 @@ class Checks:
     def option_finally_(self, value: object) -> bool:
         if not isinstance(value, bool):
             self.fail("finally_", value, "is neither True nor False")
+        return value
+
+    def option_key(self, value: object) -> str:
+        if not isinstance(value, str):
+            self.fail("key", value, 'is no text: write the name of a field, or "" for the element itself')
+        if problem := problem_of_pointer(value) if value.startswith("/") else "":
+            self.fail("key", value, problem)
         return value
 
     def option_limit(self, value: object) -> int:

@@ -88,5 +88,7 @@ class Decider:
     def _payloads(self, one: Undecided, message: TaskMessage) -> Iterable[tuple[int, bytes]]:
         """Of each task that is read what Redis has."""
         if one.of_map is not None and one.of_map.items:
-            return zip(one.of_map.items, one.of_map.payloads, strict=True)
+            items = list(zip(one.of_map.items, one.of_map.payloads, strict=True))
+            read = [(seq, one.input(seq)) for seq in message.reads.values()] if one.inputs else []
+            return read + items
         return ((seq, one.input(seq)) for seq in message.reads.values())

@@ -19,6 +19,7 @@ from flower_engine.model.map_expansion import (
     ListError,
     expansion_of,
     gathered,
+    keys_again,
     outcomes,
     too_many_failed,
 )
@@ -139,7 +140,9 @@ class Maps:
 def _list_of(found: MapRead, message: TaskMessage, contents: Mapping[int, bytes | None]) -> bytes:
     """What a map comes to, once its items have ended."""
     if tells_outcomes(message.parameters):
-        return outcomes(found.ends, [contents.get(item) for item in found.items], found.reasons)
+        keys = keys_again(message, contents)
+        keys = keys if len(keys) == len(found.items) else []
+        return outcomes(found.ends, [contents.get(item) for item in found.items], found.reasons, keys)
     return gathered(found.items, contents.get)
 
 

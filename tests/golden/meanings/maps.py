@@ -71,4 +71,78 @@ MEANINGS: dict[str, AnyEvent] = {
         ),
         at=1795942930158,
     ),
+    "task.expanded/*-item-keys": TaskExpanded(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=3,
+        task=1,
+        attempt=1,
+        by="w1",
+        workflow="etl",
+        first=2,
+        name="n",
+        item=PlannedTask(
+            seq=0,
+            task_seq=1,
+            program="A",
+            on_failure="give_up",
+            window="1t.00000000-0000-7000-8000-000000000001.1",
+        ),
+        values=(
+            msgspec.Raw(b'"a"'),
+            msgspec.Raw(b'"b"'),
+        ),
+        item_keys=(
+            "a",
+            "b",
+        ),
+        at=1795943531351,
+    ),
+    "flow.snapshot/*-item-keys": FlowSnapshot(
+        flow="00000000-0000-7000-8000-000000000001",
+        v=4,
+        workflow="etl",
+        order=0,
+        tasks=(
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=1,
+                    program="@map",
+                    parameters={
+                        "over": ["a", "b"],
+                        "program": "A",
+                        "as": "n",
+                        "limit": 1,
+                        "tolerate": 0.5,
+                        "key": "",
+                    },
+                ),
+                queue="default",
+                priority=0,
+                attempt=1,
+                items=(
+                    2,
+                    2,
+                ),
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=1, program="A", parameters={"n": "a"}, on_failure="give_up", item_key="a"
+                ),
+                queue="default",
+                priority=0,
+                dependents=(1,),
+                window="1t.00000000-0000-7000-8000-000000000001.1",
+            ),
+            SnapshotTask(
+                message=SnapshotMessage(
+                    task_seq=1, program="A", parameters={"n": "b"}, on_failure="give_up", item_key="b"
+                ),
+                queue="default",
+                priority=0,
+                dependents=(1,),
+                window="1t.00000000-0000-7000-8000-000000000001.1",
+            ),
+        ),
+        at=1795943531361,
+    ),
 }

@@ -67,7 +67,8 @@ _TASK = SQL("""
     'finally', coalesce(task.finally, false),
     'endedAs', CASE task.ended_as WHEN 'p' THEN 'passedOver' WHEN 'n' THEN 'notTaken' WHEN 'w' THEN 'notTaken'
         WHEN 'c' THEN 'cancelled' WHEN 'v' THEN 'vanished' WHEN 'x' THEN 'givenUp' END,
-    'itemOf', task.item_of, 'itemIndex', task.item_index, 'items', NULL,
+    'itemOf', task.item_of, 'itemIndex', task.item_index, 'itemKey', task.item_key,
+    'items', NULL,
     'givesUpTs', NULL, 'notTaken', NULL
 """)
 _FLOW = SQL("""

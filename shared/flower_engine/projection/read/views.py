@@ -409,6 +409,9 @@ class TaskView(View):
     item_index: Annotated[
         int | None, msgspec.Meta(description="of an item: which element of the list it was given, from 0 on")
     ]
+    item_key: Annotated[
+        str | None, msgspec.Meta(description="of an item: its key, where the map says by what they differ")
+    ]
     items: Annotated[ItemCounts | None, msgspec.Meta(description="of a map that has items: how they stand")]
     child_flow_id: Annotated[
         str | None,
@@ -448,6 +451,7 @@ class FailedTask(View):
     attempts: list[AttemptView] = []
     item_of: int | None = None
     item_index: int | None = None
+    item_key: str | None = None
 
 
 class FlowView(FlowSummary, kw_only=True):
@@ -503,6 +507,7 @@ def failed_tasks(tasks: Sequence[TaskView]) -> list[FailedTask]:
             error=task.error,
             item_of=task.item_of,
             item_index=task.item_index,
+            item_key=task.item_key,
         )
         for task in tasks
         if task.exec_status == Status.SUSPEND
@@ -636,5 +641,6 @@ def _view_of_task(task: TaskState, registered_ms: int) -> TaskView:
         not_taken=None,
         item_of=planned.item and planned.item[0],
         item_index=planned.item and planned.item[1],
+        item_key=planned.item_key or None,
         items=None,
     )

@@ -131,6 +131,7 @@ _PLANNED = (
     Column("definition", WORD, "planned.definition or None", may_be_null=True),
     Column("item_of", INTEGER, "planned.item and planned.item[0]", may_be_null=True),
     Column("item_index", INTEGER, "planned.item and planned.item[1]", may_be_null=True),
+    Column("item_key", TEXT, "planned.item_key or None", may_be_null=True),
 )
 _OF_THE_FLOW = (
     Column("task_flow_id", ID, "flow.flow"),

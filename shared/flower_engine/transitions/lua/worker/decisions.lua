@@ -39,8 +39,9 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
         got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {} }
       if got[3] and string.find(message, '"outcomes":true', 1, true) then
         of_map[6], of_map[7] = ends_of_items(flow, got[3])
+      elseif got[3] then
+        wanted = {} -- else its list may tell keys, which stand in what it goes over
       end
-      wanted = got[3] and {} or wanted
     end
     if #found > 0 and left <= 0 then
       break
