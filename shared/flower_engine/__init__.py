@@ -15,6 +15,7 @@ from flower_engine.programs.registry import program
 if TYPE_CHECKING:
     from flower_engine.authoring.blocks import otherwise, when
     from flower_engine.authoring.condition import either, is_in, is_none, not_, some
+    from flower_engine.authoring.lists_together import flat, zipped
     from flower_engine.authoring.map_outcomes import outcomes
     from flower_engine.authoring.ref import Ref
     from flower_engine.authoring.schemas import Secret
@@ -53,6 +54,7 @@ __all__ = [
     "context",
     "either",
     "event",
+    "flat",
     "hold",
     "hook",
     "is_in",
@@ -68,6 +70,7 @@ __all__ = [
     "text",
     "when",
     "workflow",
+    "zipped",
 ]
 
 _LATE = {
@@ -83,6 +86,7 @@ _LATE = {
     "at_least": "flower_engine.programs.task_options",
     "either": "flower_engine.authoring.condition",
     "event": "flower_engine.authoring.wait_tasks",
+    "flat": "flower_engine.authoring.lists_together",
     "hold": "flower_engine.programs.task_options",
     "hook": "flower_engine.hooks.python_hooks",
     "is_in": "flower_engine.authoring.condition",
@@ -97,6 +101,7 @@ _LATE = {
     "text": "flower_engine.authoring.text",
     "when": "flower_engine.authoring.blocks",
     "workflow": "flower_engine.authoring.workflow_decorator",
+    "zipped": "flower_engine.authoring.lists_together",
 }
 """Where those stand that are imported when they are first asked for."""
 

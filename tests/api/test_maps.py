@@ -69,6 +69,30 @@ async def test_the_key_of_an_item_is_shown_wherever_its_index_is(own_api: Runnin
         assert "2 A[north] failed" in capsys.readouterr().out
 
 
+async def test_an_item_says_that_its_map_lets_no_more_run_or_is_held(own_api: RunningApi) -> None:
+    bounds = {"limit": 1, "tolerate": 0}
+    own_api.define("bounded", {"taskName": "all", "program": "@map", "parameters": {**GIVEN, **bounds}})
+    flow = own_api.register("bounded")
+    async with own_api.engine() as engine:
+        engine.programs |= {"A"}
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        (first,) = await engine.claim()
+        assert own_api.flow(flow)["tasks"][2]["waitReason"] == {
+            **{"reason": "limit", "scope": "map", "name": "1", "key": "", "running": 1, "most": 1},
+            "heldBy": [flow],
+        }
+        assert "map 1 of flow" in own_api.client.get("/top").raise_for_status().text
+        await engine.suspend(first)
+        await Decider(engine.client, engine.partition, "w1").run_once()
+        shown = own_api.flow(flow)
+        assert shown["tasks"][0]["error"]["message"].startswith(
+            "1 of 2 items was given up, and 0 are tolerated"
+        )
+        reason = shown["tasks"][2]["waitReason"]
+        assert (reason["reason"], reason["scope"], reason["name"]) == ("scopePaused", "map", "1")
+        await engine.check()
+
+
 async def test_a_dry_run_says_which_items_vanish_and_so_it_is(own_api: RunningApi) -> None:
     async with own_api.engine() as engine:
         flow = await expanded(own_api, engine)

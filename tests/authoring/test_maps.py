@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine import DefinitionError, Outcome, RetryPolicy, outcomes, program, workflow
+from flower_engine import DefinitionError, Outcome, RetryPolicy, flat, outcomes, program, workflow, zipped
 from flower_engine.authoring.workflow import Workflow
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.testing import FlowerTest
@@ -47,6 +47,38 @@ def tell(totals: list[Outcome[int]]) -> list[str]:
 def told(day: str) -> list[str]:
     totals = count.having(limit=2, tolerate=1, key="path").map(list_files.step(day))
     return tell.step(outcomes(totals))
+
+
+@program("maps: sizes")
+def list_sizes(day: str) -> list[int]:
+    return [len(name) for name in day.split()]
+
+
+@program("maps: compare")
+def compare(pair: tuple[File, int], *, factor: int = 1) -> int:
+    file, total = pair
+    return (total - file.size) * factor
+
+
+@program("maps: letters")
+def letters(day: str) -> list[list[str]]:
+    return [list(word) for word in day.split()]
+
+
+@program("maps: upper")
+def upper(letter: str) -> str:
+    return letter.upper()
+
+
+@workflow("maps: pairs")
+def pairs(day: str) -> list[int]:
+    files = list_files.step(day)
+    return compare.having(key="/0/path").map(zipped(files, count.map(files, bias=2)), factor=10)
+
+
+@workflow("maps: flat")
+def spelled(day: str) -> list[str]:
+    return upper.map(flat(letters.step(day)))
 
 
 @workflow("maps: all")
@@ -95,6 +127,20 @@ def without_a_list(day: str) -> None:
     count.map(file=list_files.step(day))  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
+def with_pairs_of_another_type(day: str) -> None:
+    numbers = list_sizes.step(day)
+    compare.map(zipped(numbers, numbers))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def with_lists_of_no_lists(day: str) -> None:
+    upper.map(flat(list_files.step(day)))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def with_pairs_for_no_pairs(day: str) -> None:
+    files = list_files.step(day)
+    double.map(zipped(files, files))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
 def with_a_step_that_tolerates(day: str) -> None:
     count.having(tolerate=1).step(list_files.step(day)[0])
 
@@ -129,6 +175,9 @@ def with_a_wrong_name(day: str) -> None:
         (of_another_type, "which does not fit list[int]"),
         (of_no_list, "of type File, which does not fit list["),
         (without_a_list, "takes the list that it goes over as its first argument"),
+        (with_pairs_of_another_type, "of type list[int], which does not fit list["),
+        (with_lists_of_no_lists, "which does not fit list[list[str]]"),
+        (with_pairs_for_no_pairs, "is 2 lists side by side, which do not fit int"),
         (with_a_step_that_tolerates, "tolerate=... is of items: write it for .map(...)"),
         (with_a_key_that_no_element_has, "key='pth' is no field of its elements: File has no field 'pth'"),
         (with_outcomes_of_no_map, "give it the result of .map(...), whole"),
@@ -158,6 +207,12 @@ def test_outside_a_workflow_it_says_what_to_do() -> None:
 def test_items_run_and_their_results_are_a_list_again(flower: FlowerTest) -> None:
     run = flower.run(counted, day="a bb ccc", bias=1)
     assert run.result == (2 + 3 + 4) * 2 * 100 + 6
+
+
+def test_lists_are_mapped_side_by_side_and_one_after_another(flower: FlowerTest) -> None:
+    assert flower.run(pairs, day="a bb ccc").result == [20, 20, 20]
+    assert flower.run(pairs, day="").result == []
+    assert flower.run(spelled, day="ab c").result == ["A", "B", "C"]
 
 
 def test_a_program_is_told_what_became_of_each_item(flower: FlowerTest) -> None:

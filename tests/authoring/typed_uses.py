@@ -11,6 +11,7 @@ from flower_engine import (
     CONTEXT,
     Approved,
     Context,
+    Outcome,
     Prepared,
     Program,
     Ref,
@@ -20,10 +21,12 @@ from flower_engine import (
     approval,
     either,
     event,
+    flat,
     is_in,
     is_none,
     not_,
     otherwise,
+    outcomes,
     program,
     sleep,
     slot,
@@ -31,6 +34,7 @@ from flower_engine import (
     text,
     when,
     workflow,
+    zipped,
 )
 from flower_engine.client import (
     AsyncClient,
@@ -110,6 +114,9 @@ def mapping(day: date) -> int:
     assert_type(sizes, list[int])
     assert_type(count.map([File("a"), files[0]]), list[int])
     assert_type(list_files.map([day], prefix="x"), list[list[File]])
+    assert_type(count.map(flat(list_files.map([day]))), list[int])
+    assert_type(zipped(files, sizes), list[tuple[File, int]])
+    assert_type(outcomes(sizes), list[Outcome[int]])
     assert_type(list_files.map([day], "x"), list[list[File]])
     return first.step(sizes)
 

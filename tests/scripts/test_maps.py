@@ -473,6 +473,27 @@ async def test_items_have_keys_by_which_they_are_told_apart(engine: Engine) -> N
     ]
 
 
+async def test_after_the_list_has_changed_no_item_has_the_state_of_another_one(engine: Engine) -> None:
+    """airflow#72725: the state of item i is given to what is the i-th element then."""
+    flow = await engine.register(task(1), a_map(2, parameters={"key": "/id"}), MAPPED[2])
+    await expand(engine, b'[{"id":"a"},{"id":"b"},{"id":"c"}]')
+    first, second, third = await engine.claim()
+    await engine.finish(first, payload=b'"of a"')
+    await engine.suspend(second)
+    await engine.finish(third, payload=b'"of c"')
+    await run_again(engine, flow, 1)
+    await expand(engine, b'[{"id":"c"},{"id":"a"}]')
+    found = [one for one in (await engine.flow(flow)).tasks if one.planned.item and not one.ended_as]
+    assert [(one.planned.item_key, one.status, one.attempt) for one in found] == [
+        ("c", Status.WAIT, 0),
+        ("a", Status.WAIT, 0),
+    ]
+    for claim in await engine.claim():
+        key = found[claim.task - found[0].planned.seq].planned.item_key
+        await engine.finish(claim, payload=msgspec.json.encode(f"of {key}, anew"))
+    assert await gather(engine, flow) == ["of c, anew", "of a, anew"]
+
+
 async def test_two_elements_of_one_key_suspend_the_map_with_both_indexes(engine: Engine) -> None:
     flow = await engine.register(task(1), a_map(2, parameters={"key": ""}), MAPPED[2])
     await expand(engine, b'["a","b","a"]')

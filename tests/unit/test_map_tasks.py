@@ -10,6 +10,7 @@ from flower_engine.model.definition import Keying, TaskDefinition, TaskKeys, Wor
 from flower_engine.model.lanes import lane_of, parse_lane
 from flower_engine.model.map_expansion import Expansion, expansion_of
 from flower_engine.model.map_items import items_of
+from flower_engine.model.map_lists import ListError, elements_of
 from flower_engine.model.task_message import message_of
 
 RIGHT: dict[str, Any] = {"over": {"$from": 1}, "program": "count", "as": "file"}
@@ -38,7 +39,10 @@ def planned(keying: Keying | None = None, schema: dict[str, Any] | None = None, 
         ({"parameters": {"file": 1}}, "have 'file', which each element is given as"),
         ({"parameters": [1]}, "they are an object"),
         ({"parameters": {"key": {"$secret": "KEY"}}}, "takes the secret 'KEY'"),
-        ({"ower": 1}, "has no parameter 'ower'; it takes over, program, workflow, as, parameters"),
+        ({"ower": 1}, "has no parameter 'ower'; it takes over, program, workflow, as, parameters, zipped"),
+        ({"zipped": True, "over": [[1]]}, "is 'zipped': its 'over' has two lists, or more"),
+        ({"zipped": True, "flat": True}, "is 'zipped' and 'flat': it is one of them"),
+        ({"flat": 1}, "its 'flat' is 1: it is true or false"),
         ({"key": 3}, "its 'key' is 3: it says where in an element its key stands"),
         ({"key": "a"}, "its 'key' 'a' is no JSON Pointer"),
         ({"limit": 0}, "its 'limit' is 0: it is a whole number of 1..10000"),
@@ -76,6 +80,26 @@ def test_elements_that_cannot_be_told_apart_are_refused_by_their_indexes(element
     found = expansion_of(message_of("w", task), lane, None, {1: elements.encode()})
     assert not isinstance(found, Expansion)
     assert said in msgspec.json.decode(found.payload)["message"]
+
+
+LISTS: list[tuple[str, Any, Any]] = [
+    ("zipped", [[1, 2], ["a", "b"]], [[1, "a"], [2, "b"]]),
+    ("zipped", [[], []], []),
+    ("zipped", [[1, 2], ["a"]], "the lists that the map goes over have 2, 1 elements"),
+    ("zipped", [[1, 2], None], "list 2 of those is null, no list"),
+    ("flat", [[1, 2], [], [3]], [1, 2, 3]),
+    ("flat", [[1, 2], "abc"], "element 1 is text, no list"),
+]
+
+
+@pytest.mark.parametrize(("how", "over", "elements"), LISTS)
+def test_lists_are_gone_over_side_by_side_or_one_after_another(how: str, over: Any, elements: Any) -> None:
+    if isinstance(elements, str):
+        with pytest.raises(ListError) as error:
+            elements_of({how: True}, over)
+        assert elements in str(error.value)
+    else:
+        assert elements_of({how: True}, over) == elements
 
 
 def test_items_are_told_apart_by_their_elements_and_by_what_all_are_given() -> None:

@@ -199,9 +199,9 @@ def test_the_public_names_are_few() -> None:
         *("CONTEXT", "Again", "Approved", "Blob", "Context", "DefinitionError", "Fatal", "FlowerError"),
         *("Outcome", "ParameterError"),
         *("Prepared", "Program", "ProgramError", "Progress", "Ref", "Retry", "RetryPolicy", "Secret"),
-        *("Workflow", "answered_by", "approval", "at_least", "context", "either", "event", "hold"),
+        *("Workflow", "answered_by", "approval", "at_least", "context", "either", "event", "flat", "hold"),
         *("hook", "is_in", "is_none", "not_", "otherwise", "outcomes", "program", "secret", "sleep", "slot"),
-        *("some", "text", "when", "workflow"),
+        *("some", "text", "when", "workflow", "zipped"),
     ]
     assert all(inspect.getdoc(getattr(flower_engine, name)) for name in flower_engine.__all__)
     assert set(flower_engine.__all__) <= set(dir(flower_engine))

@@ -394,17 +394,18 @@ def _arguments(
     parameters: dict[str, Any] = {}
     targets: list[Target] = []
     over: Any = None
+    how: dict[str, Any] = {}
     for name, value in bound.items():
         parameter = signature.parameters.get(name) or cast(Any, signature.extra).replace(name=name)
         if name == mapped:
-            over, found = written_elements(called, parameter, value)
+            over, found, how = written_elements(called, parameter, value)
         else:
             parameters[name], found = written_argument(called, parameter, value)
         targets.extend(found)
     if is_map:
         others = {PARAMETERS: parameters} if parameters else {}
         runs = {PROGRAM: program} if workflow is None else {WORKFLOW: workflow}
-        parameters = {OVER: over, **runs, AS: mapped, **others}
+        parameters = {OVER: over, **runs, AS: mapped, **others, **how}
     return parameters, targets
 
 

@@ -1,14 +1,17 @@
 """The arguments of a step: by name, and each as the type of its parameter wants it."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, get_args, get_origin
 
 from flower_engine.authoring.given_values import Given, ValueFault, form_of_target, json_of
+from flower_engine.authoring.lists_together import Lists
 from flower_engine.authoring.ref import Target
 from flower_engine.authoring.result_types import NONE_GIVEN, takes_none
+from flower_engine.model.map_tasks import FLAT, ZIPPED
 from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.noun_counts import are, counted
+from flower_engine.model.type_names import type_name
 from flower_engine.programs.parameter_binding import is_context, read_signature
 
 _GATHERS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -95,19 +98,45 @@ def written_argument(called: str, parameter: inspect.Parameter, value: object) -
         raise ValueFault(f"{called}: its parameter {parameter.name!r} {fault}") from fault
 
 
-def written_elements(called: str, parameter: inspect.Parameter, value: object) -> tuple[Any, list[Target]]:
-    """The JSON of a list whose elements a parameter takes one by one, and the references in it.
+def written_elements(
+    called: str, parameter: inspect.Parameter, value: object
+) -> tuple[Any, list[Target], dict[str, Any]]:
+    """The JSON of a list whose elements a parameter takes one by one, the references in it, and how it is to
+    be read where it holds lists.
 
     Raises:
         ValueFault: it is no list of what fits the parameter's type, or has no JSON form.
     """
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     try:
-        given = Given(value)
-        given.check(list[annotation])
-        return given.written(lambda target, _: form_of_target(target)), given.targets
+        if not isinstance(value, Lists):
+            return *_written_list(value, list[annotation]), {}
+        if value.how == "flat":
+            return *_written_list(value.lists[0], list[list[annotation]]), {FLAT: True}
+        written = [
+            _written_list(one, list[member])
+            for one, member in zip(value.lists, _members(annotation, len(value.lists)), strict=True)
+        ]
+        over = [one for one, _ in written]
+        return over, [target for _, found in written for target in found], {ZIPPED: True}
     except ValueFault as fault:
         raise ValueFault(f"{called}: what is mapped over its parameter {parameter.name!r} {fault}") from fault
+
+
+def _written_list(value: object, annotation: Any) -> tuple[Any, list[Target]]:
+    given = Given(value)
+    given.check(annotation)
+    return given.written(lambda target, _: form_of_target(target)), given.targets
+
+
+def _members(annotation: Any, count: int) -> Sequence[Any]:
+    """The types of what a parameter takes of so many lists side by side."""
+    if annotation is Any:
+        return [Any] * count
+    members = get_args(annotation) if get_origin(annotation) is tuple else ()
+    if len(members) != count or Ellipsis in members:
+        raise ValueFault(f"is {count} lists side by side, which do not fit {type_name(annotation)}")
+    return members
 
 
 def _default_of(parameter: inspect.Parameter) -> Any:

@@ -38,7 +38,7 @@ class Task(_Told):
     names its map (``item_of``, a ``task_exec_seq``) and which element of the list it was given
     (``item_index``, from 0 on, and ``item_key`` where the map says keys); ``items`` of a map says how many of
     them there are and how they stand. ``round`` is how often its program asked for another round,
-    ``again_ts`` when the next one begins, and ``given`` the parameters that hold in it in place of its own."""
+    ``again_ts`` when the next one begins, and ``given`` the parameters that hold in it instead."""
 
     task_exec_seq: int
     task_seq: int

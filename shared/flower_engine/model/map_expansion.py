@@ -1,7 +1,7 @@
 """What a map comes to: its items, and the list of their results; the same for whoever expands it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -12,6 +12,7 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.item_keys import keys_of
 from flower_engine.model.lanes import Lane
 from flower_engine.model.map_items import Given, element_name, item_like
+from flower_engine.model.map_lists import ListError, elements_of
 from flower_engine.model.map_tasks import (
     KEY,
     KEYS,
@@ -23,7 +24,6 @@ from flower_engine.model.map_tasks import (
     tolerated,
 )
 from flower_engine.model.noun_counts import are, counted
-from flower_engine.model.quoting import short
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.references import NoValueError, resolved
 from flower_engine.model.task_message import TaskMessage
@@ -33,16 +33,9 @@ from flower_engine.model.task_rules import TaskRules
 NOTHING = Decided("gathered", b"[]")
 """What a map of an empty list comes to."""
 
-_ENDED_AS = {b"3": b"finished", b"2x": b"given_up"}
+_ENDED_AS = {b"": b"finished", b"2x": b"given_up"}
 _decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
-_KINDS: dict[type[object], str] = {
-    dict: "an object",
-    str: "text",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-}
 
 
 class Expansion(NamedTuple):
@@ -72,10 +65,6 @@ class TooManyFailedError(ParameterError):
     """More items of a map were given up than it tolerates."""
 
 
-class ListError(ParameterError):
-    """What a map goes over is no list that it can go over."""
-
-
 def expansion_of(
     message: TaskMessage,
     lane: Lane,
@@ -95,7 +84,8 @@ def expansion_of(
 
     try:
         given = resolved(message.parameters, read, _no_secret) if message.refs else message.parameters
-        values = _values(given[OVER])
+        elements = elements_of(given, given[OVER])
+        values = _values(elements)
         if not values:
             return NOTHING
         planned = PlannedTask(
@@ -121,7 +111,7 @@ def expansion_of(
                 f"its {len(values)} items are given {size} bytes together; {MAX_GIVEN_BYTES} may be: give"
                 " them names or paths of what they are to read"
             )
-        made = Given(element_name(given), values, _keys(item, given, values), keys_of(given, given[OVER]))
+        made = Given(element_name(given), values, _keys(item, given, values), keys_of(given, elements))
         return Expansion(message.workflow, item, made, rules_with_items(message, len(values)))
     except (ParameterError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Decided(None, encode_error(error))
@@ -164,8 +154,8 @@ def too_many_failed(message: TaskMessage, count: int, given_up: int) -> Decided 
 def outcomes(
     ends: Sequence[bytes], payloads: Sequence[bytes | None], reasons: Sequence[bytes], keys: Sequence[str]
 ) -> bytes:
-    """What became of items, as JSON: how each has ended (as Redis has it), its result if it has one, and why
-    it was given up (JSON; empty: it was not). ``keys``: theirs, if they have any."""
+    """What became of items, as JSON: how each has ended (as Redis has it; empty: with a result), its result
+    if it has one, and why it was given up (JSON; empty: it was not). ``keys``: theirs, if they have any."""
     told = (
         b'{"index":%d%b,"status":"%b"%b%b}'
         % (
@@ -194,7 +184,7 @@ def keys_again(message: TaskMessage, contents: Mapping[int, bytes | None]) -> li
     try:
         asked = {OVER: message.parameters[OVER]}
         over = (resolved(asked, read, _no_secret) if message.refs else asked)[OVER]
-        return keys_of(message.parameters, over)
+        return keys_of(message.parameters, elements_of(message.parameters, over))
     except (ParameterError, ValueError, LookupError, TypeError):
         return []
 
@@ -206,11 +196,7 @@ def gathered(items: Iterable[int], payload_of: Callable[[int], bytes | None]) ->
     return b"[" + b",".join(one for one in found if one is not None) + b"]"
 
 
-def _values(over: Any) -> list[bytes]:
-    if not isinstance(over, list):
-        kind = "null" if over is None else _KINDS[type(cast("object", over))]
-        raise ListError(f"what the map goes over is {kind}, no list: {short(_encode(over).decode())}")
-    elements = cast("list[Any]", over)
+def _values(elements: list[Any]) -> list[bytes]:
     if len(elements) > MOST_ITEMS:
         raise ListError(f"what the map goes over has {len(elements)} elements; {MOST_ITEMS} may be")
     values = [spelled_out(_encode(one)) for one in elements]

@@ -7,7 +7,9 @@ priority, units, retries and timeouts of the row are those of the items. Its res
 the order of the list; with ``outcomes`` a list that says of each item what became of it. At most ``limit``
 items run at once. With ``tolerate`` items that fail for good are given up, and the map is held if they are
 more than so many (a whole number), or than this share of them. With ``key`` (a JSON Pointer into the
-element; "": the element itself) items are told apart by what stands there.
+element; "": the element itself) items are told apart by what stands there. With ``zipped`` the list holds
+lists, which the map goes over side by side: an element is the list of theirs; with ``flat`` it goes over one
+after another.
 """
 
 import math
@@ -24,8 +26,9 @@ from flower_engine.model.task_spec import MAX_NAME_LENGTH, WAIT_MARK, TaskSpec
 from flower_engine.model.wait_parameters import MAP, SUBFLOW
 
 OVER, PROGRAM, AS, PARAMETERS = "over", "program", "as", "parameters"
+ZIPPED, FLAT = "zipped", "flat"
 LIMIT, TOLERATE, OUTCOMES, KEY = "limit", "tolerate", "outcomes", "key"
-_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, KEY, LIMIT, TOLERATE, OUTCOMES)
+_TAKES = (OVER, PROGRAM, WORKFLOW, AS, PARAMETERS, ZIPPED, FLAT, KEY, LIMIT, TOLERATE, OUTCOMES)
 KEYS = "keys"
 """Of a planned map: which keys of its items are the elements, as ``TaskKeys`` names them."""
 RULES = (READY, FINISHED, SETTLED)
@@ -68,6 +71,7 @@ def _of_map(task: TaskSpec, secrets: Collection[str]) -> Iterator[str]:
     over = given.get(OVER, [])
     if not isinstance(over, list) and not holds_references(over):
         yield f"and its {OVER!r} is {short(repr(over))}: it is a list, or a reference to one"
+    yield from _of_lists(given)
     yield from _of_items(given)
     yield from _of_bounds(given)
     if WORKFLOW in given:
@@ -96,6 +100,18 @@ def _of_children(task: TaskSpec) -> Iterator[str]:
         yield f"and has {LIMIT!r}, which is of items that workers run: give the workflow a limit of flows"
     if task.units != 1:
         yield f"and weighs {task.units} units: flows, which do its items, take no room of any limit"
+
+
+def _of_lists(given: Mapping[str, Any]) -> Iterator[str]:
+    for name in (ZIPPED, FLAT):
+        if not isinstance(given.get(name, False), bool):
+            yield f"and its {name!r} is {short(repr(given[name]))}: it is true or false"
+    over = given.get(OVER)
+    if given.get(ZIPPED) is True:
+        if given.get(FLAT) is True:
+            yield f"and is {ZIPPED!r} and {FLAT!r}: it is one of them"
+        if isinstance(over, list) and len(cast("list[Any]", over)) < 2:
+            yield f"and is {ZIPPED!r}: its {OVER!r} has two lists, or more"
 
 
 def _of_items(given: Mapping[str, Any]) -> Iterator[str]:

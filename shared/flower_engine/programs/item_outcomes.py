@@ -11,9 +11,9 @@ class Outcome(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
     """What became of one item of a map; see :func:`~flower_engine.outcomes`.
 
     ``index``: which element of the list it was given; ``key``: its key, where the map says keys.
-    ``status``: ``ignored`` where somebody passed over it, ``given_up`` where it failed for good and the map
-    tolerates that. ``result``: what it returned, or what somebody gave instead; ``error``: why it was given
-    up, its type and first line.
+    ``status``: ``ignored`` where somebody passed over it and gave no result instead, ``given_up`` where it
+    failed for good and the map tolerates that. ``result``: what it returned, or what somebody gave instead;
+    ``error``: why it was given up, its type and first line.
     """
 
     index: int

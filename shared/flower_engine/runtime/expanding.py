@@ -16,7 +16,6 @@ from flower_engine.model.definition import PlannedTask
 from flower_engine.model.lanes import lane_of, parse_lane
 from flower_engine.model.map_expansion import (
     Expansion,
-    ListError,
     expansion_of,
     gathered,
     keys_again,
@@ -24,6 +23,7 @@ from flower_engine.model.map_expansion import (
     too_many_failed,
 )
 from flower_engine.model.map_items import items_of
+from flower_engine.model.map_lists import ListError
 from flower_engine.model.map_tasks import MOST_TASKS, tells_outcomes
 from flower_engine.model.raised_errors import encode_error
 from flower_engine.model.result_json import MAX_RESULT_BYTES, MAX_STORED_RESULT_BYTES

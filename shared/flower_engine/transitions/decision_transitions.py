@@ -23,8 +23,8 @@ Expanded = Literal["ok", "more", "stale", "busy", "anew", "many"]
 class MapRead(msgspec.Struct, frozen=True):
     """A map as Redis has it: its lane, the policy of its items, the numbers of those that it has, and the
     payloads of their results, in their order; how many of them were given up. ``ends`` and ``reasons``, of a
-    map that tells what became of its items: how each has ended, "3" or "9n" for example, and why it was given
-    up, as JSON text (empty: it was not)."""
+    map that tells what became of its items: how each without a result has ended, "9" or "2x" for example, and
+    why it was given up, as JSON text (empty: it was not)."""
 
     lane: str
     policy: str

@@ -28,19 +28,23 @@ local function given_up_of(flow, task)
   return match(edges or '', '^%d+ %d+ %d+ (%d+)') or '0'
 end
 
--- How the items of a map have ended, "3" or "9n" for example, and why those that were given up did (JSON
--- texts; "": it is none).
-local function ends_of_items(flow, text)
-  local first, count = match(text, '^(%d+) (%d+)$')
-  local names, ends, reasons = {}, {}, {}
-  for index = 1, tonumber(count) do
-    local item = digits(first + index - 1)
-    names[2 * index - 1], names[2 * index] = state_field(item), reason_field(item)
+-- How those items of a map have ended that have no result, "9" or "2x" for example, and why those that were
+-- given up did (JSON texts; "": it is none). Of one with a result (see results_of_items) "".
+local function ends_of_items(flow, text, results)
+  local first = match(text, '^(%d+) ')
+  local names, without, ends, reasons = {}, {}, {}, {}
+  for index = 1, #results do
+    ends[index], reasons[index] = '', ''
+    if results[index] == '-' then
+      local item, n = digits(first + index - 1), #names
+      without[#without + 1] = index
+      names[n + 1], names[n + 2] = state_field(item), reason_field(item)
+    end
   end
-  local found = values_of(flow, names)
-  for index = 1, tonumber(count) do
-    ends[index] = match(found[2 * index - 1] or NEVER, '^%d+%a?')
-    reasons[index] = ends[index] == GIVEN_UP_STATE and found[2 * index] or ''
+  local found = #names > 0 and values_of(flow, names) or {}
+  for n, index in ipairs(without) do
+    ends[index] = match(found[2 * n - 1] or NEVER, '^%d+%a?')
+    reasons[index] = ends[index] == GIVEN_UP_STATE and found[2 * n] or ''
   end
   return ends, reasons
 end

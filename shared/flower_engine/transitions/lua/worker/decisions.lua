@@ -8,8 +8,8 @@
 -- ARGV: generation, ms for which nobody has decided, most
 -- Reply: {"ok", {"<flow>:<task>", attempt, message, {"<flow>:<task>", its result, ...}, of a map {its lane,
 --   its policy, "<first of its items> <how many>" ("": it has none yet), {their results}, how many of them
---   were given up, and where its list tells what became of them {status, kind} and {why, as JSON text, ""}
---   of each}, else {}, ...}} or {"lost"}.
+--   were given up, and where its list tells what became of them {status and kind, "": it has a result}
+--   and {why, as JSON text, ""} of each}, else {}, ...}} or {"lost"}.
 --   Results are as finish_and_claim gives them; of the first decision whatever their size, and of others as
 --   far as all together fit into a reply. Cost: linear in what it answers.
 local generation, least_ms, most = unpack(ARGV, 1, 3)
@@ -38,7 +38,7 @@ for _, member in ipairs(call('ZRANGE', decide_key(), '-inf', due, 'BYSCORE', 'LI
       of_map = { got[1], got[2] or '', got[3] or '', got[3] and results_of_items(flow, got[3]) or {},
         got[3] and flow.ruled and given_up_of(flow, task) or '0', {}, {} }
       if got[3] and string.find(message, '"outcomes":true', 1, true) then
-        of_map[6], of_map[7] = ends_of_items(flow, got[3])
+        of_map[6], of_map[7] = ends_of_items(flow, got[3], of_map[4])
       elseif got[3] then
         wanted = {} -- else its list may tell keys, which stand in what it goes over
       end
