@@ -43,6 +43,7 @@ def _insert(api: RunningApi, workflow: str, **columns: Any) -> None:
         ({"program": "\n"}, "task_seq 1) names no program"),
         ({"queue": "a\tb"}, "task_seq 1) names no queue"),
         ({"units": -1}, "task_seq 1) weighs -1 units"),
+        ({"max_rounds": 0}, "task_seq 1) has max_rounds 0, outside 1..10000"),
         ({"max_attempts": 0}, "max_attempts is 0"),
         ({"max_attempts": 2, "retry_backoff": "1" + "0" * 400}, "its retry backoff is inf"),
         ({"max_attempts": 2, "retry_delay_seconds": "-1"}, "its retry delay is -1 s"),

@@ -9,7 +9,7 @@ import pytest
 
 from flower_cli.commands.recorded_flow import recorded_test
 from flower_cli.commands.recorded_text import NotRecordableError
-from flower_engine import Fatal, RetryPolicy, program, workflow
+from flower_engine import Again, Fatal, RetryPolicy, program, workflow
 from flower_engine.testing import FlowerTest, Run, hangs
 from flower_engine.testing.private_server import server
 
@@ -56,6 +56,18 @@ def test_a_flow_with_a_task_that_failed_for_good(flower: FlowerTest, tmp_path: P
     text = _recorded(flower, run)
 
     assert "assert run.settle() == 'Suspend'" in text
+    _passes(text, tmp_path)
+
+
+def test_a_flow_with_a_task_that_asked_for_rounds(flower: FlowerTest, tmp_path: Path) -> None:
+    asked = Again({"who": "Bob"}, after="1h"), ValueError("no"), Again()
+    flower.stub(count, *asked, [{"rows": 3}])
+    run = flower.run(report, date(2026, 1, 5), "Ada")
+
+    text = _recorded(flower, run, keeps_values=True)
+
+    assert "Again({'who': 'Bob'})" in text and "from flower_engine import Again" in text
+    assert "assert run.tasks['counts'].attempts == 4" in text
     _passes(text, tmp_path)
 
 
