@@ -9,7 +9,7 @@ import { ProblemLine } from "../ui/problem-line.tsx";
 import { type Act, changesOf, KINDS, placeOf, verbOf } from "./act-words.ts";
 
 const REST_MS = 3_000;
-const RECENT_MS = 3_600_000;
+const RECENT_MS = 60_000; // what is older is told by its time: it is compared with other times
 
 export function AuditScreen() {
   const { query } = route.value;
