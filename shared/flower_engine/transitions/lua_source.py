@@ -13,6 +13,9 @@ A line ``-- layer: 1`` or ``2`` puts a helper further out than others. Each func
 with each call, and Lua finds a variable that it shares with the function around it by walking past all the
 younger ones that are shared, but one of a function further out at once. So each layer is a function around
 the next. (No function may share more than 60 variables with those around it, or have more than 200.)
+
+A line ``-- rarely used`` says of a helper that plain flows do without it: its functions are made by the first
+call of one of them, and not by each call of a script.
 """
 
 import re
@@ -26,6 +29,7 @@ _LUA = files("flower_engine.transitions") / "lua"
 _INNERMOST = "3"
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 _LAYER = re.compile(r"^-- layer: ([12])$", re.MULTILINE)
+_RARE = re.compile(r"^-- rarely used$", re.MULTILINE)
 _ARGUMENTS = re.compile(r"^local (.+) = unpack\(ARGV, 1, \d+\)$", re.MULTILINE)
 _CONSTANT = re.compile(r"^local ([A-Z][A-Z0-9_]*) = (.+?)(?: --.*)?\n", re.MULTILINE)
 _ONE_LINE = re.compile(r"^local function (\w+)\((.*)\) return (.+) end\n", re.MULTILINE)
@@ -35,6 +39,7 @@ _STRING = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
 _UNLESS_USED = re.compile(f"{_VARIABLES}|{_FUNCTION}", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _STRING_OR_NAME = re.compile(rf"{_STRING}|(?<![.\w])([A-Za-z_]\w*)")
+_STRING_OR_NAME_USED = re.compile(rf"{_STRING}|(?<![.\w])([A-Za-z_]\w*)\b(?! = )")
 _INLINABLE = re.compile(rf"{_STRING}|[ ]*--[^\n]*|(?<![.\w])([A-Z][A-Z0-9_]*\b|\w+(?=\())")
 _STRING_OR_MARK = re.compile(rf"{_STRING}|[(),{{}}]")
 _ATOM = re.compile(rf"[\w.]+|{_STRING}")
@@ -51,10 +56,11 @@ _Part = tuple[tuple[str, ...], str]
 
 
 class Header(NamedTuple):
-    """The helpers that a file needs, and its layer."""
+    """The helpers that a file needs, its layer, and whether its functions are made when one is used."""
 
     needs: tuple[str, ...]
     layer: str
+    is_rare: bool = False
 
 
 class LuaFile(NamedTuple):
@@ -80,13 +86,48 @@ def compose(name: str, constants: Mapping[str, str] = MappingProxyType({})) -> s
     """
     values = frozenset(constants.items())
     script = read_lua(name, values)
-    layers = dict[str, list[_Part]]()
+    layers = dict[str, dict[str, tuple[_Part, ...]]]()
     for helper in closure(read_header(name).needs):
-        layers.setdefault(read_header(helper).layer, []).extend(read_lua(helper, values).parts)
-    layers.setdefault(max(layers, default=_INNERMOST), []).extend(script.parts)
-    used = _used([part for parts in layers.values() for part in parts])
-    functions = ["".join(part[1] for part in parts if part in used) for parts in layers.values()]
+        layers.setdefault(read_header(helper).layer, {})[helper] = read_lua(helper, values).parts
+    layers.setdefault(max(layers, default=_INNERMOST), {})[name] = script.parts
+    used = _used([part for layer in layers.values() for parts in layer.values() for part in parts])
+    rare = dict[str, str]()
+    functions = list[str]()
+    for layer in layers.values():
+        texts = list[str]()
+        for file, parts in layer.items():
+            wanted = [part for part in parts if part in used]
+            texts += (
+                _made_when_used(file, wanted, rare)
+                if read_header(file).is_rare
+                else (_with_rare(part[1], rare) for part in wanted)
+            )
+        functions.append("".join(texts))
     return f"{script.shebang}\n" + "return (function()\n".join(functions) + "end)()\n" * (len(functions) - 1)
+
+
+def _made_when_used(name: str, parts: Iterable[_Part], rare: dict[str, str]) -> list[str]:
+    """A helper whose functions are made by the first call of one of them; ``rare`` knows them then."""
+    outside = [_with_rare(part[1], rare) for part in parts if not part[1].startswith("local function")]
+    inside = [part for part in parts if part[1].startswith("local function")]
+    if not inside:
+        return outside
+    made = f"rare_{name.rpartition('/')[2]}"
+    names = [part[0][0] for part in inside]
+    texts = "".join(_with_rare(part[1], rare) for part in inside)
+    rare.update((each, f"{made}().{each}") for each in names)
+    table = ", ".join(f"{each} = {each}" for each in names)
+    return [
+        *outside,
+        f"local made_{made}\nlocal function {made}()\nif made_{made} then\nreturn made_{made}\nend\n{texts}"
+        f"made_{made} = {{ {table} }}\nreturn made_{made}\nend\n",
+    ]
+
+
+def _with_rare(text: str, rare: Mapping[str, str]) -> str:
+    if rare.keys().isdisjoint(_names(text)):
+        return text
+    return _STRING_OR_NAME_USED.sub(lambda name: rare.get(name[1] or "", name[0]), text)
 
 
 def read_files(name: str) -> str:
@@ -135,7 +176,11 @@ def read_header(name: str) -> Header:
     text = _text(name)
     helpers = sorted(helper for line in _NEEDS.findall(text) for helper in line.split(", "))
     layer = _LAYER.search(text)
-    return Header(tuple(f"lib/{helper}" for helper in helpers), layer[1] if layer else _INNERMOST)
+    return Header(
+        tuple(f"lib/{helper}" for helper in helpers),
+        layer[1] if layer else _INNERMOST,
+        bool(_RARE.search(text)),
+    )
 
 
 @cache

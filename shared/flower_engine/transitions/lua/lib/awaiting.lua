@@ -7,6 +7,7 @@
 -- "<flow>:<task>", by when somebody is to be given them (engine time), and `decide` of meta counts them.
 -- "tree" has those that await a child (see tree_notes.lua). See model/wait_programs.py; they begin and end
 -- in waits.lua.
+-- rarely used
 -- needs: base, engine_time, flow_fields, flows, keys, meta, timers, tree_notes
 -- layer: 2
 local AWAITED = '^~(%a+) (%d+) ?(.*)$'

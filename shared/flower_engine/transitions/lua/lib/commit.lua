@@ -22,12 +22,27 @@ local function settle(take_first)
   mend_lanes()
 end
 
+-- Whether a flow of this call keeps results, or did.
+local function is_keeping()
+  for index = 1, #flow_ids do
+    local flow = flows[flow_ids[index]]
+    if flow and flow.kept then
+      return true
+    end
+  end
+  return kept_by ~= 0
+end
+
 -- Everything is written; taken[lane]: how many tasks a claim took of it.
 local function save_call(taken)
   ring(taken)
   ring_freed()
-  save_limits()
-  save_kept()
+  if #limit_names > 0 then
+    save_limits()
+  end
+  if is_keeping() then
+    save_kept()
+  end
   settle_schedules()
   save_flows()
   save_fanout_notes()

@@ -1,4 +1,5 @@
 -- What follows when an attempt fails: a retry, or Suspend until an operator decides.
+-- rarely used
 -- needs: base, engine_time, events, failed_for_good, flow_fields, flows, statuses, timers
 local RETRY_DEFAULTS = '0 1000 2.0 300000 0.1 0 0' -- of a task without a policy that asks for a retry
 

@@ -1,5 +1,6 @@
 -- An attempt has failed for good: its task is held until somebody decides, or what its definition says of
 -- that follows (on_failure).
+-- rarely used
 -- needs: base, edges, events, flow_fields, flows, rules, statuses, timers
 
 -- What follows a failure of a task ("hold", "hold:<ms>", "give_up", "pass"), and the stand-in for its result.

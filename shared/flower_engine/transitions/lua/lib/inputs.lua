@@ -1,4 +1,5 @@
 -- What claimed tasks read: results that their flows keep, as far as they fit into the reply.
+-- rarely used
 -- needs: base, flow_fields, kept_results, meta
 local MOST_INPUT_BYTES = 262144
 local MOST_INPUTS = 1000 -- results in a reply: a call looks at no more of them

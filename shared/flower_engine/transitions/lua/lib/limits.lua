@@ -8,6 +8,7 @@
 -- "running" counts by name what runs, in units; it moves together with leases. rate:<name> says when what
 -- started: "<ms>:<starts>,...", in slices of a hundredth of the time, each counted as of its end, so that
 -- never more than allowed start within any such time.
+-- rarely used
 -- needs: base, engine_time, flow_control, flow_fields, keys, lanes, statuses
 -- layer: 2
 local SLICES = 100

@@ -1,4 +1,5 @@
 -- What follows when a worker, or the process that ran a program, is lost.
+-- rarely used
 -- needs: base, events, failed_for_good, flow_fields, flows, ready, statuses, suspects
 local LOST, POISON = ' were lost while they ran this task', '; it is suspended so that it takes no more '
 

@@ -4,6 +4,7 @@
 -- back, and from then on the task waits in a lane whose name says which versions it is kept from, by the
 -- digests of what their workers publish: "<program>@<digest>.<digest>". A claim says that of its worker.
 -- Where none of another version is left, whoever was kept from it takes it once more: it then sees that.
+-- rarely used
 -- needs: base, keys, lanes
 local VERSION = '@' -- no program of `serves` has this name: the digest of the worker that claims
 local MOST_MISFITS = 32 -- versions that a lane names; then nobody takes the task

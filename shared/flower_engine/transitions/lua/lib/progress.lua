@@ -1,4 +1,5 @@
 -- What a running attempt tells of its progress (a JSON object); logged where it differs from the last told.
+-- rarely used
 -- needs: base, events, flow_fields, flows
 local function tell_progress(flow, task, attempt, lease, progress, told)
   if told ~= progress then

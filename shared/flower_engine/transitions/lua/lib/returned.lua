@@ -1,4 +1,5 @@
 -- A running attempt that is handed back: its task waits again for whoever is next, and nothing is counted.
+-- rarely used
 -- needs: base, events, flow_fields, flows, misfits, ready, statuses
 local function give_back(flow, task, attempt, lost, lease, lane, why)
   set_state(flow, task, WAIT, attempt, lost, NO_LEASE)

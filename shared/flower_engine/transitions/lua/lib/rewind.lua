@@ -1,4 +1,5 @@
 -- A Redis that went back in time, as a caller proves it who was answered later than Redis remembers.
+-- rarely used
 -- needs: base, keys
 
 local function flow_is_known(id)

@@ -3,6 +3,7 @@
 -- Field "Q" of a flow is "<next number>" and a line "<number> <name> <key>" for each, oldest first;
 -- "q<number>" has three lines: its id and who sent it, as JSON, and its payload. Each id that the flow ever
 -- got is the name of a field, so that a signal counts once.
+-- rarely used
 -- needs: base, flow_fields, flows
 local MOST_KEPT = 1000
 

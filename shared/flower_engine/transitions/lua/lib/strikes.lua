@@ -1,5 +1,6 @@
 -- Strikes: operators' orders to pass over every task of a program whose parameter has a value, as it is
 -- about to start. limits["x:<program>"] is a JSON list of {id, parameter, value, by, reason}.
+-- rarely used
 -- needs: base, events, flow_fields, flows, keys, lanes, statuses, timers
 local strikes = {}
 

@@ -7,6 +7,7 @@
 --   f:<flow> the flow takes too long     d:<flow>:<task> what it awaits of the world did not come in time
 --   g:<flow>:<task> it was held too long, and is given up
 -- An older version has timeouts by engine time, too; they stay where they are until they are due.
+-- rarely used
 -- needs: base, engine_time, flow_fields, keys
 -- layer: 2
 local function retry_timer(id, task) return 'r:' .. id .. ':' .. task end

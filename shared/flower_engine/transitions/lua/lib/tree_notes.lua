@@ -6,6 +6,7 @@
 --   <flow>:<task>   its task awaits a child that is to be begun; with "?" behind it: that may have ended
 --   <flow>:0        a child: whether it is still awaited, and goes on; with "p", "r" or "y" behind it: its
 --                   parent was paused, was resumed, or has another priority
+-- rarely used
 -- needs: base, engine_time, keys, statuses
 -- layer: 2
 local WITH_CHILD = '~flow 0' -- the lease of a task that awaits its child, or is held because of it

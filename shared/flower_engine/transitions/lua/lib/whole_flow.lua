@@ -1,4 +1,5 @@
 -- A flow as a whole: what operations that concern all of it, or tasks before and behind each other, stand on.
+-- rarely used
 -- needs: awaiting, base, edges, flow_fields, flows, items, kept_results, keys, limits, ready, statuses
 -- needs: suspects, timers, tree_notes
 local WHOLE_STEP = 250 -- tasks read by one command
