@@ -8,12 +8,14 @@ from functools import partial
 from flower_engine.log.client import AsyncRedis
 from flower_engine.log.each_partition import from_each
 from flower_engine.log.partition import Partition
-from flower_engine.model.flow_control import Strike
+from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.projection.database import Connection, connect
-from flower_engine.projection.definitions.flow_control_rows import read_version
+from flower_engine.projection.definitions.flow_control_rows import read_version, try_to_lock_controls
 from flower_engine.projection.write.projected_positions import count_partitions
 from flower_engine.runtime.backoff import StoreBackoff
+from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.flow_control_sync import problems_of_controls, try_to_bring_control
+from flower_engine.runtime.lending import Lending
 from flower_engine.runtime.loop import Loop
 from flower_engine.store_faults import STORE_ERRORS
 from flower_engine.transitions.flow_control_transitions import read_token
@@ -24,6 +26,7 @@ _log = logging.getLogger(__name__)
 _INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
 _TIMEOUT_SECONDS = 10.0
 _TOKEN_SECONDS = 2.0
+_LEND_SECONDS = 0.8  # so at every second look or third
 
 
 class ControlLoop:
@@ -34,6 +37,8 @@ class ControlLoop:
         client: AsyncRedis,
         partitions: Sequence[Partition],
         database_url: str,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """``partitions``: those that are there; they may come and go."""
         self._client = client
@@ -42,6 +47,10 @@ class ControlLoop:
         self._held: tuple[int, int, dict[int, str]] | None = (
             None  # what both sides were when they were made alike
         )
+        self._controls: Sequence[FlowControl] = ()
+        self._clock = clock
+        self._lend_at = 0.0
+        self._turn = 0
         self._said: set[str] = set()
         self._swept: set[str] = set()
         self._connection: Connection | None = None
@@ -83,6 +92,8 @@ class ControlLoop:
             there = list(self._partitions)
             found = await from_each(self._client, there, read, seconds=_TOKEN_SECONDS)
             here = [one for one in there if one.number in found.found]
+            if here and (version, count, found.found) == self._held:
+                await self._lend(connection, here, count)
             if not here or (version, count, found.found) == self._held:
                 return []
             brought = await try_to_bring_control(self._client, connection, here)
@@ -91,11 +102,24 @@ class ControlLoop:
         await self._sweep(brought.controls.strikes, here, brought.count)
         self._say_problems(problems_of_controls(brought.controls, brought.count))
         tokens = dict(zip((one.number for one in here), brought.tokens, strict=True))
+        self._controls = brought.controls.rows
         self._held = (brought.controls.version, brought.count, tokens)
         if brought.changed:
             some = ", ".join(brought.changed[:10])
             _log.info("flow control: %d settings changed (%s)", len(brought.changed), some)
         return brought.changed
+
+    async def _lend(self, connection: Connection, here: Sequence[Partition], count: int) -> None:
+        """Shares that are not used are lent to where something waits, once a second."""
+        if count == 1 or self._clock.monotonic() < self._lend_at:
+            return
+        self._lend_at = self._clock.monotonic() + _LEND_SECONDS
+        self._turn += 1
+        lending = Lending(self._client, here, count, self._controls, self._turn)
+        if await lending.is_due():
+            async with connection.transaction():
+                if await try_to_lock_controls(connection):
+                    await lending.run()
 
     def _say_problems(self, problems: list[str]) -> None:
         for problem in problems:

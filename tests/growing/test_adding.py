@@ -122,7 +122,7 @@ async def test_what_is_limited_is_limited_in_new_partitions_before_flows_come(
     assert await try_to_bring_control(client, connection, known) is not None
     made = await add_partitions(client, connection, 2)
     held = [(await read_held(client, one)).limits["q:default"] for one in (*known, *made)]
-    assert held == ["3 - - 0"] * 4
+    assert held == ["6 - - 0", "6 - - 0", "0 - - 0", "0 - - 0"]
 
 
 async def test_a_lost_partition_is_recovered_before_others_are_added(

@@ -772,7 +772,7 @@ class Transitions(RuleBasedStateMachine):
         for _ in range(sends):
             held = self.run(read_held(self.client, self.partition))
             self.run(set_control(self.client, self.partition, partitions=1, held=held, controls=controls))
-        self.limits = {name: value for row in controls for name, value in values_of(row, 0, 1).items()}
+        self.limits = {name: value for row in controls for name, value in values_of(row).items()}
         self.had_limits = True
         self._read_log()
 

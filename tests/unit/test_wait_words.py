@@ -11,6 +11,7 @@ from flower_engine.projection.read import views
 from flower_engine.projection.read.views import WaitReason
 
 _SOME: dict[Any, Any] = {
+    int | msgspec.UnsetType: 9,
     int: 2,
     float: 1.5,
     str: "x",

@@ -1,20 +1,27 @@
 """``/limits``: flow control as people set it."""
 
+import contextlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from fastapi import FastAPI, Path, Request
 from pydantic import Field
+from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from flower_api.access import by_of
 from flower_api.openapi import replies, reply
 from flower_api.schemas import NAME_PATTERN, RequestBody, View
+from flower_engine.errors import LostError
 from flower_engine.flows.flow_control_changes import remove_control, set_control
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope, problems_of_share
+from flower_engine.model.limits import lent_of
 from flower_engine.projection.definitions.flow_control_rows import read_controls
+from flower_engine.runtime.lending import shares_of
+from flower_engine.transitions.lending_transition import Lendable
 
 _PROBLEMS = (400, 413, 415, 422, 503)
 ScopePath = Annotated[Literal["queue", "workflow", "program"], Path(description="What is limited.")]
@@ -43,7 +50,9 @@ class LimitBody(RequestBody):
 
 
 class LimitView(View, omit_defaults=True):
-    """What is set for one scope and name; ``problem``: why it does not hold as it stands."""
+    """What is set for one scope and name; ``problem``: why it does not hold as it stands. ``shares``: where
+    there are several partitions, what each may use now of ``maxRunning``, ``rate`` and ``maxFlows``, by its
+    number, as far as it answers; all together at most the limit, lent by demand."""
 
     scope: Scope
     name: str
@@ -61,13 +70,30 @@ class LimitView(View, omit_defaults=True):
     reason: str
     changed_by: str
     problem: str = ""
+    shares: dict[str, dict[int, int]] = msgspec.field(default_factory=dict[str, dict[int, int]])
 
     @classmethod
-    def of(cls, control: FlowControl, partitions: int) -> Self:
+    def of(
+        cls, control: FlowControl, partitions: int, shares: Mapping[Lendable, dict[int, int]] | None = None
+    ) -> Self:
         return cls(
             **{field: getattr(control, field) for field in FlowControl.__struct_fields__},
             problem="; ".join(problems_of_share(control, partitions)),
+            shares={
+                _field_of(found): shares[found]
+                for limit, wholes in lent_of(control).items()
+                for which in wholes
+                if shares and (found := Lendable(limit, which)) in shares
+            }
+            if shares
+            else {},
         )
+
+
+def _field_of(limit: Lendable) -> str:
+    if limit.which == 2:  # the second number of a limit's value
+        return "rate"
+    return "maxFlows" if limit.name.startswith("f:") else "maxRunning"
 
 
 class LimitSetView(LimitView, omit_defaults=True):
@@ -103,11 +129,15 @@ def add_limits(app: FastAPI, stores: PostgresStores) -> None:
         async with stores.postgres() as connection:
             controls = await read_controls(connection)
         partitions = stores.partition_count
+        shares: dict[Lendable, dict[int, int]] = {}
+        if partitions > 1:
+            with contextlib.suppress(RedisError, OSError, LostError):  # what is set is shown all the same
+                shares = await shares_of(stores.redis, stores.living, partitions, controls.rows)
         unreadable = [
             UnreadableLimit(scope=row.name[0], name=row.name[1], problem=row.problem)
             for row in controls.unreadable
         ]
-        return reply(LimitsView([LimitView.of(row, partitions) for row in controls.rows], unreadable))
+        return reply(LimitsView([LimitView.of(row, partitions, shares) for row in controls.rows], unreadable))
 
     @app.put(
         "/limits/global",

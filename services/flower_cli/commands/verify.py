@@ -167,6 +167,7 @@ async def _verify_control(
         problems_of_controls,
         try_to_bring_control,
     )
+    from flower_engine.runtime.lending import overdrawn
 
     rows = await read_positions(connection)
     partitions = [
@@ -174,7 +175,8 @@ async def _verify_control(
         for row in rows
         if row.partition not in missing
     ]
-    for problem in problems_of_controls(await read_controls(connection), len(rows)):
+    controls = await read_controls(connection)
+    for problem in problems_of_controls(controls, len(rows)):
         _say(problem)
     count = 0
     for partition in partitions:
@@ -182,6 +184,9 @@ async def _verify_control(
         for sentence in found:
             _say(f"partition {partition.number}: {sentence}")
         count += len(found)
+    for sentence in await overdrawn(client, partitions, len(rows), controls.rows) if len(rows) > 1 else ():
+        _say(sentence)
+        count += 1
     _say(f"flow control: {count:,} differences")
     if count and repair and await try_to_bring_control(client, connection, partitions) is not None:
         _say("repaired: Redis holds what the tables of flow control say")

@@ -85,7 +85,7 @@ def explain(flow: FlowView, seen: Seen | None) -> None:
     """Fills in the wait reason of each task in Wait; ``seen`` is None if Redis does not answer now."""
     now = datetime.now(UTC) if seen is None else moment(seen.now_ms)
     for task in _tell_dependencies(flow):
-        task.wait_reason = _why_held(flow, task, now) or _why_ready(task, seen)
+        task.wait_reason = _why_held(flow, task, now) or _why_ready(task, seen, flow.task_id)
 
 
 def explain_then(flow: FlowView, then: datetime) -> None:
@@ -202,7 +202,7 @@ def _awaits(task: TaskView, awaiting: AwaitingView) -> Awaits:
     return Awaits(awaiting.kind, what, awaiting.until, awaiting.answered_by)
 
 
-def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
+def _why_ready(task: TaskView, seen: Seen | None, workflow: str) -> WaitReason:
     if seen is None:
         return Unknown("Redis does not answer, so the live workers are not known")
     obstacle = seen.obstacles.get(task.task_exec_seq)
@@ -212,7 +212,7 @@ def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
             return NoVersion(program=task.program, queue=task.queue)
         obstacle = None
     if obstacle is not None and not isinstance(obstacle, obstacles.Behind):
-        return _stopped_by(obstacle, seen.controls)
+        return _stopped_by(obstacle, seen.controls, workflow)
     if is_wait(task.program):
         return Unknown("it is about to be asked")
     if (task.queue, task.program) not in seen.served:
@@ -229,17 +229,30 @@ def _why_ready(task: TaskView, seen: Seen | None) -> WaitReason:
 def _stopped_by(
     obstacle: obstacles.NoPlace | obstacles.Full | obstacles.Slow | obstacles.Held,
     controls: Sequence[FlowControl],
+    workflow: str,
 ) -> WaitReason:
     match obstacle:
         case obstacles.NoPlace(under_way, most, ahead):
-            return NoPlace(under_way, most, ahead)
+            return NoPlace(under_way, most, ahead, _whole(controls, "workflow", workflow, "max_flows", most))
         case obstacles.Full(scope, name, key, running, most, held_by):
-            return LimitReached(scope, name, key, running, most, list(held_by))
+            field = "max_per_key" if key else "max_running"
+            whole = _whole(controls, scope, name, field, most)
+            return LimitReached(scope, name, key, running, most, list(held_by), whole)
         case obstacles.Slow(scope, name, rate, period_ms, until_ms):
-            return RateReached(scope, name, rate, period_ms / 1000, moment(until_ms))
+            whole = _whole(controls, scope, name, "rate", rate)
+            return RateReached(scope, name, rate, period_ms / 1000, moment(until_ms), whole)
         case obstacles.Held(scope, name):
             row = next((row for row in controls if (row.scope, row.name) == (scope, name)), None)
             return ScopePaused(scope, name, row.changed_by if row else "", row.reason if row else "")
+
+
+def _whole(
+    controls: Sequence[FlowControl], scope: str, name: str, field: str, share: int
+) -> int | msgspec.UnsetType:
+    """The limit, where a partition has but a share of it."""
+    row = next((row for row in controls if (row.scope, row.name) == (scope, name)), None)
+    whole: int | None = getattr(row, field, None)
+    return msgspec.UNSET if whole is None or whole == share else whole
 
 
 def _waits(task: TaskView) -> bool:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from flower_engine.model.noun_counts import are, counted
 from flower_engine.model.rules import FAILED
 from flower_engine.projection.read.views import (
@@ -114,21 +116,28 @@ def _of_flow_control(reason: ScopePaused | LimitReached | RateReached | Behind |
         case ScopePaused(scope, name, by, because):
             who = f" by {by}" if by else ""
             return f"{scope_in_words(scope, name)} is paused{who}{f': {because}' if because else ''}"
-        case LimitReached(scope, name, key, running, most, held_by):
+        case LimitReached(scope, name, key, running, most, held_by, whole):
             of = scope_in_words(scope, name) + (f" ({key})" if key else "")
             flows = ", ".join(held_by[:_MOST_FLOWS]) + (", ..." if len(held_by) > _MOST_FLOWS else "")
             held = f", by {flows}" if held_by else ""
-            return f"limit of {of}: {running} of {counted(most, 'unit')} {are(most)} in use{held}"
-        case RateReached(scope, name, rate, seconds, until):
+            return (
+                f"limit of {of}: {running} of {counted(most, 'unit')} {are(most)} in use{held}{_share(whole)}"
+            )
+        case RateReached(scope, name, rate, seconds, until, whole):
             have = f"{rate} {'has' if rate == 1 else 'have'} started in {seconds:g} s"
-            return f"rate of {scope_in_words(scope, name)}: {have}, the next may at {_clock(until)}"
+            of = scope_in_words(scope, name)
+            return f"rate of {of}: {have}, the next may at {_clock(until)}{_share(whole)}"
         case Behind(tasks, at_least):
             least = "at least " if at_least else ""
             return f"behind {least}{counted(tasks, 'task')} of higher or equal priority"
-        case NoPlace(under_way, most, ahead):
+        case NoPlace(under_way, most, ahead, whole):
             before = f"{ahead} wait{'s' if ahead == 1 else ''} before it"
             places = f"{under_way} of {counted(most, 'flow')} {are(most)} under way"
-            return f"waits for a place: {places}, {before}"
+            return f"waits for a place: {places}, {before}{_share(whole)}"
+
+
+def _share(whole: int | msgspec.UnsetType) -> str:
+    return "" if whole is msgspec.UNSET else f" (its partition's share of {whole}, which is lent by demand)"
 
 
 def scope_in_words(scope: str, name: str) -> str:

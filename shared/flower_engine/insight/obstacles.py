@@ -161,7 +161,7 @@ def _stop(
         most, rate, period_ms, is_paused = LimitValue.parse(text)
         if is_paused:
             return name, Held(scope, of)
-        if most is not None and used[name] + min(units_of(name, units), most) > most:
+        if most is not None and used[name] + max(1, min(units_of(name, units), most)) > most:
             return name, Full(scope, of, key, used[name], most)
         if name in rates:
             return name, Slow(scope, of, rate or 0, period_ms or 0, rates[name])

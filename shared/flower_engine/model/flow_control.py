@@ -91,10 +91,12 @@ def problems_of(control: FlowControl) -> list[str]:
 def problems_of_share(control: FlowControl, partitions: int) -> list[str]:
     """Why these settings cannot hold exactly where there are so many partitions, each as a sentence.
 
-    Every partition gets an equal part of a limit, and at least one unit, so that nothing waits for ever.
+    Shares of most limits are lent by demand. Of those per key, and of flows beyond which something else is
+    done than to wait, every partition gets an equal part, and at least one unit: nothing waits for ever.
     """
     found: list[str] = []
-    for field in ("max_running", "max_per_key", "max_flows", "rate"):
+    fields = ["max_per_key"] if control.at_max_flows == "queue" else ["max_per_key", "max_flows"]
+    for field in fields:
         value: int | None = getattr(control, field)
         if value is not None and 1 <= value < partitions:  # what is below 1 holds nowhere
             found.append(

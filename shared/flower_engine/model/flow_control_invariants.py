@@ -84,7 +84,7 @@ def _has_room(live: LiveState, name: str, units: int) -> bool:
     if limit.is_paused:
         return False
     most = limit.most
-    return most is None or live.running.get(name, 0) + min(units_of(name, units), most) <= most
+    return most is None or live.running.get(name, 0) + max(1, min(units_of(name, units), most)) <= most
 
 
 def _counters(live: LiveState) -> Iterator[str]:

@@ -7,7 +7,7 @@ means.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from flower_engine.model.flow_control import AtMaxFlows, Scope
+from flower_engine.model.flow_control import AtMaxFlows, FlowControl, Scope
 from flower_engine.model.key_parts import escape, unescape
 from flower_engine.model.lanes import parse_lane
 from flower_engine.model.map_windows import Window
@@ -17,6 +17,7 @@ _SCOPES: dict[str, Scope] = {letter: scope for scope, letter in _LETTERS.items()
 _SCOPES["f"] = "workflow"
 _NONE = "-"
 _WINDOW = "m:"
+_WHOLE = "t:"
 
 
 class LimitName(NamedTuple):
@@ -96,6 +97,40 @@ def strikes_of(program: str) -> str:
 def flows_value(most: int, at_most: AtMaxFlows, *, counts_suspended: bool) -> str:
     """What a limit of flows says."""
     return f"{most} {at_most} {int(counts_suspended)}"
+
+
+def whole_of(name: str) -> str:
+    """Where there are several partitions: the field that says what this one's numbers of a limit are shares
+    of."""
+    return f"{_WHOLE}{name}"
+
+
+def is_whole_of(name: str) -> bool:
+    """Whether a field is such a one."""
+    return name.startswith(_WHOLE)
+
+
+def lent_of(control: FlowControl) -> dict[str, dict[int, int]]:
+    """The limits of a row that are lent between partitions, by name: place of the number -> the whole of it.
+    What is per key, and a limit of flows beyond which something else is done than to wait, is not."""
+    found: dict[str, dict[int, int]] = {}
+    numbers = {1: control.max_running, 2: control.rate}
+    if wholes := {which: number for which, number in numbers.items() if number is not None}:
+        found[limit_of(control.scope, control.name)] = wholes
+    if control.max_flows is not None and control.at_max_flows == "queue":
+        found[limit_of_flows(control.name)] = {1: control.max_flows}
+    return found
+
+
+def wholes_text(wholes: Mapping[int, int]) -> str:
+    """As the hash ``limits`` holds it."""
+    return " ".join(str(wholes.get(which, _NONE)) for which in (1, 2))
+
+
+def number_of(text: str, which: int) -> int | None:
+    """The number at a place (1, 2...) of a limit's value."""
+    words = text.split(" ")
+    return _number(words[which - 1]) if len(words) >= which else None
 
 
 def most_of(text: str) -> int | None:

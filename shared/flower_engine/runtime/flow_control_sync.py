@@ -21,7 +21,13 @@ from flower_engine.projection.definitions.flow_control_rows import (
     try_to_lock_controls,
 )
 from flower_engine.projection.write.projected_positions import count_partitions
-from flower_engine.transitions.flow_control_transitions import limits_of, read_held, read_token, set_control
+from flower_engine.transitions.flow_control_transitions import (
+    Shares,
+    limits_of,
+    read_held,
+    read_token,
+    set_control,
+)
 
 _LOOKS = 8  # of a comparison, until both say the same: an edit takes a moment to arrive
 _LOOK_SECONDS = 0.5
@@ -67,6 +73,7 @@ async def bring_control(
             controls=controls.rows,
             strikes=controls.strikes,
             must_sign=must_sign,
+            others=[other.limits for other in held if other is not before],
         )
         if names is None:
             raise MovedError("flow control was changed at the same moment; try again", "moved")
@@ -113,7 +120,8 @@ async def control_differences(
             await asyncio.sleep(_LOOK_SECONDS)
         held = (await read_held(client, partition)).limits
         controls = await read_controls(connection)
-        told = limits_of(controls.rows, controls.strikes, partition.number, partitions)
+        shares = Shares(partition.number, partitions, held, is_empty=True)
+        told = limits_of(controls.rows, controls.strikes, shares)
         found = [
             f"flow control {name!r} is {held.get(name, 'not set')!r}, the tables say"
             f" {told[name][0] if name in told else 'not set'!r}"

@@ -36,7 +36,7 @@ from flower_engine.projection.write.projected_positions import Projected, count_
 from flower_engine.projection.write.tables import BY_KEY
 from flower_engine.projection.write.writer import Writer
 from flower_engine.runtime.recovered_slots import slots_after_loss
-from flower_engine.transitions.flow_control_transitions import limits_of
+from flower_engine.transitions.flow_control_transitions import Shares, limits_of
 from flower_engine.transitions.recovery_transitions import Ended, Rebuilding, Returning, Taken
 from flower_engine.transitions.restored_flow import Restored
 
@@ -187,7 +187,7 @@ class Recovery:
     async def _reopen(self, rebuilding: Rebuilding, held: Projected) -> None:
         controls = await read_controls(self._connection)
         count = await count_partitions(self._connection)
-        wanted = limits_of(controls.rows, controls.strikes, held.partition, count)
+        wanted = limits_of(controls.rows, controls.strikes, Shares(held.partition, count, is_empty=True))
         limits = {name: value for name, (value, _) in wanted.items()}
         entry = b""
         if held.position is not None:

@@ -9,14 +9,20 @@ import msgspec
 from flower_engine.log.client import AsyncRedis, queue_command, send
 from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import STRIDE, FlowControl, Strike
+from flower_engine.model.limit_shares import first_share
 from flower_engine.model.limits import (
     LimitValue,
     flows_value,
+    is_whole_of,
+    lent_of,
     limit_of,
     limit_of_flows,
     limit_per_key,
+    number_of,
     strikes_of,
     weight_of,
+    whole_of,
+    wholes_text,
 )
 from flower_engine.transitions.loader import Arg, Script
 
@@ -58,23 +64,27 @@ async def set_control(
     controls: Iterable[FlowControl],
     strikes: Sequence[Strike] = (),
     must_sign: bool = False,
+    others: Sequence[Mapping[str, str]] = (),
 ) -> list[str] | None:
     """Makes exactly these settings hold; returns the names that changed.
 
     ``held`` is what held BEFORE the settings were read from the table. None: somebody else has set others
     since, which may be newer than these; nothing was changed then. ``must_sign``: whoever read before is
-    refused from now on even if nothing changed. Each partition gets its :func:`part_of_limit`.
+    refused from now on even if nothing changed. Each partition gets its share of each limit, or keeps the one
+    that it has; ``others``: what the other partitions hold.
 
     Raises:
         LostError: Redis lost its state.
     """
-    wanted = limits_of(controls, strikes, partition.number, partitions)
+    shares = Shares(partition.number, partitions, held.limits, others)
+    wanted = limits_of(controls, strikes, shares)
     rest: list[Arg] = []
     for name in sorted(held.limits.keys() - wanted.keys()):
-        rest += (name, "", _encode({"name": name}))
+        rest += (name, "", b"" if is_whole_of(name) else _encode({"name": name}))
     for name, (value, settings) in wanted.items():
         by = settings.get("changed_by", "")
-        rest += (name, value, _encode({"name": name, "settings": settings, "by": by}))
+        told = b"" if is_whole_of(name) else _encode({"name": name, "settings": settings, "by": by})
+        rest += (name, value, told)
     args = _control.args(
         rest,
         generation=partition.generation,
@@ -83,17 +93,53 @@ async def set_control(
         must_sign=int(must_sign),
     )
     reply = partition.check(await _control.run(client, partition.keys.meta, args))
-    return None if reply[0] == b"moved" else [name.decode() for name in reply[1:]]
+    if reply[0] == b"moved":
+        return None
+    return [name for name in (one.decode() for one in reply[1:]) if not is_whole_of(name)]
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """What a partition has of limits that are shared by ``partitions``: it keeps what it ``held``, as control
+    lends by demand. Of a limit that ``others`` hold already it has nothing until it is lent some."""
+
+    partition: int = 0
+    partitions: int = 1
+    held: Mapping[str, str] = {}
+    others: Sequence[Mapping[str, str]] = ()
+    is_empty: bool = False
+    """It lost what it had, and others may have been lent that: it begins with nothing."""
+
+    def of(self, name: str, which: int, whole: int) -> int:
+        """Its share of a limit: of the number at place ``which`` of the limit's value."""
+        if self.partitions == 1:
+            return whole
+        if (share := _held_of(self.held, name, which, whole)) is not None:
+            return share
+        if self.is_empty or any(_held_of(one, name, which, whole) is not None for one in self.others):
+            return 0
+        return first_share(whole, self.partition, self.partitions)
+
+    def equal(self, whole: int) -> int:
+        """The same of what nobody lends."""
+        return part_of_limit(whole, self.partition, self.partitions)
+
+
+def _held_of(held: Mapping[str, str], name: str, which: int, whole: int) -> int | None:
+    """The share that is held of so much; None: none."""
+    share = number_of(held.get(name, ""), which)
+    wholes = held.get(whole_of(name))
+    known = share if wholes is None else number_of(wholes, which)
+    return share if known == whole else None
 
 
 def limits_of(
-    controls: Iterable[FlowControl], strikes: Iterable[Strike], partition: int, partitions: int
+    controls: Iterable[FlowControl], strikes: Iterable[Strike], shares: Shares
 ) -> dict[str, tuple[str, dict[str, Any]]]:
     """All that the hash ``limits`` of a partition should hold: name -> value, and the settings behind it."""
     wanted: dict[str, tuple[str, dict[str, Any]]] = {}
     for control in controls:
         settings = msgspec.to_builtins(control)
-        for name, value in values_of(control, partition, partitions).items():
+        for name, value in values_of(control, shares).items():
             wanted[name] = (value, settings)
     for name, value in _strikes_by_program(strikes).items():
         wanted[name] = (_encode(value).decode(), {"strikes": msgspec.to_builtins(value)})
@@ -101,33 +147,33 @@ def limits_of(
 
 
 def part_of_limit(limit: int, partition: int, partitions: int) -> int:
-    """What a partition may use of a limit; at least 1, so that nothing waits for ever. Fewer than there are
-    partitions cannot be had: the API refuses such a limit, and a row that says so is told
+    """What a partition may use of a limit that is not lent; at least 1, so that nothing waits for ever. Fewer
+    than there are partitions cannot be had: the API refuses such a limit, and a row that says so is told
     (``model/flow_control.py``, ``problems_of_share``)."""
     return max(1, limit // partitions + (partition < limit % partitions))
 
 
-def values_of(control: FlowControl, partition: int, partitions: int) -> dict[str, str]:
+def values_of(control: FlowControl, shares: Shares = Shares()) -> dict[str, str]:  # noqa: B008 # it is frozen
     """The fields of the hash ``limits`` that a row stands for, see ``lua/lib/limits.lua``."""
-
-    def part(limit: int) -> int:
-        return part_of_limit(limit, partition, partitions)
-
     scope, name = control.scope, control.name
     values: dict[str, str] = {}
     if control.max_running is not None or control.rate is not None or control.is_paused:
-        values[limit_of(scope, name)] = LimitValue(
-            most=None if control.max_running is None else part(control.max_running),
-            rate=None if control.rate is None else part(control.rate),
-            period_ms=None if control.rate is None else round(control.rate_period_seconds * 1000),
+        limit, most, rate = limit_of(scope, name), control.max_running, control.rate
+        values[limit] = LimitValue(
+            most=None if most is None else shares.of(limit, 1, most),
+            rate=None if rate is None else shares.of(limit, 2, rate),
+            period_ms=None if rate is None else round(control.rate_period_seconds * 1000),
             is_paused=control.is_paused,
         ).text()
     if control.max_per_key is not None:
-        values[limit_per_key(scope, name)] = str(part(control.max_per_key))
+        values[limit_per_key(scope, name)] = str(shares.equal(control.max_per_key))
     if control.max_flows is not None:
-        most_flows, choice = part(control.max_flows), control.at_max_flows
-        value = flows_value(most_flows, choice, counts_suspended=control.count_suspended)
-        values[limit_of_flows(name)] = value
+        limit, choice, most = limit_of_flows(name), control.at_max_flows, control.max_flows
+        share = shares.of(limit, 1, most) if choice == "queue" else shares.equal(most)
+        values[limit] = flows_value(share, choice, counts_suspended=control.count_suspended)
+    if shares.partitions > 1:
+        for limit, wholes in lent_of(control).items():
+            values[whole_of(limit)] = wholes_text(wholes)
     if control.weight is not None:
         values[weight_of(name)] = str(max(1, round(STRIDE / control.weight)))
     return values

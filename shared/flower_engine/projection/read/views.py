@@ -141,7 +141,7 @@ class ScopePaused(View, tag="scopePaused", tag_field="reason"):
 
 class LimitReached(View, tag="limit", tag_field="reason"):
     """A limit is reached: ``running`` of ``most`` units; ``key``: of this key alone. ``held_by``: flows that
-    use it, at most ten."""
+    use it, at most ten. ``whole``: the limit, where ``most`` is but the share of this flow's partition."""
 
     scope: str
     name: str
@@ -149,16 +149,19 @@ class LimitReached(View, tag="limit", tag_field="reason"):
     running: int
     most: int
     held_by: list[str] = []
+    whole: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class RateReached(View, tag="rate", tag_field="reason"):
-    """``rate`` tasks have started within ``period_seconds``; the next may from ``until_ts`` on."""
+    """``rate`` tasks have started within ``period_seconds``; the next may from ``until_ts`` on. ``whole``:
+    the rate, where ``rate`` is but the share of this flow's partition."""
 
     scope: str
     name: str
     rate: int
     period_seconds: float
     until_ts: "Moment"
+    whole: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Behind(View, tag="behind", tag_field="reason"):
@@ -169,11 +172,13 @@ class Behind(View, tag="behind", tag_field="reason"):
 
 
 class NoPlace(View, tag="noPlace", tag_field="reason"):
-    """Its flow waits until fewer than ``most`` flows of its workflow are under way; ``ahead`` come first."""
+    """Its flow waits until fewer than ``most`` flows of its workflow are under way; ``ahead`` come first.
+    ``whole``: the limit, where ``most`` is but the share of this flow's partition."""
 
     under_way: int
     most: int
     ahead: int
+    whole: int | msgspec.UnsetType = msgspec.UNSET
 
 
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore"]

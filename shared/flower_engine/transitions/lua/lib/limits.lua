@@ -3,6 +3,8 @@
 --   wk:<workflow> | pk:<program>                 units at once for each key: wk:<workflow>/<key>
 --   f:<workflow>  "<flows at once> <queue | reject | cancel_oldest | skip> <count suspended ones: 0 | 1>"
 --   v:<workflow>  its stride, STRIDE / weight       x:<program>  its strikes (see strikes.lua)
+--   t:<any of these>  where there are several partitions, and the numbers of the limit are this one's shares,
+--                 which may be 0: what they are shares of, "<units or flows> <starts>"; no script reads it
 -- Of a map "m:<most>[t].<flow>.<map>" limits the items that run at once ("-": it does not); its name says it
 -- all. With "t" no item starts while the map is held because too many were given up.
 -- "running" counts by name what runs, in units; it moves together with leases. rate:<name> says when what
@@ -102,7 +104,7 @@ local function room_in(limit, units)
   end
   local room = math.huge
   if limit.max then
-    local most_units = math.min(units, limit.max) -- too heavy ones run alone
+    local most_units = math.max(1, math.min(units, limit.max)) -- too heavy ones run alone
     room = math.max(0, floor((limit.max - limit.used) / most_units))
   end
   if limit.rate and room > 0 then

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- control: sets limits, pauses, weights and strikes as the table of flow control says.
--- needs: base, boards, commit, engine_time, events, flow_control, flow_fields, freed, keys, lanes, limits
--- needs: places
+-- needs: base, engine_time, events, flow_control, flow_fields, keys, lanes, let_in, limits
 --
 -- Guarantees: each change acts together with its event; what runs under a limit that is new is counted.
 --   Nothing is taken from a caller that read the table before somebody else changed something here. Safe to
 --   send twice.
 -- ARGV: generation, the token that the caller found before it read the table ("": none), a new one, whether
 --   to set that even if nothing changes (1 or 0), for each name: name, value ("": none), the change as JSON
---   ({"name":...,"settings":...,"by":...}); all that the table says, and the names that it knows no more
+--   ({"name":...,"settings":...,"by":...}, "": it is nothing that the table says, so no event tells of it);
+--   all that the table says, and the names that it knows no more
 -- Reply: {"ok", names that changed...}, {"moved"} or {"lost"}. Cost: linear in names, in what runs
 --   where a limit is new, and in the boards of limits that changed; never in what waits.
 local generation, token, new_token, must_sign = unpack(ARGV, 1, 4)
@@ -59,7 +59,9 @@ for index = 5, #ARGV, 3 do
         end
       end
     end
-    append('{"type":"control.changed","at":' .. now .. ',' .. sub(ARGV[index + 2], 2))
+    if ARGV[index + 2] ~= '' then
+      append('{"type":"control.changed","at":' .. now .. ',' .. sub(ARGV[index + 2], 2))
+    end
     changed[#changed + 1] = name
   end
 end
@@ -72,33 +74,5 @@ end
 if next(new) then
   recount(new)
 end
-local is_changed, resumed = {}, {}
-for _, name in ipairs(changed) do
-  is_changed[name] = true
-  local workflow = match(name, '^f:(.*)$')
-  if workflow then
-    admit(workflow)
-  elseif name == 'g' then
-    resumed = call('SMEMBERS', queues_key())
-  elseif sub(name, 1, 2) == 'q:' then
-    resumed[#resumed + 1] = sub(name, 3)
-  end
-end
-local boards = call('HGETALL', boards_key())
-for index = 1, #boards, 2 do
-  local board = boards[index]
-  if is_changed[match(board, '^|([^/]*)')] then
-    for queue in string.gmatch(boards[index + 1], '[^,]+') do
-      call('ZREM', reopen_key(queue), board)
-      if has_room(sub(board, 2), 1) then
-        open_board(queue, board)
-        ring_board(queue, board)
-      end
-    end
-  end
-end
-commit()
-for _, queue in ipairs(resumed) do
-  ring_board(queue, '')
-end
+let_in(changed)
 return { 'ok', unpack(changed, 1, math.min(#changed, CHUNK)) }
