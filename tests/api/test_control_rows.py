@@ -176,15 +176,9 @@ async def test_a_watcher_brings_what_stands_after_postgres_went_back(own_api: Ru
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {"maxRunning": 1},
-        {"maxFlows": 1},
-        {"limitBy": "x", "maxPerKey": 1},
-        {"rate": 1},
-    ],
+    "settings", [{"maxFlows": 1, "atMaxFlows": "reject"}, {"limitBy": "x", "maxPerKey": 1}]
 )
-async def test_a_limit_below_the_number_of_partitions_is_refused_or_told(
+async def test_a_limit_that_is_not_lent_and_below_the_number_of_partitions_is_refused_or_told(
     start_api: Callable[..., RunningApi], settings: dict[str, Any]
 ) -> None:
     api = start_api(partitions=2)
@@ -193,6 +187,17 @@ async def test_a_limit_below_the_number_of_partitions_is_refused_or_told(
     assert "fewer than there are partitions (2)" in details(refused)[0]
     put(api, "workflow/w", **{name: 2 if value == 1 else value for name, value in settings.items()})
     assert "problem" not in api.client.get("/limits").json()["limits"][0]
-    api.sql("UPDATE ms_flow_control SET max_running = 1")
+    api.sql("UPDATE ms_flow_control SET limit_by = 'x', max_per_key = 1")
     (row,) = api.client.get("/limits").json()["limits"]
-    assert row["problem"].startswith("max_running is 1, fewer than there are partitions (2)")
+    assert row["problem"].startswith("max_per_key is 1, fewer than there are partitions (2)")
+
+
+@pytest.mark.parametrize("settings", [{"maxRunning": 1}, {"maxFlows": 1}, {"rate": 1}])
+async def test_a_limit_that_is_lent_may_be_below_the_number_of_partitions_and_its_shares_are_shown(
+    start_api: Callable[..., RunningApi], settings: dict[str, Any]
+) -> None:
+    api = start_api(partitions=2)
+    put(api, "workflow/w", **settings)
+    (row,) = api.client.get("/limits").json()["limits"]
+    assert "problem" not in row
+    assert row["shares"] == {next(iter(settings)): {"0": 1, "1": 0}}
