@@ -1,12 +1,17 @@
 """The commands of flow control: what they set, what they say, and their exit codes."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from api.serving import RunningApi
 from cli.flower_command import Flower
+from flower_api.routes.limits import LimitBody, LimitView
+from flower_cli.commands.flow_control import TOLD_OF_LIMITS
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +38,15 @@ def test_a_limit_changes_what_it_names_and_nothing_else(flower: Flower) -> None:
     flower("limit", "program", "Http", "--off")
     assert limits(flower) == []
     assert "nothing is limited" in flower("limits").stdout
+
+
+def test_what_is_told_of_a_limit_beside_its_settings_is_known_to_whoever_sends_them_back() -> None:
+    settings = {field.alias or name for name, field in LimitBody.model_fields.items()}
+    told = {field.encode_name for field in msgspec.structs.fields(LimitView)} - settings
+    assert told == set(TOLD_OF_LIMITS)
+    dashboard = Path(__file__).parents[2] / "dashboard/src/limits/limit-types.ts"
+    (sent_back,) = re.findall(r"const \{ (.*), \.\.\.settings \} = limit;", dashboard.read_text())
+    assert {name.split(":")[0].strip() for name in sent_back.split(",")} == told
 
 
 @pytest.mark.parametrize(

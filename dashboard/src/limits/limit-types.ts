@@ -16,6 +16,7 @@ export interface LimitView {
   reason: string;
   changedBy: string;
   problem?: string;
+  shares?: Record<string, Record<string, number>>;
 }
 
 export interface LimitUse {
@@ -36,6 +37,6 @@ export interface Strike {
 
 /** The settings of a limit as they may be sent back. */
 export function settingsOf(limit: LimitView): Record<string, unknown> {
-  const { scope: _scope, name: _name, changedBy: _by, problem: _problem, ...settings } = limit;
+  const { scope: _scope, name: _name, changedBy: _by, problem: _problem, shares: _shares, ...settings } = limit;
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null && value !== ""));
 }

@@ -21,6 +21,9 @@ Scope = Literal["global", "queue", "workflow", "program"]
 ScopeArgument = Annotated[Scope, typer.Argument(help="What it is about.")]
 NameArgument = Annotated[str, typer.Argument(help="Its name; none for global.")]
 
+TOLD_OF_LIMITS = ("scope", "name", "changedBy", "problem", "shares")
+"""What the API tells of a limit beside its settings: it is not sent back."""
+
 
 def add_to(app: typer.Typer) -> None:
     for command in (limits, limit, hold, release, strike, strikes, unstrike):
@@ -195,7 +198,7 @@ def _change(api: Api, scope: Scope, name: str, changes: dict[str, Any]) -> bytes
     body: dict[str, Any] = {}
     for row in api.read("/limits")["limits"]:
         if (row["scope"], row["name"]) == (scope, name):
-            body = {key: row[key] for key in row if key not in ("scope", "name", "changedBy", "problem")}
+            body = {key: row[key] for key in row if key not in TOLD_OF_LIMITS}
     return api.put(path, body | changes)
 
 
