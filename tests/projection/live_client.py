@@ -10,7 +10,7 @@ COLUMNS = [
     *("task", "status", "open", "attempt", "lost", "failures"),
     *("startedMs", "finishedMs", "suspendedMs", "retryMs"),
     *("worker", "error", "message", "fraction", "note", "ignoredBy", "ignoreReason", "priority"),
-    *("endedAs", "givesUpMs", "awaiting", "untilMs", "answered"),
+    *("endedAs", "givesUpMs", "awaiting", "untilMs", "answered", "againMs", "round"),
 ]
 
 
@@ -65,6 +65,8 @@ def expected_task(task: TaskView) -> dict[str, Any]:
         "awaiting": task.awaiting and task.awaiting.kind,
         "untilMs": task.awaiting and task.awaiting.until and ms_of(task.awaiting.until),
         "answered": len(task.awaiting.answered_by) if task.awaiting else 0,
+        "againMs": task.again_ts and ms_of(task.again_ts),
+        "round": task.round or 0,
     }
 
 

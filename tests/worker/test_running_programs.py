@@ -82,6 +82,7 @@ async def test_a_program_and_its_helpers_are_told_what_they_run_for(
         "flow": flow,
         "task": 1,
         "attempt": 1,
+        "round": 0,
         "workflow": "nightly",
         "task_seq": 7,
         "program": f"{asks}_{kind}",
