@@ -137,12 +137,13 @@ class PartitionSharesLoop:
 
     async def leave(self) -> None:
         """The others share what it had."""
-        connection = self._connection
-        if connection is not None:
-            with contextlib.suppress(*STORE_ERRORS):  # then its time runs out
-                async with asyncio.timeout(_LEAVE_SECONDS):
-                    await leave_members(connection, self.name)
-        await self._close()
+        try:
+            if self._connection is not None:
+                with contextlib.suppress(*STORE_ERRORS):  # then its time runs out
+                    async with asyncio.timeout(_LEAVE_SECONDS):
+                        await leave_members(self._connection, self.name)
+        finally:  # also where it is cancelled twice
+            await self._close()
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -179,9 +179,9 @@ async def test_a_projector_waits_while_postgres_takes_no_writes_and_goes_on(
         try:
             admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             admin.execute("SELECT pg_reload_conf()")
-            await send(client, "XADD", "{flower:0}:log", "*", "e", '{"type":"control.changed","at":1}')
 
-            async def is_away() -> bool:
+            async def is_away() -> bool:  # sessions read their settings again when they come to it
+                await send(client, "XADD", "{flower:0}:log", "*", "e", '{"type":"control.changed","at":1}')
                 await loop.rounds.step()
                 return loop.rounds.is_failing
 

@@ -108,14 +108,16 @@ class Connection(AsyncConnection[TupleRow]):
             statement = ask.format(SQL("pg_try_advisory_lock"), SQL(space), Literal(number))
             return await (await self.execute(statement)).fetchone() == (True,)
         holder = self._locks.pop((space, number), None)
+        is_new = holder is None
         if holder is None:
             conninfo, named = self._again
             holder = await Connection.connect(conninfo, **named)
-            await holder._begin()
-            statement = ask.format(SQL("pg_try_advisory_xact_lock"), SQL(space), Literal(number))
-        else:
-            statement = SQL("SELECT true")  # and if the holder was lost, it is said here
         try:
+            if is_new:
+                await holder._begin()
+                statement = ask.format(SQL("pg_try_advisory_xact_lock"), SQL(space), Literal(number))
+            else:
+                statement = SQL("SELECT true")  # and if the holder was lost, it is said here
             has_it = await (await holder.execute(statement)).fetchone() == (True,)
             if has_it:
                 self._locks[space, number] = holder
