@@ -1,5 +1,6 @@
 """The site can be laid out: links have their pages, diagrams their pictures, pages their chapters."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from website.navigation import chapters
 from website.pages import LinkError, Site
 from website.python_reference import python_pages
 
+ROOT = Path(__file__).parents[2]
 SITE = Site()
 SITE.add_pages()
 
@@ -39,6 +41,24 @@ def test_links_lead_from_page_to_page() -> None:
         SITE.page("docs/tutorial.md", "[f](nowhere.md)")
     with pytest.raises(LinkError, match="make diagrams"):
         SITE.page("docs/tutorial.md", "```mermaid\nflowchart LR\n```\n")
+
+
+def test_links_to_a_part_of_a_page_name_one_that_it_has() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    assert len(pages) > 100
+    lost: list[str] = []
+    for page in pages:
+        for place, part in re.findall(r"\]\(([^()#\s]*)#([^()\s]+)\)", page.read_text()):
+            there = (page.parent / place).resolve() if place else page
+            if there.suffix == ".md" and part not in _parts(there.read_text()):
+                lost.append(f"{page.relative_to(ROOT)}: {place}#{part}")
+    assert lost == []
+
+
+def _parts(text: str) -> set[str]:
+    """The names of a page's headings, as they are in links."""
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
 
 
 def test_lists_are_lists_on_the_site_and_code_is_left_alone() -> None:
