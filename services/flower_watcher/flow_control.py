@@ -44,9 +44,8 @@ class ControlLoop:
         self._client = client
         self._partitions = partitions
         self._url = database_url
-        self._held: tuple[int, int, dict[int, str]] | None = (
-            None  # what both sides were when they were made alike
-        )
+        # What both sides were when they were made alike.
+        self._held: tuple[int, int, dict[int, str]] | None = None
         self._controls: Sequence[FlowControl] = ()
         self._clock = clock
         self._lend_at = 0.0
@@ -92,9 +91,10 @@ class ControlLoop:
             there = list(self._partitions)
             found = await from_each(self._client, there, read, seconds=_TOKEN_SECONDS)
             here = [one for one in there if one.number in found.found]
-            if here and (version, count, found.found) == self._held:
+            if not here:
+                return []
+            if (version, count, found.found) == self._held:
                 await self._lend(connection, here, count)
-            if not here or (version, count, found.found) == self._held:
                 return []
             brought = await try_to_bring_control(self._client, connection, here)
         if brought is None:  # somebody else is at it: look again

@@ -13,9 +13,9 @@ from flower_engine.projection import database
 from flower_engine.projection.database import Connection, Pool
 from flower_engine.projection.definitions.flow_control_rows import put_control
 from flower_engine.projection.write.projected_positions import read_positions
+from flower_engine.runtime.adding_partitions import add_partitions
 from flower_engine.runtime.flow_control_sync import try_to_bring_control
 from flower_engine.runtime.gap_bridge import bridge_gaps
-from flower_engine.runtime.growing import add_partitions
 from flower_engine.runtime.growth import Growth
 from flower_engine.runtime.installation import check_installation, ensure_installation, open_partitions
 from flower_engine.runtime.loss_recovery import recover_lost

@@ -15,8 +15,8 @@ from flower_engine.projection.database import Connection
 from flower_engine.projection.definitions.flow_control_rows import put_control, read_controls
 from flower_engine.projection.write.projected_positions import read_positions
 from flower_engine.runtime import lending
+from flower_engine.runtime.adding_partitions import add_partitions
 from flower_engine.runtime.flow_control_sync import try_to_bring_control
-from flower_engine.runtime.growing import add_partitions
 from flower_engine.runtime.lending import Lending, overdrawn
 from flower_engine.runtime.loss_recovery import recover_lost
 from flower_engine.runtime.settings import Settings

@@ -68,7 +68,7 @@ async def _partitions(settings: "Settings", add: int | None, as_json: bool) -> N
 async def _add(client: "AsyncRedis", connection: "Connection", more: int, as_json: bool) -> None:
     from flower_cli.console import out
     from flower_engine.projection.maintain.migrations import refuse_newer_tables
-    from flower_engine.runtime.growing import add_partitions
+    from flower_engine.runtime.adding_partitions import add_partitions
 
     await refuse_newer_tables(connection)
     made = await add_partitions(client, connection, more)
