@@ -1,6 +1,7 @@
 """Fixtures that every test may use: one private Valkey and Postgres for the whole session."""
 
 import gc
+import logging
 import os
 import signal
 import tempfile
@@ -45,6 +46,17 @@ def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test gives as a password or token ("any", "wrong") is no secret in the texts of the next one."""
     monkeypatch.setattr(secrets._known, "_values", secrets._known._values)  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(secrets._known, "pattern", secrets._known.pattern)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command that a test runs in its own process sets logging up on a stream that ends with the test: the next
+    test's programs would write into a closed one, and find that in their own output."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
