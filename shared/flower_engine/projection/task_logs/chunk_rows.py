@@ -10,6 +10,7 @@ from flower_engine.crash_points import crash_point
 from flower_engine.projection import binary_fields
 from flower_engine.projection.archive.archive_days import DAY_MS, Days
 from flower_engine.projection.binary_fields import NULL
+from flower_engine.projection.copying import copy_into
 from flower_engine.projection.database import Connection
 from flower_engine.task_logs.arrivals import ArrivedChunk
 
@@ -91,8 +92,7 @@ class ChunkWriter:
             if row != (True,) or (await connection.execute(_MOVE, values)).rowcount != 1:
                 return False
             if data:
-                async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                    await copy.write(data)
+                await copy_into(connection, _COPY, data)
             crash_point("task_log.written")
         crash_point("task_log.committed")
         return True

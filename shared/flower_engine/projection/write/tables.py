@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import LiteralString
 
+from flower_engine.projection.copying import copy_into
 from flower_engine.projection.database import Connection, Packed
 from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.flow_rows import COPY_FLOWS, UPDATE_FLOWS, changed_flows, new_flows
@@ -46,12 +47,6 @@ async def write_changes(
     await _update(connection, aimed(UPDATE_BODIES, target), changed_bodies(flows))
     await _update(connection, aimed(UPDATE_TASKS, target), changed_tasks(flows))
     await _update(connection, aimed(UPDATE_FLOWS, target), changed_flows(flows))
-
-
-async def copy_into(connection: Connection, statement: LiteralString, data: bytes) -> None:
-    """Runs a COPY FROM STDIN with this data."""
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        await copy.write(data)
 
 
 async def _update(connection: Connection, statement: LiteralString, parameters: Sequence[Packed]) -> None:

@@ -18,12 +18,13 @@ from flower_engine.projection.archive.archive_days import DAY_MS, Days
 from flower_engine.projection.archive.archived_events import COPY_EVENTS
 from flower_engine.projection.archive.refused_events import flow_and_type
 from flower_engine.projection.blobs.uses import add_uses
+from flower_engine.projection.copying import copy_into
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch, make_refused_batch
 from flower_engine.projection.write.flow_changes import FlowChange
 from flower_engine.projection.write.projected_positions import Projected, move_position
 from flower_engine.projection.write.slot_rows import write_schedules
-from flower_engine.projection.write.tables import BY_KEY, copy_into, write_changes
+from flower_engine.projection.write.tables import BY_KEY, write_changes
 from flower_engine.store_faults import is_refusal
 
 _log = logging.getLogger(__name__)
