@@ -50,8 +50,8 @@ def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
-    """A command that a test runs in its own process sets logging up on a stream that ends with the test: the next
-    test's programs would write into a closed one, and find that in their own output."""
+    """A service that a test runs in its own process sets logging up on a stream that ends with the test: the
+    next test's programs would write into a closed one, and find that in their own output."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
