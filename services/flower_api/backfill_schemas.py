@@ -10,7 +10,7 @@ from flower_api.request_times import TimeText
 from flower_api.schemas import UUID_PATTERN, Reason, RequestBody
 from flower_engine.flows.backfills import LOWEST_PRIORITY, MAX_AT_ONCE, Backfill
 from flower_engine.projection.definitions.backfill_rows import BackfillSlot, Which
-from flower_engine.projection.read.views import Moment, View
+from flower_engine.projection.read.view_fields import Moment, View
 
 
 class BackfillBody(RequestBody):

@@ -12,7 +12,7 @@ from flower_engine.hooks.hook import MAX_LATE_SECONDS, MAX_TARGET, Hook, HookKin
 from flower_engine.hooks.hook import NAME_PATTERN as HOOK_PATTERN
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.projection.hooks.deliveries import Delivery, DeliveryState
-from flower_engine.projection.read.views import Moment, View
+from flower_engine.projection.read.view_fields import Moment, View
 
 _NAMES: dict[str, Any] = {
     "alias": "hook", "min_length": 1, "max_length": MAX_NAME_LENGTH, "description": "The hook's name.",

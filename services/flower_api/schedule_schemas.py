@@ -13,7 +13,7 @@ from flower_engine.errors import ScheduleError
 from flower_engine.flows.schedule_states import ScheduleState, State
 from flower_engine.model.task_spec import MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY
 from flower_engine.projection.read.schedule_slots import SlotFate
-from flower_engine.projection.read.views import Moment, View, moment
+from flower_engine.projection.read.view_fields import Moment, View, moment
 from flower_engine.schedules.schedule import CatchUp, Overlap, Schedule
 from flower_engine.schedules.schedule_document import ScheduleDocument, fault_of, schedule_of
 from flower_engine.schedules.schedule_problems import MAX_CATCH_UP, MAX_FAILURES

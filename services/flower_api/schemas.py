@@ -22,8 +22,10 @@ from flower_engine.model.task_spec import (
 )
 from flower_engine.model.workflow_document import WorkflowDocument
 from flower_engine.projection.definitions.version_rows import KeptVersion
+from flower_engine.projection.read.event_views import EventView
 from flower_engine.projection.read.failed_tasks import FailedEntry
-from flower_engine.projection.read.views import EventView, FlowSummary, Moment, View
+from flower_engine.projection.read.view_fields import Moment, View
+from flower_engine.projection.read.views import FlowSummary
 from flower_engine.traces.traceparent import (
     MOST_TRACEPARENT,
     NO_TRACEPARENT_PATTERN,

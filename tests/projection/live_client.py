@@ -4,7 +4,8 @@ from typing import Any
 
 from flower_engine.model.times import ms_of
 from flower_engine.projection.read.end_views import END_WORDS
-from flower_engine.projection.read.views import DependenciesOpen, FlowView, ItemsOpen, RuleOpen, TaskView
+from flower_engine.projection.read.views import FlowView, TaskView
+from flower_engine.projection.read.wait_views import DependenciesOpen, ItemsOpen, RuleOpen
 
 COLUMNS = [
     *("task", "status", "open", "attempt", "lost", "failures"),

@@ -15,7 +15,9 @@ from flower_engine.model.events import AnyEvent, TasksPassed, decode_event
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.flow_timeline import STAGES, TimelineMaker
 from flower_engine.model.fold import fold_one
-from flower_engine.projection.read.views import FlowView, moment, view_of_state
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.view_fields import moment
+from flower_engine.projection.read.views import FlowView
 from projection.live_client import LiveClient, assert_shows
 from projection.test_folding import tell
 

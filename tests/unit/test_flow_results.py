@@ -13,7 +13,8 @@ from flower_engine.model.definition import TaskDefinition, WorkflowDefinition, p
 from flower_engine.model.events import AnyEvent, FlowRegistered, TaskFinished, TaskIgnored, TaskStarted
 from flower_engine.model.fold import fold
 from flower_engine.model.workflow_versions import version_of
-from flower_engine.projection.read.views import FlowView, view_of_state
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.views import FlowView
 from flower_engine.runtime.clock import SystemClock
 
 FLOW = "018f3c5e-7a10-7000-8000-000000000001"

@@ -19,7 +19,8 @@ from flower_engine.model.events import FlowRegistered
 from flower_engine.model.field_types import SPEC_FIELDS
 from flower_engine.model.fold import fold
 from flower_engine.model.task_message import CARRIED, SnapshotMessage
-from flower_engine.projection.read.views import FlowView, TaskDetail, TaskView, view_of_state
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.views import FlowView, TaskDetail, TaskView
 from flower_engine.projection.task_columns import FLOW_COLUMNS_OF, NOT_IN_FLOWS, columns_of_field
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from flower_engine.flows.wait_words import in_words
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.status import Status
 from flower_engine.projection.read.end_views import END_WORDS, NotTaken
-from flower_engine.projection.read.views import FlowView, view_of_state
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.views import FlowView
 from projection.stories import Story
 
 F, W, S = Status.FINISH, Status.WAIT, Status.SUSPEND

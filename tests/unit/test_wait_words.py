@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from flower_engine.flows.wait_words import in_words
-from flower_engine.projection.read import views
-from flower_engine.projection.read.views import WaitReason
+from flower_engine.projection.read import view_fields, wait_views
+from flower_engine.projection.read.wait_views import WaitReason
 
 _SOME: dict[Any, Any] = {
     int | msgspec.UnsetType: 9,
@@ -18,8 +18,8 @@ _SOME: dict[Any, Any] = {
     bool: True,
     list[int]: [2, 3],
     list[str]: ["f", "g"],
-    views.Moment | None: datetime(2026, 1, 2, tzinfo=UTC),
-    views.Moment: datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC),
+    view_fields.Moment | None: datetime(2026, 1, 2, tzinfo=UTC),
+    view_fields.Moment: datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC),
 }
 
 
@@ -28,7 +28,7 @@ def _made(kind: type[Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", get_args(WaitReason), ids=lambda kind: kind.__name__)
-def test_every_reason_has_words(kind: type[views.View]) -> None:
+def test_every_reason_has_words(kind: type[view_fields.View]) -> None:
     said = in_words(_made(kind))
     assert said
     assert "None" not in said
@@ -36,6 +36,6 @@ def test_every_reason_has_words(kind: type[views.View]) -> None:
 
 def test_times_of_day_end_at_the_millisecond_and_whole_seconds_have_none() -> None:
     some = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
-    assert in_words(views.RetryAt(some)) == "retry at 03:04:05.600"
-    assert in_words(views.RetryAt(some.replace(microsecond=0))) == "retry at 03:04:05"
-    assert in_words(views.Delayed(some)) == "delayed until 2026-01-02 03:04:05 UTC"
+    assert in_words(wait_views.RetryAt(some)) == "retry at 03:04:05.600"
+    assert in_words(wait_views.RetryAt(some.replace(microsecond=0))) == "retry at 03:04:05"
+    assert in_words(wait_views.Delayed(some)) == "delayed until 2026-01-02 03:04:05 UTC"

@@ -16,7 +16,8 @@ from flower_engine.model.schedule_state import ScheduleState, fold_schedules
 from flower_engine.projection import database
 from flower_engine.projection.database import Connection
 from flower_engine.projection.read.queries import FlowFilter, list_flows, read_flow
-from flower_engine.projection.read.views import moment, view_of_state
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.view_fields import moment
 from flower_engine.projection.write.batch import make_batch
 from flower_engine.projection.write.projected_positions import Projected, add_positions
 from flower_engine.projection.write.writer import Writer

@@ -23,7 +23,7 @@ from flower_engine.flows.approvals import (
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.projection.read.asked_approvals import ApprovalCursor
-from flower_engine.projection.read.views import View
+from flower_engine.projection.read.view_fields import View
 from flower_engine.runtime.api_tokens import ApiToken
 
 

@@ -15,7 +15,7 @@ from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.projection.read.acts import EVENTS, GROUPS, Act, ActCursor, ActFilter, list_acts
-from flower_engine.projection.read.views import View
+from flower_engine.projection.read.view_fields import View
 
 _MOST = 2**53
 

@@ -26,7 +26,7 @@ from flower_engine.model.definition_differences import Difference
 from flower_engine.model.rule_warnings import warnings_of_rules
 from flower_engine.projection.definitions.deploy_rows import Action, PlannedChange
 from flower_engine.projection.definitions.deploy_schedule_rows import PlannedSchedule
-from flower_engine.projection.read.views import Moment, View
+from flower_engine.projection.read.view_fields import Moment, View
 from flower_engine.runtime.api_tokens import ApiToken
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.schedule_document import schedule_of

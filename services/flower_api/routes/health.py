@@ -15,7 +15,7 @@ from flower_engine.flows.unknown_names import Names
 from flower_engine.log.client import one_server, send
 from flower_engine.log.each_partition import from_all, from_each
 from flower_engine.log.partition import Meta, Partition, read_meta
-from flower_engine.projection.read.views import moment
+from flower_engine.projection.read.view_fields import moment
 from flower_engine.runtime.redis_loss import why_not
 from flower_engine.runtime.work_done import work_done_here
 from flower_engine.store_faults import words_of

@@ -16,7 +16,7 @@ from flower_engine.model.near_names import nearest_in_words
 from flower_engine.model.quoting import short
 from flower_engine.model.task_spec import MAX_NAME_LENGTH
 from flower_engine.programs.published_program import SeenProgram
-from flower_engine.projection.read.views import Moment, moment
+from flower_engine.projection.read.view_fields import Moment, moment
 
 _MOST_WORKERS = 20  # of a version, that are named
 Limit = Annotated[int, Query(ge=1, le=1_000)]

@@ -13,7 +13,7 @@ from flower_engine.insight.queue_demand import QueueDemand, read_demand
 from flower_engine.log.each_partition import from_all
 from flower_engine.log.partition import Partition
 from flower_engine.projection.read.gauges_query import longest_ready_ms
-from flower_engine.projection.read.views import View
+from flower_engine.projection.read.view_fields import View
 from flower_engine.store_faults import STORE_ERRORS
 
 _POSTGRES_SECONDS = 2.0  # who scales waits for 3 s, mostly

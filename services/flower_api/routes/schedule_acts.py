@@ -25,7 +25,7 @@ from flower_engine.flows.moments import time_of
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.schedules import Pause, find_schedule, set_pause, trigger
 from flower_engine.model.times import ms_of
-from flower_engine.projection.read.views import moment
+from flower_engine.projection.read.view_fields import moment
 from flower_engine.schedules.preview import preview
 from flower_engine.schedules.schedule import Schedule
 from flower_engine.schedules.schedule_document import fault_of

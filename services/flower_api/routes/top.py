@@ -15,7 +15,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.boards import limit_of_board, program_of_board
 from flower_engine.model.lanes import program_of_lane
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
-from flower_engine.projection.read.views import View
+from flower_engine.projection.read.view_fields import View
 
 _MOST_LANES = 100
 

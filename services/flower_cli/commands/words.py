@@ -12,7 +12,7 @@ from flower_engine.flows.wait_words import in_words
 from flower_engine.model.decision_tasks import condition_in_words
 from flower_engine.model.noun_counts import counted
 from flower_engine.projection.read.end_views import NotTaken
-from flower_engine.projection.read.views import WaitReason
+from flower_engine.projection.read.wait_views import WaitReason
 
 COLOURS = {"Wait": "dim", "Running": "yellow", "Finish": "green", "Suspend": "red", "Ignore": "blue"}
 _MARKS = {"Wait": "·", "Running": "▶", "Finish": "✔", "Suspend": "✘", "Ignore": "⤼"}

@@ -12,7 +12,8 @@ from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit
 from flower_engine.projection.definitions.flow_control_rows import read_controls
 from flower_engine.projection.definitions.known_names import defined_queues
 from flower_engine.projection.read.queries import read_flow
-from flower_engine.projection.read.views import FlowView, TaskView, moment
+from flower_engine.projection.read.view_fields import moment
+from flower_engine.projection.read.views import FlowView, TaskView
 
 _MOST_READ = 5  # flows of which it is looked up since when their task is ready
 _MOST_SAID = 10

@@ -30,7 +30,8 @@ from flower_engine.projection.read.asked_approvals import (
     list_asked,
     results_of,
 )
-from flower_engine.projection.read.views import FlowView, Moment, TaskView, View, moment
+from flower_engine.projection.read.view_fields import Moment, View, moment
+from flower_engine.projection.read.views import FlowView, TaskView
 
 _MOST_LOOKED_AT = 5_000
 _TEXTS = ("title", "text")

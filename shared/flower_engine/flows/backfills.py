@@ -33,7 +33,7 @@ from flower_engine.projection.definitions.backfill_rows import (
 )
 from flower_engine.projection.definitions.schedule_rows import ScheduleRow
 from flower_engine.projection.read.schedule_slots import ScheduleProgress, read_progress
-from flower_engine.projection.read.views import moment
+from flower_engine.projection.read.view_fields import moment
 from flower_engine.schedules.schedule_document import fault_of
 from flower_engine.schedules.slots import slots_after
 

@@ -19,7 +19,7 @@ from flower_engine.model.schema_paths import missing_in
 from flower_engine.model.wait_parameters import MAP
 from flower_engine.programs.signature import Signature
 from flower_engine.programs.value_faults import faults_of_value
-from flower_engine.projection.read.views import moment
+from flower_engine.projection.read.view_fields import moment
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 2.0

@@ -13,7 +13,8 @@ from flower_engine.flows.history import find_flow
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.model.status import Status
 from flower_engine.projection.read.standings import Standing, read_moved, read_standings
-from flower_engine.projection.read.views import DependenciesOpen, FlowView, RuleOpen
+from flower_engine.projection.read.views import FlowView
+from flower_engine.projection.read.wait_views import DependenciesOpen, RuleOpen
 from flower_engine.runtime.backoff import SteadyBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop

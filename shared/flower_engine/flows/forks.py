@@ -21,7 +21,7 @@ from flower_engine.model.definition import Keying, PlannedTask, with_parameters
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.item_states import of_fork, without_item_tasks
 from flower_engine.model.status import Status
-from flower_engine.projection.read.views import View
+from flower_engine.projection.read.view_fields import View
 from flower_engine.transitions.register_transition import FlowPlan
 
 

@@ -36,7 +36,10 @@ from flower_engine.model.status import Status
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import FAULTS, events_of, state_of, told
 from flower_engine.projection.archive.refused_events import UNREADABLE
-from flower_engine.projection.read.views import AttemptView, EventView, FlowView, TaskDetail, view_of_state
+from flower_engine.projection.read.attempt_views import AttemptView
+from flower_engine.projection.read.event_views import EventView
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.views import FlowView, TaskDetail
 from flower_engine.transitions.worker_transitions import live_workers
 
 _MOST_EVENTS = 200_000  # of the log, read to find one flow

@@ -24,7 +24,7 @@ from flower_engine.projection.definitions.signal_rows import (
     is_still_kept,
     note_taken,
 )
-from flower_engine.projection.read.views import moment
+from flower_engine.projection.read.view_fields import moment
 from flower_engine.transitions.wait_transitions import Sent
 
 

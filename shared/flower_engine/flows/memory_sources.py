@@ -17,7 +17,10 @@ from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import read_event, state_of
 from flower_engine.projection.definitions.definition_rows import check_definition
 from flower_engine.projection.definitions.version_rows import KeptVersion
-from flower_engine.projection.read.views import EventView, FlowView, moment, view_of_state
+from flower_engine.projection.read.event_views import EventView
+from flower_engine.projection.read.state_views import view_of_state
+from flower_engine.projection.read.view_fields import moment
+from flower_engine.projection.read.views import FlowView
 from flower_engine.runtime.clock import Clock
 
 

@@ -18,7 +18,8 @@ from flower_engine.model.positions import as_numbers
 from flower_engine.model.times import ms_of, nearest
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.archive.histories import events_of, fold_events, read_event, state_of
-from flower_engine.projection.read.views import FlowView, TaskDetail, moment
+from flower_engine.projection.read.view_fields import moment
+from flower_engine.projection.read.views import FlowView, TaskDetail
 
 
 async def find_flow_at(stores: Stores, flow_id: str, at: str) -> FlowView:

@@ -37,6 +37,7 @@ from flower_engine.projection.definitions.version_rows import (
 )
 from flower_engine.projection.maintain.gaps import lost_end_of
 from flower_engine.projection.maintain.pruning import is_being_pruned
+from flower_engine.projection.read.event_views import EventView
 from flower_engine.projection.read.queries import (
     find_by_keys,
     find_by_prefix,
@@ -45,7 +46,7 @@ from flower_engine.projection.read.queries import (
     read_flow,
     read_position,
 )
-from flower_engine.projection.read.views import EventView, FlowView
+from flower_engine.projection.read.views import FlowView
 from flower_engine.projection.write.projected_versions import versions_of
 
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]

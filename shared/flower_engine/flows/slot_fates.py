@@ -17,7 +17,7 @@ from flower_engine.projection.read.schedule_slots import (
     read_progress,
     uid_of_past,
 )
-from flower_engine.projection.read.views import moment
+from flower_engine.projection.read.view_fields import moment
 from flower_engine.schedules.slots import next_slot, previous_slot, slots_after
 
 _REASONS = {

@@ -13,7 +13,8 @@ from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.workflow_versions import Version
 from flower_engine.projection.archive.archived_events import ArchivedEvent
 from flower_engine.projection.definitions.version_rows import KeptVersion
-from flower_engine.projection.read.views import EventView, FlowView
+from flower_engine.projection.read.event_views import EventView
+from flower_engine.projection.read.views import FlowView
 
 Position = str | None
 """How far a partition is archived; None: nothing of it is yet."""

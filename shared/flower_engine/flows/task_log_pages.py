@@ -19,7 +19,7 @@ from flower_engine.flows.task_log_lines import (
     losses_of,
 )
 from flower_engine.flows.task_log_tail import Unstored, read_unstored
-from flower_engine.projection.read.views import View
+from flower_engine.projection.read.view_fields import View
 from flower_engine.projection.task_logs.chunk_queries import (
     Arrival,
     ChunkFilter,

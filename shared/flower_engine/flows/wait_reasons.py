@@ -20,14 +20,14 @@ from flower_engine.model.rules import FAILED, Rule, Standing, is_picked, stands_
 from flower_engine.model.status import Status
 from flower_engine.model.wait_programs import is_wait
 from flower_engine.projection.read.end_views import letter_of
-from flower_engine.projection.read.views import (
-    AwaitingView,
+from flower_engine.projection.read.view_fields import moment
+from flower_engine.projection.read.views import AwaitingView, FlowView, TaskView
+from flower_engine.projection.read.wait_views import (
     Awaits,
     Behind,
     CannotStart,
     Delayed,
     DependenciesOpen,
-    FlowView,
     ItemsOpen,
     LimitReached,
     NoPlace,
@@ -40,10 +40,8 @@ from flower_engine.projection.read.views import (
     RoundAt,
     RuleOpen,
     ScopePaused,
-    TaskView,
     Unknown,
     WaitReason,
-    moment,
 )
 from flower_engine.transitions.worker_transitions import WorkerInfo
 

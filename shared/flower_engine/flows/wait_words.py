@@ -6,7 +6,7 @@ import msgspec
 
 from flower_engine.model.noun_counts import are, counted
 from flower_engine.model.rules import FAILED
-from flower_engine.projection.read.views import (
+from flower_engine.projection.read.wait_views import (
     Awaits,
     Behind,
     CannotStart,

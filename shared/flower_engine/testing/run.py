@@ -11,7 +11,8 @@ from flower_engine.flows.parameter_changes import Change
 from flower_engine.flows.stand_ins import stand_in
 from flower_engine.model.result_json import to_json
 from flower_engine.programs.parameter_conversion import strict_decoder
-from flower_engine.projection.read.views import FlowView, moment
+from flower_engine.projection.read.view_fields import moment
+from flower_engine.projection.read.views import FlowView
 from flower_engine.testing.engine import Engine
 from flower_engine.testing.faults import FlowerTestError, StuckError
 from flower_engine.testing.run_tasks import RunTasks, name_of, why_stuck

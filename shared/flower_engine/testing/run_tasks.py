@@ -9,7 +9,9 @@ import msgspec
 from flower_engine.flows.wait_words import in_words
 from flower_engine.model.events import TaskError
 from flower_engine.model.near_names import nearest_in_words
-from flower_engine.projection.read.views import AttemptView, FlowView, NoWorker, TaskDetail, TaskView
+from flower_engine.projection.read.attempt_views import AttemptView
+from flower_engine.projection.read.views import FlowView, TaskDetail, TaskView
+from flower_engine.projection.read.wait_views import NoWorker
 from flower_engine.testing.faults import FlowerTestError
 
 StatusWord = Literal["Wait", "Running", "Suspend", "Finish", "Ignore"]

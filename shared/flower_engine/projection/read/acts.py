@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from flower_engine.model.times import ms_of
 from flower_engine.projection.database import Connection
-from flower_engine.projection.read.views import Moment, View, moment
+from flower_engine.projection.read.view_fields import Moment, View, moment
 
 EVENTS = (
     "flow.registered",

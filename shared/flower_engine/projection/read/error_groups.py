@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Composable
 
 from flower_engine.model.message_shapes import shape_of
 from flower_engine.projection.database import Connection
-from flower_engine.projection.read.views import Moment, View
+from flower_engine.projection.read.view_fields import Moment, View
 
 MOST_TASKS = 20_000
 _MOST_WORKFLOWS = 5

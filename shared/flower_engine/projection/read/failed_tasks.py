@@ -12,7 +12,7 @@ import msgspec
 from psycopg.sql import SQL, Composable, Identifier
 
 from flower_engine.projection.database import Connection
-from flower_engine.projection.read.views import Moment, View
+from flower_engine.projection.read.view_fields import Moment, View
 
 MOST_LOOKED_AT = 5_000
 

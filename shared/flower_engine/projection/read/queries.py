@@ -10,9 +10,10 @@ from psycopg.sql import SQL, Composable
 from flower_engine.errors import HistoryDamagedError
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection
+from flower_engine.projection.read.event_views import EventView
 from flower_engine.projection.read.status_conditions import status_conditions
 from flower_engine.projection.read.unreadable_rows import decode_flow
-from flower_engine.projection.read.views import EventView, FlowSummary, FlowView, add_children, failed_tasks
+from flower_engine.projection.read.views import FlowSummary, FlowView, add_children, failed_tasks
 
 # Postgres builds the JSON: one statement sees one moment, and parameters and results are never decoded.
 # Times are seconds since the Unix epoch in it, which leaves the server's time zone out.

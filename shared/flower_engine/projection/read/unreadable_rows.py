@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from flower_engine.model.times import is_shown, nearest
-from flower_engine.projection.read.views import FlowSummary, beyond
+from flower_engine.projection.read.view_fields import beyond
+from flower_engine.projection.read.views import FlowSummary
 
 Flow = TypeVar("Flow", bound=FlowSummary)
 _Fields = dict[str, msgspec.Raw]  # undecoded: whatever else the row holds stays as it is
