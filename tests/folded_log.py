@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from flower_engine.model.events import AnyEvent, FlowEvent, decode_event
+from flower_engine.model.event_base import FlowEvent
+from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.fold import fold
 

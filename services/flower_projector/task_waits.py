@@ -8,29 +8,28 @@ The two events that every task has are counted in one loop; it is done for each 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowCancelled,
-    FlowEnding,
-    FlowPaused,
-    FlowRegistered,
-    FlowRerun,
-    FlowResumed,
-    FlowSnapshot,
+from flower_engine.model.attempt_events import (
     TaskAgain,
-    TaskExpanded,
     TaskFinished,
-    TaskGivenUp,
-    TaskIgnored,
     TaskLapsed,
     TaskRetrying,
     TaskReturned,
-    TasksPassed,
     TaskStarted,
     TaskSuspended,
+)
+from flower_engine.model.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
+from flower_engine.model.operator_events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowPaused,
+    FlowRerun,
+    FlowResumed,
+    TaskIgnored,
     TaskUnignored,
 )
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.status import Status
+from flower_engine.model.wait_events import TaskExpanded
 from flower_engine.tallies import WORK_SECONDS, Tally
 
 REASONS = ("dependencies", "queue", "retry", "round", "start", "pause")

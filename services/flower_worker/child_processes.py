@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.programs.attempt_outcomes import Done, Tell
 from flower_engine.programs.code_image import Image

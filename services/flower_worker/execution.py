@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flower_engine.errors import ParameterError
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.kept_results import LEAST_BLOB_BYTES
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.result_json import MAX_MESSAGE_CHARACTERS, begin_result, clean_text

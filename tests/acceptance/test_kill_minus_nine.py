@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from acceptance.running import WAITING, RunningEngine
-from flower_engine.model.events import TaskLapsed
+from flower_engine.model.attempt_events import TaskLapsed
 from flower_engine.model.status import Status
 
 ALL = ("api", "projector", "watcher", "worker")

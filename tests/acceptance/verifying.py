@@ -11,7 +11,8 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import AsyncRedis, connect
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import read_log
-from flower_engine.model.events import AnyEvent, TaskStarted, decode_event
+from flower_engine.model.attempt_events import TaskStarted
+from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.invariants import differences

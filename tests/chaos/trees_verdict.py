@@ -7,10 +7,11 @@ import msgspec
 
 from chaos.world import Answered, Sent
 from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.events import AnyEvent, FlowSignalled, TaskAnswered
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.map_items import numbers_of
 from flower_engine.model.status import Status
+from flower_engine.model.wait_events import FlowSignalled, TaskAnswered
 
 
 def judge_world(

@@ -12,7 +12,8 @@ from flower_engine.embedded.embedded_stores import Addresses
 from flower_engine.insight.live_state import LiveState, read_live_state
 from flower_engine.log.client import connect
 from flower_engine.log.partition import Partition, read_meta
-from flower_engine.model.events import AnyEvent, TaskFinished, TaskStarted
+from flower_engine.model.attempt_events import TaskFinished, TaskStarted
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, FoldError
 from flower_engine.model.fold import fold_one
 from flower_engine.model.schedule_events import ScheduleDefined

@@ -4,24 +4,17 @@ from typing import Any
 
 import pytest
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowCancelled,
-    FlowPaused,
-    FlowRegistered,
-    FlowRerun,
-    FlowResumed,
-    TaskError,
+from flower_engine.model.attempt_events import (
     TaskFinished,
-    TaskGivenUp,
-    TaskIgnored,
     TaskLapsed,
     TaskRetrying,
-    TasksPassed,
     TaskStarted,
     TaskSuspended,
 )
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import AnyEvent, FlowRegistered, TaskGivenUp, TasksPassed
+from flower_engine.model.operator_events import FlowCancelled, FlowPaused, FlowRerun, FlowResumed, TaskIgnored
 from flower_engine.model.schedule_events import ScheduleFired, ScheduleMissed
 from flower_engine.tallies import WORK_SECONDS, Tally
 from flower_projector.event_counts import EventCounts

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from psycopg.sql import SQL, Identifier
 
-from flower_engine.model.events import AnyEvent, FlowSnapshot, TaskStarted
+from flower_engine.model.attempt_events import TaskStarted
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.schedule_state import fold_schedules
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import started_ms
 from flower_engine.model.status import Status
 from flower_engine.projection.database import Connection

@@ -9,45 +9,30 @@ from typing import Any, Literal
 import msgspec
 
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.cleanup import cleanup_of
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import (
-    NO_VALUE,
-    AnyEvent,
-    ControlChanged,
-    FlowCancelled,
-    FlowEnding,
-    FlowPaused,
-    FlowPrioritised,
-    FlowRegistered,
-    FlowRerun,
-    FlowResumed,
-    FlowSignalled,
-    FlowSnapshot,
-    FlowTimedOut,
-    LogOpened,
-    OutcomeRefused,
-    SnapshotTask,
+from flower_engine.model.attempt_events import (
     TaskAgain,
-    TaskAnswered,
-    TaskAwaiting,
-    TaskError,
-    TaskExpanded,
     TaskFinished,
-    TaskGivenUp,
-    TaskIgnored,
     TaskLapsed,
-    TaskLifted,
-    TaskOverdue,
     TaskProgressed,
     TaskRetrying,
     TaskReturned,
-    TasksPassed,
     TaskStarted,
     TaskSuspended,
-    TaskUnignored,
-    TaskVoted,
+)
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.cleanup import cleanup_of
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.event_base import NO_VALUE, TaskError
+from flower_engine.model.events import (
+    AnyEvent,
+    ControlChanged,
+    FlowRegistered,
+    FlowTimedOut,
+    LogOpened,
+    OutcomeRefused,
+    TaskGivenUp,
+    TaskOverdue,
+    TasksPassed,
     encode_event,
 )
 from flower_engine.model.flow_state import FlowState, TaskState
@@ -55,6 +40,16 @@ from flower_engine.model.fold import fold_one
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.kept_results import is_read_by
 from flower_engine.model.map_items import item_like, numbers_of
+from flower_engine.model.operator_events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowPaused,
+    FlowPrioritised,
+    FlowRerun,
+    FlowResumed,
+    TaskIgnored,
+    TaskUnignored,
+)
 from flower_engine.model.rules import PASS, decided, is_picked, rule_of, stands_as
 from flower_engine.model.schedule_events import (
     ScheduleDefined,
@@ -65,9 +60,18 @@ from flower_engine.model.schedule_events import (
     ScheduleSkipped,
 )
 from flower_engine.model.schedule_state import fold_schedules
+from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import SnapshotMessage
 from flower_engine.model.task_spec import RetryPolicy
+from flower_engine.model.wait_events import (
+    FlowSignalled,
+    TaskAnswered,
+    TaskAwaiting,
+    TaskExpanded,
+    TaskLifted,
+    TaskVoted,
+)
 from flower_engine.model.wait_programs import kind_of, takes_signal
 
 FIRST_MS = 1_790_000_000_000

@@ -10,9 +10,10 @@ from flower_engine.crash_points import VARIABLE
 from flower_engine.errors import PostgresBehindError
 from flower_engine.log.client import send
 from flower_engine.log.entries import LogEntry
-from flower_engine.model.events import FlowCancelled, FlowSnapshot
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.ids import make_flow_id
+from flower_engine.model.operator_events import FlowCancelled
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import LOST_ERROR
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy

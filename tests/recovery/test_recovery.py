@@ -6,7 +6,8 @@ import pytest
 
 from flower_engine.errors import InstallationError, LostError
 from flower_engine.log.client import send
-from flower_engine.model.events import LogOpened, TaskLapsed
+from flower_engine.model.attempt_events import TaskLapsed
+from flower_engine.model.events import LogOpened
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.ids import make_flow_id
 from flower_engine.model.status import Status

@@ -4,7 +4,8 @@ import pytest
 
 from flower_engine.errors import LostError
 from flower_engine.log.partition import read_meta
-from flower_engine.model.events import LogOpened, TaskStarted
+from flower_engine.model.attempt_events import TaskStarted
+from flower_engine.model.events import LogOpened
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.runtime.loss_recovery import recover_lost

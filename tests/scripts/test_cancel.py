@@ -3,7 +3,7 @@
 import pytest
 
 from flower_engine.errors import NotUnderWayError, RefusedError
-from flower_engine.model.events import FlowCancelled
+from flower_engine.model.operator_events import FlowCancelled
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions import operator_transitions

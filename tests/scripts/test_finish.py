@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskReturned, TaskStarted, TaskSuspended
+from flower_engine.model.attempt_events import TaskFinished, TaskReturned, TaskStarted, TaskSuspended
+from flower_engine.model.events import OutcomeRefused
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import Claim, Outcome

@@ -6,7 +6,7 @@ import pytest
 
 from flower_engine.errors import StoreError
 from flower_engine.log.client import send
-from flower_engine.model.events import TaskReturned
+from flower_engine.model.attempt_events import TaskReturned
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.status import Status
 from flower_engine.transitions import worker_transitions

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.events import TaskAgain, TaskSuspended
+from flower_engine.model.attempt_events import TaskAgain, TaskSuspended
 from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.model.fold import fold
 from flower_engine.model.outcome_kinds import OutcomeKind

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.events import TaskReturned, TaskSuspended
+from flower_engine.model.attempt_events import TaskReturned, TaskSuspended
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status

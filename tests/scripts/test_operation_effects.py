@@ -20,8 +20,9 @@ from flower_engine.flows.operation_effects import (
 )
 from flower_engine.model.decision_outcomes import Decided
 from flower_engine.model.definition import PlannedTask, TaskDefinition
-from flower_engine.model.events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored, TasksPassed
+from flower_engine.model.events import TasksPassed
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowRerun, TaskIgnored
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.model.wait_parameters import PROGRAMS

@@ -9,8 +9,9 @@ from flower_engine.errors import NeedsResultsError, RefusedError
 from flower_engine.flows.flow_operations import results_of
 from flower_engine.log.client import send
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRerun, FlowSnapshot
 from flower_engine.model.fold import fold
+from flower_engine.model.operator_events import FlowRerun
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import registration_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy

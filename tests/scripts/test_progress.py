@@ -2,7 +2,7 @@
 
 import msgspec
 
-from flower_engine.model.events import TaskProgressed
+from flower_engine.model.attempt_events import TaskProgressed
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.status import Status
 from flower_engine.programs.context import Progress

@@ -4,7 +4,7 @@ import pytest
 
 from flower_engine.errors import MovedError, NotUnderWayError, RefusedError
 from flower_engine.model.definition import TaskDefinition
-from flower_engine.model.events import FlowRerun
+from flower_engine.model.operator_events import FlowRerun
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.transitions.operator_transitions import read_messages, rerun

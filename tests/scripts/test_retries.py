@@ -2,7 +2,7 @@
 
 import pytest
 
-from flower_engine.model.events import TaskRetrying, TaskSuspended
+from flower_engine.model.attempt_events import TaskRetrying, TaskSuspended
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from scripts.engine import Engine, chain, task

@@ -2,7 +2,7 @@
 
 from filled_tasks import filled_definition
 from flower_engine.model.definition import plan_flow
-from flower_engine.model.events import FlowSnapshot
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import registration_of
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot

@@ -1,17 +1,9 @@
 """A task starts once in a generation: what began begins again only after an event that says why."""
 
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowRerun,
-    TaskAgain,
-    TaskAwaiting,
-    TaskExpanded,
-    TaskLapsed,
-    TaskRetrying,
-    TaskReturned,
-    TaskStarted,
-    TaskUnignored,
-)
+from flower_engine.model.attempt_events import TaskAgain, TaskLapsed, TaskRetrying, TaskReturned, TaskStarted
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.operator_events import FlowRerun, TaskUnignored
+from flower_engine.model.wait_events import TaskAwaiting, TaskExpanded
 
 
 class Starts:

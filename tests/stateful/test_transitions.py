@@ -44,6 +44,7 @@ from flower_engine.insight.live_state import read_live_state
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_log
+from flower_engine.model.attempt_events import TaskStarted
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import (
     Keying,
@@ -53,7 +54,7 @@ from flower_engine.model.definition import (
     WorkflowDefinition,
     plan_flow,
 )
-from flower_engine.model.events import TaskStarted, decode_event
+from flower_engine.model.events import decode_event
 from flower_engine.model.flow_control import FlowControl
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.ids import make_flow_id

@@ -1,21 +1,18 @@
 """The attempts of a task are read off its history."""
 
-from flower_engine.model.attempts import attempts_of
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowCancelled,
-    FlowRerun,
-    TaskAnswered,
-    TaskAwaiting,
-    TaskError,
+from flower_engine.model.attempt_events import (
     TaskFinished,
     TaskLapsed,
-    TaskOverdue,
     TaskRetrying,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
 )
+from flower_engine.model.attempts import attempts_of
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import AnyEvent, TaskOverdue
+from flower_engine.model.operator_events import FlowCancelled, FlowRerun
+from flower_engine.model.wait_events import TaskAnswered, TaskAwaiting
 
 ERROR = TaskError(type="E", message="no")
 

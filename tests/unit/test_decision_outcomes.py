@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flower_engine.model.condition_text import condition_of_text
 from flower_engine.model.decision_outcomes import outcome_of
 from flower_engine.model.decision_tasks import SAYS_TRUE
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.task_message import TaskMessage
 
 

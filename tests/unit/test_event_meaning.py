@@ -7,6 +7,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from flower_engine.model.attempt_events import TaskEvent, TaskReturned, TaskStarted
+from flower_engine.model.event_base import FlowEvent
 from flower_engine.model.event_meaning import (
     FLOW_FACTS,
     MEANINGS,
@@ -17,16 +19,9 @@ from flower_engine.model.event_meaning import (
     Said,
     check,
 )
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowEvent,
-    FlowRerun,
-    TaskEvent,
-    TaskReturned,
-    TaskStarted,
-    TaskUnignored,
-)
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, TaskState
+from flower_engine.model.operator_events import FlowRerun, TaskUnignored
 from flower_engine.model.status import Status
 from flower_engine.projection.write import counting
 from flower_engine.projection.write.flow_changes import FlowChange

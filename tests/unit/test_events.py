@@ -6,18 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowRegistered,
-    LogOpened,
-    OutcomeRefused,
-    TaskError,
+from flower_engine.model.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
+)
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import (
+    AnyEvent,
+    FlowRegistered,
+    LogOpened,
+    OutcomeRefused,
     decode_event,
     encode_event,
 )

@@ -5,19 +5,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowRegistered,
-    LogOpened,
-    OutcomeRefused,
-    TaskError,
+from flower_engine.model.attempt_events import (
     TaskFinished,
     TaskLapsed,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
 )
+from flower_engine.model.definition import PlannedTask
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import AnyEvent, FlowRegistered, LogOpened, OutcomeRefused
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.fold import fold
 from flower_engine.model.status import Status

@@ -7,7 +7,7 @@ import pytest
 
 from flower_engine.log.client import connect, connect_blocking, send
 from flower_engine.log.partition import Partition
-from flower_engine.model.events import TaskLapsed
+from flower_engine.model.attempt_events import TaskLapsed
 from flower_engine.model.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.runtime.settings import Settings

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import forked_flower
-from flower_engine.model.events import OutcomeRefused, TaskProgressed, TaskStarted
+from flower_engine.model.attempt_events import TaskProgressed, TaskStarted
+from flower_engine.model.events import OutcomeRefused
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy

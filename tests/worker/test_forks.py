@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from flower_engine.log.client import send
-from flower_engine.model.events import OutcomeRefused, TaskStarted
+from flower_engine.model.attempt_events import TaskStarted
+from flower_engine.model.events import OutcomeRefused
 from flower_engine.model.status import Status
 from scripts.engine import Engine
 from worker.forking_programs import WAYS

@@ -8,7 +8,8 @@ from typing import Any
 
 from flower_engine.log.client import send
 from flower_engine.log.keys import GROUP
-from flower_engine.model.events import OutcomeRefused, TaskFinished, TaskLapsed, TaskStarted
+from flower_engine.model.attempt_events import TaskFinished, TaskLapsed, TaskStarted
+from flower_engine.model.events import OutcomeRefused
 from flower_engine.model.status import Status
 from flower_engine.runtime.asyncio_tasks import cancel_all
 from flower_engine.transitions.installation_transitions import halt

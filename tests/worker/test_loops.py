@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from flower_engine.model.events import TaskAgain, TaskProgressed
+from flower_engine.model.attempt_events import TaskAgain, TaskProgressed
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
 from flower_engine.runtime.asyncio_tasks import cancel_all

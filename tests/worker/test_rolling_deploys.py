@@ -9,7 +9,7 @@ import pytest
 
 from flower_engine.insight.published_signatures import read_published
 from flower_engine.log.client import send
-from flower_engine.model.events import TaskReturned
+from flower_engine.model.attempt_events import TaskReturned
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers
 from scripts.engine import Engine

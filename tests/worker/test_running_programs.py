@@ -10,7 +10,7 @@ import pytest
 
 from flower_engine.errors import ProgramError
 from flower_engine.log.client import send
-from flower_engine.model.events import TaskFinished
+from flower_engine.model.attempt_events import TaskFinished
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.transitions.worker_transitions import live_workers

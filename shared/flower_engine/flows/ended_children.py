@@ -11,7 +11,7 @@ from flower_engine.flows.history import find_entries
 from flower_engine.flows.stores import Stores
 from flower_engine.model.child_flows import child_flow_id
 from flower_engine.model.end_kinds import GIVEN_UP
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.flow_state import FlowState
 from flower_engine.model.status import Status
 from flower_engine.model.wait_parameters import RETURNS

@@ -12,7 +12,8 @@ from flower_engine.log.entries import LogEntry
 from flower_engine.log.partition import Partition
 from flower_engine.log.reader import read_back, read_behind, read_log
 from flower_engine.model.beginnings import FlowBeginning, follows
-from flower_engine.model.events import AnyEvent, FlowEvent, decode_event
+from flower_engine.model.event_base import FlowEvent
+from flower_engine.model.events import AnyEvent, decode_event
 from flower_engine.model.positions import as_numbers
 from flower_engine.projection.archive.refused_events import UNREADABLE
 from flower_engine.projection.write.batch import Entry

@@ -5,18 +5,13 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.attempt_events import TaskAgain
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.event_meaning import MEANINGS, How, named_tasks
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowRerun,
-    TaskAgain,
-    TaskAnswered,
-    TaskAwaiting,
-    TaskError,
-    TaskExpanded,
-    TaskOverdue,
-)
+from flower_engine.model.events import AnyEvent, TaskOverdue
+from flower_engine.model.operator_events import FlowRerun
 from flower_engine.model.status import Status
+from flower_engine.model.wait_events import TaskAnswered, TaskAwaiting, TaskExpanded
 
 
 class AttemptHistory(msgspec.Struct, kw_only=True):

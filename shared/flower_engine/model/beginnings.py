@@ -4,7 +4,9 @@ It begins with the registration, or with a snapshot, which begins it anew where 
 asks here need not tell the two apart.
 """
 
-from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered, FlowSnapshot
+from flower_engine.model.event_base import FlowEvent
+from flower_engine.model.events import AnyEvent, FlowRegistered
+from flower_engine.model.snapshot_events import FlowSnapshot
 
 FlowBeginning = FlowRegistered | FlowSnapshot
 

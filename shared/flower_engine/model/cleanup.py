@@ -9,9 +9,9 @@ it is cancelled again.
 from collections.abc import Iterator, Sequence
 
 from flower_engine.model.definition import PlannedTask, dependents_of
-from flower_engine.model.events import FlowEnding, FlowRerun, TaskUnignored
 from flower_engine.model.flow_state import FlowState, FoldError
 from flower_engine.model.map_items import numbers_of
+from flower_engine.model.operator_events import FlowEnding, FlowRerun, TaskUnignored
 
 DEFAULT_CLEANUP_MS = 3_600_000
 """How long a cleanup may take where the workflow does not say: an hour, in ``lua/lib/cleanup.lua``, too."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from flower_engine.model import events
+from flower_engine.model import attempt_events, events, operator_events, snapshot_events, wait_events
 from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, PASSED, UNMET, VANISHED, EndedAs
 from flower_engine.model.events import AnyEvent
 from flower_engine.model.schedule_events import AnyScheduleEvent
@@ -182,8 +182,8 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         ),
         of_each={"taken": "result", "blobs": "blob", "stand_ins": "result"},
     ),
-    events.FlowSnapshot: Meaning(about="snapshot"),
-    events.TaskStarted: Meaning(
+    snapshot_events.FlowSnapshot: Meaning(about="snapshot"),
+    attempt_events.TaskStarted: Meaning(
         moves=(Move("task", (WAIT,), RUNNING),),
         sets={
             "attempt": Said("attempt"),
@@ -192,31 +192,31 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             "used": Said("used", or_kept=True),
         },
     ),
-    events.TaskFinished: Meaning(
+    attempt_events.TaskFinished: Meaning(
         moves=(Move("task", (RUNNING,), FINISH, by_lease=True),),
         sets={"result": Said("result", unless="blob"), "blob": Said("blob")},
         forgets=("error", "progress"),  # of earlier attempts: the one that finished said nothing of itself
         end="said",
         ends_attempt="finished",
     ),
-    events.TaskSuspended: Meaning(
+    attempt_events.TaskSuspended: Meaning(
         moves=(Move("task", (RUNNING,), SUSPEND, by_lease=True),),
         sets={"error": _ERROR, "lost": Said("lost", or_kept=True)},
         ends_attempt="failed",
         holds=True,
     ),
-    events.TaskReturned: Meaning(moves=_OUTCOME, ends_attempt="returned"),
-    events.TaskLapsed: Meaning(
+    attempt_events.TaskReturned: Meaning(moves=_OUTCOME, ends_attempt="returned"),
+    attempt_events.TaskLapsed: Meaning(
         moves=_OUTCOME,
         sets={"lost": Said("lost"), "error": Said("error", or_kept=True)},
         ends_attempt="lapsed",
     ),
-    events.TaskRetrying: Meaning(
+    attempt_events.TaskRetrying: Meaning(
         moves=_OUTCOME,
         sets={"failures": Said("failures"), "retry_ms": Said("due_ms"), "error": _ERROR},
         ends_attempt="retrying",
     ),
-    events.TaskAgain: Meaning(
+    attempt_events.TaskAgain: Meaning(
         moves=_OUTCOME,
         sets={
             "round": Said("round"),
@@ -228,11 +228,11 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         ends_attempt="again",
         counts_rounds=True,
     ),
-    events.TaskProgressed: Meaning(
+    attempt_events.TaskProgressed: Meaning(
         moves=(Move("task", (RUNNING,), None, by_lease=True),), sets={"progress": Said(THE_EVENT)}
     ),
     events.TaskOverdue: Meaning(moves=(Move("task", (WAIT,), SUSPEND),), sets={"error": _ERROR}, holds=True),
-    events.TaskAwaiting: Meaning(
+    wait_events.TaskAwaiting: Meaning(
         moves=(Move("task", (WAIT,), WAIT, wait="begins"),),
         sets={
             "attempt": Said("attempt"),
@@ -241,22 +241,22 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
             "used": Said("used", or_kept=True),
         },
     ),
-    events.TaskVoted: Meaning(
+    wait_events.TaskVoted: Meaning(
         moves=(Move("task", (WAIT,), None, wait="goes on"),), sets={"votes": Said("names")}
     ),
-    events.TaskAnswered: Meaning(
+    wait_events.TaskAnswered: Meaning(
         moves=(Move("task", (WAIT,), FINISH, wait="goes on"),),
         sets={"result": Said("result", unless="blob"), "blob": Said("blob")},
         end="said",
         signal="taken",
     ),
-    events.TaskExpanded: Meaning(moves=(Move("task", (WAIT,), WAIT, wait="goes on"),), items="come"),
-    events.TaskLifted: Meaning(
+    wait_events.TaskExpanded: Meaning(moves=(Move("task", (WAIT,), WAIT, wait="goes on"),), items="come"),
+    wait_events.TaskLifted: Meaning(
         moves=(Move("task", (SUSPEND, WAIT), WAIT, said_in="was", of_kinds=("",)),),
         sets={"awaiting": Said(THE_EVENT)},
         forgets=("error",),
     ),
-    events.FlowSignalled: Meaning(signal="kept"),
+    wait_events.FlowSignalled: Meaning(signal="kept"),
     events.FlowTimedOut: Meaning(
         moves=(Move("running", (RUNNING,), SUSPEND), Move("waiting", (WAIT,), SUSPEND)),
         sets={"error": _ERROR},
@@ -275,7 +275,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         ),
         end="said",
     ),
-    events.TaskIgnored: Meaning(
+    operator_events.TaskIgnored: Meaning(
         moves=(Move("task", (WAIT, SUSPEND, RUNNING), IGNORE, said_in="was", kind=PASSED, of_kinds=("",)),),
         sets={
             "ignored_by": Said("by"),
@@ -287,7 +287,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         end="said",
         ends_attempt="failed",
     ),
-    events.TaskUnignored: Meaning(
+    operator_events.TaskUnignored: Meaning(
         moves=(
             Move("task", (IGNORE,), WAIT, of_kinds=(PASSED, CUT_OFF)),
             Move("behind", (IGNORE,), WAIT, of_kinds=(NOT_TAKEN, UNMET)),
@@ -295,7 +295,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         forgets=_BEGAN_ANEW,
         end="over",
     ),
-    events.FlowRerun: Meaning(
+    operator_events.FlowRerun: Meaning(
         moves=(
             Move("finished", (FINISH,), WAIT),
             Move("ignored", (IGNORE,), WAIT),
@@ -311,7 +311,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         of_each={"bodies": "body", "parameters": "parameters", "keys": "keys"},
         end="over",
     ),
-    events.FlowCancelled: Meaning(
+    operator_events.FlowCancelled: Meaning(
         moves=(
             Move("waiting", (WAIT,), IGNORE, kind=CUT_OFF),
             Move("running", (RUNNING,), IGNORE, kind=CUT_OFF),
@@ -323,7 +323,7 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         end="always",
         ends_attempt="cancelled",
     ),
-    events.FlowEnding: Meaning(
+    operator_events.FlowEnding: Meaning(
         moves=(
             Move("waiting", (WAIT,), IGNORE, kind=CUT_OFF),
             Move("running", (RUNNING,), IGNORE, kind=CUT_OFF),
@@ -336,9 +336,9 @@ MEANINGS: Mapping[type[AnyEvent], Meaning] = {
         end="said",
         ends_attempt="cancelled",
     ),
-    events.FlowPaused: Meaning(flow_sets={"paused": THE_EVENT}),
-    events.FlowResumed: Meaning(flow_forgets=("paused",)),
-    events.FlowPrioritised: Meaning(of_all={"priority": "priority"}),
+    operator_events.FlowPaused: Meaning(flow_sets={"paused": THE_EVENT}),
+    operator_events.FlowResumed: Meaning(flow_forgets=("paused",)),
+    operator_events.FlowPrioritised: Meaning(of_all={"priority": "priority"}),
 }
 """By type of event. Where one has no entry, nothing starts: ``check``, below, refuses to be imported."""
 

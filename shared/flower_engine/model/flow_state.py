@@ -2,24 +2,19 @@
 
 import msgspec
 
+from flower_engine.model.attempt_events import TaskProgressed
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.child_flows import CHILD_ERRORS, ParentTask
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, EndedAs
-from flower_engine.model.events import (
-    FlowCancelled,
-    FlowEnding,
-    FlowPaused,
-    FlowRegistered,
-    KeptSignal,
-    TaskAwaiting,
-    TaskError,
-    TaskLifted,
-    TaskProgressed,
-)
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import FlowRegistered
+from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowPaused
 from flower_engine.model.rules import START, Edges, decided
+from flower_engine.model.snapshot_events import KeptSignal
 from flower_engine.model.status import Status, flow_status
 from flower_engine.model.task_rules import rule_in_force
+from flower_engine.model.wait_events import TaskAwaiting, TaskLifted
 from flower_engine.model.wait_parameters import SUBFLOW
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 import msgspec
 
 from flower_engine.model.end_kinds import GIVEN_UP, EndedAs
+from flower_engine.model.event_base import FlowEvent
 from flower_engine.model.event_meaning import MEANINGS, named_tasks
-from flower_engine.model.events import AnyEvent, FlowEvent
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold import fold_one
 from flower_engine.model.status import Status

@@ -5,10 +5,11 @@ from typing import Literal, get_args
 import msgspec
 
 from flower_engine.model.end_kinds import CUT_OFF, GIVEN_UP, NOT_TAKEN, UNMET, VANISHED
-from flower_engine.model.events import AnyEvent, TaskExpanded
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.flow_table import FlowTable
 from flower_engine.model.status import Status
+from flower_engine.model.wait_events import TaskExpanded
 
 Waiting = Literal["dependencies", "ready", "retry", "awaiting", "round"]
 Ended = Literal["finished", "passedOver", "notTaken", "cancelled", "vanished", "givenUp"]

@@ -6,11 +6,13 @@ What each event means is said in ``event_meaning.py``; this applies it, and refu
 from collections.abc import Iterable
 
 from flower_engine.model.definition import dependents_of
+from flower_engine.model.event_base import FlowEvent
 from flower_engine.model.event_meaning import MEANINGS
-from flower_engine.model.events import AnyEvent, AnyFlowEvent, FlowEvent, FlowRegistered, FlowSnapshot
+from flower_engine.model.events import AnyEvent, AnyFlowEvent, FlowRegistered
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.fold_rules import begin_rules, gives_up_ms
 from flower_engine.model.fold_steps import STEPS, close
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import (
     awaiting_of,
     due_of,

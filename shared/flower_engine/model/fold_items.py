@@ -3,12 +3,13 @@ expanded anew."""
 
 from typing import Any
 
-from flower_engine.model.events import FlowRerun, TaskExpanded
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.fold_rules import count_edges_of
 from flower_engine.model.map_items import numbers_of, with_items, without_items
 from flower_engine.model.map_tasks import MOST_ITEMS
+from flower_engine.model.operator_events import FlowRerun
 from flower_engine.model.rules import Edges
+from flower_engine.model.wait_events import TaskExpanded
 from flower_engine.model.wait_parameters import MAP
 
 

@@ -9,12 +9,13 @@ from flower_engine.model.cleanup import expect_cleanup, expect_ending
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import GIVEN_UP, NOT_TAKEN
 from flower_engine.model.event_meaning import MEANINGS, THE_EVENT, Meaning, Move, named_tasks
-from flower_engine.model.events import AnyEvent, KeptSignal
+from flower_engine.model.events import AnyEvent
 from flower_engine.model.fact_writers import fact_lines
 from flower_engine.model.flow_state import FlowState, FoldError, TaskState
 from flower_engine.model.fold_items import ITEMS
 from flower_engine.model.fold_rules import count_given, count_moved, edge_to, expect_passed, expect_used
 from flower_engine.model.made_functions import function_of
+from flower_engine.model.snapshot_events import KeptSignal
 from flower_engine.model.status import Status
 from flower_engine.model.task_places import place_of
 from flower_engine.model.task_spec import MAX_ROUNDS

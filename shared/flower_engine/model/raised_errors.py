@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.result_json import MAX_MESSAGE_CHARACTERS, clean_text
 from flower_engine.model.type_names import type_name
 

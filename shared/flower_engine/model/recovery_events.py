@@ -2,19 +2,13 @@
 
 from collections.abc import Iterable
 
+from flower_engine.model.attempt_events import TaskLapsed
 from flower_engine.model.beginnings import FlowBeginning
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowEnding,
-    FlowRerun,
-    FlowSnapshot,
-    FlowTimedOut,
-    TaskError,
-    TaskIgnored,
-    TaskLapsed,
-    TaskUnignored,
-)
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import AnyEvent, FlowTimedOut
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.operator_events import FlowEnding, FlowRerun, TaskIgnored, TaskUnignored
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.status import Status
 
 _REDIS_LOST = TaskError(

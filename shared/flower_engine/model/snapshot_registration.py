@@ -2,25 +2,21 @@
 
 import msgspec
 
+from flower_engine.model.attempt_events import TaskProgressed
 from flower_engine.model.child_flows import CHILD_SUSPENDED
 from flower_engine.model.decision_tasks import LEAST_RESULTS
 from flower_engine.model.definition import PlannedTask
 from flower_engine.model.end_kinds import PASSED, EndedAs
-from flower_engine.model.events import (
-    FlowEnding,
-    FlowPaused,
-    FlowRegistered,
-    FlowSnapshot,
-    SnapshotTask,
-    TaskAwaiting,
-    TaskError,
-    TaskProgressed,
-)
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import FlowRegistered
 from flower_engine.model.ids import created_ms
 from flower_engine.model.map_items import numbers_of
+from flower_engine.model.operator_events import FlowEnding, FlowPaused
+from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import carried_by
 from flower_engine.model.task_policy import TaskPolicy
+from flower_engine.model.wait_events import TaskAwaiting
 
 LOST_ERROR = TaskError(type="Unknown", message="why it failed lies in the part of the history that is lost")
 

@@ -7,7 +7,7 @@ import msgspec
 
 from flower_engine.blobs.blob import take_returned
 from flower_engine.errors import ProgramError
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.outcome_kinds import OutcomeKind
 from flower_engine.model.raised_errors import encode_error, members
 from flower_engine.model.result_json import begin_result, finish_result

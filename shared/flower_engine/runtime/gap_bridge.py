@@ -21,9 +21,11 @@ from flower_engine.log.keys import Keys
 from flower_engine.log.partition import Partition, read_meta
 from flower_engine.log.reader import has_entry, last_position, read_log
 from flower_engine.model.beginnings import BEGINNING_TYPES
-from flower_engine.model.events import FlowCancelled, FlowEvent, FlowSnapshot
+from flower_engine.model.event_base import FlowEvent
 from flower_engine.model.flow_state import FlowState
+from flower_engine.model.operator_events import FlowCancelled
 from flower_engine.model.positions import as_numbers
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.status import Status
 from flower_engine.progress import Tell
 from flower_engine.projection.archive.archived_events import ArchivedEvent

@@ -1,8 +1,8 @@
 """The span of an attempt, from its start to whatever ended it."""
 
-from flower_engine.model import events
+from flower_engine.model.attempt_events import TaskAgain
+from flower_engine.model.event_base import FlowEvent, TaskError
 from flower_engine.model.event_meaning import How
-from flower_engine.model.events import TaskError
 from flower_engine.traces.span import Span, SpanEvent, SpanEvents, TaskLabel, Value
 from flower_engine.traces.trace_ids import attempt_span_id
 
@@ -31,7 +31,7 @@ class RunningAttempt:
 
 
 def attempt_span(
-    event: events.FlowEvent,
+    event: FlowEvent,
     how: How | None,
     running: RunningAttempt,
     *,
@@ -48,7 +48,7 @@ def attempt_span(
     }
     if running.is_found:
         attributes["flower.found"] = True
-    if isinstance(event, events.TaskAgain):
+    if isinstance(event, TaskAgain):
         attributes["flower.asked_round"] = event.round
     noted = running.events
     happened = () if noted is None else tuple(noted.events)

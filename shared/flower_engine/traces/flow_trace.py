@@ -9,11 +9,15 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from flower_engine.model import events
+from flower_engine.model.attempt_events import TaskAgain, TaskEvent, TaskProgressed, TaskRetrying, TaskStarted
 from flower_engine.model.end_kinds import GIVEN_UP
+from flower_engine.model.event_base import FlowEvent
 from flower_engine.model.event_meaning import MEANINGS, How, Meaning, named_tasks
-from flower_engine.model.events import AnyEvent
+from flower_engine.model.events import AnyEvent, FlowRegistered, OutcomeRefused
+from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowPaused, FlowRerun, FlowResumed
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.status import Status
+from flower_engine.model.wait_events import TaskExpanded
 from flower_engine.traces.attempt_span import RunningAttempt, attempt_span
 from flower_engine.traces.span import Span, SpanEvents, Value
 from flower_engine.traces.trace_ids import flow_span_id, span_id, trace_id
@@ -83,17 +87,17 @@ class FlowTrace:
     def apply(self, event: AnyEvent) -> list[Span]:
         """The spans that this event of the flow ended, in no order that matters."""
         meaning = MEANINGS[type(event)]
-        if isinstance(event, events.FlowRegistered):
+        if isinstance(event, FlowRegistered):
             self._register(event)
-        elif isinstance(event, events.FlowSnapshot):
+        elif isinstance(event, FlowSnapshot):
             self._take_over(event)
-        elif isinstance(event, events.OutcomeRefused):
+        elif isinstance(event, OutcomeRefused):
             self._events.add(event.at, "outcome.refused", task=event.task, worker=event.worker)
-        elif isinstance(event, events.FlowEvent):
+        elif isinstance(event, FlowEvent):
             return list(self._spans(event, meaning))
         return []
 
-    def _register(self, event: events.FlowRegistered) -> None:
+    def _register(self, event: FlowRegistered) -> None:
         self._begin(event.workflow, len(event.tasks), event.at, event.schedule, event.slot)
         self._plan = self._plans.of_registered(event)
         self._start_ms = max(event.at, event.start_ms)
@@ -106,7 +110,7 @@ class FlowTrace:
         for task in (*event.taken, *event.blobs, *event.ignored, *event.passed):
             self._set_final(task, event.at)
 
-    def _take_over(self, event: events.FlowSnapshot) -> None:
+    def _take_over(self, event: FlowSnapshot) -> None:
         """The flow as it was found. What was known before stays; what was not began now, for all we know."""
         running, suspended = self._running, self._suspended
         self._begin(event.workflow, len(event.tasks), event.at, event.schedule, event.slot)
@@ -143,7 +147,7 @@ class FlowTrace:
         if slot:
             self._attributes["flower.slot"] = slot
 
-    def _spans(self, event: events.FlowEvent, meaning: Meaning) -> Iterator[Span]:
+    def _spans(self, event: FlowEvent, meaning: Meaning) -> Iterator[Span]:
         if self._began_ms < 0:  # its beginning is lost
             self._began_ms = self._start_ms = event.at
         if meaning.end == "over" and self.has_ended:
@@ -154,7 +158,7 @@ class FlowTrace:
                 0, Waited("start", self._began_ms, min(self._delayed_ms, event.at)), event.v, 0
             )
             self._delayed_ms = 0
-        if not isinstance(event, events.TaskEvent):
+        if not isinstance(event, TaskEvent):
             self._note(event)
         told: Any = event
         for move in meaning.moves:
@@ -171,14 +175,14 @@ class FlowTrace:
         if ends:
             yield self._end(event)
 
-    def _change_plan(self, event: events.FlowEvent) -> None:
+    def _change_plan(self, event: FlowEvent) -> None:
         """Tasks have other bodies from here on, or there are more."""
-        if isinstance(event, events.TaskExpanded):
+        if isinstance(event, TaskExpanded):
             self._grow(event)
-        elif isinstance(event, events.FlowRerun) and event.bodies:
+        elif isinstance(event, FlowRerun) and event.bodies:
             self._plan = self._plan.with_bodies(event.bodies)
 
-    def _grow(self, event: events.TaskExpanded) -> None:
+    def _grow(self, event: TaskExpanded) -> None:
         """Items are ready from here on."""
         self._plan = self._plan.with_items(event)
         missing = event.first - 1 + len(event.values) - len(self._final_ms)
@@ -186,11 +190,11 @@ class FlowTrace:
         for number in range(event.first, event.first + len(event.values)):
             self._waiting[number] = _Waiting(event.at)
 
-    def _leave(self, task: int, event: events.FlowEvent, how: How | None) -> Iterator[Span]:
+    def _leave(self, task: int, event: FlowEvent, how: How | None) -> Iterator[Span]:
         """What a task did until it was moved."""
         running = self._running.pop(task, None)
         suspended_ms = self._suspended.pop(task, None)
-        if running is None and how is not None and isinstance(event, events.TaskEvent):
+        if running is None and how is not None and isinstance(event, TaskEvent):
             worker = getattr(event, "worker", "")  # its start is lost
             running = RunningAttempt(event.attempt, worker, event.at, is_found=True)
         if running is not None:
@@ -203,26 +207,26 @@ class FlowTrace:
         elif not self._is_final(task):
             yield from self._end_wait(task, event)
 
-    def _arrive(self, task: int, to: Status, event: events.FlowEvent) -> None:
+    def _arrive(self, task: int, to: Status, event: FlowEvent) -> None:
         """Where a task stands from here on."""
         if to is Status.RUNNING:
-            if isinstance(event, events.TaskStarted):
+            if isinstance(event, TaskStarted):
                 self._running[task] = RunningAttempt(event.attempt, event.worker, event.at)
         elif to is Status.SUSPEND:
             self._suspended[task] = event.at
         elif to is Status.WAIT:
             self._set_final(task, 0)
-            is_due = isinstance(event, events.TaskRetrying | events.TaskAgain)
-            due = "round" if isinstance(event, events.TaskAgain) else "retry"
+            is_due = isinstance(event, TaskRetrying | TaskAgain)
+            due = "round" if isinstance(event, TaskAgain) else "retry"
             self._waiting[task] = _Waiting(event.at, event.due_ms if is_due else 0, due)
 
-    def _end_wait(self, task: int, event: events.FlowEvent) -> Iterator[Span]:
+    def _end_wait(self, task: int, event: FlowEvent) -> Iterator[Span]:
         """How a ready task waited; nothing of one that was not ready, whose dependencies tell."""
         waiting = self._waiting.pop(task, None)
         since_ms = self._start_ms if waiting is None else max(waiting.since_ms, self._start_ms)
         for other in self._plan.waits_for(task):
             final_ms = self._final_ms[other - 1] if other <= len(self._final_ms) else 0
-            if not final_ms and not isinstance(event, events.TaskStarted):
+            if not final_ms and not isinstance(event, TaskStarted):
                 return
             since_ms = max(since_ms, final_ms)
         pauses = self._pauses
@@ -247,7 +251,7 @@ class FlowTrace:
             label=label,
         )
 
-    def _note(self, event: events.FlowEvent) -> None:
+    def _note(self, event: FlowEvent) -> None:
         """An event of the flow as a whole, or an operator's, becomes one of its span."""
         told: Any = event
         said: dict[str, Value] = {
@@ -259,26 +263,24 @@ class FlowTrace:
         if error is not None:
             said["error"] = error.message
         self._events.add(event.at, str(type(event).__struct_config__.tag), **said)
-        if isinstance(event, events.FlowEnding):
+        if isinstance(event, FlowEnding):
             self._cancelled_by = event.by if event.cause == "cancel" else self._cancelled_by
-        if isinstance(event, events.FlowPaused):
+        if isinstance(event, FlowPaused):
             self._paused_ms = event.at if self._paused_ms is None else self._paused_ms
-        elif self._paused_ms is not None and isinstance(
-            event, events.FlowResumed | events.FlowCancelled | events.FlowEnding
-        ):
+        elif self._paused_ms is not None and isinstance(event, FlowResumed | FlowCancelled | FlowEnding):
             self._pauses.append((self._paused_ms, event.at))
             self._paused_ms = None
 
-    def _note_progress(self, task: int, event: events.FlowEvent) -> None:
+    def _note_progress(self, task: int, event: FlowEvent) -> None:
         running = self._running.get(task)
-        if running is None or not isinstance(event, events.TaskProgressed):
+        if running is None or not isinstance(event, TaskProgressed):
             return
         said: dict[str, Value] = {"note": event.note}
         if event.fraction is not None:
             said["fraction"] = event.fraction
         running.note(event.at, "progress", said)
 
-    def _open_again(self, event: events.FlowEvent) -> None:
+    def _open_again(self, event: FlowEvent) -> None:
         """The flow had ended, and its span is told: what follows has a span of its own below that."""
         self.has_ended = False
         self._cancelled_by = None
@@ -288,9 +290,9 @@ class FlowTrace:
         self._links = ()
         self._events = SpanEvents()
 
-    def _end(self, event: events.FlowEvent) -> Span:
+    def _end(self, event: FlowEvent) -> Span:
         self.has_ended = True
-        by = event.by if isinstance(event, events.FlowCancelled) else self._cancelled_by
+        by = event.by if isinstance(event, FlowCancelled) else self._cancelled_by
         how = "finished" if by is None else "cancelled"
         error = None if by is None else f"cancelled by {by}"
         return Span(

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import FlowRegistered, FlowSnapshot, TaskExpanded
+from flower_engine.model.events import FlowRegistered
+from flower_engine.model.snapshot_events import FlowSnapshot
+from flower_engine.model.wait_events import TaskExpanded
 from flower_engine.traces.span import TaskLabel
 
 _NOBODY = TaskLabel("", "", "")

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from flower_engine.model.attempt_events import TaskProgressed
 from flower_engine.model.decision_tasks import LETTERS
 from flower_engine.model.end_kinds import GIVEN_UP, VANISHED, kind_in_redis
-from flower_engine.model.events import FlowRegistered, TaskError, TaskProgressed
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import FlowRegistered
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.fold_rules import has_value, said_by
 from flower_engine.model.kept_results import INLINE, payload_of

@@ -2,21 +2,19 @@
 
 import msgspec
 
-from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import (
-    AnyEvent,
-    OutcomeRefused,
+from flower_engine.model.attempt_events import (
     TaskAgain,
-    TaskError,
     TaskFinished,
     TaskLapsed,
-    TaskOverdue,
     TaskProgressed,
     TaskRetrying,
     TaskReturned,
     TaskStarted,
     TaskSuspended,
 )
+from flower_engine.model.blob_ref import BlobRef
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import AnyEvent, OutcomeRefused, TaskOverdue
 from golden.meanings.names import ONE, TWO
 
 MEANINGS: dict[str, AnyEvent] = {

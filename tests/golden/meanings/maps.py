@@ -3,13 +3,10 @@
 import msgspec
 
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import (
-    AnyEvent,
-    FlowSnapshot,
-    SnapshotMessage,
-    SnapshotTask,
-    TaskExpanded,
-)
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
+from flower_engine.model.task_message import SnapshotMessage
+from flower_engine.model.wait_events import TaskExpanded
 
 MEANINGS: dict[str, AnyEvent] = {
     "task.expanded/*-window": TaskExpanded(

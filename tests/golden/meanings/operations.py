@@ -3,16 +3,15 @@
 import msgspec
 
 from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.events import (
-    AnyEvent,
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import AnyEvent, FlowTimedOut
+from flower_engine.model.operator_events import (
     FlowCancelled,
     FlowEnding,
     FlowPaused,
     FlowPrioritised,
     FlowRerun,
     FlowResumed,
-    FlowTimedOut,
-    TaskError,
     TaskIgnored,
     TaskUnignored,
 )

@@ -3,7 +3,8 @@
 import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
-from flower_engine.model.events import AnyEvent, FlowSnapshot, SnapshotTask
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.snapshot_events import FlowSnapshot, SnapshotTask
 from flower_engine.model.task_message import SnapshotMessage
 from golden.meanings.names import SCHEDULE
 

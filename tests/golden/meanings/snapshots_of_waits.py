@@ -2,7 +2,8 @@
 
 import msgspec
 
-from flower_engine.model.events import AnyEvent, FlowSnapshot, KeptSignal, SnapshotTask
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.snapshot_events import FlowSnapshot, KeptSignal, SnapshotTask
 from flower_engine.model.task_message import SnapshotMessage
 
 MEANINGS: dict[str, AnyEvent] = {

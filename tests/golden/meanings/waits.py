@@ -4,8 +4,8 @@ import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask, TaskKeys
-from flower_engine.model.events import (
-    AnyEvent,
+from flower_engine.model.events import AnyEvent
+from flower_engine.model.wait_events import (
     FlowSignalled,
     TaskAnswered,
     TaskAwaiting,

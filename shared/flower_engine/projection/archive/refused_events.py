@@ -8,28 +8,20 @@ import re
 import msgspec
 
 from flower_engine.errors import NewerEventError
-from flower_engine.model.events import (
-    NO_VALUE,
-    AnyEvent,
-    FlowRegistered,
-    FlowRerun,
-    FlowSignalled,
-    FlowSnapshot,
+from flower_engine.model.attempt_events import (
     TaskAgain,
-    TaskAnswered,
-    TaskError,
-    TaskExpanded,
     TaskFinished,
-    TaskGivenUp,
-    TaskIgnored,
     TaskLapsed,
     TaskProgressed,
     TaskRetrying,
     TaskSuspended,
-    TaskVoted,
-    decode_event,
 )
+from flower_engine.model.event_base import NO_VALUE, TaskError
+from flower_engine.model.events import AnyEvent, FlowRegistered, TaskGivenUp, decode_event
+from flower_engine.model.operator_events import FlowRerun, TaskIgnored
 from flower_engine.model.schedule_events import ScheduleDefined, SlotsPassed
+from flower_engine.model.snapshot_events import FlowSnapshot
+from flower_engine.model.wait_events import FlowSignalled, TaskAnswered, TaskExpanded, TaskVoted
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What ``decode_event`` raises for bytes that are no event, beside NewerEventError."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from flower_engine.model.beginnings import restates
-from flower_engine.model.events import AnyEvent, FlowEvent, FlowRegistered
+from flower_engine.model.event_base import FlowEvent
+from flower_engine.model.events import AnyEvent, FlowRegistered
 
 
 class Ordering:

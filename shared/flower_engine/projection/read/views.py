@@ -11,7 +11,7 @@ import msgspec
 
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.child_flows import child_flow_id
-from flower_engine.model.events import TaskError
+from flower_engine.model.event_base import TaskError
 from flower_engine.model.status import Status
 from flower_engine.model.wait_parameters import SUBFLOW
 from flower_engine.projection.read.attempt_views import AttemptView

@@ -4,19 +4,13 @@ from typing import Any
 
 import msgspec
 
+from flower_engine.model.attempt_events import TaskProgressed
 from flower_engine.model.blob_ref import BlobRef
 from flower_engine.model.definition import PlannedTask
-from flower_engine.model.events import (
-    FlowCancelled,
-    FlowEnding,
-    FlowPaused,
-    FlowRegistered,
-    TaskAwaiting,
-    TaskError,
-    TaskExpanded,
-    TaskLifted,
-    TaskProgressed,
-)
+from flower_engine.model.event_base import TaskError
+from flower_engine.model.events import FlowRegistered
+from flower_engine.model.operator_events import FlowCancelled, FlowEnding, FlowPaused
+from flower_engine.model.wait_events import TaskAwaiting, TaskExpanded, TaskLifted
 
 
 class TaskChange(msgspec.Struct, gc=False):

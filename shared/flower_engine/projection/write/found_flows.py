@@ -1,6 +1,6 @@
 """A flow as a snapshot found it: what a batch changes of it is all of it, but for what still holds."""
 
-from flower_engine.model.events import FlowSnapshot
+from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import (
     LOST_ERROR,
     awaiting_of,
