@@ -19,8 +19,8 @@ from flower_engine.client import (
     named,
     registration,
 )
-from flower_engine.client.async_client import AsyncWorkflows
-from flower_engine.client.blocking_client import Workflows
+from flower_engine.client.async_workflows import AsyncWorkflows
+from flower_engine.client.blocking_workflows import Workflows
 
 
 async def test_a_flow_is_registered_awaited_and_operated(api: RunningApi) -> None:

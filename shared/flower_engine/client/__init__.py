@@ -9,9 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flower_engine.client.async_client import AsyncClient, AsyncFlowHandle
+    from flower_engine.client.async_client import AsyncClient
+    from flower_engine.client.async_flow_handle import AsyncFlowHandle
     from flower_engine.client.audit_calls import Act
-    from flower_engine.client.blocking_client import Client, FlowHandle
+    from flower_engine.client.blocking_client import Client
+    from flower_engine.client.blocking_flow_handle import FlowHandle
     from flower_engine.client.client_errors import (
         ApiRefusedError,
         ApiUnavailableError,
@@ -74,9 +76,11 @@ __all__ = [
 ]
 
 _PLACES = {
-    "async_client": ("AsyncClient", "AsyncFlowHandle"),
+    "async_client": ("AsyncClient",),
+    "async_flow_handle": ("AsyncFlowHandle",),
     "audit_calls": ("Act",),
-    "blocking_client": ("Client", "FlowHandle"),
+    "blocking_client": ("Client",),
+    "blocking_flow_handle": ("FlowHandle",),
     "client_errors": (
         "BackfillTimeoutError",
         "ApiRefusedError",
