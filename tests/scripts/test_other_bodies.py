@@ -15,12 +15,7 @@ from flower_engine.model.snapshot_events import FlowSnapshot
 from flower_engine.model.snapshot_registration import registration_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_spec import RetryPolicy
-from flower_engine.transitions.operator_transitions import (
-    Body,
-    Operated,
-    prioritise,
-    rerun,
-)
+from flower_engine.transitions.operator_transitions import Body, Operated, prioritise, rerun
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.snapshot_transitions import snapshot
 from flower_engine.transitions.task_fields import decode_message, with_parameters

@@ -13,7 +13,8 @@ from flower_engine.model.definition import PlannedTask
 from flower_engine.transitions.decision_transitions import Undecided, decide
 from flower_engine.transitions.register_transition import FlowPlan
 from stateful import expectations
-from stateful.test_transitions import RETRY, RuledTransitions, run_machine
+from stateful.machines import RuledTransitions, run_machine
+from stateful.plans import RETRY
 
 pytestmark = pytest.mark.hypothesis
 

@@ -23,7 +23,8 @@ from flower_engine.transitions.decision_transitions import MapRead, Undecided, d
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.task_fields import task_message
 from stateful import expectations
-from stateful.test_transitions import RETRY, RuledTransitions, run_machine
+from stateful.machines import RuledTransitions, run_machine
+from stateful.plans import RETRY
 
 pytestmark = pytest.mark.hypothesis
 

@@ -24,7 +24,7 @@ from flower_engine.transitions.register_transition import FlowPlan, Start
 from flower_engine.transitions.restored_flow import Restored
 from flower_engine.transitions.tree_transitions import Begun, DueChild, begin_children, look_at_trees
 from stateful import expectations
-from stateful.test_transitions import RuledTransitions, run_machine
+from stateful.machines import RuledTransitions, run_machine
 
 pytestmark = pytest.mark.hypothesis
 AN_ERROR = b'{"type":"ParameterError","message":"no"}'

@@ -18,7 +18,7 @@ from flower_engine.transitions.operator_transitions import Operated
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.wait_transitions import Sent, signal
 from stateful import expectations
-from stateful.test_transitions import Transitions, run_machine
+from stateful.machines import Transitions, run_machine
 
 pytestmark = pytest.mark.hypothesis
 

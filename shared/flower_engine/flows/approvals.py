@@ -14,22 +14,11 @@ from flower_engine.flows.result_blobs import read_blob
 from flower_engine.flows.stores import Stores
 from flower_engine.model.approval_terms import Asked
 from flower_engine.model.quoting import short
-from flower_engine.model.references import (
-    NoValueError,
-    holds_references,
-    known_value,
-    resolved_value,
-    scan,
-)
+from flower_engine.model.references import NoValueError, holds_references, known_value, resolved_value, scan
 from flower_engine.model.status import Status
 from flower_engine.model.wait_parameters import APPROVAL
 from flower_engine.projection.database import Connection
-from flower_engine.projection.read.asked_approvals import (
-    ApprovalCursor,
-    AskedRow,
-    list_asked,
-    results_of,
-)
+from flower_engine.projection.read.asked_approvals import ApprovalCursor, AskedRow, list_asked, results_of
 from flower_engine.projection.read.view_fields import Moment, View, moment
 from flower_engine.projection.read.views import FlowView, TaskView
 
