@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, statusOf, until } from "./browser.ts";
-import { registered, showing, useBrowser } from "./pages.ts";
+import { post, registered, showing, useBrowser } from "./pages.ts";
 
 const shown = showing(useBrowser());
 
@@ -83,4 +83,36 @@ test("a signal is sent to all that await it, and says who took it", async () => 
     await page.locator("tbody tr", { hasText: "order.shipped" }).waitFor();
   });
   await until(async () => (await statusOf(flow)) === "Finish");
+});
+
+test("a signal that is kept is deleted, by mouse and by keyboard, after one question", async () => {
+  for (const [id, key] of [
+    ["order/1", "<i>1</i>"],
+    ["order/2", "2"],
+  ]) {
+    await api("signals", post({ name: "order.returned", key, id, keepSeconds: 600 }));
+  }
+  const kept = async () => {
+    const { signals } = await api<{ signals: { id: string }[] }>("signals");
+    return signals.map(({ id }) => id).filter((id) => id.startsWith("order/"));
+  };
+  await shown("#/approvals?view=signals", async (page) => {
+    const line = (key: string) => page.locator("tbody tr", { hasText: key });
+    await line("<i>1</i>").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("with the key <i>1</i>: tasks that come to await it").waitFor();
+    await page.getByRole("button", { name: "Leave it" }).click();
+    assert.deepEqual(await kept(), ["order/1", "order/2"]);
+    await line("<i>1</i>").getByRole("button", { name: "Delete" }).click();
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("The kept signal order.returned is deleted").waitFor();
+    await line("<i>1</i>").waitFor({ state: "detached" });
+    await page.keyboard.press("k");
+    await page.keyboard.press("j");
+    const other = line("order.returned");
+    while ((await other.getAttribute("class")) !== "chosen") await page.keyboard.press("j");
+    await page.keyboard.press("d");
+    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await other.waitFor({ state: "detached" });
+  });
+  assert.deepEqual(await kept(), []);
 });

@@ -129,6 +129,7 @@ ANSWERS: Mapping[type[BaseException], Callable[[Any], ProblemError]] = {
     errors.HookError: _hook,
     errors.UnknownHookError: _missing("unknown-hook"),
     errors.UnknownDeliveryError: _missing("unknown-delivery"),
+    errors.UnknownSignalError: _missing("unknown-signal"),
     errors.UnknownScheduleError: _missing("unknown-schedule"),
     errors.UnknownBackfillError: _missing("unknown-backfill"),
     errors.ScheduleMovedError: _schedule_moved,

@@ -58,6 +58,7 @@ COMMANDS = {
         *("pause", "priority"),
     ),
     "commands.signals": ("signal", "answer"),
+    "commands.kept_signals": ("signals",),
     "commands.approvals": ("approvals",),
     "commands.audit": ("audit",),
     "commands.bulk": ("bulk",),

@@ -19,6 +19,7 @@ FlowerError
 ├── HookError                   a hook cannot be as it is given; names each field with what is wrong
 ├── UnknownHookError            no such hook
 ├── UnknownDeliveryError        no such delivery of a hook
+├── UnknownSignalError          no signal is kept under this id
 ├── UnknownScheduleError        no such schedule
 ├── UnknownBackfillError        no such backfill
 ├── FlowLimitError              as many flows of the workflow are under way as may be
@@ -192,6 +193,10 @@ class UnknownHookError(FlowerError):
 
 class UnknownDeliveryError(FlowerError):
     """No delivery of a hook has this id."""
+
+
+class UnknownSignalError(FlowerError):
+    """No signal is kept under this id."""
 
 
 class UnknownScheduleError(FlowerError):

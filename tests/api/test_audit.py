@@ -109,6 +109,8 @@ async def _to_flows(do: Doing) -> None:
     ]
     kept = {"name": "later", "keepSeconds": 60}
     assert await do("post /signals", "/signals", kept) == [("signal.added", "later")]
+    identity = do.reply.json()["id"]
+    assert await do("delete /signals/{signal}", f"/signals/{identity}") == [("signal.deleted", "later")]
     assert await do("post /bulk", "/bulk", {"operation": "pause", "filter": {"taskId": "w"}}) == [
         *[("flow.paused", None)] * 4,
         ("bulk.pause", None),

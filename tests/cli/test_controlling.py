@@ -45,7 +45,9 @@ def test_what_is_told_of_a_limit_beside_its_settings_is_known_to_whoever_sends_t
     told = {field.encode_name for field in msgspec.structs.fields(LimitView)} - settings
     assert told == set(TOLD_OF_LIMITS)
     dashboard = Path(__file__).parents[2] / "dashboard/src/limits/limit-types.ts"
-    (sent_back,) = re.findall(r"const \{ (.*), \.\.\.settings \} = limit;", dashboard.read_text())
+    (sent_back,) = re.findall(
+        r"const \{\s+(.*),\s+\.\.\.settings\s+\} = limit;", dashboard.read_text(), re.DOTALL
+    )
     assert {name.split(":")[0].strip() for name in sent_back.split(",")} == told
 
 

@@ -43,6 +43,24 @@ def test_a_signal_to_all_that_await_it(flower: Flower, own_api: RunningApi) -> N
     assert {own_api.flow(flow)["status"] for flow in flows} == {"Finish"}
 
 
+def test_kept_signals_are_listed_and_deleted(flower: Flower, own_api: RunningApi) -> None:
+    assert "no signal is kept" in flower("signals").stdout
+    flower("signal", "paid", "--key", "[7]", "--keep", "1h", "--id", "shop/[b]1")
+    flower("signal", "paid", "--first", "--keep", "1h", "--id", "two")
+    listed = flower("signals", "list").stdout
+    assert all(words in listed for words in ("shop/[b]1", "[7]", "the first"))
+    assert [one["id"] for one in json.loads(flower("signals", "--json").stdout)["signals"]] == [
+        "shop/[b]1",
+        "two",
+    ]
+    assert flower("signals", "delete", "shop/[b]1", input="n\n").exit_code == 1
+    assert flower("signals", "delete", "shop/[b]1", input="y\n").exit_code == 0
+    again = flower("signals", "delete", "shop/[b]1", "--yes")
+    assert (again.exit_code, "no signal is kept under the id" in again.output) == (1, True)
+    assert flower("signals", "delete", "two", "--yes").stdout == "signal two: it is kept no more\n"
+    assert own_api.client.get("/signals").json()["signals"] == []
+
+
 async def test_approvals_are_listed_shown_and_answered(flower: Flower, own_api: RunningApi) -> None:
     assert flower("approvals").stdout == "nothing waits for an answer\n"
     own_api.define(

@@ -54,6 +54,21 @@ async def test_an_async_client_signals_and_answers(api: RunningApi) -> None:
         assert (await flow.answer(2, False)).tasks == [2]
 
 
+async def test_clients_list_signals_that_are_kept_and_delete_them(api: RunningApi) -> None:
+    with Client(api.url) as client:
+        for number in range(3):
+            client.signal("stock", {"n": number}, key=number, keep_seconds=600, signal_id=f"s/{number}")
+        assert [(one.id, one.key, one.taken) for one in client.kept_signals()] == [
+            (f"s/{number}", str(number), 0) for number in range(3)
+        ]
+        assert client.delete_signal("s/1")
+        assert not client.delete_signal("s/1")
+    async with AsyncClient(api.url) as other:
+        assert await other.delete_signal("s/2")
+        assert not await other.delete_signal("s/9")
+        assert [one.id async for one in other.kept_signals()] == ["s/0"]
+
+
 def test_a_link_is_made_by_a_client(client: Client, api: RunningApi) -> None:
     api.define("linked", ASKED)
     flow = client.register("linked")

@@ -1,16 +1,23 @@
 """Signals that are kept reach flows that come to await them: each once, of the first one flow at all."""
 
+import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from api.conftest import own_api, start_api
 from api.serving import RunningApi
 from api.test_backfills import stores
-from flower_engine.flows.kept_signals import awaited, bring
+from flower_engine.flows.kept_signals import awaited, bring, let_go
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.projection.database import connect
-from flower_engine.projection.definitions.signal_rows import KeptSignal, forget_signals, open_signals
+from flower_engine.projection.definitions.signal_rows import (
+    KeptSignal,
+    forget_signals,
+    is_still_kept,
+    open_signals,
+)
 from flower_watcher.kept_signals import KeptSignalsLoop
 
 __all__ = ["own_api", "start_api", "stores"]
@@ -107,3 +114,54 @@ async def test_no_more_than_a_thousand_are_kept(own_api: RunningApi) -> None:
     assert send(own_api, {"id": "one"}, 429)["type"].endswith("too-many-signals")
     own_api.sql("UPDATE kr_signal SET is_over = true WHERE id = '1'")
     send(own_api, {"id": "one"})
+
+
+async def test_a_kept_signal_that_is_deleted_reaches_nobody_else_and_is_not_kept_anew(
+    own_api: RunningApi, stores: PostgresStores
+) -> None:
+    own_api.define("orders", PAID)
+    first = own_api.register("orders")
+    identity = "shop/17 ä"
+    path = f"/signals/{quote(identity, safe='')}"
+    assert send(own_api, {"id": identity})["taken"] == 1
+    assert own_api.client.delete(path).status_code == 204
+    assert own_api.client.get("/signals").json()["signals"] == []
+    later = own_api.register("orders")
+    assert await bring_all(own_api, stores) == 0
+    again = send(own_api, {"id": identity})  # its reply was lost, before somebody deleted it
+    assert (again["taken"], again["isKnown"], again["keptUntil"]) == (0, True, None)
+    assert (is_over(own_api, first), is_over(own_api, later)) == (True, False)
+    reply = own_api.client.delete(path)
+    assert (reply.status_code, reply.json()["type"]) == (404, "urn:flower:problem:unknown-signal")
+    assert identity in reply.json()["detail"]
+    (noted,) = own_api.client.get("/audit", params={"what": "signal.deleted"}).json()["acts"]
+    assert (noted["name"], noted["details"]) == ("paid", {"id": identity, "key": "7"})
+
+
+async def test_a_signal_that_is_being_brought_is_deleted_after_that(
+    own_api: RunningApi, stores: PostgresStores
+) -> None:
+    send(own_api, {"id": "one"})
+    async with await connect(own_api.settings.database_url or "", "test") as connection:
+        async with connection.transaction():
+            assert await is_still_kept(connection, "one")
+            deleting = asyncio.create_task(let_go(stores, "one", "ann"))
+            while not await waits_for_a_lock(own_api):
+                assert not deleting.done()
+                await asyncio.sleep(0.01)
+        await deleting
+        assert not await is_still_kept(connection, "one")
+
+
+async def waits_for_a_lock(api: RunningApi) -> bool:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%kr_signal%'"
+    )
+    async with await connect(api.settings.database_url or "", "looks") as connection:
+        ((count,),) = await (await connection.execute(waiting)).fetchall()
+    return count > 0
+
+
+def test_an_id_that_no_signal_can_have_is_refused(own_api: RunningApi) -> None:
+    for identity in ("x" * 256, "a%00b", "a%0Ab"):
+        assert own_api.client.delete(f"/signals/{identity}").status_code == 422

@@ -43,7 +43,7 @@ export function ApprovalsScreen() {
         <Said said={said} />
       </div>
       {isSignals ? (
-        <Signals />
+        <Signals onSaid={(words) => (said.value = { words, undo: null })} />
       ) : (
         <Open isMine={isMine} onSaid={(words) => (said.value = { words, undo: null })} />
       )}

@@ -1,13 +1,17 @@
 // Sends a signal, to one flow or to all that await it; below, those that are kept for flows to come.
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { usePages, wordsOf } from "../lib/answers.ts";
 import { act } from "../lib/api.ts";
 import { counted } from "../lib/counts.ts";
+import { bindKeys } from "../lib/keys.ts";
 import { pathTo, shortId } from "../lib/paths.ts";
 import { hrefOf } from "../lib/route.ts";
 import { session } from "../lib/session.ts";
 import { moment } from "../lib/times.ts";
+import { AskDialog } from "../ui/ask-dialog.tsx";
 import { readJson } from "../ui/json-field.tsx";
+import { useLineKeys } from "../ui/line-keys.ts";
 import { ProblemLine } from "../ui/problem-line.tsx";
 import { TextField } from "../ui/text-field.tsx";
 import type { KeptSignal } from "./approval-types.ts";
@@ -19,8 +23,21 @@ interface Became {
   flows: string[];
 }
 
-export function Signals() {
+export function Signals({ onSaid }: { onSaid: (words: string) => void }) {
   const { items, problem, again } = usePages<KeptSignal>("signals?limit=100", "signals", REST_MS);
+  const asked = useSignal<KeptSignal | null>(null);
+  const mayOperate = session.value?.mayOperate ?? false;
+  const chosen = useLineKeys("signal", items?.map(({ id }) => id) ?? [], () => undefined);
+  const line = items?.find(({ id }) => id === chosen);
+  useEffect(() => {
+    if (line === undefined || !mayOperate) return;
+    return bindKeys([{ keys: "d", what: "delete the signal", run: () => (asked.value = line) }]);
+  }, [line?.id, mayOperate, asked]);
+  const remove = async (one: KeptSignal) => {
+    await act(pathTo("signals", one.id), undefined, "DELETE");
+    onSaid(`The kept signal ${one.name} is deleted`);
+    again();
+  };
   return (
     <div class="editor">
       {/* biome-ignore lint/a11y/useSemanticElements: it scrolls */}
@@ -44,11 +61,16 @@ export function Signals() {
                 <th class="w-m wide">By</th>
                 <th class="w-when">Until</th>
                 <th class="w-s number">Taken</th>
+                {mayOperate && (
+                  <th class="w-s">
+                    <span class="hidden">What can be done</span>
+                  </th>
+                )}
               </tr>
             </thead>
             <tbody>
               {items.map((one) => (
-                <tr key={one.id}>
+                <tr key={one.id} class={one === line ? "chosen" : undefined} title={`id ${one.id}`}>
                   <td>
                     <bdi>{one.name}</bdi>
                   </td>
@@ -60,6 +82,13 @@ export function Signals() {
                   </td>
                   <td>{moment(Date.parse(one.until))}</td>
                   <td class="number">{one.taken}</td>
+                  {mayOperate && (
+                    <td>
+                      <button type="button" class="link" onClick={() => (asked.value = one)}>
+                        Delete
+                      </button>
+                    </td>
+                  )}
                 </tr>
               ))}
             </tbody>
@@ -75,7 +104,38 @@ export function Signals() {
           <p class="muted">This token may only read.</p>
         )}
       </div>
+      {asked.value !== null && (
+        <DeleteSignal
+          signal={asked.value}
+          run={() => remove(asked.value as KeptSignal)}
+          onClose={() => (asked.value = null)}
+        />
+      )}
     </div>
+  );
+}
+
+interface DeleteProps {
+  signal: KeptSignal;
+  run: () => Promise<void>;
+  onClose: () => void;
+}
+
+function DeleteSignal({ signal: one, run, onClose }: DeleteProps) {
+  return (
+    <AskDialog title="Delete a kept signal" verb="Delete" run={run} onClose={onClose}>
+      <p>
+        <bdi>{one.name}</bdi>
+        {one.key !== "" && (
+          <>
+            {" "}
+            with the key <bdi>{one.key}</bdi>
+          </>
+        )}
+        : tasks that come to await it do not get it any more.
+        {one.taken > 0 && ` ${counted(one.taken, "task")} took it, and keep what it said.`}
+      </p>
+    </AskDialog>
   );
 }
 

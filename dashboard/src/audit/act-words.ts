@@ -58,6 +58,7 @@ const OF_OTHERS: Record<string, string> = {
   "session.began": "logged in",
   "session.ended": "logged out",
   "signal.added": "sent a signal that is kept,",
+  "signal.deleted": "deleted the kept signal",
   "strike.added": "struck, as",
   "strike.deleted": "lifted strike",
   "limit.added": "set limits of",

@@ -37,6 +37,13 @@ export interface Strike {
 
 /** The settings of a limit as they may be sent back. */
 export function settingsOf(limit: LimitView): Record<string, unknown> {
-  const { scope: _scope, name: _name, changedBy: _by, problem: _problem, shares: _shares, ...settings } = limit;
+  const {
+    scope: _scope,
+    name: _name,
+    changedBy: _by,
+    problem: _problem,
+    shares: _shares,
+    ...settings
+  } = limit;
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null && value !== ""));
 }

@@ -4,7 +4,7 @@ that flows wait for."""
 import uuid
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -17,7 +17,7 @@ from flower_api.routes.operations import operation_of
 from flower_api.routes.tasks import TaskPath
 from flower_api.schemas import IdempotencyKey, KeyHeader, OperatedView, RequestBody
 from flower_engine.flows.answers import Answerer
-from flower_engine.flows.kept_signals import keep
+from flower_engine.flows.kept_signals import keep, let_go
 from flower_engine.flows.payloads import encoded_payload
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.signals import send_to_all, send_to_flow
@@ -31,6 +31,15 @@ _MOST_TOLD = 1_000
 
 
 _PATTERN = r"^[^\x00-\x1f\x7f]*$"
+SignalPath = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=255,
+        pattern=_PATTERN,
+        description="The id of the signal; it may hold slashes.",
+    ),
+]
 
 
 class SignalBody(RequestBody):
@@ -152,7 +161,7 @@ def add_signals(app: FastAPI, stores: PostgresStores) -> None:
         until = None
         if body.keep_seconds is not None:
             kept, done = await keep(stores, sent, body.keep_seconds, first=body.first)
-            until = kept.until
+            until = None if kept.is_over else kept.until
         else:
             done = await send_to_all(stores, sent, first=body.first)
         tasks = [TakenView(one.flow, one.task) for one in done.taken[:_MOST_TOLD]]
@@ -177,6 +186,17 @@ def add_signals(app: FastAPI, stores: PostgresStores) -> None:
             for one in found[:limit]
         ]
         return reply(SignalsPage(views, end and cursor_of(end)))
+
+    @app.delete(
+        "/signals/{signal:rest}",
+        summary="Keep a signal no more",
+        status_code=204,
+        responses=replies({}, problems=(404, 422, 503)),
+    )
+    async def delete_signal(signal: SignalPath, request: Request) -> Response:
+        """By its id. Flows that come to await it do not get it any more; those that took it keep it."""
+        await let_go(stores, signal, by_of(request))
+        return Response(status_code=204)
 
     @app.post(
         "/flows/{task_flow_id}/tasks/{task}/answer",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Task,
         Worker,
     )
-    from flower_engine.client.wait_values import AnswerLink, Approval, Signalled, SignalledAll
+    from flower_engine.client.wait_values import AnswerLink, Approval, KeptSignal, Signalled, SignalledAll
     from flower_engine.client.wanted_flows import NamedWorkflow, Registration, named, registration
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "FlowFailedError",
     "FlowHandle",
     "FlowTimeoutError",
+    "KeptSignal",
     "LogLine",
     "NamedWorkflow",
     "NotRegisteredError",
@@ -95,7 +96,7 @@ _PLACES = {
         "ResultError",
     ),
     "flow_values": ("Deployed", "Event", "Flow", "FlowEntry", "LogLine", "Operated", "Task", "Worker"),
-    "wait_values": ("AnswerLink", "Approval", "Signalled", "SignalledAll"),
+    "wait_values": ("AnswerLink", "Approval", "KeptSignal", "Signalled", "SignalledAll"),
     "wanted_flows": ("NamedWorkflow", "Registration", "named", "registration"),
 }
 

@@ -17,7 +17,7 @@ from flower_engine.client.flow_queries import FlowTimes, flows_query, time_text
 from flower_engine.client.flow_values import FlowEntry, StatusWord, Worker
 from flower_engine.client.http_sessions import AsyncSession
 from flower_engine.client.http_settings import session_settings
-from flower_engine.client.wait_values import Approval, SignalledAll
+from flower_engine.client.wait_values import Approval, KeptSignal, SignalledAll
 from flower_engine.client.wanted_flows import NamedWorkflow, Registration, registration, result_type_of
 from flower_engine.secret_files import own_token
 
@@ -146,6 +146,20 @@ class AsyncClient:
         """
         body = wait_calls.signal_body(name, payload, key, signal_id, first=first, keep_seconds=keep_seconds)
         return await self.run(wait_calls.signal_all(body, self.patience()))
+
+    async def kept_signals(self) -> AsyncIterator[KeptSignal]:
+        """The signals that are kept for flows that come to await them, the oldest first."""
+        cursor = None
+        while True:
+            page, cursor = await self.run(wait_calls.kept_page(cursor, self.patience()))
+            for one in page:
+                yield one
+            if cursor is None:
+                return
+
+    async def delete_signal(self, signal_id: str) -> bool:
+        """Keeps a signal no more; flows that took it keep it. False if it was not kept (any more)."""
+        return await self.run(wait_calls.delete_kept(signal_id, self.patience()))
 
     async def approvals(
         self,

@@ -10,12 +10,18 @@ import msgspec
 from flower_engine.client.api_calls import Patience, Request, Steps, decoded, sent
 from flower_engine.client.api_location import path_part
 from flower_engine.client.flow_values import Operated
-from flower_engine.client.wait_values import AnswerLink, Approval, Signalled, SignalledAll
+from flower_engine.client.wait_values import AnswerLink, Approval, KeptSignal, Signalled, SignalledAll
 from flower_engine.client.wanted_flows import encoded
+from flower_engine.errors import UnknownSignalError
 
 
 class _Page(msgspec.Struct):
     approvals: list[Approval]
+    next: str | None = None
+
+
+class _Kept(msgspec.Struct):
+    signals: list[KeptSignal]
     next: str | None = None
 
 
@@ -59,6 +65,21 @@ def signal_all(body: Mapping[str, Any], patience: Patience) -> Steps[SignalledAl
         ParametersError: the payload fits none of them.
     """
     return decoded((yield from sent(Request("POST", "/signals", body=encoded(body)), patience)), SignalledAll)
+
+
+def kept_page(cursor: str | None, patience: Patience) -> Steps[tuple[list[KeptSignal], str | None]]:
+    """A page of signals that are kept, the oldest first, and the cursor of the next."""
+    page = decoded((yield from sent(Request("GET", "/signals", {"cursor": cursor}), patience)), _Kept)
+    return page.signals, page.next
+
+
+def delete_kept(identity: str, patience: Patience) -> Steps[bool]:
+    """Keeps the signal of this id no more; False if it was not kept (any more)."""
+    try:
+        yield from sent(Request("DELETE", f"/signals/{path_part(identity)}"), patience)
+    except UnknownSignalError:
+        return False
+    return True
 
 
 def answer_body(given: Any, attempt: int | None, version: int | None) -> dict[str, Any]:

@@ -27,6 +27,20 @@ class SignalledAll(msgspec.Struct, rename="camel", kw_only=True):
     kept_until: datetime | None = None
 
 
+class KeptSignal(msgspec.Struct, rename="camel", kw_only=True):
+    """A signal that is kept until then for flows that come to await it, with ``first`` for one of them;
+    ``taken``: by so many tasks so far."""
+
+    id: str
+    name: str
+    key: str = ""
+    by: str = ""
+    sent: datetime
+    until: datetime
+    first: bool = False
+    taken: int = 0
+
+
 class Approval(msgspec.Struct, rename="camel", kw_only=True):
     """An approval, and of whom it asks what; ``until`` None: it waits for ever. ``shows`` (and what of it
     cannot be had, ``problems``) is told where one is asked for, and whether it ``is_asked`` now."""

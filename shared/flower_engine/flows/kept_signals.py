@@ -9,18 +9,19 @@ from collections.abc import Sequence
 
 import msgspec
 
-from flower_engine.errors import RefusedError, TooManySignalsError
+from flower_engine.errors import RefusedError, TooManySignalsError, UnknownSignalError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.signals import Delivered, deliver
 from flower_engine.flows.stores import Stores
 from flower_engine.log.client import queue_command
 from flower_engine.log.partition import Partition
 from flower_engine.model.key_parts import escape
-from flower_engine.projection.definitions.acting import act_as
+from flower_engine.projection.definitions.acting import act_as, note_act
 from flower_engine.projection.definitions.signal_rows import (
     MOST_KEPT,
     KeptSignal,
     add_signal,
+    end_signal,
     is_still_kept,
     note_taken,
 )
@@ -73,6 +74,24 @@ async def bring(stores: PostgresStores, signal: KeptSignal) -> Delivered:
         if done.taken or (signal.is_first and done.is_known):
             await note_taken(connection, signal.id, len(done.taken), is_over=signal.is_first)
         return done
+
+
+async def let_go(stores: PostgresStores, identity: str, by: str) -> None:
+    """Keeps a signal no more: flows that come to await it do not get it; those that have it keep it. One that
+    is sent again under its id stays known, and is not kept anew.
+
+    Raises:
+        UnknownSignalError: none is kept under this id.
+    """
+    async with stores.postgres() as connection, connection.transaction():
+        ended = await end_signal(connection, identity)
+        if ended is None:
+            raise UnknownSignalError(
+                f"no signal is kept under the id {identity!r}; GET /signals lists those that are"
+            )
+        name, key = ended
+        said = {"id": identity} | ({"key": key} if key else {})
+        await note_act(connection, by, "signal.deleted", name=name, details=said)
 
 
 async def awaited(stores: Stores, signals: Sequence[KeptSignal]) -> list[KeptSignal]:

@@ -9,7 +9,7 @@ from flower_engine.projection.database import Connection
 MOST_KEPT = 1_000
 """Signals that are kept at one time."""
 
-_COLUMNS = "id, name, key, payload::text, sent_by, sent_ts, until_ts, is_first, taken"
+_COLUMNS = "id, name, key, payload::text, sent_by, sent_ts, until_ts, is_first, taken, is_over"
 _ADD = """
 INSERT INTO kr_signal (id, name, key, payload, sent_by, until_ts, is_first)
 SELECT %(id)s, %(name)s, %(key)s, %(payload)s::text::json, %(by)s, now() + make_interval(secs => %(seconds)s),
@@ -28,12 +28,15 @@ ORDER BY sent_ts, id LIMIT %(limit)s
 """.encode()  # noqa: S608
 _TAKE = "SELECT is_over FROM kr_signal WHERE id = %s FOR UPDATE"
 _NOTE = "UPDATE kr_signal SET taken = taken + %s, is_over = is_over OR %s WHERE id = %s"
+_END = """
+UPDATE kr_signal SET is_over = true WHERE id = %s AND NOT is_over AND until_ts > now() RETURNING name, key
+"""
 _FORGET = "DELETE FROM kr_signal WHERE until_ts < now() - interval '1 day'"
 
 
 class KeptSignal(msgspec.Struct, frozen=True):
     """A signal that is kept; ``payload`` is JSON. ``is_first``: only the first flow gets it; ``taken``: how
-    many tasks took it so far."""
+    many tasks took it so far; ``is_over``: it is brought to nobody any more."""
 
     id: str
     name: str
@@ -44,6 +47,7 @@ class KeptSignal(msgspec.Struct, frozen=True):
     until: datetime
     is_first: bool
     taken: int
+    is_over: bool = False
 
 
 class SignalCursor(msgspec.Struct, frozen=True, array_like=True):
@@ -91,6 +95,12 @@ async def is_still_kept(connection: Connection, signal: str) -> bool:
 async def note_taken(connection: Connection, signal: str, taken: int, *, is_over: bool) -> None:
     """So many more tasks took it; whether it is kept no more."""
     await connection.execute(_NOTE, (taken, is_over, signal))
+
+
+async def end_signal(connection: Connection, signal: str) -> tuple[str, str] | None:
+    """Keeps it no more, and says its name and key; None: it is not kept. Its row stays for as long as it
+    would have, so that one that is sent again under its id is known."""
+    return await (await connection.execute(_END, (signal,))).fetchone()
 
 
 async def forget_signals(connection: Connection) -> None:
