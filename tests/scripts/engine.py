@@ -407,7 +407,7 @@ class Engine:
         if "bell::flow" in await self.key_names():
             assert (await look_at_trees(self.client, self.partition))[1] == []
         left = {name for name in await self.key_names() if name.partition(":")[0] not in _STAYS}
-        assert left == set()
+        assert left == set(), left
         for queue in (name for name in await self.key_names() if name.startswith("work:")):
             work = self.keys.work("") + queue.removeprefix("work:")
             assert await send(self.client, "XLEN", work) == 0

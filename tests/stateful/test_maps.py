@@ -13,12 +13,12 @@ from flower_engine.model.definition import PlannedTask
 from flower_engine.model.flow_state import FlowState, TaskState
 from flower_engine.model.lanes import lane_of
 from flower_engine.model.map_expansion import Expansion, gathered, rules_with_items, too_many_failed
-from flower_engine.model.map_items import Given, item_like, numbers_of
+from flower_engine.model.map_items import Given, element_name, item_like, items_of, numbers_of
 from flower_engine.model.status import Status
 from flower_engine.model.task_message import message_of
 from flower_engine.model.task_policy import TaskPolicy
 from flower_engine.model.task_rules import TaskRules
-from flower_engine.model.wait_programs import is_wait
+from flower_engine.model.wait_programs import is_wait, wait_text
 from flower_engine.transitions.decision_transitions import MapRead, Undecided, decide, expand
 from flower_engine.transitions.register_transition import FlowPlan
 from flower_engine.transitions.task_fields import task_message
@@ -115,10 +115,7 @@ class MappedTransitions(RuledTransitions):
         name, task = data.draw(st.sampled_from(self._undecided()))
         one = self._read(name, task)
         if task.planned.items is not None:
-            assert one.of_map is not None
-            message = message_of(self.oracle.flows[name].workflow, task.planned)
-            too_many = too_many_failed(message, task.planned.items[1], one.of_map.given_up)
-            self._hand_in(one, too_many or self._gathered(name, task), sends)
+            self._hand_in(one, self._gathering(name, task, one), sends)
             return
         count = data.draw(st.sampled_from([0, None, 1, 2, 2, 3]))
         if not count:
@@ -126,16 +123,7 @@ class MappedTransitions(RuledTransitions):
             self._hand_in(one, Decided("gathered", b"[]") if count == 0 else Decided(None, error), sends)
             return
         stops = data.draw(st.sampled_from([0, 0, 0, 1]))
-        parameters = task.planned.parameters if task.planned.program == "@map" else {}
-        values = [b"%d" % number for number in range(count)]
-        workflow = self.oracle.flows[name].workflow
-        message = message_of(workflow, task.planned)
-        expansion = Expansion(
-            workflow,
-            item_like(task.planned, parameters, one.of),
-            Given("n", values),
-            rules_with_items(message, count),
-        )
+        expansion = self._expansion(name, task, one, count)
         assert self._expand(self._read(name, task, late=1), expansion, "late", 0) in ("stale",)
         word = self._expand(one, expansion, f"w{next(self.numbers)}", stops)
         assert word in (("more", "busy", "ok") if stops else ("ok", "busy"))
@@ -149,8 +137,7 @@ class MappedTransitions(RuledTransitions):
         count = len(expansion.given.values)
         rules = TaskRules.of(expansion.item)
         assert one.of_map is not None
-        for number, value in enumerate(expansion.given.values):
-            item = msgspec.structs.replace(expansion.item, parameters={"n": int(value)})
+        for number, item in enumerate(items_of(0, 0, expansion.item, expansion.given)):
             fields = (task_message(expansion.workflow, item), lane_of(expansion.workflow, item))
             word = self.run(
                 expand(
@@ -165,17 +152,29 @@ class MappedTransitions(RuledTransitions):
                     told=expansion.told if number == count - 1 else b"",
                     most_tasks=1_000,
                     rules=(rules.text() if rules else b"", expansion.map_rules),
+                    wait=wait_text(item),
                 )
             )
             if word != "more" or number + 1 == stops:
                 break
         return word
 
-    def _gathered(self, name: str, task: TaskState) -> Decided:
+    def _expansion(self, name: str, task: TaskState, one: Undecided, count: int) -> Expansion:
+        """So many items of a map."""
+        parameters, workflow = task.planned.parameters, self.oracle.flows[name].workflow
+        values = [b"%d" % number for number in range(count)]
+        item = item_like(task.planned, parameters, one.of)
+        rules = rules_with_items(message_of(workflow, task.planned), count)
+        return Expansion(workflow, item, Given(element_name(parameters), values), rules)
+
+    def _gathering(self, name: str, task: TaskState, one: Undecided) -> Decided:
+        """What a map comes to whose items have ended."""
+        assert one.of_map is not None and task.planned.items is not None
         flow = self.oracle.flows[name]
-        return Decided(
-            "gathered", gathered(numbers_of(task.planned.items), lambda seq: flow.task(seq).result)
-        )
+        message = message_of(flow.workflow, task.planned)
+        too_many = too_many_failed(message, task.planned.items[1], one.of_map.given_up)
+        items = numbers_of(task.planned.items)
+        return too_many or Decided("gathered", gathered(items, lambda seq: flow.task(seq).result))
 
     def _hand_in(self, one: Undecided, what: Decided, sends: int) -> None:
         for number in range(sends):

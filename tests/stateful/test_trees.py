@@ -30,7 +30,8 @@ pytestmark = pytest.mark.hypothesis
 AN_ERROR = b'{"type":"ParameterError","message":"no"}'
 
 
-def _tasks(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
+def tasks_of(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
+    """Tasks of a flow; ``child``: the workflow of the one that a flow does."""
     planned: list[PlannedTask] = []
     for seq, given in enumerate(tasks, start=1):
         workflow = given.pop("child", None)
@@ -43,7 +44,7 @@ def _tasks(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
 
 def _returning(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
     """A child that returns what its last task gives."""
-    before = _tasks(*tasks)
+    before = tasks_of(*tasks)
     last = len(before)
     returns = PlannedTask(
         seq=last + 1,
@@ -59,21 +60,21 @@ def _returning(*tasks: dict[str, Any]) -> tuple[PlannedTask, ...]:
 
 CHILDREN = {
     "leaf": _returning({}, {"program": "A", "depends_on": (1,)}),
-    "line": _tasks({}, {"on_failure": "give_up"}),  # of which a limit lets one flow at a time in
-    "clean": _tasks(
+    "line": tasks_of({}, {"on_failure": "give_up"}),  # of which a limit lets one flow at a time in
+    "clean": tasks_of(
         {}, {"finally_": True, "rule": "settled", "depends_on": (1,)}, {"program": "C", "depends_on": (1,)}
     ),
-    "nest": _tasks({"child": "leaf"}, {"depends_on": (1,), "program": "A"}),
+    "nest": tasks_of({"child": "leaf"}, {"depends_on": (1,), "program": "A"}),
 }
 PARENTS = (
-    FlowPlan("cleaned", _tasks({"child": "clean"}, {"depends_on": (1,)})),
-    FlowPlan("one", _tasks({"child": "leaf"}, {"depends_on": (1,)})),
+    FlowPlan("cleaned", tasks_of({"child": "clean"}, {"depends_on": (1,)})),
+    FlowPlan("one", tasks_of({"child": "leaf"}, {"depends_on": (1,)})),
     FlowPlan(
-        "nested", _tasks({"child": "nest"}, {}, {"child": "line", "depends_on": (2,)}), timeout_ms=600_000
+        "nested", tasks_of({"child": "nest"}, {}, {"child": "line", "depends_on": (2,)}), timeout_ms=600_000
     ),
     FlowPlan(
         "ruled",
-        _tasks(
+        tasks_of(
             {"child": "line", "on_failure": "give_up"},
             {"child": "leaf", "on_failure": "pass", "stand_in": {"of": 1}},
             {"child": "line", "on_failure": "hold:60"},
@@ -88,12 +89,13 @@ class TreeTransitions(RuledTransitions):
     """Flows some of whose tasks other flows do."""
 
     plans = PARENTS * 4
+    children = CHILDREN
 
     @initialize()
     def start(self) -> None:
         """A tree is there from the start: there are many rules, and few steps."""
         super().start()
-        starts = [Start(make_flow_id(next(self.numbers), 0, 7), PARENTS[number]) for number in (0, 1)]
+        starts = [Start(make_flow_id(next(self.numbers), 0, 7), self.plans[number]) for number in (0, 1)]
         self.registered += starts
         self._register(*starts)
         self._read_log()
@@ -104,13 +106,13 @@ class TreeTransitions(RuledTransitions):
         for flow, task, _ in self._tasks_that(has_child=False):
             member = f"{flow.flow}:{task.planned.seq}".encode()
             due = DueChild(member, task.attempt, False, lane_of(flow.workflow, task.planned), b"", {})
-            begun.append((due, Begun("begins", plan=_plan_of(task.planned))))
+            begun.append((due, Begun("begins", plan=self._plan_of(task.planned))))
         self.run(begin_children(self.client, self.partition, begun))
         self._read_log()
 
     def _in_line(self) -> set[str]:
         found = super()._in_line()
-        for workflow in CHILDREN:
+        for workflow in self.children:
             new = self.partition.keys.new(workflow)
             flows = cast(list[bytes], send_blocking(self.blocking, "ZRANGE", new, 0, -1))
             found |= {flow.decode() for flow in flows}
@@ -154,7 +156,7 @@ class TreeTransitions(RuledTransitions):
             if says == "cannot":
                 begun.append((due, Begun("cannot", payload=AN_ERROR)))
             else:
-                begun.append((due, Begun("begins", plan=_plan_of(task.planned))))
+                begun.append((due, Begun("begins", plan=self._plan_of(task.planned))))
             expected.append("stale" if says == "late" or flow.flow in held else "ok")
         for time in range(sends):
             words = self.run(begin_children(self.client, self.partition, begun))
@@ -264,17 +266,23 @@ class TreeTransitions(RuledTransitions):
                         found.append((flow, task, child))
         return found
 
+    def _plan_of(self, task: PlannedTask) -> FlowPlan:
+        """That of its child, with its priority."""
+        workflow: str = task.parameters["workflow"]
+        tasks = [msgspec.structs.replace(one, priority=task.priority) for one in self.children[workflow]]
+        return FlowPlan(workflow, tasks)
+
     def _is_awaited(self, child: FlowState) -> bool:
         parent = child.parent
         assert parent is not None
         flow = self.oracle.flows[parent.flow]
         return flow.ended_ms is None and flow.task(parent.task).child == parent.attempt
 
-    @precondition(lambda self: self._undecided())
+    @precondition(lambda self: self._to_be_returned())
     @rule(data=st.data())
     def tell_what_some_return(self, data: st.DataObject) -> None:
         made: list[tuple[Undecided, Decided]] = []
-        for name, task in self._undecided():
+        for name, task in self._to_be_returned():
             outcome = data.draw(
                 st.sampled_from([Decided("returned", b'{"of":"it"}'), Decided(None, AN_ERROR)])
             )
@@ -282,20 +290,13 @@ class TreeTransitions(RuledTransitions):
         assert self.run(decide(self.client, self.partition, "w", made)) == ["ok"] * len(made)
         self._read_log()
 
-    def _undecided(self) -> list[tuple[str, TaskState]]:
+    def _to_be_returned(self) -> list[tuple[str, TaskState]]:
         return [
             (flow.flow, task)
             for flow in self.oracle.flows.values()
             for task in flow.tasks
             if task.planned.program == RETURNS and task.is_awaiting
         ]
-
-
-def _plan_of(task: PlannedTask) -> FlowPlan:
-    """That of its child, with its priority."""
-    workflow: str = task.parameters["workflow"]
-    tasks = [msgspec.structs.replace(one, priority=task.priority) for one in CHILDREN[workflow]]
-    return FlowPlan(workflow, tasks)
 
 
 def test_trees_of_flows_follow_the_model(redis_url: str) -> None:

@@ -196,6 +196,8 @@ class TreeOperator(Operator):
         state = await self._seen_state()
         if is_up:
             await self._foresee_above(state, scope, keep_answers)
+        else:
+            await self._refuse_unawaited(state)
         within: list[int] = []
         if children == "ask" and selection != "all" and not workflow_version:
             for task in state.tasks:
@@ -223,6 +225,15 @@ class TreeOperator(Operator):
         effect = await super().effect_of_cancel()
         await self._foresee_cancelled(had, effect.cut_off)
         return effect
+
+    async def _refuse_unawaited(self, state: FlowState) -> None:
+        """Refuses to take up a child that has ended, and that no task awaits any more."""
+        if state.parent is None or state.ended_ms is None:
+            return
+        parent = state.parent
+        above = await TreeOperator(self._stores, parent.flow, self._by).state()
+        if above.ended_ms is not None or above.task(parent.task).child != parent.attempt:
+            raise refusal(self._flow, "not-awaited", parent.flow, str(parent.task))
 
     async def _foresee_above(self, state: FlowState, scope: Scope, keep_answers: bool) -> None:
         if state.parent is None:
@@ -259,6 +270,8 @@ class TreeOperator(Operator):
                 return
             child = TreeOperator(self._stores, child_flow_id(self._flow, seq, had[seq]), self._by)
             try:
+                if (await child.state()).is_ending:  # its cleanup goes on: another cancel would end that
+                    continue
                 effect = await child.effect_of_cancel()
             except (UnknownFlowError, RefusedError):  # it has not begun, or has ended
                 continue

@@ -1,0 +1,239 @@
+"""What an operation on a tree of flows would do, as it is told before, is what it then does: to the flow that
+it is asked of, to the children that it goes into or that are cancelled, and to the flows above."""
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+import fuzzing
+from flower_engine.errors import RefusedError
+from flower_engine.flows.memory_stores import MemoryStores
+from flower_engine.flows.operation_effects import Effect
+from flower_engine.flows.tree_operations import ElsewhereInTree, TreeOperator
+from flower_engine.log.client import send
+from flower_engine.log.durability import Level
+from flower_engine.model.definition import TaskDefinition
+from flower_engine.model.events import (
+    FlowCancelled,
+    FlowEnding,
+    FlowEvent,
+    FlowRerun,
+    TaskGivenUp,
+    TaskIgnored,
+    TaskLifted,
+    TasksPassed,
+)
+from flower_engine.model.flow_state import FlowState
+from flower_engine.model.outcome_kinds import OutcomeKind
+from flower_engine.runtime.clock import SYSTEM_CLOCK
+from flower_engine.runtime.settings import Settings
+from flower_engine.transitions import operator_transitions
+from flower_engine.transitions.tree_transitions import look_at_trees
+from flower_engine.transitions.worker_transitions import Outcome
+from scripts.engine import AN_ERROR, Engine, task
+from scripts.test_trees import mapped
+from scripts.trees import Trees, subflow
+
+ENDS = (OutcomeKind.FINISHED, OutcomeKind.FINISHED, OutcomeKind.SUSPENDED)
+WORKFLOWS = ("leaf", "line", "clean", "nest", "many")
+
+
+class Asked(NamedTuple):
+    verb: str
+    selection: Any = ()
+    scope: Any = ""
+    children: Any = "ask"
+    is_up: bool = False
+
+
+class Foretold(NamedTuple):
+    effect: Effect
+    elsewhere: Sequence[ElsewhereInTree]
+
+
+async def define_all(trees: Trees) -> None:
+    """Workflows that children are of: some have children themselves."""
+    await trees.define(
+        task(1), task(2, 1, task_name="last"), name="leaf", returns={"$from": "last", "optional": True}
+    )
+    await trees.define(task(1), task(2, 1, on_failure="give_up"), name="line")
+    await trees.define(task(1), task(2, 1), task(3, 1, rule="settled", finally_=True), name="clean")
+    await trees.define(subflow(1, workflow="leaf"), task(2, 1), subflow(3, workflow="clean"), name="nest")
+    await trees.define(mapped(1, over=["mon", "tue"], workflow="leaf"), task(2, 1), name="many")
+
+
+def some_tasks(chance: random.Random) -> list[TaskDefinition]:
+    rows: list[TaskDefinition] = []
+    for seq in range(1, chance.randint(1, 4) + 1):
+        before = [other for other in range(1, seq) if chance.random() < 0.4]
+        failure = chance.choice(["hold", "hold", "give_up", "pass"])
+        rule = chance.choice(["ready", "ready", "settled"]) if before else "ready"
+        if chance.random() < 0.7:
+            workflow = chance.choice(WORKFLOWS)
+            rows.append(subflow(seq, *before, workflow=workflow, rule=rule, on_failure=failure))
+        elif chance.random() < 0.5:
+            rows.append(mapped(seq, *before, over=["mon", "tue"], workflow="line"))
+        else:
+            rows.append(task(seq, *before, rule=rule, on_failure=failure))
+    return rows
+
+
+async def lead_somewhere(engine: Engine, trees: Trees, chance: random.Random) -> None:
+    """Children begin, and tasks end in some way, for some steps; none runs then."""
+    for _ in range(chance.randint(0, 5)):
+        await trees.settle()
+        claims = await engine.claim(wanted=chance.randint(1, 3))
+        outcomes = [
+            Outcome(claim, kind := chance.choice(ENDS), b"[1]" if kind is OutcomeKind.FINISHED else AN_ERROR)
+            for claim in claims
+        ]
+        if outcomes:
+            await engine.exchange("w1", outcomes=outcomes)
+    await trees.settle()
+
+
+def something(chance: random.Random, flow: FlowState) -> Asked:
+    tasks = len(flow.tasks)
+    chosen = sorted(chance.sample(range(1, tasks + 1), chance.randint(1, min(2, tasks))))
+    verb = chance.choice(["rerun", "rerun", "rerun", "ignore", "cancel"])
+    if flow.ended_ms is not None and chance.random() < 0.9:
+        verb = "rerun"
+    if verb != "rerun":
+        return Asked(verb, chosen)
+    held = [one.planned.seq for one in flow.tasks if one.is_held]
+    return Asked(
+        verb,
+        chance.choice([chosen, chosen, held or chosen, "failed", "failed", "all"]),
+        chance.choice(["", "only", "dependents"]),
+        chance.choice(["ask", "ask", "ask", "anew"]),
+        is_up=flow.parent is not None and chance.random() < 0.6,
+    )
+
+
+async def foretold(operator: TreeOperator, asked: Asked) -> Foretold | str:
+    try:
+        match asked.verb:
+            case "rerun":
+                effect = await operator.effect_in_tree(
+                    asked.selection, asked.scope, {}, children=asked.children, is_up=asked.is_up
+                )
+            case "ignore":
+                effect = await operator.effect_of_ignore(asked.selection)
+            case _:
+                effect = await operator.effect_of_cancel()
+    except RefusedError as error:
+        return error.reason
+    return Foretold(effect, operator.elsewhere)
+
+
+async def done(operator: TreeOperator, asked: Asked) -> str:
+    """Does it; why it is refused, or ""."""
+    try:
+        match asked.verb:
+            case "rerun":
+                await operator.rerun(
+                    asked.selection, asked.scope, {}, children=asked.children, is_up=asked.is_up
+                )
+            case "ignore":
+                await operator.ignore(asked.selection, "")
+            case _:
+                await operator.cancel("")
+    except RefusedError as error:
+        return error.reason
+    return ""
+
+
+def moved(events: Sequence[FlowEvent], flow: str) -> dict[str, set[int]]:
+    """What these events do to tasks of a flow, as an effect says it."""
+    found: dict[str, set[int]] = {"again": set(), "passed": set(), "cut_off": set()}
+    for event in events:
+        if event.flow != flow:
+            continue
+        match event:
+            case FlowRerun():
+                found["again"] |= {*event}
+            case FlowCancelled() | FlowEnding():
+                found["cut_off"] |= {*event}
+            case TasksPassed():
+                found["passed"] |= {*event.tasks, *event.unmet_tasks}
+            case TaskIgnored() if event.by != "on_failure":
+                found["passed"].add(event.task)
+            case _:
+                pass
+    return found
+
+
+def told_of(effect: Effect) -> dict[str, set[int]]:
+    return {
+        "again": {*effect.runs, *effect.reopens},
+        "passed": set(effect.passed_over),
+        "cut_off": set(effect.cut_off),
+    }
+
+
+@pytest.mark.parametrize("seed", range(fuzzing.examples(6)))
+async def test_what_is_foretold_of_a_tree_comes_true(engine: Engine, seed: int) -> None:
+    chance = random.Random(seed)  # the same trees each time
+    trees = Trees(engine)
+    await define_all(trees)
+    engine.programs |= {"A"}
+    stores = MemoryStores(engine.client, Settings.model_validate({}), SYSTEM_CLOCK)
+    stores.install([engine.partition], [Level("memory")])
+    for _ in range(8):
+        known = await engine.flows()
+        trunk = await engine.register(*some_tasks(chance))
+        for _ in range(3):
+            await lead_somewhere(engine, trees, chance)
+            flows = [flow for name, flow in (await engine.flows()).items() if name not in known]
+            await _try(engine, stores, chance, chance.choice(flows))
+        await end_all(engine, trees, trunk)
+        await engine.check()
+
+
+async def end_all(engine: Engine, trees: Trees, trunk: str) -> None:
+    """Nothing of the tree is in the way of the next one; not even its cleanup."""
+    while (await engine.flow(trunk)).ended_ms is None:
+        await operator_transitions.cancel(engine.client, engine.partition, trunk, by="bob")
+    await trees.settle()
+    for name, flow in (await engine.flows()).items():
+        if flow.ended_ms is None:
+            await operator_transitions.cancel(engine.client, engine.partition, name, by="bob")
+    # What is to be looked at in half a minute, if nobody takes up a child that was opened, is looked at now.
+    for member in await send(engine.client, "ZRANGE", engine.keys.tree, 0, -1):
+        await send(engine.client, "ZADD", engine.keys.tree, 0, member)
+    await trees.settle()
+
+
+async def _try(engine: Engine, stores: MemoryStores, chance: random.Random, flow: FlowState) -> None:
+    asked = something(chance, flow)
+    before = await engine.flows()
+    count = len(await engine.events())
+    told = await foretold(TreeOperator(stores, flow.flow, "bob"), asked)
+    assert len(await engine.events()) == count, f"{asked} was done, not foretold"
+    refused = await done(TreeOperator(stores, flow.flow, "bob"), asked)
+    stood = [(one.planned.program, one.status, one.ended_as, one.attempt) for one in flow.tasks]
+    about = f"{asked} of {flow.flow}, a child: {flow.parent is not None}, {stood}"
+    if isinstance(told, str):
+        assert refused == told, about
+        return
+    assert refused == "", about
+    while (await look_at_trees(engine.client, engine.partition))[0]:  # what a watcher does, but begins none
+        pass
+    events = [event for event in (await engine.events())[count:] if isinstance(event, FlowEvent)]
+    effects = {flow.flow: told.effect} | {one.flow: one.effect for one in told.elsewhere if one.effect}
+    changed = {event.flow for event in events if isinstance(event, FlowRerun | FlowCancelled | FlowEnding)}
+    if not any(isinstance(event, TaskIgnored | TaskGivenUp) and event.by == "on_failure" for event in events):
+        # What the definition of a task above makes of it is its own affair, and not told.
+        assert changed <= effects.keys(), f"{about}: nothing was told of {changed - effects.keys()}"
+    lifted = {(event.flow, event.task) for event in events if isinstance(event, TaskLifted)}
+    for name, effect in effects.items():
+        own = moved(events, name)
+        expected = told_of(effect)
+        if asked.is_up:
+            expected["again"] |= {seq for seq in effect.within if before[name].task(seq).has_ended}
+        assert own == expected, f"{about}: of {name}"
+        assert effect.version == before[name].version, f"{about}: of {name}"
+        if asked.verb != "cancel":
+            assert {(name, seq) for seq in effect.within} <= lifted, f"{about}: of {name}"
