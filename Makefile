@@ -36,13 +36,14 @@ test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentine
 test-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## the dashboard in a real Chromium, before a real engine; needs node and npm
 	@PYTHONPATH=tests $(BIN)/python -m ui
 
-bench-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## what the dashboard costs a Chromium: first paint, script, heap; UI_TASKS=10000
-	@FLOWER_UI_LARGE=$(UI_TASKS) PYTHONPATH=tests $(BIN)/python -m ui tests/run.mjs bench.ts
+bench-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## what the dashboard costs a Chromium: each view's first paint, script, heap; UI_TASKS=10000; UI_BEFORE=another bundle, in turns with this
+	@FLOWER_UI_LARGE=$(UI_TASKS) FLOWER_UI_BEFORE=$(UI_BEFORE) PYTHONPATH=tests $(BIN)/python -m ui tests/run.mjs bench.ts
 
 screenshots: .venv/.tests dashboard/node_modules/.installed dashboard ## pictures of each screen of the dashboard, into docs/screenshots
 	@FLOWER_UI_PICTURES=$(CURDIR)/docs/screenshots PYTHONPATH=tests $(BIN)/python -m ui tests/run.mjs screenshots.ts
 
 UI_TASKS ?= 10000
+UI_BEFORE ?=
 FUZZ ?= 20
 SEED ?=
 

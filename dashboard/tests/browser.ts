@@ -57,8 +57,8 @@ export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
   return (await reply.json()) as T;
 }
 
-export async function until(condition: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + PATIENCE_MS;
+export async function until(condition: () => Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
+  const end = Date.now() + patienceMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error("waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -59,6 +59,12 @@ def take_stock(**_more: Any) -> None:
     raise Fatal("nothing is left of item 17")
 
 
+@program("numbers")
+def numbers(count: int) -> list[int]:
+    """So many numbers, for a map to go over."""
+    return list(range(count))
+
+
 @program("find_images")
 def find_images(count: int = 60) -> list[str]:
     """Names of so many images."""

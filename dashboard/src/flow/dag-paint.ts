@@ -9,6 +9,7 @@ import type { ShownFlow } from "./shown-flow.ts";
 
 const paths = new Map<Stage, Path2D>();
 const NAME_SCALE = 0.4; // smaller names are not painted
+const FAR_OPACITY: Partial<Record<Stage, number>> = { waiting: 0.2, suspended: 1, running: 0.8 };
 
 export interface Painted {
   live: ShownFlow;
@@ -52,15 +53,57 @@ export function paint(canvas: HTMLCanvasElement, { live, view, chosen, width, he
     }
     context.stroke();
   }
-  context.font = `13px ${getComputedStyle(canvas).fontFamily}`;
+  if (view.scale < NAME_SCALE) {
+    paintFarBoxes(context, live, layout, seen, drawn, colours);
+    return;
+  }
+  context.font = `14px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
   for (let task = 1; task <= live.count; task += 1) {
     if ((layout.layer[task - 1] ?? 0) < 0) continue; // an item, which its map stands for
     const box = boxAt(layout, task);
     if (box.x > seen.right || box.x + BOX.width < seen.left) continue;
     if (box.y > seen.bottom || box.y + BOX.height < seen.top) continue;
-    paintBox(context, live, task, box, colours, task === drawn, view.scale);
+    paintBox(context, live, task, box, colours, task === drawn);
   }
+}
+
+/** From afar a box is a spot of its colour: ten thousand may be seen at once, and none has a name. */
+function paintFarBoxes(
+  context: CanvasRenderingContext2D,
+  live: ShownFlow,
+  layout: Layout,
+  seen: Bounds,
+  drawn: number | null,
+  colours: (name: string) => string,
+): void {
+  const boxes = new Map<Stage, number[]>();
+  for (let task = 1; task <= live.count; task += 1) {
+    if ((layout.layer[task - 1] ?? 0) < 0) continue; // an item, which its map stands for
+    const { x, y } = boxAt(layout, task);
+    if (x > seen.right || x + BOX.width < seen.left || y > seen.bottom || y + BOX.height < seen.top) continue;
+    const stage = stageOfItems(countsOf(live, task)) ?? live.stage(task);
+    const alike = boxes.get(stage);
+    if (alike === undefined) boxes.set(stage, [x, y]);
+    else alike.push(x, y);
+  }
+  for (const [stage, places] of boxes) {
+    context.fillStyle = colours("panel");
+    for (let at = 0; at < places.length; at += 2) {
+      context.fillRect(places[at] ?? 0, places[at + 1] ?? 0, BOX.width, BOX.height);
+    }
+    context.fillStyle = colours(stage);
+    context.globalAlpha = FAR_OPACITY[stage] ?? 0.5;
+    for (let at = 0; at < places.length; at += 2) {
+      context.fillRect(places[at] ?? 0, places[at + 1] ?? 0, BOX.width, BOX.height);
+    }
+    context.globalAlpha = 1;
+  }
+  if (drawn === null) return;
+  const box = boxAt(layout, drawn);
+  context.strokeStyle = colours("accent");
+  context.lineWidth = 5;
+  context.strokeRect(box.x, box.y, BOX.width, BOX.height);
 }
 
 /** Through its lane where it passes layers; each turn is in the gap between two layers. */
@@ -116,7 +159,6 @@ function paintBox(
   box: { x: number; y: number },
   colours: (name: string) => string,
   isChosen: boolean,
-  scale: number,
 ): void {
   const items = countsOf(live, task);
   const stage = stageOfItems(items) ?? live.stage(task);
@@ -135,7 +177,6 @@ function paintBox(
   if (stage === "waiting" && !isChosen) context.strokeStyle = colours("line");
   context.stroke();
   if (items !== null) paintShares(context, box, items, colours);
-  if (scale < NAME_SCALE) return;
   context.save();
   context.translate(box.x + 9, box.y + 8);
   context.strokeStyle = colour;

@@ -8,8 +8,9 @@ import { clock, duration, now } from "../lib/times.ts";
 import { took } from "../lib/tracing.ts";
 import { usePlaceSize } from "../ui/place-size.ts";
 import { paintings } from "../ui/theme.ts";
-import { DENSE, liveParts, paintGantt } from "./gantt-paint.ts";
+import { DENSE, paintGantt } from "./gantt-paint.ts";
 import { AXIS, bounded, fitted, type GanttView, gutterOf, msAt, showing, taskAtY } from "./gantt-view.ts";
+import { eachLivePart } from "./live-parts.ts";
 import type { PastFlow } from "./past-flow.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 import type { Timeline } from "./timeline.ts";
@@ -161,7 +162,7 @@ export function GanttCanvas({ live, past, timeline, chosen, onChoose }: Props) {
           const y = event.clientY - place.top;
           const seen = seenNow();
           if (drag.current?.moved === false && seen) {
-            if (y < AXIS && x >= gutterOf(seen, size.peek())) {
+            if (y < AXIS && x >= gutterOf(size.peek().width)) {
               const step = timeline.stepAtMs(msAt(seen, size.peek(), x));
               replaceQuery({ at: timeline.columns.positions[step] ?? null });
             } else onChoose(taskAtY(seen, live.count, y));
@@ -216,13 +217,13 @@ export function endOf(live: ShownFlow, timeline: Timeline): number {
 /** What a task did at a time, and for how long. */
 function wordsOf(live: ShownFlow, timeline: Timeline, task: number, ms: number, endMs: number): string {
   let words = "";
-  for (const [stage, from, until] of liveParts(live, timeline, task)) {
-    if (from > ms) break;
+  eachLivePart(live, timeline, task, (stage, from, until) => {
+    if (from > ms) return;
     const name = STAGE_WORDS[stage];
     const isOver = stage === "finished" || until !== null;
     words = isOver
       ? `${name} ${clock(from)}${until === null ? "" : `, ${duration(until - from)}`}`
       : `${name} since ${clock(from)}${endMs > from ? `, ${duration(endMs - from)}` : ""}`;
-  }
+  });
   return `${live.name(task)}: ${words}`;
 }

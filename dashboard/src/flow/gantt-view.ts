@@ -1,9 +1,9 @@
 // Where tasks and times of a Gantt chart lie on the canvas.
 import type { Size } from "../ui/place-size.ts";
-export const GUTTER = 168; // names
+
+const GUTTER = 168; // names
 export const AXIS = 26;
 export const ROW = 22;
-const LEAST_NAMED = 13;
 
 export interface GanttView {
   fromMs: number;
@@ -15,18 +15,29 @@ export interface GanttView {
   isFollowing: boolean;
 }
 
-export function gutterOf(view: GanttView, size: Size): number {
-  if (view.row < LEAST_NAMED) return 0;
-  return size.width < 520 ? 96 : GUTTER;
+/** Where names stand; the chart above has its numbers there, so that times stand over times. */
+export function gutterOf(width: number): number {
+  return width < 520 ? 96 : GUTTER;
+}
+
+/** Of how many rows one is named, so that names do not touch. */
+export function namedOf(view: GanttView): number {
+  return Math.max(1, Math.ceil((ROW - 2) / view.row));
 }
 
 export function xOf(view: GanttView, size: Size, ms: number): number {
-  const left = gutterOf(view, size);
-  return left + ((ms - view.fromMs) / (view.toMs - view.fromMs)) * (size.width - left - 8);
+  return timesOf(view, size)(ms);
+}
+
+/** Where times lie, for who asks of many. */
+export function timesOf(view: GanttView, size: Size): (ms: number) => number {
+  const left = gutterOf(size.width);
+  const scale = (size.width - left - 8) / (view.toMs - view.fromMs);
+  return (ms) => left + (ms - view.fromMs) * scale;
 }
 
 export function msAt(view: GanttView, size: Size, x: number): number {
-  const left = gutterOf(view, size);
+  const left = gutterOf(size.width);
   return view.fromMs + ((x - left) / (size.width - left - 8)) * (view.toMs - view.fromMs);
 }
 
@@ -74,7 +85,7 @@ const STEPS_MS = [
 
 /** Where the axis has marks: ms since the beginning of the flow, some 90 pixels apart. */
 export function marksOf(view: GanttView, size: Size, beginMs: number): number[] {
-  const wanted = ((view.toMs - view.fromMs) * 90) / Math.max(1, size.width - gutterOf(view, size));
+  const wanted = ((view.toMs - view.fromMs) * 90) / Math.max(1, size.width - gutterOf(size.width));
   const step = STEPS_MS.find((one) => one >= wanted) ?? 6048e5;
   const marks: number[] = [];
   for (

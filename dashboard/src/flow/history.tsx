@@ -116,9 +116,12 @@ function Line({ live, line, index, isChosen }: LineProps) {
 
 /** The last of the events at a position or before it; -1: none. */
 function lastUpTo(events: readonly EventLine[], at: string): number {
-  let found = -1;
-  events.forEach((one, index) => {
-    if (!isBefore(at, one.position)) found = index;
-  });
-  return found;
+  let low = 0;
+  let high = events.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isBefore(at, events[middle]?.position ?? "")) high = middle;
+    else low = middle + 1;
+  }
+  return low - 1;
 }

@@ -65,10 +65,11 @@ export class LiveFlow extends ShownFlow {
       if (this.frame.peek() > 0) this.readLayout(); // else it was asked for together with the stream
     }
     for (const values of told.rows as unknown[][]) {
-      const row = Object.fromEntries(
-        this.columns.map((name, index) => [name, values[index]]),
-      ) as unknown as TaskRow;
-      this.rows[row.task] = row;
+      const row: Partial<Record<keyof TaskRow, unknown>> = {};
+      for (let index = 0; index < this.columns.length; index += 1) {
+        row[this.columns[index] as keyof TaskRow] = values[index];
+      }
+      this.rows[row.task as number] = row as TaskRow;
     }
     this.problem.value = null;
     this.flow.value = told.flow;

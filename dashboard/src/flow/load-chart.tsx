@@ -1,10 +1,10 @@
 // How many tasks ran, were ready or stood still, over the time of a flow. A click leads to that moment.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { replaceQuery } from "../lib/route.ts";
 import { duration } from "../lib/times.ts";
 import { paintings } from "../ui/theme.ts";
-import { GUTTER } from "./gantt-view.ts";
+import { gutterOf } from "./gantt-view.ts";
 import type { Timeline } from "./timeline.ts";
 
 const HEIGHT = 92;
@@ -22,19 +22,23 @@ interface Props {
 
 export function LoadChart({ timeline, endMs }: Props) {
   const place = useRef<HTMLDivElement>(null);
+  const chart = useRef<uPlot | null>(null);
   const painted = paintings.value;
+  const counts = useMemo(() => countsOf(timeline), [timeline]);
+  const data = stretched(counts, endMs - timeline.beginMs) as uPlot.AlignedData;
+  const given = useRef({ timeline, data });
+  given.current = { timeline, data };
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
     const style = getComputedStyle(element);
     const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-    const gutter = element.clientWidth < 520 ? 96 : GUTTER; // so that times stand over those of the chart below
     const axis = {
       stroke: colour("muted"),
       grid: { stroke: colour("line"), width: 1 },
       ticks: { show: false },
     };
-    const chart = new uPlot(
+    const made = new uPlot(
       {
         width: element.clientWidth,
         height: HEIGHT,
@@ -46,7 +50,7 @@ export function LoadChart({ timeline, endMs }: Props) {
           { ...axis, size: 22, values: (_, marks) => marks.map((one) => (one === 0 ? "0" : duration(one))) },
           {
             ...axis,
-            size: gutter,
+            size: () => gutterOf(element.clientWidth), // so that times stand over those of the chart below
             values: (_, marks) => marks.map((one) => (one % 1 === 0 ? String(one) : "")),
           },
         ],
@@ -63,22 +67,26 @@ export function LoadChart({ timeline, endMs }: Props) {
           })),
         ],
       },
-      countsOf(timeline, endMs) as uPlot.AlignedData,
+      given.current.data,
       element,
     );
-    chart.over.addEventListener("click", () => {
-      const left = chart.cursor.left ?? -1;
+    made.over.addEventListener("click", () => {
+      const left = made.cursor.left ?? -1;
       if (left < 0) return;
-      const step = timeline.stepAtMs(timeline.beginMs + chart.posToVal(left, "x"));
-      replaceQuery({ at: timeline.columns.positions[step] ?? null });
+      const { timeline: shown } = given.current;
+      const step = shown.stepAtMs(shown.beginMs + made.posToVal(left, "x"));
+      replaceQuery({ at: shown.columns.positions[step] ?? null });
     });
-    const observer = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT }));
+    const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
+    chart.current = made;
     return () => {
       observer.disconnect();
-      chart.destroy();
+      made.destroy();
+      chart.current = null;
     };
-  }, [timeline, endMs, painted]);
+  }, [painted]);
+  useEffect(() => chart.current?.setData(given.current.data), [timeline, endMs]);
   return (
     <figure class="load">
       <div ref={place} class="load-chart" />
@@ -94,17 +102,17 @@ export function LoadChart({ timeline, endMs }: Props) {
 }
 
 /** Columns: ms since the beginning, then of each line how many; as many points as are seen at most. */
-export function countsOf(timeline: Timeline, endMs: number): number[][] {
+function countsOf(timeline: Timeline): number[][] {
   const { columns, stages, beginMs } = timeline;
-  const span = Math.max(1, endMs - beginMs);
-  const raster = span / MOST_POINTS;
-  const now = new Map<string, number>(LINES.map(([name]) => [name, 0]));
-  const stood = new Map<number, string>();
+  const raster = Math.max(1, timeline.lastMs - beginMs) / MOST_POINTS;
+  const now = LINES.map(() => 0);
+  const lineOf = stages.map((stage) => LINES.findIndex(([name]) => name === stage));
+  const stood = new Int8Array(1 + columns.task.reduce((most, task) => Math.max(most, task), 0)).fill(-1);
   const found: number[][] = [[], ...LINES.map(() => [])];
   const note = (ms: number) => {
     found[0]?.push(ms);
-    LINES.forEach(([name], index) => {
-      found[index + 1]?.push(now.get(name) ?? 0);
+    LINES.forEach((_, index) => {
+      found[index + 1]?.push(now[index] ?? 0);
     });
   };
   let noted = Number.NEGATIVE_INFINITY;
@@ -115,13 +123,18 @@ export function countsOf(timeline: Timeline, endMs: number): number[][] {
       note(Math.max(0, noted === Number.NEGATIVE_INFINITY ? 0 : ms - Math.min(1, raster / 2)));
       noted = ms;
     }
-    const before = stood.get(task);
-    const stage = stages[columns.stage[row] ?? 0] ?? "waiting";
-    if (before !== undefined && now.has(before)) now.set(before, (now.get(before) ?? 0) - 1);
-    if (now.has(stage)) now.set(stage, (now.get(stage) ?? 0) + 1);
-    stood.set(task, stage);
+    const before = stood[task] ?? -1;
+    const line = lineOf[columns.stage[row] ?? 0] ?? -1;
+    if (before >= 0) now[before] = (now[before] ?? 0) - 1;
+    if (line >= 0) now[line] = (now[line] ?? 0) + 1;
+    stood[task] = line;
   });
   note(Math.max(timeline.lastMs - beginMs, (found[0]?.at(-1) ?? 0) + 0.5));
-  note(Math.max(span, (found[0]?.at(-1) ?? 0) + 0.5));
   return found;
+}
+
+/** The same, and on as it was last up to a time: it is another one with each frame of a flow that runs. */
+function stretched(counts: number[][], span: number): number[][] {
+  const end = Math.max(span, (counts[0]?.at(-1) ?? 0) + 0.5);
+  return counts.map((column, index) => [...column, index === 0 ? end : (column.at(-1) ?? 0)]);
 }

@@ -58,20 +58,24 @@ export class PastFlow extends ShownFlow {
 
 /** Undefined: of an item, before it came. */
 function rowOf(timeline: Timeline, task: number, step: number, isItem: boolean): TaskRow | undefined {
-  let stage: Stage = "waiting";
+  let stage = "waiting" as Stage; // set below, where types do not see it
   let fromMs = 0;
   let attempt = 0;
-  let startedMs: number | null = null;
-  let isThere = false;
-  for (const [now, from] of timeline.parts(task, step)) {
-    isThere = true;
-    stage = now;
-    fromMs = from;
-    if (now === "running" || now === "awaiting") {
-      attempt += 1;
-      startedMs = from;
-    }
-  }
+  let startedMs = null as number | null;
+  let isThere = false as boolean;
+  timeline.eachPart(
+    task,
+    (now, from) => {
+      isThere = true;
+      stage = now;
+      fromMs = from;
+      if (now === "running" || now === "awaiting") {
+        attempt += 1;
+        startedMs = from;
+      }
+    },
+    step,
+  );
   if (isItem && !isThere) return undefined;
   const status = STATUS[stage] ?? 0;
   return {
@@ -124,10 +128,16 @@ function flowOf(rows: readonly (TaskRow | undefined)[], timeline: Timeline, step
   const ignored = counts[9] ?? 0;
   const hasEnded = waiting + running + suspended - givenUp === 0;
   const now = timeline.msOf(step);
-  let pausedMs: number | null = null;
-  for (const [stage, from] of timeline.parts(0, step)) pausedMs = stage === "paused" ? from : null;
-  let endingMs: number | null = null;
-  for (const [stage, from] of timeline.parts(0, step)) endingMs = stage === "ending" ? from : null;
+  let pausedMs = null as number | null;
+  let endingMs = null as number | null;
+  timeline.eachPart(
+    0,
+    (stage, from) => {
+      pausedMs = stage === "paused" ? from : null;
+      endingMs = stage === "ending" ? from : null;
+    },
+    step,
+  );
   return {
     status: statusOf(rows.filter(Boolean).length, waiting, running, suspended, wasCancelled),
     version: 0,
