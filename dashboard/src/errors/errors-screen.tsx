@@ -83,6 +83,10 @@ export function ErrorsScreen() {
       {found.value !== null && groups.length === 0 && (
         <div class="empty">
           <p>No task stands failed.</p>
+          <p class="muted">
+            What fails for good shows up here, one line for all that is alike: with its log, and to be rerun
+            or passed over in one go.
+          </p>
         </div>
       )}
       {groups.length > 0 && (
@@ -139,6 +143,9 @@ function Groups({ groups, chosen, onAsk }: GroupsProps) {
             <th class="program">Program</th>
             <th>Error</th>
             <th class="by">Workflows</th>
+            <th class="log-link">
+              <span class="hidden">Log of the last one</span>
+            </th>
             <th class="when">Last</th>
             {onAsk !== null && (
               <th class="acts">
@@ -185,6 +192,9 @@ function Line({
             <bdi>{name}</bdi>
           </a>
         ))}
+      </td>
+      <td class="log-link">
+        <a href={hrefOf(["flows", group.taskFlowId], { task: group.taskExecSeq, tab: "log" })}>Log</a>
       </td>
       <td class="when" title={iso(last)}>
         {moment(last)} <span class="muted">{ago(last, now.value)}</span>

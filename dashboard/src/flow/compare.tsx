@@ -36,7 +36,7 @@ export function Compare({ live, past, chosen, onChoose }: Props) {
   return (
     <div class="compare">
       <div class="bar">
-        <Picker live={live} chosen={id} />
+        <Picker live={live} chosen={id} isFailed={past === null && live.flow.value?.status === 2} />
         {past === null && isSelf && (
           <span class="muted">Choose a moment with the slider below, or another flow.</span>
         )}
@@ -77,7 +77,14 @@ function useOther(live: LiveFlow, id: string | null): LiveFlow {
   return opened.value;
 }
 
-function Picker({ live, chosen }: { live: LiveFlow; chosen: string | null }) {
+interface PickerProps {
+  live: LiveFlow;
+  chosen: string | null;
+  isFailed: boolean;
+}
+
+/** Of a flow that failed one asks first what is otherwise than when it worked: the last that finished is taken. */
+function Picker({ live, chosen, isFailed }: PickerProps) {
   const flows = useSignal<FlowSummary[]>([]);
   const workflow = live.plan.value?.taskId ?? "";
   useEffect(() => {
@@ -91,14 +98,21 @@ function Picker({ live, chosen }: { live: LiveFlow; chosen: string | null }) {
     );
     return () => ending.abort();
   }, [workflow, flows]);
+  const good = flows.value.find((one) => one.status === "Finish" && one.taskFlowId < live.id);
+  useEffect(() => {
+    if (isFailed && good !== undefined && !route.value.query.has("with")) {
+      replaceQuery({ with: good.taskFlowId });
+    }
+  }, [isFailed, good?.taskFlowId]);
   const others = flows.value.filter(({ taskFlowId }) => taskFlowId !== live.id);
-  const isKnown = chosen === null || others.some(({ taskFlowId }) => taskFlowId === chosen);
+  const isKnown =
+    chosen === null || chosen === live.id || others.some(({ taskFlowId }) => taskFlowId === chosen);
   return (
     <label>
       Compare with{" "}
       <select
-        value={chosen ?? ""}
-        onChange={(event) => replaceQuery({ with: event.currentTarget.value || null })}
+        value={chosen === live.id ? "" : (chosen ?? "")}
+        onChange={(event) => replaceQuery({ with: event.currentTarget.value || live.id })}
       >
         <option value="">this flow, now</option>
         {!isKnown && <option value={chosen ?? ""}>{shortId(chosen ?? "")}</option>}
@@ -219,9 +233,13 @@ function linesOf(one: ShownFlow, oneTimeline: Timeline, other: ShownFlow, otherT
 
 /** For how long a task ran, in all of its attempts that have ended. */
 function ranFor(timeline: Timeline, task: number, step: number): number | null {
-  let sum: number | null = null;
-  for (const [stage, from, until] of timeline.parts(task, step)) {
-    if (stage === "running" && until !== null) sum = (sum ?? 0) + until - from;
-  }
+  let sum = null as number | null;
+  timeline.eachPart(
+    task,
+    (stage, from, until) => {
+      if (stage === "running" && until !== null) sum = (sum ?? 0) + until - from;
+    },
+    step,
+  );
   return sum;
 }

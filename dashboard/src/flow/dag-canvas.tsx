@@ -5,7 +5,7 @@ import { took } from "../lib/tracing.ts";
 import { usePlaceSize } from "../ui/place-size.ts";
 import { paintings } from "../ui/theme.ts";
 import { paint } from "./dag-paint.ts";
-import { fitted, showing, taskAt, type View } from "./dag-view.ts";
+import { centred, fitted, showing, taskAt, type View } from "./dag-view.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 interface Props {
@@ -30,7 +30,7 @@ export function DagCanvas({ live, chosen, onChoose }: Props) {
     if (layout !== null && width > 0 && view.peek() === null) {
       const first = fitted(layout, width, height);
       const task = marked.peek();
-      view.value = task === null ? first : showing(layout, first, live.drawnAs(task), width, height);
+      view.value = task === null ? first : centred(layout, first, live.drawnAs(task), width, height);
     }
     const seen = view.value;
     void live.frame.value;

@@ -1,7 +1,7 @@
 // Where tasks of a graph lie on the canvas, and what of it is seen.
 import type { Layout } from "../lib/types.ts";
 
-export const BOX = { width: 156, height: 32, right: 40, below: 10 };
+export const BOX = { width: 150, height: 32, right: 30, below: 10 };
 
 export interface View {
   x: number;
@@ -39,8 +39,8 @@ export function boundsOf(layout: Layout): Bounds {
   };
 }
 
-const MARGIN = 24;
-const LEAST_SCALE = 0.78; // smaller names are hard to read: one scrolls instead
+const MARGIN = 20;
+const LEAST_SCALE = 0.7; // smaller names are hard to read: one scrolls instead
 
 /** All of it where it can be read so, else its beginning. */
 export function fitted(layout: Layout, width: number, height: number): View {
@@ -66,6 +66,24 @@ export function taskAt(layout: Layout, view: View, x: number, y: number): number
     if (inX >= box.x && inX <= box.x + BOX.width && inY >= box.y && inY <= box.y + BOX.height) return task;
   }
   return null;
+}
+
+/** The view with a task in its middle, as far as there is more of the graph than is seen: so one sees what is before
+    it and what is behind. */
+export function centred(layout: Layout, view: View, task: number, width: number, height: number): View {
+  const bounds = boundsOf(layout);
+  const box = boxAt(layout, task);
+  const along = (at: number, size: number, space: number, from: number, to: number, is: number) => {
+    const last = space - MARGIN - to * view.scale;
+    const first = MARGIN - from * view.scale;
+    if (last >= first) return is;
+    return Math.max(last, Math.min(first, space / 2 - (at + size / 2) * view.scale));
+  };
+  return {
+    ...view,
+    x: along(box.x, BOX.width, width, bounds.left, bounds.right, view.x),
+    y: along(box.y, BOX.height, height, bounds.top, bounds.bottom, view.y),
+  };
 }
 
 /** The view moved just so far that a task is seen. */

@@ -1,8 +1,9 @@
 import { shortId } from "../lib/paths.ts";
-import { hrefOf, withQuery } from "../lib/route.ts";
-import { STAGE_WORDS, type Stage, stageOfFlow, statusWord, wordOfFlow } from "../lib/statuses.ts";
+import { hrefOf, route, withQuery } from "../lib/route.ts";
+import { type Stage, stageOfFlow, statusWord, wordOfFlow } from "../lib/statuses.ts";
 import { duration, iso, moment, now } from "../lib/times.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
+import { COUNTED, wordOfCount } from "./chosen-tasks.ts";
 import type { LiveFlow } from "./live-flow.ts";
 import { Operations } from "./operations.tsx";
 import type { PastFlow } from "./past-flow.ts";
@@ -26,14 +27,12 @@ export function FlowHead({ live, past, view, task }: Props) {
   const isPaused = flow.pausedMs !== null;
   const hasEnded = flow.finishedMs !== null;
   const stage = stageOfFlow(word, isPaused, hasEnded);
-  const counts: [Stage, number][] = [
-    ["suspended", flow.suspended - flow.givenUp],
-    ["givenup", flow.givenUp],
-    ["running", flow.running],
-    ["waiting", flow.waiting],
-    ["finished", flow.finished],
-    ["ignored", flow.ignored],
-  ];
+  const counts: Partial<Record<Stage, number>> = {
+    ...flow,
+    suspended: flow.suspended - flow.givenUp,
+    givenup: flow.givenUp,
+  };
+  const wanted = route.value.query.get("tasks");
   const stood = flow.running === 0 ? flow.suspendedMs : null;
   const until = flow.finishedMs ?? past?.ms ?? stood ?? now.value;
   return (
@@ -64,14 +63,21 @@ export function FlowHead({ live, past, view, task }: Props) {
           : wordOfFlow(word, hasEnded, flow.endingMs !== null)}
       </span>
       <span class="counts">
-        {counts.map(
-          ([one, count]) =>
-            count > 0 && (
-              <span key={one} title={STAGE_WORDS[one]}>
-                <StatusMark stage={one} /> {count}
-              </span>
-            ),
-        )}
+        {COUNTED.map((one) => {
+          const count = counts[one] ?? 0;
+          if (count === 0) return null;
+          const word = wordOfCount(one);
+          return (
+            <a
+              key={one}
+              href={withQuery({ view: "list", tasks: one })}
+              title={`Only these: ${word}`}
+              aria-current={view === "list" && wanted === one ? "true" : undefined}
+            >
+              <StatusMark stage={one} word={word} /> {count.toLocaleString()}
+            </a>
+          );
+        })}
       </span>
       <span class="muted times" title={iso(plan.registeredMs)}>
         {moment(plan.registeredMs)}

@@ -2,8 +2,9 @@
 // time. A failed flow opens at its failure.
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { bindKeys } from "../lib/keys.ts";
 import { hrefOf, replaceQuery, route } from "../lib/route.ts";
+import { useKeys } from "../ui/use-keys.ts";
+import { chosenTasks } from "./chosen-tasks.ts";
 import { Compare } from "./compare.tsx";
 import { DagCanvas } from "./dag-canvas.tsx";
 import { FlowHead } from "./flow-head.tsx";
@@ -41,23 +42,21 @@ function Shown({ live }: { live: LiveFlow }) {
   useEffect(() => {
     if (failed !== null) choose(failed); // it stays chosen when it is mended
   }, [failed]);
-  useEffect(() => {
-    const step = (by: number) => choose(Math.max(1, Math.min(live.count, (chosen ?? 0) + by)));
-    const turn = () => {
-      const all = viewsOf(live);
-      const next = all[(all.findIndex(([name]) => name === view) + 1) % all.length]?.[0] ?? "graph";
-      replaceQuery({ view: next === "graph" ? null : next });
-    };
-    return bindKeys([
-      { keys: "j", what: "next task", run: () => step(1) },
-      { keys: "k", what: "task before", run: () => step(-1) },
-      { keys: "v", what: "graph, list, Gantt, history, compare", run: turn },
-      { keys: "n", what: "next failed task", run: () => choose(nextFailed(live, chosen)) },
-      { keys: "l", what: "log of the task", run: () => replaceQuery({ tab: "log" }) },
-      { keys: "d", what: "details of the task", run: () => replaceQuery({ tab: null }) },
-      { keys: "Escape", what: "close the task", run: () => choose(null) },
-    ]);
-  }, [live, chosen, view]);
+  const step = (by: number) => choose(nextTask(live, past ?? live, view, chosen ?? 0, by));
+  const turn = () => {
+    const all = viewsOf(live);
+    const next = all[(all.findIndex(([name]) => name === view) + 1) % all.length]?.[0] ?? "graph";
+    replaceQuery({ view: next === "graph" ? null : next });
+  };
+  useKeys([
+    { keys: "j", what: "next task", run: () => step(1) },
+    { keys: "k", what: "task before", run: () => step(-1) },
+    { keys: "v", what: "graph, list, Gantt, history, compare", run: turn },
+    { keys: "n", what: "next failed task", run: () => choose(nextFailed(live, chosen)) },
+    { keys: "l", what: "log of the task", run: () => replaceQuery({ tab: "log" }) },
+    { keys: "d", what: "details of the task", run: () => replaceQuery({ tab: null }) },
+    { keys: "Escape", what: "close the task", run: () => choose(null) },
+  ]);
   if (plan === null) return live.problem.value === null ? null : <Refused detail={live.problem.value} />;
   const shown = past ?? live;
   return (
@@ -112,6 +111,14 @@ function usePast(live: LiveFlow, at: string | null): PastFlow | null {
     if (at === null || timeline === null || plan === null) return null;
     return new PastFlow(plan, layout, timeline, timeline.stepAt(at));
   }, [at, timeline, plan, layout]);
+}
+
+/** The task that comes next in what is shown: in a list of some tasks, the next of these. */
+function nextTask(live: LiveFlow, shown: ShownFlow, view: ViewName, from: number, by: number): number {
+  const some = view === "list" ? chosenTasks(shown, route.value.query.get("tasks")) : null;
+  if (some === null || some.length === 0) return Math.max(1, Math.min(live.count, from + by));
+  const next = by > 0 ? some.find((task) => task > from) : some.filter((task) => task < from).at(-1);
+  return next ?? (by > 0 ? some.at(-1) : some[0]) ?? from;
 }
 
 function nextFailed(live: LiveFlow, behind: number | null): number | null {

@@ -1,9 +1,8 @@
 // What can be done with a flow: each is asked once, with its effect; it says what it did, and how to undo it.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { act } from "../lib/api.ts";
-import { bindKeys } from "../lib/keys.ts";
 import { session } from "../lib/session.ts";
+import { useKeys } from "../ui/use-keys.ts";
 import type { LiveFlow } from "./live-flow.ts";
 import { OPERATION_FORMS } from "./operation-forms.tsx";
 import { type Operation, operationsOf, type Undo } from "./operation-list.ts";
@@ -21,10 +20,8 @@ export function Operations({ live, task }: { live: LiveFlow; task: number | null
     isMoreShown.value = false;
     asked.value = one;
   };
-  useEffect(() => {
-    if (first === undefined || !session.value?.mayOperate) return;
-    return bindKeys([{ keys: "r", what: first.name.toLowerCase(), run: () => open(first) }]);
-  }, [first?.name, task, asked]);
+  const isAsking = first !== undefined && session.value?.mayOperate;
+  useKeys(isAsking ? [{ keys: "r", what: first.name.toLowerCase(), run: () => open(first) }] : []);
   if (!session.value?.mayOperate) return null;
   const Form = asked.value === null ? null : OPERATION_FORMS[asked.value.kind];
   return (

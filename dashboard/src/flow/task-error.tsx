@@ -1,4 +1,5 @@
 import type { TaskError } from "../lib/types.ts";
+import { CopyButton } from "../ui/copy-button.tsx";
 
 /** An error with its traceback; `isPast`: of an attempt before. */
 export function TaskErrorView({ error, isPast }: { error: TaskError; isPast: boolean }) {
@@ -7,6 +8,7 @@ export function TaskErrorView({ error, isPast }: { error: TaskError; isPast: boo
       <h3>
         <bdi>{error.type}</bdi>
         {isPast && <span class="muted"> (an attempt before)</span>}
+        <CopyButton text={error.traceback || `${error.type}: ${error.message}`} what="the error" />
       </h3>
       <p class="message">{error.message}</p>
       {error.traceback && (

@@ -1,9 +1,12 @@
 // The tasks of a flow as a list, of which only what is seen is in the page, however many there are.
 import { useEffect, useRef } from "preact/hooks";
-import { STAGE_WORDS } from "../lib/statuses.ts";
+import { route, withQuery } from "../lib/route.ts";
+import { STAGE_WORDS, type Stage } from "../lib/statuses.ts";
 import { clock, duration, now } from "../lib/times.ts";
+import type { TaskRow } from "../lib/types.ts";
 import { useSeenRows } from "../ui/seen-rows.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
+import { chosenTasks, wordOfCount } from "./chosen-tasks.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 const ROW = 30;
@@ -17,42 +20,59 @@ interface Props {
 export function TaskList({ live, chosen, onChoose }: Props) {
   void live.frame.value;
   const place = useRef<HTMLDivElement>(null);
-  const seen = useSeenRows(place, ROW, live.count);
+  const wanted = route.value.query.get("tasks");
+  const tasks = chosenTasks(live, wanted);
+  const count = tasks === null ? live.count : tasks.length;
+  const seen = useSeenRows(place, ROW, count);
   useEffect(() => {
     const element = place.current;
     if (element === null || chosen === null) return;
-    const top = (chosen - 1) * ROW;
+    const at = tasks === null ? chosen - 1 : tasks.indexOf(chosen);
+    if (at < 0) return;
+    const top = at * ROW;
     if (top < element.scrollTop) element.scrollTop = top;
     else if (top + ROW > element.scrollTop + element.clientHeight)
       element.scrollTop = top + ROW - element.clientHeight;
-  }, [chosen]);
+  }, [chosen, wanted]);
   const lines = [];
-  for (let task = seen.first + 1; task <= seen.last + 1; task += 1) {
+  for (let at = seen.first; at <= seen.last; at += 1) {
+    const task = tasks === null ? at + 1 : (tasks[at] ?? 0);
     lines.push(
       <TaskLine
         key={task}
         live={live}
         task={task}
+        top={at * ROW}
         isChosen={task === chosen}
         onChoose={() => onChoose(task)}
       />,
     );
   }
   return (
-    <section ref={place} class="task-list" tabIndex={0} aria-label="List of tasks">
-      <ul style={{ height: `${live.count * ROW}px` }}>{lines}</ul>
-    </section>
+    <div class="listed">
+      {wanted !== null && (
+        <p class="described">
+          {count.toLocaleString()} of {live.count.toLocaleString()} tasks: {wordOfCount(wanted as Stage)}{" "}
+          <a href={withQuery({ tasks: null })}>Show all</a>
+        </p>
+      )}
+      <section ref={place} class="task-list" tabIndex={0} aria-label="List of tasks">
+        <ul style={{ height: `${count * ROW}px` }}>{lines}</ul>
+      </section>
+    </div>
   );
 }
 
 function TaskLine({
   live,
   task,
+  top,
   isChosen,
   onChoose,
 }: {
   live: ShownFlow;
   task: number;
+  top: number;
   isChosen: boolean;
   onChoose: () => void;
 }) {
@@ -60,9 +80,9 @@ function TaskLine({
   if (row === undefined) return null;
   const stage = live.stage(task);
   const until = row.finishedMs ?? row.suspendedMs ?? (row.status === 1 ? now.value : null);
-  const said = row.error ?? row.note ?? (row.ignoredBy === null ? "" : `by ${row.ignoredBy}`);
+  const said = errorOf(row) ?? row.note ?? (row.ignoredBy === null ? "" : `by ${row.ignoredBy}`);
   return (
-    <li class={isChosen ? "chosen" : undefined} style={{ top: `${(task - 1) * ROW}px` }}>
+    <li class={isChosen ? "chosen" : undefined} style={{ top: `${top}px` }}>
       <button type="button" aria-current={isChosen ? "true" : undefined} onClick={onChoose}>
         <span class="number">{task}</span>
         <StatusMark stage={stage} />
@@ -76,4 +96,8 @@ function TaskLine({
       </button>
     </li>
   );
+}
+
+function errorOf({ error, message }: TaskRow): string | null {
+  return error === null || message === null ? error : `${error}: ${message}`;
 }

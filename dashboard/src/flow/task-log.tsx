@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { follow } from "../lib/events.ts";
 import type { LogLine } from "../lib/types.ts";
+import { LogLineView } from "./log-line.tsx";
 
 const KEPT = 5_000; // lines in memory; the whole log can be had as text
 const SHOWN = 1_000;
@@ -84,22 +85,10 @@ export function TaskLog({ flow, task }: { flow: string; task: number }) {
         }}
       >
         {found.slice(-SHOWN).map((one, index) => (
-          <Line key={`${one.attempt}.${one.number ?? `e${index}`}`} line={one} withAttempt={several} />
+          <LogLineView key={`${one.attempt}.${one.number ?? `e${index}`}`} line={one} withAttempt={several} />
         ))}
         {isOver.value && lines.value.length === 0 && <p class="muted">It wrote nothing.</p>}
       </div>
-    </div>
-  );
-}
-
-function Line({ line, withAttempt }: { line: LogLine; withAttempt: boolean }) {
-  const { level } = line;
-  const kind = line.stream === "engine" ? "engine" : level >= 40 ? "bad" : level >= 30 ? "warn" : "";
-  return (
-    <div class={`line ${kind}`}>
-      {withAttempt && <span class="muted">{line.attempt} </span>}
-      <span class="muted">{line.ts?.slice(11, 23) ?? ""} </span>
-      <span>{line.text}</span>
     </div>
   );
 }

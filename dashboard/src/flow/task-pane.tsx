@@ -11,6 +11,7 @@ import { StatusMark } from "../ui/status-mark.tsx";
 import { ChildFlows } from "./child-flows.tsx";
 import { GivenParameters } from "./given-parameters.tsx";
 import { countsOf, totalOf } from "./item-counts.ts";
+import { LastLines } from "./last-lines.tsx";
 import { MapItems } from "./map-items.tsx";
 import type { ShownFlow } from "./shown-flow.ts";
 import { Attempts } from "./task-attempts.tsx";
@@ -117,13 +118,16 @@ export function TaskPane({ live, task, onClose }: Props) {
       {tab === "items" && <MapItems live={live} task={task} />}
       {tab === null && (
         <div class="pane-body">
-          {row?.status === 0 && shown?.waitReason && <Why live={live} why={shown.waitReason} />}
+          {row?.status === 0 && shown?.waitReason && <Why live={live} task={task} why={shown.waitReason} />}
           {row?.status === 1 && (row.note !== null || row.fraction !== null) && (
             <Progress fraction={row.fraction} note={row.note} />
           )}
           {row !== undefined && <HowItEnded row={row} detail={shown} live={live} />}
           {isFlow && <ChildFlows live={live} task={task} />}
           {shown?.error && <TaskErrorView error={shown.error} isPast={row?.status !== 2} />}
+          {row?.status === 2 && live.at === null && !isMap && !isFlow && (
+            <LastLines key={row.attempt} flow={live.id} task={task} attempt={row.attempt} />
+          )}
           {shown !== null && <Facts detail={shown} live={live} task={task} />}
         </div>
       )}

@@ -1,8 +1,7 @@
 // The slider under all panes: back to any event of the flow, and on to now.
-import { useEffect } from "preact/hooks";
-import { bindKeys } from "../lib/keys.ts";
 import { replaceQuery, route } from "../lib/route.ts";
 import { duration, iso, moment } from "../lib/times.ts";
+import { useKeys } from "../ui/use-keys.ts";
 import type { LiveFlow } from "./live-flow.ts";
 import type { PastFlow } from "./past-flow.ts";
 
@@ -21,14 +20,10 @@ export function TimeBar({ live, past }: { live: LiveFlow; past: PastFlow | null 
     if (timeline === null) live.wantTimeline();
     else to(step + by);
   };
-  useEffect(
-    () =>
-      bindKeys([
-        { keys: ",", what: "one event back in time", run: () => begin(-1) },
-        { keys: ".", what: "one event on", run: () => begin(1) },
-      ]),
-    [timeline, step],
-  );
+  useKeys([
+    { keys: ",", what: "one event back in time", run: () => begin(-1) },
+    { keys: ".", what: "one event on", run: () => begin(1) },
+  ]);
   if (timeline === null) {
     return (
       <div class="time-bar">

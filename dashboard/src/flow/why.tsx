@@ -3,6 +3,7 @@ import { hrefOf, replaceQuery } from "../lib/route.ts";
 import type { WaitReason } from "../lib/types.ts";
 import { waitWords } from "../lib/wait-words.ts";
 import { StatusMark } from "../ui/status-mark.tsx";
+import { placeOfWait } from "./held-by.ts";
 import type { ShownFlow } from "./shown-flow.ts";
 
 const MOST = 20;
@@ -21,8 +22,9 @@ export function TaskLinks({ tasks, live }: { tasks: readonly number[]; live: Sho
   );
 }
 
-/** Why a task waits, with links to what it waits for. */
-export function Why({ live, why }: { live: ShownFlow; why: WaitReason }) {
+/** Why a task waits, with links to what it waits for, and to where that is changed. */
+export function Why({ live, task, why }: { live: ShownFlow; task: number; why: WaitReason }) {
+  const place = placeOfWait(live, task, why);
   const tasks = (why.dependsOn ?? why.failedItems ?? []) as number[];
   const flows = (why.heldBy ?? []) as string[];
   return (
@@ -35,6 +37,7 @@ export function Why({ live, why }: { live: ShownFlow; why: WaitReason }) {
             {shortId(flow)}
           </a>
         ))}
+        {place !== null && <a href={place[0]}>{place[1]}</a>}
       </div>
     </section>
   );

@@ -1,4 +1,5 @@
 // Why a task waits, in a sentence, with links to what holds it.
+import { moment } from "./times.ts";
 import type { NotTaken, WaitReason } from "./types.ts";
 
 export function waitWords(why: WaitReason): string {
@@ -85,5 +86,5 @@ export function notTakenWords(why: NotTaken): string {
 
 function time(text: string): string {
   const ms = Date.parse(text);
-  return Number.isNaN(ms) ? text : new Date(ms).toLocaleTimeString();
+  return Number.isNaN(ms) ? text : moment(ms);
 }

@@ -1,0 +1,20 @@
+// Keys of a part of the page, as long as it is there.
+import { useEffect, useRef } from "preact/hooks";
+import { bindKeys, type Key } from "../lib/keys.ts";
+
+/** A key does what it says in what is shown at that moment: who holds "j" down is faster than effects. */
+export function useKeys(keys: readonly Key[]): void {
+  const latest = useRef(keys);
+  latest.current = keys;
+  const named = keys.map(({ keys: one, what }) => `${one} ${what}`).join("\n");
+  useEffect(
+    () =>
+      bindKeys(
+        latest.current.map((key) => ({
+          ...key,
+          run: () => latest.current.find((one) => one.keys === key.keys)?.run(),
+        })),
+      ),
+    [named],
+  );
+}
