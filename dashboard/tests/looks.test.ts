@@ -62,7 +62,7 @@ const LOOKS = [
 ] as const;
 
 for (const { width, dark, rules } of LOOKS) {
-  test(`axe finds nothing, nothing overflows or overlaps: ${width} px, ${dark ? "dark" : "light"}`, async () => {
+  test(`axe finds nothing, nothing overflows, overlaps, is cut off or crowded: ${width} px, ${dark ? "dark" : "light"}`, async () => {
     for (const [path, first] of PLACES) {
       await shown(
         path,
@@ -71,6 +71,8 @@ for (const { width, dark, rules } of LOOKS) {
           if (rules !== "none") assert.deepEqual(await violations(page, rules), [], path);
           assert.deepEqual(await overflowing(page), [], path);
           assert.deepEqual(await overlapping(page), [], path);
+          assert.deepEqual(await crowded(page), [], path);
+          assert.deepEqual(await cutOff(page), [], path);
         },
         { width, height: 800, dark },
       );
@@ -93,8 +95,57 @@ async function overflowing(page: Page): Promise<string[]> {
     const found: string[] = [];
     for (const one of document.querySelectorAll<HTMLElement>("main *, header *")) {
       const box = one.getBoundingClientRect();
-      if (box.width === 0 || one.closest(".hidden, svg, .lines, pre, .scroll, .dag") !== null) continue;
+      if (box.width === 0 || one.closest(".hidden, svg, .lines, pre, .scroll, .dag, .chips") !== null)
+        continue;
       if (box.right > innerWidth + 1) found.push(`${one.tagName}.${one.className} ends at ${box.right}`);
+    }
+    return found;
+  });
+}
+
+/** Texts that have so little space that they are read word by word, from above. */
+async function crowded(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const [mostLines, leastWidth] = [4, 130];
+    const found: string[] = [];
+    for (const one of document.querySelectorAll<HTMLElement>("main td, main th, main li, main p, .bar > *")) {
+      const width = one.clientWidth;
+      const isText = [...one.childNodes].some((node) => node.textContent?.trim());
+      if (!isText || width === 0 || width > leastWidth || one.closest(".hidden, svg") !== null) continue;
+      const range = document.createRange();
+      range.selectNodeContents(one);
+      const lines = new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 8)));
+      if (lines.size > mostLines)
+        found.push(`${one.textContent?.slice(0, 60)}: ${lines.size} lines of ${width}`);
+    }
+    return found;
+  });
+}
+
+/** Texts that end where a box does, without dots that say so. */
+async function cutOff(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const found: string[] = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+      const parent = node.parentElement;
+      if (parent === null || !node.textContent?.trim() || !parent.checkVisibility()) continue;
+      if (parent.closest(".hidden, .skip, svg, noscript, option, .dag, .u-axis, .load") !== null) continue;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const right = Math.max(...[...range.getClientRects()].map((line) => line.right));
+      let isInline = true; // what is inline in a box gets its dots
+      for (let around: Element | null = parent; around !== null; around = around.parentElement) {
+        const { overflowX, textOverflow, display } = getComputedStyle(around);
+        if (display !== "inline" && around !== parent && overflowX === "visible") isInline = false;
+        if (overflowX === "auto" || overflowX === "scroll") break;
+        if (overflowX === "visible") continue;
+        const hasDots = textOverflow === "ellipsis" && isInline;
+        if (!hasDots && right > around.getBoundingClientRect().right + 1) {
+          found.push(`${node.textContent.trim().slice(0, 60)} in ${around.tagName}.${around.className}`);
+        }
+        break;
+      }
     }
     return found;
   });

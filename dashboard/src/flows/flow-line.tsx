@@ -61,9 +61,7 @@ function Share({ flow }: { flow: FlowSummary }) {
           return width > 0 && <rect key={name} class={name} x={x} width={width} height="6" />;
         })}
       </svg>
-      <span>
-        {done}/{flow.taskCount}
-      </span>
+      <span>{done === flow.taskCount ? done.toLocaleString() : `${done}/${flow.taskCount}`}</span>
     </span>
   );
 }

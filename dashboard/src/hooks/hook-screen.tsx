@@ -150,10 +150,10 @@ export function HookScreen({ name }: { name: string }) {
             <thead>
               <tr>
                 <th class="w-m">Became</th>
-                <th class="w-l">Of what</th>
+                <th class="w-l roomy">Of what</th>
                 <th>What was answered</th>
                 <th class="w-m wide">When</th>
-                <th class="w-m wide">
+                <th class="w-m">
                   <span class="hidden">What can be done</span>
                 </th>
               </tr>
@@ -216,18 +216,15 @@ function Line({ delivery: one, onRedeliver }: { delivery: Delivery; onRedeliver:
     .filter(Boolean)
     .join(" ");
   const created = Date.parse(one.createdTs);
+  const occasion =
+    one.taskFlowId === null ? one.occasion : <a href={hrefOf(["flows", one.taskFlowId])}>{one.occasion}</a>;
   return (
     <tr>
       <td>
         <StatusMark stage={stage} isNamed /> {word}
+        <span class="cramped">{occasion}</span>
       </td>
-      <td>
-        {one.taskFlowId === null ? (
-          one.occasion
-        ) : (
-          <a href={hrefOf(["flows", one.taskFlowId])}>{one.occasion}</a>
-        )}
-      </td>
+      <td class="roomy">{occasion}</td>
       <td class="whole">
         <bdi class={one.error === "" ? "muted" : "wrong"}>{answered}</bdi>
         {one.nextTs !== null && one.attempts > 0 && (
@@ -237,7 +234,7 @@ function Line({ delivery: one, onRedeliver }: { delivery: Delivery; onRedeliver:
       <td class="wide" title={iso(created)}>
         {moment(created)}
       </td>
-      <td class="links-cell wide">
+      <td class="links-cell">
         {session.value?.mayOperate && (
           <button type="button" class="link" onClick={onRedeliver}>
             Tell it again

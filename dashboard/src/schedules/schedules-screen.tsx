@@ -72,10 +72,10 @@ function AllSchedules() {
                   <span class="hidden">State</span>
                 </th>
                 <th>Schedule</th>
-                <th class="w-p wide">Workflow</th>
+                <th class="w-p roomy">Workflow</th>
                 <th class="w-x wide">When</th>
                 <th class="w-when">Next slot</th>
-                <th class="w-l wide">Fired · skipped · missed</th>
+                <th class="w-l roomy">Fired · skipped · missed</th>
               </tr>
             </thead>
             <tbody>
@@ -109,7 +109,7 @@ function Line({ schedule: one, isChosen }: { schedule: ScheduleView; isChosen: b
           <bdi>{one.schedule}</bdi>
         </a>
       </td>
-      <td class="wide">
+      <td class="roomy">
         <a href={hrefOf(["workflows", one.taskId])}>
           <bdi>{one.taskId}</bdi>
         </a>
@@ -127,7 +127,7 @@ function Line({ schedule: one, isChosen }: { schedule: ScheduleView; isChosen: b
           moment(Date.parse(next))
         )}
       </td>
-      <td class="wide">
+      <td class="roomy">
         {one.fired} · {one.skipped} · <span class={one.missed > 0 ? "wrong" : undefined}>{one.missed}</span>
       </td>
     </tr>

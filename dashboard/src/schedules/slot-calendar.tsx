@@ -115,10 +115,10 @@ function Slots({ fates, day, clock }: SlotsProps) {
     <table class="rows">
       <thead>
         <tr>
-          <th class="w-l">Slot of {day}</th>
+          <th class="w-slot">Slot of {day}</th>
           <th class="w-m">Became</th>
-          <th>Why</th>
-          <th class="w-m wide">Flow</th>
+          <th class="w-flow">Flow</th>
+          <th class="roomy">Why</th>
         </tr>
       </thead>
       <tbody>
@@ -130,16 +130,17 @@ function Slots({ fates, day, clock }: SlotsProps) {
             </td>
             <td>
               <StatusMark stage={SLOT_STAGES[one.state] ?? "waiting"} isNamed /> {one.state}
+              <bdi class="cramped muted">{one.reason}</bdi>
             </td>
-            <td class="whole">
+            <td class="mono">
+              {one.flow !== "" && <a href={hrefOf(["flows", one.flow])}>{shortId(one.flow)}</a>}
+            </td>
+            <td class="whole roomy">
               <bdi>{[one.reason, one.detail].filter(Boolean).join(": ")}</bdi>
               {one.state === "fired" && one.lateMs > 1_000 && (
                 <span class="muted"> {duration(one.lateMs)} late</span>
               )}
               {one.backfill !== "" && <span class="muted"> by a backfill</span>}
-            </td>
-            <td class="wide mono">
-              {one.flow !== "" && <a href={hrefOf(["flows", one.flow])}>{shortId(one.flow)}</a>}
             </td>
           </tr>
         ))}
