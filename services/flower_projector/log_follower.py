@@ -15,6 +15,7 @@ from flower_engine.log.reader import read_log
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, Entry, make_batch
 from flower_engine.projection.write.projected_positions import Projected, read_positions
+from flower_engine.projection.write.shared_transactions import SharedTransactions
 from flower_engine.projection.write.writer import Writer, prepare_session
 from flower_engine.runtime.gap_crossing import Crossing, gap_to_cross
 from flower_engine.tallies import stopwatch
@@ -36,10 +37,13 @@ class Follower:
         connection: Connection,
         partition: Partition,
         most_events: int,
+        *,
         counts: PartitionCounts | None = None,
+        shared: SharedTransactions | None = None,
     ) -> None:
-        """``counts`` is told what was written."""
+        """``counts`` is told what was written; ``shared``: where other partitions write, too."""
         self._counts = counts
+        self._shared = shared
         self._client = client
         self._connection = connection
         self._partition = partition
@@ -123,7 +127,7 @@ class Follower:
         where = (self._client, self._connection, self._partition.number)
         gap = await gap_to_cross(*where, held.position)
         self._crossing = Crossing(self._connection, gap) if gap else None
-        return Writer(self._connection, held)
+        return Writer(self._connection, held, shared=self._shared)
 
     async def _read_position(self) -> Projected:
         one = self._partition

@@ -12,6 +12,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.log.reader import wait_for_log
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.write.election import Election
+from flower_engine.projection.write.shared_transactions import SharedTransactions
 from flower_engine.runtime.asyncio_tasks import unless_stopped
 from flower_engine.runtime.backoff import StoresBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
@@ -52,10 +53,12 @@ class PartitionLoop:
         clock: Clock = SYSTEM_CLOCK,
         counts: EventCounts | None = None,
         shares: PartitionSharesLoop | None = None,
+        shared: SharedTransactions | None = None,
     ) -> None:
         """``counts`` is told what is written, if somebody wants to know; ``shares`` says whether to stand
-        back for other projectors."""
+        back for other projectors; ``shared``: where the other partitions of this one write, too."""
         self._shares = shares
+        self._shared = shared
         self._counts = counts
         self._client = client
         self._partition = partition
@@ -144,6 +147,7 @@ class PartitionLoop:
                 *(self._client, self._connection, self._partition, self._settings),
                 clock=self._clock,
                 counts=self._counts,
+                shared=self._shared,
             )
             if self._counts is not None:
                 self._counts.active.add(number)
@@ -199,10 +203,12 @@ class _Active:
         *,
         clock: Clock,
         counts: EventCounts | None,
+        shared: SharedTransactions | None,
     ) -> None:
         self._clock = clock
         counting = counts.following() if counts else None
-        self._follower = Follower(client, connection, partition, settings.projector_batch_events, counting)
+        most = settings.projector_batch_events
+        self._follower = Follower(client, connection, partition, most, counts=counting, shared=shared)
         self._trimmer = Trimmer(client, partition, settings, monotonic=clock.monotonic)
         self._check_at = clock.monotonic() + _CHECK_SECONDS
 

@@ -9,7 +9,6 @@ is beyond that where somebody wants it, and takes what nobody has.
 import asyncio
 import contextlib
 import logging
-import uuid
 from collections.abc import Sequence
 
 from flower_engine.projection.database import Connection, connect
@@ -23,12 +22,14 @@ from flower_engine.projection.write.projector_members import (
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.loop import Loop
+from flower_engine.runtime.process_names import process_name
 from flower_engine.runtime.settings import Settings
 from flower_engine.store_faults import STORE_ERRORS
 
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_ALONE_SECONDS = 3.0  # who has all partitions, and nobody to share them with, looks more seldom
 _FREE_SECONDS = 5.0  # what nobody takes for so long is taken beyond the share
 _FAILED_SECONDS = 60.0  # for so long somebody whose store is away asks for nothing more
 _LEAVE_SECONDS = 2.0
@@ -53,7 +54,7 @@ class PartitionSharesLoop:
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.name = str(uuid.uuid4())
+        self.name = process_name()
         self.share: int | None = None
         """None: it is not known yet; then nothing is taken."""
         self._settings = settings
@@ -72,14 +73,14 @@ class PartitionSharesLoop:
     async def run(self) -> None:
         """Looks at the others until told to stop; then leaves them what it had."""
         backoff = StoreBackoff(_log, "Postgres", clock=self._clock)
-        loop = Loop("shares", self.run_once, _LOOK_SECONDS, backoff, self._stop, clock=self._clock)
+        loop = Loop("shares", self.run_once, _interval_after, backoff, self._stop, clock=self._clock)
         try:
             await loop.run()
         finally:
             await self.leave()
 
-    async def run_once(self) -> None:
-        """Tells the others, and reckons what to take and what to give.
+    async def run_once(self) -> bool:
+        """Tells the others, and reckons what to take and what to give; whether it is alone, and has all.
 
         Raises:
             psycopg.Error, OSError: Postgres is away.
@@ -93,6 +94,7 @@ class PartitionSharesLoop:
         except STORE_ERRORS:
             await self._close()
             raise
+        return self._members == 1 and len(self._held) == self._partitions and not self._free_since
 
     async def first_look(self) -> None:
         """Returns when the others are known."""
@@ -149,3 +151,7 @@ class PartitionSharesLoop:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def _interval_after(has_all: bool) -> float:
+    return _ALONE_SECONDS if has_all else _LOOK_SECONDS

@@ -11,6 +11,7 @@ from flower_engine.log.partition import Partition
 from flower_engine.otlp.extra import needs_otel
 from flower_engine.projection.database import connect as connect_postgres
 from flower_engine.projection.database import make_pool
+from flower_engine.projection.write.shared_transactions import SharedTransactions
 from flower_engine.runtime.asyncio_tasks import cancel_all, unless_stopped
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK
@@ -101,9 +102,11 @@ async def _serve_once(
     _log.info("projecting %d partitions of installation %s", len(partitions), partitions[0].installation)
 
     shares = PartitionSharesLoop(settings, len(partitions), stop)
+    shared = SharedTransactions()
 
     async def project(partition: Partition) -> None:
-        await PartitionLoop(client, partition, settings, stop, counts=counts, shares=shares).run()
+        where = (client, partition, settings, stop)
+        await PartitionLoop(*where, counts=counts, shares=shares, shared=shared).run()
 
     tasks = _exporting_traces(settings, stop)
     assert settings.database_url is not None

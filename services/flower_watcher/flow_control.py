@@ -11,7 +11,6 @@ from flower_engine.log.partition import Partition
 from flower_engine.model.flow_control import FlowControl, Strike
 from flower_engine.projection.database import Connection, connect
 from flower_engine.projection.definitions.flow_control_rows import read_version, try_to_lock_controls
-from flower_engine.projection.write.projected_positions import count_partitions
 from flower_engine.runtime.backoff import StoreBackoff
 from flower_engine.runtime.clock import SYSTEM_CLOCK, Clock
 from flower_engine.runtime.flow_control_sync import problems_of_controls, try_to_bring_control
@@ -23,7 +22,9 @@ from flower_engine.transitions.strike_transition import sweep
 
 _log = logging.getLogger(__name__)
 
-_INTERVAL_SECONDS = 0.4  # a change acts within a second, whoever made it
+_INTERVAL_SECONDS = 0.4
+_QUIET_SECONDS = 0.8  # a change acts within a second all the same, whoever made it
+_QUIET_LOOKS = 5  # in a row that met no change
 _TIMEOUT_SECONDS = 10.0
 _TOKEN_SECONDS = 2.0
 _LEND_SECONDS = 0.8  # so at every second look or third
@@ -49,6 +50,7 @@ class ControlLoop:
         self._controls: Sequence[FlowControl] = ()
         self._clock = clock
         self._lend_at = 0.0
+        self._quiet_looks = 0  # in a row, that met nothing new
         self._turn = 0
         self._said: set[str] = set()
         self._swept: set[str] = set()
@@ -61,11 +63,13 @@ class ControlLoop:
             LostError: Redis lost its state.
         """
         try:
-            await Loop(
-                "flow control", self._look, _INTERVAL_SECONDS, StoreBackoff(_log, "flow control")
-            ).run()
+            backoff = StoreBackoff(_log, "flow control")
+            await Loop("flow control", self._look, self._interval_after, backoff).run()
         finally:
             await self._disconnect()
+
+    def _interval_after(self, _changed: list[str]) -> float:
+        return _INTERVAL_SECONDS if self._quiet_looks < _QUIET_LOOKS else _QUIET_SECONDS
 
     async def _look(self) -> list[str]:
         """``run_once``, on a connection that is kept until something fails."""
@@ -86,7 +90,7 @@ class ControlLoop:
     async def run_once(self, connection: Connection) -> list[str]:
         """Brings the tables to the partitions where either has changed; the names that did in any of them."""
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            version, count = await read_version(connection), await count_partitions(connection)
+            version, count = await read_version(connection)
             read = partial(read_token, self._client)
             there = list(self._partitions)
             found = await from_each(self._client, there, read, seconds=_TOKEN_SECONDS)
@@ -94,8 +98,10 @@ class ControlLoop:
             if not here:
                 return []
             if (version, count, found.found) == self._held:
+                self._quiet_looks += 1
                 await self._lend(connection, here, count)
                 return []
+            self._quiet_looks = 0
             brought = await try_to_bring_control(self._client, connection, here)
         if brought is None:  # somebody else is at it: look again
             return []

@@ -19,6 +19,10 @@ def _shares(engine: RunningEngine) -> list[list[int]]:
         return [row[0] for row in connection.execute(_SHARES)]
 
 
+def _written(partitions: list[int]) -> str:
+    return ", ".join(map(str, partitions))
+
+
 def _wait_for(engine: RunningEngine, *sizes: int) -> None:
     def is_shared() -> bool:
         shares = _shares(engine)
@@ -37,6 +41,10 @@ def test_they_share_the_partitions_whoever_comes_stops_or_is_killed(tmp_path: Pa
         flows += engine.register("chain", 100)
         engine.start("projector-2")
         _wait_for(engine, 3, 3)
+        told = engine.client.get("/top").json()["projectors"]
+        assert sorted(one["partitions"] for one in told) == _shares(engine)
+        shown = engine.flower("top", "--once").stdout
+        assert all(one["name"] in shown and _written(one["partitions"]) in shown for one in told), shown
         flows += engine.register("chain", 100)
         engine.start("projector-3")
         _wait_for(engine, 2, 2, 2)

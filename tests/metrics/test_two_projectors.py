@@ -29,7 +29,7 @@ async def test_each_event_is_counted_by_who_wrote_it(api: RunningApi) -> None:
         await connect(url, "second") as second,
     ):
         followers = [
-            Follower(engine.client, connection, engine.partition, 7, one.following())
+            Follower(engine.client, connection, engine.partition, 7, counts=one.following())
             for connection, one in zip((first, second), counts, strict=True)
         ]
         done = 0

@@ -1,5 +1,6 @@
 """``/top``: what the engine is busy with at this moment."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from flower_api.openapi import replies, reply
+from flower_engine.errors import StoreUnavailableError
 from flower_engine.flows.postgres_stores import PostgresStores
 from flower_engine.flows.unknown_names import Names
 from flower_engine.insight.overview import LaneNow, Overview, read_overview
@@ -16,8 +18,11 @@ from flower_engine.model.boards import limit_of_board, program_of_board
 from flower_engine.model.lanes import program_of_lane
 from flower_engine.model.limits import LimitValue, limits_tasks, parse_limit, setting_of
 from flower_engine.projection.read.view_fields import View
+from flower_engine.projection.write.projector_members import read_members
+from flower_engine.store_faults import STORE_ERRORS
 
 _MOST_LANES = 100
+_PATIENCE_SECONDS = 2.0  # for Postgres, which the rest does not need
 
 
 class QueueTop(View):
@@ -56,9 +61,18 @@ class LimitTop(View):
     is_paused: bool
 
 
+class ProjectorTop(View):
+    """A projector that lives: the partitions that it projects, and how many more it would take."""
+
+    name: str
+    partitions: list[int]
+    wants: int
+
+
 class TopView(View):
     """``lanes``: those with most tasks, and how many were left out; ``is_whole``: all were looked at.
-    ``missing_partitions``: they stand still, and nothing of them is shown."""
+    ``missing_partitions``: they stand still, and nothing of them is shown. ``projectors``: null where
+    Postgres does not say."""
 
     queues: list[QueueTop]
     lanes: list[LaneTop]
@@ -68,6 +82,7 @@ class TopView(View):
     starts_per_second: float
     finishes_per_second: float
     missing_partitions: list[int]
+    projectors: list[ProjectorTop] | None
 
 
 def add_top(app: FastAPI, stores: PostgresStores) -> None:
@@ -88,11 +103,23 @@ def add_top(app: FastAPI, stores: PostgresStores) -> None:
             async with stores.log_readers:
                 return await read_overview(stores.redis, partition, queues)
 
-        found = await from_each(stores.redis, stores.living, look)
-        return reply(_view(found.in_order(), sorted(stores.missing.keys() | found.away.keys())))
+        found, projectors = await asyncio.gather(
+            from_each(stores.redis, stores.living, look), _projectors(stores)
+        )
+        missing = sorted(stores.missing.keys() | found.away.keys())
+        return reply(_view(found.in_order(), missing, projectors))
 
 
-def _view(found: Sequence[Overview], missing: list[int]) -> TopView:
+async def _projectors(stores: PostgresStores) -> list[ProjectorTop] | None:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), stores.primary() as connection:
+            live = await read_members(connection)  # a replica does not know whose sessions live
+    except (*STORE_ERRORS, StoreUnavailableError):
+        return None
+    return [ProjectorTop(one.name, list(one.partitions), one.wants) for one in live]
+
+
+def _view(found: Sequence[Overview], missing: list[int], projectors: list[ProjectorTop] | None) -> TopView:
     lanes = sorted(
         ((lane, one.now_ms) for one in found for lane in one.lanes), key=lambda pair: -pair[0].waiting
     )
@@ -102,6 +129,7 @@ def _view(found: Sequence[Overview], missing: list[int]) -> TopView:
         lanes_left_out=max(0, len(lanes) - _MOST_LANES),
         is_whole=all(one.is_whole for one in found) and not missing,
         missing_partitions=missing,
+        projectors=projectors,
         limits=_limits(found),
         starts_per_second=sum(1000 * one.starts / one.window_ms for one in found),
         finishes_per_second=sum(1000 * one.finishes / one.window_ms for one in found),

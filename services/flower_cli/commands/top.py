@@ -65,7 +65,7 @@ def render(seen: dict[str, Any]) -> RenderableType:
         head.append(f"   partitions that stand still, of which nothing is shown: {numbers}", style="red")
     elif not seen["isWhole"]:
         head.append("   (too many lanes to count all)", style="yellow")
-    return Group(head, _queues(seen), _lanes(seen), _limits(seen), _workers(seen))
+    return Group(head, _queues(seen), _lanes(seen), _limits(seen), _workers(seen), _projectors(seen))
 
 
 def _queues(seen: dict[str, Any]) -> Table:
@@ -106,4 +106,15 @@ def _workers(seen: dict[str, Any]) -> Table:
             *(Text(row["worker"]), str(row["running"]), str(row["slots"]), Text(", ".join(row["queues"]))),
             Text(str(len(row["stuck"]) or ""), style="red"),
         )
+    return table
+
+
+def _projectors(seen: dict[str, Any]) -> Table:
+    live = seen.get("projectors")  # an older API does not say
+    table = Table("projector", "partitions", "would take", box=SIMPLE_HEAD)
+    for row in live or ():
+        numbers = ", ".join(map(str, row["partitions"]))
+        table.add_row(Text(row["name"]), numbers or "none", f"{row['wants']} more" if row["wants"] else "")
+    if live is None:
+        table.add_row(Text("not known: Postgres does not answer", style="yellow"), "", "")
     return table

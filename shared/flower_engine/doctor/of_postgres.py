@@ -7,6 +7,7 @@ from flower_engine.doctor.findings import Finding, and_more, ok, problem, warnin
 from flower_engine.doctor.of_redis import connections_left
 from flower_engine.doctor.subject import Subject
 from flower_engine.errors import InstallationError
+from flower_engine.model.seen_position import lsn_of, timeline_of
 from flower_engine.own_version import own_version
 from flower_engine.projection.database import connect
 from flower_engine.projection.maintain.migrations import missing_migrations
@@ -125,7 +126,17 @@ async def replica(subject: Subject) -> list[Finding]:
     if there.system != here.system:
         detail = "the replica follows another Postgres than that of FLOWER_DATABASE_URL"
         return [problem(check, detail, "give it the address of a standby of that one")]
-    behind_mb = (here.wal - later.wal) / _MB
+    if timeline_of(later.wal) < timeline_of(here.wal):
+        detail = (
+            f"the replica follows timeline {timeline_of(later.wal)}, as far as this role may know, and the"
+            f" Postgres that is written to began timeline {timeline_of(here.wal)} when it took over"
+        )
+        advice = (
+            "see that it follows the new one. Where it does, this goes by itself within minutes, or at once"
+            " where the role has pg_read_all_stats; the API reads from the primary meanwhile"
+        )
+        return [warning(check, detail, advice)]
+    behind_mb = (lsn_of(here.wal) - lsn_of(later.wal)) / _MB
     if behind_mb >= _MOST_BEHIND_MB:
         detail = f"the replica of Postgres is {behind_mb:,.0f} MB of its log behind"
         return [warning(check, detail, "look after it; the API reads from the primary meanwhile")]

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 
 from flower_engine.errors import StoreUnavailableError
-from flower_engine.model.seen_position import SeenPosition
+from flower_engine.model.seen_position import SeenPosition, reaches, timeline_of
 from flower_engine.projection.database import Connection, make_pool
 from flower_engine.projection.read.wal_positions import WalPosition, read_flushed, read_wal_position
 from flower_engine.runtime.backoff import SteadyBackoff
@@ -53,7 +53,7 @@ class Viewer:
         seen = self.seen
         if not at.is_standby or seen.is_anything or (seen.system and seen.system != at.system):
             return False
-        return seen.wal <= at.wal and not seen.without(at.projected).log
+        return reaches(at.wal, seen.wal) and not seen.without(at.projected).log
 
 
 VIEWER: ContextVar[Viewer | None] = ContextVar("viewer", default=None)
@@ -94,6 +94,12 @@ class ReadReplica:
             async with asyncio.timeout(_PATIENCE_SECONDS), primary() as connection:
                 flushed = await read_flushed(connection)
                 self._system = (await read_wal_position(connection)).system
+            if (
+                flushed is not None
+                and self._marks
+                and timeline_of(self._marks[-1][1]) != timeline_of(flushed)
+            ):
+                self._marks.clear()  # what the primary before this one wrote last may be lost
             if flushed is not None and len(self._marks) < _MOST_MARKS:
                 self._marks.append((self._clock.monotonic(), flushed))
         except (*STORE_ERRORS, StoreUnavailableError):
@@ -119,7 +125,7 @@ class ReadReplica:
         if self._system and at.system != self._system:
             self.lag_seconds = None
             return "it follows another Postgres than that of FLOWER_DATABASE_URL"
-        while self._marks and self._marks[0][1] <= at.wal:
+        while self._marks and reaches(at.wal, self._marks[0][1]):
             self._marks.popleft()
         self.lag_seconds = self._clock.monotonic() - self._marks[0][0] if self._marks else 0.0
         if self.lag_seconds > MOST_LAG_SECONDS:

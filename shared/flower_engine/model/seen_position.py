@@ -16,14 +16,39 @@ HEADER = "Flower-Seen"
 MOST_PARTITIONS = 64  # that it names; the header is to stay short
 
 _SHAPE = re.compile(
-    r"(\d{0,20})\.(\d{1,20})\.(\*|(?:\d{1,4}:\d{1,20}-\d{1,20}(?:,\d{1,4}:\d{1,20}-\d{1,20})*)?)"
+    r"(\d{0,20})\.(\d{1,30})\.(\*|(?:\d{1,4}:\d{1,20}-\d{1,20}(?:,\d{1,4}:\d{1,20}-\d{1,20})*)?)"
 )
 _MOST_LETTERS = 4_096
+_LSN_BITS = 64
+
+
+def wal_number(timeline: int, lsn: int) -> int:
+    """A position in what a Postgres wrote, and those that it took over from, as one number. One that is
+    promoted begins another timeline: from there on another thing may stand at the same place."""
+    return timeline << _LSN_BITS | lsn
+
+
+def timeline_of(wal: int) -> int:
+    """The timeline of a position."""
+    return wal >> _LSN_BITS
+
+
+def lsn_of(wal: int) -> int:
+    """The place of a position in its timeline, in bytes."""
+    return wal & ((1 << _LSN_BITS) - 1)
+
+
+def reaches(wal: int, seen: int) -> bool:
+    """Whether a Postgres at a position has all that is behind another one. On an earlier timeline it has not:
+    it has what the one that took over may lack. On a later one it has, once it is as far: what it lacks of
+    the earlier one is lost."""
+    return timeline_of(wal) >= timeline_of(seen) and lsn_of(wal) >= lsn_of(seen)
 
 
 class SeenPosition(msgspec.Struct, frozen=True):
-    """``system`` names the Postgres, and ``wal`` the position in what it wrote. ``log``: what was changed in
-    Redis and need not be in Postgres yet, by partition; ``is_anything``: that may be anything."""
+    """``system`` names the Postgres, and ``wal`` the position in what it wrote (:func:`wal_number`).
+    ``log``: what was changed in Redis and need not be in Postgres yet, by partition; ``is_anything``: that
+    may be anything."""
 
     system: str = ""
     wal: int = 0

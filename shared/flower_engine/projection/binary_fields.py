@@ -30,6 +30,14 @@ def row_head(columns: int) -> bytes:
     return struct.pack(">h", columns)
 
 
+def joined_copies(copies: Sequence[bytes]) -> bytes:
+    """The data of several COPY of the same columns as that of one."""
+    if len(copies) == 1:
+        return copies[0]
+    rows = (one[len(COPY_HEAD) : -len(COPY_TAIL)] for one in copies)
+    return b"".join((COPY_HEAD, *rows, COPY_TAIL))
+
+
 def text(value: str) -> bytes:
     """``text`` and ``varchar``."""
     encoded = value.encode()

@@ -13,7 +13,9 @@ from flower_engine.model.floats import spelled_out
 from flower_engine.model.flow_control import FlowControl, Scope, Strike, problems_of, problems_of_strike
 from flower_engine.projection.database import Connection
 
-_READ_VERSION = "SELECT version FROM kr_flow_control_version"
+_READ_VERSION = """
+SELECT coalesce((SELECT version FROM kr_flow_control_version), 0), (SELECT count(*) FROM kr_projection)
+"""
 
 _LOCK = "SELECT version FROM kr_flow_control_version FOR UPDATE"
 _TRY_LOCK = "SELECT version FROM kr_flow_control_version FOR UPDATE SKIP LOCKED"
@@ -83,11 +85,12 @@ class Controls(msgspec.Struct, frozen=True):
     unreadable_strikes: list[Unreadable] = []
 
 
-async def read_version(connection: Connection) -> int:
-    """The tables' version. It tells that they changed, not what is newer: a backup that was put back has an
-    earlier one."""
+async def read_version(connection: Connection) -> tuple[int, int]:
+    """The tables' version, and how many partitions share the limits. It tells that they changed, not what is
+    newer: a backup that was put back has an earlier one."""
     row = await (await connection.execute(_READ_VERSION)).fetchone()
-    return int(row[0]) if row else 0
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 async def lock_controls(connection: Connection) -> None:

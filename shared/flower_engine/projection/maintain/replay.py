@@ -353,7 +353,7 @@ class Replaying:
         """Writes the flows; those that the tables refuse are left out, one by one."""
         try:
             async with self._connection.transaction():
-                await write_changes(self._connection, flows, partition, BUILT)
+                await write_changes(self._connection, [(partition, flows)], BUILT)
         except VALUE_ERRORS as error:
             if not blames_a_value(error):
                 raise

@@ -1,12 +1,13 @@
 """Which projector of a partition is the active one.
 
 That spares work, no more: what makes projecting exact is that a position is moved from where it is believed
-to be (``positions.move_position``).
+to be (``positions.move_positions``).
 """
 
 import time
 import uuid
 from collections.abc import Callable
+from typing import LiteralString
 
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.projected_positions import LOCK_SPACE
@@ -25,19 +26,20 @@ WHERE known.holder = excluded.holder OR known.until_ts < clock_timestamp()
 _GIVE_UP = "DELETE FROM kr_projector WHERE partition = %s AND holder = %s"
 
 
-_AT_WORK = f"""
-SELECT objid::bigint - (({LOCK_SPACE}) & 4294967295) FROM pg_locks
+AT_WORK: LiteralString = f"""
+SELECT (objid::bigint - (({LOCK_SPACE}) & 4294967295))::int FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND classid::bigint = ({LOCK_SPACE}) >> 32
   AND objid::bigint - (({LOCK_SPACE}) & 4294967295) BETWEEN 0 AND 65534
 UNION SELECT partition FROM kr_projector WHERE until_ts > clock_timestamp()
-""".encode()  # noqa: S608
+"""  # noqa: S608
+"""The partitions that some projector is elected for now."""
 
 
 async def projecting(connection: Connection) -> set[int]:
     """The partitions that some projector is elected for now."""
-    return {int(number) async for (number,) in await connection.execute(_AT_WORK)}
+    return {int(number) async for (number,) in await connection.execute(AT_WORK)}
 
 
 class Election:

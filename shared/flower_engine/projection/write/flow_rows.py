@@ -1,6 +1,6 @@
 """The rows of ``kr_flow_stat``: new ones for COPY, and what changes of those that are there."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import LiteralString
 
 from flower_engine.model.status import flow_status
@@ -114,15 +114,18 @@ FLOW_COLUMNS = copied_names(COLUMNS)
 COPY_FLOWS = copy_statement("kr_flow_stat", COLUMNS)
 UPDATE_FLOWS = update_statement("kr_flow_stat", COLUMNS, _KEYS)
 
+OfPartition = tuple[int, Collection[FlowChange]]
+"""A partition, and what changed of flows of it."""
+
 _row_head = binary_fields.row_head(len(FLOW_COLUMNS))
 _fields = fields_function(COLUMNS, "flow, registered, partition, status")
 _changed = arrays_function(COLUMNS, "flow")
 
 
-def new_flows(flows: Iterable[FlowChange], partition: int) -> bytes:
-    """The data of ``COPY_FLOWS``: the flows registered in this batch."""
+def new_flows(changed: Iterable[OfPartition]) -> bytes:
+    """The data of ``COPY_FLOWS``: the flows registered in these batches."""
     rows = [binary_fields.COPY_HEAD]
-    for flow in flows:
+    for partition, flow in ((number, flow) for number, flows in changed for flow in flows):
         registered = flow.registered
         if registered is not None:
             status = flow_status(

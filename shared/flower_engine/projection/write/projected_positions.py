@@ -1,11 +1,22 @@
 """How far each partition is projected (``kr_projection``), and which projector may go on with it."""
 
+from collections.abc import Sequence
+from typing import LiteralString
+
 import msgspec
 
 from flower_engine.projection.database import Connection
 
 # Numbers of advisory locks: 65,536 for each installation in a database (they may be in different schemas).
-LOCK_SPACE = "('kr_projection'::regclass::oid::bigint << 16)"
+LOCK_SPACE: LiteralString = "('kr_projection'::regclass::oid::bigint << 16)"
+
+_MOVE = """
+UPDATE kr_projection AS known SET position = moved.position, updated_ts = now()
+FROM unnest(%(partitions)s::int[], %(held)s::text[], %(positions)s::text[], %(installations)s::text[],
+  %(generations)s::bigint[]) AS moved (partition, held, position, installation, generation)
+WHERE known.partition = moved.partition AND known.position IS NOT DISTINCT FROM moved.held
+  AND known.installation = moved.installation AND known.generation = moved.generation
+"""
 
 
 class Projected(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +72,17 @@ async def add_positions(connection: Connection, rows: list[Projected]) -> None:
         )
 
 
-async def move_position(connection: Connection, held: Projected, position: str) -> bool:
-    """Moves a partition from where ``held`` says it is; False: it is elsewhere, so read it again."""
+async def move_positions(connection: Connection, moves: Sequence[tuple[Projected, str]]) -> bool:
+    """Moves partitions from where they are held to be; False: one of them is elsewhere: read them again."""
+    held = [one for one, _ in moves]
     moved = await connection.execute(
-        "UPDATE kr_projection SET position = %s, updated_ts = now() WHERE partition = %s"
-        " AND position IS NOT DISTINCT FROM %s AND installation = %s AND generation = %s",
-        [position, held.partition, held.position, held.installation, int(held.generation)],
+        _MOVE,
+        {
+            "partitions": [one.partition for one in held],
+            "held": [one.position for one in held],
+            "positions": [position for _, position in moves],
+            "installations": [one.installation for one in held],
+            "generations": [int(one.generation) for one in held],
+        },
     )
-    return moved.rowcount == 1
+    return moved.rowcount == len(moves)

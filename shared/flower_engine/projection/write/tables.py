@@ -1,12 +1,17 @@
 """Writing what changed to the projected tables: the live ones, or those that a replay builds beside them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 from flower_engine.projection.copying import copy_into
 from flower_engine.projection.database import Connection, Packed
-from flower_engine.projection.write.flow_changes import FlowChange
-from flower_engine.projection.write.flow_rows import COPY_FLOWS, UPDATE_FLOWS, changed_flows, new_flows
+from flower_engine.projection.write.flow_rows import (
+    COPY_FLOWS,
+    UPDATE_FLOWS,
+    OfPartition,
+    changed_flows,
+    new_flows,
+)
 from flower_engine.projection.write.replaced_rows import take_over
 from flower_engine.projection.write.target_tables import LIVE, aimed
 from flower_engine.projection.write.task_rows import (
@@ -32,9 +37,10 @@ that grows."""
 
 
 async def write_changes(
-    connection: Connection, flows: Collection[FlowChange], partition: int, target: LiteralString = LIVE
+    connection: Connection, changed: Sequence[OfPartition], target: LiteralString = LIVE
 ) -> None:
-    """Adds what changed of flows of one partition to the tables of the target; call it in a transaction."""
+    """Adds what changed of flows of some partitions to the tables of the target; call it in a transaction."""
+    flows = [flow for _, some in changed for flow in some]
     replacing = [flow for flow in flows if flow.replaces]
     if replacing:
         await take_over(connection, replacing, target)
@@ -42,7 +48,7 @@ async def write_changes(
     if is_any_new or any(flow.expanded for flow in flows):
         await copy_into(connection, aimed(COPY_TASKS, target), new_tasks(flows))
     if is_any_new:
-        await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(flows, partition))
+        await copy_into(connection, aimed(COPY_FLOWS, target), new_flows(changed))
     await _update(connection, aimed(UPDATE_PRIORITIES, target), changed_priorities(flows))
     await _update(connection, aimed(UPDATE_BODIES, target), changed_bodies(flows))
     await _update(connection, aimed(UPDATE_TASKS, target), changed_tasks(flows))

@@ -7,24 +7,20 @@ answer was lost, nothing else is done. The row stays locked until the end, so wr
 
 import logging
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import LiteralString
 
 import msgspec
 import psycopg
 
-from flower_engine.crash_points import crash_point
 from flower_engine.projection.archive.archive_days import DAY_MS, Days
-from flower_engine.projection.archive.archived_events import COPY_EVENTS
 from flower_engine.projection.archive.refused_events import flow_and_type
-from flower_engine.projection.blobs.uses import add_uses
-from flower_engine.projection.copying import copy_into
 from flower_engine.projection.database import Connection
 from flower_engine.projection.write.batch import Batch, make_batch, make_refused_batch
-from flower_engine.projection.write.flow_changes import FlowChange
-from flower_engine.projection.write.projected_positions import Projected, move_position
-from flower_engine.projection.write.slot_rows import write_schedules
-from flower_engine.projection.write.tables import BY_KEY, write_changes
+from flower_engine.projection.write.batch_transactions import BatchTransactions
+from flower_engine.projection.write.projected_positions import Projected
+from flower_engine.projection.write.shared_transactions import SharedTransactions
+from flower_engine.projection.write.tables import BY_KEY
 from flower_engine.store_faults import is_refusal
 
 _log = logging.getLogger(__name__)
@@ -38,8 +34,6 @@ _SESSION: Mapping[LiteralString, str] = {
 }
 
 
-_FIRST_PLANNED, _MOST_PLANNED = 500, 50_000
-"""Added tasks after which statements are planned anew: at first, and later on."""
 VALUE_ERRORS = (psycopg.Error, struct.error, ArithmeticError, ValueError)
 """What a value that cannot be written may raise, here or in Postgres."""
 
@@ -47,12 +41,20 @@ VALUE_ERRORS = (psycopg.Error, struct.error, ArithmeticError, ValueError)
 class Writer:
     """Writes one partition's batches over a connection of its own."""
 
-    def __init__(self, connection: Connection, held: Projected, days: Days | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        held: Projected,
+        days: Days | None = None,
+        *,
+        shared: SharedTransactions | None = None,
+    ) -> None:
+        """``shared``: where batches of other partitions are written, too."""
         self._connection = connection
+        self._transactions = BatchTransactions(connection)
+        self.shared = shared
         self._held = held
         self._days = days or Days()
-        self._added = 0  # tasks, since statements were planned
-        self._plan_at = _FIRST_PLANNED
 
     @property
     def position(self) -> str | None:
@@ -98,28 +100,14 @@ class Writer:
         return await self._write_whole(make_refused_batch(batch.partition, entry, why, counted=False))
 
     async def _write_whole(self, batch: Batch) -> bool:
-        connection, flows = self._connection, batch.changes.flows.values()
-        async with connection.transaction():
-            if not await move_position(connection, self._held, batch.position):
-                return False
-            crash_point("project.moved")
-            await copy_into(connection, COPY_EVENTS, batch.archive.data())
-            await self._plan_anew(flows)
-            await write_changes(connection, flows, batch.partition)
-            await write_schedules(connection, batch.changes.schedules, batch.partition)
-            await add_uses(connection, batch.uses())
-            crash_point("project.written")
-        crash_point("project.committed")
-        self._held = msgspec.structs.replace(self._held, position=batch.position)
-        return True
-
-    async def _plan_anew(self, flows: Collection[FlowChange]) -> None:
-        """A plan that was made while the tables were small may read all of them: it is made anew as they
-        grow. What is not prepared is planned each time."""
-        self._added += sum(len(flow.registered.tasks) for flow in flows if flow.registered is not None)
-        if self._added >= self._plan_at and not self._connection.is_pooled:
-            await self._connection.execute("DISCARD PLANS")
-            self._added, self._plan_at = 0, min(2 * self._plan_at, _MOST_PLANNED)
+        move = (self._held, batch)
+        if self.shared is None or any(flow.replaces for flow in batch.changes.flows.values()):
+            written = await self._transactions.write([move])
+        else:
+            written = await self.shared.write(self._transactions, move)
+        if written:
+            self._held = msgspec.structs.replace(self._held, position=batch.position)
+        return written
 
 
 async def prepare_session(connection: Connection) -> None:
