@@ -31,7 +31,7 @@ test: .venv/.tests ## the whole test suite
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster --ignore tests/deployment --ignore tests/runbooks --ignore tests/upgrade
 
 test-cluster: .venv/.tests ## whole engines on clusters and on sets that sentinels watch, whose servers are killed and moved
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests/cluster
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal tests/cluster
 
 test-ui: .venv/.tests dashboard/node_modules/.installed dashboard ## the dashboard in a real Chromium, before a real engine; needs node and npm
 	@PYTHONPATH=tests $(BIN)/python -m ui

@@ -1,5 +1,6 @@
 """What the tests of this folder share: engines on several servers, load, and what is proved at the end."""
 
+import itertools
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any, cast
 import httpx
 
 from acceptance.running import RunningEngine
+from flower_engine.transitions.register_transition import partition_of_key
 
 ALL = ("api", "projector", "watcher", "worker", "worker-2")
 PARTITIONS = 4  # on all three masters
@@ -44,13 +46,16 @@ class Load:
         """What was said to hold of them."""
         return list(self.held.values())
 
-    def __init__(self, url: str, workflow: str) -> None:
+    def __init__(self, url: str, workflow: str, only: int | None = None) -> None:
+        self.only = only
+        """Where they are to be, by an idempotency key; None: anywhere."""
         self.flows: list[str] = []
         self.held: dict[str, str] = {}
         """Of each, what was said to hold of it."""
         self.refused = 0
         self._url = url
         self._workflow = workflow
+        self._keys = (f"key-{number}" for number in itertools.count())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -58,7 +63,7 @@ class Load:
         with httpx.Client(base_url=self._url, timeout=60) as client:
             while not self._stop.wait(0.02):
                 try:
-                    reply = client.post("/register", json=[{"taskId": self._workflow}] * 5)
+                    reply = client.post("/register", json=[self._entry() for _ in range(5)])
                 except httpx.HTTPError:
                     self.refused += 1
                     continue
@@ -70,6 +75,12 @@ class Load:
                 self.flows += found
                 self.refused += len(found) < 5
 
+    def _entry(self) -> dict[str, str]:
+        if self.only is None:
+            return {"taskId": self._workflow}
+        key = next(key for key in self._keys if partition_of_key(key, PARTITIONS) == self.only)
+        return {"taskId": self._workflow, "key": key}
+
     def wait_for(self, engine: RunningEngine, more: int) -> None:
         """Until so many more are acknowledged."""
         before = len(self.flows)
@@ -77,9 +88,9 @@ class Load:
 
     @classmethod
     @contextmanager
-    def under(cls, engine: RunningEngine, workflow: str) -> "Generator[Load]":
+    def under(cls, engine: RunningEngine, workflow: str, only: int | None = None) -> "Generator[Load]":
         """It comes as long as the block lasts."""
-        load = cls(engine.url, workflow)
+        load = cls(engine.url, workflow, only)
         load._thread.start()
         try:
             yield load

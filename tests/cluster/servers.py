@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -23,6 +23,7 @@ from flower_engine.log.keys import Keys
 _PATIENCE_SECONDS = 120.0
 SLOTS = 16_384
 NODE_TIMEOUT_MS = 2_000
+_FIRST_PORT, _LAST_PORT = 11_000, 32_000
 
 
 def wait_for(what: str, condition: Callable[[], bool]) -> None:
@@ -37,20 +38,26 @@ def wait_for(what: str, condition: Callable[[], bool]) -> None:
 
 
 class _Ports:
-    """Free ports below those that the system gives to connections."""
+    """Free ports below those that the system gives to connections. Several processes may take some at the
+    same moment: who takes one holds the port of UDP with its number, which nobody else uses, till he ends."""
 
     next = 11_000 + os.getpid() % 10_000
+    held: ClassVar[list[socket.socket]] = []
 
     @classmethod
     def take(cls) -> int:
         while True:
-            cls.next += 1
+            cls.next = cls.next + 1 if cls.next < _LAST_PORT else _FIRST_PORT
+            holding = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             with socket.socket() as tried:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
+                    holding.bind(("127.0.0.1", cls.next))
                     tried.bind(("127.0.0.1", cls.next))
                 except OSError:
+                    holding.close()
                     continue
+            cls.held.append(holding)
             return cls.next
 
 
@@ -117,7 +124,12 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it, with what it left behind, if it ran before."""
+        """Starts it, with what it left behind, if it ran before; returns when it answers."""
+        self.begin()
+        self.wait_until_up()
+
+    def begin(self) -> None:
+        """Starts it, and does not wait for it."""
         with (self._folder / "server.log").open("ab") as output:
             self._process = spawn(
                 [self._tls.server if self._tls else binaries.valkey_server(), *self._words()],
@@ -125,6 +137,8 @@ class Server:
                 output=output,
                 dies_by=signal.SIGKILL,
             )
+
+    def wait_until_up(self) -> None:
         wait_for(f"{self.name} to answer", lambda: bool(self.send("PING")))
 
     def _words(self) -> list[str]:
@@ -229,10 +243,22 @@ class _Servers:
         raise NotImplementedError
 
     def add(self, name: str, options: dict[str, str | int], *, sentinel: str = "") -> Server:
+        """One more, which answers."""
+        server = self.begin(name, options, sentinel=sentinel)
+        server.wait_until_up()
+        return server
+
+    def begin(self, name: str, options: dict[str, str | int], *, sentinel: str = "") -> Server:
+        """One more, which need not answer yet."""
         server = Server(self.folder, name, options, sentinel=sentinel, tls=self.tls)
         self.servers.append(server)
-        server.start()
+        server.begin()
         return server
+
+    @staticmethod
+    def wait_until_up(servers: Sequence[Server]) -> None:
+        for server in servers:
+            server.wait_until_up()
 
 
 class ClusterServers(_Servers):
@@ -243,7 +269,8 @@ class ClusterServers(_Servers):
         own = {name.replace("_", "-"): value for name, value in options.items()}
         self._replicas = replicas
         for number in range(masters + replicas):
-            self.add(f"node-{number}", {**self._common(), **own})
+            self.begin(f"node-{number}", {**self._common(), **own})
+        self.wait_until_up(self.servers)
         first = self.servers[0]
         for number, server in enumerate(self.servers[:masters]):
             low, high = SLOTS * number // masters, SLOTS * (number + 1) // masters - 1
@@ -355,17 +382,15 @@ class SentinelServers(_Servers):
     def start(self, *, replicas: int = 1, sentinels: int = 3, **options: str | int) -> None:
         own = {name.replace("_", "-"): value for name, value in options.items()}
         self.data = [self.add("data-0", {**own})]
-        for number in range(replicas):
-            self.data.append(
-                self.add(f"data-{number + 1}", {"replicaof": f"127.0.0.1 {self.data[0].told_port}", **own})
-            )
+        follows: dict[str, str | int] = {"replicaof": f"127.0.0.1 {self.data[0].told_port}", **own}
+        self.data += [self.begin(f"data-{number + 1}", follows) for number in range(replicas)]
         wait_for("the replicas to follow", self._follow)
         watch = (
             f"sentinel monitor {self.name} 127.0.0.1 {self.data[0].told_port} {sentinels // 2 + 1}\n"
             f"sentinel down-after-milliseconds {self.name} {NODE_TIMEOUT_MS}\n"
             f"sentinel failover-timeout {self.name} 10000\n"
         )
-        self.sentinels = [self.add(f"sentinel-{number}", {}, sentinel=watch) for number in range(sentinels)]
+        self.sentinels = [self.begin(f"sentinel-{number}", {}, sentinel=watch) for number in range(sentinels)]
         wait_for("the sentinels to know all", lambda: all(map(self._knows_all, self.sentinels)))
 
     def _follow(self) -> bool:
